@@ -1,0 +1,98 @@
+-- The gate: one row when the caller named in the settings may do what the route declared, else none. Every policy of
+-- every tenant table asks it, so a statement under a dead session, an ended membership or a missing permission sees
+-- nothing and changes nothing. The settings are local to the transaction: app.session_id, app.organization_id,
+-- app.permission, app.context (request id, address, user agent and user, for history).
+
+-- A live session alone: what /auth, /users/me and one's own list of sessions ask.
+create view self with (security_barrier) as
+  select s.id as session_id, s.user_id
+  from sessions s
+  join users u on u.id = s.user_id
+  where s.id = nullif(current_setting('app.session_id', true), '')::uuid
+    and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null;
+
+create view gate with (security_barrier) as
+  select s.id as session_id, s.user_id, o.id as organization_id, r.role, current_setting('app.permission', true) as permission,
+    current_setting('app.permission', true) not like '%:read' as writes
+  from sessions s
+  join users u on u.id = s.user_id
+  join organizations o on o.id = nullif(current_setting('app.organization_id', true), '')::uuid
+  left join memberships m on m.organization_id = o.id and m.user_id = s.user_id and m.disabled_at is null and m.deleted_at is null
+  join role_permissions r
+    on r.role = case when current_setting('app.permission', true) not like 'admin:%' then m.role when u.superuser then 'superuser' end
+    and current_setting('app.permission', true) = any (r.permissions)
+  where s.id = nullif(current_setting('app.session_id', true), '')::uuid
+    and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null
+    and o.deleted_at is null;
+
+-- What the diagnostic query reads after an empty or refused result: always one row.
+create view gate_state with (security_barrier) as
+  select exists (select from self) as live,
+    coalesce(m.disabled_at is null and m.deleted_at is null and o.deleted_at is null, false) as member,
+    exists (select from gate) as permitted
+  from (select nullif(current_setting('app.session_id', true), '')::uuid as session_id,
+      nullif(current_setting('app.organization_id', true), '')::uuid as organization_id) as named
+  left join sessions s on s.id = named.session_id
+  left join organizations o on o.id = named.organization_id
+  left join memberships m on m.organization_id = o.id and m.user_id = s.user_id;
+
+grant select on self, gate, gate_state to freehold_tenant, freehold_system;
+
+-- Nothing commits after a revocation. A write asks the gate once more when it commits, under a lock that whatever closes
+-- the gate takes alone: either the write commits first, or it sees the revocation and fails.
+create function revocation_key(id uuid) returns bigint language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+  select hashtextextended('revocation ' || id, 0) $$;
+
+create function lock_revocation() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  perform pg_advisory_xact_lock(revocation_key((to_jsonb(old) ->> tg_argv[0])::uuid));
+  return coalesce(new, old);
+end $$;
+create trigger revocation before update on sessions for each row
+  when (old.revoked_at is null and new.revoked_at is not null) execute function lock_revocation('user_id');
+create trigger revocation before update on users for each row
+  when ((old.disabled_at, old.deleted_at, old.superuser) is distinct from (new.disabled_at, new.deleted_at, new.superuser))
+  execute function lock_revocation('id');
+create trigger revocation before update on memberships for each row
+  when ((old.role, old.disabled_at, old.deleted_at) is distinct from (new.role, new.disabled_at, new.deleted_at))
+  execute function lock_revocation('user_id');
+create trigger revocation before update on organizations for each row
+  when (old.deleted_at is distinct from new.deleted_at) execute function lock_revocation('id');
+
+-- Runs when the transaction commits. A transaction may close its own gate (leave, hand over, delete the organization):
+-- then the row that closed it is its own.
+create function still_open() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  session_named constant uuid := nullif(current_setting('app.session_id', true), '')::uuid;
+  organization constant uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
+  actor uuid;
+begin
+  if session_named is null then -- the system login: its statements name no session
+    return null;
+  end if;
+  select user_id into actor from sessions where id = session_named;
+  perform pg_advisory_xact_lock_shared(revocation_key(actor));
+  if tg_argv[0] = 'self' then
+    if exists (select from self) or exists (select from sessions where id = session_named and xmin = pg_current_xact_id()::xid) then
+      return null;
+    end if;
+  else
+    perform pg_advisory_xact_lock_shared(revocation_key(organization));
+    if exists (select from gate)
+      or exists (select from memberships where organization_id = organization and user_id = actor and xmin = pg_current_xact_id()::xid)
+      or exists (select from organizations where id = organization and xmin = pg_current_xact_id()::xid) then
+      return null;
+    end if;
+  end if;
+  raise exception 'the gate closed before the commit' using errcode = '42501';
+end $$;
+
+-- A person's own rows, in the tables that belong to no organization.
+create policy self on users for select to freehold_tenant using (id = (select user_id from self));
+create policy self_update on users for update to freehold_tenant using (id = (select user_id from self));
+create policy colleagues on users for select to freehold_tenant
+  using (exists (select from memberships m where m.user_id = users.id offset 0)); -- offset 0: no hashed scan of the whole organization
+create constraint trigger still_open after update on users deferrable initially deferred for each row execute function still_open('self');
+
+create policy self on sessions to freehold_tenant using (user_id = (select user_id from self));
+create constraint trigger still_open after update on sessions deferrable initially deferred for each row execute function still_open('self');

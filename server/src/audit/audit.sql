@@ -1,0 +1,119 @@
+-- History. A trigger writes a row per change of an organization's table, in the transaction of the change; what happened
+-- to accounts and sessions stands beside it in security_events.
+create sequence audit_sequence; -- not an identity column: PostgreSQL 15 and 18 differ on partitions
+
+create table audit_log (
+  organization_id uuid not null, -- no key: deleting an organization writes rows after it is gone
+  id              uuid not null default new_id(),
+  transaction     xid8 not null default pg_current_xact_id(),
+  sequence        bigint not null default nextval('audit_sequence'),
+  actor_id        uuid,
+  session_id      uuid,
+  request_id      text,
+  ip              text,
+  user_agent      text,
+  action          text not null,
+  entity_type     text not null,
+  entity_id       uuid,
+  before          jsonb,
+  after           jsonb,
+  primary key (organization_id, id)
+) partition by range (id);
+create table audit_log_default partition of audit_log default; -- no grants: partitions are reached through their parent
+create index audit_log_actor on audit_log (organization_id, actor_id, id);
+create index audit_log_entity on audit_log (organization_id, entity_type, entity_id, id);
+create index audit_log_request on audit_log (organization_id, request_id);
+
+-- Fields beside `history` never enter the log: no hash, no secret. The actor comes from the context, not from the gate,
+-- which the statement may just have closed.
+create function record_change() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+declare
+  entity constant text := tg_argv[0];
+  fields constant text[] := tg_argv[1];
+  old_row constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
+  new_row constant jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+  any_row constant jsonb := coalesce(new_row, old_row);
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+begin
+  insert into audit_log (organization_id, actor_id, session_id, request_id, ip, user_agent, action, entity_type, entity_id, before, after)
+  values (
+    coalesce(any_row ->> 'organization_id', any_row ->> 'id')::uuid,
+    (context ->> 'user_id')::uuid, nullif(current_setting('app.session_id', true), '')::uuid,
+    context ->> 'request_id', context ->> 'ip', context ->> 'user_agent',
+    case when tg_op = 'UPDATE' and old_row ->> 'deleted_at' is null and new_row ->> 'deleted_at' is not null then 'delete'
+      else lower(tg_op) end,
+    entity, coalesce(any_row ->> 'id', any_row ->> 'user_id')::uuid,
+    (select jsonb_object_agg(key, value) from jsonb_each(old_row) where key = any (fields) and (new_row is null or new_row -> key is distinct from value)),
+    (select jsonb_object_agg(key, value) from jsonb_each(new_row) where key = any (fields) and (old_row is null or old_row -> key is distinct from value)));
+  return null;
+end $$;
+
+alter table audit_log enable row level security;
+alter table audit_log force row level security;
+-- Never asks the gate for writing: a statement that closes its own gate still leaves its trace. Only a trigger writes.
+create policy history on audit_log for insert to public
+  with check (pg_trigger_depth() > 0 and organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+create policy tenant_read on audit_log for select to freehold_tenant
+  using (organization_id = (select organization_id from gate where permission = 'audit:read' or permission like 'admin:%'));
+create policy system_read on audit_log for select to freehold_system using (true);
+create policy maintenance on audit_log to freehold_owner using (current_setting('app.maintenance', true) = 'on');
+grant select, insert on audit_log to freehold_tenant, freehold_system;
+grant usage on sequence audit_sequence to freehold_tenant, freehold_system;
+
+create table security_events (
+  id         uuid not null default new_id() primary key,
+  type       text not null,
+  user_id    uuid, -- no key: an event outlives what it tells of, and a failed sign-in may know nobody
+  session_id uuid,
+  actor_id   uuid,
+  request_id text,
+  ip         text,
+  user_agent text,
+  details    jsonb,
+  created_at timestamptz not null default now()
+);
+create index security_events_user_id on security_events (user_id, id);
+
+create function record_event(type text, user_id uuid, session_id uuid, details jsonb default null) returns void
+  language plpgsql set search_path = {{schema}}, pg_temp as $$
+declare
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+begin
+  insert into security_events (type, user_id, session_id, actor_id, request_id, ip, user_agent, details)
+  values (type, user_id, session_id, (context ->> 'user_id')::uuid, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', details);
+end $$;
+
+create function record_session() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  if tg_op = 'INSERT' then
+    perform record_event('session-created', new.user_id, new.id);
+  else
+    perform record_event('session-revoked', new.user_id, new.id, jsonb_build_object('reason', new.revoked_reason));
+  end if;
+  return null;
+end $$;
+create trigger event_insert after insert on sessions for each row execute function record_session();
+create trigger event_revoke after update on sessions for each row
+  when (old.revoked_at is null and new.revoked_at is not null) execute function record_session();
+
+-- The names of the changed fields, never their values: they are personal.
+create function record_account() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  perform record_event(case when tg_op = 'INSERT' then 'account-created' else 'account-changed' end, new.id,
+    nullif(current_setting('app.session_id', true), '')::uuid,
+    case when tg_op = 'UPDATE' then jsonb_build_object('changed', (select jsonb_agg(n.key order by n.key)
+      from jsonb_each(to_jsonb(new)) n join jsonb_each(to_jsonb(old)) o using (key)
+      where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id'))) end);
+  return null;
+end $$;
+create trigger event_insert after insert on users for each row execute function record_account();
+create trigger event_update after update on users for each row
+  when ((old.email, old.username, old.password_hash, old.given_name, old.family_name, old.full_name, old.superuser, old.email_verified_at, old.disabled_at, old.deleted_at)
+    is distinct from (new.email, new.username, new.password_hash, new.given_name, new.family_name, new.full_name, new.superuser, new.email_verified_at, new.disabled_at, new.deleted_at))
+  execute function record_account();
+
+alter table security_events enable row level security;
+create policy history on security_events for insert to public with check (pg_trigger_depth() > 0);
+create policy system on security_events to freehold_system using (true);
+grant insert on security_events to freehold_tenant;
+grant select, insert, delete on security_events to freehold_system;

@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs'
+
+/** The declared schema in the order in which it loads: tables, then the gate, then what asks it. */
+export const declaredFiles: readonly string[] = [
+  'core/foundation.sql',
+  'users/users.sql',
+  'organizations/organizations.sql',
+  'sessions/sessions.sql',
+  'auth/signing-keys.sql',
+  'access/role-permissions.gen.sql',
+  'access/gate.sql',
+  'audit/audit.sql',
+  'access/organization-table.sql',
+  'core/idempotency.sql',
+  'projects/projects.sql',
+].map(file => new URL(`../${file}`, import.meta.url).pathname)
+
+/** The whole declaration as one script. `{{schema}}` stands for the schema's name; the script runs with it on the search_path. */
+export const declaredSchema = (): string => declaredFiles.map(file => readFileSync(file, 'utf8')).join('\n')

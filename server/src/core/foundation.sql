@@ -1,0 +1,16 @@
+-- What every table stands on. `{{schema}}` is replaced by DATABASE_SCHEMA when the file is loaded.
+grant usage on schema {{schema}} to freehold_tenant, freehold_system;
+
+-- UUIDv7 (RFC 9562, section 6.2, method 3: twelve bits of sub-millisecond), because PostgreSQL 15 has no uuidv7().
+create function new_id() returns uuid language sql volatile parallel safe set search_path = pg_catalog, pg_temp as $$
+  select encode(overlay(uuid_send(gen_random_uuid())
+    placing int8send(((us / 1000) << 16) | 28672 | ((us % 1000) * 4096 / 1000)) from 1 for 8), 'hex')::uuid
+  from (select (extract(epoch from clock_timestamp()) * 1000000)::bigint as us) as now $$;
+
+-- One change, one version: ETag and If-Match stand on it.
+create function touch() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  new.updated_at := now();
+  new.version := old.version + 1;
+  return new;
+end $$;

@@ -1,0 +1,46 @@
+-- Organizations, the tenants, and who belongs to them. A removed membership stays as a row: history refers to it.
+create table organizations (
+  id         uuid not null default new_id() primary key,
+  kind       text not null default 'team' check (kind in ('personal', 'team')),
+  name       text not null,
+  slug       text not null,
+  deleted_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  version    integer not null default 1
+);
+create unique index organizations_slug_key on organizations (slug) where deleted_at is null;
+
+create table memberships (
+  organization_id uuid not null references organizations on delete cascade,
+  user_id         uuid not null references users,
+  role            text not null check (role in ('owner', 'admin', 'member', 'viewer')),
+  title           text,
+  company         text,
+  disabled_at     timestamptz,
+  deleted_at      timestamptz,
+  created_at      timestamptz not null default now(),
+  updated_at      timestamptz not null default now(),
+  version         integer not null default 1,
+  primary key (organization_id, user_id)
+);
+create index memberships_user_id on memberships (user_id);
+
+-- An organization always keeps one owner. The lock makes two owners who leave at once take turns: the second one's
+-- query has a snapshot of its own, taken after the first has committed.
+create function keep_an_owner() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+begin
+  perform pg_advisory_xact_lock(hashtextextended('owners ' || old.organization_id, 0));
+  if exists (select from organizations where id = old.organization_id and deleted_at is null)
+    and not exists (select from memberships where organization_id = old.organization_id and role = 'owner'
+      and disabled_at is null and deleted_at is null) then
+    raise exception 'an organization keeps one owner' using errcode = '23514', constraint = 'memberships_keep_an_owner';
+  end if;
+  return null;
+end $$;
+create trigger keep_an_owner_update after update on memberships for each row
+  when (old.role = 'owner' and old.disabled_at is null and old.deleted_at is null
+    and (new.role <> 'owner' or new.disabled_at is not null or new.deleted_at is not null))
+  execute function keep_an_owner();
+create trigger keep_an_owner_delete after delete on memberships for each row
+  when (old.role = 'owner' and old.disabled_at is null and old.deleted_at is null) execute function keep_an_owner();

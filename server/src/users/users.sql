@@ -1,0 +1,27 @@
+-- People. An account belongs to the person, not to an organization: the only table of people, without an organization_id.
+create table users (
+  id                   uuid not null default new_id() primary key,
+  email                text not null constraint users_email_key unique check (email = lower(email)),
+  username             text constraint users_username_key unique check (username = lower(username)),
+  password_hash        text,
+  given_name           text,
+  family_name          text,
+  full_name            text,
+  superuser            boolean not null default false,
+  email_verified_at    timestamptz,
+  last_organization_id uuid, -- a hint for the next sign-in, not a key: nothing global points into an organization
+  disabled_at          timestamptz,
+  deleted_at           timestamptz,
+  created_at           timestamptz not null default now(),
+  updated_at           timestamptz not null default now(),
+  version              integer not null default 1
+);
+create trigger touch before update on users for each row execute function touch();
+
+-- Enabled, not forced: the gate's views read this table as its owner.
+alter table users enable row level security;
+grant select (id, email, username, given_name, family_name, full_name, superuser, email_verified_at, disabled_at,
+  deleted_at, created_at, updated_at, version) on users to freehold_tenant;
+grant update (username, given_name, family_name, full_name) on users to freehold_tenant;
+grant select, insert, update on users to freehold_system;
+create policy system on users to freehold_system using (true);
