@@ -14,6 +14,7 @@ export const permissions = {
   'projects:read': 'viewer',
   'projects:write': 'member',
   'audit:read': 'admin',
+  'admin:audit:read': 'superuser',
 } as const satisfies Record<`${string}:${string}`, Role | 'superuser'>
 
 /** From the one who may least to the one who may all. */

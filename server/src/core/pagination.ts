@@ -1,0 +1,100 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { sql } from 'kysely'
+import type { SelectQueryBuilder } from 'kysely'
+import { Problem } from './problems.ts'
+import { statement } from './statement.ts'
+import type { Statement } from './statement.ts'
+import type { DB } from './tables.gen.ts'
+
+/** What a request asked of a list, its cursor opened. */
+export interface Page {
+  limit: number
+  /** The sort column's value and the id of the last row of the page before. */
+  after: readonly [value: string, id: string] | undefined
+  includeTotal: boolean
+  /** Seals the position of the last row into the next cursor. */
+  seal: (value: string, id: string) => string
+}
+
+export interface PageOf<Item> {
+  items: Item[]
+  next_cursor: string | null
+  total?: number
+}
+
+export interface PageQuery {
+  limit: number
+  cursor?: string
+  include_total?: boolean
+}
+
+const MAC_BYTES = 16
+
+/**
+ * Opens and seals the cursors of one list. A cursor is the last row's position under a MAC that covers the list itself
+ * (organization, route, filters, order): one of another organization or list is answered like a random one.
+ * @throws Problem invalid-cursor
+ */
+export function openPage(key: Buffer, list: string, { limit, cursor, include_total = false }: PageQuery): Page {
+  const macOf = (position: string) => createHmac('sha256', key).update(`${list}\n${position}`).digest().subarray(0, MAC_BYTES)
+  return {
+    limit,
+    after: cursor === undefined ? undefined : open(cursor, macOf),
+    includeTotal: include_total,
+    seal: (value, id) => {
+      const position = JSON.stringify([value, id])
+      return Buffer.concat([macOf(position), Buffer.from(position)]).toString('base64url')
+    },
+  }
+}
+
+function open(cursor: string, macOf: (position: string) => Buffer): readonly [string, string] {
+  const bytes = Buffer.from(cursor, 'base64url')
+  const position = bytes.subarray(MAC_BYTES).toString()
+  if (bytes.length <= MAC_BYTES || !timingSafeEqual(bytes.subarray(0, MAC_BYTES), macOf(position))) throw new Problem('invalid-cursor')
+  return JSON.parse(position) as [string, string]
+}
+
+/** An order of a list: an indexed column, ties broken by id. `-column` is descending; ids are ordered by time. */
+export interface Order {
+  column: string
+  id: string
+  descending: boolean
+}
+
+/** `created_at` is the order of the ids: they are UUIDv7. */
+export function orderOf(sort: string, table: string, id = 'id'): Order {
+  const descending = sort.startsWith('-')
+  const column = descending ? sort.slice(1) : sort
+  return { column: `${table}.${column === 'created_at' ? id : column}`, id: `${table}.${id}`, descending }
+}
+
+/**
+ * A page of a list by keyset: no row is skipped or repeated while others write. The query selects columns and filters;
+ * order, position and limit are added here. `total` is counted by the same statement, and left out on an empty page behind a cursor.
+ */
+export function pageOf<T extends keyof DB, Item>(list: SelectQueryBuilder<DB, T, Item>, order: Order, page: Page): Statement<PageOf<Item>> {
+  const [column, id] = [sql.ref(order.column), sql.ref(order.id)]
+  const direction = order.descending ? 'desc' : 'asc'
+  let rows = list.select([sql<string>`${column}::text`.as('page_value'), sql<string>`${id}::text`.as('page_id')])
+  if (page.after !== undefined) {
+    const [value, lastId] = page.after
+    rows = rows.where(sql<boolean>`(${column}, ${id}) ${sql.raw(order.descending ? '<' : '>')} (${value}, ${lastId})`)
+  }
+  if (page.includeTotal) {
+    const total = list.clearSelect().select(sql<number>`count(*)`.as('total'))
+    rows = rows.select(sql<number>`(${total})`.as('total')) as typeof rows
+  }
+  const ordered = rows.orderBy(column, direction).orderBy(id, direction).limit(page.limit + 1)
+  return statement(ordered as typeof ordered & { compile: () => never }, found => {
+    const all = found as unknown as (Item & { page_value: string; page_id: string; total?: number })[]
+    const items = all.slice(0, page.limit)
+    const last = items.at(-1)
+    const total = all[0]?.total ?? (page.after === undefined ? 0 : undefined)
+    return {
+      items: items as Item[],
+      next_cursor: last !== undefined && all.length > page.limit ? page.seal(last.page_value, last.page_id) : null,
+      ...(page.includeTotal && total !== undefined ? { total } : {}),
+    }
+  })
+}
