@@ -36,7 +36,14 @@ create view gate_state with (security_barrier) as
   left join organizations o on o.id = named.organization_id
   left join memberships m on m.organization_id = o.id and m.user_id = s.user_id;
 
-grant select on self, gate, gate_state to freehold_tenant, freehold_system;
+-- One's own organizations, by a live session alone: to list them, to choose one, to see oneself.
+create view own_organizations with (security_barrier) as
+  select o.id, o.kind, o.name, o.slug, o.created_at, o.updated_at, o.version, m.role, m.created_at as joined_at, self.user_id
+  from self
+  join memberships m on m.user_id = self.user_id and m.disabled_at is null and m.deleted_at is null
+  join organizations o on o.id = m.organization_id and o.deleted_at is null;
+
+grant select on self, own_organizations, gate, gate_state to freehold_tenant, freehold_system;
 
 -- Nothing commits after a revocation. A write asks the gate once more when it commits, under a lock that whatever closes
 -- the gate takes alone: either the write commits first, or it sees the revocation and fails.

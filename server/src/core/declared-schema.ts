@@ -6,7 +6,7 @@ export const declaredFiles: readonly string[] = [
   'users/users.sql',
   'organizations/organizations.sql',
   'sessions/sessions.sql',
-  'auth/signing-keys.sql',
+  'access/signing-keys.sql',
   'access/role-permissions.gen.sql',
   'access/gate.sql',
   'audit/audit.sql',

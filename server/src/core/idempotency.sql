@@ -12,4 +12,4 @@ create table idempotency_keys (
 alter table idempotency_keys enable row level security;
 create policy self on idempotency_keys to freehold_tenant using (user_id = (select user_id from self));
 create policy system on idempotency_keys to freehold_system using (true);
-grant select, insert, delete on idempotency_keys to freehold_tenant, freehold_system;
+grant select, insert, update, delete on idempotency_keys to freehold_tenant, freehold_system;

@@ -19,7 +19,7 @@ export const OneOf = <const Words extends readonly string[]>(words: Words, optio
   Type.Unsafe<Words[number]>(Type.String({ enum: [...words], ...options }))
 
 /** An object that refuses what it does not name. */
-export const Strict = <P extends Record<string, TSchema>>(properties: P, options: { $id?: string; minProperties?: number; description?: string } = {}) =>
+export const Strict = <P extends Record<string, TSchema>>(properties: P, options: { title?: string; minProperties?: number; description?: string } = {}) =>
   Type.Object(properties, { additionalProperties: false, ...options })
 
 export const timestamps = { created_at: Time, updated_at: Time }

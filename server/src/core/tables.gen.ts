@@ -32,8 +32,8 @@ export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
 export interface AuditLog {
   action: string;
   actor_id: string | null;
-  after: Json | null;
-  before: Json | null;
+  after: Record<string, unknown> | null;
+  before: Record<string, unknown> | null;
   entity_id: string | null;
   entity_type: string;
   id: Generated<string>;
@@ -47,11 +47,11 @@ export interface AuditLog {
 }
 
 export interface Gate {
-  organization_id: string | null;
+  organization_id: string;
   permission: string | null;
-  role: string | null;
-  session_id: string | null;
-  user_id: string | null;
+  role: 'viewer' | 'member' | 'admin' | 'owner' | 'superuser';
+  session_id: string;
+  user_id: string;
   writes: boolean | null;
 }
 
@@ -77,7 +77,7 @@ export interface Memberships {
   deleted_at: string | null;
   disabled_at: string | null;
   organization_id: string;
-  role: string;
+  role: 'viewer' | 'member' | 'admin' | 'owner';
   title: string | null;
   updated_at: Generated<string>;
   user_id: string;
@@ -88,11 +88,24 @@ export interface Organizations {
   created_at: Generated<string>;
   deleted_at: string | null;
   id: Generated<string>;
-  kind: Generated<string>;
+  kind: ColumnType<'personal' | 'team', 'personal' | 'team' | undefined, never>;
   name: string;
   slug: string;
   updated_at: Generated<string>;
   version: Generated<number>;
+}
+
+export interface OwnOrganizations {
+  created_at: string;
+  id: string;
+  joined_at: string;
+  kind: 'personal' | 'team';
+  name: string;
+  role: 'viewer' | 'member' | 'admin' | 'owner';
+  slug: string;
+  updated_at: string;
+  user_id: string;
+  version: number;
 }
 
 export interface Projects {
@@ -103,7 +116,7 @@ export interface Projects {
   name: string;
   organization_id: string;
   slug: string;
-  status: Generated<string>;
+  status: ColumnType<'active' | 'archived', 'active' | 'archived' | undefined, 'active' | 'archived'>;
   updated_at: Generated<string>;
   version: Generated<number>;
 }
@@ -127,8 +140,8 @@ export interface SecurityEvents {
 }
 
 export interface Self {
-  session_id: string | null;
-  user_id: string | null;
+  session_id: string;
+  user_id: string;
 }
 
 export interface Sessions {
@@ -161,6 +174,7 @@ export interface Users {
   deleted_at: string | null;
   disabled_at: string | null;
   email: string;
+  email_verified: ColumnType<boolean, never, never>;
   email_verified_at: string | null;
   family_name: string | null;
   full_name: string | null;
@@ -181,6 +195,7 @@ export interface DB {
   idempotency_keys: IdempotencyKeys;
   memberships: Memberships;
   organizations: Organizations;
+  own_organizations: OwnOrganizations;
   projects: Projects;
   role_permissions: RolePermissions;
   security_events: SecurityEvents;

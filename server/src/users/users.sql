@@ -9,6 +9,7 @@ create table users (
   full_name            text,
   superuser            boolean not null default false,
   email_verified_at    timestamptz,
+  email_verified       boolean not null generated always as (email_verified_at is not null) stored,
   last_organization_id uuid, -- a hint for the next sign-in, not a key: nothing global points into an organization
   disabled_at          timestamptz,
   deleted_at           timestamptz,
@@ -16,12 +17,13 @@ create table users (
   updated_at           timestamptz not null default now(),
   version              integer not null default 1
 );
-create trigger touch before update on users for each row execute function touch();
+create trigger touch before update on users for each row
+  when (old.last_organization_id is not distinct from new.last_organization_id) execute function touch();
 
 -- Enabled, not forced: the gate's views read this table as its owner.
 alter table users enable row level security;
-grant select (id, email, username, given_name, family_name, full_name, superuser, email_verified_at, disabled_at,
+grant select (id, email, username, given_name, family_name, full_name, superuser, email_verified, disabled_at,
   deleted_at, created_at, updated_at, version) on users to freehold_tenant;
-grant update (username, given_name, family_name, full_name) on users to freehold_tenant;
+grant update (username, given_name, family_name, full_name, last_organization_id) on users to freehold_tenant;
 grant select, insert, update on users to freehold_system;
 create policy system on users to freehold_system using (true);

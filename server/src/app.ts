@@ -1,0 +1,126 @@
+import { hkdfSync, randomUUID } from 'node:crypto'
+import cors from '@fastify/cors'
+import Fastify from 'fastify'
+import type { FastifyBaseLogger } from 'fastify'
+import { admit, identify } from './access/access.ts'
+import type { SigningKey } from './access/signing-keys.ts'
+import type { Tokens } from './access/tokens.ts'
+import { auditRoutes } from './audit/routes.ts'
+import type { Passwords } from './auth/passwords.ts'
+import { authRoutes } from './auth/routes.ts'
+import type { Config } from './config.ts'
+import type { Database } from './core/database.ts'
+import { Problem } from './core/problems.ts'
+import { documentRoutes } from './http/documents.ts'
+import { answerClientError, answerErrors } from './http/errors.ts'
+import { sendSecurityHeaders } from './http/headers.ts'
+import { announceSuccessors, rewriteLegacyUrl } from './http/legacy.ts'
+import { logRequests } from './http/logging.ts'
+import { describeApi } from './http/openapi.ts'
+import { createPages } from './http/pages.ts'
+import { createRateLimit } from './http/rate-limit.ts'
+import type { App } from './http/route.ts'
+import { compileValidator } from './http/validation.ts'
+import { organizationRoutes } from './organizations/routes.ts'
+import { projectRoutes } from './projects/routes.ts'
+import { sessionRoutes } from './sessions/routes.ts'
+import { systemRoutes } from './system/routes.ts'
+import { userRoutes } from './users/routes.ts'
+
+export interface AppOptions {
+  config: Config
+  version: string
+  database: Database
+  tokens: Tokens
+  passwords: Passwords
+  signingKeys: () => readonly SigningKey[]
+  log: FastifyBaseLogger
+}
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
+
+/** The whole service but its socket: hooks in the order in which a request meets them, then every feature by name. */
+export async function createApp({ config, version, database, tokens, passwords, signingKeys, log }: AppOptions): Promise<App> {
+  const app: App = Fastify({
+    loggerInstance: log,
+    disableRequestLogging: true,
+    genReqId: request => {
+      const given = request.headers['x-request-id']
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+    },
+    trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
+    bodyLimit: 256 * 1024,
+    routerOptions: { maxParamLength: 200 },
+    requestTimeout: 30_000,
+    exposeHeadRoutes: false,
+    forceCloseConnections: 'idle',
+    rewriteUrl: rewriteLegacyUrl,
+    clientErrorHandler: answerClientError,
+  })
+  app.setValidatorCompiler(compileValidator)
+  answerErrors(app, config.publicUrl)
+  logRequests(app)
+  sendSecurityHeaders(app, config.cspMode)
+  announceSuccessors(app)
+  requireAccess(app)
+  await app.register(cors, {
+    origin: config.corsOrigins === 'localhost' ? /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/ : [...config.corsOrigins],
+    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'If-Match', 'X-Request-ID'],
+    exposedHeaders: ['ETag', 'Location', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Request-ID'],
+    maxAge: 600,
+  })
+
+  const limitRate = createRateLimit(config.rateLimit)
+  app.decorateRequest('actor')
+  app.addHook('onRequest', async (request, reply) => {
+    const identity = identify(request, tokens)
+    await limitRate(request, reply, identity === undefined || identity instanceof Problem ? undefined : identity.sub)
+    admit(request, request.routeOptions.config.rules ?? { access: 'public' }, identity, database)
+  })
+  app.addHook('onSend', async (request, reply, payload) => {
+    if (request.method !== 'GET' || reply.statusCode !== 200) return payload
+    const tag = reply.getHeader('etag')
+    if (tag === undefined || !request.headers['if-none-match']?.split(',').some(known => known.trim() === tag)) return payload
+    reply.code(304).removeHeader('content-length').removeHeader('content-type')
+    return null
+  })
+
+  await describeApi(app, { publicUrl: config.publicUrl, name: config.appName, version, rateLimited: config.rateLimit.enabled })
+  const keyFor = (use: string) => Buffer.from(hkdfSync('sha256', config.secretKey, '', `freehold ${use}`, 32))
+  const pages = createPages(keyFor('cursors'))
+
+  await documentRoutes(app, { name: config.appName })
+  systemRoutes(app, { name: config.appName, version, environment: config.environment, database, signingKeys })
+  await app.register(
+    async (v1: App) => {
+      authRoutes(v1, {
+        database,
+        tokens,
+        passwords,
+        refreshKey: keyFor('refresh tokens'),
+        passwordPolicy: config.passwordPolicy,
+        accessTokenSeconds: config.accessTokenSeconds,
+        idleSeconds: config.refreshTokenSeconds,
+      })
+      sessionRoutes(v1, pages)
+      userRoutes(v1)
+      organizationRoutes(v1, { database, pages })
+      projectRoutes(v1, pages)
+      auditRoutes(v1, pages)
+    },
+    { prefix: '/api/v1' },
+  )
+  return app
+}
+
+/** A route that does not say who may call it stops the start. */
+function requireAccess(app: App): void {
+  app.addHook('onRoute', route => {
+    const fromPlugin = route.method === 'OPTIONS' || route.schema?.hide === true || /^(\/api)?\/docs(\/|$)/.test(route.url)
+    if (route.access === undefined && !fromPlugin) throw new Error(`route ${String(route.method)} ${route.url} declares no access`)
+    const { access = 'public', stepUp = false, perMinute, secret = false } = route
+    route.config = { ...route.config, rules: { access, stepUp, secret, ...(perMinute === undefined ? {} : { perMinute }) } }
+  })
+}
+

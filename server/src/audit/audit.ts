@@ -1,0 +1,74 @@
+import { sql } from 'kysely'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { orderOf, pageOf } from '../core/pagination.ts'
+import type { Page } from '../core/pagination.ts'
+import { Id, Nullable, PageQueryOf, Time } from '../core/schemas.ts'
+import { find, query, raw } from '../core/statement.ts'
+
+const Word = Type.String({ minLength: 1, maxLength: 100 })
+const Fields = Nullable(Type.Record(Type.String({ maxLength: 100 }), Type.Unknown()))
+
+export const AuditEntry = Type.Object(
+  {
+    id: Id,
+    action: Word,
+    entity_type: Word,
+    entity_id: Nullable(Id),
+    actor_id: Nullable(Id),
+    session_id: Nullable(Id),
+    request_id: Nullable(Word),
+    ip: Nullable(Word),
+    user_agent: Nullable(Type.String({ maxLength: 500 })),
+    before: Fields,
+    after: Fields,
+    created_at: Time,
+  },
+  { title: 'AuditEntry' },
+)
+
+export const AuditQuery = PageQueryOf({
+  actor: Type.Optional(Id),
+  action: Type.Optional(Word),
+  entity_type: Type.Optional(Word),
+  entity_id: Type.Optional(Id),
+  request_id: Type.Optional(Word),
+  from: Type.Optional(Time),
+  to: Type.Optional(Time),
+  text: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: 'Any part of the changed values, in any case.' })),
+})
+export type AuditQuery = Static<typeof AuditQuery>
+
+/** The time of an entry is that of its UUIDv7. */
+const createdAt = sql<string>`to_timestamp(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)`
+
+/** The smallest UUIDv7 of a moment, so that a range of times is a range of the key. */
+const firstIdOf = (time: string) => {
+  const hex = Math.max(0, Date.parse(time)).toString(16).padStart(12, '0').slice(-12)
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`
+}
+
+/** The organization's history, newest first. */
+export function listAuditLog(organization_id: string, { actor, action, entity_type, entity_id, request_id, from, to, text }: Omit<AuditQuery, 'limit' | 'cursor' | 'include_total'>, page: Page) {
+  let entries = query
+    .selectFrom('audit_log')
+    .select(['id', 'action', 'entity_type', 'entity_id', 'actor_id', 'session_id', 'request_id', 'ip', 'user_agent', 'before', 'after'])
+    .select(createdAt.as('created_at'))
+    .where('organization_id', '=', organization_id)
+  if (actor !== undefined) entries = entries.where('actor_id', '=', actor)
+  if (action !== undefined) entries = entries.where('action', '=', action)
+  if (entity_type !== undefined) entries = entries.where('entity_type', '=', entity_type)
+  if (entity_id !== undefined) entries = entries.where('entity_id', '=', entity_id)
+  if (request_id !== undefined) entries = entries.where('request_id', '=', request_id)
+  if (from !== undefined) entries = entries.where('id', '>=', firstIdOf(from))
+  if (to !== undefined) entries = entries.where('id', '<', firstIdOf(to))
+  if (text !== undefined) {
+    const pattern = `%${text.replace(/[\\%_]/g, '\\$&')}%`
+    entries = entries.where(sql<boolean>`(before::text ilike ${pattern} or after::text ilike ${pattern})`)
+  }
+  return pageOf(entries, orderOf('-created_at', 'audit_log'), page)
+}
+
+/** Writes a security event of an account (system login): a failed sign-in, a reused token. */
+export const recordEvent = (type: string, user_id: string | null, session_id: string | null, details: Record<string, unknown> = {}) =>
+  find(raw(sql`select record_event(${type}, ${user_id}, ${session_id}, ${JSON.stringify(details)})`))

@@ -1,0 +1,245 @@
+import { randomUUID } from 'node:crypto'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { permissionsOf } from '../access/permissions.ts'
+import type { Role } from '../access/permissions.ts'
+import type { Tokens } from '../access/tokens.ts'
+import type { Database } from '../core/database.ts'
+import { invalidField, Problem } from '../core/problems.ts'
+import { Email, Id, Name, Nullable, Slug, Strict, Username } from '../core/schemas.ts'
+import type { App } from '../http/route.ts'
+import { originOf } from '../http/route.ts'
+import { Organization, Role_ } from '../organizations/organizations.ts'
+import { revokeSession, revokeSessions, Session } from '../sessions/sessions.ts'
+import { User } from '../users/users.ts'
+import { getMe, logIn, signUp, stepUp, switchOrganization } from './auth.ts'
+import type { NewAccount, SignedIn } from './auth.ts'
+import { checkPassword, PASSWORD_MAX_LENGTH } from './password-policy.ts'
+import type { PasswordPolicy } from './password-policy.ts'
+import type { Passwords } from './passwords.ts'
+import { refresh } from './refresh.ts'
+import { openRefreshToken, sealRefreshToken } from './refresh-token.ts'
+
+export interface AuthOptions {
+  database: Database
+  tokens: Tokens
+  passwords: Passwords
+  /** Seals refresh tokens. */
+  refreshKey: Buffer
+  passwordPolicy: PasswordPolicy
+  accessTokenSeconds: number
+  /** How long a session lasts without a refresh. */
+  idleSeconds: number
+}
+
+const NewPassword = Type.String({ minLength: 1, maxLength: PASSWORD_MAX_LENGTH, format: 'password', examples: ['SecureP@ss123'] })
+const Token = Type.String({ minLength: 1, maxLength: 4096 })
+
+const AccessToken = Type.Object(
+  { access_token: Token, token_type: Type.Literal('bearer'), expires_in: Type.Integer({ minimum: 1, maximum: 86400, description: 'Seconds.' }) },
+  { title: 'AccessToken' },
+)
+const SignedInAnswer = Type.Object(
+  { user: User, organization: Nullable(Organization), ...AccessToken.properties, refresh_token: Token },
+  { title: 'SignedIn' },
+)
+const Switched = Type.Object({ organization: Organization, ...AccessToken.properties }, { title: 'Switched' })
+const Me = Type.Object(
+  {
+    user: User,
+    organization: Nullable(Organization),
+    role: Nullable(Role_),
+    permissions: Type.Array(Type.String({ maxLength: 100 }), { maxItems: 200 }),
+    session: Session,
+  },
+  { title: 'Me' },
+)
+
+const person = {
+  email: Email,
+  username: Type.Optional(Username),
+  password: NewPassword,
+  given_name: Type.Optional(Name),
+  family_name: Type.Optional(Name),
+  full_name: Type.Optional(Name),
+}
+const Signup = Strict({ ...person, organization_name: Type.Optional(Name), organization_slug: Type.Optional(Slug) }, { title: 'Signup' })
+const Registration = Strict(person, { title: 'Registration' })
+const Login = Strict(
+  { email: Type.Optional(Email), username: Type.Optional(Username), password: Type.String({ minLength: 1, maxLength: 1024, format: 'password' }), organization_id: Type.Optional(Id) },
+  { title: 'Login', description: 'Either `email` or `username` says who.' },
+)
+const Refresh = Strict({ refresh_token: Token, organization_id: Type.Optional(Id) }, { title: 'Refresh' })
+const Logout = Type.Union([Strict({ refresh_token: Type.Optional(Token) }, { title: 'Logout' }), Type.Null()])
+
+/** Requests a minute from one address, where passwords are tried or accounts made. */
+const PASSWORD_TRIES = 10
+
+export function authRoutes(app: App, options: AuthOptions): void {
+  const { database, tokens, passwords, refreshKey, passwordPolicy, accessTokenSeconds, idleSeconds } = options
+  const rules = { access: 'public', secret: true, perMinute: PASSWORD_TRIES } as const
+  const tags = ['Authentication']
+
+  const mint = (user: { id: string; email: string }, session: { id: string; auth_time: number }, organization?: { id: string; role: Role }) => ({
+    access_token: tokens.sign({
+      sub: user.id,
+      jti: randomUUID(),
+      sid: session.id,
+      auth_time: session.auth_time,
+      email: user.email,
+      user_id: user.id,
+      ...(organization && { organization_id: organization.id, tenant_id: organization.id, role: organization.role }),
+    }),
+    token_type: 'bearer' as const,
+    expires_in: accessTokenSeconds,
+  })
+  const answer = ({ user, organization, session }: SignedIn): Static<typeof SignedInAnswer> => ({
+    user,
+    organization: organization ?? null,
+    ...mint(user, session, organization),
+    refresh_token: sealRefreshToken(refreshKey, { session_id: session.id, generation: session.generation }),
+  })
+
+  async function enrol(body: Static<typeof Registration>, origin: ReturnType<typeof originOf>, organization?: NewAccount['organization']): Promise<SignedIn> {
+    const { password, ...names } = body
+    await checkPassword(password, passwordPolicy, [names.email, names.username, names.given_name, names.family_name, names.full_name, organization?.name])
+    return signUp(database, origin, { ...names, password_hash: await passwords.hash(password), organization }, idleSeconds)
+  }
+
+  app.post(
+    '/auth/signup',
+    { ...rules, schema: { operationId: 'signUp', summary: 'Sign up, with an organization or without', tags, body: Signup, response: { 201: SignedInAnswer } } },
+    async (request, reply) => {
+      const { organization_name, organization_slug, ...account } = request.body
+      if (organization_name === undefined && organization_slug !== undefined) throw invalidField('/organization_name', 'is required with organization_slug')
+      const organization = organization_name === undefined ? undefined : { name: organization_name, slug: organization_slug }
+      const signedIn = await enrol(account, originOf(request), organization)
+      return reply.code(201).send(answer(signedIn))
+    },
+  )
+
+  app.post(
+    '/auth/register',
+    { ...rules, schema: { operationId: 'register', summary: 'Sign up with a personal organization', tags, body: Registration, response: { 201: SignedInAnswer } } },
+    async (request, reply) => reply.code(201).send(answer(await enrol(request.body, originOf(request)))),
+  )
+
+  app.post(
+    '/auth/login',
+    { ...rules, schema: { operationId: 'logIn', summary: 'Sign in by e-mail address or username', tags, body: Login, response: { 200: SignedInAnswer } } },
+    async request => {
+      const { email, username } = request.body
+      if ((email === undefined) === (username === undefined)) throw invalidField('/email', 'give either email or username')
+      return answer(await logIn({ database, passwords }, originOf(request), request.body, idleSeconds))
+    },
+  )
+
+  app.post(
+    '/auth/refresh',
+    { ...rules, perMinute: 60, schema: { operationId: 'refresh', summary: 'Exchange a refresh token for new tokens', tags, body: Refresh, response: { 200: SignedInAnswer } } },
+    async request => {
+      const { refresh_token, organization_id } = request.body
+      return answer(await refresh({ database, key: refreshKey, idleSeconds }, originOf(request), refresh_token, organization_id))
+    },
+  )
+
+  app.post(
+    '/auth/logout',
+    {
+      access: 'public',
+      secret: true,
+      schema: {
+        operationId: 'logOut',
+        summary: 'End the session',
+        description: "Ends the access token's session or, when that token has expired, the one of `refresh_token`.",
+        tags,
+        body: Logout,
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      const { actor } = request
+      const presented = request.body?.refresh_token === undefined ? undefined : openRefreshToken(refreshKey, request.body.refresh_token)
+      if (actor !== undefined) await actor.run(revokeSession(actor.session_id, 'logout'))
+      else if (presented !== undefined) await database.system.run({ origin: originOf(request) }, revokeSession(presented.session_id, 'logout')).catch(ignoreMissing)
+      else throw new Problem(request.body?.refresh_token === undefined ? 'not-signed-in' : 'invalid-refresh-token')
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/auth/logout-all',
+    { access: 'session', secret: true, schema: { operationId: 'logOutEverywhere', summary: "End all of one's sessions", tags, response: { 204: Type.Null() } } },
+    async (request, reply) => {
+      await request.actor.run(revokeSessions(request.actor.user_id, 'logout-all'))
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.get(
+    '/auth/me',
+    { access: 'session', secret: true, schema: { operationId: 'getMe', summary: 'Read who is signed in, where, and what they may do', tags, response: { 200: Me } } },
+    async request => {
+      const { actor } = request
+      const me = await actor.run(getMe(actor.organization_id))
+      return {
+        user: me,
+        organization:
+          me.organization_id === null
+            ? null
+            : { id: me.organization_id, kind: me.kind!, name: me.name!, slug: me.slug!, created_at: me.organization_created_at!, updated_at: me.organization_updated_at! },
+        role: me.role,
+        permissions: me.role === null ? [] : permissionsOf(me.role),
+        session: { ...me, id: me.session_id, created_at: me.session_created_at, current: true },
+      }
+    },
+  )
+
+  app.post(
+    '/auth/switch-organization',
+    {
+      access: 'session',
+      secret: true,
+      schema: {
+        operationId: 'switchOrganization',
+        summary: "Get an access token for another of one's organizations",
+        tags,
+        body: Strict({ organization_id: Id }),
+        response: { 200: Switched },
+      },
+    },
+    async request => {
+      const { actor } = request
+      const organization = await actor.run(switchOrganization(request.body.organization_id))
+      return { organization, ...mint({ id: actor.user_id, email: actor.email }, { id: actor.session_id, auth_time: actor.auth_time }, organization) }
+    },
+  )
+
+  app.post(
+    '/auth/step-up',
+    {
+      access: 'session',
+      secret: true,
+      perMinute: PASSWORD_TRIES,
+      schema: {
+        operationId: 'stepUp',
+        summary: 'Prove again who one is',
+        description: 'The new access token carries a fresh `auth_time`, which dear operations demand.',
+        tags,
+        body: Strict({ password: Login.properties.password }),
+        response: { 200: AccessToken },
+      },
+    },
+    async request => {
+      const { actor } = request
+      const auth_time = await stepUp({ database, passwords }, originOf(request), actor, request.body.password)
+      const organization = actor.organization_id === undefined ? undefined : { id: actor.organization_id, role: actor.role as Role }
+      return mint({ id: actor.user_id, email: actor.email }, { id: actor.session_id, auth_time }, organization)
+    },
+  )
+}
+
+/** A session that has ended already needs no ending. */
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Problem) || error.code !== 'not-found') throw error
+}

@@ -1,0 +1,141 @@
+import { parseArgs } from 'node:util'
+import { listSigningKeys, removeSigningKey, rotateSigningKeys } from '../access/signing-keys.ts'
+import { createPasswords } from '../auth/passwords.ts'
+import { createSuperuser, listSuperusers, setSuperuser } from '../auth/superuser.ts'
+import { ConfigError, loadConfig } from '../config.ts'
+import type { Config } from '../config.ts'
+import { Problem } from '../core/problems.ts'
+import { openDatabase } from '../core/database.ts'
+import type { Database } from '../core/database.ts'
+import { provisionDatabase } from '../core/provision.ts'
+import { startService, version } from '../main.ts'
+import { runDoctor } from './doctor.ts'
+import { migrateCommand } from './migrate.ts'
+
+const USAGE = `freehold ${version}
+
+  freehold start [--migrate]          run the service; in production --migrate applies pending migrations first
+  freehold migrate <command>          generate, apply, auto, rollback, stamp, current, list, check
+  freehold superuser grant EMAIL      give an account the platform role; --create makes it, with NEW_PASSWORD from the environment
+  freehold superuser revoke EMAIL     take it away, and end the account's sessions
+  freehold superuser list             who holds it
+  freehold keys generate              a new signing key; tokens of the present one stay valid until they expire
+  freehold keys list                  every signing key
+  freehold keys remove ID             for a key that leaked: its tokens are refused within seconds
+  freehold doctor [--roles]           what is wrong, and what mends it; --roles prints the SQL that makes the logins
+`
+
+/** Runs one command of the command line. @returns the exit code: 0 done, 1 failed, 2 not understood */
+export async function runCommand(args: string[]): Promise<number> {
+  const [command, ...rest] = args
+  const commands: Record<string, (rest: string[], config: Config) => Promise<number>> = { start, migrate, superuser, keys, doctor: runDoctor }
+  const run = commands[command ?? '']
+  if (run === undefined) {
+    const isAsked = command === undefined || command === 'help' || command === '--help'
+    if (!isAsked) console.error(`freehold: there is no command ${command}\n`)
+    console.log(USAGE)
+    return isAsked ? 0 : 2
+  }
+  try {
+    return await run(rest, loadConfig(process.env))
+  } catch (error) {
+    console.error(`freehold ${command}: ${explain(error)}`)
+    return error instanceof TypeError && 'code' in error ? 2 : 1
+  }
+}
+
+/** The one sentence that helps; a stack only for what nobody foresaw. */
+function explain(error: unknown): string {
+  if (error instanceof ConfigError) return error.message
+  if (error instanceof Problem) return [error.message, ...(error.errors ?? []).map(({ detail }) => `- ${detail}`)].join('\n')
+  if (!(error instanceof Error)) return String(error)
+  const { code, port } = error as NodeJS.ErrnoException & { port?: number }
+  if (code === 'EADDRINUSE') return `port ${port} is taken: stop what listens there, or set PORT to another one (0 chooses a free one)`
+  if (code === 'EACCES' && port !== undefined) return `this user may not listen on port ${port}: set PORT to one above 1023`
+  return error.message
+}
+
+async function start(args: string[], config: Config): Promise<number> {
+  const { values } = parseArgs({ args, options: { migrate: { type: 'boolean' } } })
+  const service = await startService(config, values.migrate === undefined ? {} : { migrate: values.migrate })
+  await new Promise<void>((resolve, reject) => {
+    let stopping = false
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (stopping) process.exit(130) // asked twice: at once
+        stopping = true
+        service.stop().then(resolve, reject)
+      })
+    }
+  })
+  return 0
+}
+
+async function migrate(args: string[], config: Config): Promise<number> {
+  return withProvision(config, ({ ownerUrl, adminUrl }) => {
+    if (ownerUrl === undefined) throw new Error('migrations run as the owner: set DATABASE_URL')
+    return migrateCommand(args, { databaseUrl: ownerUrl, adminUrl, schema: config.database.schema, print: line => console.log(line) })
+  })
+}
+
+async function superuser(args: string[], config: Config): Promise<number> {
+  const { values, positionals } = parseArgs({ args, options: { create: { type: 'boolean' } }, allowPositionals: true })
+  const [action, email] = positionals
+  return withDatabase(config, async database => {
+    if (action === 'list') {
+      for (const address of await listSuperusers(database)) console.log(address)
+      return 0
+    }
+    if ((action !== 'grant' && action !== 'revoke') || email === undefined) {
+      console.error(USAGE)
+      return 2
+    }
+    const found = await setSuperuser(database, email, action === 'grant')
+    if (!found && action === 'grant' && values.create) {
+      const password = process.env['NEW_PASSWORD']
+      if (password === undefined) throw new Error('set NEW_PASSWORD in the environment to the password of the new account')
+      await createSuperuser({ database, passwords: await createPasswords(), policy: config.passwordPolicy }, { email, password })
+    } else if (!found) throw new Error(`no account has the address ${email}${action === 'grant' ? '; --create makes one' : ''}`)
+    console.log(action === 'grant' ? `${email} is a superuser` : `${email} is no superuser any more`)
+    return 0
+  })
+}
+
+async function keys(args: string[], config: Config): Promise<number> {
+  const [action, id] = args
+  return withDatabase(config, async database => {
+    if (action === 'generate') console.log(`new key ${await rotateSigningKeys(database, config.secretKey, config.jwtAlgorithm)}; it signs in half a minute, when every process has read it`)
+    else if (action === 'remove' && id !== undefined) {
+      await removeSigningKey(database, id)
+      console.log(`${id} is gone; every process refuses its tokens within seconds`)
+    } else if (action === 'list') {
+      for (const key of await listSigningKeys(database)) console.log(`${key.id}  ${key.algorithm}  made ${key.created_at}${key.retired_at === null ? '' : `  retired ${key.retired_at}`}`)
+    } else {
+      console.error(USAGE)
+      return 2
+    }
+    return 0
+  })
+}
+
+type Provision = Awaited<ReturnType<typeof provisionDatabase>>
+
+async function withProvision<Result>(config: Config, work: (provision: Provision) => Promise<Result>): Promise<Result> {
+  const { url, schema, tenantUrl, systemUrl } = config.database
+  const provision = await provisionDatabase({ url, schema, tenantUrl, systemUrl, dataDir: config.dataDir, secretKey: config.secretKey, log: (_level, message) => console.error(message) })
+  try {
+    return await work(provision)
+  } finally {
+    await provision.stop()
+  }
+}
+
+const withDatabase = (config: Config, work: (database: Database) => Promise<number>): Promise<number> =>
+  withProvision(config, async ({ tenantUrl, systemUrl }) => {
+    const database = openDatabase({ ...config.database, poolSize: 2, tenantUrl, systemUrl, onError: () => {} })
+    try {
+      return await work(database)
+    } finally {
+      await database.close()
+    }
+  })

@@ -1,0 +1,78 @@
+import type pg from 'pg'
+
+/**
+ * Tables that organization_table() does not guard, each with the reason. An invariant test fails for any other.
+ */
+export const globalTables: Readonly<Record<string, string>> = {
+  users: 'a person belongs to no organization; policies show oneself and colleagues',
+  sessions: "a person's own; the policy shows one's own",
+  security_events: 'what happened to accounts, some of them unknown; the tenant login may only add, through triggers',
+  idempotency_keys: "a person's own; the policy shows one's own",
+  signing_keys: 'the tenant login may not touch it at all',
+  audit_log: "an organization's history; written by triggers alone, under policies of its own",
+  audit_log_default: 'a partition of audit_log, reached through it: no grants',
+  migrations: "the owner's; the tenant login may not touch it",
+}
+
+/** A fingerprint of all that makes the wall in the schema on the search path: row-level security, policies, grants, views, functions, triggers. */
+export const digestSql = `
+select md5(string_agg(line, E'\\n' order by line collate "C")) as digest from (
+  select format('table %s %s %s %s', c.relname, c.relrowsecurity, c.relforcerowsecurity,
+    (select string_agg(g.grantee || ' ' || g.privilege, ',' order by g.grantee, g.privilege) from (
+      select coalesce(r.rolname, 'public') as grantee, acl.privilege_type as privilege from aclexplode(c.relacl) acl left join pg_roles r on r.oid = acl.grantee where acl.grantee <> c.relowner) g)) as line
+  from pg_class c where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p', 'v', 'S') and c.relname <> 'migrations'
+  union all
+  select format('column %s.%s %s', c.relname, a.attname, (select string_agg(coalesce(r.rolname, 'public') || ' ' || acl.privilege_type, ',' order by r.rolname, acl.privilege_type)
+    from aclexplode(a.attacl) acl left join pg_roles r on r.oid = acl.grantee))
+  from pg_attribute a join pg_class c on c.oid = a.attrelid where c.relnamespace = current_schema()::regnamespace and a.attacl is not null
+  union all
+  select format('policy %s %s %s %s %s %s', tablename, policyname, cmd, roles, qual, with_check) from pg_policies where schemaname = current_schema()
+  union all
+  select format('view %s %s %s', c.relname, c.reloptions, pg_get_viewdef(c.oid)) from pg_class c where c.relnamespace = current_schema()::regnamespace and c.relkind = 'v'
+  union all
+  select format('function %s', pg_get_functiondef(p.oid)) from pg_proc p where p.pronamespace = current_schema()::regnamespace
+  union all
+  select format('trigger %s %s', t.tgenabled, pg_get_triggerdef(t.oid)) from pg_trigger t join pg_class c on c.oid = t.tgrelid where c.relnamespace = current_schema()::regnamespace and not t.tgisinternal
+) as lines`
+
+export async function readDigest(client: pg.ClientBase | pg.Pool): Promise<string> {
+  const { rows } = await client.query<{ digest: string }>(digestSql)
+  return rows[0]?.digest ?? ''
+}
+
+/** What is wrong with the wall, in words, each with what mends it; empty when it stands as declared. */
+export async function inspectWall(tenant: pg.Pool, system: pg.Pool, migrations: string): Promise<string[]> {
+  const faults: string[] = []
+  for (const [kind, pool, other] of [
+    ['tenant', tenant, 'system'],
+    ['system', system, 'tenant'],
+  ] as const) {
+    const { rows } = await pool.query<{ login: string; unbound: boolean; own: boolean; foreign: boolean; schema: string | null; temporary: boolean }>(`
+      select current_user as login, r.rolsuper or r.rolbypassrls as unbound, current_schema() as schema,
+        pg_has_role(current_user, 'freehold_${kind}', 'usage') as own,
+        pg_has_role(current_user, 'freehold_${other}', 'member') or pg_has_role(current_user, 'freehold_owner', 'member') as foreign,
+        has_database_privilege(current_database(), 'temporary') as temporary
+      from pg_roles r where r.rolname = current_user`)
+    const login = rows[0]
+    if (login === undefined) continue
+    const url = `DATABASE_${kind.toUpperCase()}_URL`
+    if (login.unbound) faults.push(`${login.login} (${url}) is a superuser or has BYPASSRLS, so no policy binds it: use a login made by the SQL of \`freehold doctor --roles\``)
+    if (!login.own) faults.push(`${login.login} (${url}) is not a member of freehold_${kind}: grant freehold_${kind} to "${login.login}"`)
+    if (login.foreign && !login.unbound) faults.push(`${login.login} (${url}) is also a member of freehold_${other} or freehold_owner: revoke that`)
+    if (login.schema === null) faults.push(`${login.login} (${url}) does not find the schema: apply the migrations, and set its search_path as \`freehold doctor --roles\` prints`)
+    if (login.temporary && !login.unbound) faults.push('public may create temporary tables, which can shadow real ones: revoke temporary on the database from public')
+  }
+  if (faults.length > 0) return faults
+
+  const open = await tenant.query<{ relname: string }>(`
+    select relname from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p') and not relispartition
+      and not relrowsecurity and relname <> 'migrations'`)
+  for (const { relname } of open.rows) faults.push(`table ${relname} has no row-level security: apply the migrations again from a backup, or alter table ${relname} enable row level security`)
+  const stored = await system.query<{ digest: string | null }>(`select digest from ${migrations} order by number desc limit 1`)
+  const expected = stored.rows[0]?.digest
+  if (expected === undefined) faults.push('no migration has been applied: run `freehold migrate apply`')
+  else if (expected !== null && expected !== (await readDigest(system))) {
+    faults.push('policies, grants, views, functions or triggers are not what the migrations made: somebody changed them by hand; `freehold migrate check` says what')
+  }
+  return faults
+}

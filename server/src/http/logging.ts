@@ -1,0 +1,47 @@
+import type { FastifyInstance } from 'fastify'
+import { pino } from 'pino'
+import type { Logger } from 'pino'
+import pretty from 'pino-pretty'
+
+export interface LogOptions {
+  level: string
+  format: 'json' | 'text'
+  /** A path; undefined is standard output. */
+  file: string | undefined
+}
+
+/** One line an event: JSON for machines, or readable text. Nothing here ever logs a header, a body or a query string. */
+export function createLogger({ level, format, file }: LogOptions): Logger {
+  const destination = file ?? 1
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: serializeError } }
+  if (format === 'text') {
+    return pino(options, pretty({ destination, mkdir: true, append: true, singleLine: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }))
+  }
+  return pino(options, pino.destination({ dest: destination, mkdir: true, append: true, sync: false }))
+}
+
+/** Of a database error only what the schema says: `detail` and `where` quote rows and parameters. */
+function serializeError(error: Error & { code?: string; constraint?: string; table?: string; severity?: string }): object {
+  const { name, code, constraint, table } = error
+  const message = error.severity === undefined || code?.startsWith('23') !== true ? error.message : 'constraint violated'
+  return { name, message, code, constraint, table, stack: error.stack, ...(error.cause instanceof Error ? { cause: serializeError(error.cause) } : {}) }
+}
+
+/** One line a request: method, route pattern, status, milliseconds, and the ids that lead further. */
+export function logRequests(app: FastifyInstance): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, actor, ip, id } = request
+    request.log.info(
+      {
+        method,
+        route: request.routeOptions.url ?? null,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime * 10) / 10,
+        request_id: id,
+        ...(actor && { user_id: actor.user_id, organization_id: actor.organization_id, session_id: actor.session_id }),
+        ip,
+      },
+      'request',
+    )
+  })
+}

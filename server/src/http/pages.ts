@@ -1,0 +1,20 @@
+import type { FastifyRequest } from 'fastify'
+import { openPage } from '../core/pagination.ts'
+import type { Page, PageQuery } from '../core/pagination.ts'
+
+export interface Pages {
+  /** The page that a list request asks for. @throws Problem invalid-cursor */
+  open(request: FastifyRequest<{ Querystring: unknown }>): Page
+}
+
+/** Binds every cursor to its list: the caller's organization (else the person), the route, and all that filters or sorts. */
+export function createPages(key: Buffer): Pages {
+  return {
+    open: request => {
+      const { limit, cursor, include_total, ...filters } = request.query as PageQuery & Record<string, unknown>
+      const { actor } = request
+      const list = JSON.stringify([actor.organization_id ?? actor.user_id, request.routeOptions.url, Object.entries(filters).sort()])
+      return openPage(key, list, { limit, ...(cursor === undefined ? {} : { cursor }), ...(include_total === undefined ? {} : { include_total }) })
+    },
+  }
+}

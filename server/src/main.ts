@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs'
+import { loadSigningKeys, KEY_POLL_SECONDS } from './access/signing-keys.ts'
+import type { SigningKey } from './access/signing-keys.ts'
+import { createTokens } from './access/tokens.ts'
+import { createApp } from './app.ts'
+import { createPasswords } from './auth/passwords.ts'
+import { ensureFirstSuperuser } from './auth/superuser.ts'
+import type { Config } from './config.ts'
+import { claimDataDirectory } from './core/data-directory.ts'
+import { openDatabase } from './core/database.ts'
+import { migrateDatabase, provisionDatabase } from './core/provision.ts'
+import { inspectWall } from './core/wall.ts'
+import { createLogger } from './http/logging.ts'
+
+export const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version
+
+export interface RunningService {
+  /** Where it listens. */
+  url: string
+  /** Finishes what is in flight, then closes everything. */
+  stop(): Promise<void>
+}
+
+export interface StartOptions {
+  /** Apply pending migrations first; in development that happens anyway. */
+  migrate?: boolean
+}
+
+/** config → database → app → listen. Whatever was opened is closed again when a later step fails. */
+export async function startService(config: Config, { migrate = config.environment === 'development' }: StartOptions = {}): Promise<RunningService> {
+  const log = createLogger(config.log)
+  for (const warning of config.warnings) log.warn(warning)
+  const closers: (() => Promise<unknown> | void)[] = []
+  const stop = async () => {
+    for (const close of closers.splice(0).toReversed()) await close()
+  }
+
+  try {
+    if (config.database.url === undefined && config.database.tenantUrl === undefined) {
+      const claim = claimDataDirectory(config.dataDir, config.port)
+      closers.push(() => claim.release())
+    }
+    const { url, schema, tenantUrl, systemUrl } = config.database
+    const provisioned = await provisionDatabase({ url, schema, tenantUrl, systemUrl, dataDir: config.dataDir, secretKey: config.secretKey, log: (level, message) => log[level](message) })
+    closers.push(() => provisioned.stop())
+    if (migrate && provisioned.ownerUrl !== undefined) await migrateDatabase(provisioned.ownerUrl, schema, message => log.info(message))
+
+    const database = openDatabase({ ...config.database, tenantUrl: provisioned.tenantUrl, systemUrl: provisioned.systemUrl, onError: error => log.warn({ err: error }, 'an idle database connection was lost') })
+    closers.push(() => database.close())
+    const faults = await inspectWall(database.tenant.pool, database.system.pool, `"${schema}".migrations`)
+    if (faults.length > 0) throw new Error(`the database is not as declared, so nothing is served:\n${faults.map(fault => `- ${fault}`).join('\n')}`)
+
+    let signingKeys: readonly SigningKey[] = []
+    const tokens = createTokens({ issuer: config.publicUrl, accessTokenSeconds: config.accessTokenSeconds })
+    const readKeys = async () => {
+      const keys = await loadSigningKeys(database, config.secretKey, config.jwtAlgorithm, config.accessTokenSeconds)
+      // Taking keys empties the cache of verified tokens, so only a change does it.
+      if (JSON.stringify(keys) === JSON.stringify(signingKeys)) return
+      tokens.useKeys(keys)
+      signingKeys = keys
+    }
+    await readKeys()
+    const poll = setInterval(() => void readKeys().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read')), KEY_POLL_SECONDS * 1000)
+    closers.push(() => clearInterval(poll))
+
+    const passwords = await createPasswords()
+    if (config.firstSuperuser !== undefined) await ensureFirstSuperuser({ database, passwords, log, policy: config.passwordPolicy }, config.firstSuperuser)
+    const app = await createApp({ config, version, database, tokens, passwords, signingKeys: () => signingKeys, log })
+    closers.push(() => app.close())
+    await app.listen({ host: config.host, port: config.port })
+    const address = app.server.address()
+    const port = typeof address === 'object' && address !== null ? address.port : config.port
+    const listening = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+    log.info({ version, environment: config.environment }, `${config.appName} listens on ${listening}`)
+    return { url: listening, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}

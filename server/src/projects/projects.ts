@@ -1,0 +1,52 @@
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { deleteRow, updateRow } from '../core/conditional.ts'
+import type { Condition } from '../core/conditional.ts'
+import { orderOf, pageOf } from '../core/pagination.ts'
+import type { Page } from '../core/pagination.ts'
+import { Id, Name, Nullable, OneOf, Slug, Strict, Text, timestamps } from '../core/schemas.ts'
+import { get, query } from '../core/statement.ts'
+
+const Status = OneOf(['active', 'archived'])
+
+export const Project = Type.Object(
+  { id: Id, organization_id: Id, name: Name, slug: Slug, description: Nullable(Text), status: Status, created_by: Nullable(Id), ...timestamps },
+  { title: 'Project' },
+)
+export type Project = Static<typeof Project>
+
+const optional = { description: Type.Optional(Nullable(Text)), status: Type.Optional(Status) }
+export const NewProject = Strict({ name: Name, slug: Type.Optional(Slug), ...optional }, { title: 'NewProject' })
+export type NewProject = Static<typeof NewProject>
+export const ProjectReplacement = Strict({ name: Name, slug: Slug, ...optional }, { title: 'ProjectReplacement', description: 'What is left out is reset.' })
+export const ProjectChanges = Strict({ name: Type.Optional(Name), slug: Type.Optional(Slug), ...optional }, { title: 'ProjectChanges', minProperties: 1 })
+export type ProjectChanges = Static<typeof ProjectChanges>
+
+export const projectSorts = ['-created_at', 'created_at', 'name', '-name'] as const
+
+const columns = ['id', 'organization_id', 'name', 'slug', 'description', 'status', 'created_by', 'created_at', 'updated_at', 'version'] as const
+type ProjectRow = Project & { version: number }
+
+const slugTaken = { projects_slug_key: 'project-slug-taken' } as const
+
+export function listProjects(organization_id: string, { sort, status }: { sort: string; status?: Project['status'] }, page: Page) {
+  let projects = query.selectFrom('projects').select(columns).where('organization_id', '=', organization_id)
+  if (status !== undefined) projects = projects.where('status', '=', status)
+  return pageOf(projects, orderOf(sort, 'projects'), page)
+}
+
+export const getProject = (organization_id: string, id: string) =>
+  get(query.selectFrom('projects').select(columns).where('organization_id', '=', organization_id).where('id', '=', id))
+
+/** @throws Problem project-slug-taken */
+export const createProject = (organization_id: string, created_by: string, project: Omit<NewProject, 'slug'> & { slug: string }) =>
+  get(query.insertInto('projects').values({ organization_id, created_by, ...project }).returning(columns), slugTaken)
+
+const target = (organization_id: string, id: string, condition: Condition) => ({ table: 'projects', key: { organization_id, id }, columns, condition }) as const
+
+/** @throws Problem not-found, project-slug-taken, entity-tag-stale */
+export const updateProject = (organization_id: string, id: string, changes: ProjectChanges, condition: Condition) =>
+  updateRow<ProjectRow>(target(organization_id, id, condition), changes, slugTaken)
+
+/** @throws Problem not-found, entity-tag-stale */
+export const deleteProject = (organization_id: string, id: string, condition: Condition) => deleteRow(target(organization_id, id, condition))
