@@ -1,0 +1,251 @@
+import { isIP } from 'node:net'
+
+/** What is wrong with a value, in words that never repeat a secret. */
+export class BadValue extends Error {
+  override name = 'BadValue'
+}
+
+/** How one kind of variable is read. `accepts` completes "accepted: …", in a fault and in the reference alike. */
+export interface Kind<T> {
+  readonly accepts: string
+  /** @throws BadValue */
+  readonly read: (text: string) => T
+}
+
+export interface OidcProvider {
+  name: string
+  issuer: string
+  clientId: string
+  clientSecret: string
+}
+
+const trueWords = ['true', '1', 'yes', 'on']
+const falseWords = ['false', '0', 'no', 'off']
+
+// Only values that are no secrets are repeated; one with an @ may carry a password all the same.
+const shown = (value: string) => (value.includes('@') ? 'the value' : JSON.stringify(value.slice(0, 60)))
+
+const trimmed = <T>(accepts: string, read: (text: string) => T): Kind<T> => ({
+  accepts,
+  read: text => read(text.trim()),
+})
+
+const isHostname = (text: string) =>
+  isIP(text) === 6 ? URL.canParse(`http://[${text}]`) : /^[\w.-]+$/.test(text) && URL.canParse(`http://${text}`)
+
+const isEmail = (text: string) => /^[^\s@<>"]+@[^\s@<>"]+$/.test(text)
+
+/** Whether a host name, as `URL.hostname` writes it, can only mean this machine. */
+export const isLoopback = (hostname: string) => /^(localhost|.+\.localhost|127(\.\d+){3}|\[?::1\]?)$/.test(hostname)
+
+export const line: Kind<string> = trimmed('one line of at most 200 characters', text => {
+  if (text.length > 200 || /\p{Cc}/u.test(text)) throw new BadValue('is too long or holds a control character')
+  return text
+})
+
+export const path: Kind<string> = trimmed('a path, absolute or from the working directory', text => {
+  if (text.includes('\0')) throw new BadValue('holds a zero byte')
+  return text
+})
+
+/** Read as it is, spaces included: a password may begin with one. */
+export const secret = (minimum = 1): Kind<string> => ({
+  accepts: minimum > 1 ? `at least ${minimum} characters` : 'any text',
+  read: text => {
+    if (text.length < minimum) throw new BadValue(`has ${text.length} characters`)
+    return text
+  },
+})
+
+export const boolean: Kind<boolean> = trimmed('`true` or `false`', text => {
+  if (trueWords.includes(text.toLowerCase())) return true
+  if (falseWords.includes(text.toLowerCase())) return false
+  throw new BadValue(`${shown(text)} is neither true nor false`)
+})
+
+/** For names that other programs use as well: whatever is not plainly true is somebody else's. */
+export const sharedFlag: Kind<boolean> = trimmed('`true`; anything else is left alone', text =>
+  trueWords.includes(text.toLowerCase()),
+)
+
+/** For names that change nothing: no value of theirs is a fault, `false` is not worth a warning. */
+export const ignoredFlag: Kind<boolean> = trimmed('anything', text => !falseWords.includes(text.toLowerCase()))
+
+/** A whole number; `factor` converts the unit of the variable into the unit of the configuration. */
+export const integer = (minimum: number, maximum: number, factor = 1): Kind<number> =>
+  trimmed(`a whole number from ${minimum} to ${maximum}`, text => {
+    if (!/^\d+$/.test(text)) throw new BadValue(`${shown(text)} is not a whole number`)
+    if (Number(text) < minimum || Number(text) > maximum) throw new BadValue(`${shown(text)} is out of range`)
+    return Number(text) * factor
+  })
+
+/** One of a few words, in any case. */
+export const choice = <const Word extends string>(words: readonly Word[], synonyms: Record<string, Word> = {}) =>
+  trimmed(words.map(word => `\`${word}\``).join(', '), (text): Word => {
+    const word = words.find(candidate => candidate.toLowerCase() === text.toLowerCase()) ?? synonyms[text.toLowerCase()]
+    if (!word) throw new BadValue(`${shown(text)} is not one of them`)
+    return word
+  })
+
+export const email: Kind<string> = trimmed('an e-mail address', text => {
+  if (!isEmail(text)) throw new BadValue('is not an e-mail address')
+  return text
+})
+
+export const sender: Kind<string> = trimmed('an e-mail address, or `Name <address>`', text => {
+  if (/\p{Cc}/u.test(text) || !isEmail(/^[^<>]*<(.*)>$/.exec(text)?.[1] ?? text)) {
+    throw new BadValue('is not an e-mail address')
+  }
+  return text
+})
+
+export const hostname: Kind<string> = trimmed('a host name or an IP address', text => {
+  if (!isHostname(text)) throw new BadValue(`${shown(text)} is neither a host name nor an IP address`)
+  return text
+})
+
+export const databaseHost: Kind<string> = trimmed('a host name, an IP address or the folder of a Unix socket', text =>
+  text.startsWith('/') ? text : hostname.read(text),
+)
+
+export const databaseName: Kind<string> = trimmed('a name without `?` and `#`', text => {
+  // The driver decodes a database's name with decodeURI, which cannot give these two back.
+  if (/[?#]/.test(text)) throw new BadValue('holds ? or #')
+  return text
+})
+
+export const schemaName: Kind<string> = trimmed(
+  'lower-case letters, digits and `_`, at most 63, not beginning with a digit or `pg_`',
+  text => {
+    if (!/^(?!pg_|information_schema$)[a-z_][a-z0-9_]{0,62}$/.test(text)) {
+      throw new BadValue(`${shown(text)} cannot name a schema`)
+    }
+    return text
+  },
+)
+
+function parseUrl(text: string, schemes: readonly string[]): URL {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase()
+  if (!scheme || !schemes.includes(scheme)) throw new BadValue(`does not begin with ${schemes.join(':// or ')}://`)
+  if (!URL.canParse(text)) throw new BadValue('is not a valid URL')
+  return new URL(text)
+}
+
+export const url = (...schemes: string[]): Kind<string> =>
+  trimmed(`a URL that begins with ${schemes.map(scheme => `\`${scheme}://\``).join(' or ')}`, text => {
+    parseUrl(text, schemes)
+    return text
+  })
+
+function readPage(text: string): URL {
+  const page = parseUrl(text, ['https', 'http'])
+  if (page.username || page.password) throw new BadValue('holds a user name or password')
+  if (/[?#]/.test(text)) throw new BadValue('has a query or fragment')
+  if (page.hostname.includes('*')) throw new BadValue('holds a wildcard')
+  return page
+}
+
+function readOrigin(text: string): string {
+  const page = readPage(text)
+  if (page.pathname !== '/') throw new BadValue('has a path')
+  return page.origin
+}
+
+export const origin: Kind<string> = trimmed(
+  '`http://` or `https://`, host and port, nothing behind them; https outside development, unless on this machine',
+  readOrigin,
+)
+
+export const page: Kind<string> = trimmed('an `http://` or `https://` URL without query and fragment', text =>
+  readPage(text).href.replace(/\/+$/, ''),
+)
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new BadValue('is not valid JSON')
+  }
+}
+
+function readList<T>(text: string, readEntry: (entry: string) => T): T[] {
+  const entries = text.startsWith('[') ? readJson(text) : text.split(',')
+  if (!Array.isArray(entries) || !entries.every(entry => typeof entry === 'string')) {
+    throw new BadValue('is not a list of texts')
+  }
+  const readNamed = (entry: string) => {
+    try {
+      return readEntry(entry)
+    } catch (error) {
+      if (error instanceof BadValue) throw new BadValue(`${shown(entry)} ${error.message}`)
+      throw error
+    }
+  }
+  return [
+    ...new Set(
+      entries
+        .map(entry => entry.trim())
+        .filter(Boolean)
+        .map(readNamed),
+    ),
+  ]
+}
+
+export const corsOrigins: Kind<readonly string[] | 'localhost'> = trimmed(
+  'a comma list or a JSON list of origins such as `https://app.example.com` (no wildcards), or the word `localhost`',
+  text => (text === 'localhost' ? text : readList(text, readOrigin)),
+)
+
+export const networks: Kind<readonly string[]> = trimmed(
+  'a comma list or a JSON list of IP addresses and networks such as `10.0.0.0/8`',
+  text =>
+    readList(text, entry => {
+      const [address = '', bits, ...rest] = entry.split('/')
+      const widest = isIP(address) === 4 ? 32 : 128
+      const isNetwork = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= widest)
+      if (isIP(address) === 0 || address.includes('%') || !isNetwork || rest.length > 0) {
+        throw new BadValue('is neither an IP address nor a network')
+      }
+      // Whoever may speak for everybody may also choose the address that limits and history see.
+      if (bits !== undefined && Number(bits) === 0) throw new BadValue('would trust everybody')
+      return entry
+    }),
+)
+
+export const oidcProviders: Kind<readonly OidcProvider[]> = trimmed(
+  'a JSON list of `{"name", "issuer", "client_id", "client_secret"}`',
+  text => {
+    const entries = readJson(text)
+    if (!Array.isArray(entries)) throw new BadValue('is not a list')
+    const providers = entries.map(readProvider)
+    if (new Set(providers.map(provider => provider.name)).size < providers.length) {
+      throw new BadValue('uses one name twice')
+    }
+    return providers
+  },
+)
+
+function readProvider(entry: unknown, index: number): OidcProvider {
+  const fields = new Map(entry && typeof entry === 'object' ? Object.entries(entry) : [])
+  const get = (field: string): string => {
+    const value: unknown = fields.get(field)
+    if (typeof value !== 'string' || value === '') throw new BadValue(`entry ${index + 1} has no ${field}`)
+    return value
+  }
+  const provider = {
+    name: get('name'),
+    issuer: get('issuer'),
+    clientId: get('client_id'),
+    clientSecret: get('client_secret'),
+  }
+  if (fields.size > 4) throw new BadValue(`entry ${index + 1} has fields that mean nothing here`)
+  // The name stands in the callback's path, beside the two that are built in.
+  if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(provider.name) || ['google', 'github'].includes(provider.name)) {
+    throw new BadValue(`entry ${index + 1} needs a name of lower-case letters, digits and -, not google or github`)
+  }
+  const issuer = URL.canParse(provider.issuer) ? new URL(provider.issuer) : undefined
+  if (issuer?.protocol !== 'https:' && !(issuer?.protocol === 'http:' && isLoopback(issuer.hostname))) {
+    throw new BadValue(`entry ${index + 1} needs an https:// issuer`)
+  }
+  return provider
+}

@@ -1,0 +1,178 @@
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { isLoopback, type OidcProvider } from './config-kinds.ts'
+import { checkRules, joinParts, listDoubts } from './config-rules.ts'
+import { readOrMakeSecretKey } from './config-secrets.ts'
+import { type Reading, readVariables } from './config-sources.ts'
+
+interface SocialClient {
+  clientId: string
+  clientSecret: string
+}
+
+/** Everything that can be set from outside. Deeply frozen; docs/reference/configuration.md explains each variable. */
+export interface Config {
+  environment: 'development' | 'staging' | 'production'
+  host: string
+  /** 0 takes any free port; the derived `publicUrl` then says 0 as well. */
+  port: number
+  /** An origin, without a trailing slash. */
+  publicUrl: string
+  frontendUrl: string | undefined
+  appName: string
+  /** Absolute. */
+  dataDir: string
+  database: {
+    /** The owner. Undefined, while `tenantUrl` is undefined too: the embedded PostgreSQL. */
+    url: string | undefined
+    schema: string
+    tenantUrl: string | undefined
+    systemUrl: string | undefined
+    poolSize: number
+    poolTimeoutSeconds: number
+    /** 0: a connection is kept however old it is. */
+    connectionMaxAgeSeconds: number
+    pooler: 'none' | 'transaction'
+  }
+  redisUrl: string | undefined
+  secretKey: string
+  jwtAlgorithm: 'EdDSA' | 'ES256' | 'RS256' | 'HS256'
+  accessTokenSeconds: number
+  refreshTokenSeconds: number
+  /** `localhost`: any origin on this machine. */
+  corsOrigins: readonly string[] | 'localhost'
+  cspMode: 'strict' | 'relaxed' | 'disabled'
+  /** `globalPerSecond` 0: no limit. */
+  rateLimit: { enabled: boolean; perMinute: number; globalPerSecond: number }
+  /** IP addresses and networks in CIDR notation. */
+  trustedProxies: readonly string[]
+  lockout: { threshold: number; durationMinutes: number }
+  passwordPolicy: 'composition' | 'length'
+  emailVerification: 'optional' | 'required'
+  firstSuperuser: { email: string; password: string } | undefined
+  social: { google: SocialClient | undefined; github: SocialClient | undefined; oidc: readonly OidcProvider[] }
+  /** Without a key and a server, mail goes to the development outbox. */
+  mail: { resendApiKey: string | undefined; smtpUrl: string | undefined; from: string | undefined }
+  storageUrl: string
+  sentryDsn: string | undefined
+  metrics: { enabled: boolean; token: string | undefined }
+  log: {
+    level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+    format: 'json' | 'text'
+    /** Absolute; undefined is standard output. */
+    file: string | undefined
+  }
+  /** Lines for the log, at start. */
+  warnings: readonly string[]
+}
+
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super(['The configuration cannot be used:', ...faults].join('\n- '))
+    this.faults = faults
+  }
+}
+
+/**
+ * Reads the environment and, where it is silent, `.env` in the working directory.
+ * In development a missing SECRET_KEY is made once and kept in `DATA_DIR/secret-key`.
+ * @throws ConfigError listing every fault at once: the variable, what is wrong (never a secret), what is accepted
+ */
+export function loadConfig(
+  environment: Record<string, string | undefined> = process.env,
+  workingDirectory: string = process.cwd(),
+): Config {
+  const reading = joinParts(readVariables(environment, workingDirectory))
+  const faults = [...reading.faults, ...checkRules(reading)]
+  if (faults.length > 0) throw new ConfigError(faults)
+  const warnings = [...reading.warnings, ...listDoubts(reading, environment.NODE_ENV)]
+  return freezeDeeply(composeConfig(reading, workingDirectory, warnings))
+}
+
+function composeConfig({ values, given }: Reading, workingDirectory: string, warnings: string[]): Config {
+  const dataDir = resolve(workingDirectory, values.DATA_DIR)
+  return {
+    environment: values.ENVIRONMENT,
+    host: values.HOST,
+    port: values.PORT,
+    publicUrl: values.PUBLIC_URL ?? describeAddress(values.HOST, values.PORT),
+    frontendUrl: values.FRONTEND_URL,
+    appName: values.APP_NAME,
+    dataDir,
+    database: {
+      url: values.DATABASE_URL,
+      schema: values.DATABASE_SCHEMA,
+      tenantUrl: values.DATABASE_TENANT_URL,
+      systemUrl: values.DATABASE_SYSTEM_URL,
+      poolSize: values.DATABASE_POOL_SIZE,
+      poolTimeoutSeconds: values.DATABASE_POOL_TIMEOUT_SECONDS,
+      connectionMaxAgeSeconds: values.DATABASE_CONNECTION_MAX_AGE_SECONDS,
+      pooler: values.DATABASE_POOLER,
+    },
+    redisUrl: values.REDIS_URL,
+    secretKey: values.SECRET_KEY ?? getOwnSecretKey(dataDir),
+    jwtAlgorithm: values.JWT_ALGORITHM,
+    accessTokenSeconds: values.ACCESS_TOKEN_EXPIRE_MINUTES,
+    refreshTokenSeconds: values.REFRESH_TOKEN_EXPIRE_DAYS,
+    corsOrigins: values.CORS_ORIGINS,
+    cspMode: values.CSP_MODE,
+    rateLimit: {
+      enabled: values.RATE_LIMIT_ENABLED,
+      perMinute: values.RATE_LIMIT_PER_MINUTE,
+      globalPerSecond: values.RATE_LIMIT_GLOBAL_PER_SECOND,
+    },
+    trustedProxies: values.TRUSTED_PROXIES,
+    lockout: {
+      threshold: values.ACCOUNT_LOCKOUT_THRESHOLD,
+      durationMinutes: values.ACCOUNT_LOCKOUT_DURATION_MINUTES,
+    },
+    passwordPolicy: values.PASSWORD_POLICY,
+    emailVerification: values.EMAIL_VERIFICATION,
+    firstSuperuser: pair(values.FIRST_SUPERUSER_EMAIL, values.FIRST_SUPERUSER_PASSWORD, (email, password) => ({
+      email,
+      password,
+    })),
+    social: {
+      google: pair(values.GOOGLE_CLIENT_ID, values.GOOGLE_CLIENT_SECRET, socialClient),
+      github: pair(values.GITHUB_CLIENT_ID, values.GITHUB_CLIENT_SECRET, socialClient),
+      oidc: values.OIDC_PROVIDERS,
+    },
+    mail: { resendApiKey: values.RESEND_API_KEY, smtpUrl: values.SMTP_URL, from: values.FROM_EMAIL },
+    storageUrl: values.STORAGE_URL ?? pathToFileURL(join(dataDir, 'files')).href,
+    sentryDsn: values.SENTRY_DSN,
+    metrics: { enabled: values.ENABLE_METRICS, token: values.METRICS_TOKEN },
+    log: {
+      level: values.DEBUG && !given.has('LOG_LEVEL') ? 'debug' : values.LOG_LEVEL,
+      format: values.LOG_FORMAT,
+      file: values.LOG_FILE === undefined ? undefined : resolve(workingDirectory, values.LOG_FILE),
+    },
+    warnings,
+  }
+}
+
+const socialClient = (clientId: string, clientSecret: string): SocialClient => ({ clientId, clientSecret })
+
+const pair = <T>(one: string | undefined, other: string | undefined, make: (one: string, other: string) => T) =>
+  one === undefined || other === undefined ? undefined : make(one, other)
+
+/** `localhost` for this machine: passkeys and most sign-in providers know it by that name only. */
+function describeAddress(host: string, port: number): string {
+  const isHere = isLoopback(host) || isLoopback(`[${host}]`) || ['0.0.0.0', '::'].includes(host)
+  return new URL(`http://${isHere ? 'localhost' : host.includes(':') ? `[${host}]` : host}:${port}`).origin
+}
+
+function getOwnSecretKey(dataDir: string): string {
+  try {
+    return readOrMakeSecretKey(dataDir)
+  } catch (error) {
+    throw new ConfigError([error instanceof Error ? error.message : String(error)])
+  }
+}
+
+function freezeDeeply<T>(value: T): T {
+  if (value && typeof value === 'object') Object.values(Object.freeze(value)).forEach(freezeDeeply)
+  return value
+}
