@@ -1,6 +1,6 @@
 import { hkdfSync, randomUUID } from 'node:crypto'
 import cors from '@fastify/cors'
-import Fastify from 'fastify'
+import Fastify, { LogController } from 'fastify'
 import type { FastifyBaseLogger } from 'fastify'
 import { admit, identify } from './access/access.ts'
 import type { SigningKey } from './access/signing-keys.ts'
@@ -14,7 +14,7 @@ import { Problem } from './core/problems.ts'
 import { documentRoutes } from './http/documents.ts'
 import { answerClientError, answerErrors } from './http/errors.ts'
 import { sendSecurityHeaders } from './http/headers.ts'
-import { announceSuccessors, rewriteLegacyUrl } from './http/legacy.ts'
+import { announceSuccessors, rewriteUrl } from './http/legacy.ts'
 import { logRequests } from './http/logging.ts'
 import { describeApi } from './http/openapi.ts'
 import { createPages } from './http/pages.ts'
@@ -43,7 +43,7 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
 export async function createApp({ config, version, database, tokens, passwords, signingKeys, log }: AppOptions): Promise<App> {
   const app: App = Fastify({
     loggerInstance: log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: request => {
       const given = request.headers['x-request-id']
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
@@ -54,7 +54,7 @@ export async function createApp({ config, version, database, tokens, passwords, 
     requestTimeout: 30_000,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
-    rewriteUrl: rewriteLegacyUrl,
+    rewriteUrl,
     clientErrorHandler: answerClientError,
   })
   app.setValidatorCompiler(compileValidator)
@@ -117,7 +117,7 @@ export async function createApp({ config, version, database, tokens, passwords, 
 /** A route that does not say who may call it stops the start. */
 function requireAccess(app: App): void {
   app.addHook('onRoute', route => {
-    const fromPlugin = route.method === 'OPTIONS' || route.schema?.hide === true || /^(\/api)?\/docs(\/|$)/.test(route.url)
+    const fromPlugin = route.method === 'OPTIONS' || route.schema?.hide === true || /^\/docs(\/|$)/.test(route.url)
     if (route.access === undefined && !fromPlugin) throw new Error(`route ${String(route.method)} ${route.url} declares no access`)
     const { access = 'public', stepUp = false, perMinute, secret = false } = route
     route.config = { ...route.config, rules: { access, stepUp, secret, ...(perMinute === undefined ? {} : { perMinute }) } }

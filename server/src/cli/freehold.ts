@@ -8,6 +8,7 @@ import { Problem } from '../core/problems.ts'
 import { openDatabase } from '../core/database.ts'
 import type { Database } from '../core/database.ts'
 import { provisionDatabase } from '../core/provision.ts'
+import { readDigest } from '../core/wall.ts'
 import { startService, version } from '../main.ts'
 import { runDoctor } from './doctor.ts'
 import { migrateCommand } from './migrate.ts'
@@ -74,7 +75,7 @@ async function start(args: string[], config: Config): Promise<number> {
 async function migrate(args: string[], config: Config): Promise<number> {
   return withProvision(config, ({ ownerUrl, adminUrl }) => {
     if (ownerUrl === undefined) throw new Error('migrations run as the owner: set DATABASE_URL')
-    return migrateCommand(args, { databaseUrl: ownerUrl, adminUrl, schema: config.database.schema, print: line => console.log(line) })
+    return migrateCommand(args, { databaseUrl: ownerUrl, adminUrl, schema: config.database.schema, digest: readDigest, print: line => console.log(line) })
   })
 }
 

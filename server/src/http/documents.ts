@@ -10,33 +10,31 @@ const page = { access: 'public', schema: { hide: true } } as const
 
 /** The OpenAPI document, Swagger UI, ReDoc and the problem reference, all served from this machine. */
 export async function documentRoutes(app: App, { name }: { name: string }): Promise<void> {
-  for (const path of ['/api/v1/openapi.json', '/api/openapi.json']) {
-    app.get(path, page, async (_request, reply) => reply.type('application/json').send(app.swagger()))
-  }
+  app.get('/api/v1/openapi.json', page, async (_request, reply) => reply.type('application/json').send(app.swagger()))
 
-  for (const prefix of ['/docs', '/api/docs']) {
-    await app.register(swaggerUi, {
-      routePrefix: prefix,
-      uiConfig: { url: '/api/v1/openapi.json', deepLinking: true, persistAuthorization: false },
-      staticCSP: false,
-      indexPrefix: '',
-      theme: { title: `${name} API` },
-    })
-  }
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    uiConfig: { url: '/api/v1/openapi.json', deepLinking: true, persistAuthorization: false },
+    theme: { title: `${name} API` },
+    uiHooks: {
+      onRequest: (_request, reply, next) => {
+        reply.header('content-security-policy', pagePolicy())
+        next()
+      },
+    },
+  })
 
   const bundle = join(dirname(createRequire(import.meta.url).resolve('redoc/package.json')), 'bundles/redoc.standalone.js')
   app.get('/redoc/redoc.js', page, async (_request, reply) => reply.type('text/javascript; charset=utf-8').header('cache-control', 'public, max-age=86400').send(await readFile(bundle)))
   app.get('/redoc/start.js', page, async (_request, reply) =>
     reply.type('text/javascript; charset=utf-8').send("Redoc.init('/api/v1/openapi.json', { disableGoogleFont: true, hideDownloadButtons: false }, document.body)\n"),
   )
-  for (const path of ['/redoc', '/api/redoc']) {
-    app.get(path, page, async (_request, reply) =>
-      reply
-        .type('text/html; charset=utf-8')
-        .header('content-security-policy', pagePolicy('; worker-src blob:'))
-        .send(html(`${name} API`, '<script src="/redoc/redoc.js"></script><script src="/redoc/start.js"></script>')),
-    )
-  }
+  app.get('/redoc', page, async (_request, reply) =>
+    reply
+      .type('text/html; charset=utf-8')
+      .header('content-security-policy', pagePolicy('; worker-src blob:'))
+      .send(html(`${name} API`, '<script src="/redoc/redoc.js"></script><script src="/redoc/start.js"></script>')),
+  )
 
   const reference = html(
     `${name}: problems`,

@@ -6,12 +6,17 @@ const LEGACY = /^\/api\/(auth|org)(?=\/|\?|$)/
 
 const marked = new WeakSet<IncomingMessage>()
 
-/** Leads a legacy path to its successor before it is routed. */
-export function rewriteLegacyUrl(request: IncomingMessage): string {
+/** The documents stand at two addresses, both current. */
+const DOCUMENTS = /^\/api\/(docs|redoc|openapi\.json)(?=\/|\?|$)/
+
+/** Leads a path to the route that answers it, before it is routed. */
+export function rewriteUrl(request: IncomingMessage): string {
   const url = request.url ?? '/'
-  if (!LEGACY.test(url)) return url
-  marked.add(request)
-  return url.replace(LEGACY, '/api/v1/$1')
+  if (LEGACY.test(url)) {
+    marked.add(request)
+    return url.replace(LEGACY, '/api/v1/$1')
+  }
+  return url.replace(DOCUMENTS, (_path, name: string) => (name === 'openapi.json' ? '/api/v1/openapi.json' : `/${name}`))
 }
 
 /** Says on every legacy answer that it is one (RFC 9745, RFC 8594, RFC 5829). */
