@@ -1,7 +1,7 @@
-import { join } from 'node:path'
 import pg from 'pg'
 import { startEmbeddedPostgres } from './embedded-postgres.ts'
-import { applyMigrations, connectToDatabase } from './migrations.ts'
+import { applyMigrations } from './migrations.ts'
+import { connectToDatabase } from './schema-script.ts'
 import { ensureRoles, loginNames, loginPassword } from './roles.ts'
 import { readDigest } from './wall.ts'
 
@@ -13,6 +13,8 @@ export interface ProvisionOptions {
   systemUrl: string | undefined
   dataDir: string
   secretKey: string
+  /** Of the embedded one; 100 when left out. */
+  maxConnections?: number
   log: (level: 'info' | 'warn' | 'error', message: string) => void
 }
 
@@ -32,7 +34,7 @@ const EMBEDDED = 'freehold'
 
 /** Finds the database that the configuration names, or starts the embedded one, and makes the restricted logins where it may. */
 export async function provisionDatabase(options: ProvisionOptions): Promise<Provisioned> {
-  const { url, schema, tenantUrl, systemUrl, dataDir, secretKey, log } = options
+  const { url, schema, tenantUrl, systemUrl, dataDir, secretKey, maxConnections, log } = options
   if (url !== undefined || (tenantUrl !== undefined && systemUrl !== undefined)) {
     const derived = url !== undefined && (tenantUrl === undefined || systemUrl === undefined) ? await deriveLogins(url, schema, secretKey) : undefined
     return {
@@ -44,7 +46,7 @@ export async function provisionDatabase(options: ProvisionOptions): Promise<Prov
     }
   }
 
-  const postgres = await startEmbeddedPostgres({ dataDir: join(dataDir), log })
+  const postgres = await startEmbeddedPostgres({ dataDir, log, ...(maxConnections !== undefined && { maxConnections }) })
   try {
     const ownerUrl = await makeEmbeddedDatabase(postgres.url, secretKey)
     const logins = await deriveLogins(ownerUrl, schema, secretKey, postgres.url)

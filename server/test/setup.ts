@@ -1,0 +1,34 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { migrateDatabase, provisionDatabase } from '../src/core/provision.ts'
+import type { Provisioned } from '../src/core/provision.ts'
+import { TEST_DATABASE, TEST_SECRET } from './test-database.ts'
+
+let directory: string
+let provisioned: Provisioned
+
+/** One real PostgreSQL for the whole run. Test files run beside one another on it: the tenant boundary keeps them apart. */
+export async function globalSetup(): Promise<void> {
+  directory = await mkdtemp(join(tmpdir(), 'freehold-test-'))
+  provisioned = await provisionDatabase({
+    url: undefined,
+    schema: 'freehold',
+    tenantUrl: undefined,
+    systemUrl: undefined,
+    dataDir: directory,
+    secretKey: TEST_SECRET,
+    maxConnections: 300,
+    log: (level, message) => {
+      if (level !== 'info') console.error(message)
+    },
+  })
+  const { adminUrl, ownerUrl, tenantUrl, systemUrl } = provisioned
+  await migrateDatabase(ownerUrl as string, 'freehold')
+  process.env[TEST_DATABASE] = JSON.stringify({ adminUrl, ownerUrl, tenantUrl, systemUrl })
+}
+
+export async function globalTeardown(): Promise<void> {
+  await provisioned.stop()
+  await rm(directory, { recursive: true, force: true })
+}

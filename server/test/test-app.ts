@@ -1,0 +1,136 @@
+import { after } from 'node:test'
+import pg from 'pg'
+import { pino } from 'pino'
+import { loadSigningKeys } from '../src/access/signing-keys.ts'
+import { createTokens } from '../src/access/tokens.ts'
+import type { Tokens } from '../src/access/tokens.ts'
+import { createApp } from '../src/app.ts'
+import { createPasswords } from '../src/auth/passwords.ts'
+import { loadConfig } from '../src/config.ts'
+import { openDatabase } from '../src/core/database.ts'
+import type { Database } from '../src/core/database.ts'
+import type { App } from '../src/http/route.ts'
+import { checkAnswer } from './check-answer.ts'
+import { TEST_SECRET, testDatabase } from './test-database.ts'
+
+export interface Answer {
+  status: number
+  headers: Record<string, string>
+  /** Parsed JSON, or the text. */
+  // eslint-disable-next-line typescript/no-explicit-any
+  body: any
+  text: string
+}
+
+export interface Person {
+  email: string
+  password: string
+  user_id: string
+  organization_id: string
+  access_token: string
+  refresh_token: string
+  /** A request under this person's access token. */
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+}
+
+export interface TestApp {
+  app: App
+  database: Database
+  tokens: Tokens
+  /** The log lines written so far, as text. */
+  logged(): string
+  /** A superuser's connection pool with the schema on its path: looks behind the wall. */
+  admin: pg.Pool
+  /** One request through the whole app; every answer is checked against the OpenAPI document. */
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
+  /** A new person; with a name, the owner of a new team of that name. */
+  signUp(organization_name?: string): Promise<Person>
+  /** The same person in another organization, or after a change of role. */
+  logIn(person: Person, organization_id?: string): Promise<Person>
+  /** A new person in that owner's team. */
+  addMember(owner: Person, role: 'owner' | 'admin' | 'member' | 'viewer'): Promise<Person>
+}
+
+export const PASSWORD = 'Correct-horse-7'
+
+let serial = 0
+
+/** The product as it is, on the test run's database, without a socket. `settings` are environment variables. */
+export async function createTestApp(settings: Record<string, string> = {}): Promise<TestApp> {
+  const urls = testDatabase()
+  const config = loadConfig({
+    SECRET_KEY: TEST_SECRET,
+    DATABASE_URL: urls.ownerUrl,
+    DATABASE_TENANT_URL: urls.tenantUrl,
+    DATABASE_SYSTEM_URL: urls.systemUrl,
+    DATABASE_POOL_SIZE: '6',
+    RATE_LIMIT_ENABLED: 'false',
+    PUBLIC_URL: 'http://localhost:8000',
+    ...settings,
+  })
+  const database = openDatabase({ ...config.database, tenantUrl: config.database.tenantUrl!, systemUrl: config.database.systemUrl!, onError: () => {} })
+  const keys = await loadSigningKeys(database, config.secretKey, config.jwtAlgorithm, config.accessTokenSeconds)
+  const tokens = createTokens({ issuer: config.publicUrl, accessTokenSeconds: config.accessTokenSeconds })
+  tokens.useKeys(keys)
+  const lines: string[] = []
+  const log = pino({ level: 'debug' }, { write: line => void lines.push(line) })
+  const app = await createApp({ config, version: '0.0.0', database, tokens, passwords: await createPasswords(), signingKeys: () => keys, log })
+  await app.ready()
+  const admin = new pg.Pool({ connectionString: urls.adminUrl.replace(/\/postgres$/, '/freehold'), options: '-c search_path=freehold', max: 2 })
+
+  after(async () => {
+    await app.close()
+    await database.close()
+    await admin.end()
+  })
+
+  const call: TestApp['call'] = async (method, path, body, headers = {}) => {
+    const response = await app.inject({
+      method: method as 'GET',
+      url: path,
+      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      ...(body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const isJson = /json/.test(String(response.headers['content-type']))
+    const answer = { status: response.statusCode, headers: response.headers as Record<string, string>, body: isJson ? response.json() : response.body, text: response.body }
+    checkAnswer(app, method, path, answer)
+    return answer
+  }
+
+  const personOf = (email: string, { body }: Answer): Person => ({
+    email,
+    password: PASSWORD,
+    user_id: body.user.id,
+    organization_id: body.organization?.id,
+    access_token: body.access_token,
+    refresh_token: body.refresh_token,
+    call: (method, path, payload, headers = {}) => call(method, path, payload, { authorization: `Bearer ${body.access_token}`, ...headers }),
+  })
+
+  const expect = (answer: Answer, status: number): Answer => {
+    if (answer.status !== status) throw new Error(`expected ${status}, got ${answer.status}: ${answer.text}`)
+    return answer
+  }
+
+  const test: TestApp = {
+    app,
+    database,
+    tokens,
+    logged: () => lines.join(''),
+    admin,
+    call,
+    signUp: async organization_name => {
+      const email = `person-${process.pid}-${Date.now()}-${serial++}@example.com`
+      const body = { email, password: PASSWORD, ...(organization_name === undefined ? {} : { organization_name }) }
+      return personOf(email, expect(await call('POST', '/api/v1/auth/signup', body), 201))
+    },
+    logIn: async ({ email, password }, organization_id) =>
+      personOf(email, expect(await call('POST', '/api/v1/auth/login', { email, password, ...(organization_id && { organization_id }) }), 200)),
+    addMember: async (owner, role) => {
+      const person = await test.signUp()
+      expect(await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/members`, { email: person.email, role }), 201)
+      return test.logIn(person, owner.organization_id)
+    },
+  }
+  return test
+}
