@@ -19,7 +19,7 @@ import { logRequests } from './http/logging.ts'
 import { describeApi } from './http/openapi.ts'
 import { createPages } from './http/pages.ts'
 import { createRateLimit } from './http/rate-limit.ts'
-import type { App } from './http/route.ts'
+import type { App, RouteRules } from './http/route.ts'
 import { compileValidator } from './http/validation.ts'
 import { organizationRoutes } from './organizations/routes.ts'
 import { projectRoutes } from './projects/routes.ts'
@@ -119,8 +119,8 @@ function requireAccess(app: App): void {
   app.addHook('onRoute', route => {
     const fromPlugin = route.method === 'OPTIONS' || route.schema?.hide === true || /^\/docs(\/|$)/.test(route.url)
     if (route.access === undefined && !fromPlugin) throw new Error(`route ${String(route.method)} ${route.url} declares no access`)
-    const { access = 'public', stepUp = false, perMinute, secret = false } = route
-    route.config = { ...route.config, rules: { access, stepUp, secret, ...(perMinute === undefined ? {} : { perMinute }) } }
+    const { access, stepUp = false, perMinute, secret = false } = route as Partial<RouteRules>
+    route.config = { ...route.config, rules: { access: access ?? 'public', stepUp, secret, ...(perMinute === undefined ? {} : { perMinute }) } }
   })
 }
 

@@ -1,5 +1,110 @@
+import { statfs } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { loadSigningKeys } from '../access/signing-keys.ts'
 import type { Config } from '../config.ts'
+import { openDatabase } from '../core/database.ts'
+import type { Database } from '../core/database.ts'
+import { listMigrations } from '../core/migrations.ts'
+import { loginNames, loginPassword, rolesSql } from '../core/roles.ts'
+import { connectToDatabase } from '../core/schema-script.ts'
+import { inspectWall } from '../core/wall.ts'
+import { withProvision } from './with-database.ts'
 
-export async function runDoctor(_args: string[], _config: Config): Promise<number> {
-  return 0
+/** What is wrong and what mends it; nothing when all is well. */
+type Check = () => Promise<string[]>
+
+/** `freehold doctor`: looks at everything the service stands on. @returns 0 when all is well, 1 otherwise */
+export async function runDoctor(args: string[], config: Config): Promise<number> {
+  const { values } = parseArgs({ args, options: { roles: { type: 'boolean' } } })
+  if (values.roles) {
+    console.log(rolesOf(config))
+    return 0
+  }
+  return withProvision(config, async ({ ownerUrl, tenantUrl, systemUrl }) => {
+    const database = openDatabase({ ...config.database, poolSize: 2, tenantUrl, systemUrl, onError: () => {} })
+    const checks: [string, Check][] = [
+      ['connection', () => checkConnection(database)],
+      ['migrations', () => checkMigrations(config, ownerUrl)],
+      ['roles, grants and policies', () => inspectWall(database.tenant.pool, database.system.pool, `"${config.database.schema}".migrations`)],
+      ['signing keys', () => checkKeys(config, database)],
+      ['pool', () => checkPool(config, database)],
+      ['clock', () => checkClock(database)],
+      ['disk', () => checkDisk(config)],
+    ]
+    let healthy = true
+    for (const [name, check] of checks) {
+      const faults = await check().catch((error: unknown) => [error instanceof Error ? error.message : String(error)])
+      console.log(faults.length === 0 ? `ok    ${name}` : `FAULT ${name}`)
+      for (const fault of faults) console.log(`      - ${fault}`)
+      healthy &&= faults.length === 0
+    }
+    await database.close()
+    return healthy ? 0 : 1
+  })
+}
+
+/** The SQL that makes the logins of the configured database, with the passwords that this SECRET_KEY derives. */
+function rolesOf({ database, secretKey }: Config): string {
+  const { pathname, username } = new URL(database.url ?? 'postgres://freehold@localhost/freehold')
+  const name = decodeURIComponent(pathname.slice(1))
+  const names = loginNames(name)
+  const passwords = { tenant: loginPassword(secretKey, names.tenant), system: loginPassword(secretKey, names.system) }
+  const owner = decodeURIComponent(username)
+  return `-- Run as an administrator of the cluster, in database ${name}. Then set:
+-- DATABASE_TENANT_URL=postgres://${names.tenant}:${passwords.tenant}@HOST:PORT/${name}
+-- DATABASE_SYSTEM_URL=postgres://${names.system}:${passwords.system}@HOST:PORT/${name}
+${rolesSql({ database: name, schema: database.schema, owner, passwords })}`
+}
+
+async function checkConnection({ tenant, system }: Database): Promise<string[]> {
+  const { rows } = await system.pool.query<{ version: number }>(`select current_setting('server_version_num')::int as version`)
+  await tenant.pool.query('select 1')
+  const version = rows[0]?.version ?? 0
+  return version < 150000 ? [`PostgreSQL ${Math.floor(version / 10000)} is too old: 15 is the oldest supported`] : []
+}
+
+async function checkMigrations({ database }: Config, ownerUrl: string | undefined): Promise<string[]> {
+  if (ownerUrl === undefined) return []
+  const client = await connectToDatabase(ownerUrl)
+  try {
+    const states = await listMigrations(client, { schema: database.schema })
+    return states.flatMap(({ name, appliedAt, changed, known }) => {
+      if (!known) return [`${name} was applied by a newer version: run that version, or roll it back with it`]
+      if (changed) return [`${name} is not the file that was applied: restore the file`]
+      return appliedAt === null ? [`${name} is pending: run \`freehold migrate apply\``] : []
+    })
+  } finally {
+    await client.end()
+  }
+}
+
+async function checkKeys(config: Config, database: Database): Promise<string[]> {
+  await loadSigningKeys(database, config.secretKey, config.jwtAlgorithm, config.accessTokenSeconds)
+  return []
+}
+
+async function checkPool({ database: { poolSize, pooler } }: Config, { system }: Database): Promise<string[]> {
+  const { rows } = await system.pool.query<{ free: number; most: number }>(`
+    select current_setting('max_connections')::int as most,
+      current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+        - (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as free`)
+  const { free = 0, most = 0 } = rows[0] ?? {}
+  return pooler === 'none' && free < poolSize
+    ? [`the server has ${free} of ${most} connections left, and one process takes up to ${poolSize}: lower DATABASE_POOL_SIZE, raise max_connections, or put a pooler before it (DATABASE_POOLER=transaction)`]
+    : []
+}
+
+/** Tokens are dated here and sessions there, so the two clocks may not be far apart. */
+async function checkClock({ system }: Database): Promise<string[]> {
+  const before = Date.now()
+  const { rows } = await system.pool.query<{ now: number }>('select extract(epoch from clock_timestamp())::float8 * 1000 as now')
+  const skew = Math.round(((rows[0]?.now ?? 0) - (before + Date.now()) / 2) / 1000)
+  return Math.abs(skew) > 5 ? [`the database's clock differs from this machine's by ${skew} s: synchronise both (NTP)`] : []
+}
+
+async function checkDisk({ database, dataDir }: Config): Promise<string[]> {
+  if (database.url !== undefined || database.tenantUrl !== undefined) return []
+  const { bavail, bsize } = await statfs(dataDir)
+  const free = (bavail * bsize) / 2 ** 30
+  return free < 1 ? [`${free.toFixed(2)} GiB are left where ${dataDir} is: free some space, or set DATA_DIR to another disk`] : []
 }

@@ -1,3 +1,4 @@
+import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
 import { listSigningKeys, removeSigningKey, rotateSigningKeys } from '../access/signing-keys.ts'
 import { createPasswords } from '../auth/passwords.ts'
@@ -5,19 +6,17 @@ import { createSuperuser, listSuperusers, setSuperuser } from '../auth/superuser
 import { ConfigError, loadConfig } from '../config.ts'
 import type { Config } from '../config.ts'
 import { Problem } from '../core/problems.ts'
-import { openDatabase } from '../core/database.ts'
-import type { Database } from '../core/database.ts'
-import { provisionDatabase } from '../core/provision.ts'
 import { readDigest } from '../core/wall.ts'
 import { startService, version } from '../main.ts'
 import { runDoctor } from './doctor.ts'
 import { migrateCommand } from './migrate.ts'
+import { withDatabase, withProvision } from './with-database.ts'
 
 const USAGE = `freehold ${version}
 
   freehold start [--migrate]          run the service; in production --migrate applies pending migrations first
   freehold migrate <command>          generate, apply, auto, rollback, stamp, current, list, check
-  freehold superuser grant EMAIL      give an account the platform role; --create makes it, with NEW_PASSWORD from the environment
+  freehold superuser grant EMAIL      give an account the platform role; --create makes it, with the password from standard input
   freehold superuser revoke EMAIL     take it away, and end the account's sessions
   freehold superuser list             who holds it
   freehold keys generate              a new signing key; tokens of the present one stay valid until they expire
@@ -93,8 +92,7 @@ async function superuser(args: string[], config: Config): Promise<number> {
     }
     const found = await setSuperuser(database, email, action === 'grant')
     if (!found && action === 'grant' && values.create) {
-      const password = process.env['NEW_PASSWORD']
-      if (password === undefined) throw new Error('set NEW_PASSWORD in the environment to the password of the new account')
+      const password = (await text(process.stdin)).replace(/\r?\n$/, '')
       await createSuperuser({ database, passwords: await createPasswords(), policy: config.passwordPolicy }, { email, password })
     } else if (!found) throw new Error(`no account has the address ${email}${action === 'grant' ? '; --create makes one' : ''}`)
     console.log(action === 'grant' ? `${email} is a superuser` : `${email} is no superuser any more`)
@@ -118,25 +116,3 @@ async function keys(args: string[], config: Config): Promise<number> {
     return 0
   })
 }
-
-type Provision = Awaited<ReturnType<typeof provisionDatabase>>
-
-async function withProvision<Result>(config: Config, work: (provision: Provision) => Promise<Result>): Promise<Result> {
-  const { url, schema, tenantUrl, systemUrl } = config.database
-  const provision = await provisionDatabase({ url, schema, tenantUrl, systemUrl, dataDir: config.dataDir, secretKey: config.secretKey, log: (_level, message) => console.error(message) })
-  try {
-    return await work(provision)
-  } finally {
-    await provision.stop()
-  }
-}
-
-const withDatabase = (config: Config, work: (database: Database) => Promise<number>): Promise<number> =>
-  withProvision(config, async ({ tenantUrl, systemUrl }) => {
-    const database = openDatabase({ ...config.database, poolSize: 2, tenantUrl, systemUrl, onError: () => {} })
-    try {
-      return await work(database)
-    } finally {
-      await database.close()
-    }
-  })

@@ -72,6 +72,9 @@ export function openDatabase(options: DatabaseOptions): Database {
   }
 }
 
+/** The pool waits for this before it hands the connection out; its types say otherwise. */
+const onConnect = (client: pg.ClientBase): void => prepareSettings(client) as unknown as void
+
 function openLogin(options: DatabaseOptions, connectionString: string, max: number, gated: boolean): Login {
   const prepared = options.pooler === 'none'
   const pool = new pg.Pool({
@@ -82,7 +85,7 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
     idleTimeoutMillis: 60_000,
     keepAlive: true,
     application_name: gated ? 'freehold tenant' : 'freehold system',
-    ...(prepared ? { onConnect: async (client: pg.ClientBase) => void (await prepareSettings(client as pg.Client)) } : {}),
+    ...(prepared ? { onConnect } : {}),
   })
   pool.on('error', options.onError) // an idle connection that the server closed; the pool opens another
 

@@ -9,7 +9,7 @@ const SETTINGS =
   "select set_config('app.session_id', $1, true), set_config('app.organization_id', $2, true), set_config('app.permission', $3, true), set_config('app.context', $4, true)"
 
 /** Prepares the settings once a connection, so that a trip only has to bind them. */
-export const prepareSettings = (client: pg.Client | pg.PoolClient): Promise<unknown> =>
+export const prepareSettings = (client: pg.ClientBase): Promise<unknown> =>
   client.query({ name: SETTINGS_NAME, text: SETTINGS, values: ['', '', '', ''] })
 
 interface Wire {

@@ -1,0 +1,36 @@
+import type { Config } from '../config.ts'
+import { openDatabase } from '../core/database.ts'
+import type { Database } from '../core/database.ts'
+import { provisionDatabase } from '../core/provision.ts'
+import type { Provisioned } from '../core/provision.ts'
+
+/** Runs a command against the configured database, attaching to the embedded one or starting it for as long as the command lasts. */
+export async function withProvision<Result>(config: Config, work: (provisioned: Provisioned) => Promise<Result>): Promise<Result> {
+  const { url, schema, tenantUrl, systemUrl } = config.database
+  const provisioned = await provisionDatabase({
+    url,
+    schema,
+    tenantUrl,
+    systemUrl,
+    dataDir: config.dataDir,
+    secretKey: config.secretKey,
+    log: (level, message) => {
+      if (level !== 'info') console.error(message)
+    },
+  })
+  try {
+    return await work(provisioned)
+  } finally {
+    await provisioned.stop()
+  }
+}
+
+export const withDatabase = <Result>(config: Config, work: (database: Database) => Promise<Result>): Promise<Result> =>
+  withProvision(config, async ({ tenantUrl, systemUrl }) => {
+    const database = openDatabase({ ...config.database, poolSize: 2, tenantUrl, systemUrl, onError: () => {} })
+    try {
+      return await work(database)
+    } finally {
+      await database.close()
+    }
+  })
