@@ -1,0 +1,150 @@
+import { accessSync, chmodSync, constants, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+
+/** The data directory cannot be used; the message is one line and says what to do. */
+export class DataDirectoryError extends Error {
+  override name = 'DataDirectoryError'
+}
+
+/** Another live service holds the data directory; the message names its process and port where they are known. */
+export class DataDirectoryInUse extends DataDirectoryError {
+  override name = 'DataDirectoryInUse'
+}
+
+export interface FileLock {
+  release(): void
+}
+
+const beginnings = {
+  shared: 'begin; select 1 from sqlite_schema',
+  single: 'begin immediate',
+  alone: 'begin exclusive',
+}
+
+const sqliteBusy = 5
+
+// A lock whose handle was garbage-collected would be gone.
+const held = new Set<DatabaseSync>()
+
+/**
+ * Takes a lock on a file of its own, made if missing: any number may hold it `shared`, one of them may hold it `single`
+ * as well, and `alone` excludes everybody else. Undefined when others stand in the way. Never waits, except `alone`:
+ * 100 ms, lest two that ask at once both lose.
+ *
+ * The kernel keeps it, so it ends with its process however that dies: there is no stale claim to take over, no process
+ * id that a stranger could have inherited, and it holds between containers too. SQLite's file locks are the ones that
+ * Node can take. They end as well when this process opens and closes the same file by other means: leave it alone.
+ */
+export function lockFile(path: string, mode: keyof typeof beginnings): FileLock | undefined {
+  const database = new DatabaseSync(path, { timeout: mode === 'alone' ? 100 : 0 })
+  try {
+    chmodSync(path, 0o600)
+    // In memory, so that nothing is ever written: it works on a full disk.
+    database.exec(`pragma journal_mode = memory; ${beginnings[mode]}`)
+  } catch (error) {
+    database.close()
+    if (((error as { errcode?: number }).errcode ?? 0) % 256 === sqliteBusy) return undefined
+    throw error
+  }
+  held.add(database)
+  return {
+    release: () => {
+      if (held.delete(database)) database.close()
+    },
+  }
+}
+
+/** What a file system's refusal means for whoever started the service, in one line; undefined for other errors. */
+export function describeFileFault(error: unknown, path: string): string | undefined {
+  const code = (error as NodeJS.ErrnoException).code
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return `The disk that holds ${path} is full. Free some space, or set DATA_DIR to a directory on another disk.`
+  }
+  if (code === 'EROFS') return `${path} is on a read-only file system. Set DATA_DIR to a directory that can be written.`
+  if (code === 'ENOTDIR' || code === 'EEXIST') return `${path} is not a directory. Move it, or set DATA_DIR to another.`
+  if (code !== 'EACCES' && code !== 'EPERM') return undefined
+  const owner = findOwner(path)
+  const own = process.geteuid?.()
+  return owner === undefined || owner === own
+    ? `${path} cannot be written. Change its permissions, or set DATA_DIR to another directory.`
+    : `${path} belongs to another user (uid ${owner}, this process is uid ${own}). ` +
+        'Run as that user, give the directory to this one, or set DATA_DIR to a directory of your own.'
+}
+
+function findOwner(path: string): number | undefined {
+  try {
+    return statSync(path).uid
+  } catch {
+    return undefined // below a folder that cannot be entered
+  }
+}
+
+/** Makes the data directory, owner-only, if it is missing. Throws DataDirectoryError when it cannot be written. */
+export function makeDataDirectory(dataDir: string): void {
+  try {
+    mkdirSync(dirname(dataDir), { recursive: true })
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw toDataDirectoryError(error, dataDir)
+  }
+}
+
+/**
+ * Makes the data directory, owner-only, if it is missing, and claims it for the service that is to listen on `port`,
+ * until `release` or the end of this process. Throws DataDirectoryInUse when another live service holds it.
+ */
+export function claimDataDirectory(dataDir: string, port: number): { release(): void } {
+  makeDataDirectory(dataDir)
+  const holderFile = join(dataDir, 'service.json')
+  const lock = lockFile(join(dataDir, 'service.lock'), 'single')
+  if (!lock) throw new DataDirectoryInUse(describeHolder(dataDir, holderFile))
+  try {
+    writeFileSync(holderFile, JSON.stringify({ pid: process.pid, port }), { mode: 0o600 })
+  } catch (error) {
+    lock.release()
+    throw toDataDirectoryError(error, dataDir)
+  }
+  return {
+    release: () => {
+      rmSync(holderFile, { force: true })
+      lock.release()
+    },
+  }
+}
+
+function toDataDirectoryError(error: unknown, dataDir: string): unknown {
+  const message = describeFileFault(error, dataDir)
+  return message === undefined ? error : new DataDirectoryError(message, { cause: error })
+}
+
+function describeHolder(dataDir: string, holderFile: string): string {
+  const advice = 'Stop that one, or set DATA_DIR to another directory.'
+  // A holder that took the lock this instant has yet to write its name over that of a predecessor that was killed.
+  for (let tries = 0; tries < 10; tries += 1) {
+    const holder = readHolder(holderFile)
+    if (holder && isProcessAlive(holder.pid)) {
+      return `${dataDir} is in use by process ${holder.pid}, which serves port ${holder.port}. ${advice}`
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 25)
+  }
+  return `${dataDir} is in use by another process. ${advice}`
+}
+
+function readHolder(holderFile: string): { pid: number; port: number } | undefined {
+  try {
+    return JSON.parse(readFileSync(holderFile, 'utf8')) as { pid: number; port: number }
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether a process of this number exists, whoever owns it; a zombie counts. */
+export function isProcessAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

@@ -1,0 +1,176 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { DataDirectoryError, describeFileFault, lockFile } from './data-directory.ts'
+import type { FileLock } from './data-directory.ts'
+import {
+  EmbeddedPostgresError,
+  describeFailure,
+  prepareCluster,
+  prepareHome,
+  preparePrograms,
+} from './postgres-installation.ts'
+import type { Home, Log } from './postgres-installation.ts'
+import {
+  awaitServer,
+  endOrphans,
+  findFreePort,
+  findPostmaster,
+  launchServer,
+  readPassword,
+  shutDownServer,
+} from './postgres-process.ts'
+
+export { EmbeddedPostgresError }
+
+export interface EmbeddedPostgres {
+  /** Superuser URL of the cluster's `postgres` database: postgres://postgres:…@127.0.0.1:PORT/postgres. */
+  readonly url: string
+  readonly port: number
+  /** True while another process looks after the server; should that one end, this one takes over. */
+  readonly attached: boolean
+  /** Detaches, and shuts the server down unless another process of ours uses it. */
+  stop(): Promise<void>
+}
+
+interface Server extends Home {
+  readonly log: Log
+  readonly maxConnections: number
+  /** Aborted by `stop`. */
+  readonly stopping: AbortSignal
+}
+
+const pollMs = 25
+const watchMs = 200
+const longestPauseMs = 10_000
+const patienceMs = 60_000
+
+/**
+ * Brings up the embedded PostgreSQL of a data directory, or attaches to the one that runs, and keeps it up until
+ * `stop`: a server that dies is started again on its port. Throws EmbeddedPostgresError, whose message says what to do.
+ *
+ * One lock file decides everything. Whoever uses the server holds it `shared`; one of them, the supervisor, also holds
+ * it `single`, and alone starts and restarts; the last to leave holds it `alone` while shutting the server down. The
+ * locks end with their process, so whoever comes first takes over the server of a supervisor that was killed.
+ */
+export async function startEmbeddedPostgres(options: {
+  dataDir: string
+  log: Log
+  maxConnections?: number
+}): Promise<EmbeddedPostgres> {
+  const { dataDir, log, maxConnections = 100 } = options
+  const stopping = new AbortController()
+  let use: FileLock | undefined
+  let supervision: FileLock | undefined
+  try {
+    const server: Server = { ...prepareHome(dataDir, log), log, maxConnections, stopping: stopping.signal }
+    const lockPath = join(server.folder, 'server.lock')
+    let port: number | undefined
+    for (const deadline = Date.now() + patienceMs; ; await delay(pollMs)) {
+      use ??= lockFile(lockPath, 'shared') // refused while another process shuts the server down
+      supervision = use && lockFile(lockPath, 'single')
+      port = supervision ? await bringUp(server) : use && (await awaitServer(server))
+      if (port !== undefined) break
+      if (Date.now() > deadline) throw new EmbeddedPostgresError(describeBusy(server))
+    }
+    const superviseServer = () => (supervision ??= lockFile(lockPath, 'single')) !== undefined
+    const watching = watchServer(server, port, superviseServer)
+    let stopped: Promise<void> | undefined
+    const stop = async () => {
+      stopping.abort()
+      await watching
+      supervision?.release()
+      use?.release()
+      const last = lockFile(lockPath, 'alone')
+      if (!last) return log('info', 'PostgreSQL keeps running for another process')
+      try {
+        await shutDownServer(server)
+      } finally {
+        last.release()
+      }
+    }
+    return {
+      url: `postgres://postgres:${readPassword(server)}@127.0.0.1:${port}/postgres`,
+      port,
+      get attached() {
+        return supervision === undefined
+      },
+      stop: () => (stopped ??= stop()),
+    }
+  } catch (error) {
+    supervision?.release()
+    use?.release()
+    throw toEmbeddedPostgresError(error, dataDir)
+  }
+}
+
+async function bringUp(server: Server): Promise<number> {
+  const running = await awaitServer(server)
+  if (running !== undefined) return running
+  await prepareCluster(server)
+  const portFile = join(server.folder, 'port')
+  const former = existsSync(portFile) ? Number(readFileSync(portFile, 'utf8')) : undefined
+  for (let port = former || choosePort(server.folder); ; port += 1) {
+    port = await findFreePort(port)
+    if (port !== former) writeFileSync(portFile, String(port), { mode: 0o600 })
+    if (!(await startServer(server, port))) continue
+    if (former && port !== former) server.log('warn', `Port ${former} is taken: PostgreSQL is on port ${port} now`)
+    return port
+  }
+}
+
+/** Stays the same for a folder that lost its file. Systems take the ports of outgoing traffic from 32768 upwards. */
+function choosePort(folder: string): number {
+  return 20_000 + (createHash('sha256').update(folder).digest().readUInt16BE() % 10_000)
+}
+
+/** False when the port has been taken meanwhile. */
+async function startServer(server: Server, port: number): Promise<boolean> {
+  const launch = { ...server, programs: preparePrograms(server), port }
+  for (const deadline = Date.now() + patienceMs; ; await delay(pollMs)) {
+    const said = await launchServer(server, launch)
+    if (said === undefined) return true
+    if (said.includes('Address already in use')) return false
+    const held = said.includes('pre-existing shared memory block')
+    if (!held || Date.now() > deadline) throw new EmbeddedPostgresError(describeFailure(server, said))
+    endOrphans(server)
+  }
+}
+
+/** Starts the server again whenever it has died, on the same port, because its URL has been handed out. */
+async function watchServer(server: Server, port: number, superviseServer: () => boolean): Promise<void> {
+  const { log, stopping } = server
+  let pauseMs = watchMs
+  let startedAt = Date.now()
+  for (;;) {
+    await delay(pauseMs, undefined, { signal: stopping, ref: false }).catch(() => {})
+    if (stopping.aborted) return
+    try {
+      if (!superviseServer() || findPostmaster(server)) {
+        if (Date.now() - startedAt > patienceMs) pauseMs = watchMs
+        continue
+      }
+      log('warn', `PostgreSQL has died: starting it again on port ${port}`)
+      pauseMs = Math.min(pauseMs * 2, longestPauseMs)
+      startedAt = Date.now()
+      if (!(await startServer(server, port)))
+        throw new EmbeddedPostgresError(`Port ${port} is taken by another program`)
+      log('info', `PostgreSQL is back on port ${port}`)
+    } catch (error) {
+      if (!stopping.aborted) log('error', `${toEmbeddedPostgresError(error, server.folder).message}; trying again`)
+    }
+  }
+}
+
+function describeBusy({ folder }: Server): string {
+  const log = join(folder, 'server.log')
+  return `Another process is busy with the PostgreSQL in ${folder}, which does not answer: see its log and ${log}.`
+}
+
+function toEmbeddedPostgresError(error: unknown, dataDir: string): Error {
+  if (error instanceof EmbeddedPostgresError) return error
+  const fault = error as NodeJS.ErrnoException
+  const message = fault instanceof DataDirectoryError ? fault.message : describeFileFault(fault, fault.path ?? dataDir)
+  return new EmbeddedPostgresError(message ?? `The embedded PostgreSQL failed: ${fault.message}`, { cause: error })
+}

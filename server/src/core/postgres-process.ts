@@ -1,0 +1,220 @@
+import { spawn } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+import { isProcessAlive } from './data-directory.ts'
+import { EmbeddedPostgresError, serverEnvironment } from './postgres-installation.ts'
+import type { Home, Log } from './postgres-installation.ts'
+
+const pollMs = 25
+const silenceMs = 15_000
+const logLimitBytes = 10 * 1024 * 1024
+
+/** The superuser's password. */
+export function readPassword({ folder }: Home): string {
+  const path = join(folder, 'password')
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch (cause) {
+    throw new EmbeddedPostgresError(`The password of the database cannot be read. Bring back the file ${path}.`, {
+      cause,
+    })
+  }
+}
+
+/** The server process that PostgreSQL's own lock file names, if it is alive and really one of this cluster. */
+export function findPostmaster({ data }: Home): { pid: number; port: number } | undefined {
+  try {
+    const lines = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')
+    const pid = Number(lines[0])
+    return isPostmaster(pid, data) ? { pid, port: Number(lines[3]) || 0 } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isPostmaster(pid: number, data: string): boolean {
+  // A zombie has no command line, and a stranger who got the number has another one.
+  if (process.platform !== 'linux') return isProcessAlive(pid)
+  return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(data)
+}
+
+/** The port of the server that runs already, as soon as it answers; undefined when there is none. */
+export async function awaitServer(home: Home): Promise<number | undefined> {
+  for (let deadline = Date.now() + silenceMs; ; await delay(pollMs)) {
+    const postmaster = findPostmaster(home)
+    if (!postmaster) return undefined
+    const answer = await askServer(postmaster.port, readPassword(home))
+    if (answer === 'ready' || answer === '53300') return postmaster.port // 53300: every connection is taken
+    if (answer === '28P01') throw new EmbeddedPostgresError(describeWrongPassword(home))
+    if (answer === '57P03') deadline = Date.now() + silenceMs // recovering after a crash, or on its way down
+    if (Date.now() > deadline) {
+      throw new EmbeddedPostgresError(
+        `Process ${postmaster.pid} holds ${home.data} but does not answer on port ${postmaster.port}. ` +
+          'End it and start again.',
+      )
+    }
+  }
+}
+
+function describeWrongPassword({ folder }: Home): string {
+  return `The password in ${join(folder, 'password')} is not that of the database beside it. Bring back the former one.`
+}
+
+/** `ready`, or the code of the refusal. Asks as a client does: only that proves that the address and password work. */
+async function askServer(port: number, password: string): Promise<string> {
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port,
+    user: 'postgres',
+    password,
+    database: 'postgres',
+    connectionTimeoutMillis: 5_000,
+  })
+  client.on('error', () => {}) // a server that dies while we say goodbye
+  try {
+    await client.connect()
+    await client.end()
+    return 'ready'
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error)
+  }
+}
+
+/**
+ * Starts the server and waits until it answers; a recovery may take its time. Undefined on success, else what the
+ * server said when it gave up. `stopping` ends the attempt. Only for the holder of the server's lock.
+ */
+export async function launchServer(
+  home: Home,
+  launch: { programs: string; port: number; maxConnections: number; log: Log; stopping: AbortSignal },
+): Promise<string | undefined> {
+  const { folder, data, account } = home
+  const password = readPassword(home)
+  disownPidFile(home)
+  const settings = [
+    'listen_addresses=127.0.0.1',
+    `port=${launch.port}`,
+    'unix_socket_directories=',
+    `max_connections=${launch.maxConnections}`,
+    'fsync=on',
+  ]
+  const logFile = openLogFile(folder)
+  const said = fstatSync(logFile).size
+  const child = spawn(
+    join(launch.programs, 'postgres'),
+    ['-D', data, ...settings.flatMap(setting => ['-c', setting])],
+    {
+      ...account,
+      cwd: folder,
+      env: serverEnvironment,
+      // A session of its own, so that Ctrl-C reaches the service alone, which stops the server when it is done; and a
+      // file rather than a pipe, so that the server survives the service.
+      detached: true,
+      stdio: ['ignore', logFile, logFile],
+    },
+  )
+  const end: { said?: string } = {}
+  child.once('error', error => (end.said = error.message))
+  child.once('exit', () => (end.said = readFileSync(join(folder, 'server.log')).subarray(said).toString()))
+  child.unref()
+  closeSync(logFile)
+  const began = Date.now()
+  let told = false
+  for (; end.said === undefined; await delay(pollMs)) {
+    const answer = launch.stopping.aborted ? 'stop' : await askServer(launch.port, password)
+    if (answer === 'ready') return undefined
+    if (answer === 'stop' || answer === '28P01') child.kill('SIGINT')
+    if (answer === '28P01') throw new EmbeddedPostgresError(describeWrongPassword(home))
+    if (!told && Date.now() - began > silenceMs) {
+      told = true
+      launch.log('warn', `PostgreSQL takes long to start, as after a crash: see ${join(folder, 'server.log')}`)
+    }
+  }
+  return end.said
+}
+
+/**
+ * PostgreSQL takes any living process with its predecessor's number for that predecessor: a zombie nobody has reaped,
+ * or a stranger after a reboot. So the number goes; the other lines stay, by which it finds surviving children.
+ */
+function disownPidFile({ data }: Home): void {
+  const path = join(data, 'postmaster.pid')
+  try {
+    const [, ...lines] = readFileSync(path, 'utf8').split('\n')
+    const file = openSync(path, constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW)
+    writeSync(file, ['2147483647', ...lines].join('\n'))
+    closeSync(file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
+
+function openLogFile(folder: string): number {
+  const path = join(folder, 'server.log')
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > logLimitBytes) renameSync(path, `${path}.1`)
+  return openSync(path, 'a', 0o600)
+}
+
+/** Ends what a killed server left behind: a busy query holds the shared memory, and so the start, until it is done. */
+export function endOrphans({ data }: Home): void {
+  if (process.platform !== 'linux') return
+  for (const pid of readdirSync('/proc')) {
+    try {
+      const orphan =
+        readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith('postgres: ') &&
+        readlinkSync(`/proc/${pid}/cwd`) === data
+      if (orphan) process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // not a process, gone meanwhile, or not ours
+    }
+  }
+}
+
+/** Shuts the server down, if one runs, and waits: 30 s for an orderly end; then it is killed, and recovers later. */
+export async function shutDownServer(home: Home): Promise<void> {
+  for (const [signal, patienceMs] of [
+    ['SIGINT', 30_000],
+    ['SIGQUIT', 5_000],
+    ['SIGKILL', 5_000],
+  ] as const) {
+    const postmaster = findPostmaster(home)
+    if (!postmaster) return
+    try {
+      process.kill(postmaster.pid, signal)
+    } catch {
+      // gone this instant
+    }
+    for (const deadline = Date.now() + patienceMs; Date.now() < deadline; await delay(pollMs)) {
+      if (!findPostmaster(home)) return
+    }
+  }
+}
+
+/** A free port of 127.0.0.1: `preferred`, or else the next one. */
+export async function findFreePort(preferred: number): Promise<number> {
+  for (let port = preferred; ; port += 1) {
+    if (await isFree(port)) return port
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const probe = createServer()
+    probe.once('error', () => resolve(false))
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
+  })
+}
