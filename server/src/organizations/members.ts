@@ -155,6 +155,7 @@ export const transferOrganization = (organization_id: string, from: string, to: 
     raw(sql`
       update memberships set role = case when user_id = ${to} then 'owner' else 'admin' end
       where organization_id = ${organization_id} and deleted_at is null and disabled_at is null and user_id in (${from}, ${to})
+        and ${from}::uuid <> ${to}::uuid
         and exists (select from memberships m where m.organization_id = ${organization_id} and m.user_id = ${to} and m.deleted_at is null and m.disabled_at is null)
       returning user_id`),
     rows => {

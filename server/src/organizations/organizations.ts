@@ -29,9 +29,9 @@ export type OrganizationRow = Organization & { version: number }
 
 export const slugTaken = { organizations_slug_key: 'organization-slug-taken' } as const
 
-/** The organizations that one belongs to, oldest first; asked by a live session alone. */
+/** The organizations that one belongs to, the longest first; asked by a live session alone. */
 export const listOwnOrganizations = (page: Page) =>
-  pageOf(query.selectFrom('own_organizations').select([...organizationColumns, 'role']), orderOf('created_at', 'own_organizations'), page)
+  pageOf(query.selectFrom('own_organizations').select([...organizationColumns, 'role']), orderOf('joined_at', 'own_organizations'), page)
 
 /** An organization without anyone in it yet (system login, scope set to `id`). @throws Problem organization-slug-taken */
 export const insertOrganization = (id: string, kind: 'personal' | 'team', name: string, slug: string) =>

@@ -97,7 +97,6 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
     },
     async (request, reply) => {
       await requireCurrent(request)
-      if (request.body.user_id === request.actor.user_id) throw invalidField('/user_id', 'must be another member of this organization')
       await request.actor.run(transferOrganization(request.params.id, request.actor.user_id, request.body.user_id))
       return reply.code(204).send(null)
     },

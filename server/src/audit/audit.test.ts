@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createTestApp } from '../../test/test-app.ts'
+
+const { signUp, addMember, admin } = await createTestApp()
+
+test('history tells who changed what, from what to what, when and from where', async () => {
+  const owner = await signUp('Acme')
+  const { body: project } = await owner.call('POST', '/api/v1/projects', { name: 'Before' })
+  await owner.call('PATCH', `/api/v1/projects/${project.id}`, { name: 'After' }, { 'x-request-id': 'the-change', 'user-agent': 'laptop' })
+  await owner.call('DELETE', `/api/v1/projects/${project.id}`)
+  const { body } = await owner.call('GET', `/api/v1/audit-logs?entity_id=${project.id}`)
+  assert.deepEqual(body.items.map((entry: { action: string }) => entry.action), ['delete', 'update', 'insert'])
+  const [, update] = body.items
+  assert.deepEqual([update.before, update.after], [{ name: 'Before' }, { name: 'After' }])
+  assert.deepEqual([update.actor_id, update.request_id, update.ip, update.user_agent], [owner.user_id, 'the-change', '127.0.0.1', 'laptop'])
+  assert.ok(Math.abs(Date.parse(update.created_at) - Date.now()) < 60_000)
+})
+
+test('every filter narrows, and the text search takes its characters literally', async () => {
+  const owner = await signUp('Acme')
+  const member = await addMember(owner, 'member')
+  await owner.call('POST', '/api/v1/projects', { name: '100% of_it' }, { 'x-request-id': 'first' })
+  await member.call('POST', '/api/v1/projects', { name: '100 of it' })
+  const count = async (filter: string) => (await owner.call('GET', `/api/v1/audit-logs?include_total=true&${filter}`)).body.total
+  assert.equal(await count('entity_type=projects'), 2)
+  assert.equal(await count(`entity_type=projects&actor=${member.user_id}`), 1)
+  assert.equal(await count('request_id=first'), 1)
+  assert.equal(await count('action=delete'), 0)
+  assert.equal(await count(`text=${encodeURIComponent('0% OF_')}`), 1)
+  const soon = new Date(Date.now() + 60_000).toISOString()
+  assert.equal(await count(`entity_type=projects&to=${soon}`), 2)
+  assert.equal(await count(`from=${soon}`), 0)
+})
+
+test('a member may not read history', async () => {
+  const owner = await signUp('Acme')
+  const member = await addMember(owner, 'member')
+  assert.equal((await member.call('GET', '/api/v1/audit-logs')).body.code, 'permission-missing')
+})
+
+test('nobody writes, changes or deletes history, not even the logins of the service', async () => {
+  const { rows } = await admin.query(`
+    select r.rolname, p.privilege from pg_roles r, unnest(array['update', 'delete', 'truncate']) as p(privilege)
+    where r.rolname in ('freehold_tenant', 'freehold_system') and has_table_privilege(r.rolname, 'audit_log', p.privilege)`)
+  assert.deepEqual(rows, [])
+})
