@@ -1,0 +1,256 @@
+import { parseArgs } from 'node:util'
+import type { ParseArgsConfig } from 'node:util'
+import type pg from 'pg'
+import {
+  applyMigrations,
+  listMigrations,
+  readMigrations,
+  rollbackMigrations,
+  stampMigrations,
+} from '../core/migrations.ts'
+import type { MigrationOptions } from '../core/migrations.ts'
+import { connectToDatabase, MigrationError } from '../core/schema-script.ts'
+import type { DeclaredSchema } from './generate-migration.ts'
+
+export interface MigrateEnvironment {
+  /** The owner's. */
+  databaseUrl: string
+  /** A server that may hold scratch databases: for `generate`, `auto` and `check`. */
+  adminUrl: string | undefined
+  schema: string
+  print: (line: string) => void
+  digest?: (client: pg.Client) => Promise<string>
+  /** Where the migrations are, if not in `server/migrations`. */
+  directory?: string
+  /** What they are to make, if not the product's schema. */
+  declaredFiles?: readonly string[]
+}
+
+const usage = `freehold migrate <command>
+
+  generate "message"   write the migration that leads to the declared schema
+  apply [--to N]       apply what is pending, up to number N
+  auto "message"       generate, then apply
+  rollback [--steps N | --to N] [--allow-data-loss]
+                       take back the last one, the last N, or all above number N
+  stamp N | head       record 1 to N as applied, and none above, without running any
+  current              the last one applied
+  list                 all of them and their state
+  check                the connection, then whether the migrations make what is declared`
+
+interface Input {
+  environment: MigrateEnvironment
+  argument: string
+  values: Record<string, unknown>
+}
+
+interface Command {
+  /** What it takes beside options. */
+  argument?: string
+  options?: ParseArgsConfig['options']
+  run: (input: Input) => Promise<number>
+}
+
+const commands = new Map<string, Command>([
+  ['generate', { argument: 'a message', run: generate }],
+  ['apply', { options: { to: { type: 'string' } }, run: apply }],
+  ['auto', { argument: 'a message', run: async input => (await generate(input)) || apply(input) }],
+  [
+    'rollback',
+    {
+      options: { steps: { type: 'string' }, to: { type: 'string' }, 'allow-data-loss': { type: 'boolean' } },
+      run: rollback,
+    },
+  ],
+  ['stamp', { argument: 'a number or "head"', run: stamp }],
+  ['current', { run: printCurrent }],
+  ['list', { run: printList }],
+  ['check', { run: check }],
+])
+
+class UsageError extends Error {}
+
+/**
+ * Runs `freehold migrate` with the words that follow it and answers the exit code: 0, 1 when it failed or found a
+ * difference, 2 when it was called wrongly. Whatever there is to say goes to `print`.
+ */
+export async function migrateCommand(args: string[], environment: MigrateEnvironment): Promise<number> {
+  try {
+    const [name = '', ...rest] = args
+    const command = commands.get(name)
+    if (!command) throw new UsageError(name ? `There is no command "migrate ${name}".` : 'Which command?')
+    return await command.run({ environment, ...parseInput(name, command, rest) })
+  } catch (error) {
+    if (error instanceof UsageError) environment.print(`${error.message}\n\n${usage}`)
+    // what PostgreSQL itself refuses (it gives a severity) is said in its words
+    else if (error instanceof MigrationError || (error instanceof Error && 'severity' in error))
+      environment.print(error.message)
+    else throw error
+    return error instanceof UsageError ? 2 : 1
+  }
+}
+
+function parseInput(name: string, { argument, options = {} }: Command, args: string[]): Omit<Input, 'environment'> {
+  try {
+    const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
+    if (positionals.length === (argument ? 1 : 0)) return { values, argument: positionals[0] ?? '' }
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+  throw new UsageError(
+    `"migrate ${name}" takes ${argument ? `${argument}, in quotes if it has spaces` : 'no argument'}.`,
+  )
+}
+
+function parseNumber(what: string, value: unknown): number | undefined {
+  if (value === undefined) return undefined
+  if (typeof value === 'string' && /^\d{1,4}$/.test(value)) return Number(value)
+  throw new UsageError(`${what} takes a number, not "${String(value)}".`)
+}
+
+/** Opens the owner's connection for as long as `work` lasts. */
+async function withDatabase<T>(
+  environment: MigrateEnvironment,
+  work: (client: pg.Client, options: MigrationOptions) => Promise<T>,
+): Promise<T> {
+  const { databaseUrl, schema, print, digest, directory } = environment
+  const migrations = readMigrations(directory)
+  const client = await connectToDatabase(databaseUrl)
+  try {
+    return await work(client, { schema, migrations, log: print, ...(digest && { digest }) })
+  } finally {
+    await client.end()
+  }
+}
+
+async function apply({ environment, values }: Input): Promise<number> {
+  const to = parseNumber('--to', values['to'])
+  const applied = await withDatabase(environment, (client, options) =>
+    applyMigrations(client, { ...options, ...(to !== undefined && { to }) }),
+  )
+  if (applied.length === 0) environment.print('Nothing to apply.')
+  return 0
+}
+
+async function rollback({ environment, values }: Input): Promise<number> {
+  const [to, steps] = [parseNumber('--to', values['to']), parseNumber('--steps', values['steps'])]
+  if (to !== undefined && steps !== undefined)
+    throw new UsageError('"migrate rollback" takes --steps or --to, not both.')
+  const gone = await withDatabase(environment, (client, options) =>
+    rollbackMigrations(client, {
+      ...options,
+      ...(to !== undefined && { to }),
+      ...(steps !== undefined && { steps }),
+      allowDataLoss: values['allow-data-loss'] === true,
+    }),
+  )
+  if (gone.length === 0) environment.print('Nothing to roll back.')
+  return 0
+}
+
+async function stamp({ environment, argument }: Input): Promise<number> {
+  const to = argument === 'head' ? undefined : parseNumber('"migrate stamp"', argument)
+  const stamped = await withDatabase(environment, (client, options) =>
+    stampMigrations(client, { ...options, ...(to !== undefined && { to }) }),
+  )
+  environment.print(
+    stamped.length > 0 ? `Recorded as applied, up to ${stamped.at(-1)}.` : 'Recorded that none is applied.',
+  )
+  return 0
+}
+
+async function printCurrent({ environment }: Input): Promise<number> {
+  const states = await withDatabase(environment, listMigrations)
+  const pending = states.filter(({ appliedAt }) => !appliedAt).length
+  const last = states.findLast(({ appliedAt }) => appliedAt)?.name ?? 'none applied'
+  environment.print(pending > 0 ? `${last} (${pending} pending)` : last)
+  return 0
+}
+
+async function printList({ environment }: Input): Promise<number> {
+  const states = await withDatabase(environment, listMigrations)
+  for (const { name, appliedAt, changed, known } of states) {
+    const remark = changed ? ', its file has changed since' : known ? '' : ', has no file here: a newer version ran it'
+    environment.print(`${name}  ${appliedAt ? `applied ${appliedAt.toISOString()}${remark}` : 'pending'}`)
+  }
+  if (states.length === 0) environment.print('There are no migrations yet.')
+  return 0
+}
+
+async function check({ environment }: Input): Promise<number> {
+  const { print } = environment
+  const faults = await withDatabase(environment, async (client, options) => {
+    const {
+      rows: [server],
+    } = await client.query<{ version: string }>("select current_setting('server_version') as version")
+    print(`Connected to PostgreSQL ${server?.version} at ${client.host}:${client.port}, database ${client.database}.`)
+    const states = await listMigrations(client, options)
+    const pending = states.filter(({ appliedAt }) => !appliedAt)
+    if (pending.length > 0) print(`Pending: ${pending.map(({ name }) => name).join(', ')}.`)
+    return states.flatMap(({ name, changed, known }) =>
+      changed
+        ? [`${name} is no longer what ran in this database.`]
+        : known
+          ? []
+          : [`${name} ran in this database, but has no file here.`],
+    )
+  })
+  for (const fault of faults) print(fault)
+  return (await checkDrift(environment)) || (faults.length > 0 ? 1 : 0)
+}
+
+async function checkDrift(environment: MigrateEnvironment): Promise<number> {
+  const { adminUrl, print } = environment
+  const generation = adminUrl === undefined ? undefined : await loadGeneration()
+  if (adminUrl === undefined || !generation) {
+    const reason = adminUrl === undefined ? 'no server is at hand for scratch databases' : noGeneration
+    print(`Drift was not looked for: ${reason}.`)
+    return 0
+  }
+  const drift = await generation.findDrift(await declare(environment, adminUrl))
+  print(
+    drift.length === 0
+      ? 'No drift: the migrations make what is declared.'
+      : 'The migrations do not make what is declared ("freehold migrate generate" writes the missing one):',
+  )
+  for (const line of drift) print(`  ${line}`)
+  return drift.length > 0 ? 1 : 0
+}
+
+async function generate({ environment, argument }: Input): Promise<number> {
+  const { adminUrl } = environment
+  if (adminUrl === undefined)
+    throw new MigrationError(
+      'Generating needs a server for scratch databases: leave DATABASE_URL unset to use the embedded one.',
+    )
+  const generation = await loadGeneration()
+  if (!generation) throw new MigrationError(`Migrations cannot be generated here: ${noGeneration}.`)
+  await generation.generateMigration(argument, await declare(environment, adminUrl))
+  return 0
+}
+
+const noGeneration = 'the tools of development are not installed (npm ci installs them)'
+
+/** The running service has no pg-delta, and needs none. */
+async function loadGeneration(): Promise<typeof import('./generate-migration.ts') | undefined> {
+  try {
+    return await import('./generate-migration.ts')
+  } catch (error) {
+    if (
+      error instanceof Error &&
+      'code' in error &&
+      error.code === 'ERR_MODULE_NOT_FOUND' &&
+      error.message.includes('@supabase/pg-delta')
+    )
+      return undefined
+    throw error
+  }
+}
+
+async function declare(
+  { directory, declaredFiles, print }: MigrateEnvironment,
+  adminUrl: string,
+): Promise<DeclaredSchema> {
+  const files = declaredFiles ?? (await import('../core/declared-schema.ts')).declaredFiles
+  return { adminUrl, declaredFiles: files, print, ...(directory !== undefined && { directory }) }
+}

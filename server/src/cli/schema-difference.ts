@@ -1,0 +1,128 @@
+import { encodeId, extract, plan } from '@supabase/pg-delta'
+import type { Action, Delta, Fact, FactBase, StableId } from '@supabase/pg-delta'
+import { formatSqlStatements } from '@supabase/pg-delta/sql-format'
+import type pg from 'pg'
+
+/** A database as pg-delta reads it: each table, column, policy, grant and so on a fact. */
+export interface Snapshot {
+  facts: FactBase
+  /** Whoever owns what was read; the grants that an owner has anyway are no difference. */
+  owner: string
+  /** In words, the objects of kinds that pg-delta does not compare. */
+  unseen: string[]
+}
+
+export interface Difference {
+  /** What makes the desired of the source, in order, without a semicolon. */
+  statements: string[]
+  /** What these statements discard: `table` or `table.column`. */
+  loses: string[]
+  words: string[]
+}
+
+/** Reads the database behind a connection. pg-delta asks a pool for one; the open one serves as that pool. */
+export async function readSnapshot(client: pg.Client): Promise<Snapshot> {
+  const connection = Object.assign(client, { release: () => {} })
+  const pool = { connect: () => Promise.resolve(connection) } as unknown as Parameters<typeof extract>[0]
+  const { factBase: facts, diagnostics } = await extract(pool)
+  const {
+    rows: [user],
+  } = await client.query<{ name: string }>('select current_user as name')
+  const unseen = diagnostics.filter(({ code }) => code === 'unmodeled_kind').map(({ message }) => message)
+  return { facts, owner: user?.name ?? '', unseen }
+}
+
+/**
+ * What leads from one database to the other, owners apart. Everything that Freehold uses of pg-delta, an alpha, stands
+ * in this file.
+ */
+export function diffSnapshots(source: Snapshot, desired: Snapshot, ignoredTables: string[] = []): Difference {
+  const { actions, deltas, preamble } = plan(source.facts, desired.facts, {
+    scope: 'database',
+    defaultOwner: desired.owner,
+    policy: {
+      id: 'freehold',
+      filter: [
+        // both name the owner, and PostgreSQL 15 does not know every privilege that an owner has on 18
+        {
+          match: { all: [{ kind: 'acl' }, { idField: { field: 'grantee', glob: desired.owner } }] },
+          action: 'exclude',
+        },
+        { match: { kind: 'defaultPrivilege' }, action: 'exclude' },
+        ...ignoredTables.map(name => ({ match: { all: [{ kind: 'table' }, { name }] }, action: 'exclude' as const })),
+      ],
+      assumedRoles: desired.facts.facts().flatMap(({ id }) => (id.kind === 'role' ? [id.name] : [])),
+    },
+  })
+  if (actions.length === 0) return { statements: [], loses: [], words: [] }
+  // search_path is the migration's own, and every name is qualified
+  const settings = preamble
+    .filter(({ name }) => name !== 'search_path')
+    .map(({ name, value }) => `set local ${name} = ${value}`)
+  const statements = formatSqlStatements(
+    actions.map(({ sql }) => sql.trimEnd().replace(/;+$/, '')),
+    { keywordCase: 'lower', maxWidth: 120 },
+  )
+  return { statements: [...settings, ...statements], loses: listLosses(actions, deltas), words: describeDeltas(deltas) }
+}
+
+/** The partitions that only the migrations made, months of a log, say: nobody's drift, and never dropped. */
+export function listUndeclaredPartitions(migrated: Snapshot, declared: Snapshot): string[] {
+  return migrated.facts.facts().flatMap(({ id, payload }) => {
+    const { partitionBound, parentTable } = payload as {
+      partitionBound?: string
+      parentTable?: { schema: string; name: string }
+    }
+    return id.kind === 'table' &&
+      partitionBound &&
+      parentTable &&
+      !declared.facts.has(id) &&
+      declared.facts.has({ kind: 'table', ...parentTable })
+      ? [id.name]
+      : []
+  })
+}
+
+/** A changed type counts: a cast may cut or round, and nothing tells which. */
+function listLosses(actions: Action[], deltas: Delta[]): string[] {
+  const destroyed = actions
+    .filter(({ dataLoss }) => dataLoss === 'destructive')
+    .flatMap(({ destroys, consumes }) => (destroys.length > 0 ? destroys : consumes))
+  const changed = deltas.flatMap(delta => (delta.verb === 'set' && delta.attr === 'type' ? [delta.id] : []))
+  const tables = new Set(destroyed.flatMap(id => (id.kind === 'table' ? [id.name] : [])))
+  const columns = [...destroyed, ...changed].flatMap(id =>
+    id.kind === 'column' && !tables.has(id.table)
+      ? [`${id.table}.${id.name}`]
+      : id.kind === 'typeAttribute'
+        ? [`${id.type}.${id.name}`]
+        : [],
+  )
+  return [...tables, ...new Set(columns)]
+}
+
+/** What belongs to something that is missing is not told beside it. */
+function describeDeltas(deltas: Delta[]): string[] {
+  const whole = new Set(
+    deltas.flatMap(delta => (delta.verb === 'add' || delta.verb === 'remove' ? [encodeId(delta.fact.id)] : [])),
+  )
+  const told = (fact: Fact): boolean => fact.parent !== undefined && whole.has(encodeId(fact.parent))
+  return deltas.flatMap(delta => {
+    if (delta.verb === 'add')
+      return told(delta.fact) ? [] : [`declared, but not in the migrations: ${describeId(delta.fact.id)}`]
+    if (delta.verb === 'remove')
+      return told(delta.fact) ? [] : [`in the migrations, but not declared: ${describeId(delta.fact.id)}`]
+    if (delta.verb !== 'set') return [] // an edge between two facts of which one is told already
+    const [from, to] = [JSON.stringify(delta.from), JSON.stringify(delta.to)]
+    const values = from.length + to.length < 100 ? `: ${from} in the migrations, ${to} declared` : ''
+    return [`different: ${describeId(delta.id)}, ${delta.attr}${values}`]
+  })
+}
+
+function describeId(id: StableId): string {
+  if (id.kind === 'acl')
+    return `grants to ${id.grantee} on ${id.column ? `column ${id.column} of ` : ''}${describeId(id.target)}`
+  if ('target' in id) return `${id.kind} on ${describeId(id.target)}`
+  const kind = id.kind.replace(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`)
+  const name = [...('table' in id ? [id.table] : []), ...('name' in id ? [id.name] : [])].join('.')
+  return `${kind} ${name}${'args' in id ? `(${id.args.join(', ')})` : ''}`
+}
