@@ -10,7 +10,7 @@ import {
 } from '../core/migrations.ts'
 import type { MigrationOptions } from '../core/migrations.ts'
 import { connectToDatabase, MigrationError } from '../core/schema-script.ts'
-import type { DeclaredSchema } from './generate-migration.ts'
+import type * as Generation from './generate-migration.ts'
 
 export interface MigrateEnvironment {
   /** The owner's. */
@@ -41,8 +41,10 @@ const usage = `freehold migrate <command>
 interface Input {
   environment: MigrateEnvironment
   argument: string
-  values: Record<string, unknown>
+  values: Values
 }
+
+type Values = Partial<Record<string, string | boolean | (string | boolean)[]>>
 
 interface Command {
   /** What it takes beside options. */
@@ -102,10 +104,10 @@ function parseInput(name: string, { argument, options = {} }: Command, args: str
   )
 }
 
-function parseNumber(what: string, value: unknown): number | undefined {
+function parseNumber(what: string, value: Values[string]): number | undefined {
   if (value === undefined) return undefined
   if (typeof value === 'string' && /^\d{1,4}$/.test(value)) return Number(value)
-  throw new UsageError(`${what} takes a number, not "${String(value)}".`)
+  throw new UsageError(`${what} takes a number, not "${value.toString()}".`)
 }
 
 /** Opens the owner's connection for as long as `work` lasts. */
@@ -232,7 +234,7 @@ async function generate({ environment, argument }: Input): Promise<number> {
 const noGeneration = 'the tools of development are not installed (npm ci installs them)'
 
 /** The running service has no pg-delta, and needs none. */
-async function loadGeneration(): Promise<typeof import('./generate-migration.ts') | undefined> {
+async function loadGeneration(): Promise<typeof Generation | undefined> {
   try {
     return await import('./generate-migration.ts')
   } catch (error) {
@@ -250,7 +252,7 @@ async function loadGeneration(): Promise<typeof import('./generate-migration.ts'
 async function declare(
   { directory, declaredFiles, print }: MigrateEnvironment,
   adminUrl: string,
-): Promise<DeclaredSchema> {
+): Promise<Generation.DeclaredSchema> {
   const files = declaredFiles ?? (await import('../core/declared-schema.ts')).declaredFiles
   return { adminUrl, declaredFiles: files, print, ...(directory !== undefined && { directory }) }
 }
