@@ -528,9 +528,12 @@ create constraint TRIGGER still_open
   execute function {{schema}}.still_open('self');
 
 create trigger touch
-  before update on {{schema}}.users
+  before update of email,
+    username,
+    password_hash,
+    given_name,
+    family_name, full_name, superuser, email_verified_at, disabled_at, deleted_at on {{schema}}.users
   for each row
-  when ((NOT (old.last_organization_id IS DISTINCT FROM new.last_organization_id)))
   execute function {{schema}}.touch();
 
 create policy "history" on {{schema}}."audit_log"

@@ -120,7 +120,6 @@ export const switchOrganization = (id: string) =>
         hint
           .updateTable('users')
           .set({ last_organization_id: id })
-          .where('users.last_organization_id', 'is distinct from', id)
           .where('users.id', '=', eb => eb.selectFrom('own_organizations').select('own_organizations.user_id').where('own_organizations.id', '=', id))
           .returning('users.id'),
       )

@@ -17,8 +17,9 @@ create table users (
   updated_at           timestamptz not null default now(),
   version              integer not null default 1
 );
-create trigger touch before update on users for each row
-  when (old.last_organization_id is not distinct from new.last_organization_id) execute function touch();
+-- Not of last_organization_id: a sign-in elsewhere changes nothing that anybody reads.
+create trigger touch before update of email, username, password_hash, given_name, family_name, full_name, superuser,
+  email_verified_at, disabled_at, deleted_at on users for each row execute function touch();
 
 -- Enabled, not forced: the gate's views read this table as its owner.
 alter table users enable row level security;
