@@ -1,0 +1,87 @@
+import { randomInt } from 'node:crypto'
+import type pg from 'pg'
+import { contextOf, oneTrip, openPool, statements } from './driver.ts'
+import { compare } from './figures.ts'
+import type { Figure } from './figures.ts'
+import { cpuSeconds } from './processes.ts'
+import { TENANT_POOL_SIZE } from './stage.ts'
+import type { Owner, Stage, Theatre } from './stage.ts'
+
+const REQUESTERS = 64
+const { text, values } = statements.projects
+
+/** What an application without the gate asks first: the same liveness, membership and role, by keys it has at hand. */
+const CHECK = `
+  select m.role from sessions s
+  join users u on u.id = s.user_id
+  join memberships m on m.organization_id = $2 and m.user_id = u.id
+  join organizations o on o.id = m.organization_id
+  where s.id = $1 and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null
+    and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null`
+
+type Read = (owner: Owner) => Promise<unknown[]>
+
+/** The project list behind forced row-level security and the gate, by the driver alone, against the two ways without. */
+export async function measureGate(theatre: Theatre, stage: Stage, rounds: number, seconds: number): Promise<Figure[]> {
+  const gated = openPool(stage.tenantUrl, TENANT_POOL_SIZE)
+  const open = openPool(stage.adminUrl, TENANT_POOL_SIZE)
+  const reads = {
+    gated: ({ session_id, organization_id, user_id }: Owner) =>
+      oneTrip(gated, 'projects', text, values(organization_id), [session_id, organization_id, 'projects:read', contextOf(user_id, '')]),
+    plain: async ({ organization_id }: Owner) => (await open.query({ name: 'projects', text, values: [...values(organization_id)] })).rows,
+    checked: (owner: Owner) => readChecked(open, owner),
+  } satisfies Record<string, Read>
+  const run = async (read: Read) => {
+    const before = cpuSeconds(theatre.postgresPid, true)
+    const ownBefore = process.cpuUsage()
+    const { perSecond, count } = await repeat(read, stage.owners, seconds)
+    const own = process.cpuUsage(ownBefore)
+    return { perSecond, postgresMicros: ((cpuSeconds(theatre.postgresPid, true) - before) / count) * 1e6, driverMicros: (own.user + own.system) / count }
+  }
+  try {
+    for (const read of Object.values(reads)) await repeat(read, stage.owners, 1)
+    const measured: Record<keyof typeof reads, Awaited<ReturnType<typeof run>>>[] = []
+    for (let round = 0; round < rounds; round++) {
+      measured.push({ gated: await run(reads.gated), plain: await run(reads.plain), checked: await run(reads.checked) })
+    }
+    const against = (control: 'plain' | 'checked', pick: 'perSecond' | 'postgresMicros' | 'driverMicros') =>
+      measured.map(round => ({ measured: round.gated[pick], control: round[control][pick] }))
+    return [
+      compare('list behind the gate / same query without', 'requests/s', against('plain', 'perSecond'), { atLeast: 0.7 }),
+      compare('— CPU of PostgreSQL', 'µs/request', against('plain', 'postgresMicros')),
+      compare('— CPU of the driver', 'µs/request', against('plain', 'driverMicros')),
+      compare('list behind the gate / BEGIN, check, query, COMMIT', 'requests/s', against('checked', 'perSecond'), { atLeast: 1.7 }),
+    ]
+  } finally {
+    await Promise.all([gated.end(), open.end()])
+  }
+}
+
+async function readChecked(pool: pg.Pool, { session_id, organization_id }: Owner): Promise<unknown[]> {
+  const client = await pool.connect()
+  try {
+    await client.query('begin')
+    const { rows } = await client.query({ name: 'check', text: CHECK, values: [session_id, organization_id] })
+    if (rows.length === 0) throw new Error('not allowed')
+    const list = await client.query({ name: 'projects', text, values: [...values(organization_id)] })
+    await client.query('commit')
+    return list.rows
+  } finally {
+    client.release()
+  }
+}
+
+async function repeat(read: Read, owners: readonly Owner[], seconds: number): Promise<{ perSecond: number; count: number }> {
+  const startedAt = performance.now()
+  const until = startedAt + seconds * 1000
+  let count = 0
+  const requester = async () => {
+    while (performance.now() < until) {
+      const rows = await read(owners[randomInt(owners.length)]!)
+      if (rows.length !== 21) throw new Error(`a page of 20 and one more, not ${rows.length} rows`)
+      count++
+    }
+  }
+  await Promise.all(Array.from({ length: REQUESTERS }, requester))
+  return { perSecond: (count / (performance.now() - startedAt)) * 1000, count }
+}

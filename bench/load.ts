@@ -1,0 +1,86 @@
+import { Agent, get } from 'node:http'
+import autocannon from 'autocannon'
+import type { Request } from 'autocannon'
+import { percentile } from './figures.ts'
+
+export interface Load {
+  perSecond: number
+  count: number
+  /** Milliseconds. */
+  p50: number
+  p99: number
+}
+
+export interface LoadOptions {
+  url: string
+  connections: number
+  seconds: number
+  /** Dealt out to the connections, which repeat their own. */
+  requests: readonly Request[]
+}
+
+/** As many requests as the server takes: every connection sends its next one when the last is answered. @throws Error on any answer but 2xx */
+export async function saturate({ url, connections, seconds, requests }: LoadOptions): Promise<Load> {
+  const latencies: number[] = []
+  const refused = new Map<number, number>()
+  let dealt = 0
+  const running = autocannon({
+    url,
+    connections,
+    duration: seconds,
+    setupClient: client => {
+      const turn = dealt++
+      const own = requests.filter((_request, index) => index % connections === turn % connections)
+      client.setRequests(own.length > 0 ? own : [requests[turn % requests.length]!])
+    },
+  })
+  const startedAt = performance.now()
+  let endedAt = startedAt
+  running.on('response', (_client, status, _bytes, milliseconds) => {
+    if (status < 200 || status > 299) refused.set(status, (refused.get(status) ?? 0) + 1)
+    latencies.push(milliseconds)
+    endedAt = performance.now()
+  })
+  const { errors } = await running
+  if (errors > 0 || refused.size > 0) throw new Error(`${url} failed under load: ${errors} errors, answers ${JSON.stringify([...refused])}`)
+  return summarize(latencies, (endedAt - startedAt) / 1000)
+}
+
+/** One request every few milliseconds, whether or not the one before is answered. @throws Error on any answer but 200 */
+export async function probe(url: string, requests: readonly Request[], everyMs: number, seconds: number): Promise<Load> {
+  const agent = new Agent({ keepAlive: true })
+  const latencies: number[] = []
+  const pending: Promise<void>[] = []
+  const send = ({ path, headers = {} }: Request) =>
+    new Promise<void>((resolve, reject) => {
+      const startedAt = performance.now()
+      get(url + path, { agent, headers }, response => {
+        response.resume().on('end', () => {
+          latencies.push(performance.now() - startedAt)
+          if (response.statusCode === 200) resolve()
+          else reject(new Error(`${path} answered ${response.statusCode}`))
+        })
+      }).on('error', reject)
+    })
+  const startedAt = performance.now()
+  await new Promise<void>(resolve => {
+    const timer = setInterval(() => {
+      // A timer that comes late catches up, so that the rate does not depend on how busy this process is.
+      const due = Math.floor((performance.now() - startedAt) / everyMs)
+      while (pending.length < due) pending.push(send(requests[pending.length % requests.length]!))
+      if (performance.now() - startedAt < seconds * 1000) return
+      clearInterval(timer)
+      resolve()
+    }, everyMs)
+  })
+  await Promise.all(pending)
+  agent.destroy()
+  return summarize(latencies, seconds)
+}
+
+const summarize = (latencies: readonly number[], seconds: number): Load => ({
+  perSecond: latencies.length / seconds,
+  count: latencies.length,
+  p50: percentile(latencies, 0.5),
+  p99: percentile(latencies, 0.99),
+})
