@@ -1,0 +1,11 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+// `npm run generate`: writes every generated file anew; with --check it only says which are stale.
+
+const generators = ['generate-tables.ts', 'generate-configuration.ts', 'generate-reference.ts', 'generate-openapi.ts']
+
+for (const generator of generators) {
+  const { status } = spawnSync(process.execPath, [fileURLToPath(new URL(generator, import.meta.url)), ...process.argv.slice(2)], { stdio: 'inherit' })
+  if (status !== 0) process.exitCode = 1
+}
