@@ -111,18 +111,25 @@ interface Schema {
   properties?: Record<string, Schema>
 }
 
+interface Parameter {
+  $ref?: string
+  in: Place['where']
+  name: string
+  schema: Schema
+}
+
 interface Described {
   operationId: string
   security?: object[]
   'x-permission'?: string
-  parameters?: { in: Place['where']; name: string; schema: Schema }[]
+  parameters?: Parameter[]
   requestBody?: { content: Record<string, { schema: Schema }> }
   responses: Record<string, { headers?: Record<string, unknown> }>
 }
 
 interface Document {
   paths: Record<string, Record<string, Described>>
-  components: { schemas: Record<string, Schema> }
+  components: { schemas: Record<string, Schema>; parameters?: Record<string, Parameter> }
 }
 
 /** Every operation of the document, with every place in it. Throws at a field or parameter that nobody has taught it. */
@@ -159,7 +166,10 @@ function describe(document: Document, method: string, path: string, described: D
     else if (where === 'body') (operation.plain ??= {})[name] = plain
     else operation.plainQuery[name] = plain === 'enum' ? (schema.enum ?? []) : (plain as string[])
   }
-  for (const { in: where, name, schema } of described.parameters ?? []) add(where, name, schema)
+  for (const parameter of described.parameters ?? []) {
+    const { in: where, name, schema } = document.components.parameters?.[lastOf(parameter.$ref)] ?? parameter
+    add(where, name, schema)
+  }
   const given = Object.values(described.requestBody?.content ?? {})
   if (given.length > 1)
     throw new Error(`${operation.id} takes several types of body, which the isolation attack does not know`)
@@ -173,8 +183,10 @@ function describe(document: Document, method: string, path: string, described: D
   return operation
 }
 
+const lastOf = (reference: string | undefined): string => reference?.split('/').at(-1) ?? ''
+
 function propertiesOf(document: Document, schema: Schema, id: string): Record<string, Schema> {
-  const named = schema.$ref === undefined ? schema : document.components.schemas[schema.$ref.split('/').at(-1) ?? '']
+  const named = schema.$ref === undefined ? schema : document.components.schemas[lastOf(schema.$ref)]
   const object = named?.anyOf?.find(({ type }) => type !== 'null') ?? named
   if (object?.$ref !== undefined) return propertiesOf(document, object, id)
   if (object?.properties === undefined)
