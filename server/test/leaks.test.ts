@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openDatabase } from '../src/core/database.ts'
+import { createTestApp } from './test-app.ts'
+import { testDatabase } from './test-database.ts'
+import { makeTenants, readLeftSettings, runTenantLoad } from './tenant-load.ts'
+
+const REQUESTS = 21_000
+
+// Red when: core/trip-query.ts makes the settings session-wide (`set_config(…, false)`), or leaves one out; when
+// core/database.ts forgets the rollback of a transaction that failed; when `tenant_read` in access/organization-table.sql
+// says `using (true)`.
+test('no row and no setting of one tenant reaches another, under load and among errors, and none is left behind', async t => {
+  const app = await createTestApp()
+  const { tenantUrl, systemUrl } = testDatabase()
+  const database = openDatabase({ tenantUrl, systemUrl, poolSize: 6, poolTimeoutSeconds: 30, connectionMaxAgeSeconds: 0, pooler: 'none', onError: error => assert.fail(error) })
+  t.after(() => database.close())
+  const tenants = await makeTenants(app, 8)
+
+  const report = await runTenantLoad(database, tenants, REQUESTS)
+  t.diagnostic(`${report.requests} requests on ${database.tenant.pool.totalCount} connections, ${report.rows} rows checked`)
+  t.diagnostic(`errors: ${JSON.stringify(report.errors)}`)
+  assert.deepEqual(report.faults.slice(0, 5), [])
+  assert.equal(database.tenant.pool.totalCount, 5)
+  assert.ok(report.rows > report.requests / 2)
+  assert.equal(Object.values(report.errors).reduce((sum, count) => sum + count), REQUESTS / 3)
+
+  const left = await readLeftSettings(database.tenant.pool, 5)
+  assert.equal(left.size, 5)
+  for (const [pid, settings] of left) assert.deepEqual(settings, ['', '', '', ''], `connection ${pid}`)
+
+  // What failed wrote nothing, and what every tenant wrote is its own.
+  const { rows } = await app.admin.query(
+    `select count(*) filter (where slug like 'lost-%') as lost, count(*) filter (where name <> organization_id::text) as foreign
+     from projects where organization_id = any ($1)`,
+    [tenants.map(({ organization_id }) => organization_id)],
+  )
+  assert.deepEqual(rows, [{ lost: 0, foreign: 0 }])
+})
