@@ -352,17 +352,15 @@ begin
   end if;
   select user_id into actor from sessions where id = session_named;
   perform pg_advisory_xact_lock_shared(revocation_key(actor));
-  if tg_argv[0] = 'self' then
-    if exists (select from self) or exists (select from sessions where id = session_named and xmin = pg_current_xact_id()::xid) then
-      return null;
-    end if;
-  else
+  if tg_argv[0] <> 'self' then
     perform pg_advisory_xact_lock_shared(revocation_key(organization));
-    if exists (select from gate)
+  end if;
+  if (exists (select from self) or exists (select from sessions where id = session_named and xmin = pg_current_xact_id()::xid))
+    and (tg_argv[0] = 'self'
+      or exists (select from gate)
       or exists (select from memberships where organization_id = organization and user_id = actor and xmin = pg_current_xact_id()::xid)
-      or exists (select from organizations where id = organization and xmin = pg_current_xact_id()::xid) then
-      return null;
-    end if;
+      or exists (select from organizations where id = organization and xmin = pg_current_xact_id()::xid)) then
+    return null;
   end if;
   raise exception 'the gate closed before the commit' using errcode = '42501';
 end $function$;
@@ -807,7 +805,7 @@ create view {{schema}}."self" with (security_barrier=true) AS  SELECT s.id AS se
 
 create view {{schema}}."gate_state" with (security_barrier=true) AS  SELECT (EXISTS ( SELECT
            FROM {{schema}}.self)) AS live,
-    COALESCE(((m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (o.deleted_at IS NULL)), false) AS member,
+    ((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (o.deleted_at IS NULL)) AS member,
     (EXISTS ( SELECT
            FROM {{schema}}.gate)) AS permitted
    FROM (((( SELECT (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid AS session_id,

@@ -28,7 +28,7 @@ create view gate with (security_barrier) as
 -- What the diagnostic query reads after an empty or refused result: always one row.
 create view gate_state with (security_barrier) as
   select exists (select from self) as live,
-    coalesce(m.disabled_at is null and m.deleted_at is null and o.deleted_at is null, false) as member,
+    m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null as member,
     exists (select from gate) as permitted
   from (select nullif(current_setting('app.session_id', true), '')::uuid as session_id,
       nullif(current_setting('app.organization_id', true), '')::uuid as organization_id) as named
@@ -79,17 +79,15 @@ begin
   end if;
   select user_id into actor from sessions where id = session_named;
   perform pg_advisory_xact_lock_shared(revocation_key(actor));
-  if tg_argv[0] = 'self' then
-    if exists (select from self) or exists (select from sessions where id = session_named and xmin = pg_current_xact_id()::xid) then
-      return null;
-    end if;
-  else
+  if tg_argv[0] <> 'self' then
     perform pg_advisory_xact_lock_shared(revocation_key(organization));
-    if exists (select from gate)
+  end if;
+  if (exists (select from self) or exists (select from sessions where id = session_named and xmin = pg_current_xact_id()::xid))
+    and (tg_argv[0] = 'self'
+      or exists (select from gate)
       or exists (select from memberships where organization_id = organization and user_id = actor and xmin = pg_current_xact_id()::xid)
-      or exists (select from organizations where id = organization and xmin = pg_current_xact_id()::xid) then
-      return null;
-    end if;
+      or exists (select from organizations where id = organization and xmin = pg_current_xact_id()::xid)) then
+    return null;
   end if;
   raise exception 'the gate closed before the commit' using errcode = '42501';
 end $$;
