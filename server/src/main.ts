@@ -47,7 +47,7 @@ export async function startService(config: Config, { migrate = config.environmen
 
     const database = openDatabase({ ...config.database, tenantUrl: provisioned.tenantUrl, systemUrl: provisioned.systemUrl, onError: error => log.warn({ err: error }, 'an idle database connection was lost') })
     closers.push(() => database.close())
-    const faults = await inspectWall(database.tenant.pool, database.system.pool, `"${schema}".migrations`)
+    const faults = await inspectWall(database.tenant.pool, database.system.pool, schema)
     if (faults.length > 0) throw new Error(`the database is not as declared, so nothing is served:\n${faults.map(fault => `- ${fault}`).join('\n')}`)
 
     let signingKeys: readonly SigningKey[] = []

@@ -25,7 +25,7 @@ export async function runDoctor(args: string[], config: Config): Promise<number>
     const checks: [string, Check][] = [
       ['connection', () => checkConnection(database)],
       ['migrations', () => checkMigrations(config, ownerUrl)],
-      ['roles, grants and policies', () => inspectWall(database.tenant.pool, database.system.pool, `"${config.database.schema}".migrations`)],
+      ['roles, grants and policies', () => inspectWall(database.tenant.pool, database.system.pool, config.database.schema)],
       ['signing keys', () => checkKeys(config, database)],
       ['pool', () => checkPool(config, database)],
       ['clock', () => checkClock(database)],
@@ -45,14 +45,16 @@ export async function runDoctor(args: string[], config: Config): Promise<number>
 
 /** The SQL that makes the logins of the configured database, with the passwords that this SECRET_KEY derives. */
 function rolesOf({ database, secretKey }: Config): string {
-  const { pathname, username } = new URL(database.url ?? 'postgres://freehold@localhost/freehold')
+  const ownerUrl = new URL(database.url ?? 'postgres://freehold@localhost/freehold')
+  const { pathname, username } = ownerUrl
   const name = decodeURIComponent(pathname.slice(1))
   const names = loginNames(name)
   const passwords = { tenant: loginPassword(secretKey, names.tenant), system: loginPassword(secretKey, names.system) }
   const owner = decodeURIComponent(username)
+  const urlOf = (login: string, password: string) => Object.assign(new URL(ownerUrl), { username: login, password }).href
   return `-- Run as an administrator of the cluster, in database ${name}. Then set:
--- DATABASE_TENANT_URL=postgres://${names.tenant}:${passwords.tenant}@HOST:PORT/${name}
--- DATABASE_SYSTEM_URL=postgres://${names.system}:${passwords.system}@HOST:PORT/${name}
+-- DATABASE_TENANT_URL=${urlOf(names.tenant, passwords.tenant)}
+-- DATABASE_SYSTEM_URL=${urlOf(names.system, passwords.system)}
 ${rolesSql({ database: name, schema: database.schema, owner, passwords })}`
 }
 

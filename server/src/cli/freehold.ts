@@ -37,7 +37,10 @@ export async function runCommand(args: string[]): Promise<number> {
     return isAsked ? 0 : 2
   }
   try {
-    return await run(rest, loadConfig(process.env))
+    // Who asks how to make the logins has none yet.
+    const wanted = { DATABASE_TENANT_URL: 'postgres://tenant@to-be.made/it', DATABASE_SYSTEM_URL: 'postgres://system@to-be.made/it' }
+    const isAsking = command === 'doctor' && rest.includes('--roles')
+    return await run(rest, loadConfig(isAsking ? { ...process.env, ...wanted } : process.env))
   } catch (error) {
     console.error(`freehold ${command}: ${explain(error)}`)
     return error instanceof TypeError && 'code' in error ? 2 : 1

@@ -1,4 +1,4 @@
-import type pg from 'pg'
+import pg from 'pg'
 
 /**
  * Tables that organization_table() does not guard, each with the reason. An invariant test fails for any other.
@@ -41,25 +41,26 @@ export async function readDigest(client: pg.ClientBase | pg.Pool): Promise<strin
 }
 
 /** What is wrong with the wall, in words, each with what mends it; empty when it stands as declared. */
-export async function inspectWall(tenant: pg.Pool, system: pg.Pool, migrations: string): Promise<string[]> {
+export async function inspectWall(tenant: pg.Pool, system: pg.Pool, schema: string): Promise<string[]> {
   const faults: string[] = []
   for (const [kind, pool, other] of [
     ['tenant', tenant, 'system'],
     ['system', system, 'tenant'],
   ] as const) {
-    const { rows } = await pool.query<{ login: string; unbound: boolean; own: boolean; foreign: boolean; schema: string | null; temporary: boolean }>(`
-      select current_user as login, r.rolsuper or r.rolbypassrls as unbound, current_schema() as schema,
+    const { rows } = await pool.query<{ login: string; unbound: boolean; own: boolean; foreign: boolean; finds_schema: boolean; temporary: boolean }>(`
+      select current_user as login, r.rolsuper or r.rolbypassrls as unbound,
+        to_regnamespace($1) is not null and has_schema_privilege(to_regnamespace($1), 'usage') and $2 = any (string_to_array(replace(replace(current_setting('search_path'), '"', ''), ' ', ''), ',')) as finds_schema,
         pg_has_role(current_user, 'freehold_${kind}', 'usage') as own,
         pg_has_role(current_user, 'freehold_${other}', 'member') or pg_has_role(current_user, 'freehold_owner', 'member') as foreign,
         has_database_privilege(current_database(), 'temporary') as temporary
-      from pg_roles r where r.rolname = current_user`)
+      from pg_roles r where r.rolname = current_user`, [pg.escapeIdentifier(schema), schema])
     const login = rows[0]
     if (login === undefined) continue
     const url = `DATABASE_${kind.toUpperCase()}_URL`
     if (login.unbound) faults.push(`${login.login} (${url}) is a superuser or has BYPASSRLS, so no policy binds it: use a login made by the SQL of \`freehold doctor --roles\``)
     if (!login.own) faults.push(`${login.login} (${url}) is not a member of freehold_${kind}: grant freehold_${kind} to "${login.login}"`)
     if (login.foreign && !login.unbound) faults.push(`${login.login} (${url}) is also a member of freehold_${other} or freehold_owner: revoke that`)
-    if (login.schema === null) faults.push(`${login.login} (${url}) does not find the schema: apply the migrations, and set its search_path as \`freehold doctor --roles\` prints`)
+    if (!login.finds_schema) faults.push(`${login.login} (${url}) does not find the schema: apply the migrations, and set its search_path as \`freehold doctor --roles\` prints`)
     if (login.temporary && !login.unbound) faults.push('public may create temporary tables, which can shadow real ones: revoke temporary on the database from public')
   }
   if (faults.length > 0) return faults
@@ -68,7 +69,7 @@ export async function inspectWall(tenant: pg.Pool, system: pg.Pool, migrations: 
     select relname from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p') and not relispartition
       and not relrowsecurity and relname <> 'migrations'`)
   for (const { relname } of open.rows) faults.push(`table ${relname} has no row-level security: apply the migrations again from a backup, or alter table ${relname} enable row level security`)
-  const stored = await system.query<{ digest: string | null }>(`select digest from ${migrations} order by number desc limit 1`)
+  const stored = await system.query<{ digest: string | null }>(`select digest from ${pg.escapeIdentifier(schema)}.migrations order by number desc limit 1`)
   const expected = stored.rows[0]?.digest
   if (expected === undefined) faults.push('no migration has been applied: run `freehold migrate apply`')
   else if (expected !== null && expected !== (await readDigest(system))) {

@@ -30,14 +30,13 @@ function serializeError(error: Error & { code?: string; constraint?: string; tab
 /** One line a request: method, route pattern, status, milliseconds, and the ids that lead further. */
 export function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', async (request, reply) => {
-    const { method, actor, ip, id } = request
+    const { method, actor, ip } = request
     request.log.info(
       {
         method,
         route: request.routeOptions.url ?? null,
         status: reply.statusCode,
         ms: Math.round(reply.elapsedTime * 10) / 10,
-        request_id: id,
         ...(actor && { user_id: actor.user_id, organization_id: actor.organization_id, session_id: actor.session_id }),
         ip,
       },
