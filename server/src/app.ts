@@ -86,7 +86,7 @@ export async function createApp({ config, version, database, tokens, passwords, 
     return null
   })
 
-  await describeApi(app, { publicUrl: config.publicUrl, name: config.appName, version, rateLimited: config.rateLimit.enabled })
+  await describeApi(app, { name: config.appName, version })
   const keyFor = (use: string) => Buffer.from(hkdfSync('sha256', config.secretKey, '', `freehold ${use}`, 32))
   const pages = createPages(keyFor('cursors'))
 

@@ -2,50 +2,146 @@ import assert from 'node:assert/strict'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ValidateFunction } from 'ajv'
 import addFormats from 'ajv-formats'
+import { describeLegacy } from '../src/http/openapi-legacy.ts'
 import type { App } from '../src/http/route.ts'
+
+interface Response {
+  $ref?: string
+  headers?: object
+  content?: Record<string, { schema: object }>
+}
 
 interface Operation {
   operationId: string
-  responses: Record<string, { headers?: object; content?: Record<string, { schema: object }> }>
+  'x-problems': string[]
+  responses: Record<string, Response>
 }
 
 interface Document {
   paths: Record<string, Record<string, Operation>>
-  components: object
+  components: { responses: Record<string, Response> }
 }
 
-const documents = new WeakMap<App, { document: Document; validators: Map<string, ValidateFunction> }>()
+export interface CheckedAnswer {
+  status: number
+  headers: Record<string, string | string[] | undefined>
+  body: unknown
+  text: string
+}
+
+interface Known {
+  documents: {
+    document: Document
+    patterns: { pattern: RegExp; parameters: number; operations: Record<string, Operation> }[]
+  }[]
+  validators: Map<string, ValidateFunction>
+}
+
+const knownOf = new WeakMap<App, Known>()
 
 const ajv = new Ajv2020({ strict: false, allErrors: true })
 addFormats.default(ajv)
 
 /**
- * Fails unless the answer is one that the OpenAPI document promises: its status, its content type, and a body without
- * anything that the schema does not name. Paths that no document describes (pages, unknown paths) must be pages or 404s.
+ * Fails unless the answer is one that the OpenAPI document promises: its status, its content type, its problem, its
+ * entity tag, and a body without anything that the schema does not name. Paths that no document describes must be pages,
+ * or problems all the same.
  */
-export function checkAnswer(app: App, method: string, path: string, answer: { status: number; headers: Record<string, string>; body: unknown; text: string }): void {
-  let known = documents.get(app)
-  if (known === undefined) documents.set(app, (known = { document: app.swagger() as unknown as Document, validators: new Map() }))
-  const { document, validators } = known
+export function checkAnswer(app: App, method: string, path: string, answer: CheckedAnswer): void {
+  const { documents, validators } = learn(app)
   assert.ok(answer.headers['x-request-id'], `${method} ${path}: no X-Request-ID`)
-  const operation = findOperation(document, method, path)
-  if (operation === undefined) return
-  const response = operation.responses[String(answer.status)]
-  assert.ok(response, `${operation.operationId} answered ${answer.status}, which the document does not know: ${answer.text}`)
-  if (response.content === undefined || answer.text === '') return
+  assert.equal(answer.headers['x-content-type-options'], 'nosniff', `${method} ${path}: no security headers`)
+  const found = findOperation(documents, method, path)
+  if (found === undefined) {
+    if (answer.status >= 400)
+      assert.match(
+        String(answer.headers['content-type']),
+        /^application\/problem\+json/,
+        `${method} ${path}: ${answer.text}`,
+      )
+    return
+  }
+  const { operation, document } = found
+  const named = operation.responses[String(answer.status)]
+  const response =
+    named?.$ref === undefined
+      ? named
+      : document.components.responses[named.$ref.slice('#/components/responses/'.length)]
+  assert.ok(
+    response,
+    `${operation.operationId} answered ${answer.status}, which the document does not know: ${answer.text}`,
+  )
+  for (const name of ['ETag', 'Location', 'Deprecation', 'Sunset', 'Link']) {
+    if (response.headers !== undefined && name in response.headers)
+      assert.ok(
+        answer.headers[name.toLowerCase()],
+        `${operation.operationId} answered ${answer.status} without ${name}`,
+      )
+  }
+  if (response.content === undefined) {
+    assert.equal(answer.text, '', `${operation.operationId} answered ${answer.status} with a body`)
+    return
+  }
   const type = String(answer.headers['content-type']).split(';', 1)[0]!
   const schema = response.content[type]?.schema
   assert.ok(schema, `${operation.operationId} answered ${answer.status} as ${type}, which the document does not know`)
   const key = `${operation.operationId} ${answer.status} ${type}`
   let validate = validators.get(key)
-  if (validate === undefined) validators.set(key, (validate = ajv.compile({ ...schema, components: document.components })))
+  if (validate === undefined)
+    validators.set(key, (validate = ajv.compile({ ...closed(schema), components: closed(document.components) })))
   assert.ok(validate(answer.body), `${key}: ${ajv.errorsText(validate.errors)} in ${answer.text}`)
+  if (type !== 'application/problem+json') return
+  const { code, status } = answer.body as { code: string; status: number }
+  assert.ok(
+    operation['x-problems'].includes(code),
+    `${operation.operationId} answered with ${code}, which it does not declare`,
+  )
+  assert.equal(status, answer.status)
 }
 
-function findOperation(document: Document, method: string, path: string): Operation | undefined {
-  const bare = path.split('?', 1)[0]!.replace(/^\/api\/(auth|org)\//, '/api/v1/$1/')
-  const matches = Object.entries(document.paths).filter(([template]) => new RegExp(`^${template.replace(/\{[^}]+\}/g, '[^/]+')}$`).test(bare))
-  // A literal path wins over a template.
-  matches.sort(([a], [b]) => a.split('{').length - b.split('{').length)
-  return matches[0]?.[1][method.toLowerCase()]
+function learn(app: App): Known {
+  let known = knownOf.get(app)
+  if (known === undefined) {
+    const document = app.swagger()
+    const documents = [document, describeLegacy(document)].map(described => {
+      const { paths } = described as unknown as Document
+      const patterns = Object.entries(paths).map(([template, operations]) => ({
+        pattern: new RegExp(`^${RegExp.escape(template).replace(/\\\{[^}]+\\\}/g, '[^/]+')}$`),
+        parameters: template.split('{').length,
+        operations,
+      }))
+      // A literal path wins over a template.
+      return {
+        document: described as unknown as Document,
+        patterns: patterns.sort((a, b) => a.parameters - b.parameters),
+      }
+    })
+    knownOf.set(app, (known = { documents, validators: new Map() }))
+  }
+  return known
+}
+
+function findOperation(
+  documents: Known['documents'],
+  method: string,
+  path: string,
+): { operation: Operation; document: Document } | undefined {
+  const bare = path.split('?', 1)[0]!
+  for (const { document, patterns } of documents) {
+    const operation = patterns.find(({ pattern }) => pattern.test(bare))?.operations[method.toLowerCase()]
+    if (operation !== undefined) return { operation, document }
+  }
+  return undefined
+}
+
+/** The schema with every object that says nothing about further properties closed to them: a leaked column fails. */
+function closed<Node>(node: Node): Node {
+  if (Array.isArray(node)) return node.map(closed) as Node
+  if (typeof node !== 'object' || node === null) return node
+  const inner = Object.fromEntries(
+    Object.entries(node).map(([key, value]) => [key, key.startsWith('example') ? value : closed(value)]),
+  )
+  return (
+    inner['type'] === 'object' && 'properties' in inner ? { additionalProperties: false, ...inner } : inner
+  ) as Node
 }

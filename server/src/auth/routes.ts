@@ -108,7 +108,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
 
   app.post(
     '/auth/signup',
-    { ...rules, schema: { operationId: 'signUp', summary: 'Sign up, with an organization or without', tags, body: Signup, response: { 201: SignedInAnswer } } },
+    { ...rules, problems: ['email-taken', 'username-taken', 'organization-slug-taken', 'weak-password'], schema: { operationId: 'signUp', summary: 'Sign up, with an organization or without', tags, body: Signup, response: { 201: SignedInAnswer } } },
     async (request, reply) => {
       const { organization_name, organization_slug, ...account } = request.body
       if (organization_name === undefined && organization_slug !== undefined) throw invalidField('/organization_name', 'is required with organization_slug')
@@ -120,13 +120,13 @@ export function authRoutes(app: App, options: AuthOptions): void {
 
   app.post(
     '/auth/register',
-    { ...rules, schema: { operationId: 'register', summary: 'Sign up with a personal organization', tags, body: Registration, response: { 201: SignedInAnswer } } },
+    { ...rules, problems: ['email-taken', 'username-taken', 'weak-password'], schema: { operationId: 'register', summary: 'Sign up with a personal organization', tags, body: Registration, response: { 201: SignedInAnswer } } },
     async (request, reply) => reply.code(201).send(answer(await enrol(request.body, originOf(request)))),
   )
 
   app.post(
     '/auth/login',
-    { ...rules, schema: { operationId: 'logIn', summary: 'Sign in by e-mail address or username', tags, body: Login, response: { 200: SignedInAnswer } } },
+    { ...rules, problems: ['invalid-credentials'], schema: { operationId: 'logIn', summary: 'Sign in by e-mail address or username', tags, body: Login, response: { 200: SignedInAnswer } } },
     async request => {
       const { email, username } = request.body
       if ((email === undefined) === (username === undefined)) throw invalidField('/email', 'give either email or username')
@@ -136,7 +136,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
 
   app.post(
     '/auth/refresh',
-    { ...rules, perMinute: 60, schema: { operationId: 'refresh', summary: 'Exchange a refresh token for new tokens', tags, body: Refresh, response: { 200: SignedInAnswer } } },
+    { ...rules, problems: ['invalid-refresh-token'], perMinute: 60, schema: { operationId: 'refresh', summary: 'Exchange a refresh token for new tokens', tags, body: Refresh, response: { 200: SignedInAnswer } } },
     async request => {
       const { refresh_token, organization_id } = request.body
       return answer(await refresh({ database, key: refreshKey, idleSeconds }, originOf(request), refresh_token, organization_id))
@@ -147,6 +147,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
     '/auth/logout',
     {
       access: 'public',
+      problems: ['not-signed-in', 'session-ended', 'invalid-refresh-token'],
       secret: true,
       schema: {
         operationId: 'logOut',
@@ -178,7 +179,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
 
   app.get(
     '/auth/me',
-    { access: 'session', secret: true, schema: { operationId: 'getMe', summary: 'Read who is signed in, where, and what they may do', tags, response: { 200: Me } } },
+    { access: 'session', secret: true, problems: ['membership-ended'], schema: { operationId: 'getMe', summary: 'Read who is signed in, where, and what they may do', tags, response: { 200: Me } } },
     async request => {
       const { actor } = request
       const me = await actor.run(getMe(actor.organization_id))
@@ -199,6 +200,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
     '/auth/switch-organization',
     {
       access: 'session',
+      problems: ['not-found'],
       secret: true,
       schema: {
         operationId: 'switchOrganization',
@@ -219,6 +221,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
     '/auth/step-up',
     {
       access: 'session',
+      problems: ['invalid-credentials'],
       secret: true,
       perMinute: PASSWORD_TRIES,
       schema: {

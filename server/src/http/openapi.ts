@@ -1,10 +1,13 @@
 import swagger from '@fastify/swagger'
 import type { RouteOptions } from 'fastify'
+import { permissions } from '../access/permissions.ts'
 import { problems } from '../core/problems.ts'
 import type { ProblemCode } from '../core/problems.ts'
+import { exampleOfProblem, headers, parameters, problemSchema, reference } from './openapi-components.ts'
+import type { Json } from './openapi-components.ts'
+import { exampleOfSchema } from './openapi-examples.ts'
+import { STEP_UP_SECONDS } from './route.ts'
 import type { App, RouteRules } from './route.ts'
-
-type Json = Record<string, unknown>
 
 const tags = {
   Authentication: 'Signing up, in, out, and staying signed in.',
@@ -17,172 +20,229 @@ const tags = {
   System: 'Health, keys and documents.',
 }
 
+const description = `The backend that a multi-tenant product needs before its first own feature.
+
+Every answer carries \`X-Request-ID\`, and \`RateLimit\` while requests are limited. Every error is \`application/problem+json\` (RFC 9457); \`x-problems\` lists the codes that an operation answers with. \`x-permission\` names the permission that the caller's role must hold, \`x-rate-limit\` a limit stricter than the general one.`
+
 /** Describes every route that is registered after it, completely; the document is made when first asked for. */
-export async function describeApi(app: App, options: { publicUrl: string; name: string; version: string; rateLimited: boolean }): Promise<void> {
+export async function describeApi(app: App, { name, version }: { name: string; version: string }): Promise<void> {
+  const rulesByOperation = new Map<string, OperationRules>()
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: {
-        title: `${options.name} API`,
-        version: options.version,
-        description: 'The backend that a multi-tenant product needs before its first own feature.',
-        license: { name: 'MIT', identifier: 'MIT' },
-        contact: { name: 'Freehold', url: `${options.publicUrl}/docs` },
-      },
-      servers: [{ url: options.publicUrl, description: 'This server' }],
+      info: { title: `${name} API`, version, description, license: { name: 'MIT', identifier: 'MIT' } },
+      // Relative: whoever reads the document has found the server already, under whichever name.
+      servers: [
+        {
+          url: '/',
+          description: 'The server that this document came from, local or in production',
+          'x-internal': false,
+        } as object as { url: string },
+      ],
       tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token (RFC 6750, RFC 9068).' } } },
+      components: {
+        securitySchemes: {
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'An access token (RFC 6750, RFC 9068), verified as RFC8725 asks.',
+          },
+        },
+      },
     },
     hideUntagged: true,
-    transform: ({ schema, url, route }) => ({ schema: { ...schema, security: route.access === 'public' ? [] : [{ bearer: [] }] }, url }),
-    transformObject: document => complete(('openapiObject' in document ? document.openapiObject : {}) as Json, rulesByOperation) as never,
+    transform: ({ schema, url, route }) => ({ schema: { ...schema, security: securityOf(route) }, url }),
+    transformObject: document =>
+      complete(
+        ('openapiObject' in document ? document.openapiObject : {}) as unknown as Document,
+        rulesByOperation,
+      ) as never,
   })
-  const rulesByOperation = new Map<string, RouteRules & { method: string }>()
   app.addHook('onRoute', (route: RouteOptions) => {
     const operationId = route.schema?.operationId
     if (operationId !== undefined) rulesByOperation.set(operationId, { ...route, method: String(route.method) })
   })
 }
 
+type OperationRules = RouteRules & { method: string }
+
+interface Response {
+  description?: string
+  headers?: Json
+  content?: Record<string, { schema: Json; example?: unknown; examples?: Json }>
+}
+
 interface Operation extends Json {
   operationId: string
+  description?: string
   parameters?: Json[]
-  requestBody?: Json
-  responses: Record<string, { description?: string; headers?: Json; content?: Record<string, Json> }>
+  requestBody?: { content: Record<string, { schema: Json; example?: unknown }>; required?: boolean }
+  responses: Record<string, Response>
 }
 
-/** Adds to each operation what all share: problems, headers, parameters; and names the schemas that have a title. */
-function complete(document: Json, rules: ReadonlyMap<string, RouteRules & { method: string }>): Json {
-  const components = document['components'] as { schemas?: Json; responses?: Json; headers?: Json }
-  components.schemas = { Problem: problemSchema }
-  components.headers = sharedHeaders
-  for (const operations of Object.values(document['paths'] as Record<string, Record<string, Operation>>)) {
-    for (const operation of Object.values(operations)) {
-      const rule = rules.get(operation.operationId)
-      if (rule !== undefined) completeOperation(operation, rule)
+interface Document {
+  paths: Record<string, Record<string, Operation>>
+  components: Record<string, Json>
+}
+
+/** Someone signed in, or, where an ended session is among the problems of a public route, anyone who may be. */
+function securityOf({
+  access,
+  problems: declared = [],
+}: Pick<RouteRules, 'access' | 'problems'>): { bearer?: never[] }[] {
+  if (access !== 'public') return [{ bearer: [] }]
+  return declared.includes('session-ended') ? [{ bearer: [] }, {}] : []
+}
+
+/** Adds to each operation what all share: problems, headers, parameters, examples; and names the schemas that have a title. */
+function complete(document: Document, rules: ReadonlyMap<string, OperationRules>): Document {
+  const responses: Json = {}
+  for (const operation of Object.values(document.paths).flatMap(operations => Object.values(operations))) {
+    const rule = rules.get(operation.operationId)
+    if (rule !== undefined) completeOperation(operation, rule, responses)
+  }
+  const schemas: Json = {}
+  nameSchemas(problemSchema, schemas)
+  const paths = nameSchemas(document.paths, schemas) as Document['paths']
+  const used = new Set(Object.keys(responses).flatMap(name => name.split('.')))
+  const examples = Object.fromEntries(
+    (Object.keys(problems) as ProblemCode[]).filter(code => used.has(code)).map(code => [code, exampleOfProblem(code)]),
+  )
+  const components = {
+    ...document.components,
+    schemas: sorted(schemas),
+    responses: sorted(responses),
+    headers,
+    parameters,
+    examples,
+  }
+  return { ...document, paths, components }
+}
+
+function completeOperation(operation: Operation, rule: OperationRules, responses: Json): void {
+  const { access, stepUp = false, perMinute } = rule
+  const codes = problemsOf(operation, rule)
+  operation.description = [operation.description, ...wordsOf(rule)].filter(text => text !== undefined).join('\n\n')
+  if (access !== 'public' && access !== 'session') operation['x-permission'] = access
+  if (stepUp) operation['x-step-up'] = true
+  if (perMinute !== undefined) operation['x-rate-limit'] = { requests: perMinute, seconds: 60, counts: 'address' }
+  operation['x-problems'] = codes
+
+  const sent = headersOf(rule).map(name => reference('parameters', name))
+  if (sent.length > 0) operation.parameters = [...(operation.parameters ?? []), ...sent]
+  for (const media of Object.values(operation.requestBody?.content ?? {}))
+    media.example ??= exampleOfSchema(media.schema)
+  for (const [status, response] of Object.entries(operation.responses)) completeResponse(status, response, rule)
+  if (rule.tagged && rule.method === 'GET')
+    operation.responses['304'] = {
+      description: 'Not changed since it was read',
+      headers: { ...sharedHeaders, ETag: reference('headers', 'ETag') },
     }
-  }
-  const named = components.schemas
-  document['paths'] = nameSchemas(document['paths'], named)
-  components.schemas = Object.fromEntries(Object.entries(named).sort(([a], [b]) => (a < b ? -1 : 1)))
-  return document
-}
 
-function completeOperation(operation: Operation, rule: RouteRules & { method: string }): void {
-  const isWrite = ['PUT', 'PATCH', 'DELETE'].includes(rule.method)
-  const responses = Object.entries(operation.responses)
-  const tagged = responses.some(([, response]) => response.headers?.['ETag'] !== undefined)
-  const parameters = (operation.parameters ??= [])
-  if (isWrite && rule.access !== 'public') parameters.push(ifMatch)
-  if (rule.method === 'POST' && rule.access !== 'public') parameters.push(idempotencyKey)
-  if (parameters.length === 0) delete operation.parameters
-  for (const code of problemsOf(operation, rule, isWrite || tagged)) {
-    const [status, title] = problems[code]
-    const response = (operation.responses[String(status)] ??= { description: title, content: { 'application/problem+json': { schema: problemSchema, example: exampleOf(code) } } })
-    if (!response.description?.includes(title)) response.description += `; ${title}`
-  }
-  operation.responses['default'] ??= { description: 'Any other problem', content: { 'application/problem+json': { schema: problemSchema } } }
-  for (const [status, response] of Object.entries(operation.responses)) {
-    response.headers = {
-      ...response.headers,
-      'X-Request-ID': reference('headers', 'X-Request-ID'),
-      RateLimit: reference('headers', 'RateLimit'),
-      'RateLimit-Policy': reference('headers', 'RateLimit-Policy'),
-      ...(['429', '503'].includes(status) ? { 'Retry-After': reference('headers', 'Retry-After') } : {}),
-      ...(status === '401' ? { 'WWW-Authenticate': reference('headers', 'WWW-Authenticate') } : {}),
-    }
-    if (response.description === 'Default Response') response.description = status === '204' ? 'Done' : status === '201' ? 'Created' : 'As asked'
+  for (const [status, alike] of Map.groupBy(codes, code => String(problems[code][0]))) {
+    const name = alike.join('.')
+    responses[name] ??= problemResponse(status, alike)
+    // A status of the route's own, such as an unhealthy 503, may be a problem too.
+    const own = operation.responses[status]
+    if (own?.content === undefined) operation.responses[status] = reference('responses', name) as Response
+    else Object.assign(own.content, (responses[name] as Response).content)
   }
 }
 
-/** The problems that an operation can answer with, from what it declares. */
-function problemsOf(operation: Operation, rule: RouteRules, conditional: boolean): ProblemCode[] {
-  const hasPath = (operation.parameters ?? []).some(parameter => parameter['in'] === 'path')
-  const hasInput = operation.requestBody !== undefined || (operation.parameters ?? []).some(parameter => parameter['in'] === 'query')
+function completeResponse(status: string, response: Response, { tagged, method }: OperationRules): void {
+  if (response.description === undefined || response.description === 'Default Response')
+    response.description = ({ '201': 'Created', '204': 'Done' } as Record<string, string>)[status] ?? 'As asked'
+  if (status === '204') delete response.content
+  for (const media of Object.values(response.content ?? {})) media.example ??= exampleOfSchema(media.schema)
+  response.headers = { ...sharedHeaders, ...response.headers }
+  if (tagged && status !== '204') response.headers['ETag'] = reference('headers', 'ETag')
+  if (tagged && method === 'POST') response.headers['Location'] = reference('headers', 'Location')
+}
+
+const sharedHeaders: Json = Object.fromEntries(
+  ['X-Request-ID', 'RateLimit', 'RateLimit-Policy', 'Access-Control-Allow-Origin'].map(name => [
+    name,
+    reference('headers', name),
+  ]),
+)
+
+function problemResponse(status: string, codes: readonly ProblemCode[]): Response {
+  const extra =
+    { '401': ['WWW-Authenticate'], '409': ['Retry-After'], '429': ['Retry-After'], '503': ['Retry-After'] }[status] ??
+    []
+  return {
+    description: codes.map(code => problems[code][1]).join('; '),
+    headers: { ...sharedHeaders, ...Object.fromEntries(extra.map(name => [name, reference('headers', name)])) },
+    content: {
+      'application/problem+json': {
+        schema: reference('schemas', 'Problem'),
+        examples: Object.fromEntries(codes.map(code => [code, reference('examples', code)])),
+      },
+    },
+  }
+}
+
+/** What the rules of a route mean to its callers. */
+function wordsOf({ access, stepUp, perMinute }: RouteRules): string[] {
+  const who =
+    access === 'public'
+      ? 'Open to anyone.'
+      : access === 'session'
+        ? 'Needs a live session.'
+        : `Needs the permission \`${access}\`, which the role ${permissions[access]} and those above it hold.`
   return [
-    'malformed-request',
-    ...(rule.access === 'public' && operation.requestBody === undefined ? [] : (['not-signed-in'] as const)),
-    ...(rule.access === 'public' || rule.access === 'session' ? [] : (['permission-missing'] as const)),
-    ...(hasPath || rule.access !== 'public' ? (['not-found'] as const) : []),
-    ...(operation.requestBody === undefined ? [] : (['body-too-large', 'unsupported-media-type'] as const)),
-    ...(rule.access !== 'public' || operation.requestBody !== undefined ? (['last-owner'] as const) : []),
-    ...(conditional ? (['entity-tag-stale'] as const) : []),
-    ...(hasInput || rule.access !== 'public' ? (['invalid-fields'] as const) : []),
-    'rate-limited',
-    'internal-error',
-    'database-unavailable',
+    who,
+    ...(stepUp ? [`Needs a sign-in younger than ${STEP_UP_SECONDS / 60} minutes.`] : []),
+    ...(perMinute === undefined ? [] : [`Takes at most ${perMinute} requests a minute from one address.`]),
   ]
 }
 
-const exampleOf = (code: ProblemCode): Json => {
-  const [status, title, detail] = problems[code]
-  return { type: `https://api.example.com/problems#${code}`, title, status, detail, code, request_id: '2f1c9f1e-58d1-4a3f-9e0a-0d1c1b7b1f55' }
+/** The request header fields that a route honours beyond those that all do. */
+function headersOf({ access, method, tagged }: OperationRules): string[] {
+  if (method === 'POST') return access === 'public' ? [] : ['Idempotency-Key']
+  if (!tagged) return []
+  return [method === 'GET' ? 'If-None-Match' : 'If-Match']
 }
 
-const reference = (kind: string, name: string): Json => ({ $ref: `#/components/${kind}/${name}` })
+/** Every problem that an operation can answer with: what follows from its rules and its schema, and what it declares. */
+function problemsOf(operation: Operation, rule: OperationRules): ProblemCode[] {
+  const { access, stepUp, problems: declared = [] } = rule
+  const has = (place: string, name?: string) =>
+    (operation.parameters ?? []).some(
+      parameter => parameter['in'] === place && (name === undefined || parameter['name'] === name),
+    )
+  const sent = headersOf(rule)
+  const found: (readonly ProblemCode[] | false)[] = [
+    ['malformed-request'],
+    access !== 'public' && ['not-signed-in', 'access-token-expired', 'session-ended'],
+    access !== 'public' && access !== 'session' && ['organization-required', 'membership-ended', 'permission-missing'],
+    stepUp === true && ['step-up-required'],
+    has('path') && ['not-found', 'path-too-long'],
+    sent.includes('Idempotency-Key') && ['idempotency-key-in-use', 'idempotency-key-reused', 'invalid-fields'],
+    sent.includes('If-Match') && ['entity-tag-stale'],
+    operation.requestBody !== undefined && ['body-too-large', 'unsupported-media-type', 'invalid-fields'],
+    ['invalid-fields'],
+    has('query', 'cursor') && ['invalid-cursor'],
+    declared,
+    ['rate-limited', 'headers-too-large', 'internal-error', 'database-unavailable', 'busy', 'shutting-down'],
+  ]
+  const codes = new Set(found.flatMap(some => (some === false ? [] : some)))
+  return (Object.keys(problems) as ProblemCode[]).filter(code => codes.has(code))
+}
 
-/** Replaces every schema that has a title by a reference, and collects it under that title. */
+/** Replaces every schema that has a title by a reference, and collects it under that title. Every whole number gets its size. */
 function nameSchemas(node: unknown, named: Json): unknown {
   if (Array.isArray(node)) return node.map(item => nameSchemas(item, named))
   if (typeof node !== 'object' || node === null) return node
-  const inner = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, key === 'example' || key === 'examples' ? value : nameSchemas(value, named)]))
+  const inner: Json = Object.fromEntries(
+    Object.entries(node).map(([key, value]) => [key, key.startsWith('example') ? value : nameSchemas(value, named)]),
+  )
+  if (inner['type'] === 'integer') inner['format'] ??= 'int32'
   const title = inner['title']
   if (typeof title !== 'string' || typeof inner['type'] !== 'string') return inner
   named[title] = inner
   return reference('schemas', title)
 }
 
-const problemSchema: Json = {
-  title: 'Problem',
-  type: 'object',
-  description: 'RFC 9457 problem details. `code` is stable.',
-  required: ['type', 'title', 'status', 'detail', 'code', 'request_id'],
-  additionalProperties: false,
-  properties: {
-    type: { type: 'string', format: 'uri', maxLength: 2000 },
-    title: { type: 'string', maxLength: 200 },
-    status: { type: 'integer', minimum: 400, maximum: 599 },
-    detail: { type: 'string', maxLength: 1000 },
-    code: { type: 'string', enum: Object.keys(problems) },
-    request_id: { type: 'string', maxLength: 64 },
-    errors: {
-      type: 'array',
-      maxItems: 1000,
-      items: {
-        type: 'object',
-        required: ['pointer', 'detail'],
-        additionalProperties: false,
-        properties: {
-          pointer: { type: 'string', maxLength: 2000, description: 'A JSON pointer (RFC 6901) into the body, `?name` for a query parameter, `#name` for a header.' },
-          detail: { type: 'string', maxLength: 1000 },
-        },
-      },
-    },
-  },
-}
-
-const text = (description: string, example: string): Json => ({ description, schema: { type: 'string', maxLength: 500, examples: [example] } })
-
-const sharedHeaders: Json = {
-  'X-Request-ID': text('Names this request in logs and history; a valid one that was sent is kept.', '2f1c9f1e-58d1-4a3f-9e0a-0d1c1b7b1f55'),
-  RateLimit: text('Where the tightest limit stands (draft-ietf-httpapi-ratelimit-headers-10).', '"client";r=59;t=60'),
-  'RateLimit-Policy': text('What that limit is.', '"client";q=60;w=60'),
-  'Retry-After': text('Seconds until a repetition makes sense.', '30'),
-  'WWW-Authenticate': text('How to sign in (RFC 6750).', 'Bearer error="invalid_token"'),
-}
-
-const ifMatch: Json = {
-  name: 'If-Match',
-  in: 'header',
-  required: false,
-  description: 'The ETag that was read: a change since then is answered 412 instead of being overwritten.',
-  schema: { type: 'string', maxLength: 1000, examples: ['"0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e.3"'] },
-}
-
-const idempotencyKey: Json = {
-  name: 'Idempotency-Key',
-  in: 'header',
-  required: false,
-  description: 'A repetition with the same key and body within 24 hours gets the first answer again.',
-  schema: { type: 'string', minLength: 1, maxLength: 255, examples: ['8e03978e-40d5-43dd-bc93-6894a57f9324'] },
-}
+const sorted = (object: Json): Json => Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -1,11 +1,25 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerDefault } from 'fastify'
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyRequest,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify'
 import type { Actor } from '../access/actor.ts'
 import type { Permission } from '../access/permissions.ts'
 import type { Origin } from '../core/database.ts'
+import type { ProblemCode } from '../core/problems.ts'
 
 /** The Fastify instance that every feature's routes take; schemas are its types. */
-export type App = FastifyInstance<RawServerDefault, RawRequestDefaultExpression, RawReplyDefaultExpression, FastifyBaseLogger, TypeBoxTypeProvider>
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
 
 /**
  * Who may call a route: anyone; a live session alone; or a live session whose role in its organization holds the
@@ -22,6 +36,10 @@ export interface RouteRules {
   perMinute?: number
   /** Secrets travel: the answer is never stored. */
   secret?: boolean
+  /** The resource has an entity tag: it is sent, and If-Match and If-None-Match are honoured. */
+  tagged?: boolean
+  /** What it refuses beyond what follows from the rules and the schema; tests fail on a problem that is not declared. */
+  problems?: readonly ProblemCode[]
 }
 
 declare module 'fastify' {

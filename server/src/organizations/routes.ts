@@ -27,7 +27,7 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
 
   app.post(
     '/organizations',
-    { access: 'session', schema: { operationId: 'createOrganization', summary: 'Found a team', tags: ['Organizations'], body: NewOrganization, response: { 201: OwnOrganization } } },
+    { access: 'session', tagged: true, problems: ['organization-slug-taken'], schema: { operationId: 'createOrganization', summary: 'Found a team', tags: ['Organizations'], body: NewOrganization, response: { 201: OwnOrganization } } },
     async (request, reply) => {
       const { name } = request.body
       const id = randomUUIDv7()
@@ -40,7 +40,7 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
 
   app.get(
     '/organizations/:id',
-    { access: 'organization:read', schema: { operationId: 'getOrganization', summary: 'Read the organization', tags: ['Organizations'], params: IdParams, response: { 200: Organization } } },
+    { access: 'organization:read', tagged: true, schema: { operationId: 'getOrganization', summary: 'Read the organization', tags: ['Organizations'], params: IdParams, response: { 200: Organization } } },
     async (request, reply) => {
       const organization = await request.actor.run(getOrganization(request.params.id))
       return sendTagged(reply, organization.id, organization)
@@ -55,6 +55,7 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
       method,
       url: '/organizations/:id',
       access: 'organization:write',
+      tagged: true, problems: ['organization-slug-taken'],
       schema: { operationId: `${name}Organization`, summary: 'Change name or slug', tags: ['Organizations'], params: IdParams, body, response: { 200: Organization } },
       handler: async (request, reply) => {
         const { id } = request.params
@@ -66,7 +67,7 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
 
   app.delete(
     '/organizations/:id',
-    { access: 'organization:delete', stepUp: true, schema: { operationId: 'deleteOrganization', summary: 'Close the organization for everybody', tags: ['Organizations'], params: IdParams, response: { 204: Type.Null() } } },
+    { access: 'organization:delete', tagged: true, problems: ['personal-organization'], stepUp: true, schema: { operationId: 'deleteOrganization', summary: 'Close the organization for everybody', tags: ['Organizations'], params: IdParams, response: { 204: Type.Null() } } },
     async (request, reply) => {
       const { id } = request.params
       await request.actor.transaction(async transaction => {
@@ -80,7 +81,7 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
 
   app.post(
     '/organizations/:id/leave',
-    { access: 'organization:leave', schema: { operationId: 'leaveOrganization', summary: "End one's own membership", tags: ['Organizations'], params: IdParams, response: { 204: Type.Null() } } },
+    { access: 'organization:leave', problems: ['last-owner'], schema: { operationId: 'leaveOrganization', summary: "End one's own membership", tags: ['Organizations'], params: IdParams, response: { 204: Type.Null() } } },
     async (request, reply) => {
       await requireCurrent(request)
       await request.actor.run(leaveOrganization(request.params.id, request.actor.user_id))
@@ -92,6 +93,7 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
     '/organizations/:id/transfer',
     {
       access: 'organization:transfer',
+      problems: ['last-owner', 'personal-organization'],
       stepUp: true,
       schema: { operationId: 'transferOrganization', summary: 'Hand the organization to another member', tags: ['Organizations'], params: IdParams, body: Strict({ user_id: Id }), response: { 204: Type.Null() } },
     },
@@ -116,7 +118,7 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
 
   app.post(
     '/organizations/:id/members',
-    { access: 'members:write', schema: { operationId: 'addMember', summary: 'Add an existing person', tags: ['Members'], params: IdParams, body: NewMember, response: { 201: Member } } },
+    { access: 'members:write', tagged: true, problems: ['already-member', 'owner-required', 'personal-organization'], schema: { operationId: 'addMember', summary: 'Add an existing person', tags: ['Members'], params: IdParams, body: NewMember, response: { 201: Member } } },
     async (request, reply) => {
       await requireCurrent(request)
       const { actor, body } = request
@@ -135,7 +137,7 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
 
   app.get(
     '/organizations/:id/members/:user_id',
-    { access: 'members:read', schema: { operationId: 'getMember', summary: 'Read a member', tags: ['Members'], params: MemberParams, response: { 200: Member } } },
+    { access: 'members:read', tagged: true, schema: { operationId: 'getMember', summary: 'Read a member', tags: ['Members'], params: MemberParams, response: { 200: Member } } },
     async (request, reply) => {
       const { id, user_id } = request.params
       return sendTagged(reply, user_id, await request.actor.run(getMember(id, user_id)))
@@ -150,6 +152,7 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
       method,
       url: '/organizations/:id/members/:user_id',
       access: 'members:write',
+      tagged: true, problems: ['last-owner', 'owner-required', 'step-up-required'],
       schema: { operationId: `${name}Member`, summary: "Change a member's role or place", tags: ['Members'], params: MemberParams, body, response: { 200: Member } },
       handler: async (request, reply) => {
         const { id, user_id } = request.params
@@ -163,7 +166,7 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
 
   app.delete(
     '/organizations/:id/members/:user_id',
-    { access: 'members:write', schema: { operationId: 'removeMember', summary: 'End a membership', tags: ['Members'], params: MemberParams, response: { 204: Type.Null() } } },
+    { access: 'members:write', tagged: true, problems: ['last-owner', 'owner-required', 'step-up-required'], schema: { operationId: 'removeMember', summary: 'End a membership', tags: ['Members'], params: MemberParams, response: { 204: Type.Null() } } },
     async (request, reply) => {
       const { id, user_id } = request.params
       const rules = { condition: conditionOf(request, user_id), fresh: isFresh(request.actor) }

@@ -20,7 +20,7 @@ export function projectRoutes(app: App, pages: Pages): void {
 
   app.post(
     '/projects',
-    { access: 'projects:write', schema: { operationId: 'createProject', summary: 'Create a project', tags: ['Projects'], body: NewProject, response: { 201: Project } } },
+    { access: 'projects:write', tagged: true, problems: ['project-slug-taken'], schema: { operationId: 'createProject', summary: 'Create a project', tags: ['Projects'], body: NewProject, response: { 201: Project } } },
     async (request, reply) => {
       const { actor, body } = request
       const project = await claimSlug(body, 'project-slug-taken', slug => actor.run(createProject(actor.organization_id, actor.user_id, { ...body, slug })))
@@ -31,7 +31,7 @@ export function projectRoutes(app: App, pages: Pages): void {
 
   app.get(
     '/projects/:id',
-    { access: 'projects:read', schema: { operationId: 'getProject', summary: 'Read a project', tags: ['Projects'], params: IdParams, response: { 200: Project } } },
+    { access: 'projects:read', tagged: true, schema: { operationId: 'getProject', summary: 'Read a project', tags: ['Projects'], params: IdParams, response: { 200: Project } } },
     async (request, reply) => {
       const project = await request.actor.run(getProject(request.actor.organization_id, request.params.id))
       return sendTagged(reply, project.id, project)
@@ -46,6 +46,7 @@ export function projectRoutes(app: App, pages: Pages): void {
       method,
       url: '/projects/:id',
       access: 'projects:write',
+      tagged: true, problems: ['project-slug-taken'],
       schema: { operationId: `${name}Project`, summary: 'Change a project', tags: ['Projects'], params: IdParams, body, response: { 200: Project } },
       handler: async (request, reply) => {
         const { actor, params } = request
@@ -58,7 +59,7 @@ export function projectRoutes(app: App, pages: Pages): void {
 
   app.delete(
     '/projects/:id',
-    { access: 'projects:write', schema: { operationId: 'deleteProject', summary: 'Delete a project', tags: ['Projects'], params: IdParams, response: { 204: Type.Null() } } },
+    { access: 'projects:write', tagged: true, schema: { operationId: 'deleteProject', summary: 'Delete a project', tags: ['Projects'], params: IdParams, response: { 204: Type.Null() } } },
     async (request, reply) => {
       const { actor, params } = request
       await actor.run(deleteProject(actor.organization_id, params.id, conditionOf(request, params.id)))

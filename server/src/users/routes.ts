@@ -10,7 +10,7 @@ export function userRoutes(app: App): void {
   ] as const) {
     app.get(
       path,
-      { access: 'session', schema: { operationId: `get${name}`, summary: 'Read who one is', tags: ['People'], response: { 200: User } } },
+      { access: 'session', tagged: true, schema: { operationId: `get${name}`, summary: 'Read who one is', tags: ['People'], response: { 200: User } } },
       async (request, reply) => {
         const user = await request.actor.run(getProfile(request.actor.user_id))
         return sendTagged(reply, user.id, user)
@@ -21,6 +21,7 @@ export function userRoutes(app: App): void {
       path,
       {
         access: 'session',
+        tagged: true, problems: ['username-taken'],
         schema: { operationId: `update${name}`, summary: "Change one's names", tags: ['People'], body: ProfileChanges, response: { 200: User } },
       },
       async (request, reply) => {
@@ -34,6 +35,7 @@ export function userRoutes(app: App): void {
       path,
       {
         access: 'session',
+        tagged: true, problems: ['username-taken'],
         schema: { operationId: `replace${name}`, summary: "Replace one's names", tags: ['People'], body: ProfileReplacement, response: { 200: User } },
       },
       async (request, reply) => {

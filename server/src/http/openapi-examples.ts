@@ -1,0 +1,41 @@
+import type { Json } from './openapi-components.ts'
+
+const formats: Record<string, string> = {
+  uuid: '0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e',
+  'date-time': '2026-11-21T09:30:00.000000Z',
+  email: 'john@example.com',
+  uri: 'https://api.example.com/',
+  password: 'SecureP@ss123',
+}
+
+/** A value that a schema accepts, made of the examples of its parts. */
+export function exampleOfSchema(schema: Json): unknown {
+  const { examples, anyOf, type, properties, items } = schema as {
+    examples?: unknown[]
+    anyOf?: Json[]
+    type?: string
+    properties?: Record<string, Json>
+    items?: Json
+  }
+  if (examples?.[0] !== undefined) return examples[0]
+  for (const keyword of ['default', 'const'] as const) if (keyword in schema) return schema[keyword]
+  if (Array.isArray(schema['enum'])) return schema['enum'][0]
+  if (anyOf?.[0] !== undefined) return exampleOfSchema(anyOf[0])
+  switch (type) {
+    case 'object':
+      return Object.fromEntries(
+        Object.entries(properties ?? {}).map(([name, property]) => [name, exampleOfSchema(property)]),
+      )
+    case 'array':
+      return items === undefined ? [] : [exampleOfSchema(items)]
+    case 'integer':
+    case 'number':
+      return schema['minimum'] ?? 0
+    case 'boolean':
+      return false
+    case 'null':
+      return null
+    default:
+      return formats[String(schema['format'])] ?? 'text'
+  }
+}
