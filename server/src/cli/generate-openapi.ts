@@ -1,5 +1,5 @@
 // Writes openapi.json, all that crosses from the server to its clients; with --check, says that it is stale and exits 1.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { createDescribedApp } from './described-app.ts'
@@ -12,7 +12,7 @@ await app.close()
 
 if (!options.check) {
   writeFileSync(path, text)
-} else if (readFileSync(path, 'utf8') !== text) {
+} else if (!existsSync(path) || readFileSync(path, 'utf8') !== text) {
   console.error('openapi.json is stale: run node server/src/cli/generate-openapi.ts')
   process.exitCode = 1
 }
