@@ -1,0 +1,436 @@
+import assert from 'node:assert/strict'
+import { randomUUIDv7 } from 'node:crypto'
+import { after, test } from 'node:test'
+import pg from 'pg'
+import { permissions } from '../src/access/permissions.ts'
+import { globalTables } from '../src/core/wall.ts'
+import { createWorlds, dumpRows } from './isolation-world.ts'
+import type { Standing, World } from './isolation-world.ts'
+import { createTestApp } from './test-app.ts'
+import { testDatabase } from './test-database.ts'
+
+// Raw SQL under the tenant login, as if the whole application were in the attacker's hands: every relation of the
+// catalog, every command, under settings that should open nothing. How each part was seen red: docs/testing.md.
+
+const app = await createTestApp()
+const { admin } = app
+const worlds = await createWorlds(app)
+const tenant = new pg.Client({ connectionString: testDatabase().tenantUrl })
+await tenant.connect()
+after(() => tenant.end())
+
+interface Relation {
+  name: string
+  kind: 'table' | 'partition' | 'view'
+  columns: string[]
+  readable: string[]
+  updatable: string[]
+  insertable: string[]
+  /** The column that names the organization, in an organization's table. */
+  key: string | null
+}
+
+const login = new URL(testDatabase().tenantUrl).username
+const { rows: relations } = await admin.query<Relation>(
+  `select c.relname as name, case when c.relkind = 'v' then 'view' when c.relispartition then 'partition' else 'table' end as kind,
+    array_agg(a.attname::text order by a.attnum) filter (where a.attgenerated = '') as columns,
+    coalesce(array_agg(a.attname::text order by a.attnum) filter (where has_column_privilege($1, c.oid, a.attnum, 'select')), '{}') as readable,
+    coalesce(array_agg(a.attname::text order by a.attnum) filter (where a.attgenerated = '' and has_column_privilege($1, c.oid, a.attnum, 'update')), '{}') as updatable,
+    coalesce(array_agg(a.attname::text order by a.attnum) filter (where a.attgenerated = '' and has_column_privilege($1, c.oid, a.attnum, 'insert')), '{}') as insertable,
+    case when c.relname = 'organizations' then 'id' when c.relname <> all ($2) and c.relkind <> 'v' then 'organization_id' end as key
+  from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  where c.relnamespace = 'freehold'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')
+  group by c.oid order by c.relname`,
+  [login, Object.keys(globalTables)],
+)
+const organizationTables = relations.filter(({ key }) => key !== null)
+
+interface Settings {
+  session_id: string
+  organization_id: string
+  permission: string
+  maintenance?: boolean
+}
+
+interface Outcome {
+  /** SQLSTATE, or undefined. */
+  code: string | undefined
+  message: string
+  lines: string[]
+  changed: number
+}
+
+/** One statement in one transaction under these settings, committed, so that what waits for the commit speaks too. */
+async function attempt(settings: Settings | undefined, statement: string): Promise<Outcome> {
+  const set = (name: string, value: string) => `select set_config('app.${name}', ${pg.escapeLiteral(value)}, true);`
+  const prelude =
+    settings === undefined
+      ? ''
+      : set('session_id', settings.session_id) +
+        set('organization_id', settings.organization_id) +
+        set('permission', settings.permission) +
+        set('context', '{"request_id": "raw", "ip": "", "user_agent": ""}') +
+        (settings.maintenance === true ? set('maintenance', 'on') : '')
+  try {
+    const results = (await tenant.query(`begin; ${prelude} ${statement}; commit`)) as unknown as pg.QueryResult<{
+      line: string
+    }>[]
+    const { rows, rowCount, command } = results.at(-2)!
+    return {
+      code: undefined,
+      message: '',
+      lines: rows.map(row => Object.values(row).join(' ')),
+      changed: command === 'SELECT' ? 0 : (rowCount ?? 0),
+    }
+  } catch (error) {
+    await tenant.query('rollback')
+    if (!(error instanceof pg.DatabaseError)) throw error
+    return {
+      code: error.code,
+      message: [error.message, error.detail, error.hint, error.where].join(' '),
+      lines: [],
+      changed: 0,
+    }
+  }
+}
+
+const text = (columns: readonly string[]): string => `concat_ws(' ', ${columns.join(', ')})`
+
+const rowsOf = ({ organization_id, user_id, member_id, session_id, other_session_id, project_id }: World) => ({
+  organization_ids: [organization_id],
+  ids: [organization_id, user_id, member_id, session_id, other_session_id, project_id],
+})
+
+/** Every command that a relation could fall to, against whatever is not the caller's own; each with whether it may give rows. */
+async function commandsOn(
+  { name, columns, readable, updatable, insertable }: Relation,
+  victim: World,
+  caller: string,
+): Promise<string[]> {
+  const [read, update, insert] = [readable, updatable, insertable].map(some => (some.length > 0 ? some : columns)) as [
+    string[],
+    string[],
+    string[],
+  ]
+  const others = `where ${text(read)} not like '%${caller}%'`
+  const { rows } = await admin.query<{ row: Record<string, unknown> }>(
+    `select to_jsonb(t) as row from ${name} t where to_jsonb(t)::text like any ($1) limit 1`,
+    [[victim.organization_id, victim.user_id, victim.member_id].map(id => `%${id}%`)],
+  )
+  const copy: Record<string, unknown> = {
+    ...rows[0]?.row,
+    ...(name !== 'organizations' && 'id' in (rows[0]?.row ?? {}) ? { id: randomUUIDv7() } : {}),
+  }
+  return [
+    `select ${text(read)} as line from ${name} ${others}`,
+    `select ${text(read)} as line from ${name} ${others} for update`,
+    `update ${name} set ${update.map(column => `${column} = ${column}`).join(', ')} ${others} returning ${text(read)} as line`,
+    `update ${name} set ${update[0]} = ${update[0]}`.concat(` ${others}`),
+    `delete from ${name} ${others}`,
+    `insert into ${name} (${insert.join(', ')}) select ${insert.join(', ')} from jsonb_populate_record(null::${name}, ${pg.escapeLiteral(JSON.stringify(copy))})`,
+    `truncate ${name}`,
+  ]
+}
+
+interface Closed {
+  standing?: Standing
+  /** What is set, from the victim's world and the attacker's; undefined sets nothing. */
+  settings: (victim: World, attacker: World, permission: string) => Settings | undefined
+  /** Whether the session named is a live one: then its person's own rows in the tables of people are theirs to see. */
+  live?: 'victim' | 'attacker'
+  /** Whether the gate is open on the attacker's own organization: its own rows are its own affair. */
+  atHome?: boolean
+  /** What malformed settings fail with. */
+  fails?: string
+}
+
+const ofVictim: Closed['settings'] = ({ session_id, organization_id }, _attacker, permission) => ({
+  session_id,
+  organization_id,
+  permission,
+})
+const states: Record<string, Closed> = {
+  'nothing set': { settings: () => undefined },
+  'empty settings': { settings: () => ({ session_id: '', organization_id: '', permission: '' }) },
+  'no session': { settings: ({ organization_id }, _, permission) => ({ session_id: '', organization_id, permission }) },
+  'no organization': {
+    settings: ({ session_id }, _, permission) => ({ session_id, organization_id: '', permission }),
+    live: 'victim',
+  },
+  'no permission': {
+    settings: ({ session_id, organization_id }) => ({ session_id, organization_id, permission: '' }),
+    live: 'victim',
+  },
+  'an unknown permission': {
+    settings: ({ session_id, organization_id }) => ({ session_id, organization_id, permission: 'everything:write' }),
+    live: 'victim',
+  },
+  'a malformed session': {
+    settings: ({ organization_id }, _, permission) => ({ session_id: "' or true", organization_id, permission }),
+    fails: '22P02',
+  },
+  'a malformed organization': {
+    settings: ({ session_id }, _, permission) => ({ session_id, organization_id: '%', permission }),
+    fails: '22P02',
+  },
+  'a session that is not there': {
+    settings: ({ organization_id }, _, permission) => ({ session_id: randomUUIDv7(), organization_id, permission }),
+  },
+  'a stranger naming the organization': {
+    settings: ({ organization_id }, { session_id }, permission) => ({ session_id, organization_id, permission }),
+    live: 'attacker',
+  },
+  'a stranger at home': {
+    settings: (_, { session_id, organization_id }, permission) => ({ session_id, organization_id, permission }),
+    live: 'attacker',
+    atHome: true,
+  },
+  'a stranger with maintenance on': {
+    settings: (_, { session_id, organization_id }, permission) => ({
+      session_id,
+      organization_id,
+      permission,
+      maintenance: true,
+    }),
+    live: 'attacker',
+    atHome: true,
+  },
+  'a revoked session': { standing: { session: 'revoked' }, settings: ofVictim },
+  'an expired session': { standing: { session: 'expired' }, settings: ofVictim },
+  'a disabled account': { standing: { account: 'disabled' }, settings: ofVictim },
+  'a deleted account': { standing: { account: 'deleted' }, settings: ofVictim },
+  'a disabled membership': { standing: { membership: 'disabled' }, settings: ofVictim, live: 'victim' },
+  'an ended membership': { standing: { membership: 'ended' }, settings: ofVictim, live: 'victim' },
+  'a closed organization': { standing: { organization: 'closed' }, settings: ofVictim, live: 'victim' },
+  'an outsider': { standing: { role: 'none' }, settings: ofVictim, live: 'victim' },
+  'a superuser without an operator permission': {
+    standing: { role: 'none', superuser: true },
+    settings: ofVictim,
+    live: 'victim',
+  },
+  'a viewer asking for more': { standing: { role: 'viewer' }, settings: ofVictim, live: 'victim' },
+}
+
+/** Errors that refuse: no privilege or a policy, not a table, nothing to lock, a key, a malformed setting. */
+const refusals = ['42501', '42809', '55000', '0A000', '22P02', '23502']
+
+for (const [name, { standing, settings, live, atHome = false, fails }] of Object.entries(states)) {
+  test(`raw SQL under ${name} reads and changes nothing`, async () => {
+    const [victim, attacker] = [await worlds(standing), await worlds()]
+    const before = await dumpRows(admin, rowsOf(victim))
+    assert.ok(before.length >= 5)
+    const caller = live === 'attacker' ? attacker.user_id : victim.user_id
+    const own =
+      live === 'victim' ? [victim.user_id, victim.session_id, victim.other_session_id, victim.organization_id] : []
+    const marks = rowsOf(victim).ids.filter(id => !own.includes(id))
+    // The most that a role can ask for, for writing and for reading; and an operator's, which only a superuser has.
+    const most = ['organization:transfer', 'audit:read', ...(standing?.superuser === true ? [] : ['admin:audit:read'])]
+    for (const relation of relations) {
+      const commands = await commandsOn(relation, victim, caller)
+      for (const permission of most) {
+        const given = settings(victim, attacker, permission)
+        for (const command of commands) {
+          const { code, lines, changed, message } = await attempt(given, command)
+          const what = `${permission}: ${command}: ${message} ${lines.join('\n')}`
+          assert.deepEqual(
+            lines.filter(line => marks.some(mark => line.includes(mark))),
+            [],
+            what,
+          )
+          if (relation.key !== null && !atHome) assert.equal(lines.length, 0, what)
+          if (code !== undefined) assert.ok(refusals.includes(code) || (atHome && code === '23503'), `${code} ${what}`)
+          if (relation.kind === 'table') assert.ok(changed === 0 || atHome, what)
+          if (command.startsWith('insert') || command.startsWith('truncate')) assert.notEqual(code, undefined, what)
+          if (fails !== undefined && relation.key !== null && command.startsWith('select'))
+            assert.equal(code, fails, what)
+          assert.deepEqual(
+            marks.filter(mark => message.includes(mark) && !command.includes(mark)),
+            [],
+            `an error tells of the victim: ${what}`,
+          )
+        }
+      }
+    }
+    assert.deepEqual(await dumpRows(admin, rowsOf(victim)), before)
+  })
+}
+
+test('the same commands under an open gate reach the rows, so it is the gate that stopped them', async () => {
+  const world = await worlds()
+  await admin.query(
+    `insert into idempotency_keys (user_id, route, key, request_hash, result) values ($1, 'r', 'k', 'h', '1')`,
+    [world.user_id],
+  )
+  for (const { name, readable } of relations.filter(({ readable }) => readable.length > 0)) {
+    const permission = name === 'audit_log' ? 'audit:read' : 'organization:transfer'
+    const { lines, message } = await attempt({ ...world, permission }, `select ${text(readable)} as line from ${name}`)
+    assert.ok(lines.length > 0, `${name}: ${message}`)
+    assert.ok(
+      name === 'gate_state' || lines.some(line => [world.organization_id, world.user_id].some(id => line.includes(id))),
+      `${name}: ${lines.join('\n')}`,
+    )
+  }
+  for (const { name, key } of organizationTables) {
+    const { changed, message } = await attempt(
+      { ...world, permission: 'organization:transfer' },
+      `update ${name} set created_at = created_at where ${key} = '${world.organization_id}'`,
+    )
+    assert.ok(changed > 0, `${name}: ${message}`)
+  }
+})
+
+test('a permission to read does not open the gate for writing', async () => {
+  for (const permission of Object.keys(permissions).filter(name => name.endsWith(':read'))) {
+    const world = await worlds({ superuser: true })
+    const before = await dumpRows(admin, rowsOf(world))
+    for (const { name, key } of organizationTables) {
+      for (const command of [`update ${name} set created_at = created_at`, `delete from ${name}`]) {
+        const { changed, code } = await attempt(
+          { ...world, permission },
+          `${command} where ${key} = '${world.organization_id}'`,
+        )
+        assert.deepEqual([changed, code], [0, undefined], `${permission}: ${command}`)
+      }
+    }
+    assert.deepEqual(await dumpRows(admin, rowsOf(world)), before)
+  }
+})
+
+test('a row cannot move into another organization, nor a foreign row be taken', async () => {
+  const [victim, attacker] = [await worlds(), await worlds()]
+  const before = await dumpRows(admin, rowsOf(victim))
+  const settings = { ...attacker, permission: 'organization:transfer' }
+  for (const { name, key } of organizationTables) {
+    const given = await attempt(
+      settings,
+      `update ${name} set ${key} = '${victim.organization_id}' where ${key} = '${attacker.organization_id}'`,
+    )
+    assert.equal(given.code, '42501', `${name}: ${given.message}`)
+    const taken = await attempt(
+      settings,
+      `update ${name} set ${key} = '${attacker.organization_id}' where ${key} = '${victim.organization_id}'`,
+    )
+    assert.deepEqual([taken.changed, taken.code], [0, undefined], name)
+  }
+  assert.deepEqual(await dumpRows(admin, rowsOf(victim)), before)
+})
+
+test('history cannot be written, changed or forged', async () => {
+  const world = await worlds()
+  for (const permission of Object.keys(permissions)) {
+    for (const command of [
+      `insert into audit_log (organization_id, action, entity_type) values ('${world.organization_id}', 'delete', 'projects')`,
+      `update audit_log set action = 'nothing'`,
+      'delete from audit_log',
+      `insert into security_events (type, user_id) values ('login-failed', '${world.user_id}')`,
+      `select record_event('login-failed', '${world.user_id}', null)`,
+      `select setval('audit_sequence', 1)`,
+    ]) {
+      assert.equal((await attempt({ ...world, permission }, command)).code, '42501', command)
+    }
+  }
+})
+
+test('a pair key across tenants is refused, whoever writes it', async () => {
+  const { rows: keys } = await admin.query<{
+    name: string
+    child: string
+    columns: string[]
+    parent: string
+    targets: string[]
+  }>(`
+    select k.conname as name, k.conrelid::regclass::text as child, k.confrelid::regclass::text as parent,
+      (select array_agg(a.attname::text order by n) from unnest(k.conkey) with ordinality u (num, n) join pg_attribute a on a.attrelid = k.conrelid and a.attnum = num) as columns,
+      (select array_agg(a.attname::text order by n) from unnest(k.confkey) with ordinality u (num, n) join pg_attribute a on a.attrelid = k.confrelid and a.attnum = num) as targets
+    from pg_constraint k join pg_class c on c.oid = k.conrelid
+    where k.contype = 'f' and cardinality(k.conkey) > 1 and not c.relispartition and k.connamespace = 'freehold'::regnamespace`)
+  assert.ok(keys.length > 0)
+  const [victim, attacker] = [await worlds(), await worlds()]
+  const before = await dumpRows(admin, rowsOf(victim))
+  for (const { name, child, columns, parent, targets } of keys) {
+    const [, column] = columns as [string, string]
+    const foreign = await admin.query<{ target: string }>(
+      `select ${targets[1]} as target from ${parent} where organization_id = $1 limit 1`,
+      [victim.organization_id],
+    )
+    const target = foreign.rows[0]?.target
+    assert.ok(target, `${name}: a world needs a row in ${parent}`)
+    const own = await admin.query(`select from ${child} where organization_id = $1`, [attacker.organization_id])
+    assert.ok((own.rowCount ?? 0) > 0, `${name}: a world needs a row in ${child}`)
+    const command = `update ${child} set ${column} = '${target}' where organization_id = '${attacker.organization_id}'`
+    for (const permission of Object.keys(permissions).filter(
+      word => !word.endsWith(':read') && !word.startsWith('admin:'),
+    )) {
+      assert.equal((await attempt({ ...attacker, permission }, command)).code, '23503', `${name} as the tenant login`)
+    }
+    await assert.rejects(admin.query(command), { code: '23503' }, `${name} as a superuser`)
+  }
+  assert.deepEqual(await dumpRows(admin, rowsOf(victim)), before)
+})
+
+test('an error of the database quotes no foreign row', async () => {
+  const [victim, attacker] = [await worlds(), await worlds()]
+  const marks = rowsOf(victim).ids
+  let failed = 0
+  for (const { name, readable } of relations) {
+    for (const column of readable) {
+      for (const permission of ['organization:transfer', 'audit:read']) {
+        const { code, message } = await attempt(
+          { ...attacker, permission },
+          `select from ${name} where (${column}::text || ' is no number')::integer = 0`,
+        )
+        if (code === '22P02') failed++
+        assert.deepEqual(
+          marks.filter(mark => message.includes(mark)),
+          [],
+          `${name}.${column}: ${message}`,
+        )
+      }
+    }
+  }
+  assert.ok(failed > 20, `only ${failed} expressions failed on a row, so the test shows little`)
+})
+
+test('the tenant login cannot climb out of its role', async () => {
+  const world = await worlds()
+  const settings = { ...world, permission: 'organization:transfer' }
+  for (const command of [
+    'set role freehold_owner',
+    'set role freehold_system',
+    'set role freehold',
+    `set role "${new URL(testDatabase().systemUrl).username}"`,
+    'set session authorization freehold',
+    'set session_replication_role = replica',
+    'alter table projects disable row level security',
+    'alter table projects disable trigger history',
+    'drop policy tenant_read on projects',
+    'create policy mine on projects using (true)',
+    'grant freehold_system to current_user',
+    'alter role current_user bypassrls',
+    'create table freehold.mine ()',
+    'create temporary table audit_log ()',
+    'create table public.mine ()',
+    'create schema mine',
+    'create function freehold.mine() returns int language sql as $$ select 1 $$',
+    'create function pg_temp.mine() returns int language sql as $$ select 1 $$',
+    'select rolpassword from pg_authid',
+    "select pg_read_file('postgresql.conf')",
+    "select * from pg_ls_dir('.')",
+    "copy projects to program 'cat'",
+    "copy projects from '/etc/passwd'",
+    "select lo_import('/etc/passwd')",
+    'select * from migrations',
+    "select organization_table('memberships', '{}')",
+  ]) {
+    const { code, message } = await attempt(settings, command)
+    assert.ok(['42501', '22023', '0LP01'].includes(code ?? ''), `${command}: ${code} ${message}`)
+  }
+  // Row-level security switched off refuses instead of showing more.
+  for (const { name, readable } of organizationTables.filter(({ readable }) => readable.length > 0)) {
+    assert.equal(
+      (await attempt(settings, `set local row_security = off; select ${readable[0]} as line from ${name}`)).code,
+      '42501',
+      name,
+    )
+  }
+})
