@@ -80,6 +80,10 @@ alter table {{schema}}."projects"
 alter table {{schema}}."sessions"
   drop constraint "sessions_user_id_fkey";
 
+drop function {{schema}}."closed_gate"(uuid, uuid);
+
+drop function {{schema}}."gate_is_open"(uuid, uuid);
+
 drop function {{schema}}."organization_table"(text, text[], text);
 
 drop function {{schema}}."record_event"(text, uuid, uuid, jsonb);

@@ -182,6 +182,30 @@ alter table {{schema}}."audit_log"
 alter table {{schema}}."audit_log"
   alter column "transaction" set default pg_current_xact_id();
 
+create or replace function {{schema}}.closed_gate (
+  actor        uuid,
+  organization uuid
+)
+  returns boolean
+  language sql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() and mode = 'ExclusiveLock' and granted
+    and objsubid = 1 and (classid::bigint << 32 | objid::bigint) in (revocation_key(actor), revocation_key(organization))) $function$;
+
+create or replace function {{schema}}.gate_is_open (
+  actor        uuid,
+  organization uuid
+)
+  returns boolean
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform pg_advisory_xact_lock_shared(revocation_key(actor)), pg_advisory_xact_lock_shared(revocation_key(organization));
+  return case when coalesce(current_setting('app.permission', true), '') = '' then exists (select from self) else exists (select from gate) end;
+end $function$;
+
 create or replace function {{schema}}.keep_an_owner()
   returns trigger
   language plpgsql
@@ -201,11 +225,20 @@ end $function$;
 create or replace function {{schema}}.lock_revocation()
   returns trigger
   language plpgsql
+  security definer
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
+declare
+  session_named constant uuid := nullif(current_setting('app.session_id', true), '')::uuid;
+  organization constant uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
+  actor constant uuid := (select user_id from sessions where id = session_named);
+  is_first constant boolean := session_named is not null and not closed_gate(actor, organization);
 begin
   perform pg_advisory_xact_lock(revocation_key((to_jsonb(old) ->> tg_argv[0])::uuid));
-  return coalesce(new, old);
+  if is_first and not gate_is_open(actor, organization) then
+    raise exception 'the gate closed before the change' using errcode = '42501';
+  end if;
+  return new;
 end $function$;
 
 create or replace function {{schema}}.new_id()
@@ -248,7 +281,7 @@ begin
     'grant select, insert, update, delete on %1$I to freehold_tenant, freehold_system',
     'create trigger touch before update on %1$I for each row execute function touch()',
     'create trigger history after insert or update or delete on %1$I for each row execute function record_change(%1$L, %2$L)',
-    'create constraint trigger still_open after insert or update or delete on %1$I deferrable initially deferred for each row execute function still_open(%1$L)'
+    'create constraint trigger still_open after insert or update or delete on %1$I deferrable initially deferred for each row execute function still_open()'
   ] loop
     execute format(line, name, history);
   end loop;
@@ -345,21 +378,9 @@ create or replace function {{schema}}.still_open()
 declare
   session_named constant uuid := nullif(current_setting('app.session_id', true), '')::uuid;
   organization constant uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
-  actor uuid;
+  actor constant uuid := (select user_id from sessions where id = session_named);
 begin
-  if session_named is null then -- the system login: its statements name no session
-    return null;
-  end if;
-  select user_id into actor from sessions where id = session_named;
-  perform pg_advisory_xact_lock_shared(revocation_key(actor));
-  if tg_argv[0] <> 'self' then
-    perform pg_advisory_xact_lock_shared(revocation_key(organization));
-  end if;
-  if (exists (select from self) or exists (select from sessions where id = session_named and xmin = pg_current_xact_id()::xid))
-    and (tg_argv[0] = 'self'
-      or exists (select from gate)
-      or exists (select from memberships where organization_id = organization and user_id = actor and xmin = pg_current_xact_id()::xid)
-      or exists (select from organizations where id = organization and xmin = pg_current_xact_id()::xid)) then
+  if session_named is null or gate_is_open(actor, organization) or closed_gate(actor, organization) then
     return null;
   end if;
   raise exception 'the gate closed before the commit' using errcode = '42501';
@@ -431,7 +452,7 @@ create trigger revocation
 create constraint TRIGGER still_open
   after insert or delete or update on {{schema}}.memberships deferrable initially deferred
   for each row
-  execute function {{schema}}.still_open('memberships');
+  execute function {{schema}}.still_open();
 
 create trigger touch
   before update on {{schema}}.memberships
@@ -452,7 +473,7 @@ create trigger revocation
 create constraint TRIGGER still_open
   after insert or delete or update on {{schema}}.organizations deferrable initially deferred
   for each row
-  execute function {{schema}}.still_open('organizations');
+  execute function {{schema}}.still_open();
 
 create trigger touch
   before update on {{schema}}.organizations
@@ -467,7 +488,7 @@ create trigger history
 create constraint TRIGGER still_open
   after insert or delete or update on {{schema}}.projects deferrable initially deferred
   for each row
-  execute function {{schema}}.still_open('projects');
+  execute function {{schema}}.still_open();
 
 create trigger touch
   before update on {{schema}}.projects
@@ -494,7 +515,7 @@ create trigger revocation
 create constraint TRIGGER still_open
   after update on {{schema}}.sessions deferrable initially deferred
   for each row
-  execute function {{schema}}.still_open('self');
+  execute function {{schema}}.still_open();
 
 create trigger event_insert
   after insert on {{schema}}.users
@@ -523,7 +544,7 @@ create trigger revocation
 create constraint TRIGGER still_open
   after update on {{schema}}.users deferrable initially deferred
   for each row
-  execute function {{schema}}.still_open('self');
+  execute function {{schema}}.still_open();
 
 create trigger touch
   before update of email,

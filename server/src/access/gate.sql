@@ -50,10 +50,32 @@ grant select on self, own_organizations, gate, gate_state to freehold_tenant, fr
 create function revocation_key(id uuid) returns bigint language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   select hashtextextended('revocation ' || id, 0) $$;
 
-create function lock_revocation() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+-- Takes part in the lock and looks. A new snapshot for each statement: it sees what was committed while it waited.
+create function gate_is_open(actor uuid, organization uuid) returns boolean language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  perform pg_advisory_xact_lock_shared(revocation_key(actor)), pg_advisory_xact_lock_shared(revocation_key(organization));
+  return case when coalesce(current_setting('app.permission', true), '') = '' then exists (select from self) else exists (select from gate) end;
+end $$;
+
+-- Whether this very transaction has closed the gate (left, handed over, closed the organization): then it holds the lock alone.
+create function closed_gate(actor uuid, organization uuid) returns boolean language sql volatile set search_path = {{schema}}, pg_temp as $$
+  select exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() and mode = 'ExclusiveLock' and granted
+    and objsubid = 1 and (classid::bigint << 32 | objid::bigint) in (revocation_key(actor), revocation_key(organization))) $$;
+
+-- Runs before a row that some gate stands on changes. The gate of whoever changes it must be open now, under the lock:
+-- the statement may have waited for the row, and been overtaken. Without a session in the settings nobody's gate is asked.
+create function lock_revocation() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  session_named constant uuid := nullif(current_setting('app.session_id', true), '')::uuid;
+  organization constant uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
+  actor constant uuid := (select user_id from sessions where id = session_named);
+  is_first constant boolean := session_named is not null and not closed_gate(actor, organization);
 begin
   perform pg_advisory_xact_lock(revocation_key((to_jsonb(old) ->> tg_argv[0])::uuid));
-  return coalesce(new, old);
+  if is_first and not gate_is_open(actor, organization) then
+    raise exception 'the gate closed before the change' using errcode = '42501';
+  end if;
+  return new;
 end $$;
 create trigger revocation before update on sessions for each row
   when (old.revoked_at is null and new.revoked_at is not null) execute function lock_revocation('user_id');
@@ -66,27 +88,14 @@ create trigger revocation before update on memberships for each row
 create trigger revocation before update on organizations for each row
   when (old.deleted_at is distinct from new.deleted_at) execute function lock_revocation('id');
 
--- Runs when the transaction commits. A transaction may close its own gate (leave, hand over, delete the organization):
--- then the row that closed it is its own.
+-- Runs when the transaction commits.
 create function still_open() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
   session_named constant uuid := nullif(current_setting('app.session_id', true), '')::uuid;
   organization constant uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
-  actor uuid;
+  actor constant uuid := (select user_id from sessions where id = session_named);
 begin
-  if session_named is null then -- the system login: its statements name no session
-    return null;
-  end if;
-  select user_id into actor from sessions where id = session_named;
-  perform pg_advisory_xact_lock_shared(revocation_key(actor));
-  if tg_argv[0] <> 'self' then
-    perform pg_advisory_xact_lock_shared(revocation_key(organization));
-  end if;
-  if (exists (select from self) or exists (select from sessions where id = session_named and xmin = pg_current_xact_id()::xid))
-    and (tg_argv[0] = 'self'
-      or exists (select from gate)
-      or exists (select from memberships where organization_id = organization and user_id = actor and xmin = pg_current_xact_id()::xid)
-      or exists (select from organizations where id = organization and xmin = pg_current_xact_id()::xid)) then
+  if session_named is null or gate_is_open(actor, organization) or closed_gate(actor, organization) then
     return null;
   end if;
   raise exception 'the gate closed before the commit' using errcode = '42501';
@@ -97,7 +106,7 @@ create policy self on users for select to freehold_tenant using (id = (select us
 create policy self_update on users for update to freehold_tenant using (id = (select user_id from self));
 create policy colleagues on users for select to freehold_tenant
   using (exists (select from memberships m where m.user_id = users.id offset 0)); -- offset 0: no hashed scan of the whole organization
-create constraint trigger still_open after update on users deferrable initially deferred for each row execute function still_open('self');
+create constraint trigger still_open after update on users deferrable initially deferred for each row execute function still_open();
 
 create policy self on sessions to freehold_tenant using (user_id = (select user_id from self));
-create constraint trigger still_open after update on sessions deferrable initially deferred for each row execute function still_open('self');
+create constraint trigger still_open after update on sessions deferrable initially deferred for each row execute function still_open();

@@ -23,7 +23,7 @@ begin
     'grant select, insert, update, delete on %1$I to freehold_tenant, freehold_system',
     'create trigger touch before update on %1$I for each row execute function touch()',
     'create trigger history after insert or update or delete on %1$I for each row execute function record_change(%1$L, %2$L)',
-    'create constraint trigger still_open after insert or update or delete on %1$I deferrable initially deferred for each row execute function still_open(%1$L)'
+    'create constraint trigger still_open after insert or update or delete on %1$I deferrable initially deferred for each row execute function still_open()'
   ] loop
     execute format(line, name, history);
   end loop;
