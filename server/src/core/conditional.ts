@@ -23,14 +23,15 @@ export interface Target {
  */
 export const updateRow = <Row>(target: Target, changes: Readonly<Record<string, unknown>>, refusals: Refusals = {}): Statement<Row> => {
   const assignments = Object.entries(changes).map(([column, value]) => sql`${sql.ref(column)} = ${value}`)
-  return conditional(target, refusals, sql`update ${sql.table(target.table)} as target set ${sql.join(assignments)} from seen`)
+  // No key changes: what is being added below the row does not keep it waiting.
+  return conditional(target, refusals, sql`for no key update`, sql`update ${sql.table(target.table)} as target set ${sql.join(assignments)} from seen`)
 }
 
 /** Deletes one row, under the same rules. */
 export const deleteRow = (target: Target, refusals: Refusals = {}): Statement<unknown> =>
-  conditional(target, refusals, sql`delete from ${sql.table(target.table)} as target using seen`)
+  conditional(target, refusals, sql`for update`, sql`delete from ${sql.table(target.table)} as target using seen`)
 
-function conditional<Row>({ table, key, columns, condition }: Target, refusals: Refusals, change: RawBuilder<unknown>): Statement<Row> {
+function conditional<Row>({ table, key, columns, condition }: Target, refusals: Refusals, lock: RawBuilder<unknown>, change: RawBuilder<unknown>): Statement<Row> {
   const keys = Object.keys(key).map(column => sql.ref(column))
   const isNamed = sql.join(Object.entries(key).map(([column, value]) => sql`${sql.ref(column)} = ${value}`), sql` and `)
   const isSame = sql.join(keys.map(column => sql`target.${column} = seen.${column}`), sql` and `)
@@ -38,7 +39,7 @@ function conditional<Row>({ table, key, columns, condition }: Target, refusals: 
   const returned = sql.join(columns.map(column => sql`target.${sql.ref(column)}`))
   return statement<{ is_changed: boolean | null }, Row>(
     raw(sql`
-      with seen as materialized (select ${sql.join(keys)}, version from ${sql.table(table)} where ${isNamed} for update),
+      with seen as materialized (select ${sql.join(keys)}, version from ${sql.table(table)} where ${isNamed} ${lock}),
       changed as (${change} where ${isSame}${isCurrent} returning true as is_changed, ${returned})
       select changed.* from seen left join changed on true`),
     ([row]) => {

@@ -105,6 +105,9 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
       throw unavailable(error)
     })
     let broken: Error | undefined
+    // A connection that dies in our hands fails its statement too; without a listener the event would end the process.
+    const noteLoss = (error: Error) => void (broken = error)
+    client.on('error', noteLoss)
     try {
       return await work(client)
     } catch (error) {
@@ -114,6 +117,7 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
       }
       throw error
     } finally {
+      client.off('error', noteLoss)
       client.release(broken)
     }
   }

@@ -100,7 +100,7 @@ async function seizeMember(transaction: Transaction, organization_id: string, us
     .where('memberships.organization_id', '=', organization_id)
     .where('memberships.user_id', '=', user_id)
     .where('memberships.deleted_at', 'is', null)
-    .forUpdate('memberships')))
+    .forNoKeyUpdate('memberships')))
   if (condition !== undefined && !condition.includes(member.version)) throw new Problem('entity-tag-stale')
   const concernsOwners = role !== member.role && (member.role === 'owner' || role === 'owner')
   if (concernsOwners && member.actor_role !== 'owner') throw new Problem('owner-required')
