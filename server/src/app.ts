@@ -12,15 +12,15 @@ import type { Config } from './config.ts'
 import type { Database } from './core/database.ts'
 import { Problem } from './core/problems.ts'
 import { documentRoutes } from './http/documents.ts'
-import { answerClientError, answerErrors } from './http/errors.ts'
-import { sendSecurityHeaders } from './http/headers.ts'
+import { answerErrors, answerUnreadable } from './http/errors.ts'
+import { securityHeadersOf, sendSecurityHeaders } from './http/headers.ts'
 import { announceSuccessors, rewriteUrl } from './http/legacy.ts'
 import { logRequests } from './http/logging.ts'
 import { describeApi } from './http/openapi.ts'
 import { createPages } from './http/pages.ts'
 import { createRateLimit } from './http/rate-limit.ts'
 import type { App, RouteRules } from './http/route.ts'
-import { compileValidator } from './http/validation.ts'
+import { compileValidator, refuseUnknownParameters } from './http/validation.ts'
 import { organizationRoutes } from './organizations/routes.ts'
 import { projectRoutes } from './projects/routes.ts'
 import { sessionRoutes } from './sessions/routes.ts'
@@ -50,12 +50,13 @@ export async function createApp({ config, version, database, tokens, passwords, 
     },
     trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
     bodyLimit: 256 * 1024,
-    routerOptions: { maxParamLength: 200 },
+    // No longer than the request line may be: what is too long for an id names nothing.
+    routerOptions: { maxParamLength: 16 * 1024 },
     requestTimeout: 30_000,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     rewriteUrl,
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: answerUnreadable({ publicUrl: config.publicUrl, headers: securityHeadersOf(config.cspMode), log }),
   })
   app.setValidatorCompiler(compileValidator)
   answerErrors(app, config.publicUrl)
@@ -63,12 +64,14 @@ export async function createApp({ config, version, database, tokens, passwords, 
   sendSecurityHeaders(app, config.cspMode)
   announceSuccessors(app)
   requireAccess(app)
+  refuseUnknownParameters(app)
   await app.register(cors, {
     origin: config.corsOrigins === 'localhost' ? /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/ : [...config.corsOrigins],
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'If-Match', 'X-Request-ID'],
-    exposedHeaders: ['ETag', 'Location', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Request-ID'],
+    allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'If-Match', 'If-None-Match', 'X-Request-ID'],
+    exposedHeaders: ['Deprecation', 'ETag', 'Link', 'Location', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'Sunset', 'WWW-Authenticate', 'X-Request-ID'],
     maxAge: 600,
+    strictPreflight: false,
   })
 
   const limitRate = createRateLimit(config.rateLimit)
@@ -78,19 +81,12 @@ export async function createApp({ config, version, database, tokens, passwords, 
     await limitRate(request, reply, identity === undefined || identity instanceof Problem ? undefined : identity.sub)
     admit(request, request.routeOptions.config.rules ?? { access: 'public' }, identity, database)
   })
-  app.addHook('onSend', async (request, reply, payload) => {
-    if (request.method !== 'GET' || reply.statusCode !== 200) return payload
-    const tag = reply.getHeader('etag')
-    if (tag === undefined || !request.headers['if-none-match']?.split(',').some(known => known.trim() === tag)) return payload
-    reply.code(304).removeHeader('content-length').removeHeader('content-type')
-    return null
-  })
 
   await describeApi(app, { name: config.appName, version })
   const keyFor = (use: string) => Buffer.from(hkdfSync('sha256', config.secretKey, '', `freehold ${use}`, 32))
   const pages = createPages(keyFor('cursors'))
 
-  await documentRoutes(app, { name: config.appName })
+  await documentRoutes(app, { name: config.appName, cspMode: config.cspMode, areOpen: config.publicDocuments, token: config.metrics.token })
   systemRoutes(app, { name: config.appName, version, environment: config.environment, database, signingKeys })
   await app.register(
     async (v1: App) => {

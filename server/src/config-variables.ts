@@ -115,13 +115,7 @@ export const variables = {
   REDIS_HOST: { kind: kinds.hostname, otherwise: partOfUrl, later: true, about: 'Server.' },
   REDIS_PORT: { kind: port, otherwise: '6379', later: true, about: 'Port of the server.' },
   REDIS_DB: { kind: kinds.integer(0, 999), otherwise: '0', later: true, about: 'Number of the database.' },
-  REDIS_PASSWORD: {
-    kind: kinds.secret(),
-    secret: true,
-    otherwise: partOfUrl,
-    later: true,
-    about: 'Password, as it is.',
-  },
+  REDIS_PASSWORD: { kind: kinds.secret(), secret: true, otherwise: partOfUrl, later: true, about: 'Its password.' },
 
   SECRET_KEY: {
     begins: 'Secrets and tokens',
@@ -276,10 +270,12 @@ export const variables = {
   },
   LOG_FILE: { kind: kinds.path, otherwise: 'standard output', about: 'The file to write the log to.' },
   ENABLE_METRICS: { kind: kinds.boolean, default: 'false', later: true, about: 'Whether `/metrics` is served.' },
-  METRICS_TOKEN: {
-    kind: kinds.secret(16),
-    secret: true,
-    about: 'Bearer token that opens metrics and the details of health to a monitoring system.',
+  METRICS_TOKEN: { kind: kinds.secret(16), secret: true, about: 'Bearer token that opens metrics and documents.' },
+  PUBLIC_DOCUMENTS: {
+    kind: kinds.boolean,
+    default: 'true',
+    deployedDefault: 'false',
+    about: 'Whether anyone may read the API documents; otherwise they take `METRICS_TOKEN` or a superuser.',
   },
   SENTRY_DSN: { kind: kinds.url('https', 'http'), secret: true, later: true, about: 'Where errors are reported to.' },
 

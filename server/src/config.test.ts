@@ -95,6 +95,7 @@ test('an empty environment is a complete development configuration', () => {
       storageUrl: `file://${directory}/.freehold/files`,
       sentryDsn: undefined,
       metrics: { enabled: false, token: undefined },
+      publicDocuments: true,
       log: { level: 'info', format: 'text', file: undefined },
       warnings: [],
     },

@@ -56,6 +56,7 @@ export interface Config {
   storageUrl: string
   sentryDsn: string | undefined
   metrics: { enabled: boolean; token: string | undefined }
+  publicDocuments: boolean
   log: {
     level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
     format: 'json' | 'text'
@@ -144,6 +145,7 @@ function composeConfig({ values, given }: Reading, workingDirectory: string, war
     storageUrl: values.STORAGE_URL ?? pathToFileURL(join(dataDir, 'files')).href,
     sentryDsn: values.SENTRY_DSN,
     metrics: { enabled: values.ENABLE_METRICS, token: values.METRICS_TOKEN },
+    publicDocuments: values.PUBLIC_DOCUMENTS,
     log: {
       level: values.DEBUG && !given.has('LOG_LEVEL') ? 'debug' : values.LOG_LEVEL,
       format: values.LOG_FORMAT,

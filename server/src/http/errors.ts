@@ -1,20 +1,36 @@
+import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem, problems } from '../core/problems.ts'
-import type { ProblemCode } from '../core/problems.ts'
+import type { FieldError, ProblemCode } from '../core/problems.ts'
+import { isUnreadable } from './legacy.ts'
 
 /** What the framework refuses before a handler runs, in our words. */
 const frameworkProblems: Record<string, ProblemCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
   FST_ERR_CTP_BODY_TOO_LARGE: 'body-too-large',
-  FST_ERR_MAX_PARAM_LENGTH: 'path-too-long',
-  FST_ERR_ROUTE_MISSING_PARAM: 'not-found',
+}
+
+/** What the parser refuses; everything else is malformed. */
+const parserProblems: Record<string, ProblemCode> = {
+  HPE_HEADER_OVERFLOW: 'headers-too-large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'body-too-large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
 }
 
 /** One place answers every error, as RFC 9457 problem details; nothing internal leaves. */
 export function answerErrors(app: FastifyInstance, publicUrl: string): void {
-  const routes: RouteOptions[] = []
-  app.addHook('onRoute', route => void routes.push(route))
+  const routes: { url: string; pattern: RegExp; methods: readonly string[] }[] = []
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = [method].flat().filter(name => name !== 'OPTIONS')
+    const pattern = new RegExp(
+      `^${url
+        .split(/:\w+/)
+        .map(part => RegExp.escape(part).replace('\\*', '.*'))
+        .join('[^/]+')}$`,
+    )
+    if (methods.length > 0) routes.push({ url, pattern, methods })
+  })
 
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error)
@@ -24,9 +40,11 @@ export function answerErrors(app: FastifyInstance, publicUrl: string): void {
   })
 
   app.setNotFoundHandler((request, reply) => {
-    const allowed = methodsAt(routes, request)
+    if (isUnreadable(request.raw)) return sendProblem(reply, request, new Problem('malformed-request'), publicUrl)
+    const path = request.url.split('?', 1)[0] as string
+    const allowed = [...new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods))]
     if (allowed.length === 0) return sendProblem(reply, request, new Problem('not-found'), publicUrl)
-    reply.header('allow', allowed.join(', '))
+    reply.header('allow', [...allowed, 'OPTIONS'].sort().join(', '))
     return sendProblem(reply, request, new Problem('method-not-allowed'), publicUrl)
   })
 }
@@ -36,18 +54,32 @@ function problemOf(error: FastifyError): Problem {
   const code = frameworkProblems[error.code]
   if (code !== undefined) return new Problem(code)
   // Whatever else the framework blames on the request: broken JSON, a wrong length, a poisoned key.
-  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) return new Problem('malformed-request')
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
+    return new Problem('malformed-request')
   if (error.statusCode === 503) return new Problem('shutting-down', { retryAfter: 1 })
   return new Problem('internal-error', { cause: error })
 }
 
-export function sendProblem(reply: FastifyReply, request: FastifyRequest, problem: Problem, publicUrl: string): FastifyReply {
-  const { code, errors, retryAfter } = problem
+const bodyOf = (code: ProblemCode, publicUrl: string, request_id: string, errors?: readonly FieldError[]): object => {
   const [status, title, detail] = problems[code]
+  return { type: `${publicUrl}/problems#${code}`, title, status, detail, code, request_id, ...(errors && { errors }) }
+}
+
+function sendProblem(
+  reply: FastifyReply,
+  request: FastifyRequest,
+  { code, status, errors, retryAfter }: Problem,
+  publicUrl: string,
+): FastifyReply {
   if (status === 401) reply.header('www-authenticate', challengeOf(code))
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
-  const body = { type: `${publicUrl}/problems#${code}`, title, status, detail, code, request_id: request.id, ...(errors && { errors }) }
-  return reply.code(status).header('cache-control', 'no-store').type('application/problem+json').serializer(JSON.stringify).send(body)
+  reply.removeHeader('etag').removeHeader('location')
+  return reply
+    .code(status)
+    .header('cache-control', 'no-store')
+    .type('application/problem+json')
+    .serializer(JSON.stringify)
+    .send(bodyOf(code, publicUrl, request.id, errors))
 }
 
 /** RFC 6750, section 3: a request without a token gets no error code; RFC 9470 for a step-up. */
@@ -56,21 +88,35 @@ function challengeOf(code: ProblemCode): string {
   return `Bearer error="${code === 'step-up-required' ? 'insufficient_user_authentication' : 'invalid_token'}", error_description="${problems[code][1]}"`
 }
 
-/** The methods that some route answers at this path. */
-function methodsAt(routes: readonly RouteOptions[], request: FastifyRequest): string[] {
-  const path = request.url.split('?', 1)[0] ?? ''
-  const there = routes.filter(({ url }) => new RegExp(`^${url.replace(/:\w+/g, '[^/]+').replace('*', '.*')}$`).test(path))
-  return [...new Set(there.flatMap(({ method }) => method))].sort()
-}
-
-/** What the parser refuses never becomes a request; it still gets a problem. */
-export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
+/** What the parser refuses never becomes a request; it gets a problem and a line in the log all the same. */
+export const answerUnreadable =
+  ({
+    publicUrl,
+    headers,
+    log,
+  }: {
+    publicUrl: string
+    headers: Readonly<Record<string, string>>
+    log: FastifyBaseLogger
+  }) =>
+  (error: Error & { code?: string }, socket: Socket): void => {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    const code = parserProblems[error.code ?? ''] ?? 'malformed-request'
+    const [status, title] = problems[code]
+    const request_id = randomUUID()
+    log.info({ method: null, route: null, status, request_id, ip: socket.remoteAddress }, 'request')
+    const body = JSON.stringify(bodyOf(code, publicUrl, request_id))
+    const fields = {
+      ...headers,
+      'x-request-id': request_id,
+      'cache-control': 'no-store',
+      'content-type': 'application/problem+json',
+      'content-length': Buffer.byteLength(body),
+      connection: 'close',
+    }
+    const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
+    socket.end(`HTTP/1.1 ${status} ${title}\r\n${lines.join('')}\r\n${body}`)
   }
-  const code = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers-too-large' : 'malformed-request'
-  const [status, title, detail] = problems[code]
-  const body = JSON.stringify({ type: 'about:blank', title, status, detail, code })
-  socket.end(`HTTP/1.1 ${status} ${title}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`)
-}

@@ -18,24 +18,42 @@ const always = {
 /** Answers are data: a browser that opens one runs and frames nothing. */
 const policies: Record<CspMode, string | undefined> = {
   strict: "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
-  relaxed: "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+  relaxed:
+    "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+  disabled: undefined,
+}
+
+/** Pages of our own run scripts from this server only; their libraries write styles into the page. */
+const pagePolicies: Record<CspMode, string | undefined> = {
+  strict:
+    "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
+  relaxed:
+    "default-src 'self' https: data:; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; style-src 'self' https: 'unsafe-inline'",
   disabled: undefined,
 }
 
 /** Two years, as the preload list asks. */
 const HSTS = 'max-age=63072000; includeSubDomains'
 
-export function sendSecurityHeaders(app: FastifyInstance, cspMode: CspMode): void {
+/** The header fields that every answer carries, even one to what never became a request. */
+export function securityHeadersOf(cspMode: CspMode): Readonly<Record<string, string>> {
   const policy = policies[cspMode]
-  const headers = policy === undefined ? always : { ...always, 'content-security-policy': policy }
-  app.addHook('onRequest', async (request, reply) => {
+  return policy === undefined ? always : { ...always, 'content-security-policy': policy }
+}
+
+/** The policy of a page of ours; `extra` is one more directive. Undefined: none is to be sent. */
+export const pagePolicyOf = (cspMode: CspMode, extra?: string): string | undefined => {
+  const policy = pagePolicies[cspMode]
+  return policy === undefined || extra === undefined ? policy : `${policy}; ${extra}`
+}
+
+export function sendSecurityHeaders(app: FastifyInstance, cspMode: CspMode): void {
+  const headers = securityHeadersOf(cspMode)
+  app.addHook('onRequest', (request, reply, done) => {
     reply.headers(headers)
     reply.header('x-request-id', request.id)
     if (request.protocol === 'https') reply.header('strict-transport-security', HSTS)
     if (request.routeOptions.config.rules?.secret) reply.header('cache-control', 'no-store')
+    done()
   })
 }
-
-/** A page of our own that runs scripts from this server only. */
-export const pagePolicy = (extra = ''): string =>
-  `default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'${extra}`

@@ -13,9 +13,16 @@ const DOCUMENTS = /^\/api\/(docs|redoc|openapi\.json)(?=\/|\?|$)/
 
 const marked = new WeakSet<IncomingMessage>()
 
+const unreadable = new WeakSet<IncomingMessage>()
+
 /** Leads a path to the route that answers it, before it is routed. */
 export function rewriteUrl(request: IncomingMessage): string {
   const url = request.url ?? '/'
+  if (url.includes('%') && !isDecodable(url.split('?', 1)[0] as string)) {
+    // The router would answer by itself, past every hook.
+    unreadable.add(request)
+    return '/malformed'
+  }
   if (!url.startsWith('/api/') || url.startsWith('/api/v1/')) return url
   if (LEGACY.test(url)) {
     marked.add(request)
@@ -24,6 +31,18 @@ export function rewriteUrl(request: IncomingMessage): string {
   return url.replace(DOCUMENTS, (_path, name: string) =>
     name === 'openapi.json' ? '/api/v1/openapi.json' : `/${name}`,
   )
+}
+
+/** Whether the path of a request is no text: its percent-encoding is broken. */
+export const isUnreadable = (request: IncomingMessage): boolean => unreadable.has(request)
+
+function isDecodable(path: string): boolean {
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** The older path of a current one, if it has one. */

@@ -29,7 +29,7 @@ function serializeError(error: Error & { code?: string; constraint?: string; tab
 
 /** One line a request: method, route pattern, status, milliseconds, and the ids that lead further. */
 export function logRequests(app: FastifyInstance): void {
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const { method, actor, ip } = request
     request.log.info(
       {
@@ -42,5 +42,6 @@ export function logRequests(app: FastifyInstance): void {
       },
       'request',
     )
+    done()
   })
 }

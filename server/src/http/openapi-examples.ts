@@ -1,5 +1,19 @@
 import type { Json } from './openapi-components.ts'
 
+/** By name, where a schema that several fields share would say something odd. */
+const fields: Record<string, unknown> = {
+  given_name: 'John',
+  family_name: 'Doe',
+  full_name: 'John Doe',
+  title: 'Engineer',
+  access_token: 'eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl',
+  refresh_token: 'AZCcip-oVXydLpsfPytqHE1e.0.bWFj',
+  permissions: ['projects:read', 'projects:write'],
+  user_agent: 'Mozilla/5.0',
+  ip: '203.0.113.7',
+  next_cursor: null,
+}
+
 const formats: Record<string, string> = {
   uuid: '0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e',
   'date-time': '2026-11-21T09:30:00.000000Z',
@@ -24,7 +38,10 @@ export function exampleOfSchema(schema: Json): unknown {
   switch (type) {
     case 'object':
       return Object.fromEntries(
-        Object.entries(properties ?? {}).map(([name, property]) => [name, exampleOfSchema(property)]),
+        Object.entries(properties ?? {}).map(([name, property]) => [
+          name,
+          name in fields ? fields[name] : exampleOfSchema(property),
+        ]),
       )
     case 'array':
       return items === undefined ? [] : [exampleOfSchema(items)]

@@ -218,14 +218,14 @@ function problemsOf(operation: Operation, rule: OperationRules): ProblemCode[] {
     access !== 'public' && ['not-signed-in', 'access-token-expired', 'session-ended'],
     access !== 'public' && access !== 'session' && ['organization-required', 'membership-ended', 'permission-missing'],
     stepUp === true && ['step-up-required'],
-    has('path') && ['not-found', 'path-too-long'],
+    has('path') && ['not-found'],
     sent.includes('Idempotency-Key') && ['idempotency-key-in-use', 'idempotency-key-reused', 'invalid-fields'],
     sent.includes('If-Match') && ['entity-tag-stale'],
     operation.requestBody !== undefined && ['body-too-large', 'unsupported-media-type', 'invalid-fields'],
     ['invalid-fields'],
     has('query', 'cursor') && ['invalid-cursor'],
     declared,
-    ['rate-limited', 'headers-too-large', 'internal-error', 'database-unavailable', 'busy', 'shutting-down'],
+    ['request-timeout', 'rate-limited', 'headers-too-large', 'internal-error', 'database-unavailable', 'busy', 'shutting-down'],
   ]
   const codes = new Set(found.flatMap(some => (some === false ? [] : some)))
   return (Object.keys(problems) as ProblemCode[]).filter(code => codes.has(code))

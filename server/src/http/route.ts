@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type {
   FastifyBaseLogger,
@@ -63,7 +64,7 @@ declare module 'fastify' {
 /** How old a sign-in may be for what is dear. Seconds. */
 export const STEP_UP_SECONDS = 600
 
-/** Where a request comes from, as history keeps it. */
+/** Where a request comes from, as history keeps it: a proxy may have named as its client what is no address. */
 export function originOf(request: FastifyRequest): Origin {
-  return { request_id: request.id, ip: request.ip, user_agent: (request.headers['user-agent'] ?? '').slice(0, 500) }
+  return { request_id: request.id, ip: isIP(request.ip) === 0 ? '' : request.ip, user_agent: (request.headers['user-agent'] ?? '').slice(0, 500) }
 }

@@ -1,7 +1,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ErrorObject, Options } from 'ajv'
 import addFormats from 'ajv-formats'
-import type { FastifySchemaCompiler } from 'fastify'
+import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
 import { Problem } from '../core/problems.ts'
 import type { FieldError } from '../core/problems.ts'
 
@@ -18,7 +18,9 @@ export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPa
   const part = httpPart as Part
   const validate = (part === 'body' ? exact : coercing).compile(schema)
   return (data: unknown) => {
-    const faults = validate(data) ? malformedTexts(data, '') : (validate.errors ?? []).map(error => fieldErrorOf(error, part))
+    const faults = validate(data)
+      ? malformedTexts(data, '')
+      : (validate.errors ?? []).map(error => fieldErrorOf(error, part))
     return faults.length === 0 ? { value: data } : { error: refusal(part, faults) }
   }
 }
@@ -45,15 +47,34 @@ function fieldErrorOf({ instancePath, keyword, params, message = 'is invalid' }:
   }
 }
 
-const distinct = (errors: FieldError[]): FieldError[] => [...new Map(errors.map(error => [`${error.pointer} ${error.detail}`, error])).values()]
+/** As many as an answer takes: a large body can hold thousands. */
+const MOST_FAULTS = 100
+const LONGEST_POINTER = 1000
+
+const distinct = (errors: FieldError[]): FieldError[] => {
+  const shown = errors
+    .slice(0, MOST_FAULTS)
+    .map(({ pointer, detail }) => ({ pointer: pointer.slice(0, LONGEST_POINTER).toWellFormed(), detail }))
+  return [...new Map(shown.map(error => [`${error.pointer} ${error.detail}`, error])).values()]
+}
 
 const escapePointer = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1')
 
 /** PostgreSQL stores no NUL, and a lone surrogate is no character: both are refused before any statement sees them. */
 function malformedTexts(data: unknown, pointer: string): FieldError[] {
   if (typeof data === 'string') {
-    return data.includes('\0') || !data.isWellFormed() ? [{ pointer, detail: 'must be well-formed Unicode without NUL' }] : []
+    return data.includes('\0') || !data.isWellFormed()
+      ? [{ pointer, detail: 'must be well-formed Unicode without NUL' }]
+      : []
   }
   if (typeof data !== 'object' || data === null) return []
   return Object.entries(data).flatMap(([name, value]) => malformedTexts(value, `${pointer}/${escapePointer(name)}`))
+}
+
+/** A route that names no query parameter takes none. */
+export function refuseUnknownParameters(app: FastifyInstance): void {
+  app.addHook('onRoute', route => {
+    if (route.schema?.operationId !== undefined)
+      route.schema.querystring ??= { type: 'object', properties: {}, additionalProperties: false }
+  })
 }
