@@ -5,7 +5,7 @@ import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
 import { makeTenants, readLeftSettings, runTenantLoad } from './tenant-load.ts'
 
-const REQUESTS = 21_000
+const REQUESTS = 20_001
 
 // Red when: core/trip-query.ts makes the settings session-wide (`set_config(…, false)`), or leaves one out; when
 // core/database.ts forgets the rollback of a transaction that failed; when `tenant_read` in access/organization-table.sql
