@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { after, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { startEmbeddedPostgres } from '../src/core/embedded-postgres.ts'
+import { findFreePort } from '../src/core/postgres-process.ts'
+import { anchorsOf, blocksOf, listFiles, proseOf, readDocument, repository } from './markdown.ts'
+import type { Block } from './markdown.ts'
+import { testDatabase } from './test-database.ts'
+
+/**
+ * The documents do what they say. Words behind a fence say how a block is checked:
+ *   sh run       is run; all of a document's blocks in one shell, in their order, and none may fail
+ *   sh serve     is started in the background; the shell goes on when the service is ready
+ *   … output     is what the block before it printed, where `…` stands for anything
+ *   … file=PATH  is that file; `diff file=PATH` is a change to it (CONTRIBUTING's walkthrough)
+ * Every other sh block has to parse.
+ */
+const files = listFiles()
+const documents = files.filter(file => file.endsWith('.md'))
+const isRun = ({ language, words }: Block) => language === 'sh' && (words.includes('run') || words.includes('serve'))
+const hasBash = spawnSync('bash', ['-c', 'curl --version'], { stdio: 'ignore' }).status === 0
+const needsBash = hasBash ? {} : { skip: 'bash or curl is not installed' }
+
+const started: ChildProcess[] = []
+const folders: string[] = []
+after(async () => {
+  await Promise.all(started.map(endProcess))
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+})
+
+// Red when: a link of README.md names a file that is not there, or a heading that a link leads to is renamed.
+test('every relative link leads to a file, and every anchor to a heading', () => {
+  const broken: string[] = []
+  for (const document of documents) {
+    for (const [, target = ''] of proseOf(document).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue
+      const [path = '', anchor] = target.split('#')
+      const file = path === '' ? document : join(dirname(document), path)
+      if (!existsSync(join(repository, file))) broken.push(`${document}: ${target}`)
+      else if (anchor !== undefined && !anchorsOf(file).has(anchor))
+        broken.push(`${document}: ${target} (no such heading)`)
+    }
+  }
+  assert.deepEqual(broken, [])
+})
+
+// Red when: a comment mentions a folder of somebody's machine, or where its author got the packages from.
+test('no file names a machine, a registry or how it was written', () => {
+  const forbidden = [
+    /(?<![\w.])\/(?:work|root|home\/\w+|Users\/\w+|mnt|workspace)\/[\w.-]+/,
+    /\b[A-Z]:\\Users\\/,
+    /\bregistry\.[a-z0-9-]+\.[a-z]{2,}|\bartifactory\b|"resolved": "http/i,
+    /\b(?:chat ?gpt|anthropic|openai|copilot|language model|as an ai)\b/i,
+    /\b(?:synergy|seamless(?:ly)?|blazing(?:ly)?|world-class|cutting-edge|best-in-class|revolutionary|effortless(?:ly)?|supercharge)\b/i,
+    /\p{Extended_Pictographic}(?<![©®™↔])/u,
+  ]
+  const found = files
+    .filter(file => file !== 'server/test/documents.test.ts')
+    .flatMap(file => {
+      const text = readDocument(file)
+      return forbidden.flatMap(pattern => pattern.exec(text)?.[0] ?? []).map(words => `${file}: ${words}`)
+    })
+  assert.deepEqual(found, [])
+})
+
+// Red when: a quote is left open in a block of a guide.
+test('every shell block that is not run parses', needsBash, () => {
+  const blocks = documents.flatMap(blocksOf).filter(block => block.language === 'sh' && !isRun(block))
+  assert.ok(blocks.length > 0)
+  for (const { text, place } of blocks) {
+    const { stderr } = spawnSync('bash', ['-n'], { input: text, encoding: 'utf8' })
+    assert.equal(stderr, '', place)
+  }
+})
+
+// Red when: the problem of a foreign id is another than README.md prints, or a token outlives its session.
+test('the tour of the README shows what a new service answers', needsBash, async () => {
+  await runDocument('README.md', makeCheckout())
+})
+
+// Red when: a required variable is missing from the guide, or the tenant login is given one grant too many.
+test('the deployment guide leads from an empty database to a service in production', needsBash, async () => {
+  const checkout = makeCheckout()
+  // PostgreSQL's own client need not be installed here; this does what the guide asks of it.
+  const folder = makeFolder()
+  const script = `import pg from '${join(repository, 'node_modules/pg/esm/index.mjs')}'
+import { readFileSync } from 'node:fs'
+const [url, option, value] = process.argv.slice(2)
+const client = new pg.Client(url)
+await client.connect()
+await client.query(option === '-c' ? value : readFileSync(option === '-f' ? value : 0, 'utf8'))
+await client.end()`
+  writeFileSync(join(folder, 'psql.mjs'), script)
+  writeFileSync(join(folder, 'psql'), `#!/bin/sh\nexec '${process.execPath}' '${join(folder, 'psql.mjs')}' "$@"\n`)
+  chmodSync(join(folder, 'psql'), 0o755)
+
+  const { adminUrl } = testDatabase()
+  const { host } = new URL(adminUrl)
+  const settings = { PATH: `${folder}${delimiter}${process.env['PATH']}`, ADMIN_URL: adminUrl }
+  await runDocument('docs/guides/deployment.md', checkout, settings, text =>
+    text.replaceAll('db.example.com:5432', host),
+  )
+})
+
+// Red when: `organization_table()` changes its parameters, or a route needs a rule that CONTRIBUTING.md does not give it.
+test('the walkthrough of CONTRIBUTING adds a resource that works', needsBash, async () => {
+  const copy = makeFolder()
+  const ours = files.filter(file => !file.endsWith('.test.ts') || file === 'server/test/import-boundaries.test.ts')
+  for (const file of ours) cpSync(join(repository, file), join(copy, file))
+  symlinkSync(join(repository, 'node_modules'), join(copy, 'node_modules'))
+
+  for (const { language, words, text, place } of blocksOf('CONTRIBUTING.md')) {
+    const file = words.find(word => word.startsWith('file='))?.slice('file='.length)
+    if (file === undefined) continue
+    const path = join(copy, file)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, language === 'diff' ? changeText(readFileSync(path, 'utf8'), text, place) : `${text}\n`)
+  }
+  // One server for all the commands, which attach to it.
+  const postgres = await startEmbeddedPostgres({ dataDir: join(copy, '.freehold'), log: () => {} })
+  try {
+    await runDocument('CONTRIBUTING.md', copy)
+  } finally {
+    await postgres.stop()
+  }
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [join(repository, 'node_modules/typescript/bin/tsc'), '-p', '.'],
+    { cwd: copy, encoding: 'utf8' },
+  )
+  assert.equal(status, 0, stdout)
+})
+
+/** Applies a diff without line numbers: the lines it keeps or takes away must stand together exactly once. */
+function changeText(text: string, change: string, place: string): string {
+  const lines = change.split('\n')
+  const join = (kept: string) =>
+    lines
+      .filter(line => line.startsWith(' ') || line.startsWith(kept))
+      .map(line => `${line.slice(1)}\n`)
+      .join('')
+  const parts = text.split(join('-'))
+  assert.equal(parts.length, 2, `${place}: what it changes stands there ${parts.length - 1} times`)
+  return parts.join(join('+'))
+}
+
+/** Runs a document's blocks on a free port, and compares what they print with what it says they print. */
+async function runDocument(
+  path: string,
+  checkout: string,
+  settings: Record<string, string> = {},
+  adapt = (text: string) => text,
+): Promise<void> {
+  const port = await findFreePort(21_000 + Math.floor(Math.random() * 9_000))
+  // What `npm ci` installs is in place, and must not be replaced under the feet of this run.
+  const here = (text: string) => adapt(text).replaceAll('localhost:8000', `localhost:${port}`).replace('npm ci && ', '')
+  const blocks = blocksOf(path).filter(block => isRun(block) || block.words.includes('output'))
+  const runs = blocks.filter(isRun)
+  assert.ok(runs.length > 0, `${path} has no block to run`)
+  const script = runs.map(({ text, words }) =>
+    words.includes('serve')
+      ? `{ ${here(text)}\n} > '${join(checkout, 'service.log')}' 2>&1 &\necho $! > '${join(checkout, 'service.pid')}'
+for i in $(seq 300); do curl -sf http://localhost:${port}/ready > /dev/null && break; kill -0 $! || exit 1; sleep 0.1; done`
+      : here(text),
+  )
+  const shell = spawn('bash', ['-euo', 'pipefail', '-c', script.join(`\nprintf '\\036'\n`)], {
+    cwd: checkout,
+    env: environmentOf(checkout, { PORT: String(port), ...settings }),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  started.push(shell)
+  let [printed, complained] = ['', '']
+  shell.stdout.on('data', (part: Buffer) => (printed += part.toString()))
+  shell.stderr.on('data', (part: Buffer) => (complained += part.toString()))
+  const [code] = (await once(shell, 'exit')) as [number | null]
+  const log = join(checkout, 'service.log')
+  assert.equal(
+    code,
+    0,
+    `${path}, after ${printed.split('\x1e').length} blocks:\n${printed}\n${complained}${existsSync(log) ? readFileSync(log, 'utf8') : ''}`,
+  )
+
+  const outputs = printed.split('\x1e')
+  for (const [index, { text, words, place }] of blocks.entries()) {
+    if (!words.includes('output')) continue
+    const run = blocks[index - 1]
+    assert.ok(run !== undefined && isRun(run), `${place}: what printed this?`)
+    const pattern = here(text)
+      .split('…')
+      .map(part => part.replace(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`))
+    assert.match(outputs[runs.indexOf(run)]!.trim(), new RegExp(`^${pattern.join('[^\\n]*')}$`), place)
+  }
+}
+
+function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'freehold-documents-'))
+  chmodSync(folder, 0o755) // as root, PostgreSQL runs as somebody who has to enter it
+  folders.push(folder)
+  return folder
+}
+
+/** The repository as a stranger has it: without data and without settings of its own. */
+function makeCheckout(): string {
+  const folder = makeFolder()
+  cpSync(join(repository, 'package.json'), join(folder, 'package.json'))
+  for (const name of ['server', 'node_modules']) symlinkSync(join(repository, name), join(folder, name))
+  return folder
+}
+
+/** No variable of this run reaches the commands but the way to the programs. */
+const environmentOf = (checkout: string, settings: Record<string, string>): Record<string, string> => ({
+  PATH: process.env['PATH'] ?? '',
+  HOME: checkout,
+  NODE_DISABLE_COMPILE_CACHE: '1', // it would keep what belongs to these folders
+  DATA_DIR: join(checkout, '.freehold'),
+  ...settings,
+})
+
+/** Ends a process and what it started, and waits until it is gone: it holds the folder that is removed next. */
+async function endProcess({ pid }: ChildProcess): Promise<void> {
+  const signal = (name: NodeJS.Signals | 0): boolean => {
+    try {
+      return process.kill(-pid!, name)
+    } catch {
+      return false
+    }
+  }
+  signal('SIGTERM')
+  for (const deadline = Date.now() + 30_000; signal(0); await delay(50)) {
+    if (Date.now() > deadline) signal('SIGKILL')
+  }
+}
