@@ -15,7 +15,7 @@ export async function oneTrip(pool: pg.Pool, name: string, text: string, values:
   const client = await pool.connect()
   try {
     return await new Promise((resolve, reject) => {
-      client.query(new TripQuery({ name, text, values, settings, begin: false }, (error, result) => (error === null ? resolve(result.rows as Row[]) : reject(error))))
+      client.query(new TripQuery({ name, text, values, settings, begin: false }, (error, rows) => (error === null ? resolve(rows) : reject(error))))
     })
   } finally {
     client.release()

@@ -93,8 +93,8 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
     new Promise((resolve, reject) => {
       const name = prepared ? nameOf(text) : undefined
       client.query(
-        new TripQuery({ name, text, values, settings, begin }, (error, result) => {
-          if (error === null) resolve(result.rows as Row[])
+        new TripQuery({ name, text, values, settings, begin }, (error, rows) => {
+          if (error === null) resolve(rows)
           else reject(error)
         }),
       )

@@ -1,12 +1,13 @@
 import pg from 'pg'
-import type { QueryArrayConfig, QueryResult } from 'pg'
+import type { QueryArrayConfig } from 'pg'
 
 /** The four settings that the gate and history read, in this order, '' where there is none. */
 export type SettingValues = readonly [session_id: string, organization_id: string, permission: string, context: string]
 
 const SETTINGS_NAME = 'settings'
+// A setting is never null, so all four are made and no row comes back: nobody would read it.
 const SETTINGS =
-  "select set_config('app.session_id', $1, true), set_config('app.organization_id', $2, true), set_config('app.permission', $3, true), set_config('app.context', $4, true)"
+  "select where set_config('app.session_id', $1, true) is null or set_config('app.organization_id', $2, true) is null or set_config('app.permission', $3, true) is null or set_config('app.context', $4, true) is null"
 
 /** Prepares the settings once a connection, so that a trip only has to bind them. */
 export const prepareSettings = (client: pg.ClientBase): Promise<unknown> =>
@@ -15,8 +16,22 @@ export const prepareSettings = (client: pg.ClientBase): Promise<unknown> =>
 interface Wire {
   parse(message: { name: string; text: string; types: readonly number[] }): void
   bind(message: { statement: string; portal: string; values: readonly string[]; binary: boolean; valueMapper: (value: string) => string }): void
+  describe(message: { type: string; name: string }): void
   execute(message: { portal: string; rows: number }): void
 }
+
+type Fields = readonly (string | null)[]
+
+interface Column {
+  name: string
+  parse: (text: string) => unknown
+}
+
+/**
+ * What each prepared statement of a connection returns. It is told once: PostgreSQL refuses to run a prepared statement
+ * whose columns have changed (0A000).
+ */
+const described = new WeakMap<Wire, { columns: Map<string, readonly Column[]>; undescribed: Wire }>()
 
 export interface TripOptions {
   /** A prepared statement's name; without one everything is parsed anew, as old transaction poolers need. */
@@ -31,22 +46,24 @@ export interface TripOptions {
 /**
  * One round trip: the settings, local to the transaction, and the statement travel before ONE Sync, so both run in the
  * same transaction; without `begin` it is an implicit one, which commits at the Sync. Extends the driver's query at its
- * seams (`prepare` and three message handlers): the driver's version is pinned, and the leak test stands guard.
+ * seams (`prepare` and the message handlers): the driver's version is pinned, and the leak test stands guard.
  */
 export class TripQuery extends pg.Query {
-  readonly #settings: SettingValues
-  readonly #named: boolean
-  readonly #begin: boolean
+  readonly #trip: TripOptions
+  readonly #done: (error: Error | null, rows: Record<string, unknown>[]) => void
+  readonly #rows: Fields[] = []
+  #columns: readonly Column[] = []
+  /** Keeps what the statement returns for the connection's next trip with it. */
+  #remember: (columns: readonly Column[]) => void = () => {}
   /** Commands still to complete before the caller's own. */
   #ahead: number
 
-  constructor(trip: TripOptions, callback: (error: Error | null, result: QueryResult) => void) {
+  constructor(trip: TripOptions, done: (error: Error | null, rows: Record<string, unknown>[]) => void) {
     const config = { text: trip.text, values: trip.values as unknown[], ...(trip.name === undefined ? {} : { name: trip.name }) }
     // The driver's own signature takes a callback that its types leave out.
-    super(config as QueryArrayConfig, callback as never)
-    this.#settings = trip.settings
-    this.#named = trip.name !== undefined
-    this.#begin = trip.begin
+    super(config as QueryArrayConfig, ((error: Error) => done(error, [])) as never)
+    this.#trip = trip
+    this.#done = done
     this.#ahead = trip.begin ? 2 : 1
   }
 
@@ -55,31 +72,67 @@ export class TripQuery extends pg.Query {
   }
 
   prepare(connection: Wire): void {
-    if (this.#begin) {
+    const { name, settings, begin } = this.#trip
+    if (begin) {
       connection.parse({ name: '', text: 'begin', types: [] })
       connection.bind({ statement: '', portal: '', values: [], binary: false, valueMapper: value => value })
       connection.execute({ portal: '', rows: 0 })
     }
-    if (!this.#named) connection.parse({ name: '', text: SETTINGS, types: [] })
-    const statement = this.#named ? SETTINGS_NAME : ''
-    connection.bind({ statement, portal: '', values: this.#settings, binary: false, valueMapper: value => value })
+    if (name === undefined) connection.parse({ name: '', text: SETTINGS, types: [] })
+    const statement = name === undefined ? '' : SETTINGS_NAME
+    connection.bind({ statement, portal: '', values: settings, binary: false, valueMapper: value => value })
     connection.execute({ portal: '', rows: 0 })
-    seams.prepare.call(this, connection)
+    if (name === undefined) return seams.prepare.call(this, connection)
+
+    let known = described.get(connection)
+    if (known === undefined) {
+      const undescribed = Object.create(connection, { describe: { value: () => {} } }) as Wire
+      described.set(connection, (known = { columns: new Map(), undescribed }))
+    }
+    const { columns, undescribed } = known
+    const told = columns.get(name)
+    this.#columns = told ?? []
+    this.#remember = now => columns.set(name, now)
+    seams.prepare.call(this, told === undefined ? connection : undescribed)
   }
 
-  handleDataRow(message: unknown): void {
-    if (this.#ahead === 0) seams.handleDataRow.call(this, message)
+  handleRowDescription({ fields }: { fields: readonly { name: string; dataTypeID: number }[] }): void {
+    this.#columns = fields.map(({ name, dataTypeID }) => ({ name, parse: pg.types.getTypeParser(dataTypeID, 'text') }))
+    this.#remember(this.#columns)
+  }
+
+  handleDataRow({ fields }: { fields: Fields }): void {
+    this.#rows.push(fields)
   }
 
   handleCommandComplete(message: unknown, connection: Wire): void {
     if (this.#ahead > 0) this.#ahead--
     else seams.handleCommandComplete.call(this, message, connection)
   }
+
+  handleReadyForQuery(): void {
+    let rows
+    try {
+      rows = this.#rows.map(fields => readRow(this.#columns, fields))
+    } catch (error) {
+      return this.#done(error as Error, [])
+    }
+    this.#done(null, rows)
+  }
+}
+
+function readRow(columns: readonly Column[], fields: Fields): Record<string, unknown> {
+  const row: Record<string, unknown> = {}
+  for (let index = 0; index < columns.length; index++) {
+    const { name, parse } = columns[index] as Column
+    const text = fields[index] as string | null
+    row[name] = text === null ? null : parse(text)
+  }
+  return row
 }
 
 /** What the driver's query does itself at each seam; its types declare none of them. */
 const seams = pg.Query.prototype as unknown as {
   prepare(this: TripQuery, connection: Wire): void
-  handleDataRow(this: TripQuery, message: unknown): void
   handleCommandComplete(this: TripQuery, message: unknown, connection: Wire): void
 }
