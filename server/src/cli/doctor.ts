@@ -25,7 +25,10 @@ export async function runDoctor(args: string[], config: Config): Promise<number>
     const checks: [string, Check][] = [
       ['connection', () => checkConnection(database)],
       ['migrations', () => checkMigrations(config, ownerUrl)],
-      ['roles, grants and policies', () => inspectWall(database.tenant.pool, database.system.pool, config.database.schema)],
+      [
+        'roles, grants and policies',
+        () => inspectWall(database.tenant.pool, database.system.pool, config.database.schema),
+      ],
       ['signing keys', () => checkKeys(config, database)],
       ['pool', () => checkPool(config, database)],
       ['clock', () => checkClock(database)],
@@ -51,7 +54,8 @@ function rolesOf({ database, secretKey }: Config): string {
   const names = loginNames(name)
   const passwords = { tenant: loginPassword(secretKey, names.tenant), system: loginPassword(secretKey, names.system) }
   const owner = decodeURIComponent(username)
-  const urlOf = (login: string, password: string) => Object.assign(new URL(ownerUrl), { username: login, password }).href
+  const urlOf = (login: string, password: string) =>
+    Object.assign(new URL(ownerUrl), { username: login, password }).href
   return `-- Run as an administrator of the cluster, in database ${name}. Then set:
 -- DATABASE_TENANT_URL=${urlOf(names.tenant, passwords.tenant)}
 -- DATABASE_SYSTEM_URL=${urlOf(names.system, passwords.system)}
@@ -59,7 +63,9 @@ ${rolesSql({ database: name, schema: database.schema, owner, passwords })}`
 }
 
 async function checkConnection({ tenant, system }: Database): Promise<string[]> {
-  const { rows } = await system.pool.query<{ version: number }>(`select current_setting('server_version_num')::int as version`)
+  const { rows } = await system.pool.query<{ version: number }>(
+    `select current_setting('server_version_num')::int as version`,
+  )
   await tenant.pool.query('select 1')
   const version = rows[0]?.version ?? 0
   return version < 150000 ? [`PostgreSQL ${Math.floor(version / 10000)} is too old: 15 is the oldest supported`] : []
@@ -92,21 +98,29 @@ async function checkPool({ database: { poolSize, pooler } }: Config, { system }:
         - (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as free`)
   const { free = 0, most = 0 } = rows[0] ?? {}
   return pooler === 'none' && free < poolSize
-    ? [`the server has ${free} of ${most} connections left, and one process takes up to ${poolSize}: lower DATABASE_POOL_SIZE, raise max_connections, or put a pooler before it (DATABASE_POOLER=transaction)`]
+    ? [
+        `the server has ${free} of ${most} connections left, and one process takes up to ${poolSize}: lower DATABASE_POOL_SIZE, raise max_connections, or put a pooler before it (DATABASE_POOLER=transaction)`,
+      ]
     : []
 }
 
 /** Tokens are dated here and sessions there, so the two clocks may not be far apart. */
 async function checkClock({ system }: Database): Promise<string[]> {
   const before = Date.now()
-  const { rows } = await system.pool.query<{ now: number }>('select extract(epoch from clock_timestamp())::float8 * 1000 as now')
+  const { rows } = await system.pool.query<{ now: number }>(
+    'select extract(epoch from clock_timestamp())::float8 * 1000 as now',
+  )
   const skew = Math.round(((rows[0]?.now ?? 0) - (before + Date.now()) / 2) / 1000)
-  return Math.abs(skew) > 5 ? [`the database's clock differs from this machine's by ${skew} s: synchronise both (NTP)`] : []
+  return Math.abs(skew) > 5
+    ? [`the database's clock differs from this machine's by ${skew} s: synchronise both (NTP)`]
+    : []
 }
 
 async function checkDisk({ database, dataDir }: Config): Promise<string[]> {
   if (database.url !== undefined || database.tenantUrl !== undefined) return []
   const { bavail, bsize } = await statfs(dataDir)
   const free = (bavail * bsize) / 2 ** 30
-  return free < 1 ? [`${free.toFixed(2)} GiB are left where ${dataDir} is: free some space, or set DATA_DIR to another disk`] : []
+  return free < 1
+    ? [`${free.toFixed(2)} GiB are left where ${dataDir} is: free some space, or set DATA_DIR to another disk`]
+    : []
 }

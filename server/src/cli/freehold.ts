@@ -28,7 +28,13 @@ const USAGE = `freehold ${version}
 /** Runs one command of the command line. @returns the exit code: 0 done, 1 failed, 2 not understood */
 export async function runCommand(args: string[]): Promise<number> {
   const [command, ...rest] = args
-  const commands: Record<string, (rest: string[], config: Config) => Promise<number>> = { start, migrate, superuser, keys, doctor: runDoctor }
+  const commands: Record<string, (rest: string[], config: Config) => Promise<number>> = {
+    start,
+    migrate,
+    superuser,
+    keys,
+    doctor: runDoctor,
+  }
   const run = commands[command ?? '']
   if (run === undefined) {
     const isAsked = command === undefined || command === 'help' || command === '--help'
@@ -38,7 +44,10 @@ export async function runCommand(args: string[]): Promise<number> {
   }
   try {
     // Who asks how to make the logins has none yet.
-    const wanted = { DATABASE_TENANT_URL: 'postgres://tenant@to-be.made/it', DATABASE_SYSTEM_URL: 'postgres://system@to-be.made/it' }
+    const wanted = {
+      DATABASE_TENANT_URL: 'postgres://tenant@to-be.made/it',
+      DATABASE_SYSTEM_URL: 'postgres://system@to-be.made/it',
+    }
     const isAsking = command === 'doctor' && rest.includes('--roles')
     return await run(rest, loadConfig(isAsking ? { ...process.env, ...wanted } : process.env))
   } catch (error) {
@@ -50,11 +59,14 @@ export async function runCommand(args: string[]): Promise<number> {
 /** The one sentence that helps; a stack only for what nobody foresaw. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError) return error.message
-  if (error instanceof Problem) return [error.message, ...(error.errors ?? []).map(({ detail }) => `- ${detail}`)].join('\n')
+  if (error instanceof Problem)
+    return [error.message, ...(error.errors ?? []).map(({ detail }) => `- ${detail}`)].join('\n')
   if (!(error instanceof Error)) return String(error)
   const { code, port } = error as NodeJS.ErrnoException & { port?: number }
-  if (code === 'EADDRINUSE') return `port ${port} is taken: stop what listens there, or set PORT to another one (0 chooses a free one)`
-  if (code === 'EACCES' && port !== undefined) return `this user may not listen on port ${port}: set PORT to one above 1023`
+  if (code === 'EADDRINUSE')
+    return `port ${port} is taken: stop what listens there, or set PORT to another one (0 chooses a free one)`
+  if (code === 'EACCES' && port !== undefined)
+    return `this user may not listen on port ${port}: set PORT to one above 1023`
   return error.message
 }
 
@@ -79,7 +91,13 @@ async function start(args: string[], config: Config): Promise<number> {
 async function migrate(args: string[], config: Config): Promise<number> {
   return withProvision(config, ({ ownerUrl, adminUrl }) => {
     if (ownerUrl === undefined) throw new Error('migrations run as the owner: set DATABASE_URL')
-    return migrateCommand(args, { databaseUrl: ownerUrl, adminUrl, schema: config.database.schema, digest: readDigest, print: line => console.log(line) })
+    return migrateCommand(args, {
+      databaseUrl: ownerUrl,
+      adminUrl,
+      schema: config.database.schema,
+      digest: readDigest,
+      print: line => console.log(line),
+    })
   })
 }
 
@@ -98,8 +116,12 @@ async function superuser(args: string[], config: Config): Promise<number> {
     const found = await setSuperuser(database, email, action === 'grant')
     if (!found && action === 'grant' && values.create) {
       const password = (await text(process.stdin)).replace(/\r?\n$/, '')
-      await createSuperuser({ database, passwords: await createPasswords(), policy: config.passwordPolicy }, { email, password })
-    } else if (!found) throw new Error(`no account has the address ${email}${action === 'grant' ? '; --create makes one' : ''}`)
+      await createSuperuser(
+        { database, passwords: await createPasswords(), policy: config.passwordPolicy },
+        { email, password },
+      )
+    } else if (!found)
+      throw new Error(`no account has the address ${email}${action === 'grant' ? '; --create makes one' : ''}`)
     console.log(action === 'grant' ? `${email} is a superuser` : `${email} is no superuser any more`)
     return 0
   })
@@ -108,12 +130,18 @@ async function superuser(args: string[], config: Config): Promise<number> {
 async function keys(args: string[], config: Config): Promise<number> {
   const [action, id] = args
   return withDatabase(config, async database => {
-    if (action === 'generate') console.log(`new key ${await rotateSigningKeys(database, config.secretKey, config.jwtAlgorithm)}; it signs in half a minute, when every process has read it`)
+    if (action === 'generate')
+      console.log(
+        `new key ${await rotateSigningKeys(database, config.secretKey, config.jwtAlgorithm)}; it signs in half a minute, when every process has read it`,
+      )
     else if (action === 'remove' && id !== undefined) {
       await removeSigningKey(database, id)
       console.log(`${id} is gone; every process refuses its tokens within seconds`)
     } else if (action === 'list') {
-      for (const key of await listSigningKeys(database)) console.log(`${key.id}  ${key.algorithm}  made ${key.created_at}${key.retired_at === null ? '' : `  retired ${key.retired_at}`}`)
+      for (const key of await listSigningKeys(database))
+        console.log(
+          `${key.id}  ${key.algorithm}  made ${key.created_at}${key.retired_at === null ? '' : `  retired ${key.retired_at}`}`,
+        )
     } else {
       console.error(USAGE)
       return 2

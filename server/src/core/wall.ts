@@ -47,33 +47,63 @@ export async function inspectWall(tenant: pg.Pool, system: pg.Pool, schema: stri
     ['tenant', tenant, 'system'],
     ['system', system, 'tenant'],
   ] as const) {
-    const { rows } = await pool.query<{ login: string; unbound: boolean; own: boolean; foreign: boolean; finds_schema: boolean; temporary: boolean }>(`
+    const { rows } = await pool.query<{
+      login: string
+      unbound: boolean
+      own: boolean
+      foreign: boolean
+      finds_schema: boolean
+      temporary: boolean
+    }>(
+      `
       select current_user as login, r.rolsuper or r.rolbypassrls as unbound,
         to_regnamespace($1) is not null and has_schema_privilege(to_regnamespace($1), 'usage') and $2 = any (string_to_array(replace(replace(current_setting('search_path'), '"', ''), ' ', ''), ',')) as finds_schema,
         pg_has_role(current_user, 'freehold_${kind}', 'usage') as own,
         pg_has_role(current_user, 'freehold_${other}', 'member') or pg_has_role(current_user, 'freehold_owner', 'member') as foreign,
         has_database_privilege(current_database(), 'temporary') as temporary
-      from pg_roles r where r.rolname = current_user`, [pg.escapeIdentifier(schema), schema])
+      from pg_roles r where r.rolname = current_user`,
+      [pg.escapeIdentifier(schema), schema],
+    )
     const login = rows[0]
     if (login === undefined) continue
     const url = `DATABASE_${kind.toUpperCase()}_URL`
-    if (login.unbound) faults.push(`${login.login} (${url}) is a superuser or has BYPASSRLS, so no policy binds it: use a login made by the SQL of \`freehold doctor --roles\``)
-    if (!login.own) faults.push(`${login.login} (${url}) is not a member of freehold_${kind}: grant freehold_${kind} to "${login.login}"`)
-    if (login.foreign && !login.unbound) faults.push(`${login.login} (${url}) is also a member of freehold_${other} or freehold_owner: revoke that`)
-    if (!login.finds_schema) faults.push(`${login.login} (${url}) does not find the schema: apply the migrations, and set its search_path as \`freehold doctor --roles\` prints`)
-    if (login.temporary && !login.unbound) faults.push('public may create temporary tables, which can shadow real ones: revoke temporary on the database from public')
+    if (login.unbound)
+      faults.push(
+        `${login.login} (${url}) is a superuser or has BYPASSRLS, so no policy binds it: use a login made by the SQL of \`freehold doctor --roles\``,
+      )
+    if (!login.own)
+      faults.push(
+        `${login.login} (${url}) is not a member of freehold_${kind}: grant freehold_${kind} to "${login.login}"`,
+      )
+    if (login.foreign && !login.unbound)
+      faults.push(`${login.login} (${url}) is also a member of freehold_${other} or freehold_owner: revoke that`)
+    if (!login.finds_schema)
+      faults.push(
+        `${login.login} (${url}) does not find the schema ${schema}: run \`freehold migrate apply\`, and the SQL of \`freehold doctor --roles\` if that was done`,
+      )
+    if (login.temporary && !login.unbound)
+      faults.push(
+        'public may create temporary tables, which can shadow real ones: revoke temporary on the database from public',
+      )
   }
   if (faults.length > 0) return faults
 
   const open = await tenant.query<{ relname: string }>(`
     select relname from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p') and not relispartition
       and not relrowsecurity and relname <> 'migrations'`)
-  for (const { relname } of open.rows) faults.push(`table ${relname} has no row-level security: apply the migrations again from a backup, or alter table ${relname} enable row level security`)
-  const stored = await system.query<{ digest: string | null }>(`select digest from ${pg.escapeIdentifier(schema)}.migrations order by number desc limit 1`)
+  for (const { relname } of open.rows)
+    faults.push(
+      `table ${relname} has no row-level security: apply the migrations again from a backup, or alter table ${relname} enable row level security`,
+    )
+  const stored = await system.query<{ digest: string | null }>(
+    `select digest from ${pg.escapeIdentifier(schema)}.migrations order by number desc limit 1`,
+  )
   const expected = stored.rows[0]?.digest
   if (expected === undefined) faults.push('no migration has been applied: run `freehold migrate apply`')
   else if (expected !== null && expected !== (await readDigest(system))) {
-    faults.push('policies, grants, views, functions or triggers are not what the migrations made: somebody changed them by hand; `freehold migrate check` says what')
+    faults.push(
+      'policies, grants, views, functions or triggers are not what the migrations made: somebody changed them by hand; `freehold migrate check` says what',
+    )
   }
   return faults
 }
