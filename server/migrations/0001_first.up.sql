@@ -404,9 +404,7 @@ alter table {{schema}}."projects"
   add constraint "projects_created_by_fkey" foreign key (organization_id, created_by)
     references {{schema}}.memberships(organization_id, user_id);
 
-create view {{schema}}."role_permissions" AS  SELECT role,
-    permissions
-   FROM ( VALUES ('viewer'::text,'{members:read,organization:leave,organization:read,projects:read}'::text[]), ('member'::text,'{members:read,organization:leave,organization:read,projects:read,projects:write}'::text[]), ('admin'::text,'{audit:read,members:read,members:write,organization:leave,organization:read,organization:write,projects:read,projects:write}'::text[]), ('owner'::text,'{audit:read,members:read,members:write,organization:delete,organization:leave,organization:read,organization:transfer,organization:write,projects:read,projects:write}'::text[]), ('superuser'::text,'{admin:audit:read}'::text[])) matrix(role, permissions);
+create view {{schema}}."role_permissions" AS  SELECT '{"audit:read": ["admin", "owner"], "members:read": ["viewer", "member", "admin", "owner"], "members:write": ["admin", "owner"], "projects:read": ["viewer", "member", "admin", "owner"], "projects:write": ["member", "admin", "owner"], "admin:audit:read": ["superuser"], "organization:read": ["viewer", "member", "admin", "owner"], "organization:leave": ["viewer", "member", "admin", "owner"], "organization:write": ["admin", "owner"], "organization:delete": ["owner"], "organization:transfer": ["owner"]}'::jsonb AS holders;
 
 create index audit_log_actor on only {{schema}}.audit_log using btree (organization_id, actor_id, id);
 
@@ -803,20 +801,26 @@ alter table {{schema}}."sessions"
 create view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS session_id,
     s.user_id,
     o.id AS organization_id,
-    r.role,
     current_setting('app.permission'::text, true) AS permission,
-    (current_setting('app.permission'::text, true) !~~ '%:read'::text) AS writes
-   FROM (((({{schema}}.sessions s
-     JOIN {{schema}}.users u ON ((u.id = s.user_id)))
-     JOIN {{schema}}.organizations o ON ((o.id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid)))
-     LEFT JOIN {{schema}}.memberships m ON (((m.organization_id = o.id) AND (m.user_id = s.user_id) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL))))
-     JOIN {{schema}}.role_permissions r ON (((r.role =
         CASE
             WHEN (current_setting('app.permission'::text, true) !~~ 'admin:%'::text) THEN m.role
             WHEN u.superuser THEN 'superuser'::text
             ELSE NULL::text
-        END) AND (current_setting('app.permission'::text, true) = ANY (r.permissions)))))
-  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (o.deleted_at IS NULL));
+        END AS role,
+    (current_setting('app.permission'::text, true) !~~ '%:read'::text) AS writes
+   FROM (((({{schema}}.sessions s
+     JOIN {{schema}}.users u ON ((u.id = s.user_id)))
+     JOIN {{schema}}.organizations o ON ((o.id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid)))
+     LEFT JOIN LATERAL ( SELECT memberships.role
+           FROM {{schema}}.memberships
+          WHERE ((memberships.organization_id = o.id) AND (memberships.user_id = s.user_id) AND (memberships.disabled_at IS NULL) AND (memberships.deleted_at IS NULL))
+         OFFSET 0) m ON (true))
+     CROSS JOIN {{schema}}.role_permissions)
+  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND ((role_permissions.holders -> current_setting('app.permission'::text, true)) ?| ARRAY[m.role,
+        CASE
+            WHEN u.superuser THEN 'superuser'::text
+            ELSE NULL::text
+        END]));
 
 create view {{schema}}."self" with (security_barrier=true) AS  SELECT s.id AS session_id,
     s.user_id

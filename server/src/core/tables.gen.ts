@@ -96,8 +96,7 @@ export interface Projects {
 }
 
 export interface RolePermissions {
-  permissions: string[]
-  role: string
+  holders: Json
 }
 
 export interface SecurityEvents {
