@@ -32,7 +32,6 @@ export const problemSchema: Json = {
           pointer: {
             type: 'string',
             maxLength: 1000,
-            pattern: '^[^\\x00]*$',
             description:
               'A JSON pointer (RFC 6901) into the body, `?name` for a query parameter, `#name` for a header.',
           },
