@@ -202,10 +202,13 @@ function nameOf(text: string): string {
 
 const isDatabaseError = (error: unknown): error is pg.DatabaseError => error instanceof pg.DatabaseError
 
-/** Whether the connection is of no more use: the server went away or ended it (class 57P and 08), or the socket did. */
+/**
+ * Whether the connection is of no more use: the server went away or ended it (class 57P and 08), the socket did, or a
+ * migration changed what its prepared statements return (0A000, 26000).
+ */
 function isBroken(error: unknown): error is Error {
   if (error instanceof Problem || error instanceof ClosedGate) return false
-  if (isDatabaseError(error)) return /^(57P|08|53300)/.test(error.code ?? '')
+  if (isDatabaseError(error)) return /^(57P|08|53300|0A000|26000)/.test(error.code ?? '')
   return error instanceof Error && (/Connection terminated|Client has encountered a connection error|not queryable/.test(error.message) || 'syscall' in error)
 }
 
