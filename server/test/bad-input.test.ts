@@ -109,10 +109,7 @@ interface Request {
 }
 
 /** Sends it signed in; the answer is documented, no fault of ours, and tells nothing internal. */
-async function send(
-  operation: Operation,
-  { path, payload, headers }: Request,
-): Promise<CheckedAnswer & { code: string | undefined }> {
+async function send(operation: Operation, request: Request): Promise<CheckedAnswer & { code: string | undefined }> {
   const { method, operationId } = operation
   const { path, payload, headers } = request
   const { access_token, organization_id } = await personFor(operationId)
