@@ -9,10 +9,13 @@ import type { Config } from './config.ts'
 import { claimDataDirectory } from './core/data-directory.ts'
 import { openDatabase } from './core/database.ts'
 import { migrateDatabase, provisionDatabase } from './core/provision.ts'
+import { findFreePort } from './core/postgres-process.ts'
 import { inspectWall } from './core/wall.ts'
 import { createLogger } from './http/logging.ts'
 
-export const version = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version
+export const version = (
+  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+).version
 
 export interface RunningService {
   /** Where it listens. */
@@ -27,7 +30,11 @@ export interface StartOptions {
 }
 
 /** config → database → app → listen. Whatever was opened is closed again when a later step fails. */
-export async function startService(config: Config, { migrate = config.environment === 'development' }: StartOptions = {}): Promise<RunningService> {
+export async function startService(
+  given: Config,
+  { migrate = given.environment === 'development' }: StartOptions = {},
+): Promise<RunningService> {
+  const config = await choosePort(given)
   const log = createLogger(config.log)
   for (const warning of config.warnings) log.warn(warning)
   const closers: (() => Promise<unknown> | void)[] = []
@@ -41,14 +48,31 @@ export async function startService(config: Config, { migrate = config.environmen
       closers.push(() => claim.release())
     }
     const { url, schema, tenantUrl, systemUrl } = config.database
-    const provisioned = await provisionDatabase({ url, schema, tenantUrl, systemUrl, dataDir: config.dataDir, secretKey: config.secretKey, log: (level, message) => log[level](message) })
+    const provisioned = await provisionDatabase({
+      url,
+      schema,
+      tenantUrl,
+      systemUrl,
+      dataDir: config.dataDir,
+      secretKey: config.secretKey,
+      log: (level, message) => log[level](message),
+    })
     closers.push(() => provisioned.stop())
-    if (migrate && provisioned.ownerUrl !== undefined) await migrateDatabase(provisioned.ownerUrl, schema, message => log.info(message))
+    if (migrate && provisioned.ownerUrl !== undefined)
+      await migrateDatabase(provisioned.ownerUrl, schema, message => log.info(message))
 
-    const database = openDatabase({ ...config.database, tenantUrl: provisioned.tenantUrl, systemUrl: provisioned.systemUrl, onError: error => log.warn({ err: error }, 'an idle database connection was lost') })
+    const database = openDatabase({
+      ...config.database,
+      tenantUrl: provisioned.tenantUrl,
+      systemUrl: provisioned.systemUrl,
+      onError: error => log.warn({ err: error }, 'an idle database connection was lost'),
+    })
     closers.push(() => database.close())
     const faults = await inspectWall(database.tenant.pool, database.system.pool, schema)
-    if (faults.length > 0) throw new Error(`the database is not as declared, so nothing is served:\n${faults.map(fault => `- ${fault}`).join('\n')}`)
+    if (faults.length > 0)
+      throw new Error(
+        `the database is not as declared, so nothing is served:\n${faults.map(fault => `- ${fault}`).join('\n')}`,
+      )
 
     let signingKeys: readonly SigningKey[] = []
     const tokens = createTokens({ issuer: config.publicUrl, accessTokenSeconds: config.accessTokenSeconds })
@@ -60,21 +84,30 @@ export async function startService(config: Config, { migrate = config.environmen
       signingKeys = keys
     }
     await readKeys()
-    const poll = setInterval(() => void readKeys().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read')), KEY_POLL_SECONDS * 1000)
+    const poll = setInterval(
+      () => void readKeys().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read')),
+      KEY_POLL_SECONDS * 1000,
+    )
     closers.push(() => clearInterval(poll))
 
     const passwords = await createPasswords()
-    if (config.firstSuperuser !== undefined) await ensureFirstSuperuser({ database, passwords, log, policy: config.passwordPolicy }, config.firstSuperuser)
+    if (config.firstSuperuser !== undefined)
+      await ensureFirstSuperuser({ database, passwords, log, policy: config.passwordPolicy }, config.firstSuperuser)
     const app = await createApp({ config, version, database, tokens, passwords, signingKeys: () => signingKeys, log })
     closers.push(() => app.close())
     await app.listen({ host: config.host, port: config.port })
-    const address = app.server.address()
-    const port = typeof address === 'object' && address !== null ? address.port : config.port
-    const listening = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+    const listening = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`
     log.info({ version, environment: config.environment }, `${config.appName} listens on ${listening}`)
     return { url: listening, stop }
   } catch (error) {
     await stop()
     throw error
   }
+}
+
+/** Port 0 is any free one; the public URL that was made from it follows. */
+async function choosePort(config: Config): Promise<Config> {
+  if (config.port !== 0) return config
+  const port = await findFreePort(8000)
+  return { ...config, port, publicUrl: config.publicUrl.replace(/:0$/, `:${port}`) }
 }
