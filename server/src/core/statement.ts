@@ -1,5 +1,5 @@
 import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely'
-import type { Compilable, RawBuilder } from 'kysely'
+import type { Compilable, CompiledQuery, RawBuilder } from 'kysely'
 import { invalidField, Problem } from './problems.ts'
 import type { ProblemCode } from './problems.ts'
 import type { DB } from './tables.gen.ts'
@@ -36,6 +36,31 @@ export function statement<R, Result>(compilable: Compilable<R>, read: (rows: R[]
 
 /** A fragment of SQL written out, where the builder has no words for it. */
 export const raw = <R>(fragment: RawBuilder<R>): Compilable<R> => ({ compile: () => fragment.compile(query) })
+
+/**
+ * A query that is built and compiled once, for what every request asks: building costs more than sending. `build` gets a
+ * placeholder for each value, which it may put into the query and not look at, or undefined where the call gives none;
+ * each set of values that are given is compiled on its own.
+ */
+export function compileOnce<Values extends Readonly<Record<string, unknown>>, R>(build: (values: Values) => Compilable<R>): (values: Values) => Compilable<R> {
+  const compiled = new Map<string, { query: CompiledQuery<R>; names: Map<unknown, string> }>()
+  return values => {
+    const given = Object.keys(values).filter(name => values[name] !== undefined)
+    const shape = given.join()
+    let known = compiled.get(shape)
+    if (known === undefined) {
+      const placeholders = Object.fromEntries(given.map(name => [name, Symbol(name)]))
+      const names = new Map(given.map(name => [placeholders[name] as unknown, name]))
+      compiled.set(shape, (known = { query: build(placeholders as Values).compile(), names }))
+    }
+    const { query, names } = known
+    const parameters = query.parameters.map(parameter => {
+      const name = names.get(parameter)
+      return name === undefined ? parameter : values[name]
+    })
+    return { compile: () => ({ ...query, parameters }) }
+  }
+}
 
 /** All rows. */
 export const many = <R>(compilable: Compilable<R>): Statement<R[]> => statement(compilable, rows => rows)
