@@ -18,7 +18,10 @@ declare module 'autocannon' {
   }
 
   interface Instance extends EventEmitter, Promise<{ errors: number; timeouts: number; duration: number }> {
-    on(event: 'response', listener: (client: unknown, statusCode: number, bytes: number, milliseconds: number) => void): this
+    on(
+      event: 'response',
+      listener: (client: unknown, statusCode: number, bytes: number, milliseconds: number) => void,
+    ): this
   }
 
   export default function autocannon(options: Options): Instance

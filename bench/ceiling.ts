@@ -8,21 +8,40 @@ import { contextOf, oneTrip, openPool, statements } from './driver.ts'
 import { ISSUER, TENANT_POOL_SIZE } from './stage.ts'
 
 const { PORT, SECRET_KEY = '', DATABASE_TENANT_URL = '', DATABASE_SYSTEM_URL = '' } = process.env
-const database = openDatabase({ tenantUrl: DATABASE_TENANT_URL, systemUrl: DATABASE_SYSTEM_URL, poolSize: 2, poolTimeoutSeconds: 10, connectionMaxAgeSeconds: 0, pooler: 'none', onError: () => {} })
+const database = openDatabase({
+  tenantUrl: DATABASE_TENANT_URL,
+  systemUrl: DATABASE_SYSTEM_URL,
+  poolSize: 2,
+  poolTimeoutSeconds: 10,
+  connectionMaxAgeSeconds: 0,
+  pooler: 'none',
+  onError: () => {},
+})
 const tokens = createTokens({ issuer: ISSUER, accessTokenSeconds: 86_400 })
 tokens.useKeys(await loadSigningKeys(database, SECRET_KEY, 'EdDSA', 86_400))
 await database.close()
 const pool = openPool(DATABASE_TENANT_URL, TENANT_POOL_SIZE)
 
 // Both statements take the organization first; the list's second value is one more than its page.
-const routes: Record<string, { name: string; text: string; permission: string; values: (organization_id: string) => readonly unknown[] }> = {
+const routes: Record<
+  string,
+  { name: string; text: string; permission: string; values: (organization_id: string) => readonly unknown[] }
+> = {
   '/api/v1/auth/me': { name: 'me', text: statements.me.text, permission: '', values: id => [id] },
-  '/api/v1/projects?limit=20': { name: 'projects', text: statements.projects.text, permission: 'projects:read', values: id => [id, 21] },
+  '/api/v1/projects?limit=20': {
+    name: 'projects',
+    text: statements.projects.text,
+    permission: 'projects:read',
+    values: id => [id, 21],
+  },
 }
 
 createServer((request, response) => {
   void answer(request.url ?? '', request.headers.authorization ?? '').then(
-    body => response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).end(body),
+    body =>
+      response
+        .writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
+        .end(body),
     (error: unknown) => response.writeHead(500).end(String(error)),
   )
 }).listen(Number(PORT), '127.0.0.1')
@@ -31,7 +50,12 @@ async function answer(url: string, authorization: string): Promise<string> {
   if (url === '/ready') return 'ok'
   const { name, text, permission, values } = routes[url]!
   const { sub, sid, organization_id = '' } = tokens.verify(authorization.slice(7))
-  const rows = await oneTrip(pool, name, text, values(organization_id), [sid, permission === '' ? '' : organization_id, permission, contextOf(sub, '')])
+  const rows = await oneTrip(pool, name, text, values(organization_id), [
+    sid,
+    permission === '' ? '' : organization_id,
+    permission,
+    contextOf(sub, ''),
+  ])
   if (rows.length === 0) throw new Error('the gate is closed')
   return JSON.stringify({ items: rows })
 }

@@ -8,14 +8,28 @@ export type Row = Record<string, unknown>
 
 /** A pool like the service's, without what the service adds to it. */
 export const openPool = (connectionString: string, max: number): pg.Pool =>
-  new pg.Pool({ connectionString, max, onConnect: (client => prepareSettings(client as pg.PoolClient)) as (client: pg.ClientBase) => void })
+  new pg.Pool({
+    connectionString,
+    max,
+    onConnect: (client => prepareSettings(client as pg.PoolClient)) as (client: pg.ClientBase) => void,
+  })
 
 /** The settings and the query in one round trip, as the service sends them, by the driver alone. */
-export async function oneTrip(pool: pg.Pool, name: string, text: string, values: readonly unknown[], settings: SettingValues): Promise<Row[]> {
+export async function oneTrip(
+  pool: pg.Pool,
+  name: string,
+  text: string,
+  values: readonly unknown[],
+  settings: SettingValues,
+): Promise<Row[]> {
   const client = await pool.connect()
   try {
     return await new Promise((resolve, reject) => {
-      client.query(new TripQuery({ name, text, values, settings, begin: false }, (error, rows) => (error === null ? resolve(rows) : reject(error))))
+      client.query(
+        new TripQuery({ name, text, values, settings, begin: false }, (error, rows) =>
+          error === null ? resolve(rows) : reject(error),
+        ),
+      )
     })
   } finally {
     client.release()
@@ -31,5 +45,8 @@ const page = { limit: 20, after: undefined, includeTotal: false, seal: () => '' 
 /** The service's own statements: the text, and the values for one organization. */
 export const statements = {
   me: { text: getMe('').sql, values: (organization_id: string) => getMe(organization_id).parameters },
-  projects: { text: listProjects('', { sort: '-created_at' }, page).sql, values: (organization_id: string) => listProjects(organization_id, { sort: '-created_at' }, page).parameters },
+  projects: {
+    text: listProjects('', { sort: '-created_at' }, page).sql,
+    values: (organization_id: string) => listProjects(organization_id, { sort: '-created_at' }, page).parameters,
+  },
 }

@@ -22,7 +22,12 @@ export function percentile(values: readonly number[], share: number): number {
 }
 
 /** A figure whose ratio is the median of the rounds' ratios: a busy moment hits both sides of a round alike. */
-export function compare(what: string, unit: string, rounds: readonly { measured: number; control: number }[], target?: Figure['target']): Figure {
+export function compare(
+  what: string,
+  unit: string,
+  rounds: readonly { measured: number; control: number }[],
+  target?: Figure['target'],
+): Figure {
   const ratios = rounds.map(({ measured, control }) => measured / control)
   return {
     what,
@@ -40,16 +45,26 @@ const show = (value: number): string => (value >= 100 ? value.toFixed(0) : value
 export function printFigures(title: string, figures: readonly Figure[]): void {
   const rows = figures.map(({ what, measured, control, ratio, rounds, target }) => {
     const spread = `${Math.min(...rounds).toFixed(2)}–${Math.max(...rounds).toFixed(2)}`
-    return [what, measured, control, ratio.toFixed(2), spread, target ? words(target) : '', target ? verdict(ratio, target) : '']
+    return [
+      what,
+      measured,
+      control,
+      ratio.toFixed(2),
+      spread,
+      target ? words(target) : '',
+      target ? verdict(ratio, target) : '',
+    ]
   })
   const table = [['', 'measured', 'control', 'ratio', 'rounds', 'target', ''], ...rows]
   const widths = table[0]!.map((_cell, column) => Math.max(3, ...table.map(row => row[column]!.length)))
-  const line = (cells: readonly string[]) => `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`
   console.log(`\n### ${title}\n`)
   console.log([line(table[0]!), line(widths.map(width => '-'.repeat(width))), ...rows.map(line)].join('\n'))
 }
 
-const words = (target: NonNullable<Figure['target']>): string => ('atLeast' in target ? `≥ ${target.atLeast}` : `≤ ${target.atMost}`)
+const words = (target: NonNullable<Figure['target']>): string =>
+  'atLeast' in target ? `≥ ${target.atLeast}` : `≤ ${target.atMost}`
 
 const verdict = (ratio: number, target: NonNullable<Figure['target']>): string =>
   ('atLeast' in target ? ratio >= target.atLeast : ratio <= target.atMost) ? 'met' : 'MISSED'

@@ -27,8 +27,14 @@ export async function measureGate(theatre: Theatre, stage: Stage, rounds: number
   const open = openPool(stage.adminUrl, TENANT_POOL_SIZE)
   const reads = {
     gated: ({ session_id, organization_id, user_id }: Owner) =>
-      oneTrip(gated, 'projects', text, values(organization_id), [session_id, organization_id, 'projects:read', contextOf(user_id, '')]),
-    plain: async ({ organization_id }: Owner) => (await open.query({ name: 'projects', text, values: [...values(organization_id)] })).rows,
+      oneTrip(gated, 'projects', text, values(organization_id), [
+        session_id,
+        organization_id,
+        'projects:read',
+        contextOf(user_id, ''),
+      ]),
+    plain: async ({ organization_id }: Owner) =>
+      (await open.query({ name: 'projects', text, values: [...values(organization_id)] })).rows,
     checked: (owner: Owner) => readChecked(open, owner),
   } satisfies Record<string, Read>
   const run = async (read: Read) => {
@@ -36,7 +42,11 @@ export async function measureGate(theatre: Theatre, stage: Stage, rounds: number
     const ownBefore = process.cpuUsage()
     const { perSecond, count } = await repeat(read, stage.owners, seconds)
     const own = process.cpuUsage(ownBefore)
-    return { perSecond, postgresMicros: ((cpuSeconds(theatre.postgresPid, true) - before) / count) * 1e6, driverMicros: (own.user + own.system) / count }
+    return {
+      perSecond,
+      postgresMicros: ((cpuSeconds(theatre.postgresPid, true) - before) / count) * 1e6,
+      driverMicros: (own.user + own.system) / count,
+    }
   }
   try {
     for (const read of Object.values(reads)) await repeat(read, stage.owners, 1)
@@ -47,10 +57,14 @@ export async function measureGate(theatre: Theatre, stage: Stage, rounds: number
     const against = (control: 'plain' | 'checked', pick: 'perSecond' | 'postgresMicros' | 'driverMicros') =>
       measured.map(round => ({ measured: round.gated[pick], control: round[control][pick] }))
     return [
-      compare('list behind the gate / same query without', 'requests/s', against('plain', 'perSecond'), { atLeast: 0.7 }),
+      compare('list behind the gate / same query without', 'requests/s', against('plain', 'perSecond'), {
+        atLeast: 0.7,
+      }),
       compare('— CPU of PostgreSQL', 'µs/request', against('plain', 'postgresMicros')),
       compare('— CPU of the driver', 'µs/request', against('plain', 'driverMicros')),
-      compare('list behind the gate / BEGIN, check, query, COMMIT', 'requests/s', against('checked', 'perSecond'), { atLeast: 1.7 }),
+      compare('list behind the gate / BEGIN, check, query, COMMIT', 'requests/s', against('checked', 'perSecond'), {
+        atLeast: 1.7,
+      }),
     ]
   } finally {
     await Promise.all([gated.end(), open.end()])
@@ -71,7 +85,11 @@ async function readChecked(pool: pg.Pool, { session_id, organization_id }: Owner
   }
 }
 
-async function repeat(read: Read, owners: readonly Owner[], seconds: number): Promise<{ perSecond: number; count: number }> {
+async function repeat(
+  read: Read,
+  owners: readonly Owner[],
+  seconds: number,
+): Promise<{ perSecond: number; count: number }> {
   const startedAt = performance.now()
   const until = startedAt + seconds * 1000
   let count = 0

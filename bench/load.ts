@@ -36,18 +36,24 @@ export async function saturate({ url, connections, seconds, requests }: LoadOpti
   })
   const startedAt = performance.now()
   let endedAt = startedAt
-  running.on('response', (_client, status, _bytes, milliseconds) => {
+  void running.on('response', (_client, status, _bytes, milliseconds) => {
     if (status < 200 || status > 299) refused.set(status, (refused.get(status) ?? 0) + 1)
     latencies.push(milliseconds)
     endedAt = performance.now()
   })
   const { errors } = await running
-  if (errors > 0 || refused.size > 0) throw new Error(`${url} failed under load: ${errors} errors, answers ${JSON.stringify([...refused])}`)
+  if (errors > 0 || refused.size > 0)
+    throw new Error(`${url} failed under load: ${errors} errors, answers ${JSON.stringify([...refused])}`)
   return summarize(latencies, (endedAt - startedAt) / 1000)
 }
 
 /** One request every few milliseconds, whether or not the one before is answered. @throws Error on any answer but 200 */
-export async function probe(url: string, requests: readonly Request[], everyMs: number, seconds: number): Promise<Load> {
+export async function probe(
+  url: string,
+  requests: readonly Request[],
+  everyMs: number,
+  seconds: number,
+): Promise<Load> {
   const agent = new Agent({ keepAlive: true })
   const latencies: number[] = []
   const pending: Promise<void>[] = []

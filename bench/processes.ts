@@ -16,7 +16,13 @@ export interface ServerProcess {
 const PATIENCE_MS = 60_000
 
 /** Starts a program that listens on PORT, and waits until `path` answers 200. @throws Error with what it wrote, when it ends first */
-export async function startServer(program: string, args: readonly string[], environment: Record<string, string>, path: string, nodeOptions: readonly string[] = []): Promise<ServerProcess> {
+export async function startServer(
+  program: string,
+  args: readonly string[],
+  environment: Record<string, string>,
+  path: string,
+  nodeOptions: readonly string[] = [],
+): Promise<ServerProcess> {
   const port = await findFreePort()
   const url = `http://127.0.0.1:${port}`
   const startedAt = performance.now()
@@ -26,7 +32,8 @@ export async function startServer(program: string, args: readonly string[], envi
   })
   const ended = once(child, 'exit')
   let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (said = (said + text.toString()).slice(-4000)))
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text: Buffer) => (said = (said + text.toString()).slice(-4000)))
   while (!(await isReady(url + path))) {
     if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}: ${said}`)
     if (performance.now() - startedAt > PATIENCE_MS) {

@@ -9,7 +9,12 @@ const CONNECTIONS = 64
 const paths = ['/api/v1/auth/me', '/api/v1/projects?limit=20'] as const
 
 /** Throughput of one process against the ceiling, CPU beside it, and the memory that the load leaves. */
-export async function measureRequests(theatre: Theatre, stage: Stage, rounds: number, seconds: number): Promise<Figure[]> {
+export async function measureRequests(
+  theatre: Theatre,
+  stage: Stage,
+  rounds: number,
+  seconds: number,
+): Promise<Figure[]> {
   const service = await startService(stage)
   const ceiling = await startServer('ceiling.ts', [], stage.environment, '/ready')
   const idle = { measured: residentMegabytes(service.pid), control: residentMegabytes(ceiling.pid) }
@@ -18,8 +23,16 @@ export async function measureRequests(theatre: Theatre, stage: Stage, rounds: nu
     const run = async (server: typeof service, path: string, duration: number) => {
       const requests = stage.owners.map(({ authorization }) => ({ path, headers: { authorization } }))
       const before = [cpuSeconds(server.pid), cpuSeconds(theatre.postgresPid, true)] as const
-      const { perSecond, count } = await saturate({ url: server.url, connections: CONNECTIONS, seconds: duration, requests })
-      const [process, postgres] = [cpuSeconds(server.pid) - before[0], cpuSeconds(theatre.postgresPid, true) - before[1]]
+      const { perSecond, count } = await saturate({
+        url: server.url,
+        connections: CONNECTIONS,
+        seconds: duration,
+        requests,
+      })
+      const [process, postgres] = [
+        cpuSeconds(server.pid) - before[0],
+        cpuSeconds(theatre.postgresPid, true) - before[1],
+      ]
       return { perSecond, processMicros: (process / count) * 1e6, postgresMicros: (postgres / count) * 1e6 }
     }
     for (const path of paths) for (const server of [service, ceiling]) await run(server, path, 2)
@@ -31,7 +44,8 @@ export async function measureRequests(theatre: Theatre, stage: Stage, rounds: nu
         const control = await run(ceiling, path, seconds)
         measured.push({ measured: first ?? (await run(service, path, seconds)), control })
       }
-      const sides = (pick: keyof Awaited<ReturnType<typeof run>>) => measured.map(({ measured: own, control }) => ({ measured: own[pick], control: control[pick] }))
+      const sides = (pick: keyof Awaited<ReturnType<typeof run>>) =>
+        measured.map(({ measured: own, control }) => ({ measured: own[pick], control: control[pick] }))
       figures.push(compare(`GET ${path}`, 'requests/s', sides('perSecond'), { atLeast: 0.75 }))
       figures.push(compare('— CPU of the process', 'µs/request', sides('processMicros')))
       figures.push(compare('— CPU of PostgreSQL', 'µs/request', sides('postgresMicros')))
@@ -43,4 +57,3 @@ export async function measureRequests(theatre: Theatre, stage: Stage, rounds: nu
   }
   return figures
 }
-

@@ -42,12 +42,13 @@ export interface Theatre {
   /** The postmaster, for its CPU time. */
   postgresPid: number
   version: string
-  /** Makes a database with that many organizations, each of 100 projects. */
-  raise(name: string, organizations: number, owners: number): Promise<Stage>
+  /** The database of that name with that many organizations, each of 100 projects; made when first asked for. */
+  stage(name: string, organizations: number): Promise<Stage>
   close(): Promise<void>
 }
 
 const PROJECTS_EACH = 100
+const MOST_OWNERS = 2000
 
 /** An embedded PostgreSQL of its own, in a directory that `close` removes. */
 export async function openTheatre(): Promise<Theatre> {
@@ -66,46 +67,61 @@ export async function openTheatre(): Promise<Theatre> {
     },
   })
   const adminUrl = provisioned.adminUrl!
-  const { version } = (await ask<{ version: string }>(adminUrl, "select current_setting('server_version') as version"))[0]!
-  const [{ directory: data } = { directory: '' }] = await ask<{ directory: string }>(adminUrl, "select current_setting('data_directory') as directory")
+  const { version } = (
+    await ask<{ version: string }>(adminUrl, "select current_setting('server_version') as version")
+  )[0]!
+  const [{ directory: data } = { directory: '' }] = await ask<{ directory: string }>(
+    adminUrl,
+    "select current_setting('data_directory') as directory",
+  )
   const postgresPid = Number((await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n')[0])
 
+  const raise = async (name: string, organizations: number): Promise<Stage> => {
+    await ask(adminUrl, `create database ${name} owner freehold`)
+    const passwords = {
+      tenant: loginPassword(SECRET, loginNames(name).tenant),
+      system: loginPassword(SECRET, loginNames(name).system),
+    }
+    const admin = new pg.Client(named(adminUrl, name))
+    await admin.connect()
+    await ensureRoles(admin, { database: name, schema: 'freehold', owner: 'freehold', passwords })
+    const ownerUrl = named(provisioned.ownerUrl!, name)
+    await migrateDatabase(ownerUrl, 'freehold')
+    await admin.query('set search_path = freehold')
+    await seed(admin, organizations)
+    const chosen = await admin.query<Omit<Owner, 'authorization'>>(
+      `select u.email, u.id as user_id, s.id as session_id, s.organization_id from sessions s join users u on u.id = s.user_id order by random() limit ${MOST_OWNERS}`,
+    )
+    await admin.end()
+    const tenantUrl = named(ownerUrl, name, loginNames(name).tenant, passwords.tenant)
+    const systemUrl = named(ownerUrl, name, loginNames(name).system, passwords.system)
+    return {
+      adminUrl: `${named(adminUrl, name)}?options=-c%20search_path%3Dfreehold%20-c%20jit%3Doff`,
+      tenantUrl,
+      owners: await signIn(chosen.rows, tenantUrl, systemUrl),
+      environment: {
+        ENVIRONMENT: 'production',
+        PUBLIC_URL: ISSUER,
+        SECRET_KEY: SECRET,
+        HOST: '127.0.0.1',
+        DATABASE_TENANT_URL: tenantUrl,
+        DATABASE_SYSTEM_URL: systemUrl,
+        DATABASE_POOL_SIZE: String(POOL_SIZE),
+        RATE_LIMIT_ENABLED: 'false',
+        LOG_LEVEL: 'info',
+        LOG_FILE: '/dev/null',
+      },
+    }
+  }
+
+  const stages = new Map<string, Promise<Stage>>()
   return {
     postgresPid,
     version,
-    raise: async (name, organizations, owners) => {
-      await ask(adminUrl, `create database ${name} owner freehold`)
-      const passwords = { tenant: loginPassword(SECRET, loginNames(name).tenant), system: loginPassword(SECRET, loginNames(name).system) }
-      const admin = new pg.Client(named(adminUrl, name))
-      await admin.connect()
-      await ensureRoles(admin, { database: name, schema: 'freehold', owner: 'freehold', passwords })
-      const ownerUrl = named(provisioned.ownerUrl!, name)
-      await migrateDatabase(ownerUrl, 'freehold')
-      await admin.query('set search_path = freehold')
-      await seed(admin, organizations)
-      const chosen = await admin.query<Omit<Owner, 'authorization'>>(
-        `select u.email, u.id as user_id, s.id as session_id, s.organization_id from sessions s join users u on u.id = s.user_id order by random() limit ${owners}`,
-      )
-      await admin.end()
-      const tenantUrl = named(ownerUrl, name, loginNames(name).tenant, passwords.tenant)
-      const systemUrl = named(ownerUrl, name, loginNames(name).system, passwords.system)
-      return {
-        adminUrl: `${named(adminUrl, name)}?options=-c%20search_path%3Dfreehold%20-c%20jit%3Doff`,
-        tenantUrl,
-        owners: await signIn(chosen.rows, tenantUrl, systemUrl),
-        environment: {
-          ENVIRONMENT: 'production',
-          PUBLIC_URL: ISSUER,
-          SECRET_KEY: SECRET,
-          HOST: '127.0.0.1',
-          DATABASE_TENANT_URL: tenantUrl,
-          DATABASE_SYSTEM_URL: systemUrl,
-          DATABASE_POOL_SIZE: String(POOL_SIZE),
-          RATE_LIMIT_ENABLED: 'false',
-          LOG_LEVEL: 'info',
-          LOG_FILE: '/dev/null',
-        },
-      }
+    stage: (name, organizations) => {
+      const stage = stages.get(name) ?? raise(name, organizations)
+      stages.set(name, stage)
+      return stage
     },
     close: async () => {
       await provisioned.stop()
@@ -142,11 +158,21 @@ function named(url: string, database: string, user?: string, password?: string):
 async function seed(admin: pg.Client, organizations: number): Promise<void> {
   const password = await hash(PASSWORD, { memoryCost: 19456, timeCost: 2, parallelism: 1 })
   await admin.query(`set session_replication_role = replica`)
-  await admin.query(`create table bench_people as select n, uuidv7() as user_id, uuidv7() as organization_id from generate_series(1, ${organizations}) n`)
-  await admin.query(`insert into users (id, email, password_hash, full_name, last_organization_id) select user_id, 'owner-' || n || '@example.com', '${password}', 'Owner ' || n, organization_id from bench_people`)
-  await admin.query(`insert into organizations (id, name, slug) select organization_id, 'Organization ' || n, 'organization-' || n from bench_people`)
-  await admin.query(`insert into memberships (organization_id, user_id, role) select organization_id, user_id, 'owner' from bench_people`)
-  await admin.query(`insert into sessions (user_id, organization_id, expires_at, ip, user_agent) select user_id, organization_id, now() + interval '1 day', '127.0.0.1', 'bench' from bench_people`)
+  await admin.query(
+    `create table bench_people as select n, uuidv7() as user_id, uuidv7() as organization_id from generate_series(1, ${organizations}) n`,
+  )
+  await admin.query(
+    `insert into users (id, email, password_hash, full_name, last_organization_id) select user_id, 'owner-' || n || '@example.com', '${password}', 'Owner ' || n, organization_id from bench_people`,
+  )
+  await admin.query(
+    `insert into organizations (id, name, slug) select organization_id, 'Organization ' || n, 'organization-' || n from bench_people`,
+  )
+  await admin.query(
+    `insert into memberships (organization_id, user_id, role) select organization_id, user_id, 'owner' from bench_people`,
+  )
+  await admin.query(
+    `insert into sessions (user_id, organization_id, expires_at, ip, user_agent) select user_id, organization_id, now() + interval '1 day', '127.0.0.1', 'bench' from bench_people`,
+  )
   await admin.query(`
     insert into projects (organization_id, id, name, slug, description, created_by)
     select organization_id, uuidv7(), 'Project ' || p, 'project-' || p, 'What project ' || p || ' of organization ' || n || ' is for', user_id
@@ -158,16 +184,38 @@ async function seed(admin: pg.Client, organizations: number): Promise<void> {
 }
 
 /** Access tokens as the service itself would give them. */
-async function signIn(people: readonly Omit<Owner, 'authorization'>[], tenantUrl: string, systemUrl: string): Promise<Owner[]> {
+async function signIn(
+  people: readonly Omit<Owner, 'authorization'>[],
+  tenantUrl: string,
+  systemUrl: string,
+): Promise<Owner[]> {
   const accessTokenSeconds = 86_400
-  const database = openDatabase({ tenantUrl, systemUrl, poolSize: 2, poolTimeoutSeconds: 10, connectionMaxAgeSeconds: 0, pooler: 'none', onError: () => {} })
+  const database = openDatabase({
+    tenantUrl,
+    systemUrl,
+    poolSize: 2,
+    poolTimeoutSeconds: 10,
+    connectionMaxAgeSeconds: 0,
+    pooler: 'none',
+    onError: () => {},
+  })
   const tokens = createTokens({ issuer: ISSUER, accessTokenSeconds })
   tokens.useKeys(await loadSigningKeys(database, SECRET, 'EdDSA', accessTokenSeconds))
   await database.close()
   const auth_time = Math.floor(Date.now() / 1000)
   return people.map(person => {
     const { user_id, organization_id, session_id, email } = person
-    const token = tokens.sign({ sub: user_id, sid: session_id, jti: randomUUID(), auth_time, email, user_id, organization_id, tenant_id: organization_id, role: 'owner' })
+    const token = tokens.sign({
+      sub: user_id,
+      sid: session_id,
+      jti: randomUUID(),
+      auth_time,
+      email,
+      user_id,
+      organization_id,
+      tenant_id: organization_id,
+      role: 'owner',
+    })
     return { ...person, authorization: `Bearer ${token}` }
   })
 }

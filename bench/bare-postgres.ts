@@ -1,0 +1,12 @@
+// The embedded PostgreSQL and nothing else: what every start has to wait for.
+import { createServer } from 'node:http'
+import { startEmbeddedPostgres } from '../server/src/core/embedded-postgres.ts'
+
+const { PORT, DATA_DIR = '' } = process.env
+const postgres = await startEmbeddedPostgres({ dataDir: DATA_DIR, log: () => {} })
+const server = createServer((_request, response) => response.end('ok')).listen(Number(PORT), '127.0.0.1')
+process.on('SIGTERM', () => {
+  server.close()
+  server.closeAllConnections()
+  void postgres.stop()
+})

@@ -1,0 +1,52 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { compare } from './figures.ts'
+import type { Figure } from './figures.ts'
+import { residentMegabytes, startServer } from './processes.ts'
+import { SECRET } from './stage.ts'
+
+interface Start {
+  first: number
+  warm: number
+  megabytes: number
+}
+
+/** From nothing to the first 200 of /ready, and once more with everything there; against the database alone. */
+export async function measureStarts(rounds: number): Promise<Figure[]> {
+  const measured: { measured: Start; control: Start }[] = []
+  for (let round = 0; round < rounds; round++) {
+    const control = await start('bare-postgres.ts', [], '/')
+    measured.push({ measured: await start('../server/bin/freehold.js', ['start'], '/ready'), control })
+  }
+  const sides = (pick: keyof Start) =>
+    measured.map(({ measured: own, control }) => ({ measured: own[pick], control: control[pick] }))
+  return [
+    compare('first start ever, the database being made / bare PostgreSQL', 'ms', sides('first')),
+    compare('warm start (aim: 1000 ms) / bare PostgreSQL', 'ms', sides('warm')),
+    compare('memory of the idle service (aim: 150 MB) / bare runtime', 'MB', sides('megabytes')),
+  ]
+}
+
+async function start(program: string, args: readonly string[], path: string): Promise<Start> {
+  const directory = await mkdtemp(join(tmpdir(), 'freehold-bench-'))
+  await chmod(directory, 0o711) // PostgreSQL may run as another user than this one
+  // A cache of compiled code of its own, so that the first start is a first one.
+  const environment = {
+    DATA_DIR: directory,
+    SECRET_KEY: SECRET,
+    LOG_FILE: '/dev/null',
+    LOG_FORMAT: 'json',
+    NODE_COMPILE_CACHE: join(directory, 'compiled'),
+  }
+  try {
+    const first = await startServer(program, args, environment, path)
+    await first.stop()
+    const warm = await startServer(program, args, environment, path)
+    const megabytes = residentMegabytes(warm.pid)
+    await warm.stop()
+    return { first: first.readyMs, warm: warm.readyMs, megabytes }
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
