@@ -15,16 +15,38 @@ export function createLogger({ level, format, file }: LogOptions): Logger {
   const destination = file ?? 1
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: serializeError } }
   if (format === 'text') {
-    return pino(options, pretty({ destination, mkdir: true, append: true, singleLine: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }))
+    return pino(
+      options,
+      pretty({
+        destination,
+        mkdir: true,
+        append: true,
+        singleLine: true,
+        translateTime: 'SYS:HH:MM:ss.l',
+        ignore: 'pid,hostname',
+      }),
+    )
   }
   return pino(options, pino.destination({ dest: destination, mkdir: true, append: true, sync: false }))
 }
 
-/** Of a database error only what the schema says: `detail` and `where` quote rows and parameters. */
-function serializeError(error: Error & { code?: string; constraint?: string; table?: string; severity?: string }): object {
+/** Of a database error only what the schema says: messages of classes 22 and 23, `detail` and `where` quote rows and parameters. */
+function serializeError(
+  error: Error & { code?: string; constraint?: string; table?: string; severity?: string },
+): object {
   const { name, code, constraint, table } = error
-  const message = error.severity === undefined || code?.startsWith('23') !== true ? error.message : 'constraint violated'
-  return { name, message, code, constraint, table, stack: error.stack, ...(error.cause instanceof Error ? { cause: serializeError(error.cause) } : {}) }
+  const quotes = error.severity !== undefined && /^2[23]/.test(code ?? '')
+  const message = quotes ? 'a value was refused' : error.message
+  const stack = error.stack?.replace(error.message, message)
+  return {
+    name,
+    message,
+    code,
+    constraint,
+    table,
+    stack,
+    ...(error.cause instanceof Error ? { cause: serializeError(error.cause) } : {}),
+  }
 }
 
 /** One line a request: method, route pattern, status, milliseconds, and the ids that lead further. */

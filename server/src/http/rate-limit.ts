@@ -37,7 +37,13 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
   }
 }
 
-async function consume(limiter: RateLimiterMemory, key: string, reply: FastifyReply, policy: string, window: number): Promise<void> {
+async function consume(
+  limiter: RateLimiterMemory,
+  key: string,
+  reply: FastifyReply,
+  policy: string,
+  window: number,
+): Promise<void> {
   const left = await limiter.consume(key).catch((refused: unknown) => {
     if (refused instanceof RateLimiterRes) return refused
     throw refused
@@ -48,13 +54,26 @@ async function consume(limiter: RateLimiterMemory, key: string, reply: FastifyRe
   if (left.consumedPoints > limiter.points) throw new Problem('rate-limited', { retryAfter: reset })
 }
 
-/** One IPv6 subscriber holds a /64 at least, so it counts as one. */
+/** One IPv6 subscriber holds a /64 at least, so it counts as one; an IPv4 address in IPv6's clothes is what it is. */
 export function addressKey(ip: string): string {
   if (!isIPv6(ip)) return ip
-  if (ip.startsWith('::ffff:') && ip.includes('.')) return ip.slice(7)
-  const [head = '', tail] = ip.split('%', 1)[0]!.split('::')
-  const front = head === '' ? [] : head.split(':')
-  const back = tail ? tail.split(':') : []
-  const groups = tail === undefined ? front : [...front, ...Array<string>(8 - front.length - back.length).fill('0'), ...back]
-  return `${groups.slice(0, 4).map(group => Number.parseInt(group, 16).toString(16)).join(':')}::/64`
+  const groups = groupsOf(ip)
+  const isMapped = groups.slice(0, 5).every(group => group === 0) && groups[5] === 0xffff
+  if (isMapped)
+    return groups
+      .slice(6)
+      .flatMap(group => [group >> 8, group & 0xff])
+      .join('.')
+  return `${groups
+    .slice(0, 4)
+    .map(group => group.toString(16))
+    .join(':')}::/64`
+}
+
+/** The eight numbers of an IPv6 address. URL writes every spelling in one way. */
+function groupsOf(ip: string): number[] {
+  const written = new URL(`http://[${ip.split('%', 1)[0]}]`).hostname.slice(1, -1)
+  const [front = [], back] = written.split('::').map(part => part.split(':').filter(group => group !== ''))
+  const gap = back === undefined ? [] : Array<string>(8 - front.length - back.length).fill('0')
+  return [...front, ...gap, ...(back ?? [])].map(group => Number.parseInt(group, 16))
 }
