@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { loadSigningKeys, KEY_POLL_SECONDS } from './access/signing-keys.ts'
-import type { SigningKey } from './access/signing-keys.ts'
+import { followSigningKeys } from './access/signing-keys.ts'
 import { createTokens } from './access/tokens.ts'
 import { createApp } from './app.ts'
 import { createPasswords } from './auth/passwords.ts'
@@ -74,26 +73,16 @@ export async function startService(
         `the database is not as declared, so nothing is served:\n${faults.map(fault => `- ${fault}`).join('\n')}`,
       )
 
-    let signingKeys: readonly SigningKey[] = []
     const tokens = createTokens({ issuer: config.publicUrl, accessTokenSeconds: config.accessTokenSeconds })
-    const readKeys = async () => {
-      const keys = await loadSigningKeys(database, config.secretKey, config.jwtAlgorithm, config.accessTokenSeconds)
-      // Taking keys empties the cache of verified tokens, so only a change does it.
-      if (JSON.stringify(keys) === JSON.stringify(signingKeys)) return
-      tokens.useKeys(keys)
-      signingKeys = keys
-    }
-    await readKeys()
-    const poll = setInterval(
-      () => void readKeys().catch((error: unknown) => log.warn({ err: error }, 'the signing keys could not be read')),
-      KEY_POLL_SECONDS * 1000,
+    const signingKeys = await followSigningKeys(database, config, tokens.useKeys, error =>
+      log.warn({ err: error }, 'the signing keys could not be read'),
     )
-    closers.push(() => clearInterval(poll))
+    closers.push(() => signingKeys.stop())
 
     const passwords = await createPasswords()
     if (config.firstSuperuser !== undefined)
       await ensureFirstSuperuser({ database, passwords, log, policy: config.passwordPolicy }, config.firstSuperuser)
-    const app = await createApp({ config, version, database, tokens, passwords, signingKeys: () => signingKeys, log })
+    const app = await createApp({ config, version, database, tokens, passwords, signingKeys: signingKeys.current, log })
     closers.push(() => app.close())
     await app.listen({ host: config.host, port: config.port })
     const listening = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`

@@ -75,4 +75,5 @@ export function systemCaller(request: FastifyRequest, database: Database, organi
 }
 
 /** Whether the person proved who they are recently enough for what is dear. */
-export const isFresh = ({ auth_time }: { auth_time: number }): boolean => Date.now() / 1000 - auth_time < STEP_UP_SECONDS
+export const isFresh = ({ auth_time }: { auth_time: number }): boolean =>
+  Date.now() / 1000 - auth_time < STEP_UP_SECONDS

@@ -28,7 +28,9 @@ export function permissionsOf(role: Role | 'superuser'): Permission[] {
   return (Object.keys(permissions) as Permission[])
     .filter(permission => {
       const least: Role | 'superuser' = permissions[permission]
-      return least === 'superuser' || role === 'superuser' ? least === role : roles.indexOf(least) <= roles.indexOf(role)
+      return least === 'superuser' || role === 'superuser'
+        ? least === role
+        : roles.indexOf(least) <= roles.indexOf(role)
     })
     .sort()
 }

@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createPublicKey, generateKeyPairSync, hkdfSync, randomBytes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createPublicKey,
+  generateKeyPairSync,
+  hkdfSync,
+  randomBytes,
+} from 'node:crypto'
 import { sql } from 'kysely'
 import type { Database, Origin, Transaction } from '../core/database.ts'
 import { affect, find, many, query, raw } from '../core/statement.ts'
@@ -19,12 +26,17 @@ export interface SigningKey {
 
 /** A new key signs only after every process has read it; seconds. Processes read the keys every KEY_POLL_SECONDS. */
 const SETTLE_SECONDS = 30
-export const KEY_POLL_SECONDS = 5
+const KEY_POLL_SECONDS = 5
 
 const origin: Origin = { request_id: 'signing-keys', ip: '', user_agent: '' }
 
 /** The keys that tokens of this algorithm may still be signed with, oldest first; makes the first one. */
-export async function loadSigningKeys(database: Database, secretKey: string, algorithm: SigningAlgorithm, accessTokenSeconds: number): Promise<SigningKey[]> {
+export async function loadSigningKeys(
+  database: Database,
+  secretKey: string,
+  algorithm: SigningAlgorithm,
+  accessTokenSeconds: number,
+): Promise<SigningKey[]> {
   const current = await readKeys(database, secretKey, algorithm, accessTokenSeconds)
   if (current.length > 0) return current
   await database.system.transaction({ origin }, async transaction => {
@@ -36,14 +48,51 @@ export async function loadSigningKeys(database: Database, secretKey: string, alg
   return readKeys(database, secretKey, algorithm, accessTokenSeconds)
 }
 
+export interface FollowedKeys {
+  current: () => readonly SigningKey[]
+  stop(): void
+}
+
+/**
+ * Reads the keys now and every few seconds, so that this process learns of the ones that others make and remove. `use`
+ * is told of a change only: taking keys empties the cache of verified tokens.
+ */
+export async function followSigningKeys(
+  database: Database,
+  {
+    secretKey,
+    jwtAlgorithm,
+    accessTokenSeconds,
+  }: { secretKey: string; jwtAlgorithm: SigningAlgorithm; accessTokenSeconds: number },
+  use: (keys: readonly SigningKey[]) => void,
+  onError: (error: unknown) => void,
+): Promise<FollowedKeys> {
+  let current: readonly SigningKey[] = []
+  const read = async () => {
+    const keys = await loadSigningKeys(database, secretKey, jwtAlgorithm, accessTokenSeconds)
+    if (JSON.stringify(keys) === JSON.stringify(current)) return
+    use(keys)
+    current = keys
+  }
+  await read()
+  const poll = setInterval(() => void read().catch(onError), KEY_POLL_SECONDS * 1000)
+  return { current: () => current, stop: () => clearInterval(poll) }
+}
+
 /**
  * Makes a new key beside the present ones and retires those: they sign until the new one has settled, and verify until
  * their last token has expired. Returns the new key's id.
  */
-export const rotateSigningKeys = (database: Database, secretKey: string, algorithm: SigningAlgorithm): Promise<string> =>
+export const rotateSigningKeys = (
+  database: Database,
+  secretKey: string,
+  algorithm: SigningAlgorithm,
+): Promise<string> =>
   database.system.transaction({ origin }, async transaction => {
     const retired_at = sql<string>`now() + make_interval(secs => ${SETTLE_SECONDS})`
-    await transaction.run(many(query.updateTable('signing_keys').set({ retired_at }).where('retired_at', 'is', null).returning('id')))
+    await transaction.run(
+      many(query.updateTable('signing_keys').set({ retired_at }).where('retired_at', 'is', null).returning('id')),
+    )
     return insertKey(transaction, secretKey, algorithm)
   })
 
@@ -53,13 +102,20 @@ export const removeSigningKey = (database: Database, id: string): Promise<void> 
 
 /** Every key that stands in the database, without its private half. */
 export const listSigningKeys = (database: Database) =>
-  database.system.run({ origin }, many(query.selectFrom('signing_keys').select(['id', 'algorithm', 'created_at', 'retired_at']).orderBy('created_at')))
+  database.system.run(
+    { origin },
+    many(
+      query.selectFrom('signing_keys').select(['id', 'algorithm', 'created_at', 'retired_at']).orderBy('created_at'),
+    ),
+  )
 
 /** A JSON Web Key Set (RFC 7517) of the public halves. */
 export function publicKeySet(keys: readonly SigningKey[]): { keys: Record<string, unknown>[] } {
   return {
     keys: keys.flatMap(({ id, algorithm, publicKey }) =>
-      publicKey === undefined ? [] : [{ ...createPublicKey(publicKey).export({ format: 'jwk' }), kid: id, alg: algorithm, use: 'sig' }],
+      publicKey === undefined
+        ? []
+        : [{ ...createPublicKey(publicKey).export({ format: 'jwk' }), kid: id, alg: algorithm, use: 'sig' }],
     ),
   }
 }
@@ -68,12 +124,21 @@ const usable = (algorithm: SigningAlgorithm, accessTokenSeconds: number) =>
   query
     .selectFrom('signing_keys')
     .select(['id', 'public_key', 'private_key'])
-    .select(sql<boolean>`created_at < now() - make_interval(secs => ${SETTLE_SECONDS}) and (retired_at is null or retired_at > now())`.as('signs'))
+    .select(
+      sql<boolean>`created_at < now() - make_interval(secs => ${SETTLE_SECONDS}) and (retired_at is null or retired_at > now())`.as(
+        'signs',
+      ),
+    )
     .where('algorithm', '=', algorithm)
     .where(sql<boolean>`(retired_at is null or retired_at > now() - make_interval(secs => ${accessTokenSeconds}))`)
     .orderBy('created_at')
 
-async function readKeys(database: Database, secretKey: string, algorithm: SigningAlgorithm, accessTokenSeconds: number): Promise<SigningKey[]> {
+async function readKeys(
+  database: Database,
+  secretKey: string,
+  algorithm: SigningAlgorithm,
+  accessTokenSeconds: number,
+): Promise<SigningKey[]> {
   const rows = await database.system.run({ origin }, many(usable(algorithm, accessTokenSeconds)))
   return rows.map(({ id, public_key, private_key, signs }) => ({
     id,
@@ -93,7 +158,10 @@ async function insertKey(transaction: Transaction, secretKey: string, algorithm:
 }
 
 function generateKey(algorithm: SigningAlgorithm): { publicKey?: string; privateKey: string } {
-  const pem = { publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } } as const
+  const pem = {
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  } as const
   switch (algorithm) {
     case 'EdDSA':
       return generateKeyPairSync('ed25519', pem)
@@ -106,7 +174,8 @@ function generateKey(algorithm: SigningAlgorithm): { publicKey?: string; private
   }
 }
 
-const wrappingKey = (secretKey: string): Buffer => Buffer.from(hkdfSync('sha256', secretKey, '', 'freehold signing keys', 32))
+const wrappingKey = (secretKey: string): Buffer =>
+  Buffer.from(hkdfSync('sha256', secretKey, '', 'freehold signing keys', 32))
 
 /** AES-256-GCM: nonce, tag, ciphertext; bound to the key's id. */
 function encrypt(text: string, secretKey: string, id: string): Buffer {
@@ -118,10 +187,15 @@ function encrypt(text: string, secretKey: string, id: string): Buffer {
 
 function decrypt(sealed: Buffer, secretKey: string, id: string): string {
   try {
-    const decipher = createDecipheriv('aes-256-gcm', wrappingKey(secretKey), sealed.subarray(0, 12)).setAAD(Buffer.from(id))
+    const decipher = createDecipheriv('aes-256-gcm', wrappingKey(secretKey), sealed.subarray(0, 12)).setAAD(
+      Buffer.from(id),
+    )
     decipher.setAuthTag(sealed.subarray(12, 28))
     return Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]).toString('utf8')
   } catch (cause) {
-    throw new Error(`signing key ${id} does not open with this SECRET_KEY: give the one that the database was set up with`, { cause })
+    throw new Error(
+      `signing key ${id} does not open with this SECRET_KEY: give the one that the database was set up with`,
+      { cause },
+    )
   }
 }

@@ -21,7 +21,7 @@ export interface Tokens {
   sign(claims: AccessClaims): string
   /** @throws Problem not-signed-in, access-token-expired */
   verify(token: string): AccessClaims
-  /** Takes another set of keys, the newest ready one signing, and forgets every verified token. */
+  /** Takes another set of keys, oldest first: the newest that may sign does, else the oldest. Forgets every verified token. */
   useKeys(keys: readonly SigningKey[]): void
 }
 
@@ -53,10 +53,12 @@ export function createTokens({ issuer, accessTokenSeconds }: TokenOptions): Toke
     },
     useKeys: keys => {
       const made = keys.map(key => ({ key, sign: signerOf(key) }))
-      const ready = made.findLast(({ key }) => key.signs) ?? made.at(-1)
+      const ready = made.findLast(({ key }) => key.signs) ?? made[0]
       if (ready === undefined) throw new Error('there is no key to sign access tokens with')
       sign = ready.sign
-      verifiers = new Map(made.map(({ key, sign: signer }) => [signer({} as AccessClaims).split('.')[0] as string, verifierOf(key)]))
+      verifiers = new Map(
+        made.map(({ key, sign: signer }) => [signer({} as AccessClaims).split('.')[0] as string, verifierOf(key)]),
+      )
     },
   }
 
