@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { pino } from 'pino'
+import { createTestApp, PASSWORD } from '../../test/test-app.ts'
+import { createPasswords } from './passwords.ts'
+import { ensureFirstSuperuser } from './superuser.ts'
+
+const { call, signUp, database, admin } = await createTestApp()
+const passwords = await createPasswords()
+const unique = () => `root-${process.pid}-${Date.now()}-${Math.random().toString(36).slice(2, 8)}@example.com`
+
+const ensure = async (email: string, password = PASSWORD): Promise<string> => {
+  let lines = ''
+  const log = pino({}, { write: line => void (lines += line) })
+  await ensureFirstSuperuser({ database, passwords, policy: 'composition', log }, { email, password })
+  return lines
+}
+
+test('the first superuser is made once, however many processes start', async () => {
+  const email = unique()
+  await Promise.all(Array.from({ length: 4 }, () => ensure(email)))
+  const signedIn = await call('POST', '/api/v1/auth/login', { email, password: PASSWORD })
+  assert.deepEqual([signedIn.status, signedIn.body.user.superuser], [200, true])
+  await ensure(email, 'Another-horse-7')
+  assert.equal(
+    (await call('POST', '/api/v1/auth/login', { email, password: 'Another-horse-7' })).status,
+    401,
+    'the password stays',
+  )
+})
+
+test('an existing account is not promoted, and a warning says so', async () => {
+  const person = await signUp()
+  assert.match(await ensure(person.email), /stays as it is/)
+  const { rows } = await admin.query('select superuser from users where id = $1', [person.user_id])
+  assert.equal(rows[0].superuser, false)
+})
+
+test('a weak first password stops the start', async () => {
+  await assert.rejects(ensure(unique(), 'password'), { code: 'weak-password' })
+})
+
+test('a superuser sees no organization of others through their routes', async () => {
+  const owner = await signUp('Acme')
+  const email = unique()
+  await ensure(email)
+  const root = await call('POST', '/api/v1/auth/login', { email, password: PASSWORD })
+  const headers = { authorization: `Bearer ${root.body.access_token}` }
+  assert.equal((await call('GET', `/api/v1/organizations/${owner.organization_id}`, undefined, headers)).status, 404)
+})
