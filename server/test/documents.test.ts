@@ -126,7 +126,7 @@ await client.end()`
   )
 })
 
-// Red when: `organization_table()` changes its parameters, or a route needs a rule that CONTRIBUTING.md does not give it.
+// Red when: an `access` is left out of its routes.ts, or a file that its diffs change has moved on.
 test('the walkthrough of CONTRIBUTING adds a resource that works', needsBash, async () => {
   const copy = makeFolder()
   const ours = files.filter(file => !file.endsWith('.test.ts') || file === 'server/test/import-boundaries.test.ts')
