@@ -11,6 +11,7 @@ import { authRoutes } from './auth/routes.ts'
 import type { Config } from './config.ts'
 import type { Database } from './core/database.ts'
 import { Problem } from './core/problems.ts'
+import { closeGently } from './http/closing.ts'
 import { documentRoutes } from './http/documents.ts'
 import { answerErrors, answerUnreadable } from './http/errors.ts'
 import { securityHeadersOf, sendSecurityHeaders } from './http/headers.ts'
@@ -55,6 +56,7 @@ export async function createApp({ config, version, database, tokens, passwords, 
     requestTimeout: 30_000,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
+    return503OnClosing: false,
     rewriteUrl,
     clientErrorHandler: answerUnreadable({ publicUrl: config.publicUrl, headers: securityHeadersOf(config.cspMode), log }),
   })
@@ -62,6 +64,7 @@ export async function createApp({ config, version, database, tokens, passwords, 
   answerErrors(app, config.publicUrl)
   logRequests(app)
   sendSecurityHeaders(app, config.cspMode)
+  closeGently(app)
   announceSuccessors(app)
   requireAccess(app)
   refuseUnknownParameters(app)

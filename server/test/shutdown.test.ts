@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { Agent, request as httpRequest } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+import { findEmbeddedPostgres, request, signUpAt, startServiceProcess, waitUntil } from './service-process.ts'
+
+const dataDir = mkdtempSync(join(tmpdir(), 'freehold-shutdown-'))
+after(() => rmSync(dataDir, { recursive: true, force: true }))
+
+type Outcome = { status: number; isWhole: boolean } | { code: string | undefined; isReused: boolean }
+
+/** One request on a kept connection, and what became of it. */
+function ask(agent: Agent, url: string, access_token: string, body?: object): Promise<Outcome> {
+  return new Promise(resolve => {
+    const sent = httpRequest(`${url}/api/v1/projects`, {
+      agent,
+      method: body === undefined ? 'GET' : 'POST',
+      headers: { authorization: `Bearer ${access_token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    })
+    sent.on('error', (error: NodeJS.ErrnoException) => resolve({ code: error.code, isReused: sent.reusedSocket }))
+    sent.on('response', answer => {
+      let text = ''
+      answer.setEncoding('utf8').on('data', (part: string) => (text += part))
+      answer.on('close', () => {
+        let isWhole = answer.complete
+        try {
+          JSON.parse(text)
+        } catch {
+          isWhole = false
+        }
+        resolve({ status: answer.statusCode as number, isWhole })
+      })
+    })
+    sent.end(body === undefined ? undefined : JSON.stringify(body))
+  })
+}
+
+/** Keeps everybody from changing a project until `release`. */
+async function holdProject(id: string): Promise<{ waits: () => Promise<boolean>; release: () => Promise<void> }> {
+  const [password, port] = ['password', 'port'].map(name => readFileSync(join(dataDir, 'postgres', name), 'utf8').trim())
+  const admin = new pg.Client({ host: '127.0.0.1', port: Number(port), user: 'postgres', password: password as string, database: 'freehold', options: '-c search_path=freehold' })
+  await admin.connect()
+  admin.on('error', () => {}) // it may go down with the server
+  await admin.query('begin')
+  await admin.query('select from projects where id = $1 for update', [id])
+  return {
+    waits: async () => (await admin.query(`select from pg_stat_activity where wait_event_type = 'Lock'`)).rows.length > 0,
+    release: () => admin.end(),
+  }
+}
+
+// Red when: main.ts closes the database before the app; when cli/freehold.ts exits at the first signal; when http answers
+// are cut (`forceCloseConnections: true` in app.ts); when http/closing.ts lets an answer keep its connection, or main.ts
+// forgets provisioned.stop().
+test('SIGTERM under load finishes what is in flight, then exits 0 and takes the embedded PostgreSQL along', async t => {
+  const service = await startServiceProcess({ DATA_DIR: dataDir })
+  t.after(() => service.end('SIGKILL'))
+  const client = await signUpAt(service.url)
+  const project = await client.call('POST', '/api/v1/projects', { name: 'Held' })
+  const postgres = findEmbeddedPostgres(dataDir)
+  assert.ok(postgres !== undefined)
+
+  // Requests that are in flight for certain: one waits for a row that we hold, others for their turn to hash a password.
+  const hold = await holdProject(project.body.id)
+  const held = client.call('PATCH', `/api/v1/projects/${project.body.id}`, { name: 'Let go' })
+  const hashing = Array.from({ length: 20 }, () => request(service.url, 'POST', '/api/v1/auth/login', { email: client.email, password: 'Correct-horse-7' }))
+
+  // And a load of everything else, each requester on a connection of its own that it keeps.
+  const outcomes: Outcome[] = []
+  let isOver = false
+  const agents = Array.from({ length: 32 }, () => new Agent({ keepAlive: true, maxSockets: 1 }))
+  const load = agents.map(async (agent, requester) => {
+    while (!isOver) {
+      const outcome = await ask(agent, service.url, client.access_token, requester % 4 === 0 ? { name: `Load ${crypto.randomUUID()}` } : undefined)
+      outcomes.push(outcome)
+      if ('code' in outcome) break
+    }
+    agent.destroy()
+  })
+  await waitUntil(async () => outcomes.length > 500 && (await hold.waits()))
+
+  const before = outcomes.length
+  const signalled = Date.now()
+  const ended = service.end('SIGTERM')
+  await delay(1000)
+  assert.ok(service.isRunning(), 'it waits for what is in flight')
+  await hold.release()
+  const { status, body } = await held
+  assert.deepEqual([status, body.name], [200, 'Let go'])
+  for (const login of await Promise.all(hashing)) assert.equal(login.status, 200, JSON.stringify(login.body))
+  assert.deepEqual(await ended, { code: 0, signal: null })
+  assert.ok(Date.now() - signalled < 15_000, 'no kept connection holds it up')
+  isOver = true
+  await Promise.all(load)
+
+  const counts: Record<string, number> = {}
+  for (const outcome of outcomes) {
+    const name = 'status' in outcome ? `${outcome.status}${outcome.isWhole ? '' : ' cut'}` : `${outcome.code}${outcome.isReused ? ' on a kept connection' : ''}`
+    counts[name] = (counts[name] ?? 0) + 1
+  }
+  t.diagnostic(`${before} answers before the signal; ended ${Date.now() - signalled} ms after it; outcomes: ${JSON.stringify(counts)}`)
+  // Refused, or reset before the service took the connection up: a client's next try goes elsewhere.
+  const allowed = ['200', '201', '503', 'ECONNREFUSED', 'ECONNRESET', 'ECONNRESET on a kept connection']
+  assert.deepEqual(Object.keys(counts).filter(name => !allowed.includes(name)), [], JSON.stringify(counts))
+  assert.ok((counts['ECONNRESET on a kept connection'] ?? 0) <= 4, `who is busy gets a last answer: ${JSON.stringify(counts)}`)
+  // Whatever the service has taken up was answered whole: its log and the clients agree.
+  const lines = service.output().split('\n').filter(line => line.includes('"msg":"request"')).map(line => JSON.parse(line) as { route: string; status: number; method: string })
+  const logged = (wanted: number) => lines.filter(({ route, status: found, method }) => route === '/api/v1/projects' && found === wanted && method !== 'PATCH').length
+  assert.equal(logged(201), (counts['201'] ?? 0) + 1)
+  assert.equal(logged(200), counts['200'] ?? 0)
+  assert.equal(service.errors(), '')
+
+  assert.equal(findEmbeddedPostgres(dataDir), undefined)
+  assert.equal(existsSync(join(dataDir, 'postgres/data/postmaster.pid')), false, 'an orderly end')
+  await assert.rejects(fetch(`${service.url}/ready`))
+})
+
+// Red when: cli/freehold.ts does not count the signals.
+test('a second signal, a second later, ends it at once, and the next start is none the worse', async t => {
+  const service = await startServiceProcess({ DATA_DIR: dataDir })
+  t.after(() => service.end('SIGKILL'))
+  const client = await signUpAt(service.url)
+  const project = await client.call('POST', '/api/v1/projects', { name: 'Held' })
+  const hold = await holdProject(project.body.id)
+  const held = client.call('PATCH', `/api/v1/projects/${project.body.id}`, { name: 'Cut off' }).catch(() => 'cut off')
+  await waitUntil(hold.waits)
+  void service.end('SIGTERM')
+  await delay(300)
+  void service.end('SIGTERM') // a terminal and npm both pass the first one on
+  await delay(1000)
+  assert.ok(service.isRunning())
+  assert.deepEqual(await service.end('SIGTERM'), { code: 130, signal: null })
+  assert.equal(await held, 'cut off')
+  await hold.release()
+
+  const next = await startServiceProcess({ DATA_DIR: dataDir })
+  t.after(() => next.end('SIGKILL'))
+  assert.equal((await request(next.url, 'POST', '/api/v1/auth/login', { email: client.email, password: 'Correct-horse-7' })).status, 200)
+  assert.deepEqual(await next.end('SIGINT'), { code: 0, signal: null })
+  assert.equal(findEmbeddedPostgres(dataDir), undefined)
+})
