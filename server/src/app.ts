@@ -54,6 +54,7 @@ export async function createApp({ config, version, database, tokens, passwords, 
     // No longer than the request line may be: what is too long for an id names nothing.
     routerOptions: { maxParamLength: 16 * 1024 },
     requestTimeout: 30_000,
+    http: { requireHostHeader: false },
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     return503OnClosing: false,

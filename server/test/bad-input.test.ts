@@ -432,6 +432,8 @@ test('what is no HTTP is answered with a problem and the end of the connection',
   const login = 'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
   const broken: [request: string, status: number][] = [
     ['FOO /health HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['GET /health HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
+    ['GET /health HTTP/1.1\r\nHost: x\r\nHost: y\r\nExpect: nothing\r\nConnection: close\r\nX-A: a\0\r\n\r\n', 400],
     ['GET /he alth HTTP/1.1\r\nHost: x\r\n\r\n', 400],
     ['\x16\x03\x01\x02\x00\x01\x00', 400], // TLS
     ['GET /health HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n', 400],
@@ -457,4 +459,8 @@ test('what is no HTTP is answered with a problem and the end of the connection',
     assert.equal(answer.headers['x-content-type-options'], 'nosniff', shown)
     assertNothingInternal(answer.text, shown)
   }
+  const expecting = await raw(
+    'POST /api/v1/auth/logout HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nConnection: close\r\n\r\n',
+  )
+  assert.deepEqual([expecting.status, (JSON.parse(expecting.text) as { code: string }).code], [401, 'not-signed-in'])
 })

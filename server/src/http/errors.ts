@@ -32,6 +32,9 @@ export function answerErrors(app: FastifyInstance, publicUrl: string): void {
     if (methods.length > 0) routes.push({ url, pattern, methods })
   })
 
+  // An expectation that nobody knows is passed over (RFC 9110, section 10.1.1); Node would answer an empty 417.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error)
     if (problem.status === 500) request.log.error({ err: error }, 'unexpected error')

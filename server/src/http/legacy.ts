@@ -18,8 +18,9 @@ const unreadable = new WeakSet<IncomingMessage>()
 /** Leads a path to the route that answers it, before it is routed. */
 export function rewriteUrl(request: IncomingMessage): string {
   const url = request.url ?? '/'
-  if (url.includes('%') && !isDecodable(url.split('?', 1)[0] as string)) {
-    // The router would answer by itself, past every hook.
+  // Node and the router would answer these by themselves, past every hook. RFC 9112, section 3.2: no host, no request.
+  const hasHost = request.headers.host !== undefined || request.httpVersion === '1.0'
+  if (!hasHost || (url.includes('%') && !isDecodable(url.split('?', 1)[0] as string))) {
     unreadable.add(request)
     return '/malformed'
   }
@@ -33,7 +34,7 @@ export function rewriteUrl(request: IncomingMessage): string {
   )
 }
 
-/** Whether the path of a request is no text: its percent-encoding is broken. */
+/** Whether a request names no host, or its path is no text: its percent-encoding is broken. */
 export const isUnreadable = (request: IncomingMessage): boolean => unreadable.has(request)
 
 function isDecodable(path: string): boolean {
