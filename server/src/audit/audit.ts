@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { orderOf, pageOf } from '../core/pagination.ts'
+import { orderOf, pagesOf } from '../core/pagination.ts'
 import type { Page } from '../core/pagination.ts'
 import { Id, Nullable, PageQueryOf, Time } from '../core/schemas.ts'
 import { find, query, raw } from '../core/statement.ts'
@@ -48,8 +48,17 @@ const firstIdOf = (time: string) => {
   return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`
 }
 
-/** The organization's history, newest first. */
-export function listAuditLog(organization_id: string, { actor, action, entity_type, entity_id, request_id, from, to, text }: Omit<AuditQuery, 'limit' | 'cursor' | 'include_total'>, page: Page) {
+interface Filters {
+  [name: string]: string | undefined
+  organization_id: string
+  /** The smallest id that is shown, and the smallest that is not any more. */
+  first_id: string | undefined
+  end_id: string | undefined
+  /** What is searched for, as a pattern of LIKE. */
+  pattern: string | undefined
+}
+
+const entryPages = pagesOf(({ organization_id, actor, action, entity_type, entity_id, request_id, first_id, end_id, pattern }: Filters) => {
   let entries = query
     .selectFrom('audit_log')
     .select(['id', 'action', 'entity_type', 'entity_id', 'actor_id', 'session_id', 'request_id', 'ip', 'user_agent', 'before', 'after'])
@@ -60,13 +69,27 @@ export function listAuditLog(organization_id: string, { actor, action, entity_ty
   if (entity_type !== undefined) entries = entries.where('entity_type', '=', entity_type)
   if (entity_id !== undefined) entries = entries.where('entity_id', '=', entity_id)
   if (request_id !== undefined) entries = entries.where('request_id', '=', request_id)
-  if (from !== undefined) entries = entries.where('id', '>=', firstIdOf(from))
-  if (to !== undefined) entries = entries.where('id', '<', firstIdOf(to))
-  if (text !== undefined) {
-    const pattern = `%${text.replace(/[\\%_]/g, '\\$&')}%`
-    entries = entries.where(sql<boolean>`(before::text ilike ${pattern} or after::text ilike ${pattern})`)
+  if (first_id !== undefined) entries = entries.where('id', '>=', first_id)
+  if (end_id !== undefined) entries = entries.where('id', '<', end_id)
+  if (pattern !== undefined) entries = entries.where(sql<boolean>`(before::text ilike ${pattern} or after::text ilike ${pattern})`)
+  return entries
+})
+
+/** The organization's history, newest first. */
+export function listAuditLog(organization_id: string, filters: Omit<AuditQuery, 'limit' | 'cursor' | 'include_total'>, page: Page) {
+  const { actor, action, entity_type, entity_id, request_id, from, to, text } = filters
+  const values = {
+    organization_id,
+    actor,
+    action,
+    entity_type,
+    entity_id,
+    request_id,
+    first_id: from === undefined ? undefined : firstIdOf(from),
+    end_id: to === undefined ? undefined : firstIdOf(to),
+    pattern: text === undefined ? undefined : `%${text.replace(/[\\%_]/g, '\\$&')}%`,
   }
-  return pageOf(entries, orderOf('-created_at', 'audit_log'), page)
+  return entryPages(values, orderOf('-created_at', 'audit_log'), page)
 }
 
 /** Writes a security event of an account (system login): a failed sign-in, a reused token. */

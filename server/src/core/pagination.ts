@@ -1,8 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { sql } from 'kysely'
-import type { SelectQueryBuilder } from 'kysely'
+import type { Compilable, SelectQueryBuilder } from 'kysely'
 import { Problem } from './problems.ts'
-import { statement } from './statement.ts'
+import { compileOnce, statement } from './statement.ts'
 import type { Statement } from './statement.ts'
 import type { DB } from './tables.gen.ts'
 
@@ -69,32 +69,49 @@ export function orderOf(sort: string, table: string, id = 'id'): Order {
   return { column: `${table}.${column === 'created_at' ? id : column}`, id: `${table}.${id}`, descending }
 }
 
+/** The list that a page is taken from: columns and filters, made of values that it does not look at (see compileOnce). */
+type List<Values, T extends keyof DB, Item> = (values: Values) => SelectQueryBuilder<DB, T, Item>
+
+/** What is asked of a list, beside its own values. */
+type Position = { page_size: number; after_value: string | undefined; after_id: string | undefined }
+
 /**
- * A page of a list by keyset: no row is skipped or repeated while others write. The query selects columns and filters;
+ * Pages of a list by keyset: no row is skipped or repeated while others write. The list selects columns and filters;
  * order, position and limit are added here. `total` is counted by the same statement, and left out on an empty page behind a cursor.
  */
-export function pageOf<T extends keyof DB, Item>(list: SelectQueryBuilder<DB, T, Item>, order: Order, page: Page): Statement<PageOf<Item>> {
+export function pagesOf<Values extends Readonly<Record<string, unknown>>, T extends keyof DB, Item>(list: List<Values, T, Item>) {
+  const compiled = new Map<string, (values: Values & Position) => Compilable<Item>>()
+  return (values: Values, order: Order, page: Page): Statement<PageOf<Item>> => {
+    const shape = `${order.column} ${order.descending} ${page.includeTotal}`
+    let compile = compiled.get(shape)
+    if (compile === undefined) compiled.set(shape, (compile = compileOnce(given => pageQuery(list, given, order, page.includeTotal))))
+    const [after_value, after_id] = page.after ?? []
+    return statement(compile({ ...values, page_size: page.limit + 1, after_value, after_id }), rows => readPage(rows, page))
+  }
+}
+
+function pageQuery<Values, T extends keyof DB, Item>(list: List<Values, T, Item>, given: Values & Position, order: Order, includeTotal: boolean): Compilable<Item> {
   const [column, id] = [sql.ref(order.column), sql.ref(order.id)]
   const direction = order.descending ? 'desc' : 'asc'
-  let rows = list.select([sql<string>`${column}::text`.as('page_value'), sql<string>`${id}::text`.as('page_id')])
-  if (page.after !== undefined) {
-    const [value, lastId] = page.after
-    rows = rows.where(sql<boolean>`(${column}, ${id}) ${sql.raw(order.descending ? '<' : '>')} (${value}, ${lastId})`)
+  let rows = list(given).select([sql<string>`${column}::text`.as('page_value'), sql<string>`${id}::text`.as('page_id')])
+  if (given.after_id !== undefined) {
+    rows = rows.where(sql<boolean>`(${column}, ${id}) ${sql.raw(order.descending ? '<' : '>')} (${given.after_value}, ${given.after_id})`)
   }
-  if (page.includeTotal) {
-    const total = list.clearSelect().select(sql<number>`count(*)`.as('total'))
+  if (includeTotal) {
+    const total = list(given).clearSelect().select(sql<number>`count(*)`.as('total'))
     rows = rows.select(sql<number>`(${total})`.as('total')) as typeof rows
   }
-  const ordered = rows.orderBy(column, direction).orderBy(id, direction).limit(page.limit + 1)
-  return statement(ordered as typeof ordered & { compile: () => never }, found => {
-    const all = found as unknown as (Item & { page_value: string; page_id: string; total?: number })[]
-    const items = all.slice(0, page.limit)
-    const last = items.at(-1)
-    const total = all[0]?.total ?? (page.after === undefined ? 0 : undefined)
-    return {
-      items: items as Item[],
-      next_cursor: last !== undefined && all.length > page.limit ? page.seal(last.page_value, last.page_id) : null,
-      ...(page.includeTotal && total !== undefined ? { total } : {}),
-    }
-  })
+  return rows.orderBy(column, direction).orderBy(id, direction).limit(given.page_size) as typeof rows & Compilable<Item>
+}
+
+function readPage<Item>(rows: Item[], page: Page): PageOf<Item> {
+  const all = rows as (Item & { page_value: string; page_id: string; total?: number })[]
+  const items = all.slice(0, page.limit)
+  const last = items.at(-1)
+  const total = all[0]?.total ?? (page.after === undefined ? 0 : undefined)
+  return {
+    items,
+    next_cursor: last !== undefined && all.length > page.limit ? page.seal(last.page_value, last.page_id) : null,
+    ...(page.includeTotal && total !== undefined ? { total } : {}),
+  }
 }

@@ -1,5 +1,4 @@
 import pg from 'pg'
-import type { QueryArrayConfig } from 'pg'
 
 /** The four settings that the gate and history read, in this order, '' where there is none. */
 export type SettingValues = readonly [session_id: string, organization_id: string, permission: string, context: string]
@@ -21,6 +20,8 @@ interface Wire {
 }
 
 type Fields = readonly (string | null)[]
+
+type TypeId = Parameters<typeof pg.types.getTypeParser>[0]
 
 interface Column {
   name: string
@@ -49,6 +50,9 @@ export interface TripOptions {
  * seams (`prepare` and the message handlers): the driver's version is pinned, and the leak test stands guard.
  */
 export class TripQuery extends pg.Query {
+  // The driver's own, which its types leave out.
+  declare name: string | undefined
+  declare values: readonly unknown[]
   readonly #trip: TripOptions
   readonly #done: (error: Error | null, rows: Record<string, unknown>[]) => void
   readonly #rows: Fields[] = []
@@ -59,9 +63,10 @@ export class TripQuery extends pg.Query {
   #ahead: number
 
   constructor(trip: TripOptions, done: (error: Error | null, rows: Record<string, unknown>[]) => void) {
-    const config = { text: trip.text, values: trip.values as unknown[], ...(trip.name === undefined ? {} : { name: trip.name }) }
-    // The driver's own signature takes a callback that its types leave out.
-    super(config as QueryArrayConfig, ((error: Error) => done(error, [])) as never)
+    // Not as one configuration, which the driver would copy.
+    super(trip.text, error => done(error ?? null, []))
+    this.name = trip.name
+    this.values = trip.values
     this.#trip = trip
     this.#done = done
     this.#ahead = trip.begin ? 2 : 1
@@ -96,7 +101,7 @@ export class TripQuery extends pg.Query {
     seams.prepare.call(this, told === undefined ? connection : undescribed)
   }
 
-  handleRowDescription({ fields }: { fields: readonly { name: string; dataTypeID: number }[] }): void {
+  handleRowDescription({ fields }: { fields: readonly { name: string; dataTypeID: TypeId }[] }): void {
     this.#columns = fields.map(({ name, dataTypeID }) => ({ name, parse: pg.types.getTypeParser(dataTypeID, 'text') }))
     this.#remember(this.#columns)
   }

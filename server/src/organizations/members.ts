@@ -4,7 +4,7 @@ import type { Static } from 'typebox'
 import type { Role } from '../access/permissions.ts'
 import type { Condition } from '../core/conditional.ts'
 import type { Transaction } from '../core/database.ts'
-import { orderOf, pageOf } from '../core/pagination.ts'
+import { orderOf, pagesOf } from '../core/pagination.ts'
 import type { Page } from '../core/pagination.ts'
 import { invalidField, Problem } from '../core/problems.ts'
 import { Email, Id, Name, Nullable, Strict, timestamps, Username } from '../core/schemas.ts'
@@ -50,11 +50,13 @@ const memberRows = (organization_id: string) =>
     .where('memberships.organization_id', '=', organization_id)
     .where('memberships.deleted_at', 'is', null)
 
-export const listMembers = (organization_id: string, filters: { role?: Role }, page: Page) => {
-  let rows = memberRows(organization_id)
-  if (filters.role !== undefined) rows = rows.where('memberships.role', '=', filters.role)
-  return pageOf(rows, orderOf('created_at', 'memberships', 'user_id'), page)
-}
+const memberPages = pagesOf(({ organization_id, role }: { organization_id: string; role: Role | undefined }) => {
+  const members = memberRows(organization_id)
+  return role === undefined ? members : members.where('memberships.role', '=', role)
+})
+
+export const listMembers = (organization_id: string, { role }: { role?: Role }, page: Page) =>
+  memberPages({ organization_id, role }, orderOf('created_at', 'memberships', 'user_id'), page)
 
 export const getMember = (organization_id: string, user_id: string) => get(memberRows(organization_id).where('memberships.user_id', '=', user_id))
 

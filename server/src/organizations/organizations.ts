@@ -6,7 +6,7 @@ import { roles } from '../access/permissions.ts'
 import type { Role } from '../access/permissions.ts'
 import { updateRow } from '../core/conditional.ts'
 import type { Condition } from '../core/conditional.ts'
-import { orderOf, pageOf } from '../core/pagination.ts'
+import { orderOf, pagesOf } from '../core/pagination.ts'
 import type { Page } from '../core/pagination.ts'
 import { Problem } from '../core/problems.ts'
 import { Id, Name, OneOf, Slug, Strict, timestamps } from '../core/schemas.ts'
@@ -29,9 +29,10 @@ export type OrganizationRow = Organization & { version: number }
 
 export const slugTaken = { organizations_slug_key: 'organization-slug-taken' } as const
 
+const ownOrganizationPages = pagesOf(() => query.selectFrom('own_organizations').select([...organizationColumns, 'role']))
+
 /** The organizations that one belongs to, the longest first; asked by a live session alone. */
-export const listOwnOrganizations = (page: Page) =>
-  pageOf(query.selectFrom('own_organizations').select([...organizationColumns, 'role']), orderOf('joined_at', 'own_organizations'), page)
+export const listOwnOrganizations = (page: Page) => ownOrganizationPages({}, orderOf('joined_at', 'own_organizations'), page)
 
 /** An organization without anyone in it yet (system login, scope set to `id`). @throws Problem organization-slug-taken */
 export const insertOrganization = (id: string, kind: 'personal' | 'team', name: string, slug: string) =>

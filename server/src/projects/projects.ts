@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { deleteRow, updateRow } from '../core/conditional.ts'
 import type { Condition } from '../core/conditional.ts'
-import { orderOf, pageOf } from '../core/pagination.ts'
+import { orderOf, pagesOf } from '../core/pagination.ts'
 import type { Page } from '../core/pagination.ts'
 import { Id, Name, Nullable, OneOf, Slug, Strict, Text, timestamps } from '../core/schemas.ts'
 import { get, query } from '../core/statement.ts'
@@ -29,11 +29,13 @@ type ProjectRow = Project & { version: number }
 
 const slugTaken = { projects_slug_key: 'project-slug-taken' } as const
 
-export function listProjects(organization_id: string, { sort, status }: { sort: string; status?: Project['status'] }, page: Page) {
-  let projects = query.selectFrom('projects').select(columns).where('organization_id', '=', organization_id)
-  if (status !== undefined) projects = projects.where('status', '=', status)
-  return pageOf(projects, orderOf(sort, 'projects'), page)
-}
+const projectPages = pagesOf(({ organization_id, status }: { organization_id: string; status: Project['status'] | undefined }) => {
+  const projects = query.selectFrom('projects').select(columns).where('organization_id', '=', organization_id)
+  return status === undefined ? projects : projects.where('status', '=', status)
+})
+
+export const listProjects = (organization_id: string, { sort, status }: { sort: string; status?: Project['status'] }, page: Page) =>
+  projectPages({ organization_id, status }, orderOf(sort, 'projects'), page)
 
 export const getProject = (organization_id: string, id: string) =>
   get(query.selectFrom('projects').select(columns).where('organization_id', '=', organization_id).where('id', '=', id))

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Origin } from '../core/database.ts'
-import { orderOf, pageOf } from '../core/pagination.ts'
+import { orderOf, pagesOf } from '../core/pagination.ts'
 import type { Page } from '../core/pagination.ts'
 import { Id, Nullable, Time } from '../core/schemas.ts'
 import { affect, get, many, query } from '../core/statement.ts'
@@ -36,20 +36,19 @@ export const createSession = (user_id: string, organization_id: string | null, i
       .returning(['id', 'generation', sql<number>`extract(epoch from authenticated_at)::int`.as('auth_time')]),
   )
 
+const sessionPages = pagesOf(({ current_id }: { current_id: string }) =>
+  query
+    .selectFrom('sessions')
+    .select(['id', 'user_agent', 'ip', 'authenticated_at', 'created_at', 'last_seen_at', 'expires_at'])
+    .select(sql<boolean>`id = ${current_id}`.as('current'))
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', sql<string>`now()`)
+    // The policy shows only one's own; said again here, it picks the index.
+    .where('user_id', '=', sql<string>`(select user_id from self)`),
+)
+
 /** One's own live sessions, the newest first. */
-export const listSessions = (currentId: string, page: Page) =>
-  pageOf(
-    query
-      .selectFrom('sessions')
-      .select(['id', 'user_agent', 'ip', 'authenticated_at', 'created_at', 'last_seen_at', 'expires_at'])
-      .select(sql<boolean>`id = ${currentId}`.as('current'))
-      .where('revoked_at', 'is', null)
-      .where('expires_at', '>', sql<string>`now()`)
-      // The policy shows only one's own; said again here, it picks the index.
-      .where('user_id', '=', sql<string>`(select user_id from self)`),
-    orderOf('-created_at', 'sessions'),
-    page,
-  )
+export const listSessions = (current_id: string, page: Page) => sessionPages({ current_id }, orderOf('-created_at', 'sessions'), page)
 
 const revoked = (reason: string) => query.updateTable('sessions').set({ revoked_at: sql<string>`now()`, revoked_reason: reason }).where('revoked_at', 'is', null)
 
