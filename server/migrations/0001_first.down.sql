@@ -44,6 +44,8 @@ drop policy "tenant_read" on {{schema}}."projects";
 
 drop policy "tenant_update" on {{schema}}."projects";
 
+drop policy "self_revoke" on {{schema}}."sessions";
+
 drop policy "self" on {{schema}}."sessions";
 
 drop policy "colleagues" on {{schema}}."users";

@@ -651,6 +651,38 @@ create policy "system" on {{schema}}."users"
   to "freehold_system"
   using (true);
 
+revoke all on function {{schema}}."closed_gate"(uuid, uuid) from public;
+
+revoke all on function {{schema}}."gate_is_open"(uuid, uuid) from public;
+
+revoke all on function {{schema}}."keep_an_owner"() from public;
+
+revoke all on function {{schema}}."lock_revocation"() from public;
+
+revoke all on function {{schema}}."new_id"() from public;
+
+grant execute on function {{schema}}."new_id"() to "freehold_system", "freehold_tenant";
+
+revoke all on function {{schema}}."organization_table"(text, text[], text) from public;
+
+revoke all on function {{schema}}."record_account"() from public;
+
+revoke all on function {{schema}}."record_change"() from public;
+
+revoke all on function {{schema}}."record_event"(text, uuid, uuid, jsonb) from public;
+
+grant execute
+  on function {{schema}}."record_event"(text, uuid, uuid, jsonb)
+  to "freehold_system", "freehold_tenant";
+
+revoke all on function {{schema}}."record_session"() from public;
+
+revoke all on function {{schema}}."revocation_key"(uuid) from public;
+
+revoke all on function {{schema}}."still_open"() from public;
+
+revoke all on function {{schema}}."touch"() from public;
+
 revoke all on schema {{schema}} from "freehold_system";
 
 grant usage on schema {{schema}} to "freehold_system";
@@ -947,8 +979,16 @@ create policy "tenant_update" on {{schema}}."projects"
    from {{schema}}.gate
   where gate.writes)));
 
+create policy "self_revoke" on {{schema}}."sessions"
+  for update
+  to "freehold_tenant"
+  using (((user_id = ( select self.user_id
+   from {{schema}}.self)) AND (revoked_at is null)))
+  with check (((user_id = ( SELECT self.user_id
+   FROM {{schema}}.self)) AND (revoked_at IS NOT NULL)));
+
 create policy "self" on {{schema}}."sessions"
-  for all
+  for select
   to "freehold_tenant"
   using ((user_id = ( select self.user_id
    from {{schema}}.self)));

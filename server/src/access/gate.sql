@@ -52,6 +52,7 @@ grant select on self, own_organizations, gate, gate_state to freehold_tenant, fr
 -- the gate takes alone: either the write commits first, or it sees the revocation and fails.
 create function revocation_key(id uuid) returns bigint language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
   select hashtextextended('revocation ' || id, 0) $$;
+revoke execute on function revocation_key(uuid) from public;
 
 -- Takes part in the lock and looks. A new snapshot for each statement: it sees what was committed while it waited.
 create function gate_is_open(actor uuid, organization uuid) returns boolean language plpgsql set search_path = {{schema}}, pg_temp as $$
@@ -59,11 +60,13 @@ begin
   perform pg_advisory_xact_lock_shared(revocation_key(actor)), pg_advisory_xact_lock_shared(revocation_key(organization));
   return case when coalesce(current_setting('app.permission', true), '') = '' then exists (select from self) else exists (select from gate) end;
 end $$;
+revoke execute on function gate_is_open(uuid, uuid) from public;
 
 -- Whether this very transaction has closed the gate (left, handed over, closed the organization): then it holds the lock alone.
 create function closed_gate(actor uuid, organization uuid) returns boolean language sql volatile set search_path = {{schema}}, pg_temp as $$
   select exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() and mode = 'ExclusiveLock' and granted
     and objsubid = 1 and (classid::bigint << 32 | objid::bigint) in (revocation_key(actor), revocation_key(organization))) $$;
+revoke execute on function closed_gate(uuid, uuid) from public;
 
 -- Runs before a row that some gate stands on changes. The gate of whoever changes it must be open now, under the lock:
 -- the statement may have waited for the row, and been overtaken. Without a session in the settings nobody's gate is asked.
@@ -80,6 +83,7 @@ begin
   end if;
   return new;
 end $$;
+revoke execute on function lock_revocation() from public;
 create trigger revocation before update on sessions for each row
   when (old.revoked_at is null and new.revoked_at is not null) execute function lock_revocation('user_id');
 create trigger revocation before update on users for each row
@@ -103,6 +107,7 @@ begin
   end if;
   raise exception 'the gate closed before the commit' using errcode = '42501';
 end $$;
+revoke execute on function still_open() from public;
 
 -- A person's own rows, in the tables that belong to no organization.
 create policy self on users for select to freehold_tenant using (id = (select user_id from self));
@@ -111,5 +116,9 @@ create policy colleagues on users for select to freehold_tenant
   using (exists (select from memberships m where m.user_id = users.id offset 0)); -- offset 0: no hashed scan of the whole organization
 create constraint trigger still_open after update on users deferrable initially deferred for each row execute function still_open();
 
-create policy self on sessions to freehold_tenant using (user_id = (select user_id from self));
+create policy self on sessions for select to freehold_tenant using (user_id = (select user_id from self));
+-- One may end a session, never bring one back.
+create policy self_revoke on sessions for update to freehold_tenant
+  using (user_id = (select user_id from self) and revoked_at is null)
+  with check (user_id = (select user_id from self) and revoked_at is not null);
 create constraint trigger still_open after update on sessions deferrable initially deferred for each row execute function still_open();

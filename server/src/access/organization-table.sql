@@ -28,6 +28,7 @@ begin
     execute format(line, name, history);
   end loop;
 end $$;
+revoke execute on function organization_table(text, text[], text) from public;
 
 select organization_table('organizations', '{name, slug, kind, deleted_at}', 'id');
 select organization_table('memberships', '{role, title, company, disabled_at, deleted_at}');

@@ -47,6 +47,7 @@ begin
     (select jsonb_object_agg(key, value) from jsonb_each(new_row) where key = any (fields) and (old_row is null or old_row -> key is distinct from value)));
   return null;
 end $$;
+revoke execute on function record_change() from public;
 
 alter table audit_log enable row level security;
 alter table audit_log force row level security;
@@ -82,6 +83,8 @@ begin
   insert into security_events (type, user_id, session_id, actor_id, request_id, ip, user_agent, details)
   values (type, user_id, session_id, (context ->> 'user_id')::uuid, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', details);
 end $$;
+revoke execute on function record_event(text, uuid, uuid, jsonb) from public;
+grant execute on function record_event(text, uuid, uuid, jsonb) to freehold_tenant, freehold_system;
 
 create function record_session() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
@@ -92,6 +95,7 @@ begin
   end if;
   return null;
 end $$;
+revoke execute on function record_session() from public;
 create trigger event_insert after insert on sessions for each row execute function record_session();
 create trigger event_revoke after update on sessions for each row
   when (old.revoked_at is null and new.revoked_at is not null) execute function record_session();
@@ -106,6 +110,7 @@ begin
       where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id'))) end);
   return null;
 end $$;
+revoke execute on function record_account() from public;
 create trigger event_insert after insert on users for each row execute function record_account();
 create trigger event_update after update on users for each row
   when ((old.email, old.username, old.password_hash, old.given_name, old.family_name, old.full_name, old.superuser, old.email_verified_at, old.disabled_at, old.deleted_at)

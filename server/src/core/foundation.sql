@@ -6,6 +6,8 @@ create function new_id() returns uuid language sql volatile parallel safe set se
   select encode(overlay(uuid_send(gen_random_uuid())
     placing int8send(((us / 1000) << 16) | 28672 | ((us % 1000) * 4096 / 1000)) from 1 for 8), 'hex')::uuid
   from (select (extract(epoch from clock_timestamp()) * 1000000)::bigint as us) as now $$;
+revoke execute on function new_id() from public;
+grant execute on function new_id() to freehold_tenant, freehold_system;
 
 -- One change, one version: ETag and If-Match stand on it.
 create function touch() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
@@ -14,3 +16,4 @@ begin
   new.version := old.version + 1;
   return new;
 end $$;
+revoke execute on function touch() from public;

@@ -30,7 +30,8 @@ select md5(string_agg(line, E'\\n' order by line collate "C")) as digest from (
   union all
   select format('view %s %s %s', c.relname, c.reloptions, pg_get_viewdef(c.oid)) from pg_class c where c.relnamespace = current_schema()::regnamespace and c.relkind = 'v'
   union all
-  select format('function %s', pg_get_functiondef(p.oid)) from pg_proc p where p.pronamespace = current_schema()::regnamespace
+  select format('function %s %s', pg_get_functiondef(p.oid), (select string_agg(coalesce(r.rolname, 'public'), ',' order by r.rolname)
+    from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) acl left join pg_roles r on r.oid = acl.grantee where acl.grantee <> p.proowner)) from pg_proc p where p.pronamespace = current_schema()::regnamespace
   union all
   select format('trigger %s %s', t.tgenabled, pg_get_triggerdef(t.oid)) from pg_trigger t join pg_class c on c.oid = t.tgrelid where c.relnamespace = current_schema()::regnamespace and not t.tgisinternal
 ) as lines`

@@ -38,6 +38,7 @@ begin
   end if;
   return null;
 end $$;
+revoke execute on function keep_an_owner() from public;
 create trigger keep_an_owner_update after update on memberships for each row
   when (old.role = 'owner' and old.disabled_at is null and old.deleted_at is null
     and (new.role <> 'owner' or new.disabled_at is not null or new.deleted_at is not null))
