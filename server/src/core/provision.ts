@@ -76,6 +76,8 @@ async function makeEmbeddedDatabase(adminUrl: string, secretKey: string): Promis
     if (!rows[0].role) await client.query(`create role ${EMBEDDED} login createrole`)
     await client.query(`alter role ${EMBEDDED} password ${pg.escapeLiteral(password)}`)
     if (!rows[0].database) await client.query(`create database ${EMBEDDED} owner ${EMBEDDED}`)
+    // By default every login may connect to these; the restricted ones have no business there.
+    await client.query('revoke connect, temporary on database postgres, template1 from public')
   } finally {
     await client.end()
   }
