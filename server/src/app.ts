@@ -117,7 +117,7 @@ export async function createApp({ config, version, database, tokens, passwords, 
 /** A route that does not say who may call it stops the start. */
 function requireAccess(app: App): void {
   app.addHook('onRoute', route => {
-    const fromPlugin = route.method === 'OPTIONS' || route.schema?.hide === true || /^\/docs(\/|$)/.test(route.url)
+    const fromPlugin = route.method === 'OPTIONS' || /^\/docs(\/|$)/.test(route.url)
     if (route.access === undefined && !fromPlugin) throw new Error(`route ${String(route.method)} ${route.url} declares no access`)
     const { access, stepUp = false, perMinute, secret = false } = route as Partial<RouteRules>
     route.config = { ...route.config, rules: { access: access ?? 'public', stepUp, secret, ...(perMinute === undefined ? {} : { perMinute }) } }
