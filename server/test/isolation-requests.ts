@@ -147,7 +147,7 @@ function describe(document: Document, method: string, path: string, described: D
     id: described.operationId,
     method,
     path,
-    access: described['x-permission'] ?? (described.security?.length === 0 ? 'public' : 'session'),
+    access: described['x-permission'] ?? (needsToken(described) ? 'session' : 'public'),
     places: [],
     plain: undefined,
     plainQuery: {},
@@ -182,6 +182,10 @@ function describe(document: Document, method: string, path: string, described: D
     operation.places.push({ where: 'header', name: 'If-None-Match', kind: 'tag' })
   return operation
 }
+
+/** No requirement, or an empty one among several (OpenAPI 3.1, section 4.8.30), lets anybody in. */
+const needsToken = ({ security = [] }: Described): boolean =>
+  security.length > 0 && security.every(way => Object.keys(way).length > 0)
 
 const lastOf = (reference: string | undefined): string => reference?.split('/').at(-1) ?? ''
 

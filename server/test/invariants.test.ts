@@ -1,0 +1,464 @@
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import pg from 'pg'
+import { permissions } from '../src/access/permissions.ts'
+import { createApp } from '../src/app.ts'
+import { loadConfig } from '../src/config.ts'
+import { globalTables } from '../src/core/wall.ts'
+import { listOperations } from './isolation-requests.ts'
+import { createTestApp } from './test-app.ts'
+import { TEST_SECRET, testDatabase } from './test-database.ts'
+
+// What must hold of every table, function, view, role and route, now and later, read from the catalog and the document.
+// Each list of exceptions gives its reasons and may not go stale. How each was seen red: docs/testing.md.
+
+const app = await createTestApp()
+const { admin } = app
+const urls = testDatabase()
+
+/** Lines of one column. */
+const lines = async (sql: string, values: unknown[] = []): Promise<string[]> =>
+  (await admin.query<{ line: string }>(sql, values)).rows.map(({ line }) => line)
+const schema = `'freehold'::regnamespace`
+const globals = Object.keys(globalTables)
+
+test('every table is guarded by organization_table() or stands on the list of global tables with a reason', async () => {
+  const tables = await lines(
+    `select relname as line from pg_class where relnamespace = ${schema} and relkind in ('r', 'p')`,
+  )
+  assert.deepEqual(
+    globals.filter(name => !tables.includes(name)),
+    [],
+    'the list names tables that are not there',
+  )
+  for (const name of tables.filter(name => !globals.includes(name))) {
+    const { rows } = await admin.query<{ enabled: boolean; forced: boolean; policies: string[]; triggers: string[] }>(
+      `select relrowsecurity as enabled, relforcerowsecurity as forced,
+        array(select policyname::text from pg_policies where schemaname = 'freehold' and tablename = relname) as policies,
+        array(select tgname::text from pg_trigger where tgrelid = c.oid and not tgisinternal and tgenabled = 'O') as triggers
+      from pg_class c where relnamespace = ${schema} and relname = $1`,
+      [name],
+    )
+    const { enabled, forced, policies, triggers } = rows[0]!
+    assert.ok(
+      enabled && forced,
+      `${name}: row-level security must be enabled and forced: select organization_table('${name}', …)`,
+    )
+    for (const policy of [
+      'tenant_read',
+      'tenant_insert',
+      'tenant_update',
+      'tenant_delete',
+      'system_read',
+      'system_write',
+      'maintenance',
+    ]) {
+      assert.ok(policies.includes(policy), `${name} lacks the policy ${policy}`)
+    }
+    for (const trigger of ['touch', 'history', 'still_open'])
+      assert.ok(triggers.includes(trigger), `${name} lacks the trigger ${trigger}`)
+  }
+})
+
+test('every global table that the tenant login may touch has row-level security', async () => {
+  assert.deepEqual(
+    await lines(`select relname as line from pg_class where relnamespace = ${schema} and relkind in ('r', 'p') and not relrowsecurity
+      and (has_table_privilege('freehold_tenant', oid, 'select, insert, update, delete, truncate, references, trigger') or has_any_column_privilege('freehold_tenant', oid, 'select, insert, update, references'))`),
+    [],
+  )
+})
+
+test('a policy for everybody is only one that a trigger passes', async () => {
+  // To public means to the gate's own view as well: one that asks the gate would be asked without end.
+  const open =
+    await lines(`select tablename || ': ' || policyname as line from pg_policies where schemaname = 'freehold' and 'public' = any (roles)
+    and (cmd <> 'INSERT' or with_check not like '%pg_trigger_depth() > 0%')`)
+  assert.deepEqual(open, [])
+  const blanket =
+    await lines(`select tablename || ': ' || policyname as line from pg_policies where schemaname = 'freehold' and 'freehold_tenant' = any (roles)
+    and (coalesce(qual, with_check) = 'true' or with_check = 'true')`)
+  assert.deepEqual(blanket, [])
+})
+
+test("keys and unique constraints of an organization's table begin with organization_id", async () => {
+  const keys = await lines(
+    `select format('%s: %s', i.indrelid::regclass, pg_get_indexdef(i.indexrelid)) as line
+    from pg_index i join pg_class c on c.oid = i.indrelid join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
+    where c.relnamespace = ${schema} and c.relkind in ('r', 'p') and not c.relispartition and i.indisunique and a.attname <> 'organization_id'
+      and c.relname <> 'organizations' and (c.relname <> all ($1) or c.relname = 'audit_log')`,
+    [globals],
+  )
+  assert.deepEqual(keys, [])
+  const nullable = await lines(
+    `select attrelid::regclass::text as line from pg_attribute a join pg_class c on c.oid = a.attrelid
+    where c.relnamespace = ${schema} and c.relkind in ('r', 'p') and c.relname <> all ($1) and attname = 'organization_id' and not attnotnull`,
+    [globals],
+  )
+  assert.deepEqual(nullable, [])
+})
+
+/** Keys of an organization's table that lead elsewhere than into the same organization, each with the reason. */
+const plainKeys: Readonly<Record<string, string>> = {
+  memberships_user_id_fkey: 'a membership is what ties a person to an organization: everything else refers to it',
+}
+
+test('a foreign key stays within the organization, refers to people through memberships, and is indexed', async () => {
+  const { rows: keys } = await admin.query<{
+    name: string
+    child: string
+    parent: string
+    columns: string[]
+    targets: string[]
+    action: string
+    indexed: boolean
+  }>(`
+    select k.conname as name, k.conrelid::regclass::text as child, k.confrelid::regclass::text as parent, k.confdeltype as action,
+      (select array_agg(a.attname::text order by n) from unnest(k.conkey) with ordinality u (num, n) join pg_attribute a on a.attrelid = k.conrelid and a.attnum = num) as columns,
+      (select array_agg(a.attname::text order by n) from unnest(k.confkey) with ordinality u (num, n) join pg_attribute a on a.attrelid = k.confrelid and a.attnum = num) as targets,
+      exists (select from pg_index i where i.indrelid = k.conrelid and i.indpred is null
+        and (string_to_array(i.indkey::text, ' ')::int[])[1:cardinality(k.conkey)] @> k.conkey::int[]) as indexed
+    from pg_constraint k where k.contype = 'f' and k.connamespace = ${schema}`)
+  const used = new Set<string>()
+  for (const { name, child, parent, columns, targets, action, indexed } of keys) {
+    assert.ok(
+      indexed,
+      `${child}: ${name} (${columns.join(', ')}) has no index, so a deletion in ${parent} reads all of ${child}`,
+    )
+    const fromGlobal = globals.includes(child)
+    const toGlobal = globals.includes(parent)
+    if (fromGlobal) assert.ok(toGlobal, `${name}: a global table must not point into an organization`)
+    else if (parent === 'organizations') assert.deepEqual([columns, targets], [['organization_id'], ['id']], name)
+    else if (toGlobal) {
+      assert.ok(
+        name in plainKeys,
+        `${name}: ${child} points at ${parent}: people are referred to by (organization_id, user_id) through memberships`,
+      )
+      used.add(name)
+    } else
+      assert.deepEqual(
+        [columns[0], targets[0], columns.length],
+        ['organization_id', 'organization_id', 2],
+        `${name} must be a pair that begins with organization_id`,
+      )
+    assert.notEqual(action, 'n', `${name}: on delete set null would empty organization_id too`)
+  }
+  assert.deepEqual(
+    Object.keys(plainKeys).filter(name => !used.has(name)),
+    [],
+  )
+})
+
+test("no column that names an organization, a person or a session in an organization's table goes without its key", async () => {
+  const unkeyed = await lines(
+    `select format('%s.%s', c.relname, a.attname) as line from pg_attribute a join pg_class c on c.oid = a.attrelid
+    where c.relnamespace = ${schema} and c.relkind in ('r', 'p') and c.relname <> all ($1) and a.attnum > 0 and a.atttypid = 'uuid'::regtype and a.attname <> 'id'
+      and not exists (select from pg_constraint k where k.conrelid = c.oid and k.contype = 'f' and a.attnum = any (k.conkey))`,
+    [globals],
+  )
+  assert.deepEqual(unkeyed, [])
+})
+
+test('a partition has no grants and is reached through its parent', async () => {
+  const partitions = await lines(
+    `select relname as line from pg_class where relnamespace = ${schema} and relispartition and relkind = 'r'`,
+  )
+  assert.ok(partitions.length > 0)
+  for (const role of ['freehold_tenant', 'freehold_system', 'public']) {
+    for (const name of partitions) {
+      const [granted] = await lines(
+        `select (has_table_privilege($1, $2, 'select, insert, update, delete, truncate, references, trigger') or has_any_column_privilege($1, $2, 'select, insert, update, references'))::text as line`,
+        [role, `freehold.${name}`],
+      )
+      assert.equal(granted, 'false', `${role} holds a grant on ${name}`)
+    }
+  }
+})
+
+/** What runs with the owner's power, each with the reason. None writes an organization's table. */
+const definers: Readonly<Record<string, string>> = {
+  keep_an_owner: 'counts the owners that are left, which the one who leaves may not see any more; reads only',
+  lock_revocation: 'locks, and asks the gate of whoever changes what some gate stands on; reads only',
+  still_open: 'asks the gate at the commit about a gate that may have closed; reads only',
+}
+
+/** What the logins may call themselves; a trigger's function needs no grant to run. */
+const callable: Readonly<Record<string, string>> = {
+  new_id: 'the default of every id',
+  record_event:
+    'called by triggers as whoever changes the row; outside of one the policy of security_events refuses the tenant login',
+}
+
+test('functions are not executable by everybody, pin their search_path, and only listed ones run as the owner', async () => {
+  const { rows: functions } = await admin.query<{
+    name: string
+    definer: boolean
+    path: string | null
+    public: boolean
+    tenant: boolean
+    system: boolean
+    body: string
+  }>(`
+    select proname as name, prosecdef as definer, (select setting from unnest(proconfig) setting where setting like 'search_path=%') as path,
+      has_function_privilege('public', oid, 'execute') as public, has_function_privilege('freehold_tenant', oid, 'execute') as tenant,
+      has_function_privilege('freehold_system', oid, 'execute') as system, prosrc as body
+    from pg_proc where pronamespace = ${schema}`)
+  for (const { name, definer, path, public: open, tenant, system, body } of functions) {
+    assert.ok(!open, `${name}: revoke execute on function ${name} from public`)
+    assert.match(
+      path ?? '',
+      /^search_path=(freehold|pg_catalog), pg_temp$/,
+      `${name} must pin its search_path, pg_temp last`,
+    )
+    assert.equal(definer, name in definers, `${name}: security definer and the list must agree`)
+    assert.deepEqual([tenant, system], [name in callable, name in callable], `${name}: grants and the list must agree`)
+    if (definer)
+      assert.doesNotMatch(
+        body,
+        /\b(insert|delete|truncate|execute)\b|\bupdate\s+\w+\s+set\b/i,
+        `${name} runs as the owner and may only read`,
+      )
+  }
+  const names = functions.map(({ name }) => name)
+  assert.deepEqual(
+    [...Object.keys(definers), ...Object.keys(callable)].filter(name => !names.includes(name)),
+    [],
+  )
+})
+
+test("every view that a login may read is a security barrier and not the invoker's", async () => {
+  const views =
+    await lines(`select relname as line from pg_class where relnamespace = ${schema} and relkind in ('v', 'm')
+    and (has_any_column_privilege('freehold_tenant', oid, 'select') or has_any_column_privilege('freehold_system', oid, 'select'))`)
+  assert.ok(views.includes('gate'))
+  const leaky = await lines(
+    `select relname as line from pg_class where relnamespace = ${schema} and relname = any ($1)
+      and (relkind = 'm' or not coalesce(reloptions, '{}') @> '{security_barrier=true}' or coalesce(reloptions, '{}') @> '{security_invoker=true}')`,
+    [views],
+  )
+  assert.deepEqual(leaky, [])
+  assert.deepEqual(
+    await lines(
+      `select relname as line from pg_class where relnamespace = ${schema} and relkind in ('v', 'm') and has_any_column_privilege('freehold_tenant', oid, 'insert, update')`,
+    ),
+    [],
+  )
+})
+
+/**
+ * Every column of a global table that the tenant login may read. Whoever adds a column there decides here whether
+ * requests see it; a hash or a secret never stands here.
+ */
+const readable: Readonly<Record<string, readonly string[]>> = {
+  users: [
+    'id',
+    'email',
+    'username',
+    'given_name',
+    'family_name',
+    'full_name',
+    'superuser',
+    'email_verified',
+    'disabled_at',
+    'deleted_at',
+    'created_at',
+    'updated_at',
+    'version',
+  ],
+  sessions: [
+    'id',
+    'user_id',
+    'organization_id',
+    'authenticated_at',
+    'user_agent',
+    'ip',
+    'created_at',
+    'last_seen_at',
+    'expires_at',
+    'revoked_at',
+    'revoked_reason',
+  ],
+  idempotency_keys: ['user_id', 'route', 'key', 'organization_id', 'request_hash', 'result', 'created_at'],
+  audit_log: [
+    'organization_id',
+    'id',
+    'transaction',
+    'sequence',
+    'actor_id',
+    'session_id',
+    'request_id',
+    'ip',
+    'user_agent',
+    'action',
+    'entity_type',
+    'entity_id',
+    'before',
+    'after',
+  ],
+}
+
+const SECRET = /password|passwd|hash|secret|token|private|credential|api_key|salt|otp|recovery|cipher|encrypted/
+
+/** Columns whose names sound secret and are not. */
+const harmless: Readonly<Record<string, string>> = {
+  'idempotency_keys.request_hash': "tells a repeated request from another; one's own rows only",
+}
+
+test('the tenant role reads no password hash, token hash or secret', async () => {
+  const columns =
+    await lines(`select format('%s.%s', c.relname, a.attname) as line from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relnamespace = ${schema} and c.relkind in ('r', 'p', 'v', 'm', 'f') and has_column_privilege('freehold_tenant', c.oid, a.attnum, 'select')`)
+  assert.ok(columns.includes('projects.name'))
+  assert.deepEqual(
+    columns.filter(column => SECRET.test(column) && !(column in harmless)),
+    [],
+  )
+  const ofGlobals = columns.filter(column => globals.includes(column.split('.')[0]!)).sort()
+  assert.deepEqual(
+    ofGlobals,
+    Object.entries(readable)
+      .flatMap(([table, names]) => names.map(name => `${table}.${name}`))
+      .sort(),
+  )
+  const written =
+    await lines(`select format('%s.%s', c.relname, a.attname) as line from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relnamespace = ${schema} and c.relname in ('users', 'sessions', 'signing_keys') and has_column_privilege('freehold_tenant', c.oid, a.attnum, 'insert, update')`)
+  assert.deepEqual(written.sort(), [
+    'sessions.revoked_at',
+    'sessions.revoked_reason',
+    'users.family_name',
+    'users.full_name',
+    'users.given_name',
+    'users.last_organization_id',
+    'users.username',
+  ])
+})
+
+test('history keeps no secret and only columns that exist', async () => {
+  const kept =
+    await lines(`select format('%s.%s', c.relname, field) as line from pg_trigger t join pg_class c on c.oid = t.tgrelid,
+      unnest((string_to_array(encode(t.tgargs, 'escape'), '\\000'))[2]::text[]) field
+    where c.relnamespace = ${schema} and t.tgname = 'history'`)
+  assert.ok(kept.includes('projects.name'))
+  assert.deepEqual(
+    kept.filter(column => SECRET.test(column)),
+    [],
+  )
+  const columns = await lines(
+    `select format('%s.%s', c.relname, a.attname) as line from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped where c.relnamespace = ${schema}`,
+  )
+  assert.deepEqual(
+    kept.filter(column => !columns.includes(column)),
+    [],
+  )
+})
+
+test('logins and roles hold no power of their own, and the schema belongs to no superuser', async () => {
+  const logins = [urls.tenantUrl, urls.systemUrl].map(url => decodeURIComponent(new URL(url).username))
+  const powers = await lines(
+    `select rolname as line from pg_roles where rolname = any ($1) and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication)
+    union all select rolname from pg_roles where rolname in ('freehold_tenant', 'freehold_system', 'freehold_owner') and rolcanlogin`,
+    [logins],
+  )
+  assert.deepEqual(powers, [])
+  const members = await lines(
+    `select format('%s in %s', m.rolname, r.rolname) as line from pg_auth_members a join pg_roles m on m.oid = a.member join pg_roles r on r.oid = a.roleid
+    where m.rolname = any ($1) or m.rolname in ('freehold_tenant', 'freehold_system', 'freehold_owner')`,
+    [logins],
+  )
+  assert.deepEqual(members.sort(), [`${logins[1]} in freehold_system`, `${logins[0]} in freehold_tenant`].sort())
+  const owners = await lines(
+    `select distinct r.rolname as line from pg_class c join pg_roles r on r.oid = c.relowner where c.relnamespace = ${schema} and (r.rolsuper or r.rolbypassrls or r.rolname = any ($1))`,
+    [logins],
+  )
+  assert.deepEqual(owners, [])
+  const grants = await lines(
+    `select format('public: %s on %s', acl.privilege_type, c.relname) as line from pg_class c, aclexplode(c.relacl) acl where c.relnamespace = ${schema} and acl.grantee = 0`,
+  )
+  assert.deepEqual(grants, [])
+  for (const login of logins) {
+    const [can] = await lines(
+      `select (has_schema_privilege($1, 'freehold', 'create') or has_schema_privilege($1, 'public', 'create') or has_database_privilege($1, 'freehold', 'create, temporary'))::text as line`,
+      [login],
+    )
+    assert.equal(can, 'false', `${login} can create something`)
+  }
+})
+
+test('the logins cannot connect to the databases that the cluster came with', async () => {
+  const others = await lines(
+    `select datname as line from pg_database where datname in ('postgres', 'template0', 'template1')`,
+  )
+  assert.equal(others.length, 3)
+  for (const url of [urls.tenantUrl, urls.systemUrl]) {
+    for (const name of others) {
+      const elsewhere = new URL(url)
+      elsewhere.pathname = `/${name}`
+      const client = new pg.Client({ connectionString: elsewhere.href })
+      const refusal = await client.connect().then(
+        () => undefined,
+        (error: pg.DatabaseError) => error.code,
+      )
+      await client.end().catch(() => {})
+      assert.ok(refusal === '42501' || refusal === '55000', `${elsewhere.username} reached ${name}`)
+    }
+  }
+})
+
+const operations = listOperations(app.app)
+
+test('every operation says who may call it, by a permission that there is', () => {
+  const known = new Set(['public', 'session', ...Object.keys(permissions)])
+  assert.deepEqual(
+    operations.filter(({ access }) => !known.has(access)).map(({ id }) => id),
+    [],
+  )
+})
+
+/** Operations that anybody may call, each with the reason. */
+const publicOperations: Readonly<Record<string, string>> = {
+  getRoot: 'name, version, links',
+  getHealth: 'for monitors',
+  getReady: 'for load balancers',
+  getKeySet: 'public keys',
+  signUp: 'nobody has an account yet',
+  register: 'nobody has an account yet',
+  logIn: 'the password speaks',
+  refresh: 'the refresh token speaks',
+  logOut: 'an expired access token with its refresh token must do',
+}
+
+test('only listed operations are public', () => {
+  assert.deepEqual(
+    operations
+      .filter(({ access }) => access === 'public')
+      .map(({ id }) => id)
+      .sort(),
+    Object.keys(publicOperations).sort(),
+  )
+})
+
+test('a route without access stops the start, also one that the document hides', async () => {
+  const config = loadConfig({
+    SECRET_KEY: TEST_SECRET,
+    DATABASE_URL: urls.ownerUrl,
+    PUBLIC_URL: 'http://localhost:8000',
+  })
+  const passwords = { hash: async () => '', verify: async () => false }
+  const { database, tokens } = app
+  const bare = await createApp({
+    config,
+    version: '0.0.0',
+    database,
+    tokens,
+    passwords,
+    signingKeys: () => [],
+    log: app.app.log,
+  })
+  after(() => bare.close())
+  for (const options of [{}, { schema: { hide: true } }]) {
+    assert.throws(
+      () => bare.get('/forgotten', options as never, async () => 'everything'),
+      /GET \/forgotten declares no access/,
+    )
+  }
+})
