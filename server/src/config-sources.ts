@@ -7,7 +7,7 @@ import { type Variable, type VariableName, variables } from './config-variables.
 type ValueOf<V extends Variable> = ReturnType<V['kind']['read']> | (V extends { default: string } ? never : undefined)
 
 /** What each variable came to: the value of its kind, undefined only where there is no default. */
-export type Values = { [Name in VariableName]: ValueOf<(typeof variables)[Name]> }
+type Values = { [Name in VariableName]: ValueOf<(typeof variables)[Name]> }
 
 export interface Reading {
   values: Values

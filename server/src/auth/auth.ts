@@ -154,7 +154,7 @@ export const getMe = (organization_id: string | undefined) =>
   })
 
 /** Renews the moment of one's last proof (system login): the password's owner is still signed in. */
-export const renewSignIn = (session_id: string, user_id: string, password_hash: string) =>
+const renewSignIn = (session_id: string, user_id: string, password_hash: string) =>
   statement(
     query
       .updateTable('sessions')

@@ -3,7 +3,7 @@ import { Problem } from './problems.ts'
 import type { ProblemCode } from './problems.ts'
 
 /** A slug made from a name: `Acme Corp` → `acme-corp`. */
-export const slugOf = (name: string): string =>
+const slugOf = (name: string): string =>
   name
     .normalize('NFKD')
     .toLowerCase()

@@ -15,7 +15,7 @@ export const globalTables: Readonly<Record<string, string>> = {
 }
 
 /** A fingerprint of all that makes the wall in the schema on the search path: row-level security, policies, grants, views, functions, triggers. */
-export const digestSql = `
+const digestSql = `
 select md5(string_agg(line, E'\\n' order by line collate "C")) as digest from (
   select format('table %s %s %s %s', c.relname, c.relrowsecurity, c.relforcerowsecurity,
     (select string_agg(g.grantee || ' ' || g.privilege, ',' order by g.grantee, g.privilege) from (

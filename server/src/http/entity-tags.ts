@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Condition } from '../core/conditional.ts'
 
 /** A strong entity tag (RFC 9110, section 8.8.3): the resource's id and version, so one of another resource never fits. */
-export const entityTag = (id: string, version: number): string => `"${id}.${version}"`
+const entityTag = (id: string, version: number): string => `"${id}.${version}"`
 
 /** Sends a resource with its tag, or 304 alone to a reader who has it; the route's schema leaves its version out of the body. */
 export function sendTagged<Resource extends { version: number }>(

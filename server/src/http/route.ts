@@ -26,7 +26,7 @@ export type App = FastifyInstance<
  * Who may call a route: anyone; a live session alone; or a live session whose role in its organization holds the
  * permission. The gate decides, in the statement itself.
  */
-export type Access = 'public' | 'session' | Permission
+type Access = 'public' | 'session' | Permission
 
 export interface RouteRules {
   /** Required: without it the server does not start. */

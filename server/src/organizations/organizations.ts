@@ -24,10 +24,10 @@ export type NewOrganization = Static<typeof NewOrganization>
 export const OrganizationChanges = Strict({ name: Type.Optional(Name), slug: Type.Optional(Slug) }, { title: 'OrganizationChanges', minProperties: 1 })
 export const OrganizationReplacement = Strict({ name: Name, slug: Slug }, { title: 'OrganizationReplacement' })
 
-export const organizationColumns = ['id', 'kind', 'name', 'slug', 'created_at', 'updated_at', 'version'] as const
+const organizationColumns = ['id', 'kind', 'name', 'slug', 'created_at', 'updated_at', 'version'] as const
 export type OrganizationRow = Organization & { version: number }
 
-export const slugTaken = { organizations_slug_key: 'organization-slug-taken' } as const
+const slugTaken = { organizations_slug_key: 'organization-slug-taken' } as const
 
 const ownOrganizationPages = pagesOf(() => query.selectFrom('own_organizations').select([...organizationColumns, 'role']))
 
