@@ -27,7 +27,9 @@ export function closeGently(app: FastifyInstance): void {
     clearInterval(sweep)
     done()
   })
-  app.addHook('onRequest', (_request, _reply, done) => done(sweep === undefined ? undefined : new Problem('shutting-down', { retryAfter: 1 })))
+  app.addHook('onRequest', (_request, _reply, done) =>
+    done(sweep === undefined ? undefined : new Problem('shutting-down', { retryAfter: 1 })),
+  )
   app.addHook('onSend', (_request, reply, payload, done) => {
     if (isClosing) void reply.header('connection', 'close')
     done(null, payload)

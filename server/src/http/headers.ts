@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 
 export type CspMode = 'strict' | 'relaxed' | 'disabled'
 
-/** Document 004's headers and their present company; X-XSS-Protection is 0 because the old filter is itself a hole. */
+/** X-XSS-Protection is 0 because the old filter that it switches on is itself a hole. */
 const always = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 
-/** Document 003's older paths: `/api/auth/*` and `/api/org/*` are their `/api/v1` counterparts. */
+/** Paths of before the versioned API: `/api/auth/*` and `/api/org/*` are their `/api/v1` counterparts. */
 const LEGACY = /^\/api\/(auth|org)(?=\/|\?|$)/
 
 /** 21 November 2026 (RFC 9745). */

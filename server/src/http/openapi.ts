@@ -225,7 +225,15 @@ function problemsOf(operation: Operation, rule: OperationRules): ProblemCode[] {
     ['invalid-fields'],
     has('query', 'cursor') && ['invalid-cursor'],
     declared,
-    ['request-timeout', 'rate-limited', 'headers-too-large', 'internal-error', 'database-unavailable', 'busy', 'shutting-down'],
+    [
+      'request-timeout',
+      'rate-limited',
+      'headers-too-large',
+      'internal-error',
+      'database-unavailable',
+      'busy',
+      'shutting-down',
+    ],
   ]
   const codes = new Set(found.flatMap(some => (some === false ? [] : some)))
   return (Object.keys(problems) as ProblemCode[]).filter(code => codes.has(code))

@@ -13,8 +13,16 @@ export function createPages(key: Buffer): Pages {
     open: request => {
       const { limit, cursor, include_total, ...filters } = request.query as PageQuery & Record<string, unknown>
       const { actor } = request
-      const list = JSON.stringify([actor.organization_id ?? actor.user_id, request.routeOptions.url, Object.entries(filters).sort()])
-      return openPage(key, list, { limit, ...(cursor === undefined ? {} : { cursor }), ...(include_total === undefined ? {} : { include_total }) })
+      const list = JSON.stringify([
+        actor.organization_id ?? actor.user_id,
+        request.routeOptions.url,
+        Object.entries(filters).sort(),
+      ])
+      return openPage(key, list, {
+        limit,
+        ...(cursor === undefined ? {} : { cursor }),
+        ...(include_total === undefined ? {} : { include_total }),
+      })
     },
   }
 }

@@ -66,5 +66,9 @@ export const STEP_UP_SECONDS = 600
 
 /** Where a request comes from, as history keeps it: a proxy may have named as its client what is no address. */
 export function originOf(request: FastifyRequest): Origin {
-  return { request_id: request.id, ip: isIP(request.ip) === 0 ? '' : request.ip, user_agent: (request.headers['user-agent'] ?? '').slice(0, 500) }
+  return {
+    request_id: request.id,
+    ip: isIP(request.ip) === 0 ? '' : request.ip,
+    user_agent: (request.headers['user-agent'] ?? '').slice(0, 500),
+  }
 }
