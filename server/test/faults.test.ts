@@ -36,12 +36,12 @@ interface Writing {
 
 /** Eight writers, each one project after the other until `stop`, a minute at most, and what they are told. */
 function write({ call }: Client): Writing {
-  let isOver = false
+  const over = new AbortController()
   const [acknowledged, sent, faults]: [string[], string[], string[]] = [[], [], []]
   const counts: Record<string, number> = {}
   const deadline = Date.now() + 60_000
   const writers = Array.from({ length: 8 }, async () => {
-    while (!isOver && Date.now() < deadline) {
+    while (!over.signal.aborted && Date.now() < deadline) {
       const name = crypto.randomUUID()
       sent.push(name)
       const answer = await call('POST', '/api/v1/projects', { name }, { 'idempotency-key': name }).catch(() => undefined)
@@ -58,7 +58,7 @@ function write({ call }: Client): Writing {
     counts,
     faults,
     stop: async () => {
-      isOver = true
+      over.abort()
       await Promise.all(writers)
     },
   }
@@ -139,8 +139,8 @@ test('a PostgreSQL behind DATABASE_URL that is killed under load is reconnected 
 // server that runs (core/embedded-postgres.ts), or core/idempotency.ts stores the result outside the transaction.
 test('a service that is killed under load starts again clean, and repeated requests are done once', async t => {
   const dataDir = makeDirectory('service-killed')
-  const port = { PORT: String(new URL((await launchAndEnd()).url).port) }
-  let service = await startServiceProcess({ DATA_DIR: dataDir, ...port })
+  const { port } = new URL((await launchAndEnd()).url)
+  let service = await startServiceProcess({ DATA_DIR: dataDir, PORT: port })
   t.after(() => service.end('SIGKILL'))
   const client = await signUpAt(service.url)
   const writing = write(client)
@@ -149,7 +149,7 @@ test('a service that is killed under load starts again clean, and repeated reque
     const before = writing.acknowledged.length
     await waitUntil(() => writing.acknowledged.length > before + 40)
     await service.end('SIGKILL')
-    service = await startServiceProcess({ DATA_DIR: dataDir, ...port })
+    service = await startServiceProcess({ DATA_DIR: dataDir, PORT: port })
     assert.equal(service.errors(), '')
   }
   await waitUntil(() => writing.acknowledged.length > 100)

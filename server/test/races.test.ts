@@ -22,7 +22,7 @@ test('of fifty twins under one Idempotency-Key one is done; the others get its a
   const owner = await signUp('Twins')
   for (let round = 0; round < 3; round++) {
     const key = { 'idempotency-key': `twin-${round}` }
-    const answers = await atOnce(50, () => owner.call('POST', '/api/v1/projects', { name: `Twin ${round}` }, key))
+    const answers = await atOnce(50, () => owner.call('POST', '/api/v1/projects', { name: `Twin ${round}`, slug: `twin-${round}` }, key))
     t.diagnostic(JSON.stringify(tally(answers)))
     const done = answers.filter(({ status }) => status === 201)
     assert.ok(done.length >= 1)
@@ -30,7 +30,7 @@ test('of fifty twins under one Idempotency-Key one is done; the others get its a
     assert.equal(new Set(done.map(({ text }) => text)).size, 1, 'the same answer, byte for byte')
     assert.equal(new Set(done.map(({ headers }) => `${headers['etag']} ${headers['location']}`)).size, 1)
     assert.ok(answers.every(({ status, headers }) => status === 201 || headers['retry-after'] === '1'))
-    const again = await owner.call('POST', '/api/v1/projects', { name: `Twin ${round}` }, key)
+    const again = await owner.call('POST', '/api/v1/projects', { name: `Twin ${round}`, slug: `twin-${round}` }, key)
     assert.equal(again.text, done[0]?.text)
     const other = await owner.call('POST', '/api/v1/projects', { name: 'Another body' }, key)
     assert.deepEqual([other.status, other.body.code], [422, 'idempotency-key-reused'])

@@ -152,7 +152,7 @@ test('an owner who was overtaken by losing the role hands nothing over', async (
   const [second, friend] = [await addMember(first, 'owner'), await addMember(first, 'member')]
   const client = await admin.connect()
   await client.query('begin')
-  await client.query(`update memberships set role = 'admin' where organization_id = $1 and user_id = $2`, [second.organization_id, second.user_id])
+  await client.query(`update memberships set role = 'viewer' where organization_id = $1 and user_id = $2`, [second.organization_id, second.user_id])
   const handing = second.call('POST', `/api/v1/organizations/${second.organization_id}/transfer`, { user_id: friend.user_id })
   await delay(200) // it waits for the row
   await client.query('commit')

@@ -71,10 +71,10 @@ test('SIGTERM under load finishes what is in flight, then exits 0 and takes the 
 
   // And a load of everything else, each requester on a connection of its own that it keeps.
   const outcomes: Outcome[] = []
-  let isOver = false
+  const over = new AbortController()
   const agents = Array.from({ length: 32 }, () => new Agent({ keepAlive: true, maxSockets: 1 }))
   const load = agents.map(async (agent, requester) => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const outcome = await ask(agent, service.url, client.access_token, requester % 4 === 0 ? { name: `Load ${crypto.randomUUID()}` } : undefined)
       outcomes.push(outcome)
       if ('code' in outcome) break
@@ -94,7 +94,7 @@ test('SIGTERM under load finishes what is in flight, then exits 0 and takes the 
   for (const login of await Promise.all(hashing)) assert.equal(login.status, 200, JSON.stringify(login.body))
   assert.deepEqual(await ended, { code: 0, signal: null })
   assert.ok(Date.now() - signalled < 15_000, 'no kept connection holds it up')
-  isOver = true
+  over.abort()
   await Promise.all(load)
 
   const counts: Record<string, number> = {}
