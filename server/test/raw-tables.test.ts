@@ -434,3 +434,19 @@ test('the tenant login cannot climb out of its role', async () => {
     )
   }
 })
+
+test('a session that was ended stays ended, also for its own person', async () => {
+  const world = await worlds()
+  await admin.query('update sessions set revoked_at = now() where id = $1', [world.other_session_id])
+  for (const command of [
+    `update sessions set revoked_at = null where id = '${world.other_session_id}'`,
+    `update sessions set revoked_at = null where id = '${world.session_id}'`,
+  ]) {
+    const { changed, code } = await attempt({ ...world, permission: '' }, command)
+    assert.ok(code === '42501' || changed === 0, command)
+  }
+  const { rows } = await admin.query('select from sessions where id = $1 and revoked_at is not null', [
+    world.other_session_id,
+  ])
+  assert.equal(rows.length, 1)
+})
