@@ -106,8 +106,8 @@ function checkDeployment({ values, given }: Reading): string[] {
   const required: Partial<Record<VariableName, string>> = {
     SECRET_KEY: 'make one with `openssl rand -hex 32`',
     PUBLIC_URL: 'it is where clients reach the service, such as https://api.example.com',
-    DATABASE_TENANT_URL: '`freehold doctor` prints the SQL that makes this login',
-    DATABASE_SYSTEM_URL: '`freehold doctor` prints the SQL that makes this login',
+    DATABASE_TENANT_URL: '`freehold doctor --roles` prints the SQL that makes this login',
+    DATABASE_SYSTEM_URL: '`freehold doctor --roles` prints the SQL that makes this login',
   }
   const faults = Object.entries(required)
     .filter(([name]) => !given.has(name as VariableName))

@@ -55,7 +55,7 @@ export function readOrMakeSecretKey(dataDir: string): string {
     return secretKey
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    throw new Error(`SECRET_KEY is not set, and ${file} cannot stand in for it: ${reason}`)
+    throw new Error(`SECRET_KEY is not set, and ${file} cannot stand in for it: ${reason}`, { cause: error })
   }
 }
 

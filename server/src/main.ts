@@ -17,8 +17,6 @@ export const version = (
 ).version
 
 export interface RunningService {
-  /** Where it listens. */
-  url: string
   /** Finishes what is in flight, then closes everything. */
   stop(): Promise<void>
 }
@@ -37,14 +35,15 @@ export async function startService(
   const log = createLogger(config.log)
   for (const warning of config.warnings) log.warn(warning)
   const closers: (() => Promise<unknown> | void)[] = []
-  const stop = async () => {
-    for (const close of closers.splice(0).toReversed()) await close()
+  const close = async () => {
+    for (const closeOne of closers.splice(0).toReversed()) await closeOne()
   }
 
   try {
     if (config.database.url === undefined && config.database.tenantUrl === undefined) {
       const claim = claimDataDirectory(config.dataDir, config.port)
       closers.push(() => claim.release())
+      log.info(`no DATABASE_URL is set: an embedded PostgreSQL keeps everything below ${config.dataDir}`)
     }
     const { url, schema, tenantUrl, systemUrl } = config.database
     const provisioned = await provisionDatabase({
@@ -84,12 +83,20 @@ export async function startService(
       await ensureFirstSuperuser({ database, passwords, log, policy: config.passwordPolicy }, config.firstSuperuser)
     const app = await createApp({ config, version, database, tokens, passwords, signingKeys: signingKeys.current, log })
     closers.push(() => app.close())
-    await app.listen({ host: config.host, port: config.port })
-    const listening = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`
-    log.info({ version, environment: config.environment }, `${config.appName} listens on ${listening}`)
-    return { url: listening, stop }
+    await app.listen({
+      host: config.host,
+      port: config.port,
+      listenTextResolver: address =>
+        `${config.appName} ${version} listens on ${address} (${config.environment}), documents at /docs`,
+    })
+    return {
+      stop: async () => {
+        log.info('stopping: what is in flight is finished first')
+        await close()
+      },
+    }
   } catch (error) {
-    await stop()
+    await close()
     throw error
   }
 }

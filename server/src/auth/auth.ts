@@ -8,7 +8,7 @@ import { claimSlug } from '../core/slugs.ts'
 import { affect, compileOnce, find, get, query, statement } from '../core/statement.ts'
 import { chooseOrganization, insertOrganization, insertOwner, personalOrganizationId } from '../organizations/organizations.ts'
 import type { OrganizationRow } from '../organizations/organizations.ts'
-import { createSession } from '../sessions/sessions.ts'
+import { authTime, createSession } from '../sessions/sessions.ts'
 import { normalizeNames, userColumns } from '../users/users.ts'
 import type { User } from '../users/users.ts'
 import type { Passwords } from './passwords.ts'
@@ -168,7 +168,7 @@ const renewSignIn = (session_id: string, user_id: string, password_hash: string)
       .where('users.password_hash', '=', password_hash)
       .where('users.disabled_at', 'is', null)
       .where('users.deleted_at', 'is', null)
-      .returning(sql<number>`extract(epoch from authenticated_at)::int`.as('auth_time')),
+      .returning(authTime),
     ([row]) => {
       if (row === undefined) throw new Problem('session-ended')
       return row.auth_time

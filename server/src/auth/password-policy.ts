@@ -14,7 +14,7 @@ const commonPasswords = (): Promise<ReadonlySet<string>> =>
 
 /**
  * Refuses a password that is weak under the policy, among the most used ones, or made of what is known of the person.
- * `composition` is document 000's rule, `length` that of OWASP ASVS 5 (6.2.1, 6.2.5).
+ * `composition` asks for kinds of characters, as many products still must; `length` is OWASP ASVS 5's rule (6.2.1, 6.2.5).
  * @throws Problem weak-password, with every lack
  */
 export async function checkPassword(password: string, policy: PasswordPolicy, personal: readonly (string | null | undefined)[], pointer = '/password'): Promise<void> {

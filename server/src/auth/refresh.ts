@@ -3,7 +3,7 @@ import { recordEvent } from '../audit/audit.ts'
 import type { Database, Origin, Transaction } from '../core/database.ts'
 import { Problem } from '../core/problems.ts'
 import { affect, find, get, query } from '../core/statement.ts'
-import { revokeSession, sessionExpiry } from '../sessions/sessions.ts'
+import { authTime, revokeSession, sessionExpiry } from '../sessions/sessions.ts'
 import { userColumns } from '../users/users.ts'
 import { choose } from './auth.ts'
 import type { SignedIn } from './auth.ts'
@@ -55,7 +55,7 @@ const lockSession = ({ session_id, generation }: RefreshToken) =>
       .selectFrom('sessions')
       .innerJoin('users', 'users.id', 'sessions.user_id')
       .select(['sessions.id', 'sessions.user_id', 'sessions.organization_id', 'sessions.generation'])
-      .select(sql<number>`extract(epoch from sessions.authenticated_at)::int`.as('auth_time'))
+      .select(authTime)
       // rotated_at holds the moments of the latest hand-overs: the last belongs to the generation before the current one.
       .select(
         sql<boolean | null>`sessions.rotated_at[cardinality(sessions.rotated_at) - (sessions.generation - ${generation}::int) + 1]

@@ -84,7 +84,9 @@ export function describeRolePermissions(): string {
   const holders = Object.keys(permissions)
     .sort()
     .map(permission => {
-      const names = [...roles, 'superuser' as const].filter(role => permissionsOf(role).includes(permission as Permission))
+      const names = [...roles, 'superuser' as const].filter(role =>
+        permissionsOf(role).includes(permission as Permission),
+      )
       return `  "${permission}": [${names.map(name => `"${name}"`).join(', ')}]`
     })
   return `-- Generated from access/permissions.ts by \`npm run generate\`.

@@ -22,8 +22,6 @@ import {
   shutDownServer,
 } from './postgres-process.ts'
 
-export { EmbeddedPostgresError }
-
 export interface EmbeddedPostgres {
   /** Superuser URL of the cluster's `postgres` database: postgres://postgres:…@127.0.0.1:PORT/postgres. */
   readonly url: string

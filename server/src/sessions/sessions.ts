@@ -27,13 +27,16 @@ const ABSOLUTE_DAYS = 90
 export const sessionExpiry = (idleSeconds: number, createdAt = sql<string>`now()`) =>
   sql<string>`least(now() + make_interval(secs => ${idleSeconds}), ${createdAt} + make_interval(days => ${ABSOLUTE_DAYS}))`
 
+/** When the person last proved who they are, as tokens say it: whole Unix seconds, never in the future. */
+export const authTime = sql<number>`floor(extract(epoch from sessions.authenticated_at))::int`.as('auth_time')
+
 /** Signs a device in (system login). */
 export const createSession = (user_id: string, organization_id: string | null, idleSeconds: number, { ip, user_agent }: Origin) =>
   get(
     query
       .insertInto('sessions')
       .values({ user_id, organization_id, ip, user_agent, expires_at: sessionExpiry(idleSeconds) })
-      .returning(['id', 'generation', sql<number>`extract(epoch from authenticated_at)::int`.as('auth_time')]),
+      .returning(['id', 'generation', authTime]),
   )
 
 const sessionPages = pagesOf(({ current_id }: { current_id: string }) =>

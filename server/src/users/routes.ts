@@ -3,7 +3,7 @@ import type { App } from '../http/route.ts'
 import { getProfile, ProfileChanges, ProfileReplacement, updateProfile, User } from './users.ts'
 
 export function userRoutes(app: App): void {
-  // Document 004's name for the same resource.
+  // One resource under two names.
   for (const [path, name] of [
     ['/users/me', 'OwnProfile'],
     ['/users/profile', 'OwnProfileAlias'],
