@@ -32,6 +32,9 @@ if (unknown.length > 0 || !(rounds >= 1)) {
 }
 
 const theatre = await openTheatre()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void theatre.close().finally(() => process.exit(130)))
+}
 try {
   console.log(
     `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GB; ${process.platform} ${process.arch}; ` +

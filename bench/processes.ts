@@ -31,6 +31,9 @@ export async function startServer(
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const ended = once(child, 'exit')
+  const end = () => void child.kill()
+  process.once('exit', end) // should the benchmark itself be stopped
+  void ended.then(() => process.off('exit', end))
   let said = ''
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (text: Buffer) => (said = (said + text.toString()).slice(-4000)))
