@@ -54,8 +54,7 @@ async function holdProject(id: string): Promise<{ waits: () => Promise<boolean>;
 }
 
 // Red when: main.ts closes the database before the app; when cli/freehold.ts exits at the first signal; when http answers
-// are cut (`forceCloseConnections: true` in app.ts); when http/closing.ts lets an answer keep its connection, or main.ts
-// forgets provisioned.stop().
+// are cut (`forceCloseConnections: true` in app.ts); when app.ts leaves out closeGently, or main.ts provisioned.stop().
 test('SIGTERM under load finishes what is in flight, then exits 0 and takes the embedded PostgreSQL along', async t => {
   const service = await startServiceProcess({ DATA_DIR: dataDir })
   t.after(() => service.end('SIGKILL'))
