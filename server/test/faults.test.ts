@@ -179,7 +179,9 @@ async function launchAndEnd(): Promise<{ url: string }> {
 /** Starts what cannot start, and returns what it says on standard error. */
 async function failToStart(environment: Record<string, string>, uid?: number): Promise<string> {
   const service = await launchService(environment, uid === undefined ? {} : { uid })
+  const tooLong = setTimeout(() => void service.end('SIGKILL'), 30_000)
   const { code, signal } = await service.ended
+  clearTimeout(tooLong)
   assert.deepEqual([code, signal], [1, null], service.errors())
   return service.errors().trim()
 }
