@@ -41,7 +41,15 @@ export interface AppOptions {
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
 
 /** The whole service but its socket: hooks in the order in which a request meets them, then every feature by name. */
-export async function createApp({ config, version, database, tokens, passwords, signingKeys, log }: AppOptions): Promise<App> {
+export async function createApp({
+  config,
+  version,
+  database,
+  tokens,
+  passwords,
+  signingKeys,
+  log,
+}: AppOptions): Promise<App> {
   const app: App = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -59,7 +67,11 @@ export async function createApp({ config, version, database, tokens, passwords, 
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     rewriteUrl,
-    clientErrorHandler: answerUnreadable({ publicUrl: config.publicUrl, headers: securityHeadersOf(config.cspMode), log }),
+    clientErrorHandler: answerUnreadable({
+      publicUrl: config.publicUrl,
+      headers: securityHeadersOf(config.cspMode),
+      log,
+    }),
   })
   app.setValidatorCompiler(compileValidator)
   answerErrors(app, config.publicUrl)
@@ -70,10 +82,24 @@ export async function createApp({ config, version, database, tokens, passwords, 
   requireAccess(app)
   refuseUnknownParameters(app)
   await app.register(cors, {
-    origin: config.corsOrigins === 'localhost' ? /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/ : [...config.corsOrigins],
+    origin:
+      config.corsOrigins === 'localhost'
+        ? /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/
+        : [...config.corsOrigins],
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'If-Match', 'If-None-Match', 'X-Request-ID'],
-    exposedHeaders: ['Deprecation', 'ETag', 'Link', 'Location', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'Sunset', 'WWW-Authenticate', 'X-Request-ID'],
+    exposedHeaders: [
+      'Deprecation',
+      'ETag',
+      'Link',
+      'Location',
+      'RateLimit',
+      'RateLimit-Policy',
+      'Retry-After',
+      'Sunset',
+      'WWW-Authenticate',
+      'X-Request-ID',
+    ],
     maxAge: 600,
     strictPreflight: false,
   })
@@ -90,7 +116,12 @@ export async function createApp({ config, version, database, tokens, passwords, 
   const keyFor = (use: string) => Buffer.from(hkdfSync('sha256', config.secretKey, '', `freehold ${use}`, 32))
   const pages = createPages(keyFor('cursors'))
 
-  await documentRoutes(app, { name: config.appName, cspMode: config.cspMode, areOpen: config.publicDocuments, token: config.metrics.token })
+  await documentRoutes(app, {
+    name: config.appName,
+    cspMode: config.cspMode,
+    areOpen: config.publicDocuments,
+    token: config.metrics.token,
+  })
   systemRoutes(app, { name: config.appName, version, environment: config.environment, database, signingKeys })
   await app.register(
     async (v1: App) => {
@@ -118,9 +149,12 @@ export async function createApp({ config, version, database, tokens, passwords, 
 function requireAccess(app: App): void {
   app.addHook('onRoute', route => {
     const fromPlugin = route.method === 'OPTIONS' || /^\/docs(\/|$)/.test(route.url)
-    if (route.access === undefined && !fromPlugin) throw new Error(`route ${String(route.method)} ${route.url} declares no access`)
+    if (route.access === undefined && !fromPlugin)
+      throw new Error(`route ${String(route.method)} ${route.url} declares no access`)
     const { access, stepUp = false, perMinute, secret = false } = route as Partial<RouteRules>
-    route.config = { ...route.config, rules: { access: access ?? 'public', stepUp, secret, ...(perMinute === undefined ? {} : { perMinute }) } }
+    route.config = {
+      ...route.config,
+      rules: { access: access ?? 'public', stepUp, secret, ...(perMinute === undefined ? {} : { perMinute }) },
+    }
   })
 }
-

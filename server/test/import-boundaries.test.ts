@@ -47,11 +47,17 @@ test('the imports of the product are found', () => {
 
 test('core knows no feature, no access and no HTTP', () => {
   const above = new Set([...features, 'access', 'http', 'cli', ''])
-  refuse('core imports only core', ({ from, to, typeOnly }) => roomOf(from) === 'core' && to.endsWith('.ts') && !typeOnly && above.has(roomOf(to)))
+  refuse(
+    'core imports only core',
+    ({ from, to, typeOnly }) => roomOf(from) === 'core' && to.endsWith('.ts') && !typeOnly && above.has(roomOf(to)),
+  )
 })
 
 test('the driver is imported in core, and by the commands that look behind it', () => {
-  refuse('pg belongs to core', ({ from, to, typeOnly }) => to === 'pg' && !typeOnly && !['core', 'cli'].includes(roomOf(from)))
+  refuse(
+    'pg belongs to core',
+    ({ from, to, typeOnly }) => to === 'pg' && !typeOnly && !['core', 'cli'].includes(roomOf(from)),
+  )
 })
 
 test('only the app knows the routes', () => {
@@ -61,7 +67,8 @@ test('only the app knows the routes', () => {
 test('a feature calls only the features that its line names', () => {
   refuse('an edge between features is declared here', ({ from, to }) => {
     const [caller, called] = [roomOf(from), roomOf(to)]
-    if (!features.includes(caller) || !features.includes(called) || caller === called || called === 'audit') return false
+    if (!features.includes(caller) || !features.includes(called) || caller === called || called === 'audit')
+      return false
     return !edges[caller]?.includes(called)
   })
 })
@@ -69,12 +76,25 @@ test('a feature calls only the features that its line names', () => {
 test('across features only the file that bears the feature’s name is imported', () => {
   refuse('a feature’s door is <feature>/<feature>.ts', ({ from, to }) => {
     const called = roomOf(to)
-    return features.includes(called) && called !== roomOf(from) && from !== 'app.ts' && roomOf(from) !== 'cli' && from !== 'main.ts' && to !== `${called}/${called}.ts`
+    return (
+      features.includes(called) &&
+      called !== roomOf(from) &&
+      from !== 'app.ts' &&
+      roomOf(from) !== 'cli' &&
+      from !== 'main.ts' &&
+      to !== `${called}/${called}.ts`
+    )
   })
 })
 
 test('feature functions never see a request, and routes hold no SQL', () => {
   const isFeatureFunction = (file: string) => features.includes(roomOf(file)) && !file.endsWith('/routes.ts')
-  refuse('feature functions know no HTTP', ({ from, to, typeOnly }) => isFeatureFunction(from) && roomOf(to) === 'http' && !typeOnly)
-  refuse('routes build no statement', ({ from, to }) => from.endsWith('/routes.ts') && from !== 'system/routes.ts' && to === 'kysely')
+  refuse(
+    'feature functions know no HTTP',
+    ({ from, to, typeOnly }) => isFeatureFunction(from) && roomOf(to) === 'http' && !typeOnly,
+  )
+  refuse(
+    'routes build no statement',
+    ({ from, to }) => from.endsWith('/routes.ts') && from !== 'system/routes.ts' && to === 'kysely',
+  )
 })

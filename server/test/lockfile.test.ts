@@ -16,16 +16,25 @@ const { packages } = JSON.parse(readFileSync(new URL('../../package-lock.json', 
 test('every platform package that a dependency names is locked', () => {
   const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
     Object.keys(optionalDependencies)
-      .filter(name => packages[`node_modules/${name}`] === undefined && packages[`${path}/node_modules/${name}`] === undefined)
+      .filter(
+        name =>
+          packages[`node_modules/${name}`] === undefined && packages[`${path}/node_modules/${name}`] === undefined,
+      )
       .map(name => `${path} → ${name}`),
   )
   assert.deepEqual(missing, [])
 })
 
 test('the lockfile names no registry, and every dependency of ours is exact', () => {
-  assert.deepEqual(Object.values(packages).filter(({ resolved }) => resolved?.includes('://')), [])
+  assert.deepEqual(
+    Object.values(packages).filter(({ resolved }) => resolved?.includes('://')),
+    [],
+  )
   for (const file of ['../../package.json', '../package.json', '../../bench/package.json']) {
-    const { dependencies, devDependencies, optionalDependencies } = JSON.parse(readFileSync(new URL(file, import.meta.url), 'utf8'))
-    for (const version of Object.values({ ...dependencies, ...devDependencies, ...optionalDependencies })) assert.match(String(version), /^\d+\.\d+\.\d+(-[\w.]+)?$/)
+    const { dependencies, devDependencies, optionalDependencies } = JSON.parse(
+      readFileSync(new URL(file, import.meta.url), 'utf8'),
+    )
+    for (const version of Object.values({ ...dependencies, ...devDependencies, ...optionalDependencies }))
+      assert.match(String(version), /^\d+\.\d+\.\d+(-[\w.]+)?$/)
   }
 })

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
-export const pgbouncerProgram = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer', '/usr/local/bin/pgbouncer'].find(path => existsSync(path))
+export const pgbouncerProgram = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer', '/usr/local/bin/pgbouncer'].find(path =>
+  existsSync(path),
+)
 
 export interface Pgbouncer {
   /** The same login and database, through the pooler. */
@@ -19,7 +21,9 @@ export async function startPgbouncer(urls: string[], poolSize: number): Promise<
   const directory = mkdtempSync(join(tmpdir(), 'freehold-pgbouncer-'))
   const port = await findFreePort()
   const [{ hostname, port: databasePort }] = urls.map(url => new URL(url)) as [URL]
-  const logins = urls.map(url => new URL(url)).map(({ username, password }) => `"${decodeURIComponent(username)}" "${decodeURIComponent(password)}"`)
+  const logins = urls
+    .map(url => new URL(url))
+    .map(({ username, password }) => `"${decodeURIComponent(username)}" "${decodeURIComponent(password)}"`)
   writeFileSync(join(directory, 'users'), `${logins.join('\n')}\n`)
   writeFileSync(
     join(directory, 'pgbouncer.ini'),
@@ -40,11 +44,18 @@ logfile = ${join(directory, 'log')}
   )
   // It refuses to run as root.
   const account = process.geteuid?.() === 0 ? { uid: 65534, gid: 65534 } : undefined
-  if (account) for (const path of [directory, join(directory, 'users'), join(directory, 'pgbouncer.ini')]) chownSync(path, account.uid, account.gid)
-  const child = spawn(pgbouncerProgram, ['-q', join(directory, 'pgbouncer.ini')], { ...account, cwd: directory, stdio: 'ignore' })
+  if (account)
+    for (const path of [directory, join(directory, 'users'), join(directory, 'pgbouncer.ini')])
+      chownSync(path, account.uid, account.gid)
+  const child = spawn(pgbouncerProgram, ['-q', join(directory, 'pgbouncer.ini')], {
+    ...account,
+    cwd: directory,
+    stdio: 'ignore',
+  })
   const ended = new Promise(resolve => child.once('exit', resolve))
   for (const deadline = Date.now() + 10_000; !(await answers(port)); await delay(25)) {
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`PgBouncer does not start: ${readFileSync(join(directory, 'log'), 'utf8')}`)
+    if (child.exitCode !== null || Date.now() > deadline)
+      throw new Error(`PgBouncer does not start: ${readFileSync(join(directory, 'log'), 'utf8')}`)
   }
   return {
     through: url => {

@@ -9,7 +9,13 @@ const setup = fileURLToPath(new URL('setup.ts', import.meta.url))
 
 const { status } = spawnSync(
   process.execPath,
-  ['--test', '--test-concurrency=2', `--test-global-setup=${setup}`, ...options, ...(files.length > 0 ? files : ['server/**/*.test.ts', 'bench/**/*.test.ts'])],
+  [
+    '--test',
+    '--test-concurrency=2',
+    `--test-global-setup=${setup}`,
+    ...options,
+    ...(files.length > 0 ? files : ['server/**/*.test.ts', 'bench/**/*.test.ts']),
+  ],
   { stdio: 'inherit' },
 )
 process.exit(status ?? 1)

@@ -20,7 +20,12 @@ export interface LoadReport {
 }
 
 /** SQL as it stands, with no reading of rows. */
-export const say = (sql: string, ...parameters: unknown[]): Statement<Row[]> => ({ sql, parameters, read: rows => rows, refusals: {} })
+export const say = (sql: string, ...parameters: unknown[]): Statement<Row[]> => ({
+  sql,
+  parameters,
+  read: rows => rows,
+  refusals: {},
+})
 
 const STAMPED = 20
 const SETTINGS = ['session_id', 'organization_id', 'permission', 'context'] as const
@@ -34,7 +39,10 @@ export async function makeTenants({ signUp, tokens, admin }: TestApp, count: num
     const { sid } = tokens.verify(access_token)
     const origin = { request_id: `load-${n}`, ip: '', user_agent: '' }
     tenants.push({ organization_id, scope: { session_id: sid, organization_id, permission: 'projects:write', origin } })
-    await admin.query(`insert into projects (organization_id, name, slug) select $1::uuid, $1::uuid::text, 'stamp-' || n from generate_series(1, ${STAMPED}) n`, [organization_id])
+    await admin.query(
+      `insert into projects (organization_id, name, slug) select $1::uuid, $1::uuid::text, 'stamp-' || n from generate_series(1, ${STAMPED}) n`,
+      [organization_id],
+    )
   }
   return tenants
 }
@@ -60,7 +68,12 @@ const named = ({ scope }: LoadTenant, rows: Row[]): number => {
 // No statement names its organization: the wall alone keeps them apart.
 const readAll = say(`select organization_id, name from projects order by random() limit ${STAMPED}`)
 const insertOwn = (tenant: LoadTenant, organization_id = tenant.organization_id, slug = `own-${crypto.randomUUID()}`) =>
-  say('insert into projects (organization_id, name, slug) values ($1, $2, $3) returning organization_id, name', organization_id, tenant.organization_id, slug)
+  say(
+    'insert into projects (organization_id, name, slug) values ($1, $2, $3) returning organization_id, name',
+    organization_id,
+    tenant.organization_id,
+    slug,
+  )
 
 const good: Request[] = [
   async (tenant, login) => {
@@ -69,7 +82,11 @@ const good: Request[] = [
     return own(tenant, rows)
   },
   async (tenant, login) => named(tenant, await login.run(tenant.scope, say(readSettings))),
-  async (tenant, login) => own(tenant, await login.run(tenant.scope, say('select organization_id, name from projects where slug = $1', 'stamp-3'))),
+  async (tenant, login) =>
+    own(
+      tenant,
+      await login.run(tenant.scope, say('select organization_id, name from projects where slug = $1', 'stamp-3')),
+    ),
   async (tenant, login) => own(tenant, await login.run(tenant.scope, insertOwn(tenant))),
   (tenant, login) =>
     login.transaction(tenant.scope, async transaction => {
@@ -93,16 +110,33 @@ const thrown = () => {
 /** What goes wrong, each with the code it must go wrong with. */
 const bad: [code: string, request: (tenant: LoadTenant, login: Login_, other: LoadTenant) => Promise<unknown>][] = [
   ['23505', (tenant, login) => login.run(tenant.scope, insertOwn(tenant, tenant.organization_id, 'stamp-1'))],
-  ['23514', (tenant, login) => login.run(tenant.scope, say(`update projects set status = 'lost' where slug = 'stamp-2'`))],
-  ['22012', (tenant, login) => login.run(tenant.scope, say('select organization_id, name, 1 / (length(name) - 36) from projects'))],
+  [
+    '23514',
+    (tenant, login) => login.run(tenant.scope, say(`update projects set status = 'lost' where slug = 'stamp-2'`)),
+  ],
+  [
+    '22012',
+    (tenant, login) =>
+      login.run(tenant.scope, say('select organization_id, name, 1 / (length(name) - 36) from projects')),
+  ],
   ['42601', (tenant, login) => login.run(tenant.scope, say('selec organization_id from projects'))],
-  ['22P02', (tenant, login) => login.run(tenant.scope, say('select name from projects where id = $1::uuid', 'not an id'))],
+  [
+    '22P02',
+    (tenant, login) => login.run(tenant.scope, say('select name from projects where id = $1::uuid', 'not an id')),
+  ],
   ['42501', (tenant, login, other) => login.run(tenant.scope, insertOwn(tenant, other.organization_id))],
   ['thrown', (tenant, login) => login.run(tenant.scope, { ...readAll, read: thrown })],
   ['session-ended', (tenant, login) => login.run({ ...tenant.scope, session_id: nobody }, readAll)],
-  ['membership-ended', (tenant, login, other) => login.run({ ...tenant.scope, organization_id: other.organization_id }, readAll)],
+  [
+    'membership-ended',
+    (tenant, login, other) => login.run({ ...tenant.scope, organization_id: other.organization_id }, readAll),
+  ],
   ['permission-missing', (tenant, login) => login.run({ ...tenant.scope, permission: 'nothing:write' }, readAll)],
-  ['session-ended', (tenant, login) => login.transaction({ ...tenant.scope, session_id: nobody }, transaction => transaction.run(insertOwn(tenant)))],
+  [
+    'session-ended',
+    (tenant, login) =>
+      login.transaction({ ...tenant.scope, session_id: nobody }, transaction => transaction.run(insertOwn(tenant))),
+  ],
   [
     'thrown',
     (tenant, login) =>
@@ -121,10 +155,16 @@ const bad: [code: string, request: (tenant: LoadTenant, login: Login_, other: Lo
   ],
 ]
 
-const codeOf = (error: unknown): string => (error instanceof Problem || error instanceof pg.DatabaseError ? (error.code ?? '') : (error as Error).message)
+const codeOf = (error: unknown): string =>
+  error instanceof Problem || error instanceof pg.DatabaseError ? (error.code ?? '') : (error as Error).message
 
 /** Requests of mixed tenants beside one another; every third one fails in one of many ways. */
-export async function runTenantLoad({ tenant: login }: Database, tenants: LoadTenant[], requests: number, requesters = 64): Promise<LoadReport> {
+export async function runTenantLoad(
+  { tenant: login }: Database,
+  tenants: LoadTenant[],
+  requests: number,
+  requesters = 64,
+): Promise<LoadReport> {
   const report: LoadReport = { requests: 0, rows: 0, errors: {}, faults: [] }
   const pick = <Item>(items: readonly Item[]): Item => items[Math.floor(Math.random() * items.length)] as Item
 
@@ -144,7 +184,8 @@ export async function runTenantLoad({ tenant: login }: Database, tenants: LoadTe
 
   await Promise.all(
     Array.from({ length: requesters }, async () => {
-      while (report.requests < requests) await request(report.requests++).catch((error: unknown) => report.faults.push(String(error)))
+      while (report.requests < requests)
+        await request(report.requests++).catch((error: unknown) => report.faults.push(String(error)))
     }),
   )
   return report
@@ -160,7 +201,9 @@ export async function readLeftSettings(pool: pg.Pool, count: number): Promise<Ma
     const rows = await Promise.all(
       clients.map(async client => {
         await client.query('begin')
-        const { rows: [row] } = await client.query<Record<string, string | null>>(`${readSettings}, pg_backend_pid() as pid`)
+        const {
+          rows: [row],
+        } = await client.query<Record<string, string | null>>(`${readSettings}, pg_backend_pid() as pid`)
         return row as Record<string, string | null>
       }),
     )

@@ -68,15 +68,32 @@ export async function createTestApp(settings: Record<string, string> = {}): Prom
     PUBLIC_URL: 'http://localhost:8000',
     ...settings,
   })
-  const database = openDatabase({ ...config.database, tenantUrl: config.database.tenantUrl!, systemUrl: config.database.systemUrl!, onError: () => {} })
+  const database = openDatabase({
+    ...config.database,
+    tenantUrl: config.database.tenantUrl!,
+    systemUrl: config.database.systemUrl!,
+    onError: () => {},
+  })
   const keys = await loadSigningKeys(database, config.secretKey, config.jwtAlgorithm, config.accessTokenSeconds)
   const tokens = createTokens({ issuer: config.publicUrl, accessTokenSeconds: config.accessTokenSeconds })
   tokens.useKeys(keys)
   const lines: string[] = []
   const log = pino({ level: 'debug' }, { write: line => void lines.push(line) })
-  const app = await createApp({ config, version: '0.0.0', database, tokens, passwords: await createPasswords(), signingKeys: () => keys, log })
+  const app = await createApp({
+    config,
+    version: '0.0.0',
+    database,
+    tokens,
+    passwords: await createPasswords(),
+    signingKeys: () => keys,
+    log,
+  })
   await app.ready()
-  const admin = new pg.Pool({ connectionString: urls.adminUrl.replace(/\/postgres$/, '/freehold'), options: '-c search_path=freehold', max: 2 })
+  const admin = new pg.Pool({
+    connectionString: urls.adminUrl.replace(/\/postgres$/, '/freehold'),
+    options: '-c search_path=freehold',
+    max: 2,
+  })
 
   after(async () => {
     await app.close()
@@ -92,7 +109,12 @@ export async function createTestApp(settings: Record<string, string> = {}): Prom
       ...(body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
     const isJson = /json/.test(String(response.headers['content-type']))
-    const answer = { status: response.statusCode, headers: response.headers as Record<string, string>, body: isJson ? response.json() : response.body, text: response.body }
+    const answer = {
+      status: response.statusCode,
+      headers: response.headers as Record<string, string>,
+      body: isJson ? response.json() : response.body,
+      text: response.body,
+    }
     checkAnswer(app, method, path, answer)
     return answer
   }
@@ -104,7 +126,8 @@ export async function createTestApp(settings: Record<string, string> = {}): Prom
     organization_id: body.organization?.id,
     access_token: body.access_token,
     refresh_token: body.refresh_token,
-    call: (method, path, payload, headers = {}) => call(method, path, payload, { authorization: `Bearer ${body.access_token}`, ...headers }),
+    call: (method, path, payload, headers = {}) =>
+      call(method, path, payload, { authorization: `Bearer ${body.access_token}`, ...headers }),
   })
 
   const expect = (answer: Answer, status: number): Answer => {
@@ -125,10 +148,22 @@ export async function createTestApp(settings: Record<string, string> = {}): Prom
       return personOf(email, expect(await call('POST', '/api/v1/auth/signup', body), 201))
     },
     logIn: async ({ email, password }, organization_id) =>
-      personOf(email, expect(await call('POST', '/api/v1/auth/login', { email, password, ...(organization_id && { organization_id }) }), 200)),
+      personOf(
+        email,
+        expect(
+          await call('POST', '/api/v1/auth/login', { email, password, ...(organization_id && { organization_id }) }),
+          200,
+        ),
+      ),
     addMember: async (owner, role) => {
       const person = await test.signUp()
-      expect(await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/members`, { email: person.email, role }), 201)
+      expect(
+        await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/members`, {
+          email: person.email,
+          role,
+        }),
+        201,
+      )
       return test.logIn(person, owner.organization_id)
     },
   }

@@ -14,6 +14,7 @@ export interface TestDatabase {
 
 export function testDatabase(): TestDatabase {
   const given = process.env[TEST_DATABASE]
-  if (given === undefined) throw new Error('run the tests with `npm test`, or one file with `npm test -- path/to/file.test.ts`')
+  if (given === undefined)
+    throw new Error('run the tests with `npm test`, or one file with `npm test -- path/to/file.test.ts`')
   return JSON.parse(given) as TestDatabase
 }

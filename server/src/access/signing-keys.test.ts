@@ -74,7 +74,12 @@ test('a process that follows the keys is told of a change once', async () => {
   await admin.query(`delete from signing_keys where algorithm = 'ES256'`)
   let told = 0
   const options = { secretKey: TEST_SECRET, jwtAlgorithm: 'ES256', accessTokenSeconds: 900 } as const
-  const followed = await followSigningKeys(database, options, () => told++, error => assert.fail(String(error)))
+  const followed = await followSigningKeys(
+    database,
+    options,
+    () => told++,
+    error => assert.fail(String(error)),
+  )
   assert.equal(followed.current().length, 1)
   followed.stop()
   assert.equal(told, 1)

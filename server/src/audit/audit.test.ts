@@ -7,13 +7,24 @@ const { signUp, addMember, admin } = await createTestApp()
 test('history tells who changed what, from what to what, when and from where', async () => {
   const owner = await signUp('Acme')
   const { body: project } = await owner.call('POST', '/api/v1/projects', { name: 'Before' })
-  await owner.call('PATCH', `/api/v1/projects/${project.id}`, { name: 'After' }, { 'x-request-id': 'the-change', 'user-agent': 'laptop' })
+  await owner.call(
+    'PATCH',
+    `/api/v1/projects/${project.id}`,
+    { name: 'After' },
+    { 'x-request-id': 'the-change', 'user-agent': 'laptop' },
+  )
   await owner.call('DELETE', `/api/v1/projects/${project.id}`)
   const { body } = await owner.call('GET', `/api/v1/audit-logs?entity_id=${project.id}`)
-  assert.deepEqual(body.items.map((entry: { action: string }) => entry.action), ['delete', 'update', 'insert'])
+  assert.deepEqual(
+    body.items.map((entry: { action: string }) => entry.action),
+    ['delete', 'update', 'insert'],
+  )
   const [, update] = body.items
   assert.deepEqual([update.before, update.after], [{ name: 'Before' }, { name: 'After' }])
-  assert.deepEqual([update.actor_id, update.request_id, update.ip, update.user_agent], [owner.user_id, 'the-change', '127.0.0.1', 'laptop'])
+  assert.deepEqual(
+    [update.actor_id, update.request_id, update.ip, update.user_agent],
+    [owner.user_id, 'the-change', '127.0.0.1', 'laptop'],
+  )
   assert.ok(Math.abs(Date.parse(update.created_at) - Date.now()) < 60_000)
 })
 
@@ -22,7 +33,8 @@ test('every filter narrows, and the text search takes its characters literally',
   const member = await addMember(owner, 'member')
   await owner.call('POST', '/api/v1/projects', { name: '100% of_it' }, { 'x-request-id': 'first' })
   await member.call('POST', '/api/v1/projects', { name: '100 of it' })
-  const count = async (filter: string) => (await owner.call('GET', `/api/v1/audit-logs?include_total=true&${filter}`)).body.total
+  const count = async (filter: string) =>
+    (await owner.call('GET', `/api/v1/audit-logs?include_total=true&${filter}`)).body.total
   assert.equal(await count('entity_type=projects'), 2)
   assert.equal(await count(`entity_type=projects&actor=${member.user_id}`), 1)
   assert.equal(await count('request_id=first'), 1)

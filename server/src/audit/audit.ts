@@ -35,7 +35,9 @@ export const AuditQuery = PageQueryOf({
   request_id: Type.Optional(Word),
   from: Type.Optional(Time),
   to: Type.Optional(Time),
-  text: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: 'Any part of the changed values, in any case.' })),
+  text: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 200, description: 'Any part of the changed values, in any case.' }),
+  ),
 })
 export type AuditQuery = Static<typeof AuditQuery>
 
@@ -58,25 +60,44 @@ interface Filters {
   pattern: string | undefined
 }
 
-const entryPages = pagesOf(({ organization_id, actor, action, entity_type, entity_id, request_id, first_id, end_id, pattern }: Filters) => {
-  let entries = query
-    .selectFrom('audit_log')
-    .select(['id', 'action', 'entity_type', 'entity_id', 'actor_id', 'session_id', 'request_id', 'ip', 'user_agent', 'before', 'after'])
-    .select(createdAt.as('created_at'))
-    .where('organization_id', '=', organization_id)
-  if (actor !== undefined) entries = entries.where('actor_id', '=', actor)
-  if (action !== undefined) entries = entries.where('action', '=', action)
-  if (entity_type !== undefined) entries = entries.where('entity_type', '=', entity_type)
-  if (entity_id !== undefined) entries = entries.where('entity_id', '=', entity_id)
-  if (request_id !== undefined) entries = entries.where('request_id', '=', request_id)
-  if (first_id !== undefined) entries = entries.where('id', '>=', first_id)
-  if (end_id !== undefined) entries = entries.where('id', '<', end_id)
-  if (pattern !== undefined) entries = entries.where(sql<boolean>`(before::text ilike ${pattern} or after::text ilike ${pattern})`)
-  return entries
-})
+const entryPages = pagesOf(
+  ({ organization_id, actor, action, entity_type, entity_id, request_id, first_id, end_id, pattern }: Filters) => {
+    let entries = query
+      .selectFrom('audit_log')
+      .select([
+        'id',
+        'action',
+        'entity_type',
+        'entity_id',
+        'actor_id',
+        'session_id',
+        'request_id',
+        'ip',
+        'user_agent',
+        'before',
+        'after',
+      ])
+      .select(createdAt.as('created_at'))
+      .where('organization_id', '=', organization_id)
+    if (actor !== undefined) entries = entries.where('actor_id', '=', actor)
+    if (action !== undefined) entries = entries.where('action', '=', action)
+    if (entity_type !== undefined) entries = entries.where('entity_type', '=', entity_type)
+    if (entity_id !== undefined) entries = entries.where('entity_id', '=', entity_id)
+    if (request_id !== undefined) entries = entries.where('request_id', '=', request_id)
+    if (first_id !== undefined) entries = entries.where('id', '>=', first_id)
+    if (end_id !== undefined) entries = entries.where('id', '<', end_id)
+    if (pattern !== undefined)
+      entries = entries.where(sql<boolean>`(before::text ilike ${pattern} or after::text ilike ${pattern})`)
+    return entries
+  },
+)
 
 /** The organization's history, newest first. */
-export function listAuditLog(organization_id: string, filters: Omit<AuditQuery, 'limit' | 'cursor' | 'include_total'>, page: Page) {
+export function listAuditLog(
+  organization_id: string,
+  filters: Omit<AuditQuery, 'limit' | 'cursor' | 'include_total'>,
+  page: Page,
+) {
   const { actor, action, entity_type, entity_id, request_id, from, to, text } = filters
   const values = {
     organization_id,
@@ -93,5 +114,9 @@ export function listAuditLog(organization_id: string, filters: Omit<AuditQuery, 
 }
 
 /** Writes a security event of an account (system login): a failed sign-in, a reused token. */
-export const recordEvent = (type: string, user_id: string | null, session_id: string | null, details: Record<string, unknown> = {}) =>
-  find(raw(sql`select record_event(${type}, ${user_id}, ${session_id}, ${JSON.stringify(details)})`))
+export const recordEvent = (
+  type: string,
+  user_id: string | null,
+  session_id: string | null,
+  details: Record<string, unknown> = {},
+) => find(raw(sql`select record_event(${type}, ${user_id}, ${session_id}, ${JSON.stringify(details)})`))

@@ -6,7 +6,16 @@ import { AuditEntry, AuditQuery, listAuditLog } from './audit.ts'
 export function auditRoutes(app: App, pages: Pages): void {
   app.get(
     '/audit-logs',
-    { access: 'audit:read', schema: { operationId: 'listAuditLog', summary: "Read the organization's history", tags: ['Audit'], querystring: AuditQuery, response: { 200: PageSchema(AuditEntry) } } },
+    {
+      access: 'audit:read',
+      schema: {
+        operationId: 'listAuditLog',
+        summary: "Read the organization's history",
+        tags: ['Audit'],
+        querystring: AuditQuery,
+        response: { 200: PageSchema(AuditEntry) },
+      },
+    },
     request => request.actor.run(listAuditLog(request.actor.organization_id, request.query, pages.open(request))),
   )
 }

@@ -18,8 +18,14 @@ test('signing up founds the organization that is named and signs in at once', as
   })
   assert.equal(status, 201)
   assert.equal(headers['cache-control'], 'no-store')
-  assert.deepEqual([body.user.email, body.user.username, body.user.full_name], [`${name}@example.com`, name, 'John Doe'])
-  assert.deepEqual([body.organization.kind, body.organization.slug, body.token_type, body.expires_in], ['team', name, 'bearer', 900])
+  assert.deepEqual(
+    [body.user.email, body.user.username, body.user.full_name],
+    [`${name}@example.com`, name, 'John Doe'],
+  )
+  assert.deepEqual(
+    [body.organization.kind, body.organization.slug, body.token_type, body.expires_in],
+    ['team', name, 'bearer', 900],
+  )
   const claims = tokens.verify(body.access_token)
   assert.deepEqual([claims.sub, claims.user_id, claims.role], [body.user.id, body.user.id, 'owner'])
   assert.deepEqual([claims.organization_id, claims.tenant_id], [body.organization.id, body.organization.id])
@@ -27,9 +33,17 @@ test('signing up founds the organization that is named and signs in at once', as
 
 test('registering gives a personal organization whose id follows from the person’s', async () => {
   const name = unique()
-  const { status, body } = await call('POST', `${api}/register`, { email: `${name}@example.com`, password: PASSWORD, given_name: 'Ada', family_name: 'Lovelace' })
+  const { status, body } = await call('POST', `${api}/register`, {
+    email: `${name}@example.com`,
+    password: PASSWORD,
+    given_name: 'Ada',
+    family_name: 'Lovelace',
+  })
   assert.equal(status, 201)
-  assert.deepEqual([body.organization.kind, body.organization.id[14], body.user.full_name], ['personal', '5', 'Ada Lovelace'])
+  assert.deepEqual(
+    [body.organization.kind, body.organization.id[14], body.user.full_name],
+    ['personal', '5', 'Ada Lovelace'],
+  )
 })
 
 test('what is taken is a conflict, and a slug made from a name never is', async () => {
@@ -37,16 +51,26 @@ test('what is taken is a conflict, and a slug made from a name never is', async 
   const body = { email: `${name}@example.com`, username: name, password: PASSWORD, organization_name: name }
   assert.equal((await call('POST', `${api}/signup`, body)).status, 201)
   assert.equal((await call('POST', `${api}/signup`, body)).body.code, 'email-taken')
-  assert.equal((await call('POST', `${api}/signup`, { ...body, email: `2${name}@example.com` })).body.code, 'username-taken')
+  assert.equal(
+    (await call('POST', `${api}/signup`, { ...body, email: `2${name}@example.com` })).body.code,
+    'username-taken',
+  )
   const other = { email: `3${name}@example.com`, password: PASSWORD, organization_name: name }
-  assert.equal((await call('POST', `${api}/signup`, { ...other, organization_slug: name })).body.code, 'organization-slug-taken')
+  assert.equal(
+    (await call('POST', `${api}/signup`, { ...other, organization_slug: name })).body.code,
+    'organization-slug-taken',
+  )
   const made = await call('POST', `${api}/signup`, other)
   assert.match(made.body.organization.slug, new RegExp(`^${name}-[0-9a-f]{8}$`))
 })
 
 test('a weak password is refused with all that it lacks', async () => {
   const lacks = async (password: string, extra: object = {}) => {
-    const { status, body } = await call('POST', `${api}/register`, { email: `${unique()}@example.com`, password, ...extra })
+    const { status, body } = await call('POST', `${api}/register`, {
+      email: `${unique()}@example.com`,
+      password,
+      ...extra,
+    })
     assert.deepEqual([status, body.code], [422, 'weak-password'])
     return body.errors.map((error: { detail: string }) => error.detail).join('; ')
   }
@@ -58,7 +82,10 @@ test('a weak password is refused with all that it lacks', async () => {
 test('one signs in by e-mail address or username, in any case, and nobody learns which was wrong', async () => {
   const name = unique()
   await call('POST', `${api}/register`, { email: `${name}@example.com`, username: name, password: PASSWORD })
-  assert.equal((await call('POST', `${api}/login`, { email: `${name.toUpperCase()}@EXAMPLE.com`, password: PASSWORD })).status, 200)
+  assert.equal(
+    (await call('POST', `${api}/login`, { email: `${name.toUpperCase()}@EXAMPLE.com`, password: PASSWORD })).status,
+    200,
+  )
   assert.equal((await call('POST', `${api}/login`, { username: name.toUpperCase(), password: PASSWORD })).status, 200)
   const wrong = await call('POST', `${api}/login`, { email: `${name}@example.com`, password: 'Wrong-horse-7' })
   const unknown = await call('POST', `${api}/login`, { email: `${unique()}@example.com`, password: PASSWORD })
@@ -66,19 +93,29 @@ test('one signs in by e-mail address or username, in any case, and nobody learns
   assert.deepEqual(wrong.body, unknown.body)
   assert.equal(wrong.status, 401)
   assert.equal((await call('POST', `${api}/login`, { password: PASSWORD })).status, 422)
-  const { rows } = await admin.query(`select count(*)::int as failures from security_events e join users u on u.id = e.user_id where u.email = $1 and e.type = 'login-failed'`, [`${name}@example.com`])
+  const { rows } = await admin.query(
+    `select count(*)::int as failures from security_events e join users u on u.id = e.user_id where u.email = $1 and e.type = 'login-failed'`,
+    [`${name}@example.com`],
+  )
   assert.equal(rows[0].failures, 1)
 })
 
 test('a sign-in goes to the organization asked for, else the last active one, else the oldest team', async () => {
   const owner = await signUp('Acme')
   const person = await signUp()
-  await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/members`, { email: person.email, role: 'member' })
+  await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/members`, {
+    email: person.email,
+    role: 'member',
+  })
   assert.equal((await logIn(person)).organization_id, person.organization_id, 'the last active')
   const switched = await person.call('POST', `${api}/switch-organization`, { organization_id: owner.organization_id })
   assert.deepEqual([switched.status, switched.body.organization.id], [200, owner.organization_id])
   assert.equal((await logIn(person)).organization_id, owner.organization_id, 'the one switched to')
-  assert.equal((await logIn(person, person.organization_id)).organization_id, person.organization_id, 'the one asked for')
+  assert.equal(
+    (await logIn(person, person.organization_id)).organization_id,
+    person.organization_id,
+    'the one asked for',
+  )
 
   const refreshed = await call('POST', `${api}/refresh`, { refresh_token: person.refresh_token })
   assert.equal(refreshed.body.organization.id, person.organization_id, 'a switch moves no other tab')
@@ -86,7 +123,11 @@ test('a sign-in goes to the organization asked for, else the last active one, el
   const stranger = await signUp('Globex')
   const foreign = await person.call('POST', `${api}/switch-organization`, { organization_id: stranger.organization_id })
   assert.deepEqual([foreign.status, foreign.body.errors[0].pointer], [422, '/organization_id'])
-  const login = await call('POST', `${api}/login`, { email: person.email, password: PASSWORD, organization_id: stranger.organization_id })
+  const login = await call('POST', `${api}/login`, {
+    email: person.email,
+    password: PASSWORD,
+    organization_id: stranger.organization_id,
+  })
   assert.equal(login.status, 422)
 })
 
@@ -95,7 +136,10 @@ test('oneself is the person, the organization, the role with what it may do, and
   const viewer = await addMember(owner, 'viewer')
   const { status, body } = await viewer.call('GET', `${api}/me`)
   assert.equal(status, 200)
-  assert.deepEqual([body.user.id, body.organization.id, body.role, body.session.current], [viewer.user_id, owner.organization_id, 'viewer', true])
+  assert.deepEqual(
+    [body.user.id, body.organization.id, body.role, body.session.current],
+    [viewer.user_id, owner.organization_id, 'viewer', true],
+  )
   assert.deepEqual(body.permissions, ['members:read', 'organization:leave', 'organization:read', 'projects:read'])
 })
 
@@ -110,7 +154,11 @@ test('logging out ends the session at once, with an expired access token too', a
   const other = await logIn(person)
   assert.equal((await call('POST', `${api}/logout`, { refresh_token: other.refresh_token })).status, 204)
   assert.equal((await other.call('GET', `${api}/me`)).status, 401)
-  assert.equal((await call('POST', `${api}/logout`, { refresh_token: other.refresh_token })).status, 204, 'twice does no harm')
+  assert.equal(
+    (await call('POST', `${api}/logout`, { refresh_token: other.refresh_token })).status,
+    204,
+    'twice does no harm',
+  )
   assert.equal((await call('POST', `${api}/logout`, { refresh_token: 'rubbish' })).status, 401)
   assert.equal((await call('POST', `${api}/logout`)).status, 401)
 })
@@ -126,7 +174,8 @@ test('logging out everywhere ends every session of the person and of nobody else
 test('what is dear wants a recent proof, which the password gives', async () => {
   const owner = await signUp('Acme')
   const old = tokens.sign({ ...tokens.verify(owner.access_token), auth_time: Math.floor(Date.now() / 1000) - 601 })
-  const asOld = (method: string, path: string, body?: unknown) => call(method, path, body, { authorization: `Bearer ${old}` })
+  const asOld = (method: string, path: string, body?: unknown) =>
+    call(method, path, body, { authorization: `Bearer ${old}` })
   const path = `/api/v1/organizations/${owner.organization_id}`
   const refused = await asOld('DELETE', path)
   assert.deepEqual([refused.status, refused.body.code], [401, 'step-up-required'])
@@ -145,5 +194,8 @@ test('a disabled person is out at once and cannot come back', async () => {
   await admin.query('update users set disabled_at = now() where id = $1', [person.user_id])
   assert.equal((await person.call('GET', `${api}/me`)).body.code, 'session-ended')
   assert.equal((await call('POST', `${api}/refresh`, { refresh_token: person.refresh_token })).status, 401)
-  assert.equal((await call('POST', `${api}/login`, { email: person.email, password: PASSWORD })).body.code, 'invalid-credentials')
+  assert.equal(
+    (await call('POST', `${api}/login`, { email: person.email, password: PASSWORD })).body.code,
+    'invalid-credentials',
+  )
 })

@@ -6,7 +6,12 @@ import type { Database, Origin, Transaction } from '../core/database.ts'
 import { invalidField, Problem } from '../core/problems.ts'
 import { claimSlug } from '../core/slugs.ts'
 import { affect, compileOnce, find, get, query, statement } from '../core/statement.ts'
-import { chooseOrganization, insertOrganization, insertOwner, personalOrganizationId } from '../organizations/organizations.ts'
+import {
+  chooseOrganization,
+  insertOrganization,
+  insertOwner,
+  personalOrganizationId,
+} from '../organizations/organizations.ts'
 import type { OrganizationRow } from '../organizations/organizations.ts'
 import { authTime, createSession } from '../sessions/sessions.ts'
 import { normalizeNames, userColumns } from '../users/users.ts'
@@ -39,19 +44,34 @@ export async function createAccount<Result>(
   database: Database,
   origin: Origin,
   account: NewAccount,
-  then: (transaction: Transaction, made: { user: User; organization: OrganizationRow & { role: Role } }) => Promise<Result>,
+  then: (
+    transaction: Transaction,
+    made: { user: User; organization: OrganizationRow & { role: Role } },
+  ) => Promise<Result>,
 ): Promise<Result> {
   const { organization: team, email, ...names } = account
   const id = randomUUIDv7()
   const organization_id = team === undefined ? personalOrganizationId(id) : randomUUIDv7()
-  const full_name = names.full_name ?? ([names.given_name, names.family_name].filter(name => name !== undefined).join(' ') || null)
-  const person = { id, ...normalizeNames(names), email: email.toLowerCase(), full_name, last_organization_id: organization_id }
-  const founding = team ?? { name: full_name ?? person.username ?? 'Personal', slug: `personal-${organization_id.replaceAll('-', '').slice(0, 20)}` }
+  const full_name =
+    names.full_name ?? ([names.given_name, names.family_name].filter(name => name !== undefined).join(' ') || null)
+  const person = {
+    id,
+    ...normalizeNames(names),
+    email: email.toLowerCase(),
+    full_name,
+    last_organization_id: organization_id,
+  }
+  const founding = team ?? {
+    name: full_name ?? person.username ?? 'Personal',
+    slug: `personal-${organization_id.replaceAll('-', '').slice(0, 20)}`,
+  }
 
   return claimSlug(founding, 'organization-slug-taken', slug =>
     database.system.transaction({ organization_id, origin: { ...origin, user_id: id } }, async transaction => {
       const user = await transaction.run(get(query.insertInto('users').values(person).returning(userColumns), taken))
-      const organization = await transaction.run(insertOrganization(organization_id, team === undefined ? 'personal' : 'team', founding.name, slug))
+      const organization = await transaction.run(
+        insertOrganization(organization_id, team === undefined ? 'personal' : 'team', founding.name, slug),
+      )
       const { role } = await transaction.run(insertOwner(organization_id, id))
       return then(transaction, { user, organization: { ...organization, role } })
     }),
@@ -59,7 +79,12 @@ export async function createAccount<Result>(
 }
 
 /** A new account, signed in. @throws what createAccount throws */
-export const signUp = (database: Database, origin: Origin, account: NewAccount, idleSeconds: number): Promise<SignedIn> =>
+export const signUp = (
+  database: Database,
+  origin: Origin,
+  account: NewAccount,
+  idleSeconds: number,
+): Promise<SignedIn> =>
   createAccount(database, origin, account, async (transaction, made) => ({
     ...made,
     session: await transaction.run(createSession(made.user.id, made.organization.id, idleSeconds, origin)),
@@ -67,15 +92,27 @@ export const signUp = (database: Database, origin: Origin, account: NewAccount, 
 
 /** The account that signs in with this address or username; the same statement whether there is one or not (system login). */
 const findAccount = ({ email, username }: { email?: string; username?: string }) => {
-  const accounts = query.selectFrom('users').select(['id', 'password_hash']).where('disabled_at', 'is', null).where('deleted_at', 'is', null)
-  return find(email === undefined ? accounts.where('username', '=', (username ?? '').toLowerCase()) : accounts.where('email', '=', email.toLowerCase()))
+  const accounts = query
+    .selectFrom('users')
+    .select(['id', 'password_hash'])
+    .where('disabled_at', 'is', null)
+    .where('deleted_at', 'is', null)
+  return find(
+    email === undefined
+      ? accounts.where('username', '=', (username ?? '').toLowerCase())
+      : accounts.where('email', '=', email.toLowerCase()),
+  )
 }
 
 /** @throws Problem invalid-credentials; invalid-fields when the organization asked for is not theirs */
 export async function logIn(
   { database, passwords }: { database: Database; passwords: Passwords },
   origin: Origin,
-  { password, organization_id, ...identifier }: { email?: string; username?: string; password: string; organization_id?: string },
+  {
+    password,
+    organization_id,
+    ...identifier
+  }: { email?: string; username?: string; password: string; organization_id?: string },
   idleSeconds: number,
 ): Promise<SignedIn> {
   const account = await database.system.run({ origin }, findAccount(identifier))
@@ -86,31 +123,44 @@ export async function logIn(
   }
   return database.system.transaction({ origin: { ...origin, user_id: account.id } }, async transaction => {
     // Read again, locked: the account may have been disabled, or its password changed, while the hash was computed.
-    const user = await transaction.run(find(query
-      .selectFrom('users')
-      .select(userColumns)
-      .select('last_organization_id')
-      .where('id', '=', account.id)
-      .where('password_hash', '=', account.password_hash)
-      .where('disabled_at', 'is', null)
-      .where('deleted_at', 'is', null)
-      .forShare()))
+    const user = await transaction.run(
+      find(
+        query
+          .selectFrom('users')
+          .select(userColumns)
+          .select('last_organization_id')
+          .where('id', '=', account.id)
+          .where('password_hash', '=', account.password_hash)
+          .where('disabled_at', 'is', null)
+          .where('deleted_at', 'is', null)
+          .forShare(),
+      ),
+    )
     if (user === undefined) throw new Problem('invalid-credentials')
     const organization = await choose(transaction, user.id, organization_id, [user.last_organization_id])
     const session = await transaction.run(createSession(user.id, organization?.id ?? null, idleSeconds, origin))
-    if (organization !== undefined && organization.id !== user.last_organization_id) await transaction.run(rememberOrganization(user.id, organization.id))
+    if (organization !== undefined && organization.id !== user.last_organization_id)
+      await transaction.run(rememberOrganization(user.id, organization.id))
     return { user, organization, session }
   })
 }
 
-export async function choose(transaction: Transaction, user_id: string, asked: string | undefined, preferred: readonly (string | null)[]) {
+export async function choose(
+  transaction: Transaction,
+  user_id: string,
+  asked: string | undefined,
+  preferred: readonly (string | null)[],
+) {
   const organization = await transaction.run(chooseOrganization(user_id, asked, preferred))
-  if (organization === undefined && asked !== undefined) throw invalidField('/organization_id', 'names no organization of yours')
+  if (organization === undefined && asked !== undefined)
+    throw invalidField('/organization_id', 'names no organization of yours')
   return organization
 }
 
 const rememberOrganization = (user_id: string, organization_id: string) =>
-  affect(query.updateTable('users').set({ last_organization_id: organization_id }).where('id', '=', user_id).returning('id'))
+  affect(
+    query.updateTable('users').set({ last_organization_id: organization_id }).where('id', '=', user_id).returning('id'),
+  )
 
 /** Another of one's organizations, which becomes the one that the next sign-in goes to. @throws Problem invalid-fields */
 export const switchOrganization = (id: string) =>
@@ -120,7 +170,12 @@ export const switchOrganization = (id: string) =>
         hint
           .updateTable('users')
           .set({ last_organization_id: id })
-          .where('users.id', '=', eb => eb.selectFrom('own_organizations').select('own_organizations.user_id').where('own_organizations.id', '=', id))
+          .where('users.id', '=', eb =>
+            eb
+              .selectFrom('own_organizations')
+              .select('own_organizations.user_id')
+              .where('own_organizations.id', '=', id),
+          )
           .returning('users.id'),
       )
       .selectFrom('own_organizations')
@@ -140,9 +195,26 @@ const self = compileOnce(({ organization_id }: { organization_id: string | null 
     .innerJoin('sessions', 'sessions.id', 'self.session_id')
     .leftJoin('own_organizations as organization', join => join.on('organization.id', '=', organization_id))
     .select(userColumns.map(column => `users.${column}` as const))
-    .select(['sessions.id as session_id', 'sessions.created_at as session_created_at', 'sessions.last_seen_at', 'sessions.expires_at', 'sessions.authenticated_at', 'sessions.ip', 'sessions.user_agent'])
-    .select(['organization.id as organization_id', 'organization.kind', 'organization.name', 'organization.slug', 'organization.role'])
-    .select(['organization.created_at as organization_created_at', 'organization.updated_at as organization_updated_at']),
+    .select([
+      'sessions.id as session_id',
+      'sessions.created_at as session_created_at',
+      'sessions.last_seen_at',
+      'sessions.expires_at',
+      'sessions.authenticated_at',
+      'sessions.ip',
+      'sessions.user_agent',
+    ])
+    .select([
+      'organization.id as organization_id',
+      'organization.kind',
+      'organization.name',
+      'organization.slug',
+      'organization.role',
+    ])
+    .select([
+      'organization.created_at as organization_created_at',
+      'organization.updated_at as organization_updated_at',
+    ]),
 )
 
 /** Oneself: user, session, and the organization that the token names with one's role in it. @throws Problem membership-ended */
@@ -176,8 +248,16 @@ const renewSignIn = (session_id: string, user_id: string, password_hash: string)
   )
 
 /** Proves again who one is, by password. Returns the new time of proof, in Unix seconds. @throws Problem invalid-credentials, session-ended */
-export async function stepUp({ database, passwords }: { database: Database; passwords: Passwords }, origin: Origin, { user_id, session_id }: { user_id: string; session_id: string }, password: string): Promise<number> {
-  const account = await database.system.run({ origin }, find(query.selectFrom('users').select('password_hash').where('id', '=', user_id)))
+export async function stepUp(
+  { database, passwords }: { database: Database; passwords: Passwords },
+  origin: Origin,
+  { user_id, session_id }: { user_id: string; session_id: string },
+  password: string,
+): Promise<number> {
+  const account = await database.system.run(
+    { origin },
+    find(query.selectFrom('users').select('password_hash').where('id', '=', user_id)),
+  )
   if (!(await passwords.verify(account?.password_hash, password))) {
     await database.system.run({ origin }, recordEvent('step-up-failed', user_id, session_id))
     throw new Problem('invalid-credentials')

@@ -10,14 +10,21 @@ let common: Promise<ReadonlySet<string>> | undefined
 
 /** About 49,000 passwords that attackers try first, lowered. Read when the first password is chosen. */
 const commonPasswords = (): Promise<ReadonlySet<string>> =>
-  (common ??= import('@zxcvbn-ts/language-common').then(({ dictionary }) => new Set(dictionary['passwords-common'] as readonly string[])))
+  (common ??= import('@zxcvbn-ts/language-common').then(
+    ({ dictionary }) => new Set(dictionary['passwords-common'] as readonly string[]),
+  ))
 
 /**
  * Refuses a password that is weak under the policy, among the most used ones, or made of what is known of the person.
  * `composition` asks for kinds of characters, as many products still must; `length` is OWASP ASVS 5's rule (6.2.1, 6.2.5).
  * @throws Problem weak-password, with every lack
  */
-export async function checkPassword(password: string, policy: PasswordPolicy, personal: readonly (string | null | undefined)[], pointer = '/password'): Promise<void> {
+export async function checkPassword(
+  password: string,
+  policy: PasswordPolicy,
+  personal: readonly (string | null | undefined)[],
+  pointer = '/password',
+): Promise<void> {
   const lacks: string[] = []
   if (policy === 'length') {
     if (password.length < 15) lacks.push('must have at least 15 characters')
@@ -31,9 +38,12 @@ export async function checkPassword(password: string, policy: PasswordPolicy, pe
   if (password.length > PASSWORD_MAX_LENGTH) lacks.push(`must have at most ${PASSWORD_MAX_LENGTH} characters`)
   const lowered = password.toLowerCase()
   const known = await commonPasswords()
-  if (known.has(lowered) || known.has(lowered.replace(/[^a-z0-9]+$/, ''))) lacks.push('is among the most used passwords')
-  if (wordsOf(personal).some(word => lowered.includes(word))) lacks.push('must not contain your e-mail address, name or organization')
-  if (lacks.length > 0) throw new Problem('weak-password', { errors: lacks.map((detail): FieldError => ({ pointer, detail })) })
+  if (known.has(lowered) || known.has(lowered.replace(/[^a-z0-9]+$/, '')))
+    lacks.push('is among the most used passwords')
+  if (wordsOf(personal).some(word => lowered.includes(word)))
+    lacks.push('must not contain your e-mail address, name or organization')
+  if (lacks.length > 0)
+    throw new Problem('weak-password', { errors: lacks.map((detail): FieldError => ({ pointer, detail })) })
 }
 
 /** What is known of the person, whole and in words of four letters or more. */

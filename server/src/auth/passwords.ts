@@ -29,6 +29,7 @@ export async function createPasswords(): Promise<Passwords> {
   const decoy = await hash('no password is this one', PARAMETERS)
   return {
     hash: async password => queued(() => hash(password, PARAMETERS)),
-    verify: async (stored, password) => (await queued(() => verify(stored ?? decoy, password))) && typeof stored === 'string',
+    verify: async (stored, password) =>
+      (await queued(() => verify(stored ?? decoy, password))) && typeof stored === 'string',
   }
 }

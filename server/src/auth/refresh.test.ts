@@ -10,7 +10,10 @@ const refresh = (refresh_token: string) => call('POST', '/api/v1/auth/refresh', 
 const sessionOf = ({ access_token }: { access_token: string }) => tokens.verify(access_token).sid
 
 async function readSession(id: string): Promise<{ generation: number; live: boolean; revoked_reason: string | null }> {
-  const { rows } = await admin.query('select generation, revoked_at is null as live, revoked_reason from sessions where id = $1', [id])
+  const { rows } = await admin.query(
+    'select generation, revoked_at is null as live, revoked_reason from sessions where id = $1',
+    [id],
+  )
   return rows[0]
 }
 
@@ -89,7 +92,10 @@ test('an older generation is honoured for ten seconds after its successor was ha
     for (let n = 0; n < generations; n++) handed.push(await follow(handed.at(-1) as string))
     await shift(id, seconds)
     const replayed = await refresh(person.refresh_token)
-    const events = await admin.query(`select session_id, details from security_events where type = 'refresh-token-reused' and user_id = $1`, [person.user_id])
+    const events = await admin.query(
+      `select session_id, details from security_events where type = 'refresh-token-reused' and user_id = $1`,
+      [person.user_id],
+    )
     const label = `${seconds} s, ${generations} generations`
     if (isHonoured) {
       assert.deepEqual([replayed.status, replayed.body.refresh_token], [200, handed[1]], label)
@@ -98,7 +104,11 @@ test('an older generation is honoured for ten seconds after its successor was ha
       continue
     }
     assert.deepEqual([replayed.status, replayed.body.code], [401, 'invalid-refresh-token'], label)
-    assert.deepEqual(await readSession(id), { generation: generations + 1, live: false, revoked_reason: 'refresh-token-reused' })
+    assert.deepEqual(await readSession(id), {
+      generation: generations + 1,
+      live: false,
+      revoked_reason: 'refresh-token-reused',
+    })
     assert.deepEqual(events.rows, [{ session_id: id, details: { generation: 1, current: generations + 1 } }])
     // Dead for the thief and for the owner alike, with whatever token; nobody else is touched.
     for (const token of handed) assert.equal((await refresh(token)).body.code, 'invalid-refresh-token')
@@ -120,10 +130,22 @@ test('the ten seconds of a generation are its own: a later hand-over does not re
 })
 
 const endings: { name: string; end: (person: Person, elsewhere: Person) => Promise<Answer>; everywhere: boolean }[] = [
-  { name: 'a revocation', end: (person, elsewhere) => elsewhere.call('DELETE', `/api/v1/users/sessions/${sessionOf(person)}`), everywhere: false },
+  {
+    name: 'a revocation',
+    end: (person, elsewhere) => elsewhere.call('DELETE', `/api/v1/users/sessions/${sessionOf(person)}`),
+    everywhere: false,
+  },
   { name: 'a logout', end: person => person.call('POST', '/api/v1/auth/logout'), everywhere: false },
-  { name: 'a logout by refresh token', end: person => call('POST', '/api/v1/auth/logout', { refresh_token: person.refresh_token }), everywhere: false },
-  { name: 'a logout everywhere', end: (_person, elsewhere) => elsewhere.call('POST', '/api/v1/auth/logout-all'), everywhere: true },
+  {
+    name: 'a logout by refresh token',
+    end: person => call('POST', '/api/v1/auth/logout', { refresh_token: person.refresh_token }),
+    everywhere: false,
+  },
+  {
+    name: 'a logout everywhere',
+    end: (_person, elsewhere) => elsewhere.call('POST', '/api/v1/auth/logout-all'),
+    everywhere: true,
+  },
 ]
 
 for (const { name, end, everywhere } of endings) {
@@ -146,7 +168,12 @@ for (const { name, end, everywhere } of endings) {
       const alive = answers.filter(({ status }) => status === 200)
       honoured += alive.length
       refused += answers.length - alive.length
-      assert.deepEqual(new Set(answers.filter(({ status }) => status !== 200).map(({ body }) => body.code)).difference(new Set(['invalid-refresh-token'])), new Set())
+      assert.deepEqual(
+        new Set(answers.filter(({ status }) => status !== 200).map(({ body }) => body.code)).difference(
+          new Set(['invalid-refresh-token']),
+        ),
+        new Set(),
+      )
       assert.ok(new Set(alive.map(({ body }) => body.refresh_token)).size <= 1, 'no fork')
       assert.equal((await readSession(sessionOf(person))).live, false)
       for (const { body } of alive.slice(0, 2)) {
@@ -155,7 +182,10 @@ for (const { name, end, everywhere } of endings) {
         assert.equal((await call('GET', '/api/v1/auth/me', undefined, headers)).body.code, 'session-ended')
       }
       assert.equal((await refresh(elsewhere.refresh_token)).status, everywhere ? 401 : 200)
-      const { rows } = await admin.query(`select count(*) from security_events where type = 'refresh-token-reused' and user_id = $1`, [person.user_id])
+      const { rows } = await admin.query(
+        `select count(*) from security_events where type = 'refresh-token-reused' and user_id = $1`,
+        [person.user_id],
+      )
       assert.deepEqual(rows, [{ count: 0 }], 'a race is no theft')
     }
     t.diagnostic(`${honoured} refreshes were in time, ${refused} were not`)
@@ -170,6 +200,7 @@ test('a token that was tampered with, or sealed with another key, is refused and
     forged.writeUInt8(forged.readUInt8(place) ^ 1, place)
     assert.equal((await refresh(forged.toString('base64url'))).body.code, 'invalid-refresh-token')
   }
-  for (const token of ['x', person.access_token, `${person.refresh_token}AA`]) assert.equal((await refresh(token)).body.code, 'invalid-refresh-token')
+  for (const token of ['x', person.access_token, `${person.refresh_token}AA`])
+    assert.equal((await refresh(token)).body.code, 'invalid-refresh-token')
   await follow(person.refresh_token)
 })

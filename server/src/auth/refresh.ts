@@ -27,25 +27,43 @@ export async function refresh(
 ): Promise<SignedIn> {
   const presented = openRefreshToken(key, token)
   if (presented === undefined) throw new Problem('invalid-refresh-token')
-  const refreshed = await database.system.transaction({ origin }, transaction => rotate(transaction, presented, organization_id, idleSeconds))
+  const refreshed = await database.system.transaction({ origin }, transaction =>
+    rotate(transaction, presented, organization_id, idleSeconds),
+  )
   if (refreshed === undefined) throw new Problem('invalid-refresh-token')
   return refreshed
 }
 
 /** Undefined when refused: what it wrote of the refusal stays. */
-async function rotate(transaction: Transaction, presented: RefreshToken, asked: string | undefined, idleSeconds: number): Promise<SignedIn | undefined> {
+async function rotate(
+  transaction: Transaction,
+  presented: RefreshToken,
+  asked: string | undefined,
+  idleSeconds: number,
+): Promise<SignedIn | undefined> {
   const session = await transaction.run(lockSession(presented))
   if (session === undefined || presented.generation > session.generation) return undefined
   const age = session.generation - presented.generation
   if (age > 1 && session.handed_on_recently !== true) {
     await transaction.run(revokeSession(session.id, 'refresh-token-reused'))
-    await transaction.run(recordEvent('refresh-token-reused', session.user_id, session.id, { generation: presented.generation, current: session.generation }))
+    await transaction.run(
+      recordEvent('refresh-token-reused', session.user_id, session.id, {
+        generation: presented.generation,
+        current: session.generation,
+      }),
+    )
     return undefined
   }
-  const user = await transaction.run(get(query.selectFrom('users').select(userColumns).select('last_organization_id').where('id', '=', session.user_id)))
+  const user = await transaction.run(
+    get(query.selectFrom('users').select(userColumns).select('last_organization_id').where('id', '=', session.user_id)),
+  )
   const organization = await choose(transaction, user.id, asked, [session.organization_id, user.last_organization_id])
   if (age === 0) await transaction.run(handOn(session.id, idleSeconds))
-  return { user, organization, session: { id: session.id, generation: presented.generation + 1, auth_time: session.auth_time } }
+  return {
+    user,
+    organization,
+    session: { id: session.id, generation: presented.generation + 1, auth_time: session.auth_time },
+  }
 }
 
 /** The live session, locked against revocation and other refreshes until the transaction ends. */
@@ -58,7 +76,9 @@ const lockSession = ({ session_id, generation }: RefreshToken) =>
       .select(authTime)
       // rotated_at holds the moments of the latest hand-overs: the last belongs to the generation before the current one.
       .select(
-        sql<boolean | null>`sessions.rotated_at[cardinality(sessions.rotated_at) - (sessions.generation - ${generation}::int) + 1]
+        sql<
+          boolean | null
+        >`sessions.rotated_at[cardinality(sessions.rotated_at) - (sessions.generation - ${generation}::int) + 1]
           > clock_timestamp() - make_interval(secs => ${GRACE_SECONDS})`.as('handed_on_recently'),
       )
       .where('sessions.id', '=', session_id)
@@ -76,7 +96,9 @@ const handOn = (id: string, idleSeconds: number) =>
       .set({
         generation: sql<number>`generation + 1`,
         // Only what may still be asked about.
-        rotated_at: sql<string[]>`array(select moment from unnest(rotated_at) moment where moment > clock_timestamp() - interval '1 minute') || clock_timestamp()`,
+        rotated_at: sql<
+          string[]
+        >`array(select moment from unnest(rotated_at) moment where moment > clock_timestamp() - interval '1 minute') || clock_timestamp()`,
         last_seen_at: sql<string>`now()`,
         expires_at: sessionExpiry(idleSeconds, sql<string>`created_at`),
       })

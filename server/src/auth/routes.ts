@@ -32,11 +32,20 @@ export interface AuthOptions {
   idleSeconds: number
 }
 
-const NewPassword = Type.String({ minLength: 1, maxLength: PASSWORD_MAX_LENGTH, format: 'password', examples: ['SecureP@ss123'] })
+const NewPassword = Type.String({
+  minLength: 1,
+  maxLength: PASSWORD_MAX_LENGTH,
+  format: 'password',
+  examples: ['SecureP@ss123'],
+})
 const Token = Type.String({ minLength: 1, maxLength: 4096 })
 
 const AccessToken = Type.Object(
-  { access_token: Token, token_type: Type.Literal('bearer'), expires_in: Type.Integer({ minimum: 1, maximum: 86400, description: 'Seconds.' }) },
+  {
+    access_token: Token,
+    token_type: Type.Literal('bearer'),
+    expires_in: Type.Integer({ minimum: 1, maximum: 86400, description: 'Seconds.' }),
+  },
   { title: 'AccessToken' },
 )
 const SignedInAnswer = Type.Object(
@@ -63,10 +72,18 @@ const person = {
   family_name: Type.Optional(Name),
   full_name: Type.Optional(Name),
 }
-const Signup = Strict({ ...person, organization_name: Type.Optional(Name), organization_slug: Type.Optional(Slug) }, { title: 'Signup' })
+const Signup = Strict(
+  { ...person, organization_name: Type.Optional(Name), organization_slug: Type.Optional(Slug) },
+  { title: 'Signup' },
+)
 const Registration = Strict(person, { title: 'Registration' })
 const Login = Strict(
-  { email: Type.Optional(Email), username: Type.Optional(Username), password: Type.String({ minLength: 1, maxLength: 1024, format: 'password' }), organization_id: Type.Optional(Id) },
+  {
+    email: Type.Optional(Email),
+    username: Type.Optional(Username),
+    password: Type.String({ minLength: 1, maxLength: 1024, format: 'password' }),
+    organization_id: Type.Optional(Id),
+  },
   { title: 'Login', description: 'Either `email` or `username` says who.' },
 )
 const Refresh = Strict({ refresh_token: Token, organization_id: Type.Optional(Id) }, { title: 'Refresh' })
@@ -80,7 +97,11 @@ export function authRoutes(app: App, options: AuthOptions): void {
   const rules = { access: 'public', secret: true, perMinute: PASSWORD_TRIES } as const
   const tags = ['Authentication']
 
-  const mint = (user: { id: string; email: string }, session: { id: string; auth_time: number }, organization?: { id: string; role: Role }) => ({
+  const mint = (
+    user: { id: string; email: string },
+    session: { id: string; auth_time: number },
+    organization?: { id: string; role: Role },
+  ) => ({
     access_token: tokens.sign({
       sub: user.id,
       jti: randomUUID(),
@@ -100,19 +121,47 @@ export function authRoutes(app: App, options: AuthOptions): void {
     refresh_token: sealRefreshToken(refreshKey, { session_id: session.id, generation: session.generation }),
   })
 
-  async function enrol(body: Static<typeof Registration>, origin: ReturnType<typeof originOf>, organization?: NewAccount['organization']): Promise<SignedIn> {
+  async function enrol(
+    body: Static<typeof Registration>,
+    origin: ReturnType<typeof originOf>,
+    organization?: NewAccount['organization'],
+  ): Promise<SignedIn> {
     const { password, ...names } = body
-    await checkPassword(password, passwordPolicy, [names.email, names.username, names.given_name, names.family_name, names.full_name, organization?.name])
-    return signUp(database, origin, { ...names, password_hash: await passwords.hash(password), organization }, idleSeconds)
+    await checkPassword(password, passwordPolicy, [
+      names.email,
+      names.username,
+      names.given_name,
+      names.family_name,
+      names.full_name,
+      organization?.name,
+    ])
+    return signUp(
+      database,
+      origin,
+      { ...names, password_hash: await passwords.hash(password), organization },
+      idleSeconds,
+    )
   }
 
   app.post(
     '/auth/signup',
-    { ...rules, problems: ['email-taken', 'username-taken', 'organization-slug-taken', 'weak-password'], schema: { operationId: 'signUp', summary: 'Sign up, with an organization or without', tags, body: Signup, response: { 201: SignedInAnswer } } },
+    {
+      ...rules,
+      problems: ['email-taken', 'username-taken', 'organization-slug-taken', 'weak-password'],
+      schema: {
+        operationId: 'signUp',
+        summary: 'Sign up, with an organization or without',
+        tags,
+        body: Signup,
+        response: { 201: SignedInAnswer },
+      },
+    },
     async (request, reply) => {
       const { organization_name, organization_slug, ...account } = request.body
-      if (organization_name === undefined && organization_slug !== undefined) throw invalidField('/organization_name', 'is required with organization_slug')
-      const organization = organization_name === undefined ? undefined : { name: organization_name, slug: organization_slug }
+      if (organization_name === undefined && organization_slug !== undefined)
+        throw invalidField('/organization_name', 'is required with organization_slug')
+      const organization =
+        organization_name === undefined ? undefined : { name: organization_name, slug: organization_slug }
       const signedIn = await enrol(account, originOf(request), organization)
       return reply.code(201).send(answer(signedIn))
     },
@@ -120,26 +169,60 @@ export function authRoutes(app: App, options: AuthOptions): void {
 
   app.post(
     '/auth/register',
-    { ...rules, problems: ['email-taken', 'username-taken', 'weak-password'], schema: { operationId: 'register', summary: 'Sign up with a personal organization', tags, body: Registration, response: { 201: SignedInAnswer } } },
+    {
+      ...rules,
+      problems: ['email-taken', 'username-taken', 'weak-password'],
+      schema: {
+        operationId: 'register',
+        summary: 'Sign up with a personal organization',
+        tags,
+        body: Registration,
+        response: { 201: SignedInAnswer },
+      },
+    },
     async (request, reply) => reply.code(201).send(answer(await enrol(request.body, originOf(request)))),
   )
 
   app.post(
     '/auth/login',
-    { ...rules, problems: ['invalid-credentials'], schema: { operationId: 'logIn', summary: 'Sign in by e-mail address or username', tags, body: Login, response: { 200: SignedInAnswer } } },
+    {
+      ...rules,
+      problems: ['invalid-credentials'],
+      schema: {
+        operationId: 'logIn',
+        summary: 'Sign in by e-mail address or username',
+        tags,
+        body: Login,
+        response: { 200: SignedInAnswer },
+      },
+    },
     async request => {
       const { email, username } = request.body
-      if ((email === undefined) === (username === undefined)) throw invalidField('/email', 'give either email or username')
+      if ((email === undefined) === (username === undefined))
+        throw invalidField('/email', 'give either email or username')
       return answer(await logIn({ database, passwords }, originOf(request), request.body, idleSeconds))
     },
   )
 
   app.post(
     '/auth/refresh',
-    { ...rules, problems: ['invalid-refresh-token'], perMinute: 60, schema: { operationId: 'refresh', summary: 'Exchange a refresh token for new tokens', tags, body: Refresh, response: { 200: SignedInAnswer } } },
+    {
+      ...rules,
+      problems: ['invalid-refresh-token'],
+      perMinute: 60,
+      schema: {
+        operationId: 'refresh',
+        summary: 'Exchange a refresh token for new tokens',
+        tags,
+        body: Refresh,
+        response: { 200: SignedInAnswer },
+      },
+    },
     async request => {
       const { refresh_token, organization_id } = request.body
-      return answer(await refresh({ database, key: refreshKey, idleSeconds }, originOf(request), refresh_token, organization_id))
+      return answer(
+        await refresh({ database, key: refreshKey, idleSeconds }, originOf(request), refresh_token, organization_id),
+      )
     },
   )
 
@@ -160,9 +243,13 @@ export function authRoutes(app: App, options: AuthOptions): void {
     },
     async (request, reply) => {
       const { actor } = request
-      const presented = request.body?.refresh_token === undefined ? undefined : openRefreshToken(refreshKey, request.body.refresh_token)
+      const presented =
+        request.body?.refresh_token === undefined ? undefined : openRefreshToken(refreshKey, request.body.refresh_token)
       if (actor !== undefined) await actor.run(revokeSession(actor.session_id, 'logout'))
-      else if (presented !== undefined) await database.system.run({ origin: originOf(request) }, revokeSession(presented.session_id, 'logout')).catch(ignoreMissing)
+      else if (presented !== undefined)
+        await database.system
+          .run({ origin: originOf(request) }, revokeSession(presented.session_id, 'logout'))
+          .catch(ignoreMissing)
       else throw new Problem(request.body?.refresh_token === undefined ? 'not-signed-in' : 'invalid-refresh-token')
       return reply.code(204).send(null)
     },
@@ -170,7 +257,16 @@ export function authRoutes(app: App, options: AuthOptions): void {
 
   app.post(
     '/auth/logout-all',
-    { access: 'session', secret: true, schema: { operationId: 'logOutEverywhere', summary: "End all of one's sessions", tags, response: { 204: Type.Null() } } },
+    {
+      access: 'session',
+      secret: true,
+      schema: {
+        operationId: 'logOutEverywhere',
+        summary: "End all of one's sessions",
+        tags,
+        response: { 204: Type.Null() },
+      },
+    },
     async (request, reply) => {
       await request.actor.run(revokeSessions(request.actor.user_id, 'logout-all'))
       return reply.code(204).send(null)
@@ -179,7 +275,17 @@ export function authRoutes(app: App, options: AuthOptions): void {
 
   app.get(
     '/auth/me',
-    { access: 'session', secret: true, problems: ['membership-ended'], schema: { operationId: 'getMe', summary: 'Read who is signed in, where, and what they may do', tags, response: { 200: Me } } },
+    {
+      access: 'session',
+      secret: true,
+      problems: ['membership-ended'],
+      schema: {
+        operationId: 'getMe',
+        summary: 'Read who is signed in, where, and what they may do',
+        tags,
+        response: { 200: Me },
+      },
+    },
     async request => {
       const { actor } = request
       const me = await actor.run(getMe(actor.organization_id))
@@ -188,7 +294,14 @@ export function authRoutes(app: App, options: AuthOptions): void {
         organization:
           me.organization_id === null
             ? null
-            : { id: me.organization_id, kind: me.kind!, name: me.name!, slug: me.slug!, created_at: me.organization_created_at!, updated_at: me.organization_updated_at! },
+            : {
+                id: me.organization_id,
+                kind: me.kind!,
+                name: me.name!,
+                slug: me.slug!,
+                created_at: me.organization_created_at!,
+                updated_at: me.organization_updated_at!,
+              },
         role: me.role,
         permissions: me.role === null ? [] : permissionsOf(me.role),
         session: { ...me, id: me.session_id, created_at: me.session_created_at, current: true },
@@ -213,7 +326,14 @@ export function authRoutes(app: App, options: AuthOptions): void {
     async request => {
       const { actor } = request
       const organization = await actor.run(switchOrganization(request.body.organization_id))
-      return { organization, ...mint({ id: actor.user_id, email: actor.email }, { id: actor.session_id, auth_time: actor.auth_time }, organization) }
+      return {
+        organization,
+        ...mint(
+          { id: actor.user_id, email: actor.email },
+          { id: actor.session_id, auth_time: actor.auth_time },
+          organization,
+        ),
+      }
     },
   )
 
@@ -236,7 +356,8 @@ export function authRoutes(app: App, options: AuthOptions): void {
     async request => {
       const { actor } = request
       const auth_time = await stepUp({ database, passwords }, originOf(request), actor, request.body.password)
-      const organization = actor.organization_id === undefined ? undefined : { id: actor.organization_id, role: actor.role as Role }
+      const organization =
+        actor.organization_id === undefined ? undefined : { id: actor.organization_id, role: actor.role as Role }
       return mint({ id: actor.user_id, email: actor.email }, { id: actor.session_id, auth_time }, organization)
     },
   )

@@ -22,11 +22,16 @@ export interface Credentials {
 const origin: Origin = { request_id: 'superuser', ip: '', user_agent: 'freehold' }
 
 /** Makes the superuser that the environment names. An existing account is neither promoted nor given the password: a warning instead. */
-export async function ensureFirstSuperuser({ log, ...tools }: Tools & { log: FastifyBaseLogger }, credentials: Credentials): Promise<void> {
+export async function ensureFirstSuperuser(
+  { log, ...tools }: Tools & { log: FastifyBaseLogger },
+  credentials: Credentials,
+): Promise<void> {
   const existing = await tools.database.system.run({ origin }, findByEmail(credentials.email))
   if (existing?.superuser) return
   if (existing !== undefined) {
-    log.warn('FIRST_SUPERUSER_EMAIL names an existing account that is no superuser; it stays as it is. `freehold superuser grant` promotes it.')
+    log.warn(
+      'FIRST_SUPERUSER_EMAIL names an existing account that is no superuser; it stays as it is. `freehold superuser grant` promotes it.',
+    )
     return
   }
   await createSuperuser(tools, credentials).catch((error: unknown) => {
@@ -36,21 +41,38 @@ export async function ensureFirstSuperuser({ log, ...tools }: Tools & { log: Fas
 }
 
 /** A new account with the platform role. @throws Problem weak-password, email-taken */
-export async function createSuperuser({ database, passwords, policy }: Tools, { email, password }: Credentials): Promise<void> {
+export async function createSuperuser(
+  { database, passwords, policy }: Tools,
+  { email, password }: Credentials,
+): Promise<void> {
   await checkPassword(password, policy, [email])
-  await createAccount(database, origin, { email, password_hash: await passwords.hash(password), superuser: true }, async () => {})
+  await createAccount(
+    database,
+    origin,
+    { email, password_hash: await passwords.hash(password), superuser: true },
+    async () => {},
+  )
 }
 
 /** Gives or takes the platform role; taking it ends the account's sessions. @returns false when there is no such account */
 export async function setSuperuser(database: Database, email: string, superuser: boolean): Promise<boolean> {
   return database.system.transaction({ origin }, async transaction => {
-    const user = await transaction.run(find(query.updateTable('users').set({ superuser }).where('email', '=', email.toLowerCase()).returning('id')))
+    const user = await transaction.run(
+      find(query.updateTable('users').set({ superuser }).where('email', '=', email.toLowerCase()).returning('id')),
+    )
     if (user !== undefined && !superuser) await transaction.run(revokeSessions(user.id, 'superuser-revoked'))
     return user !== undefined
   })
 }
 
 export const listSuperusers = (database: Database) =>
-  database.system.run({ origin }, { ...find(query.selectFrom('users').select('email').where('superuser', '=', true).orderBy('email')), read: rows => rows.map(row => String(row['email'])) })
+  database.system.run(
+    { origin },
+    {
+      ...find(query.selectFrom('users').select('email').where('superuser', '=', true).orderBy('email')),
+      read: rows => rows.map(row => String(row['email'])),
+    },
+  )
 
-const findByEmail = (email: string) => find(query.selectFrom('users').select(['id', 'superuser']).where('email', '=', email.toLowerCase()))
+const findByEmail = (email: string) =>
+  find(query.selectFrom('users').select(['id', 'superuser']).where('email', '=', email.toLowerCase()))

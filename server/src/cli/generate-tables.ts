@@ -11,8 +11,18 @@ const file = new URL('../core/tables.gen.ts', import.meta.url)
 
 /** How a value arrives from the driver (core/database.ts sets how times and bigints are read). */
 const types: Record<string, string> = {
-  bool: 'boolean', bytea: 'Buffer', float8: 'number', int4: 'number', int8: 'number', jsonb: 'Json', text: 'string',
-  timestamptz: 'string', uuid: 'string', xid8: 'string', _text: 'string[]', _timestamptz: 'string[]',
+  bool: 'boolean',
+  bytea: 'Buffer',
+  float8: 'number',
+  int4: 'number',
+  int8: 'number',
+  jsonb: 'Json',
+  text: 'string',
+  timestamptz: 'string',
+  uuid: 'string',
+  xid8: 'string',
+  _text: 'string[]',
+  _timestamptz: 'string[]',
 }
 
 /** A view does not say which words its columns hold. */
@@ -44,12 +54,14 @@ const columnsSql = `
     and a.attnum > 0 and not a.attisdropped
   order by c.relname, a.attname`
 
-const interfaceName = (table: string): string => table.replace(/(^|_)(\w)/g, (_match, _start, letter: string) => letter.toUpperCase())
+const interfaceName = (table: string): string =>
+  table.replace(/(^|_)(\w)/g, (_match, _start, letter: string) => letter.toUpperCase())
 
 function typeOf({ table_name, column_name, type_name, nullable, defaulted, generated, words }: Column): string {
   const listed = [...(words ?? '').matchAll(/'([^']+)'::text/g)].map(([, word]) => `'${word}'`).join(' | ')
   const plain = viewTypes[`${table_name}.${column_name}`] ?? (listed || types[type_name])
-  if (plain === undefined) throw new Error(`generate-tables.ts has no type for ${type_name} (${table_name}.${column_name})`)
+  if (plain === undefined)
+    throw new Error(`generate-tables.ts has no type for ${type_name} (${table_name}.${column_name})`)
   const type = nullable ? `${plain} | null` : plain
   if (generated) return `ColumnType<${type}, never, never>`
   return defaulted ? `Generated<${type}>` : type
@@ -59,7 +71,8 @@ async function describeTables(client: pg.Client): Promise<string> {
   const { rows } = await client.query<Column>(columnsSql)
   const tables = Map.groupBy(rows, row => row.table_name)
   const interfaces = [...tables].map(
-    ([table, columns]) => `export interface ${interfaceName(table)} {\n${columns.map(column => `  ${column.column_name}: ${typeOf(column)}\n`).join('')}}\n`,
+    ([table, columns]) =>
+      `export interface ${interfaceName(table)} {\n${columns.map(column => `  ${column.column_name}: ${typeOf(column)}\n`).join('')}}\n`,
   )
   return `// Generated from the migrated schema by \`npm run generate\`.
 import type { ColumnType, Generated } from 'kysely'

@@ -6,6 +6,10 @@ import { fileURLToPath } from 'node:url'
 const generators = ['generate-tables.ts', 'generate-configuration.ts', 'generate-reference.ts', 'generate-openapi.ts']
 
 for (const generator of generators) {
-  const { status } = spawnSync(process.execPath, [fileURLToPath(new URL(generator, import.meta.url)), ...process.argv.slice(2)], { stdio: 'inherit' })
+  const { status } = spawnSync(
+    process.execPath,
+    [fileURLToPath(new URL(generator, import.meta.url)), ...process.argv.slice(2)],
+    { stdio: 'inherit' },
+  )
   if (status !== 0) process.exitCode = 1
 }

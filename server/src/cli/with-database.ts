@@ -5,7 +5,10 @@ import { provisionDatabase } from '../core/provision.ts'
 import type { Provisioned } from '../core/provision.ts'
 
 /** Runs a command against the configured database, attaching to the embedded one or starting it for as long as the command lasts. */
-export async function withProvision<Result>(config: Config, work: (provisioned: Provisioned) => Promise<Result>): Promise<Result> {
+export async function withProvision<Result>(
+  config: Config,
+  work: (provisioned: Provisioned) => Promise<Result>,
+): Promise<Result> {
   const { url, schema, tenantUrl, systemUrl } = config.database
   const provisioned = await provisionDatabase({
     url,

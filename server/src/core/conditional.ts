@@ -21,20 +21,40 @@ export interface Target {
  * Changes one row and returns it; one statement tells missing (404) from stale (412), and of several at once under the
  * same condition one wins. @throws Problem not-found, entity-tag-stale (when read)
  */
-export const updateRow = <Row>(target: Target, changes: Readonly<Record<string, unknown>>, refusals: Refusals = {}): Statement<Row> => {
+export const updateRow = <Row>(
+  target: Target,
+  changes: Readonly<Record<string, unknown>>,
+  refusals: Refusals = {},
+): Statement<Row> => {
   const assignments = Object.entries(changes).map(([column, value]) => sql`${sql.ref(column)} = ${value}`)
   // No key changes: what is being added below the row does not keep it waiting.
-  return conditional(target, refusals, sql`for no key update`, sql`update ${sql.table(target.table)} as target set ${sql.join(assignments)} from seen`)
+  return conditional(
+    target,
+    refusals,
+    sql`for no key update`,
+    sql`update ${sql.table(target.table)} as target set ${sql.join(assignments)} from seen`,
+  )
 }
 
 /** Deletes one row, under the same rules. */
 export const deleteRow = (target: Target, refusals: Refusals = {}): Statement<unknown> =>
   conditional(target, refusals, sql`for update`, sql`delete from ${sql.table(target.table)} as target using seen`)
 
-function conditional<Row>({ table, key, columns, condition }: Target, refusals: Refusals, lock: RawBuilder<unknown>, change: RawBuilder<unknown>): Statement<Row> {
+function conditional<Row>(
+  { table, key, columns, condition }: Target,
+  refusals: Refusals,
+  lock: RawBuilder<unknown>,
+  change: RawBuilder<unknown>,
+): Statement<Row> {
   const keys = Object.keys(key).map(column => sql.ref(column))
-  const isNamed = sql.join(Object.entries(key).map(([column, value]) => sql`${sql.ref(column)} = ${value}`), sql` and `)
-  const isSame = sql.join(keys.map(column => sql`target.${column} = seen.${column}`), sql` and `)
+  const isNamed = sql.join(
+    Object.entries(key).map(([column, value]) => sql`${sql.ref(column)} = ${value}`),
+    sql` and `,
+  )
+  const isSame = sql.join(
+    keys.map(column => sql`target.${column} = seen.${column}`),
+    sql` and `,
+  )
   const isCurrent = condition === undefined ? sql`` : sql` and seen.version = any (${condition})`
   const returned = sql.join(columns.map(column => sql`target.${sql.ref(column)}`))
   return statement<{ is_changed: boolean | null }, Row>(

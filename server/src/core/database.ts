@@ -89,7 +89,13 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
   })
   pool.on('error', options.onError) // an idle connection that the server closed; the pool opens another
 
-  const trip = (client: pg.PoolClient, settings: SettingValues, text: string, values: readonly unknown[], begin = false): Promise<Row[]> =>
+  const trip = (
+    client: pg.PoolClient,
+    settings: SettingValues,
+    text: string,
+    values: readonly unknown[],
+    begin = false,
+  ): Promise<Row[]> =>
     new Promise((resolve, reject) => {
       const name = prepared ? nameOf(text) : undefined
       client.query(
@@ -144,17 +150,30 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
     return statement.read(rows)
   }
 
-  async function transaction<Result>(scope: Scope, work: (transaction: Transaction) => Promise<Result>): Promise<Result> {
+  async function transaction<Result>(
+    scope: Scope,
+    work: (transaction: Transaction) => Promise<Result>,
+  ): Promise<Result> {
     const settings = settingsOf(scope)
     try {
       return await connected(async client => {
-        const open = await trip(client, settings, gated ? (scope.permission === undefined ? openSelf : openGate).sql : 'select 1', [], true)
+        const open = await trip(
+          client,
+          settings,
+          gated ? (scope.permission === undefined ? openSelf : openGate).sql : 'select 1',
+          [],
+          true,
+        )
         try {
           if (open.length === 0) throw new ClosedGate()
           const result = await work({
             run: async statement => {
               try {
-                const { rows } = await client.query({ text: statement.sql, values: [...statement.parameters], ...(prepared ? { name: nameOf(statement.sql) } : {}) })
+                const { rows } = await client.query({
+                  text: statement.sql,
+                  values: [...statement.parameters],
+                  ...(prepared ? { name: nameOf(statement.sql) } : {}),
+                })
                 return statement.read(rows as Row[])
               } catch (error) {
                 throw meaningOf(error, statement)
@@ -209,7 +228,11 @@ const isDatabaseError = (error: unknown): error is pg.DatabaseError => error ins
 function isBroken(error: unknown): error is Error {
   if (error instanceof Problem || error instanceof ClosedGate) return false
   if (isDatabaseError(error)) return /^(57P|08|53300|0A000|26000)/.test(error.code ?? '')
-  return error instanceof Error && (/Connection terminated|Client has encountered a connection error|not queryable/.test(error.message) || 'syscall' in error)
+  return (
+    error instanceof Error &&
+    (/Connection terminated|Client has encountered a connection error|not queryable/.test(error.message) ||
+      'syscall' in error)
+  )
 }
 
 const unavailable = (cause: unknown): Problem => new Problem('database-unavailable', { retryAfter: 1, cause })
@@ -217,6 +240,7 @@ const unavailable = (cause: unknown): Problem => new Problem('database-unavailab
 /** What an error of the database means to the caller; faults of ours pass through and become a 500. */
 function meaningOf(error: unknown, statement?: Statement<unknown>): unknown {
   if (!isDatabaseError(error)) return error
-  if (['40001', '40P01', '55P03', '57014'].includes(error.code ?? '')) return new Problem('busy', { retryAfter: 1, cause: error })
+  if (['40001', '40P01', '55P03', '57014'].includes(error.code ?? ''))
+    return new Problem('busy', { retryAfter: 1, cause: error })
   return (error.code?.startsWith('23') && statement && refusalOf(statement.refusals, error)) || error
 }

@@ -31,13 +31,16 @@ const KEY = /^[\x21-\x7e]{1,255}$/
 export function rememberResult<C extends Caller>(caller: C, request: KeyedRequest): C {
   const key = request.headers['idempotency-key']
   if (key === undefined || request.method !== 'POST') return caller
-  if (typeof key !== 'string' || !KEY.test(key)) throw invalidField('#Idempotency-Key', 'must be 1 to 255 visible ASCII characters')
+  if (typeof key !== 'string' || !KEY.test(key))
+    throw invalidField('#Idempotency-Key', 'must be 1 to 255 visible ASCII characters')
   const place: Place = { user_id: caller.user_id, route: `${request.method} ${request.routeOptions.url}`, key }
 
   const once = <Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> =>
     caller.transaction(async transaction => {
       // Bodies are read after the caller is known, so the hash is taken only now.
-      const request_hash = createHash('sha256').update(JSON.stringify([caller.organization_id, request.body])).digest('base64url')
+      const request_hash = createHash('sha256')
+        .update(JSON.stringify([caller.organization_id, request.body]))
+        .digest('base64url')
       if (!(await transaction.run(lock(place)))) throw new Problem('idempotency-key-in-use', { retryAfter: 1 })
       const stored = await transaction.run(findStored(place))
       if (stored !== undefined) {
@@ -59,7 +62,11 @@ interface Place {
 
 const lock = ({ user_id, route, key }: Place): Statement<boolean> =>
   statement(
-    raw(sql<{ locked: boolean }>`select pg_try_advisory_xact_lock(hashtextextended(${`idempotency ${user_id} ${route} ${key}`}, 0)) as locked`),
+    raw(
+      sql<{
+        locked: boolean
+      }>`select pg_try_advisory_xact_lock(hashtextextended(${`idempotency ${user_id} ${route} ${key}`}, 0)) as locked`,
+    ),
     rows => rows[0]?.locked === true,
   )
 
@@ -73,7 +80,12 @@ const findStored = (place: Place) =>
   )
 
 const store = (place: Place, organization_id: string | undefined, request_hash: string, result: unknown) => {
-  const answer = { organization_id: organization_id ?? null, request_hash, result: JSON.stringify(result ?? null), created_at: sql<string>`now()` }
+  const answer = {
+    organization_id: organization_id ?? null,
+    request_hash,
+    result: JSON.stringify(result ?? null),
+    created_at: sql<string>`now()`,
+  }
   return find(
     query
       .with('expired', expired =>

@@ -36,7 +36,8 @@ const MAC_BYTES = 16
  * @throws Problem invalid-cursor
  */
 export function openPage(key: Buffer, list: string, { limit, cursor, include_total = false }: PageQuery): Page {
-  const macOf = (position: string) => createHmac('sha256', key).update(`${list}\n${position}`).digest().subarray(0, MAC_BYTES)
+  const macOf = (position: string) =>
+    createHmac('sha256', key).update(`${list}\n${position}`).digest().subarray(0, MAC_BYTES)
   return {
     limit,
     after: cursor === undefined ? undefined : open(cursor, macOf),
@@ -51,7 +52,8 @@ export function openPage(key: Buffer, list: string, { limit, cursor, include_tot
 function open(cursor: string, macOf: (position: string) => Buffer): readonly [string, string] {
   const bytes = Buffer.from(cursor, 'base64url')
   const position = bytes.subarray(MAC_BYTES).toString()
-  if (bytes.length <= MAC_BYTES || !timingSafeEqual(bytes.subarray(0, MAC_BYTES), macOf(position))) throw new Problem('invalid-cursor')
+  if (bytes.length <= MAC_BYTES || !timingSafeEqual(bytes.subarray(0, MAC_BYTES), macOf(position)))
+    throw new Problem('invalid-cursor')
   return JSON.parse(position) as [string, string]
 }
 
@@ -79,26 +81,40 @@ type Position = { page_size: number; after_value: string | undefined; after_id: 
  * Pages of a list by keyset: no row is skipped or repeated while others write. The list selects columns and filters;
  * order, position and limit are added here. `total` is counted by the same statement, and left out on an empty page behind a cursor.
  */
-export function pagesOf<Values extends Readonly<Record<string, unknown>>, T extends keyof DB, Item>(list: List<Values, T, Item>) {
+export function pagesOf<Values extends Readonly<Record<string, unknown>>, T extends keyof DB, Item>(
+  list: List<Values, T, Item>,
+) {
   const compiled = new Map<string, (values: Values & Position) => Compilable<Item>>()
   return (values: Values, order: Order, page: Page): Statement<PageOf<Item>> => {
     const shape = `${order.column} ${order.descending} ${page.includeTotal}`
     let compile = compiled.get(shape)
-    if (compile === undefined) compiled.set(shape, (compile = compileOnce(given => pageQuery(list, given, order, page.includeTotal))))
+    if (compile === undefined)
+      compiled.set(shape, (compile = compileOnce(given => pageQuery(list, given, order, page.includeTotal))))
     const [after_value, after_id] = page.after ?? []
-    return statement(compile({ ...values, page_size: page.limit + 1, after_value, after_id }), rows => readPage(rows, page))
+    return statement(compile({ ...values, page_size: page.limit + 1, after_value, after_id }), rows =>
+      readPage(rows, page),
+    )
   }
 }
 
-function pageQuery<Values, T extends keyof DB, Item>(list: List<Values, T, Item>, given: Values & Position, order: Order, includeTotal: boolean): Compilable<Item> {
+function pageQuery<Values, T extends keyof DB, Item>(
+  list: List<Values, T, Item>,
+  given: Values & Position,
+  order: Order,
+  includeTotal: boolean,
+): Compilable<Item> {
   const [column, id] = [sql.ref(order.column), sql.ref(order.id)]
   const direction = order.descending ? 'desc' : 'asc'
   let rows = list(given).select([sql<string>`${column}::text`.as('page_value'), sql<string>`${id}::text`.as('page_id')])
   if (given.after_id !== undefined) {
-    rows = rows.where(sql<boolean>`(${column}, ${id}) ${sql.raw(order.descending ? '<' : '>')} (${given.after_value}, ${given.after_id})`)
+    rows = rows.where(
+      sql<boolean>`(${column}, ${id}) ${sql.raw(order.descending ? '<' : '>')} (${given.after_value}, ${given.after_id})`,
+    )
   }
   if (includeTotal) {
-    const total = list(given).clearSelect().select(sql<number>`count(*)`.as('total'))
+    const total = list(given)
+      .clearSelect()
+      .select(sql<number>`count(*)`.as('total'))
     rows = rows.select(sql<number>`(${total})`.as('total')) as typeof rows
   }
   return rows.orderBy(column, direction).orderBy(id, direction).limit(given.page_size) as typeof rows & Compilable<Item>

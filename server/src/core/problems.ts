@@ -3,40 +3,96 @@
  * `detail` says what to do.
  */
 export const problems = {
-  'malformed-request': [400, 'Malformed request', 'The request could not be read. Send well-formed JSON with a matching Content-Type and Content-Length.'],
+  'malformed-request': [
+    400,
+    'Malformed request',
+    'The request could not be read. Send well-formed JSON with a matching Content-Type and Content-Length.',
+  ],
   'not-signed-in': [401, 'Not signed in', 'Send a valid access token: Authorization: Bearer <access_token>.'],
   'access-token-expired': [401, 'Access token expired', 'Refresh it with POST /api/v1/auth/refresh.'],
   'session-ended': [401, 'Session ended', 'The session has expired or was revoked. Sign in again.'],
-  'membership-ended': [401, 'Membership ended', 'You no longer belong to this organization. Switch to another one or sign in again.'],
-  'organization-required': [401, 'No organization chosen', 'The access token names no organization. Choose one with POST /api/v1/auth/switch-organization.'],
-  'invalid-credentials': [401, 'Invalid credentials', 'The e-mail address or username and the password do not match an account.'],
-  'invalid-refresh-token': [401, 'Invalid refresh token', 'The refresh token is unknown, expired, revoked or used before. Sign in again.'],
-  'step-up-required': [401, 'Recent sign-in required', 'Confirm it is you with POST /api/v1/auth/step-up, then repeat the request with the new access token.'],
+  'membership-ended': [
+    401,
+    'Membership ended',
+    'You no longer belong to this organization. Switch to another one or sign in again.',
+  ],
+  'organization-required': [
+    401,
+    'No organization chosen',
+    'The access token names no organization. Choose one with POST /api/v1/auth/switch-organization.',
+  ],
+  'invalid-credentials': [
+    401,
+    'Invalid credentials',
+    'The e-mail address or username and the password do not match an account.',
+  ],
+  'invalid-refresh-token': [
+    401,
+    'Invalid refresh token',
+    'The refresh token is unknown, expired, revoked or used before. Sign in again.',
+  ],
+  'step-up-required': [
+    401,
+    'Recent sign-in required',
+    'Confirm it is you with POST /api/v1/auth/step-up, then repeat the request with the new access token.',
+  ],
   'permission-missing': [403, 'Permission missing', 'Your role in this organization does not allow this.'],
   'owner-required': [403, 'Owner required', 'Only an owner may change who owns the organization.'],
   'not-found': [404, 'Not found', 'There is nothing here, or it is not yours to see.'],
-  'method-not-allowed': [405, 'Method not allowed', 'This path exists, but not with this method. See the Allow header.'],
+  'method-not-allowed': [
+    405,
+    'Method not allowed',
+    'This path exists, but not with this method. See the Allow header.',
+  ],
   'request-timeout': [408, 'Request timeout', 'The request did not arrive in time. Repeat it.'],
   'email-taken': [409, 'E-mail address taken', 'An account with this e-mail address exists. Sign in instead.'],
   'username-taken': [409, 'Username taken', 'Choose another username.'],
-  'organization-slug-taken': [409, 'Organization slug taken', 'Choose another slug, or leave it out to have one made from the name.'],
-  'project-slug-taken': [409, 'Project slug taken', 'Another project of this organization has this slug. Choose another.'],
+  'organization-slug-taken': [
+    409,
+    'Organization slug taken',
+    'Choose another slug, or leave it out to have one made from the name.',
+  ],
+  'project-slug-taken': [
+    409,
+    'Project slug taken',
+    'Another project of this organization has this slug. Choose another.',
+  ],
   'already-member': [409, 'Already a member', 'This person belongs to the organization already.'],
   'last-owner': [409, 'Last owner', 'An organization keeps one owner. Make somebody else an owner first.'],
-  'personal-organization': [409, 'Personal organization', 'A personal organization has one member and lasts as long as the account. Create a team instead.'],
-  'idempotency-key-in-use': [409, 'Idempotency key in use', 'A request with this Idempotency-Key is still running. Repeat this one when it has answered.'],
-  'entity-tag-stale': [412, 'Entity tag stale', 'The resource has changed since it was read. Read it again and repeat the change.'],
+  'personal-organization': [
+    409,
+    'Personal organization',
+    'A personal organization has one member and lasts as long as the account. Create a team instead.',
+  ],
+  'idempotency-key-in-use': [
+    409,
+    'Idempotency key in use',
+    'A request with this Idempotency-Key is still running. Repeat this one when it has answered.',
+  ],
+  'entity-tag-stale': [
+    412,
+    'Entity tag stale',
+    'The resource has changed since it was read. Read it again and repeat the change.',
+  ],
   'body-too-large': [413, 'Body too large', 'The request body exceeds the limit of this route.'],
   'unsupported-media-type': [415, 'Unsupported media type', 'Send application/json.'],
   'invalid-fields': [422, 'Invalid fields', 'Some fields are not as this route takes them; `errors` names each.'],
   'invalid-cursor': [422, 'Invalid cursor', 'The cursor does not belong to this list. Start again without it.'],
   'weak-password': [422, 'Weak password', 'Choose another password; `errors` says what it lacks.'],
-  'idempotency-key-reused': [422, 'Idempotency key reused', 'This Idempotency-Key came with another request before. Use a new key.'],
+  'idempotency-key-reused': [
+    422,
+    'Idempotency key reused',
+    'This Idempotency-Key came with another request before. Use a new key.',
+  ],
   'rate-limited': [429, 'Too many requests', 'Wait as long as Retry-After says.'],
   'headers-too-large': [431, 'Headers too large', 'The request headers exceed 16 KiB.'],
   'internal-error': [500, 'Internal error', 'This is our fault; the request id leads to the log line.'],
-  'database-unavailable': [503, 'Database unavailable', 'The database does not answer. Repeat the request after Retry-After.'],
-  'busy': [503, 'Busy', 'Too much of this at once. Repeat the request after Retry-After.'],
+  'database-unavailable': [
+    503,
+    'Database unavailable',
+    'The database does not answer. Repeat the request after Retry-After.',
+  ],
+  busy: [503, 'Busy', 'Too much of this at once. Repeat the request after Retry-After.'],
   'shutting-down': [503, 'Shutting down', 'This server is stopping. Repeat the request.'],
 } as const satisfies Record<string, readonly [status: number, title: string, detail: string]>
 
@@ -54,7 +110,10 @@ export class Problem extends Error {
   readonly errors: readonly FieldError[] | undefined
   /** Seconds until a repetition makes sense. */
   readonly retryAfter: number | undefined
-  constructor(code: ProblemCode, options: { errors?: readonly FieldError[]; retryAfter?: number; cause?: unknown } = {}) {
+  constructor(
+    code: ProblemCode,
+    options: { errors?: readonly FieldError[]; retryAfter?: number; cause?: unknown } = {},
+  ) {
     super(problems[code][1], { cause: options.cause })
     this.name = 'Problem'
     this.code = code
@@ -67,4 +126,5 @@ export class Problem extends Error {
 }
 
 /** A refusal of one field. */
-export const invalidField = (pointer: string, detail: string): Problem => new Problem('invalid-fields', { errors: [{ pointer, detail }] })
+export const invalidField = (pointer: string, detail: string): Problem =>
+  new Problem('invalid-fields', { errors: [{ pointer, detail }] })

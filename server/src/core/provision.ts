@@ -36,7 +36,10 @@ const EMBEDDED = 'freehold'
 export async function provisionDatabase(options: ProvisionOptions): Promise<Provisioned> {
   const { url, schema, tenantUrl, systemUrl, dataDir, secretKey, maxConnections, log } = options
   if (url !== undefined || (tenantUrl !== undefined && systemUrl !== undefined)) {
-    const derived = url !== undefined && (tenantUrl === undefined || systemUrl === undefined) ? await deriveLogins(url, schema, secretKey) : undefined
+    const derived =
+      url !== undefined && (tenantUrl === undefined || systemUrl === undefined)
+        ? await deriveLogins(url, schema, secretKey)
+        : undefined
     return {
       ownerUrl: url,
       adminUrl: undefined,
@@ -46,11 +49,21 @@ export async function provisionDatabase(options: ProvisionOptions): Promise<Prov
     }
   }
 
-  const postgres = await startEmbeddedPostgres({ dataDir, log, ...(maxConnections !== undefined && { maxConnections }) })
+  const postgres = await startEmbeddedPostgres({
+    dataDir,
+    log,
+    ...(maxConnections !== undefined && { maxConnections }),
+  })
   try {
     const ownerUrl = await makeEmbeddedDatabase(postgres.url, secretKey)
     const logins = await deriveLogins(ownerUrl, schema, secretKey, postgres.url)
-    return { ownerUrl, adminUrl: postgres.url, tenantUrl: logins.tenant, systemUrl: logins.system, stop: () => postgres.stop() }
+    return {
+      ownerUrl,
+      adminUrl: postgres.url,
+      tenantUrl: logins.tenant,
+      systemUrl: logins.system,
+      stop: () => postgres.stop(),
+    }
   } catch (error) {
     await postgres.stop()
     throw error
@@ -58,7 +71,11 @@ export async function provisionDatabase(options: ProvisionOptions): Promise<Prov
 }
 
 /** Applies what is pending, as the owner, and remembers what the wall then looks like. */
-export async function migrateDatabase(ownerUrl: string, schema: string, log?: (message: string) => void): Promise<string[]> {
+export async function migrateDatabase(
+  ownerUrl: string,
+  schema: string,
+  log?: (message: string) => void,
+): Promise<string[]> {
   const client = await connectToDatabase(ownerUrl)
   try {
     return await applyMigrations(client, { schema, digest: readDigest, ...(log && { log }) })
@@ -72,7 +89,10 @@ async function makeEmbeddedDatabase(adminUrl: string, secretKey: string): Promis
   const client = await connectToDatabase(adminUrl)
   try {
     await client.query(`select pg_advisory_lock(hashtextextended('freehold database', 0))`)
-    const { rows } = await client.query(`select exists (select from pg_roles where rolname = $1) as role, exists (select from pg_database where datname = $1) as database`, [EMBEDDED])
+    const { rows } = await client.query(
+      `select exists (select from pg_roles where rolname = $1) as role, exists (select from pg_database where datname = $1) as database`,
+      [EMBEDDED],
+    )
     if (!rows[0].role) await client.query(`create role ${EMBEDDED} login createrole`)
     await client.query(`alter role ${EMBEDDED} password ${pg.escapeLiteral(password)}`)
     if (!rows[0].database) await client.query(`create database ${EMBEDDED} owner ${EMBEDDED}`)
@@ -85,7 +105,12 @@ async function makeEmbeddedDatabase(adminUrl: string, secretKey: string): Promis
 }
 
 /** Makes the two logins and returns their URLs, on the same host and database. */
-async function deriveLogins(ownerUrl: string, schema: string, secretKey: string, adminUrl?: string): Promise<{ tenant: string; system: string }> {
+async function deriveLogins(
+  ownerUrl: string,
+  schema: string,
+  secretKey: string,
+  adminUrl?: string,
+): Promise<{ tenant: string; system: string }> {
   const database = decodeURIComponent(new URL(ownerUrl).pathname.slice(1))
   const names = loginNames(database)
   const passwords = { tenant: loginPassword(secretKey, names.tenant), system: loginPassword(secretKey, names.system) }
@@ -96,7 +121,10 @@ async function deriveLogins(ownerUrl: string, schema: string, secretKey: string,
   } finally {
     await client.end()
   }
-  return { tenant: withLogin(ownerUrl, names.tenant, passwords.tenant), system: withLogin(ownerUrl, names.system, passwords.system) }
+  return {
+    tenant: withLogin(ownerUrl, names.tenant, passwords.tenant),
+    system: withLogin(ownerUrl, names.system, passwords.system),
+  }
 }
 
 function onDatabase(url: string, database: string): string {

@@ -7,10 +7,14 @@ export interface LoginNames {
   system: string
 }
 
-export const loginNames = (database: string): LoginNames => ({ tenant: `${database.slice(0, 48)}_tenant_login`, system: `${database.slice(0, 48)}_system_login` })
+export const loginNames = (database: string): LoginNames => ({
+  tenant: `${database.slice(0, 48)}_tenant_login`,
+  system: `${database.slice(0, 48)}_system_login`,
+})
 
 /** A password that every process with this secret derives alike. */
-export const loginPassword = (secretKey: string, login: string): string => createHmac('sha256', secretKey).update(`login ${login}`).digest('base64url')
+export const loginPassword = (secretKey: string, login: string): string =>
+  createHmac('sha256', secretKey).update(`login ${login}`).digest('base64url')
 
 export interface RoleOptions {
   database: string
@@ -58,7 +62,9 @@ grant connect on database ${db} to ${ownerName};
 /** Runs rolesSql as whoever the URL names. Twins take turns. @throws Error that says what to do when it may not */
 export async function ensureRoles(client: pg.Client, options: RoleOptions): Promise<void> {
   try {
-    await client.query(`begin; select pg_advisory_xact_lock(hashtextextended('freehold roles', 0)); ${rolesSql(options)} commit`)
+    await client.query(
+      `begin; select pg_advisory_xact_lock(hashtextextended('freehold roles', 0)); ${rolesSql(options)} commit`,
+    )
   } catch (cause) {
     await client.query('rollback')
     const message = cause instanceof Error ? cause.message : String(cause)

@@ -3,24 +3,48 @@ import type { TSchema } from 'typebox'
 
 /** The words that several features' schemas share. A schema is validation, type, serializer and OpenAPI at once. */
 
-export const Id = Type.String({ format: 'uuid', maxLength: 36, description: 'A UUIDv7.', examples: ['0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e'] })
-export const Time = Type.String({ format: 'date-time', maxLength: 35, description: 'RFC 3339, in UTC.', examples: ['2026-11-21T09:30:00.000000Z'] })
+export const Id = Type.String({
+  format: 'uuid',
+  maxLength: 36,
+  description: 'A UUIDv7.',
+  examples: ['0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e'],
+})
+export const Time = Type.String({
+  format: 'date-time',
+  maxLength: 35,
+  description: 'RFC 3339, in UTC.',
+  examples: ['2026-11-21T09:30:00.000000Z'],
+})
 export const Name = Type.String({ minLength: 1, maxLength: 200, pattern: '\\S', examples: ['Acme Corp'] })
 export const Text = Type.String({ maxLength: 4000, examples: ['What it is for.'] })
-export const Slug = Type.String({ minLength: 1, maxLength: 63, pattern: '^[a-z0-9]+(-[a-z0-9]+)*$', examples: ['acme-corp'] })
+export const Slug = Type.String({
+  minLength: 1,
+  maxLength: 63,
+  pattern: '^[a-z0-9]+(-[a-z0-9]+)*$',
+  examples: ['acme-corp'],
+})
 export const Email = Type.String({ format: 'email', maxLength: 254, examples: ['john@example.com'] })
-export const Username = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$', examples: ['johndoe'] })
+export const Username = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  pattern: '^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$',
+  examples: ['johndoe'],
+})
 
 /** The value or null. */
 export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
 /** One of some words. */
-export const OneOf = <const Words extends readonly string[]>(words: Words, options: { description?: string; default?: Words[number] } = {}) =>
-  Type.Unsafe<Words[number]>(Type.String({ enum: [...words], ...options }))
+export const OneOf = <const Words extends readonly string[]>(
+  words: Words,
+  options: { description?: string; default?: Words[number] } = {},
+) => Type.Unsafe<Words[number]>(Type.String({ enum: [...words], ...options }))
 
 /** An object that refuses what it does not name. */
-export const Strict = <P extends Record<string, TSchema>>(properties: P, options: { title?: string; minProperties?: number; description?: string } = {}) =>
-  Type.Object(properties, { additionalProperties: false, ...options })
+export const Strict = <P extends Record<string, TSchema>>(
+  properties: P,
+  options: { title?: string; minProperties?: number; description?: string } = {},
+) => Type.Object(properties, { additionalProperties: false, ...options })
 
 export const timestamps = { created_at: Time, updated_at: Time }
 
@@ -28,7 +52,9 @@ export const timestamps = { created_at: Time, updated_at: Time }
 export const PageQueryOf = <P extends Record<string, TSchema>>(filters: P) =>
   Strict({
     limit: Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'How many items a page holds.' }),
-    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 1000, description: '`next_cursor` of the page before.' })),
+    cursor: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 1000, description: '`next_cursor` of the page before.' }),
+    ),
     include_total: Type.Optional(Type.Boolean({ description: 'Count all items too.' })),
     ...filters,
   })

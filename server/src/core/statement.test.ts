@@ -2,10 +2,18 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compileOnce, query } from './statement.ts'
 
-const projects = compileOnce(({ organization_id, status }: { organization_id: string; status: 'active' | 'archived' | undefined }) => {
-  const rows = query.selectFrom('projects').select('id').where('organization_id', '=', organization_id).where('version', '>', 1)
-  return status === undefined ? rows : rows.where('status', '=', status).where('organization_id', '<>', organization_id)
-})
+const projects = compileOnce(
+  ({ organization_id, status }: { organization_id: string; status: 'active' | 'archived' | undefined }) => {
+    const rows = query
+      .selectFrom('projects')
+      .select('id')
+      .where('organization_id', '=', organization_id)
+      .where('version', '>', 1)
+    return status === undefined
+      ? rows
+      : rows.where('status', '=', status).where('organization_id', '<>', organization_id)
+  },
+)
 
 // Red when: parameters are those of the first call, or placeholders are told apart by their order.
 test('a query that is compiled once takes the values of each call, in every place where they stand', () => {

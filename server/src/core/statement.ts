@@ -29,7 +29,11 @@ export interface Statement<Result> {
 }
 
 /** Rows as they come, read by a function of the feature. */
-export function statement<R, Result>(compilable: Compilable<R>, read: (rows: R[]) => Result, refusals: Refusals = {}): Statement<Result> {
+export function statement<R, Result>(
+  compilable: Compilable<R>,
+  read: (rows: R[]) => Result,
+  refusals: Refusals = {},
+): Statement<Result> {
   const { sql, parameters } = compilable.compile()
   return { sql, parameters, read: read as (rows: Row[]) => Result, refusals }
 }
@@ -42,7 +46,9 @@ export const raw = <R>(fragment: RawBuilder<R>): Compilable<R> => ({ compile: ()
  * placeholder for each value, which it may put into the query and not look at, or undefined where the call gives none;
  * each set of values that are given is compiled on its own.
  */
-export function compileOnce<Values extends Readonly<Record<string, unknown>>, R>(build: (values: Values) => Compilable<R>): (values: Values) => Compilable<R> {
+export function compileOnce<Values extends Readonly<Record<string, unknown>>, R>(
+  build: (values: Values) => Compilable<R>,
+): (values: Values) => Compilable<R> {
   const compiled = new Map<string, { query: CompiledQuery<R>; names: Map<unknown, string> }>()
   return values => {
     const given = Object.keys(values).filter(name => values[name] !== undefined)
@@ -81,10 +87,15 @@ function missing(): never {
 }
 
 /** The problem that a database error means under this statement, or undefined when it means a fault of ours. */
-export function refusalOf(refusals: Refusals, error: { constraint?: string | undefined; message: string }): Problem | undefined {
+export function refusalOf(
+  refusals: Refusals,
+  error: { constraint?: string | undefined; message: string },
+): Problem | undefined {
   // The name stands in its own field, or, behind some poolers and shards, only in the message.
   const name = error.constraint ?? Object.keys(refusals).find(constraint => error.message.includes(`"${constraint}"`))
   const refusal = name === undefined ? undefined : refusals[name]
   if (refusal === undefined) return undefined
-  return typeof refusal === 'string' ? new Problem(refusal, { cause: error }) : invalidField(refusal.pointer, refusal.detail)
+  return typeof refusal === 'string'
+    ? new Problem(refusal, { cause: error })
+    : invalidField(refusal.pointer, refusal.detail)
 }

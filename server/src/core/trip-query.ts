@@ -14,7 +14,13 @@ export const prepareSettings = (client: pg.ClientBase): Promise<unknown> =>
 
 interface Wire {
   parse(message: { name: string; text: string; types: readonly number[] }): void
-  bind(message: { statement: string; portal: string; values: readonly string[]; binary: boolean; valueMapper: (value: string) => string }): void
+  bind(message: {
+    statement: string
+    portal: string
+    values: readonly string[]
+    binary: boolean
+    valueMapper: (value: string) => string
+  }): void
   describe(message: { type: string; name: string }): void
   execute(message: { portal: string; rows: number }): void
 }

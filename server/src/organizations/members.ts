@@ -33,11 +33,24 @@ export const NewMember = Strict(
   { title: 'NewMember', description: 'Either `user_id` or `email` says who.' },
 )
 export type NewMember = Static<typeof NewMember>
-export const MemberChanges = Strict({ role: Type.Optional(Role_), ...placeFields }, { title: 'MemberChanges', minProperties: 1 })
+export const MemberChanges = Strict(
+  { role: Type.Optional(Role_), ...placeFields },
+  { title: 'MemberChanges', minProperties: 1 },
+)
 export type MemberChanges = Static<typeof MemberChanges>
-export const MemberReplacement = Strict({ role: Role_, ...placeFields }, { title: 'MemberReplacement', description: 'What is left out is reset.' })
+export const MemberReplacement = Strict(
+  { role: Role_, ...placeFields },
+  { title: 'MemberReplacement', description: 'What is left out is reset.' },
+)
 
-const membershipColumns = ['memberships.user_id', 'memberships.role', 'memberships.title', 'memberships.company', 'memberships.created_at', 'memberships.updated_at'] as const
+const membershipColumns = [
+  'memberships.user_id',
+  'memberships.role',
+  'memberships.title',
+  'memberships.company',
+  'memberships.created_at',
+  'memberships.updated_at',
+] as const
 
 const memberRows = (organization_id: string) =>
   query
@@ -58,32 +71,50 @@ const memberPages = pagesOf(({ organization_id, role }: { organization_id: strin
 export const listMembers = (organization_id: string, { role }: { role?: Role }, page: Page) =>
   memberPages({ organization_id, role }, orderOf('created_at', 'memberships', 'user_id'), page)
 
-export const getMember = (organization_id: string, user_id: string) => get(memberRows(organization_id).where('memberships.user_id', '=', user_id))
+export const getMember = (organization_id: string, user_id: string) =>
+  get(memberRows(organization_id).where('memberships.user_id', '=', user_id))
 
 /** The person whom an address or id names, if there is such an enabled account (system login: colleagues are not yet). */
 export const findPerson = ({ user_id, email }: { user_id?: string; email?: string }) => {
   const people = query.selectFrom('users').select('id').where('disabled_at', 'is', null).where('deleted_at', 'is', null)
-  return find(user_id === undefined ? people.where('email', '=', (email ?? '').toLowerCase()) : people.where('id', '=', user_id))
+  return find(
+    user_id === undefined ? people.where('email', '=', (email ?? '').toLowerCase()) : people.where('id', '=', user_id),
+  )
 }
 
 /** Adds a person, or takes a former member back. Only an owner makes an owner. @throws Problem already-member, owner-required, personal-organization */
-export async function addMember(transaction: Transaction, organization_id: string, user_id: string, { role, title, company }: NewMember): Promise<MemberRow> {
-  const { kind, actor_role } = await transaction.run(get(query
-    .selectFrom('organizations')
-    .innerJoin('gate', 'gate.organization_id', 'organizations.id')
-    .select(['organizations.kind', 'gate.role as actor_role'])
-    .where('organizations.id', '=', organization_id)))
+export async function addMember(
+  transaction: Transaction,
+  organization_id: string,
+  user_id: string,
+  { role, title, company }: NewMember,
+): Promise<MemberRow> {
+  const { kind, actor_role } = await transaction.run(
+    get(
+      query
+        .selectFrom('organizations')
+        .innerJoin('gate', 'gate.organization_id', 'organizations.id')
+        .select(['organizations.kind', 'gate.role as actor_role'])
+        .where('organizations.id', '=', organization_id),
+    ),
+  )
   if (kind === 'personal') throw new Problem('personal-organization')
   if (role === 'owner' && actor_role !== 'owner') throw new Problem('owner-required')
   const place = { role, title: title ?? null, company: company ?? null }
-  const added = await transaction.run(find(query
-    .insertInto('memberships')
-    .values({ organization_id, user_id, ...place })
-    .onConflict(conflict => conflict
-      .columns(['organization_id', 'user_id'])
-      .doUpdateSet({ ...place, disabled_at: null, deleted_at: null, created_at: sql<string>`now()` })
-      .where('memberships.deleted_at', 'is not', null))
-    .returning('user_id')))
+  const added = await transaction.run(
+    find(
+      query
+        .insertInto('memberships')
+        .values({ organization_id, user_id, ...place })
+        .onConflict(conflict =>
+          conflict
+            .columns(['organization_id', 'user_id'])
+            .doUpdateSet({ ...place, disabled_at: null, deleted_at: null, created_at: sql<string>`now()` })
+            .where('memberships.deleted_at', 'is not', null),
+        )
+        .returning('user_id'),
+    ),
+  )
   if (added === undefined) throw new Problem('already-member')
   return transaction.run(getMember(organization_id, user_id))
 }
@@ -92,17 +123,26 @@ export async function addMember(transaction: Transaction, organization_id: strin
  * Reads a member for a change and refuses what the caller may not: owners are the owners' affair.
  * @throws Problem not-found, entity-tag-stale, owner-required, step-up-required
  */
-async function seizeMember(transaction: Transaction, organization_id: string, user_id: string, { condition, fresh, role }: ChangeRules): Promise<void> {
-  const member = await transaction.run(get(query
-    .selectFrom('memberships')
-    .innerJoin('users', 'users.id', 'memberships.user_id')
-    .innerJoin('gate', 'gate.organization_id', 'memberships.organization_id')
-    .select(['memberships.role', 'gate.role as actor_role'])
-    .select(sql<number>`memberships.version + users.version`.as('version'))
-    .where('memberships.organization_id', '=', organization_id)
-    .where('memberships.user_id', '=', user_id)
-    .where('memberships.deleted_at', 'is', null)
-    .forNoKeyUpdate('memberships')))
+async function seizeMember(
+  transaction: Transaction,
+  organization_id: string,
+  user_id: string,
+  { condition, fresh, role }: ChangeRules,
+): Promise<void> {
+  const member = await transaction.run(
+    get(
+      query
+        .selectFrom('memberships')
+        .innerJoin('users', 'users.id', 'memberships.user_id')
+        .innerJoin('gate', 'gate.organization_id', 'memberships.organization_id')
+        .select(['memberships.role', 'gate.role as actor_role'])
+        .select(sql<number>`memberships.version + users.version`.as('version'))
+        .where('memberships.organization_id', '=', organization_id)
+        .where('memberships.user_id', '=', user_id)
+        .where('memberships.deleted_at', 'is', null)
+        .forNoKeyUpdate('memberships'),
+    ),
+  )
   if (condition !== undefined && !condition.includes(member.version)) throw new Problem('entity-tag-stale')
   const concernsOwners = role !== member.role && (member.role === 'owner' || role === 'owner')
   if (concernsOwners && member.actor_role !== 'owner') throw new Problem('owner-required')
@@ -120,30 +160,49 @@ export interface ChangeRules {
 const lastOwner = { memberships_keep_an_owner: 'last-owner' } as const
 
 /** Changes a member's role or place. @throws Problem last-owner, and what seizeMember throws */
-export async function changeMember(transaction: Transaction, organization_id: string, user_id: string, changes: MemberChanges, rules: Omit<ChangeRules, 'role'>): Promise<MemberRow> {
+export async function changeMember(
+  transaction: Transaction,
+  organization_id: string,
+  user_id: string,
+  changes: MemberChanges,
+  rules: Omit<ChangeRules, 'role'>,
+): Promise<MemberRow> {
   const current = await transaction.run(get(memberRows(organization_id).where('memberships.user_id', '=', user_id)))
   await seizeMember(transaction, organization_id, user_id, { ...rules, role: changes.role ?? current.role })
-  const changed = await transaction.run(get(query
-    .updateTable('memberships')
-    .set(changes)
-    .where('organization_id', '=', organization_id)
-    .where('user_id', '=', user_id)
-    .returning(['role', 'title', 'company', 'updated_at']), lastOwner))
+  const changed = await transaction.run(
+    get(
+      query
+        .updateTable('memberships')
+        .set(changes)
+        .where('organization_id', '=', organization_id)
+        .where('user_id', '=', user_id)
+        .returning(['role', 'title', 'company', 'updated_at']),
+      lastOwner,
+    ),
+  )
   // Not read again: whoever lowers their own role has just closed their gate.
   return { ...current, ...changed, version: current.version + 1 }
 }
 
 const ended = (organization_id: string, user_id: string) =>
-  affect(query
-    .updateTable('memberships')
-    .set({ deleted_at: sql<string>`now()` })
-    .where('organization_id', '=', organization_id)
-    .where('user_id', '=', user_id)
-    .where('deleted_at', 'is', null)
-    .returning('user_id'), lastOwner)
+  affect(
+    query
+      .updateTable('memberships')
+      .set({ deleted_at: sql<string>`now()` })
+      .where('organization_id', '=', organization_id)
+      .where('user_id', '=', user_id)
+      .where('deleted_at', 'is', null)
+      .returning('user_id'),
+    lastOwner,
+  )
 
 /** Ends a membership; the row stays for history. @throws Problem last-owner, and what seizeMember throws */
-export async function removeMember(transaction: Transaction, organization_id: string, user_id: string, rules: Omit<ChangeRules, 'role'>): Promise<void> {
+export async function removeMember(
+  transaction: Transaction,
+  organization_id: string,
+  user_id: string,
+  rules: Omit<ChangeRules, 'role'>,
+): Promise<void> {
   await seizeMember(transaction, organization_id, user_id, { ...rules, role: undefined })
   await transaction.run(ended(organization_id, user_id))
 }

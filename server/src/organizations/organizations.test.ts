@@ -6,15 +6,35 @@ const { call, signUp, logIn, addMember, tokens } = await createTestApp()
 
 test('a person founds a team, owns it, and works in it after switching', async () => {
   const person = await signUp()
-  const founded = await person.call('POST', '/api/v1/organizations', { name: 'Second Venture' }, { 'idempotency-key': 'found-1' })
+  const founded = await person.call(
+    'POST',
+    '/api/v1/organizations',
+    { name: 'Second Venture' },
+    { 'idempotency-key': 'found-1' },
+  )
   assert.deepEqual([founded.status, founded.body.kind, founded.body.role], [201, 'team', 'owner'])
-  const again = await person.call('POST', '/api/v1/organizations', { name: 'Second Venture' }, { 'idempotency-key': 'found-1' })
-  assert.deepEqual([again.status, again.body.id, again.headers['etag']], [201, founded.body.id, founded.headers['etag']])
+  const again = await person.call(
+    'POST',
+    '/api/v1/organizations',
+    { name: 'Second Venture' },
+    { 'idempotency-key': 'found-1' },
+  )
+  assert.deepEqual(
+    [again.status, again.body.id, again.headers['etag']],
+    [201, founded.body.id, founded.headers['etag']],
+  )
   const own = await person.call('GET', '/api/v1/organizations')
-  assert.deepEqual(own.body.items.map((item: { kind: string }) => item.kind), ['personal', 'team'])
+  assert.deepEqual(
+    own.body.items.map((item: { kind: string }) => item.kind),
+    ['personal', 'team'],
+  )
   const there = await logIn(person, founded.body.id)
   assert.equal((await there.call('GET', `/api/v1/organizations/${founded.body.id}`)).status, 200)
-  assert.equal((await person.call('GET', `/api/v1/organizations/${founded.body.id}`)).status, 404, 'the token names another')
+  assert.equal(
+    (await person.call('GET', `/api/v1/organizations/${founded.body.id}`)).status,
+    404,
+    'the token names another',
+  )
 })
 
 test('an owner or administrator changes name and slug; a member does not', async () => {
@@ -37,9 +57,13 @@ test('closing a team shuts everybody out at once; a personal organization stays'
   const member = await addMember(owner, 'member')
   assert.equal((await member.call('DELETE', `/api/v1/organizations/${owner.organization_id}`)).status, 403)
   assert.equal((await owner.call('DELETE', `/api/v1/organizations/${owner.organization_id}`)).status, 204)
-  for (const person of [owner, member]) assert.equal((await person.call('GET', '/api/v1/projects')).body.code, 'membership-ended')
+  for (const person of [owner, member])
+    assert.equal((await person.call('GET', '/api/v1/projects')).body.code, 'membership-ended')
   const person = await signUp()
-  assert.equal((await person.call('DELETE', `/api/v1/organizations/${person.organization_id}`)).body.code, 'personal-organization')
+  assert.equal(
+    (await person.call('DELETE', `/api/v1/organizations/${person.organization_id}`)).body.code,
+    'personal-organization',
+  )
 })
 
 test('members are added by address or id, changed, removed and taken back', async () => {
@@ -50,7 +74,10 @@ test('members are added by address or id, changed, removed and taken back', asyn
   assert.deepEqual([added.status, added.body.user_id, added.body.title], [201, ann.user_id, 'Guest'])
   assert.equal((await owner.call('POST', path, { user_id: ann.user_id, role: 'viewer' })).body.code, 'already-member')
   assert.equal((await owner.call('POST', path, { user_id: bob.user_id, role: 'member' })).status, 201)
-  assert.equal((await owner.call('POST', path, { email: 'nobody-at-all@example.com', role: 'member' })).body.errors[0].pointer, '/email')
+  assert.equal(
+    (await owner.call('POST', path, { email: 'nobody-at-all@example.com', role: 'member' })).body.errors[0].pointer,
+    '/email',
+  )
   assert.equal((await owner.call('POST', path, { role: 'member' })).status, 422)
   assert.equal((await owner.call('GET', `${path}?include_total=true`)).body.total, 3)
   assert.equal((await owner.call('GET', `${path}?role=viewer`)).body.items.length, 1)
@@ -66,7 +93,15 @@ test('members are added by address or id, changed, removed and taken back', asyn
   assert.equal((await owner.call('GET', one)).status, 404)
   assert.equal((await owner.call('POST', path, { user_id: ann.user_id, role: 'viewer' })).status, 201, 'taken back')
   const personal = await signUp()
-  assert.equal((await personal.call('POST', `/api/v1/organizations/${personal.organization_id}/members`, { email: ann.email, role: 'viewer' })).body.code, 'personal-organization')
+  assert.equal(
+    (
+      await personal.call('POST', `/api/v1/organizations/${personal.organization_id}/members`, {
+        email: ann.email,
+        role: 'viewer',
+      })
+    ).body.code,
+    'personal-organization',
+  )
 })
 
 test('an administrator manages members but not owners', async () => {
@@ -74,12 +109,25 @@ test('an administrator manages members but not owners', async () => {
   const [administrator, member] = [await addMember(owner, 'admin'), await addMember(owner, 'member')]
   const path = `/api/v1/organizations/${owner.organization_id}/members`
   assert.equal((await administrator.call('PATCH', `${path}/${member.user_id}`, { role: 'viewer' })).status, 200)
-  assert.equal((await administrator.call('PATCH', `${path}/${member.user_id}`, { role: 'owner' })).body.code, 'owner-required')
-  assert.equal((await administrator.call('PATCH', `${path}/${owner.user_id}`, { role: 'viewer' })).body.code, 'owner-required')
+  assert.equal(
+    (await administrator.call('PATCH', `${path}/${member.user_id}`, { role: 'owner' })).body.code,
+    'owner-required',
+  )
+  assert.equal(
+    (await administrator.call('PATCH', `${path}/${owner.user_id}`, { role: 'viewer' })).body.code,
+    'owner-required',
+  )
   assert.equal((await administrator.call('DELETE', `${path}/${owner.user_id}`)).body.code, 'owner-required')
   const third = await signUp()
-  assert.equal((await administrator.call('POST', path, { email: third.email, role: 'owner' })).body.code, 'owner-required')
-  assert.equal((await administrator.call('PATCH', `${path}/${administrator.user_id}`, { role: 'viewer' })).body.role, 'viewer', 'lowers oneself')
+  assert.equal(
+    (await administrator.call('POST', path, { email: third.email, role: 'owner' })).body.code,
+    'owner-required',
+  )
+  assert.equal(
+    (await administrator.call('PATCH', `${path}/${administrator.user_id}`, { role: 'viewer' })).body.role,
+    'viewer',
+    'lowers oneself',
+  )
   assert.equal((await administrator.call('PATCH', `${path}/${member.user_id}`, { role: 'member' })).status, 403)
 })
 
@@ -99,7 +147,10 @@ test('an organization keeps one owner', async () => {
   const path = `/api/v1/organizations/${owner.organization_id}`
   assert.equal((await owner.call('POST', `${path}/leave`)).body.code, 'last-owner')
   assert.equal((await owner.call('DELETE', `${path}/members/${owner.user_id}`)).body.code, 'last-owner')
-  assert.equal((await owner.call('PATCH', `${path}/members/${owner.user_id}`, { role: 'admin' })).body.code, 'last-owner')
+  assert.equal(
+    (await owner.call('PATCH', `${path}/members/${owner.user_id}`, { role: 'admin' })).body.code,
+    'last-owner',
+  )
   const second = await addMember(owner, 'owner')
   assert.equal((await owner.call('POST', `${path}/leave`)).status, 204)
   assert.equal((await owner.call('GET', '/api/v1/projects')).body.code, 'membership-ended')
@@ -115,7 +166,13 @@ test('an owner hands over and stays as an administrator', async () => {
   assert.equal((await owner.call('POST', `${path}/transfer`, { user_id: owner.user_id })).status, 422)
   assert.equal((await owner.call('POST', `${path}/transfer`, { user_id: member.user_id })).status, 204)
   const { body } = await member.call('GET', `${path}/members`)
-  assert.deepEqual(new Map(body.items.map((item: { user_id: string; role: string }) => [item.user_id, item.role])), new Map([[owner.user_id, 'admin'], [member.user_id, 'owner']]))
+  assert.deepEqual(
+    new Map(body.items.map((item: { user_id: string; role: string }) => [item.user_id, item.role])),
+    new Map([
+      [owner.user_id, 'admin'],
+      [member.user_id, 'owner'],
+    ]),
+  )
 })
 
 test('whoever leaves is out at once, and history keeps them', async () => {
@@ -123,6 +180,9 @@ test('whoever leaves is out at once, and history keeps them', async () => {
   const viewer = await addMember(owner, 'viewer')
   assert.equal((await viewer.call('POST', `/api/v1/organizations/${owner.organization_id}/leave`)).status, 204)
   assert.equal((await viewer.call('GET', '/api/v1/auth/me')).body.code, 'membership-ended')
-  const { body } = await owner.call('GET', `/api/v1/audit-logs?entity_type=memberships&entity_id=${viewer.user_id}&action=delete`)
+  const { body } = await owner.call(
+    'GET',
+    `/api/v1/audit-logs?entity_type=memberships&entity_id=${viewer.user_id}&action=delete`,
+  )
   assert.deepEqual([body.items.length, body.items[0].actor_id], [1, viewer.user_id])
 })

@@ -14,14 +14,20 @@ import { find, get, query, raw, statement } from '../core/statement.ts'
 
 export const Role_ = OneOf(roles, { description: 'owner > admin > member > viewer' })
 
-export const Organization = Type.Object({ id: Id, kind: OneOf(['personal', 'team']), name: Name, slug: Slug, ...timestamps }, { title: 'Organization' })
+export const Organization = Type.Object(
+  { id: Id, kind: OneOf(['personal', 'team']), name: Name, slug: Slug, ...timestamps },
+  { title: 'Organization' },
+)
 export type Organization = Static<typeof Organization>
 
 export const OwnOrganization = Type.Object({ ...Organization.properties, role: Role_ }, { title: 'OwnOrganization' })
 
 export const NewOrganization = Strict({ name: Name, slug: Type.Optional(Slug) }, { title: 'NewOrganization' })
 export type NewOrganization = Static<typeof NewOrganization>
-export const OrganizationChanges = Strict({ name: Type.Optional(Name), slug: Type.Optional(Slug) }, { title: 'OrganizationChanges', minProperties: 1 })
+export const OrganizationChanges = Strict(
+  { name: Type.Optional(Name), slug: Type.Optional(Slug) },
+  { title: 'OrganizationChanges', minProperties: 1 },
+)
 export const OrganizationReplacement = Strict({ name: Name, slug: Slug }, { title: 'OrganizationReplacement' })
 
 const organizationColumns = ['id', 'kind', 'name', 'slug', 'created_at', 'updated_at', 'version'] as const
@@ -29,10 +35,13 @@ export type OrganizationRow = Organization & { version: number }
 
 const slugTaken = { organizations_slug_key: 'organization-slug-taken' } as const
 
-const ownOrganizationPages = pagesOf(() => query.selectFrom('own_organizations').select([...organizationColumns, 'role']))
+const ownOrganizationPages = pagesOf(() =>
+  query.selectFrom('own_organizations').select([...organizationColumns, 'role']),
+)
 
 /** The organizations that one belongs to, the longest first; asked by a live session alone. */
-export const listOwnOrganizations = (page: Page) => ownOrganizationPages({}, orderOf('joined_at', 'own_organizations'), page)
+export const listOwnOrganizations = (page: Page) =>
+  ownOrganizationPages({}, orderOf('joined_at', 'own_organizations'), page)
 
 /** An organization without anyone in it yet (system login, scope set to `id`). @throws Problem organization-slug-taken */
 export const insertOrganization = (id: string, kind: 'personal' | 'team', name: string, slug: string) =>
@@ -57,21 +66,33 @@ export const foundOrganization = (id: string, { name, slug }: { name: string; sl
     slugTaken,
   )
 
-export const getOrganization = (id: string) => get(query.selectFrom('organizations').select(organizationColumns).where('id', '=', id))
+export const getOrganization = (id: string) =>
+  get(query.selectFrom('organizations').select(organizationColumns).where('id', '=', id))
 
 /** @throws Problem organization-slug-taken, entity-tag-stale */
 export const updateOrganization = (id: string, changes: { name?: string; slug?: string }, condition: Condition) =>
-  updateRow<OrganizationRow>({ table: 'organizations', key: { id }, columns: organizationColumns, condition }, changes, slugTaken)
+  updateRow<OrganizationRow>(
+    { table: 'organizations', key: { id }, columns: organizationColumns, condition },
+    changes,
+    slugTaken,
+  )
 
 /** Closes a team at once for everybody; the rows stay until they are erased. @throws Problem personal-organization, entity-tag-stale */
 export const deleteOrganization = (id: string, condition: Condition) =>
-  updateRow<OrganizationRow>({ table: 'organizations', key: { id }, columns: organizationColumns, condition }, { deleted_at: sql<string>`now()` })
+  updateRow<OrganizationRow>(
+    { table: 'organizations', key: { id }, columns: organizationColumns, condition },
+    { deleted_at: sql<string>`now()` },
+  )
 
 /**
  * The organization that a sign-in or refresh goes to: the one asked for, else the preferred ones in turn, else the oldest
  * team, else the personal one. None when the one asked for is not theirs.
  */
-export const chooseOrganization = (user_id: string, asked: string | undefined, preferred: readonly (string | null)[]) => {
+export const chooseOrganization = (
+  user_id: string,
+  asked: string | undefined,
+  preferred: readonly (string | null)[],
+) => {
   let choice = query
     .selectFrom('memberships')
     .innerJoin('organizations', 'organizations.id', 'memberships.organization_id')
@@ -83,7 +104,13 @@ export const chooseOrganization = (user_id: string, asked: string | undefined, p
     .where('organizations.deleted_at', 'is', null)
   if (asked !== undefined) choice = choice.where('organizations.id', '=', asked)
   const rank = sql`coalesce(array_position(${preferred.filter(id => id !== null)}::uuid[], organizations.id), 9)`
-  return find(choice.orderBy(rank).orderBy(sql`organizations.kind = 'team'`, 'desc').orderBy('memberships.created_at').limit(1))
+  return find(
+    choice
+      .orderBy(rank)
+      .orderBy(sql`organizations.kind = 'team'`, 'desc')
+      .orderBy('memberships.created_at')
+      .limit(1),
+  )
 }
 
 /** The namespace of personal organizations' ids (docs/decisions/0004). */
@@ -91,7 +118,11 @@ const PERSONAL_NAMESPACE = '3b2f6f0e-9f0c-5c57-8f2a-6a0d3f1f8b11'
 
 /** A personal organization's id: UUIDv5 (RFC 9562, section 5.5) of its owner's id. */
 export function personalOrganizationId(user_id: string): string {
-  const digest = createHash('sha1').update(Buffer.from(PERSONAL_NAMESPACE.replaceAll('-', ''), 'hex')).update(user_id).digest().subarray(0, 16)
+  const digest = createHash('sha1')
+    .update(Buffer.from(PERSONAL_NAMESPACE.replaceAll('-', ''), 'hex'))
+    .update(user_id)
+    .digest()
+    .subarray(0, 16)
   digest.writeUInt8((digest.readUInt8(6) & 0x0f) | 0x50, 6)
   digest.writeUInt8((digest.readUInt8(8) & 0x3f) | 0x80, 8)
   return digest.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')

@@ -12,7 +12,12 @@ test('a project is created, read, changed and deleted', async () => {
   const path = `/api/v1/projects/${created.body.id}`
   assert.equal(created.headers['location'], path)
 
-  const patched = await owner.call('PATCH', path, { description: 'What it is for' }, { 'if-match': created.headers['etag']! })
+  const patched = await owner.call(
+    'PATCH',
+    path,
+    { description: 'What it is for' },
+    { 'if-match': created.headers['etag']! },
+  )
   assert.equal(patched.status, 200)
   const stale = await owner.call('PATCH', path, { name: 'Lost' }, { 'if-match': created.headers['etag']! })
   assert.equal(stale.body.code, 'entity-tag-stale')

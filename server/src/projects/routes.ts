@@ -4,7 +4,18 @@ import { claimSlug } from '../core/slugs.ts'
 import { conditionOf, sendTagged } from '../http/entity-tags.ts'
 import type { Pages } from '../http/pages.ts'
 import type { App } from '../http/route.ts'
-import { createProject, deleteProject, getProject, listProjects, NewProject, Project, ProjectChanges, ProjectReplacement, projectSorts, updateProject } from './projects.ts'
+import {
+  createProject,
+  deleteProject,
+  getProject,
+  listProjects,
+  NewProject,
+  Project,
+  ProjectChanges,
+  ProjectReplacement,
+  projectSorts,
+  updateProject,
+} from './projects.ts'
 
 const ProjectQuery = PageQueryOf({
   sort: OneOf(projectSorts, { default: '-created_at' }),
@@ -14,16 +25,38 @@ const ProjectQuery = PageQueryOf({
 export function projectRoutes(app: App, pages: Pages): void {
   app.get(
     '/projects',
-    { access: 'projects:read', schema: { operationId: 'listProjects', summary: 'List projects', tags: ['Projects'], querystring: ProjectQuery, response: { 200: PageSchema(Project) } } },
+    {
+      access: 'projects:read',
+      schema: {
+        operationId: 'listProjects',
+        summary: 'List projects',
+        tags: ['Projects'],
+        querystring: ProjectQuery,
+        response: { 200: PageSchema(Project) },
+      },
+    },
     request => request.actor.run(listProjects(request.actor.organization_id, request.query, pages.open(request))),
   )
 
   app.post(
     '/projects',
-    { access: 'projects:write', tagged: true, problems: ['project-slug-taken'], schema: { operationId: 'createProject', summary: 'Create a project', tags: ['Projects'], body: NewProject, response: { 201: Project } } },
+    {
+      access: 'projects:write',
+      tagged: true,
+      problems: ['project-slug-taken'],
+      schema: {
+        operationId: 'createProject',
+        summary: 'Create a project',
+        tags: ['Projects'],
+        body: NewProject,
+        response: { 201: Project },
+      },
+    },
     async (request, reply) => {
       const { actor, body } = request
-      const project = await claimSlug(body, 'project-slug-taken', slug => actor.run(createProject(actor.organization_id, actor.user_id, { ...body, slug })))
+      const project = await claimSlug(body, 'project-slug-taken', slug =>
+        actor.run(createProject(actor.organization_id, actor.user_id, { ...body, slug })),
+      )
       reply.code(201).header('location', `/api/v1/projects/${project.id}`)
       return sendTagged(reply, project.id, project)
     },
@@ -31,7 +64,17 @@ export function projectRoutes(app: App, pages: Pages): void {
 
   app.get(
     '/projects/:id',
-    { access: 'projects:read', tagged: true, schema: { operationId: 'getProject', summary: 'Read a project', tags: ['Projects'], params: IdParams, response: { 200: Project } } },
+    {
+      access: 'projects:read',
+      tagged: true,
+      schema: {
+        operationId: 'getProject',
+        summary: 'Read a project',
+        tags: ['Projects'],
+        params: IdParams,
+        response: { 200: Project },
+      },
+    },
     async (request, reply) => {
       const project = await request.actor.run(getProject(request.actor.organization_id, request.params.id))
       return sendTagged(reply, project.id, project)
@@ -46,12 +89,23 @@ export function projectRoutes(app: App, pages: Pages): void {
       method,
       url: '/projects/:id',
       access: 'projects:write',
-      tagged: true, problems: ['project-slug-taken'],
-      schema: { operationId: `${name}Project`, summary: 'Change a project', tags: ['Projects'], params: IdParams, body, response: { 200: Project } },
+      tagged: true,
+      problems: ['project-slug-taken'],
+      schema: {
+        operationId: `${name}Project`,
+        summary: 'Change a project',
+        tags: ['Projects'],
+        params: IdParams,
+        body,
+        response: { 200: Project },
+      },
       handler: async (request, reply) => {
         const { actor, params } = request
-        const changes = method === 'PUT' ? { description: null, status: 'active' as const, ...request.body } : request.body
-        const project = await actor.run(updateProject(actor.organization_id, params.id, changes, conditionOf(request, params.id)))
+        const changes =
+          method === 'PUT' ? { description: null, status: 'active' as const, ...request.body } : request.body
+        const project = await actor.run(
+          updateProject(actor.organization_id, params.id, changes, conditionOf(request, params.id)),
+        )
         return sendTagged(reply, project.id, project)
       },
     })
@@ -59,7 +113,17 @@ export function projectRoutes(app: App, pages: Pages): void {
 
   app.delete(
     '/projects/:id',
-    { access: 'projects:write', tagged: true, schema: { operationId: 'deleteProject', summary: 'Delete a project', tags: ['Projects'], params: IdParams, response: { 204: Type.Null() } } },
+    {
+      access: 'projects:write',
+      tagged: true,
+      schema: {
+        operationId: 'deleteProject',
+        summary: 'Delete a project',
+        tags: ['Projects'],
+        params: IdParams,
+        response: { 204: Type.Null() },
+      },
+    },
     async (request, reply) => {
       const { actor, params } = request
       await actor.run(deleteProject(actor.organization_id, params.id, conditionOf(request, params.id)))

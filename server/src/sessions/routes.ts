@@ -9,7 +9,13 @@ export function sessionRoutes(app: App, pages: Pages): void {
     '/users/sessions',
     {
       access: 'session',
-      schema: { operationId: 'listOwnSessions', summary: "List one's own live sessions", tags: ['Sessions'], querystring: PageQueryOf({}), response: { 200: PageSchema(Session) } },
+      schema: {
+        operationId: 'listOwnSessions',
+        summary: "List one's own live sessions",
+        tags: ['Sessions'],
+        querystring: PageQueryOf({}),
+        response: { 200: PageSchema(Session) },
+      },
     },
     request => request.actor.run(listSessions(request.actor.session_id, pages.open(request))),
   )
@@ -18,7 +24,13 @@ export function sessionRoutes(app: App, pages: Pages): void {
     '/users/sessions/:id',
     {
       access: 'session',
-      schema: { operationId: 'revokeOwnSession', summary: "End one of one's own sessions", tags: ['Sessions'], params: IdParams, response: { 204: Type.Null() } },
+      schema: {
+        operationId: 'revokeOwnSession',
+        summary: "End one of one's own sessions",
+        tags: ['Sessions'],
+        params: IdParams,
+        response: { 204: Type.Null() },
+      },
     },
     async (request, reply) => {
       await request.actor.run(revokeSession(request.params.id, 'revoked'))

@@ -31,7 +31,12 @@ export const sessionExpiry = (idleSeconds: number, createdAt = sql<string>`now()
 export const authTime = sql<number>`floor(extract(epoch from sessions.authenticated_at))::int`.as('auth_time')
 
 /** Signs a device in (system login). */
-export const createSession = (user_id: string, organization_id: string | null, idleSeconds: number, { ip, user_agent }: Origin) =>
+export const createSession = (
+  user_id: string,
+  organization_id: string | null,
+  idleSeconds: number,
+  { ip, user_agent }: Origin,
+) =>
   get(
     query
       .insertInto('sessions')
@@ -51,12 +56,19 @@ const sessionPages = pagesOf(({ current_id }: { current_id: string }) =>
 )
 
 /** One's own live sessions, the newest first. */
-export const listSessions = (current_id: string, page: Page) => sessionPages({ current_id }, orderOf('-created_at', 'sessions'), page)
+export const listSessions = (current_id: string, page: Page) =>
+  sessionPages({ current_id }, orderOf('-created_at', 'sessions'), page)
 
-const revoked = (reason: string) => query.updateTable('sessions').set({ revoked_at: sql<string>`now()`, revoked_reason: reason }).where('revoked_at', 'is', null)
+const revoked = (reason: string) =>
+  query
+    .updateTable('sessions')
+    .set({ revoked_at: sql<string>`now()`, revoked_reason: reason })
+    .where('revoked_at', 'is', null)
 
 /** Ends one of one's own sessions, at once and everywhere. */
-export const revokeSession = (id: string, reason: string) => affect(revoked(reason).where('id', '=', id).returning('id'))
+export const revokeSession = (id: string, reason: string) =>
+  affect(revoked(reason).where('id', '=', id).returning('id'))
 
 /** Ends all sessions of a person. */
-export const revokeSessions = (user_id: string, reason: string) => many(revoked(reason).where('user_id', '=', user_id).returning('id'))
+export const revokeSessions = (user_id: string, reason: string) =>
+  many(revoked(reason).where('user_id', '=', user_id).returning('id'))

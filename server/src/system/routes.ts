@@ -9,11 +9,21 @@ import type { App } from '../http/route.ts'
 
 const Word = Type.String({ maxLength: 200 })
 const Root = Type.Object(
-  { name: Word, version: Word, links: Type.Object({ openapi: Word, docs: Word, redoc: Word, health: Word, problems: Word }) },
+  {
+    name: Word,
+    version: Word,
+    links: Type.Object({ openapi: Word, docs: Word, redoc: Word, health: Word, problems: Word }),
+  },
   { title: 'Root' },
 )
 const Health = Type.Object(
-  { status: OneOf(['healthy', 'unhealthy']), version: Word, environment: Word, database: OneOf(['connected', 'unavailable']), timestamp: Time },
+  {
+    status: OneOf(['healthy', 'unhealthy']),
+    version: Word,
+    environment: Word,
+    database: OneOf(['connected', 'unavailable']),
+    timestamp: Time,
+  },
   { title: 'Health' },
 )
 const Ready = Type.Object({ status: Type.Literal('ready') }, { title: 'Ready' })
@@ -29,19 +39,42 @@ export interface SystemOptions {
 
 export function systemRoutes(app: App, { name, version, environment, database, signingKeys }: SystemOptions): void {
   const tags = ['System']
-  const isConnected = () => database.system.run({ origin: { request_id: 'health', ip: '', user_agent: '' } }, find(query.selectNoFrom(eb => eb.lit(1).as('one'))))
+  const isConnected = () =>
+    database.system.run(
+      { origin: { request_id: 'health', ip: '', user_agent: '' } },
+      find(query.selectNoFrom(eb => eb.lit(1).as('one'))),
+    )
 
-  app.get('/', { access: 'public', schema: { operationId: 'getRoot', summary: 'What this is and where to go on', tags, response: { 200: Root } } }, async () => ({
-    name,
-    version,
-    links: { openapi: '/api/v1/openapi.json', docs: '/docs', redoc: '/redoc', health: '/health', problems: '/problems' },
-  }))
+  app.get(
+    '/',
+    {
+      access: 'public',
+      schema: { operationId: 'getRoot', summary: 'What this is and where to go on', tags, response: { 200: Root } },
+    },
+    async () => ({
+      name,
+      version,
+      links: {
+        openapi: '/api/v1/openapi.json',
+        docs: '/docs',
+        redoc: '/redoc',
+        health: '/health',
+        problems: '/problems',
+      },
+    }),
+  )
 
   app.get(
     '/health',
-    { access: 'public', schema: { operationId: 'getHealth', summary: 'How the service is', tags, response: { 200: Health, 503: Health } } },
+    {
+      access: 'public',
+      schema: { operationId: 'getHealth', summary: 'How the service is', tags, response: { 200: Health, 503: Health } },
+    },
     async (_request, reply) => {
-      const connected = await isConnected().then(() => true, () => false)
+      const connected = await isConnected().then(
+        () => true,
+        () => false,
+      )
       return reply.code(connected ? 200 : 503).send({
         status: connected ? 'healthy' : 'unhealthy',
         version,
@@ -52,16 +85,31 @@ export function systemRoutes(app: App, { name, version, environment, database, s
     },
   )
 
-  app.get('/ready', { access: 'public', schema: { operationId: 'getReady', summary: 'Whether it takes requests', tags, response: { 200: Ready } } }, async () => {
-    await isConnected().catch((cause: unknown) => {
-      throw new Problem('database-unavailable', { retryAfter: 1, cause })
-    })
-    return { status: 'ready' as const }
-  })
+  app.get(
+    '/ready',
+    {
+      access: 'public',
+      schema: { operationId: 'getReady', summary: 'Whether it takes requests', tags, response: { 200: Ready } },
+    },
+    async () => {
+      await isConnected().catch((cause: unknown) => {
+        throw new Problem('database-unavailable', { retryAfter: 1, cause })
+      })
+      return { status: 'ready' as const }
+    },
+  )
 
   app.get(
     '/.well-known/jwks.json',
-    { access: 'public', schema: { operationId: 'getKeySet', summary: 'The public keys of access tokens', tags, response: { 200: KeySet } } },
+    {
+      access: 'public',
+      schema: {
+        operationId: 'getKeySet',
+        summary: 'The public keys of access tokens',
+        tags,
+        response: { 200: KeySet },
+      },
+    },
     async (_request, reply) => {
       reply.header('cache-control', 'public, max-age=60').header('access-control-allow-origin', '*')
       return publicKeySet(signingKeys()) as never

@@ -10,7 +10,11 @@ export function userRoutes(app: App): void {
   ] as const) {
     app.get(
       path,
-      { access: 'session', tagged: true, schema: { operationId: `get${name}`, summary: 'Read who one is', tags: ['People'], response: { 200: User } } },
+      {
+        access: 'session',
+        tagged: true,
+        schema: { operationId: `get${name}`, summary: 'Read who one is', tags: ['People'], response: { 200: User } },
+      },
       async (request, reply) => {
         const user = await request.actor.run(getProfile(request.actor.user_id))
         return sendTagged(reply, user.id, user)
@@ -21,8 +25,15 @@ export function userRoutes(app: App): void {
       path,
       {
         access: 'session',
-        tagged: true, problems: ['username-taken'],
-        schema: { operationId: `update${name}`, summary: "Change one's names", tags: ['People'], body: ProfileChanges, response: { 200: User } },
+        tagged: true,
+        problems: ['username-taken'],
+        schema: {
+          operationId: `update${name}`,
+          summary: "Change one's names",
+          tags: ['People'],
+          body: ProfileChanges,
+          response: { 200: User },
+        },
       },
       async (request, reply) => {
         const { actor } = request
@@ -35,13 +46,22 @@ export function userRoutes(app: App): void {
       path,
       {
         access: 'session',
-        tagged: true, problems: ['username-taken'],
-        schema: { operationId: `replace${name}`, summary: "Replace one's names", tags: ['People'], body: ProfileReplacement, response: { 200: User } },
+        tagged: true,
+        problems: ['username-taken'],
+        schema: {
+          operationId: `replace${name}`,
+          summary: "Replace one's names",
+          tags: ['People'],
+          body: ProfileReplacement,
+          response: { 200: User },
+        },
       },
       async (request, reply) => {
         const { actor } = request
         const reset = { username: null, given_name: null, family_name: null, full_name: null }
-        const user = await actor.run(updateProfile(actor.user_id, { ...reset, ...request.body }, conditionOf(request, actor.user_id)))
+        const user = await actor.run(
+          updateProfile(actor.user_id, { ...reset, ...request.body }, conditionOf(request, actor.user_id)),
+        )
         return sendTagged(reply, user.id, user)
       },
     )

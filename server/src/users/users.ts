@@ -29,11 +29,26 @@ const names = {
 }
 export const ProfileChanges = Strict(names, { title: 'ProfileChanges', minProperties: 1 })
 export type ProfileChanges = Static<typeof ProfileChanges>
-export const ProfileReplacement = Strict(names, { title: 'ProfileReplacement', description: 'What is left out is reset.' })
+export const ProfileReplacement = Strict(names, {
+  title: 'ProfileReplacement',
+  description: 'What is left out is reset.',
+})
 export type ProfileReplacement = Static<typeof ProfileReplacement>
 
 /** The columns of a person that the API shows, and the row's version. */
-export const userColumns = ['id', 'email', 'username', 'given_name', 'family_name', 'full_name', 'superuser', 'email_verified', 'created_at', 'updated_at', 'version'] as const
+export const userColumns = [
+  'id',
+  'email',
+  'username',
+  'given_name',
+  'family_name',
+  'full_name',
+  'superuser',
+  'email_verified',
+  'created_at',
+  'updated_at',
+  'version',
+] as const
 
 type UserRow = User & { version: number }
 
