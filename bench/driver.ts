@@ -1,7 +1,7 @@
 import pg from 'pg'
 import type { SettingValues } from '../server/src/core/trip-query.ts'
 import { prepareSettings, TripQuery } from '../server/src/core/trip-query.ts'
-import { getMe } from '../server/src/auth/auth.ts'
+import { getMe } from '../server/src/auth/me.ts'
 import { listProjects } from '../server/src/projects/projects.ts'
 
 export type Row = Record<string, unknown>

@@ -18,10 +18,14 @@ else {
 
 /** Runs the same command on the installed Node, passes on the signals that end it, and ends as it ends. */
 function handOver() {
-  const installed = ['../../node_modules/.bin/node', '../node_modules/.bin/node', '../../.bin/node'].map(path => join(here, path))
+  const installed = ['../../node_modules/.bin/node', '../node_modules/.bin/node', '../../.bin/node'].map(path =>
+    join(here, path),
+  )
   const node = installed.find(path => existsSync(path))
   if (node === undefined) {
-    console.error(`freehold needs Node 26 or newer; this is ${process.version}. Run npm ci, which installs one beside the service.`)
+    console.error(
+      `freehold needs Node 26 or newer; this is ${process.version}. Run npm ci, which installs one beside the service.`,
+    )
     process.exit(1)
   }
   const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' })

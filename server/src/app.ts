@@ -22,6 +22,7 @@ import { createPages } from './http/pages.ts'
 import { createRateLimit } from './http/rate-limit.ts'
 import type { App, RouteRules } from './http/route.ts'
 import { compileValidator, refuseUnknownParameters } from './http/validation.ts'
+import { memberRoutes } from './organizations/members-routes.ts'
 import { organizationRoutes } from './organizations/routes.ts'
 import { projectRoutes } from './projects/routes.ts'
 import { sessionRoutes } from './sessions/routes.ts'
@@ -137,6 +138,7 @@ export async function createApp({
       sessionRoutes(v1, pages)
       userRoutes(v1)
       organizationRoutes(v1, { database, pages })
+      memberRoutes(v1, { database, pages })
       projectRoutes(v1, pages)
       auditRoutes(v1, pages)
     },

@@ -7,7 +7,14 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { migrateDatabase, provisionDatabase } from '../src/core/provision.ts'
-import { findEmbeddedPostgres, launchService, request, signUpAt, startServiceProcess, waitUntil } from './service-process.ts'
+import {
+  findEmbeddedPostgres,
+  launchService,
+  request,
+  signUpAt,
+  startServiceProcess,
+  waitUntil,
+} from './service-process.ts'
 import type { Client, ServiceProcess } from './service-process.ts'
 import { TEST_SECRET } from './test-database.ts'
 
@@ -44,11 +51,14 @@ function write({ call }: Client): Writing {
     while (!over.signal.aborted && Date.now() < deadline) {
       const name = crypto.randomUUID()
       sent.push(name)
-      const answer = await call('POST', '/api/v1/projects', { name }, { 'idempotency-key': name }).catch(() => undefined)
+      const answer = await call('POST', '/api/v1/projects', { name }, { 'idempotency-key': name }).catch(
+        () => undefined,
+      )
       const outcome = answer === undefined ? 'no answer' : String(answer.status)
       counts[outcome] = (counts[outcome] ?? 0) + 1
       if (answer?.status === 201) acknowledged.push(name)
-      else if (answer !== undefined && (answer.status !== 503 || answer.headers.get('retry-after') === null)) faults.push(`${answer.status} ${JSON.stringify(answer.body)}`)
+      else if (answer !== undefined && (answer.status !== 503 || answer.headers.get('retry-after') === null))
+        faults.push(`${answer.status} ${JSON.stringify(answer.body)}`)
       if (answer?.status !== 201) await delay(50)
     }
   })
@@ -67,7 +77,7 @@ function write({ call }: Client): Writing {
 /** The names of all projects there are. */
 async function readNames({ call }: Client): Promise<string[]> {
   const names: string[] = []
-  for (let cursor = ''; ; ) {
+  for (let cursor = ''; ;) {
     const { status, body } = await call('GET', `/api/v1/projects?limit=100${cursor}`)
     assert.equal(status, 200, JSON.stringify(body))
     names.push(...body.items.map((item: { name: string }) => item.name))
@@ -81,11 +91,19 @@ async function checkNames(client: Client, { acknowledged, sent }: Writing): Prom
   const names = await readNames(client)
   const found = new Set(names)
   assert.equal(found.size, names.length, 'nothing twice')
-  assert.deepEqual(acknowledged.filter(name => !found.has(name)), [], 'nothing acknowledged is lost')
+  assert.deepEqual(
+    acknowledged.filter(name => !found.has(name)),
+    [],
+    'nothing acknowledged is lost',
+  )
   assert.ok(found.isSubsetOf(new Set(sent)))
 }
 
-async function killTwice(service: ServiceProcess, client: Client, findPostgres: () => number | undefined): Promise<Writing> {
+async function killTwice(
+  service: ServiceProcess,
+  client: Client,
+  findPostgres: () => number | undefined,
+): Promise<Writing> {
   const writing = write(client)
   for (let kill = 0; kill < 2; kill++) {
     const before = writing.acknowledged.length
@@ -95,7 +113,10 @@ async function killTwice(service: ServiceProcess, client: Client, findPostgres: 
     process.kill(pid, 'SIGKILL')
     const killed = writing.acknowledged.length
     // Back, on its own, under the same load.
-    await waitUntil(() => findPostgres() !== undefined && findPostgres() !== pid && writing.acknowledged.length > killed + 60, 25_000)
+    await waitUntil(
+      () => findPostgres() !== undefined && findPostgres() !== pid && writing.acknowledged.length > killed + 60,
+      25_000,
+    )
   }
   await writing.stop()
   assert.ok(service.isRunning(), 'the service has survived')
@@ -122,11 +143,24 @@ test('an embedded PostgreSQL that is killed under load is brought back, and noth
 
 test('a PostgreSQL behind DATABASE_URL that is killed under load is reconnected to, and nothing acknowledged is lost', async t => {
   const databaseDir = makeDirectory('database')
-  const provisioned = await provisionDatabase({ url: undefined, schema: 'freehold', tenantUrl: undefined, systemUrl: undefined, dataDir: databaseDir, secretKey: TEST_SECRET, log: () => {} })
+  const provisioned = await provisionDatabase({
+    url: undefined,
+    schema: 'freehold',
+    tenantUrl: undefined,
+    systemUrl: undefined,
+    dataDir: databaseDir,
+    secretKey: TEST_SECRET,
+    log: () => {},
+  })
   t.after(() => provisioned.stop())
   await migrateDatabase(provisioned.ownerUrl as string, 'freehold')
   const dataDir = makeDirectory('behind-url')
-  const service = await startServiceProcess({ DATA_DIR: dataDir, DATABASE_URL: provisioned.ownerUrl as string, DATABASE_TENANT_URL: provisioned.tenantUrl, DATABASE_SYSTEM_URL: provisioned.systemUrl })
+  const service = await startServiceProcess({
+    DATA_DIR: dataDir,
+    DATABASE_URL: provisioned.ownerUrl as string,
+    DATABASE_TENANT_URL: provisioned.tenantUrl,
+    DATABASE_SYSTEM_URL: provisioned.systemUrl,
+  })
   t.after(() => service.end('SIGKILL'))
   const client = await signUpAt(service.url)
   const { acknowledged, counts } = await killTwice(service, client, () => findEmbeddedPostgres(databaseDir))
@@ -158,13 +192,22 @@ test('a service that is killed under load starts again clean, and repeated reque
   await checkNames(client, writing)
 
   // Whatever was cut off may have been done or not; repeated under its key, it is done exactly once.
-  const repeated = await Promise.all(writing.sent.map(name => client.call('POST', '/api/v1/projects', { name }, { 'idempotency-key': name })))
+  const repeated = await Promise.all(
+    writing.sent.map(name => client.call('POST', '/api/v1/projects', { name }, { 'idempotency-key': name })),
+  )
   assert.deepEqual(new Set(repeated.map(({ status }) => status)), new Set([201]))
   const names = await readNames(client)
   assert.deepEqual(names.toSorted(), writing.sent.toSorted())
-  const reused = await client.call('POST', '/api/v1/projects', { name: 'Another' }, { 'idempotency-key': writing.sent[0] as string })
+  const reused = await client.call(
+    'POST',
+    '/api/v1/projects',
+    { name: 'Another' },
+    { 'idempotency-key': writing.sent[0] as string },
+  )
   assert.deepEqual([reused.status, reused.body.code], [422, 'idempotency-key-reused'])
-  t.diagnostic(`${writing.acknowledged.length} of ${writing.sent.length} acknowledged before the repetition; answers: ${JSON.stringify(writing.counts)}`)
+  t.diagnostic(
+    `${writing.acknowledged.length} of ${writing.sent.length} acknowledged before the repetition; answers: ${JSON.stringify(writing.counts)}`,
+  )
   assert.deepEqual(await service.end('SIGTERM'), { code: 0, signal: null })
   assert.equal(findEmbeddedPostgres(dataDir), undefined)
 })
@@ -204,20 +247,30 @@ test('a second service on one data directory is told whose it is, and the first 
   const first = await startServiceProcess({ DATA_DIR: dataDir })
   t.after(() => first.end('SIGKILL'))
   const said = await failToStart({ DATA_DIR: dataDir })
-  assert.match(said, new RegExp(`in use by process ${first.pid}, which serves port ${new URL(first.url).port}\\. .*DATA_DIR`))
+  assert.match(
+    said,
+    new RegExp(`in use by process ${first.pid}, which serves port ${new URL(first.url).port}\\. .*DATA_DIR`),
+  )
   assert.equal((await request(first.url, 'GET', '/health')).body.database, 'connected')
   await first.end('SIGTERM')
 })
 
 // Red when: core/data-directory.ts passes the system's error through.
 test('a data directory that belongs to somebody else is said to, with both numbers', async t => {
-  const program = spawnSync(process.execPath, ['--version'], isRoot ? { uid: 65534, gid: 65534, cwd: '/' } : { cwd: '/' })
+  const program = spawnSync(
+    process.execPath,
+    ['--version'],
+    isRoot ? { uid: 65534, gid: 65534, cwd: '/' } : { cwd: '/' },
+  )
   if (program.status !== 0) return t.skip('the checkout cannot be read by an unprivileged user')
   const dataDir = isRoot ? makeDirectory('foreign') : '/etc'
   if (isRoot) chmodSync(dataDir, 0o755)
   const own = isRoot ? 65534 : process.geteuid?.()
   const said = await failToStart({ DATA_DIR: dataDir }, isRoot ? 65534 : undefined)
-  assert.match(said, new RegExp(`${dataDir} belongs to another user \\(uid 0, this process is uid ${own}\\)\\. .*DATA_DIR`))
+  assert.match(
+    said,
+    new RegExp(`${dataDir} belongs to another user \\(uid 0, this process is uid ${own}\\)\\. .*DATA_DIR`),
+  )
 })
 
 // Red when: core/data-directory.ts or core/postgres-installation.ts passes ENOSPC through.

@@ -61,7 +61,7 @@ test('the driver is imported in core, and by the commands that look behind it', 
 })
 
 test('only the app knows the routes', () => {
-  refuse('routes are registered in app.ts', ({ from, to }) => to.endsWith('/routes.ts') && from !== 'app.ts')
+  refuse('routes are registered in app.ts', ({ from, to }) => /[/-]routes\.ts$/.test(to) && from !== 'app.ts')
 })
 
 test('a feature calls only the features that its line names', () => {
@@ -88,13 +88,13 @@ test('across features only the file that bears the feature’s name is imported'
 })
 
 test('feature functions never see a request, and routes hold no SQL', () => {
-  const isFeatureFunction = (file: string) => features.includes(roomOf(file)) && !file.endsWith('/routes.ts')
+  const isFeatureFunction = (file: string) => features.includes(roomOf(file)) && !/[/-]routes\.ts$/.test(file)
   refuse(
     'feature functions know no HTTP',
     ({ from, to, typeOnly }) => isFeatureFunction(from) && roomOf(to) === 'http' && !typeOnly,
   )
   refuse(
     'routes build no statement',
-    ({ from, to }) => from.endsWith('/routes.ts') && from !== 'system/routes.ts' && to === 'kysely',
+    ({ from, to }) => /[/-]routes\.ts$/.test(from) && from !== 'system/routes.ts' && to === 'kysely',
   )
 })

@@ -13,17 +13,30 @@ const REQUESTS = 20_001
 test('no row and no setting of one tenant reaches another, under load and among errors, and none is left behind', async t => {
   const app = await createTestApp()
   const { tenantUrl, systemUrl } = testDatabase()
-  const database = openDatabase({ tenantUrl, systemUrl, poolSize: 6, poolTimeoutSeconds: 30, connectionMaxAgeSeconds: 0, pooler: 'none', onError: error => assert.fail(error) })
+  const database = openDatabase({
+    tenantUrl,
+    systemUrl,
+    poolSize: 6,
+    poolTimeoutSeconds: 30,
+    connectionMaxAgeSeconds: 0,
+    pooler: 'none',
+    onError: error => assert.fail(error),
+  })
   t.after(() => database.close())
   const tenants = await makeTenants(app, 8)
 
   const report = await runTenantLoad(database, tenants, REQUESTS)
-  t.diagnostic(`${report.requests} requests on ${database.tenant.pool.totalCount} connections, ${report.rows} rows checked`)
+  t.diagnostic(
+    `${report.requests} requests on ${database.tenant.pool.totalCount} connections, ${report.rows} rows checked`,
+  )
   t.diagnostic(`errors: ${JSON.stringify(report.errors)}`)
   assert.deepEqual(report.faults.slice(0, 5), [])
   assert.equal(database.tenant.pool.totalCount, 5)
   assert.ok(report.rows > report.requests / 2)
-  assert.equal(Object.values(report.errors).reduce((sum, count) => sum + count), REQUESTS / 3)
+  assert.equal(
+    Object.values(report.errors).reduce((sum, count) => sum + count),
+    REQUESTS / 3,
+  )
 
   const left = await readLeftSettings(database.tenant.pool, 5)
   assert.equal(left.size, 5)

@@ -5,7 +5,8 @@ import type { Answer, Person } from './test-app.ts'
 
 const { admin, call, signUp, logIn, addMember } = await createTestApp({ DATABASE_POOL_SIZE: '30' })
 
-const atOnce = (count: number, request: (n: number) => Promise<Answer>) => Promise.all(Array.from({ length: count }, (_, n) => request(n)))
+const atOnce = (count: number, request: (n: number) => Promise<Answer>) =>
+  Promise.all(Array.from({ length: count }, (_, n) => request(n)))
 
 /** How many answers came of each status or code: {201: 1, 'email-taken': 19}. */
 const tally = (answers: Answer[]): Record<string, number> => {
@@ -22,11 +23,16 @@ test('of fifty twins under one Idempotency-Key one is done; the others get its a
   const owner = await signUp('Twins')
   for (let round = 0; round < 3; round++) {
     const key = { 'idempotency-key': `twin-${round}` }
-    const answers = await atOnce(50, () => owner.call('POST', '/api/v1/projects', { name: `Twin ${round}`, slug: `twin-${round}` }, key))
+    const answers = await atOnce(50, () =>
+      owner.call('POST', '/api/v1/projects', { name: `Twin ${round}`, slug: `twin-${round}` }, key),
+    )
     t.diagnostic(JSON.stringify(tally(answers)))
     const done = answers.filter(({ status }) => status === 201)
     assert.ok(done.length >= 1)
-    assert.deepEqual(new Set(Object.keys(tally(answers))).difference(new Set(['201', 'idempotency-key-in-use'])), new Set())
+    assert.deepEqual(
+      new Set(Object.keys(tally(answers))).difference(new Set(['201', 'idempotency-key-in-use'])),
+      new Set(),
+    )
     assert.equal(new Set(done.map(({ text }) => text)).size, 1, 'the same answer, byte for byte')
     assert.equal(new Set(done.map(({ headers }) => `${headers['etag']} ${headers['location']}`)).size, 1)
     assert.ok(answers.every(({ status, headers }) => status === 201 || headers['retry-after'] === '1'))
@@ -50,7 +56,10 @@ test('an Idempotency-Key is one person’s, on one route, in one organization', 
   assert.deepEqual(tally(answers), { 201: 3 })
   assert.equal(new Set(answers.map(({ body }) => body.id)).size, 3)
   const elsewhere = await logIn(owner, answers[2]?.body.id)
-  assert.equal((await elsewhere.call('POST', '/api/v1/projects', { name: 'One' }, key)).body.code, 'idempotency-key-reused')
+  assert.equal(
+    (await elsewhere.call('POST', '/api/v1/projects', { name: 'One' }, key)).body.code,
+    'idempotency-key-reused',
+  )
 })
 
 // Red when: core/conditional.ts reads the version without locking the row.
@@ -77,7 +86,11 @@ test('of twenty changes under the same entity tag one wins', async () => {
   }
   const path = `/api/v1/projects/${project.body.id}`
   const tag = (await owner.call('GET', path)).headers['etag'] as string
-  const deletions = await atOnce(20, n => (n % 2 === 0 ? owner.call('DELETE', path, undefined, { 'if-match': tag }) : owner.call('PATCH', path, { name: `Late ${n}` }, { 'if-match': tag })))
+  const deletions = await atOnce(20, n =>
+    n % 2 === 0
+      ? owner.call('DELETE', path, undefined, { 'if-match': tag })
+      : owner.call('PATCH', path, { name: `Late ${n}` }, { 'if-match': tag }),
+  )
   assert.equal(deletions.filter(({ status }) => status < 300).length, 1, JSON.stringify(tally(deletions)))
 })
 
@@ -90,7 +103,8 @@ test('of two owners who leave at once, or throw each other out, one stays', asyn
     const path = `/api/v1/organizations/${first.organization_id}`
     const leave = (person: Person) => person.call('POST', `${path}/leave`)
     const remove = (person: Person, other: Person) => person.call('DELETE', `${path}/members/${other.user_id}`)
-    const demote = (person: Person, other: Person) => person.call('PATCH', `${path}/members/${other.user_id}`, { role: 'viewer' })
+    const demote = (person: Person, other: Person) =>
+      person.call('PATCH', `${path}/members/${other.user_id}`, { role: 'viewer' })
     const ways = [
       () => [leave(first), leave(second)],
       () => [remove(first, second), remove(second, first)],
@@ -104,9 +118,18 @@ test('of two owners who leave at once, or throw each other out, one stays', asyn
       [first.organization_id],
     )
     assert.deepEqual(rows, [{ owners: 1 }], JSON.stringify(answers.map(({ text }) => text)))
-    assert.equal(answers.filter(({ status }) => status < 300).length, 1, `round ${round}: ${answers.map(({ text }) => text).join(' ')}`)
+    assert.equal(
+      answers.filter(({ status }) => status < 300).length,
+      1,
+      `round ${round}: ${answers.map(({ text }) => text).join(' ')}`,
+    )
     const refusal = answers.find(({ status }) => status >= 400)
-    assert.ok(['last-owner', 'busy', 'session-ended', 'membership-ended', 'permission-missing', 'not-found'].includes(refusal?.body.code), refusal?.text ?? 'nobody was refused')
+    assert.ok(
+      ['last-owner', 'busy', 'session-ended', 'membership-ended', 'permission-missing', 'not-found'].includes(
+        refusal?.body.code,
+      ),
+      refusal?.text ?? 'nobody was refused',
+    )
   }
   t.diagnostic(JSON.stringify(outcomes))
 })
@@ -117,7 +140,9 @@ test('a slug made from a name never conflicts, however many ask for the same one
   const projects = await atOnce(20, () => owner.call('POST', '/api/v1/projects', { name: 'The Same Name' }))
   assert.deepEqual(tally(projects), { 201: 20 })
   assert.equal(new Set(projects.map(({ body }) => body.slug)).size, 20)
-  const organizations = await atOnce(20, () => owner.call('POST', '/api/v1/organizations', { name: `Same ${owner.organization_id}` }))
+  const organizations = await atOnce(20, () =>
+    owner.call('POST', '/api/v1/organizations', { name: `Same ${owner.organization_id}` }),
+  )
   assert.deepEqual(tally(organizations), { 201: 20 })
   assert.equal(new Set(organizations.map(({ body }) => body.slug)).size, 20)
   const asked = await atOnce(20, () => owner.call('POST', '/api/v1/projects', { name: 'Asked', slug: 'asked' }))
@@ -127,16 +152,26 @@ test('a slug made from a name never conflicts, however many ask for the same one
 // Red when: `users_email_key` is no unique constraint, or auth/auth.ts does not say what its violation means.
 test('of twenty who sign up with one address at once one gets it', async () => {
   const email = `once-${Date.now()}@example.com`
-  const answers = await atOnce(20, () => call('POST', '/api/v1/auth/signup', { email, password: 'Correct-horse-7', organization_name: 'Once' }))
+  const answers = await atOnce(20, () =>
+    call('POST', '/api/v1/auth/signup', { email, password: 'Correct-horse-7', organization_name: 'Once' }),
+  )
   assert.deepEqual(tally(answers), { 201: 1, 'email-taken': 19 })
-  const { rows } = await admin.query(`select (select count(*) from users where email = $1) as users,
-    (select count(*) from memberships join users on users.id = user_id where email = $1) as memberships`, [email])
+  const { rows } = await admin.query(
+    `select (select count(*) from users where email = $1) as users,
+    (select count(*) from memberships join users on users.id = user_id where email = $1) as memberships`,
+    [email],
+  )
   assert.deepEqual(rows, [{ users: 1, memberships: 1 }])
 })
 
 // Red when: organizations/members.ts inserts without `on conflict`.
 test('of twenty who add the same person at once one does', async () => {
   const [owner, person] = [await signUp('Adding'), await signUp()]
-  const answers = await atOnce(20, () => owner.call('POST', `/api/v1/organizations/${owner.organization_id}/members`, { user_id: person.user_id, role: 'member' }))
+  const answers = await atOnce(20, () =>
+    owner.call('POST', `/api/v1/organizations/${owner.organization_id}/members`, {
+      user_id: person.user_id,
+      role: 'member',
+    }),
+  )
   assert.deepEqual(tally(answers), { 201: 1, 'already-member': 19 })
 })

@@ -15,44 +15,85 @@ after(() => Promise.all([here.end('SIGTERM'), there.end('SIGTERM')]))
 const as = ({ access_token }: Person) => ({ authorization: `Bearer ${access_token}` })
 const scopeOf = ({ access_token, organization_id, user_id }: Person, permission = 'projects:write'): Scope => {
   const { sid } = tokens.verify(access_token)
-  return { session_id: sid, organization_id, permission, origin: { user_id, request_id: 'revocation', ip: '', user_agent: '' } }
+  return {
+    session_id: sid,
+    organization_id,
+    permission,
+    origin: { user_id, request_id: 'revocation', ip: '', user_agent: '' },
+  }
 }
 const codeOf = (error: unknown): string => (error instanceof Problem ? error.code : String(error))
 
 /** Every way to take a member's right to write: what does it, through one process, and how the other one then refuses. */
-const revocations: { name: string; code: string; revoke: (owner: Person, member: Person, url: string) => Promise<unknown> }[] = [
+const revocations: {
+  name: string
+  code: string
+  revoke: (owner: Person, member: Person, url: string) => Promise<unknown>
+}[] = [
   {
     name: 'revoking the session',
     code: 'session-ended',
     revoke: async (_owner, member, url) => {
       const elsewhere = await logIn(member)
-      return expect204(request(url, 'DELETE', `/api/v1/users/sessions/${tokens.verify(member.access_token).sid}`, undefined, as(elsewhere)))
+      return expect204(
+        request(
+          url,
+          'DELETE',
+          `/api/v1/users/sessions/${tokens.verify(member.access_token).sid}`,
+          undefined,
+          as(elsewhere),
+        ),
+      )
     },
   },
-  { name: 'logging out', code: 'session-ended', revoke: (_owner, member, url) => expect204(request(url, 'POST', '/api/v1/auth/logout', undefined, as(member))) },
+  {
+    name: 'logging out',
+    code: 'session-ended',
+    revoke: (_owner, member, url) => expect204(request(url, 'POST', '/api/v1/auth/logout', undefined, as(member))),
+  },
   {
     name: 'logging out everywhere',
     code: 'session-ended',
     revoke: (_owner, member, url) => expect204(request(url, 'POST', '/api/v1/auth/logout-all', undefined, as(member))),
   },
-  { name: 'disabling the person', code: 'session-ended', revoke: (_owner, member) => admin.query('update users set disabled_at = now() where id = $1', [member.user_id]) },
+  {
+    name: 'disabling the person',
+    code: 'session-ended',
+    revoke: (_owner, member) => admin.query('update users set disabled_at = now() where id = $1', [member.user_id]),
+  },
   {
     name: 'ending the membership',
     code: 'membership-ended',
-    revoke: (owner, member, url) => expect204(request(url, 'DELETE', `/api/v1/organizations/${owner.organization_id}/members/${member.user_id}`, undefined, as(owner))),
+    revoke: (owner, member, url) =>
+      expect204(
+        request(
+          url,
+          'DELETE',
+          `/api/v1/organizations/${owner.organization_id}/members/${member.user_id}`,
+          undefined,
+          as(owner),
+        ),
+      ),
   },
   {
     name: 'lowering the role',
     code: 'permission-missing',
     revoke: async (owner, member, url) => {
-      const { status } = await request(url, 'PATCH', `/api/v1/organizations/${owner.organization_id}/members/${member.user_id}`, { role: 'viewer' }, as(owner))
+      const { status } = await request(
+        url,
+        'PATCH',
+        `/api/v1/organizations/${owner.organization_id}/members/${member.user_id}`,
+        { role: 'viewer' },
+        as(owner),
+      )
       assert.equal(status, 200)
     },
   },
   {
     name: 'closing the organization',
     code: 'membership-ended',
-    revoke: (owner, _member, url) => expect204(request(url, 'DELETE', `/api/v1/organizations/${owner.organization_id}`, undefined, as(owner))),
+    revoke: (owner, _member, url) =>
+      expect204(request(url, 'DELETE', `/api/v1/organizations/${owner.organization_id}`, undefined, as(owner))),
   },
 ]
 
@@ -72,11 +113,23 @@ const countOf = async (person: Person, slug: string): Promise<number[]> => {
 
 /** Every way to close a person's gate, as one statement of somebody else. */
 const closings = {
-  session: (person: Person) => ['update sessions set revoked_at = now() where id = $1', [tokens.verify(person.access_token).sid]],
+  session: (person: Person) => [
+    'update sessions set revoked_at = now() where id = $1',
+    [tokens.verify(person.access_token).sid],
+  ],
   person: ({ user_id }: Person) => ['update users set disabled_at = now() where id = $1', [user_id]],
-  membership: ({ organization_id, user_id }: Person) => ['update memberships set deleted_at = now() where organization_id = $1 and user_id = $2', [organization_id, user_id]],
-  role: ({ organization_id, user_id }: Person) => [`update memberships set role = 'viewer' where organization_id = $1 and user_id = $2`, [organization_id, user_id]],
-  organization: ({ organization_id }: Person) => ['update organizations set deleted_at = now() where id = $1', [organization_id]],
+  membership: ({ organization_id, user_id }: Person) => [
+    'update memberships set deleted_at = now() where organization_id = $1 and user_id = $2',
+    [organization_id, user_id],
+  ],
+  role: ({ organization_id, user_id }: Person) => [
+    `update memberships set role = 'viewer' where organization_id = $1 and user_id = $2`,
+    [organization_id, user_id],
+  ],
+  organization: ({ organization_id }: Person) => [
+    'update organizations set deleted_at = now() where id = $1',
+    [organization_id],
+  ],
 } satisfies Record<string, (person: Person) => [string, string[]]>
 
 for (const { name, code, revoke } of revocations) {
@@ -86,12 +139,18 @@ for (const { name, code, revoke } of revocations) {
     for (let round = 0; round < 4; round++) {
       const owner = await signUp('Acme')
       const member = await addMember(owner, 'member')
-      const ask = (url: string, method: string, body?: object) => request(url, method, '/api/v1/projects', body, as(member))
+      const ask = (url: string, method: string, body?: object) =>
+        request(url, method, '/api/v1/projects', body, as(member))
       // Both processes know the token and have served it.
       for (const { url } of [here, there]) assert.equal((await ask(url, 'POST', { name: 'Before' })).status, 201)
       await revoke(owner, member, here.url)
-      const next = await Promise.all([there, there, here, there, here].map(({ url }) => ask(url, 'POST', { name: 'After' })))
-      assert.deepEqual(next.map(answer => answer.body.code), Array(5).fill(code))
+      const next = await Promise.all(
+        [there, there, here, there, here].map(({ url }) => ask(url, 'POST', { name: 'After' })),
+      )
+      assert.deepEqual(
+        next.map(answer => answer.body.code),
+        Array(5).fill(code),
+      )
       if (code !== 'permission-missing') assert.equal((await ask(there.url, 'GET')).body.code, code)
     }
   })
@@ -100,7 +159,13 @@ for (const { name, code, revoke } of revocations) {
   test(`what runs during ${name} commits nothing after it`, async () => {
     const owner = await signUp('Acme')
     const member = await addMember(owner, 'member')
-    const insert = (slug: string) => say('insert into projects (organization_id, name, slug, created_by) values ($1, $2, $2, $3) returning id', member.organization_id, slug, member.user_id)
+    const insert = (slug: string) =>
+      say(
+        'insert into projects (organization_id, name, slug, created_by) values ($1, $2, $2, $3) returning id',
+        member.organization_id,
+        slug,
+        member.user_id,
+      )
     // The row is written first and the statement sleeps after it: the gate was open for all that it did.
     const statement = database.tenant.run(
       scopeOf(member),
@@ -123,7 +188,13 @@ for (const { name, code, revoke } of revocations) {
     await revoke(owner, member, here.url)
     proceed()
     assert.deepEqual(await refused, [code, code])
-    assert.deepEqual([await countOf(member, 'slow'), await countOf(member, 'held')], [[0, 0], [0, 0]])
+    assert.deepEqual(
+      [await countOf(member, 'slow'), await countOf(member, 'held')],
+      [
+        [0, 0],
+        [0, 0],
+      ],
+    )
   })
 }
 
@@ -131,8 +202,16 @@ for (const { name, code, revoke } of revocations) {
 test('a change of the very rows that the gate stands on does not pass for the closing of one’s own gate', async () => {
   const changes = [
     // What is left out waits for the row that is being changed.
-    { permission: 'organization:write', change: `update organizations set name = 'Taken over' where id = $1 and $2 <> '' returning id`, ways: ['session', 'person', 'membership', 'role'] },
-    { permission: 'members:write', change: `update memberships set title = 'Usurper' where organization_id = $1 and user_id::text = $2 returning title`, ways: ['session', 'person', 'organization'] },
+    {
+      permission: 'organization:write',
+      change: `update organizations set name = 'Taken over' where id = $1 and $2 <> '' returning id`,
+      ways: ['session', 'person', 'membership', 'role'],
+    },
+    {
+      permission: 'members:write',
+      change: `update memberships set title = 'Usurper' where organization_id = $1 and user_id::text = $2 returning title`,
+      ways: ['session', 'person', 'organization'],
+    },
   ] as const
   for (const { permission, change, ways } of changes) {
     for (const way of ways) {
@@ -141,7 +220,11 @@ test('a change of the very rows that the gate stands on does not pass for the cl
         assert.equal((await run(say(change, member.organization_id, member.user_id))).length, 1)
         await admin.query(...closings[way](member))
       })
-      assert.match(await work.then(() => 'committed', codeOf), /^(session-ended|membership-ended|permission-missing)$/, `${permission} ${way}`)
+      assert.match(
+        await work.then(() => 'committed', codeOf),
+        /^(session-ended|membership-ended|permission-missing)$/,
+        `${permission} ${way}`,
+      )
     }
   }
 })
@@ -152,13 +235,21 @@ test('an owner who was overtaken by losing the role hands nothing over', async (
   const [second, friend] = [await addMember(first, 'owner'), await addMember(first, 'member')]
   const client = await admin.connect()
   await client.query('begin')
-  await client.query(`update memberships set role = 'viewer' where organization_id = $1 and user_id = $2`, [second.organization_id, second.user_id])
-  const handing = second.call('POST', `/api/v1/organizations/${second.organization_id}/transfer`, { user_id: friend.user_id })
+  await client.query(`update memberships set role = 'viewer' where organization_id = $1 and user_id = $2`, [
+    second.organization_id,
+    second.user_id,
+  ])
+  const handing = second.call('POST', `/api/v1/organizations/${second.organization_id}/transfer`, {
+    user_id: friend.user_id,
+  })
   await delay(200) // it waits for the row
   await client.query('commit')
   client.release()
   assert.equal((await handing).status, 403)
-  const { rows } = await admin.query('select user_id from memberships where organization_id = $1 and role = $2', [first.organization_id, 'owner'])
+  const { rows } = await admin.query('select user_id from memberships where organization_id = $1 and role = $2', [
+    first.organization_id,
+    'owner',
+  ])
   assert.deepEqual(rows, [{ user_id: first.user_id }])
 })
 
@@ -171,7 +262,12 @@ test('of many writers that race a revocation, none commits after it', async t =>
     for (let round = 0; round < 6; round++) {
       const owner = await signUp('Acme')
       const member = await addMember(owner, 'member')
-      const insert = () => say('insert into projects (organization_id, name, slug) values ($1, $2, $2) returning id', member.organization_id, crypto.randomUUID())
+      const insert = () =>
+        say(
+          'insert into projects (organization_id, name, slug) values ($1, $2, $2) returning id',
+          member.organization_id,
+          crypto.randomUUID(),
+        )
       const writers = Array.from({ length: 10 }, async (_, writer) => {
         for (let n = 0; n < 500; n++) {
           const work =
@@ -189,7 +285,8 @@ test('of many writers that race a revocation, none commits after it', async t =>
         return 'never refused'
       })
       await delay(20 + Math.random() * 60)
-      const read = () => client.query('select id from audit_log where organization_id = $1 order by id', [member.organization_id])
+      const read = () =>
+        client.query('select id from audit_log where organization_id = $1 order by id', [member.organization_id])
       const client = await admin.connect()
       await client.query('begin')
       await client.query(...close(member))
@@ -203,8 +300,15 @@ test('of many writers that race a revocation, none commits after it', async t =>
       )
       client.release()
       const known = new Set(before.map(({ id }) => id))
-      assert.deepEqual(afterwards.filter(({ id }) => !known.has(id)), [], `${name}, round ${round}`)
-      assert.ok(codes.every(code => ['session-ended', 'membership-ended', 'permission-missing'].includes(code)), codes.join())
+      assert.deepEqual(
+        afterwards.filter(({ id }) => !known.has(id)),
+        [],
+        `${name}, round ${round}`,
+      )
+      assert.ok(
+        codes.every(code => ['session-ended', 'membership-ended', 'permission-missing'].includes(code)),
+        codes.join(),
+      )
       refused += codes.length
     }
   }

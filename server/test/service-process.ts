@@ -39,10 +39,21 @@ export function onTestDatabase(): Record<string, string> {
 }
 
 /** Starts it on a free port, without waiting for anything. */
-export async function launchService(environment: Record<string, string>, { uid }: LaunchOptions = {}): Promise<ServiceProcess> {
+export async function launchService(
+  environment: Record<string, string>,
+  { uid }: LaunchOptions = {},
+): Promise<ServiceProcess> {
   const port = environment['PORT'] ?? String(await findFreePort())
   const child = spawn(process.execPath, [program, 'start'], {
-    env: { PATH: process.env['PATH'], SECRET_KEY: TEST_SECRET, PUBLIC_URL: 'http://localhost:8000', RATE_LIMIT_ENABLED: 'false', LOG_FORMAT: 'json', ...environment, PORT: port },
+    env: {
+      PATH: process.env['PATH'],
+      SECRET_KEY: TEST_SECRET,
+      PUBLIC_URL: 'http://localhost:8000',
+      RATE_LIMIT_ENABLED: 'false',
+      LOG_FORMAT: 'json',
+      ...environment,
+      PORT: port,
+    },
     cwd: '/', // no .env of the checkout
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(uid === undefined ? {} : { uid, gid: uid }),
@@ -66,7 +77,10 @@ export async function launchService(environment: Record<string, string>, { uid }
 }
 
 /** Starts it and waits until it is ready. */
-export async function startServiceProcess(environment: Record<string, string>, options: LaunchOptions = {}): Promise<ServiceProcess> {
+export async function startServiceProcess(
+  environment: Record<string, string>,
+  options: LaunchOptions = {},
+): Promise<ServiceProcess> {
   const service = await launchService(environment, options)
   await waitUntil(async () => {
     if (!service.isRunning()) throw new Error(`the service does not start:\n${service.errors()}${service.output()}`)
@@ -114,7 +128,13 @@ export interface ClientAnswer {
 }
 
 /** One request over the wire. */
-export async function request(url: string, method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<ClientAnswer> {
+export async function request(
+  url: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<ClientAnswer> {
   const answer = await fetch(`${url}${path}`, {
     method,
     headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
@@ -129,10 +149,15 @@ let serial = 0
 /** A new person at a running service, owner of a new team. */
 export async function signUpAt(url: string): Promise<Client> {
   const email = `client-${process.pid}-${Date.now()}-${serial++}@example.com`
-  const { status, body } = await request(url, 'POST', '/api/v1/auth/signup', { email, password: 'Correct-horse-7', organization_name: 'Client' })
+  const { status, body } = await request(url, 'POST', '/api/v1/auth/signup', {
+    email,
+    password: 'Correct-horse-7',
+    organization_name: 'Client',
+  })
   if (status !== 201) throw new Error(`signup answered ${status}: ${JSON.stringify(body)}`)
   return {
-    call: (method, path, payload, headers) => request(url, method, path, payload, { authorization: `Bearer ${body.access_token}`, ...headers }),
+    call: (method, path, payload, headers) =>
+      request(url, method, path, payload, { authorization: `Bearer ${body.access_token}`, ...headers }),
     email,
     access_token: body.access_token,
     refresh_token: body.refresh_token,

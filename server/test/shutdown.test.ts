@@ -19,7 +19,10 @@ function ask(agent: Agent, url: string, access_token: string, body?: object): Pr
     const sent = httpRequest(`${url}/api/v1/projects`, {
       agent,
       method: body === undefined ? 'GET' : 'POST',
-      headers: { authorization: `Bearer ${access_token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      headers: {
+        authorization: `Bearer ${access_token}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
     })
     sent.on('error', (error: NodeJS.ErrnoException) => resolve({ code: error.code, isReused: sent.reusedSocket }))
     sent.on('response', answer => {
@@ -41,14 +44,24 @@ function ask(agent: Agent, url: string, access_token: string, body?: object): Pr
 
 /** Keeps everybody from changing a project until `release`. */
 async function holdProject(id: string): Promise<{ waits: () => Promise<boolean>; release: () => Promise<void> }> {
-  const [password, port] = ['password', 'port'].map(name => readFileSync(join(dataDir, 'postgres', name), 'utf8').trim())
-  const admin = new pg.Client({ host: '127.0.0.1', port: Number(port), user: 'postgres', password: password as string, database: 'freehold', options: '-c search_path=freehold' })
+  const [password, port] = ['password', 'port'].map(name =>
+    readFileSync(join(dataDir, 'postgres', name), 'utf8').trim(),
+  )
+  const admin = new pg.Client({
+    host: '127.0.0.1',
+    port: Number(port),
+    user: 'postgres',
+    password: password as string,
+    database: 'freehold',
+    options: '-c search_path=freehold',
+  })
   await admin.connect()
   admin.on('error', () => {}) // it may go down with the server
   await admin.query('begin')
   await admin.query('select from projects where id = $1 for update', [id])
   return {
-    waits: async () => (await admin.query(`select from pg_stat_activity where wait_event_type = 'Lock'`)).rows.length > 0,
+    waits: async () =>
+      (await admin.query(`select from pg_stat_activity where wait_event_type = 'Lock'`)).rows.length > 0,
     release: () => admin.end(),
   }
 }
@@ -66,7 +79,9 @@ test('SIGTERM under load finishes what is in flight, then exits 0 and takes the 
   // Requests that are in flight for certain: one waits for a row that we hold, others for their turn to hash a password.
   const hold = await holdProject(project.body.id)
   const held = client.call('PATCH', `/api/v1/projects/${project.body.id}`, { name: 'Let go' })
-  const hashing = Array.from({ length: 20 }, () => request(service.url, 'POST', '/api/v1/auth/login', { email: client.email, password: 'Correct-horse-7' }))
+  const hashing = Array.from({ length: 20 }, () =>
+    request(service.url, 'POST', '/api/v1/auth/login', { email: client.email, password: 'Correct-horse-7' }),
+  )
 
   // And a load of everything else, each requester on a connection of its own that it keeps.
   const outcomes: Outcome[] = []
@@ -74,7 +89,12 @@ test('SIGTERM under load finishes what is in flight, then exits 0 and takes the 
   const agents = Array.from({ length: 32 }, () => new Agent({ keepAlive: true, maxSockets: 1 }))
   const load = agents.map(async (agent, requester) => {
     while (!over.signal.aborted) {
-      const outcome = await ask(agent, service.url, client.access_token, requester % 4 === 0 ? { name: `Load ${crypto.randomUUID()}` } : undefined)
+      const outcome = await ask(
+        agent,
+        service.url,
+        client.access_token,
+        requester % 4 === 0 ? { name: `Load ${crypto.randomUUID()}` } : undefined,
+      )
       outcomes.push(outcome)
       if ('code' in outcome) break
     }
@@ -98,17 +118,36 @@ test('SIGTERM under load finishes what is in flight, then exits 0 and takes the 
 
   const counts: Record<string, number> = {}
   for (const outcome of outcomes) {
-    const name = 'status' in outcome ? `${outcome.status}${outcome.isWhole ? '' : ' cut'}` : `${outcome.code}${outcome.isReused ? ' on a kept connection' : ''}`
+    const name =
+      'status' in outcome
+        ? `${outcome.status}${outcome.isWhole ? '' : ' cut'}`
+        : `${outcome.code}${outcome.isReused ? ' on a kept connection' : ''}`
     counts[name] = (counts[name] ?? 0) + 1
   }
-  t.diagnostic(`${before} answers before the signal; ended ${Date.now() - signalled} ms after it; outcomes: ${JSON.stringify(counts)}`)
+  t.diagnostic(
+    `${before} answers before the signal; ended ${Date.now() - signalled} ms after it; outcomes: ${JSON.stringify(counts)}`,
+  )
   // Refused, or reset before the service took the connection up: a client's next try goes elsewhere.
   const allowed = ['200', '201', '503', 'ECONNREFUSED', 'ECONNRESET', 'ECONNRESET on a kept connection']
-  assert.deepEqual(Object.keys(counts).filter(name => !allowed.includes(name)), [], JSON.stringify(counts))
-  assert.ok((counts['ECONNRESET on a kept connection'] ?? 0) <= 4, `who is busy gets a last answer: ${JSON.stringify(counts)}`)
+  assert.deepEqual(
+    Object.keys(counts).filter(name => !allowed.includes(name)),
+    [],
+    JSON.stringify(counts),
+  )
+  assert.ok(
+    (counts['ECONNRESET on a kept connection'] ?? 0) <= 4,
+    `who is busy gets a last answer: ${JSON.stringify(counts)}`,
+  )
   // Whatever the service has taken up was answered whole: its log and the clients agree.
-  const lines = service.output().split('\n').filter(line => line.includes('"msg":"request"')).map(line => JSON.parse(line) as { route: string; status: number; method: string })
-  const logged = (wanted: number) => lines.filter(({ route, status: found, method }) => route === '/api/v1/projects' && found === wanted && method !== 'PATCH').length
+  const lines = service
+    .output()
+    .split('\n')
+    .filter(line => line.includes('"msg":"request"'))
+    .map(line => JSON.parse(line) as { route: string; status: number; method: string })
+  const logged = (wanted: number) =>
+    lines.filter(
+      ({ route, status: found, method }) => route === '/api/v1/projects' && found === wanted && method !== 'PATCH',
+    ).length
   assert.equal(logged(201), (counts['201'] ?? 0) + 1)
   assert.equal(logged(200), counts['200'] ?? 0)
   assert.equal(service.errors(), '')
@@ -138,7 +177,11 @@ test('a second signal, a second later, ends it at once, and the next start is no
 
   const next = await startServiceProcess({ DATA_DIR: dataDir })
   t.after(() => next.end('SIGKILL'))
-  assert.equal((await request(next.url, 'POST', '/api/v1/auth/login', { email: client.email, password: 'Correct-horse-7' })).status, 200)
+  assert.equal(
+    (await request(next.url, 'POST', '/api/v1/auth/login', { email: client.email, password: 'Correct-horse-7' }))
+      .status,
+    200,
+  )
   assert.deepEqual(await next.end('SIGINT'), { code: 0, signal: null })
   assert.equal(findEmbeddedPostgres(dataDir), undefined)
 })

@@ -5,7 +5,7 @@ import { recordEvent } from '../audit/audit.ts'
 import type { Database, Origin, Transaction } from '../core/database.ts'
 import { invalidField, Problem } from '../core/problems.ts'
 import { claimSlug } from '../core/slugs.ts'
-import { affect, compileOnce, find, get, query, statement } from '../core/statement.ts'
+import { affect, find, get, query, statement } from '../core/statement.ts'
 import {
   chooseOrganization,
   insertOrganization,
@@ -187,43 +187,6 @@ export const switchOrganization = (id: string) =>
 function refuseOrganization(): never {
   throw invalidField('/organization_id', 'names no organization of yours')
 }
-
-const self = compileOnce(({ organization_id }: { organization_id: string | null }) =>
-  query
-    .selectFrom('self')
-    .innerJoin('users', 'users.id', 'self.user_id')
-    .innerJoin('sessions', 'sessions.id', 'self.session_id')
-    .leftJoin('own_organizations as organization', join => join.on('organization.id', '=', organization_id))
-    .select(userColumns.map(column => `users.${column}` as const))
-    .select([
-      'sessions.id as session_id',
-      'sessions.created_at as session_created_at',
-      'sessions.last_seen_at',
-      'sessions.expires_at',
-      'sessions.authenticated_at',
-      'sessions.ip',
-      'sessions.user_agent',
-    ])
-    .select([
-      'organization.id as organization_id',
-      'organization.kind',
-      'organization.name',
-      'organization.slug',
-      'organization.role',
-    ])
-    .select([
-      'organization.created_at as organization_created_at',
-      'organization.updated_at as organization_updated_at',
-    ]),
-)
-
-/** Oneself: user, session, and the organization that the token names with one's role in it. @throws Problem membership-ended */
-export const getMe = (organization_id: string | undefined) =>
-  statement(self({ organization_id: organization_id ?? null }), ([row]) => {
-    if (row === undefined) throw new Problem('session-ended')
-    if (organization_id !== undefined && row.organization_id === null) throw new Problem('membership-ended')
-    return row
-  })
 
 /** Renews the moment of one's last proof (system login): the password's owner is still signed in. */
 const renewSignIn = (session_id: string, user_id: string, password_hash: string) =>

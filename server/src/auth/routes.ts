@@ -1,20 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { permissionsOf } from '../access/permissions.ts'
 import type { Role } from '../access/permissions.ts'
 import type { Tokens } from '../access/tokens.ts'
 import type { Database } from '../core/database.ts'
 import { invalidField, Problem } from '../core/problems.ts'
-import { Email, Id, Name, Nullable, Slug, Strict, Username } from '../core/schemas.ts'
+import { Id, Strict } from '../core/schemas.ts'
 import type { App } from '../http/route.ts'
 import { originOf } from '../http/route.ts'
-import { Organization, Role_ } from '../organizations/organizations.ts'
-import { revokeSession, revokeSessions, Session } from '../sessions/sessions.ts'
-import { User } from '../users/users.ts'
-import { getMe, logIn, signUp, stepUp, switchOrganization } from './auth.ts'
+import { revokeSession, revokeSessions } from '../sessions/sessions.ts'
+import { logIn, signUp, stepUp, switchOrganization } from './auth.ts'
 import type { NewAccount, SignedIn } from './auth.ts'
-import { checkPassword, PASSWORD_MAX_LENGTH } from './password-policy.ts'
+import { getMe } from './me.ts'
+import { AccessToken, Login, Logout, Me, Refresh, Registration, SignedInAnswer, Signup, Switched } from './messages.ts'
+import { checkPassword } from './password-policy.ts'
 import type { PasswordPolicy } from './password-policy.ts'
 import type { Passwords } from './passwords.ts'
 import { refresh } from './refresh.ts'
@@ -31,63 +30,6 @@ export interface AuthOptions {
   /** How long a session lasts without a refresh. */
   idleSeconds: number
 }
-
-const NewPassword = Type.String({
-  minLength: 1,
-  maxLength: PASSWORD_MAX_LENGTH,
-  format: 'password',
-  examples: ['SecureP@ss123'],
-})
-const Token = Type.String({ minLength: 1, maxLength: 4096 })
-
-const AccessToken = Type.Object(
-  {
-    access_token: Token,
-    token_type: Type.Literal('bearer'),
-    expires_in: Type.Integer({ minimum: 1, maximum: 86400, description: 'Seconds.' }),
-  },
-  { title: 'AccessToken' },
-)
-const SignedInAnswer = Type.Object(
-  { user: User, organization: Nullable(Organization), ...AccessToken.properties, refresh_token: Token },
-  { title: 'SignedIn' },
-)
-const Switched = Type.Object({ organization: Organization, ...AccessToken.properties }, { title: 'Switched' })
-const Me = Type.Object(
-  {
-    user: User,
-    organization: Nullable(Organization),
-    role: Nullable(Role_),
-    permissions: Type.Array(Type.String({ maxLength: 100 }), { maxItems: 200 }),
-    session: Session,
-  },
-  { title: 'Me' },
-)
-
-const person = {
-  email: Email,
-  username: Type.Optional(Username),
-  password: NewPassword,
-  given_name: Type.Optional(Name),
-  family_name: Type.Optional(Name),
-  full_name: Type.Optional(Name),
-}
-const Signup = Strict(
-  { ...person, organization_name: Type.Optional(Name), organization_slug: Type.Optional(Slug) },
-  { title: 'Signup' },
-)
-const Registration = Strict(person, { title: 'Registration' })
-const Login = Strict(
-  {
-    email: Type.Optional(Email),
-    username: Type.Optional(Username),
-    password: Type.String({ minLength: 1, maxLength: 1024, format: 'password' }),
-    organization_id: Type.Optional(Id),
-  },
-  { title: 'Login', description: 'Either `email` or `username` says who.' },
-)
-const Refresh = Strict({ refresh_token: Token, organization_id: Type.Optional(Id) }, { title: 'Refresh' })
-const Logout = Type.Union([Strict({ refresh_token: Type.Optional(Token) }, { title: 'Logout' }), Type.Null()])
 
 /** Requests a minute from one address, where passwords are tried or accounts made. */
 const PASSWORD_TRIES = 10
@@ -286,27 +228,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
         response: { 200: Me },
       },
     },
-    async request => {
-      const { actor } = request
-      const me = await actor.run(getMe(actor.organization_id))
-      return {
-        user: me,
-        organization:
-          me.organization_id === null
-            ? null
-            : {
-                id: me.organization_id,
-                kind: me.kind!,
-                name: me.name!,
-                slug: me.slug!,
-                created_at: me.organization_created_at!,
-                updated_at: me.organization_updated_at!,
-              },
-        role: me.role,
-        permissions: me.role === null ? [] : permissionsOf(me.role),
-        session: { ...me, id: me.session_id, created_at: me.session_created_at, current: true },
-      }
-    },
+    request => request.actor.run(getMe(request.actor.organization_id)),
   )
 
   app.post(

@@ -129,7 +129,7 @@ export async function launchServer(
   )
   const end: { said?: string } = {}
   child.once('error', error => (end.said = error.message))
-  child.once('exit', () => (end.said = readFileSync(join(folder, 'server.log')).subarray(said).toString()))
+  child.once('exit', () => (end.said = readLog(folder).subarray(said).toString()))
   child.unref()
   closeSync(logFile)
   const began = Date.now()
@@ -201,6 +201,15 @@ export async function shutDownServer(home: Home): Promise<void> {
     for (const deadline = Date.now() + patienceMs; Date.now() < deadline; await delay(pollMs)) {
       if (!findPostmaster(home)) return
     }
+  }
+}
+
+/** What the server wrote; nothing when its folder has just been removed. */
+function readLog(folder: string): Buffer {
+  try {
+    return readFileSync(join(folder, 'server.log'))
+  } catch {
+    return Buffer.alloc(0)
   }
 }
 

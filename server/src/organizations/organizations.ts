@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
+import type { Actor } from '../access/actor.ts'
 import { roles } from '../access/permissions.ts'
 import type { Role } from '../access/permissions.ts'
 import { updateRow } from '../core/conditional.ts'
@@ -65,6 +66,13 @@ export const foundOrganization = (id: string, { name, slug }: { name: string; sl
     },
     slugTaken,
   )
+
+/** An organization that is not the caller's current one is not there; the gate speaks first, as everywhere. @throws Problem not-found */
+export async function requireCurrent(actor: Actor, id: string): Promise<void> {
+  if (id === actor.organization_id) return
+  await actor.run(find(query.selectFrom('organizations').select('id').where('id', '=', id)))
+  throw new Problem('not-found')
+}
 
 export const getOrganization = (id: string) =>
   get(query.selectFrom('organizations').select(organizationColumns).where('id', '=', id))
