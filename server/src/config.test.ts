@@ -676,9 +676,14 @@ test('two that start at the same instant end up with one key', async () => {
   const barrier = new SharedArrayBuffer(4)
   const workers = [1, 2].map(() => new Worker(script, { eval: true, workerData: { barrier, rounds, directory } }))
   const answers = workers.map(worker => once(worker, 'message').then(([keys]: string[][]) => keys))
-  const keys = await Promise.allSettled(answers)
-  await Promise.all(workers.map(worker => worker.terminate()))
-  const [one, other] = keys.map(key => (key.status === 'fulfilled' ? key.value : assert.fail(String(key.reason))))
+  let keys: string[][]
+  try {
+    keys = await Promise.all(answers)
+  } finally {
+    // One that fails would leave the other waiting for it.
+    for (const worker of workers) await worker.terminate()
+  }
+  const [one, other] = keys
   assert.deepEqual(one, other)
   assert.equal(new Set(one).size, rounds)
 })
