@@ -676,7 +676,7 @@ test('two that start at the same instant end up with one key', async () => {
   const barrier = new SharedArrayBuffer(4)
   const workers = [1, 2].map(() => new Worker(script, { eval: true, workerData: { barrier, rounds, directory } }))
   const answers = workers.map(worker => once(worker, 'message').then(([keys]: string[][]) => keys))
-  let keys: string[][]
+  let keys: (string[] | undefined)[]
   try {
     keys = await Promise.all(answers)
   } finally {
