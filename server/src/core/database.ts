@@ -13,7 +13,7 @@ export interface Origin {
   user_agent: string
 }
 
-/** Under what a statement runs: the settings that the gate reads. The system login needs no session. */
+/** Under what a statement runs: the settings that the gate reads. The system login needs no session, but one that is named must live. */
 export interface Scope {
   session_id?: string
   organization_id?: string
@@ -139,14 +139,15 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
 
   async function run<Result>(scope: Scope, statement: Statement<Result>): Promise<Result> {
     const settings = settingsOf(scope)
+    const asksGate = gated || scope.session_id !== undefined
     let rows: Row[]
     try {
       rows = await connected(client => trip(client, settings, statement.sql, statement.parameters))
     } catch (error) {
-      if (gated && isDatabaseError(error) && error.code === '42501') await diagnose(scope, settings)
+      if (asksGate && isDatabaseError(error) && error.code === '42501') await diagnose(scope, settings)
       throw meaningOf(error, statement)
     }
-    if (gated && rows.length === 0) await diagnose(scope, settings)
+    if (asksGate && rows.length === 0) await diagnose(scope, settings)
     return statement.read(rows)
   }
 
@@ -155,16 +156,17 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
     work: (transaction: Transaction) => Promise<Result>,
   ): Promise<Result> {
     const settings = settingsOf(scope)
+    const asksGate = gated || scope.session_id !== undefined
     try {
       return await connected(async client => {
-        const open = await trip(
-          client,
-          settings,
-          gated ? (scope.permission === undefined ? openSelf : openGate).sql : 'select 1',
-          [],
-          true,
-        )
         try {
+          const open = await trip(
+            client,
+            settings,
+            asksGate ? (scope.permission === undefined ? openSelf : openGate).sql : 'select 1',
+            [],
+            true,
+          )
           if (open.length === 0) throw new ClosedGate()
           const result = await work({
             run: async statement => {
@@ -189,7 +191,7 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
       })
     } catch (error) {
       const refused = error instanceof ClosedGate || (isDatabaseError(error) && error.code === '42501')
-      if (gated && refused) await diagnose(scope, settings)
+      if (asksGate && refused) await diagnose(scope, settings)
       throw meaningOf(error)
     }
   }
