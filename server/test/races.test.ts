@@ -62,6 +62,34 @@ test('an Idempotency-Key is one person’s, on one route, in one organization', 
   )
 })
 
+// Red when: core/idempotency.ts leaves the path out of the hash, or requireCurrent (organizations.ts) throws after its statement.
+test('a refusal under an Idempotency-Key is not taken for the answer on another path', async () => {
+  const owner = await signUp('Paths')
+  const member = await addMember(owner, 'member')
+  const leave = (id: string) =>
+    member.call('POST', `/api/v1/organizations/${id}/leave`, undefined, { 'idempotency-key': 'leave' })
+  assert.equal((await leave(crypto.randomUUID())).status, 404)
+  assert.equal((await leave(owner.organization_id)).status, 204)
+  assert.equal((await member.call('GET', '/api/v1/projects')).status, 401)
+})
+
+// Red when: admit (access/access.ts) remembers the results of routes with secrets too.
+test('an Idempotency-Key keeps no token alive and no session open', async () => {
+  const owner = await signUp('Secrets')
+  const member = await addMember(owner, 'admin')
+  const key = { 'idempotency-key': 'secret' }
+  const { organization_id } = owner
+  const switched = () => member.call('POST', '/api/v1/auth/switch-organization', { organization_id }, key)
+  assert.equal((await switched()).status, 200)
+  await owner.call('DELETE', `/api/v1/organizations/${organization_id}/members/${member.user_id}`)
+  assert.equal((await switched()).status, 422)
+  for (const path of ['logout', 'logout-all']) {
+    const person = await logIn(owner)
+    assert.equal((await person.call('POST', `/api/v1/auth/${path}`, undefined, key)).status, 204)
+    assert.equal((await person.call('GET', '/api/v1/auth/me')).status, 401)
+  }
+})
+
 // Red when: core/conditional.ts reads the version without locking the row.
 test('of twenty changes under the same entity tag one wins', async () => {
   const owner = await signUp('Tags')

@@ -55,7 +55,8 @@ export function admit(request: FastifyRequest, rules: RouteRules, identity: Iden
     run: statement => tenant.run(scope, statement),
     transaction: work => tenant.transaction(scope, work),
   }
-  request.actor = rememberResult(actor, request)
+  // A token made from what was kept would outlive what it stands for; and ending a session cannot be kept under it.
+  request.actor = rules.secret ? actor : rememberResult(actor, request)
 }
 
 /**

@@ -235,7 +235,6 @@ export function authRoutes(app: App, options: AuthOptions): void {
     '/auth/switch-organization',
     {
       access: 'session',
-      problems: ['not-found'],
       secret: true,
       schema: {
         operationId: 'switchOrganization',

@@ -16,6 +16,7 @@ export interface Caller {
 interface KeyedRequest {
   method: string
   headers: Record<string, string | string[] | undefined>
+  params: unknown
   body: unknown
   routeOptions: { url?: string | undefined }
 }
@@ -23,7 +24,7 @@ interface KeyedRequest {
 const KEY = /^[\x21-\x7e]{1,255}$/
 
 /**
- * Honours Idempotency-Key (draft-ietf-httpapi-idempotency-key-header) on a signed-in caller's POST: what the request's
+ * Honours Idempotency-Key (draft-ietf-httpapi-idempotency-key-header) on a signed-in caller's POST that returns no secret: what the request's
  * one statement or transaction gave is stored in that very transaction and given again for 24 hours, and the answer is
  * made anew from it. A twin still running holds an advisory lock: 409 at once, no waiting. A refusal is not stored.
  * @throws Problem idempotency-key-in-use, idempotency-key-reused, invalid-fields
@@ -39,7 +40,7 @@ export function rememberResult<C extends Caller>(caller: C, request: KeyedReques
     caller.transaction(async transaction => {
       // Bodies are read after the caller is known, so the hash is taken only now.
       const request_hash = createHash('sha256')
-        .update(JSON.stringify([caller.organization_id, request.body]))
+        .update(JSON.stringify([caller.organization_id, request.params, request.body]))
         .digest('base64url')
       if (!(await transaction.run(lock(place)))) throw new Problem('idempotency-key-in-use', { retryAfter: 1 })
       const stored = await transaction.run(findStored(place))

@@ -199,8 +199,8 @@ function wordsOf({ access, stepUp, perMinute }: RouteRules): string[] {
 }
 
 /** The request header fields that a route honours beyond those that all do. */
-function headersOf({ access, method, tagged }: OperationRules): string[] {
-  if (method === 'POST') return access === 'public' ? [] : ['Idempotency-Key']
+function headersOf({ access, secret, method, tagged }: OperationRules): string[] {
+  if (method === 'POST') return access === 'public' || secret ? [] : ['Idempotency-Key']
   if (!tagged) return []
   return [method === 'GET' ? 'If-None-Match' : 'If-Match']
 }

@@ -67,11 +67,9 @@ export const foundOrganization = (id: string, { name, slug }: { name: string; sl
     slugTaken,
   )
 
-/** An organization that is not the caller's current one is not there; the gate speaks first, as everywhere. @throws Problem not-found */
+/** An organization that is not the caller's current one is not there: the gate shows no other. @throws Problem not-found */
 export async function requireCurrent(actor: Actor, id: string): Promise<void> {
-  if (id === actor.organization_id) return
-  await actor.run(find(query.selectFrom('organizations').select('id').where('id', '=', id)))
-  throw new Problem('not-found')
+  if (id !== actor.organization_id) await actor.run(getOrganization(id))
 }
 
 export const getOrganization = (id: string) =>

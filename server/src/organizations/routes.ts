@@ -160,7 +160,7 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
     '/organizations/:id/transfer',
     {
       access: 'organization:transfer',
-      problems: ['last-owner', 'personal-organization'],
+      problems: ['last-owner'],
       stepUp: true,
       schema: {
         operationId: 'transferOrganization',
