@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { createTestApp } from './test-app.ts'
 import type { Answer, Person } from './test-app.ts'
 
@@ -71,6 +72,26 @@ test('a refusal under an Idempotency-Key is not taken for the answer on another 
   assert.equal((await leave(crypto.randomUUID())).status, 404)
   assert.equal((await leave(owner.organization_id)).status, 204)
   assert.equal((await member.call('GET', '/api/v1/projects')).status, 401)
+})
+
+// Red when: logIn (auth/auth.ts) locks the person for share only.
+test('sign-ins to different organizations at once do not end in a deadlock', async () => {
+  const person = await signUp('First')
+  const [second, third] = await Promise.all(
+    ['Second', 'Third'].map(async name => (await person.call('POST', '/api/v1/organizations', { name })).body.id),
+  )
+  const client = await admin.connect()
+  await client.query('begin')
+  await client.query('select from users where id = $1 for update', [person.user_id])
+  const entering = [second, third].map(id => logIn(person, id))
+  await delay(400) // both wait for the row
+  await client.query('commit')
+  client.release()
+  const entered = await Promise.all(entering)
+  assert.deepEqual(
+    entered.map(({ organization_id }) => organization_id),
+    [second, third],
+  )
 })
 
 // Red when: admit (access/access.ts) remembers the results of routes with secrets too.

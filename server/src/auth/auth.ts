@@ -123,6 +123,7 @@ export async function logIn(
   }
   return database.system.transaction({ origin: { ...origin, user_id: account.id } }, async transaction => {
     // Read again, locked: the account may have been disabled, or its password changed, while the hash was computed.
+    // Not shared: two sign-ins to different organizations would wait for each other to remember theirs.
     const user = await transaction.run(
       find(
         query
@@ -133,7 +134,7 @@ export async function logIn(
           .where('password_hash', '=', account.password_hash)
           .where('disabled_at', 'is', null)
           .where('deleted_at', 'is', null)
-          .forShare(),
+          .forNoKeyUpdate(),
       ),
     )
     if (user === undefined) throw new Problem('invalid-credentials')
