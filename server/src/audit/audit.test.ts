@@ -43,6 +43,10 @@ test('every filter narrows, and the text search takes its characters literally',
   const soon = new Date(Date.now() + 60_000).toISOString()
   assert.equal(await count(`entity_type=projects&to=${soon}`), 2)
   assert.equal(await count(`from=${soon}`), 0)
+  for (const odd of ['2016-12-31T23:59:60Z', '2026-11-21T09:30:00%2B05']) {
+    const refused = await owner.call('GET', `/api/v1/audit-logs?to=${odd}`)
+    assert.deepEqual([refused.status, refused.body.errors[0].pointer], [422, '?to'], odd)
+  }
 })
 
 test('a member may not read history', async () => {

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { orderOf, pagesOf } from '../core/pagination.ts'
 import type { Page } from '../core/pagination.ts'
+import { invalidField } from '../core/problems.ts'
 import { Id, Nullable, PageQueryOf, Time } from '../core/schemas.ts'
 import { find, query, raw } from '../core/statement.ts'
 
@@ -18,7 +19,7 @@ export const AuditEntry = Type.Object(
     actor_id: Nullable(Id),
     session_id: Nullable(Id),
     request_id: Nullable(Word),
-    ip: Nullable(Word),
+    ip: Nullable(Type.String({ maxLength: 100, description: 'Empty when there was none, as on the command line.' })),
     user_agent: Nullable(Type.String({ maxLength: 500 })),
     before: Fields,
     after: Fields,
@@ -44,9 +45,12 @@ export type AuditQuery = Static<typeof AuditQuery>
 /** The time of an entry is that of its UUIDv7. */
 const createdAt = sql<string>`to_timestamp(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)`
 
-/** The smallest UUIDv7 of a moment, so that a range of times is a range of the key. */
-const firstIdOf = (time: string) => {
-  const hex = Math.max(0, Date.parse(time)).toString(16).padStart(12, '0').slice(-12)
+/** The smallest UUIDv7 of a moment, so that a range of times is a range of the key. @throws Problem invalid-fields */
+const firstIdOf = (filter: 'from' | 'to', time: string) => {
+  const milliseconds = Date.parse(time)
+  // RFC 3339 has leap seconds, JavaScript has none.
+  if (Number.isNaN(milliseconds)) throw invalidField(`?${filter}`, 'must be a time such as 2026-11-21T09:30:00Z')
+  const hex = Math.max(0, milliseconds).toString(16).padStart(12, '0').slice(-12)
   return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`
 }
 
@@ -106,8 +110,8 @@ export function listAuditLog(
     entity_type,
     entity_id,
     request_id,
-    first_id: from === undefined ? undefined : firstIdOf(from),
-    end_id: to === undefined ? undefined : firstIdOf(to),
+    first_id: from === undefined ? undefined : firstIdOf('from', from),
+    end_id: to === undefined ? undefined : firstIdOf('to', to),
     pattern: text === undefined ? undefined : `%${text.replace(/[\\%_]/g, '\\$&')}%`,
   }
   return entryPages(values, orderOf('-created_at', 'audit_log'), page)

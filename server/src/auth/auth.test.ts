@@ -46,6 +46,16 @@ test('registering gives a personal organization whose id follows from the person
   )
 })
 
+// Red when: createAccount joins names without a limit: what is longer than the answer's schema allows is a 500 for ever.
+test('two long names make a full name that is none too long', async () => {
+  const email = `${unique()}@example.com`
+  const names = { given_name: 'a'.repeat(200), family_name: '\u{1F600}'.repeat(200) }
+  const { status, body } = await call('POST', `${api}/register`, { email, password: PASSWORD, ...names })
+  assert.equal(status, 201)
+  assert.equal([...body.user.full_name].length, 200)
+  assert.equal((await call('POST', `${api}/login`, { email, password: PASSWORD })).status, 200)
+})
+
 test('what is taken is a conflict, and a slug made from a name never is', async () => {
   const name = unique()
   const body = { email: `${name}@example.com`, username: name, password: PASSWORD, organization_name: name }

@@ -4,6 +4,7 @@ import type { Role } from '../access/permissions.ts'
 import { recordEvent } from '../audit/audit.ts'
 import type { Database, Origin, Transaction } from '../core/database.ts'
 import { invalidField, Problem } from '../core/problems.ts'
+import { NAME_LENGTH } from '../core/schemas.ts'
 import { claimSlug } from '../core/slugs.ts'
 import { affect, find, get, query, statement } from '../core/statement.ts'
 import {
@@ -52,8 +53,9 @@ export async function createAccount<Result>(
   const { organization: team, email, ...names } = account
   const id = randomUUIDv7()
   const organization_id = team === undefined ? personalOrganizationId(id) : randomUUIDv7()
-  const full_name =
-    names.full_name ?? ([names.given_name, names.family_name].filter(name => name !== undefined).join(' ') || null)
+  const joined = [names.given_name, names.family_name].filter(name => name !== undefined).join(' ')
+  // Two names of the longest kind make one that is too long.
+  const full_name = names.full_name ?? ([...joined].slice(0, NAME_LENGTH).join('') || null)
   const person = {
     id,
     ...normalizeNames(names),

@@ -29,6 +29,19 @@ test('the first superuser is made once, however many processes start', async () 
   )
 })
 
+// Red when: AuditEntry (audit/audit.ts) demands an address.
+test('the history of an organization that no request founded can be read', async () => {
+  const email = unique()
+  await ensure(email)
+  const { body } = await call('POST', '/api/v1/auth/login', { email, password: PASSWORD })
+  const headers = { authorization: `Bearer ${body.access_token}` }
+  const history = await call('GET', '/api/v1/audit-logs?entity_type=organizations', undefined, headers)
+  assert.deepEqual(
+    history.body.items.map(({ ip, user_agent }: { ip: string; user_agent: string }) => [ip, user_agent]),
+    [['', 'freehold']],
+  )
+})
+
 test('an existing account is not promoted, and a warning says so', async () => {
   const person = await signUp()
   assert.match(await ensure(person.email), /stays as it is/)
