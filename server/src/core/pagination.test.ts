@@ -4,7 +4,7 @@ import { createTestApp } from '../../test/test-app.ts'
 
 // Red when: the MAC of a cursor leaves out the list (pagination.ts, macOf), or is not compared.
 
-const { signUp } = await createTestApp()
+const { signUp, logIn, addMember } = await createTestApp()
 const owner = await signUp('Acme')
 for (const name of ['a', 'b', 'c']) await owner.call('POST', '/api/v1/projects', { name })
 const cursorOf = async (path: string): Promise<string> => (await owner.call('GET', path)).body.next_cursor as string
@@ -28,6 +28,33 @@ test('a cursor goes on only where it was made: the same route, order and filters
     const answer = await owner.call('GET', `${elsewhere}cursor=${cursor}`)
     assert.deepEqual([answer.status, answer.body.code], [422, 'invalid-cursor'], elsewhere)
   }
+})
+
+// Red when: CURSOR_LENGTH (schemas.ts) is less than what the longest name becomes.
+test('a list sorted by the longest names goes on', async () => {
+  const writer = await signUp('Names')
+  for (const character of ['\u{1F600}', '\u0001'])
+    await writer.call('POST', '/api/v1/projects', { name: `a${character.repeat(199)}` })
+  const first = await writer.call('GET', '/api/v1/projects?sort=name&limit=1')
+  const second = await writer.call('GET', `/api/v1/projects?sort=name&limit=1&cursor=${first.body.next_cursor}`)
+  assert.deepEqual([first.status, second.status, second.body.next_cursor], [200, 200, null])
+  const back = await writer.call('GET', '/api/v1/projects?sort=-name&limit=1')
+  assert.equal(
+    (await writer.call('GET', `/api/v1/projects?sort=-name&limit=1&cursor=${back.body.next_cursor}`)).body.items.length,
+    1,
+  )
+})
+
+// Red when: createPages (http/pages.ts) binds a list of one's own to the organization of the token.
+test('a list of one’s own goes on after switching to another organization, and for nobody else', async () => {
+  const person = await signUp('Mine')
+  const { body: second } = await person.call('POST', '/api/v1/organizations', { name: 'Second' })
+  const switched = await logIn(person, second.id)
+  const { body } = await person.call('GET', '/api/v1/users/sessions?limit=1')
+  const path = `/api/v1/users/sessions?cursor=${body.next_cursor}`
+  assert.equal((await switched.call('GET', path)).status, 200)
+  const colleague = await addMember(person, 'member')
+  assert.equal((await colleague.call('GET', path)).body.code, 'invalid-cursor')
 })
 
 test('a cursor that was changed anywhere is refused like a random one', async () => {

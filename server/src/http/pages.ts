@@ -7,14 +7,14 @@ export interface Pages {
   open(request: FastifyRequest<{ Querystring: unknown }>): Page
 }
 
-/** Binds every cursor to its list: the caller's organization (else the person), the route, and all that filters or sorts. */
+/** Binds every cursor to its list: the organization that it shows, or the person whose own it is, the route, and all that filters or sorts. */
 export function createPages(key: Buffer): Pages {
   return {
     open: request => {
       const { limit, cursor, include_total, ...filters } = request.query as PageQuery & Record<string, unknown>
       const { actor } = request
       const list = JSON.stringify([
-        actor.organization_id ?? actor.user_id,
+        actor.scope.organization_id ?? actor.user_id,
         request.routeOptions.url,
         Object.entries(filters).sort(),
       ])
