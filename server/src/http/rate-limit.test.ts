@@ -133,6 +133,21 @@ test('everybody together is limited by the second', async () => {
   assert.match(refused[0]!.headers['ratelimit-policy'] ?? '', /^"global";q=5;w=1$/)
 })
 
+// Red when: the limit of all counts what another limit refuses.
+test('who is refused takes nothing from everybody', async () => {
+  const { call } = await createTestApp({
+    ...limited,
+    RATE_LIMIT_PER_MINUTE: '2',
+    RATE_LIMIT_GLOBAL_PER_SECOND: '10',
+    TRUSTED_PROXIES: '127.0.0.1',
+  })
+  const flood = await Promise.all(
+    Array.from({ length: 50 }, () => call('GET', '/nowhere', undefined, from('198.51.100.1'))),
+  )
+  assert.equal(flood.filter(({ status }) => status === 429).length, 48)
+  assert.equal((await call('GET', '/nowhere', undefined, from('198.51.100.2'))).status, 404)
+})
+
 test('limits can be switched off', async () => {
   const { call } = await createTestApp({ RATE_LIMIT_ENABLED: 'false', RATE_LIMIT_PER_MINUTE: '1' })
   assert.deepEqual(await repeat(3, () => call('GET', '/health')), [200, 200, 200])

@@ -25,15 +25,17 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
   const strict = new Map<number, RateLimiterMemory>()
 
   return async (request, reply, user_id) => {
-    if (everyone !== undefined) await consume(everyone, 'all', reply, 'global', 1)
     const address = addressKey(request.ip)
     await consume(general, user_id ?? address, reply, 'client', 60)
     const own = request.routeOptions.config.rules?.perMinute
-    if (own === undefined) return
-    const points = Math.min(own, perMinute)
-    const limiter = strict.get(points) ?? new RateLimiterMemory({ points, duration: 60 })
-    strict.set(points, limiter)
-    await consume(limiter, `${request.routeOptions.url} ${address}`, reply, 'route', 60)
+    if (own !== undefined) {
+      const points = Math.min(own, perMinute)
+      const limiter = strict.get(points) ?? new RateLimiterMemory({ points, duration: 60 })
+      strict.set(points, limiter)
+      await consume(limiter, `${request.routeOptions.url} ${address}`, reply, 'route', 60)
+    }
+    // Last: who has used up their own limit takes nothing from the others.
+    if (everyone !== undefined) await consume(everyone, 'all', reply, 'global', 1)
   }
 }
 
@@ -49,9 +51,13 @@ async function consume(
     throw refused
   })
   const reset = Math.max(1, Math.ceil(left.msBeforeNext / 1000))
-  reply.header('ratelimit-policy', `"${policy}";q=${limiter.points};w=${window}`)
-  reply.header('ratelimit', `"${policy}";r=${left.remainingPoints};t=${reset}`)
-  if (left.consumedPoints > limiter.points) throw new Problem('rate-limited', { retryAfter: reset })
+  const isRefused = left.consumedPoints > limiter.points
+  // What all have left together is told only to those whom it refuses.
+  if (policy !== 'global' || isRefused) {
+    reply.header('ratelimit-policy', `"${policy}";q=${limiter.points};w=${window}`)
+    reply.header('ratelimit', `"${policy}";r=${left.remainingPoints};t=${reset}`)
+  }
+  if (isRefused) throw new Problem('rate-limited', { retryAfter: reset })
 }
 
 /** One IPv6 subscriber holds a /64 at least, so it counts as one; an IPv4 address in IPv6's clothes is what it is. */
