@@ -55,7 +55,7 @@ export async function createAccount<Result>(
   const organization_id = team === undefined ? personalOrganizationId(id) : randomUUIDv7()
   const joined = [names.given_name, names.family_name].filter(name => name !== undefined).join(' ')
   // Two names of the longest kind make one that is too long.
-  const full_name = names.full_name ?? ([...joined].slice(0, NAME_LENGTH).join('') || null)
+  const full_name = names.full_name ?? (Array.from(joined).slice(0, NAME_LENGTH).join('') || null)
   const person = {
     id,
     ...normalizeNames(names),
