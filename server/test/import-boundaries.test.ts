@@ -4,7 +4,7 @@ import { dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-// The direction of imports: main → app → feature/routes → feature → core. What stands here is the architecture diagram.
+// The direction of imports: main → serve → app → feature/routes → feature → core. What stands here is the architecture diagram.
 
 const features = ['auth', 'sessions', 'users', 'organizations', 'projects', 'audit', 'system']
 
@@ -81,7 +81,7 @@ test('across features only the file that bears the feature’s name is imported'
       called !== roomOf(from) &&
       from !== 'app.ts' &&
       roomOf(from) !== 'cli' &&
-      from !== 'main.ts' &&
+      from !== 'serve.ts' &&
       to !== `${called}/${called}.ts`
     )
   })

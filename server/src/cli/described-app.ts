@@ -5,7 +5,7 @@ import { createApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
 import { openDatabase } from '../core/database.ts'
 import type { App } from '../http/route.ts'
-import { version } from '../main.ts'
+import { version } from '../version.ts'
 
 /** The whole service for reading what it declares: it opens no socket, and its pools never connect. */
 export async function createDescribedApp(): Promise<App> {

@@ -14,7 +14,7 @@ import { withProvision } from './with-database.ts'
 type Check = () => Promise<string[]>
 
 /** `freehold doctor`: looks at everything the service stands on. @returns 0 when all is well, 1 otherwise */
-export async function runDoctor(args: string[], config: Config): Promise<number> {
+export async function doctor(args: string[], config: Config): Promise<number> {
   const { values } = parseArgs({ args, options: { roles: { type: 'boolean' } } })
   if (values.roles) {
     console.log(rolesOf(config))

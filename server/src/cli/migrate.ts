@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { ParseArgsConfig } from 'node:util'
 import type pg from 'pg'
+import type { Config } from '../config.ts'
 import {
   applyMigrations,
   listMigrations,
@@ -10,7 +11,9 @@ import {
 } from '../core/migrations.ts'
 import type { MigrationOptions } from '../core/migrations.ts'
 import { connectToDatabase, MigrationError } from '../core/schema-script.ts'
+import { readDigest } from '../core/wall.ts'
 import type * as Generation from './generate-migration.ts'
+import { withProvision } from './with-database.ts'
 
 export interface MigrateEnvironment {
   /** The owner's. */
@@ -255,4 +258,18 @@ async function declare(
 ): Promise<Generation.DeclaredSchema> {
   const files = declaredFiles ?? (await import('../core/declared-schema.ts')).declaredFiles
   return { adminUrl, declaredFiles: files, print, ...(directory !== undefined && { directory }) }
+}
+
+/** `freehold migrate` on the configured database, as its owner. */
+export async function migrate(args: string[], config: Config): Promise<number> {
+  return withProvision(config, ({ ownerUrl, adminUrl }) => {
+    if (ownerUrl === undefined) throw new Error('migrations run as the owner: set DATABASE_URL')
+    return migrateCommand(args, {
+      databaseUrl: ownerUrl,
+      adminUrl,
+      schema: config.database.schema,
+      digest: readDigest,
+      print: line => console.log(line),
+    })
+  })
 }

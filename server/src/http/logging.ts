@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import type { Logger } from 'pino'
-import pretty from 'pino-pretty'
 
 export interface LogOptions {
   level: string
@@ -11,7 +10,7 @@ export interface LogOptions {
 }
 
 /** One line an event: JSON for machines, or readable text. Nothing here ever logs a header, a body or a query string. */
-export function createLogger({ level, format, file }: LogOptions): Logger {
+export async function createLogger({ level, format, file }: LogOptions): Promise<Logger> {
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: serializeError } }
   // A write for each line would cost more than making it: lines of JSON leave by the page, or after a fifth of a second, or at the exit.
   const buffered = format === 'json' ? { minLength: 4096, periodicFlush: 200 } : {}
@@ -19,6 +18,7 @@ export function createLogger({ level, format, file }: LogOptions): Logger {
   // A reader that has gone or a disk that is full costs the lines, never the service.
   sink.on('error', () => {})
   if (format === 'json') return pino(options, sink)
+  const { default: pretty } = await import('pino-pretty')
   return pino(
     options,
     pretty({ destination: sink, singleLine: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }),

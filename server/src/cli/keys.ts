@@ -1,0 +1,25 @@
+import { listSigningKeys, removeSigningKey, rotateSigningKeys } from '../access/signing-keys.ts'
+import type { Config } from '../config.ts'
+import { UsageError } from './usage.ts'
+import { withDatabase } from './with-database.ts'
+
+/** `freehold keys`: makes, lists and removes the keys that sign access tokens. */
+export async function keys(args: string[], config: Config): Promise<number> {
+  const [action, id] = args
+  return withDatabase(config, async database => {
+    if (action === 'generate')
+      console.log(
+        `new key ${await rotateSigningKeys(database, config.secretKey, config.jwtAlgorithm)}; it signs in half a minute, when every process has read it`,
+      )
+    else if (action === 'remove' && id !== undefined) {
+      await removeSigningKey(database, id)
+      console.log(`${id} is gone; every process refuses its tokens within seconds`)
+    } else if (action === 'list') {
+      for (const key of await listSigningKeys(database))
+        console.log(
+          `${key.id}  ${key.algorithm}  made ${key.created_at}${key.retired_at === null ? '' : `  retired ${key.retired_at}`}`,
+        )
+    } else throw new UsageError()
+    return 0
+  })
+}

@@ -1,0 +1,31 @@
+import { text } from 'node:stream/consumers'
+import { parseArgs } from 'node:util'
+import { createPasswords } from '../auth/passwords.ts'
+import { createSuperuser, listSuperusers, setSuperuser } from '../auth/superuser.ts'
+import type { Config } from '../config.ts'
+import { UsageError } from './usage.ts'
+import { withDatabase } from './with-database.ts'
+
+/** `freehold superuser`: gives, takes and lists the platform role. */
+export async function superuser(args: string[], config: Config): Promise<number> {
+  const { values, positionals } = parseArgs({ args, options: { create: { type: 'boolean' } }, allowPositionals: true })
+  const [action, email] = positionals
+  return withDatabase(config, async database => {
+    if (action === 'list') {
+      for (const address of await listSuperusers(database)) console.log(address)
+      return 0
+    }
+    if ((action !== 'grant' && action !== 'revoke') || email === undefined) throw new UsageError()
+    const found = await setSuperuser(database, email, action === 'grant')
+    if (!found && action === 'grant' && values.create) {
+      const password = (await text(process.stdin)).replace(/\r?\n$/, '')
+      await createSuperuser(
+        { database, passwords: await createPasswords(), policy: config.passwordPolicy },
+        { email, password },
+      )
+    } else if (!found)
+      throw new Error(`no account has the address ${email}${action === 'grant' ? '; --create makes one' : ''}`)
+    console.log(action === 'grant' ? `${email} is a superuser` : `${email} is no superuser any more`)
+    return 0
+  })
+}

@@ -1,0 +1,20 @@
+import { version } from '../version.ts'
+
+/** What there is to call. */
+export const USAGE = `freehold ${version}
+
+  freehold start [--migrate]          run the service; in production --migrate applies pending migrations first
+  freehold migrate <command>          generate, apply, auto, rollback, stamp, current, list, check
+  freehold superuser grant EMAIL      give an account the platform role; --create makes it, with the password from standard input
+  freehold superuser revoke EMAIL     take it away, and end the account's sessions
+  freehold superuser list             who holds it
+  freehold keys generate              a new signing key; tokens of the present one stay valid until they expire
+  freehold keys list                  every signing key
+  freehold keys remove ID             for a key that leaked: its tokens are refused within seconds
+  freehold doctor [--roles]           what is wrong, and what mends it; --roles prints the SQL that makes the logins
+`
+
+/** A command was called in a way that it does not know. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
