@@ -174,9 +174,15 @@ test('of two owners who leave at once, or throw each other out, one stays', asyn
     )
     const refusal = answers.find(({ status }) => status >= 400)
     assert.ok(
-      ['last-owner', 'busy', 'session-ended', 'membership-ended', 'permission-missing', 'not-found'].includes(
-        refusal?.body.code,
-      ),
+      [
+        'last-owner',
+        'owner-required',
+        'busy',
+        'session-ended',
+        'membership-ended',
+        'permission-missing',
+        'not-found',
+      ].includes(refusal?.body.code),
       refusal?.text ?? 'nobody was refused',
     )
   }

@@ -253,6 +253,33 @@ test('an owner who was overtaken by losing the role hands nothing over', async (
   assert.deepEqual(rows, [{ user_id: first.user_id }])
 })
 
+// Red when: `seizeMember` in organizations/members.ts takes the role from the gate, or does not hold the caller's own row.
+test('an owner who was overtaken by losing the role makes nobody an owner, not even themself', async () => {
+  const first = await signUp('Acme')
+  const path = `/api/v1/organizations/${first.organization_id}/members`
+  const rowOf = 'from memberships where organization_id = $1 and user_id = $2'
+  for (const whom of ['friend', 'self']) {
+    const [second, friend] = [await addMember(first, 'owner'), await addMember(first, 'member')]
+    const { user_id } = whom === 'self' ? second : friend
+    const client = await admin.connect()
+    await client.query('begin')
+    await client.query(`select ${rowOf} for update`, [first.organization_id, user_id])
+    const promoting = second.call('PATCH', `${path}/${user_id}`, { role: 'owner' })
+    await delay(200) // it waits for the row
+    const lowered = `update memberships set role = 'admin' where organization_id = $1 and user_id = $2`
+    await (whom === 'self' ? client : admin).query(lowered, [first.organization_id, second.user_id])
+    await client.query('commit')
+    client.release()
+    const { status, body } = await promoting
+    assert.deepEqual([status, body.code], [403, 'owner-required'], whom)
+  }
+  const owners = await first.call('GET', `${path}?role=owner`)
+  assert.deepEqual(
+    owners.body.items.map((member: { user_id: string }) => member.user_id),
+    [first.user_id],
+  )
+})
+
 // A strict order without clocks: the revoking transaction itself reads, before it commits, everything that has been
 // committed so far. Whatever is there in the end and not in what it read was committed behind its back.
 // Red when: the triggers named `revocation` in access/gate.sql do not take the lock, or `still_open` does not share it.

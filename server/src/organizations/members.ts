@@ -94,8 +94,12 @@ export async function addMember(
       query
         .selectFrom('organizations')
         .innerJoin('gate', 'gate.organization_id', 'organizations.id')
-        .select(['organizations.kind', 'gate.role as actor_role'])
-        .where('organizations.id', '=', organization_id),
+        .innerJoin('memberships as own', join =>
+          join.onRef('own.organization_id', '=', 'gate.organization_id').onRef('own.user_id', '=', 'gate.user_id'),
+        )
+        .select(['organizations.kind', 'own.role as actor_role'])
+        .where('organizations.id', '=', organization_id)
+        .forShare('own'), // as seizeMember does
     ),
   )
   if (kind === 'personal') throw new Problem('personal-organization')
@@ -120,7 +124,8 @@ export async function addMember(
 }
 
 /**
- * Reads a member for a change and refuses what the caller may not: owners are the owners' affair.
+ * Reads a member for a change and refuses what the caller may not: owners are the owners' affair. The caller's own row is
+ * held too, so that an owner who has just been overtaken by losing the role makes no other owner.
  * @throws Problem not-found, entity-tag-stale, owner-required, step-up-required
  */
 async function seizeMember(
@@ -135,12 +140,16 @@ async function seizeMember(
         .selectFrom('memberships')
         .innerJoin('users', 'users.id', 'memberships.user_id')
         .innerJoin('gate', 'gate.organization_id', 'memberships.organization_id')
-        .select(['memberships.role', 'gate.role as actor_role'])
+        .innerJoin('memberships as own', join =>
+          join.onRef('own.organization_id', '=', 'gate.organization_id').onRef('own.user_id', '=', 'gate.user_id'),
+        )
+        .select(['memberships.role', 'own.role as actor_role'])
         .select(sql<number>`memberships.version + users.version`.as('version'))
         .where('memberships.organization_id', '=', organization_id)
         .where('memberships.user_id', '=', user_id)
         .where('memberships.deleted_at', 'is', null)
-        .forNoKeyUpdate('memberships'),
+        .forNoKeyUpdate('memberships')
+        .forShare('own'),
     ),
   )
   if (condition !== undefined && !condition.includes(member.version)) throw new Problem('entity-tag-stale')
