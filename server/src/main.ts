@@ -49,8 +49,11 @@ export async function startService(
   }
 
   try {
-    // PostgreSQL starts while the rest of the code is loaded.
-    const [provisioned, { serve }] = await Promise.all([prepareDatabase(), import('./serve.ts')])
+    // PostgreSQL starts while the rest of the code is loaded. Code that does not load waits, so that what starts is closed too.
+    const loading = import('./serve.ts')
+    loading.catch(() => {})
+    const provisioned = await prepareDatabase()
+    const { serve } = await loading
     await serve(config, provisioned, log, stack)
     return {
       stop: async () => {
