@@ -32,19 +32,15 @@ export async function startService(
       stack.defer(() => claim.release())
       log.info(`no DATABASE_URL is set: an embedded PostgreSQL keeps everything below ${config.dataDir}`)
     }
-    const { url, schema, tenantUrl, systemUrl } = config.database
     const provisioned = await provisionDatabase({
-      url,
-      schema,
-      tenantUrl,
-      systemUrl,
+      ...config.database,
       dataDir: config.dataDir,
       secretKey: config.secretKey,
       log: (level, message) => log[level](message),
     })
     stack.defer(() => provisioned.stop())
     if (migrate && provisioned.ownerUrl !== undefined)
-      await migrateDatabase(provisioned.ownerUrl, schema, message => log.info(message))
+      await migrateDatabase(provisioned.ownerUrl, config.database.schema, message => log.info(message))
     return provisioned
   }
 

@@ -75,8 +75,13 @@ export async function followSigningKeys(
     current = keys
   }
   await read()
-  const poll = setInterval(() => void read().catch(onError), KEY_POLL_SECONDS * 1000)
-  return { current: () => current, stop: () => clearInterval(poll) }
+  // The next reading waits for the last one: two at once could end in the wrong order.
+  let next: NodeJS.Timeout
+  const follow = () => {
+    next = setTimeout(() => void read().catch(onError).finally(follow), KEY_POLL_SECONDS * 1000)
+  }
+  follow()
+  return { current: () => current, stop: () => clearTimeout(next) }
 }
 
 /**

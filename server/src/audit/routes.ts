@@ -8,6 +8,8 @@ export function auditRoutes(app: App, pages: Pages): void {
     '/audit-logs',
     {
       access: 'audit:read',
+      // A search may read the whole history: less often than others.
+      perMinute: 30,
       schema: {
         operationId: 'listAuditLog',
         summary: "Read the organization's history",

@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Database, Origin } from '../core/database.ts'
-import { Problem } from '../core/problems.ts'
+import { invalidField, Problem } from '../core/problems.ts'
 import { find, query } from '../core/statement.ts'
 import { revokeSessions } from '../sessions/sessions.ts'
 import { createAccount } from './auth.ts'
@@ -45,6 +45,7 @@ export async function createSuperuser(
   { database, passwords, policy }: Tools,
   { email, password }: Credentials,
 ): Promise<void> {
+  if (!/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(email)) throw invalidField('/email', 'is no e-mail address')
   await checkPassword(password, policy, [email])
   await createAccount(
     database,

@@ -9,12 +9,8 @@ export async function withProvision<Result>(
   config: Config,
   work: (provisioned: Provisioned) => Promise<Result>,
 ): Promise<Result> {
-  const { url, schema, tenantUrl, systemUrl } = config.database
   const provisioned = await provisionDatabase({
-    url,
-    schema,
-    tenantUrl,
-    systemUrl,
+    ...config.database,
     dataDir: config.dataDir,
     secretKey: config.secretKey,
     log: (level, message) => {

@@ -22,7 +22,7 @@ export interface Scope {
   origin: Origin
 }
 
-/** Several statements in one transaction behind one gate. Never awaits anything but its own statements. */
+/** Several statements in one transaction behind one gate. Nothing slow belongs between them: no hash, no mail, no call. */
 export interface Transaction {
   run<Result>(statement: Statement<Result>): Promise<Result>
 }

@@ -55,13 +55,14 @@ export async function inspectWall(tenant: pg.Pool, system: pg.Pool, schema: stri
       foreign: boolean
       finds_schema: boolean
       temporary: boolean
+      in_utc: boolean
     }>(
       `
       select current_user as login, r.rolsuper or r.rolbypassrls as unbound,
         to_regnamespace($1) is not null and has_schema_privilege(to_regnamespace($1), 'usage') and $2 = any (string_to_array(replace(replace(current_setting('search_path'), '"', ''), ' ', ''), ',')) as finds_schema,
         pg_has_role(current_user, 'freehold_${kind}', 'usage') as own,
         pg_has_role(current_user, 'freehold_${other}', 'member') or pg_has_role(current_user, 'freehold_owner', 'member') as foreign,
-        has_database_privilege(current_database(), 'temporary') as temporary
+        has_database_privilege(current_database(), 'temporary') as temporary, current_setting('timezone') = 'UTC' as in_utc
       from pg_roles r where r.rolname = current_user`,
       [pg.escapeIdentifier(schema), schema],
     )
@@ -81,6 +82,10 @@ export async function inspectWall(tenant: pg.Pool, system: pg.Pool, schema: stri
     if (!login.finds_schema)
       faults.push(
         `${login.login} (${url}) does not find the schema ${schema}: run \`freehold migrate apply\`, and the SQL of \`freehold doctor --roles\` if that was done`,
+      )
+    if (!login.in_utc)
+      faults.push(
+        `${login.login} (${url}) does not work in UTC, so times would be sent wrongly: run the SQL of \`freehold doctor --roles\``,
       )
     if (login.temporary && !login.unbound)
       faults.push(

@@ -27,7 +27,7 @@ export function conditionOf(request: FastifyRequest, id: string): Condition {
   const header = request.headers['if-match']
   if (header === undefined || header.trim() === '*') return undefined
   return header.split(',').flatMap(tag => {
-    const version = new RegExp(`^"${id}\\.(\\d{1,9})"$`).exec(tag.trim())?.[1]
+    const version = new RegExp(`^"${id}\\.(\\d{1,9})"$`, 'i').exec(tag.trim())?.[1]
     return version === undefined ? [] : [Number(version)]
   })
 }

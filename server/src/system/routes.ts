@@ -1,7 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Type } from 'typebox'
 import type { SigningKey } from '../access/signing-keys.ts'
 import { publicKeySet } from '../access/signing-keys.ts'
-import type { Database } from '../core/database.ts'
+import type { Database, Origin } from '../core/database.ts'
 import { Problem } from '../core/problems.ts'
 import { OneOf, Time } from '../core/schemas.ts'
 import { find, query } from '../core/statement.ts'
@@ -29,6 +30,11 @@ const Health = Type.Object(
 const Ready = Type.Object({ status: Type.Literal('ready') }, { title: 'Ready' })
 const KeySet = Type.Object({ keys: Type.Array(Type.Record(Word, Word), { maxItems: 20 }) }, { title: 'KeySet' })
 
+/** How long a probe of the database may take. Milliseconds. */
+const PROBE_MS = 2000
+
+const probe: Origin = { request_id: 'health', ip: '', user_agent: '' }
+
 export interface SystemOptions {
   name: string
   version: string
@@ -39,11 +45,14 @@ export interface SystemOptions {
 
 export function systemRoutes(app: App, { name, version, environment, database, signingKeys }: SystemOptions): void {
   const tags = ['System']
+  /** Whether the database answers, soon: a probe that waits for a busy pool would have a busy process killed. */
   const isConnected = () =>
-    database.system.run(
-      { origin: { request_id: 'health', ip: '', user_agent: '' } },
-      find(query.selectNoFrom(eb => eb.lit(1).as('one'))),
-    )
+    Promise.race([
+      database.system.run({ origin: probe }, find(query.selectNoFrom(eb => eb.lit(1).as('one')))),
+      delay(PROBE_MS, undefined, { ref: false }).then(() =>
+        Promise.reject(new Error('the database did not answer in time')),
+      ),
+    ])
 
   app.get(
     '/',
