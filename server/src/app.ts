@@ -15,6 +15,7 @@ import { closeGently } from './http/closing.ts'
 import { documentRoutes } from './http/documents.ts'
 import { answerErrors, answerUnreadable } from './http/errors.ts'
 import { securityHeadersOf, sendSecurityHeaders } from './http/headers.ts'
+import { readJsonOnly } from './http/json.ts'
 import { announceSuccessors, rewriteUrl } from './http/legacy.ts'
 import { logRequests } from './http/logging.ts'
 import { describeApi } from './http/openapi.ts'
@@ -75,6 +76,7 @@ export async function createApp({
     }),
   })
   app.setValidatorCompiler(compileValidator)
+  readJsonOnly(app)
   answerErrors(app, config.publicUrl)
   logRequests(app)
   sendSecurityHeaders(app, config.cspMode)

@@ -36,7 +36,11 @@ export async function ensureFirstSuperuser(
   }
   await createSuperuser(tools, credentials).catch((error: unknown) => {
     // Another process that started at the same time made it.
-    if (!(error instanceof Problem) || error.code !== 'email-taken') throw error
+    if (error instanceof Problem && error.code === 'email-taken') return
+    if (!(error instanceof Problem) || error.code !== 'weak-password') throw error
+    throw new Error(`FIRST_SUPERUSER_PASSWORD ${(error.errors ?? []).map(({ detail }) => detail).join(', ')}`, {
+      cause: error,
+    })
   })
 }
 

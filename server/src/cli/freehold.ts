@@ -1,6 +1,7 @@
 import { ConfigError, loadConfig } from '../config.ts'
 import type { Config } from '../config.ts'
 import { Problem } from '../core/problems.ts'
+import { version } from '../version.ts'
 import { USAGE, UsageError } from './usage.ts'
 
 /** A command: its words and the configuration. @returns the exit code */
@@ -19,6 +20,10 @@ const commands: Record<string, () => Promise<Command>> = {
 export async function runCommand(args: string[]): Promise<number> {
   const [command, ...rest] = args
   const load = commands[command ?? '']
+  if (command === '--version' || command === 'version') {
+    console.log(version)
+    return 0
+  }
   if (load === undefined) {
     const isAsked = command === undefined || command === 'help' || command === '--help'
     if (!isAsked) console.error(`freehold: there is no command ${command}\n`)
@@ -52,6 +57,8 @@ function explain(error: unknown): string {
   const { code, port } = error as NodeJS.ErrnoException & { port?: number }
   if (code === 'EADDRINUSE')
     return `port ${port} is taken: stop what listens there, or set PORT to another one (0 chooses a free one)`
+  if (code === 'ECONNREFUSED')
+    return `${error.message}: no database answers there; start it, or correct DATABASE_URL, DATABASE_TENANT_URL and DATABASE_SYSTEM_URL`
   if (code === 'EACCES' && port !== undefined)
     return `this user may not listen on port ${port}: set PORT to one above 1023`
   return error.message

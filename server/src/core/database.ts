@@ -87,7 +87,10 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
     application_name: gated ? 'freehold tenant' : 'freehold system',
     ...(prepared ? { onConnect } : {}),
   })
-  pool.on('error', options.onError) // an idle connection that the server closed; the pool opens another
+  pool.on('error', error => {
+    // An idle connection that the server closed; the pool opens another, unless it is closing itself.
+    if (!pool.ending) options.onError(error)
+  })
 
   const trip = (
     client: pg.PoolClient,

@@ -6,7 +6,7 @@ import type { TSchema } from 'typebox'
 export const Id = Type.String({
   format: 'uuid',
   maxLength: 36,
-  description: 'A UUIDv7.',
+  description: 'A UUID: version 5 for a personal organization, else 7.',
   examples: ['0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e'],
 })
 export const Time = Type.String({

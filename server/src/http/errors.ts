@@ -38,7 +38,7 @@ export function answerErrors(app: FastifyInstance, publicUrl: string): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error)
     if (problem.status === 500) request.log.error({ err: error }, 'unexpected error')
-    else if (problem.cause !== undefined) request.log.warn({ err: problem.cause }, problem.code)
+    else if (problem.status > 500 && problem.cause !== undefined) request.log.warn({ err: problem.cause }, problem.code)
     return sendProblem(reply, request, problem, publicUrl)
   })
 

@@ -126,9 +126,13 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
   operation.description = [operation.description, ...wordsOf(rule)].filter(text => text !== undefined).join('\n\n')
   if (access !== 'public' && access !== 'session') operation['x-permission'] = access
   if (stepUp) operation['x-step-up'] = true
-  if (perMinute !== undefined) operation['x-rate-limit'] = { requests: perMinute, seconds: 60, counts: 'address' }
+  if (perMinute !== undefined && perMinute !== Infinity)
+    operation['x-rate-limit'] = { requests: perMinute, seconds: 60, counts: 'address' }
   operation['x-problems'] = codes
 
+  // What has a default may be left out.
+  for (const parameter of operation.parameters ?? [])
+    if ((parameter['schema'] as Json | undefined)?.['default'] !== undefined) parameter['required'] = false
   const sent = headersOf(rule).map(name => reference('parameters', name))
   if (sent.length > 0) operation.parameters = [...(operation.parameters ?? []), ...sent]
   for (const media of Object.values(operation.requestBody?.content ?? {}))
@@ -194,7 +198,9 @@ function wordsOf({ access, stepUp, perMinute }: RouteRules): string[] {
   return [
     who,
     ...(stepUp ? [`Needs a sign-in younger than ${STEP_UP_SECONDS / 60} minutes.`] : []),
-    ...(perMinute === undefined ? [] : [`Takes at most ${perMinute} requests a minute from one address.`]),
+    ...(perMinute === undefined || perMinute === Infinity
+      ? []
+      : [`Takes at most ${perMinute} requests a minute from one address.`]),
   ]
 }
 

@@ -18,13 +18,13 @@ const from = (address: string) => ({ 'x-forwarded-for': address })
 test('every answer says where its limit stands', async () => {
   const { call } = await createTestApp({ ...limited, RATE_LIMIT_PER_MINUTE: '20' })
   const requests = [
-    ['GET', '/health'],
+    ['GET', '/problems'],
     ['GET', '/nowhere'],
-    ['DELETE', '/health'],
+    ['DELETE', '/problems'],
     ['GET', '/%zz'],
     ['GET', '/api/v1/projects'],
     ['GET', '/docs'],
-    ['GET', '/health?x=1'],
+    ['GET', '/problems?x=1'],
   ] as const
   for (const [index, [method, path]] of requests.entries()) {
     const { headers } = await call(method, path)
@@ -35,7 +35,7 @@ test('every answer says where its limit stands', async () => {
 
 test('who asks too often is told when to come back', async () => {
   const { call } = await createTestApp({ ...limited, RATE_LIMIT_PER_MINUTE: '3' })
-  assert.deepEqual(await repeat(4, () => call('GET', '/health')), [200, 200, 200, 429])
+  assert.deepEqual(await repeat(4, () => call('GET', '/problems')), [200, 200, 200, 429])
   const { status, headers, body } = await call('GET', '/nowhere')
   assert.deepEqual([status, body.code], [429, 'rate-limited'])
   assert.ok(Number(headers['retry-after']) >= 1 && Number(headers['retry-after']) <= 60)
@@ -46,17 +46,17 @@ test('who asks too often is told when to come back', async () => {
 test('people behind one address are counted apart, and a person behind several as one', async () => {
   const { call, signUp } = await createTestApp({ ...limited, RATE_LIMIT_PER_MINUTE: '6', TRUSTED_PROXIES: '127.0.0.1' })
   const [one, other] = [await signUp(), await signUp()]
-  assert.deepEqual(await repeat(6, () => one.call('GET', '/health')), Array(6).fill(200))
-  assert.equal((await one.call('GET', '/health', undefined, from('203.0.113.77'))).status, 429)
-  assert.equal((await other.call('GET', '/health')).status, 200)
-  assert.equal((await call('GET', '/health')).status, 200)
+  assert.deepEqual(await repeat(6, () => one.call('GET', '/problems')), Array(6).fill(200))
+  assert.equal((await one.call('GET', '/problems', undefined, from('203.0.113.77'))).status, 429)
+  assert.equal((await other.call('GET', '/problems')).status, 200)
+  assert.equal((await call('GET', '/problems')).status, 200)
 })
 
 test('a token that is none buys no count of its own', async () => {
   const { call } = await createTestApp({ ...limited, RATE_LIMIT_PER_MINUTE: '3' })
   let serial = 0
   assert.deepEqual(
-    await repeat(4, () => call('GET', '/health', undefined, { authorization: `Bearer ${serial++}` })),
+    await repeat(4, () => call('GET', '/problems', undefined, { authorization: `Bearer ${serial++}` })),
     [200, 200, 200, 429],
   )
 })
@@ -71,14 +71,14 @@ test('sign-in is limited more strictly, by address, whoever is named, on the old
   const refused = await logIn('/api/v1/auth/login', '198.51.100.1')
   assert.equal(refused.headers['ratelimit-policy'], '"route";q=10;w=60')
   assert.equal((await logIn('/api/v1/auth/login', '198.51.100.2')).status, 401)
-  assert.equal((await call('GET', '/health', undefined, from('198.51.100.1'))).status, 200)
+  assert.equal((await call('GET', '/problems', undefined, from('198.51.100.1'))).status, 200)
 })
 
 // Red when: trustProxy is true, or reads from the left.
 test('X-Forwarded-For is believed from trusted proxies only, and read from the right', async () => {
   const direct = await createTestApp({ ...limited, RATE_LIMIT_PER_MINUTE: '3' })
   let serial = 0
-  const spoofed = () => direct.call('GET', '/health', undefined, from(`203.0.113.${serial++}`))
+  const spoofed = () => direct.call('GET', '/problems', undefined, from(`203.0.113.${serial++}`))
   assert.deepEqual(await repeat(4, spoofed), [200, 200, 200, 429])
 
   const proxied = await createTestApp({
@@ -87,18 +87,18 @@ test('X-Forwarded-For is believed from trusted proxies only, and read from the r
     TRUSTED_PROXIES: '127.0.0.1,10.0.0.0/8',
   })
   const prepended = () =>
-    proxied.call('GET', '/health', undefined, from(`203.0.113.${serial++}, 198.51.100.7, 10.1.2.3`))
+    proxied.call('GET', '/problems', undefined, from(`203.0.113.${serial++}, 198.51.100.7, 10.1.2.3`))
   assert.deepEqual(await repeat(4, prepended), [200, 200, 200, 429])
-  assert.equal((await proxied.call('GET', '/health', undefined, from('198.51.100.8, 10.1.2.3'))).status, 200)
+  assert.equal((await proxied.call('GET', '/problems', undefined, from('198.51.100.8, 10.1.2.3'))).status, 200)
 })
 
 // Red when: addressKey gives the address back.
 test('an IPv6 subscriber counts as one, however many addresses it has', async () => {
   const { call } = await createTestApp({ ...limited, RATE_LIMIT_PER_MINUTE: '3', TRUSTED_PROXIES: '127.0.0.1' })
   let serial = 1
-  const next = () => call('GET', '/health', undefined, from(`2001:db8:1:2:${(serial++).toString(16)}::1`))
+  const next = () => call('GET', '/problems', undefined, from(`2001:db8:1:2:${(serial++).toString(16)}::1`))
   assert.deepEqual(await repeat(4, next), [200, 200, 200, 429])
-  assert.equal((await call('GET', '/health', undefined, from('2001:db8:1:3::1'))).status, 200)
+  assert.equal((await call('GET', '/problems', undefined, from('2001:db8:1:3::1'))).status, 200)
 })
 
 test('an address has one key in all its spellings', () => {
@@ -150,5 +150,13 @@ test('who is refused takes nothing from everybody', async () => {
 
 test('limits can be switched off', async () => {
   const { call } = await createTestApp({ RATE_LIMIT_ENABLED: 'false', RATE_LIMIT_PER_MINUTE: '1' })
-  assert.deepEqual(await repeat(3, () => call('GET', '/health')), [200, 200, 200])
+  assert.deepEqual(await repeat(3, () => call('GET', '/problems')), [200, 200, 200])
+})
+
+test('probes are answered however much else comes from their address', async () => {
+  const { call } = await createTestApp({ RATE_LIMIT_ENABLED: 'true', RATE_LIMIT_PER_MINUTE: '2' })
+  for (let count = 0; count < 3; count++) await call('GET', '/')
+  assert.equal((await call('GET', '/')).status, 429)
+  assert.equal((await call('GET', '/ready')).status, 200)
+  assert.equal((await call('GET', '/health')).status, 200)
 })

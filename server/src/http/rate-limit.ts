@@ -25,9 +25,11 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
   const strict = new Map<number, RateLimiterMemory>()
 
   return async (request, reply, user_id) => {
+    const own = request.routeOptions.config.rules?.perMinute
+    // A probe shares its address with traffic, and may not take a healthy process out of service.
+    if (own === Infinity) return
     const address = addressKey(request.ip)
     await consume(general, user_id ?? address, reply, 'client', 60)
-    const own = request.routeOptions.config.rules?.perMinute
     if (own !== undefined) {
       const points = Math.min(own, perMinute)
       const limiter = strict.get(points) ?? new RateLimiterMemory({ points, duration: 60 })

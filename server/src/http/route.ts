@@ -33,7 +33,7 @@ export interface RouteRules {
   access: Access
   /** Demands a sign-in younger than ten minutes. */
   stepUp?: boolean
-  /** Requests a minute from one address, instead of the general limit. */
+  /** Requests a minute from one address, beside the general limit; Infinity: not counted at all. */
   perMinute?: number
   /** Secrets travel: the answer is never stored. */
   secret?: boolean

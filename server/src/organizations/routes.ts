@@ -48,6 +48,7 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
       schema: {
         operationId: 'createOrganization',
         summary: 'Found a team',
+        description: 'To work in it, get a token for it from `/api/v1/auth/switch-organization`.',
         tags: ['Organizations'],
         body: NewOrganization,
         response: { 201: OwnOrganization },

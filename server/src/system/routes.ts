@@ -77,6 +77,7 @@ export function systemRoutes(app: App, { name, version, environment, database, s
     '/health',
     {
       access: 'public',
+      perMinute: Infinity,
       schema: { operationId: 'getHealth', summary: 'How the service is', tags, response: { 200: Health, 503: Health } },
     },
     async (_request, reply) => {
@@ -98,6 +99,7 @@ export function systemRoutes(app: App, { name, version, environment, database, s
     '/ready',
     {
       access: 'public',
+      perMinute: Infinity,
       schema: { operationId: 'getReady', summary: 'Whether it takes requests', tags, response: { 200: Ready } },
     },
     async () => {
