@@ -5,7 +5,7 @@
 
 -- A live session alone: what /auth, /users/me and one's own list of sessions ask.
 create view self with (security_barrier) as
-  select s.id as session_id, s.user_id
+  select s.id as session_id, s.user_id, s.second_factor_at is not null as second_factor
   from sessions s
   join users u on u.id = s.user_id
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
@@ -25,13 +25,14 @@ create view gate with (security_barrier) as
   cross join role_permissions
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null
-    and o.deleted_at is null
+    and o.deleted_at is null and (s.second_factor_at is not null or not o.second_factor_required)
     and (role_permissions.holders -> current_setting('app.permission', true)) ?| array[m.role, case when u.superuser then 'superuser' end];
 
 -- What the diagnostic query reads after an empty or refused result: always one row.
 create view gate_state with (security_barrier) as
   select exists (select from self) as live,
     m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null as member,
+    o.second_factor_required and s.second_factor_at is null as second_factor_missing,
     exists (select from gate) as permitted
   from (select nullif(current_setting('app.session_id', true), '')::uuid as session_id,
       nullif(current_setting('app.organization_id', true), '')::uuid as organization_id) as named
@@ -41,7 +42,7 @@ create view gate_state with (security_barrier) as
 
 -- One's own organizations, by a live session alone: to list them, to choose one, to see oneself.
 create view own_organizations with (security_barrier) as
-  select o.id, o.kind, o.name, o.slug, o.created_at, o.updated_at, o.version, m.role, m.created_at as joined_at, self.user_id
+  select o.id, o.kind, o.name, o.slug, o.second_factor_required, o.created_at, o.updated_at, o.version, m.role, m.created_at as joined_at, self.user_id
   from self
   join memberships m on m.user_id = self.user_id and m.disabled_at is null and m.deleted_at is null
   join organizations o on o.id = m.organization_id and o.deleted_at is null;
@@ -86,6 +87,9 @@ end $$;
 revoke execute on function lock_revocation() from public;
 create trigger revocation before update on sessions for each row
   when (old.revoked_at is null and new.revoked_at is not null) execute function lock_revocation('user_id');
+-- Losing the second factor closes the gates of the organizations that demand one.
+create trigger revocation_second_factor before update on sessions for each row
+  when (old.second_factor_at is not null and new.second_factor_at is null) execute function lock_revocation('user_id');
 create trigger revocation before update on users for each row
   when ((old.disabled_at, old.deleted_at, old.superuser) is distinct from (new.disabled_at, new.deleted_at, new.superuser))
   execute function lock_revocation('id');
@@ -93,7 +97,7 @@ create trigger revocation before update on memberships for each row
   when ((old.role, old.disabled_at, old.deleted_at) is distinct from (new.role, new.disabled_at, new.deleted_at))
   execute function lock_revocation('user_id');
 create trigger revocation before update on organizations for each row
-  when (old.deleted_at is distinct from new.deleted_at) execute function lock_revocation('id');
+  when ((old.deleted_at, old.second_factor_required) is distinct from (new.deleted_at, new.second_factor_required)) execute function lock_revocation('id');
 
 -- Runs when the transaction commits.
 create function still_open() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
@@ -122,3 +126,10 @@ create policy self_revoke on sessions for update to freehold_tenant
   using (user_id = (select user_id from self) and revoked_at is null)
   with check (user_id = (select user_id from self) and revoked_at is not null);
 create constraint trigger still_open after update on sessions deferrable initially deferred for each row execute function still_open();
+
+create policy self on devices for select to freehold_tenant using (user_id = (select user_id from self));
+create policy self_revoke on devices for update to freehold_tenant
+  using (user_id = (select user_id from self) and revoked_at is null)
+  with check (user_id = (select user_id from self) and revoked_at is not null);
+create constraint trigger still_open after update on devices deferrable initially deferred for each row execute function still_open();
+create policy self on identities for select to freehold_tenant using (user_id = (select user_id from self));

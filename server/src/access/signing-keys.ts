@@ -1,13 +1,7 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createPublicKey,
-  generateKeyPairSync,
-  hkdfSync,
-  randomBytes,
-} from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Database, Origin, Transaction } from '../core/database.ts'
+import { decrypt, deriveKey, encrypt } from '../core/sealing.ts'
 import { affect, find, many, query, raw } from '../core/statement.ts'
 
 export type SigningAlgorithm = 'EdDSA' | 'ES256' | 'RS256' | 'HS256'
@@ -149,7 +143,7 @@ async function readKeys(
     id,
     algorithm,
     publicKey: public_key ?? undefined,
-    privateKey: decrypt(private_key, secretKey, id),
+    privateKey: openPrivateKey(private_key, secretKey, id),
     signs,
   }))
 }
@@ -157,7 +151,7 @@ async function readKeys(
 async function insertKey(transaction: Transaction, secretKey: string, algorithm: SigningAlgorithm): Promise<string> {
   const id = randomBytes(12).toString('base64url')
   const { publicKey, privateKey } = generateKey(algorithm)
-  const row = { id, algorithm, public_key: publicKey ?? null, private_key: encrypt(privateKey, secretKey, id) }
+  const row = { id, algorithm, public_key: publicKey ?? null, private_key: encrypt(wrappingKey(secretKey), privateKey, id) }
   await transaction.run(affect(query.insertInto('signing_keys').values(row).returning('id')))
   return id
 }
@@ -179,24 +173,11 @@ function generateKey(algorithm: SigningAlgorithm): { publicKey?: string; private
   }
 }
 
-const wrappingKey = (secretKey: string): Buffer =>
-  Buffer.from(hkdfSync('sha256', secretKey, '', 'freehold signing keys', 32))
+const wrappingKey = (secretKey: string): Buffer => deriveKey(secretKey, 'signing keys')
 
-/** AES-256-GCM: nonce, tag, ciphertext; bound to the key's id. */
-function encrypt(text: string, secretKey: string, id: string): Buffer {
-  const nonce = randomBytes(12)
-  const cipher = createCipheriv('aes-256-gcm', wrappingKey(secretKey), nonce).setAAD(Buffer.from(id))
-  const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
-  return Buffer.concat([nonce, cipher.getAuthTag(), sealed])
-}
-
-function decrypt(sealed: Buffer, secretKey: string, id: string): string {
+function openPrivateKey(sealed: Buffer, secretKey: string, id: string): string {
   try {
-    const decipher = createDecipheriv('aes-256-gcm', wrappingKey(secretKey), sealed.subarray(0, 12)).setAAD(
-      Buffer.from(id),
-    )
-    decipher.setAuthTag(sealed.subarray(12, 28))
-    return Buffer.concat([decipher.update(sealed.subarray(28)), decipher.final()]).toString('utf8')
+    return decrypt(wrappingKey(secretKey), sealed, id)
   } catch (cause) {
     throw new Error(
       `signing key ${id} does not open with this SECRET_KEY: give the one that the database was set up with`,

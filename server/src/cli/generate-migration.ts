@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type pg from 'pg'
 import { migrationsDirectory, readMigrations } from '../core/migrations.ts'
-import { connectToDatabase, MigrationError, runScript } from '../core/schema-script.ts'
+import { connectToDatabase, jobSchemaOf, MigrationError, runScript } from '../core/schema-script.ts'
 import { diffSnapshots, listUndeclaredPartitions, readSnapshot } from './schema-difference.ts'
 import type { Difference, Snapshot } from './schema-difference.ts'
 import { readCatalog, readRenames, renameMigrated } from './schema-renames.ts'
@@ -102,6 +102,7 @@ function renderScript(comments: string[], { statements, loses }: Difference): st
 /** PostgreSQL prints the schema as an identifier, quoted or not; as a literal where a function sets its search path. */
 const withToken = (sql: string): string =>
   sql
+    .replaceAll(new RegExp(`(["']?)${jobSchemaOf(scratchSchema)}\\1`, 'g'), '{{jobs}}')
     .replaceAll(`'${scratchSchema}'`, '{{schema}}')
     .replaceAll(`"${scratchSchema}"`, '{{schema}}')
     .replaceAll(scratchSchema, '{{schema}}')

@@ -10,6 +10,7 @@ import {
   stampMigrations,
 } from '../core/migrations.ts'
 import type { MigrationOptions } from '../core/migrations.ts'
+import { migrateJobs } from '../core/jobs.ts'
 import { connectToDatabase, MigrationError } from '../core/schema-script.ts'
 import { readDigest } from '../core/wall.ts'
 import type * as Generation from './generate-migration.ts'
@@ -262,8 +263,10 @@ async function declare(
 
 /** `freehold migrate` on the configured database, as its owner. */
 export async function migrate(args: string[], config: Config): Promise<number> {
-  return withProvision(config, ({ ownerUrl, adminUrl }) => {
+  return withProvision(config, async ({ ownerUrl, adminUrl }) => {
     if (ownerUrl === undefined) throw new Error('migrations run as the owner: set DATABASE_URL')
+    // What is migrated calls the job queue, so that comes first.
+    if (args[0] === 'apply' || args[0] === 'auto') await migrateJobs(ownerUrl, config.database.schema)
     return migrateCommand(args, {
       databaseUrl: ownerUrl,
       adminUrl,

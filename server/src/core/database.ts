@@ -137,7 +137,8 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
     if (state?.live !== true) throw new Problem('session-ended')
     if (scope.permission === undefined) return
     if (state.member !== true && !scope.permission.startsWith('admin:')) throw new Problem('membership-ended')
-    if (state.permitted !== true) throw new Problem('permission-missing')
+    if (state.permitted === true) return
+    throw new Problem(state.second_factor_missing === true ? 'second-factor-required' : 'permission-missing')
   }
 
   async function run<Result>(scope: Scope, statement: Statement<Result>): Promise<Result> {
@@ -202,7 +203,7 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
   return { run, transaction, pool }
 }
 
-const gateState = find(query.selectFrom('gate_state').select(['live', 'member', 'permitted']))
+const gateState = find(query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'permitted']))
 const openGate = find(query.selectFrom('gate').select('session_id'))
 const openSelf = find(query.selectFrom('self').select('session_id'))
 

@@ -3,9 +3,14 @@ import { readFileSync } from 'node:fs'
 /** The declared schema in the order in which it loads: tables, then the gate, then what asks it. */
 export const declaredFiles: readonly string[] = [
   'core/foundation.sql',
+  'core/jobs.sql',
   'users/users.sql',
+  'core/one-time-tokens.sql',
   'organizations/organizations.sql',
   'sessions/sessions.sql',
+  'auth/devices.sql',
+  'factors/factors.sql',
+  'social/identities.sql',
   'access/signing-keys.sql',
   'access/role-permissions.gen.sql',
   'access/gate.sql',

@@ -31,12 +31,27 @@ export const problems = {
     'Invalid refresh token',
     'The refresh token is unknown, expired, revoked or used before. Sign in again.',
   ],
+  'mfa-required': [
+    401,
+    'Second factor required',
+    'Finish with POST /api/v1/auth/mfa/verify, the `mfa_token` of this answer and one of its `methods`.',
+  ],
   'step-up-required': [
     401,
     'Recent sign-in required',
     'Confirm it is you with POST /api/v1/auth/step-up, then repeat the request with the new access token.',
   ],
   'permission-missing': [403, 'Permission missing', 'Your role in this organization does not allow this.'],
+  'second-factor-required': [
+    403,
+    'Second factor required',
+    'This organization demands a second factor. Enrol one with POST /api/v1/auth/mfa/totp or /api/v1/auth/passkeys, or sign in with the one you have.',
+  ],
+  'email-unverified': [
+    403,
+    'E-mail address unverified',
+    'Confirm the address by the link in the mail; POST /api/v1/auth/verify-email/resend sends another.',
+  ],
   'owner-required': [403, 'Owner required', 'Only an owner may change who owns the organization.'],
   'not-found': [404, 'Not found', 'There is nothing here, or it is not yours to see.'],
   'method-not-allowed': [
@@ -78,6 +93,11 @@ export const problems = {
   'unsupported-media-type': [415, 'Unsupported media type', 'Send application/json.'],
   'invalid-fields': [422, 'Invalid fields', 'Some fields are not as this route takes them; `errors` names each.'],
   'invalid-cursor': [422, 'Invalid cursor', 'The cursor does not belong to this list. Start again without it.'],
+  'invalid-token': [
+    422,
+    'Invalid token',
+    'The link or token is not whole, has expired or was used before. Ask for a new one.',
+  ],
   'weak-password': [422, 'Weak password', 'Choose another password; `errors` says what it lacks.'],
   'idempotency-key-reused': [
     422,
@@ -110,15 +130,23 @@ export class Problem extends Error {
   readonly errors: readonly FieldError[] | undefined
   /** Seconds until a repetition makes sense. */
   readonly retryAfter: number | undefined
+  /** Members of the answer beside the usual ones (RFC 9457, section 3.2). */
+  readonly extension: Readonly<Record<string, unknown>> | undefined
   constructor(
     code: ProblemCode,
-    options: { errors?: readonly FieldError[]; retryAfter?: number; cause?: unknown } = {},
+    options: {
+      errors?: readonly FieldError[]
+      retryAfter?: number
+      extension?: Readonly<Record<string, unknown>>
+      cause?: unknown
+    } = {},
   ) {
     super(problems[code][1], { cause: options.cause })
     this.name = 'Problem'
     this.code = code
     this.errors = options.errors
     this.retryAfter = options.retryAfter
+    this.extension = options.extension
   }
   get status(): number {
     return problems[this.code][0]

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { startEmbeddedPostgres } from './embedded-postgres.ts'
+import { migrateJobs } from './jobs.ts'
 import { applyMigrations } from './migrations.ts'
 import { connectToDatabase } from './schema-script.ts'
 import { ensureRoles, loginNames, loginPassword } from './roles.ts'
@@ -76,6 +77,7 @@ export async function migrateDatabase(
   schema: string,
   log?: (message: string) => void,
 ): Promise<string[]> {
+  await migrateJobs(ownerUrl, schema)
   const client = await connectToDatabase(ownerUrl)
   try {
     return await applyMigrations(client, { schema, digest: readDigest, ...(log && { log }) })

@@ -15,8 +15,12 @@ export function quoteSchema(schema: string): string {
   return `"${schema}"`
 }
 
-/** Puts the schema's name where `{{schema}}` stands. */
-export const nameSchema = (sql: string, schema: string): string => sql.replaceAll('{{schema}}', quoteSchema(schema))
+/** The schema of the job queue beside that of the product. */
+export const jobSchemaOf = (schema: string): string => `${schema}_jobs`
+
+/** Puts the schemas' names where `{{schema}}` and `{{jobs}}` stand. */
+export const nameSchema = (sql: string, schema: string): string =>
+  sql.replaceAll('{{schema}}', quoteSchema(schema)).replaceAll('{{jobs}}', quoteSchema(jobSchemaOf(schema)))
 
 /** Opens a connection. @throws MigrationError naming host, database and user, never the password */
 export async function connectToDatabase(url: string): Promise<pg.Client> {

@@ -63,15 +63,22 @@ function problemOf(error: FastifyError): Problem {
   return new Problem('internal-error', { cause: error })
 }
 
-const bodyOf = (code: ProblemCode, publicUrl: string, request_id: string, errors?: readonly FieldError[]): object => {
+const bodyOf = (
+  code: ProblemCode,
+  publicUrl: string,
+  request_id: string,
+  errors?: readonly FieldError[],
+  extension?: Readonly<Record<string, unknown>>,
+): object => {
   const [status, title, detail] = problems[code]
-  return { type: `${publicUrl}/problems#${code}`, title, status, detail, code, request_id, ...(errors && { errors }) }
+  const type = `${publicUrl}/problems#${code}`
+  return { type, title, status, detail, code, request_id, ...(errors && { errors }), ...extension }
 }
 
 function sendProblem(
   reply: FastifyReply,
   request: FastifyRequest,
-  { code, status, errors, retryAfter }: Problem,
+  { code, status, errors, retryAfter, extension }: Problem,
   publicUrl: string,
 ): FastifyReply {
   if (status === 401) reply.header('www-authenticate', challengeOf(code))
@@ -82,7 +89,7 @@ function sendProblem(
     .header('cache-control', 'no-store')
     .type('application/problem+json')
     .serializer(JSON.stringify)
-    .send(bodyOf(code, publicUrl, request.id, errors))
+    .send(bodyOf(code, publicUrl, request.id, errors, extension))
 }
 
 /** RFC 6750, section 3: a request without a token gets no error code; RFC 9470 for a step-up. */

@@ -39,6 +39,17 @@ export const problemSchema: Json = {
         },
       },
     },
+    mfa_token: {
+      type: 'string',
+      maxLength: 100,
+      description: 'With `mfa-required`: what POST /api/v1/auth/mfa/verify takes, for five minutes.',
+    },
+    methods: {
+      type: 'array',
+      maxItems: 10,
+      items: { type: 'string', enum: ['totp', 'passkey', 'recovery_code'] },
+      description: 'With `mfa-required`: the second factors that the account has.',
+    },
   },
 }
 

@@ -4,6 +4,7 @@ create table organizations (
   kind       text not null default 'team' check (kind in ('personal', 'team')),
   name       text not null,
   slug       text not null,
+  second_factor_required boolean not null default false,
   deleted_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),

@@ -6,6 +6,9 @@ create table sessions (
   generation       integer not null default 1,
   rotated_at       timestamptz[] not null default '{}', -- when the latest generations were handed on, newest last
   authenticated_at timestamptz not null default now(),
+  methods          text[] not null default '{password}', -- how the person proved who they are
+  second_factor_at timestamptz, -- none: by one factor alone
+  device_id        uuid,        -- a hint, not a key: devices are forgotten sooner than sessions
   user_agent       text,
   ip               text,
   created_at       timestamptz not null default now(),
@@ -17,7 +20,7 @@ create table sessions (
 create index sessions_user_id on sessions (user_id, id);
 
 alter table sessions enable row level security;
-grant select (id, user_id, organization_id, authenticated_at, user_agent, ip, created_at, last_seen_at, expires_at,
+grant select (id, user_id, organization_id, authenticated_at, methods, second_factor_at, device_id, user_agent, ip, created_at, last_seen_at, expires_at,
   revoked_at, revoked_reason), update (revoked_at, revoked_reason) on sessions to freehold_tenant;
 grant select, insert, update, delete on sessions to freehold_system;
 create policy system on sessions to freehold_system using (true);

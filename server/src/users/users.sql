@@ -11,20 +11,31 @@ create table users (
   email_verified_at    timestamptz,
   email_verified       boolean not null generated always as (email_verified_at is not null) stored,
   last_organization_id uuid, -- a hint for the next sign-in, not a key: nothing global points into an organization
+  locale               text check (locale in ('en', 'de')), -- of mails; none: the operator's default
   disabled_at          timestamptz,
   deleted_at           timestamptz,
+  erased_at            timestamptz, -- when a deleted account's personal values were overwritten
   created_at           timestamptz not null default now(),
   updated_at           timestamptz not null default now(),
   version              integer not null default 1
 );
 -- Not of last_organization_id: a sign-in elsewhere changes nothing that anybody reads.
 create trigger touch before update of email, username, password_hash, given_name, family_name, full_name, superuser,
-  email_verified_at, disabled_at, deleted_at on users for each row execute function touch();
+  email_verified_at, locale, disabled_at, deleted_at on users for each row execute function touch();
 
 -- Enabled, not forced: the gate's views read this table as its owner.
 alter table users enable row level security;
-grant select (id, email, username, given_name, family_name, full_name, superuser, email_verified, disabled_at,
+grant select (id, email, username, given_name, family_name, full_name, superuser, email_verified, locale, disabled_at,
   deleted_at, created_at, updated_at, version) on users to freehold_tenant;
-grant update (username, given_name, family_name, full_name, last_organization_id) on users to freehold_tenant;
+grant update (username, given_name, family_name, full_name, locale, last_organization_id) on users to freehold_tenant;
 grant select, insert, update on users to freehold_system;
 create policy system on users to freehold_system using (true);
+
+-- What a deleted account was called, as keyed digests, where a setting keeps it from being used again.
+create table retired_names (
+  digest     bytea not null primary key,
+  retired_at timestamptz not null default now()
+);
+alter table retired_names enable row level security;
+grant select, insert, delete on retired_names to freehold_system;
+create policy system on retired_names to freehold_system using (true);

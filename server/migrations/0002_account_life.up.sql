@@ -1,0 +1,610 @@
+-- account life
+
+set local check_function_bodies = off;
+
+drop policy "tenant_read" on {{schema}}."audit_log";
+
+drop policy "self" on {{schema}}."idempotency_keys";
+
+drop policy "tenant_delete" on {{schema}}."memberships";
+
+drop policy "tenant_insert" on {{schema}}."memberships";
+
+drop policy "tenant_read" on {{schema}}."memberships";
+
+drop policy "tenant_update" on {{schema}}."memberships";
+
+drop policy "tenant_delete" on {{schema}}."organizations";
+
+drop policy "tenant_insert" on {{schema}}."organizations";
+
+drop policy "tenant_read" on {{schema}}."organizations";
+
+drop policy "tenant_update" on {{schema}}."organizations";
+
+drop policy "tenant_delete" on {{schema}}."projects";
+
+drop policy "tenant_insert" on {{schema}}."projects";
+
+drop policy "tenant_read" on {{schema}}."projects";
+
+drop policy "tenant_update" on {{schema}}."projects";
+
+drop policy "self_revoke" on {{schema}}."sessions";
+
+drop policy "self" on {{schema}}."sessions";
+
+drop policy "self_update" on {{schema}}."users";
+
+drop policy "self" on {{schema}}."users";
+
+drop trigger "history" on {{schema}}."organizations";
+
+drop trigger "revocation" on {{schema}}."organizations";
+
+drop trigger "touch" on {{schema}}."users";
+
+drop view {{schema}}."gate_state";
+
+drop view {{schema}}."gate";
+
+drop view {{schema}}."own_organizations";
+
+drop view {{schema}}."self";
+
+create table {{schema}}."devices" (
+  "user_id"       uuid                     not null,
+  "user_agent"    text,
+  "ip"            text,
+  "trusted_until" timestamp with time zone,
+  "created_at"    timestamp with time zone not null default now(),
+  "last_seen_at"  timestamp with time zone not null default now(),
+  "revoked_at"    timestamp with time zone,
+  "id"            uuid                     not null default {{schema}}.new_id(),
+  constraint "devices_pkey" primary key (id)
+);
+
+alter table {{schema}}."devices"
+  enable row level security;
+
+create table {{schema}}."identities" (
+  "user_id"      uuid                     not null,
+  "provider"     text                     not null,
+  "issuer"       text                     not null,
+  "subject"      text                     not null,
+  "email"        text,
+  "created_at"   timestamp with time zone not null default now(),
+  "last_used_at" timestamp with time zone,
+  constraint "identities_subject_key" unique (issuer, subject),
+  "id"           uuid                     not null default {{schema}}.new_id(),
+  constraint "identities_pkey" primary key (id)
+);
+
+alter table {{schema}}."identities"
+  enable row level security;
+
+create table {{schema}}."one_time_tokens" (
+  "purpose"    text                     not null,
+  "user_id"    uuid,
+  "email"      text,
+  "details"    jsonb                    not null default '{}'::jsonb,
+  "created_at" timestamp with time zone not null default now(),
+  "expires_at" timestamp with time zone not null,
+  "used_at"    timestamp with time zone,
+  "id"         uuid                     not null default {{schema}}.new_id(),
+  constraint "one_time_tokens_pkey" primary key (id)
+);
+
+alter table {{schema}}."one_time_tokens"
+  enable row level security;
+
+create table {{schema}}."passkeys" (
+  "user_id"       uuid                     not null,
+  "credential_id" bytea                    not null,
+  "public_key"    bytea                    not null,
+  "counter"       bigint                   not null default 0,
+  "transports"    text[]                   not null default '{}'::text[],
+  "name"          text                     not null,
+  "backed_up"     boolean                  not null default false,
+  "created_at"    timestamp with time zone not null default now(),
+  "updated_at"    timestamp with time zone not null default now(),
+  "last_used_at"  timestamp with time zone,
+  "version"       integer                  not null default 1,
+  constraint "passkeys_credential_id_key" unique (credential_id),
+  "id"            uuid                     not null default {{schema}}.new_id(),
+  constraint "passkeys_pkey" primary key (id)
+);
+
+alter table {{schema}}."passkeys"
+  enable row level security;
+
+create table {{schema}}."recovery_codes" (
+  "user_id"    uuid                     not null,
+  "code_hash"  bytea                    not null,
+  "created_at" timestamp with time zone not null default now(),
+  "used_at"    timestamp with time zone,
+  constraint "recovery_codes_pkey" primary key (user_id, code_hash)
+);
+
+alter table {{schema}}."recovery_codes"
+  enable row level security;
+
+create table {{schema}}."retired_names" (
+  "digest"     bytea                    not null,
+  "retired_at" timestamp with time zone not null default now(),
+  constraint "retired_names_pkey" primary key (digest)
+);
+
+alter table {{schema}}."retired_names"
+  enable row level security;
+
+create table {{schema}}."throttles" (
+  "key"           text                     not null,
+  "failures"      integer                  not null default 0,
+  "pending"       integer                  not null default 0,
+  "pending_until" timestamp with time zone,
+  "locked_until"  timestamp with time zone,
+  "updated_at"    timestamp with time zone not null default now(),
+  constraint "throttles_pkey" primary key (key)
+);
+
+alter table {{schema}}."throttles"
+  enable row level security;
+
+create table {{schema}}."totp_factors" (
+  "user_id"      uuid                     not null,
+  "secret"       bytea                    not null,
+  "last_step"    bigint,
+  "confirmed_at" timestamp with time zone,
+  "created_at"   timestamp with time zone not null default now(),
+  constraint "totp_factors_pkey" primary key (user_id)
+);
+
+alter table {{schema}}."totp_factors"
+  enable row level security;
+
+alter table {{schema}}."organizations"
+  add column "second_factor_required" boolean not null default false;
+
+alter table {{schema}}."sessions"
+  add column "methods" text[] not null default '{password}'::text[];
+
+alter table {{schema}}."sessions"
+  add column "second_factor_at" timestamp with time zone;
+
+alter table {{schema}}."sessions"
+  add column "device_id" uuid;
+
+alter table {{schema}}."users"
+  add column "locale" text;
+
+alter table {{schema}}."users"
+  add column "erased_at" timestamp with time zone;
+
+create or replace function {{schema}}.enqueue_job (
+  queue_name text,
+  data       jsonb
+)
+  returns uuid
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  job_id uuid;
+begin
+  insert into {{jobs}}.job (name, data, retry_limit, retry_delay, retry_backoff, retry_delay_max, expire_seconds, deletion_seconds, keep_until, dead_letter, policy)
+  select name, enqueue_job.data, retry_limit, retry_delay, retry_backoff, retry_delay_max, expire_seconds, deletion_seconds, now() + make_interval(secs => retention_seconds), dead_letter, policy
+  from {{jobs}}.queue where name = queue_name
+  returning id into strict job_id;
+  return job_id;
+end $function$;
+
+create or replace function {{schema}}.record_event (
+  type       text,
+  user_id    uuid,
+  session_id uuid,
+  details    jsonb default null::jsonb
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+  event_id uuid;
+begin
+  insert into security_events (type, user_id, session_id, actor_id, request_id, ip, user_agent, details)
+  values (type, user_id, session_id, (context ->> 'user_id')::uuid, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', details) returning id into event_id;
+  -- What a person must hear of, whoever caused it, in whatever way.
+  if user_id is not null and type in ('password-changed', 'password-reset', 'email-change-requested', 'email-changed', 'totp-added',
+    'totp-removed', 'recovery-codes-made', 'recovery-code-used', 'passkey-added', 'passkey-removed', 'identity-linked',
+    'identity-unlinked', 'refresh-token-reused') then
+    perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
+  end if;
+end $function$;
+
+alter table {{schema}}."devices"
+  add constraint "devices_user_id_fkey" foreign key (user_id) references {{schema}}.users(id)
+    on delete cascade;
+
+alter table {{schema}}."identities"
+  add constraint "identities_user_id_fkey" foreign key (user_id) references {{schema}}.users(id)
+    on delete cascade;
+
+alter table {{schema}}."one_time_tokens"
+  add constraint "one_time_tokens_user_id_fkey" foreign key (user_id) references {{schema}}.users(id)
+    on delete cascade;
+
+alter table {{schema}}."passkeys"
+  add constraint "passkeys_user_id_fkey" foreign key (user_id) references {{schema}}.users(id)
+    on delete cascade;
+
+alter table {{schema}}."recovery_codes"
+  add constraint "recovery_codes_user_id_fkey" foreign key (user_id) references {{schema}}.users(id)
+    on delete cascade;
+
+alter table {{schema}}."totp_factors"
+  add constraint "totp_factors_user_id_fkey" foreign key (user_id) references {{schema}}.users(id)
+    on delete cascade;
+
+alter table {{schema}}."users"
+  add constraint "users_locale_check" check ((locale = ANY (ARRAY['en'::text, 'de'::text])));
+
+create view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS session_id,
+    s.user_id,
+    o.id AS organization_id,
+    current_setting('app.permission'::text, true) AS permission,
+        CASE
+            WHEN (current_setting('app.permission'::text, true) !~~ 'admin:%'::text) THEN m.role
+            WHEN u.superuser THEN 'superuser'::text
+            ELSE NULL::text
+        END AS role,
+    (current_setting('app.permission'::text, true) !~~ '%:read'::text) AS writes
+   FROM (((({{schema}}.sessions s
+     JOIN {{schema}}.users u ON ((u.id = s.user_id)))
+     JOIN {{schema}}.organizations o ON ((o.id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid)))
+     LEFT JOIN LATERAL ( SELECT memberships.role
+           FROM {{schema}}.memberships
+          WHERE ((memberships.organization_id = o.id) AND (memberships.user_id = s.user_id) AND (memberships.disabled_at IS NULL) AND (memberships.deleted_at IS NULL))
+         OFFSET 0) m ON (true))
+     CROSS JOIN {{schema}}.role_permissions)
+  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required)) AND ((role_permissions.holders -> current_setting('app.permission'::text, true)) ?| ARRAY[m.role,
+        CASE
+            WHEN u.superuser THEN 'superuser'::text
+            ELSE NULL::text
+        END]));
+
+create view {{schema}}."second_factors" with (security_barrier=true) AS  SELECT id AS user_id,
+    (EXISTS ( SELECT
+           FROM {{schema}}.totp_factors t
+          WHERE ((t.user_id = users.id) AND (t.confirmed_at IS NOT NULL)))) AS totp,
+    (EXISTS ( SELECT
+           FROM {{schema}}.passkeys p
+          WHERE (p.user_id = users.id))) AS passkey,
+    (( SELECT count(*) AS count
+           FROM {{schema}}.recovery_codes r
+          WHERE ((r.user_id = users.id) AND (r.used_at IS NULL))))::integer AS recovery_codes
+   FROM {{schema}}.users;
+
+create view {{schema}}."self" with (security_barrier=true) AS  SELECT s.id AS session_id,
+    s.user_id,
+    (s.second_factor_at IS NOT NULL) AS second_factor
+   FROM ({{schema}}.sessions s
+     JOIN {{schema}}.users u ON ((u.id = s.user_id)))
+  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL));
+
+create view {{schema}}."gate_state" with (security_barrier=true) AS  SELECT (EXISTS ( SELECT
+           FROM {{schema}}.self)) AS live,
+    ((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (o.deleted_at IS NULL)) AS member,
+    (o.second_factor_required AND (s.second_factor_at IS NULL)) AS second_factor_missing,
+    (EXISTS ( SELECT
+           FROM {{schema}}.gate)) AS permitted
+   FROM (((( SELECT (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid AS session_id,
+            (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid AS organization_id) named
+     LEFT JOIN {{schema}}.sessions s ON ((s.id = named.session_id)))
+     LEFT JOIN {{schema}}.organizations o ON ((o.id = named.organization_id)))
+     LEFT JOIN {{schema}}.memberships m ON (((m.organization_id = o.id) AND (m.user_id = s.user_id))));
+
+create view {{schema}}."own_organizations" with (security_barrier=true) AS  SELECT o.id,
+    o.kind,
+    o.name,
+    o.slug,
+    o.second_factor_required,
+    o.created_at,
+    o.updated_at,
+    o.version,
+    m.role,
+    m.created_at AS joined_at,
+    self.user_id
+   FROM (({{schema}}.self
+     JOIN {{schema}}.memberships m ON (((m.user_id = self.user_id) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL))))
+     JOIN {{schema}}.organizations o ON (((o.id = m.organization_id) AND (o.deleted_at IS NULL))));
+
+create index one_time_tokens_expires_at on {{schema}}.one_time_tokens using btree (expires_at);
+
+create index one_time_tokens_user_id on {{schema}}.one_time_tokens using btree (user_id, purpose)
+  where (user_id is not null);
+
+create index throttles_updated_at on {{schema}}.throttles using btree (updated_at);
+
+create constraint TRIGGER still_open
+  after update on {{schema}}.devices deferrable initially deferred
+  for each row
+  execute function {{schema}}.still_open();
+
+create trigger history
+  after insert or delete or update on {{schema}}.organizations
+  for each row
+  execute function
+    {{schema}}.record_change('organizations', '{name,slug,kind,second_factor_required,deleted_at}');
+
+create trigger revocation
+  before update on {{schema}}.organizations
+  for each row
+  when
+    (((old.deleted_at IS DISTINCT FROM new.deleted_at) OR (old.second_factor_required IS DISTINCT FROM
+    new.second_factor_required)))
+  execute function {{schema}}.lock_revocation('id');
+
+create trigger touch
+  before update of name on {{schema}}.passkeys
+  for each row
+  execute function {{schema}}.touch();
+
+create trigger revocation_second_factor
+  before update on {{schema}}.sessions
+  for each row
+  when (((old.second_factor_at IS NOT NULL) AND (new.second_factor_at IS NULL)))
+  execute function {{schema}}.lock_revocation('user_id');
+
+create trigger touch
+  before update of email,
+    username,
+    password_hash,
+    given_name,
+    family_name,
+    full_name, superuser, email_verified_at, locale, disabled_at, deleted_at on {{schema}}.users
+  for each row
+  execute function {{schema}}.touch();
+
+create policy "tenant_read" on {{schema}}."audit_log"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where ((gate.permission = 'audit:read'::text) or (gate.permission ~~ 'admin:%'::text)))));
+
+create policy "self_revoke" on {{schema}}."devices"
+  for update
+  to "freehold_tenant"
+  using (((user_id = ( select self.user_id
+   from {{schema}}.self)) AND (revoked_at is null)))
+  with check (((user_id = ( SELECT self.user_id
+   FROM {{schema}}.self)) AND (revoked_at IS NOT NULL)));
+
+create policy "self" on {{schema}}."devices"
+  for select
+  to "freehold_tenant"
+  using ((user_id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "system" on {{schema}}."devices"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "self" on {{schema}}."idempotency_keys"
+  for all
+  to "freehold_tenant"
+  using ((user_id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "self" on {{schema}}."identities"
+  for select
+  to "freehold_tenant"
+  using ((user_id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "system" on {{schema}}."identities"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "tenant_delete" on {{schema}}."memberships"
+  for delete
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "tenant_insert" on {{schema}}."memberships"
+  for insert
+  to "freehold_tenant"
+  with check ((organization_id = ( SELECT gate.organization_id
+   FROM {{schema}}.gate
+  WHERE gate.writes)));
+
+create policy "tenant_read" on {{schema}}."memberships"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate)));
+
+create policy "tenant_update" on {{schema}}."memberships"
+  for update
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "system" on {{schema}}."one_time_tokens"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "tenant_delete" on {{schema}}."organizations"
+  for delete
+  to "freehold_tenant"
+  using ((id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "tenant_insert" on {{schema}}."organizations"
+  for insert
+  to "freehold_tenant"
+  with check ((id = ( SELECT gate.organization_id
+   FROM {{schema}}.gate
+  WHERE gate.writes)));
+
+create policy "tenant_read" on {{schema}}."organizations"
+  for select
+  to "freehold_tenant"
+  using ((id = ( select gate.organization_id
+   from {{schema}}.gate)));
+
+create policy "tenant_update" on {{schema}}."organizations"
+  for update
+  to "freehold_tenant"
+  using ((id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "system" on {{schema}}."passkeys"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "tenant_delete" on {{schema}}."projects"
+  for delete
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "tenant_insert" on {{schema}}."projects"
+  for insert
+  to "freehold_tenant"
+  with check ((organization_id = ( SELECT gate.organization_id
+   FROM {{schema}}.gate
+  WHERE gate.writes)));
+
+create policy "tenant_read" on {{schema}}."projects"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate)));
+
+create policy "tenant_update" on {{schema}}."projects"
+  for update
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "system" on {{schema}}."recovery_codes"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "system" on {{schema}}."retired_names"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "self_revoke" on {{schema}}."sessions"
+  for update
+  to "freehold_tenant"
+  using (((user_id = ( select self.user_id
+   from {{schema}}.self)) AND (revoked_at is null)))
+  with check (((user_id = ( SELECT self.user_id
+   FROM {{schema}}.self)) AND (revoked_at IS NOT NULL)));
+
+create policy "self" on {{schema}}."sessions"
+  for select
+  to "freehold_tenant"
+  using ((user_id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "system" on {{schema}}."throttles"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "system" on {{schema}}."totp_factors"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "self_update" on {{schema}}."users"
+  for update
+  to "freehold_tenant"
+  using ((id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "self" on {{schema}}."users"
+  for select
+  to "freehold_tenant"
+  using ((id = ( select self.user_id
+   from {{schema}}.self)));
+
+revoke all on function {{schema}}."enqueue_job"(text, jsonb) from public;
+
+grant execute on function {{schema}}."enqueue_job"(text, jsonb) to "freehold_system";
+
+grant delete, insert, select, update on table {{schema}}."devices" to "freehold_system";
+
+grant update ("revoked_at") on table {{schema}}."devices" to "freehold_tenant";
+
+grant select on table {{schema}}."devices" to "freehold_tenant";
+
+grant delete, insert, select, update on table {{schema}}."identities" to "freehold_system";
+
+grant select on table {{schema}}."identities" to "freehold_tenant";
+
+grant delete, insert, select, update on table {{schema}}."one_time_tokens" to "freehold_system";
+
+grant delete, insert, select, update on table {{schema}}."passkeys" to "freehold_system";
+
+grant delete, insert, select, update on table {{schema}}."recovery_codes" to "freehold_system";
+
+grant delete, insert, select on table {{schema}}."retired_names" to "freehold_system";
+
+revoke all ("device_id") on table {{schema}}."sessions" from "freehold_tenant";
+
+grant select ("device_id") on table {{schema}}."sessions" to "freehold_tenant";
+
+revoke all ("methods") on table {{schema}}."sessions" from "freehold_tenant";
+
+grant select ("methods") on table {{schema}}."sessions" to "freehold_tenant";
+
+revoke all ("second_factor_at") on table {{schema}}."sessions" from "freehold_tenant";
+
+grant select ("second_factor_at") on table {{schema}}."sessions" to "freehold_tenant";
+
+grant delete, insert, select, update on table {{schema}}."throttles" to "freehold_system";
+
+grant delete, insert, select, update on table {{schema}}."totp_factors" to "freehold_system";
+
+revoke all ("locale") on table {{schema}}."users" from "freehold_tenant";
+
+grant select ("locale"), update ("locale") on table {{schema}}."users" to "freehold_tenant";
+
+grant select on table {{schema}}."gate" to "freehold_system", "freehold_tenant";
+
+grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_tenant";
+
+grant select on table {{schema}}."own_organizations" to "freehold_system", "freehold_tenant";
+
+grant select on table {{schema}}."second_factors" to "freehold_system";
+
+grant select on table {{schema}}."self" to "freehold_system", "freehold_tenant";
+
+create index devices_user_id on {{schema}}.devices using btree (user_id, id);
+
+create index identities_user_id on {{schema}}.identities using btree (user_id, id);
+
+create index one_time_tokens_email on {{schema}}.one_time_tokens using btree (email, purpose, id)
+  where (email is not null);
+
+create index passkeys_user_id on {{schema}}.passkeys using btree (user_id, id);

@@ -1,0 +1,14 @@
+-- Work that outlives the request: a row of pg-boss, written in the transaction that causes it, under the queue's own rules
+-- for retries. Data holds ids, never secrets. The queues themselves are made with the jobs' schema (core/jobs.ts).
+create function enqueue_job(queue_name text, data jsonb) returns uuid language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  job_id uuid;
+begin
+  insert into {{jobs}}.job (name, data, retry_limit, retry_delay, retry_backoff, retry_delay_max, expire_seconds, deletion_seconds, keep_until, dead_letter, policy)
+  select name, enqueue_job.data, retry_limit, retry_delay, retry_backoff, retry_delay_max, expire_seconds, deletion_seconds, now() + make_interval(secs => retention_seconds), dead_letter, policy
+  from {{jobs}}.queue where name = queue_name
+  returning id into strict job_id;
+  return job_id;
+end $$;
+revoke execute on function enqueue_job(text, jsonb) from public;
+grant execute on function enqueue_job(text, jsonb) to freehold_system;
