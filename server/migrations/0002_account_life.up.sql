@@ -212,10 +212,10 @@ create or replace function {{schema}}.record_event (
   AS $function$
 declare
   context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
-  event_id uuid;
+  event_id constant uuid := new_id();
 begin
-  insert into security_events (type, user_id, session_id, actor_id, request_id, ip, user_agent, details)
-  values (type, user_id, session_id, (context ->> 'user_id')::uuid, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', details) returning id into event_id;
+  insert into security_events (id, type, user_id, session_id, actor_id, request_id, ip, user_agent, details)
+  values (event_id, type, user_id, session_id, (context ->> 'user_id')::uuid, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', details);
   -- What a person must hear of, whoever caused it, in whatever way.
   if user_id is not null and type in ('password-changed', 'password-reset', 'email-change-requested', 'email-changed', 'totp-added',
     'totp-removed', 'recovery-codes-made', 'recovery-code-used', 'passkey-added', 'passkey-removed', 'identity-linked',
@@ -323,8 +323,7 @@ create view {{schema}}."own_organizations" with (security_barrier=true) AS  SELE
 
 create index one_time_tokens_expires_at on {{schema}}.one_time_tokens using btree (expires_at);
 
-create index one_time_tokens_user_id on {{schema}}.one_time_tokens using btree (user_id, purpose)
-  where (user_id is not null);
+create index one_time_tokens_user_id on {{schema}}.one_time_tokens using btree (user_id, purpose);
 
 create index throttles_updated_at on {{schema}}.throttles using btree (updated_at);
 

@@ -79,10 +79,10 @@ create function record_event(type text, user_id uuid, session_id uuid, details j
   language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
-  event_id uuid;
+  event_id constant uuid := new_id();
 begin
-  insert into security_events (type, user_id, session_id, actor_id, request_id, ip, user_agent, details)
-  values (type, user_id, session_id, (context ->> 'user_id')::uuid, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', details) returning id into event_id;
+  insert into security_events (id, type, user_id, session_id, actor_id, request_id, ip, user_agent, details)
+  values (event_id, type, user_id, session_id, (context ->> 'user_id')::uuid, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', details);
   -- What a person must hear of, whoever caused it, in whatever way.
   if user_id is not null and type in ('password-changed', 'password-reset', 'email-change-requested', 'email-changed', 'totp-added',
     'totp-removed', 'recovery-codes-made', 'recovery-code-used', 'passkey-added', 'passkey-removed', 'identity-linked',

@@ -11,7 +11,7 @@ create table one_time_tokens (
   used_at    timestamptz
 );
 create index one_time_tokens_email on one_time_tokens (email, purpose, id) where email is not null;
-create index one_time_tokens_user_id on one_time_tokens (user_id, purpose) where user_id is not null;
+create index one_time_tokens_user_id on one_time_tokens (user_id, purpose);
 create index one_time_tokens_expires_at on one_time_tokens (expires_at);
 
 alter table one_time_tokens enable row level security;
