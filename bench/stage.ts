@@ -107,6 +107,7 @@ export async function openTheatre(): Promise<Theatre> {
         DATABASE_TENANT_URL: tenantUrl,
         DATABASE_SYSTEM_URL: systemUrl,
         DATABASE_POOL_SIZE: String(POOL_SIZE),
+        EMAIL_VERIFICATION: 'optional',
         RATE_LIMIT_ENABLED: 'false',
         LOG_LEVEL: 'info',
         LOG_FILE: '/dev/null',

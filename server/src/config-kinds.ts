@@ -12,6 +12,27 @@ export interface Kind<T> {
   readonly read: (text: string) => T
 }
 
+/** How a variable is declared: the loader, the reference page and .env.example are made from it. */
+export interface Variable {
+  /** Title of the group that begins here. */
+  readonly begins?: string
+  readonly kind: Kind<unknown>
+  /** Other names for the same thing; with a kind of its own where the unit differs. */
+  readonly aliases?: readonly (string | { readonly name: string; readonly kind: Kind<unknown> })[]
+  /** As it would be written; `deployedDefault` replaces it in staging and production. */
+  readonly default?: string
+  readonly deployedDefault?: string
+  /** What happens without the variable, in words, where that is no fixed text. */
+  readonly otherwise?: string
+  readonly about: string
+  /** Never shown, and may be given as NAME_FILE. */
+  readonly secret?: true
+  /** Why the variable is accepted and changes nothing. */
+  readonly ignored?: string
+  /** The feature that reads it arrives with a later version. */
+  readonly later?: true
+}
+
 export interface OidcProvider {
   name: string
   issuer: string

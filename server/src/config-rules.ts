@@ -66,11 +66,6 @@ function checkPairs({ given }: Reading, isDeployed: boolean): string[] {
 
 function checkMeaning({ values, given }: Reading): string[] {
   const faults: string[] = []
-  if (values.EMAIL_VERIFICATION === 'required') {
-    faults.push(
-      'EMAIL_VERIFICATION: "required" needs mail, which arrives with a later version; accepted for now: optional',
-    )
-  }
   if (values.REFRESH_TOKEN_EXPIRE_DAYS < values.ACCESS_TOKEN_EXPIRE_MINUTES) {
     const refresh = given.get('REFRESH_TOKEN_EXPIRE_DAYS') ?? 'REFRESH_TOKEN_EXPIRE_DAYS'
     faults.push(`${refresh}: a refresh token would end before the access token; accepted: at least as long as that`)
@@ -102,6 +97,8 @@ function checkLogins({ values, given }: Reading): string[] {
   ])
 }
 
+const canMail = ({ RESEND_API_KEY, SMTP_URL }: Reading['values']) => (RESEND_API_KEY ?? SMTP_URL) !== undefined
+
 function checkDeployment({ values, given }: Reading): string[] {
   const required: Partial<Record<VariableName, string>> = {
     SECRET_KEY: 'make one with `openssl rand -hex 32`',
@@ -112,6 +109,12 @@ function checkDeployment({ values, given }: Reading): string[] {
   const faults = Object.entries(required)
     .filter(([name]) => !given.has(name as VariableName))
     .map(([name, advice]) => `${name} is not set, and ${values.ENVIRONMENT} requires it: ${advice}`)
+  if (values.EMAIL_VERIFICATION === 'required' && !canMail(values)) {
+    faults.push(
+      `RESEND_API_KEY or SMTP_URL is not set, and EMAIL_VERIFICATION=required, which is the default in ` +
+        `${values.ENVIRONMENT}, needs mail: set one of them and FROM_EMAIL, or EMAIL_VERIFICATION=optional`,
+    )
+  }
   for (const [name, variable] of variableList) {
     const value = values[name]
     if (!variable.secret || !given.has(name) || typeof value !== 'string') continue
@@ -119,8 +122,10 @@ function checkDeployment({ values, given }: Reading): string[] {
     const advice = `accepted in ${values.ENVIRONMENT}: a random secret of your own`
     if (fault) faults.push(`${given.get(name)}: ${fault}; ${advice}`)
   }
-  if (values.PUBLIC_URL?.startsWith('http:') && !isLoopback(new URL(values.PUBLIC_URL).hostname)) {
-    faults.push(`${given.get('PUBLIC_URL')}: is not https; accepted in ${values.ENVIRONMENT}: https, or this machine`)
+  for (const name of ['PUBLIC_URL', 'ACCOUNT_PAGES_URL'] as const) {
+    if (values[name]?.startsWith('http:') && !isLoopback(new URL(values[name]).hostname)) {
+      faults.push(`${given.get(name)}: is not https; accepted in ${values.ENVIRONMENT}: https, or this machine`)
+    }
   }
   if (values.CORS_ORIGINS === 'localhost') {
     faults.push(
@@ -141,6 +146,17 @@ export function listDoubts({ values, given }: Reading, nodeEnv: string | undefin
   if (fault) doubts.push(`${given.get('SECRET_KEY')} ${fault}: good enough for development only`)
   if (values.DEBUG && given.has('LOG_LEVEL') && values.LOG_LEVEL !== 'debug') {
     doubts.push(`DEBUG=true is overruled by LOG_LEVEL=${values.LOG_LEVEL}`)
+  }
+  for (const name of ['RESEND_API_KEY', 'SMTP_URL'] as const) {
+    if (isDevelopment && isExample(values[name] ?? '')) {
+      doubts.push(`${given.get(name)} is an example: mail goes to the outbox at /dev/mail instead`)
+    }
+  }
+  if (!isDevelopment && !canMail(values)) {
+    doubts.push(
+      'NO MAIL IS SENT: neither RESEND_API_KEY nor SMTP_URL is set. Nobody can reset a password or hears of a change ' +
+        'to their account; what is to be sent waits until one of them is set, for 14 days at most',
+    )
   }
   return doubts
 }

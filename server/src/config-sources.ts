@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { isDeepStrictEqual, parseEnv } from 'node:util'
-import { BadValue, type Kind } from './config-kinds.ts'
-import { type Variable, type VariableName, variables } from './config-variables.ts'
+import { BadValue, type Kind, type Variable } from './config-kinds.ts'
+import { type VariableName, variables } from './config-variables.ts'
 
 type ValueOf<V extends Variable> = ReturnType<V['kind']['read']> | (V extends { default: string } ? never : undefined)
 

@@ -91,6 +91,20 @@ export const redisUrl: Kind<string> = {
   },
 }
 
+export const smtpUrl: Kind<string> = {
+  accepts: '`smtp://` or `smtps://`, then `user:password@host:port`, special characters percent-encoded',
+  read: text => {
+    if (!/^smtps?:\/\/[^/]/i.test(text.trim()) || !URL.canParse(text.trim())) {
+      throw new BadValue('is not an smtp:// or smtps:// URL; percent-encode special characters of the password')
+    }
+    const url = new URL(text.trim())
+    // What libraries read from the query would switch off what keeps the mails secret on their way.
+    if (url.search || url.hash || url.pathname.length > 1) throw new BadValue('has something behind host and port')
+    checkEscapes(url)
+    return url.href
+  },
+}
+
 /**
  * One URL out of a whole one and its parts: what the URL leaves open is taken from the parts.
  * A fault when both state something and it differs, or when the parts name no server.

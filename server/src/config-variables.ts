@@ -1,26 +1,7 @@
+import { accountVariables } from './config-accounts.ts'
 import * as kinds from './config-kinds.ts'
-import type { Kind } from './config-kinds.ts'
+import type { Variable } from './config-kinds.ts'
 import { postgresUrl, redisUrl } from './config-urls.ts'
-
-export interface Variable {
-  /** Title of the group that begins here. */
-  readonly begins?: string
-  readonly kind: Kind<unknown>
-  /** Other names for the same thing; with a kind of its own where the unit differs. */
-  readonly aliases?: readonly (string | { readonly name: string; readonly kind: Kind<unknown> })[]
-  /** As it would be written; `deployedDefault` replaces it in staging and production. */
-  readonly default?: string
-  readonly deployedDefault?: string
-  /** What happens without the variable, in words, where that is no fixed text. */
-  readonly otherwise?: string
-  readonly about: string
-  /** Never shown, and may be given as NAME_FILE. */
-  readonly secret?: true
-  /** Why the variable is accepted and changes nothing. */
-  readonly ignored?: string
-  /** The feature that reads it arrives with a later version. */
-  readonly later?: true
-}
 
 const minute = 60
 const day = 24 * 60 * minute
@@ -179,68 +160,10 @@ export const variables = {
     about: "The proxies whose `X-Forwarded-*` headers are believed; without them a client's address is its own.",
   },
 
-  ACCOUNT_LOCKOUT_THRESHOLD: {
-    begins: 'Accounts',
-    kind: kinds.integer(1, 100),
-    default: '5',
-    about: 'Failed passwords in a row that lock password sign-in.',
-  },
-  ACCOUNT_LOCKOUT_DURATION_MINUTES: {
-    kind: kinds.integer(1, 10_080),
-    default: '5',
-    deployedDefault: '30',
-    about: 'How long password sign-in stays locked.',
-  },
-  PASSWORD_POLICY: {
-    kind: kinds.choice(['composition', 'length']),
-    default: 'composition',
-    about: '`composition`: 8 characters, upper, lower, digit and special; `length`: 15 characters of any kind.',
-  },
-  EMAIL_VERIFICATION: {
-    kind: kinds.choice(['optional', 'required']),
-    default: 'optional',
-    about:
-      'Whether an account waits for its e-mail address to be confirmed. `required` is refused for now in every ' +
-      'environment, since mail arrives with a later version.',
-  },
-  FIRST_SUPERUSER_EMAIL: {
-    kind: kinds.email,
-    about: 'The superuser that is made at start; an account that exists is never promoted.',
-  },
-  FIRST_SUPERUSER_PASSWORD: { kind: kinds.secret(), secret: true, about: 'Its password; both are given or neither.' },
-  BCRYPT_COST_FACTOR: {
-    kind: kinds.ignoredFlag,
-    ignored: 'passwords are hashed with Argon2id',
-    about: 'Accepted and ignored: passwords are hashed with Argon2id.',
-  },
+  ...accountVariables,
 
-  GOOGLE_CLIENT_ID: { begins: 'Social sign-in', kind: kinds.line, later: true, about: 'Sign-in with Google.' },
-  GOOGLE_CLIENT_SECRET: { kind: kinds.secret(), secret: true, later: true, about: 'Both are given or neither.' },
-  GITHUB_CLIENT_ID: { kind: kinds.line, later: true, about: 'Sign-in with GitHub.' },
-  GITHUB_CLIENT_SECRET: { kind: kinds.secret(), secret: true, later: true, about: 'Both are given or neither.' },
-  OIDC_PROVIDERS: {
-    kind: kinds.oidcProviders,
-    default: '[]',
-    secret: true,
-    later: true,
-    about: 'Sign-in with any other OpenID Connect provider.',
-  },
-
-  RESEND_API_KEY: {
-    begins: 'Mail and files',
-    kind: kinds.secret(),
-    secret: true,
-    later: true,
-    about: 'Mail by Resend.',
-  },
-  SMTP_URL: {
-    kind: kinds.url('smtp', 'smtps'),
-    secret: true,
-    later: true,
-    about: 'Mail by a server of your own; not together with Resend.',
-  },
-  FROM_EMAIL: { kind: kinds.sender, later: true, about: 'The sender of every mail; needed by either.' },
   STORAGE_URL: {
+    begins: 'Files',
     kind: kinds.url('file', 's3', 'gs'),
     secret: true,
     otherwise: '`DATA_DIR/files`',

@@ -51,6 +51,8 @@ const production = {
   PUBLIC_URL: 'https://api.example.com',
   DATABASE_TENANT_URL: 'postgresql://freehold_app:Qx81vvTz@db.internal/app',
   DATABASE_SYSTEM_URL: 'postgresql://freehold_sys:Ty72bbKw@db.internal/app',
+  SMTP_URL: 'smtp://freehold:Rw4490Lkq@mail.internal:587',
+  FROM_EMAIL: 'Acme <no-reply@acme.test>',
 }
 
 // Red when: a default of the table or of composeConfig changes.
@@ -89,9 +91,17 @@ test('an empty environment is a complete development configuration', () => {
       lockout: { threshold: 5, durationMinutes: 5 },
       passwordPolicy: 'composition',
       emailVerification: 'optional',
+      unverifiedAccess: 'full',
       firstSuperuser: undefined,
       social: { google: undefined, github: undefined, oidc: [] },
-      mail: { resendApiKey: undefined, smtpUrl: undefined, from: undefined },
+      mail: {
+        resendApiKey: undefined,
+        smtpUrl: undefined,
+        from: undefined,
+        templates: undefined,
+        defaultLocale: 'en',
+      },
+      accountPagesUrl: 'http://localhost:8000/account',
       storageUrl: `file://${directory}/.freehold/files`,
       sentryDsn: undefined,
       metrics: { enabled: false, token: undefined },
@@ -136,6 +146,7 @@ test('every fault is reported at once, with the name that was used and what is a
     /^PUBLIC_URL is not set, and staging requires it/,
     /^DATABASE_TENANT_URL is not set, and staging requires it: .*freehold doctor/,
     /^DATABASE_SYSTEM_URL is not set, and staging requires it/,
+    /^RESEND_API_KEY or SMTP_URL is not set, .* default in staging, needs mail/,
     /^JWT_SECRET: has 8 characters, and 32 are the least; accepted in staging/,
   ]
   assert.equal(faults.length, expected.length, faults.join('\n'))
@@ -303,7 +314,8 @@ FIRST_SUPERUSER_PASSWORD=SecurePass123!
   assert.equal(config.refreshTokenSeconds, 604800)
   assert.equal(config.cspMode, 'relaxed')
   assert.equal(config.firstSuperuser?.password, 'SecurePass123!')
-  assert.equal(config.warnings.length, 2, config.warnings.join('\n'))
+  assert.equal(config.mail.resendApiKey, undefined)
+  assert.equal(config.warnings.length, 3, config.warnings.join('\n'))
 })
 
 // Red when: checkDeployment accepts examples, or the CORS list in quotes is not read.
@@ -320,7 +332,15 @@ SENTRY_DSN="https://your-sentry-dsn"
 `
   assert.deepEqual(
     faultsOf({}, makeDirectory({ '.env': dotEnv })).map(fault => fault.split(/[: ]/)[0]),
-    ['PUBLIC_URL', 'DATABASE_TENANT_URL', 'DATABASE_SYSTEM_URL', 'SQLALCHEMY_DATABASE_URL', 'SECRET_KEY', 'SENTRY_DSN'],
+    [
+      'PUBLIC_URL',
+      'DATABASE_TENANT_URL',
+      'DATABASE_SYSTEM_URL',
+      'RESEND_API_KEY',
+      'SQLALCHEMY_DATABASE_URL',
+      'SECRET_KEY',
+      'SENTRY_DSN',
+    ],
   )
 })
 
@@ -565,10 +585,6 @@ test('words are read in any case, and DEBUG=true means debug unless LOG_LEVEL is
 
 // Red when: a rule in checkMeaning or checkPairs goes.
 test('what belongs together is given together', () => {
-  assertFault(
-    { EMAIL_VERIFICATION: 'required' },
-    /^EMAIL_VERIFICATION: "required" needs mail, which arrives with a later version/,
-  )
   assertFault({ FIRST_SUPERUSER_PASSWORD: 'x' }, /^FIRST_SUPERUSER_PASSWORD is set and FIRST_SUPERUSER_EMAIL is not/)
   assertFault({ GOOGLE_CLIENT_ID: 'x' }, /^GOOGLE_CLIENT_ID is set and GOOGLE_CLIENT_SECRET is not/)
   assertFault({ GITHUB_CLIENT_SECRET: 'x' }, /^GITHUB_CLIENT_SECRET is set and GITHUB_CLIENT_ID is not/)
@@ -576,6 +592,40 @@ test('what belongs together is given together', () => {
   const both = { RESEND_API_KEY: 'x', SMTP_URL: 'smtp://h', FROM_EMAIL: 'Acme <a@b.test>' }
   assertFault(both, /^RESEND_API_KEY and SMTP_URL are both set: keep one of them$/)
   assertFault({ FROM_EMAIL: 'nobody' }, /^FROM_EMAIL: is not an e-mail address/)
+})
+
+// Red when: smtpUrl lets a query or path pass, or does not look at the scheme.
+test('a mail server is named by scheme, login, host and port, and nothing that could weaken TLS', () => {
+  const mail = (SMTP_URL: string) => ({ SMTP_URL, FROM_EMAIL: 'a@b.test' })
+  assert.equal(load(mail('smtps://u:p%2F@mail.test:465')).mail.smtpUrl, 'smtps://u:p%2F@mail.test:465')
+  assertFault(mail('smtp://mail.test?ignoreTLS=true'), /^SMTP_URL: has something behind host and port; accepted: smtp/)
+  assertFault(mail('smtp://mail.test/path'), /^SMTP_URL: has something behind host and port/)
+  assertFault(mail('smtp://u:50%@mail.test'), /^SMTP_URL: holds a % that does not begin an escape/)
+  assertFault(mail('mail.test:25'), /^SMTP_URL: is not an smtp:\/\/ or smtps:\/\/ URL/)
+})
+
+// Red when: canMail is not asked, or the default of EMAIL_VERIFICATION is the same everywhere.
+test('a deployment confirms addresses, so it needs mail; without confirming it is warned that none is sent', () => {
+  assert.equal(load({}).emailVerification, 'optional')
+  assert.equal(load(production).emailVerification, 'required')
+  const { SMTP_URL: _one, FROM_EMAIL: _other, ...mute } = production
+  assertFault(mute, /^RESEND_API_KEY or SMTP_URL is not set, and EMAIL_VERIFICATION=required.* needs mail: set one/)
+  const { warnings } = load({ ...mute, EMAIL_VERIFICATION: 'optional' })
+  assert.equal(warnings.length, 1)
+  assert.match(warnings[0]!, /^NO MAIL IS SENT: neither RESEND_API_KEY nor SMTP_URL is set\. Nobody can reset/)
+  assert.deepEqual(load({ ...production, EMAIL_VERIFICATION: 'optional' }).warnings, [])
+  assert.equal(load({ EMAIL_VERIFICATION: 'required' }).emailVerification, 'required', 'the outbox is enough')
+})
+
+// Red when: an example key reaches the transport, or links of mails may lead over plain http.
+test('links in mails lead to the service or to pages of one’s own, and an example key means the outbox', () => {
+  assert.equal(load({ PUBLIC_URL: 'http://localhost:9000' }).accountPagesUrl, 'http://localhost:9000/account')
+  const pages = { ACCOUNT_PAGES_URL: 'https://app.acme.test/me/' }
+  assert.equal(load({ ...production, ...pages }).accountPagesUrl, 'https://app.acme.test/me')
+  assertFault({ ...production, ACCOUNT_PAGES_URL: 'http://app.acme.test' }, /^ACCOUNT_PAGES_URL: is not https/)
+  const copied = load({ RESEND_API_KEY: 'your-resend-api-key', FROM_EMAIL: 'a@b.test' })
+  assert.equal(copied.mail.resendApiKey, undefined)
+  assert.deepEqual(copied.warnings, ['RESEND_API_KEY is an example: mail goes to the outbox at /dev/mail instead'])
 })
 
 function oidc(changes: Record<string, unknown>): string {

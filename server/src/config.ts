@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { isLoopback, type OidcProvider } from './config-kinds.ts'
 import { checkRules, joinParts, listDoubts } from './config-rules.ts'
-import { readOrMakeSecretKey } from './config-secrets.ts'
+import { isExample, readOrMakeSecretKey } from './config-secrets.ts'
 import { type Reading, readVariables } from './config-sources.ts'
 
 interface SocialClient {
@@ -49,10 +49,22 @@ export interface Config {
   lockout: { threshold: number; durationMinutes: number }
   passwordPolicy: 'composition' | 'length'
   emailVerification: 'optional' | 'required'
+  /** What an account with an unconfirmed address reaches while verification is optional. */
+  unverifiedAccess: 'full' | 'own'
   firstSuperuser: { email: string; password: string } | undefined
   social: { google: SocialClient | undefined; github: SocialClient | undefined; oidc: readonly OidcProvider[] }
-  /** Without a key and a server, mail goes to the development outbox. */
-  mail: { resendApiKey: string | undefined; smtpUrl: string | undefined; from: string | undefined }
+  /** Without a key and a server, mail goes to the development outbox; outside development it waits. */
+  mail: {
+    resendApiKey: string | undefined
+    smtpUrl: string | undefined
+    /** An address, or a name and an address in angle brackets. */
+    from: string | undefined
+    /** Absolute. The operator's own templates. */
+    templates: string | undefined
+    defaultLocale: 'en' | 'de'
+  }
+  /** Where the links in mails lead, without a trailing slash. */
+  accountPagesUrl: string
   storageUrl: string
   sentryDsn: string | undefined
   metrics: { enabled: boolean; token: string | undefined }
@@ -95,11 +107,12 @@ export function loadConfig(
 
 function composeConfig({ values, given }: Reading, workingDirectory: string, warnings: string[]): Config {
   const dataDir = resolve(workingDirectory, values.DATA_DIR)
+  const publicUrl = values.PUBLIC_URL ?? describeAddress(values.HOST, values.PORT)
   return {
     environment: values.ENVIRONMENT,
     host: values.HOST,
     port: values.PORT,
-    publicUrl: values.PUBLIC_URL ?? describeAddress(values.HOST, values.PORT),
+    publicUrl,
     frontendUrl: values.FRONTEND_URL,
     appName: values.APP_NAME,
     dataDir,
@@ -132,6 +145,7 @@ function composeConfig({ values, given }: Reading, workingDirectory: string, war
     },
     passwordPolicy: values.PASSWORD_POLICY,
     emailVerification: values.EMAIL_VERIFICATION,
+    unverifiedAccess: values.UNVERIFIED_ACCESS,
     firstSuperuser: pair(values.FIRST_SUPERUSER_EMAIL, values.FIRST_SUPERUSER_PASSWORD, (email, password) => ({
       email,
       password,
@@ -141,7 +155,15 @@ function composeConfig({ values, given }: Reading, workingDirectory: string, war
       github: pair(values.GITHUB_CLIENT_ID, values.GITHUB_CLIENT_SECRET, socialClient),
       oidc: values.OIDC_PROVIDERS,
     },
-    mail: { resendApiKey: values.RESEND_API_KEY, smtpUrl: values.SMTP_URL, from: values.FROM_EMAIL },
+    mail: {
+      // Out of a copied .env: in development the outbox serves better than an address where nobody answers.
+      resendApiKey: isExample(values.RESEND_API_KEY ?? '') ? undefined : values.RESEND_API_KEY,
+      smtpUrl: isExample(values.SMTP_URL ?? '') ? undefined : values.SMTP_URL,
+      from: values.FROM_EMAIL,
+      templates: values.MAIL_TEMPLATES === undefined ? undefined : resolve(workingDirectory, values.MAIL_TEMPLATES),
+      defaultLocale: values.DEFAULT_LOCALE,
+    },
+    accountPagesUrl: values.ACCOUNT_PAGES_URL ?? `${publicUrl}/account`,
     storageUrl: values.STORAGE_URL ?? pathToFileURL(join(dataDir, 'files')).href,
     sentryDsn: values.SENTRY_DSN,
     metrics: { enabled: values.ENABLE_METRICS, token: values.METRICS_TOKEN },

@@ -63,9 +63,10 @@ export async function startService(
   }
 }
 
-/** Port 0 is any free one; the public URL that was made from it follows. */
+/** Port 0 is any free one; the URLs that were made from it follow. */
 async function choosePort(config: Config): Promise<Config> {
   if (config.port !== 0) return config
   const port = await findFreePort(8000)
-  return { ...config, port, publicUrl: config.publicUrl.replace(/:0$/, `:${port}`) }
+  const settle = (url: string) => url.replace(/:0(?=$|\/account$)/, `:${port}`)
+  return { ...config, port, publicUrl: settle(config.publicUrl), accountPagesUrl: settle(config.accountPagesUrl) }
 }
