@@ -150,6 +150,20 @@ begin
   values (type, user_id, session_id, (context ->> 'user_id')::uuid, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', details);
 end $function$;
 
+create or replace function {{schema}}.record_session()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if tg_op = 'INSERT' then
+    perform record_event('session-created', new.user_id, new.id);
+  else
+    perform record_event('session-revoked', new.user_id, new.id, jsonb_build_object('reason', new.revoked_reason));
+  end if;
+  return null;
+end $function$;
+
 create view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS session_id,
     s.user_id,
     o.id AS organization_id,

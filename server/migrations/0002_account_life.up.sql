@@ -224,6 +224,20 @@ begin
   end if;
 end $function$;
 
+create or replace function {{schema}}.record_session()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if tg_op = 'INSERT' then
+    perform record_event('session-created', new.user_id, new.id, jsonb_build_object('methods', new.methods));
+  else
+    perform record_event('session-revoked', new.user_id, new.id, jsonb_build_object('reason', new.revoked_reason));
+  end if;
+  return null;
+end $function$;
+
 alter table {{schema}}."devices"
   add constraint "devices_user_id_fkey" foreign key (user_id) references {{schema}}.users(id)
     on delete cascade;

@@ -1,4 +1,4 @@
-import { hkdfSync, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import cors from '@fastify/cors'
 import Fastify, { LogController } from 'fastify'
 import type { FastifyBaseLogger } from 'fastify'
@@ -6,11 +6,14 @@ import { admit, identify } from './access/access.ts'
 import type { SigningKey } from './access/signing-keys.ts'
 import type { Tokens } from './access/tokens.ts'
 import { auditRoutes } from './audit/routes.ts'
+import { createIssuer } from './auth/issuer.ts'
+import type { AuthKeys } from './auth/issuer.ts'
 import type { Passwords } from './auth/passwords.ts'
 import { authRoutes } from './auth/routes.ts'
 import type { Config } from './config.ts'
 import type { Database } from './core/database.ts'
 import { Problem } from './core/problems.ts'
+import { deriveKey } from './core/sealing.ts'
 import { closeGently } from './http/closing.ts'
 import { documentRoutes } from './http/documents.ts'
 import { answerErrors, answerUnreadable } from './http/errors.ts'
@@ -116,8 +119,14 @@ export async function createApp({
   })
 
   await describeApi(app, { name: config.appName, version })
-  const keyFor = (use: string) => Buffer.from(hkdfSync('sha256', config.secretKey, '', `freehold ${use}`, 32))
-  const pages = createPages(keyFor('cursors'))
+  const pages = createPages(deriveKey(config.secretKey, 'cursors'))
+  const keys = authKeys(config.secretKey)
+  const issuer = createIssuer(tokens, keys, config.accessTokenSeconds)
+  const rules = {
+    idleSeconds: config.refreshTokenSeconds,
+    emailVerification: config.emailVerification,
+    unverifiedAccess: config.unverifiedAccess,
+  }
 
   await documentRoutes(app, {
     name: config.appName,
@@ -128,15 +137,7 @@ export async function createApp({
   systemRoutes(app, { name: config.appName, version, environment: config.environment, database, signingKeys })
   await app.register(
     async (v1: App) => {
-      authRoutes(v1, {
-        database,
-        tokens,
-        passwords,
-        refreshKey: keyFor('refresh tokens'),
-        passwordPolicy: config.passwordPolicy,
-        accessTokenSeconds: config.accessTokenSeconds,
-        idleSeconds: config.refreshTokenSeconds,
-      })
+      authRoutes(v1, { database, issuer, keys, passwords, passwordPolicy: config.passwordPolicy, rules })
       sessionRoutes(v1, pages)
       userRoutes(v1)
       organizationRoutes(v1, { database, pages })
@@ -148,6 +149,13 @@ export async function createApp({
   )
   return app
 }
+
+/** One key a use. */
+export const authKeys = (secretKey: string): AuthKeys => ({
+  refresh: deriveKey(secretKey, 'refresh tokens'),
+  oneTime: deriveKey(secretKey, 'one-time tokens'),
+  device: deriveKey(secretKey, 'devices'),
+})
 
 /** A route that does not say who may call it stops the start. */
 function requireAccess(app: App): void {

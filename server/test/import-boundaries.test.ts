@@ -6,11 +6,24 @@ import { fileURLToPath } from 'node:url'
 
 // The direction of imports: main → serve → app → feature/routes → feature → core. What stands here is the architecture diagram.
 
-const features = ['auth', 'sessions', 'users', 'organizations', 'projects', 'audit', 'system']
+const features = [
+  'auth',
+  'factors',
+  'social',
+  'mail',
+  'sessions',
+  'users',
+  'organizations',
+  'projects',
+  'audit',
+  'system',
+]
 
 /** Every edge between features; all may also call audit. A new one is a decision to review. */
 const edges: Record<string, string[]> = {
   auth: ['organizations', 'sessions', 'users'],
+  factors: ['auth', 'sessions'],
+  social: ['auth', 'sessions', 'users'],
 }
 
 interface Import {

@@ -96,7 +96,7 @@ grant execute on function record_event(text, uuid, uuid, jsonb) to freehold_tena
 create function record_session() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   if tg_op = 'INSERT' then
-    perform record_event('session-created', new.user_id, new.id);
+    perform record_event('session-created', new.user_id, new.id, jsonb_build_object('methods', new.methods));
   else
     perform record_event('session-revoked', new.user_id, new.id, jsonb_build_object('reason', new.revoked_reason));
   end if;

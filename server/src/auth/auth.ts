@@ -1,8 +1,8 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Role } from '../access/permissions.ts'
-import { recordEvent } from '../audit/audit.ts'
 import type { Database, Origin, Transaction } from '../core/database.ts'
+import { issueToken } from '../core/one-time-tokens.ts'
 import { invalidField, Problem } from '../core/problems.ts'
 import { NAME_LENGTH } from '../core/schemas.ts'
 import { claimSlug } from '../core/slugs.ts'
@@ -14,16 +14,51 @@ import {
   personalOrganizationId,
 } from '../organizations/organizations.ts'
 import type { OrganizationRow } from '../organizations/organizations.ts'
-import { authTime, createSession } from '../sessions/sessions.ts'
+import { createSession } from '../sessions/sessions.ts'
 import { normalizeNames, userColumns } from '../users/users.ts'
 import type { User } from '../users/users.ts'
-import type { Passwords } from './passwords.ts'
 
 /** Someone signed in: what tokens are minted from. */
 export interface SignedIn {
   user: User
   organization: (OrganizationRow & { role: Role }) | undefined
   session: { id: string; generation: number; auth_time: number }
+  /** The device that it was, now known; a refresh tells nothing new of it. */
+  device_id?: string
+}
+
+/** The first factor was right, and the account has a second one: what finishes is the token of purpose `mfa`. */
+export interface SecondFactorNeeded {
+  token_id: string
+  methods: SecondFactor[]
+}
+
+export type SecondFactor = 'totp' | 'passkey' | 'recovery_code'
+
+/** What somebody has proved, however they did. */
+export interface Proof {
+  user_id: string
+  /** `password`, a second factor, or the name of a provider; as the session keeps it. */
+  methods: readonly string[]
+  /** Whether it took two factors: a passkey, or a code after the password. */
+  isTwoFactor: boolean
+  /** The hash that the password matched: it may have changed since. */
+  password_hash?: string | undefined
+  organization_id?: string | undefined
+  /** A device of theirs that was seen before. */
+  device_id?: string | undefined
+  /** For how long the device skips the second factor from now on; seconds. */
+  trustSeconds?: number | undefined
+}
+
+/** What an operator has decided about signing in. */
+export interface SignInRules {
+  /** How long a session lasts without a refresh. */
+  idleSeconds: number
+  /** Whether an account waits for its e-mail address to be confirmed. */
+  emailVerification: 'optional' | 'required'
+  /** What an account with an unconfirmed address reaches under `optional`: everything, or what is its own. */
+  unverifiedAccess: 'full' | 'own'
 }
 
 export interface NewAccount {
@@ -33,7 +68,10 @@ export interface NewAccount {
   given_name?: string | undefined
   family_name?: string | undefined
   full_name?: string | undefined
+  locale?: 'en' | 'de' | undefined
   superuser?: boolean
+  /** Whether the address has been proved by whoever makes the account. */
+  email_verified?: boolean
   /** The team to found; without one the account gets a personal organization. */
   organization?: { name: string; slug?: string | undefined } | undefined
 }
@@ -50,7 +88,7 @@ export async function createAccount<Result>(
     made: { user: User; organization: OrganizationRow & { role: Role } },
   ) => Promise<Result>,
 ): Promise<Result> {
-  const { organization: team, email, ...names } = account
+  const { organization: team, email, email_verified = false, ...names } = account
   const id = randomUUIDv7()
   const organization_id = team === undefined ? personalOrganizationId(id) : randomUUIDv7()
   const joined = [names.given_name, names.family_name].filter(name => name !== undefined).join(' ')
@@ -61,6 +99,7 @@ export async function createAccount<Result>(
     ...normalizeNames(names),
     email: email.toLowerCase(),
     full_name,
+    email_verified_at: email_verified ? sql<string>`now()` : null,
     last_organization_id: organization_id,
   }
   const founding = team ?? {
@@ -80,72 +119,99 @@ export async function createAccount<Result>(
   )
 }
 
-/** A new account, signed in. @throws what createAccount throws */
-export const signUp = (
-  database: Database,
+/**
+ * Every way in ends here, in the transaction of the system login that has checked the proof: the second factor is demanded,
+ * the organization chosen, the device remembered and the session made. What it returns instead of a session must be committed.
+ * @throws Problem invalid-credentials, email-unverified; invalid-fields when the organization asked for is not theirs
+ */
+export async function signIn(
+  transaction: Transaction,
+  rules: SignInRules,
   origin: Origin,
-  account: NewAccount,
-  idleSeconds: number,
-): Promise<SignedIn> =>
-  createAccount(database, origin, account, async (transaction, made) => ({
-    ...made,
-    session: await transaction.run(createSession(made.user.id, made.organization.id, idleSeconds, origin)),
-  }))
-
-/** The account that signs in with this address or username; the same statement whether there is one or not (system login). */
-const findAccount = ({ email, username }: { email?: string; username?: string }) => {
-  const accounts = query
-    .selectFrom('users')
-    .select(['id', 'password_hash'])
-    .where('disabled_at', 'is', null)
-    .where('deleted_at', 'is', null)
-  return find(
-    email === undefined
-      ? accounts.where('username', '=', (username ?? '').toLowerCase())
-      : accounts.where('email', '=', email.toLowerCase()),
+  proof: Proof,
+): Promise<SignedIn | SecondFactorNeeded> {
+  const user = await transaction.run(lockUser(proof))
+  if (user === undefined) throw new Problem('invalid-credentials')
+  if (rules.emailVerification === 'required' && !user.email_verified) throw new Problem('email-unverified')
+  const device = await transaction.run(findDevice(user.id, proof.device_id))
+  const methods = await transaction.run(secondFactorsOf(user.id))
+  if (methods.length > 0 && !proof.isTwoFactor && device?.is_trusted !== true) {
+    const { organization_id, device_id } = proof
+    const details = { methods: proof.methods, organization_id, device_id }
+    return { token_id: await transaction.run(issueToken({ purpose: 'mfa', user_id: user.id, details })), methods }
+  }
+  const isKeptApart = rules.unverifiedAccess === 'own' && !user.email_verified
+  const organization = isKeptApart
+    ? undefined
+    : await choose(transaction, user.id, proof.organization_id, [user.last_organization_id])
+  const device_id = await transaction.run(rememberDevice(user.id, device?.id, proof.trustSeconds, origin))
+  const session = await transaction.run(
+    createSession(user.id, organization?.id ?? null, rules.idleSeconds, origin, {
+      methods: [...proof.methods],
+      isTwoFactor: proof.isTwoFactor,
+      device_id,
+    }),
   )
+  if (organization !== undefined && organization.id !== user.last_organization_id)
+    await transaction.run(rememberOrganization(user.id, organization.id))
+  return { user, organization, session, device_id }
 }
 
-/** @throws Problem invalid-credentials; invalid-fields when the organization asked for is not theirs */
-export async function logIn(
-  { database, passwords }: { database: Database; passwords: Passwords },
-  origin: Origin,
-  {
-    password,
-    organization_id,
-    ...identifier
-  }: { email?: string; username?: string; password: string; organization_id?: string },
-  idleSeconds: number,
-): Promise<SignedIn> {
-  const account = await database.system.run({ origin }, findAccount(identifier))
-  const verified = await passwords.verify(account?.password_hash, password)
-  if (account === undefined || !verified) {
-    await database.system.run({ origin }, recordEvent('login-failed', account?.id ?? null, null))
-    throw new Problem('invalid-credentials')
-  }
-  return database.system.transaction({ origin: { ...origin, user_id: account.id } }, async transaction => {
-    // Read again, locked: the account may have been disabled, or its password changed, while the hash was computed.
+/** Locked: the account may have been disabled, or its password changed, while the proof was checked. */
+const lockUser = ({ user_id, password_hash }: Proof) => {
+  const users = query
+    .selectFrom('users')
+    .select(userColumns)
+    .select('last_organization_id')
+    .where('id', '=', user_id)
+    .where('disabled_at', 'is', null)
+    .where('deleted_at', 'is', null)
     // Not shared: two sign-ins to different organizations would wait for each other to remember theirs.
-    const user = await transaction.run(
-      find(
-        query
-          .selectFrom('users')
-          .select(userColumns)
-          .select('last_organization_id')
-          .where('id', '=', account.id)
-          .where('password_hash', '=', account.password_hash)
-          .where('disabled_at', 'is', null)
-          .where('deleted_at', 'is', null)
-          .forNoKeyUpdate(),
-      ),
-    )
-    if (user === undefined) throw new Problem('invalid-credentials')
-    const organization = await choose(transaction, user.id, organization_id, [user.last_organization_id])
-    const session = await transaction.run(createSession(user.id, organization?.id ?? null, idleSeconds, origin))
-    if (organization !== undefined && organization.id !== user.last_organization_id)
-      await transaction.run(rememberOrganization(user.id, organization.id))
-    return { user, organization, session }
-  })
+    .forNoKeyUpdate()
+  return find(password_hash === undefined ? users : users.where('password_hash', '=', password_hash))
+}
+
+const secondFactorsOf = (user_id: string) =>
+  statement(
+    query.selectFrom('second_factors').select(['totp', 'passkey', 'recovery_codes']).where('user_id', '=', user_id),
+    ([has]): SecondFactor[] => {
+      if (has === undefined || (!has.totp && !has.passkey)) return []
+      return [
+        ...(has.totp ? (['totp'] as const) : []),
+        ...(has.passkey ? (['passkey'] as const) : []),
+        ...(has.recovery_codes > 0 ? (['recovery_code'] as const) : []),
+      ]
+    },
+  )
+
+const findDevice = (user_id: string, id: string | undefined) =>
+  find(
+    query
+      .selectFrom('devices')
+      .select('id')
+      .select(sql<boolean>`coalesce(trusted_until > now(), false)`.as('is_trusted'))
+      .where('id', '=', id ?? null)
+      .where('user_id', '=', user_id)
+      .where('revoked_at', 'is', null),
+  )
+
+/** @returns the device's id */
+const rememberDevice = (user_id: string, id: string | undefined, trustSeconds: number | undefined, origin: Origin) => {
+  const { ip, user_agent } = origin
+  const trust =
+    trustSeconds === undefined ? {} : { trusted_until: sql<string>`now() + make_interval(secs => ${trustSeconds})` }
+  const row =
+    id === undefined
+      ? query
+          .insertInto('devices')
+          .values({ user_id, ip, user_agent, ...trust })
+          .returning('id')
+      : query
+          .updateTable('devices')
+          .set({ last_seen_at: sql<string>`now()`, ip, user_agent, ...trust })
+          .where('id', '=', id)
+          .returning('id')
+  return statement<{ id: string }, string>(row, ([device]) => (device as { id: string }).id)
 }
 
 export async function choose(
@@ -164,69 +230,3 @@ const rememberOrganization = (user_id: string, organization_id: string) =>
   affect(
     query.updateTable('users').set({ last_organization_id: organization_id }).where('id', '=', user_id).returning('id'),
   )
-
-/** Another of one's organizations, which becomes the one that the next sign-in goes to. @throws Problem invalid-fields */
-export const switchOrganization = (id: string) =>
-  statement(
-    query
-      .with('hint', hint =>
-        hint
-          .updateTable('users')
-          .set({ last_organization_id: id })
-          .where('users.id', '=', eb =>
-            eb
-              .selectFrom('own_organizations')
-              .select('own_organizations.user_id')
-              .where('own_organizations.id', '=', id),
-          )
-          .returning('users.id'),
-      )
-      .selectFrom('own_organizations')
-      .selectAll()
-      .where('id', '=', id),
-    rows => rows[0] ?? refuseOrganization(),
-  )
-
-function refuseOrganization(): never {
-  throw invalidField('/organization_id', 'names no organization of yours')
-}
-
-/** Renews the moment of one's last proof (system login): the password's owner is still signed in. */
-const renewSignIn = (session_id: string, user_id: string, password_hash: string) =>
-  statement(
-    query
-      .updateTable('sessions')
-      .from('users')
-      .set({ authenticated_at: sql<string>`now()` })
-      .whereRef('users.id', '=', 'sessions.user_id')
-      .where('sessions.id', '=', session_id)
-      .where('sessions.revoked_at', 'is', null)
-      .where('sessions.expires_at', '>', sql<string>`now()`)
-      .where('users.id', '=', user_id)
-      .where('users.password_hash', '=', password_hash)
-      .where('users.disabled_at', 'is', null)
-      .where('users.deleted_at', 'is', null)
-      .returning(authTime),
-    ([row]) => {
-      if (row === undefined) throw new Problem('session-ended')
-      return row.auth_time
-    },
-  )
-
-/** Proves again who one is, by password. Returns the new time of proof, in Unix seconds. @throws Problem invalid-credentials, session-ended */
-export async function stepUp(
-  { database, passwords }: { database: Database; passwords: Passwords },
-  origin: Origin,
-  { user_id, session_id }: { user_id: string; session_id: string },
-  password: string,
-): Promise<number> {
-  const account = await database.system.run(
-    { origin },
-    find(query.selectFrom('users').select('password_hash').where('id', '=', user_id)),
-  )
-  if (!(await passwords.verify(account?.password_hash, password))) {
-    await database.system.run({ origin }, recordEvent('step-up-failed', user_id, session_id))
-    throw new Problem('invalid-credentials')
-  }
-  return database.system.run({ origin }, renewSignIn(session_id, user_id, account?.password_hash ?? ''))
-}

@@ -24,7 +24,18 @@ export const AccessToken = Type.Object(
   { title: 'AccessToken' },
 )
 export const SignedInAnswer = Type.Object(
-  { user: User, organization: Nullable(Organization), ...AccessToken.properties, refresh_token: Token },
+  {
+    user: User,
+    organization: Nullable(Organization),
+    ...AccessToken.properties,
+    refresh_token: Token,
+    device_token: Type.Optional(
+      Type.String({
+        maxLength: 100,
+        description: 'Names this device from now on: sent with the next sign-in, it cannot be locked out by strangers.',
+      }),
+    ),
+  },
   { title: 'SignedIn' },
 )
 export const Switched = Type.Object({ organization: Organization, ...AccessToken.properties }, { title: 'Switched' })
@@ -58,6 +69,7 @@ export const Login = Strict(
     username: Type.Optional(Username),
     password: Type.String({ minLength: 1, maxLength: 1024, format: 'password' }),
     organization_id: Type.Optional(Id),
+    device_token: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
   },
   { title: 'Login', description: 'Either `email` or `username` says who.' },
 )

@@ -1,73 +1,46 @@
-import { randomUUID } from 'node:crypto'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { Role } from '../access/permissions.ts'
-import type { Tokens } from '../access/tokens.ts'
 import type { Database } from '../core/database.ts'
 import { invalidField, Problem } from '../core/problems.ts'
 import { Id, Strict } from '../core/schemas.ts'
+import { openId } from '../core/sealing.ts'
 import type { App } from '../http/route.ts'
 import { originOf } from '../http/route.ts'
 import { revokeSession, revokeSessions } from '../sessions/sessions.ts'
-import { logIn, signUp, stepUp, switchOrganization } from './auth.ts'
-import type { NewAccount, SignedIn } from './auth.ts'
+import type { NewAccount, SecondFactorNeeded, SignedIn, SignInRules } from './auth.ts'
+import type { AuthKeys, Issuer } from './issuer.ts'
+import { logIn, signUp, stepUp, switchOrganization } from './log-in.ts'
 import { getMe } from './me.ts'
 import { AccessToken, Login, Logout, Me, Refresh, Registration, SignedInAnswer, Signup, Switched } from './messages.ts'
 import { checkPassword } from './password-policy.ts'
 import type { PasswordPolicy } from './password-policy.ts'
 import type { Passwords } from './passwords.ts'
 import { refresh } from './refresh.ts'
-import { openRefreshToken, sealRefreshToken } from './refresh-token.ts'
+import { openRefreshToken } from './refresh-token.ts'
 
 export interface AuthOptions {
   database: Database
-  tokens: Tokens
+  issuer: Issuer
+  keys: AuthKeys
   passwords: Passwords
-  /** Seals refresh tokens. */
-  refreshKey: Buffer
   passwordPolicy: PasswordPolicy
-  accessTokenSeconds: number
-  /** How long a session lasts without a refresh. */
-  idleSeconds: number
+  rules: SignInRules
 }
 
 /** Requests a minute from one address, where passwords are tried or accounts made. */
 const PASSWORD_TRIES = 10
 
 export function authRoutes(app: App, options: AuthOptions): void {
-  const { database, tokens, passwords, refreshKey, passwordPolicy, accessTokenSeconds, idleSeconds } = options
+  const { database, issuer, keys, passwords, passwordPolicy, rules: signInRules } = options
   const rules = { access: 'public', secret: true, perMinute: PASSWORD_TRIES } as const
   const tags = ['Authentication']
-
-  const mint = (
-    user: { id: string; email: string },
-    session: { id: string; auth_time: number },
-    organization?: { id: string; role: Role },
-  ) => ({
-    access_token: tokens.sign({
-      sub: user.id,
-      jti: randomUUID(),
-      sid: session.id,
-      auth_time: session.auth_time,
-      email: user.email,
-      user_id: user.id,
-      ...(organization && { organization_id: organization.id, tenant_id: organization.id, role: organization.role }),
-    }),
-    token_type: 'bearer' as const,
-    expires_in: accessTokenSeconds,
-  })
-  const answer = ({ user, organization, session }: SignedIn): Static<typeof SignedInAnswer> => ({
-    user,
-    organization: organization ?? null,
-    ...mint(user, session, organization),
-    refresh_token: sealRefreshToken(refreshKey, { session_id: session.id, generation: session.generation }),
-  })
 
   async function enrol(
     body: Static<typeof Registration>,
     origin: ReturnType<typeof originOf>,
     organization?: NewAccount['organization'],
-  ): Promise<SignedIn> {
+  ): Promise<SignedIn | SecondFactorNeeded> {
     const { password, ...names } = body
     await checkPassword(password, passwordPolicy, [
       names.email,
@@ -77,12 +50,8 @@ export function authRoutes(app: App, options: AuthOptions): void {
       names.full_name,
       organization?.name,
     ])
-    return signUp(
-      database,
-      origin,
-      { ...names, password_hash: await passwords.hash(password), organization },
-      idleSeconds,
-    )
+    const password_hash = await passwords.hash(password)
+    return signUp(database, signInRules, origin, { ...names, password_hash, organization })
   }
 
   app.post(
@@ -105,7 +74,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
       const organization =
         organization_name === undefined ? undefined : { name: organization_name, slug: organization_slug }
       const signedIn = await enrol(account, originOf(request), organization)
-      return reply.code(201).send(answer(signedIn))
+      return reply.code(201).send(issuer.answer(signedIn))
     },
   )
 
@@ -122,14 +91,14 @@ export function authRoutes(app: App, options: AuthOptions): void {
         response: { 201: SignedInAnswer },
       },
     },
-    async (request, reply) => reply.code(201).send(answer(await enrol(request.body, originOf(request)))),
+    async (request, reply) => reply.code(201).send(issuer.answer(await enrol(request.body, originOf(request)))),
   )
 
   app.post(
     '/auth/login',
     {
       ...rules,
-      problems: ['invalid-credentials'],
+      problems: ['invalid-credentials', 'mfa-required', 'email-unverified'],
       schema: {
         operationId: 'logIn',
         summary: 'Sign in by e-mail address or username',
@@ -142,7 +111,10 @@ export function authRoutes(app: App, options: AuthOptions): void {
       const { email, username } = request.body
       if ((email === undefined) === (username === undefined))
         throw invalidField('/email', 'give either email or username')
-      return answer(await logIn({ database, passwords }, originOf(request), request.body, idleSeconds))
+      const { device_token, ...credentials } = request.body
+      const device_id = device_token === undefined ? undefined : openId(keys.device, 'device', device_token)
+      const result = await logIn({ database, passwords }, signInRules, originOf(request), { ...credentials, device_id })
+      return issuer.answer(result)
     },
   )
 
@@ -162,8 +134,9 @@ export function authRoutes(app: App, options: AuthOptions): void {
     },
     async request => {
       const { refresh_token, organization_id } = request.body
-      return answer(
-        await refresh({ database, key: refreshKey, idleSeconds }, originOf(request), refresh_token, organization_id),
+      const { idleSeconds } = signInRules
+      return issuer.answer(
+        await refresh({ database, key: keys.refresh, idleSeconds }, originOf(request), refresh_token, organization_id),
       )
     },
   )
@@ -186,7 +159,9 @@ export function authRoutes(app: App, options: AuthOptions): void {
     async (request, reply) => {
       const { actor } = request
       const presented =
-        request.body?.refresh_token === undefined ? undefined : openRefreshToken(refreshKey, request.body.refresh_token)
+        request.body?.refresh_token === undefined
+          ? undefined
+          : openRefreshToken(keys.refresh, request.body.refresh_token)
       if (actor !== undefined) await actor.run(revokeSession(actor.session_id, 'logout'))
       else if (presented !== undefined)
         await database.system
@@ -249,7 +224,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
       const organization = await actor.run(switchOrganization(request.body.organization_id))
       return {
         organization,
-        ...mint(
+        ...issuer.accessToken(
           { id: actor.user_id, email: actor.email },
           { id: actor.session_id, auth_time: actor.auth_time },
           organization,
@@ -279,7 +254,11 @@ export function authRoutes(app: App, options: AuthOptions): void {
       const auth_time = await stepUp({ database, passwords }, originOf(request), actor, request.body.password)
       const organization =
         actor.organization_id === undefined ? undefined : { id: actor.organization_id, role: actor.role as Role }
-      return mint({ id: actor.user_id, email: actor.email }, { id: actor.session_id, auth_time }, organization)
+      return issuer.accessToken(
+        { id: actor.user_id, email: actor.email },
+        { id: actor.session_id, auth_time },
+        organization,
+      )
     },
   )
 }

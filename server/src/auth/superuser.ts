@@ -54,7 +54,7 @@ export async function createSuperuser(
   await createAccount(
     database,
     origin,
-    { email, password_hash: await passwords.hash(password), superuser: true },
+    { email, password_hash: await passwords.hash(password), superuser: true, email_verified: true },
     async () => {},
   )
 }

@@ -64,7 +64,9 @@ export async function migrateJobs(ownerUrl: string, schema: string): Promise<voi
 
 async function migrateAs(client: pg.Client, ownerUrl: string, schema: string): Promise<void> {
   const { default: library } = await import('pg-boss/package.json', { with: { type: 'json' } })
-  const wanted = createHash('sha256').update(JSON.stringify([library.version, queues, schedules])).digest('hex')
+  const wanted = createHash('sha256')
+    .update(JSON.stringify([library.version, queues, schedules]))
+    .digest('hex')
   const name = quoteSchema(jobSchemaOf(schema))
   const { rows } = await client.query<{ comment: string | null }>(
     `select obj_description(to_regnamespace($1), 'pg_namespace') as comment`,

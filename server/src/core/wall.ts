@@ -8,7 +8,8 @@ export const globalTables: Readonly<Record<string, string>> = {
   sessions: "a person's own; the policy shows one's own",
   security_events: 'what happened to accounts, some of them unknown; the tenant login may only add, through triggers',
   idempotency_keys: "a person's own; the policy shows one's own",
-  one_time_tokens: 'what links and pauses of sign-in stand for, before anybody is known; the tenant login may not touch it',
+  one_time_tokens:
+    'what links and pauses of sign-in stand for, before anybody is known; the tenant login may not touch it',
   devices: "a person's own; the policy shows one's own",
   throttles: 'guesses at accounts, known and unknown; the tenant login may not touch it',
   totp_factors: "a person's own secret; the tenant login may not touch it",

@@ -36,11 +36,21 @@ export const createSession = (
   organization_id: string | null,
   idleSeconds: number,
   { ip, user_agent }: Origin,
+  { methods, isTwoFactor, device_id }: { methods: string[]; isTwoFactor: boolean; device_id: string },
 ) =>
   get(
     query
       .insertInto('sessions')
-      .values({ user_id, organization_id, ip, user_agent, expires_at: sessionExpiry(idleSeconds) })
+      .values({
+        user_id,
+        organization_id,
+        methods,
+        second_factor_at: isTwoFactor ? sql<string>`now()` : null,
+        device_id,
+        ip,
+        user_agent,
+        expires_at: sessionExpiry(idleSeconds),
+      })
       .returning(['id', 'generation', authTime]),
   )
 

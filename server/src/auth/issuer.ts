@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto'
+import type { Static } from 'typebox'
+import type { Role } from '../access/permissions.ts'
+import type { Tokens } from '../access/tokens.ts'
+import { sealToken } from '../core/one-time-tokens.ts'
+import { Problem } from '../core/problems.ts'
+import { sealId } from '../core/sealing.ts'
+import type { SecondFactorNeeded, SignedIn } from './auth.ts'
+import type { AccessToken, SignedInAnswer } from './messages.ts'
+import { sealRefreshToken } from './refresh-token.ts'
+
+/** Keys for one use each, derived from SECRET_KEY. */
+export interface AuthKeys {
+  refresh: Buffer
+  oneTime: Buffer
+  device: Buffer
+}
+
+/** Turns what the database says of a sign-in into what the client is given. */
+export interface Issuer {
+  accessToken(
+    user: { id: string; email: string },
+    session: { id: string; auth_time: number },
+    organization?: { id: string; role: Role },
+  ): Static<typeof AccessToken>
+  /** @throws Problem mfa-required, carrying the token and the methods that finish the sign-in */
+  answer(signedIn: SignedIn | SecondFactorNeeded): Static<typeof SignedInAnswer>
+}
+
+export function createIssuer(tokens: Tokens, keys: AuthKeys, accessTokenSeconds: number): Issuer {
+  const accessToken: Issuer['accessToken'] = (user, session, organization) => ({
+    access_token: tokens.sign({
+      sub: user.id,
+      jti: randomUUID(),
+      sid: session.id,
+      auth_time: session.auth_time,
+      email: user.email,
+      user_id: user.id,
+      ...(organization && { organization_id: organization.id, tenant_id: organization.id, role: organization.role }),
+    }),
+    token_type: 'bearer',
+    expires_in: accessTokenSeconds,
+  })
+  return {
+    accessToken,
+    answer: result => {
+      if ('methods' in result) {
+        const mfa_token = sealToken(keys.oneTime, 'mfa', result.token_id)
+        throw new Problem('mfa-required', { extension: { mfa_token, methods: result.methods } })
+      }
+      const { user, organization, session, device_id } = result
+      return {
+        user,
+        organization: organization ?? null,
+        ...accessToken(user, session, organization),
+        refresh_token: sealRefreshToken(keys.refresh, { session_id: session.id, generation: session.generation }),
+        ...(device_id !== undefined && { device_token: sealId(keys.device, 'device', device_id) }),
+      }
+    },
+  }
+}
