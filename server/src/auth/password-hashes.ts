@@ -1,0 +1,150 @@
+import { hashRaw } from '@node-rs/argon2'
+import { hash as bcrypt } from 'bcrypt'
+import { pbkdf2 as deriveByPbkdf2, scrypt as deriveByScrypt } from 'node:crypto'
+import { promisify } from 'node:util'
+
+/** A stored hash, read: what the right password becomes, and how a password becomes it. */
+export interface PasswordHash {
+  digest: Buffer
+  derive(password: string): Promise<Buffer>
+}
+
+/** Why a stored hash is never computed. */
+export interface HashFault {
+  fault: string
+}
+
+const pbkdf2 = promisify(deriveByPbkdf2)
+const scrypt = promisify<string, Buffer, number, { N: number; r: number; p: number; maxmem: number }, Buffer>(
+  deriveByScrypt,
+)
+
+/** A file may hold any number; what costs more than about two seconds of a core, or this much memory, is not computed. */
+const MOST_MEMORY_KIB = 256 * 1024
+const MOST_BCRYPT_COST = 15
+const MOST_ARGON2_KIB = 1024 * 1024
+const MOST_SCRYPT_KIB = 512 * 1024
+const MOST_SCRYPT_BLOCKS = 64
+const MOST_PBKDF2_ITERATIONS = 3_000_000
+
+/** A shorter digest lets other passwords in by chance; a longer one makes PBKDF2 compute many times over. */
+const DIGEST_BYTES = [16, 64] as const
+/** Argon2 has the narrowest bounds of all. */
+const SALT_BYTES = [8, 48] as const
+
+const KNOWN =
+  'bcrypt ($2a$, $2b$, $2y$), Argon2 ($argon2id$, $argon2i$, $argon2d$), scrypt ($scrypt$ln=…) or PBKDF2 ($pbkdf2-sha256$, $pbkdf2-sha512$, pbkdf2_sha256$)'
+
+/** Base64 in both alphabets that PHC strings are written in: passlib has `.` for `+`. Padding is not needed. */
+const bytesOf = (text: string): Buffer => Buffer.from(text.replaceAll('.', '+'), 'base64')
+
+/**
+ * How a password is verified against a hash that another system made. Known are bcrypt, Argon2, scrypt and PBKDF2 as
+ * their libraries, PHC strings, passlib and Django write them (docs/guides/import.md lists the forms).
+ * @returns the reason, for whoever imports it, when the hash is malformed, of another kind, too weak or too expensive
+ */
+export function readHash(stored: string): PasswordHash | HashFault {
+  for (const [form, read] of forms) {
+    const groups = form.exec(stored)?.groups
+    if (groups !== undefined) return read(groups)
+  }
+  return { fault: `is not a whole hash of a known kind: ${KNOWN}` }
+}
+
+type Groups = Record<string, string>
+const forms: readonly (readonly [RegExp, (groups: Groups) => PasswordHash | HashFault])[] = [
+  // Django puts the name of its hasher first.
+  [/^(?:bcrypt\$)?\$2[aby]\$(?<cost>\d\d)\$(?<salt>[./A-Za-z0-9]{22})(?<digest>[./A-Za-z0-9]{31})$/, readBcrypt],
+  [
+    /^(?:argon2)?\$argon2(?<kind>id|i|d)(?:\$v=(?<version>16|19))?\$m=(?<m>\d{1,10}),t=(?<t>\d{1,10}),p=(?<p>\d{1,3})\$(?<salt>[A-Za-z0-9+/]+)\$(?<digest>[A-Za-z0-9+/]+)$/,
+    readArgon2,
+  ],
+  [
+    /^\$scrypt\$ln=(?<ln>\d{1,3}),r=(?<r>\d{1,10}),p=(?<p>\d{1,10})\$(?<salt>[A-Za-z0-9+/.]+)\$(?<digest>[A-Za-z0-9+/.]+={0,2})$/,
+    readScrypt,
+  ],
+  [
+    /^\$pbkdf2-(?<kind>sha256|sha512)\$(?:i=)?(?<i>\d{1,10})(?:,l=\d{1,3})?\$(?<salt>[A-Za-z0-9+/.]+={0,2})\$(?<digest>[A-Za-z0-9+/.]+={0,2})$/,
+    groups => readPbkdf2(groups, bytesOf(groups['salt']!)),
+  ],
+  // Django's salt is text.
+  [
+    /^pbkdf2_(?<kind>sha256)\$(?<i>\d{1,10})\$(?<salt>[^$]+)\$(?<digest>[A-Za-z0-9+/]+={0,2})$/,
+    groups => readPbkdf2(groups, Buffer.from(groups['salt']!)),
+  ],
+]
+
+const BCRYPT_ALPHABET = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+const BASE64_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+
+/** The 23 bytes; the bits that the last character has beyond them differ between libraries. */
+const bcryptBytesOf = (text: string): Buffer =>
+  Buffer.from(
+    text.replace(/./g, letter => BASE64_ALPHABET.charAt(BCRYPT_ALPHABET.indexOf(letter))),
+    'base64',
+  )
+
+function readBcrypt({ cost = '', salt = '', digest = '' }: Groups): PasswordHash | HashFault {
+  if (Number(cost) < 4 || Number(cost) > MOST_BCRYPT_COST)
+    return { fault: `has bcrypt cost ${Number(cost)}: 4 to ${MOST_BCRYPT_COST} are taken` }
+  // All three letters mean the same, but under $2a$ this library takes a password of 255 bytes for an empty one.
+  const setting = `$2b$${cost}$${salt}`
+  return {
+    digest: bcryptBytesOf(digest),
+    derive: async password => bcryptBytesOf((await bcrypt(password, setting)).slice(-31)),
+  }
+}
+
+function readArgon2({ kind = '', version = '16', m, t, p, ...encoded }: Groups): PasswordHash | HashFault {
+  const [memoryCost, timeCost, parallelism] = [Number(m), Number(t), Number(p)]
+  const [salt, digest] = [bytesOf(encoded['salt']!), bytesOf(encoded['digest']!)]
+  if (timeCost < 1 || parallelism < 1 || memoryCost < 8 * parallelism)
+    return { fault: `has impossible Argon2 parameters: m=${m},t=${t},p=${p}` }
+  if (memoryCost > MOST_MEMORY_KIB || memoryCost * timeCost > MOST_ARGON2_KIB)
+    return {
+      fault: `costs too much: Argon2 with m=${m},t=${t}; m up to ${MOST_MEMORY_KIB} and m × t up to ${MOST_ARGON2_KIB} are taken`,
+    }
+  const options = {
+    salt,
+    memoryCost,
+    timeCost,
+    parallelism,
+    outputLen: digest.length,
+    algorithm: ['d', 'i', 'id'].indexOf(kind),
+    version: version === '16' ? 0 : 1, // without a version it is the first one
+  }
+  return faultOf(salt, digest) ?? { digest, derive: password => hashRaw(password, options) }
+}
+
+function readScrypt({ ln, r, p, ...encoded }: Groups): PasswordHash | HashFault {
+  const [N, blocks, lanes] = [2 ** Number(ln), Number(r), Number(p)]
+  const [salt, digest] = [bytesOf(encoded['salt']!), bytesOf(encoded['digest']!)]
+  const memory = (N * blocks) / 8 // 128 bytes each, in KiB
+  if (N < 2 || blocks < 1 || lanes < 1) return { fault: `has impossible scrypt parameters: ln=${ln},r=${r},p=${p}` }
+  if (memory > MOST_MEMORY_KIB || memory * lanes > MOST_SCRYPT_KIB || Math.max(blocks, lanes) > MOST_SCRYPT_BLOCKS)
+    return {
+      fault: `costs too much: scrypt with ln=${ln},r=${r},p=${p}; ${MOST_MEMORY_KIB / 1024} MiB (ln=18,r=8), ${MOST_SCRYPT_KIB / 1024} MiB for all p together, r and p up to ${MOST_SCRYPT_BLOCKS} are taken`,
+    }
+  const options = { N, r: blocks, p: lanes, maxmem: 2 * MOST_SCRYPT_KIB * 1024 }
+  return faultOf(salt, digest) ?? { digest, derive: password => scrypt(password, salt, digest.length, options) }
+}
+
+function readPbkdf2({ kind = '', i, ...encoded }: Groups, salt: Buffer): PasswordHash | HashFault {
+  const iterations = Number(i)
+  const digest = bytesOf(encoded['digest']!)
+  if (iterations < 1) return { fault: `has impossible PBKDF2 parameters: i=${i}` }
+  const rounds = iterations * Math.ceil(digest.length / (kind === 'sha256' ? 32 : 64))
+  if (rounds > MOST_PBKDF2_ITERATIONS)
+    return { fault: `costs too much: PBKDF2 with i=${i}; up to ${MOST_PBKDF2_ITERATIONS} are taken` }
+  return (
+    faultOf(salt, digest) ?? { digest, derive: password => pbkdf2(password, salt, iterations, digest.length, kind) }
+  )
+}
+
+function faultOf(salt: Buffer, digest: Buffer): HashFault | undefined {
+  if (salt.length < SALT_BYTES[0] || salt.length > SALT_BYTES[1])
+    return { fault: `has a salt of ${salt.length} bytes: ${SALT_BYTES.join(' to ')} are taken` }
+  if (digest.length < DIGEST_BYTES[0] || digest.length > DIGEST_BYTES[1])
+    return { fault: `has a digest of ${digest.length} bytes: ${DIGEST_BYTES.join(' to ')} are taken` }
+  return undefined
+}
