@@ -187,7 +187,6 @@ create or replace function {{schema}}.enqueue_job (
 )
   returns uuid
   language plpgsql
-  security definer
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 declare

@@ -1,6 +1,6 @@
 -- Work that outlives the request: a row of pg-boss, written in the transaction that causes it, under the queue's own rules
 -- for retries. Data holds ids, never secrets. The queues themselves are made with the jobs' schema (core/jobs.ts).
-create function enqueue_job(queue_name text, data jsonb) returns uuid language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+create function enqueue_job(queue_name text, data jsonb) returns uuid language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   job_id uuid;
 begin
