@@ -86,6 +86,7 @@ const plainValues: Readonly<Record<string, unknown>> = {
   'body role': 'viewer',
   'body password': WORLD_PASSWORD,
   'body refresh_token': (world: World) => world.refresh_token, // the caller's own: another's would be that person's sign-in
+  'body device_token': 'x'.repeat(64), // one that is nobody's is passed over
   'query limit': ['100'],
   'query include_total': ['true', 'false'],
   'query sort': 'enum',
