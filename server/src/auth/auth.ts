@@ -1,22 +1,19 @@
-import { randomUUIDv7 } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Role } from '../access/permissions.ts'
 import type { Database, Origin, Transaction } from '../core/database.ts'
 import { issueToken } from '../core/one-time-tokens.ts'
 import { invalidField, Problem } from '../core/problems.ts'
-import { NAME_LENGTH } from '../core/schemas.ts'
 import { claimSlug } from '../core/slugs.ts'
-import { affect, find, get, query, statement } from '../core/statement.ts'
-import {
-  chooseOrganization,
-  insertOrganization,
-  insertOwner,
-  personalOrganizationId,
-} from '../organizations/organizations.ts'
+import { affect, find, query, statement } from '../core/statement.ts'
+import { chooseOrganization } from '../organizations/organizations.ts'
 import type { OrganizationRow } from '../organizations/organizations.ts'
 import { createSession } from '../sessions/sessions.ts'
-import { normalizeNames, userColumns } from '../users/users.ts'
+import { userColumns } from '../users/users.ts'
 import type { User } from '../users/users.ts'
+import { describeAccount, insertAccount } from './accounts.ts'
+import type { NewAccount } from './accounts.ts'
+
+export type { NewAccount }
 
 /** Someone signed in: what tokens are minted from. */
 export interface SignedIn {
@@ -61,60 +58,19 @@ export interface SignInRules {
   unverifiedAccess: 'full' | 'own'
 }
 
-export interface NewAccount {
-  email: string
-  password_hash: string
-  username?: string | undefined
-  given_name?: string | undefined
-  family_name?: string | undefined
-  full_name?: string | undefined
-  locale?: 'en' | 'de' | undefined
-  superuser?: boolean
-  /** Whether the address has been proved by whoever makes the account. */
-  email_verified?: boolean
-  /** The team to found; without one the account gets a personal organization. */
-  organization?: { name: string; slug?: string | undefined } | undefined
-}
-
-const taken = { users_email_key: 'email-taken', users_username_key: 'username-taken' } as const
-
 /** Makes a person and their first organization, or nothing; `then` runs in the same transaction. @throws Problem email-taken, username-taken, organization-slug-taken */
 export async function createAccount<Result>(
   database: Database,
   origin: Origin,
   account: NewAccount,
-  then: (
-    transaction: Transaction,
-    made: { user: User; organization: OrganizationRow & { role: Role } },
-  ) => Promise<Result>,
+  then: (transaction: Transaction, made: { user: User }) => Promise<Result>,
 ): Promise<Result> {
-  const { organization: team, email, email_verified = false, ...names } = account
-  const id = randomUUIDv7()
-  const organization_id = team === undefined ? personalOrganizationId(id) : randomUUIDv7()
-  const joined = [names.given_name, names.family_name].filter(name => name !== undefined).join(' ')
-  // Two names of the longest kind make one that is too long.
-  const full_name = names.full_name ?? (Array.from(joined).slice(0, NAME_LENGTH).join('') || null)
-  const person = {
-    id,
-    ...normalizeNames(names),
-    email: email.toLowerCase(),
-    full_name,
-    email_verified_at: email_verified ? sql<string>`now()` : null,
-    last_organization_id: organization_id,
-  }
-  const founding = team ?? {
-    name: full_name ?? person.username ?? 'Personal',
-    slug: `personal-${organization_id.replaceAll('-', '').slice(0, 20)}`,
-  }
-
-  return claimSlug(founding, 'organization-slug-taken', slug =>
-    database.system.transaction({ organization_id, origin: { ...origin, user_id: id } }, async transaction => {
-      const user = await transaction.run(get(query.insertInto('users').values(person).returning(userColumns), taken))
-      const organization = await transaction.run(
-        insertOrganization(organization_id, team === undefined ? 'personal' : 'team', founding.name, slug),
-      )
-      const { role } = await transaction.run(insertOwner(organization_id, id))
-      return then(transaction, { user, organization: { ...organization, role } })
+  const { person, organization } = describeAccount(account)
+  const scope = { organization_id: organization.id, origin: { ...origin, user_id: person.id } }
+  return claimSlug(organization, 'organization-slug-taken', slug =>
+    database.system.transaction(scope, async transaction => {
+      const rows = { person, organization: { ...organization, slug }, role: 'owner' as const }
+      return then(transaction, { user: await transaction.run(insertAccount(rows)) })
     }),
   )
 }

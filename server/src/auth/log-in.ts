@@ -4,8 +4,9 @@ import type { Database, Origin } from '../core/database.ts'
 import { invalidField, Problem } from '../core/problems.ts'
 import { find, query, statement } from '../core/statement.ts'
 import { authTime } from '../sessions/sessions.ts'
+import type { NewAccount } from './accounts.ts'
 import { createAccount, signIn } from './auth.ts'
-import type { NewAccount, SecondFactorNeeded, SignedIn, SignInRules } from './auth.ts'
+import type { SecondFactorNeeded, SignedIn, SignInRules } from './auth.ts'
 import type { Passwords } from './passwords.ts'
 
 interface Tools {

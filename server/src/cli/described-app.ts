@@ -13,7 +13,7 @@ export async function createDescribedApp(): Promise<App> {
   const nowhere = 'postgresql://nobody@127.0.0.1:1/nothing'
   const database = openDatabase({ ...config.database, tenantUrl: nowhere, systemUrl: nowhere, onError: () => {} })
   const tokens = createTokens({ issuer: config.publicUrl, accessTokenSeconds: config.accessTokenSeconds })
-  const passwords = { hash: async () => '', verify: async () => false }
+  const passwords = { hash: async () => '', verify: async () => false, renew: async () => undefined }
   const app = await createApp({
     config,
     version,
