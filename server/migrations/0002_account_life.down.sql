@@ -1,6 +1,7 @@
 -- Takes 0002_account_life back.
 -- loses: devices
 -- loses: identities
+-- loses: invitations
 -- loses: one_time_tokens
 -- loses: passkeys
 -- loses: recovery_codes
@@ -25,6 +26,14 @@ drop policy "self" on {{schema}}."devices";
 drop policy "self" on {{schema}}."idempotency_keys";
 
 drop policy "self" on {{schema}}."identities";
+
+drop policy "tenant_delete" on {{schema}}."invitations";
+
+drop policy "tenant_insert" on {{schema}}."invitations";
+
+drop policy "tenant_read" on {{schema}}."invitations";
+
+drop policy "tenant_update" on {{schema}}."invitations";
 
 drop policy "tenant_delete" on {{schema}}."memberships";
 
@@ -72,6 +81,8 @@ drop view {{schema}}."gate";
 
 drop view {{schema}}."own_organizations";
 
+drop view {{schema}}."role_permissions";
+
 drop view {{schema}}."second_factors";
 
 drop view {{schema}}."self";
@@ -81,6 +92,12 @@ alter table {{schema}}."devices"
 
 alter table {{schema}}."identities"
   drop constraint "identities_user_id_fkey";
+
+alter table {{schema}}."invitations"
+  drop constraint "invitations_organization_id_fkey";
+
+alter table {{schema}}."invitations"
+  drop constraint "invitations_organization_id_invited_by_fkey";
 
 alter table {{schema}}."one_time_tokens"
   drop constraint "one_time_tokens_user_id_fkey";
@@ -120,6 +137,8 @@ alter table {{schema}}."users"
 drop table {{schema}}."devices";
 
 drop table {{schema}}."identities";
+
+drop table {{schema}}."invitations";
 
 drop table {{schema}}."one_time_tokens";
 
@@ -163,6 +182,8 @@ begin
   end if;
   return null;
 end $function$;
+
+create view {{schema}}."role_permissions" AS  SELECT '{"audit:read": ["admin", "owner"], "members:read": ["viewer", "member", "admin", "owner"], "members:write": ["admin", "owner"], "projects:read": ["viewer", "member", "admin", "owner"], "projects:write": ["member", "admin", "owner"], "admin:audit:read": ["superuser"], "organization:read": ["viewer", "member", "admin", "owner"], "organization:leave": ["viewer", "member", "admin", "owner"], "organization:write": ["admin", "owner"], "organization:delete": ["owner"], "organization:transfer": ["owner"]}'::jsonb AS holders;
 
 create view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS session_id,
     s.user_id,

@@ -50,6 +50,8 @@ drop view {{schema}}."gate";
 
 drop view {{schema}}."own_organizations";
 
+drop view {{schema}}."role_permissions";
+
 drop view {{schema}}."self";
 
 create table {{schema}}."devices" (
@@ -82,6 +84,30 @@ create table {{schema}}."identities" (
 
 alter table {{schema}}."identities"
   enable row level security;
+
+create table {{schema}}."invitations" (
+  "organization_id" uuid                     not null,
+  "email"           text                     not null,
+  "role"            text                     not null,
+  "invited_by"      uuid                     not null,
+  "expires_at"      timestamp with time zone not null,
+  "accepted_at"     timestamp with time zone,
+  "revoked_at"      timestamp with time zone,
+  "created_at"      timestamp with time zone not null default now(),
+  "updated_at"      timestamp with time zone not null default now(),
+  "version"         integer                  not null default 1,
+  constraint "invitations_email_check" check ((email = lower(email))),
+  constraint "invitations_role_check"
+    check ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'member'::text, 'viewer'::text]))),
+  "id"              uuid                     not null default {{schema}}.new_id(),
+  constraint "invitations_pkey" primary key (organization_id, id)
+);
+
+alter table {{schema}}."invitations"
+  enable row level security;
+
+alter table {{schema}}."invitations"
+  force row level security;
 
 create table {{schema}}."one_time_tokens" (
   "purpose"    text                     not null,
@@ -245,6 +271,14 @@ alter table {{schema}}."identities"
   add constraint "identities_user_id_fkey" foreign key (user_id) references {{schema}}.users(id)
     on delete cascade;
 
+alter table {{schema}}."invitations"
+  add constraint "invitations_organization_id_fkey" foreign key (organization_id)
+    references {{schema}}.organizations(id) on delete cascade;
+
+alter table {{schema}}."invitations"
+  add constraint "invitations_organization_id_invited_by_fkey" foreign key (organization_id, invited_by)
+    references {{schema}}.memberships(organization_id, user_id);
+
 alter table {{schema}}."one_time_tokens"
   add constraint "one_time_tokens_user_id_fkey" foreign key (user_id) references {{schema}}.users(id)
     on delete cascade;
@@ -263,6 +297,8 @@ alter table {{schema}}."totp_factors"
 
 alter table {{schema}}."users"
   add constraint "users_locale_check" check ((locale = ANY (ARRAY['en'::text, 'de'::text])));
+
+create view {{schema}}."role_permissions" AS  SELECT '{"audit:read": ["admin", "owner"], "members:read": ["viewer", "member", "admin", "owner"], "members:write": ["admin", "owner"], "projects:read": ["viewer", "member", "admin", "owner"], "projects:write": ["member", "admin", "owner"], "admin:audit:read": ["superuser"], "invitations:read": ["admin", "owner"], "invitations:write": ["admin", "owner"], "organization:read": ["viewer", "member", "admin", "owner"], "organization:leave": ["viewer", "member", "admin", "owner"], "organization:write": ["admin", "owner"], "organization:delete": ["owner"], "organization:transfer": ["owner"]}'::jsonb AS holders;
 
 create view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS session_id,
     s.user_id,
@@ -334,6 +370,11 @@ create view {{schema}}."own_organizations" with (security_barrier=true) AS  SELE
      JOIN {{schema}}.memberships m ON (((m.user_id = self.user_id) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL))))
      JOIN {{schema}}.organizations o ON (((o.id = m.organization_id) AND (o.deleted_at IS NULL))));
 
+create unique index invitations_email_key on {{schema}}.invitations using btree (organization_id, email)
+  where ((accepted_at is null) AND (revoked_at is null));
+
+create index invitations_invited_by on {{schema}}.invitations using btree (organization_id, invited_by);
+
 create index one_time_tokens_expires_at on {{schema}}.one_time_tokens using btree (expires_at);
 
 create index one_time_tokens_user_id on {{schema}}.one_time_tokens using btree (user_id, purpose);
@@ -344,6 +385,22 @@ create constraint TRIGGER still_open
   after update on {{schema}}.devices deferrable initially deferred
   for each row
   execute function {{schema}}.still_open();
+
+create trigger history
+  after insert or delete or update on {{schema}}.invitations
+  for each row
+  execute function
+    {{schema}}.record_change('invitations', '{role,invited_by,expires_at,accepted_at,revoked_at}');
+
+create constraint TRIGGER still_open
+  after insert or delete or update on {{schema}}.invitations deferrable initially deferred
+  for each row
+  execute function {{schema}}.still_open();
+
+create trigger touch
+  before update on {{schema}}.invitations
+  for each row
+  execute function {{schema}}.touch();
 
 create trigger history
   after insert or delete or update on {{schema}}.organizations
@@ -422,6 +479,48 @@ create policy "system" on {{schema}}."identities"
   for all
   to "freehold_system"
   using (true);
+
+create policy "maintenance" on {{schema}}."invitations"
+  for all
+  to "freehold_owner"
+  using ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+create policy "system_read" on {{schema}}."invitations"
+  for select
+  to "freehold_system"
+  using (true);
+
+create policy "system_write" on {{schema}}."invitations"
+  for all
+  to "freehold_system"
+  using ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+create policy "tenant_delete" on {{schema}}."invitations"
+  for delete
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "tenant_insert" on {{schema}}."invitations"
+  for insert
+  to "freehold_tenant"
+  with check ((organization_id = ( SELECT gate.organization_id
+   FROM {{schema}}.gate
+  WHERE gate.writes)));
+
+create policy "tenant_read" on {{schema}}."invitations"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate)));
+
+create policy "tenant_update" on {{schema}}."invitations"
+  for update
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
 
 create policy "tenant_delete" on {{schema}}."memberships"
   for delete
@@ -573,6 +672,10 @@ grant select on table {{schema}}."devices" to "freehold_tenant";
 grant delete, insert, select, update on table {{schema}}."identities" to "freehold_system";
 
 grant select on table {{schema}}."identities" to "freehold_tenant";
+
+grant delete, insert, select, update
+  on table {{schema}}."invitations"
+  to "freehold_system", "freehold_tenant";
 
 grant delete, insert, select, update on table {{schema}}."one_time_tokens" to "freehold_system";
 

@@ -8,6 +8,7 @@ import type { Tokens } from './access/tokens.ts'
 import { auditRoutes } from './audit/routes.ts'
 import { createIssuer } from './auth/issuer.ts'
 import type { AuthKeys } from './auth/issuer.ts'
+import { checkPassword } from './auth/password-policy.ts'
 import type { Passwords } from './auth/passwords.ts'
 import { authRoutes } from './auth/routes.ts'
 import type { Config } from './config.ts'
@@ -26,6 +27,7 @@ import { createPages } from './http/pages.ts'
 import { createRateLimit } from './http/rate-limit.ts'
 import type { App, RouteRules } from './http/route.ts'
 import { compileValidator, refuseUnknownParameters } from './http/validation.ts'
+import { invitationRoutes } from './invitations/routes.ts'
 import { memberRoutes } from './organizations/members-routes.ts'
 import { organizationRoutes } from './organizations/routes.ts'
 import { projectRoutes } from './projects/routes.ts'
@@ -142,6 +144,15 @@ export async function createApp({
       userRoutes(v1)
       organizationRoutes(v1, { database, pages })
       memberRoutes(v1, { database, pages })
+      invitationRoutes(v1, {
+        database,
+        pages,
+        hashNewPassword: async (password, personal) => {
+          await checkPassword(password, config.passwordPolicy, personal)
+          return passwords.hash(password)
+        },
+        key: keys.oneTime,
+      })
       projectRoutes(v1, pages)
       auditRoutes(v1, pages)
     },

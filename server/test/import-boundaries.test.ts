@@ -24,6 +24,7 @@ const edges: Record<string, string[]> = {
   auth: ['organizations', 'sessions', 'users'],
   factors: ['auth', 'sessions'],
   social: ['auth', 'sessions', 'users'],
+  invitations: ['auth', 'organizations'],
 }
 
 interface Import {

@@ -11,6 +11,8 @@ export const permissions = {
   'organization:delete': 'owner',
   'members:read': 'viewer',
   'members:write': 'admin',
+  'invitations:read': 'admin',
+  'invitations:write': 'admin',
   'projects:read': 'viewer',
   'projects:write': 'member',
   'audit:read': 'admin',

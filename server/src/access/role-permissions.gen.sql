@@ -2,6 +2,8 @@
 create view role_permissions as select '{
   "admin:audit:read": ["superuser"],
   "audit:read": ["admin", "owner"],
+  "invitations:read": ["admin", "owner"],
+  "invitations:write": ["admin", "owner"],
   "members:read": ["viewer", "member", "admin", "owner"],
   "members:write": ["admin", "owner"],
   "organization:delete": ["owner"],

@@ -17,6 +17,7 @@ export const declaredFiles: readonly string[] = [
   'audit/audit.sql',
   'access/organization-table.sql',
   'core/idempotency.sql',
+  'invitations/invitations.sql',
   'projects/projects.sql',
 ].map(file => new URL(`../${file}`, import.meta.url).pathname)
 

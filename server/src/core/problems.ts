@@ -52,6 +52,11 @@ export const problems = {
     'E-mail address unverified',
     'Confirm the address by the link in the mail; POST /api/v1/auth/verify-email/resend sends another.',
   ],
+  'invitation-for-another': [
+    403,
+    'Invitation for another address',
+    'The invitation went to another address than that of your account. Sign in with the account of that address.',
+  ],
   'owner-required': [403, 'Owner required', 'Only an owner may change who owns the organization.'],
   'not-found': [404, 'Not found', 'There is nothing here, or it is not yours to see.'],
   'method-not-allowed': [

@@ -68,6 +68,20 @@ export interface Identities {
   user_id: string
 }
 
+export interface Invitations {
+  accepted_at: string | null
+  created_at: Generated<string>
+  email: string
+  expires_at: string
+  id: Generated<string>
+  invited_by: string
+  organization_id: string
+  revoked_at: string | null
+  role: 'owner' | 'admin' | 'member' | 'viewer'
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
 export interface Memberships {
   company: string | null
   created_at: Generated<string>
@@ -261,6 +275,7 @@ export interface DB {
   gate_state: GateState
   idempotency_keys: IdempotencyKeys
   identities: Identities
+  invitations: Invitations
   memberships: Memberships
   one_time_tokens: OneTimeTokens
   organizations: Organizations

@@ -9,7 +9,7 @@ import type { Page } from '../core/pagination.ts'
 import { invalidField, Problem } from '../core/problems.ts'
 import { Email, Id, Name, Nullable, Strict, timestamps, Username } from '../core/schemas.ts'
 import { affect, find, get, query, raw, statement } from '../core/statement.ts'
-import { Role_ } from './organizations.ts'
+import { holdPlace, joinOrganization, Role_ } from './organizations.ts'
 
 export const Member = Type.Object(
   {
@@ -74,9 +74,17 @@ export const listMembers = (organization_id: string, { role }: { role?: Role }, 
 export const getMember = (organization_id: string, user_id: string) =>
   get(memberRows(organization_id).where('memberships.user_id', '=', user_id))
 
-/** The person whom an address or id names, if there is such an enabled account (system login: colleagues are not yet). */
+/**
+ * The person whom an address or id names, if there is such an enabled account (system login: colleagues are not yet). Its
+ * address is confirmed: else whoever took somebody's address would be let in in their place.
+ */
 export const findPerson = ({ user_id, email }: { user_id?: string; email?: string }) => {
-  const people = query.selectFrom('users').select('id').where('disabled_at', 'is', null).where('deleted_at', 'is', null)
+  const people = query
+    .selectFrom('users')
+    .select('id')
+    .where('email_verified', '=', true)
+    .where('disabled_at', 'is', null)
+    .where('deleted_at', 'is', null)
   return find(
     user_id === undefined ? people.where('email', '=', (email ?? '').toLowerCase()) : people.where('id', '=', user_id),
   )
@@ -89,36 +97,9 @@ export async function addMember(
   user_id: string,
   { role, title, company }: NewMember,
 ): Promise<MemberRow> {
-  const { kind, actor_role } = await transaction.run(
-    get(
-      query
-        .selectFrom('organizations')
-        .innerJoin('gate', 'gate.organization_id', 'organizations.id')
-        .innerJoin('memberships as own', join =>
-          join.onRef('own.organization_id', '=', 'gate.organization_id').onRef('own.user_id', '=', 'gate.user_id'),
-        )
-        .select(['organizations.kind', 'own.role as actor_role'])
-        .where('organizations.id', '=', organization_id)
-        .forShare('own'), // as seizeMember does
-    ),
-  )
-  if (kind === 'personal') throw new Problem('personal-organization')
-  if (role === 'owner' && actor_role !== 'owner') throw new Problem('owner-required')
+  await transaction.run(holdPlace(organization_id, role))
   const place = { role, title: title ?? null, company: company ?? null }
-  const added = await transaction.run(
-    find(
-      query
-        .insertInto('memberships')
-        .values({ organization_id, user_id, ...place })
-        .onConflict(conflict =>
-          conflict
-            .columns(['organization_id', 'user_id'])
-            .doUpdateSet({ ...place, disabled_at: null, deleted_at: null, created_at: sql<string>`now()` })
-            .where('memberships.deleted_at', 'is not', null),
-        )
-        .returning('user_id'),
-    ),
-  )
+  const added = await transaction.run(joinOrganization(organization_id, user_id, place))
   if (added === undefined) throw new Problem('already-member')
   return transaction.run(getMember(organization_id, user_id))
 }

@@ -119,6 +119,50 @@ export const chooseOrganization = (
   )
 }
 
+/**
+ * What whoever adds people needs: a team, and, for an owner, to be one; both held until the transaction ends, so that an
+ * owner who has just lost the role makes no other. @throws Problem (read) personal-organization, owner-required
+ */
+export const holdPlace = (organization_id: string, role: Role) =>
+  statement(
+    query
+      .selectFrom('organizations')
+      .innerJoin('gate', 'gate.organization_id', 'organizations.id')
+      .innerJoin('memberships as own', join =>
+        join.onRef('own.organization_id', '=', 'gate.organization_id').onRef('own.user_id', '=', 'gate.user_id'),
+      )
+      .innerJoin('users', 'users.id', 'own.user_id')
+      .select(['organizations.kind', 'organizations.name as organization', 'own.role as actor_role'])
+      .select(sql<string>`coalesce(users.full_name, users.username, users.email)`.as('inviter'))
+      .where('organizations.id', '=', organization_id)
+      .forShare('own'),
+    ([place]) => {
+      if (place === undefined) throw new Problem('not-found')
+      if (place.kind === 'personal') throw new Problem('personal-organization')
+      if (role === 'owner' && place.actor_role !== 'owner') throw new Problem('owner-required')
+      return place
+    },
+  )
+
+/** Makes a person a member, or takes a former one back; undefined when they belong already. */
+export const joinOrganization = (
+  organization_id: string,
+  user_id: string,
+  place: { role: Role; title: string | null; company: string | null },
+) =>
+  find(
+    query
+      .insertInto('memberships')
+      .values({ organization_id, user_id, ...place })
+      .onConflict(conflict =>
+        conflict
+          .columns(['organization_id', 'user_id'])
+          .doUpdateSet({ ...place, disabled_at: null, deleted_at: null, created_at: sql<string>`now()` })
+          .where('memberships.deleted_at', 'is not', null),
+      )
+      .returning('user_id'),
+  )
+
 /** The namespace of personal organizations' ids (docs/decisions/0004). */
 const PERSONAL_NAMESPACE = '3b2f6f0e-9f0c-5c57-8f2a-6a0d3f1f8b11'
 

@@ -1,0 +1,180 @@
+import { sql } from 'kysely'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import type { Actor } from '../access/actor.ts'
+import { createAccount } from '../auth/auth.ts'
+import type { NewAccount } from '../auth/auth.ts'
+import type { Database, Origin, Transaction } from '../core/database.ts'
+import { findToken, issueToken, spendToken, tokenLives } from '../core/one-time-tokens.ts'
+import { orderOf, pagesOf } from '../core/pagination.ts'
+import type { Page } from '../core/pagination.ts'
+import { invalidField, Problem } from '../core/problems.ts'
+import { Email, Id, Strict, Time } from '../core/schemas.ts'
+import { affect, find, get, query } from '../core/statement.ts'
+import { holdPlace, joinOrganization, Role_ } from '../organizations/organizations.ts'
+
+export const Invitation = Type.Object(
+  { id: Id, email: Email, role: Role_, invited_by: Id, expires_at: Time, created_at: Time },
+  { title: 'Invitation' },
+)
+export const NewInvitation = Strict({ email: Email, role: Role_ }, { title: 'NewInvitation' })
+
+const columns = ['id', 'email', 'role', 'invited_by', 'expires_at', 'created_at'] as const
+
+const invitationPages = pagesOf(({ organization_id }: { organization_id: string }) =>
+  query
+    .selectFrom('invitations')
+    .select(columns)
+    .where('organization_id', '=', organization_id)
+    .where('accepted_at', 'is', null)
+    .where('revoked_at', 'is', null),
+)
+
+/** The open invitations, the newest first; an expired one is open until it is revoked or made again. */
+export const listInvitations = (organization_id: string, page: Page) =>
+  invitationPages({ organization_id }, orderOf('-created_at', 'invitations'), page)
+
+/**
+ * Invites an address by mail. Nothing is looked up, so a known and an unknown one are the same; an open invitation of the
+ * address is replaced, and its link with it.
+ * @throws Problem owner-required, personal-organization
+ */
+export const createInvitation = (
+  { system }: Database,
+  { scope, organization_id, user_id }: Actor,
+  { email, role }: Static<typeof NewInvitation>,
+): Promise<Static<typeof Invitation>> =>
+  system.transaction(scope, async transaction => {
+    const { organization, inviter } = await transaction.run(holdPlace(organization_id, role))
+    const invitation = await transaction.run(
+      get(
+        query
+          .insertInto('invitations')
+          .values({ organization_id, email: email.toLowerCase(), role, invited_by: user_id, expires_at: expiry })
+          .onConflict(conflict =>
+            conflict
+              .columns(['organization_id', 'email'])
+              .where('accepted_at', 'is', null)
+              .where('revoked_at', 'is', null)
+              .doUpdateSet({ role, invited_by: user_id, expires_at: expiry }),
+          )
+          .returning([...columns, 'version']),
+      ),
+    )
+    // A link is good for the version that it was made for.
+    const details = { organization_id, invitation_id: invitation.id, version: invitation.version, organization, inviter }
+    await transaction.run(issueToken({ purpose: 'invitation', email, details, mailed: true }))
+    return invitation
+  })
+
+const expiry = sql<string>`now() + make_interval(secs => ${tokenLives.invitation})`
+
+/** Takes an invitation back; its link leads nowhere from then on. @throws Problem not-found */
+export const revokeInvitation = (organization_id: string, id: string) =>
+  affect(
+    query
+      .updateTable('invitations')
+      .set({ revoked_at: sql<string>`now()` })
+      .where('organization_id', '=', organization_id)
+      .where('id', '=', id)
+      .where('accepted_at', 'is', null)
+      .where('revoked_at', 'is', null)
+      .returning('id'),
+  )
+
+export interface Acceptance {
+  token_id: string
+  /** Who is signed in, if anybody is. */
+  user_id: string | undefined
+  /** Makes the account of an address that has none. */
+  newAccount?: (email: string) => Promise<Omit<NewAccount, 'email' | 'email_verified'>>
+}
+
+/**
+ * Joins the organization that the link in the mail leads to. The link proves the address, not the person: it lets in the
+ * account of that address only, and, while nobody is signed in, only one whose address was proved before.
+ * @throws Problem invalid-token, invitation-for-another, email-unverified, already-member; invalid-fields when there is no account and none is to be made
+ */
+export async function acceptInvitation(
+  database: Database,
+  origin: Origin,
+  { token_id, user_id, newAccount }: Acceptance,
+): Promise<{ organization_id: string; user_id: string; role: Static<typeof Role_> }> {
+  const token = await database.system.run({ origin }, findToken('invitation', token_id))
+  if (token === undefined || token.email === null) throw new Problem('invalid-token')
+  const { email } = token
+  const { organization_id, invitation_id, version } = token.details as unknown as InvitationDetails
+  const account = await database.system.run({ origin }, findInvited(email, user_id))
+  if (user_id !== undefined && account === undefined) throw new Problem('invitation-for-another')
+  if (user_id === undefined && account?.email_verified === false) throw new Problem('email-unverified')
+  if (account === undefined && newAccount === undefined)
+    throw invalidField('/password', 'is required: the address has no account yet')
+  // Two transactions: an account that is made and then does not join is an account; the link still works for it.
+  const joining_id =
+    account?.id ??
+    (await createAccount(
+      database,
+      origin,
+      { ...(await (newAccount as NonNullable<typeof newAccount>)(email)), email, email_verified: true },
+      async (_transaction, { user }) => user.id,
+    ))
+  return database.system.transaction({ organization_id, origin: { ...origin, user_id: joining_id } }, transaction =>
+    join(transaction, { token_id, organization_id, invitation_id, version }, joining_id),
+  )
+}
+
+interface InvitationDetails {
+  organization_id: string
+  invitation_id: string
+  version: number
+}
+
+/** The account of the address; under a session only when it is that person's. */
+const findInvited = (email: string, user_id: string | undefined) => {
+  const accounts = query
+    .selectFrom('users')
+    .select(['id', 'email_verified'])
+    .where('email', '=', email)
+    .where('disabled_at', 'is', null)
+    .where('deleted_at', 'is', null)
+  return find(user_id === undefined ? accounts : accounts.where('id', '=', user_id))
+}
+
+async function join(
+  transaction: Transaction,
+  { token_id, organization_id, invitation_id, version }: InvitationDetails & { token_id: string },
+  user_id: string,
+) {
+  await transaction.run(spendToken('invitation', token_id))
+  const invitation = await transaction.run(
+    find(
+      query
+        .updateTable('invitations')
+        .from('organizations')
+        .set({ accepted_at: sql<string>`now()` })
+        .whereRef('organizations.id', '=', 'invitations.organization_id')
+        .where('organizations.deleted_at', 'is', null)
+        .where('invitations.organization_id', '=', organization_id)
+        .where('invitations.id', '=', invitation_id)
+        .where('invitations.version', '=', version)
+        .where('invitations.accepted_at', 'is', null)
+        .where('invitations.revoked_at', 'is', null)
+        .returning('invitations.role'),
+    ),
+  )
+  if (invitation === undefined) throw new Problem('invalid-token')
+  const { role } = invitation
+  const joined = await transaction.run(joinOrganization(organization_id, user_id, { role, title: null, company: null }))
+  if (joined === undefined) throw new Problem('already-member')
+  await transaction.run(
+    find(
+      query
+        .updateTable('users')
+        .set({ email_verified_at: sql<string>`coalesce(email_verified_at, now())` })
+        .where('id', '=', user_id)
+        .where('email_verified_at', 'is', null)
+        .returning('id'),
+    ),
+  )
+  return { organization_id, user_id, role }
+}
