@@ -90,11 +90,14 @@ export async function signIn(
   if (user === undefined) throw new Problem('invalid-credentials')
   if (rules.emailVerification === 'required' && !user.email_verified) throw new Problem('email-unverified')
   const device = await transaction.run(findDevice(user.id, proof.device_id))
-  const methods = await transaction.run(secondFactorsOf(user.id))
-  if (methods.length > 0 && !proof.isTwoFactor && device?.is_trusted !== true) {
-    const { organization_id, device_id } = proof
-    const details = { methods: proof.methods, organization_id, device_id }
-    return { token_id: await transaction.run(issueToken({ purpose: 'mfa', user_id: user.id, details })), methods }
+  const factors = await transaction.run(secondFactorsOf(user.id))
+  // The device is then something that one has, made known by a second factor not long ago.
+  const isByDevice = factors.length > 0 && !proof.isTwoFactor && device?.is_trusted === true
+  if (factors.length > 0 && !proof.isTwoFactor && !isByDevice) {
+    const { methods, organization_id, device_id } = proof
+    const details = { methods, organization_id, device_id }
+    const token_id = await transaction.run(issueToken({ purpose: 'mfa', user_id: user.id, details }))
+    return { token_id, methods: factors }
   }
   const isKeptApart = rules.unverifiedAccess === 'own' && !user.email_verified
   const organization = isKeptApart
@@ -103,8 +106,8 @@ export async function signIn(
   const device_id = await transaction.run(rememberDevice(user.id, device?.id, proof.trustSeconds, origin))
   const session = await transaction.run(
     createSession(user.id, organization?.id ?? null, rules.idleSeconds, origin, {
-      methods: [...proof.methods],
-      isTwoFactor: proof.isTwoFactor,
+      methods: isByDevice ? [...proof.methods, 'trusted_device'] : [...proof.methods],
+      isTwoFactor: proof.isTwoFactor || isByDevice,
       device_id,
     }),
   )
