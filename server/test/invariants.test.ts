@@ -461,7 +461,7 @@ test('a route without access stops the start, also one that the document hides',
     DATABASE_URL: urls.ownerUrl,
     PUBLIC_URL: 'http://localhost:8000',
   })
-  const passwords = { hash: async () => '', verify: async () => false }
+  const passwords = { hash: async () => '', verify: async () => false, renew: async () => undefined }
   const { database, tokens } = app
   const bare = await createApp({
     config,
