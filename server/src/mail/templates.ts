@@ -1,0 +1,98 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join, posix } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import mustache from 'mustache'
+import { isPiece, mails, valuesOf } from './mails.ts'
+
+/** Mustache sources by path, such as `en/sign-up.txt` or `layout.html`. Pieces stand where they are included. */
+export type Templates = ReadonlyMap<string, string>
+
+const ours = fileURLToPath(new URL('templates/', import.meta.url))
+
+/**
+ * The templates of every mail; `directory` holds the operator's own, which replace ours file by file.
+ * @throws Error in words for an operator, with every fault at once
+ */
+export function loadTemplates(directory?: string): Templates {
+  const sources = readDirectory(ours)
+  const faults: string[] = []
+  for (const [path, source] of directory === undefined ? [] : readDirectory(directory)) {
+    const found = faultsOfTags(path, source)
+    faults.push(...found)
+    if (found.length === 0) sources.set(path, source)
+  }
+  const templates = new Map([...sources].map(([path, source]) => [path, includePieces(path, source, sources)]))
+  if (directory !== undefined) for (const [path, source] of templates) faults.push(...faultsOfWhole(path, source))
+  if (faults.length === 0) return templates
+  throw new Error(`MAIL_TEMPLATES: ${directory} cannot be used:\n${faults.map(fault => `- ${fault}`).join('\n')}`)
+}
+
+function readDirectory(directory: string): Map<string, string> {
+  const list = (below: string): string[] =>
+    readdirSync(join(directory, below))
+      // What begins with a dot is the business of editors, and of volumes that link to their newest state.
+      .filter(name => !name.startsWith('.'))
+      .flatMap(name => {
+        const path = posix.join(below, name)
+        return statSync(join(directory, path)).isDirectory() ? list(path) : [path]
+      })
+  try {
+    return new Map(list('').map(path => [path, readFileSync(join(directory, path), 'utf8').replaceAll('\r\n', '\n')]))
+  } catch (error) {
+    throw new Error(`MAIL_TEMPLATES: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+}
+
+const inclusion = /\{\{>\s*([\w-]+)\s*\}\}/g
+
+const includePieces = (path: string, source: string, sources: Templates): string =>
+  source.replace(inclusion, (_tag, piece: string) => sources.get(pathOfPiece(path, piece))?.trimEnd() ?? '')
+
+const pathOfPiece = (path: string, piece: string) => `${posix.dirname(path)}/${piece}.txt`
+
+type Tag = [type: string, value: string, start: number, end: number, children?: Tag[] | string]
+
+const flatten = (tags: Tag[]): Tag[] => tags.flatMap(tag => (Array.isArray(tag[4]) ? [tag, ...flatten(tag[4])] : [tag]))
+
+/** What one file holds that it may not: a value that this mail does not have, or one that would not be escaped. */
+function faultsOfTags(path: string, source: string): string[] {
+  const values = valuesOf(path)
+  if (values === undefined)
+    return [
+      `${path} belongs to no mail; files are layout.html and {en,de}/<mail>.{txt,html}, with the mails ${Object.keys(mails).join(', ')}`,
+    ]
+  if (source.includes('\uFFFD')) return [`${path} is not UTF-8`]
+  let tags: Tag[]
+  try {
+    tags = flatten(mustache.parse(source) as Tag[])
+  } catch (error) {
+    return [`${path} is not well-formed: ${error instanceof Error ? error.message : String(error)}`]
+  }
+  return tags.flatMap(([type, value]) => {
+    const isShown = values.includes(value)
+    if (type === 'text' || type === '!') return []
+    if (type === '>') {
+      const isKnown = path.endsWith('.txt') && !isPiece(path) && isPiece(pathOfPiece(path, value))
+      return isKnown ? [] : [`${path} includes {{> ${value}}}, and no such piece can stand there`]
+    }
+    if (type === '&' && value !== 'body') return [`${path} shows ${value} unescaped: write {{${value}}}`]
+    if (type === '=') return [`${path} changes what tags look like: {{ and }} are the only ones`]
+    return isShown ? [] : [`${path} names {{${value}}}, which it has not: there are ${values.join(', ')}`]
+  })
+}
+
+/** What a mail lacks when all its pieces are in place. */
+function faultsOfWhole(path: string, source: string): string[] {
+  if (isPiece(path)) return []
+  if (path === 'layout.html') return /\{\{\{ *body *\}\}\}/.test(source) ? [] : [`${path} has no {{{body}}}`]
+  const faults: string[] = []
+  const isText = path.endsWith('.txt')
+  if (isText && !/^\S.*\n\n+\S/.test(source)) {
+    faults.push(`${path} does not begin with a subject, an empty line and a text`)
+  }
+  const hasLink = isText ? /^\{\{ *link *\}\}$/m.test(source) : source.includes('{{link}}')
+  if (valuesOf(path)?.includes('link') && !hasLink) {
+    faults.push(isText ? `${path} has no line that is only {{link}}` : `${path} has no {{link}}`)
+  }
+  return faults
+}
