@@ -1,5 +1,6 @@
 import * as kinds from './config-kinds.ts'
 import type { Variable } from './config-kinds.ts'
+import { passkeyOrigins, rpId } from './config-passkeys.ts'
 import { smtpUrl } from './config-urls.ts'
 
 /** The variables of accounts, social sign-in and mail. */
@@ -35,6 +36,16 @@ export const accountVariables = {
     about:
       'What an account with an unconfirmed address reaches while confirmation is optional: `full` everything, ' +
       '`own` its profile and sessions, and no organization.',
+  },
+  PASSKEY_RP_ID: {
+    kind: rpId,
+    otherwise: 'the host of `FRONTEND_URL`, else of `PUBLIC_URL`',
+    about: 'The domain that passkeys belong to. Changing it later leaves every passkey behind.',
+  },
+  PASSKEY_ORIGINS: {
+    kind: passkeyOrigins,
+    otherwise: 'those of `PUBLIC_URL` and `FRONTEND_URL` that lie within the domain',
+    about: 'Where pages and apps may ask for a passkey.',
   },
   FIRST_SUPERUSER_EMAIL: {
     kind: kinds.email,

@@ -166,7 +166,7 @@ function readPage(text: string): URL {
   return page
 }
 
-function readOrigin(text: string): string {
+export function readOrigin(text: string): string {
   const page = readPage(text)
   if (page.pathname !== '/') throw new BadValue('has a path')
   return page.origin
@@ -189,7 +189,7 @@ function readJson(text: string): unknown {
   }
 }
 
-function readList<T>(text: string, readEntry: (entry: string) => T): T[] {
+export function readList<T>(text: string, readEntry: (entry: string) => T): T[] {
   const entries = text.startsWith('[') ? readJson(text) : text.split(',')
   if (!Array.isArray(entries) || !entries.every(entry => typeof entry === 'string')) {
     throw new BadValue('is not a list of texts')

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { isLoopback, type OidcProvider } from './config-kinds.ts'
+import { doubtAboutPasskeys, readRelyingParty, type RelyingParty } from './config-passkeys.ts'
 import { checkRules, joinParts, listDoubts } from './config-rules.ts'
 import { isExample, readOrMakeSecretKey } from './config-secrets.ts'
 import { type Reading, readVariables } from './config-sources.ts'
@@ -51,6 +52,8 @@ export interface Config {
   emailVerification: 'optional' | 'required'
   /** What an account with an unconfirmed address reaches while verification is optional. */
   unverifiedAccess: 'full' | 'own'
+  /** Undefined where no browser would take a passkey, as under an IP address. */
+  passkeys: RelyingParty | undefined
   firstSuperuser: { email: string; password: string } | undefined
   social: { google: SocialClient | undefined; github: SocialClient | undefined; oidc: readonly OidcProvider[] }
   /** Without a key and a server, mail goes to the development outbox; outside development it waits. */
@@ -105,9 +108,11 @@ export function loadConfig(
   return freezeDeeply(composeConfig(reading, workingDirectory, warnings))
 }
 
-function composeConfig({ values, given }: Reading, workingDirectory: string, warnings: string[]): Config {
+function composeConfig(reading: Reading, workingDirectory: string, warnings: string[]): Config {
+  const { values, given } = reading
   const dataDir = resolve(workingDirectory, values.DATA_DIR)
   const publicUrl = values.PUBLIC_URL ?? describeAddress(values.HOST, values.PORT)
+  const passkeys = readRelyingParty(reading, publicUrl)
   return {
     environment: values.ENVIRONMENT,
     host: values.HOST,
@@ -146,6 +151,7 @@ function composeConfig({ values, given }: Reading, workingDirectory: string, war
     passwordPolicy: values.PASSWORD_POLICY,
     emailVerification: values.EMAIL_VERIFICATION,
     unverifiedAccess: values.UNVERIFIED_ACCESS,
+    passkeys,
     firstSuperuser: pair(values.FIRST_SUPERUSER_EMAIL, values.FIRST_SUPERUSER_PASSWORD, (email, password) => ({
       email,
       password,
@@ -173,7 +179,7 @@ function composeConfig({ values, given }: Reading, workingDirectory: string, war
       format: values.LOG_FORMAT,
       file: values.LOG_FILE === undefined ? undefined : resolve(workingDirectory, values.LOG_FILE),
     },
-    warnings,
+    warnings: [...warnings, ...doubtAboutPasskeys(passkeys)],
   }
 }
 
