@@ -12,6 +12,8 @@ import type { Database } from '../src/core/database.ts'
 import type { App } from '../src/http/route.ts'
 import { checkAnswer } from './check-answer.ts'
 import { TEST_SECRET, testDatabase } from './test-database.ts'
+import { createMailTo } from './test-mail.ts'
+import type { MailTo } from './test-mail.ts'
 
 export interface Answer {
   status: number
@@ -41,12 +43,16 @@ export interface TestApp {
   logged(): string
   /** A superuser's connection pool with the schema on its path: looks behind the wall. */
   admin: pg.Pool
+  /** What the worker would send to an address by now, newest last; each mail once. */
+  mailTo: MailTo
   /** One request through the whole app; every answer is checked against the OpenAPI document. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
   /** A new person; with a name, the owner of a new team of that name. */
   signUp(organization_name?: string): Promise<Person>
   /** The same person in another organization, or after a change of role. */
   logIn(person: Person, organization_id?: string): Promise<Person>
+  /** The person's address counts as confirmed. */
+  verify(person: Person): Promise<void>
   /** A new person in that owner's team. */
   addMember(owner: Person, role: 'owner' | 'admin' | 'member' | 'viewer'): Promise<Person>
 }
@@ -141,6 +147,7 @@ export async function createTestApp(settings: Record<string, string> = {}): Prom
     tokens,
     logged: () => lines.join(''),
     admin,
+    mailTo: createMailTo(config, database, admin),
     call,
     signUp: async organization_name => {
       const email = `person-${process.pid}-${Date.now()}-${serial++}@example.com`
@@ -155,8 +162,12 @@ export async function createTestApp(settings: Record<string, string> = {}): Prom
           200,
         ),
       ),
+    verify: async ({ user_id }) => {
+      await admin.query('update users set email_verified_at = now() where id = $1', [user_id])
+    },
     addMember: async (owner, role) => {
       const person = await test.signUp()
+      await test.verify(person)
       expect(
         await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/members`, {
           email: person.email,

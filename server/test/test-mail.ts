@@ -1,0 +1,42 @@
+import type pg from 'pg'
+import type { Config } from '../src/config.ts'
+import type { Database } from '../src/core/database.ts'
+import { deriveKey } from '../src/core/sealing.ts'
+import { composeMail } from '../src/mail/compose.ts'
+import { composeOptionsOf } from '../src/mail/mail.ts'
+import type { Message } from '../src/mail/render.ts'
+
+interface TestMail extends Message {
+  /** Where its button leads, and the one-time token in there; empty where there is none. */
+  link: string
+  token: string
+}
+
+export type MailTo = (email: string) => Promise<TestMail[]>
+
+/** Does the pending jobs that concern an address as the worker would, and returns what it would send there, newest last. */
+export function createMailTo(config: Config, database: Database, admin: pg.Pool): MailTo {
+  const options = composeOptionsOf(config, deriveKey(config.secretKey, 'one-time tokens'))
+  return async email => {
+    const { rows: jobs } = await admin.query<{ id: string; data: Record<string, string> }>(
+      `select j.id, j.data from freehold_jobs.job j
+        left join one_time_tokens t on t.id = (j.data ->> 'token_id')::uuid
+        left join security_events e on e.id = (j.data ->> 'event_id')::uuid
+        left join one_time_tokens change on change.id = (e.details ->> 'token_id')::uuid
+        left join users u on u.id = coalesce(t.user_id, e.user_id)
+      where j.name = 'mail' and j.state = 'created' and $1 in (u.email, t.email, change.details ->> 'old_email')
+      order by coalesce(t.id, e.id)`,
+      [email.toLowerCase()],
+    )
+    const mails: TestMail[] = []
+    for (const { id, data } of jobs) {
+      const message = await composeMail(database, options, data)
+      if (message !== undefined && message.to !== email.toLowerCase()) continue
+      await admin.query(`update freehold_jobs.job set state = 'completed', completed_on = now() where id = $1`, [id])
+      if (message === undefined) continue
+      const link = /^https?:\S+$/m.exec(message.text)?.[0] ?? ''
+      mails.push({ ...message, link, token: /[?&]token=([\w-]+)/.exec(link)?.[1] ?? '' })
+    }
+    return mails
+  }
+}
