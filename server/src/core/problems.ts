@@ -26,6 +26,11 @@ export const problems = {
     'Invalid credentials',
     'The e-mail address or username and the password do not match an account.',
   ],
+  'invalid-code': [
+    401,
+    'Invalid code',
+    'The code is wrong, has been used, or too many wrong ones came before. Wait for the next one, or use another factor.',
+  ],
   'invalid-refresh-token': [
     401,
     'Invalid refresh token',
@@ -57,7 +62,7 @@ export const problems = {
     'Invitation for another address',
     'The invitation went to another address than that of your account. Sign in with the account of that address.',
   ],
-  'owner-required': [403, 'Owner required', 'Only an owner may change who owns the organization.'],
+  'owner-required': [403, 'Owner required', 'Only an owner may change who owns the organization, and what it demands.'],
   'not-found': [404, 'Not found', 'There is nothing here, or it is not yours to see.'],
   'method-not-allowed': [
     405,
@@ -76,6 +81,16 @@ export const problems = {
     409,
     'Project slug taken',
     'Another project of this organization has this slug. Choose another.',
+  ],
+  'totp-enrolled': [
+    409,
+    'Authenticator app enrolled',
+    'The account has an authenticator app. Remove it with DELETE /api/v1/auth/mfa/totp to enrol another.',
+  ],
+  'second-factor-missing': [
+    409,
+    'No second factor',
+    'Recovery codes stand in for a second factor. Enrol one with POST /api/v1/auth/mfa/totp or /api/v1/auth/passkeys first.',
   ],
   'already-member': [409, 'Already a member', 'This person belongs to the organization already.'],
   'last-owner': [409, 'Last owner', 'An organization keeps one owner. Make somebody else an owner first.'],

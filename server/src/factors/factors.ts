@@ -1,0 +1,115 @@
+import { sql } from 'kysely'
+import { recordEvent } from '../audit/audit.ts'
+import type { Transaction } from '../core/database.ts'
+import { Problem } from '../core/problems.ts'
+import { find, many, query, raw, statement } from '../core/statement.ts'
+import { countRecoveryCodes, makeRecoveryCodes, voidRecoveryCodes } from './recovery-codes.ts'
+
+/** A session of somebody, as the access token names it. */
+export interface OwnSession {
+  user_id: string
+  session_id: string
+}
+
+/** Keys for one use each, derived from SECRET_KEY. */
+export interface FactorKeys {
+  /** Encrypts the seeds of authenticator apps. */
+  totp: Buffer
+  /** Recovery codes are kept as MACs under it. */
+  recovery: Buffer
+}
+
+/** What may be added, and removed, as history says it. */
+type Kind = 'totp' | 'passkey'
+
+/**
+ * Holds a person's account and session until the transaction ends (system login): all that changes second factors begins
+ * with it, so that they take turns, and nothing of it commits under a session that has ended. @throws Problem session-ended
+ */
+export const lockSession = ({ user_id, session_id }: OwnSession) =>
+  statement(
+    query
+      .selectFrom('sessions')
+      .innerJoin('users', 'users.id', 'sessions.user_id')
+      .select('sessions.id')
+      .where('sessions.id', '=', session_id)
+      .where('users.id', '=', user_id)
+      .where('sessions.revoked_at', 'is', null)
+      .where('sessions.expires_at', '>', sql<string>`now()`)
+      .where('users.disabled_at', 'is', null)
+      .where('users.deleted_at', 'is', null)
+      .forNoKeyUpdate(),
+    ([row]) => {
+      if (row === undefined) throw new Problem('session-ended')
+    },
+  )
+
+/**
+ * What follows when a second factor was added, in the same transaction: the session has proved it, the person is told, and
+ * with the first one come recovery codes. @returns the codes, shown this once; undefined when there are some already
+ */
+export async function completeEnrolment(
+  transaction: Transaction,
+  keys: FactorKeys,
+  { user_id, session_id }: OwnSession,
+  kind: Kind,
+): Promise<string[] | undefined> {
+  await transaction.run(proveSecondFactor(session_id, kind))
+  await transaction.run(recordEvent(`${kind}-added`, user_id, session_id))
+  if ((await transaction.run(countRecoveryCodes(user_id))) > 0) return undefined
+  return makeRecoveryCodes(transaction, keys.recovery, user_id)
+}
+
+/**
+ * What follows when one was removed, in the same transaction: the person is told, and with the last one go the recovery
+ * codes, the trust in devices, and what sessions have proved.
+ */
+export async function completeRemoval(
+  transaction: Transaction,
+  { user_id, session_id }: OwnSession,
+  kind: Kind,
+): Promise<void> {
+  await transaction.run(recordEvent(`${kind}-removed`, user_id, session_id))
+  if (await transaction.run(hasSecondFactor(user_id))) return
+  await transaction.run(voidRecoveryCodes(user_id))
+  await transaction.run(many(raw(sql`update devices set trusted_until = null where user_id = ${user_id}`)))
+  await transaction.run(
+    many(
+      raw(sql`update sessions set second_factor_at = null where user_id = ${user_id} and second_factor_at is not null`),
+    ),
+  )
+}
+
+/** Whether an account has a second factor (system login); recovery codes alone are none. */
+export const hasSecondFactor = (user_id: string) =>
+  statement(
+    query.selectFrom('second_factors').select(['totp', 'passkey']).where('user_id', '=', user_id),
+    ([has]) => has !== undefined && (has.totp || has.passkey),
+  )
+
+/**
+ * Notes that a session has proved a second factor. A factor is none when the session has begun with that very one and no
+ * other, as with a passkey that did not ask who holds it.
+ */
+export const proveSecondFactor = (session_id: string, method: string) =>
+  many(
+    raw(sql`update sessions set second_factor_at = case when methods <@ array[${method}::text] then second_factor_at else now() end,
+        methods = case when ${method} = any (methods) then methods else methods || ${method}::text end
+      where id = ${session_id}`),
+  )
+
+/** What one has, and who demands it (system login, under one's session). */
+export const getSecondFactors = find(
+  raw<{
+    totp: boolean
+    passkeys: number
+    recovery_codes: number
+    second_factor_proved: boolean
+    required_by: { id: string; name: string }[]
+  }>(sql`
+    select f.totp, (select count(*)::int from passkeys where passkeys.user_id = self.user_id) as passkeys, f.recovery_codes,
+      self.second_factor as second_factor_proved,
+      (select coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name) order by joined_at), '[]')
+        from own_organizations where second_factor_required) as required_by
+    from self join second_factors f on f.user_id = self.user_id`),
+)
