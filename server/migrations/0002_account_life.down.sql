@@ -116,6 +116,20 @@ alter table {{schema}}."users"
 
 drop function {{schema}}."enqueue_job"(text, jsonb);
 
+drop function {{schema}}."keep_throttle"({{schema}}.throttles);
+
+drop function {{schema}}."lock_throttle"({{schema}}.throttles, integer, uuid);
+
+drop function {{schema}}."open_throttle"(text);
+
+drop function {{schema}}."reserve_guess"(text, integer, integer, uuid, text, integer);
+
+drop function {{schema}}."settle_guess"(text, integer, integer, uuid, text, integer, boolean);
+
+drop function {{schema}}."settle_throttle"(text, integer, integer, uuid, boolean);
+
+drop function {{schema}}."take_guess"(text, integer, integer, uuid);
+
 alter table {{schema}}."organizations"
   drop column "second_factor_required";
 

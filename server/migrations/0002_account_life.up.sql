@@ -167,6 +167,7 @@ alter table {{schema}}."retired_names"
 create table {{schema}}."throttles" (
   "key"           text                     not null,
   "failures"      integer                  not null default 0,
+  "counted_since" timestamp with time zone,
   "pending"       integer                  not null default 0,
   "pending_until" timestamp with time zone,
   "locked_until"  timestamp with time zone,
@@ -225,6 +226,70 @@ begin
   return job_id;
 end $function$;
 
+create or replace function {{schema}}.keep_throttle (
+  t {{schema}}.throttles
+)
+  returns void
+  language sql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  update throttles set failures = t.failures, pending = t.pending, pending_until = t.pending_until, locked_until = t.locked_until,
+    counted_since = case when t.failures > 0 then coalesce(t.counted_since, clock_timestamp()) end, updated_at = clock_timestamp()
+  where key = t.key $function$;
+
+create or replace function {{schema}}.lock_throttle (
+  t       {{schema}}.throttles,
+  seconds integer,
+  person  uuid
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  token_id uuid;
+begin
+  t.locked_until := clock_timestamp() + make_interval(secs => seconds);
+  perform keep_throttle(t);
+  if t.key like 'address %' then
+    perform record_event('address-blocked', null, null, jsonb_build_object('until', t.locked_until));
+    return;
+  end if;
+  perform record_event('sign-in-locked', person, null, jsonb_build_object('counter', split_part(t.key, ' ', 1), 'until', t.locked_until));
+  insert into one_time_tokens (purpose, user_id, expires_at) values ('unlock', person, t.locked_until) returning id into token_id;
+  perform enqueue_job('mail', jsonb_build_object('token_id', token_id));
+end $function$;
+
+create or replace function {{schema}}.open_throttle (
+  wanted text
+)
+  returns {{schema}}.throttles
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  t throttles;
+  moment timestamptz;
+begin
+  loop
+    select * into t from throttles where key = wanted for update;
+    exit when found;
+    insert into throttles (key) values (wanted) on conflict do nothing;
+  end loop;
+  moment := clock_timestamp();
+  if t.pending_until <= moment then
+    t.failures := t.failures + t.pending;
+    t.pending := 0;
+  end if;
+  -- An address has an hour for its failures, a person has them in a row.
+  if t.locked_until <= moment or (wanted like 'address %' and t.locked_until is null and t.counted_since <= moment - interval '1 hour') then
+    t.failures := 0;
+    t.counted_since := null;
+    t.locked_until := null;
+  end if;
+  return t;
+end $function$;
+
 create or replace function {{schema}}.record_event (
   type       text,
   user_id    uuid,
@@ -261,6 +326,114 @@ begin
     perform record_event('session-revoked', new.user_id, new.id, jsonb_build_object('reason', new.revoked_reason));
   end if;
   return null;
+end $function$;
+
+create or replace function {{schema}}.reserve_guess (
+  counter         text,
+  most            integer,
+  seconds         integer,
+  person          uuid,
+  address         text,
+  most_of_address integer,
+  OUT             verdict text,
+  OUT             retry_seconds integer
+)
+  returns record
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if address is not null then
+    select * into verdict, retry_seconds from take_guess(address, most_of_address, 3600, null);
+    if verdict = 'locked' then verdict := 'blocked'; end if;
+    if verdict <> 'go' then return; end if;
+  end if;
+  select * into verdict, retry_seconds from take_guess(counter, most, seconds, person);
+  if verdict = 'wait' and address is not null then
+    update throttles set pending = pending - 1 where key = address;
+  end if;
+  -- Nothing that a crash of PostgreSQL may not forget: the row is held only for as long as the statement takes.
+  if verdict = 'go' then perform set_config('synchronous_commit', 'off', true); end if;
+end $function$;
+
+create or replace function {{schema}}.settle_guess (
+  counter         text,
+  most            integer,
+  seconds         integer,
+  person          uuid,
+  address         text,
+  most_of_address integer,
+  is_right        boolean
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if address is not null then
+    perform settle_throttle(address, most_of_address, 3600, null, nullif(is_right, true));
+  end if;
+  if counter is not null then
+    perform settle_throttle(counter, most, seconds, person, is_right);
+  end if;
+end $function$;
+
+create or replace function {{schema}}.settle_throttle (
+  wanted   text,
+  most     integer,
+  seconds  integer,
+  person   uuid,
+  is_right boolean
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  t throttles := open_throttle(wanted);
+begin
+  t.pending := greatest(t.pending - 1, 0);
+  if is_right then
+    t.failures := 0;
+    t.locked_until := null;
+  elsif not is_right then
+    t.failures := t.failures + 1;
+    if t.failures >= most and t.locked_until is null then
+      perform lock_throttle(t, seconds, person);
+      return;
+    end if;
+  end if;
+  perform keep_throttle(t);
+end $function$;
+
+create or replace function {{schema}}.take_guess (
+  wanted  text,
+  most    integer,
+  seconds integer,
+  person  uuid,
+  OUT     verdict text,
+  OUT     retry_seconds integer
+)
+  returns record
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  t throttles := open_throttle(wanted);
+begin
+  retry_seconds := ceil(extract(epoch from coalesce(t.locked_until - clock_timestamp(), make_interval(secs => seconds))));
+  if t.locked_until is null and t.failures + t.pending < most then
+    t.pending := t.pending + 1;
+    t.pending_until := clock_timestamp() + interval '15 seconds';
+    perform keep_throttle(t);
+    verdict := 'go';
+  elsif t.locked_until is null and t.pending > 0 then
+    verdict := 'wait';
+  else
+    -- Its last guesses died with their process.
+    if t.locked_until is null then perform lock_throttle(t, seconds, person); end if;
+    verdict := 'locked';
+  end if;
 end $function$;
 
 alter table {{schema}}."devices"
@@ -662,6 +835,50 @@ create policy "self" on {{schema}}."users"
 revoke all on function {{schema}}."enqueue_job"(text, jsonb) from public;
 
 grant execute on function {{schema}}."enqueue_job"(text, jsonb) to "freehold_system";
+
+revoke all on function {{schema}}."keep_throttle"({{schema}}.throttles) from public;
+
+grant execute
+  on function {{schema}}."keep_throttle"({{schema}}.throttles)
+  to "freehold_system";
+
+revoke all
+  on function {{schema}}."lock_throttle"({{schema}}.throttles, integer, uuid)
+  from public;
+
+grant execute
+  on function {{schema}}."lock_throttle"({{schema}}.throttles, integer, uuid)
+  to "freehold_system";
+
+revoke all on function {{schema}}."open_throttle"(text) from public;
+
+grant execute on function {{schema}}."open_throttle"(text) to "freehold_system";
+
+revoke all
+  on function {{schema}}."reserve_guess"(text, integer, integer, uuid, text, integer)
+  from public;
+
+grant execute
+  on function {{schema}}."reserve_guess"(text, integer, integer, uuid, text, integer)
+  to "freehold_system";
+
+revoke all
+  on function {{schema}}."settle_guess"(text, integer, integer, uuid, text, integer, boolean)
+  from public;
+
+grant execute
+  on function {{schema}}."settle_guess"(text, integer, integer, uuid, text, integer, boolean)
+  to "freehold_system";
+
+revoke all on function {{schema}}."settle_throttle"(text, integer, integer, uuid, boolean) from public;
+
+grant execute
+  on function {{schema}}."settle_throttle"(text, integer, integer, uuid, boolean)
+  to "freehold_system";
+
+revoke all on function {{schema}}."take_guess"(text, integer, integer, uuid) from public;
+
+grant execute on function {{schema}}."take_guess"(text, integer, integer, uuid) to "freehold_system";
 
 grant delete, insert, select, update on table {{schema}}."devices" to "freehold_system";
 

@@ -17,6 +17,13 @@ export const accountVariables = {
     deployedDefault: '30',
     about: 'How long password sign-in stays locked.',
   },
+  SIGN_IN_FAILURES_PER_ADDRESS_PER_HOUR: {
+    kind: kinds.integer(0, 1_000_000),
+    default: '100',
+    about:
+      'Failed sign-ins over all accounts within an hour that block a client address for an hour; 0 is off. Behind a ' +
+      'proxy set `TRUSTED_PROXIES`, or everybody has the same address.',
+  },
   PASSWORD_POLICY: {
     kind: kinds.choice(['composition', 'length']),
     default: 'composition',

@@ -88,7 +88,7 @@ test('an empty environment is a complete development configuration', () => {
       cspMode: 'strict',
       rateLimit: { enabled: true, perMinute: 60, globalPerSecond: 0 },
       trustedProxies: [],
-      lockout: { threshold: 5, durationMinutes: 5 },
+      lockout: { threshold: 5, seconds: 300, failuresPerAddress: 100 },
       passwordPolicy: 'composition',
       emailVerification: 'optional',
       unverifiedAccess: 'full',
@@ -120,7 +120,7 @@ test('staging and production listen everywhere, log JSON, lock for 30 minutes an
     assert.equal(config.environment, environment)
     assert.equal(config.host, '0.0.0.0')
     assert.equal(config.log.format, 'json')
-    assert.equal(config.lockout.durationMinutes, 30)
+    assert.equal(config.lockout.seconds, 1800)
     assert.deepEqual(config.corsOrigins, [])
     assert.equal(config.database.url, undefined)
     assert.equal(existsSync(config.dataDir), false)

@@ -47,7 +47,8 @@ export interface Config {
   rateLimit: { enabled: boolean; perMinute: number; globalPerSecond: number }
   /** IP addresses and networks in CIDR notation. */
   trustedProxies: readonly string[]
-  lockout: { threshold: number; durationMinutes: number }
+  /** `failuresPerAddress` within an hour; 0: no limit. */
+  lockout: { threshold: number; seconds: number; failuresPerAddress: number }
   passwordPolicy: 'composition' | 'length'
   emailVerification: 'optional' | 'required'
   /** What an account with an unconfirmed address reaches while verification is optional. */
@@ -146,7 +147,8 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
     trustedProxies: values.TRUSTED_PROXIES,
     lockout: {
       threshold: values.ACCOUNT_LOCKOUT_THRESHOLD,
-      durationMinutes: values.ACCOUNT_LOCKOUT_DURATION_MINUTES,
+      seconds: values.ACCOUNT_LOCKOUT_DURATION_MINUTES * 60,
+      failuresPerAddress: values.SIGN_IN_FAILURES_PER_ADDRESS_PER_HOUR,
     },
     passwordPolicy: values.PASSWORD_POLICY,
     emailVerification: values.EMAIL_VERIFICATION,

@@ -191,6 +191,13 @@ const callable: Readonly<Record<string, string>> = {
 /** Functions that the system login alone may call. */
 const callableBySystem: Readonly<Record<string, string>> = {
   enqueue_job: 'puts work into the queue of the jobs, whose tables the tenant login does not see',
+  reserve_guess: 'counts a guess before it is verified, in a table that the tenant login does not see',
+  settle_guess: 'counts what came of a guess, and locks',
+  take_guess: 'one counter of reserve_guess',
+  settle_throttle: 'one counter of settle_guess',
+  open_throttle: 'reads a counter and locks its row',
+  keep_throttle: 'writes a counter',
+  lock_throttle: 'locks a counter, and has the person told',
 }
 
 test('functions are not executable by everybody, pin their search_path, and only listed ones run as the owner', async () => {

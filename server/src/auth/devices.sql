@@ -16,18 +16,3 @@ alter table devices enable row level security;
 grant select, update (revoked_at) on devices to freehold_tenant;
 grant select, insert, update, delete on devices to freehold_system;
 create policy system on devices to freehold_system using (true);
-
--- Guesses, counted before they are verified: by account or unknown name, by known device, by address of the client.
-create table throttles (
-  key           text not null primary key,
-  failures      integer not null default 0,
-  pending       integer not null default 0, -- being verified right now
-  pending_until timestamptz,                -- after that their process has died: they count as failures
-  locked_until  timestamptz,
-  updated_at    timestamptz not null default now()
-);
-create index throttles_updated_at on throttles (updated_at);
-
-alter table throttles enable row level security;
-grant select, insert, update, delete on throttles to freehold_system;
-create policy system on throttles to freehold_system using (true);

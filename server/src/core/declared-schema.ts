@@ -9,6 +9,7 @@ export const declaredFiles: readonly string[] = [
   'organizations/organizations.sql',
   'sessions/sessions.sql',
   'auth/devices.sql',
+  'auth/attempts.sql',
   'factors/factors.sql',
   'social/identities.sql',
   'access/signing-keys.sql',

@@ -231,6 +231,7 @@ export interface SigningKeys {
 }
 
 export interface Throttles {
+  counted_since: string | null
   failures: Generated<number>
   key: string
   locked_until: string | null

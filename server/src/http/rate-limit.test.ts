@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTestApp } from '../../test/test-app.ts'
 import type { Answer } from '../../test/test-app.ts'
-import { addressKey } from './rate-limit.ts'
+import { addressKey } from '../core/addresses.ts'
 
 const limited = { RATE_LIMIT_ENABLED: 'true' }
 
