@@ -266,7 +266,14 @@ export async function migrate(args: string[], config: Config): Promise<number> {
   return withProvision(config, async ({ ownerUrl, adminUrl }) => {
     if (ownerUrl === undefined) throw new Error('migrations run as the owner: set DATABASE_URL')
     // What is migrated calls the job queue, so that comes first.
-    if (args[0] === 'apply' || args[0] === 'auto') await migrateJobs(ownerUrl, config.database.schema)
+    if (args[0] === 'apply' || args[0] === 'auto') {
+      const client = await connectToDatabase(ownerUrl)
+      try {
+        await migrateJobs(client, config.database.schema)
+      } finally {
+        await client.end()
+      }
+    }
     return migrateCommand(args, {
       databaseUrl: ownerUrl,
       adminUrl,

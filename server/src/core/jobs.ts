@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { sql } from 'kysely'
 import type pg from 'pg'
 import type { PgBoss as Boss } from 'pg-boss'
-import { connectToDatabase, jobSchemaOf, quoteSchema } from './schema-script.ts'
+import { jobSchemaOf, quoteSchema } from './schema-script.ts'
 import { get, raw } from './statement.ts'
 
 /**
@@ -33,47 +34,78 @@ export type QueueName = Exclude<keyof typeof queues, 'dead'>
 /** What a queue's job is given, by name; ids and words. */
 export type JobData = Readonly<Record<string, string>>
 
-/** Does one job. What it throws is logged, and the job tried again. `id` is the same at every attempt. */
-export type JobHandler = (data: JobData, id: string) => Promise<void>
-export type JobHandlers = Readonly<Record<QueueName, JobHandler>>
+/**
+ * Does one job. What it throws is logged, and the job tried again. `id` is the same at every attempt; `signal` says that
+ * the attempt has taken too long and another may begin, or that the process stops and will not wait any more.
+ */
+export type JobHandler = (data: JobData, id: string, signal: AbortSignal) => Promise<void>
+export type JobHandlers = Readonly<Partial<Record<QueueName, JobHandler>>>
 
 /** Which jobs come by the clock: minute, hour, day, month, weekday, in UTC. */
 const schedules: readonly [queue: QueueName, cron: string][] = [['sweep', '17 * * * *']]
+
+/** How many jobs of a queue one process does at once, and how often it looks for some. */
+const paces = {
+  mail: { count: 3, pollingIntervalSeconds: 1 },
+  sweep: { count: 1, pollingIntervalSeconds: 30 },
+} as const satisfies Record<QueueName, object>
+
+/** How long running jobs may go on once the process stops. Milliseconds. */
+const LAST_JOBS_MS = 10_000
 
 /** Puts a job into its queue, in the transaction that runs it (system login). @returns the job's id */
 export const enqueueJob = (queue: QueueName, data: JobData) =>
   get(raw<{ id: string }>(sql`select enqueue_job(${queue}, ${JSON.stringify(data)}::jsonb) as id`))
 
-const bossOf = async (connectionString: string, schema: string, options: object): Promise<Boss> => {
+/** The library on a connection of ours: it opens none itself, and its timers are those that `options` turn on. */
+async function openBoss(connection: pg.Client | pg.Pool, schema: string, options: object): Promise<Boss> {
   const { PgBoss } = await import('pg-boss')
-  return new PgBoss({ connectionString, schema: quoteSchema(jobSchemaOf(schema)), ...options })
+  return new PgBoss({
+    db: { executeSql: (text, values) => connection.query(text, values) },
+    schema: quoteSchema(jobSchemaOf(schema)),
+    ...options,
+  })
 }
+
+/** What may look after the queues and work on them, without owning anything. */
+export const openQueues = (pool: pg.Pool, schema: string, options: object = {}): Promise<Boss> =>
+  openBoss(pool, schema, { migrate: false, createSchema: false, reindex: false, ...options })
 
 /**
  * Makes or migrates the jobs' schema as the owner, and its queues. Costs one query when nothing is to do: a fingerprint of
- * the library's version and the queues stands in the schema's comment.
+ * the library's version and the queues stands in the schema's comment. Twins take turns.
  */
-export async function migrateJobs(ownerUrl: string, schema: string): Promise<void> {
-  const client = await connectToDatabase(ownerUrl)
-  try {
-    await migrateAs(client, ownerUrl, schema)
-  } finally {
-    await client.end()
-  }
-}
-
-async function migrateAs(client: pg.Client, ownerUrl: string, schema: string): Promise<void> {
+export async function migrateJobs(client: pg.Client, schema: string): Promise<void> {
   const { default: library } = await import('pg-boss/package.json', { with: { type: 'json' } })
   const wanted = createHash('sha256')
     .update(JSON.stringify([library.version, queues, schedules]))
     .digest('hex')
   const name = quoteSchema(jobSchemaOf(schema))
+  if ((await readFingerprint(client, name)) === wanted) return
+  const lock = `hashtextextended(${client.escapeLiteral(`freehold jobs ${schema}`)}, 0)`
+  await client.query(`select pg_advisory_lock(${lock})`)
+  try {
+    if ((await readFingerprint(client, name)) === wanted) return
+    await makeQueues(client, schema)
+    await client.query(`grant usage on schema ${name} to freehold_system;
+      grant select, insert, update, delete on all tables in schema ${name} to freehold_system;
+      grant execute on all functions in schema ${name} to freehold_system;
+      comment on schema ${name} is '${wanted}'`)
+  } finally {
+    await client.query(`select pg_advisory_unlock(${lock})`).catch(() => {}) // a lost connection has given it back
+  }
+}
+
+async function readFingerprint(client: pg.Client, name: string): Promise<string | null | undefined> {
   const { rows } = await client.query<{ comment: string | null }>(
     `select obj_description(to_regnamespace($1), 'pg_namespace') as comment`,
     [name],
   )
-  if (rows[0]?.comment === wanted) return
-  const boss = await bossOf(ownerUrl, schema, { max: 2, supervise: false, schedule: false })
+  return rows[0]?.comment
+}
+
+async function makeQueues(client: pg.Client, schema: string): Promise<void> {
+  const boss = await openBoss(client, schema, { supervise: false, schedule: false })
   boss.on('error', () => {}) // a lost connection fails the call that needs it
   await boss.start()
   try {
@@ -86,45 +118,54 @@ async function migrateAs(client: pg.Client, ownerUrl: string, schema: string): P
   } finally {
     await boss.stop({ graceful: false })
   }
-  await client.query(`grant usage on schema ${name} to freehold_system;
-    grant select, insert, update, delete on all tables in schema ${name} to freehold_system;
-    grant execute on all functions in schema ${name} to freehold_system;
-    comment on schema ${name} is '${wanted}'`)
 }
 
 export interface RunningJobs {
-  /** Lets running jobs finish, for at most 20 seconds; what does not is tried again elsewhere. */
+  /** Lets running jobs finish, for at most ten seconds; what does not is tried again elsewhere. */
   stop(): Promise<void>
 }
 
-/** Works on all queues until it is stopped, as the system login. Several processes share the work. */
+/** Works on the queues that have a handler until it is stopped, on the system login's pool. Several processes share the work. */
 export async function runJobs(
-  { systemUrl, schema, log }: { systemUrl: string; schema: string; log: JobLog },
+  { pool, schema, log }: { pool: pg.Pool; schema: string; log: JobLog },
   handlers: JobHandlers,
 ): Promise<RunningJobs> {
-  const boss = await bossOf(systemUrl, schema, {
-    max: 3,
-    application_name: 'freehold jobs',
-    migrate: false,
-    createSchema: false,
-    // Rebuilding indexes is the owner's business.
-    reindex: false,
-  })
+  const boss = await openQueues(pool, schema)
   boss.on('error', error => log.warn({ err: error }, 'the job queue met an error; it goes on'))
   await boss.start()
-  for (const queue of Object.keys(handlers) as QueueName[]) {
-    await boss.work<JobData>(queue, { pollingIntervalSeconds: 1, batchSize: 1 }, async ([job]) => {
-      if (job === undefined) return
-      try {
-        await handlers[queue](job.data ?? {}, job.id)
-      } catch (error) {
-        log.warn({ err: error, queue, job: job.id }, 'a job failed and will be tried again')
-        throw error
-      }
-    })
+  const working = Object.entries(handlers) as [QueueName, JobHandler][]
+  for (const [queue, handle] of working) {
+    const { count, ...polling } = paces[queue]
+    for (let index = 0; index < count; index++) {
+      const worker = await boss.work<JobData>(queue, { ...polling, batchSize: 1 }, async ([job]) => {
+        if (job === undefined) return
+        // Where there was one job there may be another: look again at once.
+        boss.notifyWorker(worker)
+        try {
+          await handle(job.data ?? {}, job.id, job.signal)
+        } catch (error) {
+          log.warn({ err: error, queue, job: job.id }, 'a job failed and will be tried again')
+          // Without its cause: the library keeps all of it in the job's row.
+          // eslint-disable-next-line preserve-caught-error
+          throw new Error(describeFailure(error))
+        }
+      })
+    }
   }
-  return { stop: () => boss.stop({ graceful: true, timeout: 20_000 }) }
+  return {
+    stop: async () => {
+      const finished = Promise.all(working.map(([queue]) => boss.offWork(queue, { wait: true })))
+      await Promise.race([finished, delay(LAST_JOBS_MS, undefined, { ref: false })])
+      await boss.stop({ graceful: false })
+    },
+  }
 }
+
+/** What is kept of a failure: words for the operator, without the addresses that mail servers like to repeat. */
+export const describeFailure = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error))
+    .replaceAll(/[^\s<>"'(]+@[^\s<>"')]+/g, '(address)')
+    .slice(0, 500)
 
 export interface JobLog {
   warn(details: object, message: string): void

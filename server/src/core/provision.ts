@@ -77,9 +77,10 @@ export async function migrateDatabase(
   schema: string,
   log?: (message: string) => void,
 ): Promise<string[]> {
-  await migrateJobs(ownerUrl, schema)
   const client = await connectToDatabase(ownerUrl)
   try {
+    // What is migrated calls the job queue, so that comes first.
+    await migrateJobs(client, schema)
     return await applyMigrations(client, { schema, digest: readDigest, ...(log && { log }) })
   } finally {
     await client.end()

@@ -1,0 +1,23 @@
+// A process that works on jobs, for the tests of the queue: writes a line when a job begins and when it ends. What it does
+// is said by the job: {for: milliseconds}, or {for: 'ever'}.
+import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+import { runJobs } from '../src/core/jobs.ts'
+
+const [systemUrl, schema] = process.argv.slice(2) as [string, string]
+const pool = new pg.Pool({ connectionString: systemUrl, max: 3 })
+const jobs = await runJobs(
+  { pool, schema, log: { warn: (_details, message) => console.log(`warning ${message}`) } },
+  {
+    mail: async (data, id) => {
+      console.log(`begins ${id}`)
+      await delay(data['for'] === 'ever' ? 2 ** 31 - 1 : Number(data['for'] ?? 0))
+      console.log(`ends ${id}`)
+    },
+  },
+)
+console.log('works')
+await new Promise(resolve => process.once('SIGTERM', resolve))
+await jobs.stop()
+await pool.end()
+console.log('stopped')
