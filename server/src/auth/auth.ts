@@ -4,7 +4,7 @@ import type { Database, Origin, Transaction } from '../core/database.ts'
 import { issueToken } from '../core/one-time-tokens.ts'
 import { invalidField, Problem } from '../core/problems.ts'
 import { claimSlug } from '../core/slugs.ts'
-import { affect, find, query, statement } from '../core/statement.ts'
+import { affect, find, get, query, raw, statement } from '../core/statement.ts'
 import { chooseOrganization } from '../organizations/organizations.ts'
 import type { OrganizationRow } from '../organizations/organizations.ts'
 import { createSession } from '../sessions/sessions.ts'
@@ -41,6 +41,8 @@ export interface Proof {
   isTwoFactor: boolean
   /** The hash that the password matched: it may have changed since. */
   password_hash?: string | undefined
+  /** The passkey that signed: it may have been removed since. */
+  passkey_id?: string | undefined
   organization_id?: string | undefined
   /** A device of theirs that was seen before. */
   device_id?: string | undefined
@@ -78,7 +80,7 @@ export async function createAccount<Result>(
 /**
  * Every way in ends here, in the transaction of the system login that has checked the proof: the second factor is demanded,
  * the organization chosen, the device remembered and the session made. What it returns instead of a session must be committed.
- * @throws Problem invalid-credentials, email-unverified; invalid-fields when the organization asked for is not theirs
+ * @throws Problem invalid-credentials, invalid-passkey, email-unverified; invalid-fields when the organization asked for is not theirs
  */
 export async function signIn(
   transaction: Transaction,
@@ -88,6 +90,8 @@ export async function signIn(
 ): Promise<SignedIn | SecondFactorNeeded> {
   const user = await transaction.run(lockUser(proof))
   if (user === undefined) throw new Problem('invalid-credentials')
+  if (proof.passkey_id !== undefined && !(await transaction.run(holdPasskey(user.id, proof.passkey_id))))
+    throw new Problem('invalid-passkey')
   if (rules.emailVerification === 'required' && !user.email_verified) throw new Problem('email-unverified')
   const device = await transaction.run(findDevice(user.id, proof.device_id))
   const factors = await transaction.run(secondFactorsOf(user.id))
@@ -129,6 +133,12 @@ const lockUser = ({ user_id, password_hash }: Proof) => {
     .forNoKeyUpdate()
   return find(password_hash === undefined ? users : users.where('password_hash', '=', password_hash))
 }
+
+const holdPasskey = (user_id: string, id: string) =>
+  statement(
+    query.selectFrom('passkeys').select('id').where('id', '=', id).where('user_id', '=', user_id).forKeyShare(),
+    rows => rows.length > 0,
+  )
 
 const secondFactorsOf = (user_id: string) =>
   statement(
@@ -188,4 +198,22 @@ export async function choose(
 const rememberOrganization = (user_id: string, organization_id: string) =>
   affect(
     query.updateTable('users').set({ last_organization_id: organization_id }).where('id', '=', user_id).returning('id'),
+  )
+
+/**
+ * To be called in the transaction that has just taken a way in from an account (system login): of two that take one each,
+ * at once, the second finds nothing left. @throws Problem last-way-in
+ */
+export async function keepWayIn(transaction: Transaction, user_id: string): Promise<void> {
+  await transaction.run(get(query.selectFrom('users').select('id').where('id', '=', user_id).forNoKeyUpdate()))
+  // A statement of its own: it sees what was committed while the lock was waited for.
+  if (!(await transaction.run(hasWayIn(user_id)))) throw new Problem('last-way-in')
+}
+
+const hasWayIn = (user_id: string) =>
+  statement(
+    raw<{ has: boolean }>(sql`select exists (select from users where id = ${user_id} and password_hash is not null)
+      or exists (select from passkeys where user_id = ${user_id})
+      or exists (select from identities where user_id = ${user_id}) as has`),
+    ([row]) => row?.has === true,
   )

@@ -31,6 +31,11 @@ export const problems = {
     'Invalid code',
     'The code is wrong, has been used, or too many wrong ones came before. Wait for the next one, or use another factor.',
   ],
+  'invalid-passkey': [
+    401,
+    'Invalid passkey',
+    'The passkey is not known here, or did not sign this challenge. Ask for new options and try again, or use another way in.',
+  ],
   'invalid-refresh-token': [
     401,
     'Invalid refresh token',
@@ -98,6 +103,18 @@ export const problems = {
     409,
     'Personal organization',
     'A personal organization has one member and lasts as long as the account. Create a team instead.',
+  ],
+  'last-way-in': [
+    409,
+    'Last way in',
+    'Without it nobody could sign in to this account. Set a password, or add another passkey or sign-in provider first.',
+  ],
+  'passkey-taken': [409, 'Passkey registered', 'This passkey is registered already. Use it, or another authenticator.'],
+  'too-many-passkeys': [409, 'Too many passkeys', 'An account holds 20 passkeys. Remove one that is no longer used.'],
+  'passkeys-unavailable': [
+    409,
+    'Passkeys unavailable',
+    'Browsers take passkeys under a domain name and https only, and this service is configured for neither. Use another way in.',
   ],
   'idempotency-key-in-use': [
     409,
