@@ -449,6 +449,7 @@ const publicOperations: Readonly<Record<string, string>> = {
   register: 'nobody has an account yet',
   logIn: 'the password speaks',
   refresh: 'the refresh token speaks',
+  acceptInvitation: 'the link in the mail speaks',
   logOut: 'an expired access token with its refresh token must do',
 }
 

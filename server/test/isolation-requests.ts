@@ -1,4 +1,5 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
+import type { ProblemCode } from '../src/core/problems.ts'
 import type { App } from '../src/http/route.ts'
 import type { World } from './isolation-world.ts'
 import { randomWord, WORLD_PASSWORD } from './isolation-world.ts'
@@ -9,6 +10,10 @@ export type Kind =
   | 'user'
   | 'project'
   | 'session'
+  | 'invitation'
+  | 'device'
+  | 'passkey'
+  | 'identity'
   | 'email'
   | 'username'
   | 'slug'
@@ -51,11 +56,16 @@ const collections: Readonly<Record<string, Kind>> = {
   organizations: 'organization',
   projects: 'project',
   sessions: 'session',
+  invitations: 'invitation',
+  devices: 'device',
+  passkeys: 'passkey',
+  identities: 'identity',
 }
 
 /** Every field and parameter that can name something of somebody else's. Whoever adds one says here what it names. */
 const fields: Readonly<Record<string, Kind>> = {
   'path user_id': 'user',
+  'path invitation_id': 'invitation',
   'query cursor': 'cursor',
   'query actor': 'user',
   'query entity_id': 'project',
@@ -86,7 +96,8 @@ const plainValues: Readonly<Record<string, unknown>> = {
   'body role': 'viewer',
   'body password': WORLD_PASSWORD,
   'body refresh_token': (world: World) => world.refresh_token, // the caller's own: another's would be that person's sign-in
-  'body device_token': 'x'.repeat(64), // one that is nobody's is passed over
+  'body token': 'x'.repeat(64), // a link's; what it leads to is decided before anybody looks who asks
+  'body device_token': (world: World) => world.device_token,
   'query limit': ['100'],
   'query include_total': ['true', 'false'],
   'query sort': 'enum',
@@ -96,6 +107,14 @@ const plainValues: Readonly<Record<string, unknown>> = {
   'query entity_type': ['organizations', 'memberships', 'projects'],
   'query from': ['2026-01-01T00:00:00Z'],
   'query to': ['2126-01-01T00:00:00Z'],
+}
+
+/**
+ * Operations that ask for a proof which no fixed request can carry, with the problem that the caller's own request gets
+ * instead: what passes the gate comes that far, and nobody comes further.
+ */
+export const unproved: Readonly<Record<string, ProblemCode>> = {
+  acceptInvitation: 'invalid-token',
 }
 
 /** Fields of which an operation takes exactly one. */
@@ -237,8 +256,8 @@ export function buildRequest(
 }
 
 /** What the caller would send themselves, so that the operation succeeds. */
-function ownValue(id: string, { kind }: Place, world: World): string {
-  switch (kind) {
+function ownValue(id: string, place: Place, world: World): string {
+  switch (place.kind) {
     case 'organization':
       return world.organization_id
     case 'user':
@@ -247,6 +266,11 @@ function ownValue(id: string, { kind }: Place, world: World): string {
       return world.project_id
     case 'session':
       return world.other_session_id
+    case 'invitation':
+    case 'device':
+    case 'passkey':
+    case 'identity':
+      return world.own[place.kind]
     case 'email':
       return id === 'logIn' ? world.email : `new-${randomWord()}@example.com`
     case 'username':
@@ -254,7 +278,7 @@ function ownValue(id: string, { kind }: Place, world: World): string {
     case 'slug':
       return `new-${randomWord()}`
     default:
-      throw new Error(`a ${kind} is never needed`)
+      throw new Error(`a ${place.kind} is never needed`)
   }
 }
 
@@ -265,6 +289,10 @@ export function randomLike({ kind }: Place, like: string): string {
     case 'user':
     case 'project':
     case 'session':
+    case 'invitation':
+    case 'device':
+    case 'passkey':
+    case 'identity':
       return randomUUIDv7()
     case 'email':
       return `nobody-${randomWord()}@example.com`

@@ -1,6 +1,8 @@
-import { hkdfSync, randomBytes, randomUUIDv7 } from 'node:crypto'
+import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import type pg from 'pg'
+import { authKeys } from '../src/app.ts'
 import { sealRefreshToken } from '../src/auth/refresh-token.ts'
+import { sealId } from '../src/core/sealing.ts'
 import type { Answer, TestApp } from './test-app.ts'
 import { TEST_SECRET } from './test-database.ts'
 
@@ -28,15 +30,46 @@ export interface World {
   member_id: string
   outsider: { user_id: string; email: string }
   project_id: string
+  /** A row of each kind that is the caller's own, or the organization's. */
+  own: Belongings
   access_token: string
   refresh_token: string
+  /** The own device's, which skips the second factor. */
+  device_token: string
   call: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
+}
+
+export interface Belongings {
+  invitation: string
+  device: string
+  passkey: string
+  identity: string
+}
+
+/** Gives a person and an organization one of each, behind the wall. */
+export async function giveBelongings(
+  admin: pg.Pool,
+  { user_id, organization_id, word }: { user_id: string; organization_id: string; word: string },
+): Promise<Belongings> {
+  const own = { invitation: randomUUIDv7(), device: randomUUIDv7(), passkey: randomUUIDv7(), identity: randomUUIDv7() }
+  await admin.query({
+    name: 'belongings',
+    text: `
+      with invitation as (insert into invitations (organization_id, id, email, role, invited_by, expires_at)
+          select organization_id, $3, 'invited-' || $7 || '@example.com', 'viewer', user_id, now() + interval '1 day'
+          from memberships where organization_id = $1 limit 1),
+        device as (insert into devices (id, user_id, user_agent, trusted_until) values ($4, $2, 'device of ' || $7, now() + interval '1 day')),
+        passkey as (insert into passkeys (id, user_id, credential_id, public_key, name) values ($5, $2, convert_to($7, 'UTF8'), '\\x00', 'Key of ' || $7))
+      insert into identities (id, user_id, provider, issuer, subject, email) values ($6, $2, 'google', 'https://accounts.google.com', $7, $7 || '@example.net')`,
+    values: [organization_id, user_id, own.invitation, own.device, own.passkey, own.identity, word],
+  })
+  return own
 }
 
 /** What every word of this world ends in, so that nothing is found in it by chance. */
 export const randomWord = (): string => randomBytes(6).toString('hex')
 
-const refreshKey = Buffer.from(hkdfSync('sha256', TEST_SECRET, '', 'freehold refresh tokens', 32))
+const { refresh: refreshKey, device: deviceKey } = authKeys(TEST_SECRET)
 
 /** The password of everyone in these worlds, and of nobody else. */
 export const WORLD_PASSWORD = 'Worldly-horse-8'
@@ -78,8 +111,8 @@ export async function createWorlds({ admin, tokens, call }: TestApp): Promise<(s
       name: 'world',
       text: `
         with people as (
-          insert into users (id, email, username, password_hash, superuser, disabled_at, deleted_at)
-          select id, email, nullif(username, ''), (select password_hash from users where id = $1), $2 and id = $3,
+          insert into users (id, email, username, email_verified_at, password_hash, superuser, disabled_at, deleted_at)
+          select id, email, nullif(username, ''), now(), (select password_hash from users where id = $1), $2 and id = $3,
             case when $4 = 'disabled' and id = $3 then now() end, case when $4 = 'deleted' and id = $3 then now() end
           from unnest(array[$3, $5, $6, $7]::uuid[], array[$8, 'member-' || $9 || '@example.com', 'founder-' || $9 || '@example.com', $10], array[$11, '', '', '']) as p (id, email, username)),
         home as (insert into organizations (id, name, slug, deleted_at) values ($12, 'Own ' || $9, 'own-' || $9, case when $13 = 'closed' then now() end)),
@@ -122,10 +155,12 @@ export async function createWorlds({ admin, tokens, call }: TestApp): Promise<(s
       user_id,
       ...(named && { organization_id, tenant_id: organization_id, ...(role !== 'none' && { role }) }),
     })
+    const own = await giveBelongings(admin, { user_id, organization_id, word })
     return {
       organization_id,
       user_id,
       session_id,
+      own,
       email,
       username,
       other_session_id,
@@ -133,6 +168,7 @@ export async function createWorlds({ admin, tokens, call }: TestApp): Promise<(s
       project_id,
       access_token,
       outsider: { user_id: outsider_id, email: outsiderEmail },
+      device_token: sealId(deviceKey, 'device', own.device),
       refresh_token: sealRefreshToken(refreshKey, { session_id, generation: 1 }),
       call: (method, path, body, headers = {}) =>
         call(method, path, body, { authorization: `Bearer ${access_token}`, ...headers }),

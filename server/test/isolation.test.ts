@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { buildRequest, listOperations, randomLike } from './isolation-requests.ts'
 import type { Operation, Place } from './isolation-requests.ts'
-import { createWorlds, dumpRows, randomWord } from './isolation-world.ts'
+import { createWorlds, dumpRows, giveBelongings, randomWord } from './isolation-world.ts'
 import type { World } from './isolation-world.ts'
 import { createTestApp } from './test-app.ts'
 import type { Answer } from './test-app.ts'
@@ -39,6 +39,7 @@ const byId = (id: string): Operation => operations.find(operation => operation.i
 // The victim, by its own requests.
 const word = `globex${randomWord()}`
 const owner = await app.signUp(`Victim ${word}`)
+await app.verify(owner)
 const member = await app.addMember(owner, 'member')
 await owner.call('PATCH', '/api/v1/users/me', { username: word, full_name: `Owner ${word}` })
 await app.logIn(owner, owner.organization_id)
@@ -56,7 +57,13 @@ await owner.call('POST', '/api/v1/projects', { name: `Other ${word}` })
 const sessions = await owner.call('GET', '/api/v1/users/sessions')
 const session_id: string = sessions.body.items.find((session: { current: boolean }) => !session.current).id
 
+const { user_id, organization_id } = owner
+const own = await giveBelongings(app.admin, { user_id, organization_id, word })
+// Two of each, so that there is a cursor to steal.
+await giveBelongings(app.admin, { user_id, organization_id, word: `second-${word}` })
+
 const victimIds: Record<string, string> = {
+  ...own,
   organization: owner.organization_id,
   user: member.user_id,
   project: project.body.id,
@@ -82,7 +89,7 @@ const rowsOf = {
   ],
 }
 /** Whatever must never stand in an answer to somebody else. */
-const marks = [word, owner.email, member.email, project.body.id as string, ...rowsOf.ids]
+const marks = [word, owner.email, member.email, project.body.id as string, ...Object.values(own), ...rowsOf.ids]
 
 /** What the victim itself would put there. */
 async function valueOfVictim(operation: Operation, place: Place): Promise<string> {

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { createTestApp } from './test-app.ts'
 import type { Answer, Person } from './test-app.ts'
 
-const { admin, call, signUp, logIn, addMember } = await createTestApp({ DATABASE_POOL_SIZE: '30' })
+const { admin, call, signUp, verify, logIn, addMember } = await createTestApp({ DATABASE_POOL_SIZE: '30' })
 
 const atOnce = (count: number, request: (n: number) => Promise<Answer>) =>
   Promise.all(Array.from({ length: count }, (_, n) => request(n)))
@@ -222,6 +222,7 @@ test('of twenty who sign up with one address at once one gets it', async () => {
 // Red when: organizations/members.ts inserts without `on conflict`.
 test('of twenty who add the same person at once one does', async () => {
   const [owner, person] = [await signUp('Adding'), await signUp()]
+  await verify(person)
   const answers = await atOnce(20, () =>
     owner.call('POST', `/api/v1/organizations/${owner.organization_id}/members`, {
       user_id: person.user_id,

@@ -62,7 +62,13 @@ export const createInvitation = (
       ),
     )
     // A link is good for the version that it was made for.
-    const details = { organization_id, invitation_id: invitation.id, version: invitation.version, organization, inviter }
+    const details = {
+      organization_id,
+      invitation_id: invitation.id,
+      version: invitation.version,
+      organization,
+      inviter,
+    }
     await transaction.run(issueToken({ purpose: 'invitation', email, details, mailed: true }))
     return invitation
   })
@@ -104,6 +110,8 @@ export async function acceptInvitation(
   if (token === undefined || token.email === null) throw new Problem('invalid-token')
   const { email } = token
   const { organization_id, invitation_id, version } = token.details as unknown as InvitationDetails
+  const open = await database.system.run({ origin }, findOpen({ organization_id, invitation_id, version }))
+  if (open === undefined) throw new Problem('invalid-token')
   const account = await database.system.run({ origin }, findInvited(email, user_id))
   if (user_id !== undefined && account === undefined) throw new Problem('invitation-for-another')
   if (user_id === undefined && account?.email_verified === false) throw new Problem('email-unverified')
@@ -128,6 +136,19 @@ interface InvitationDetails {
   invitation_id: string
   version: number
 }
+
+/** What is still open of it; looked at before an account is made for nothing. */
+const findOpen = ({ organization_id, invitation_id, version }: InvitationDetails) =>
+  find(
+    query
+      .selectFrom('invitations')
+      .select('id')
+      .where('organization_id', '=', organization_id)
+      .where('id', '=', invitation_id)
+      .where('version', '=', version)
+      .where('accepted_at', 'is', null)
+      .where('revoked_at', 'is', null),
+  )
 
 /** The account of the address; under a session only when it is that person's. */
 const findInvited = (email: string, user_id: string | undefined) => {

@@ -57,7 +57,8 @@ export function invitationRoutes(app: App, options: InvitationOptions): void {
       schema: {
         operationId: 'createInvitation',
         summary: 'Invite an address by mail',
-        description: 'Answers the same whether the address has an account or not; the mail leads to an account or to one.',
+        description:
+          'Answers the same whether the address has an account or not; the mail leads to an account or to one.',
         tags,
         params: IdParams,
         body: NewInvitation,
@@ -119,7 +120,10 @@ export function invitationRoutes(app: App, options: InvitationOptions): void {
         token_id: openToken(key, 'invitation', token),
         user_id: (request.actor as typeof request.actor | undefined)?.user_id,
         ...(password !== undefined && {
-          newAccount: async email => ({ password_hash: await hashNewPassword(password, [email, full_name]), full_name }),
+          newAccount: async email => ({
+            password_hash: await hashNewPassword(password, [email, full_name]),
+            full_name,
+          }),
         }),
       })
     },

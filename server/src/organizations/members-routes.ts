@@ -66,7 +66,8 @@ export function memberRoutes(app: App, { database, pages }: { database: Database
       const member = await actor.transaction(async transaction => {
         // Looked up behind the open gate: who may not add people learns nothing about them.
         const person = await database.system.run({ origin: actor.scope.origin }, findPerson(body))
-        if (person === undefined) throw invalidField(pointer, 'names no account with a confirmed address; invite it instead')
+        if (person === undefined)
+          throw invalidField(pointer, 'names no account with a confirmed address; invite it instead')
         return addMember(transaction, request.params.id, person.id, body)
       })
       reply.code(201).header('location', `/api/v1/organizations/${request.params.id}/members/${member.user_id}`)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTestApp } from '../../test/test-app.ts'
 
-const { call, signUp, logIn, addMember, tokens } = await createTestApp()
+const { call, signUp, verify, logIn, addMember, tokens } = await createTestApp()
 
 test('a person founds a team, owns it, and works in it after switching', async () => {
   const person = await signUp()
@@ -70,6 +70,10 @@ test('members are added by address or id, changed, removed and taken back', asyn
   const owner = await signUp('Acme')
   const [ann, bob] = [await signUp(), await signUp()]
   const path = `/api/v1/organizations/${owner.organization_id}/members`
+  const unproved = await owner.call('POST', path, { email: ann.email, role: 'viewer' })
+  assert.equal(unproved.body.errors[0].pointer, '/email', 'an address that nobody has proved to be theirs is no name')
+  await verify(ann)
+  await verify(bob)
   const added = await owner.call('POST', path, { email: ann.email.toUpperCase(), role: 'viewer', title: 'Guest' })
   assert.deepEqual([added.status, added.body.user_id, added.body.title], [201, ann.user_id, 'Guest'])
   assert.equal((await owner.call('POST', path, { user_id: ann.user_id, role: 'viewer' })).body.code, 'already-member')
@@ -119,6 +123,7 @@ test('an administrator manages members but not owners', async () => {
   )
   assert.equal((await administrator.call('DELETE', `${path}/${owner.user_id}`)).body.code, 'owner-required')
   const third = await signUp()
+  await verify(third)
   assert.equal(
     (await administrator.call('POST', path, { email: third.email, role: 'owner' })).body.code,
     'owner-required',
