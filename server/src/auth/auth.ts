@@ -13,6 +13,11 @@ import type { User } from '../users/users.ts'
 import { describeAccount, insertAccount } from './accounts.ts'
 import type { NewAccount } from './accounts.ts'
 
+// What other features sign in, prove and answer with.
+export { withAttempt } from './attempts.ts'
+export type { Lockout } from './attempts.ts'
+export type { AuthKeys, Issuer } from './issuer.ts'
+export { AccessToken, SignedInAnswer } from './messages.ts'
 export type { NewAccount }
 
 /** Someone signed in: what tokens are minted from. */
