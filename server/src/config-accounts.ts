@@ -3,7 +3,7 @@ import type { Variable } from './config-kinds.ts'
 import { passkeyOrigins, rpId } from './config-passkeys.ts'
 import { smtpUrl } from './config-urls.ts'
 
-/** The variables of accounts, social sign-in and mail. */
+/** The variables of accounts and mail. */
 export const accountVariables = {
   ACCOUNT_LOCKOUT_THRESHOLD: {
     begins: 'Accounts',
@@ -63,18 +63,6 @@ export const accountVariables = {
     kind: kinds.ignoredFlag,
     ignored: 'passwords are hashed with Argon2id',
     about: 'Accepted and ignored: passwords are hashed with Argon2id.',
-  },
-
-  GOOGLE_CLIENT_ID: { begins: 'Social sign-in', kind: kinds.line, later: true, about: 'Sign-in with Google.' },
-  GOOGLE_CLIENT_SECRET: { kind: kinds.secret(), secret: true, later: true, about: 'Both are given or neither.' },
-  GITHUB_CLIENT_ID: { kind: kinds.line, later: true, about: 'Sign-in with GitHub.' },
-  GITHUB_CLIENT_SECRET: { kind: kinds.secret(), secret: true, later: true, about: 'Both are given or neither.' },
-  OIDC_PROVIDERS: {
-    kind: kinds.oidcProviders,
-    default: '[]',
-    secret: true,
-    later: true,
-    about: 'Sign-in with any other OpenID Connect provider.',
   },
 
   RESEND_API_KEY: {

@@ -33,13 +33,6 @@ export interface Variable {
   readonly later?: true
 }
 
-export interface OidcProvider {
-  name: string
-  issuer: string
-  clientId: string
-  clientSecret: string
-}
-
 const trueWords = ['true', '1', 'yes', 'on']
 const falseWords = ['false', '0', 'no', 'off']
 
@@ -181,7 +174,7 @@ export const page: Kind<string> = trimmed('an `http://` or `https://` URL withou
   readPage(text).href.replace(/\/+$/, ''),
 )
 
-function readJson(text: string): unknown {
+export function readJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
@@ -217,6 +210,12 @@ export const corsOrigins: Kind<readonly string[] | 'localhost'> = trimmed(
   text => (text === 'localhost' ? text : readList(text, readOrigin)),
 )
 
+/** A list of origins, each as a browser writes it. */
+export const origins: Kind<readonly string[]> = trimmed(
+  'a comma list or a JSON list of origins such as `https://app.example.com`',
+  text => readList(text, readOrigin),
+)
+
 export const networks: Kind<readonly string[]> = trimmed(
   'a comma list or a JSON list of IP addresses and networks such as `10.0.0.0/8`',
   text =>
@@ -232,41 +231,3 @@ export const networks: Kind<readonly string[]> = trimmed(
       return entry
     }),
 )
-
-export const oidcProviders: Kind<readonly OidcProvider[]> = trimmed(
-  'a JSON list of `{"name", "issuer", "client_id", "client_secret"}`',
-  text => {
-    const entries = readJson(text)
-    if (!Array.isArray(entries)) throw new BadValue('is not a list')
-    const providers = entries.map(readProvider)
-    if (new Set(providers.map(provider => provider.name)).size < providers.length) {
-      throw new BadValue('uses one name twice')
-    }
-    return providers
-  },
-)
-
-function readProvider(entry: unknown, index: number): OidcProvider {
-  const fields = new Map(entry && typeof entry === 'object' ? Object.entries(entry) : [])
-  const get = (field: string): string => {
-    const value: unknown = fields.get(field)
-    if (typeof value !== 'string' || value === '') throw new BadValue(`entry ${index + 1} has no ${field}`)
-    return value
-  }
-  const provider = {
-    name: get('name'),
-    issuer: get('issuer'),
-    clientId: get('client_id'),
-    clientSecret: get('client_secret'),
-  }
-  if (fields.size > 4) throw new BadValue(`entry ${index + 1} has fields that mean nothing here`)
-  // The name stands in the callback's path, beside the two that are built in.
-  if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(provider.name) || ['google', 'github'].includes(provider.name)) {
-    throw new BadValue(`entry ${index + 1} needs a name of lower-case letters, digits and -, not google or github`)
-  }
-  const issuer = URL.canParse(provider.issuer) ? new URL(provider.issuer) : undefined
-  if (issuer?.protocol !== 'https:' && !(issuer?.protocol === 'http:' && isLoopback(issuer.hostname))) {
-    throw new BadValue(`entry ${index + 1} needs an https:// issuer`)
-  }
-  return provider
-}

@@ -1,6 +1,7 @@
 import { accountVariables } from './config-accounts.ts'
 import * as kinds from './config-kinds.ts'
 import type { Variable } from './config-kinds.ts'
+import { socialVariables } from './config-social.ts'
 import { postgresUrl, redisUrl } from './config-urls.ts'
 
 const minute = 60
@@ -161,6 +162,7 @@ export const variables = {
   },
 
   ...accountVariables,
+  ...socialVariables,
 
   STORAGE_URL: {
     begins: 'Files',

@@ -1,15 +1,11 @@
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { isLoopback, type OidcProvider } from './config-kinds.ts'
+import { isLoopback } from './config-kinds.ts'
 import { doubtAboutPasskeys, readRelyingParty, type RelyingParty } from './config-passkeys.ts'
 import { checkRules, joinParts, listDoubts } from './config-rules.ts'
 import { isExample, readOrMakeSecretKey } from './config-secrets.ts'
+import { readSocial, type SocialConfig } from './config-social.ts'
 import { type Reading, readVariables } from './config-sources.ts'
-
-interface SocialClient {
-  clientId: string
-  clientSecret: string
-}
 
 /** Everything that can be set from outside. Deeply frozen; docs/reference/configuration.md explains each variable. */
 export interface Config {
@@ -56,7 +52,7 @@ export interface Config {
   /** Undefined where no browser would take a passkey, as under an IP address. */
   passkeys: RelyingParty | undefined
   firstSuperuser: { email: string; password: string } | undefined
-  social: { google: SocialClient | undefined; github: SocialClient | undefined; oidc: readonly OidcProvider[] }
+  social: SocialConfig
   /** Without a key and a server, mail goes to the development outbox; outside development it waits. */
   mail: {
     resendApiKey: string | undefined
@@ -158,11 +154,7 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
       email,
       password,
     })),
-    social: {
-      google: pair(values.GOOGLE_CLIENT_ID, values.GOOGLE_CLIENT_SECRET, socialClient),
-      github: pair(values.GITHUB_CLIENT_ID, values.GITHUB_CLIENT_SECRET, socialClient),
-      oidc: values.OIDC_PROVIDERS,
-    },
+    social: readSocial(values),
     mail: {
       // Out of a copied .env: in development the outbox serves better than an address where nobody answers.
       resendApiKey: isExample(values.RESEND_API_KEY ?? '') ? undefined : values.RESEND_API_KEY,
@@ -184,8 +176,6 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
     warnings: [...warnings, ...doubtAboutPasskeys(passkeys)],
   }
 }
-
-const socialClient = (clientId: string, clientSecret: string): SocialClient => ({ clientId, clientSecret })
 
 const pair = <T>(one: string | undefined, other: string | undefined, make: (one: string, other: string) => T) =>
   one === undefined || other === undefined ? undefined : make(one, other)
