@@ -1,0 +1,153 @@
+import type {
+  AuthenticationResponseJSON,
+  PublicKeyCredentialCreationOptionsJSON,
+  PublicKeyCredentialRequestOptionsJSON,
+  RegistrationResponseJSON,
+} from '@simplewebauthn/server'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { Id, Name, Nullable, Strict, Time, timestamps } from '../core/schemas.ts'
+
+/**
+ * What travels between a browser and an authenticator, in the words of WebAuthn Level 3, section 5.1: the options are for
+ * `PublicKeyCredential.parse…OptionsFromJSON()`, and a response is what `credential.toJSON()` gives.
+ */
+
+const Base64url = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: '^[A-Za-z0-9_-]+$' })
+const Word = Type.String({ minLength: 1, maxLength: 64 })
+
+/** Credential ids have at most 1023 bytes (section 5.8.3). */
+const CredentialId = Base64url(1364)
+const ClientData = Base64url(4096)
+/** Room for a public key of RSA, and an attestation that nobody asked for. */
+const Attestation = Base64url(16384)
+const AuthenticatorData = Base64url(4096)
+const Transports = Type.Array(Word, { maxItems: 10 })
+
+export const Passkey = Type.Object(
+  {
+    id: Id,
+    name: Name,
+    transports: Transports,
+    backed_up: Type.Boolean({ description: 'Whether it is kept in more than one place, as in a password manager.' }),
+    last_used_at: Nullable(Time),
+    ...timestamps,
+  },
+  { title: 'Passkey' },
+)
+export type Passkey = Static<typeof Passkey>
+
+/** What a browser adds that is not named here is let pass: browsers are ahead of servers. */
+const credential = {
+  id: CredentialId,
+  rawId: CredentialId,
+  type: Type.Literal('public-key'),
+  authenticatorAttachment: Type.Optional(Nullable(Word)),
+  clientExtensionResults: Type.Object({}),
+}
+export const RegistrationResponse = Type.Unsafe<RegistrationResponseJSON>(
+  Type.Object(
+    {
+      ...credential,
+      response: Type.Object({
+        clientDataJSON: ClientData,
+        attestationObject: Attestation,
+        transports: Type.Optional(Transports),
+      }),
+    },
+    { title: 'PasskeyRegistration', description: '`toJSON()` of what `navigator.credentials.create()` gave.' },
+  ),
+)
+export const AuthenticationResponse = Type.Unsafe<AuthenticationResponseJSON>(
+  Type.Object(
+    {
+      ...credential,
+      response: Type.Object({
+        clientDataJSON: ClientData,
+        authenticatorData: AuthenticatorData,
+        signature: Base64url(4096),
+        userHandle: Type.Optional(Nullable(Type.String({ maxLength: 86, pattern: '^[A-Za-z0-9_-]*$' }))),
+      }),
+    },
+    { title: 'PasskeyAuthentication', description: '`toJSON()` of what `navigator.credentials.get()` gave.' },
+  ),
+)
+
+const Challenge = Type.String({ minLength: 64, maxLength: 64 })
+
+/** A passkey's answer to a challenge, wherever one may be given. */
+export const PasskeyAnswer = Strict(
+  { challenge_token: Challenge, response: AuthenticationResponse },
+  { title: 'PasskeyAnswer' },
+)
+export type PasskeyAnswer = Static<typeof PasskeyAnswer>
+
+export const NewPasskey = Strict(
+  { challenge_token: Challenge, name: Name, response: RegistrationResponse },
+  { title: 'NewPasskey' },
+)
+export type NewPasskey = Static<typeof NewPasskey>
+export const AddedPasskey = Type.Object(
+  {
+    ...Passkey.properties,
+    recovery_codes: Type.Optional(
+      Type.Array(Type.String({ maxLength: 40 }), {
+        maxItems: 10,
+        description: 'With the first second factor; shown this once.',
+      }),
+    ),
+  },
+  { title: 'AddedPasskey' },
+)
+export const PasskeyName = Strict({ name: Name }, { title: 'PasskeyName' })
+
+const Descriptors = Type.Array(
+  Type.Object({ id: CredentialId, type: Type.Literal('public-key'), transports: Type.Optional(Transports) }),
+  { maxItems: 20 },
+)
+const Domain = Type.String({ minLength: 1, maxLength: 253 })
+const Milliseconds = Type.Integer({ minimum: 1, maximum: 600_000, description: 'Milliseconds.' })
+const Label = Type.String({ minLength: 1, maxLength: 254 })
+const UserVerification = Type.Literal('required')
+
+export const RegistrationOptions = Type.Object(
+  {
+    challenge_token: Challenge,
+    options: Type.Unsafe<PublicKeyCredentialCreationOptionsJSON>(
+      Type.Object({
+        rp: Type.Object({ id: Domain, name: Name }),
+        user: Type.Object({ id: Base64url(86), name: Label, displayName: Label }),
+        challenge: Base64url(86),
+        pubKeyCredParams: Type.Array(Type.Object({ type: Type.Literal('public-key'), alg: Type.Integer() }), {
+          maxItems: 10,
+        }),
+        timeout: Milliseconds,
+        excludeCredentials: Descriptors,
+        authenticatorSelection: Type.Object({
+          residentKey: Type.Literal('required'),
+          requireResidentKey: Type.Literal(true),
+          userVerification: UserVerification,
+        }),
+        attestation: Type.Literal('none'),
+      }),
+    ),
+  },
+  { title: 'PasskeyRegistrationOptions' },
+)
+export type RegistrationOptions = Static<typeof RegistrationOptions>
+export const AuthenticationOptions = Type.Object(
+  {
+    challenge_token: Challenge,
+    options: Type.Unsafe<PublicKeyCredentialRequestOptionsJSON>(
+      Type.Object({
+        rpId: Domain,
+        challenge: Base64url(86),
+        timeout: Milliseconds,
+        allowCredentials: Type.Optional(Descriptors),
+        userVerification: UserVerification,
+      }),
+    ),
+  },
+  { title: 'PasskeyAuthenticationOptions' },
+)
+export type AuthenticationOptions = Static<typeof AuthenticationOptions>
