@@ -25,5 +25,5 @@ export function describeDevice(userAgent: string | null): string | undefined {
   const nameIn = (list: typeof browsers) => list.find(([pattern]) => pattern.test(userAgent ?? ''))?.[1]
   const known = [nameIn(browsers), nameIn(systems)].filter(name => name !== undefined)
   if (known.length > 0) return known.join(', ')
-  return /^([A-Za-z][A-Za-z0-9_-]{0,29})(?=[/ ]|$)/.exec(userAgent ?? '')?.[1]
+  return /^([A-Za-z][A-Za-z0-9_-]{0,29})(?=\/|$)/.exec(userAgent ?? '')?.[1]
 }
