@@ -44,6 +44,11 @@ export const accountVariables = {
       'What an account with an unconfirmed address reaches while confirmation is optional: `full` everything, ' +
       '`own` its profile and sessions, and no organization.',
   },
+  TRUSTED_DEVICE_DAYS: {
+    kind: kinds.integer(0, 365, 86400),
+    default: '30',
+    about: 'How long a device that a person trusts skips the second factor; 0: none does.',
+  },
   PASSKEY_RP_ID: {
     kind: rpId,
     otherwise: 'the host of `FRONTEND_URL`, else of `PUBLIC_URL`',

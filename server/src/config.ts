@@ -49,6 +49,8 @@ export interface Config {
   emailVerification: 'optional' | 'required'
   /** What an account with an unconfirmed address reaches while verification is optional. */
   unverifiedAccess: 'full' | 'own'
+  /** For how long a trusted device skips the second factor; 0: none does. */
+  trustedDeviceSeconds: number
   /** Undefined where no browser would take a passkey, as under an IP address. */
   passkeys: RelyingParty | undefined
   firstSuperuser: { email: string; password: string } | undefined
@@ -149,6 +151,7 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
     passwordPolicy: values.PASSWORD_POLICY,
     emailVerification: values.EMAIL_VERIFICATION,
     unverifiedAccess: values.UNVERIFIED_ACCESS,
+    trustedDeviceSeconds: values.TRUSTED_DEVICE_DAYS,
     passkeys,
     firstSuperuser: pair(values.FIRST_SUPERUSER_EMAIL, values.FIRST_SUPERUSER_PASSWORD, (email, password) => ({
       email,
