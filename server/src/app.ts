@@ -125,6 +125,7 @@ export async function createApp({
   const keys = authKeys(config.secretKey)
   const issuer = createIssuer(tokens, keys, config.accessTokenSeconds)
   const rules = {
+  const lockout = { ...config.lockout, key: deriveKey(config.secretKey, 'unknown names') }
     idleSeconds: config.refreshTokenSeconds,
     emailVerification: config.emailVerification,
     unverifiedAccess: config.unverifiedAccess,
@@ -139,7 +140,7 @@ export async function createApp({
   systemRoutes(app, { name: config.appName, version, environment: config.environment, database, signingKeys })
   await app.register(
     async (v1: App) => {
-      authRoutes(v1, { database, issuer, keys, passwords, passwordPolicy: config.passwordPolicy, rules })
+      authRoutes(v1, { database, issuer, keys, lockout, passwords, passwordPolicy: config.passwordPolicy, rules })
       sessionRoutes(v1, pages)
       userRoutes(v1)
       organizationRoutes(v1, { database, pages })

@@ -50,6 +50,7 @@ export async function launchService(
       SECRET_KEY: TEST_SECRET,
       PUBLIC_URL: 'http://localhost:8000',
       RATE_LIMIT_ENABLED: 'false',
+      SIGN_IN_FAILURES_PER_ADDRESS_PER_HOUR: '0', // all tests have one address
       LOG_FORMAT: 'json',
       ...environment,
       PORT: port,

@@ -71,6 +71,7 @@ export async function createTestApp(settings: Record<string, string> = {}): Prom
     DATABASE_SYSTEM_URL: urls.systemUrl,
     DATABASE_POOL_SIZE: '6',
     RATE_LIMIT_ENABLED: 'false',
+    SIGN_IN_FAILURES_PER_ADDRESS_PER_HOUR: '0', // all tests have one address
     PUBLIC_URL: 'http://localhost:8000',
     ...settings,
   })

@@ -1,7 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { sql } from 'kysely'
-import { recordEvent } from '../audit/audit.ts'
 import { addressKey } from '../core/addresses.ts'
 import type { Database, Origin } from '../core/database.ts'
 import { Problem } from '../core/problems.ts'

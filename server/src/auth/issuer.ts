@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import type { Role } from '../access/permissions.ts'
 import type { Tokens } from '../access/tokens.ts'
@@ -6,6 +7,7 @@ import { sealToken } from '../core/one-time-tokens.ts'
 import { Problem } from '../core/problems.ts'
 import { sealId } from '../core/sealing.ts'
 import type { SecondFactorNeeded, SignedIn } from './auth.ts'
+import { readDevice, writeDeviceCookie } from './device-cookie.ts'
 import type { AccessToken, SignedInAnswer } from './messages.ts'
 import { sealRefreshToken } from './refresh-token.ts'
 
@@ -23,8 +25,10 @@ export interface Issuer {
     session: { id: string; auth_time: number },
     organization?: { id: string; role: Role },
   ): Static<typeof AccessToken>
-  /** @throws Problem mfa-required, carrying the token and the methods that finish the sign-in */
-  answer(signedIn: SignedIn | SecondFactorNeeded): Static<typeof SignedInAnswer>
+  /** Sets the device's cookie, too. @throws Problem mfa-required, carrying the token and the methods that finish the sign-in */
+  answer(reply: FastifyReply, signedIn: SignedIn | SecondFactorNeeded): Static<typeof SignedInAnswer>
+  /** The id in the device's token, sent in the body or as the cookie. It may be anybody's. */
+  readDevice(request: FastifyRequest, token?: string): string | undefined
 }
 
 export function createIssuer(tokens: Tokens, keys: AuthKeys, accessTokenSeconds: number): Issuer {
@@ -43,18 +47,21 @@ export function createIssuer(tokens: Tokens, keys: AuthKeys, accessTokenSeconds:
   })
   return {
     accessToken,
-    answer: result => {
+    readDevice: (request, token) => readDevice(keys.device, request.headers.cookie, token),
+    answer: (reply, result) => {
       if ('methods' in result) {
         const mfa_token = sealToken(keys.oneTime, 'mfa', result.token_id)
         throw new Problem('mfa-required', { extension: { mfa_token, methods: result.methods } })
       }
       const { user, organization, session, device_id } = result
+      const device_token = device_id === undefined ? undefined : sealId(keys.device, 'device', device_id)
+      if (device_token !== undefined) reply.header('set-cookie', writeDeviceCookie(device_token))
       return {
         user,
         organization: organization ?? null,
         ...accessToken(user, session, organization),
         refresh_token: sealRefreshToken(keys.refresh, { session_id: session.id, generation: session.generation }),
-        ...(device_id !== undefined && { device_token: sealId(keys.device, 'device', device_id) }),
+        ...(device_token !== undefined && { device_token }),
       }
     },
   }

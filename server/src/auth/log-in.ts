@@ -1,10 +1,9 @@
-import { sql } from 'kysely'
-import { recordEvent } from '../audit/audit.ts'
 import type { Database, Origin } from '../core/database.ts'
 import { invalidField, Problem } from '../core/problems.ts'
 import { find, query, statement } from '../core/statement.ts'
-import { authTime } from '../sessions/sessions.ts'
 import type { NewAccount } from './accounts.ts'
+import { withAttempt } from './attempts.ts'
+import type { GuessedAccount, Lockout } from './attempts.ts'
 import { createAccount, signIn } from './auth.ts'
 import type { SecondFactorNeeded, SignedIn, SignInRules } from './auth.ts'
 import type { Passwords } from './passwords.ts'
@@ -12,6 +11,7 @@ import type { Passwords } from './passwords.ts'
 interface Tools {
   database: Database
   passwords: Passwords
+  lockout: Lockout
 }
 
 /** A new account, signed in. @throws what createAccount and signIn throw */
@@ -25,52 +25,66 @@ export const signUp = (
     signIn(transaction, rules, origin, { user_id: user.id, methods: ['password'], isTwoFactor: false }),
   )
 
-/** The account that signs in with this address or username; the same statement whether there is one or not (system login). */
-const findAccount = ({ email, username }: { email?: string; username?: string }) => {
-  const accounts = query
-    .selectFrom('users')
-    .select(['id', 'password_hash'])
-    .where('disabled_at', 'is', null)
-    .where('deleted_at', 'is', null)
-  return find(
-    email === undefined
-      ? accounts.where('username', '=', (username ?? '').toLowerCase())
-      : accounts.where('email', '=', email.toLowerCase()),
-  )
-}
-
 export interface Credentials {
-  email?: string
-  username?: string
+  email?: string | undefined
+  username?: string | undefined
   password: string
-  organization_id?: string
+  organization_id?: string | undefined
   device_id?: string | undefined
 }
 
-/** By password. @throws Problem invalid-credentials, and what signIn throws */
+/** By password. @throws Problem invalid-credentials, rate-limited, busy, and what signIn throws */
 export async function logIn(
-  { database, passwords }: Tools,
+  tools: Tools,
   rules: SignInRules,
   origin: Origin,
-  { password, organization_id, device_id, ...identifier }: Credentials,
+  { email, username = '', password, organization_id, device_id }: Credentials,
 ): Promise<SignedIn | SecondFactorNeeded> {
-  const account = await database.system.run({ origin }, findAccount(identifier))
-  const verified = await passwords.verify(account?.password_hash, password)
-  if (account === undefined || !verified) {
-    await database.system.run({ origin }, recordEvent('login-failed', account?.id ?? null, null))
-    throw new Problem('invalid-credentials')
-  }
-  const { id: user_id, password_hash } = account
-  return database.system.transaction({ origin: { ...origin, user_id } }, transaction =>
+  const who = email === undefined ? { username } : { email }
+  const account = await withAttempt(
+    tools,
+    origin,
+    { who, counter: 'password', failed: 'login-failed', device_id },
+    found => tools.passwords.verify(found?.password_hash, password),
+  )
+  if (account === undefined) throw new Problem('invalid-credentials')
+  const known = { ...origin, user_id: account.user_id }
+  const password_hash = await renewHash(tools, known, account, password)
+  return tools.database.system.transaction({ origin: known }, transaction =>
     signIn(transaction, rules, origin, {
-      user_id,
-      password_hash: password_hash ?? '',
+      user_id: account.user_id,
+      password_hash,
       methods: ['password'],
       isTwoFactor: false,
       organization_id,
       device_id,
     }),
   )
+}
+
+/** The hash that the account has from now on: what another system made, or we with other parameters, is replaced. */
+async function renewHash(
+  { database: { system }, passwords }: Tools,
+  origin: Origin,
+  { user_id, password_hash }: GuessedAccount,
+  password: string,
+): Promise<string> {
+  const former = password_hash ?? ''
+  const renewed = await passwords.renew(former, password)
+  if (renewed === undefined) return former
+  const users = query.updateTable('users').set({ password_hash: renewed }).returning('id')
+  const replaced = await system.run(
+    { origin },
+    find(users.where('id', '=', user_id).where('password_hash', '=', former)),
+  )
+  if (replaced !== undefined) return renewed
+  // A second sign-in at the same time was faster, or the password has just been changed.
+  const current = await system.run(
+    { origin },
+    find(query.selectFrom('users').select('password_hash').where('id', '=', user_id)),
+  )
+  if (await passwords.verify(current?.password_hash, password)) return current?.password_hash ?? ''
+  throw new Problem('invalid-credentials')
 }
 
 /** Another of one's organizations, which becomes the one that the next sign-in goes to. @throws Problem invalid-fields */
@@ -97,44 +111,4 @@ export const switchOrganization = (id: string) =>
 
 function refuseOrganization(): never {
   throw invalidField('/organization_id', 'names no organization of yours')
-}
-
-/** Renews the moment of one's last proof (system login): the password's owner is still signed in. */
-const renewSignIn = (session_id: string, user_id: string, password_hash: string) =>
-  statement(
-    query
-      .updateTable('sessions')
-      .from('users')
-      .set({ authenticated_at: sql<string>`now()` })
-      .whereRef('users.id', '=', 'sessions.user_id')
-      .where('sessions.id', '=', session_id)
-      .where('sessions.revoked_at', 'is', null)
-      .where('sessions.expires_at', '>', sql<string>`now()`)
-      .where('users.id', '=', user_id)
-      .where('users.password_hash', '=', password_hash)
-      .where('users.disabled_at', 'is', null)
-      .where('users.deleted_at', 'is', null)
-      .returning(authTime),
-    ([row]) => {
-      if (row === undefined) throw new Problem('session-ended')
-      return row.auth_time
-    },
-  )
-
-/** Proves again who one is, by password. Returns the new time of proof, in Unix seconds. @throws Problem invalid-credentials, session-ended */
-export async function stepUp(
-  { database, passwords }: Tools,
-  origin: Origin,
-  { user_id, session_id }: { user_id: string; session_id: string },
-  password: string,
-): Promise<number> {
-  const account = await database.system.run(
-    { origin },
-    find(query.selectFrom('users').select('password_hash').where('id', '=', user_id)),
-  )
-  if (!(await passwords.verify(account?.password_hash, password))) {
-    await database.system.run({ origin }, recordEvent('step-up-failed', user_id, session_id))
-    throw new Problem('invalid-credentials')
-  }
-  return database.system.run({ origin }, renewSignIn(session_id, user_id, account?.password_hash ?? ''))
 }

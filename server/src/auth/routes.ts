@@ -4,14 +4,14 @@ import type { Role } from '../access/permissions.ts'
 import type { Database } from '../core/database.ts'
 import { invalidField, Problem } from '../core/problems.ts'
 import { Id, Strict } from '../core/schemas.ts'
-import { openId } from '../core/sealing.ts'
 import type { App } from '../http/route.ts'
 import { originOf } from '../http/route.ts'
 import { revokeSession, revokeSessions } from '../sessions/sessions.ts'
+import type { Lockout } from './attempts.ts'
 import type { NewAccount } from './accounts.ts'
 import type { SecondFactorNeeded, SignedIn, SignInRules } from './auth.ts'
 import type { AuthKeys, Issuer } from './issuer.ts'
-import { logIn, signUp, stepUp, switchOrganization } from './log-in.ts'
+import { logIn, signUp, switchOrganization } from './log-in.ts'
 import { getMe } from './me.ts'
 import { AccessToken, Login, Logout, Me, Refresh, Registration, SignedInAnswer, Signup, Switched } from './messages.ts'
 import { checkPassword } from './password-policy.ts'
@@ -19,11 +19,13 @@ import type { PasswordPolicy } from './password-policy.ts'
 import type { Passwords } from './passwords.ts'
 import { refresh } from './refresh.ts'
 import { openRefreshToken } from './refresh-token.ts'
+import { stepUp } from './step-up.ts'
 
 export interface AuthOptions {
   database: Database
   issuer: Issuer
   keys: AuthKeys
+  lockout: Lockout
   passwords: Passwords
   passwordPolicy: PasswordPolicy
   rules: SignInRules
@@ -33,7 +35,7 @@ export interface AuthOptions {
 const PASSWORD_TRIES = 10
 
 export function authRoutes(app: App, options: AuthOptions): void {
-  const { database, issuer, keys, passwords, passwordPolicy, rules: signInRules } = options
+  const { database, issuer, keys, lockout, passwords, passwordPolicy, rules: signInRules } = options
   const rules = { access: 'public', secret: true, perMinute: PASSWORD_TRIES } as const
   const tags = ['Authentication']
 
@@ -75,7 +77,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
       const organization =
         organization_name === undefined ? undefined : { name: organization_name, slug: organization_slug }
       const signedIn = await enrol(account, originOf(request), organization)
-      return reply.code(201).send(issuer.answer(signedIn))
+      return reply.code(201).send(issuer.answer(reply, signedIn))
     },
   )
 
@@ -92,7 +94,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
         response: { 201: SignedInAnswer },
       },
     },
-    async (request, reply) => reply.code(201).send(issuer.answer(await enrol(request.body, originOf(request)))),
+    async (request, reply) => reply.code(201).send(issuer.answer(reply, await enrol(request.body, originOf(request)))),
   )
 
   app.post(
@@ -108,14 +110,15 @@ export function authRoutes(app: App, options: AuthOptions): void {
         response: { 200: SignedInAnswer },
       },
     },
-    async request => {
+    async (request, reply) => {
       const { email, username } = request.body
       if ((email === undefined) === (username === undefined))
         throw invalidField('/email', 'give either email or username')
       const { device_token, ...credentials } = request.body
-      const device_id = device_token === undefined ? undefined : openId(keys.device, 'device', device_token)
-      const result = await logIn({ database, passwords }, signInRules, originOf(request), { ...credentials, device_id })
-      return issuer.answer(result)
+      const device_id = issuer.readDevice(request, device_token)
+      const tools = { database, passwords, lockout }
+      const result = await logIn(tools, signInRules, originOf(request), { ...credentials, device_id })
+      return issuer.answer(reply, result)
     },
   )
 
@@ -133,10 +136,11 @@ export function authRoutes(app: App, options: AuthOptions): void {
         response: { 200: SignedInAnswer },
       },
     },
-    async request => {
+    async (request, reply) => {
       const { refresh_token, organization_id } = request.body
       const { idleSeconds } = signInRules
       return issuer.answer(
+        reply,
         await refresh({ database, key: keys.refresh, idleSeconds }, originOf(request), refresh_token, organization_id),
       )
     },
@@ -252,7 +256,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
     },
     async request => {
       const { actor } = request
-      const auth_time = await stepUp({ database, passwords }, originOf(request), actor, request.body.password)
+      const auth_time = await stepUp({ database, passwords, lockout }, originOf(request), actor, request.body.password)
       const organization =
         actor.organization_id === undefined ? undefined : { id: actor.organization_id, role: actor.role as Role }
       return issuer.accessToken(
