@@ -52,7 +52,7 @@ export function answerErrors(app: FastifyInstance, publicUrl: string): void {
   })
 }
 
-function problemOf(error: FastifyError): Problem {
+export function problemOf(error: FastifyError): Problem {
   if (error instanceof Problem) return error
   const code = frameworkProblems[error.code]
   if (code !== undefined) return new Problem(code)

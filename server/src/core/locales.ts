@@ -1,0 +1,20 @@
+/** The languages that the service writes to people in. */
+export const locales = ['en', 'de'] as const
+export type Locale = (typeof locales)[number]
+
+/** The one of our languages that an Accept-Language header likes best (RFC 9110, section 12.5.4); undefined when it names none. */
+export function preferredLocale(acceptLanguage: string | undefined): Locale | undefined {
+  const wishes = (acceptLanguage ?? '').split(',', 100).flatMap(wish => {
+    const [range = '', ...parameters] = wish
+      .toLowerCase()
+      .split(';')
+      .map(part => part.trim())
+    const locale = locales.find(known => range === known || range.startsWith(`${known}-`))
+    const weight = Number(parameters.find(parameter => parameter.startsWith('q='))?.slice(2) ?? 1)
+    return locale !== undefined && weight > 0 ? [{ locale, weight }] : []
+  })
+  return wishes.reduce<(typeof wishes)[number] | undefined>(
+    (best, wish) => (best === undefined || wish.weight > best.weight ? wish : best),
+    undefined,
+  )?.locale
+}
