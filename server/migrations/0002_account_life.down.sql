@@ -71,7 +71,11 @@ drop trigger "history" on {{schema}}."organizations";
 
 drop trigger "revocation" on {{schema}}."organizations";
 
+drop trigger "second_factor_rule" on {{schema}}."organizations";
+
 drop trigger "revocation_second_factor" on {{schema}}."sessions";
+
+drop trigger "end_waiting_sign_ins" on {{schema}}."users";
 
 drop trigger "touch" on {{schema}}."users";
 
@@ -114,7 +118,11 @@ alter table {{schema}}."totp_factors"
 alter table {{schema}}."users"
   drop constraint "users_locale_check";
 
+drop function {{schema}}."end_waiting_sign_ins"();
+
 drop function {{schema}}."enqueue_job"(text, jsonb);
+
+drop function {{schema}}."guard_second_factor_rule"();
 
 drop function {{schema}}."keep_throttle"({{schema}}.throttles);
 

@@ -208,6 +208,16 @@ alter table {{schema}}."users"
 alter table {{schema}}."users"
   add column "erased_at" timestamp with time zone;
 
+create or replace function {{schema}}.end_waiting_sign_ins()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  update one_time_tokens set used_at = now() where user_id = new.id and purpose = 'mfa' and used_at is null;
+  return null;
+end $function$;
+
 create or replace function {{schema}}.enqueue_job (
   queue_name text,
   data       jsonb
@@ -224,6 +234,24 @@ begin
   from {{jobs}}.queue where name = queue_name
   returning id into strict job_id;
   return job_id;
+end $function$;
+
+create or replace function {{schema}}.guard_second_factor_rule()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if nullif(current_setting('app.session_id', true), '') is null then
+    return new;
+  end if;
+  if not exists (select from gate where organization_id = new.id and role in ('owner', 'superuser')) then
+    raise exception 'only an owner decides about second factors' using errcode = '23514', constraint = 'organizations_second_factor_by_owner';
+  end if;
+  if not exists (select from self where second_factor) then
+    raise exception 'the session has proved no second factor' using errcode = '23514', constraint = 'organizations_second_factor_proved';
+  end if;
+  return new;
 end $function$;
 
 create or replace function {{schema}}.keep_throttle (
@@ -519,12 +547,13 @@ create view {{schema}}."self" with (security_barrier=true) AS  SELECT s.id AS se
 create view {{schema}}."gate_state" with (security_barrier=true) AS  SELECT (EXISTS ( SELECT
            FROM {{schema}}.self)) AS live,
     ((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (o.deleted_at IS NULL)) AS member,
-    (o.second_factor_required AND (s.second_factor_at IS NULL)) AS second_factor_missing,
+    (o.second_factor_required AND (s.second_factor_at IS NULL) AND ((m.user_id IS NOT NULL) OR u.superuser)) AS second_factor_missing,
     (EXISTS ( SELECT
            FROM {{schema}}.gate)) AS permitted
-   FROM (((( SELECT (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid AS session_id,
+   FROM ((((( SELECT (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid AS session_id,
             (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid AS organization_id) named
      LEFT JOIN {{schema}}.sessions s ON ((s.id = named.session_id)))
+     LEFT JOIN {{schema}}.users u ON ((u.id = s.user_id)))
      LEFT JOIN {{schema}}.organizations o ON ((o.id = named.organization_id)))
      LEFT JOIN {{schema}}.memberships m ON (((m.organization_id = o.id) AND (m.user_id = s.user_id))));
 
@@ -589,6 +618,12 @@ create trigger revocation
     new.second_factor_required)))
   execute function {{schema}}.lock_revocation('id');
 
+create trigger second_factor_rule
+  before update on {{schema}}.organizations
+  for each row
+  when ((old.second_factor_required IS DISTINCT FROM new.second_factor_required))
+  execute function {{schema}}.guard_second_factor_rule();
+
 create trigger touch
   before update of name on {{schema}}.passkeys
   for each row
@@ -599,6 +634,12 @@ create trigger revocation_second_factor
   for each row
   when (((old.second_factor_at IS NOT NULL) AND (new.second_factor_at IS NULL)))
   execute function {{schema}}.lock_revocation('user_id');
+
+create trigger end_waiting_sign_ins
+  after update of password_hash on {{schema}}.users
+  for each row
+  when ((old.password_hash IS DISTINCT FROM new.password_hash))
+  execute function {{schema}}.end_waiting_sign_ins();
 
 create trigger touch
   before update of email,
@@ -832,9 +873,13 @@ create policy "self" on {{schema}}."users"
   using ((id = ( select self.user_id
    from {{schema}}.self)));
 
+revoke all on function {{schema}}."end_waiting_sign_ins"() from public;
+
 revoke all on function {{schema}}."enqueue_job"(text, jsonb) from public;
 
 grant execute on function {{schema}}."enqueue_job"(text, jsonb) to "freehold_system";
+
+revoke all on function {{schema}}."guard_second_factor_rule"() from public;
 
 revoke all on function {{schema}}."keep_throttle"({{schema}}.throttles) from public;
 

@@ -32,11 +32,12 @@ create view gate with (security_barrier) as
 create view gate_state with (security_barrier) as
   select exists (select from self) as live,
     m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null as member,
-    o.second_factor_required and s.second_factor_at is null as second_factor_missing,
+    o.second_factor_required and s.second_factor_at is null and (m.user_id is not null or u.superuser) as second_factor_missing,
     exists (select from gate) as permitted
   from (select nullif(current_setting('app.session_id', true), '')::uuid as session_id,
       nullif(current_setting('app.organization_id', true), '')::uuid as organization_id) as named
   left join sessions s on s.id = named.session_id
+  left join users u on u.id = s.user_id
   left join organizations o on o.id = named.organization_id
   left join memberships m on m.organization_id = o.id and m.user_id = s.user_id;
 
@@ -98,6 +99,25 @@ create trigger revocation before update on memberships for each row
   execute function lock_revocation('user_id');
 create trigger revocation before update on organizations for each row
   when ((old.deleted_at, old.second_factor_required) is distinct from (new.deleted_at, new.second_factor_required)) execute function lock_revocation('id');
+
+-- Whether an organization demands a second factor is its owner's decision, taken by who has just proved one: nobody shuts
+-- themselves out. Comes after lock_revocation, which by then keeps the owner's role and session as they are.
+create function guard_second_factor_rule() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  if nullif(current_setting('app.session_id', true), '') is null then
+    return new;
+  end if;
+  if not exists (select from gate where organization_id = new.id and role in ('owner', 'superuser')) then
+    raise exception 'only an owner decides about second factors' using errcode = '23514', constraint = 'organizations_second_factor_by_owner';
+  end if;
+  if not exists (select from self where second_factor) then
+    raise exception 'the session has proved no second factor' using errcode = '23514', constraint = 'organizations_second_factor_proved';
+  end if;
+  return new;
+end $$;
+revoke execute on function guard_second_factor_rule() from public;
+create trigger second_factor_rule before update on organizations for each row
+  when (old.second_factor_required is distinct from new.second_factor_required) execute function guard_second_factor_rule();
 
 -- Runs when the transaction commits.
 create function still_open() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$

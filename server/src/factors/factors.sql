@@ -41,6 +41,16 @@ create view second_factors with (security_barrier) as
   from users;
 grant select on second_factors to freehold_system;
 
+-- A sign-in that waits for its second factor has proved a password that holds no more.
+create function end_waiting_sign_ins() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  update one_time_tokens set used_at = now() where user_id = new.id and purpose = 'mfa' and used_at is null;
+  return null;
+end $$;
+revoke execute on function end_waiting_sign_ins() from public;
+create trigger end_waiting_sign_ins after update of password_hash on users for each row
+  when (old.password_hash is distinct from new.password_hash) execute function end_waiting_sign_ins();
+
 alter table totp_factors enable row level security;
 grant select, insert, update, delete on totp_factors to freehold_system;
 create policy system on totp_factors to freehold_system using (true);
