@@ -7,6 +7,7 @@ import type {
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Id, Name, Nullable, Strict, Time, timestamps } from '../core/schemas.ts'
+import { RecoveryCodes } from './messages.ts'
 
 /**
  * What travels between a browser and an authenticator, in the words of WebAuthn Level 3, section 5.1: the options are for
@@ -74,13 +75,23 @@ export const AuthenticationResponse = Type.Unsafe<AuthenticationResponseJSON>(
 )
 
 const Challenge = Type.String({ minLength: 64, maxLength: 64 })
+export const MfaToken = Type.String({ minLength: 1, maxLength: 200, description: 'From the answer `mfa-required`.' })
 
-/** A passkey's answer to a challenge, wherever one may be given. */
+/** A passkey's answer to a challenge, wherever a factor may be given. */
 export const PasskeyAnswer = Strict(
   { challenge_token: Challenge, response: AuthenticationResponse },
   { title: 'PasskeyAnswer' },
 )
 export type PasskeyAnswer = Static<typeof PasskeyAnswer>
+
+export const PasskeyLogin = Strict(
+  {
+    ...PasskeyAnswer.properties,
+    organization_id: Type.Optional(Id),
+    device_token: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+  },
+  { title: 'PasskeyLogin' },
+)
 
 export const NewPasskey = Strict(
   { challenge_token: Challenge, name: Name, response: RegistrationResponse },
@@ -90,12 +101,7 @@ export type NewPasskey = Static<typeof NewPasskey>
 export const AddedPasskey = Type.Object(
   {
     ...Passkey.properties,
-    recovery_codes: Type.Optional(
-      Type.Array(Type.String({ maxLength: 40 }), {
-        maxItems: 10,
-        description: 'With the first second factor; shown this once.',
-      }),
-    ),
+    recovery_codes: Type.Optional(RecoveryCodes),
   },
   { title: 'AddedPasskey' },
 )

@@ -28,6 +28,17 @@ export async function challengePasskey(
   return { challenge_token: sealToken(tools.key, 'passkey-authentication', id), options }
 }
 
+/** A challenge for whoever has given the first factor. @throws Problem invalid-token, passkeys-unavailable */
+export async function challengeSecondFactor(
+  tools: PasskeyTools,
+  origin: Origin,
+  mfa_token: string,
+): Promise<AuthenticationOptions> {
+  const paused = await tools.database.system.run({ origin }, findToken('mfa', openToken(tools.key, 'mfa', mfa_token)))
+  if (paused === undefined || paused.user_id === null) throw new Problem('invalid-token')
+  return challengePasskey(tools, origin, paused.user_id)
+}
+
 /**
  * Checks a passkey's answer and uses its challenge up; of two at once with the same answer, one succeeds. With `user_id` the
  * challenge and the passkey must be that account's, as for a second factor; without, the passkey says whose it is.
