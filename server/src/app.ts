@@ -124,8 +124,8 @@ export async function createApp({
   const pages = createPages(deriveKey(config.secretKey, 'cursors'))
   const keys = authKeys(config.secretKey)
   const issuer = createIssuer(tokens, keys, config.accessTokenSeconds)
-  const rules = {
   const lockout = { ...config.lockout, key: deriveKey(config.secretKey, 'unknown names') }
+  const rules = {
     idleSeconds: config.refreshTokenSeconds,
     emailVerification: config.emailVerification,
     unverifiedAccess: config.unverifiedAccess,
