@@ -15,6 +15,8 @@ import type { Config } from './config.ts'
 import type { Database } from './core/database.ts'
 import { Problem } from './core/problems.ts'
 import { deriveKey } from './core/sealing.ts'
+import type { FactorKeys } from './factors/factors.ts'
+import { factorRoutes } from './factors/routes.ts'
 import { closeGently } from './http/closing.ts'
 import { documentRoutes } from './http/documents.ts'
 import { answerErrors, answerUnreadable } from './http/errors.ts'
@@ -125,6 +127,11 @@ export async function createApp({
   const keys = authKeys(config.secretKey)
   const issuer = createIssuer(tokens, keys, config.accessTokenSeconds)
   const lockout = { ...config.lockout, key: deriveKey(config.secretKey, 'unknown names') }
+  const party = config.passkeys && {
+    id: config.passkeys.rpId,
+    name: config.appName,
+    origins: config.passkeys.origins,
+  }
   const rules = {
     idleSeconds: config.refreshTokenSeconds,
     emailVerification: config.emailVerification,
@@ -141,6 +148,17 @@ export async function createApp({
   await app.register(
     async (v1: App) => {
       authRoutes(v1, { database, issuer, keys, lockout, passwords, passwordPolicy: config.passwordPolicy, rules })
+      factorRoutes(v1, {
+        database,
+        issuer,
+        lockout,
+        passwords,
+        rules,
+        keys: { ...keys, ...factorKeys(config.secretKey) },
+        passkeys: { database, party, key: keys.oneTime },
+        appName: config.appName,
+        trustedDeviceDays: config.trustedDeviceSeconds / 86400,
+      })
       sessionRoutes(v1, pages)
       userRoutes(v1)
       organizationRoutes(v1, { database, pages })
@@ -167,6 +185,11 @@ export const authKeys = (secretKey: string): AuthKeys => ({
   refresh: deriveKey(secretKey, 'refresh tokens'),
   oneTime: deriveKey(secretKey, 'one-time tokens'),
   device: deriveKey(secretKey, 'devices'),
+})
+
+export const factorKeys = (secretKey: string): FactorKeys => ({
+  totp: deriveKey(secretKey, 'authenticator apps'),
+  recovery: deriveKey(secretKey, 'recovery codes'),
 })
 
 /** A route that does not say who may call it stops the start. */

@@ -18,6 +18,8 @@ export { withAttempt } from './attempts.ts'
 export type { Lockout } from './attempts.ts'
 export type { AuthKeys, Issuer } from './issuer.ts'
 export { AccessToken, SignedInAnswer } from './messages.ts'
+export type { Passwords } from './passwords.ts'
+export { stepUp } from './step-up.ts'
 export type { NewAccount }
 
 /** Someone signed in: what tokens are minted from. */

@@ -26,8 +26,10 @@ const self = compileOnce(({ organization_id }: { organization_id: string | null 
       'organization.kind',
       'organization.name',
       'organization.slug',
+      'organization.second_factor_required',
       'organization.role',
     ])
+    .select('self.second_factor')
     .select([
       'organization.created_at as organization_created_at',
       'organization.updated_at as organization_updated_at',
@@ -39,15 +41,23 @@ export const getMe = (organization_id: string | undefined) =>
   statement(self({ organization_id: organization_id ?? null }), ([row]): Static<typeof Me> => {
     if (row === undefined) throw new Problem('session-ended')
     if (organization_id !== undefined && row.organization_id === null) throw new Problem('membership-ended')
-    const { organization_id: id, kind, name, slug, role } = row
+    const { organization_id: id, kind, name, slug, second_factor_required, role } = row
     const [created_at, updated_at] = [row.organization_created_at, row.organization_updated_at]
     const isIn =
-      id !== null && kind !== null && name !== null && slug !== null && created_at !== null && updated_at !== null
+      id !== null &&
+      kind !== null &&
+      name !== null &&
+      slug !== null &&
+      second_factor_required !== null &&
+      created_at !== null &&
+      updated_at !== null
+    // As the gate says it: until the session has proved a second factor, the role permits nothing.
+    const isShut = second_factor_required === true && !row.second_factor
     return {
       user: row,
-      organization: isIn ? { id, kind, name, slug, created_at, updated_at } : null,
+      organization: isIn ? { id, kind, name, slug, second_factor_required, created_at, updated_at } : null,
       role,
-      permissions: role === null ? [] : permissionsOf(role),
+      permissions: role === null || isShut ? [] : permissionsOf(role),
       session: { ...row, id: row.session_id, created_at: row.session_created_at, current: true },
     }
   })

@@ -1,6 +1,5 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import type { Role } from '../access/permissions.ts'
 import type { Database } from '../core/database.ts'
 import { invalidField, Problem } from '../core/problems.ts'
 import { Id, Strict } from '../core/schemas.ts'
@@ -13,13 +12,12 @@ import type { SecondFactorNeeded, SignedIn, SignInRules } from './auth.ts'
 import type { AuthKeys, Issuer } from './issuer.ts'
 import { logIn, signUp, switchOrganization } from './log-in.ts'
 import { getMe } from './me.ts'
-import { AccessToken, Login, Logout, Me, Refresh, Registration, SignedInAnswer, Signup, Switched } from './messages.ts'
+import { Login, Logout, Me, Refresh, Registration, SignedInAnswer, Signup, Switched } from './messages.ts'
 import { checkPassword } from './password-policy.ts'
 import type { PasswordPolicy } from './password-policy.ts'
 import type { Passwords } from './passwords.ts'
 import { refresh } from './refresh.ts'
 import { openRefreshToken } from './refresh-token.ts'
-import { stepUp } from './step-up.ts'
 
 export interface AuthOptions {
   database: Database
@@ -235,35 +233,6 @@ export function authRoutes(app: App, options: AuthOptions): void {
           organization,
         ),
       }
-    },
-  )
-
-  app.post(
-    '/auth/step-up',
-    {
-      access: 'session',
-      problems: ['invalid-credentials'],
-      secret: true,
-      perMinute: PASSWORD_TRIES,
-      schema: {
-        operationId: 'stepUp',
-        summary: 'Prove again who one is',
-        description: 'The new access token carries a fresh `auth_time`, which dear operations demand.',
-        tags,
-        body: Strict({ password: Login.properties.password }),
-        response: { 200: AccessToken },
-      },
-    },
-    async request => {
-      const { actor } = request
-      const auth_time = await stepUp({ database, passwords, lockout }, originOf(request), actor, request.body.password)
-      const organization =
-        actor.organization_id === undefined ? undefined : { id: actor.organization_id, role: actor.role as Role }
-      return issuer.accessToken(
-        { id: actor.user_id, email: actor.email },
-        { id: actor.session_id, auth_time },
-        organization,
-      )
     },
   )
 }

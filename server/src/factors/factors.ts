@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { recordEvent } from '../audit/audit.ts'
 import type { Transaction } from '../core/database.ts'
 import { Problem } from '../core/problems.ts'
-import { find, many, query, raw, statement } from '../core/statement.ts'
+import { get, many, query, raw, statement } from '../core/statement.ts'
 import { countRecoveryCodes, makeRecoveryCodes, voidRecoveryCodes } from './recovery-codes.ts'
 
 /** A session of somebody, as the access token names it. */
@@ -80,8 +80,20 @@ export async function completeRemoval(
   )
 }
 
+/** New recovery codes in the place of all others. @throws Problem second-factor-missing, session-ended */
+export async function renewRecoveryCodes(
+  transaction: Transaction,
+  keys: FactorKeys,
+  session: OwnSession,
+): Promise<string[]> {
+  await transaction.run(lockSession(session))
+  if (!(await transaction.run(hasSecondFactor(session.user_id)))) throw new Problem('second-factor-missing')
+  await transaction.run(recordEvent('recovery-codes-made', session.user_id, session.session_id))
+  return makeRecoveryCodes(transaction, keys.recovery, session.user_id)
+}
+
 /** Whether an account has a second factor (system login); recovery codes alone are none. */
-export const hasSecondFactor = (user_id: string) =>
+const hasSecondFactor = (user_id: string) =>
   statement(
     query.selectFrom('second_factors').select(['totp', 'passkey']).where('user_id', '=', user_id),
     ([has]) => has !== undefined && (has.totp || has.passkey),
@@ -99,7 +111,7 @@ export const proveSecondFactor = (session_id: string, method: string) =>
   )
 
 /** What one has, and who demands it (system login, under one's session). */
-export const getSecondFactors = find(
+export const getSecondFactors = get(
   raw<{
     totp: boolean
     passkeys: number

@@ -15,8 +15,20 @@ import { find, get, query, raw, statement } from '../core/statement.ts'
 
 export const Role_ = OneOf(roles, { description: 'owner > admin > member > viewer' })
 
+const SecondFactorRequired = Type.Boolean({
+  description:
+    'Whether members reach it only by a session that has proved a second factor. An owner with such a session decides.',
+})
+
 export const Organization = Type.Object(
-  { id: Id, kind: OneOf(['personal', 'team']), name: Name, slug: Slug, ...timestamps },
+  {
+    id: Id,
+    kind: OneOf(['personal', 'team']),
+    name: Name,
+    slug: Slug,
+    second_factor_required: SecondFactorRequired,
+    ...timestamps,
+  },
   { title: 'Organization' },
 )
 export type Organization = Static<typeof Organization>
@@ -26,12 +38,29 @@ export const OwnOrganization = Type.Object({ ...Organization.properties, role: R
 export const NewOrganization = Strict({ name: Name, slug: Type.Optional(Slug) }, { title: 'NewOrganization' })
 export type NewOrganization = Static<typeof NewOrganization>
 export const OrganizationChanges = Strict(
-  { name: Type.Optional(Name), slug: Type.Optional(Slug) },
+  {
+    name: Type.Optional(Name),
+    slug: Type.Optional(Slug),
+    second_factor_required: Type.Optional(SecondFactorRequired),
+  },
   { title: 'OrganizationChanges', minProperties: 1 },
 )
-export const OrganizationReplacement = Strict({ name: Name, slug: Slug }, { title: 'OrganizationReplacement' })
+export type OrganizationChanges = Static<typeof OrganizationChanges>
+export const OrganizationReplacement = Strict(
+  { name: Name, slug: Slug, second_factor_required: Type.Optional(SecondFactorRequired) },
+  { title: 'OrganizationReplacement', description: 'What is left out is reset.' },
+)
 
-const organizationColumns = ['id', 'kind', 'name', 'slug', 'created_at', 'updated_at', 'version'] as const
+const organizationColumns = [
+  'id',
+  'kind',
+  'name',
+  'slug',
+  'second_factor_required',
+  'created_at',
+  'updated_at',
+  'version',
+] as const
 export type OrganizationRow = Organization & { version: number }
 
 const slugTaken = { organizations_slug_key: 'organization-slug-taken' } as const
@@ -75,12 +104,16 @@ export async function requireCurrent(actor: Actor, id: string): Promise<void> {
 export const getOrganization = (id: string) =>
   get(query.selectFrom('organizations').select(organizationColumns).where('id', '=', id))
 
-/** @throws Problem organization-slug-taken, entity-tag-stale */
-export const updateOrganization = (id: string, changes: { name?: string; slug?: string }, condition: Condition) =>
+/** @throws Problem organization-slug-taken, entity-tag-stale, owner-required, second-factor-required */
+export const updateOrganization = (id: string, changes: OrganizationChanges, condition: Condition) =>
   updateRow<OrganizationRow>(
     { table: 'organizations', key: { id }, columns: organizationColumns, condition },
     changes,
-    slugTaken,
+    {
+      ...slugTaken,
+      organizations_second_factor_by_owner: 'owner-required',
+      organizations_second_factor_proved: 'second-factor-required',
+    },
   )
 
 /** Closes a team at once for everybody; the rows stay until they are erased. @throws Problem personal-organization, entity-tag-stale */

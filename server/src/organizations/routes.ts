@@ -94,10 +94,10 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
       url: '/organizations/:id',
       access: 'organization:write',
       tagged: true,
-      problems: ['organization-slug-taken'],
+      problems: ['organization-slug-taken', 'owner-required'],
       schema: {
         operationId: `${name}Organization`,
-        summary: 'Change name or slug',
+        summary: 'Change the organization',
         tags: ['Organizations'],
         params: IdParams,
         body,
@@ -105,7 +105,8 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
       },
       handler: async (request, reply) => {
         const { id } = request.params
-        const organization = await request.actor.run(updateOrganization(id, request.body, conditionOf(request, id)))
+        const changes = method === 'PUT' ? { second_factor_required: false, ...request.body } : request.body
+        const organization = await request.actor.run(updateOrganization(id, changes, conditionOf(request, id)))
         return sendTagged(reply, id, organization)
       },
     })
