@@ -7,7 +7,6 @@ import type {
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Id, Name, Nullable, Strict, Time, timestamps } from '../core/schemas.ts'
-import { RecoveryCodes } from './messages.ts'
 
 /**
  * What travels between a browser and an authenticator, in the words of WebAuthn Level 3, section 5.1: the options are for
@@ -98,13 +97,6 @@ export const NewPasskey = Strict(
   { title: 'NewPasskey' },
 )
 export type NewPasskey = Static<typeof NewPasskey>
-export const AddedPasskey = Type.Object(
-  {
-    ...Passkey.properties,
-    recovery_codes: Type.Optional(RecoveryCodes),
-  },
-  { title: 'AddedPasskey' },
-)
 export const PasskeyName = Strict({ name: Name }, { title: 'PasskeyName' })
 
 const Descriptors = Type.Array(

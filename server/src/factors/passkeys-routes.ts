@@ -7,8 +7,8 @@ import type { Pages } from '../http/pages.ts'
 import { originOf } from '../http/route.ts'
 import type { App } from '../http/route.ts'
 import type { FactorKeys } from './factors.ts'
+import { RecoveryCodes } from './messages.ts'
 import {
-  AddedPasskey,
   AuthenticationOptions,
   MfaToken,
   NewPasskey,
@@ -27,6 +27,12 @@ export interface PasskeyOptions extends Pick<PasskeyTools, 'database' | 'party'>
   rules: SignInRules
   pages: Pages
 }
+
+/** With the first second factor come recovery codes. */
+const AddedPasskey = Type.Object(
+  { ...Passkey.properties, recovery_codes: Type.Optional(RecoveryCodes) },
+  { title: 'AddedPasskey' },
+)
 
 /** Requests a minute from one address, where somebody is about to sign in. */
 const TRIES = 10
