@@ -16,6 +16,7 @@ import type { Database } from './core/database.ts'
 import { Problem } from './core/problems.ts'
 import { deriveKey } from './core/sealing.ts'
 import type { FactorKeys } from './factors/factors.ts'
+import { passkeyRoutes } from './factors/passkeys-routes.ts'
 import { factorRoutes } from './factors/routes.ts'
 import { closeGently } from './http/closing.ts'
 import { documentRoutes } from './http/documents.ts'
@@ -159,6 +160,7 @@ export async function createApp({
         appName: config.appName,
         trustedDeviceDays: config.trustedDeviceSeconds / 86400,
       })
+      passkeyRoutes(v1, { database, party, issuer, keys: { ...keys, ...factorKeys(config.secretKey) }, rules, pages })
       sessionRoutes(v1, pages)
       userRoutes(v1)
       organizationRoutes(v1, { database, pages })
