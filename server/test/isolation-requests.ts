@@ -82,6 +82,15 @@ const fields: Readonly<Record<string, Kind>> = {
   'header Idempotency-Key': 'key',
 }
 
+/** What a browser says to any challenge, as far as a schema can see; whose it is is decided by the challenge alone. */
+const passkeyResponse = {
+  id: 'AA',
+  rawId: 'AA',
+  type: 'public-key',
+  clientExtensionResults: {},
+  response: { clientDataJSON: 'e30', attestationObject: 'oA', authenticatorData: 'AA', signature: 'AA' },
+}
+
 /** Every field and parameter that names nothing of anybody's, with a value that every operation takes. */
 const plainValues: Readonly<Record<string, unknown>> = {
   'body name': 'A name',
@@ -98,6 +107,9 @@ const plainValues: Readonly<Record<string, unknown>> = {
   'body refresh_token': (world: World) => world.refresh_token, // the caller's own: another's would be that person's sign-in
   'body token': 'x'.repeat(64), // a link's; what it leads to is decided before anybody looks who asks
   'body device_token': (world: World) => world.device_token,
+  'body challenge_token': 'x'.repeat(64),
+  'body mfa_token': 'x'.repeat(64),
+  'body response': passkeyResponse,
   'query limit': ['100'],
   'query include_total': ['true', 'false'],
   'query sort': 'enum',
