@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, Fa
 import { Problem, problems } from '../core/problems.ts'
 import type { FieldError, ProblemCode } from '../core/problems.ts'
 import { isUnreadable } from './legacy.ts'
+import { noteRefusal } from './logging.ts'
 
 /** What the framework refuses before a handler runs, in our words. */
 const frameworkProblems: Record<string, ProblemCode> = {
@@ -81,6 +82,7 @@ function sendProblem(
   { code, status, errors, retryAfter, extension }: Problem,
   publicUrl: string,
 ): FastifyReply {
+  noteRefusal(request, code)
   if (status === 401) reply.header('www-authenticate', challengeOf(code))
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
   reply.removeHeader('etag').removeHeader('location')

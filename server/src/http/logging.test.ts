@@ -8,7 +8,7 @@ import { connectRaw } from '../../test/raw-socket.ts'
 import { createTestApp } from '../../test/test-app.ts'
 import { createLogger } from './logging.ts'
 
-const { app, call, signUp, logged } = await createTestApp()
+const { app, call, signUp, addMember, logged } = await createTestApp()
 
 interface Line {
   request_id: string
@@ -53,6 +53,39 @@ test('a request that fits no route, or no HTTP, is a line too', async () => {
 })
 
 // Red when: logRequests logs request.headers, request.body or request.url.
+// Red when: http/errors.ts does not note the refusal.
+test('a refusal is a line that says why, and to whom as far as that is known', async () => {
+  const viewer = await addMember(await signUp('Logging'), 'viewer')
+  for (const [id, code, ask] of [
+    [
+      'refused-nobody',
+      'not-signed-in',
+      () => call('GET', '/api/v1/auth/me', undefined, { 'x-request-id': 'refused-nobody' }),
+    ],
+    [
+      'refused-login',
+      'invalid-credentials',
+      () =>
+        call('POST', '/api/v1/auth/login', { email: viewer.email, password: 'x' }, { 'x-request-id': 'refused-login' }),
+    ],
+    [
+      'refused-role',
+      'permission-missing',
+      () => viewer.call('POST', '/api/v1/projects', { name: 'x' }, { 'x-request-id': 'refused-role' }),
+    ],
+    [
+      'refused-body',
+      'invalid-fields',
+      () => viewer.call('PATCH', '/api/v1/users/me', { superuser: true }, { 'x-request-id': 'refused-body' }),
+    ],
+  ] as const) {
+    const { status } = await ask()
+    const line = linesOf(id).find(({ msg }) => msg === 'request')
+    assert.deepEqual([line?.['status'], line?.['problem']], [status, code])
+    if (id === 'refused-role') assert.equal(line?.['user_id'], viewer.user_id)
+  }
+})
+
 test('no line holds a secret: no password, token, cookie, body or query', async () => {
   const person = await signUp()
   await call(

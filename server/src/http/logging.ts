@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { pino } from 'pino'
 import type { Logger } from 'pino'
 
@@ -44,15 +44,22 @@ function serializeError(
   }
 }
 
-/** One line a request: method, route pattern, status, milliseconds, and the ids that lead further. */
+const refusals = new WeakMap<FastifyRequest, string>()
+
+/** Remembers for the request's line why it was refused: the status alone does not tell a wrong password from a dead session. */
+export const noteRefusal = (request: FastifyRequest, code: string): void => void refusals.set(request, code)
+
+/** One line a request: method, route pattern, status, why it was refused, milliseconds, and the ids that lead further. */
 export function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', (request, reply, done) => {
     const { method, actor, ip } = request
+    const refusal = refusals.get(request)
     request.log.info(
       {
         method,
         route: request.routeOptions.url ?? null,
         status: reply.statusCode,
+        ...(refusal !== undefined && { problem: refusal }),
         ms: Math.round(reply.elapsedTime * 10) / 10,
         ...(actor && { user_id: actor.user_id, organization_id: actor.organization_id, session_id: actor.session_id }),
         ip,
