@@ -35,13 +35,15 @@ export interface Page {
   body: Html
   cspMode: CspMode
   extraPolicy?: string
+  /** For lists and frames; a form is better narrow. */
+  wide?: boolean
 }
 
 /** Sends a page that runs no script, loads nothing from anywhere and posts its forms to this server alone. */
 export function sendPage(
   reply: FastifyReply,
   status: number,
-  { title, lang, name, body, cspMode, extraPolicy }: Page,
+  { title, lang, name, body, cspMode, extraPolicy, wide = false }: Page,
 ): FastifyReply {
   if (cspMode === 'disabled') reply.removeHeader('content-security-policy')
   else reply.header('content-security-policy', [policy, extraPolicy].filter(Boolean).join('; '))
@@ -61,7 +63,7 @@ export function sendPage(
             <link rel="icon" href="data:," />
             ${styleElement}
           </head>
-          <body>
+          <body class="${wide && 'wide'}">
             <header>${name}</header>
             <main>${body}</main>
           </body>
@@ -79,7 +81,11 @@ const style = `
 body { margin: 0; padding: 1.5rem 1rem; min-height: 100vh; min-height: 100dvh; background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; overflow-wrap: anywhere }
 header { max-width: 26rem; margin: 0 auto 1rem; font-weight: 600; color: var(--dim) }
 main { max-width: 26rem; margin: 0 auto; padding: 1.5rem; background: var(--card); border: 1px solid var(--edge); border-radius: .75rem }
-main.wide, .wide header { max-width: 60rem }
+.wide main, .wide header { max-width: 48rem }
+iframe { display: block; width: 100%; height: 40rem; margin-bottom: 1rem; border: 1px solid var(--edge); border-radius: .5rem }
+pre { margin: 0 0 1rem; white-space: pre-wrap; font: .875rem/1.5 ui-monospace, monospace }
+.list { padding: 0; list-style: none }
+.list li { padding: .75rem 0; border-top: 1px solid var(--edge) }
 h1 { margin: 0 0 .75rem; font-size: 1.375rem; line-height: 1.25 }
 p, ul { margin: 0 0 1rem }
 ul { padding-left: 1.25rem }

@@ -1,6 +1,5 @@
-/** The languages that mails are written in. */
-export const locales = ['en', 'de'] as const
-export type Locale = (typeof locales)[number]
+import { locales } from '../core/locales.ts'
+import type { Locale } from '../core/locales.ts'
 
 export const isLocale = (word: unknown): word is Locale => (locales as readonly unknown[]).includes(word)
 

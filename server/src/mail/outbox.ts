@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createTransport } from 'nodemailer'
+import type { Config } from '../config.ts'
 import type { Message } from './render.ts'
 import type { Envelope, Mailer } from './transport.ts'
 
@@ -14,15 +14,20 @@ export interface KeptMail extends Message {
 /** The newest mails are enough; the rest is removed. */
 const MOST_KEPT = 200
 
+/** Whether mail goes into the outbox: in development, unless a way to send it is configured. */
+export const usesOutbox = ({ environment, mail }: Pick<Config, 'environment' | 'mail'>): boolean =>
+  environment === 'development' && mail.resendApiKey === undefined && mail.smtpUrl === undefined
+
 const folderOf = (dataDir: string) => join(dataDir, 'outbox')
 
 /** Mail that goes nowhere: it is kept in a folder of its own, which `/dev/mail` shows. */
 export function createOutbox(dataDir: string, enclose: (message: Message, id: string) => Envelope): Mailer {
-  const composer = createTransport({ streamTransport: true, buffer: true, newline: 'unix' })
   const folder = folderOf(dataDir)
   return {
     kind: 'outbox',
     send: async (message, id) => {
+      const { createTransport } = await import('nodemailer') // not at the start, which the page is part of
+      const composer = createTransport({ streamTransport: true, buffer: true, newline: 'unix' })
       const envelope = enclose(message, id)
       const { message: eml } = await composer.sendMail(envelope)
       const kept: KeptMail = { id, from: envelope.from, sent_at: new Date().toISOString(), ...message }

@@ -1,5 +1,6 @@
 import mustache from 'mustache'
-import type { Locale, MailName } from './mails.ts'
+import type { Locale } from '../core/locales.ts'
+import type { MailName } from './mails.ts'
 import type { Templates } from './templates.ts'
 
 /** A mail as it is sent. `subject` is one line. */

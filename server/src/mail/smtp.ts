@@ -35,6 +35,6 @@ export function createSmtp(url: URL, enclose: (message: Message, id: string) => 
 
 /** What the server said, without the addresses that it likes to repeat: the log holds no personal values. */
 function explain(error: unknown): string {
-  const { message, response, code } = error as { message?: string; response?: string; code?: string }
-  return `${code ?? 'unknown'}: ${response ?? message}`.replaceAll(/[^\s<>:;,"']+@[^\s<>:;,"']+/g, '…').slice(0, 300)
+  const { message, code } = error as { message?: string; code?: string }
+  return `${code ?? 'unknown'}: ${message}`.replaceAll(/[^\s<>:;,"']+@[^\s<>:;,"']+/g, '…').slice(0, 300)
 }

@@ -1,5 +1,5 @@
 import type { Config } from '../config.ts'
-import { createOutbox } from './outbox.ts'
+import { createOutbox, usesOutbox } from './outbox.ts'
 import type { Message } from './render.ts'
 import { createResend } from './resend.ts'
 import { createSmtp } from './smtp.ts'
@@ -27,9 +27,10 @@ export interface MailerOptions {
 
 /** The configured way to send. None is configured, outside development: undefined, and what is to be sent waits. */
 export function createMailer(
-  { environment, mail, appName, dataDir }: Pick<Config, 'environment' | 'mail' | 'appName' | 'dataDir'>,
+  config: Pick<Config, 'environment' | 'mail' | 'appName' | 'dataDir'>,
   { patience = 20_000, resendUrl = 'https://api.resend.com' }: MailerOptions = {},
 ): Mailer | undefined {
+  const { mail, appName, dataDir } = config
   const from = senderOf(mail.from ?? 'no-reply@localhost', appName)
   const domain = /@([^>]+)>$/.exec(from)?.[1]
   const enclose = (message: Message, id: string): Envelope => ({
@@ -45,7 +46,7 @@ export function createMailer(
   })
   if (mail.resendApiKey !== undefined) return createResend(mail.resendApiKey, enclose, { patience, resendUrl })
   if (mail.smtpUrl !== undefined) return createSmtp(new URL(mail.smtpUrl), enclose, patience)
-  return environment === 'development' ? createOutbox(dataDir, enclose) : undefined
+  return usesOutbox(config) ? createOutbox(dataDir, enclose) : undefined
 }
 
 /** `Name <address>`, where the name can be nothing but a name; without one it is the product's. */
