@@ -10,7 +10,10 @@ import { createIssuer } from './auth/issuer.ts'
 import type { AuthKeys } from './auth/issuer.ts'
 import { checkPassword } from './auth/password-policy.ts'
 import type { Passwords } from './auth/passwords.ts'
+import { authPages } from './auth/pages.ts'
+import { recoveryRoutes } from './auth/recovery-routes.ts'
 import { authRoutes } from './auth/routes.ts'
+import { signUpRoutes } from './auth/sign-up-routes.ts'
 import type { Config } from './config.ts'
 import type { Database } from './core/database.ts'
 import { Problem } from './core/problems.ts'
@@ -18,6 +21,7 @@ import { deriveKey } from './core/sealing.ts'
 import type { FactorKeys } from './factors/factors.ts'
 import { passkeyRoutes } from './factors/passkeys-routes.ts'
 import { factorRoutes } from './factors/routes.ts'
+import { accountPageRoutes } from './http/account-pages.ts'
 import { closeGently } from './http/closing.ts'
 import { documentRoutes } from './http/documents.ts'
 import { answerErrors, answerUnreadable } from './http/errors.ts'
@@ -138,6 +142,7 @@ export async function createApp({
     emailVerification: config.emailVerification,
     unverifiedAccess: config.unverifiedAccess,
   }
+  const recovery = { database, key: keys.oneTime, passwords, policy: config.passwordPolicy, lockout }
 
   await documentRoutes(app, {
     name: config.appName,
@@ -148,7 +153,9 @@ export async function createApp({
   systemRoutes(app, { name: config.appName, version, environment: config.environment, database, signingKeys })
   await app.register(
     async (v1: App) => {
-      authRoutes(v1, { database, issuer, keys, lockout, passwords, passwordPolicy: config.passwordPolicy, rules })
+      signUpRoutes(v1, { database, issuer, passwords, policy: config.passwordPolicy, rules })
+      authRoutes(v1, { database, issuer, keys, lockout, passwords, rules })
+      recoveryRoutes(v1, recovery)
       factorRoutes(v1, {
         database,
         issuer,
@@ -178,6 +185,18 @@ export async function createApp({
       auditRoutes(v1, pages)
     },
     { prefix: '/api/v1' },
+  )
+  await app.register(
+    async (account: App) =>
+      accountPageRoutes(account, authPages(recovery), {
+        database,
+        key: keys.oneTime,
+        name: config.appName,
+        cspMode: config.cspMode,
+        defaultLocale: config.mail.defaultLocale,
+        frontendUrl: config.frontendUrl,
+      }),
+    { prefix: '/account' },
   )
   return app
 }

@@ -1,10 +1,9 @@
 import type { Database, Origin } from '../core/database.ts'
 import { invalidField, Problem } from '../core/problems.ts'
 import { find, query, statement } from '../core/statement.ts'
-import type { NewAccount } from './accounts.ts'
 import { withAttempt } from './attempts.ts'
 import type { GuessedAccount, Lockout } from './attempts.ts'
-import { createAccount, signIn } from './auth.ts'
+import { signIn } from './auth.ts'
 import type { SecondFactorNeeded, SignedIn, SignInRules } from './auth.ts'
 import type { Passwords } from './passwords.ts'
 
@@ -13,17 +12,6 @@ interface Tools {
   passwords: Passwords
   lockout: Lockout
 }
-
-/** A new account, signed in. @throws what createAccount and signIn throw */
-export const signUp = (
-  database: Database,
-  rules: SignInRules,
-  origin: Origin,
-  account: NewAccount,
-): Promise<SignedIn | SecondFactorNeeded> =>
-  createAccount(database, origin, account, (transaction, { user }) =>
-    signIn(transaction, rules, origin, { user_id: user.id, methods: ['password'], isTwoFactor: false }),
-  )
 
 export interface Credentials {
   email?: string | undefined

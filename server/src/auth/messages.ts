@@ -7,13 +7,19 @@ import { PASSWORD_MAX_LENGTH } from './password-policy.ts'
 
 /** What travels when people sign up and in. */
 
-const NewPassword = Type.String({
+export const NewPassword = Type.String({
   minLength: 1,
   maxLength: PASSWORD_MAX_LENGTH,
   format: 'password',
   examples: ['SecureP@ss123'],
 })
-const Token = Type.String({ minLength: 1, maxLength: 4096 })
+export const Token = Type.String({ minLength: 1, maxLength: 4096 })
+
+/** Of what nobody may learn more: whether a mail is sent, and which, is decided later. */
+export const Accepted = Type.Object(
+  { status: Type.Literal('accepted') },
+  { title: 'Accepted', description: 'Whatever is to be sent will be sent.' },
+)
 
 export const AccessToken = Type.Object(
   {

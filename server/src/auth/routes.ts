@@ -1,5 +1,4 @@
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
 import type { Database } from '../core/database.ts'
 import { invalidField, Problem } from '../core/problems.ts'
 import { Id, Strict } from '../core/schemas.ts'
@@ -7,14 +6,11 @@ import type { App } from '../http/route.ts'
 import { originOf } from '../http/route.ts'
 import { revokeSession, revokeSessions } from '../sessions/sessions.ts'
 import type { Lockout } from './attempts.ts'
-import type { NewAccount } from './accounts.ts'
-import type { SecondFactorNeeded, SignedIn, SignInRules } from './auth.ts'
+import type { SignInRules } from './auth.ts'
 import type { AuthKeys, Issuer } from './issuer.ts'
-import { logIn, signUp, switchOrganization } from './log-in.ts'
+import { logIn, switchOrganization } from './log-in.ts'
 import { getMe } from './me.ts'
-import { Login, Logout, Me, Refresh, Registration, SignedInAnswer, Signup, Switched } from './messages.ts'
-import { checkPassword } from './password-policy.ts'
-import type { PasswordPolicy } from './password-policy.ts'
+import { Login, Logout, Me, Refresh, SignedInAnswer, Switched } from './messages.ts'
 import type { Passwords } from './passwords.ts'
 import { refresh } from './refresh.ts'
 import { openRefreshToken } from './refresh-token.ts'
@@ -25,75 +21,16 @@ export interface AuthOptions {
   keys: AuthKeys
   lockout: Lockout
   passwords: Passwords
-  passwordPolicy: PasswordPolicy
   rules: SignInRules
 }
 
-/** Requests a minute from one address, where passwords are tried or accounts made. */
+/** Requests a minute from one address, where passwords are tried. */
 const PASSWORD_TRIES = 10
 
 export function authRoutes(app: App, options: AuthOptions): void {
-  const { database, issuer, keys, lockout, passwords, passwordPolicy, rules: signInRules } = options
+  const { database, issuer, keys, lockout, passwords, rules: signInRules } = options
   const rules = { access: 'public', secret: true, perMinute: PASSWORD_TRIES } as const
   const tags = ['Authentication']
-
-  async function enrol(
-    body: Static<typeof Registration>,
-    origin: ReturnType<typeof originOf>,
-    organization?: NewAccount['organization'],
-  ): Promise<SignedIn | SecondFactorNeeded> {
-    const { password, ...names } = body
-    await checkPassword(password, passwordPolicy, [
-      names.email,
-      names.username,
-      names.given_name,
-      names.family_name,
-      names.full_name,
-      organization?.name,
-    ])
-    const password_hash = await passwords.hash(password)
-    return signUp(database, signInRules, origin, { ...names, password_hash, organization })
-  }
-
-  app.post(
-    '/auth/signup',
-    {
-      ...rules,
-      problems: ['email-taken', 'username-taken', 'organization-slug-taken', 'weak-password'],
-      schema: {
-        operationId: 'signUp',
-        summary: 'Sign up, with an organization or without',
-        tags,
-        body: Signup,
-        response: { 201: SignedInAnswer },
-      },
-    },
-    async (request, reply) => {
-      const { organization_name, organization_slug, ...account } = request.body
-      if (organization_name === undefined && organization_slug !== undefined)
-        throw invalidField('/organization_name', 'is required with organization_slug')
-      const organization =
-        organization_name === undefined ? undefined : { name: organization_name, slug: organization_slug }
-      const signedIn = await enrol(account, originOf(request), organization)
-      return reply.code(201).send(issuer.answer(reply, signedIn))
-    },
-  )
-
-  app.post(
-    '/auth/register',
-    {
-      ...rules,
-      problems: ['email-taken', 'username-taken', 'weak-password'],
-      schema: {
-        operationId: 'register',
-        summary: 'Sign up with a personal organization',
-        tags,
-        body: Registration,
-        response: { 201: SignedInAnswer },
-      },
-    },
-    async (request, reply) => reply.code(201).send(issuer.answer(reply, await enrol(request.body, originOf(request)))),
-  )
 
   app.post(
     '/auth/login',

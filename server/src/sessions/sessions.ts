@@ -82,3 +82,7 @@ export const revokeSession = (id: string, reason: string) =>
 /** Ends all sessions of a person. */
 export const revokeSessions = (user_id: string, reason: string) =>
   many(revoked(reason).where('user_id', '=', user_id).returning('id'))
+
+/** Ends all sessions of a person but one. */
+export const revokeOtherSessions = (user_id: string, kept_id: string, reason: string) =>
+  many(revoked(reason).where('user_id', '=', user_id).where('id', '<>', kept_id).returning('id'))

@@ -1,0 +1,128 @@
+import type { Locale } from '../core/locales.ts'
+import type { Origin } from '../core/database.ts'
+import type { AccountPage, PageWords } from '../http/account-pages.ts'
+import { PASSWORD_MAX_LENGTH } from './password-policy.ts'
+import { completePasswordReset, requestPasswordReset } from './recovery.ts'
+import type { RecoveryTools } from './recovery.ts'
+import { requestVerification, verifyEmail } from './verification.ts'
+
+/** The pages behind the links that prove an address or set a new password, by the purpose of their token. */
+export function authPages(tools: RecoveryTools) {
+  const verify = ({ token }: { token: string }, origin: Origin) => verifyEmail(tools, origin, token)
+  const resend = (email: string, origin: Origin, locale: Locale) =>
+    tools.database.system.run({ origin }, requestVerification(email, locale))
+  return {
+    'verify-email': { words: verificationWords, act: verify, ask: resend },
+    'sign-up': { words: signUpWords, act: verify, ask: resend },
+    'change-email': { words: changeWords, act: verify },
+    'reset-password': {
+      words: resetWords,
+      asksPassword: true,
+      act: ({ token, new_password }, origin) => completePasswordReset(tools, origin, token, new_password),
+      ask: (email, origin, locale) => tools.database.system.run({ origin }, requestPasswordReset(email, locale)),
+    },
+  } satisfies Record<string, AccountPage>
+}
+
+const askAgain: Record<Locale, NonNullable<PageWords['ask']>> = {
+  en: {
+    title: 'Confirm your e-mail address',
+    text: 'Enter the address that you signed up with. If it still waits to be confirmed, we send the link again.',
+    button: 'Send the link',
+    done: 'If this address waits to be confirmed, a mail with a new link is on its way. Look into your spam folder too.',
+  },
+  de: {
+    title: 'E-Mail-Adresse bestätigen',
+    text: 'Geben Sie die Adresse ein, mit der Sie sich registriert haben. Ist sie noch nicht bestätigt, senden wir den Link noch einmal.',
+    button: 'Link senden',
+    done: 'Wenn diese Adresse noch zu bestätigen ist, ist eine E-Mail mit einem neuen Link unterwegs. Sehen Sie auch im Spam-Ordner nach.',
+  },
+}
+
+const verificationWords: Record<Locale, PageWords> = {
+  en: {
+    title: 'Confirm your e-mail address',
+    text: 'With this you confirm that the address is yours.',
+    button: 'Confirm',
+    done: 'Thank you, your address is confirmed.',
+    ask: askAgain.en,
+  },
+  de: {
+    title: 'E-Mail-Adresse bestätigen',
+    text: 'Damit bestätigen Sie, dass die Adresse Ihnen gehört.',
+    button: 'Bestätigen',
+    done: 'Vielen Dank, Ihre Adresse ist bestätigt.',
+    ask: askAgain.de,
+  },
+}
+
+const signUpWords: Record<Locale, PageWords> = {
+  en: {
+    title: 'Finish signing up',
+    text: 'With this you confirm that the address is yours, and your account is made. If you did not sign up yourself, close this page.',
+    button: 'Make my account',
+    done: 'Your account is ready. Sign in with the password that you chose when you signed up.',
+    ask: askAgain.en,
+  },
+  de: {
+    title: 'Registrierung abschließen',
+    text: 'Damit bestätigen Sie, dass die Adresse Ihnen gehört, und Ihr Konto wird angelegt. Haben Sie sich nicht selbst registriert, schließen Sie diese Seite.',
+    button: 'Konto anlegen',
+    done: 'Ihr Konto ist bereit. Melden Sie sich mit dem Passwort an, das Sie bei der Registrierung gewählt haben.',
+    ask: askAgain.de,
+  },
+}
+
+const changeWords: Record<Locale, PageWords> = {
+  en: {
+    title: 'Use this e-mail address',
+    text: 'From now on your account has this address: you sign in with it, and our mails go there.',
+    button: 'Use this address',
+    done: 'Your account has the new address. You stay signed in wherever you are; sign in with the new address from now on.',
+  },
+  de: {
+    title: 'Diese E-Mail-Adresse verwenden',
+    text: 'Ihr Konto hat von jetzt an diese Adresse: Sie melden sich mit ihr an und erhalten dort unsere E-Mails.',
+    button: 'Adresse verwenden',
+    done: 'Ihr Konto hat die neue Adresse. Sie bleiben überall angemeldet; melden Sie sich künftig mit der neuen Adresse an.',
+  },
+}
+
+const resetWords: Record<Locale, PageWords> = {
+  en: {
+    title: 'Set a new password',
+    text: 'It ends all your sessions: sign in again everywhere afterwards. A second factor is asked for as always.',
+    button: 'Set the password',
+    done: 'Your new password is set, and you are signed out everywhere. Sign in with it.',
+    ask: {
+      title: 'Set a new password',
+      text: 'Enter the address of your account. We send a link there that lets you set a new password.',
+      button: 'Send the link',
+      done: 'If this address has an account, a mail with a link is on its way; it works for half an hour. Look into your spam folder too.',
+    },
+  },
+  de: {
+    title: 'Neues Passwort festlegen',
+    text: 'Dabei werden alle Ihre Sitzungen beendet: Melden Sie sich danach überall neu an. Ein zweiter Faktor wird wie immer verlangt.',
+    button: 'Passwort festlegen',
+    done: 'Ihr neues Passwort gilt, und Sie sind überall abgemeldet. Melden Sie sich damit an.',
+    ask: {
+      title: 'Neues Passwort festlegen',
+      text: 'Geben Sie die Adresse Ihres Kontos ein. Wir senden einen Link dorthin, mit dem Sie ein neues Passwort festlegen.',
+      button: 'Link senden',
+      done: 'Gehört zu dieser Adresse ein Konto, ist eine E-Mail mit einem Link unterwegs; er gilt eine halbe Stunde. Sehen Sie auch im Spam-Ordner nach.',
+    },
+    lacks: {
+      'must have at least 15 characters': 'Es braucht mindestens 15 Zeichen.',
+      'must have at least 8 characters': 'Es braucht mindestens 8 Zeichen.',
+      'must have an upper-case letter': 'Es braucht einen Großbuchstaben.',
+      'must have a lower-case letter': 'Es braucht einen Kleinbuchstaben.',
+      'must have a digit': 'Es braucht eine Ziffer.',
+      'must have a special character': 'Es braucht ein Sonderzeichen.',
+      [`must have at most ${PASSWORD_MAX_LENGTH} characters`]: `Es darf höchstens ${PASSWORD_MAX_LENGTH} Zeichen haben.`,
+      'is among the most used passwords': 'Es gehört zu den meistbenutzten Passwörtern.',
+      'must not contain your e-mail address, name or organization':
+        'Es darf Ihre E-Mail-Adresse, Ihren Namen oder Ihre Organisation nicht enthalten.',
+    },
+  },
+}

@@ -1,0 +1,90 @@
+import { sql } from 'kysely'
+import type { Database, Origin, Transaction } from '../core/database.ts'
+import type { Locale } from '../core/locales.ts'
+import { findToken, issueToken, spendToken } from '../core/one-time-tokens.ts'
+import { Problem } from '../core/problems.ts'
+import { get, many, query, raw } from '../core/statement.ts'
+import { normalizeNames } from '../users/users.ts'
+import type { NewAccount } from './accounts.ts'
+import { createAccount, signIn } from './auth.ts'
+import type { SecondFactorNeeded, SignedIn, SignInRules } from './auth.ts'
+
+/** An account as somebody asks for it: nothing that only an operator gives. */
+export interface Enrolment extends Omit<NewAccount, 'superuser' | 'email_verified' | 'identity'> {
+  locale?: Locale | undefined
+}
+
+/**
+ * A new account, signed in, while addresses may be confirmed later: a mail asks for it.
+ * @throws what createAccount and signIn throw
+ */
+export const signUp = (
+  database: Database,
+  rules: SignInRules,
+  origin: Origin,
+  account: Enrolment,
+): Promise<SignedIn | SecondFactorNeeded> =>
+  createAccount(database, origin, account, async (transaction, { user }) => {
+    const { id: user_id, email } = user
+    await transaction.run(issueToken({ purpose: 'verify-email', user_id, email, mailed: true }))
+    return signIn(transaction, rules, origin, { user_id, methods: ['password'], isTwoFactor: false })
+  })
+
+/**
+ * Keeps the account that is asked for until its address is confirmed: nothing is reserved, and nothing tells whether the
+ * address has an account, since nobody looks before the mail is sent. Names that are no addresses are looked up, always.
+ * @throws Problem username-taken, organization-slug-taken
+ */
+export async function requestSignUp(database: Database, origin: Origin, account: Enrolment): Promise<void> {
+  const { email, ...details } = normalizeNames(account)
+  const conflicts = await database.system.run(
+    { origin },
+    get(
+      raw<{ username: boolean; slug: boolean }>(sql`select
+        exists (select from users where username = ${details.username ?? null}::text) as username,
+        exists (select from organizations where slug = ${details.organization?.slug ?? null}::text) as slug`),
+    ),
+  )
+  if (conflicts.username) throw new Problem('username-taken')
+  if (conflicts.slug) throw new Problem('organization-slug-taken')
+  await database.system.run({ origin }, issueToken({ purpose: 'sign-up', email, details, mailed: true }))
+}
+
+/**
+ * Makes the account that the link in the mail stands for. A username that has gone meanwhile is left out, a slug made from
+ * the name. @returns its address @throws Problem invalid-token, also when the address has an account by now
+ */
+export async function completeSignUp(database: Database, origin: Origin, token_id: string): Promise<string> {
+  const token = await database.system.run({ origin }, findToken('sign-up', token_id))
+  if (token === undefined || token.email === null) throw new Problem('invalid-token')
+  const { email } = token
+  const finish = async (transaction: Transaction): Promise<string> => {
+    await transaction.run(spendToken('sign-up', token_id))
+    await transaction.run(forgetSignUps(email))
+    return email
+  }
+  let account: NewAccount = { ...(token.details as Omit<Enrolment, 'email'>), email, email_verified: true }
+  for (;;) {
+    try {
+      return await createAccount(database, origin, account, finish)
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error
+      if (error.code === 'email-taken') throw new Problem('invalid-token', { cause: error })
+      if (error.code === 'username-taken') account = { ...account, username: undefined }
+      else if (error.code === 'organization-slug-taken' && account.organization?.slug !== undefined)
+        account = { ...account, organization: { name: account.organization.name } }
+      else throw error
+    }
+  }
+}
+
+/** Whatever else was asked for with the address is void, and no hash of it is kept. */
+const forgetSignUps = (email: string) =>
+  many(
+    query
+      .updateTable('one_time_tokens')
+      .set({ used_at: sql<string>`coalesce(used_at, now())`, details: sql`'{}'::jsonb` })
+      .where('email', '=', email)
+      .where('purpose', '=', 'sign-up')
+      .returning('id'),
+  )

@@ -1,0 +1,117 @@
+import { sql } from 'kysely'
+import { recordEvent } from '../audit/audit.ts'
+import type { Database, Origin } from '../core/database.ts'
+import type { Locale } from '../core/locales.ts'
+import { issueToken, spendToken } from '../core/one-time-tokens.ts'
+import { Problem } from '../core/problems.ts'
+import { openId } from '../core/sealing.ts'
+import { find, many, query, statement } from '../core/statement.ts'
+import { completeSignUp } from './sign-up.ts'
+
+export interface VerificationTools {
+  database: Database
+  /** Opens one-time tokens. */
+  key: Buffer
+}
+
+/** What the proof of an address has brought about. */
+export const verifications = ['email-verified', 'signed-up', 'email-changed'] as const
+
+export interface Verification {
+  status: (typeof verifications)[number]
+  /** The address that is proved. */
+  email: string
+}
+
+/** Every purpose whose mail proves an address, and what comes of it. */
+const doors = {
+  'verify-email': async (database, origin, id) => ({
+    status: 'email-verified',
+    email: await confirmEmail(database, origin, id),
+  }),
+  'sign-up': async (database, origin, id) => ({
+    status: 'signed-up',
+    email: await completeSignUp(database, origin, id),
+  }),
+  'change-email': async (database, origin, id) => ({
+    status: 'email-changed',
+    email: await completeEmailChange(database, origin, id),
+  }),
+} satisfies Record<string, (database: Database, origin: Origin, id: string) => Promise<Verification>>
+
+/** Spends the token of a mail that proves an address, whichever it was; signs nobody in. @throws Problem invalid-token */
+export async function verifyEmail(
+  { database, key }: VerificationTools,
+  origin: Origin,
+  token: string,
+): Promise<Verification> {
+  for (const [purpose, enter] of Object.entries(doors)) {
+    const id = openId(key, purpose, token)
+    if (id !== undefined) return enter(database, origin, id)
+  }
+  throw new Problem('invalid-token')
+}
+
+/** Asks for the mail again that confirms an address. Whose it is, and whether it needs one, is looked up when it is sent. */
+export const requestVerification = (email: string, locale: Locale | undefined) =>
+  issueToken({ purpose: 'verify-email', email, details: { locale }, mailed: true })
+
+/** @returns the address */
+const confirmEmail = (database: Database, origin: Origin, token_id: string): Promise<string> =>
+  database.system.transaction({ origin }, async transaction => {
+    const { email, user_id } = await transaction.run(spendToken('verify-email', token_id))
+    const user = await transaction.run(
+      find(
+        query
+          .updateTable('users')
+          .set({ email_verified_at: sql<string>`coalesce(email_verified_at, now())` })
+          .where('id', '=', user_id)
+          // The address may be another by now.
+          .where('email', '=', email)
+          .where('deleted_at', 'is', null)
+          .returning('email'),
+      ),
+    )
+    if (user === undefined) throw new Problem('invalid-token')
+    return user.email
+  })
+
+/**
+ * Gives the account the address that the mail went to. Its sessions go on, whatever else the former address was sent ends,
+ * and the person is told there. @returns the address @throws Problem invalid-token, also when the address has an account by now
+ */
+const completeEmailChange = (database: Database, origin: Origin, token_id: string): Promise<string> =>
+  database.system.transaction({ origin }, async transaction => {
+    const { email, user_id, details } = await transaction.run(spendToken('change-email', token_id))
+    const old_email = (details as { old_email?: string }).old_email ?? null
+    const user = await transaction.run(
+      statement(
+        query
+          .updateTable('users')
+          .set({ email: email ?? '', email_verified_at: sql<string>`now()` })
+          .where('id', '=', user_id)
+          .where('email', '=', old_email)
+          .where('disabled_at', 'is', null)
+          .where('deleted_at', 'is', null)
+          .returning(['id', 'email']),
+        rows => rows[0],
+        { users_email_key: 'invalid-token' },
+      ),
+    )
+    if (user === undefined || email === null) throw new Problem('invalid-token')
+    await transaction.run(endFormerTokens(user.id, old_email))
+    await transaction.run(recordEvent('email-changed', user.id, null, { token_id }))
+    return user.email
+  })
+
+/** Nothing that was mailed to the former address, and no other change of it, is good for anything any more. */
+const endFormerTokens = (user_id: string, old_email: string | null) =>
+  many(
+    query
+      .updateTable('one_time_tokens')
+      .set({ used_at: sql<string>`now()` })
+      .where(eb => eb.or([eb('user_id', '=', user_id), eb('email', '=', old_email)]))
+      .where('purpose', 'in', ['verify-email', 'reset-password', 'change-email', 'unlock'])
+      .where('used_at', 'is', null)
+      .returning('id'),
+  )
