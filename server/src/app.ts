@@ -39,6 +39,7 @@ import { memberRoutes } from './organizations/members-routes.ts'
 import { organizationRoutes } from './organizations/routes.ts'
 import { projectRoutes } from './projects/routes.ts'
 import { sessionRoutes } from './sessions/routes.ts'
+import { socialRoutes } from './social/routes.ts'
 import { systemRoutes } from './system/routes.ts'
 import { userRoutes } from './users/routes.ts'
 
@@ -115,6 +116,8 @@ export async function createApp({
       'WWW-Authenticate',
       'X-Request-ID',
     ],
+    // The cookies of a device and of a browser that signs in with a provider; they let nobody in by themselves.
+    credentials: true,
     maxAge: 600,
     strictPreflight: false,
   })
@@ -168,6 +171,15 @@ export async function createApp({
         trustedDeviceDays: config.trustedDeviceSeconds / 86400,
       })
       passkeyRoutes(v1, { database, party, issuer, keys: { ...keys, ...factorKeys(config.secretKey) }, rules, pages })
+      socialRoutes(v1, {
+        ...config.social,
+        database,
+        issuer,
+        key: keys.oneTime,
+        rules,
+        pages,
+        publicUrl: config.publicUrl,
+      })
       sessionRoutes(v1, pages)
       userRoutes(v1)
       organizationRoutes(v1, { database, pages })

@@ -18,6 +18,11 @@ export interface NewAccount {
   superuser?: boolean
   /** Whether the address has been proved by whoever makes the account. */
   email_verified?: boolean
+  /** Of an account that comes from elsewhere: RFC 3339, and whether it may not be used. */
+  created_at?: string | undefined
+  disabled?: boolean | undefined
+  /** The account at a provider that the person signs in with. */
+  identity?: { provider: string; issuer: string; subject: string } | undefined
   /** The team to found; without one the account gets a personal organization. */
   organization?: { name: string; slug?: string | undefined } | undefined
 }
@@ -53,12 +58,14 @@ export function describeAccount({ organization: team, email, email_verified = fa
     full_name,
     locale: rest.locale ?? null,
     superuser: rest.superuser ?? false,
+    disabled_at: rest.disabled ? sql<string>`now()` : null,
+    created_at: rest.created_at ?? sql<string>`now()`,
     last_organization_id: organization_id,
   }
   return { person, organization }
 }
 
-interface AccountRows {
+export interface AccountRows {
   person: Person
   /** The organization to found; left out, the membership is in one that exists. */
   organization?: { id: string; kind: 'personal' | 'team'; name: string; slug: string }
@@ -84,3 +91,16 @@ export function insertAccount({ person, organization, role }: AccountRows) {
     memberships_organization_id_fkey: { pointer: '/organization', detail: 'is not there any more' },
   })
 }
+
+/** Gives a new account the identity that it comes with (system login). @throws Problem identity-taken */
+export const insertIdentity = (
+  { id, email }: Pick<Person, 'id' | 'email'>,
+  identity: NonNullable<NewAccount['identity']>,
+) =>
+  get(
+    query
+      .insertInto('identities')
+      .values({ ...identity, user_id: id, email, last_used_at: sql<string>`now()` })
+      .returning('id'),
+    { identities_subject_key: 'identity-taken' },
+  )

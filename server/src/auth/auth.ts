@@ -10,7 +10,7 @@ import type { OrganizationRow } from '../organizations/organizations.ts'
 import { createSession } from '../sessions/sessions.ts'
 import { userColumns } from '../users/users.ts'
 import type { User } from '../users/users.ts'
-import { describeAccount, insertAccount } from './accounts.ts'
+import { describeAccount, insertAccount, insertIdentity } from './accounts.ts'
 import type { NewAccount } from './accounts.ts'
 
 // What other features sign in, prove and answer with.
@@ -67,7 +67,7 @@ export interface SignInRules {
   unverifiedAccess: 'full' | 'own'
 }
 
-/** Makes a person and their first organization, or nothing; `then` runs in the same transaction. @throws Problem email-taken, username-taken, organization-slug-taken */
+/** Makes a person and their first organization, or nothing; `then` runs in the same transaction. @throws Problem email-taken, username-taken, organization-slug-taken, identity-taken */
 export async function createAccount<Result>(
   database: Database,
   origin: Origin,
@@ -79,7 +79,9 @@ export async function createAccount<Result>(
   return claimSlug(organization, 'organization-slug-taken', slug =>
     database.system.transaction(scope, async transaction => {
       const rows = { person, organization: { ...organization, slug }, role: 'owner' as const }
-      return then(transaction, { user: await transaction.run(insertAccount(rows)) })
+      const user = await transaction.run(insertAccount(rows))
+      if (account.identity !== undefined) await transaction.run(insertIdentity(person, account.identity))
+      return then(transaction, { user })
     }),
   )
 }

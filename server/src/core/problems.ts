@@ -67,6 +67,26 @@ export const problems = {
     'Invitation for another address',
     'The invitation went to another address than that of your account. Sign in with the account of that address.',
   ],
+  'link-required': [
+    403,
+    'Sign in first',
+    'No open account belongs to this sign-in. Sign in another way, then link the provider with POST /api/v1/oauth/{provider}/link.',
+  ],
+  'provider-refused': [
+    403,
+    'Provider refused',
+    'The provider let nobody in: it was cancelled there, or is not allowed. Begin again with GET /oauth/{provider}/initiate.',
+  ],
+  'provider-email-missing': [
+    403,
+    'No e-mail address from the provider',
+    'An account needs an e-mail address, and the provider named none that can be used. Allow it there, or sign up with one.',
+  ],
+  'browser-unknown': [
+    403,
+    'Another browser',
+    'This was begun in another browser, or its cookie is gone. Begin again with GET /oauth/{provider}/initiate.',
+  ],
   'owner-required': [403, 'Owner required', 'Only an owner may change who owns the organization, and what it demands.'],
   'not-found': [404, 'Not found', 'There is nothing here, or it is not yours to see.'],
   'method-not-allowed': [
@@ -103,6 +123,11 @@ export const problems = {
     409,
     'Personal organization',
     'A personal organization has one member and lasts as long as the account. Create a team instead.',
+  ],
+  'identity-taken': [
+    409,
+    'Identity taken',
+    'This account at the provider belongs to somebody else here. Sign in with it, or remove it there first.',
   ],
   'last-way-in': [
     409,
@@ -144,6 +169,11 @@ export const problems = {
   'rate-limited': [429, 'Too many requests', 'Wait as long as Retry-After says.'],
   'headers-too-large': [431, 'Headers too large', 'The request headers exceed 16 KiB.'],
   'internal-error': [500, 'Internal error', 'This is our fault; the request id leads to the log line.'],
+  'provider-failed': [
+    502,
+    'Provider failed',
+    'The provider did not answer, or not as it must. Begin again later, or sign in another way.',
+  ],
   'database-unavailable': [
     503,
     'Database unavailable',

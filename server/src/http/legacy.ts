@@ -11,6 +11,9 @@ export const SUNSET = 'Fri, 31 Dec 2027 23:59:59 GMT'
 /** The documents stand at two addresses, both current. */
 const DOCUMENTS = /^\/api\/(docs|redoc|openapi\.json)(?=\/|\?|$)/
 
+/** Where providers send browsers back to, and what leads there: current at both addresses. */
+const SOCIAL = /^\/oauth\/(providers|exchange|[^/?]+\/(initiate|callback))(?=\?|$)/
+
 const marked = new WeakSet<IncomingMessage>()
 
 const unreadable = new WeakSet<IncomingMessage>()
@@ -24,6 +27,7 @@ export function rewriteUrl(request: IncomingMessage): string {
     unreadable.add(request)
     return '/malformed'
   }
+  if (SOCIAL.test(url)) return `/api/v1${url}`
   if (!url.startsWith('/api/') || url.startsWith('/api/v1/')) return url
   if (LEGACY.test(url)) {
     marked.add(request)

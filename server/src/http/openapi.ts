@@ -11,6 +11,7 @@ import type { App, RouteRules } from './route.ts'
 
 const tags = {
   Authentication: 'Signing up, in, out, and staying signed in.',
+  'Social sign-in': 'With an account at Google, GitHub or any OpenID Connect provider.',
   Sessions: "One's own signed-in devices.",
   People: 'Who one is.',
   Organizations: 'The tenants: founding, changing, leaving, closing.',
