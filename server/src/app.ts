@@ -35,6 +35,8 @@ import { createRateLimit } from './http/rate-limit.ts'
 import type { App, RouteRules } from './http/route.ts'
 import { compileValidator, refuseUnknownParameters } from './http/validation.ts'
 import { invitationRoutes } from './invitations/routes.ts'
+import { usesOutbox } from './mail/outbox.ts'
+import { outboxRoutes } from './mail/routes.ts'
 import { memberRoutes } from './organizations/members-routes.ts'
 import { organizationRoutes } from './organizations/routes.ts'
 import { projectRoutes } from './projects/routes.ts'
@@ -153,6 +155,7 @@ export async function createApp({
     areOpen: config.publicDocuments,
     token: config.metrics.token,
   })
+  if (usesOutbox(config)) outboxRoutes(app, config)
   systemRoutes(app, { name: config.appName, version, environment: config.environment, database, signingKeys })
   await app.register(
     async (v1: App) => {
