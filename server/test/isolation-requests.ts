@@ -76,6 +76,7 @@ const fields: Readonly<Record<string, Kind>> = {
   'body slug': 'slug',
   'body user_id': 'user',
   'body email': 'email',
+  'body new_email': 'email',
   'body username': 'username',
   'header If-Match': 'tag',
   'header If-None-Match': 'tag',
@@ -104,6 +105,9 @@ const plainValues: Readonly<Record<string, unknown>> = {
   'body status': 'archived',
   'body role': 'viewer',
   'body password': WORLD_PASSWORD,
+  'body current_password': WORLD_PASSWORD,
+  'body new_password': 'Another-horse-8',
+  'body end_other_sessions': false,
   'body refresh_token': (world: World) => world.refresh_token, // the caller's own: another's would be that person's sign-in
   'body token': 'x'.repeat(64), // a link's; what it leads to is decided before anybody looks who asks
   'body device_token': (world: World) => world.device_token,
@@ -127,6 +131,8 @@ const plainValues: Readonly<Record<string, unknown>> = {
  */
 export const unproved: Readonly<Record<string, ProblemCode>> = {
   acceptInvitation: 'invalid-token',
+  verifyEmail: 'invalid-token',
+  completePasswordReset: 'invalid-token',
 }
 
 /** Fields of which an operation takes exactly one. */
