@@ -17,6 +17,10 @@
 
 set local check_function_bodies = off;
 
+drop policy "erase" on {{schema}}."audit_log";
+
+drop policy "forget" on {{schema}}."audit_log";
+
 drop policy "tenant_read" on {{schema}}."audit_log";
 
 drop policy "self_revoke" on {{schema}}."devices";
@@ -59,6 +63,14 @@ drop policy "tenant_read" on {{schema}}."projects";
 
 drop policy "tenant_update" on {{schema}}."projects";
 
+drop policy "forget" on {{schema}}."security_events";
+
+drop policy "system_delete" on {{schema}}."security_events";
+
+drop policy "system_insert" on {{schema}}."security_events";
+
+drop policy "system_read" on {{schema}}."security_events";
+
 drop policy "self_revoke" on {{schema}}."sessions";
 
 drop policy "self" on {{schema}}."sessions";
@@ -78,6 +90,10 @@ drop trigger "revocation_second_factor" on {{schema}}."sessions";
 drop trigger "end_waiting_sign_ins" on {{schema}}."users";
 
 drop trigger "touch" on {{schema}}."users";
+
+drop index {{schema}}."idempotency_keys_created_at";
+
+drop index {{schema}}."security_events_actor_id";
 
 drop view {{schema}}."gate_state";
 
@@ -376,6 +392,11 @@ create policy "tenant_update" on {{schema}}."projects"
    from {{schema}}.gate
   where gate.writes)));
 
+create policy "system" on {{schema}}."security_events"
+  for all
+  to "freehold_system"
+  using (true);
+
 create policy "self_revoke" on {{schema}}."sessions"
   for update
   to "freehold_tenant"
@@ -402,6 +423,10 @@ create policy "self" on {{schema}}."users"
   using ((id = ( select self.user_id
    from {{schema}}.self)));
 
+revoke all on table {{schema}}."audit_log" from "freehold_system";
+
+grant insert, select on table {{schema}}."audit_log" to "freehold_system";
+
 grant select on table {{schema}}."gate" to "freehold_system", "freehold_tenant";
 
 grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_tenant";
@@ -409,3 +434,11 @@ grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_te
 grant select on table {{schema}}."own_organizations" to "freehold_system", "freehold_tenant";
 
 grant select on table {{schema}}."self" to "freehold_system", "freehold_tenant";
+
+revoke all ("ip") on table {{schema}}."audit_log" from "freehold_system";
+
+revoke all ("user_agent") on table {{schema}}."audit_log" from "freehold_system";
+
+revoke all ("ip") on table {{schema}}."security_events" from "freehold_system";
+
+revoke all ("user_agent") on table {{schema}}."security_events" from "freehold_system";

@@ -30,6 +30,8 @@ drop policy "tenant_read" on {{schema}}."projects";
 
 drop policy "tenant_update" on {{schema}}."projects";
 
+drop policy "system" on {{schema}}."security_events";
+
 drop policy "self_revoke" on {{schema}}."sessions";
 
 drop policy "self" on {{schema}}."sessions";
@@ -275,6 +277,7 @@ create or replace function {{schema}}.lock_throttle (
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 declare
+  counted constant jsonb := jsonb_build_object('counter', split_part(t.key, ' ', 1));
   token_id uuid;
 begin
   t.locked_until := clock_timestamp() + make_interval(secs => seconds);
@@ -283,8 +286,8 @@ begin
     perform record_event('address-blocked', null, null, jsonb_build_object('until', t.locked_until));
     return;
   end if;
-  perform record_event('sign-in-locked', person, null, jsonb_build_object('counter', split_part(t.key, ' ', 1), 'until', t.locked_until));
-  insert into one_time_tokens (purpose, user_id, expires_at) values ('unlock', person, t.locked_until) returning id into token_id;
+  perform record_event('sign-in-locked', person, null, counted || jsonb_build_object('until', t.locked_until));
+  insert into one_time_tokens (purpose, user_id, details, expires_at) values ('unlock', person, counted, t.locked_until) returning id into token_id;
   perform enqueue_job('mail', jsonb_build_object('token_id', token_id));
 end $function$;
 
@@ -572,6 +575,8 @@ create view {{schema}}."own_organizations" with (security_barrier=true) AS  SELE
      JOIN {{schema}}.memberships m ON (((m.user_id = self.user_id) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL))))
      JOIN {{schema}}.organizations o ON (((o.id = m.organization_id) AND (o.deleted_at IS NULL))));
 
+create index idempotency_keys_created_at on {{schema}}.idempotency_keys using btree (created_at);
+
 create unique index invitations_email_key on {{schema}}.invitations using btree (organization_id, email)
   where ((accepted_at is null) AND (revoked_at is null));
 
@@ -580,6 +585,9 @@ create index invitations_invited_by on {{schema}}.invitations using btree (organ
 create index one_time_tokens_expires_at on {{schema}}.one_time_tokens using btree (expires_at);
 
 create index one_time_tokens_user_id on {{schema}}.one_time_tokens using btree (user_id, purpose);
+
+create index security_events_actor_id on {{schema}}.security_events using btree (actor_id)
+  where (actor_id is DISTINCT from user_id);
 
 create index throttles_updated_at on {{schema}}.throttles using btree (updated_at);
 
@@ -650,6 +658,21 @@ create trigger touch
     full_name, superuser, email_verified_at, locale, disabled_at, deleted_at on {{schema}}.users
   for each row
   execute function {{schema}}.touch();
+
+create policy "erase" on {{schema}}."audit_log"
+  for delete
+  to "freehold_system"
+  using
+    (((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid) AND (not (exists
+    ( select
+   from {{schema}}.organizations o
+  where (o.id = audit_log.organization_id))))));
+
+create policy "forget" on {{schema}}."audit_log"
+  for update
+  to "freehold_system"
+  using ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid))
+  with check (((ip IS NULL) AND (user_agent IS NULL)));
 
 create policy "tenant_read" on {{schema}}."audit_log"
   for select
@@ -837,6 +860,27 @@ create policy "system" on {{schema}}."retired_names"
   to "freehold_system"
   using (true);
 
+create policy "forget" on {{schema}}."security_events"
+  for update
+  to "freehold_system"
+  using (true)
+  with check (((ip IS NULL) AND (user_agent IS NULL)));
+
+create policy "system_delete" on {{schema}}."security_events"
+  for delete
+  to "freehold_system"
+  using (true);
+
+create policy "system_insert" on {{schema}}."security_events"
+  for insert
+  to "freehold_system"
+  with check (true);
+
+create policy "system_read" on {{schema}}."security_events"
+  for select
+  to "freehold_system"
+  using (true);
+
 create policy "self_revoke" on {{schema}}."sessions"
   for update
   to "freehold_tenant"
@@ -925,9 +969,11 @@ revoke all on function {{schema}}."take_guess"(text, integer, integer, uuid) fro
 
 grant execute on function {{schema}}."take_guess"(text, integer, integer, uuid) to "freehold_system";
 
-grant delete, insert, select, update on table {{schema}}."devices" to "freehold_system";
+revoke all on table {{schema}}."audit_log" from "freehold_system";
 
-grant update ("revoked_at") on table {{schema}}."devices" to "freehold_tenant";
+grant delete, insert, select on table {{schema}}."audit_log" to "freehold_system";
+
+grant delete, insert, select, update on table {{schema}}."devices" to "freehold_system";
 
 grant select on table {{schema}}."devices" to "freehold_tenant";
 
@@ -947,25 +993,9 @@ grant delete, insert, select, update on table {{schema}}."recovery_codes" to "fr
 
 grant delete, insert, select on table {{schema}}."retired_names" to "freehold_system";
 
-revoke all ("device_id") on table {{schema}}."sessions" from "freehold_tenant";
-
-grant select ("device_id") on table {{schema}}."sessions" to "freehold_tenant";
-
-revoke all ("methods") on table {{schema}}."sessions" from "freehold_tenant";
-
-grant select ("methods") on table {{schema}}."sessions" to "freehold_tenant";
-
-revoke all ("second_factor_at") on table {{schema}}."sessions" from "freehold_tenant";
-
-grant select ("second_factor_at") on table {{schema}}."sessions" to "freehold_tenant";
-
 grant delete, insert, select, update on table {{schema}}."throttles" to "freehold_system";
 
 grant delete, insert, select, update on table {{schema}}."totp_factors" to "freehold_system";
-
-revoke all ("locale") on table {{schema}}."users" from "freehold_tenant";
-
-grant select ("locale"), update ("locale") on table {{schema}}."users" to "freehold_tenant";
 
 grant select on table {{schema}}."gate" to "freehold_system", "freehold_tenant";
 
@@ -985,3 +1015,37 @@ create index one_time_tokens_email on {{schema}}.one_time_tokens using btree (em
   where (email is not null);
 
 create index passkeys_user_id on {{schema}}.passkeys using btree (user_id, id);
+
+revoke all ("ip") on table {{schema}}."audit_log" from "freehold_system";
+
+grant update ("ip") on table {{schema}}."audit_log" to "freehold_system";
+
+revoke all ("user_agent") on table {{schema}}."audit_log" from "freehold_system";
+
+grant update ("user_agent") on table {{schema}}."audit_log" to "freehold_system";
+
+grant update ("revoked_at") on table {{schema}}."devices" to "freehold_tenant";
+
+revoke all ("ip") on table {{schema}}."security_events" from "freehold_system";
+
+grant update ("ip") on table {{schema}}."security_events" to "freehold_system";
+
+revoke all ("user_agent") on table {{schema}}."security_events" from "freehold_system";
+
+grant update ("user_agent") on table {{schema}}."security_events" to "freehold_system";
+
+revoke all ("device_id") on table {{schema}}."sessions" from "freehold_tenant";
+
+grant select ("device_id") on table {{schema}}."sessions" to "freehold_tenant";
+
+revoke all ("methods") on table {{schema}}."sessions" from "freehold_tenant";
+
+grant select ("methods") on table {{schema}}."sessions" to "freehold_tenant";
+
+revoke all ("second_factor_at") on table {{schema}}."sessions" from "freehold_tenant";
+
+grant select ("second_factor_at") on table {{schema}}."sessions" to "freehold_tenant";
+
+revoke all ("locale") on table {{schema}}."users" from "freehold_tenant";
+
+grant select ("locale"), update ("locale") on table {{schema}}."users" to "freehold_tenant";

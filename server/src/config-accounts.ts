@@ -59,6 +59,21 @@ export const accountVariables = {
     otherwise: 'those of `PUBLIC_URL` and `FRONTEND_URL` that lie within the domain',
     about: 'Where pages and apps may ask for a passkey.',
   },
+  ACCOUNT_DELETION_GRACE_DAYS: {
+    kind: kinds.integer(0, 365),
+    default: '30',
+    about: 'How long a deleted account can be restored before it is erased; with 0 the next sweep erases it.',
+  },
+  REUSE_DELETED_NAMES: {
+    kind: kinds.boolean,
+    default: 'false',
+    about: 'Whether the e-mail address and the username of an erased account may be used for another.',
+  },
+  SECURITY_EVENTS_DAYS: {
+    kind: kinds.integer(30, 3650),
+    default: '400',
+    about: 'How long it is kept what happened to accounts: sign-ins, changes, failures.',
+  },
   FIRST_SUPERUSER_EMAIL: {
     kind: kinds.email,
     about: 'The superuser that is made at start; an account that exists is never promoted.',

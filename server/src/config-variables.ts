@@ -162,6 +162,13 @@ export const variables = {
   },
 
   ...accountVariables,
+
+  RUN_JOBS: {
+    begins: 'Jobs',
+    kind: kinds.boolean,
+    default: 'true',
+    about: 'Whether the service sends mail and clears up as well; where it does not, `freehold worker` must run.',
+  },
   ...socialVariables,
 
   STORAGE_URL: {

@@ -46,6 +46,9 @@ export interface Config {
   /** `failuresPerAddress` within an hour; 0: no limit. */
   lockout: { threshold: number; seconds: number; failuresPerAddress: number }
   passwordPolicy: 'composition' | 'length'
+  /** What becomes of accounts that were deleted. */
+  deletion: { graceDays: number; reuseNames: boolean }
+  securityEventsDays: number
   emailVerification: 'optional' | 'required'
   /** What an account with an unconfirmed address reaches while verification is optional. */
   unverifiedAccess: 'full' | 'own'
@@ -67,6 +70,8 @@ export interface Config {
   }
   /** Where the links in mails lead, without a trailing slash. */
   accountPagesUrl: string
+  /** Whether the service does the jobs too. */
+  runJobs: boolean
   storageUrl: string
   sentryDsn: string | undefined
   metrics: { enabled: boolean; token: string | undefined }
@@ -149,6 +154,8 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
       failuresPerAddress: values.SIGN_IN_FAILURES_PER_ADDRESS_PER_HOUR,
     },
     passwordPolicy: values.PASSWORD_POLICY,
+    deletion: { graceDays: values.ACCOUNT_DELETION_GRACE_DAYS, reuseNames: values.REUSE_DELETED_NAMES },
+    securityEventsDays: values.SECURITY_EVENTS_DAYS,
     emailVerification: values.EMAIL_VERIFICATION,
     unverifiedAccess: values.UNVERIFIED_ACCESS,
     trustedDeviceSeconds: values.TRUSTED_DEVICE_DAYS,
@@ -167,6 +174,7 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
       defaultLocale: values.DEFAULT_LOCALE,
     },
     accountPagesUrl: values.ACCOUNT_PAGES_URL ?? `${publicUrl}/account`,
+    runJobs: values.RUN_JOBS,
     storageUrl: values.STORAGE_URL ?? pathToFileURL(join(dataDir, 'files')).href,
     sentryDsn: values.SENTRY_DSN,
     metrics: { enabled: values.ENABLE_METRICS, token: values.METRICS_TOKEN },

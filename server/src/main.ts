@@ -1,3 +1,4 @@
+import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { claimDataDirectory } from './core/data-directory.ts'
 import { findFreePort } from './core/postgres-process.ts'
@@ -20,14 +21,28 @@ export async function startService(
   given: Config,
   { migrate = given.environment === 'development' }: StartOptions = {},
 ): Promise<RunningService> {
-  const config = await choosePort(given)
+  return run(await choosePort(given), async () => (await import('./serve.ts')).serve, { claims: true, migrate })
+}
+
+/** config → database → jobs: the work beside the requests, in as many processes as are wanted, with or without a service. */
+export const startWorker = (config: Config): Promise<RunningService> =>
+  run(config, async () => (await import('./work.ts')).work, { claims: false, migrate: false })
+
+type Task = (config: Config, urls: Provisioned, log: Logger, stack: AsyncDisposableStack) => Promise<void>
+
+/** `claims`: the one process that may be told to serve this data directory. */
+async function run(
+  config: Config,
+  load: () => Promise<Task>,
+  { claims, migrate }: { claims: boolean; migrate: boolean },
+): Promise<RunningService> {
   const log = await createLogger(config.log)
   for (const warning of config.warnings) log.warn(warning)
   const stack = new AsyncDisposableStack()
 
   /** A PostgreSQL that is there and migrated. */
   async function prepareDatabase(): Promise<Provisioned> {
-    if (config.database.url === undefined && config.database.tenantUrl === undefined) {
+    if (claims && config.database.url === undefined && config.database.tenantUrl === undefined) {
       const claim = claimDataDirectory(config.dataDir, config.port)
       stack.defer(() => claim.release())
       log.info(`no DATABASE_URL is set: an embedded PostgreSQL keeps everything below ${config.dataDir}`)
@@ -46,11 +61,11 @@ export async function startService(
 
   try {
     // PostgreSQL starts while the rest of the code is loaded. Code that does not load waits, so that what starts is closed too.
-    const loading = import('./serve.ts')
+    const loading = load()
     loading.catch(() => {})
     const provisioned = await prepareDatabase()
-    const { serve } = await loading
-    await serve(config, provisioned, log, stack)
+    const task = await loading
+    await task(config, provisioned, log, stack)
     return {
       stop: async () => {
         log.info('stopping: what is in flight is finished first')

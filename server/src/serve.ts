@@ -5,33 +5,22 @@ import { createApp } from './app.ts'
 import { createPasswords } from './auth/passwords.ts'
 import { ensureFirstSuperuser } from './auth/superuser.ts'
 import type { Config } from './config.ts'
-import { openDatabase } from './core/database.ts'
-import { inspectWall } from './core/wall.ts'
+import type { RunningJobs } from './core/jobs.ts'
+import { openInspectedDatabase } from './open-database.ts'
+import type { DatabaseUrls } from './open-database.ts'
 import { version } from './version.ts'
 
 /**
- * database → keys → app → listen, on a PostgreSQL that is there and migrated. What is opened is left to `stack` to close.
+ * database → keys → app → listen → jobs, on a PostgreSQL that is there and migrated. What is opened is left to `stack` to close.
  * @throws Error when the database is not as declared, or the port is taken
  */
 export async function serve(
   config: Config,
-  { tenantUrl, systemUrl }: { tenantUrl: string; systemUrl: string },
+  urls: DatabaseUrls,
   log: FastifyBaseLogger,
   stack: AsyncDisposableStack,
 ): Promise<void> {
-  const database = openDatabase({
-    ...config.database,
-    tenantUrl,
-    systemUrl,
-    onError: error => log.warn({ err: error }, 'an idle database connection was lost'),
-  })
-  stack.defer(() => database.close())
-  const faults = await inspectWall(database.tenant.pool, database.system.pool, config.database.schema)
-  if (faults.length > 0)
-    throw new Error(
-      `the database is not as declared, so nothing is served:\n${faults.map(fault => `- ${fault}`).join('\n')}`,
-    )
-
+  const database = await openInspectedDatabase(config, urls, log, stack)
   const tokens = createTokens({ issuer: config.publicUrl, accessTokenSeconds: config.accessTokenSeconds })
   const signingKeys = await followSigningKeys(database, config, tokens.useKeys, error =>
     log.warn({ err: error }, 'the signing keys could not be read'),
@@ -42,11 +31,16 @@ export async function serve(
   if (config.firstSuperuser !== undefined)
     await ensureFirstSuperuser({ database, passwords, log, policy: config.passwordPolicy }, config.firstSuperuser)
   const app = await createApp({ config, version, database, tokens, passwords, signingKeys: signingKeys.current, log })
-  stack.defer(() => app.close())
+  let jobs: RunningJobs | undefined
+  stack.defer(async () => {
+    await Promise.all([app.close(), jobs?.stop()])
+  })
   await app.listen({
     host: config.host,
     port: config.port,
     listenTextResolver: address =>
       `${config.appName} ${version} listens on ${address} (${config.environment}), documents at /docs`,
   })
+  // Only now: who waits for the service to start needs none of it.
+  if (config.runJobs) jobs = await (await import('./work.ts')).startJobs(config, database, log)
 }

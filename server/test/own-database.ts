@@ -1,5 +1,7 @@
 import { after } from 'node:test'
 import pg from 'pg'
+import { openDatabase } from '../src/core/database.ts'
+import type { Database } from '../src/core/database.ts'
 import { migrateDatabase } from '../src/core/provision.ts'
 import { ensureRoles, loginNames, loginPassword } from '../src/core/roles.ts'
 import { TEST_SECRET, testDatabase } from './test-database.ts'
@@ -9,6 +11,8 @@ export interface OwnDatabase {
   ownerUrl: string
   tenantUrl: string
   systemUrl: string
+  /** Both restricted logins. */
+  database: Database
   /** A superuser's connections, with the schema on their path: looks behind the wall. */
   admin: pg.Pool
 }
@@ -24,6 +28,7 @@ export async function createOwnDatabase(schema = 'freehold'): Promise<OwnDatabas
   await server.query(`create database ${name} owner freehold`)
   const on = (url: string, login = {}): string => Object.assign(new URL(url), { pathname: `/${name}`, ...login }).href
   const admin = new pg.Pool({ connectionString: on(adminUrl), options: `-c search_path="${schema}"`, max: 2 })
+  admin.on('error', () => {}) // a connection that is still closing when its database is dropped
   const names = loginNames(name)
   const passwords = {
     tenant: loginPassword(TEST_SECRET, names.tenant),
@@ -34,12 +39,15 @@ export async function createOwnDatabase(schema = 'freehold'): Promise<OwnDatabas
   await ensureRoles(client, { database: name, schema, owner: 'freehold', passwords })
   await client.end()
   await migrateDatabase(on(ownerUrl), schema)
+  const urlOf = (kind: 'tenant' | 'system') => on(ownerUrl, { username: names[kind], password: passwords[kind] })
+  const urls = { tenantUrl: urlOf('tenant'), systemUrl: urlOf('system') }
+  const pools = { poolSize: 12, poolTimeoutSeconds: 10, connectionMaxAgeSeconds: 0, pooler: 'none' as const }
+  const database = openDatabase({ ...urls, ...pools, onError: () => {} })
   after(async () => {
-    await admin.end()
+    await Promise.all([database.close(), admin.end()])
     await server.query(`drop database ${name} with (force)`)
     await server.query(`drop role ${names.tenant}, ${names.system}`)
     await server.end()
   })
-  const urlOf = (kind: 'tenant' | 'system') => on(ownerUrl, { username: names[kind], password: passwords[kind] })
-  return { schema, ownerUrl: on(ownerUrl), tenantUrl: urlOf('tenant'), systemUrl: urlOf('system'), admin }
+  return { schema, ownerUrl: on(ownerUrl), ...urls, database, admin }
 }

@@ -32,10 +32,10 @@ export interface LaunchOptions {
   uid?: number
 }
 
-/** What a service on the test run's own database wants in its environment. */
+/** What a service on the test run's own database wants in its environment; the jobs there are for the tests that wait for them. */
 export function onTestDatabase(): Record<string, string> {
   const { ownerUrl, tenantUrl, systemUrl } = testDatabase()
-  return { DATABASE_URL: ownerUrl, DATABASE_TENANT_URL: tenantUrl, DATABASE_SYSTEM_URL: systemUrl }
+  return { DATABASE_URL: ownerUrl, DATABASE_TENANT_URL: tenantUrl, DATABASE_SYSTEM_URL: systemUrl, RUN_JOBS: 'false' }
 }
 
 /** Starts it on a free port, without waiting for anything. */

@@ -58,7 +58,14 @@ create policy tenant_read on audit_log for select to freehold_tenant
   using (organization_id = (select organization_id from gate where permission = 'audit:read' or permission like 'admin:%'));
 create policy system_read on audit_log for select to freehold_system using (true);
 create policy maintenance on audit_log to freehold_owner using (current_setting('app.maintenance', true) = 'on');
+-- History is forgotten in two ways and rewritten in none: where an erased person came from, and, once an organization is
+-- erased, all of its own.
+create policy forget on audit_log for update to freehold_system
+  using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid) with check (ip is null and user_agent is null);
+create policy erase on audit_log for delete to freehold_system
+  using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and not exists (select from organizations o where o.id = organization_id));
 grant select, insert on audit_log to freehold_tenant, freehold_system;
+grant update (ip, user_agent), delete on audit_log to freehold_system;
 grant usage on sequence audit_sequence to freehold_tenant, freehold_system;
 
 create table security_events (
@@ -74,6 +81,7 @@ create table security_events (
   created_at timestamptz not null default now()
 );
 create index security_events_user_id on security_events (user_id, id);
+create index security_events_actor_id on security_events (actor_id) where actor_id is distinct from user_id;
 
 create function record_event(type text, user_id uuid, session_id uuid, details jsonb default null) returns void
   language plpgsql set search_path = {{schema}}, pg_temp as $$
@@ -126,6 +134,9 @@ create trigger event_update after update on users for each row
 
 alter table security_events enable row level security;
 create policy history on security_events for insert to public with check (pg_trigger_depth() > 0);
-create policy system on security_events to freehold_system using (true);
+create policy system_read on security_events for select to freehold_system using (true);
+create policy system_insert on security_events for insert to freehold_system with check (true);
+create policy system_delete on security_events for delete to freehold_system using (true);
+create policy forget on security_events for update to freehold_system using (true) with check (ip is null and user_agent is null);
 grant insert on security_events to freehold_tenant;
-grant select, insert, delete on security_events to freehold_system;
+grant select, insert, update (ip, user_agent), delete on security_events to freehold_system;

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
+import { firstIdAt } from '../core/ids.ts'
 import { orderOf, pagesOf } from '../core/pagination.ts'
 import type { Page } from '../core/pagination.ts'
 import { invalidField } from '../core/problems.ts'
@@ -45,13 +46,12 @@ export type AuditQuery = Static<typeof AuditQuery>
 /** The time of an entry is that of its UUIDv7. */
 const createdAt = sql<string>`to_timestamp(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)`
 
-/** The smallest UUIDv7 of a moment, so that a range of times is a range of the key. @throws Problem invalid-fields */
+/** Where the entries of a moment begin. @throws Problem invalid-fields */
 const firstIdOf = (filter: 'from' | 'to', time: string) => {
   const milliseconds = Date.parse(time)
   // RFC 3339 has leap seconds, JavaScript has none.
   if (Number.isNaN(milliseconds)) throw invalidField(`?${filter}`, 'must be a time such as 2026-11-21T09:30:00Z')
-  const hex = Math.max(0, milliseconds).toString(16).padStart(12, '0').slice(-12)
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`
+  return firstIdAt(milliseconds)
 }
 
 interface Filters {

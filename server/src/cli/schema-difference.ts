@@ -32,6 +32,8 @@ export async function readSnapshot(client: pg.Client): Promise<Snapshot> {
   return { facts, owner: user?.name ?? '', unseen }
 }
 
+const OF_COLUMNS = /^(grant|revoke)\s+[a-z ]+\(/i
+
 /**
  * What leads from one database to the other, owners apart. Everything that Freehold uses of pg-delta, an alpha, stands
  * in this file.
@@ -59,8 +61,10 @@ export function diffSnapshots(source: Snapshot, desired: Snapshot, ignoredTables
   const settings = preamble
     .filter(({ name }) => name !== 'search_path')
     .map(({ name, value }) => `set local ${name} = ${value}`)
+  const lines = actions.map(({ sql }) => sql.trimEnd().replace(/;+$/, ''))
   const statements = formatSqlStatements(
-    actions.map(({ sql }) => sql.trimEnd().replace(/;+$/, '')),
+    // `revoke all` on a table takes the privileges of its columns along, so these come last.
+    [...lines.filter(line => !OF_COLUMNS.test(line)), ...lines.filter(line => OF_COLUMNS.test(line))],
     { keywordCase: 'lower', maxWidth: 120 },
   )
   return { statements: [...settings, ...statements], loses: listLosses(actions, deltas), words: describeDeltas(deltas) }

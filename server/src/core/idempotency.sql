@@ -9,6 +9,7 @@ create table idempotency_keys (
   created_at      timestamptz not null default now(),
   primary key (user_id, route, key)
 );
+create index idempotency_keys_created_at on idempotency_keys (created_at);
 alter table idempotency_keys enable row level security;
 create policy self on idempotency_keys to freehold_tenant using (user_id = (select user_id from self));
 create policy system on idempotency_keys to freehold_system using (true);

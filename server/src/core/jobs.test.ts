@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type pg from 'pg'
@@ -15,17 +15,8 @@ import { connectToDatabase } from './schema-script.ts'
 
 // In a database of its own, since a worker takes whatever is in the queue; under another schema's name, which shows that too.
 const own = await createOwnDatabase('other-schema')
-const { admin, schema } = own
+const { admin, database, schema } = own
 const jobs = '"other-schema_jobs"'
-const database = openDatabase({
-  ...own,
-  poolSize: 12,
-  poolTimeoutSeconds: 10,
-  connectionMaxAgeSeconds: 0,
-  pooler: 'none',
-  onError: () => {},
-})
-after(() => database.close())
 const { pool } = database.system
 const scope = { origin: { request_id: 'test', ip: '', user_agent: '' } }
 const enqueue = async (data: Record<string, string> = {}) =>

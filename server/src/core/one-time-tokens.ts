@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { Problem } from './problems.ts'
-import { openId, sealId } from './sealing.ts'
+import { deriveKey, openId, sealId } from './sealing.ts'
 import { find, get, query, raw, statement } from './statement.ts'
 import type { Statement } from './statement.ts'
 
@@ -47,6 +47,9 @@ export function issueToken({ purpose, user_id, email, details = {}, seconds, mai
   )
   return statement(made, ([token]) => (token as { id: string }).id)
 }
+
+/** What seals one-time tokens, derived from SECRET_KEY. */
+export const tokenKeyOf = (secretKey: string): Buffer => deriveKey(secretKey, 'one-time tokens')
 
 /** The token that travels. */
 export const sealToken = (key: Buffer, purpose: TokenPurpose, id: string): string => sealId(key, purpose, id)

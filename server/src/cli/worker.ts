@@ -1,0 +1,10 @@
+import { parseArgs } from 'node:util'
+import type { Config } from '../config.ts'
+import { startWorker } from '../main.ts'
+import { runUntilTold } from './until-told.ts'
+
+/** `freehold worker`: does the jobs, without HTTP, until it is told to stop. */
+export async function worker(args: string[], config: Config): Promise<number> {
+  parseArgs({ args, options: {} })
+  return runUntilTold(() => startWorker(config))
+}

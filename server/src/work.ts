@@ -1,0 +1,44 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Config } from './config.ts'
+import type { Database } from './core/database.ts'
+import { runJobs } from './core/jobs.ts'
+import type { RunningJobs } from './core/jobs.ts'
+import { tokenKeyOf } from './core/one-time-tokens.ts'
+import { composeOptionsOf, mailHandler } from './mail/mail.ts'
+import { createMailer } from './mail/transport.ts'
+import { openInspectedDatabase } from './open-database.ts'
+import type { DatabaseUrls } from './open-database.ts'
+import { sweepHandler } from './upkeep/upkeep.ts'
+import { version } from './version.ts'
+
+/** Works on the jobs alone, on a PostgreSQL that is there and migrated. What is opened is left to `stack` to close. */
+export async function work(
+  config: Config,
+  urls: DatabaseUrls,
+  log: FastifyBaseLogger,
+  stack: AsyncDisposableStack,
+): Promise<void> {
+  const database = await openInspectedDatabase(config, urls, log, stack)
+  const jobs = await startJobs(config, database, log)
+  stack.defer(() => jobs.stop())
+  log.info(`${config.appName} ${version} works on the jobs (${config.environment})`)
+}
+
+/** Begins with the jobs. @throws Error with every fault of the operator's mail templates */
+export async function startJobs(config: Config, database: Database, log: FastifyBaseLogger): Promise<RunningJobs> {
+  const mailer = createMailer(config)
+  const jobs = await runJobs(
+    { pool: database.system.pool, schema: config.database.schema, log },
+    {
+      // Where no mail can be sent it waits for a process that can.
+      ...(mailer && { mail: mailHandler(database, mailer, composeOptionsOf(config, tokenKeyOf(config.secretKey))) }),
+      sweep: sweepHandler(database, config),
+    },
+  )
+  return {
+    stop: async () => {
+      await jobs.stop()
+      mailer?.close()
+    },
+  }
+}
