@@ -44,7 +44,7 @@ const eventsOf = async (person: Person, type: string) =>
   ).rows.map(({ details }) => details)
 
 /** The problem, without what tells one request from another. */
-const problemOf = ({ status, body: { request_id: _, ...problem } }: Answer) => ({ status, ...problem })
+const problemOf = ({ status, body: { request_id: _id, ...problem } }: Answer) => ({ status, ...problem })
 
 // Red when: the handle holds the address, verification is not required, or known passkeys are not excluded.
 test('a browser is asked for a passkey that is found without a name and asks who holds it', async () => {
@@ -80,7 +80,7 @@ test('the first passkey brings recovery codes and proves a second factor; the pe
   const { recovery_codes, ...passkey } = added.body
   assert.equal(recovery_codes.length, 10)
   assert.equal(added.headers['location'], `${path}/${passkey.id}`)
-  const { created_at: _, updated_at: __, id: ___, ...described } = passkey
+  const { created_at: _created, updated_at: _updated, id: _id, ...described } = passkey
   assert.deepEqual(described, {
     name: 'My phone',
     transports: ['internal', 'hybrid'],
