@@ -112,10 +112,7 @@ export async function signIn(
     const token_id = await transaction.run(issueToken({ purpose: 'mfa', user_id: user.id, details }))
     return { token_id, methods: factors }
   }
-  const isKeptApart = rules.unverifiedAccess === 'own' && !user.email_verified
-  const organization = isKeptApart
-    ? undefined
-    : await choose(transaction, user.id, proof.organization_id, [user.last_organization_id])
+  const organization = await choose(transaction, rules, user, proof.organization_id, [user.last_organization_id])
   const device_id = await transaction.run(rememberDevice(user.id, device?.id, proof.trustSeconds, origin))
   const session = await transaction.run(
     createSession(user.id, organization?.id ?? null, rules.idleSeconds, origin, {
@@ -192,13 +189,22 @@ const rememberDevice = (user_id: string, id: string | undefined, trustSeconds: n
   return statement<{ id: string }, string>(row, ([device]) => (device as { id: string }).id)
 }
 
+/**
+ * Where a session goes: the organization asked for, else the preferred one; none at all while an unconfirmed address keeps
+ * the account apart. @throws Problem email-unverified; invalid-fields when the one asked for is not theirs
+ */
 export async function choose(
   transaction: Transaction,
-  user_id: string,
+  rules: SignInRules,
+  user: Pick<User, 'id' | 'email_verified'>,
   asked: string | undefined,
   preferred: readonly (string | null)[],
 ) {
-  const organization = await transaction.run(chooseOrganization(user_id, asked, preferred))
+  if (rules.unverifiedAccess === 'own' && !user.email_verified) {
+    if (asked !== undefined) throw new Problem('email-unverified')
+    return undefined
+  }
+  const organization = await transaction.run(chooseOrganization(user.id, asked, preferred))
   if (organization === undefined && asked !== undefined)
     throw invalidField('/organization_id', 'names no organization of yours')
   return organization

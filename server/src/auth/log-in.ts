@@ -75,8 +75,8 @@ async function renewHash(
   throw new Problem('invalid-credentials')
 }
 
-/** Another of one's organizations, which becomes the one that the next sign-in goes to. @throws Problem invalid-fields */
-export const switchOrganization = (id: string) =>
+/** Another of one's organizations, which becomes the one that the next sign-in goes to. @throws Problem invalid-fields, email-unverified */
+export const switchOrganization = (rules: SignInRules, id: string) =>
   statement(
     query
       .with('hint', hint =>
@@ -92,11 +92,13 @@ export const switchOrganization = (id: string) =>
           .returning('users.id'),
       )
       .selectFrom('own_organizations')
-      .selectAll()
-      .where('id', '=', id),
-    rows => rows[0] ?? refuseOrganization(),
+      .innerJoin('users', 'users.id', 'own_organizations.user_id')
+      .selectAll('own_organizations')
+      .select('users.email_verified')
+      .where('own_organizations.id', '=', id),
+    ([organization]) => {
+      if (organization === undefined) throw invalidField('/organization_id', 'names no organization of yours')
+      if (rules.unverifiedAccess === 'own' && !organization.email_verified) throw new Problem('email-unverified')
+      return organization
+    },
   )
-
-function refuseOrganization(): never {
-  throw invalidField('/organization_id', 'names no organization of yours')
-}

@@ -6,7 +6,7 @@ import { affect, find, get, query } from '../core/statement.ts'
 import { authTime, revokeSession, sessionExpiry } from '../sessions/sessions.ts'
 import { userColumns } from '../users/users.ts'
 import { choose } from './auth.ts'
-import type { SignedIn } from './auth.ts'
+import type { SignedIn, SignInRules } from './auth.ts'
 import { openRefreshToken } from './refresh-token.ts'
 import type { RefreshToken } from './refresh-token.ts'
 
@@ -17,10 +17,10 @@ const GRACE_SECONDS = 10
  * Rotates a refresh token. Generation n gives n+1; n again, within ten seconds or before n+1 is first used, gives the same
  * n+1, so two tabs, a retry or a lost answer log nobody out and fork nothing. Anything older is a replay: it ends the
  * session. The row lock is the one that revocation takes.
- * @throws Problem invalid-refresh-token; invalid-fields when the organization asked for is not theirs
+ * @throws Problem invalid-refresh-token, email-unverified; invalid-fields when the organization asked for is not theirs
  */
 export async function refresh(
-  { database, key, idleSeconds }: { database: Database; key: Buffer; idleSeconds: number },
+  { database, key, rules }: { database: Database; key: Buffer; rules: SignInRules },
   origin: Origin,
   token: string,
   organization_id: string | undefined,
@@ -28,7 +28,7 @@ export async function refresh(
   const presented = openRefreshToken(key, token)
   if (presented === undefined) throw new Problem('invalid-refresh-token')
   const refreshed = await database.system.transaction({ origin }, transaction =>
-    rotate(transaction, presented, organization_id, idleSeconds),
+    rotate(transaction, presented, organization_id, rules),
   )
   if (refreshed === undefined) throw new Problem('invalid-refresh-token')
   return refreshed
@@ -39,7 +39,7 @@ async function rotate(
   transaction: Transaction,
   presented: RefreshToken,
   asked: string | undefined,
-  idleSeconds: number,
+  rules: SignInRules,
 ): Promise<SignedIn | undefined> {
   const session = await transaction.run(lockSession(presented))
   if (session === undefined || presented.generation > session.generation) return undefined
@@ -57,8 +57,11 @@ async function rotate(
   const user = await transaction.run(
     get(query.selectFrom('users').select(userColumns).select('last_organization_id').where('id', '=', session.user_id)),
   )
-  const organization = await choose(transaction, user.id, asked, [session.organization_id, user.last_organization_id])
-  if (age === 0) await transaction.run(handOn(session.id, idleSeconds))
+  const organization = await choose(transaction, rules, user, asked, [
+    session.organization_id,
+    user.last_organization_id,
+  ])
+  if (age === 0) await transaction.run(handOn(session.id, rules.idleSeconds))
   return {
     user,
     organization,

@@ -61,7 +61,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
     '/auth/refresh',
     {
       ...rules,
-      problems: ['invalid-refresh-token'],
+      problems: ['invalid-refresh-token', 'email-unverified'],
       perMinute: 60,
       schema: {
         operationId: 'refresh',
@@ -73,10 +73,14 @@ export function authRoutes(app: App, options: AuthOptions): void {
     },
     async (request, reply) => {
       const { refresh_token, organization_id } = request.body
-      const { idleSeconds } = signInRules
       return issuer.answer(
         reply,
-        await refresh({ database, key: keys.refresh, idleSeconds }, originOf(request), refresh_token, organization_id),
+        await refresh(
+          { database, key: keys.refresh, rules: signInRules },
+          originOf(request),
+          refresh_token,
+          organization_id,
+        ),
       )
     },
   )
@@ -151,6 +155,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
     {
       access: 'session',
       secret: true,
+      problems: ['email-unverified'],
       schema: {
         operationId: 'switchOrganization',
         summary: "Get an access token for another of one's organizations",
@@ -161,7 +166,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
     },
     async request => {
       const { actor } = request
-      const organization = await actor.run(switchOrganization(request.body.organization_id))
+      const organization = await actor.run(switchOrganization(signInRules, request.body.organization_id))
       return {
         organization,
         ...issuer.accessToken(
