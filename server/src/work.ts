@@ -27,6 +27,7 @@ export async function work(
 /** Begins with the jobs. @throws Error with every fault of the operator's mail templates */
 export async function startJobs(config: Config, database: Database, log: FastifyBaseLogger): Promise<RunningJobs> {
   const mailer = createMailer(config)
+  if (mailer?.kind === 'outbox') log.info(`mail goes nowhere but to ${config.publicUrl}/dev/mail`)
   const jobs = await runJobs(
     { pool: database.system.pool, schema: config.database.schema, log },
     {

@@ -87,6 +87,7 @@ pre { margin: 0 0 1rem; white-space: pre-wrap; font: .875rem/1.5 ui-monospace, m
 .list { padding: 0; list-style: none }
 .list li { padding: .75rem 0; border-top: 1px solid var(--edge) }
 h1 { margin: 0 0 .75rem; font-size: 1.375rem; line-height: 1.25 }
+h2 { margin: 0 0 .5rem; font-size: 1.125rem; line-height: 1.25 }
 p, ul { margin: 0 0 1rem }
 ul { padding-left: 1.25rem }
 main > :last-child, form > :last-child { margin-bottom: 0 }

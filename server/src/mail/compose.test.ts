@@ -287,7 +287,7 @@ test('a change of address is told to the former one, and even a closed account h
   assert.match(changed!.text, new RegExp(`now has the address ${new_email}\\.`))
   assert.match(
     changed!.text,
-    /turn to those who run Freehold without delay, and name this address: http:\/\/localhost:8000$/m,
+    /write to those who run Freehold without delay, from this address\. You find them at http:\/\/localhost:8000$/m,
   )
   assert.deepEqual(await mailTo(new_email), [])
 

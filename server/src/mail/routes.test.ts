@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { noBrowser, openBrowser, phone } from '../../test/browser.ts'
 import { createTestApp } from '../../test/test-app.ts'
 import { renderMail } from './render.ts'
 import { loadTemplates } from './templates.ts'
@@ -11,7 +13,7 @@ import { createMailer } from './transport.ts'
 const dataDir = mkdtempSync(join(tmpdir(), 'freehold-outbox-'))
 after(() => rmSync(dataDir, { recursive: true, force: true }))
 
-const { call } = await createTestApp({ DATA_DIR: dataDir, PUBLIC_URL: 'http://devbox.example:8000' })
+const { app, call } = await createTestApp({ DATA_DIR: dataDir, PUBLIC_URL: 'http://devbox.example:8000' })
 const mail = {
   resendApiKey: undefined,
   smtpUrl: undefined,
@@ -99,6 +101,35 @@ test('only the names of this machine and of PUBLIC_URL lead there', async () => 
     for (const path of ['', '/named', '/named/html', '/named/eml'])
       assert.equal((await get(`/dev/mail${path}`, { host, 'x-forwarded-host': 'localhost' })).status, 404, host + path)
 })
+
+// Red when: the sandbox of the frame or of its policy lets no page be opened, or lets a script run.
+test(
+  'in a browser the mail shows, its button opens a page of its own, and no script runs',
+  { skip: noBrowser },
+  async () => {
+    const values = { app: 'Acme', home: 'x', link: 'http://localhost:8000/health', expires: 'tomorrow' }
+    const message = renderMail(loadTemplates(), { locale: 'en', name: 'sign-up', to: 'ann@example.com', values })
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    const origin = `http://localhost:${(app.server.address() as AddressInfo).port}`
+    const script = '<script>document.title = "ran"; document.body.innerHTML = "ran"</script>'
+    const html = message.html.replaceAll('http://localhost:8000', origin).replace('</body>', `${script}</body>`)
+    await mailer?.send({ ...message, html }, 'browsed')
+
+    const browser = await openBrowser()
+    const context = await browser.newContext(phone)
+    const page = await context.newPage()
+    await page.goto(`${origin}/dev/mail/browsed`)
+    const button = page.frameLocator('iframe').getByRole('link', { name: 'Finish signing up' })
+    assert.ok(await button.isVisible())
+    assert.equal(await page.frameLocator('iframe').getByText('ran', { exact: true }).count(), 0)
+    const [opened] = await Promise.all([context.waitForEvent('page'), button.click()])
+    await opened.waitForLoadState()
+    assert.equal(opened.url(), `${origin}/health`)
+    assert.match(await opened.content(), /healthy/)
+    const { width } = (await page.frameLocator('iframe').locator('body').boundingBox())!
+    assert.ok(width <= 360, 'as wide as the phone')
+  },
+)
 
 // Red when: an id may hold a path.
 test('what is not in the outbox is not found', async () => {

@@ -93,12 +93,16 @@ export function outboxRoutes(
 
     outbox.get('/dev/mail/:id/html', ofMail, async (request, reply) => {
       const mail = await get(request.params.id)
-      return reply
-        .header('content-security-policy', framePolicy)
-        .header('x-frame-options', 'SAMEORIGIN')
-        .header('cross-origin-opener-policy', 'unsafe-none')
-        .type('text/html; charset=utf-8')
-        .send(mail.html.replace(/<head[^>]*>/i, '$&<base target="_blank">'))
+      return (
+        reply
+          .header('content-security-policy', framePolicy)
+          .header('x-frame-options', 'SAMEORIGIN')
+          .header('cross-origin-opener-policy', 'unsafe-none')
+          // Means nothing without an origin, and a browser says so.
+          .removeHeader('origin-agent-cluster')
+          .type('text/html; charset=utf-8')
+          .send(mail.html.replace(/<head[^>]*>/i, '$&<base target="_blank">'))
+      )
     })
 
     outbox.get('/dev/mail/:id/eml', ofMail, async (request, reply) => {
