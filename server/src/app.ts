@@ -6,9 +6,11 @@ import { admit, identify } from './access/access.ts'
 import type { SigningKey } from './access/signing-keys.ts'
 import type { Tokens } from './access/tokens.ts'
 import { auditRoutes } from './audit/routes.ts'
+import { deviceRoutes } from './auth/devices-routes.ts'
 import { createIssuer } from './auth/issuer.ts'
 import type { AuthKeys } from './auth/issuer.ts'
 import { checkPassword } from './auth/password-policy.ts'
+import { lockoutRoutes } from './auth/lockout-routes.ts'
 import type { Passwords } from './auth/passwords.ts'
 import { authPages } from './auth/pages.ts'
 import { recoveryRoutes } from './auth/recovery-routes.ts'
@@ -183,6 +185,8 @@ export async function createApp({
         pages,
         publicUrl: config.publicUrl,
       })
+      lockoutRoutes(v1, { database, key: keys.oneTime })
+      deviceRoutes(v1, pages)
       sessionRoutes(v1, pages)
       userRoutes(v1)
       organizationRoutes(v1, { database, pages })

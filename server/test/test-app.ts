@@ -6,6 +6,7 @@ import { createTokens } from '../src/access/tokens.ts'
 import type { Tokens } from '../src/access/tokens.ts'
 import { createApp } from '../src/app.ts'
 import { createPasswords } from '../src/auth/passwords.ts'
+import type { Passwords } from '../src/auth/passwords.ts'
 import { loadConfig } from '../src/config.ts'
 import { openDatabase } from '../src/core/database.ts'
 import type { Database } from '../src/core/database.ts'
@@ -41,6 +42,8 @@ export interface TestApp {
   tokens: Tokens
   /** The log lines written so far, as text. */
   logged(): string
+  /** What passwords have cost: hashes in all, and how many of them were of a guess at an account's own. */
+  work: { hashes: number; guesses: number }
   /** A superuser's connection pool with the schema on its path: looks behind the wall. */
   admin: pg.Pool
   /** What the worker would send to an address by now, newest last; each mail once. */
@@ -86,12 +89,13 @@ export async function createTestApp(settings: Record<string, string> = {}): Prom
   tokens.useKeys(keys)
   const lines: string[] = []
   const log = pino({ level: 'debug' }, { write: line => void lines.push(line) })
+  const work = { hashes: 0, guesses: 0 }
   const app = await createApp({
     config,
     version: '0.0.0',
     database,
     tokens,
-    passwords: await createPasswords(),
+    passwords: countWork(await createPasswords(), work),
     signingKeys: () => keys,
     log,
   })
@@ -147,6 +151,7 @@ export async function createTestApp(settings: Record<string, string> = {}): Prom
     database,
     tokens,
     logged: () => lines.join(''),
+    work,
     admin,
     mailTo: createMailTo(config, database, admin),
     call,
@@ -181,3 +186,21 @@ export async function createTestApp(settings: Record<string, string> = {}): Prom
   }
   return test
 }
+
+/** The product's own hashing, counted. */
+const countWork = (passwords: Passwords, work: TestApp['work']): Passwords => ({
+  hash: password => {
+    work.hashes++
+    return passwords.hash(password)
+  },
+  verify: (stored, password) => {
+    work.hashes++
+    if (typeof stored === 'string') work.guesses++
+    return passwords.verify(stored, password)
+  },
+  renew: async (stored, password) => {
+    const renewed = await passwords.renew(stored, password)
+    if (renewed !== undefined) work.hashes++
+    return renewed
+  },
+})

@@ -52,6 +52,7 @@ grant execute on function keep_throttle(throttles) to freehold_system;
 -- A name that nobody has is locked by the same statements: whether anybody is told is decided when the mail is sent.
 create function lock_throttle(t throttles, seconds integer, person uuid) returns void language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
+  counted constant jsonb := jsonb_build_object('counter', split_part(t.key, ' ', 1));
   token_id uuid;
 begin
   t.locked_until := clock_timestamp() + make_interval(secs => seconds);
@@ -60,8 +61,8 @@ begin
     perform record_event('address-blocked', null, null, jsonb_build_object('until', t.locked_until));
     return;
   end if;
-  perform record_event('sign-in-locked', person, null, jsonb_build_object('counter', split_part(t.key, ' ', 1), 'until', t.locked_until));
-  insert into one_time_tokens (purpose, user_id, expires_at) values ('unlock', person, t.locked_until) returning id into token_id;
+  perform record_event('sign-in-locked', person, null, counted || jsonb_build_object('until', t.locked_until));
+  insert into one_time_tokens (purpose, user_id, details, expires_at) values ('unlock', person, counted, t.locked_until) returning id into token_id;
   perform enqueue_job('mail', jsonb_build_object('token_id', token_id));
 end $$;
 revoke execute on function lock_throttle(throttles, integer, uuid) from public;

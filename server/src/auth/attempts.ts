@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { addressKey } from '../core/addresses.ts'
 import type { Database, Origin } from '../core/database.ts'
 import { Problem } from '../core/problems.ts'
-import { find, get, raw, statement } from '../core/statement.ts'
+import { find, get, raw } from '../core/statement.ts'
 
 /** What an operator has decided about guessing, and the key of what nobody is called. */
 export interface Lockout {
@@ -34,7 +34,7 @@ export interface GuessedAccount {
 }
 
 /** Two seconds in all: after that so much is being tried at once that waiting longer helps nobody. Milliseconds. */
-const WAITS = [25, 50, 100, 200, 400, 600, 625]
+const WAITS = [25, 50, 100, 150, 200, 250, 250, 250, 250, 250, 225]
 
 /**
  * Verifies one guess under the lockout. It is counted before `verify` runs, so however many come at once, on however many
@@ -127,23 +127,3 @@ function reservation(lockout: Lockout, origin: Origin, { who, counter, device_id
         ${lockout.threshold}, ${lockout.seconds}, user_id, address, ${lockout.failuresPerAddress}) reserved`),
   )
 }
-
-/**
- * Lifts every lock of a person's sign-in (system login); what is being verified right now still counts. Mails about it
- * unlock nothing any more.
- * @returns whether there was a lock
- */
-export const unlockSignIn = (user_id: string, by: 'mail' | 'operator' | 'password-reset') =>
-  statement(
-    raw(sql`with counters as materialized (
-        select key, locked_until from throttles
-        where key in (select 'account ' || ${user_id} union all select 'mfa ' || ${user_id}
-          union all select 'device ' || id from devices where user_id = ${user_id})
-        order by key for update),
-      lifted as (update throttles set failures = 0, counted_since = null, locked_until = null, updated_at = now()
-        from counters where throttles.key = counters.key),
-      ended as (update one_time_tokens set used_at = now() where user_id = ${user_id} and purpose = 'unlock' and used_at is null)
-      select record_event('sign-in-unlocked', ${user_id}, null, ${JSON.stringify({ by })})
-      from (select from counters where locked_until > now() limit 1) locked`),
-    rows => rows.length > 0,
-  )

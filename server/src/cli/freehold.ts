@@ -12,6 +12,7 @@ const commands: Record<string, () => Promise<Command>> = {
   start: async () => (await import('./start.ts')).start,
   migrate: async () => (await import('./migrate.ts')).migrate,
   superuser: async () => (await import('./superuser.ts')).superuser,
+  unlock: async () => (await import('./unlock.ts')).unlock,
   keys: async () => (await import('./keys.ts')).keys,
   doctor: async () => (await import('./doctor.ts')).doctor,
 }

@@ -8,6 +8,7 @@ export const USAGE = `freehold ${version}
   freehold superuser grant EMAIL      give an account the platform role; --create makes it, with the password from standard input
   freehold superuser revoke EMAIL     take it away, and end the account's sessions
   freehold superuser list             who holds it
+  freehold unlock EMAIL|USERNAME      let somebody sign in again who has failed too often
   freehold keys generate              a new signing key; tokens of the present one stay valid until they expire
   freehold keys list                  every signing key
   freehold keys remove ID             for a key that leaked: its tokens are refused within seconds

@@ -1,0 +1,13 @@
+import { unlockByName } from '../auth/lockout.ts'
+import type { Config } from '../config.ts'
+import { UsageError } from './usage.ts'
+import { withDatabase } from './with-database.ts'
+
+/** `freehold unlock`: lets somebody sign in again who has failed too often. */
+export async function unlock([name, ...rest]: string[], config: Config): Promise<number> {
+  if (name === undefined || rest.length > 0) throw new UsageError()
+  const wasLocked = await withDatabase(config, database => unlockByName(database, name))
+  if (wasLocked === undefined) throw new Error(`no account has the e-mail address or username ${name}`)
+  console.log(wasLocked ? `${name} can sign in again` : `${name} was not locked`)
+  return 0
+}
