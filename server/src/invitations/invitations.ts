@@ -45,7 +45,7 @@ export const createInvitation = (
   { email, role }: Static<typeof NewInvitation>,
 ): Promise<Static<typeof Invitation>> =>
   system.transaction(scope, async transaction => {
-    const { organization, inviter } = await transaction.run(holdPlace(organization_id, role))
+    await transaction.run(holdPlace(organization_id, role))
     const invitation = await transaction.run(
       get(
         query
@@ -62,13 +62,7 @@ export const createInvitation = (
       ),
     )
     // A link is good for the version that it was made for.
-    const details = {
-      organization_id,
-      invitation_id: invitation.id,
-      version: invitation.version,
-      organization,
-      inviter,
-    }
+    const details = { organization_id, invitation_id: invitation.id, version: invitation.version }
     await transaction.run(issueToken({ purpose: 'invitation', email, details, mailed: true }))
     return invitation
   })

@@ -164,9 +164,7 @@ export const holdPlace = (organization_id: string, role: Role) =>
       .innerJoin('memberships as own', join =>
         join.onRef('own.organization_id', '=', 'gate.organization_id').onRef('own.user_id', '=', 'gate.user_id'),
       )
-      .innerJoin('users', 'users.id', 'own.user_id')
-      .select(['organizations.kind', 'organizations.name as organization', 'own.role as actor_role'])
-      .select(sql<string>`coalesce(users.full_name, users.username, users.email)`.as('inviter'))
+      .select(['organizations.kind', 'own.role as actor_role'])
       .where('organizations.id', '=', organization_id)
       .forShare('own'),
     ([place]) => {
