@@ -378,3 +378,29 @@ test('guesses at the same accounts from the same addresses in every order wait f
   )
   assert.deepEqual(rows, [])
 })
+
+test('the page behind the link unlocks by its button, not by being looked at', async () => {
+  const person = await signUp()
+  await here.mailTo(person.email)
+  await lock(person)
+  const [mail] = await here.mailTo(person.email)
+  const { pathname, search } = new URL(mail!.link)
+  const visit = (method: 'GET' | 'POST', payload?: string) =>
+    here.app.inject({
+      method,
+      url: method === 'GET' ? pathname + search : pathname,
+      headers: { 'content-type': 'application/x-www-form-urlencoded', 'accept-language': 'de' },
+      ...(payload !== undefined && { payload }),
+    })
+  for (let look = 0; look < 2; look++) {
+    const page = await visit('GET')
+    assert.equal(page.statusCode, 200)
+    assert.match(page.body, /Anmeldung entsperren/)
+  }
+  assert.equal((await logIn(here, { email: person.email }, PASSWORD)).status, 401)
+  const done = await visit('POST', new URLSearchParams({ token: mail!.token }).toString())
+  assert.equal(done.statusCode, 200)
+  assert.match(done.body, /Ihr Konto ist entsperrt/)
+  assert.equal((await logIn(here, { email: person.email }, PASSWORD)).status, 200)
+  assert.equal((await visit('POST', new URLSearchParams({ token: mail!.token }).toString())).statusCode, 422)
+})

@@ -1,6 +1,7 @@
 import type { Locale } from '../core/locales.ts'
 import type { Origin } from '../core/database.ts'
 import type { AccountPage, PageWords } from '../http/account-pages.ts'
+import { unlockByToken } from './lockout.ts'
 import { PASSWORD_MAX_LENGTH } from './password-policy.ts'
 import { completePasswordReset, requestPasswordReset } from './recovery.ts'
 import type { RecoveryTools } from './recovery.ts'
@@ -20,6 +21,10 @@ export function authPages(tools: RecoveryTools) {
       asksPassword: true,
       act: ({ token, new_password }, origin) => completePasswordReset(tools, origin, token, new_password),
       ask: (email, origin, locale) => tools.database.system.run({ origin }, requestPasswordReset(email, locale)),
+    },
+    unlock: {
+      words: unlockWords,
+      act: ({ token }, origin) => unlockByToken(tools.database, tools.key, origin, token),
     },
   } satisfies Record<string, AccountPage>
 }
@@ -124,5 +129,20 @@ const resetWords: Record<Locale, PageWords> = {
       'must not contain your e-mail address, name or organization':
         'Es darf Ihre E-Mail-Adresse, Ihren Namen oder Ihre Organisation nicht enthalten.',
     },
+  },
+}
+
+const unlockWords: Record<Locale, PageWords> = {
+  en: {
+    title: 'Unlock sign-in',
+    text: 'Your account accepts passwords again at once, and the failures so far are forgotten.',
+    button: 'Unlock',
+    done: 'Your account is unlocked. Sign in as usual; if somebody else may know your password, set a new one.',
+  },
+  de: {
+    title: 'Anmeldung entsperren',
+    text: 'Ihr Konto nimmt sofort wieder Passwörter an, und die bisherigen Fehlversuche sind vergessen.',
+    button: 'Entsperren',
+    done: 'Ihr Konto ist entsperrt. Melden Sie sich wie gewohnt an; wenn jemand anderes Ihr Passwort kennen könnte, legen Sie ein neues fest.',
   },
 }
