@@ -19,6 +19,7 @@ import { signUpRoutes } from './auth/sign-up-routes.ts'
 import type { Config } from './config.ts'
 import type { Database } from './core/database.ts'
 import { Problem } from './core/problems.ts'
+import { tokenKeyOf } from './core/one-time-tokens.ts'
 import { deriveKey } from './core/sealing.ts'
 import type { FactorKeys } from './factors/factors.ts'
 import { passkeyRoutes } from './factors/passkeys-routes.ts'
@@ -36,6 +37,8 @@ import { createPages } from './http/pages.ts'
 import { createRateLimit } from './http/rate-limit.ts'
 import type { App, RouteRules } from './http/route.ts'
 import { compileValidator, refuseUnknownParameters } from './http/validation.ts'
+import type { InvitationTools } from './invitations/invitations.ts'
+import { invitationPages } from './invitations/pages.ts'
 import { invitationRoutes } from './invitations/routes.ts'
 import { usesOutbox } from './mail/outbox.ts'
 import { outboxRoutes } from './mail/routes.ts'
@@ -149,8 +152,16 @@ export async function createApp({
     emailVerification: config.emailVerification,
     unverifiedAccess: config.unverifiedAccess,
   }
-  const recovery = { database, key: keys.oneTime, passwords, policy: config.passwordPolicy, lockout }
 
+  const recovery = { database, key: keys.oneTime, passwords, policy: config.passwordPolicy, lockout }
+  const invitations: InvitationTools = {
+    database,
+    key: keys.oneTime,
+    hashNewPassword: async (password, personal) => {
+      await checkPassword(password, config.passwordPolicy, personal)
+      return passwords.hash(password)
+    },
+  }
   await documentRoutes(app, {
     name: config.appName,
     cspMode: config.cspMode,
@@ -191,15 +202,7 @@ export async function createApp({
       userRoutes(v1)
       organizationRoutes(v1, { database, pages })
       memberRoutes(v1, { database, pages })
-      invitationRoutes(v1, {
-        database,
-        pages,
-        hashNewPassword: async (password, personal) => {
-          await checkPassword(password, config.passwordPolicy, personal)
-          return passwords.hash(password)
-        },
-        key: keys.oneTime,
-      })
+      invitationRoutes(v1, { ...invitations, pages })
       projectRoutes(v1, pages)
       auditRoutes(v1, pages)
     },
@@ -207,14 +210,18 @@ export async function createApp({
   )
   await app.register(
     async (account: App) =>
-      accountPageRoutes(account, authPages(recovery), {
-        database,
-        key: keys.oneTime,
-        name: config.appName,
-        cspMode: config.cspMode,
-        defaultLocale: config.mail.defaultLocale,
-        frontendUrl: config.frontendUrl,
-      }),
+      accountPageRoutes(
+        account,
+        { ...authPages(recovery), ...invitationPages(invitations) },
+        {
+          database,
+          key: keys.oneTime,
+          name: config.appName,
+          cspMode: config.cspMode,
+          defaultLocale: config.mail.defaultLocale,
+          frontendUrl: config.frontendUrl,
+        },
+      ),
     { prefix: '/account' },
   )
   return app
@@ -223,7 +230,7 @@ export async function createApp({
 /** One key a use. */
 export const authKeys = (secretKey: string): AuthKeys => ({
   refresh: deriveKey(secretKey, 'refresh tokens'),
-  oneTime: deriveKey(secretKey, 'one-time tokens'),
+  oneTime: tokenKeyOf(secretKey),
   device: deriveKey(secretKey, 'devices'),
 })
 

@@ -2,7 +2,6 @@ import type { Locale } from '../core/locales.ts'
 import type { Origin } from '../core/database.ts'
 import type { AccountPage, PageWords } from '../http/account-pages.ts'
 import { unlockByToken } from './lockout.ts'
-import { PASSWORD_MAX_LENGTH } from './password-policy.ts'
 import { completePasswordReset, requestPasswordReset } from './recovery.ts'
 import type { RecoveryTools } from './recovery.ts'
 import { requestVerification, verifyEmail } from './verification.ts'
@@ -116,18 +115,6 @@ const resetWords: Record<Locale, PageWords> = {
       text: 'Geben Sie die Adresse Ihres Kontos ein. Wir senden einen Link dorthin, mit dem Sie ein neues Passwort festlegen.',
       button: 'Link senden',
       done: 'Gehört zu dieser Adresse ein Konto, ist eine E-Mail mit einem Link unterwegs; er gilt eine halbe Stunde. Sehen Sie auch im Spam-Ordner nach.',
-    },
-    lacks: {
-      'must have at least 15 characters': 'Es braucht mindestens 15 Zeichen.',
-      'must have at least 8 characters': 'Es braucht mindestens 8 Zeichen.',
-      'must have an upper-case letter': 'Es braucht einen Großbuchstaben.',
-      'must have a lower-case letter': 'Es braucht einen Kleinbuchstaben.',
-      'must have a digit': 'Es braucht eine Ziffer.',
-      'must have a special character': 'Es braucht ein Sonderzeichen.',
-      [`must have at most ${PASSWORD_MAX_LENGTH} characters`]: `Es darf höchstens ${PASSWORD_MAX_LENGTH} Zeichen haben.`,
-      'is among the most used passwords': 'Es gehört zu den meistbenutzten Passwörtern.',
-      'must not contain your e-mail address, name or organization':
-        'Es darf Ihre E-Mail-Adresse, Ihren Namen oder Ihre Organisation nicht enthalten.',
     },
   },
 }

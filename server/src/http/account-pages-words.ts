@@ -10,6 +10,8 @@ export const words = {
     differ: 'The two passwords differ.',
     badAddress: 'This is no e-mail address.',
     goOn: (name: string) => `Go to ${name}`,
+    /** What a password lacks; the refusal says it in English. */
+    lacks: {},
     again: 'Ask for a new link',
     broken: {
       title: 'This link does not work',
@@ -23,6 +25,18 @@ export const words = {
     differ: 'Die beiden Passwörter unterscheiden sich.',
     badAddress: 'Das ist keine E-Mail-Adresse.',
     goOn: (name: string) => `Weiter zu ${name}`,
+    lacks: {
+      'must have at least 15 characters': 'Es braucht mindestens 15 Zeichen.',
+      'must have at least 8 characters': 'Es braucht mindestens 8 Zeichen.',
+      'must have an upper-case letter': 'Es braucht einen Großbuchstaben.',
+      'must have a lower-case letter': 'Es braucht einen Kleinbuchstaben.',
+      'must have a digit': 'Es braucht eine Ziffer.',
+      'must have a special character': 'Es braucht ein Sonderzeichen.',
+      'must have at most 128 characters': 'Es darf höchstens 128 Zeichen haben.',
+      'is among the most used passwords': 'Es gehört zu den meistbenutzten Passwörtern.',
+      'must not contain your e-mail address, name or organization':
+        'Es darf Ihre E-Mail-Adresse, Ihren Namen oder Ihre Organisation nicht enthalten.',
+    },
     again: 'Neuen Link anfordern',
     broken: {
       title: 'Dieser Link führt nicht weiter',

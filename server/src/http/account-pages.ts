@@ -29,8 +29,8 @@ export interface PageWords {
   done: string
   /** What stands above the form that asks for a mail, where there is one, and what the answer to it is. */
   ask?: { title: string; text: string; button: string; done: string }
-  /** What a refused field lacks, where it is not said in English. */
-  lacks?: Readonly<Record<string, string>>
+  /** What else stands in the way, by the problem's code. */
+  refused?: Readonly<Record<string, string>>
 }
 
 /**
@@ -39,8 +39,8 @@ export interface PageWords {
  */
 export interface AccountPage {
   words: Readonly<Record<Locale, PageWords>>
-  /** Whether a new password is chosen here. */
-  asksPassword?: boolean
+  /** Whether a new password is chosen here; for some pages it depends on whose the address is. */
+  asksPassword?: boolean | ((email: string, origin: Origin) => Promise<boolean>)
   /** Spends the token. @throws Problem invalid-token, or one whose `errors` name the field `/new_password` */
   act(given: { token: string; new_password: string }, origin: Origin): Promise<unknown>
   /** Asks for a mail to an address, for who comes without a token. Says nothing of the address. */
@@ -111,9 +111,21 @@ export async function accountPageRoutes(app: App, pages: AccountPages, options: 
   for (const [purpose, page] of Object.entries(pages) as [TokenPurpose, AccountPage][]) {
     const path = `/${purpose}`
 
-    const sendForm = (reply: FastifyReply, token: string, email: string | null, errors: readonly FieldError[] = []) => {
+    const asksPassword = async (email: string | null, request: FastifyRequest): Promise<boolean> =>
+      typeof page.asksPassword === 'function'
+        ? email !== null && page.asksPassword(email, originOf(request))
+        : page.asksPassword === true
+
+    const sendForm = async (
+      reply: FastifyReply,
+      token: string,
+      email: string | null,
+      errors: readonly FieldError[] = [],
+    ) => {
+      const asks = await asksPassword(email, reply.request)
       const locale = localeOf(reply.request)
-      const { title, text, button, lacks = {} } = page.words[locale]
+      const { title, text, button } = page.words[locale]
+      const lacks: Readonly<Record<string, string>> = words[locale].lacks
       const faults = errors.map(({ detail }) => lacks[detail] ?? detail)
       return send(
         reply,
@@ -123,7 +135,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, options: 
           <p>${text}</p>
           <form method="post" action="${purpose}">
             <input type="hidden" name="token" value="${token}" />
-            ${email !== null && identity(email, locale)}${page.asksPassword && passwords(faults, locale)}
+            ${email !== null && identity(email, locale)}${asks && passwords(faults, locale)}
             <button>${button}</button>
           </form>`,
       )
@@ -181,14 +193,17 @@ export async function accountPageRoutes(app: App, pages: AccountPages, options: 
       }
       const found = token === undefined ? undefined : await find(request, token)
       if (token === undefined || found === undefined) return sendBroken(reply)
-      if (page.asksPassword && new_password !== repeated_password)
+      const asks = await asksPassword(found.email, request)
+      if (asks && new_password !== repeated_password)
         return sendForm(reply, token, found.email, [{ pointer: '/repeated_password', detail: words[locale].differ }])
       try {
         await page.act({ token, new_password }, origin)
       } catch (error) {
         if (!(error instanceof Problem)) throw error
         if (error.code === 'invalid-token') return sendBroken(reply)
-        if (!page.asksPassword || error.errors === undefined) throw error
+        const refused = page.words[locale].refused?.[error.code]
+        if (refused !== undefined) return sendText(reply, error.status, page.words[locale].title, refused)
+        if (!asks || error.errors === undefined) throw error
         return sendForm(reply, token, found.email, error.errors)
       }
       const { title, done } = page.words[locale]

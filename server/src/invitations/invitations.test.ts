@@ -120,3 +120,36 @@ test('only administrators invite, only owners invite owners, and nobody into a p
   assert.equal((await foreign.call('GET', path)).status, 404)
   assert.equal((await foreign.call('POST', path, { email: newAddress(), role: 'viewer' })).status, 404)
 })
+
+test('the page behind the link asks for a password where there is no account, and lets in by the button', async () => {
+  const owner = await signUp('Acme')
+  const page = (token: string, form?: Record<string, string>) =>
+    test_.app.inject({
+      method: form === undefined ? 'GET' : 'POST',
+      url: form === undefined ? `/account/invitation?token=${token}` : '/account/invitation',
+      ...(form && {
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        payload: new URLSearchParams({ token, ...form }).toString(),
+      }),
+    })
+  const email = newAddress()
+  await invite(owner, email)
+  const token = await tokenOf(email)
+  assert.match((await page(token)).body, /type="password"/)
+  const weak = await page(token, { new_password: 'short', repeated_password: 'short' })
+  assert.equal(weak.statusCode, 422)
+  assert.match(weak.body, /must have at least 8 characters/)
+  const joined = await page(token, { new_password: PASSWORD, repeated_password: PASSWORD })
+  assert.match(joined.body, /You belong to the organization now/)
+
+  const known = await signUp()
+  await invite(owner, known.email)
+  const other = await tokenOf(known.email)
+  const refused = await page(other, {})
+  assert.equal(refused.statusCode, 403)
+  assert.match(refused.body, /never confirmed/)
+  await verify(known)
+  assert.doesNotMatch((await page(other)).body, /type="password"/)
+  assert.match((await page(other, {})).body, /You belong to the organization now/)
+  assert.match((await page(other, {})).body, /This link does not work/)
+})

@@ -3,9 +3,8 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { Actor } from '../access/actor.ts'
 import { createAccount } from '../auth/auth.ts'
-import type { NewAccount } from '../auth/auth.ts'
 import type { Database, Origin, Transaction } from '../core/database.ts'
-import { findToken, issueToken, spendToken, tokenLives } from '../core/one-time-tokens.ts'
+import { findToken, issueToken, openToken, spendToken, tokenLives } from '../core/one-time-tokens.ts'
 import { orderOf, pagesOf } from '../core/pagination.ts'
 import type { Page } from '../core/pagination.ts'
 import { invalidField, Problem } from '../core/problems.ts'
@@ -82,12 +81,21 @@ export const revokeInvitation = (organization_id: string, id: string) =>
       .returning('id'),
   )
 
-export interface Acceptance {
-  token_id: string
+export interface InvitationTools {
+  database: Database
+  /** Opens one-time tokens. */
+  key: Buffer
+  /** Hashes a new password that the policy accepts; `personal` is what it must not contain. */
+  hashNewPassword: (password: string, personal: readonly (string | undefined)[]) => Promise<string>
+}
+
+interface Acceptance {
+  token: string
   /** Who is signed in, if anybody is. */
-  user_id: string | undefined
-  /** Makes the account of an address that has none. */
-  newAccount?: (email: string) => Promise<Omit<NewAccount, 'email' | 'email_verified'>>
+  user_id?: string | undefined
+  /** Make the account of an address that has none. */
+  password?: string | undefined
+  full_name?: string | undefined
 }
 
 /**
@@ -96,10 +104,11 @@ export interface Acceptance {
  * @throws Problem invalid-token, invitation-for-another, email-unverified, already-member; invalid-fields when there is no account and none is to be made
  */
 export async function acceptInvitation(
-  database: Database,
+  { database, key, hashNewPassword }: InvitationTools,
   origin: Origin,
-  { token_id, user_id, newAccount }: Acceptance,
+  { token: sealed, user_id, password, full_name }: Acceptance,
 ): Promise<{ organization_id: string; user_id: string; role: Static<typeof Role_> }> {
+  const token_id = openToken(key, 'invitation', sealed)
   const token = await database.system.run({ origin }, findToken('invitation', token_id))
   if (token === undefined || token.email === null) throw new Problem('invalid-token')
   const { email } = token
@@ -109,21 +118,25 @@ export async function acceptInvitation(
   const account = await database.system.run({ origin }, findInvited(email, user_id))
   if (user_id !== undefined && account === undefined) throw new Problem('invitation-for-another')
   if (user_id === undefined && account?.email_verified === false) throw new Problem('email-unverified')
-  if (account === undefined && newAccount === undefined)
+  if (account === undefined && password === undefined)
     throw invalidField('/password', 'is required: the address has no account yet')
   // Two transactions: an account that is made and then does not join is an account; the link still works for it.
-  const joining_id =
-    account?.id ??
-    (await createAccount(
+  const makeAccount = async (chosen: string) =>
+    createAccount(
       database,
       origin,
-      { ...(await (newAccount as NonNullable<typeof newAccount>)(email)), email, email_verified: true },
+      { email, full_name, password_hash: await hashNewPassword(chosen, [email, full_name]), email_verified: true },
       async (_transaction, { user }) => user.id,
-    ))
+    )
+  const joining_id = account?.id ?? (await makeAccount(password ?? ''))
   return database.system.transaction({ organization_id, origin: { ...origin, user_id: joining_id } }, transaction =>
     join(transaction, { token_id, organization_id, invitation_id, version }, joining_id),
   )
 }
+
+/** Whether the address has an account; for whoever holds a link to it. */
+export const hasAccount = async (database: Database, origin: Origin, email: string): Promise<boolean> =>
+  (await database.system.run({ origin }, findInvited(email, undefined))) !== undefined
 
 interface InvitationDetails {
   organization_id: string

@@ -1,6 +1,4 @@
 import { Type } from 'typebox'
-import type { Database } from '../core/database.ts'
-import { openToken } from '../core/one-time-tokens.ts'
 import { Id, IdParams, Name, PageQueryOf, PageSchema, Strict } from '../core/schemas.ts'
 import type { Pages } from '../http/pages.ts'
 import type { App } from '../http/route.ts'
@@ -14,20 +12,12 @@ import {
   NewInvitation,
   revokeInvitation,
 } from './invitations.ts'
-
-export interface InvitationOptions {
-  database: Database
-  pages: Pages
-  /** Hashes a new password that the policy accepts; `personal` is what it must not contain. */
-  hashNewPassword: (password: string, personal: readonly (string | undefined)[]) => Promise<string>
-  /** Seals one-time tokens. */
-  key: Buffer
-}
+import type { InvitationTools } from './invitations.ts'
 
 const InvitationParams = Strict({ id: Id, invitation_id: Id })
 
-export function invitationRoutes(app: App, options: InvitationOptions): void {
-  const { database, pages, hashNewPassword, key } = options
+export function invitationRoutes(app: App, { pages, ...tools }: InvitationTools & { pages: Pages }): void {
+  const { database } = tools
   const tags = ['Invitations']
 
   app.get(
@@ -115,17 +105,8 @@ export function invitationRoutes(app: App, options: InvitationOptions): void {
       },
     },
     async request => {
-      const { token, password, full_name } = request.body
-      return acceptInvitation(database, originOf(request), {
-        token_id: openToken(key, 'invitation', token),
-        user_id: (request.actor as typeof request.actor | undefined)?.user_id,
-        ...(password !== undefined && {
-          newAccount: async email => ({
-            password_hash: await hashNewPassword(password, [email, full_name]),
-            full_name,
-          }),
-        }),
-      })
+      const user_id = (request.actor as typeof request.actor | undefined)?.user_id
+      return acceptInvitation(tools, originOf(request), { ...request.body, user_id })
     },
   )
 }
