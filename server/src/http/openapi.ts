@@ -11,6 +11,7 @@ import type { App, RouteRules } from './route.ts'
 
 const tags = {
   Authentication: 'Signing up, in, out, and staying signed in.',
+  'Second factors': 'Authenticator apps and recovery codes: enrolling, proving, removing.',
   'Social sign-in': 'With an account at Google, GitHub or any OpenID Connect provider.',
   Sessions: "One's own signed-in devices.",
   People: 'Who one is.',
@@ -223,7 +224,13 @@ function problemsOf(operation: Operation, rule: OperationRules): ProblemCode[] {
   const found: (readonly ProblemCode[] | false)[] = [
     ['malformed-request'],
     access !== 'public' && ['not-signed-in', 'access-token-expired', 'session-ended'],
-    access !== 'public' && access !== 'session' && ['organization-required', 'membership-ended', 'permission-missing'],
+    access !== 'public' &&
+      access !== 'session' && [
+        'organization-required',
+        'membership-ended',
+        'permission-missing',
+        'second-factor-required',
+      ],
     stepUp === true && ['step-up-required'],
     has('path') && ['not-found'],
     sent.includes('Idempotency-Key') && ['idempotency-key-in-use', 'idempotency-key-reused', 'invalid-fields'],
