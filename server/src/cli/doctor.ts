@@ -4,6 +4,7 @@ import { loadSigningKeys } from '../access/signing-keys.ts'
 import type { Config } from '../config.ts'
 import { openDatabase } from '../core/database.ts'
 import type { Database } from '../core/database.ts'
+import { countJobs } from '../core/dead-jobs.ts'
 import { listMigrations } from '../core/migrations.ts'
 import { loginNames, loginPassword, rolesSql } from '../core/roles.ts'
 import { connectToDatabase } from '../core/schema-script.ts'
@@ -30,6 +31,7 @@ export async function doctor(args: string[], config: Config): Promise<number> {
         () => inspectWall(database.tenant.pool, database.system.pool, config.database.schema),
       ],
       ['signing keys', () => checkKeys(config, database)],
+      ['jobs', () => checkJobs(config, database)],
       ['pool', () => checkPool(config, database)],
       ['clock', () => checkClock(database)],
       ['disk', () => checkDisk(config)],
@@ -89,6 +91,21 @@ async function checkMigrations({ database }: Config, ownerUrl: string | undefine
 async function checkKeys(config: Config, database: Database): Promise<string[]> {
   await loadSigningKeys(database, config.secretKey, config.jwtAlgorithm, config.accessTokenSeconds)
   return []
+}
+
+async function checkJobs(config: Config, { system }: Database): Promise<string[]> {
+  const counts = await countJobs(system.pool, config.database.schema)
+  const dead = counts.find(({ queue }) => queue === 'dead')?.waiting ?? 0
+  const late = counts.filter(({ queue, late }) => queue !== 'dead' && late > 0)
+  return [
+    ...late.map(
+      ({ queue, late, waiting }) =>
+        `${late} of ${waiting} jobs of the queue ${queue} should have been done half an hour ago: start a service with RUN_JOBS=true or \`freehold worker\``,
+    ),
+    ...(dead > 0
+      ? [`${dead} jobs were given up: \`freehold jobs dead\` says why, \`freehold jobs retry --all\` puts them back`]
+      : []),
+  ]
 }
 
 async function checkPool({ database: { poolSize, pooler } }: Config, { system }: Database): Promise<string[]> {

@@ -41,6 +41,8 @@ export interface JobCount {
   queue: string
   /** To be done, now or after a pause. */
   waiting: number
+  /** Of these, how many could have been begun half an hour ago. */
+  late: number
   running: number
 }
 
@@ -48,7 +50,9 @@ export interface JobCount {
 export async function countJobs(pool: pg.Pool, schema: string): Promise<JobCount[]> {
   const jobs = quoteSchema(jobSchemaOf(schema))
   const { rows } = await pool.query<JobCount>(`select q.name as queue,
-      count(j.id) filter (where j.state in ('created', 'retry'))::int as waiting, count(j.id) filter (where j.state = 'active')::int as running
+      count(j.id) filter (where j.state in ('created', 'retry'))::int as waiting,
+      count(j.id) filter (where j.state in ('created', 'retry') and j.start_after < now() - interval '30 minutes')::int as late,
+      count(j.id) filter (where j.state = 'active')::int as running
     from ${jobs}.queue q left join ${jobs}.job j on j.name = q.name where q.name !~ '^__' group by q.name order by q.name`)
   return rows
 }

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { jobSchemaOf, quoteSchema } from './schema-script.ts'
 
 /**
  * Tables that organization_table() does not guard, each with the reason. An invariant test fails for any other.
@@ -110,9 +111,13 @@ export async function inspectWall(tenant: pg.Pool, system: pg.Pool, schema: stri
     faults.push(
       `table ${relname} has no row-level security: apply the migrations again from a backup, or alter table ${relname} enable row level security`,
     )
-  const stored = await system.query<{ digest: string | null }>(
-    `select digest from ${pg.escapeIdentifier(schema)}.migrations order by number desc limit 1`,
+  const stored = await system.query<{ digest: string | null; has_jobs: boolean }>(
+    `select digest, has_schema_privilege(to_regnamespace($1), 'usage') is true as has_jobs
+    from ${pg.escapeIdentifier(schema)}.migrations order by number desc limit 1`,
+    [quoteSchema(jobSchemaOf(schema))],
   )
+  if (stored.rows[0]?.has_jobs === false)
+    faults.push(`the job queue's schema ${jobSchemaOf(schema)} is not there: run \`freehold migrate apply\``)
   const expected = stored.rows[0]?.digest
   if (expected === undefined) faults.push('no migration has been applied: run `freehold migrate apply`')
   else if (expected !== null && expected !== (await readDigest(system))) {
