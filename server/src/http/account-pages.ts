@@ -16,8 +16,10 @@ import { problemOf } from './errors.ts'
 import type { CspMode } from './headers.ts'
 import { html, sendPage } from './html.ts'
 import type { Html } from './html.ts'
+import { noteRefusal } from './logging.ts'
 import { originOf } from './route.ts'
 import type { App } from './route.ts'
+import { isEmail } from './validation.ts'
 
 /** What a page says in one language. Plain text. */
 export interface PageWords {
@@ -102,6 +104,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, options: 
 
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error as Parameters<typeof problemOf>[0])
+    noteRefusal(request, problem.code)
     if (problem.status >= 500) request.log.error({ err: error }, 'a page met an error')
     const { title, text } = problemWords(problem, localeOf(request))
     if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
@@ -162,6 +165,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, options: 
 
     /** The token that is not to be spent, whatever the reason. */
     const sendBroken = (reply: FastifyReply) => {
+      noteRefusal(reply.request, 'invalid-token')
       const { broken, again } = words[localeOf(reply.request)]
       const more = page.ask !== undefined && html`<p><a class="button" href="${purpose}">${again}</a></p>`
       return sendText(reply, 422, broken.title, broken.text, more || undefined)
@@ -186,7 +190,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, options: 
       const locale = localeOf(request)
       const { token, email = '', new_password = '', repeated_password = '' } = request.body as Static<typeof Form>
       if (token === undefined && page.ask !== undefined) {
-        if (!/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(email) || email.length > 254) return sendAsk(reply, email, 422)
+        if (!isEmail(email)) return sendAsk(reply, email, 422)
         await page.ask(email, origin, locale)
         const { ask, title } = page.words[locale]
         return sendText(reply, 200, ask?.title ?? title, ask?.done ?? '')

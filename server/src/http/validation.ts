@@ -4,12 +4,16 @@ import addFormats from 'ajv-formats'
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
 import { Problem } from '../core/problems.ts'
 import type { FieldError } from '../core/problems.ts'
+import { Email } from '../core/schemas.ts'
 
 const options: Options = { allErrors: true, useDefaults: true, strict: true, strictTypes: false, keywords: [] }
 // JSON says its types; a query string and a path cannot.
 const exact = new Ajv2020(options)
 const coercing = new Ajv2020({ ...options, coerceTypes: true })
 for (const ajv of [exact, coercing]) addFormats.default(ajv, ['uuid', 'email', 'date-time', 'password'])
+
+/** Whether it is an address as the API takes them, for what is no JSON. */
+export const isEmail: (text: string) => boolean = exact.compile(Email)
 
 type Part = 'body' | 'querystring' | 'params' | 'headers'
 
