@@ -114,6 +114,20 @@ const plainValues: Readonly<Record<string, unknown>> = {
   'body challenge_token': 'x'.repeat(64),
   'body mfa_token': 'x'.repeat(64),
   'body response': passkeyResponse,
+  'body passkey': { challenge_token: 'x'.repeat(64), response: passkeyResponse },
+  'body code': '123456',
+  'body recovery_code': 'none',
+  'body trust_device': true,
+  'body second_factor_required': false,
+  'path provider': 'google',
+  'body code_verifier': 'v'.repeat(43),
+  'body redirect_to': 'https://app.example.com/',
+  'query redirect_to': ['https://app.example.com/'],
+  'query code_challenge': ['c'.repeat(43)],
+  'query state': ['s'.repeat(64)],
+  'query code': ['code'],
+  'query error': ['access_denied'],
+  'query iss': ['https://accounts.google.com'],
   'query limit': ['100'],
   'query include_total': ['true', 'false'],
   'query sort': 'enum',
@@ -131,14 +145,26 @@ const plainValues: Readonly<Record<string, unknown>> = {
  */
 export const unproved: Readonly<Record<string, ProblemCode>> = {
   acceptInvitation: 'invalid-token',
+  initiateSocialSignIn: 'not-found', // no provider is configured here
+  endSocialSignIn: 'invalid-fields', // it needs what only a provider sends
+  exchangeSocialCode: 'invalid-token',
+  linkIdentity: 'not-found',
   verifyEmail: 'invalid-token',
   completePasswordReset: 'invalid-token',
+  verifySecondFactor: 'invalid-token',
+  addPasskey: 'invalid-token',
+  logInByPasskey: 'invalid-token',
+  challengeSecondFactor: 'invalid-token',
+  confirmTotp: 'not-found', // nothing was begun
+  removeTotp: 'not-found',
 }
 
 /** Fields of which an operation takes exactly one. */
 const alternatives: Readonly<Record<string, readonly string[]>> = {
   addMember: ['user_id', 'email'],
   logIn: ['email', 'username'],
+  stepUp: ['password', 'code', 'recovery_code', 'passkey'],
+  verifySecondFactor: ['code', 'recovery_code', 'passkey'],
 }
 
 interface Schema {
@@ -201,6 +227,7 @@ function describe(document: Document, method: string, path: string, described: D
       throw new Error(
         `${operation.id} takes ${field}, which the isolation attack does not know: say in isolation-requests.ts what it names, or that it names nothing`,
       )
+    else if (where === 'path') operation.path = operation.path.replace(`{${name}}`, String(plain))
     else if (where === 'body') (operation.plain ??= {})[name] = plain
     else operation.plainQuery[name] = plain === 'enum' ? (schema.enum ?? []) : (plain as string[])
   }
@@ -253,11 +280,12 @@ export function buildRequest(
   const body: Record<string, unknown> = {}
   let filled = path
   if ('limit' in plainQuery) query.set('limit', '100')
+  const isLeftOut = (name: string) => alternatives[id]?.includes(name) === true && name !== chosen
   for (const [name, value] of Object.entries(plain ?? {}))
-    body[name] = typeof value === 'function' ? (value as (world: World) => unknown)(world) : value
+    if (!isLeftOut(name)) body[name] = typeof value === 'function' ? (value as (world: World) => unknown)(world) : value
   for (const place of places) {
     if (!given.has(place) && !isNeeded(place)) continue
-    if (place.where === 'body' && alternatives[id]?.includes(place.name) && place.name !== chosen) continue
+    if (place.where === 'body' && isLeftOut(place.name)) continue
     const value = given.get(place) ?? ownValue(id, place, world)
     if (place.where === 'path') filled = filled.replace(`{${place.name}}`, encodeURIComponent(value))
     else if (place.where === 'query') query.set(place.name, value)

@@ -13,6 +13,8 @@ export interface Standing {
   account?: 'live' | 'disabled' | 'deleted'
   membership?: 'live' | 'disabled' | 'ended'
   organization?: 'live' | 'closed'
+  /** Whether the organization demands a second factor, and the caller's session has proved one. */
+  secondFactor?: 'not demanded' | 'missing' | 'proved'
   superuser?: boolean
   /** False: the access token names no organization. */
   named?: boolean
@@ -87,6 +89,7 @@ export async function createWorlds({ admin, tokens, call }: TestApp): Promise<(s
     account = 'live',
     membership = 'live',
     organization = 'live',
+    secondFactor = 'not demanded',
     superuser = false,
     named = true,
   } = {}) => {
@@ -115,15 +118,15 @@ export async function createWorlds({ admin, tokens, call }: TestApp): Promise<(s
           select id, email, nullif(username, ''), now(), (select password_hash from users where id = $1), $2 and id = $3,
             case when $4 = 'disabled' and id = $3 then now() end, case when $4 = 'deleted' and id = $3 then now() end
           from unnest(array[$3, $5, $6, $7]::uuid[], array[$8, 'member-' || $9 || '@example.com', 'founder-' || $9 || '@example.com', $10], array[$11, '', '', '']) as p (id, email, username)),
-        home as (insert into organizations (id, name, slug, deleted_at) values ($12, 'Own ' || $9, 'own-' || $9, case when $13 = 'closed' then now() end)),
+        home as (insert into organizations (id, name, slug, deleted_at, second_factor_required) values ($12, 'Own ' || $9, 'own-' || $9, case when $13 = 'closed' then now() end, $20 <> 'not demanded')),
         belonging as (
           insert into memberships (organization_id, user_id, role, disabled_at, deleted_at)
           select $12, id, role, case when $14 = 'disabled' and id = $3 then now() end, case when $14 = 'ended' and id = $3 then now() end
           from unnest(array[$3, $5, $6]::uuid[], array[$15, 'member', 'owner']) as m (id, role) where role <> 'none'),
         work as (insert into projects (organization_id, id, name, slug, created_by) values ($12, $16, 'Own ' || $9, 'own-' || $9, $6))
-        insert into sessions (id, user_id, organization_id, user_agent, expires_at, revoked_at)
-        values ($17, $3, $12, 'first', now() + case when $18 = 'expired' then interval '-1 second' else interval '1 day' end, case when $18 = 'revoked' then now() end),
-          ($19, $3, $12, 'second', now() + interval '1 day', null)`,
+        insert into sessions (id, user_id, organization_id, user_agent, expires_at, revoked_at, second_factor_at)
+        values ($17, $3, $12, 'first', now() + case when $18 = 'expired' then interval '-1 second' else interval '1 day' end, case when $18 = 'revoked' then now() end, case when $20 = 'proved' then now() end),
+          ($19, $3, $12, 'second', now() + interval '1 day', null, null)`,
       values: [
         template,
         superuser,
@@ -144,6 +147,7 @@ export async function createWorlds({ admin, tokens, call }: TestApp): Promise<(s
         session_id,
         session,
         other_session_id,
+        secondFactor,
       ],
     })
     const access_token = tokens.sign({

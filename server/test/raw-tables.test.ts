@@ -202,6 +202,11 @@ const states: Record<string, Closed> = {
   'a disabled membership': { standing: { membership: 'disabled' }, settings: ofVictim, live: 'victim' },
   'an ended membership': { standing: { membership: 'ended' }, settings: ofVictim, live: 'victim' },
   'a closed organization': { standing: { organization: 'closed' }, settings: ofVictim, live: 'victim' },
+  'a session without the second factor that is demanded': {
+    standing: { secondFactor: 'missing' },
+    settings: ofVictim,
+    live: 'victim',
+  },
   'an outsider': { standing: { role: 'none' }, settings: ofVictim, live: 'victim' },
   'a superuser without an operator permission': {
     standing: { role: 'none', superuser: true },

@@ -28,6 +28,8 @@ const standings: Readonly<Record<string, Standing | 'nobody'>> = {
   'an ended membership': { membership: 'ended' },
   'a disabled membership': { membership: 'disabled' },
   'a closed organization': { organization: 'closed' },
+  'a session without the second factor that is demanded': { secondFactor: 'missing' },
+  'a session that has proved the second factor': { secondFactor: 'proved' },
   'a revoked session': { session: 'revoked' },
   'an expired session': { session: 'expired' },
   'a disabled account': { account: 'disabled' },
@@ -60,6 +62,7 @@ function expected({ id, access }: Operation, name: string, standing: Standing | 
     account = 'live',
     membership = 'live',
     organization = 'live',
+    secondFactor,
     superuser = false,
     named = true,
   } = standing
@@ -67,6 +70,7 @@ function expected({ id, access }: Operation, name: string, standing: Standing | 
   if (!named) return 'organization-required'
   if (session !== 'live' || account !== 'live') return 'session-ended'
   if (permissions[access as Permission] === 'superuser') return superuser ? 'done' : 'permission-missing'
+  if (secondFactor === 'missing') return 'second-factor-required'
   if (role === 'none' || membership !== 'live' || organization !== 'live') return 'membership-ended'
   return permissionsOf(role).includes(access as Permission) ? 'done' : 'permission-missing'
 }
@@ -91,7 +95,11 @@ for (const operation of operations) {
       if (wanted !== 'done')
         assert.equal(
           answer.status,
-          wanted === 'permission-missing' ? 403 : wanted === 'invalid-fields' ? 422 : 401,
+          ['permission-missing', 'second-factor-required'].includes(wanted)
+            ? 403
+            : wanted === 'invalid-fields'
+              ? 422
+              : 401,
           answer.text,
         )
     }

@@ -22,6 +22,9 @@ export interface FactorKeys {
 /** What may be added, and removed, as history says it. */
 type Kind = 'totp' | 'passkey'
 
+/** Fails unless the caller's session lives: before what asks no gate itself, such as a guess. */
+export const requireSession = get(query.selectFrom('self').select('session_id'))
+
 /**
  * Holds a person's account and session until the transaction ends (system login): all that changes second factors begins
  * with it, so that they take turns, and nothing of it commits under a session that has ended. @throws Problem session-ended

@@ -6,6 +6,7 @@ import { conditionOf, sendTagged } from '../http/entity-tags.ts'
 import type { Pages } from '../http/pages.ts'
 import { originOf } from '../http/route.ts'
 import type { App } from '../http/route.ts'
+import { requireSession } from './factors.ts'
 import type { FactorKeys } from './factors.ts'
 import { RecoveryCodes } from './messages.ts'
 import {
@@ -247,6 +248,9 @@ function signInRoutes(app: App, { tools, tags, issuer, rules }: SignInOptions): 
         response,
       },
     },
-    request => challengePasskey(tools, request.actor.scope.origin, request.actor.user_id),
+    async ({ actor }) => {
+      await actor.run(requireSession)
+      return challengePasskey(tools, actor.scope.origin, actor.user_id)
+    },
   )
 }

@@ -1,14 +1,12 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import type { Actor } from '../access/actor.ts'
 import { AccessToken, SignedInAnswer, stepUp } from '../auth/auth.ts'
 import type { Issuer, Passwords, SignInRules } from '../auth/auth.ts'
-import type { Scope } from '../core/database.ts'
 import { invalidField } from '../core/problems.ts'
 import { Strict } from '../core/schemas.ts'
 import type { App } from '../http/route.ts'
 import { originOf } from '../http/route.ts'
-import { getSecondFactors, renewRecoveryCodes } from './factors.ts'
+import { getSecondFactors, renewRecoveryCodes, requireSession } from './factors.ts'
 import { Code, MfaAnswer, RecoveryCodes, SecondFactors, StepUp, TotpSeed } from './messages.ts'
 import { finishSignIn, stepUpByFactor } from './proofs.ts'
 import type { ProofTools } from './proofs.ts'
@@ -27,14 +25,12 @@ export interface FactorOptions extends ProofTools {
 /** Tries a minute from one address, wherever something is guessed. */
 const TRIES = 10
 
+/** Secrets are read and written on the system login alone, under the caller's session as long as that lives. */
 export function factorRoutes(app: App, options: FactorOptions): void {
   const { database, issuer, keys, rules, appName, trustedDeviceDays } = options
   const tags = ['Second factors']
   const session = { access: 'session', secret: true } as const
   const dear = { ...session, stepUp: true } as const
-
-  /** On the system login, which alone reads secrets, as long as the session lives. */
-  const scopeOf = ({ session_id, scope: { origin } }: Actor): Scope => ({ session_id, origin })
 
   app.get(
     '/auth/mfa',
@@ -48,7 +44,7 @@ export function factorRoutes(app: App, options: FactorOptions): void {
       },
     },
     async ({ actor }) => {
-      const factors = await database.system.run(scopeOf(actor), getSecondFactors)
+      const factors = await database.system.run(actor.scope, getSecondFactors)
       return { ...factors, trusted_device_days: trustedDeviceDays }
     },
   )
@@ -67,7 +63,7 @@ export function factorRoutes(app: App, options: FactorOptions): void {
       },
     },
     ({ actor }) =>
-      database.system.transaction(scopeOf(actor), transaction =>
+      database.system.transaction(actor.scope, transaction =>
         beginTotp(transaction, keys, actor, { issuer: appName, label: actor.email }),
       ),
   )
@@ -88,7 +84,7 @@ export function factorRoutes(app: App, options: FactorOptions): void {
       },
     },
     async ({ actor, body }) => {
-      const recovery_codes = await database.system.transaction(scopeOf(actor), transaction =>
+      const recovery_codes = await database.system.transaction(actor.scope, transaction =>
         confirmTotp(transaction, keys, actor, body.code),
       )
       return recovery_codes === undefined ? {} : { recovery_codes }
@@ -110,7 +106,7 @@ export function factorRoutes(app: App, options: FactorOptions): void {
       },
     },
     async ({ actor }, reply) => {
-      await database.system.transaction(scopeOf(actor), transaction => removeTotp(transaction, actor))
+      await database.system.transaction(actor.scope, transaction => removeTotp(transaction, actor))
       return reply.code(204).send(null)
     },
   )
@@ -129,7 +125,7 @@ export function factorRoutes(app: App, options: FactorOptions): void {
       },
     },
     async ({ actor }) => ({
-      recovery_codes: await database.system.transaction(scopeOf(actor), transaction =>
+      recovery_codes: await database.system.transaction(actor.scope, transaction =>
         renewRecoveryCodes(transaction, keys, actor),
       ),
     }),
@@ -184,9 +180,10 @@ export function factorRoutes(app: App, options: FactorOptions): void {
     async ({ actor, body }): Promise<Static<typeof AccessToken>> => {
       const { password, ...answer } = body
       requireOne(body, ['password', 'code', 'recovery_code', 'passkey'])
+      await actor.run(requireSession)
       const auth_time =
         password === undefined
-          ? await stepUpByFactor(options, scopeOf(actor), actor, answer)
+          ? await stepUpByFactor(options, actor.scope, actor, answer)
           : await stepUp(options, actor.scope.origin, actor, password)
       const { user_id, session_id, email, organization_id, role } = actor
       const organization =
