@@ -448,6 +448,7 @@ const publicOperations: Readonly<Record<string, string>> = {
   signUp: 'nobody has an account yet',
   register: 'nobody has an account yet',
   logIn: 'the password speaks',
+  verifySecondFactor: 'the token of a sign-in that waits speaks, and the second factor',
   refresh: 'the refresh token speaks',
   acceptInvitation: 'the link in the mail speaks',
   logOut: 'an expired access token with its refresh token must do',
