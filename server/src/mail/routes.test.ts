@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -133,7 +133,11 @@ test(
 
 // Red when: an id may hold a path.
 test('what is not in the outbox is not found', async () => {
-  for (const id of ['missing', '..%2f..%2fetc%2fpasswd', '%2e%2e', 'a.json', 'A'.repeat(65), '%00'])
+  writeFileSync(
+    join(dataDir, 'other.json'),
+    JSON.stringify({ id: 'other', html: '', text: '', subject: '', sent_at: '' }),
+  )
+  for (const id of ['missing', '..%2fother', '..%2f..%2fetc%2fpasswd', '%2e%2e', 'a.json', 'A'.repeat(65), '%00'])
     for (const path of ['', '/html', '/eml']) assert.equal((await get(`/dev/mail/${id}${path}`)).status, 404, id)
 })
 

@@ -18,7 +18,6 @@ export function createSmtp(url: URL, enclose: (message: Message, id: string) => 
       : { auth: { user: decodeURIComponent(url.username), pass: decodeURIComponent(url.password) } }),
     dnsTimeout: patience,
     connectionTimeout: patience,
-    greetingTimeout: patience,
     socketTimeout: patience,
     disableFileAccess: true,
     disableUrlAccess: true,

@@ -117,7 +117,7 @@ async function repeatSignUp(database: Database, links: Links, email: string): Pr
   return token === undefined || others.length > 0 ? undefined : decide(database, links, token, undefined)
 }
 
-/** The names in an invitation; undefined when it was taken back or made anew since, or the organization is gone. */
+/** The names in an invitation; undefined when it is another version by now, accepted or taken back say, or the organization is gone. */
 async function findInvitation(database: Database, { organization_id, invitation_id, version }: Token['details']) {
   const found = await database.system.run(
     scope,
@@ -130,8 +130,6 @@ async function findInvitation(database: Database, { organization_id, invitation_
         .where('invitations.organization_id', '=', String(organization_id))
         .where('invitations.id', '=', String(invitation_id))
         .where('invitations.version', '=', Number(version))
-        .where('invitations.accepted_at', 'is', null)
-        .where('invitations.revoked_at', 'is', null)
         .where('organizations.deleted_at', 'is', null),
     ),
   )

@@ -141,7 +141,7 @@ test('what a mail server refuses is an error in its words, without the address',
   await assert.rejects(mailerOf({ smtpUrl: `smtp://127.0.0.1:${port}` }).send(message, id), /ECONNREFUSED/)
 })
 
-// Red when: one of the four timeouts of smtp.ts goes.
+// Red when: socketTimeout of smtp.ts goes.
 test('a mail server that falls silent is given up', async () => {
   for (const at of ['greeting', 'EHLO', 'RCPT', '.']) {
     const port = await smtp([], { [at]: '' })
