@@ -10,8 +10,6 @@ export const words = {
     differ: 'The two passwords differ.',
     badAddress: 'This is no e-mail address.',
     goOn: (name: string) => `Go to ${name}`,
-    /** What a password lacks; the refusal says it in English. */
-    lacks: {},
     again: 'Ask for a new link',
     broken: {
       title: 'This link does not work',
@@ -25,6 +23,7 @@ export const words = {
     differ: 'Die beiden Passwörter unterscheiden sich.',
     badAddress: 'Das ist keine E-Mail-Adresse.',
     goOn: (name: string) => `Weiter zu ${name}`,
+    /** What a password lacks; the refusal says it in English. */
     lacks: {
       'must have at least 15 characters': 'Es braucht mindestens 15 Zeichen.',
       'must have at least 8 characters': 'Es braucht mindestens 8 Zeichen.',
@@ -81,4 +80,12 @@ export function problemWords({ status }: Problem, locale: Locale): { title: stri
   if (status === 429) return tooMany
   if (status === 503) return away
   return status < 500 ? unreadable : fault
+}
+
+/** What is wrong with a field, as a sentence in that language. */
+export function faultIn(detail: string, locale: Locale): string {
+  const lacks: Readonly<Record<string, string>> = words.de.lacks
+  const inGerman = lacks[detail]
+  if (inGerman === undefined) return detail
+  return locale === 'de' ? inGerman : `It ${detail}.`
 }

@@ -11,7 +11,7 @@ import { Problem } from '../core/problems.ts'
 import type { FieldError } from '../core/problems.ts'
 import { Strict } from '../core/schemas.ts'
 import { openId } from '../core/sealing.ts'
-import { problemWords, words } from './account-pages-words.ts'
+import { faultIn, problemWords, words } from './account-pages-words.ts'
 import { problemOf } from './errors.ts'
 import type { CspMode } from './headers.ts'
 import { html, sendPage } from './html.ts'
@@ -89,7 +89,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, options: 
       body,
     })
 
-  const sendText = (reply: FastifyReply, status: number, title: string, text: string, more?: Html) => {
+  const sendText = (reply: FastifyReply, status: number, title: string, text: string | Html, more?: Html) => {
     const { goOn } = words[localeOf(reply.request)]
     const home = frontendUrl !== undefined && html`<p><a href="${frontendUrl}">${goOn(options.name)}</a></p>`
     return send(
@@ -128,8 +128,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, options: 
       const asks = await asksPassword(email, reply.request)
       const locale = localeOf(reply.request)
       const { title, text, button } = page.words[locale]
-      const lacks: Readonly<Record<string, string>> = words[locale].lacks
-      const faults = errors.map(({ detail }) => lacks[detail] ?? detail)
+      const faults = errors.map(({ detail }) => faultIn(detail, locale))
       return send(
         reply,
         errors.length === 0 ? 200 : 422,
@@ -138,7 +137,8 @@ export async function accountPageRoutes(app: App, pages: AccountPages, options: 
           <p>${text}</p>
           <form method="post" action="${purpose}">
             <input type="hidden" name="token" value="${token}" />
-            ${email !== null && identity(email, locale)}${asks && passwords(faults, locale)}
+            ${email !== null && html`<p><strong>${email}</strong></p>`}
+            ${asks && passwords(email ?? '', faults, locale)}
             <button>${button}</button>
           </form>`,
       )
@@ -211,19 +211,15 @@ export async function accountPageRoutes(app: App, pages: AccountPages, options: 
         return sendForm(reply, token, found.email, error.errors)
       }
       const { title, done } = page.words[locale]
-      return sendText(reply, 200, title, done)
+      return sendText(reply, 200, title, html`<span class="good">${done}</span>`)
     })
   }
 }
 
-/** Whom it is about; a password manager keeps the password under this name. */
-const identity = (email: string, locale: Locale): Html =>
-  html`<label for="username">${words[locale].address}</label>
-    <input id="username" type="email" autocomplete="username" readonly value="${email}" />`
-
-/** No longest length: a browser would cut off silently what is pasted. */
-const passwords = (faults: readonly string[], locale: Locale): Html =>
-  html`${faultList('password-faults', faults)}
+/** A password manager keeps it under the address. No longest length: a browser would cut off silently what is pasted. */
+const passwords = (email: string, faults: readonly string[], locale: Locale): Html =>
+  html`<input type="email" autocomplete="username" value="${email}" readonly hidden />
+    ${faultList('password-faults', faults)}
     <label for="new-password">${words[locale].newPassword}</label>
     <input
       id="new-password"

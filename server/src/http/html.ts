@@ -94,7 +94,7 @@ main > :last-child, form > :last-child { margin-bottom: 0 }
 a { color: var(--accent) }
 label { display: block; margin-bottom: .25rem; font-weight: 600 }
 input { display: block; width: 100%; min-height: 2.75rem; margin-bottom: 1rem; padding: .5rem .75rem; border: 1px solid var(--line); border-radius: .5rem; background: var(--card); color: inherit; font: inherit }
-input[readonly] { border-color: transparent; padding-left: 0; padding-right: 0; background: none; text-overflow: ellipsis }
+[hidden] { display: none }
 button, .button { display: block; width: 100%; min-height: 2.75rem; padding: .625rem 1rem; border: 0; border-radius: .5rem; background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600; text-align: center; text-decoration: none; cursor: pointer }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 .dim { color: var(--dim) }
