@@ -1,6 +1,7 @@
 // Measures the service against controls in the same run: `npm run bench`, or `npm run bench -- gate requests` for parts.
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
+import { measureEnumeration } from './enumeration.ts'
 import { printFigures } from './figures.ts'
 import type { Figure } from './figures.ts'
 import { measureGate } from './gate.ts'
@@ -17,6 +18,7 @@ const parts: Record<string, (theatre: Theatre, rounds: number) => Promise<Figure
   logins: async (theatre, rounds) => measureLogins(await theatre.stage('thousand', 1000), rounds, 5),
   sizes: async (theatre, rounds) =>
     measureSizes(await theatre.stage('hundred', 100), await theatre.stage('ten_thousand', 10_000), rounds, 3),
+  enumeration: async (theatre, rounds) => measureEnumeration(await theatre.stage('names', 500), rounds),
   starts: (_theatre, rounds) => measureStarts(rounds),
 }
 

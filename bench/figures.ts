@@ -8,7 +8,7 @@ export interface Figure {
   /** One for each round, to show the spread. */
   rounds: readonly number[]
   /** Undefined for a figure that only explains the others. */
-  target?: { atLeast: number } | { atMost: number }
+  target?: { atLeast: number } | { atMost: number } | { from: number; to: number }
 }
 
 export function median(values: readonly number[]): number {
@@ -63,8 +63,13 @@ export function printFigures(title: string, figures: readonly Figure[]): void {
   console.log([line(table[0]!), line(widths.map(width => '-'.repeat(width))), ...rows.map(line)].join('\n'))
 }
 
-const words = (target: NonNullable<Figure['target']>): string =>
-  'atLeast' in target ? `≥ ${target.atLeast}` : `≤ ${target.atMost}`
+const words = (target: NonNullable<Figure['target']>): string => {
+  if ('from' in target) return `${target.from}–${target.to}`
+  return 'atLeast' in target ? `≥ ${target.atLeast}` : `≤ ${target.atMost}`
+}
 
-const verdict = (ratio: number, target: NonNullable<Figure['target']>): string =>
-  ('atLeast' in target ? ratio >= target.atLeast : ratio <= target.atMost) ? 'met' : 'MISSED'
+const verdict = (ratio: number, target: NonNullable<Figure['target']>): string => {
+  const { from = -Infinity, to = Infinity } =
+    'from' in target ? target : 'atLeast' in target ? { from: target.atLeast } : { to: target.atMost }
+  return ratio >= from && ratio <= to ? 'met' : 'MISSED'
+}
