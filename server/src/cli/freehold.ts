@@ -10,10 +10,13 @@ type Command = (args: string[], config: Config) => Promise<number>
 // Each is loaded when it is called: a start need not wait for what it never uses.
 const commands: Record<string, () => Promise<Command>> = {
   start: async () => (await import('./start.ts')).start,
+  worker: async () => (await import('./worker.ts')).worker,
   migrate: async () => (await import('./migrate.ts')).migrate,
   superuser: async () => (await import('./superuser.ts')).superuser,
   unlock: async () => (await import('./unlock.ts')).unlock,
+  import: async () => (await import('./import.ts')).importAccounts,
   keys: async () => (await import('./keys.ts')).keys,
+  jobs: async () => (await import('./jobs.ts')).jobs,
   doctor: async () => (await import('./doctor.ts')).doctor,
 }
 

@@ -24,9 +24,13 @@ export async function withProvision<Result>(
   }
 }
 
-export const withDatabase = <Result>(config: Config, work: (database: Database) => Promise<Result>): Promise<Result> =>
+export const withDatabase = <Result>(
+  config: Config,
+  work: (database: Database) => Promise<Result>,
+  poolSize = 2,
+): Promise<Result> =>
   withProvision(config, async ({ tenantUrl, systemUrl }) => {
-    const database = openDatabase({ ...config.database, poolSize: 2, tenantUrl, systemUrl, onError: () => {} })
+    const database = openDatabase({ ...config.database, poolSize, tenantUrl, systemUrl, onError: () => {} })
     try {
       return await work(database)
     } finally {

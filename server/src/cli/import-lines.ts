@@ -1,0 +1,46 @@
+/** A line of a file, without its end: its text, or what is wrong with it. Lines are counted from 1. */
+export type Line = { line: number } & ({ text: string } | { fault: string })
+
+/** Bytes: about five times the longest line that can be right. */
+const LONGEST_LINE = 64 * 1024
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** The lines of a stream, however long, of which no more than one is kept; blank ones are left out. */
+export async function* readLines(source: AsyncIterable<Uint8Array>): AsyncGenerator<Line> {
+  let line = 0
+  let parts: Uint8Array[] = []
+  let length = 0
+  const add = (part: Uint8Array) => {
+    length += part.length
+    if (length <= LONGEST_LINE) parts.push(part)
+    else parts = []
+  }
+  const end = (): Line | undefined => {
+    line++
+    const result = length > LONGEST_LINE ? { fault: `is longer than ${LONGEST_LINE} bytes` } : decodeLine(parts)
+    parts = []
+    length = 0
+    return 'text' in result && result.text.trim() === '' ? undefined : { line, ...result }
+  }
+  for await (const chunk of source) {
+    let start = 0
+    for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, start)) {
+      add(chunk.subarray(start, at))
+      start = at + 1
+      const ended = end()
+      if (ended !== undefined) yield ended
+    }
+    add(chunk.subarray(start))
+  }
+  const last = end()
+  if (last !== undefined) yield last
+}
+
+function decodeLine(parts: Uint8Array[]): { text: string } | { fault: string } {
+  try {
+    return { text: utf8.decode(Buffer.concat(parts)) }
+  } catch {
+    return { fault: 'is not UTF-8' }
+  }
+}
