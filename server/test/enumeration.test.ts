@@ -4,27 +4,33 @@ import { test } from 'node:test'
 import { hash as bcrypt } from 'bcrypt'
 import { recordStatements } from './statements.ts'
 import { createTestApp, PASSWORD } from './test-app.ts'
-import type { Answer } from './test-app.ts'
+import type { Answer, TestApp } from './test-app.ts'
 
 // Nobody learns from an answer, or from the work that it takes, whether an e-mail address or username is known: status,
 // headers, bytes, statements and the number of hashes are equal. How long each takes is measured by `npm run bench -- enumeration`.
 
 const app = await createTestApp()
-const { admin, call, signUp, work } = app
-const statements = recordStatements(app.database)
+const { admin, call, signUp } = app
+const observe = observer(app)
 
-/** All that can be seen of an answer, and what it cost. */
-async function observe(request: () => Promise<Answer>) {
-  statements.take()
-  const hashes = work.hashes
-  const { status, headers, text } = await request()
-  const { 'x-request-id': id, date: _date, ...fields } = headers
-  return {
-    status,
-    headers: fields,
-    body: text.replaceAll(String(id), '<request id>'),
-    statements: statements.take(),
-    hashes: work.hashes - hashes,
+const required = await createTestApp({ EMAIL_VERIFICATION: 'required' })
+const observeRequired = observer(required)
+
+/** Takes down all that can be seen of an answer, and what it cost. */
+function observer({ database, work }: TestApp) {
+  const statements = recordStatements(database)
+  return async (request: () => Promise<Answer>) => {
+    statements.take()
+    const hashes = work.hashes
+    const { status, headers, text } = await request()
+    const { 'x-request-id': id, date: _date, ...fields } = headers
+    return {
+      status,
+      headers: fields,
+      body: text.replaceAll(String(id), '<request id>'),
+      statements: statements.take(),
+      hashes: work.hashes - hashes,
+    }
   }
 }
 
@@ -89,4 +95,100 @@ test('a device that is somebody elseâ€™s looks and costs as one that is nobodyâ€
   const expected = await observe(wrong({ email: person.email }))
   assert.deepEqual(await observe(wrong({ email: person.email, device_token })), expected)
   assert.deepEqual(await observe(wrong({ email: person.email, device_token: 'x'.repeat(64) })), expected)
+})
+
+/** Addresses of every kind of account, and one of each kind under way. */
+async function knownAddresses(): Promise<Record<string, string>> {
+  const waiting = `waiting-${randomUUID()}@example.com`
+  await required.call('POST', '/api/v1/auth/signup', { email: waiting, password: PASSWORD })
+  const people: Record<string, { email: string }> = {
+    known: await personWith('disabled_at = null'),
+    confirmed: await personWith('email_verified_at = now()'),
+    'a superuser': await personWith('superuser = true'),
+    'without a password': await personWith('password_hash = null'),
+    disabled: await personWith('disabled_at = now()'),
+    deleted: await personWith('deleted_at = now()'),
+    'waiting to be confirmed': { email: waiting },
+  }
+  const addresses = Object.entries(people).map(([name, { email }]) => [name, email] as const)
+  const capitals = addresses.map(([name, email]) => [`${name}, in capitals`, email.toUpperCase()] as const)
+  return Object.fromEntries([...addresses, ...capitals])
+}
+
+/** Every request that a mail may follow, as somebody makes it for an address; `hashes` is what it costs. */
+const mailed: readonly { name: string; path: string; hashes: number; body: (email: string) => object }[] = [
+  { name: 'a reset', path: 'password-reset', hashes: 0, body: email => ({ email }) },
+  { name: 'a repeated confirmation', path: 'verify-email/resend', hashes: 0, body: email => ({ email }) },
+  { name: 'a sign-up', path: 'signup', hashes: 1, body: email => ({ email, password: PASSWORD }) },
+  {
+    name: 'a sign-up with names',
+    path: 'signup',
+    hashes: 1,
+    body: email => ({ email, password: PASSWORD, username: `u-${randomUUID()}`, organization_name: 'Engines' }),
+  },
+  { name: 'a registration', path: 'register', hashes: 1, body: email => ({ email, password: PASSWORD }) },
+]
+
+// Red when: a route looks the address up, answers before it has done all of its work, or leaves the mail's job out where
+// nobody will be sent one.
+test('whatever a mail may follow looks and costs the same for every address, whether anybody has it or not', async () => {
+  const people = await knownAddresses()
+  for (const { name, path, hashes, body } of mailed) {
+    const ask = (email: string) => () => required.call('POST', `/api/v1/auth/${path}`, body(email))
+    const expected = await observeRequired(ask(`nobody-${randomUUID()}@example.com`))
+    assert.equal(expected.status, 202, name)
+    assert.equal(expected.hashes, hashes, name)
+    assert.ok(expected.statements.length >= 1, name)
+    for (const [whose, email] of Object.entries(people))
+      assert.deepEqual(await observeRequired(ask(email)), expected, `${name} for ${whose}`)
+    assert.deepEqual(await observeRequired(ask(`nobody-${randomUUID()}@example.com`)), expected, name)
+  }
+})
+
+// Red when: requestSignUp looks at the address before the names.
+test('a sign-up that is refused for its names or its password is refused alike for every address', async () => {
+  const { username } = await personWith('disabled_at = null')
+  const people = await knownAddresses()
+  for (const [given, status] of [
+    [{ password: PASSWORD, username }, 409],
+    [{ password: 'weak' }, 422],
+    [{ password: PASSWORD, organization_slug: 'without-a-name' }, 422],
+  ] as const) {
+    const ask = (email: string) => () => required.call('POST', '/api/v1/auth/signup', { email, ...given })
+    const expected = await observeRequired(ask(`nobody-${randomUUID()}@example.com`))
+    assert.equal(expected.status, status)
+    for (const [whose, email] of Object.entries(people))
+      assert.deepEqual(await observeRequired(ask(email)), expected, whose)
+  }
+})
+
+// Red when: requestEmailChange looks whether the new address has an account.
+test('asking for another address looks and costs the same for every one', async () => {
+  const person = await signUp()
+  const ask = (new_email: string) => () => person.call('POST', '/api/v1/auth/change-email', { new_email })
+  const expected = await observe(ask(`nobody-${randomUUID()}@example.com`))
+  assert.equal(expected.status, 202)
+  assert.equal(expected.hashes, 0)
+  for (const [whose, email] of Object.entries(await knownAddresses()))
+    assert.deepEqual(await observe(ask(email)), expected, whose)
+})
+
+// Red when: a page answers a known address with other words.
+test('the pages that ask for a mail look and cost the same for every address', async () => {
+  const people = await knownAddresses()
+  for (const path of ['reset-password', 'verify-email', 'sign-up']) {
+    const ask = (email: string) => async (): Promise<Answer> => {
+      const { statusCode, headers, body } = await required.app.inject({
+        method: 'POST',
+        url: `/account/${path}`,
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        payload: new URLSearchParams({ email }).toString(),
+      })
+      return { status: statusCode, headers: headers as Record<string, string>, body, text: body }
+    }
+    const expected = await observeRequired(ask(`nobody-${randomUUID()}@example.com`))
+    assert.equal(expected.status, 200)
+    for (const [whose, email] of Object.entries(people))
+      assert.deepEqual(await observeRequired(ask(email)), expected, `${path} for ${whose}`)
+  }
 })
