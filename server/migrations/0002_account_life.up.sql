@@ -286,6 +286,11 @@ begin
     perform record_event('address-blocked', null, null, jsonb_build_object('until', t.locked_until));
     return;
   end if;
+  -- Whoever guesses codes knows the password, and a link in a mail would give the mailbox more guesses: only time helps.
+  if t.key like 'mfa %' then
+    perform record_event('second-factor-locked', person, null, jsonb_build_object('until', t.locked_until));
+    return;
+  end if;
   perform record_event('sign-in-locked', person, null, counted || jsonb_build_object('until', t.locked_until));
   insert into one_time_tokens (purpose, user_id, details, expires_at) values ('unlock', person, counted, t.locked_until) returning id into token_id;
   perform enqueue_job('mail', jsonb_build_object('token_id', token_id));
@@ -340,7 +345,7 @@ begin
   -- What a person must hear of, whoever caused it, in whatever way.
   if user_id is not null and type in ('password-changed', 'password-reset', 'email-change-requested', 'email-changed', 'totp-added',
     'totp-removed', 'recovery-codes-made', 'recovery-code-used', 'passkey-added', 'passkey-removed', 'identity-linked',
-    'identity-unlinked', 'refresh-token-reused') then
+    'identity-unlinked', 'refresh-token-reused', 'second-factor-locked') then
     perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
   end if;
 end $function$;

@@ -94,7 +94,7 @@ begin
   -- What a person must hear of, whoever caused it, in whatever way.
   if user_id is not null and type in ('password-changed', 'password-reset', 'email-change-requested', 'email-changed', 'totp-added',
     'totp-removed', 'recovery-codes-made', 'recovery-code-used', 'passkey-added', 'passkey-removed', 'identity-linked',
-    'identity-unlinked', 'refresh-token-reused') then
+    'identity-unlinked', 'refresh-token-reused', 'second-factor-locked') then
     perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
   end if;
 end $$;

@@ -5,7 +5,8 @@ import { Problem } from '../core/problems.ts'
 import { find, query, raw, statement } from '../core/statement.ts'
 
 /**
- * Lifts every lock of a person's sign-in (system login); what is being verified right now still counts. Mails about it
+ * Lifts the locks of a person's sign-in (system login), that on the codes of the second factor only for an operator: else
+ * a mailbox would be worth as many guesses as it takes; what is being verified right now still counts. Mails about it
  * unlock nothing any more.
  * @returns whether there was a lock
  */
@@ -13,7 +14,7 @@ export const unlockSignIn = (user_id: string, by: 'mail' | 'operator' | 'passwor
   statement(
     raw(sql`with counters as materialized (
         select key, locked_until from throttles
-        where key in (select 'account ' || ${user_id} union all select 'mfa ' || ${user_id}
+        where key in (select 'account ' || ${user_id} union all select 'mfa ' || ${user_id} where ${by} = 'operator'
           union all select 'device ' || id from devices where user_id = ${user_id}::uuid)
         order by key for update),
       lifted as (update throttles set failures = 0, counted_since = null, locked_until = null, updated_at = now()

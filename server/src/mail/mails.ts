@@ -31,6 +31,7 @@ export const mails = {
   'identity-linked': [...ofEvents, 'provider'],
   'identity-unlinked': [...ofEvents, 'provider'],
   'refresh-token-reused': ofEvents,
+  'second-factor-locked': ofEvents,
 } as const satisfies Record<string, readonly string[]>
 
 export type MailName = keyof typeof mails
