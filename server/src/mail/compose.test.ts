@@ -261,6 +261,7 @@ test('every security event of the list is told to the person, with when, where a
     'identity-linked',
     'identity-unlinked',
     'refresh-token-reused',
+    'second-factor-locked',
   ]
   for (const type of types) await tell(type, user_id, { provider: 'github' })
   await tell('login-failed', user_id)
