@@ -94,6 +94,7 @@ test('an empty environment is a complete development configuration', () => {
       securityEventsDays: 400,
       emailVerification: 'optional',
       unverifiedAccess: 'full',
+      trustedDeviceSeconds: 2592000,
       passkeys: { rpId: 'localhost', origins: ['http://localhost:8000'] },
       firstSuperuser: undefined,
       social: { oidc: [], github: undefined, autoLink: true, redirectOrigins: [] },
