@@ -451,6 +451,10 @@ const publicOperations: Readonly<Record<string, string>> = {
   verifySecondFactor: 'the token of a sign-in that waits speaks, and the second factor',
   refresh: 'the refresh token speaks',
   acceptInvitation: 'the link in the mail speaks',
+  listProviders: 'for the page that people sign in on',
+  initiateSocialSignIn: 'nobody is signed in yet',
+  endSocialSignIn: 'the provider speaks, and the cookie of the browser',
+  exchangeSocialCode: 'the code speaks, and the cookie or the verifier',
   logOut: 'an expired access token with its refresh token must do',
 }
 

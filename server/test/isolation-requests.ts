@@ -119,7 +119,7 @@ const plainValues: Readonly<Record<string, unknown>> = {
   'body recovery_code': 'none',
   'body trust_device': true,
   'body second_factor_required': false,
-  'path provider': 'google',
+  'path provider': 'github',
   'body code_verifier': 'v'.repeat(43),
   'body redirect_to': 'https://app.example.com/',
   'query redirect_to': ['https://app.example.com/'],
@@ -145,10 +145,8 @@ const plainValues: Readonly<Record<string, unknown>> = {
  */
 export const unproved: Readonly<Record<string, ProblemCode>> = {
   acceptInvitation: 'invalid-token',
-  initiateSocialSignIn: 'not-found', // no provider is configured here
-  endSocialSignIn: 'invalid-fields', // it needs what only a provider sends
+  endSocialSignIn: 'invalid-token',
   exchangeSocialCode: 'invalid-token',
-  linkIdentity: 'not-found',
   verifyEmail: 'invalid-token',
   completePasswordReset: 'invalid-token',
   verifySecondFactor: 'invalid-token',

@@ -32,7 +32,7 @@ const secretsOf = (key: Buffer, id: string): FlowSecrets => ({
   verifier: sealId(key, 'social verifier', id),
 })
 
-/** Begins a flow for this browser. @returns where it is sent to @throws Problem provider-failed */
+/** Begins a flow for this browser. @returns where it is sent to @throws Problem provider-failed, session-ended */
 export async function beginFlow(
   { database, key }: Tools,
   origin: Origin,
@@ -42,7 +42,10 @@ export async function beginFlow(
 ): Promise<string> {
   const details = { ...plan, provider: provider.name, browser: digest(browser), session_id: link?.session_id }
   const flow = issueToken({ purpose: 'social', user_id: link?.user_id, details })
-  return provider.authorizationUrl(secretsOf(key, await database.system.run({ origin }, flow)))
+  // Under a session, which must live.
+  const scope = link === undefined ? { origin } : { origin, session_id: link.session_id }
+  const id = await database.system.transaction(scope, transaction => transaction.run(flow))
+  return provider.authorizationUrl(secretsOf(key, id))
 }
 
 /**
@@ -53,10 +56,10 @@ export async function endFlow(
   { database, key }: Tools,
   origin: Origin,
   provider: Provider,
-  state: string,
+  state: string | undefined,
   browser: string | undefined,
 ): Promise<Flow> {
-  const id = openToken(key, 'social', state)
+  const id = openToken(key, 'social', state ?? '')
   const found = await database.system.run({ origin }, findToken('social', id))
   const details = found?.details as Record<string, string | undefined> | undefined
   if (details === undefined || details['provider'] !== provider.name) throw new Problem('invalid-token')

@@ -12,7 +12,7 @@ const Address = Type.String({
 })
 
 export const ProviderParams = Strict({
-  provider: Type.String({ maxLength: 32, pattern: '^[a-z0-9][a-z0-9-]*$', examples: ['google'] }),
+  provider: Type.String({ maxLength: 64, pattern: '^[a-z0-9][a-z0-9-]*$', examples: ['google'] }),
 })
 
 export const ProviderList = Type.Object(
@@ -41,9 +41,9 @@ export const InitiateQuery = Strict({
   ),
 })
 
-/** As providers send it; what they add is theirs. */
+/** As providers send it, and whatever they add. */
 export const CallbackQuery = Type.Object({
-  state: Type.String({ minLength: 1, maxLength: 1000 }),
+  state: Type.Optional(Type.String({ maxLength: 1000 })),
   code: Type.Optional(Type.String({ maxLength: 4096 })),
   error: Type.Optional(Type.String({ maxLength: 1000 })),
   iss: Type.Optional(Type.String({ maxLength: 2000 })),

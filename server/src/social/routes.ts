@@ -98,9 +98,9 @@ export function socialRoutes(app: App, options: SocialOptions): void {
       },
     },
     async (request, reply) => {
+      const provider = getProvider(request.params.provider)
       const { redirect_to, code_challenge } = request.query
       checkRedirect(redirect_to, '?redirect_to')
-      const provider = getProvider(request.params.provider)
       const { url, setCookie } = await begin(request, provider, { redirect_to, code_challenge })
       return reply.header('set-cookie', setCookie).redirect(url)
     },
@@ -198,8 +198,8 @@ export function socialRoutes(app: App, options: SocialOptions): void {
       },
     },
     async (request, reply) => {
-      const redirect_to = checkRedirect(request.body?.redirect_to, '/redirect_to')
       const provider = getProvider(request.params.provider)
+      const redirect_to = checkRedirect(request.body?.redirect_to, '/redirect_to')
       const { user_id, session_id } = request.actor
       const { url, setCookie } = await begin(request, provider, { redirect_to, link: { user_id, session_id } })
       reply.header('set-cookie', setCookie)
