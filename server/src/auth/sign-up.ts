@@ -52,7 +52,7 @@ export async function requestSignUp(database: Database, origin: Origin, account:
 
 /**
  * Makes the account that the link in the mail stands for. A username that has gone meanwhile is left out, a slug made from
- * the name. @returns its address @throws Problem invalid-token, also when the address has an account by now
+ * the name. @returns its address @throws Problem invalid-token, also when the address or its identity has an account by now
  */
 export async function completeSignUp(database: Database, origin: Origin, token_id: string): Promise<string> {
   const token = await database.system.run({ origin }, findToken('sign-up', token_id))
@@ -69,7 +69,8 @@ export async function completeSignUp(database: Database, origin: Origin, token_i
       return await createAccount(database, origin, account, finish)
     } catch (error) {
       if (!(error instanceof Problem)) throw error
-      if (error.code === 'email-taken') throw new Problem('invalid-token', { cause: error })
+      if (error.code === 'email-taken' || error.code === 'identity-taken')
+        throw new Problem('invalid-token', { cause: error })
       if (error.code === 'username-taken') account = { ...account, username: undefined }
       else if (error.code === 'organization-slug-taken' && account.organization?.slug !== undefined)
         account = { ...account, organization: { name: account.organization.name } }

@@ -71,7 +71,9 @@ async function admit<Result>(
     } catch (error) {
       // Of two at once for somebody new, the second finds what the first has made.
       const isOvertaken = error instanceof Problem && (error.code === 'email-taken' || error.code === 'identity-taken')
-      if (!isOvertaken || attempt === 3) throw error
+      if (!isOvertaken) throw error
+      // Nor does it lead anywhere when the address was that of an account which is no more.
+      if (attempt === 3) throw new Problem('link-required', { cause: error })
     }
   }
 }
