@@ -95,7 +95,31 @@ const revocations: {
     revoke: (owner, _member, url) =>
       expect204(request(url, 'DELETE', `/api/v1/organizations/${owner.organization_id}`, undefined, as(owner))),
   },
+  {
+    name: 'demanding a second factor',
+    code: 'second-factor-required',
+    revoke: (owner, _member, url) => demandSecondFactor(url, owner),
+  },
+  {
+    name: 'losing the second factor that is demanded',
+    code: 'second-factor-required',
+    revoke: async (owner, member, url) => {
+      await proveSecondFactor(member)
+      await demandSecondFactor(url, owner)
+      await admin.query('update sessions set second_factor_at = null where user_id = $1', [member.user_id])
+    },
+  },
 ]
+
+const proveSecondFactor = ({ user_id }: Person) =>
+  admin.query('update sessions set second_factor_at = now() where user_id = $1', [user_id])
+
+async function demandSecondFactor(url: string, owner: Person): Promise<void> {
+  await proveSecondFactor(owner)
+  const path = `/api/v1/organizations/${owner.organization_id}`
+  const { status, body } = await request(url, 'PATCH', path, { second_factor_required: true }, as(owner))
+  assert.equal(status, 200, JSON.stringify(body))
+}
 
 async function expect204(answer: ReturnType<typeof request>): Promise<void> {
   const { status, body } = await answer
@@ -128,6 +152,10 @@ const closings = {
   ],
   organization: ({ organization_id }: Person) => [
     'update organizations set deleted_at = now() where id = $1',
+    [organization_id],
+  ],
+  secondFactor: ({ organization_id }: Person) => [
+    'update organizations set second_factor_required = true where id = $1',
     [organization_id],
   ],
 } satisfies Record<string, (person: Person) => [string, string[]]>
@@ -333,7 +361,9 @@ test('of many writers that race a revocation, none commits after it', async t =>
         `${name}, round ${round}`,
       )
       assert.ok(
-        codes.every(code => ['session-ended', 'membership-ended', 'permission-missing'].includes(code)),
+        codes.every(code =>
+          ['session-ended', 'membership-ended', 'permission-missing', 'second-factor-required'].includes(code),
+        ),
         codes.join(),
       )
       refused += codes.length

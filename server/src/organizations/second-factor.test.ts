@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf, enrolApp, stepNow } from '../../test/authenticator-app.ts'
 import { createTestApp, PASSWORD } from '../../test/test-app.ts'
 import type { Answer, Person } from '../../test/test-app.ts'
@@ -38,6 +39,30 @@ test('an owner who has proved a second factor demands one, and nobody else does'
   const history = await elsewhere.call('GET', '/api/v1/audit-logs?entity_type=organizations&action=update')
   assert.deepEqual(history.body.items[0].after, { second_factor_required: true })
   assert.equal(history.body.items[0].actor_id, owner.user_id)
+})
+
+// Red when: the trigger second_factor_rule runs before the one named revocation, which waits for nobody to take the role.
+test('an owner who was overtaken by losing the role, or the factor, demands nothing', async () => {
+  const founder = await signUp('Acme')
+  for (const [loss, code] of [
+    [`update memberships set role = 'admin' where organization_id = $1 and user_id = $2`, 'owner-required'],
+    [
+      'update sessions set second_factor_at = null where $1::uuid is not null and user_id = $2',
+      'second-factor-required',
+    ],
+  ] as const) {
+    const owner = await addMember(founder, 'owner')
+    await enrolApp(app, owner)
+    const client = await admin.connect()
+    await client.query('begin')
+    await client.query('select from organizations where id = $1 for update', [owner.organization_id])
+    const demanding = demand(owner, true)
+    await delay(200) // it waits for the row
+    await admin.query(loss, [owner.organization_id, owner.user_id])
+    await client.query('commit')
+    client.release()
+    assert.deepEqual(outcomeOf(await demanding), [403, code])
+  }
 })
 
 // Red when: the PUT handler leaves second_factor_required as it is.
