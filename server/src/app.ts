@@ -16,6 +16,7 @@ import { authPages } from './auth/pages.ts'
 import { recoveryRoutes } from './auth/recovery-routes.ts'
 import { authRoutes } from './auth/routes.ts'
 import { signUpRoutes } from './auth/sign-up-routes.ts'
+import { providerOriginsOf } from './config-social.ts'
 import type { Config } from './config.ts'
 import type { Database } from './core/database.ts'
 import { Problem } from './core/problems.ts'
@@ -165,6 +166,7 @@ export async function createApp({
   await documentRoutes(app, {
     name: config.appName,
     cspMode: config.cspMode,
+    providers: providerOriginsOf(config.social),
     areOpen: config.publicDocuments,
     token: config.metrics.token,
   })

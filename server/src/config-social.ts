@@ -21,6 +21,11 @@ export interface SocialConfig {
   redirectOrigins: readonly string[]
 }
 
+/** Where browsers are led to when they sign in, as far as it is known before a provider is asked. */
+export const providerOriginsOf = ({ oidc, github }: SocialConfig): string[] => [
+  ...new Set([...oidc.map(({ issuer }) => issuer), ...(github ? [github.url] : [])].map(url => new URL(url).origin)),
+]
+
 /** Codes, tokens and secrets travel there: never in the clear, except within this machine. */
 function readSafeUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined

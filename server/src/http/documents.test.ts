@@ -18,7 +18,7 @@ const DOCUMENTS = [
 ]
 const TOKEN = 'a token for machines that read'
 
-const open = await createTestApp()
+const open = await createTestApp({ GITHUB_CLIENT_ID: '', GITHUB_CLIENT_SECRET: '' })
 const closed = await createTestApp({ PUBLIC_DOCUMENTS: 'false', METRICS_TOKEN: TOKEN })
 
 test('everybody may read the documents where they are open', async () => {

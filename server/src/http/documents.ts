@@ -14,6 +14,8 @@ import type { App } from './route.ts'
 export interface DocumentOptions {
   name: string
   cspMode: CspMode
+  /** The origins of sign-in providers. */
+  providers: readonly string[]
   /** Whether anyone may read them; else they open to the token and to superusers, and are not there for others. */
   areOpen: boolean
   token: string | undefined
@@ -24,9 +26,12 @@ const JAVASCRIPT = 'text/javascript; charset=utf-8'
 const HTML = 'text/html; charset=utf-8'
 
 /** The OpenAPI documents, Swagger UI, ReDoc and the problem reference, all served from this machine. */
-export async function documentRoutes(app: App, { name, cspMode, areOpen, token }: DocumentOptions): Promise<void> {
+export async function documentRoutes(
+  app: App,
+  { name, cspMode, providers, areOpen, token }: DocumentOptions,
+): Promise<void> {
   app.get('/problems', page, async (_request, reply) => {
-    setPolicy(reply, pagePolicyOf(cspMode))
+    setPolicy(reply, pagePolicyOf(cspMode, providers))
     return reply.type(HTML).send(problemPage(name))
   })
 
@@ -49,7 +54,7 @@ export async function documentRoutes(app: App, { name, cspMode, areOpen, token }
       theme: { title: `${name} API` },
       uiHooks: {
         onRequest: (_request, reply, next) => {
-          setPolicy(reply, pagePolicyOf(cspMode))
+          setPolicy(reply, pagePolicyOf(cspMode, providers))
           next()
         },
       },
@@ -65,7 +70,7 @@ export async function documentRoutes(app: App, { name, cspMode, areOpen, token }
     documents.get('/redoc/start.js', page, async (_request, reply) => reply.type(JAVASCRIPT).send(start))
     documents.get('/redoc', page, async (_request, reply) => {
       // ReDoc searches in a worker that it makes of its own script.
-      setPolicy(reply, pagePolicyOf(cspMode, 'worker-src blob:'))
+      setPolicy(reply, pagePolicyOf(cspMode, providers, 'worker-src blob:'))
       return reply
         .type(HTML)
         .send(

@@ -26,6 +26,20 @@ test('every answer carries the security headers, whatever it is', async () => {
   }
 })
 
+// Red when: the origins are left out of the policy, or stand in that of answers which are no pages.
+test('the policy of a page names where a sign-in is led to', async () => {
+  const settings = {
+    OIDC_PROVIDERS: JSON.stringify([
+      { name: 'acme', issuer: 'https://id.acme.test/realm', client_id: 'i', client_secret: 's' },
+    ]),
+  }
+  const social = await createTestApp(settings)
+  const policyOf = async (path: string) => (await social.call('GET', path)).headers['content-security-policy'] ?? ''
+  for (const path of ['/docs', '/redoc', '/problems'])
+    assert.match(await policyOf(path), /form-action 'self' https:\/\/id\.acme\.test https:\/\/github\.com;/, path)
+  assert.match(await policyOf('/health'), /form-action 'none'/)
+})
+
 // Red when: headers.ts asks X-Forwarded-Proto itself instead of request.protocol.
 test('HSTS is sent over HTTPS alone, as a trusted proxy says and nobody else', async () => {
   const proxied = await createTestApp({ TRUSTED_PROXIES: '127.0.0.1' })
@@ -68,7 +82,8 @@ test('a page of an allowed origin may call, with the methods and headers that ar
   const { status, headers } = await call('OPTIONS', '/api/v1/projects', undefined, preflight)
   assert.equal(status, 204)
   assert.equal(headers['access-control-allow-origin'], ORIGIN)
-  assert.equal(headers['access-control-allow-credentials'], undefined)
+  // The cookies that there are tie a browser to what it began; they let nobody in.
+  assert.equal(headers['access-control-allow-credentials'], 'true')
   assert.deepEqual(headers['access-control-allow-methods']?.split(', '), ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
   assert.match(headers['access-control-allow-headers'] ?? '', /Authorization.*Idempotency-Key.*If-Match/)
   const answer = await call('GET', '/health', undefined, { origin: ORIGIN })

@@ -23,11 +23,14 @@ const policies: Record<CspMode, string | undefined> = {
   disabled: undefined,
 }
 
-/** Pages of our own run scripts from this server only; their libraries write styles into the page. */
-const pagePolicies: Record<CspMode, string | undefined> = {
-  strict:
-    "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
-  relaxed:
+/**
+ * Pages of our own run scripts from this server only; their libraries write styles into the page. A form that begins a
+ * sign-in posts here and is led to the provider, which the policy must name as well (CSP 3, section 4.1.3).
+ */
+const pagePolicies: Record<CspMode, ((providers: string) => string) | undefined> = {
+  strict: providers =>
+    `default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'self'${providers}; connect-src 'self'${providers}; img-src 'self' data:; style-src 'self' 'unsafe-inline'`,
+  relaxed: () =>
     "default-src 'self' https: data:; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; style-src 'self' https: 'unsafe-inline'",
   disabled: undefined,
 }
@@ -41,9 +44,9 @@ export function securityHeadersOf(cspMode: CspMode): Readonly<Record<string, str
   return policy === undefined ? always : { ...always, 'content-security-policy': policy }
 }
 
-/** The policy of a page of ours; `extra` is one more directive. Undefined: none is to be sent. */
-export const pagePolicyOf = (cspMode: CspMode, extra?: string): string | undefined => {
-  const policy = pagePolicies[cspMode]
+/** The policy of a page of ours, given the origins of sign-in providers; `extra` is one more directive. Undefined: none is to be sent. */
+export const pagePolicyOf = (cspMode: CspMode, providers: readonly string[], extra?: string): string | undefined => {
+  const policy = pagePolicies[cspMode]?.(providers.map(origin => ` ${origin}`).join(''))
   return policy === undefined || extra === undefined ? policy : `${policy}; ${extra}`
 }
 
