@@ -79,6 +79,8 @@ drop policy "self_update" on {{schema}}."users";
 
 drop policy "self" on {{schema}}."users";
 
+drop trigger "history" on {{schema}}."memberships";
+
 drop trigger "history" on {{schema}}."organizations";
 
 drop trigger "revocation" on {{schema}}."organizations";
@@ -94,6 +96,8 @@ drop trigger "touch" on {{schema}}."users";
 drop index {{schema}}."idempotency_keys_created_at";
 
 drop index {{schema}}."security_events_actor_id";
+
+drop index {{schema}}."users_deleted_at";
 
 drop view {{schema}}."gate_state";
 
@@ -277,6 +281,11 @@ create view {{schema}}."own_organizations" with (security_barrier=true) AS  SELE
    FROM (({{schema}}.self
      JOIN {{schema}}.memberships m ON (((m.user_id = self.user_id) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL))))
      JOIN {{schema}}.organizations o ON (((o.id = m.organization_id) AND (o.deleted_at IS NULL))));
+
+create trigger history
+  after insert or delete or update on {{schema}}.memberships
+  for each row
+  execute function {{schema}}.record_change('memberships', '{role,title,company,disabled_at,deleted_at}');
 
 create trigger history
   after insert or delete or update on {{schema}}.organizations

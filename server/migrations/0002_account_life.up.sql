@@ -40,6 +40,8 @@ drop policy "self_update" on {{schema}}."users";
 
 drop policy "self" on {{schema}}."users";
 
+drop trigger "history" on {{schema}}."memberships";
+
 drop trigger "history" on {{schema}}."organizations";
 
 drop trigger "revocation" on {{schema}}."organizations";
@@ -231,6 +233,9 @@ create or replace function {{schema}}.enqueue_job (
 declare
   job_id uuid;
 begin
+  if exists (select from jsonb_each_text(data) where value !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$') then
+    raise exception 'a job of the queue % is given something that is no id', queue_name using errcode = '22023';
+  end if;
   insert into {{jobs}}.job (name, data, retry_limit, retry_delay, retry_backoff, retry_delay_max, expire_seconds, deletion_seconds, keep_until, dead_letter, policy)
   select name, enqueue_job.data, retry_limit, retry_delay, retry_backoff, retry_delay_max, expire_seconds, deletion_seconds, now() + make_interval(secs => retention_seconds), dead_letter, policy
   from {{jobs}}.queue where name = queue_name
@@ -596,6 +601,9 @@ create index security_events_actor_id on {{schema}}.security_events using btree 
 
 create index throttles_updated_at on {{schema}}.throttles using btree (updated_at);
 
+create index users_deleted_at on {{schema}}.users using btree (deleted_at)
+  where ((deleted_at is not null) AND (erased_at is null));
+
 create constraint TRIGGER still_open
   after update on {{schema}}.devices deferrable initially deferred
   for each row
@@ -616,6 +624,11 @@ create trigger touch
   before update on {{schema}}.invitations
   for each row
   execute function {{schema}}.touch();
+
+create trigger history
+  after insert or delete or update on {{schema}}.memberships
+  for each row
+  execute function {{schema}}.record_change('memberships', '{role,disabled_at,deleted_at}');
 
 create trigger history
   after insert or delete or update on {{schema}}.organizations

@@ -49,6 +49,9 @@ import { projectRoutes } from './projects/routes.ts'
 import { sessionRoutes } from './sessions/routes.ts'
 import { socialRoutes } from './social/routes.ts'
 import { systemRoutes } from './system/routes.ts'
+import { leavingPages } from './users/leaving-pages.ts'
+import { leavingRoutes } from './users/leaving-routes.ts'
+import type { LeavingOptions } from './users/leaving.ts'
 import { userRoutes } from './users/routes.ts'
 
 export interface AppOptions {
@@ -155,6 +158,7 @@ export async function createApp({
   }
 
   const recovery = { database, key: keys.oneTime, passwords, policy: config.passwordPolicy, lockout }
+  const leaving: LeavingOptions = { database, key: keys.oneTime, graceDays: config.deletion.graceDays }
   const invitations: InvitationTools = {
     database,
     key: keys.oneTime,
@@ -174,7 +178,7 @@ export async function createApp({
   systemRoutes(app, { name: config.appName, version, environment: config.environment, database, signingKeys })
   await app.register(
     async (v1: App) => {
-      signUpRoutes(v1, { database, issuer, passwords, policy: config.passwordPolicy, rules })
+      signUpRoutes(v1, { database, key: keys.oneTime, issuer, passwords, policy: config.passwordPolicy, rules })
       authRoutes(v1, { database, issuer, keys, lockout, passwords, rules })
       recoveryRoutes(v1, recovery)
       factorRoutes(v1, {
@@ -201,7 +205,8 @@ export async function createApp({
       lockoutRoutes(v1, { database, key: keys.oneTime })
       deviceRoutes(v1, pages)
       sessionRoutes(v1, pages)
-      userRoutes(v1)
+      userRoutes(v1, { database, key: keys.oneTime })
+      leavingRoutes(v1, leaving)
       organizationRoutes(v1, { database, pages })
       memberRoutes(v1, { database, pages })
       invitationRoutes(v1, { ...invitations, pages })
@@ -214,7 +219,7 @@ export async function createApp({
     async (account: App) =>
       accountPageRoutes(
         account,
-        { ...authPages(recovery), ...invitationPages(invitations) },
+        { ...authPages(recovery), ...leavingPages(leaving), ...invitationPages(invitations) },
         {
           database,
           key: keys.oneTime,

@@ -6,6 +6,7 @@ import { createPasswords } from './auth/passwords.ts'
 import { ensureFirstSuperuser } from './auth/superuser.ts'
 import type { Config } from './config.ts'
 import type { RunningJobs } from './core/jobs.ts'
+import { tokenKeyOf } from './core/one-time-tokens.ts'
 import { openInspectedDatabase } from './open-database.ts'
 import type { DatabaseUrls } from './open-database.ts'
 import { version } from './version.ts'
@@ -29,7 +30,10 @@ export async function serve(
 
   const passwords = await createPasswords()
   if (config.firstSuperuser !== undefined)
-    await ensureFirstSuperuser({ database, passwords, log, policy: config.passwordPolicy }, config.firstSuperuser)
+    await ensureFirstSuperuser(
+      { database, key: tokenKeyOf(config.secretKey), passwords, log, policy: config.passwordPolicy },
+      config.firstSuperuser,
+    )
   const app = await createApp({ config, version, database, tokens, passwords, signingKeys: signingKeys.current, log })
   let jobs: RunningJobs | undefined
   stack.defer(async () => {

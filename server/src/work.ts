@@ -8,7 +8,9 @@ import { composeOptionsOf, mailHandler } from './mail/mail.ts'
 import { createMailer } from './mail/transport.ts'
 import { openInspectedDatabase } from './open-database.ts'
 import type { DatabaseUrls } from './open-database.ts'
-import { sweepHandler } from './upkeep/upkeep.ts'
+import { sweepExpired } from './upkeep/upkeep.ts'
+import { eraseAccounts } from './users/erasure.ts'
+import { releaseNames } from './users/retired-names.ts'
 import { version } from './version.ts'
 
 /** Works on the jobs alone, on a PostgreSQL that is there and migrated. What is opened is left to `stack` to close. */
@@ -33,7 +35,7 @@ export async function startJobs(config: Config, database: Database, log: Fastify
     {
       // Where no mail can be sent it waits for a process that can.
       ...(mailer && { mail: mailHandler(database, mailer, composeOptionsOf(config, tokenKeyOf(config.secretKey))) }),
-      sweep: sweepHandler(database, config),
+      sweep: (_data, _id, signal) => sweep(database, config, signal),
     },
   )
   return {
@@ -42,4 +44,13 @@ export async function startJobs(config: Config, database: Database, log: Fastify
       mailer?.close()
     },
   }
+}
+
+/** Removes what has expired, and erases the accounts whose grace is over. */
+export async function sweep(database: Database, config: Config, signal?: AbortSignal): Promise<void> {
+  await sweepExpired(database, config, signal)
+  const { graceDays, reuseNames } = config.deletion
+  const retiredKey = reuseNames ? undefined : tokenKeyOf(config.secretKey)
+  await eraseAccounts(database, { graceDays, retiredKey }, signal)
+  if (reuseNames) await database.system.run({ origin: { request_id: 'sweep', ip: '', user_agent: '' } }, releaseNames)
 }

@@ -14,6 +14,7 @@ const edges: Record<string, string[]> = {
   auth: ['organizations', 'sessions', 'users'],
   factors: ['auth', 'sessions'],
   social: ['auth', 'sessions', 'users'],
+  users: ['organizations', 'sessions'],
   invitations: ['auth', 'organizations'],
 }
 

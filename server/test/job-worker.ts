@@ -1,5 +1,5 @@
 // A process that works on jobs, for the tests of the queue: writes a line when a job begins and when it ends. What it does
-// is said by the job: {for: milliseconds}, or {for: 'ever'}.
+// is said by the job's field: `short` or `endless`.
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { runJobs } from '../src/core/jobs.ts'
@@ -11,7 +11,7 @@ const jobs = await runJobs(
   {
     mail: async (data, id) => {
       console.log(`begins ${id}`)
-      await delay(data['for'] === 'ever' ? 2 ** 31 - 1 : Number(data['for'] ?? 0))
+      await delay('endless' in data ? 2 ** 31 - 1 : 20)
       console.log(`ends ${id}`)
     },
   },

@@ -26,9 +26,9 @@ export async function createOwnDatabase(schema = 'freehold'): Promise<OwnDatabas
   const server = new pg.Client({ connectionString: adminUrl })
   await server.connect()
   await server.query(`create database ${name} owner freehold`)
+  await server.end()
   const on = (url: string, login = {}): string => Object.assign(new URL(url), { pathname: `/${name}`, ...login }).href
   const admin = new pg.Pool({ connectionString: on(adminUrl), options: `-c search_path="${schema}"`, max: 2 })
-  admin.on('error', () => {}) // a connection that is still closing when its database is dropped
   const names = loginNames(name)
   const passwords = {
     tenant: loginPassword(TEST_SECRET, names.tenant),
@@ -43,11 +43,9 @@ export async function createOwnDatabase(schema = 'freehold'): Promise<OwnDatabas
   const urls = { tenantUrl: urlOf('tenant'), systemUrl: urlOf('system') }
   const pools = { poolSize: 12, poolTimeoutSeconds: 10, connectionMaxAgeSeconds: 0, pooler: 'none' as const }
   const database = openDatabase({ ...urls, ...pools, onError: () => {} })
+  // The database itself goes with the run's server.
   after(async () => {
     await Promise.all([database.close(), admin.end()])
-    await server.query(`drop database ${name} with (force)`)
-    await server.query(`drop role ${names.tenant}, ${names.system}`)
-    await server.end()
   })
   return { schema, ownerUrl: on(ownerUrl), ...urls, database, admin }
 }

@@ -105,7 +105,7 @@ export async function createTestApp(settings: Record<string, string> = {}): Prom
   })
   await app.ready()
   const admin = new pg.Pool({
-    connectionString: urls.adminUrl.replace(/\/postgres$/, '/freehold'),
+    connectionString: Object.assign(new URL(urls.adminUrl), { pathname: new URL(config.database.url!).pathname }).href,
     options: '-c search_path=freehold',
     max: 2,
   })

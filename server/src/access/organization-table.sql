@@ -31,7 +31,8 @@ end $$;
 revoke execute on function organization_table(text, text[], text) from public;
 
 select organization_table('organizations', '{name, slug, kind, second_factor_required, deleted_at}', 'id');
-select organization_table('memberships', '{role, title, company, disabled_at, deleted_at}');
+-- Title and company say something of the person, which history may not.
+select organization_table('memberships', '{role, disabled_at, deleted_at}');
 -- The views of the gate, and the rule that an organization keeps an owner, read these two as their owner.
 create policy gate on organizations for select to freehold_owner using (true);
 create policy gate on memberships for select to freehold_owner using (true);

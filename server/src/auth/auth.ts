@@ -8,7 +8,7 @@ import { affect, find, get, query, raw, statement } from '../core/statement.ts'
 import { chooseOrganization } from '../organizations/organizations.ts'
 import type { OrganizationRow } from '../organizations/organizations.ts'
 import { createSession } from '../sessions/sessions.ts'
-import { userColumns } from '../users/users.ts'
+import { refuseRetiredNames, userColumns } from '../users/users.ts'
 import type { User } from '../users/users.ts'
 import { describeAccount, insertAccount, insertIdentity } from './accounts.ts'
 import type { NewAccount } from './accounts.ts'
@@ -67,9 +67,18 @@ export interface SignInRules {
   unverifiedAccess: 'full' | 'own'
 }
 
-/** Makes a person and their first organization, or nothing; `then` runs in the same transaction. @throws Problem email-taken, username-taken, organization-slug-taken, identity-taken */
+export interface AccountTools {
+  database: Database
+  /** Of one-time tokens, and of the digests of names that erased accounts went by. */
+  key: Buffer
+}
+
+/**
+ * Makes a person and their first organization, or nothing; `then` runs in the same transaction. The names of an erased
+ * account are taken. @throws Problem email-taken, username-taken, organization-slug-taken, identity-taken
+ */
 export async function createAccount<Result>(
-  database: Database,
+  { database, key }: AccountTools,
   origin: Origin,
   account: NewAccount,
   then: (transaction: Transaction, made: { user: User }) => Promise<Result>,
@@ -78,6 +87,7 @@ export async function createAccount<Result>(
   const scope = { organization_id: organization.id, origin: { ...origin, user_id: person.id } }
   return claimSlug(organization, 'organization-slug-taken', slug =>
     database.system.transaction(scope, async transaction => {
+      await transaction.run(refuseRetiredNames(key, person))
       const rows = { person, organization: { ...organization, slug }, role: 'owner' as const }
       const user = await transaction.run(insertAccount(rows))
       if (account.identity !== undefined) await transaction.run(insertIdentity(person, account.identity))

@@ -1,11 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
-import type { Database } from '../core/database.ts'
 import { preferredLocale } from '../core/locales.ts'
 import { invalidField } from '../core/problems.ts'
 import { originOf } from '../http/route.ts'
 import type { App } from '../http/route.ts'
-import type { SignInRules } from './auth.ts'
+import type { AccountTools, SignInRules } from './auth.ts'
 import type { Issuer } from './issuer.ts'
 import { Accepted, Registration, SignedInAnswer, Signup } from './messages.ts'
 import { checkPassword } from './password-policy.ts'
@@ -14,8 +13,7 @@ import type { Passwords } from './passwords.ts'
 import { requestSignUp, signUp } from './sign-up.ts'
 import type { Enrolment } from './sign-up.ts'
 
-export interface SignUpOptions {
-  database: Database
+export interface SignUpOptions extends AccountTools {
   issuer: Issuer
   passwords: Passwords
   policy: PasswordPolicy
@@ -28,7 +26,7 @@ const description =
   'Answers 201 with tokens where addresses may be confirmed later. Where they must be confirmed first it answers 202 whether ' +
   'the address has an account or not, and reserves nothing: the link in the mail makes the account.'
 
-export function signUpRoutes(app: App, { database, issuer, passwords, policy, rules }: SignUpOptions): void {
+export function signUpRoutes(app: App, { issuer, passwords, policy, rules, ...tools }: SignUpOptions): void {
   const routeRules = { access: 'public', secret: true, perMinute: 10 } as const
 
   async function enrol(
@@ -43,10 +41,10 @@ export function signUpRoutes(app: App, { database, issuer, passwords, policy, ru
     const locale = preferredLocale(request.headers['accept-language'])
     const account: Enrolment = { ...names, password_hash, organization, locale }
     if (rules.emailVerification === 'required') {
-      await requestSignUp(database, originOf(request), account)
+      await requestSignUp(tools, originOf(request), account)
       return reply.code(202).send({ status: 'accepted' as const })
     }
-    return reply.code(201).send(issuer.answer(reply, await signUp(database, rules, originOf(request), account)))
+    return reply.code(201).send(issuer.answer(reply, await signUp(tools, rules, originOf(request), account)))
   }
 
   app.post(

@@ -1,13 +1,13 @@
 import { sql } from 'kysely'
-import type { Database, Origin, Transaction } from '../core/database.ts'
+import type { Origin, Transaction } from '../core/database.ts'
 import type { Locale } from '../core/locales.ts'
 import { findToken, issueToken, spendToken } from '../core/one-time-tokens.ts'
 import { Problem } from '../core/problems.ts'
 import { get, many, query, raw } from '../core/statement.ts'
-import { normalizeNames } from '../users/users.ts'
+import { isRetired, normalizeNames } from '../users/users.ts'
 import type { NewAccount } from './accounts.ts'
 import { createAccount, signIn } from './auth.ts'
-import type { SecondFactorNeeded, SignedIn, SignInRules } from './auth.ts'
+import type { AccountTools, SecondFactorNeeded, SignedIn, SignInRules } from './auth.ts'
 
 /** An account as somebody asks for it: nothing that only an operator gives. */
 export interface Enrolment extends Omit<NewAccount, 'superuser' | 'email_verified' | 'identity'> {
@@ -19,12 +19,12 @@ export interface Enrolment extends Omit<NewAccount, 'superuser' | 'email_verifie
  * @throws what createAccount and signIn throw
  */
 export const signUp = (
-  database: Database,
+  tools: AccountTools,
   rules: SignInRules,
   origin: Origin,
   account: Enrolment,
 ): Promise<SignedIn | SecondFactorNeeded> =>
-  createAccount(database, origin, account, async (transaction, { user }) => {
+  createAccount(tools, origin, account, async (transaction, { user }) => {
     const { id: user_id, email } = user
     await transaction.run(issueToken({ purpose: 'verify-email', user_id, email, mailed: true }))
     return signIn(transaction, rules, origin, { user_id, methods: ['password'], isTwoFactor: false })
@@ -35,13 +35,17 @@ export const signUp = (
  * address has an account, since nobody looks before the mail is sent. Names that are no addresses are looked up, always.
  * @throws Problem username-taken, organization-slug-taken
  */
-export async function requestSignUp(database: Database, origin: Origin, account: Enrolment): Promise<void> {
+export async function requestSignUp(
+  { database, key }: AccountTools,
+  origin: Origin,
+  account: Enrolment,
+): Promise<void> {
   const { email, ...details } = normalizeNames(account)
   const conflicts = await database.system.run(
     { origin },
     get(
       raw<{ username: boolean; slug: boolean }>(sql`select
-        exists (select from users where username = ${details.username ?? null}::text) as username,
+        exists (select from users where username = ${details.username ?? null}::text) or ${isRetired(key, 'username', details.username)} as username,
         exists (select from organizations where slug = ${details.organization?.slug ?? null}::text) as slug`),
     ),
   )
@@ -54,8 +58,8 @@ export async function requestSignUp(database: Database, origin: Origin, account:
  * Makes the account that the link in the mail stands for. A username that has gone meanwhile is left out, a slug made from
  * the name. @returns its address @throws Problem invalid-token, also when the address or its identity has an account by now
  */
-export async function completeSignUp(database: Database, origin: Origin, token_id: string): Promise<string> {
-  const token = await database.system.run({ origin }, findToken('sign-up', token_id))
+export async function completeSignUp(tools: AccountTools, origin: Origin, token_id: string): Promise<string> {
+  const token = await tools.database.system.run({ origin }, findToken('sign-up', token_id))
   if (token === undefined || token.email === null) throw new Problem('invalid-token')
   const { email } = token
   const finish = async (transaction: Transaction): Promise<string> => {
@@ -66,7 +70,7 @@ export async function completeSignUp(database: Database, origin: Origin, token_i
   let account: NewAccount = { ...(token.details as Omit<Enrolment, 'email'>), email, email_verified: true }
   for (;;) {
     try {
-      return await createAccount(database, origin, account, finish)
+      return await createAccount(tools, origin, account, finish)
     } catch (error) {
       if (!(error instanceof Problem)) throw error
       if (error.code === 'email-taken' || error.code === 'identity-taken')

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pino } from 'pino'
 import { createTestApp, PASSWORD } from '../../test/test-app.ts'
+import { TEST_SECRET } from '../../test/test-database.ts'
+import { tokenKeyOf } from '../core/one-time-tokens.ts'
 import { createPasswords } from './passwords.ts'
 import { ensureFirstSuperuser } from './superuser.ts'
 
@@ -12,7 +14,10 @@ const unique = () => `root-${process.pid}-${Date.now()}-${Math.random().toString
 const ensure = async (email: string, password = PASSWORD): Promise<string> => {
   let lines = ''
   const log = pino({}, { write: line => void (lines += line) })
-  await ensureFirstSuperuser({ database, passwords, policy: 'composition', log }, { email, password })
+  await ensureFirstSuperuser(
+    { database, key: tokenKeyOf(TEST_SECRET), passwords, policy: 'composition', log },
+    { email, password },
+  )
   return lines
 }
 

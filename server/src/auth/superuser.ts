@@ -4,12 +4,12 @@ import { invalidField, Problem } from '../core/problems.ts'
 import { find, query } from '../core/statement.ts'
 import { revokeSessions } from '../sessions/sessions.ts'
 import { createAccount } from './auth.ts'
+import type { AccountTools } from './auth.ts'
 import { checkPassword } from './password-policy.ts'
 import type { PasswordPolicy } from './password-policy.ts'
 import type { Passwords } from './passwords.ts'
 
-interface Tools {
-  database: Database
+interface Tools extends AccountTools {
   passwords: Passwords
   policy: PasswordPolicy
 }
@@ -46,13 +46,13 @@ export async function ensureFirstSuperuser(
 
 /** A new account with the platform role. @throws Problem weak-password, email-taken */
 export async function createSuperuser(
-  { database, passwords, policy }: Tools,
+  { passwords, policy, ...tools }: Tools,
   { email, password }: Credentials,
 ): Promise<void> {
   if (!/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(email)) throw invalidField('/email', 'is no e-mail address')
   await checkPassword(password, policy, [email])
   await createAccount(
-    database,
+    tools,
     origin,
     { email, password_hash: await passwords.hash(password), superuser: true, email_verified: true },
     async () => {},

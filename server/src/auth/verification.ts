@@ -6,6 +6,7 @@ import { issueToken, spendToken } from '../core/one-time-tokens.ts'
 import { Problem } from '../core/problems.ts'
 import { openId } from '../core/sealing.ts'
 import { find, many, query, statement } from '../core/statement.ts'
+import { findRetiredNames } from '../users/users.ts'
 import { completeSignUp } from './sign-up.ts'
 
 export interface VerificationTools {
@@ -25,29 +26,25 @@ export interface Verification {
 
 /** Every purpose whose mail proves an address, and what comes of it. */
 const doors = {
-  'verify-email': async (database, origin, id) => ({
+  'verify-email': async ({ database }, origin, id) => ({
     status: 'email-verified',
     email: await confirmEmail(database, origin, id),
   }),
-  'sign-up': async (database, origin, id) => ({
+  'sign-up': async (tools, origin, id) => ({
     status: 'signed-up',
-    email: await completeSignUp(database, origin, id),
+    email: await completeSignUp(tools, origin, id),
   }),
-  'change-email': async (database, origin, id) => ({
+  'change-email': async (tools, origin, id) => ({
     status: 'email-changed',
-    email: await completeEmailChange(database, origin, id),
+    email: await completeEmailChange(tools, origin, id),
   }),
-} satisfies Record<string, (database: Database, origin: Origin, id: string) => Promise<Verification>>
+} satisfies Record<string, (tools: VerificationTools, origin: Origin, id: string) => Promise<Verification>>
 
 /** Spends the token of a mail that proves an address, whichever it was; signs nobody in. @throws Problem invalid-token */
-export async function verifyEmail(
-  { database, key }: VerificationTools,
-  origin: Origin,
-  token: string,
-): Promise<Verification> {
+export async function verifyEmail(tools: VerificationTools, origin: Origin, token: string): Promise<Verification> {
   for (const [purpose, enter] of Object.entries(doors)) {
-    const id = openId(key, purpose, token)
-    if (id !== undefined) return enter(database, origin, id)
+    const id = openId(tools.key, purpose, token)
+    if (id !== undefined) return enter(tools, origin, id)
   }
   throw new Problem('invalid-token')
 }
@@ -80,9 +77,10 @@ const confirmEmail = (database: Database, origin: Origin, token_id: string): Pro
  * Gives the account the address that the mail went to. Its sessions go on, whatever else the former address was sent ends,
  * and the person is told there. @returns the address @throws Problem invalid-token, also when the address has an account by now
  */
-const completeEmailChange = (database: Database, origin: Origin, token_id: string): Promise<string> =>
+const completeEmailChange = ({ database, key }: VerificationTools, origin: Origin, token_id: string): Promise<string> =>
   database.system.transaction({ origin }, async transaction => {
     const { email, user_id, details } = await transaction.run(spendToken('change-email', token_id))
+    if ((await transaction.run(findRetiredNames(key, { email }))).email) throw new Problem('invalid-token')
     const old_email = (details as { old_email?: string }).old_email ?? null
     const user = await transaction.run(
       statement(

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { createPasswords } from '../auth/passwords.ts'
 import { createSuperuser, listSuperusers, setSuperuser } from '../auth/superuser.ts'
 import type { Config } from '../config.ts'
+import { tokenKeyOf } from '../core/one-time-tokens.ts'
 import { UsageError } from './usage.ts'
 import { withDatabase } from './with-database.ts'
 
@@ -20,7 +21,12 @@ export async function superuser(args: string[], config: Config): Promise<number>
     if (!found && action === 'grant' && values.create) {
       const password = (await text(process.stdin)).replace(/\r?\n$/, '')
       await createSuperuser(
-        { database, passwords: await createPasswords(), policy: config.passwordPolicy },
+        {
+          database,
+          key: tokenKeyOf(config.secretKey),
+          passwords: await createPasswords(),
+          policy: config.passwordPolicy,
+        },
         { email, password },
       )
     } else if (!found)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -45,13 +46,14 @@ const work = (mail: JobHandler, on = pool) =>
 
 // Red when: enqueue_job writes through a connection of its own, as with dblink; when the handler gets no data.
 test('a job is there when the transaction that causes it commits, and is not when it rolls back', async () => {
+  const token_id = randomUUID()
   const kept = await database.system.transaction(scope, transaction =>
-    transaction.run(enqueueJob('mail', { token_id: 'kept' })),
+    transaction.run(enqueueJob('mail', { token_id })),
   )
   let lost = ''
   await assert.rejects(
     database.system.transaction(scope, async transaction => {
-      lost = (await transaction.run(enqueueJob('mail', { token_id: 'lost' }))).id
+      lost = (await transaction.run(enqueueJob('mail', { token_id: randomUUID() }))).id
       throw new Error('no')
     }),
   )
@@ -59,7 +61,7 @@ test('a job is there when the transaction that causes it commits, and is not whe
   const running = await work(async (data, id) => void done.push([data, id]))
   await waitUntil(isDone(kept.id))
   await running.stop()
-  assert.deepEqual(done, [[{ token_id: 'kept' }, kept.id]])
+  assert.deepEqual(done, [[{ token_id }, kept.id]])
   assert.equal(await readJob(lost), undefined)
 })
 
@@ -87,7 +89,8 @@ test('a job that fails is tried again, later each time, and says why without any
 })
 
 test('what is given up is listed with its reason, and put back where it came from', async () => {
-  const ids = [await enqueue({ event_id: 'one' }), await enqueue({ event_id: 'two' })]
+  const events = [randomUUID(), randomUUID()].toSorted()
+  const ids = [await enqueue({ event_id: events[0]! }), await enqueue({ event_id: events[1]! })]
   await admin.query(`update ${jobs}.job set retry_limit = 0 where id = any ($1)`, [ids])
   const failing = await work(async () => {
     throw new Error('no route')
@@ -99,10 +102,7 @@ test('what is given up is listed with its reason, and put back where it came fro
   )
   assert.deepEqual(
     dead.map(({ queue, reason, data }) => [queue, reason, data]),
-    [
-      ['mail', 'no route', { event_id: 'one' }],
-      ['mail', 'no route', { event_id: 'two' }],
-    ],
+    events.map(event_id => ['mail', 'no route', { event_id }]),
   )
   assert.equal((await countJobs(pool, schema)).find(({ queue }) => queue === 'dead')?.waiting, 2)
 
@@ -113,7 +113,7 @@ test('what is given up is listed with its reason, and put back where it came fro
   const running = await work(async data => void done.push(data['event_id']))
   await waitUntil(() => done.length === 2)
   await running.stop()
-  assert.deepEqual(done.toSorted(), ['one', 'two'])
+  assert.deepEqual(done.toSorted(), events)
   assert.deepEqual(await listDeadJobs(pool, schema), [])
 })
 
@@ -155,6 +155,12 @@ test('stopping lets a job that runs finish, and takes no other', async () => {
   await admin.query(`delete from ${jobs}.job where id = $1`, [second])
 })
 
+test('a job holds ids and nothing else', async () => {
+  for (const value of ['ada@example.com', 'Correct-horse-7', `${randomUUID()} `, ''])
+    await assert.rejects(enqueue({ token_id: value }), { code: '22023' })
+  await assert.rejects(pool.query(`select enqueue_job('mail', '{"token_id": {"nested": true}}')`), { code: '22023' })
+})
+
 interface WorkerProcess {
   lines: string[]
   kill(signal: NodeJS.Signals): void
@@ -180,7 +186,7 @@ async function startWorkerProcess(): Promise<WorkerProcess> {
 
 // Red when: the worker's pg-boss is made with `supervise: false`.
 test('a worker killed in the middle of a job leaves it to another', async () => {
-  const id = await enqueue({ for: 'ever' })
+  const id = await enqueue({ endless: randomUUID() })
   const worker = await startWorkerProcess()
   await waitUntil(() => worker.lines.includes(`begins ${id}`))
   worker.kill('SIGKILL')
@@ -204,7 +210,7 @@ test('a worker killed in the middle of a job leaves it to another', async () => 
 // Red when: the library is told that its database knows no `skip locked`, and fetches without a lock.
 test('several processes share the work, and none does a job that another does', async () => {
   const workers = await Promise.all([startWorkerProcess(), startWorkerProcess(), startWorkerProcess()])
-  await admin.query(`select enqueue_job('mail', '{"for": "20"}') from generate_series(1, 200)`)
+  await admin.query(`select enqueue_job('mail', '{}') from generate_series(1, 200)`)
   const begun = () => workers.flatMap(({ lines }) => lines.filter(line => line.startsWith('begins')))
   await waitUntil(() => begun().length >= 200)
   for (const worker of workers) worker.kill('SIGTERM')

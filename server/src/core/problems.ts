@@ -117,6 +117,11 @@ export const problems = {
     'No second factor',
     'Recovery codes stand in for a second factor. Enrol one with POST /api/v1/auth/mfa/totp or /api/v1/auth/passkeys first.',
   ],
+  'last-superuser': [
+    409,
+    'Last superuser',
+    'The service keeps one superuser. Make somebody else one first: `freehold superuser grant EMAIL`.',
+  ],
   'already-member': [409, 'Already a member', 'This person belongs to the organization already.'],
   'last-owner': [409, 'Last owner', 'An organization keeps one owner. Make somebody else an owner first.'],
   'personal-organization': [

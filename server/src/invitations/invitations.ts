@@ -123,7 +123,7 @@ export async function acceptInvitation(
   // Two transactions: an account that is made and then does not join is an account; the link still works for it.
   const makeAccount = async (chosen: string) =>
     createAccount(
-      database,
+      { database, key },
       origin,
       { email, full_name, password_hash: await hashNewPassword(chosen, [email, full_name]), email_verified: true },
       async (_transaction, { user }) => user.id,

@@ -92,7 +92,7 @@ async function admitOnce<Result>(
   const account = await system.run({ origin }, findAccount(profile, isMailed ? undefined : email))
   if (account === undefined) {
     if (email === undefined) throw new Problem('provider-email-missing')
-    return enrol(tools.database, origin, arrival, { email, isMailed }, then)
+    return enrol(tools, origin, arrival, { email, isMailed }, then)
   }
   const { user_id, identity_id, is_live } = account
   const mayLink = tools.autoLink && email_verified && account.email_verified
@@ -114,7 +114,7 @@ async function admitOnce<Result>(
 
 /** Makes the account, or, where nothing is reserved before the address is proved, mails the link that will. @throws Problem email-unverified */
 async function enrol<Result>(
-  database: Database,
+  tools: SocialTools,
   origin: Origin,
   { provider, profile }: Arrival,
   { email, isMailed }: { email: string; isMailed: boolean },
@@ -123,10 +123,13 @@ async function enrol<Result>(
   const { issuer, subject, email_verified, given_name, family_name, full_name } = profile
   const person = { given_name, family_name, full_name, identity: { provider, issuer, subject } }
   if (isMailed) {
-    await database.system.run({ origin }, issueToken({ purpose: 'sign-up', email, details: person, mailed: true }))
+    await tools.database.system.run(
+      { origin },
+      issueToken({ purpose: 'sign-up', email, details: person, mailed: true }),
+    )
     throw new Problem('email-unverified')
   }
-  return createAccount(database, origin, { ...person, email, email_verified }, async (transaction, { user }) => {
+  return createAccount(tools, origin, { ...person, email, email_verified }, async (transaction, { user }) => {
     if (!email_verified)
       await transaction.run(issueToken({ purpose: 'verify-email', user_id: user.id, email, mailed: true }))
     return then(transaction, user.id)

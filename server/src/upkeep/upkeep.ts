@@ -3,15 +3,7 @@ import type { RawBuilder } from 'kysely'
 import type { Config } from '../config.ts'
 import type { Database } from '../core/database.ts'
 import { firstIdAt } from '../core/ids.ts'
-import type { JobHandler } from '../core/jobs.ts'
 import { find, raw } from '../core/statement.ts'
-
-/** Does the jobs of the queue `sweep`. */
-export const sweepHandler =
-  (database: Database, config: Config): JobHandler =>
-  async (_data, _id, signal) => {
-    await sweepExpired(database, config, signal)
-  }
 
 /** What of a table has expired, found by an index: the rows of a batch in the order of `key`, beginning after the last one's. */
 interface Expiry {

@@ -1,8 +1,21 @@
+import type { FastifyRequest } from 'fastify'
+import type { Database } from '../core/database.ts'
 import { conditionOf, sendTagged } from '../http/entity-tags.ts'
 import type { App } from '../http/route.ts'
-import { getProfile, ProfileChanges, ProfileReplacement, updateProfile, User } from './users.ts'
+import { getProfile, ProfileChanges, ProfileReplacement, refuseRetiredNames, updateProfile, User } from './users.ts'
 
-export function userRoutes(app: App): void {
+export interface UserOptions {
+  database: Database
+  /** Of the digests of names that erased accounts went by. */
+  key: Buffer
+}
+
+export function userRoutes(app: App, { database, key }: UserOptions): void {
+  /** Only the system login may look whether an erased account went by it. */
+  const refuseRetired = async ({ actor: { scope } }: FastifyRequest, username: string | null | undefined) => {
+    if (typeof username === 'string') await database.system.run(scope, refuseRetiredNames(key, { username }))
+  }
+
   // One resource under two names.
   for (const [path, name] of [
     ['/users/me', 'OwnProfile'],
@@ -37,6 +50,7 @@ export function userRoutes(app: App): void {
       },
       async (request, reply) => {
         const { actor } = request
+        await refuseRetired(request, request.body.username)
         const user = await actor.run(updateProfile(actor.user_id, request.body, conditionOf(request, actor.user_id)))
         return sendTagged(reply, user.id, user)
       },
@@ -58,6 +72,7 @@ export function userRoutes(app: App): void {
       },
       async (request, reply) => {
         const { actor } = request
+        await refuseRetired(request, request.body.username)
         const reset = { username: null, given_name: null, family_name: null, full_name: null }
         const user = await actor.run(
           updateProfile(actor.user_id, { ...reset, ...request.body }, conditionOf(request, actor.user_id)),

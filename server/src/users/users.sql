@@ -19,6 +19,8 @@ create table users (
   updated_at           timestamptz not null default now(),
   version              integer not null default 1
 );
+-- Accounts that wait to be erased.
+create index users_deleted_at on users (deleted_at) where deleted_at is not null and erased_at is null;
 -- Not of last_organization_id: a sign-in elsewhere changes nothing that anybody reads.
 create trigger touch before update of email, username, password_hash, given_name, family_name, full_name, superuser,
   email_verified_at, locale, disabled_at, deleted_at on users for each row execute function touch();

@@ -5,6 +5,9 @@ import type { Condition } from '../core/conditional.ts'
 import { Email, Id, Name, Nullable, Strict, timestamps, Username } from '../core/schemas.ts'
 import { get, query } from '../core/statement.ts'
 
+// What other features ask before they give somebody a name.
+export { findRetiredNames, isRetired, refuseRetiredNames } from './retired-names.ts'
+
 export const User = Type.Object(
   {
     id: Id,
