@@ -6,7 +6,7 @@ import type {
 } from '@simplewebauthn/server'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { Id, Name, Nullable, Strict, Time, timestamps } from '../core/schemas.ts'
+import { Id, Name, Nullable, OneOf, Strict, Time, timestamps } from '../core/schemas.ts'
 
 /**
  * What travels between a browser and an authenticator, in the words of WebAuthn Level 3, section 5.1: the options are for
@@ -106,7 +106,8 @@ const Descriptors = Type.Array(
 const Domain = Type.String({ minLength: 1, maxLength: 253 })
 const Milliseconds = Type.Integer({ minimum: 1, maximum: 600_000, description: 'Milliseconds.' })
 const Label = Type.String({ minLength: 1, maxLength: 254 })
-const UserVerification = Type.Literal('required')
+// No constants: they would be sent whatever the options say.
+const Required = OneOf(['required'])
 
 export const RegistrationOptions = Type.Object(
   {
@@ -122,11 +123,11 @@ export const RegistrationOptions = Type.Object(
         timeout: Milliseconds,
         excludeCredentials: Descriptors,
         authenticatorSelection: Type.Object({
-          residentKey: Type.Literal('required'),
-          requireResidentKey: Type.Literal(true),
-          userVerification: UserVerification,
+          residentKey: Required,
+          requireResidentKey: Type.Boolean(),
+          userVerification: Required,
         }),
-        attestation: Type.Literal('none'),
+        attestation: OneOf(['none']),
       }),
     ),
   },
@@ -142,7 +143,7 @@ export const AuthenticationOptions = Type.Object(
         challenge: Base64url(86),
         timeout: Milliseconds,
         allowCredentials: Type.Optional(Descriptors),
-        userVerification: UserVerification,
+        userVerification: Required,
       }),
     ),
   },
