@@ -125,7 +125,8 @@ test('guesses at a locked account neither count nor lock it for longer, and when
   const person = await signUp()
   await lock(person)
   const key = `account ${person.user_id}`
-  const until = async () => (await admin.query('select locked_until from throttles where key = $1', [key])).rows[0]
+  const until = async () =>
+    (await admin.query('select failures, locked_until from throttles where key = $1', [key])).rows[0]
   const before = await until()
   for (let guess = 0; guess < 3; guess++) await logIn(here, { email: person.email }, WRONG)
   assert.deepEqual(await until(), before)
@@ -215,9 +216,12 @@ test('a stranger who locks an account does not lock the devices that its owner h
   assert.equal(again.status, 200)
   assert.equal(again.body.device_token, device_token, 'the same device')
 
-  // The device has failures of its own, and its own lock.
+  // The device has failures of its own, and its own lock; the mails say which.
   for (let guess = 0; guess < THRESHOLD; guess++) await logIn(here, who, WRONG, sent)
   assert.equal((await logIn(here, who, PASSWORD, sent)).status, 401)
+  const mails = (await here.mailTo(person.email)).filter(({ subject }) => /locked/.test(subject))
+  assert.match(mails[0]?.text ?? '', /devices on which you signed in before are not affected/)
+  assert.match(mails[1]?.text ?? '', /on a device on which you had signed in before/)
   assert.deepEqual(
     (await eventsOf(person.user_id, 'sign-in-locked')).map(({ counter }) => counter),
     ['account', 'device'],

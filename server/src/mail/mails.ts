@@ -15,7 +15,7 @@ export const mails = {
   'account-exists': ['link', 'change', 'deleted'],
   'reset-password': ['link', 'expires', 'when'],
   'change-email': ['link', 'expires'],
-  'sign-in-locked': ['link', 'expires'],
+  'sign-in-locked': ['link', 'expires', 'known_device'],
   'account-deleted': ['link', 'expires', 'when'],
   invitation: ['link', 'expires', 'organization', 'inviter'],
   'password-changed': ofEvents,

@@ -52,7 +52,8 @@ const render = (name: MailName, values: Values = full, locale: 'en' | 'de' = 'en
 test('every mail in every language has a subject of one line, its link once and in a button, and no tag left', () => {
   for (const locale of locales) {
     for (const name of names) {
-      for (const values of [full, bare, { ...full, change: true }, { ...full, deleted: true }]) {
+      const cases = [{}, { change: true }, { deleted: true }, { known_device: true }]
+      for (const values of [full, bare].flatMap(each => cases.map((more): Values => ({ ...each, ...more })))) {
         const { subject, text, html } = render(name, values, locale)
         const at = `${locale}/${name}`
         assert.match(subject, /^\S.{5,80}\S$/, at)

@@ -80,9 +80,11 @@ async function decide(
       if (other !== undefined) return accountExists(links, other, true)
       return { name: 'change-email', to: email, person, values: { ...values, link } }
     }
-    case 'unlock':
+    case 'unlock': {
       if (!isLive(person)) return undefined
-      return { name: 'sign-in-locked', to: person.email, person, values: { ...values, link } }
+      const known_device = details['counter'] === 'device'
+      return { name: 'sign-in-locked', to: person.email, person, values: { ...values, known_device, link } }
+    }
 
     case 'restore-account':
       if (person === undefined || person.deleted_at === null || person.erased_at !== null) return undefined
