@@ -15,6 +15,7 @@ const edges: Record<string, string[]> = {
   factors: ['auth', 'sessions'],
   social: ['auth', 'sessions', 'users'],
   users: ['organizations', 'sessions'],
+  mail: ['users'],
   invitations: ['auth', 'organizations'],
 }
 

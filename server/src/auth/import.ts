@@ -1,14 +1,16 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import type { Database, Origin } from '../core/database.ts'
+import type { Origin } from '../core/database.ts'
 import { Problem } from '../core/problems.ts'
 import type { FieldError } from '../core/problems.ts'
 import { Email, Name, OneOf, Slug, Strict, Time, Username } from '../core/schemas.ts'
 import { many, query } from '../core/statement.ts'
 import { Role_ } from '../organizations/organizations.ts'
+import { listRetiredNames } from '../users/users.ts'
 import { describeAccount, insertAccount } from './accounts.ts'
 import type { AccountRows } from './accounts.ts'
+import type { AccountTools } from './auth.ts'
 import { readHash } from './password-hashes.ts'
 
 /** A person as another system knew them: one line of the file, whose nulls are left out. */
@@ -48,7 +50,7 @@ export const IMPORT_CONNECTIONS = 8
  * @throws Problem database-unavailable, busy: the lines given may have been written in part
  */
 export function beginImport(
-  { system }: Database,
+  { database: { system }, key }: AccountTools,
   origin: Origin,
   isDryRun: boolean,
 ): (rows: readonly ImportRow[]) => Promise<UnimportedRow[]> {
@@ -61,14 +63,17 @@ export function beginImport(
     const names = rows.flatMap(({ user }) => user.username?.toLowerCase() ?? [])
     const slugs = rows.flatMap(({ user }) => user.organization?.slug ?? [])
     const scope = { origin }
-    const [users, named, teams] = await Promise.all([
+    const [users, named, teams, retiredEmails, retiredUsernames] = await Promise.all([
       system.run(scope, findEmails(emails)),
       system.run(scope, findUsernames(names)),
       system.run(scope, findTeams(slugs)),
+      system.run(scope, listRetiredNames(key, 'email', emails)),
+      system.run(scope, listRetiredNames(key, 'username', names)),
     ])
     return {
       emails: new Set(users.map(({ email }) => email)),
-      usernames: new Set(named.map(({ username }) => username)),
+      usernames: new Set([...named.map(({ username }) => username), ...retiredUsernames]),
+      retiredEmails,
       teams: new Map(teams.map(({ slug, id }) => [slug, id])),
     }
   }
@@ -87,6 +92,7 @@ export function beginImport(
       lines.set(email, line)
       return { line, outcome: 'exists', errors: [exists] }
     }
+    if (known.retiredEmails.has(email)) fault('/email', 'was that of an account that has been erased')
     if (username !== undefined && (usernames.has(username) || known.usernames.has(username)))
       fault('/username', 'is taken')
     const hash = user.password_hash === undefined ? undefined : readHash(user.password_hash)

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { beginImport, IMPORT_CONNECTIONS, ImportedUser } from '../auth/import.ts'
 import type { ImportRow, UnimportedRow } from '../auth/import.ts'
 import type { Config } from '../config.ts'
+import { tokenKeyOf } from '../core/one-time-tokens.ts'
 import { compileValidator } from '../http/validation.ts'
 import { readLines } from './import-lines.ts'
 import type { Line } from './import-lines.ts'
@@ -34,7 +35,7 @@ export async function importAccounts(args: string[], config: Config): Promise<nu
   await withDatabase(
     config,
     async database => {
-      const importRows = beginImport(database, origin, isDryRun)
+      const importRows = beginImport({ database, key: tokenKeyOf(config.secretKey) }, origin, isDryRun)
       const flush = async (batch: readonly (ImportRow | UnimportedRow)[]) => {
         const rows = batch.filter(row => 'user' in row)
         const unimported = [...batch.filter(row => 'outcome' in row), ...(await importRows(rows))]

@@ -32,6 +32,7 @@ export async function composeMail(
   { token_id, event_id }: Readonly<Record<string, string>>,
 ): Promise<Message | undefined> {
   const links: Links = {
+    key: tokenKey,
     of: (purpose, id) => `${pagesUrl}/${purpose}?token=${sealToken(tokenKey, purpose, id)}`,
     reset: `${pagesUrl}/reset-password`,
   }

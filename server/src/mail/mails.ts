@@ -13,6 +13,7 @@ export const mails = {
   'verify-email': ['link', 'expires'],
   'sign-up': ['link', 'expires'],
   'account-exists': ['link', 'change', 'deleted'],
+  'address-retired': [],
   'reset-password': ['link', 'expires', 'when'],
   'change-email': ['link', 'expires'],
   'sign-in-locked': ['link', 'expires', 'known_device'],

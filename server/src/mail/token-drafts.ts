@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Database } from '../core/database.ts'
 import type { TokenPurpose } from '../core/one-time-tokens.ts'
 import { find, get, many, query, raw } from '../core/statement.ts'
+import { findRetiredNames } from '../users/users.ts'
 import { asName, findPersonByEmail, findPersonById, isLive, scope } from './drafts.ts'
 import type { Draft, Person } from './drafts.ts'
 
@@ -9,6 +10,8 @@ import type { Draft, Person } from './drafts.ts'
 const MOST_AN_HOUR = 5
 
 export interface Links {
+  /** Of one-time tokens, and of the digests of addresses that erased accounts had. */
+  key: Buffer
   /** Where this token is spent. */
   of(purpose: TokenPurpose, id: string): string
   /** Where a new password is asked for. */
@@ -68,6 +71,7 @@ async function decide(
     case 'sign-up':
       if (email === null) return undefined
       if (person !== undefined) return accountExists(links, person, false)
+      if (await isRetired(database, links, email)) return { name: 'address-retired', to: email, values }
       return { name: 'sign-up', to: email, values: { ...values, link } }
 
     case 'reset-password':
@@ -78,6 +82,7 @@ async function decide(
       if (!isLive(person) || email === null || email === person.email) return undefined
       const other = await database.system.run(scope, findPersonByEmail(email))
       if (other !== undefined) return accountExists(links, other, true)
+      if (await isRetired(database, links, email)) return { name: 'address-retired', to: email, values }
       return { name: 'change-email', to: email, person, values: { ...values, link } }
     }
     case 'unlock': {
@@ -99,6 +104,9 @@ async function decide(
       return undefined
   }
 }
+
+const isRetired = async (database: Database, { key }: Links, email: string): Promise<boolean> =>
+  (await database.system.run(scope, findRetiredNames(key, { email }))).email
 
 const accountExists = (links: Links, person: Person, change: boolean): Draft => ({
   name: 'account-exists',

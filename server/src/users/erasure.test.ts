@@ -4,6 +4,7 @@ import { createOwnDatabase } from '../../test/own-database.ts'
 import { createTestApp, PASSWORD } from '../../test/test-app.ts'
 import type { Person } from '../../test/test-app.ts'
 import { TEST_SECRET } from '../../test/test-database.ts'
+import { beginImport } from '../auth/import.ts'
 import { sealToken, tokenKeyOf } from '../core/one-time-tokens.ts'
 import { eraseAccounts } from './erasure.ts'
 
@@ -180,7 +181,27 @@ test('names of an erased account stay taken, by every way to take one, unless th
       'username-taken',
     )
   // Where addresses are confirmed first, nothing is told but by mail.
-  assert.equal((await strict.call('POST', '/api/v1/auth/signup', again)).status, 202)
+  const known = await strict.call('POST', '/api/v1/auth/signup', { email: stranger.email, password: PASSWORD })
+  const retired = await strict.call('POST', '/api/v1/auth/signup', again)
+  assert.deepEqual([retired.status, retired.text], [known.status, known.text])
+  const [mail, ...more] = await strict.mailTo(person.email)
+  assert.deepEqual([mail?.subject, mail?.token, more], ['This address cannot be used with Freehold', '', []])
+  const asked = await stranger.call('POST', '/api/v1/auth/change-email', { new_email: person.email })
+  assert.equal(asked.status, 202)
+  assert.match((await strict.mailTo(person.email)).at(-1)!.subject, /cannot be used/)
+  const line = (user: object, number: number) => ({ line: number, user: user as { email: string } })
+  const importRows = beginImport({ database, key }, { request_id: 'test', ip: '', user_agent: '' }, false)
+  const unimported = await importRows([
+    line({ email: person.email }, 1),
+    line({ email: `fresh2-${Date.now()}@example.com`, username }, 2),
+  ])
+  assert.deepEqual(
+    unimported.map(({ outcome, errors }) => [outcome, errors[0]?.pointer]),
+    [
+      ['refused', '/email'],
+      ['refused', '/username'],
+    ],
+  )
 
   const other = await signUp()
   await leave(other)

@@ -35,6 +35,19 @@ const retired = (key: Buffer, { email, username }: AccountNames) =>
 /** Which of these names an erased account went by (system login). */
 export const findRetiredNames = (key: Buffer, names: AccountNames) => get(retired(key, names))
 
+/** Which of many names erased accounts went by (system login). */
+export const listRetiredNames = (key: Buffer, kind: Kind, names: readonly string[]) => {
+  const byDigest = new Map(names.map(name => [digestOf(key, kind, name).toString('hex'), name.toLowerCase()]))
+  const digests = [...byDigest.keys()].map(digest => Buffer.from(digest, 'hex'))
+  return statement(
+    query
+      .selectFrom('retired_names')
+      .select('digest')
+      .where('digest', '=', sql<Buffer>`any(${digests}::bytea[])`),
+    rows => new Set(rows.map(({ digest }) => byDigest.get(digest.toString('hex')))),
+  )
+}
+
 /** A name that an erased account went by is as good as taken (system login). @throws Problem email-taken, username-taken (when read) */
 export const refuseRetiredNames = (key: Buffer, names: AccountNames) =>
   statement(retired(key, names), ([found]) => {

@@ -6,7 +6,7 @@ import { Email, Id, Name, Nullable, Strict, timestamps, Username } from '../core
 import { get, query } from '../core/statement.ts'
 
 // What other features ask before they give somebody a name.
-export { findRetiredNames, isRetired, refuseRetiredNames } from './retired-names.ts'
+export { findRetiredNames, isRetired, listRetiredNames, refuseRetiredNames } from './retired-names.ts'
 
 export const User = Type.Object(
   {
