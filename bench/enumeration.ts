@@ -33,11 +33,12 @@ const login: Flow = {
   status: 401,
 }
 const flows: readonly Flow[] = [
+  // First: it asks for a sign-in younger than ten minutes.
+  { what: 'change-email', path: '/change-email', body: email => ({ new_email: email }), status: 202, asOwner: true },
   login,
   { what: 'reset', path: '/password-reset', body: email => ({ email }), status: 202 },
   { what: 'resend', path: '/verify-email/resend', body: email => ({ email }), status: 202 },
   { what: 'sign-up', path: '/signup', body: email => ({ email, password: 'Correct-horse-8' }), status: 202 },
-  { what: 'change-email', path: '/change-email', body: email => ({ new_email: email }), status: 202, asOwner: true },
 ]
 
 /**
