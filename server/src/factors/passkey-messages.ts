@@ -45,7 +45,7 @@ const credential = {
   authenticatorAttachment: Type.Optional(Nullable(Word)),
   clientExtensionResults: Type.Object({}),
 }
-export const RegistrationResponse = Type.Unsafe<RegistrationResponseJSON>(
+const RegistrationResponse = Type.Unsafe<RegistrationResponseJSON>(
   Type.Object(
     {
       ...credential,
@@ -58,7 +58,7 @@ export const RegistrationResponse = Type.Unsafe<RegistrationResponseJSON>(
     { title: 'PasskeyRegistration', description: '`toJSON()` of what `navigator.credentials.create()` gave.' },
   ),
 )
-export const AuthenticationResponse = Type.Unsafe<AuthenticationResponseJSON>(
+const AuthenticationResponse = Type.Unsafe<AuthenticationResponseJSON>(
   Type.Object(
     {
       ...credential,
@@ -73,7 +73,11 @@ export const AuthenticationResponse = Type.Unsafe<AuthenticationResponseJSON>(
   ),
 )
 
-const Challenge = Type.String({ minLength: 64, maxLength: 64 })
+const Challenge = Type.String({
+  minLength: 64,
+  maxLength: 64,
+  examples: ['AZCcip6oVXydLpsfPytqHJ2Zr0u4wq7kK3d1o9Xn5bTtYgE8mVhLs6RcPjWfQaUi'],
+})
 export const MfaToken = Type.String({ minLength: 1, maxLength: 200, description: 'From the answer `mfa-required`.' })
 
 /** A passkey's answer to a challenge, wherever a factor may be given. */
@@ -104,6 +108,7 @@ const Descriptors = Type.Array(
   { maxItems: 20 },
 )
 const Domain = Type.String({ minLength: 1, maxLength: 253 })
+const Algorithm = Type.Integer({ minimum: -65536, maximum: 65535, description: 'COSE number.' })
 const Milliseconds = Type.Integer({ minimum: 1, maximum: 600_000, description: 'Milliseconds.' })
 const Label = Type.String({ minLength: 1, maxLength: 254 })
 // No constants: they would be sent whatever the options say.
@@ -117,7 +122,7 @@ export const RegistrationOptions = Type.Object(
         rp: Type.Object({ id: Domain, name: Name }),
         user: Type.Object({ id: Base64url(86), name: Label, displayName: Label }),
         challenge: Base64url(86),
-        pubKeyCredParams: Type.Array(Type.Object({ type: Type.Literal('public-key'), alg: Type.Integer() }), {
+        pubKeyCredParams: Type.Array(Type.Object({ type: Type.Literal('public-key'), alg: Algorithm }), {
           maxItems: 10,
         }),
         timeout: Milliseconds,

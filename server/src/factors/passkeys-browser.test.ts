@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { after, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { addAuthenticator, noBrowser, openBrowser, phone, serveSite } from '../../test/browser.ts'
@@ -40,7 +39,7 @@ const script = `
   const stepUp = async () => call('POST', '/auth/step-up', { passkey: await answerChallenge('/auth/step-up/passkey-options') })
 `
 
-const library = createRequire(import.meta.url).resolve('@simplewebauthn/browser')
+const library = import.meta.resolve('@simplewebauthn/browser')
 const files = {
   '/': {
     type: 'text/html',
@@ -48,7 +47,7 @@ const files = {
   },
   '/library.js': {
     type: 'text/javascript',
-    text: readFileSync(library.replace(/(script|esm)\/index\.js$/, 'dist/bundle/index.umd.min.js'), 'utf8'),
+    text: readFileSync(new URL('../dist/bundle/index.umd.min.js', library), 'utf8'),
   },
   '/app.js': { type: 'text/javascript', text: script },
 }

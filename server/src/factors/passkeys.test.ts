@@ -395,10 +395,12 @@ test('a passkey is not removed by a session that is revoked meanwhile', async ()
   await revoking.query('update sessions set revoked_at = now() where user_id = $1', [person.user_id])
   const removing = person.call('DELETE', `${path}/${row_id}`)
   const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%sessions%'`
-  await waitUntil(async () => (await admin.query(waits)).rowCount !== 0, 5000).finally(async () => {
+  try {
+    await waitUntil(async () => (await admin.query(waits)).rowCount !== 0, 5000)
+  } finally {
     await revoking.query('commit')
     revoking.release()
-  })
+  }
   assert.equal((await removing).body.code, 'session-ended')
   assert.equal((await admin.query('select from passkeys where user_id = $1', [person.user_id])).rowCount, 2)
 })

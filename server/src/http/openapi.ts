@@ -12,6 +12,7 @@ import type { App, RouteRules } from './route.ts'
 const tags = {
   Authentication: 'Signing up, in, out, and staying signed in.',
   'Second factors': 'Authenticator apps and recovery codes: enrolling, proving, removing.',
+  Passkeys: 'Adding, naming, removing, and signing in with them.',
   'Social sign-in': 'With an account at Google, GitHub or any OpenID Connect provider.',
   Sessions: "One's own signed-in devices.",
   People: 'Who one is.',
