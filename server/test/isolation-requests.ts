@@ -149,6 +149,7 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   exchangeSocialCode: 'invalid-token',
   verifyEmail: 'invalid-token',
   completePasswordReset: 'invalid-token',
+  unlock: 'invalid-token',
   verifySecondFactor: 'invalid-token',
   addPasskey: 'invalid-token',
   logInByPasskey: 'invalid-token',
