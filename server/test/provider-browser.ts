@@ -24,9 +24,10 @@ export interface Browser {
 /** The test app on a socket of its own, which `settings` may name, and browsers for it. */
 export async function openTestApp(
   settings: (publicUrl: string) => Record<string, string>,
+  host = '127.0.0.1',
 ): Promise<TestApp & { publicUrl: string; newBrowser: () => Browser }> {
   const port = await findFreePort()
-  const publicUrl = `http://127.0.0.1:${port}`
+  const publicUrl = `http://${host}:${port}`
   const app = await createTestApp({ PUBLIC_URL: publicUrl, ...settings(publicUrl) })
   await app.app.listen({ port, host: '127.0.0.1' })
   return { ...app, publicUrl, newBrowser: () => createBrowser(app, publicUrl) }
