@@ -241,7 +241,7 @@ export const authKeys = (secretKey: string): AuthKeys => ({
   device: deriveKey(secretKey, 'devices'),
 })
 
-export const factorKeys = (secretKey: string): FactorKeys => ({
+const factorKeys = (secretKey: string): FactorKeys => ({
   totp: deriveKey(secretKey, 'authenticator apps'),
   recovery: deriveKey(secretKey, 'recovery codes'),
 })

@@ -22,7 +22,7 @@ const patient = {
 }
 
 /** Every queue there is. `dead` keeps for 90 days what was given up. */
-export const queues = {
+const queues = {
   dead: { retentionSeconds: 90 * 86400, retryLimit: 0 },
   mail: { ...patient, deleteAfterSeconds: 86400 },
   /** Removes what has expired; by the clock. */
@@ -162,7 +162,7 @@ export async function runJobs(
 }
 
 /** What is kept of a failure: words for the operator, without the addresses that mail servers like to repeat. */
-export const describeFailure = (error: unknown): string =>
+const describeFailure = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error))
     .replaceAll(/[^\s<>"'(]+@[^\s<>"')]+/g, '(address)')
     .slice(0, 500)

@@ -73,13 +73,6 @@ const ownOrganizationPages = pagesOf(() =>
 export const listOwnOrganizations = (page: Page) =>
   ownOrganizationPages({}, orderOf('joined_at', 'own_organizations'), page)
 
-/** An organization without anyone in it yet (system login, scope set to `id`). @throws Problem organization-slug-taken */
-export const insertOrganization = (id: string, kind: 'personal' | 'team', name: string, slug: string) =>
-  get(query.insertInto('organizations').values({ id, kind, name, slug }).returning(organizationColumns), slugTaken)
-
-export const insertOwner = (organization_id: string, user_id: string) =>
-  get(query.insertInto('memberships').values({ organization_id, user_id, role: 'owner' }).returning('role'))
-
 /** Founds a team whose owner is the caller, in one statement (system login); nothing happens under a dead session. */
 export const foundOrganization = (id: string, { name, slug }: { name: string; slug: string }) =>
   statement<OrganizationRow, OrganizationRow & { role: Role }>(

@@ -6,7 +6,7 @@ import { isLoopback } from '../config-kinds.ts'
 const LONGEST_ANSWER = 256 * 1024
 
 /** No answer after this long is none. Seconds. */
-export const PATIENCE_SECONDS = 5
+const PATIENCE_SECONDS = 5
 
 /** Whether what is secret may travel there: by https, or within this machine. */
 export const isSafe = ({ protocol, hostname }: URL): boolean =>
