@@ -129,8 +129,10 @@ const reply =
 /** A megabyte of JSON after another. Red when: the size is not bounded. */
 function pour(response: ServerResponse): void {
   response.writeHead(200, { 'content-type': 'application/json' })
+  const chunk = '"'.padEnd(65_536, ' ')
   const more = () => {
-    while (!response.destroyed && response.write('"'.padEnd(65_536, ' '))) poured += 65_536
+    do poured += chunk.length
+    while (!response.destroyed && response.write(chunk))
   }
   response.on('drain', more)
   response.on('error', () => {})
