@@ -451,6 +451,7 @@ const publicOperations: Readonly<Record<string, string>> = {
   verifySecondFactor: 'the token of a sign-in that waits speaks, and the second factor',
   refresh: 'the refresh token speaks',
   acceptInvitation: 'the link in the mail speaks',
+  unlock: 'the link in the mail speaks',
   listProviders: 'for the page that people sign in on',
   initiateSocialSignIn: 'nobody is signed in yet',
   endSocialSignIn: 'the provider speaks, and the cookie of the browser',
