@@ -122,7 +122,7 @@ const timer =
     const headers = {
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(payload),
-      ...(asOwner && { authorization: pick(owners).authorization }),
+      ...(asOwner && { authorization: pick(owners.filter(owner => owner.email !== email)).authorization }),
     }
     return new Promise((resolve, reject) => {
       const sending = request(`${url}/api/v1/auth${path}`, { method: 'POST', agent, headers }, answer => {

@@ -457,6 +457,14 @@ const publicOperations: Readonly<Record<string, string>> = {
   endSocialSignIn: 'the provider speaks, and the cookie of the browser',
   exchangeSocialCode: 'the code speaks, and the cookie or the verifier',
   logOut: 'an expired access token with its refresh token must do',
+  logInByPasskey: 'the passkey speaks',
+  challengePasskey: 'nobody is signed in yet',
+  challengeSecondFactor: 'the token of a sign-in that waits speaks',
+  verifyEmail: 'the link in the mail speaks',
+  resendVerification: 'who must confirm an address first cannot sign in',
+  requestPasswordReset: 'who has forgotten the password cannot sign in',
+  completePasswordReset: 'the link in the mail speaks',
+  restoreAccount: 'the link in the mail speaks',
 }
 
 test('only listed operations are public', () => {
