@@ -414,8 +414,11 @@ test('a key that is no key, and a condition on a state that never was, are refus
 })
 
 test('a method that a path does not know is answered 405 with those that it knows', async () => {
-  for (const [path, methods] of Object.entries(document.paths)) {
-    const known = Object.keys(methods).map(method => method.toUpperCase())
+  for (const path of Object.keys(document.paths)) {
+    // What stands in a collection beside its members, such as /auth/passkeys/login, is also where one of that name would be.
+    const known = Object.entries(document.paths)
+      .filter(([other]) => new RegExp(`^${other.replace(/\{[^}]+\}/g, '[^/]+')}$`).test(path))
+      .flatMap(([, methods]) => Object.keys(methods).map(method => method.toUpperCase()))
     for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND', 'SEARCH'].filter(
       name => !known.includes(name),
     )) {

@@ -8,8 +8,10 @@ import { orderOf, pagesOf } from '../core/pagination.ts'
 import type { Page } from '../core/pagination.ts'
 import { Problem } from '../core/problems.ts'
 import { get, query, statement } from '../core/statement.ts'
-import { completeEnrolment, completeRemoval, lockSession } from './factors.ts'
-import type { FactorKeys, OwnSession } from './factors.ts'
+import { lockSession } from '../sessions/sessions.ts'
+import type { OwnSession } from '../sessions/sessions.ts'
+import { completeEnrolment, completeRemoval, lockFactors } from './factors.ts'
+import type { FactorKeys } from './factors.ts'
 import { makeRegistrationOptions, readRegistration } from './passkey-ceremonies.ts'
 import type { KnownCredential, NewCredential, RelyingParty } from './passkey-ceremonies.ts'
 import type { NewPasskey, Passkey, RegistrationOptions } from './passkey-messages.ts'
@@ -72,10 +74,18 @@ const findSelf = get(
     .select(['users.id', 'users.email', 'users.full_name']),
 )
 
-/** Begins to add a passkey: a challenge for this person, good for five minutes. @throws Problem passkeys-unavailable, too-many-passkeys */
-export async function beginPasskey(tools: PasskeyTools, scope: Scope): Promise<RegistrationOptions> {
+/**
+ * Begins to add a passkey: a challenge for this person, good for five minutes.
+ * @throws Problem passkeys-unavailable, too-many-passkeys, step-up-required
+ */
+export async function beginPasskey(
+  tools: PasskeyTools,
+  scope: Scope,
+  session: OwnSession,
+): Promise<RegistrationOptions> {
   const party = requireParty(tools)
   const { system } = tools.database
+  await system.transaction(scope, transaction => lockFactors(transaction, session))
   const person = await system.run(scope, findSelf)
   const known = await system.run(scope, listCredentials(person.id))
   if (known.length >= MOST_PASSKEYS) throw new Problem('too-many-passkeys')
@@ -87,7 +97,7 @@ export async function beginPasskey(tools: PasskeyTools, scope: Scope): Promise<R
 
 /**
  * Adds the passkey that an authenticator has made for the challenge. With the first second factor come recovery codes.
- * @throws Problem invalid-token, passkey-taken, too-many-passkeys, session-ended; invalid-fields when it is no answer to it
+ * @throws Problem invalid-token, passkey-taken, too-many-passkeys, session-ended, step-up-required; invalid-fields when it is no answer to it
  */
 export async function addPasskey(
   tools: PasskeyTools,
@@ -98,6 +108,7 @@ export async function addPasskey(
 ): Promise<PasskeyRow & { recovery_codes?: string[] }> {
   const party = requireParty(tools)
   const { system } = tools.database
+  await system.run(scope, findSelf)
   const token_id = openToken(tools.key, 'passkey-registration', challenge_token)
   const token = await system.run(scope, findToken('passkey-registration', token_id))
   if (token === undefined || token.user_id !== session.user_id) throw new Problem('invalid-token')
@@ -106,7 +117,7 @@ export async function addPasskey(
     throw new Problem('invalid-fields', { errors, cause: error })
   })
   return system.transaction(scope, async transaction => {
-    await transaction.run(lockSession(session))
+    await lockFactors(transaction, session)
     await transaction.run(spendToken('passkey-registration', token_id))
     const known = await transaction.run(listCredentials(session.user_id))
     if (known.length >= MOST_PASSKEYS) throw new Problem('too-many-passkeys')
@@ -142,14 +153,14 @@ export async function renamePasskey(
   return transaction.run(updateRow<PasskeyRow>({ ...keyOf(session, id), condition }, { name }))
 }
 
-/** Removes one; it signs nobody in from now on. @throws Problem not-found, entity-tag-stale, last-way-in, session-ended */
+/** Removes one; it signs nobody in from now on. @throws Problem not-found, entity-tag-stale, last-way-in, session-ended, step-up-required */
 export async function removePasskey(
   transaction: Transaction,
   session: OwnSession,
   id: string,
   condition: Condition,
 ): Promise<void> {
-  await transaction.run(lockSession(session))
+  await lockFactors(transaction, session)
   await transaction.run(deleteRow({ ...keyOf(session, id), condition }))
   await keepWayIn(transaction, session.user_id)
   await completeRemoval(transaction, session, 'passkey')
