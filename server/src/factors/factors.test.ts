@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf, enrolApp, stepNow } from '../../test/authenticator-app.ts'
 import { readQrCode } from '../../test/read-qr-code.ts'
 import { createTestApp, PASSWORD } from '../../test/test-app.ts'
@@ -10,7 +11,7 @@ import { authKeys } from '../app.ts'
 import { issueToken, sealToken } from '../core/one-time-tokens.ts'
 import { matchStep } from './totp.ts'
 
-const test_ = await createTestApp({ ACCOUNT_LOCKOUT_THRESHOLD: '5' })
+const test_ = await createTestApp({ ACCOUNT_LOCKOUT_THRESHOLD: '5', DATABASE_POOL_SIZE: '32' })
 const { admin, call, signUp, mailTo, database, tokens } = test_
 const auth = '/api/v1/auth'
 const mfa = `${auth}/mfa`
@@ -164,9 +165,9 @@ test(
       [0, 200],
     ] as const) {
       await admin.query('update totp_factors set last_step = null where user_id = $1', [user_id])
-      // At the very edge of a step the clock may go on while the request is under way.
-      while (now() % 30 > 27) await new Promise(resolve => setTimeout(resolve, 200))
       const { mfa_token } = (await post('/login', { email, password: PASSWORD })).body
+      // At the very edge of a step the clock may go on while the request is under way.
+      while (now() % 30 > 25) await delay(200)
       const answer = await post('/mfa/verify', { mfa_token, code: oathtool(secret, now() + shift) })
       assert.equal(answer.status, status, `${shift} seconds off: ${JSON.stringify(answer.body)}`)
     }
@@ -492,6 +493,7 @@ test('a trusted device skips the second factor for thirty days, and for its own 
   await pauseAt(person, { device_token })
 })
 
+// Red when: the route trusts a device for a time of its own.
 test('where the operator trusts no device, none skips the second factor', async () => {
   const strict = await createTestApp({ TRUSTED_DEVICE_DAYS: '0' })
   const person = await strict.signUp()
@@ -553,6 +555,40 @@ test('factors are changed only by who has just proved who they are', async () =>
     ['POST', 'recovery-codes'],
   ] as const)
     assert.equal((await call(method, `${mfa}/${path}`, undefined, under(stale))).body.code, 'step-up-required')
+})
+
+// Red when: lockFactors does not ask what the session has proved.
+test('where there is a second factor, none is added or removed, and no recovery code made, by a password alone', async () => {
+  const person = await signUp()
+  const before = await logIn(person)
+  const old = under(before.body.access_token)
+  const { next } = await enrol(person)
+  const stepped = await call('POST', `${auth}/step-up`, { password: PASSWORD }, old)
+  assert.equal(stepped.status, 200)
+  const weak = under(stepped.body.access_token)
+  for (const [method, path] of [
+    ['POST', `${mfa}/recovery-codes`],
+    ['DELETE', `${mfa}/totp`],
+    ['POST', `${auth}/passkeys/registration-options`],
+  ] as const)
+    assert.deepEqual(outcomeOf(await call(method, path, undefined, weak)), [401, 'step-up-required'], path)
+  const proved = await call('POST', `${auth}/step-up`, { code: await next() }, old)
+  const strong = under(proved.body.access_token)
+  assert.equal((await call('POST', `${mfa}/recovery-codes`, undefined, strong)).status, 200)
+  assert.equal((await call('DELETE', `${mfa}/totp`, undefined, strong)).status, 204)
+})
+
+// Red when: confirmTotp does not ask what the session has proved; it begins before there is a factor and ends after.
+test('an enrolment that was begun before the first factor is not confirmed without it', async () => {
+  const person = await signUp()
+  const old = under((await logIn(person)).body.access_token)
+  const { secret } = (await call('POST', `${mfa}/totp`, undefined, old)).body
+  await admin.query(
+    `insert into passkeys (user_id, credential_id, public_key, name) values ($1::uuid, decode(md5($1::text), 'hex'), '\\x00', 'Key')`,
+    [person.user_id],
+  )
+  const late = await call('POST', `${mfa}/totp/confirm`, { code: codeOf(secret, stepNow()) }, old)
+  assert.deepEqual(outcomeOf(late), [401, 'step-up-required'])
 })
 
 test('an answer names exactly one factor', async () => {

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { Id, Name, Strict } from '../core/schemas.ts'
-import { PasskeyAnswer } from './passkey-messages.ts'
+import { MfaToken, PasskeyAnswer } from './passkey-messages.ts'
 
 /** What travels about second factors. */
 
@@ -69,7 +69,7 @@ const answer = {
 }
 export const MfaAnswer = Strict(
   {
-    mfa_token: Type.String({ minLength: 1, maxLength: 200, description: 'From the answer `mfa-required`.' }),
+    mfa_token: MfaToken,
     ...answer,
     trust_device: Type.Optional(
       Type.Boolean({
@@ -78,9 +78,17 @@ export const MfaAnswer = Strict(
       }),
     ),
   },
-  { title: 'MfaAnswer', description: 'One of `code`, `recovery_code` and `passkey` is the second factor.' },
+  {
+    title: 'MfaAnswer',
+    description: 'One of `code`, `recovery_code` and `passkey` is the second factor.',
+    examples: [{ mfa_token: 'AZ-rJpZ0fGCfZYb0hQvR2m7k', code: '492039', trust_device: true }],
+  },
 )
 export const StepUp = Strict(
   { password: Type.Optional(Type.String({ minLength: 1, maxLength: 1024, format: 'password' })), ...answer },
-  { title: 'StepUp', description: 'One of `password`, `code`, `recovery_code` and `passkey` is the proof.' },
+  {
+    title: 'StepUp',
+    description: 'One of `password`, `code`, `recovery_code` and `passkey` is the proof.',
+    examples: [{ password: 'SecureP@ss123' }],
+  },
 )

@@ -73,7 +73,7 @@ export function factorRoutes(app: App, options: FactorOptions): void {
     {
       ...session,
       perMinute: TRIES,
-      problems: ['invalid-code', 'not-found', 'totp-enrolled'],
+      problems: ['invalid-code', 'not-found', 'step-up-required', 'totp-enrolled'],
       schema: {
         operationId: 'confirmTotp',
         summary: 'Confirm the authenticator app by a code of it',
@@ -156,7 +156,7 @@ export function factorRoutes(app: App, options: FactorOptions): void {
     async (request, reply) => {
       const { trust_device = false, ...answer } = request.body
       requireOne(answer, ['code', 'recovery_code', 'passkey'])
-      const trustSeconds = trust_device && trustedDeviceDays > 0 ? trustedDeviceDays * 86400 : undefined
+      const trustSeconds = trust_device ? trustedDeviceDays * 86400 : undefined
       return issuer.answer(reply, await finishSignIn(options, rules, originOf(request), { ...answer, trustSeconds }))
     },
   )
