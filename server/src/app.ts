@@ -9,7 +9,7 @@ import { auditRoutes } from './audit/routes.ts'
 import { deviceRoutes } from './auth/devices-routes.ts'
 import { createIssuer } from './auth/issuer.ts'
 import type { AuthKeys } from './auth/issuer.ts'
-import { checkPassword } from './auth/password-policy.ts'
+import { checkPassword, policyOf } from './auth/password-policy.ts'
 import { lockoutRoutes } from './auth/lockout-routes.ts'
 import type { Passwords } from './auth/passwords.ts'
 import { authPages } from './auth/pages.ts'
@@ -157,13 +157,14 @@ export async function createApp({
     unverifiedAccess: config.unverifiedAccess,
   }
 
-  const recovery = { database, key: keys.oneTime, passwords, policy: config.passwordPolicy, lockout }
+  const policy = policyOf(config)
+  const recovery = { database, key: keys.oneTime, passwords, policy, lockout }
   const leaving: LeavingOptions = { database, key: keys.oneTime, graceDays: config.deletion.graceDays }
   const invitations: InvitationTools = {
     database,
     key: keys.oneTime,
     hashNewPassword: async (password, personal) => {
-      await checkPassword(password, config.passwordPolicy, personal)
+      await checkPassword(password, policy, personal)
       return passwords.hash(password)
     },
   }
@@ -178,7 +179,7 @@ export async function createApp({
   systemRoutes(app, { name: config.appName, version, environment: config.environment, database, signingKeys })
   await app.register(
     async (v1: App) => {
-      signUpRoutes(v1, { database, key: keys.oneTime, issuer, passwords, policy: config.passwordPolicy, rules })
+      signUpRoutes(v1, { database, key: keys.oneTime, issuer, passwords, policy, rules })
       authRoutes(v1, { database, issuer, keys, lockout, passwords, rules })
       recoveryRoutes(v1, recovery)
       factorRoutes(v1, {

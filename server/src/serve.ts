@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { followSigningKeys } from './access/signing-keys.ts'
 import { createTokens } from './access/tokens.ts'
 import { createApp } from './app.ts'
+import { policyOf } from './auth/password-policy.ts'
 import { createPasswords } from './auth/passwords.ts'
 import { ensureFirstSuperuser } from './auth/superuser.ts'
 import type { Config } from './config.ts'
@@ -31,7 +32,7 @@ export async function serve(
   const passwords = await createPasswords()
   if (config.firstSuperuser !== undefined)
     await ensureFirstSuperuser(
-      { database, key: tokenKeyOf(config.secretKey), passwords, log, policy: config.passwordPolicy },
+      { database, key: tokenKeyOf(config.secretKey), passwords, log, policy: policyOf(config) },
       config.firstSuperuser,
     )
   const app = await createApp({ config, version, database, tokens, passwords, signingKeys: signingKeys.current, log })

@@ -86,6 +86,8 @@ test('a weak password is refused with all that it lacks', async () => {
   }
   assert.match(await lacks('password123'), /upper-case.*special.*most used/)
   assert.match(await lacks('Lovelace-1!', { family_name: 'Lovelace' }), /must not contain/)
+  // Red when: policyOf names no words.
+  assert.match(await lacks('My-freehold-1!'), /must not contain/, 'what the product is called')
   assert.match(await lacks('Aa1!'), /at least 8/)
 })
 

@@ -1,7 +1,13 @@
 import { Problem } from '../core/problems.ts'
 import type { FieldError } from '../core/problems.ts'
 
-export type PasswordPolicy = 'composition' | 'length'
+/** What a new password must be. */
+export interface PasswordPolicy {
+  /** `composition` asks for kinds of characters, as many products still must; `length` is OWASP ASVS 5's rule (6.2.1, 6.2.5). */
+  rule: 'composition' | 'length'
+  /** What the product is called: nobody's password (6.1.2). */
+  words: readonly string[]
+}
 
 /** The longest password; bytes are hashed as received, so nothing is cut off silently. */
 export const PASSWORD_MAX_LENGTH = 128
@@ -16,7 +22,6 @@ const commonPasswords = (): Promise<ReadonlySet<string>> =>
 
 /**
  * Refuses a password that is weak under the policy, among the most used ones, or made of what is known of the person.
- * `composition` asks for kinds of characters, as many products still must; `length` is OWASP ASVS 5's rule (6.2.1, 6.2.5).
  * @throws Problem weak-password, with every lack
  */
 export async function checkPassword(
@@ -26,7 +31,7 @@ export async function checkPassword(
   pointer = '/password',
 ): Promise<void> {
   const lacks: string[] = []
-  if (policy === 'length') {
+  if (policy.rule === 'length') {
     if (password.length < 15) lacks.push('must have at least 15 characters')
   } else {
     if (password.length < 8) lacks.push('must have at least 8 characters')
@@ -40,8 +45,8 @@ export async function checkPassword(
   const known = await commonPasswords()
   if (known.has(lowered) || known.has(lowered.replace(/[^a-z0-9]+$/, '')))
     lacks.push('is among the most used passwords')
-  if (wordsOf(personal).some(word => lowered.includes(word)))
-    lacks.push('must not contain your e-mail address, name or organization')
+  if (wordsOf([...policy.words, ...personal]).some(word => lowered.includes(word)))
+    lacks.push('must not contain your e-mail address, your name, your organization or what this product is called')
   if (lacks.length > 0)
     throw new Problem('weak-password', { errors: lacks.map((detail): FieldError => ({ pointer, detail })) })
 }
@@ -51,3 +56,12 @@ function wordsOf(personal: readonly (string | null | undefined)[]): string[] {
   const texts = personal.flatMap(text => (text ? [text.toLowerCase()] : []))
   return texts.flatMap(text => [text, ...text.split(/[^\p{L}\p{Nd}]+/u)]).filter(word => word.length >= 4)
 }
+
+/** The policy of this service. */
+export const policyOf = ({
+  passwordPolicy,
+  appName,
+}: {
+  passwordPolicy: PasswordPolicy['rule']
+  appName: string
+}): PasswordPolicy => ({ rule: passwordPolicy, words: [appName] })

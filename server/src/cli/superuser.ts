@@ -1,5 +1,6 @@
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
+import { policyOf } from '../auth/password-policy.ts'
 import { createPasswords } from '../auth/passwords.ts'
 import { createSuperuser, listSuperusers, setSuperuser } from '../auth/superuser.ts'
 import type { Config } from '../config.ts'
@@ -25,7 +26,7 @@ export async function superuser(args: string[], config: Config): Promise<number>
           database,
           key: tokenKeyOf(config.secretKey),
           passwords: await createPasswords(),
-          policy: config.passwordPolicy,
+          policy: policyOf(config),
         },
         { email, password },
       )

@@ -33,8 +33,8 @@ export const words = {
       'must have a special character': 'Es braucht ein Sonderzeichen.',
       'must have at most 128 characters': 'Es darf höchstens 128 Zeichen haben.',
       'is among the most used passwords': 'Es gehört zu den meistbenutzten Passwörtern.',
-      'must not contain your e-mail address, name or organization':
-        'Es darf Ihre E-Mail-Adresse, Ihren Namen oder Ihre Organisation nicht enthalten.',
+      'must not contain your e-mail address, your name, your organization or what this product is called':
+        'Es darf weder Ihre E-Mail-Adresse noch Ihren Namen, Ihre Organisation oder den Namen dieses Dienstes enthalten.',
     },
     again: 'Neuen Link anfordern',
     broken: {
