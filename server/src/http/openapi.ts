@@ -18,6 +18,7 @@ const tags = {
   People: 'Who one is.',
   Organizations: 'The tenants: founding, changing, leaving, closing.',
   Members: 'Who belongs to an organization, in which role.',
+  Invitations: 'Asking people into an organization by mail.',
   Projects: "An organization's projects.",
   Audit: 'Who changed what, when and from where.',
   System: 'Health, keys and documents.',

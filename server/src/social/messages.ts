@@ -35,6 +35,7 @@ export const InitiateQuery = Strict({
       minLength: 43,
       maxLength: 43,
       pattern: '^[A-Za-z0-9_-]{43}$',
+      examples: ['E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'],
       description:
         'SHA-256 of a secret of the front end, base64url (RFC 7636, S256). The exchange then asks for the secret, not for the cookie.',
     }),
@@ -52,7 +53,15 @@ export const CallbackQuery = Type.Object({
 export const ExchangeBody = Strict(
   {
     code: Type.String({ minLength: 1, maxLength: 100 }),
-    code_verifier: Type.Optional(Type.String({ minLength: 43, maxLength: 128, pattern: '^[A-Za-z0-9._~-]+$' })),
+    code_verifier: Type.Optional(
+      Type.String({
+        minLength: 43,
+        maxLength: 128,
+        pattern: '^[A-Za-z0-9._~-]+$',
+        description: 'The secret that `code_challenge` was made of.',
+        examples: ['dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'],
+      }),
+    ),
     device_token: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
   },
   { title: 'SocialExchange' },
