@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
+import { enrolApp } from '../../test/authenticator-app.ts'
 import { accountState, attackToken, idOf } from '../../test/bad-tokens.ts'
 import { createTestApp, PASSWORD } from '../../test/test-app.ts'
 import type { Person } from '../../test/test-app.ts'
@@ -360,5 +361,66 @@ test('a sign-in with the old password that races a reset leaves no session behin
       const authorization = `Bearer ${body.access_token}`
       assert.equal((await app.call('GET', '/api/v1/auth/me', undefined, { authorization })).status, 401)
     }
+  }
+})
+
+// Red when: completePasswordReset leaves identities of before, or confirms the address of an account that its owner cannot enter.
+test('whoever took an address before its owner came keeps neither a provider nor the trust in the address after a reset', async () => {
+  const link = async ({ user_id }: Person) =>
+    app.admin.query(
+      `insert into identities (user_id, provider, issuer, subject) values ($1::uuid, 'github', 'https://github.com/login/oauth', $1::text)`,
+      [user_id],
+    )
+  const identitiesOf = async ({ user_id }: Person) =>
+    (await app.admin.query('select from identities where user_id = $1', [user_id])).rowCount
+  const squatter = await newPerson()
+  await link(squatter)
+  assert.equal((await complete(await askForReset(squatter.email))).status, 204)
+  assert.equal(await identitiesOf(squatter), 0)
+  assert.ok((await eventsOf(squatter.user_id)).includes('identity-unlinked'))
+  assert.equal((await logIn(squatter.email, NEW_PASSWORD)).body.user.email_verified, true, 'the owner gets in')
+
+  const stubborn = await newPerson()
+  await enrolApp(app, stubborn)
+  assert.equal((await complete(await askForReset(stubborn.email))).status, 204)
+  assert.equal((await logIn(stubborn.email, NEW_PASSWORD)).body.code, 'mfa-required', 'a reset skips no second factor')
+  const { rows } = await app.admin.query('select email_verified from users where id = $1', [stubborn.user_id])
+  assert.deepEqual(rows, [{ email_verified: false }])
+
+  const owner = await newPerson()
+  await app.verify(owner)
+  await link(owner)
+  assert.equal((await complete(await askForReset(owner.email))).status, 204)
+  assert.equal(await identitiesOf(owner), 1, 'a proved address keeps what it had')
+})
+
+// Red when: requestEmailChange does not hold the session: the reset has ended the changes that it saw, and this one comes after.
+test('a change of address that a session began does not outlive the session', async () => {
+  const person = await newPerson()
+  const blocker = await app.admin.connect()
+  try {
+    await blocker.query('begin')
+    await blocker.query('lock table one_time_tokens in share mode')
+    const asked = person.call('POST', '/api/v1/auth/change-email', { new_email: newAddress() })
+    for (let waiting = false; !waiting;) {
+      const { rows } = await blocker.query<{ waiting: boolean }>(
+        `select exists (select from pg_locks where not granted and relation = 'one_time_tokens'::regclass) as waiting`,
+      )
+      waiting = rows[0]!.waiting
+    }
+    // Whoever ends the session now waits for the change, and then sees it; or the change sees that it has ended.
+    await blocker.query(`set local lock_timeout = '500ms'`)
+    await blocker.query('savepoint ending')
+    const ended = await blocker
+      .query(`update sessions set revoked_at = now(), revoked_reason = 'test' where user_id = $1`, [person.user_id])
+      .then(
+        () => true,
+        () => false,
+      )
+    if (!ended) await blocker.query('rollback to ending')
+    await blocker.query('commit')
+    assert.equal((await asked).status, ended ? 401 : 202)
+  } finally {
+    blocker.release()
   }
 })

@@ -6,7 +6,7 @@ import { findToken, issueToken, openToken, revokeTokens, spendToken } from '../c
 import type { TokenPurpose } from '../core/one-time-tokens.ts'
 import { invalidField, Problem } from '../core/problems.ts'
 import { find, many, query, statement } from '../core/statement.ts'
-import { revokeOtherSessions, revokeSessions } from '../sessions/sessions.ts'
+import { lockSession, revokeOtherSessions, revokeSessions } from '../sessions/sessions.ts'
 import { withAttempt } from './attempts.ts'
 import type { Lockout } from './attempts.ts'
 import { unlockSignIn } from './lockout.ts'
@@ -38,6 +38,8 @@ export const requestPasswordReset = (email: string, locale: Locale | undefined) 
 /**
  * Sets the password of the account that the link was mailed for, gives whoever has only signed in elsewhere a first one, and
  * ends everything that the former one opened: sessions, devices, locks. Signs nobody in, so no second factor is skipped.
+ * Where nobody had proved the address before, its owner comes only now: whoever took it beforehand keeps no provider to sign
+ * in with and, where they hold a second factor that the owner lacks, an account whose address is still nobody's.
  * @throws Problem weak-password, at `/new_password`, with the token unspent; invalid-token
  */
 export async function completePasswordReset(
@@ -54,11 +56,12 @@ export async function completePasswordReset(
   const password_hash = await passwords.hash(new_password)
   await database.system.transaction({ origin: { ...origin, user_id: account.id } }, async transaction => {
     const { email } = await transaction.run(spendToken('reset-password', token_id))
+    const isProved = await transaction.run(hasProvedAddress(account.id))
     const user = await transaction.run(
       find(
         query
           .updateTable('users')
-          .set({ password_hash, email_verified_at: sql<string>`coalesce(email_verified_at, now())` })
+          .set({ password_hash, email_verified_at: provedNow })
           .where('id', '=', account.id)
           // The address may be another by now.
           .where('email', '=', email)
@@ -72,6 +75,8 @@ export async function completePasswordReset(
     await transaction.run(revokeDevices(account.id, null))
     await transaction.run(revokeTokens(account.id, begunBefore))
     await transaction.run(unlockSignIn(account.id, 'password-reset'))
+    for (const { provider } of isProved ? [] : await transaction.run(deleteIdentities(account.id)))
+      await transaction.run(recordEvent('identity-unlinked', account.id, null, { provider }))
     await transaction.run(recordEvent('password-reset', account.id, null))
   })
 }
@@ -131,6 +136,7 @@ export const requestEmailChange = (
   locale: Locale | undefined,
 ): Promise<void> =>
   database.system.transaction({ session_id, origin }, async transaction => {
+    await transaction.run(lockSession({ user_id, session_id }))
     const account = await transaction.run(findAccount(user_id))
     if (account === undefined) throw new Problem('session-ended')
     if (account.email === new_email.toLowerCase()) throw invalidField('/new_email', 'is your address already')
@@ -158,6 +164,20 @@ const findAccount = (user_id: string | null) =>
       .where('disabled_at', 'is', null)
       .where('deleted_at', 'is', null),
   )
+
+/** Held: of a confirmation at the same moment, one comes first. */
+const hasProvedAddress = (user_id: string) =>
+  statement(
+    query.selectFrom('users').select('email_verified').where('id', '=', user_id).forNoKeyUpdate(),
+    ([user]) => user?.email_verified === true,
+  )
+
+/** The mail proves the address, but not that a second factor of before is its reader's. */
+const provedNow = sql<string>`coalesce(email_verified_at, case when not exists (select from second_factors f
+  where f.user_id = users.id and (f.totp or f.passkey)) then now() end)`
+
+const deleteIdentities = (user_id: string) =>
+  many(query.deleteFrom('identities').where('user_id', '=', user_id).returning('provider'))
 
 const personalWords = ({ email, username, given_name, family_name, full_name }: PersonalWords): (string | null)[] => [
   email,

@@ -3,13 +3,9 @@ import { recordEvent } from '../audit/audit.ts'
 import type { Transaction } from '../core/database.ts'
 import { Problem } from '../core/problems.ts'
 import { get, many, query, raw, statement } from '../core/statement.ts'
+import { lockSession } from '../sessions/sessions.ts'
+import type { OwnSession } from '../sessions/sessions.ts'
 import { countRecoveryCodes, makeRecoveryCodes, voidRecoveryCodes } from './recovery-codes.ts'
-
-/** A session of somebody, as the access token names it. */
-export interface OwnSession {
-  user_id: string
-  session_id: string
-}
 
 /** Keys for one use each, derived from SECRET_KEY. */
 export interface FactorKeys {
@@ -26,26 +22,18 @@ type Kind = 'totp' | 'passkey'
 export const requireSession = get(query.selectFrom('self').select('session_id'))
 
 /**
- * Holds a person's account and session until the transaction ends (system login): all that changes second factors begins
- * with it, so that they take turns, and nothing of it commits under a session that has ended. @throws Problem session-ended
+ * Holds account and session for a change of second factors. Where the account has one, the session must have proved it: a password alone
+ * neither adds another nor removes any, also in a session that is older than the factors.
+ * @throws Problem session-ended, step-up-required
  */
-export const lockSession = ({ user_id, session_id }: OwnSession) =>
-  statement(
-    query
-      .selectFrom('sessions')
-      .innerJoin('users', 'users.id', 'sessions.user_id')
-      .select('sessions.id')
-      .where('sessions.id', '=', session_id)
-      .where('users.id', '=', user_id)
-      .where('sessions.revoked_at', 'is', null)
-      .where('sessions.expires_at', '>', sql<string>`now()`)
-      .where('users.disabled_at', 'is', null)
-      .where('users.deleted_at', 'is', null)
-      .forNoKeyUpdate(),
-    ([row]) => {
-      if (row === undefined) throw new Problem('session-ended')
-    },
+export async function lockFactors(transaction: Transaction, session: OwnSession): Promise<void> {
+  await transaction.run(lockSession(session))
+  if (!(await transaction.run(hasSecondFactor(session.user_id)))) return
+  const { second_factor_at } = await transaction.run(
+    get(query.selectFrom('sessions').select('second_factor_at').where('id', '=', session.session_id)),
   )
+  if (second_factor_at === null) throw new Problem('step-up-required')
+}
 
 /**
  * What follows when a second factor was added, in the same transaction: the session has proved it, the person is told, and
@@ -83,13 +71,13 @@ export async function completeRemoval(
   )
 }
 
-/** New recovery codes in the place of all others. @throws Problem second-factor-missing, session-ended */
+/** New recovery codes in the place of all others. @throws Problem second-factor-missing, session-ended, step-up-required */
 export async function renewRecoveryCodes(
   transaction: Transaction,
   keys: FactorKeys,
   session: OwnSession,
 ): Promise<string[]> {
-  await transaction.run(lockSession(session))
+  await lockFactors(transaction, session)
   if (!(await transaction.run(hasSecondFactor(session.user_id)))) throw new Problem('second-factor-missing')
   await transaction.run(recordEvent('recovery-codes-made', session.user_id, session.session_id))
   return makeRecoveryCodes(transaction, keys.recovery, session.user_id)

@@ -58,7 +58,7 @@ export function passkeyRoutes(app: App, { database, party, issuer, keys, rules, 
         response: { 200: RegistrationOptions },
       },
     },
-    request => beginPasskey(tools, request.actor.scope),
+    ({ actor }) => beginPasskey(tools, actor.scope, actor),
   )
 
   app.post(
@@ -67,7 +67,7 @@ export function passkeyRoutes(app: App, { database, party, issuer, keys, rules, 
       access: 'session',
       secret: true,
       tagged: true,
-      problems: ['invalid-token', 'passkey-taken', 'too-many-passkeys', 'passkeys-unavailable'],
+      problems: ['invalid-token', 'passkey-taken', 'step-up-required', 'too-many-passkeys', 'passkeys-unavailable'],
       schema: {
         operationId: 'addPasskey',
         summary: 'Add the passkey that the browser has made',

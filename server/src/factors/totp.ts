@@ -5,8 +5,9 @@ import type { Transaction } from '../core/database.ts'
 import { Problem } from '../core/problems.ts'
 import { decrypt, encrypt } from '../core/sealing.ts'
 import { find, query, statement } from '../core/statement.ts'
-import { completeEnrolment, completeRemoval, lockSession } from './factors.ts'
-import type { FactorKeys, OwnSession } from './factors.ts'
+import type { OwnSession } from '../sessions/sessions.ts'
+import { completeEnrolment, completeRemoval, lockFactors } from './factors.ts'
+import type { FactorKeys } from './factors.ts'
 
 /** A code holds for so long, and as long again before and after, for clocks that differ (RFC 6238, section 5.2). Seconds. */
 const STEP = 30
@@ -31,7 +32,7 @@ export function matchStep(secret: string, code: string, milliseconds = Date.now(
 
 /**
  * Begins to enrol an authenticator app: nothing holds until a code confirms it, and beginning again replaces the seed.
- * @throws Problem totp-enrolled
+ * @throws Problem totp-enrolled, step-up-required
  */
 export async function beginTotp(
   transaction: Transaction,
@@ -40,7 +41,7 @@ export async function beginTotp(
   { issuer, label }: { issuer: string; label: string },
 ): Promise<TotpSeed> {
   const secret = generateSecret()
-  await transaction.run(lockSession(session))
+  await lockFactors(transaction, session)
   await transaction.run(storeSeed(session.user_id, encrypt(keys.totp, secret, placeOf(session.user_id))))
   const otpauth_uri = generateURI({ issuer, label, secret })
   // Light on dark is not read by every app, and four modules of margin are the standard's (ISO/IEC 18004).
@@ -66,7 +67,7 @@ const storeSeed = (user_id: string, secret: Buffer) =>
 
 /**
  * Confirms it by a code of the app: from now on it is demanded. @returns recovery codes with the first second factor
- * @throws Problem invalid-code, totp-enrolled, not-found when nothing was begun in the last half hour
+ * @throws Problem invalid-code, totp-enrolled, step-up-required, not-found when nothing was begun in the last half hour
  */
 export async function confirmTotp(
   transaction: Transaction,
@@ -74,7 +75,7 @@ export async function confirmTotp(
   session: OwnSession,
   code: string,
 ): Promise<string[] | undefined> {
-  await transaction.run(lockSession(session))
+  await lockFactors(transaction, session)
   const begun = await transaction.run(findSeed(session.user_id))
   if (begun === undefined || (begun.confirmed_at === null && !begun.is_recent)) throw new Problem('not-found')
   if (begun.confirmed_at !== null) throw new Problem('totp-enrolled')
@@ -100,9 +101,9 @@ const findSeed = (user_id: string) =>
       .where('user_id', '=', user_id),
   )
 
-/** @throws Problem not-found */
+/** @throws Problem not-found, step-up-required */
 export async function removeTotp(transaction: Transaction, session: OwnSession): Promise<void> {
-  await transaction.run(lockSession(session))
+  await lockFactors(transaction, session)
   const removed = await transaction.run(
     find(query.deleteFrom('totp_factors').where('user_id', '=', session.user_id).returning('confirmed_at')),
   )

@@ -3,8 +3,9 @@ import { Type } from 'typebox'
 import type { Origin } from '../core/database.ts'
 import { orderOf, pagesOf } from '../core/pagination.ts'
 import type { Page } from '../core/pagination.ts'
+import { Problem } from '../core/problems.ts'
 import { Id, Nullable, Time } from '../core/schemas.ts'
-import { affect, get, many, query } from '../core/statement.ts'
+import { affect, get, many, query, statement } from '../core/statement.ts'
 
 export const Session = Type.Object(
   {
@@ -68,6 +69,34 @@ const sessionPages = pagesOf(({ current_id }: { current_id: string }) =>
 /** One's own live sessions, the newest first. */
 export const listSessions = (current_id: string, page: Page) =>
   sessionPages({ current_id }, orderOf('-created_at', 'sessions'), page)
+
+/** A session of somebody, as the access token names it. */
+export interface OwnSession {
+  user_id: string
+  session_id: string
+}
+
+/**
+ * Holds a person's account and session until the transaction ends (system login): what changes how somebody gets in
+ * begins with it, so that changes take turns, and nothing of them commits under a session that has ended. @throws Problem session-ended
+ */
+export const lockSession = ({ user_id, session_id }: OwnSession) =>
+  statement(
+    query
+      .selectFrom('sessions')
+      .innerJoin('users', 'users.id', 'sessions.user_id')
+      .select('sessions.id')
+      .where('sessions.id', '=', session_id)
+      .where('users.id', '=', user_id)
+      .where('sessions.revoked_at', 'is', null)
+      .where('sessions.expires_at', '>', sql<string>`now()`)
+      .where('users.disabled_at', 'is', null)
+      .where('users.deleted_at', 'is', null)
+      .forNoKeyUpdate(),
+    ([row]) => {
+      if (row === undefined) throw new Problem('session-ended')
+    },
+  )
 
 const revoked = (reason: string) =>
   query

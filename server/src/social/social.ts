@@ -6,6 +6,8 @@ import type { Database, Origin, Transaction } from '../core/database.ts'
 import { findToken, issueToken, openToken, sealToken, spendToken } from '../core/one-time-tokens.ts'
 import { Problem } from '../core/problems.ts'
 import { find, raw } from '../core/statement.ts'
+import { lockSession } from '../sessions/sessions.ts'
+import type { OwnSession } from '../sessions/sessions.ts'
 import { digest } from './browser-cookie.ts'
 import { deleteIdentity, findAccount, findIdentity, linkByAddress, linkIdentity, noteUse } from './identities.ts'
 import type { Profile } from './profile.ts'
@@ -212,11 +214,12 @@ const endMade = (id: string) =>
 export async function addIdentity(
   { system }: Database,
   origin: Origin,
-  { user_id, session_id }: { user_id: string; session_id: string },
+  { user_id, session_id }: OwnSession,
   { provider, profile }: Arrival,
 ) {
   const identity = { user_id, provider, profile }
   const link = async (transaction: Transaction) => {
+    await transaction.run(lockSession({ user_id, session_id }))
     const made = await transaction.run(linkIdentity(identity))
     if (made !== undefined) {
       await transaction.run(recordEvent('identity-linked', user_id, session_id, { provider }))
