@@ -153,3 +153,38 @@ test('the page behind the link asks for a password where there is no account, an
   assert.match((await page(other, {})).body, /You belong to the organization now/)
   assert.match((await page(other, {})).body, /This link does not work/)
 })
+
+// Red when: join does not ask whether the inviter still may.
+test('an invitation is worth no more than whoever made it: it ends with their role, and with their membership', async () => {
+  const owner = await signUp('Acme')
+  const members = `/api/v1/organizations/${owner.organization_id}/members`
+  const [lowered, removed, staying] = [
+    await test_.addMember(owner, 'admin'),
+    await test_.addMember(owner, 'admin'),
+    await test_.addMember(owner, 'admin'),
+  ]
+  const tokens: string[] = []
+  for (const inviter of [lowered, removed, staying]) {
+    const friend = await signUp()
+    await verify(friend)
+    assert.equal((await invite(inviter, friend.email, 'admin')).status, 201)
+    tokens.push(await tokenOf(friend.email))
+  }
+  assert.equal((await owner.call('PATCH', `${members}/${lowered.user_id}`, { role: 'viewer' })).status, 200)
+  assert.equal((await owner.call('DELETE', `${members}/${removed.user_id}`)).status, 204)
+  const answers = await Promise.all(tokens.map(token => accept(token)))
+  assert.deepEqual(
+    answers.map(({ status, body }) => body.code ?? status),
+    ['invalid-token', 'invalid-token', 200],
+  )
+  // An owner's invitation of an owner ends with the ownership.
+  const heir = await signUp()
+  await verify(heir)
+  assert.equal((await invite(owner, heir.email, 'owner')).status, 201)
+  const token = await tokenOf(heir.email)
+  const handedOver = await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/transfer`, {
+    user_id: staying.user_id,
+  })
+  assert.equal(handedOver.status, 204)
+  assert.equal((await accept(token)).body.code, 'invalid-token')
+})

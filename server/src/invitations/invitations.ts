@@ -2,6 +2,8 @@ import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { Actor } from '../access/actor.ts'
+import { permissionsOf } from '../access/permissions.ts'
+import type { Role } from '../access/permissions.ts'
 import { createAccount } from '../auth/auth.ts'
 import type { Database, Origin, Transaction } from '../core/database.ts'
 import { findToken, issueToken, openToken, spendToken, tokenLives } from '../core/one-time-tokens.ts'
@@ -114,7 +116,7 @@ export async function acceptInvitation(
   const { email } = token
   const { organization_id, invitation_id, version } = token.details as unknown as InvitationDetails
   const open = await database.system.run({ origin }, findOpen({ organization_id, invitation_id, version }))
-  if (open === undefined) throw new Problem('invalid-token')
+  if (open === undefined || !mayStillInvite(open)) throw new Problem('invalid-token')
   const account = await database.system.run({ origin }, findInvited(email, user_id))
   if (user_id !== undefined && account === undefined) throw new Problem('invitation-for-another')
   if (user_id === undefined && account?.email_verified === false) throw new Problem('email-unverified')
@@ -149,13 +151,24 @@ const findOpen = ({ organization_id, invitation_id, version }: InvitationDetails
   find(
     query
       .selectFrom('invitations')
-      .select('id')
-      .where('organization_id', '=', organization_id)
-      .where('id', '=', invitation_id)
-      .where('version', '=', version)
-      .where('accepted_at', 'is', null)
-      .where('revoked_at', 'is', null),
+      .innerJoin('memberships as inviter', join =>
+        join
+          .onRef('inviter.organization_id', '=', 'invitations.organization_id')
+          .onRef('inviter.user_id', '=', 'invitations.invited_by'),
+      )
+      .select(['invitations.role', 'inviter.role as inviter_role'])
+      .where('invitations.organization_id', '=', organization_id)
+      .where('invitations.id', '=', invitation_id)
+      .where('invitations.version', '=', version)
+      .where('invitations.accepted_at', 'is', null)
+      .where('invitations.revoked_at', 'is', null)
+      .where('inviter.disabled_at', 'is', null)
+      .where('inviter.deleted_at', 'is', null),
   )
+
+/** Else somebody who is about to lose a role would keep it under another address. */
+const mayStillInvite = ({ role, inviter_role }: { role: Role; inviter_role: Role }): boolean =>
+  permissionsOf(inviter_role).includes('invitations:write') && (role !== 'owner' || inviter_role === 'owner')
 
 /** The account of the address; under a session only when it is that person's. */
 const findInvited = (email: string, user_id: string | undefined) => {
@@ -178,19 +191,23 @@ async function join(
     find(
       query
         .updateTable('invitations')
-        .from('organizations')
+        .from(['organizations', 'memberships as inviter'])
         .set({ accepted_at: sql<string>`now()` })
         .whereRef('organizations.id', '=', 'invitations.organization_id')
         .where('organizations.deleted_at', 'is', null)
+        .whereRef('inviter.organization_id', '=', 'invitations.organization_id')
+        .whereRef('inviter.user_id', '=', 'invitations.invited_by')
+        .where('inviter.disabled_at', 'is', null)
+        .where('inviter.deleted_at', 'is', null)
         .where('invitations.organization_id', '=', organization_id)
         .where('invitations.id', '=', invitation_id)
         .where('invitations.version', '=', version)
         .where('invitations.accepted_at', 'is', null)
         .where('invitations.revoked_at', 'is', null)
-        .returning('invitations.role'),
+        .returning(['invitations.role', 'inviter.role as inviter_role']),
     ),
   )
-  if (invitation === undefined) throw new Problem('invalid-token')
+  if (invitation === undefined || !mayStillInvite(invitation)) throw new Problem('invalid-token')
   const { role } = invitation
   const joined = await transaction.run(joinOrganization(organization_id, user_id, { role, title: null, company: null }))
   if (joined === undefined) throw new Problem('already-member')
