@@ -70,10 +70,10 @@ export async function endFlow(
   return { redirect_to, code_challenge, link, secrets: secretsOf(key, id) }
 }
 
-/** Whether a sign-in may lead there: the origin is written out as it is known, and nothing in front of it or about it is odd. */
+/** Whether a sign-in may lead there: it begins with the origin, letter by letter, so nobody's name or password, and goes on as a path does. */
 export function isAllowedRedirect(address: string, origins: readonly string[]): boolean {
   const url = URL.parse(address)
-  if (url === null || url.username !== '' || url.password !== '' || /[\\\s\p{Cc}]/u.test(address)) return false
+  if (url === null || /[\\\s\p{Cc}]/u.test(address)) return false
   const rest = address.slice(url.origin.length)
   return origins.includes(url.origin) && address.startsWith(url.origin) && /^(?:$|[/?#])/.test(rest)
 }
