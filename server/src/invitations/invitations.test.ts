@@ -188,3 +188,21 @@ test('an invitation is worth no more than whoever made it: it ends with their ro
   assert.equal(handedOver.status, 204)
   assert.equal((await accept(token)).body.code, 'invalid-token')
 })
+
+// Red when: holdPlace does not ask how long ago the caller proved who they are.
+test('an owner is made, by invitation or at once, only by who has just proved who they are', async () => {
+  const owner = await signUp('Acme')
+  const person = await signUp()
+  await verify(person)
+  const claims = test_.tokens.verify(owner.access_token)
+  const stale = test_.tokens.sign({ ...claims, jti: 'stale', auth_time: claims.auth_time - 601 })
+  const organization = `/api/v1/organizations/${owner.organization_id}`
+  const ask = (path: string, role: string, token = stale) =>
+    call('POST', `${organization}/${path}`, { email: person.email, role }, { authorization: `Bearer ${token}` })
+  for (const path of ['invitations', 'members']) {
+    const { status, body } = await ask(path, 'owner')
+    assert.deepEqual([status, body.code], [401, 'step-up-required'], path)
+  }
+  assert.equal((await ask('invitations', 'admin')).status, 201)
+  assert.equal((await ask('members', 'owner', owner.access_token)).status, 201)
+})

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
+import { isFresh } from '../access/access.ts'
 import type { Actor } from '../access/actor.ts'
 import { permissionsOf } from '../access/permissions.ts'
 import type { Role } from '../access/permissions.ts'
@@ -38,15 +39,16 @@ export const listInvitations = (organization_id: string, page: Page) =>
 /**
  * Invites an address by mail. Nothing is looked up, so a known and an unknown one are the same; an open invitation of the
  * address is replaced, and its link with it.
- * @throws Problem owner-required, personal-organization
+ * @throws Problem owner-required, personal-organization, step-up-required
  */
 export const createInvitation = (
   { system }: Database,
-  { scope, organization_id, user_id }: Actor,
+  actor: Actor,
   { email, role }: Static<typeof NewInvitation>,
 ): Promise<Static<typeof Invitation>> =>
-  system.transaction(scope, async transaction => {
-    await transaction.run(holdPlace(organization_id, role))
+  system.transaction(actor.scope, async transaction => {
+    const { organization_id, user_id } = actor
+    await transaction.run(holdPlace(organization_id, role, isFresh(actor)))
     const invitation = await transaction.run(
       get(
         query

@@ -43,7 +43,7 @@ export function invitationRoutes(app: App, { pages, ...tools }: InvitationTools 
     '/organizations/:id/invitations',
     {
       access: 'invitations:write',
-      problems: ['owner-required', 'personal-organization'],
+      problems: ['owner-required', 'personal-organization', 'step-up-required'],
       schema: {
         operationId: 'createInvitation',
         summary: 'Invite an address by mail',

@@ -47,7 +47,7 @@ export function memberRoutes(app: App, { database, pages }: { database: Database
     {
       access: 'members:write',
       tagged: true,
-      problems: ['already-member', 'owner-required', 'personal-organization'],
+      problems: ['already-member', 'owner-required', 'personal-organization', 'step-up-required'],
       schema: {
         operationId: 'addMember',
         summary: 'Add an existing person',
@@ -68,7 +68,7 @@ export function memberRoutes(app: App, { database, pages }: { database: Database
         const person = await database.system.run({ origin: actor.scope.origin }, findPerson(body))
         if (person === undefined)
           throw invalidField(pointer, 'names no account with a confirmed address; invite it instead')
-        return addMember(transaction, request.params.id, person.id, body)
+        return addMember(transaction, request.params.id, person.id, body, isFresh(actor))
       })
       reply.code(201).header('location', `/api/v1/organizations/${request.params.id}/members/${member.user_id}`)
       return sendTagged(reply, member.user_id, member)

@@ -90,14 +90,15 @@ export const findPerson = ({ user_id, email }: { user_id?: string; email?: strin
   )
 }
 
-/** Adds a person, or takes a former member back. Only an owner makes an owner. @throws Problem already-member, owner-required, personal-organization */
+/** Adds a person, or takes a former member back. Only an owner makes an owner, shortly after a proof. @throws Problem already-member, owner-required, personal-organization, step-up-required */
 export async function addMember(
   transaction: Transaction,
   organization_id: string,
   user_id: string,
   { role, title, company }: NewMember,
+  isFresh: boolean,
 ): Promise<MemberRow> {
-  await transaction.run(holdPlace(organization_id, role))
+  await transaction.run(holdPlace(organization_id, role, isFresh))
   const place = { role, title: title ?? null, company: company ?? null }
   const added = await transaction.run(joinOrganization(organization_id, user_id, place))
   if (added === undefined) throw new Problem('already-member')

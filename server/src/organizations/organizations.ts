@@ -147,9 +147,9 @@ export const chooseOrganization = (
 
 /**
  * What whoever adds people needs: a team, and, for an owner, to be one; both held until the transaction ends, so that an
- * owner who has just lost the role makes no other. @throws Problem (read) personal-organization, owner-required
+ * owner who has just lost the role makes no other. @throws Problem (read) personal-organization, owner-required, step-up-required
  */
-export const holdPlace = (organization_id: string, role: Role) =>
+export const holdPlace = (organization_id: string, role: Role, isFresh: boolean) =>
   statement(
     query
       .selectFrom('organizations')
@@ -164,6 +164,7 @@ export const holdPlace = (organization_id: string, role: Role) =>
       if (place === undefined) throw new Problem('not-found')
       if (place.kind === 'personal') throw new Problem('personal-organization')
       if (role === 'owner' && place.actor_role !== 'owner') throw new Problem('owner-required')
+      if (role === 'owner' && !isFresh) throw new Problem('step-up-required')
       return place
     },
   )
