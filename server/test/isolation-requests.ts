@@ -150,6 +150,7 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   verifyEmail: 'invalid-token',
   completePasswordReset: 'invalid-token',
   unlock: 'invalid-token',
+  restoreAccount: 'invalid-token',
   verifySecondFactor: 'invalid-token',
   addPasskey: 'invalid-token',
   logInByPasskey: 'invalid-token',

@@ -396,6 +396,27 @@ test('an error of the database quotes no foreign row', async () => {
   assert.ok(failed > 20, `only ${failed} expressions failed on a row, so the test shows little`)
 })
 
+// Red when: migrateJobs grants usage of its schema to freehold_tenant too.
+test('the tenant login sees nothing of the job queue', async () => {
+  const { rows } = await admin.query<{ name: string; is_function: boolean }>(
+    `select format('freehold_jobs.%I', relname) as name, false as is_function from pg_class
+      where relnamespace = 'freehold_jobs'::regnamespace and relkind in ('r', 'p', 'v', 'S')
+    union all select p.oid::regprocedure::text, true from pg_proc p where pronamespace = 'freehold_jobs'::regnamespace`,
+  )
+  assert.ok(rows.length > 10)
+  const { rows: usage } = await admin.query(
+    `select has_schema_privilege('freehold_tenant', 'freehold_jobs', 'usage, create') as may`,
+  )
+  assert.deepEqual(usage, [{ may: false }])
+  const world = await worlds()
+  for (const { name } of rows.filter(({ is_function }) => !is_function)) {
+    const { code } = await attempt({ ...world, permission: 'organization:transfer' }, `select 'x' as line from ${name}`)
+    assert.equal(code, '42501', name)
+  }
+  for (const command of [`select enqueue_job('mail', '{}')`, `select freehold_jobs.job_now()`])
+    assert.equal((await attempt({ ...world, permission: '' }, command)).code, '42501', command)
+})
+
 test('the tenant login cannot climb out of its role', async () => {
   const world = await worlds()
   const settings = { ...world, permission: 'organization:transfer' }
