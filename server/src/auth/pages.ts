@@ -65,14 +65,14 @@ const signUpWords: Record<Locale, PageWords> = {
     title: 'Finish signing up',
     text: 'With this you confirm that the address is yours, and your account is made. If you did not sign up yourself, close this page.',
     button: 'Make my account',
-    done: 'Your account is ready. Sign in with the password that you chose when you signed up.',
+    done: 'Your account is ready. Sign in with the password that you chose when you signed up. If you signed up more than once, a mail is on its way in which you choose a new one.',
     ask: askAgain.en,
   },
   de: {
     title: 'Registrierung abschließen',
     text: 'Damit bestätigen Sie, dass die Adresse Ihnen gehört, und Ihr Konto wird angelegt. Haben Sie sich nicht selbst registriert, schließen Sie diese Seite.',
     button: 'Konto anlegen',
-    done: 'Ihr Konto ist bereit. Melden Sie sich mit dem Passwort an, das Sie bei der Registrierung gewählt haben.',
+    done: 'Ihr Konto ist bereit. Melden Sie sich mit dem Passwort an, das Sie bei der Registrierung gewählt haben. Haben Sie sich mehrmals registriert, ist eine E-Mail unterwegs, über die Sie ein neues festlegen.',
     ask: askAgain.de,
   },
 }

@@ -5,6 +5,7 @@ import { findToken, issueToken, spendToken } from '../core/one-time-tokens.ts'
 import { Problem } from '../core/problems.ts'
 import { get, many, query, raw } from '../core/statement.ts'
 import { isRetired, normalizeNames } from '../users/users.ts'
+import type { User } from '../users/users.ts'
 import type { NewAccount } from './accounts.ts'
 import { createAccount, signIn } from './auth.ts'
 import type { AccountTools, SecondFactorNeeded, SignedIn, SignInRules } from './auth.ts'
@@ -56,18 +57,27 @@ export async function requestSignUp(
 
 /**
  * Makes the account that the link in the mail stands for. A username that has gone meanwhile is left out, a slug made from
- * the name. @returns its address @throws Problem invalid-token, also when the address or its identity has an account by now
+ * the name. Where several are asked for with one address, any of them may be a stranger's, whichever link was used: the
+ * account then takes neither password nor identity, and a mail lets its owner choose a password.
+ * @returns its address @throws Problem invalid-token, also when the address or its identity has an account by now
  */
 export async function completeSignUp(tools: AccountTools, origin: Origin, token_id: string): Promise<string> {
   const token = await tools.database.system.run({ origin }, findToken('sign-up', token_id))
   if (token === undefined || token.email === null) throw new Problem('invalid-token')
   const { email } = token
-  const finish = async (transaction: Transaction): Promise<string> => {
+  const { is_contested } = await tools.database.system.run({ origin }, isContested(email, token_id))
+  const finish = async (transaction: Transaction, { user: { id: user_id } }: { user: User }): Promise<string> => {
     await transaction.run(spendToken('sign-up', token_id))
     await transaction.run(forgetSignUps(email))
+    if (is_contested) await transaction.run(issueToken({ purpose: 'reset-password', user_id, email, mailed: true }))
     return email
   }
-  let account: NewAccount = { ...(token.details as Omit<Enrolment, 'email'>), email, email_verified: true }
+  let account: NewAccount = {
+    ...(token.details as Omit<Enrolment, 'email'>),
+    ...(is_contested && { password_hash: null, identity: undefined }),
+    email,
+    email_verified: true,
+  }
   for (;;) {
     try {
       return await createAccount(tools, origin, account, finish)
@@ -82,6 +92,15 @@ export async function completeSignUp(tools: AccountTools, origin: Origin, token_
     }
   }
 }
+
+/** Whether somebody else may have asked for an account with the address as well. */
+const isContested = (email: string, token_id: string) =>
+  get(
+    raw<{
+      is_contested: boolean
+    }>(sql`select exists (select from one_time_tokens where email = ${email} and purpose = 'sign-up'
+      and id <> ${token_id} and used_at is null and expires_at > now()) as is_contested`),
+  )
 
 /** Whatever else was asked for with the address is void, and no hash of it is kept. */
 const forgetSignUps = (email: string) =>

@@ -81,7 +81,7 @@ test('whoever asks for an address that has an account gets no account, and its o
 })
 
 test('of many sign-ups with one address one becomes an account, and the links of the others lead nowhere', async () => {
-  // Red when: spendToken is left out of completeSignUp, or email-taken is answered as itself.
+  // Red when: email-taken is answered as itself.
   const email = newAddress()
   const tokens = [
     await askForAccount(email, { organization_name: 'One', organization_slug: `one-${randomUUID()}` }),
@@ -100,6 +100,26 @@ test('of many sign-ups with one address one becomes an account, and the links of
     [email],
   )
   assert.deepEqual(rows, [{ people: 1, memberships: 1 }])
+})
+
+// Red when: completeSignUp takes the password of one of several that were asked for.
+test('of several sign-ups with one address the account takes no password: one of them may be a stranger’s', async () => {
+  const passwords = [PASSWORD, 'Strangers-horse-8']
+  for (const clicked of [0, 1]) {
+    const email = newAddress()
+    const tokens = [await askForAccount(email), await askForAccount(email, { password: passwords[1] })]
+    assert.deepEqual((await verify(required, tokens[clicked])).body, { status: 'signed-up', email })
+    for (const password of passwords)
+      assert.equal((await required.call('POST', '/api/v1/auth/login', { email, password })).status, 401)
+    const [mail, ...more] = await required.mailTo(email)
+    assert.deepEqual(more, [])
+    assert.match(mail!.link, /\/account\/reset-password\?token=/)
+    const new_password = 'Brand-new-zebra-42'
+    const done = { token: mail!.token, new_password }
+    assert.equal((await required.call('POST', '/api/v1/auth/password-reset/complete', done)).status, 204)
+    const login = await required.call('POST', '/api/v1/auth/login', { email, password: new_password })
+    assert.equal(login.status, 200)
+  }
 })
 
 test('a username or slug that is taken is said at once; one that is taken meanwhile is done without', async () => {
