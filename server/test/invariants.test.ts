@@ -452,7 +452,6 @@ const publicOperations: Readonly<Record<string, string>> = {
   refresh: 'the refresh token speaks',
   acceptInvitation: 'the link in the mail speaks',
   unlock: 'the link in the mail speaks',
-  restoreAccount: 'the link in the mail speaks',
   listProviders: 'for the page that people sign in on',
   initiateSocialSignIn: 'nobody is signed in yet',
   endSocialSignIn: 'the provider speaks, and the cookie of the browser',

@@ -103,7 +103,9 @@ async function checkJobs(config: Config, { system }: Database): Promise<string[]
         `${late} of ${waiting} jobs of the queue ${queue} should have been done half an hour ago: start a service with RUN_JOBS=true or \`freehold worker\``,
     ),
     ...(dead > 0
-      ? [`${dead} jobs were given up: \`freehold jobs dead\` says why, \`freehold jobs retry --all\` puts them back`]
+      ? [
+          `${dead} ${dead === 1 ? 'job was' : 'jobs were'} given up: \`freehold jobs dead\` says why, \`freehold jobs retry --all\` puts back what it lists`,
+        ]
       : []),
   ]
 }
