@@ -267,7 +267,7 @@ test('a session that has ended changes neither password nor address', async () =
 })
 
 test('an address changes when the new one is confirmed; the old one is told twice, and sessions go on', async () => {
-  // Red when: completeEmailChange records no event, or the token does not remember the old address.
+  // Red when: completeEmailChange records no event or leaves out endFormerTokens, or the token forgets the old address.
   const person = await newPerson()
   const reset = await askForReset(person.email)
   const new_email = newAddress()
@@ -288,6 +288,10 @@ test('an address changes when the new one is confirmed; the old one is told twic
   assert.equal((await logIn(new_email, PASSWORD)).status, 200)
   assert.equal((await complete(reset)).body.code, 'invalid-token')
   assert.equal((await verify(token)).body.code, 'invalid-token')
+  const { rows } = await app.admin.query('select purpose from one_time_tokens where email = $1 and used_at is null', [
+    person.email,
+  ])
+  assert.deepEqual(rows, [], 'what the former address was sent is good for nothing')
 })
 
 test('an address that has an account is not taken over: its owner is told, the person who asks learns nothing', async () => {

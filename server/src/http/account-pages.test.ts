@@ -246,6 +246,15 @@ test('a sign-up, a confirmation and a change of address each have their page', a
   assert.equal((await send(bare, 'POST', '/account/change-email', { token: change.token })).status, 200)
   assert.equal((await bare.call('POST', '/api/v1/auth/login', { email: new_email, password: PASSWORD })).status, 200)
 
+  // Red when: what the token's spending refuses is no broken link. Somebody took the address while the page was open.
+  const late = newAddress()
+  await bare.call('POST', '/api/v1/auth/signup', { email: late, password: PASSWORD })
+  const { token: lateToken } = (await bare.mailTo(late))[0]!
+  assert.equal((await app.call('POST', '/api/v1/auth/signup', { email: late, password: PASSWORD })).status, 201)
+  const refused = await send(bare, 'POST', '/account/sign-up', { token: lateToken })
+  assert.equal(refused.status, 422)
+  assert.match(refused.text, /This link does not work/)
+
   const person = await app.signUp()
   const confirm = (await app.mailTo(person.email))[0]!
   assert.equal((await send(app, 'POST', '/account/verify-email', { token: confirm.token })).status, 200)
