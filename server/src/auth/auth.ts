@@ -177,7 +177,9 @@ const findDevice = (user_id: string, id: string | undefined) =>
       .select(sql<boolean>`coalesce(trusted_until > now(), false)`.as('is_trusted'))
       .where('id', '=', id ?? null)
       .where('user_id', '=', user_id)
-      .where('revoked_at', 'is', null),
+      .where('revoked_at', 'is', null)
+      // Whoever forgets it waits, and then ends this session as well.
+      .forNoKeyUpdate(),
   )
 
 /** @returns the device's id */

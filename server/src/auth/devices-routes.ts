@@ -34,7 +34,7 @@ export function deviceRoutes(app: App, pages: Pages): void {
       },
     },
     async (request, reply) => {
-      await request.actor.run(revokeDevice(request.params.id))
+      await request.actor.transaction(transaction => revokeDevice(transaction, request.params.id))
       return reply.code(204).send(null)
     },
   )

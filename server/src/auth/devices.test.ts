@@ -63,3 +63,26 @@ test('one may forget the device that one sits at, which ends this session too', 
   assert.deepEqual(answers.map(({ status }) => status).toSorted(), [204, 401])
   assert.equal((await person.call('GET', `${api}/devices`)).body.code, 'session-ended')
 })
+
+// Red when: signIn does not hold the device, or revokeDevice does not wait for who signs in on it.
+test('no session is left on a device that is forgotten while somebody signs in on it', async () => {
+  for (let round = 0; round < 5; round++) {
+    const person = await signUp()
+    const { body } = await call('POST', `${api}/login`, { email: person.email, password: PASSWORD })
+    const { device_token } = body
+    const device_id = (
+      await admin.query<{ device_id: string }>(
+        'select device_id from sessions where user_id = $1 order by id desc limit 1',
+        [person.user_id],
+      )
+    ).rows[0]!.device_id
+    const logins = [1, 2, 3, 4].map(() =>
+      call('POST', `${api}/login`, { email: person.email, password: PASSWORD, device_token }),
+    )
+    await Promise.race(logins)
+    assert.equal((await person.call('DELETE', `${api}/devices/${device_id}`)).status, 204)
+    await Promise.all(logins)
+    const { rows } = await admin.query('select from sessions where device_id = $1 and revoked_at is null', [device_id])
+    assert.equal(rows.length, 0)
+  }
+})

@@ -1,9 +1,10 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
+import type { Transaction } from '../core/database.ts'
 import { orderOf, pagesOf } from '../core/pagination.ts'
 import type { Page } from '../core/pagination.ts'
 import { Id, Nullable, Time } from '../core/schemas.ts'
-import { affect, query } from '../core/statement.ts'
+import { affect, many, query } from '../core/statement.ts'
 
 export const Device = Type.Object(
   {
@@ -39,21 +40,31 @@ const devicePages = pagesOf(({ session_id }: { session_id: string }) =>
 export const listDevices = (session_id: string, page: Page) =>
   devicePages({ session_id }, orderOf('-created_at', 'devices'), page)
 
-/** Forgets one of one's own devices, and ends its sessions: from now on it is a stranger. */
-export const revokeDevice = (id: string) =>
-  affect(
-    query
-      .with('ended', sessions =>
-        sessions
-          .updateTable('sessions')
-          .set({ revoked_at: sql<string>`now()`, revoked_reason: 'device-revoked' })
-          .where('device_id', '=', id)
-          .where('user_id', '=', sql<string>`(select user_id from self)`)
-          .where('revoked_at', 'is', null),
-      )
-      .updateTable('devices')
-      .set({ revoked_at: sql<string>`now()` })
-      .where('id', '=', id)
-      .where('revoked_at', 'is', null)
-      .returning('id'),
+/**
+ * Forgets one of one's own devices, and ends its sessions: from now on it is a stranger. A sign-in on it at the same moment
+ * comes first, and its session ends too, or begins on a device that nobody knows. @throws Problem not-found
+ */
+export async function revokeDevice(transaction: Transaction, id: string): Promise<void> {
+  await transaction.run(
+    affect(
+      query
+        .updateTable('devices')
+        .set({ revoked_at: sql<string>`now()` })
+        .where('id', '=', id)
+        .where('revoked_at', 'is', null)
+        .returning('id'),
+    ),
   )
+  // A statement of its own: it sees the session that was begun while the device was waited for.
+  await transaction.run(
+    many(
+      query
+        .updateTable('sessions')
+        .set({ revoked_at: sql<string>`now()`, revoked_reason: 'device-revoked' })
+        .where('device_id', '=', id)
+        .where('user_id', '=', sql<string>`(select user_id from self)`)
+        .where('revoked_at', 'is', null)
+        .returning('id'),
+    ),
+  )
+}
