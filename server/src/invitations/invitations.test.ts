@@ -206,3 +206,17 @@ test('an owner is made, by invitation or at once, only by who has just proved wh
   assert.equal((await ask('invitations', 'admin')).status, 201)
   assert.equal((await ask('members', 'owner', owner.access_token)).status, 201)
 })
+
+// Red when: acceptInvitation answers as the sign-up that it tries for an address whose account is closed.
+test('the link of an invitation leads nowhere while the account of its address is deleted or disabled', async () => {
+  const owner = await signUp('Acme')
+  for (const column of ['deleted_at', 'disabled_at']) {
+    const person = await signUp()
+    await verify(person)
+    await invite(owner, person.email)
+    const token = await tokenOf(person.email)
+    await admin.query(`update users set ${column} = now() where id = $1`, [person.user_id])
+    const { status, body } = await accept(token, { password: PASSWORD })
+    assert.deepEqual([status, body.code], [422, 'invalid-token'], column)
+  }
+})

@@ -131,7 +131,11 @@ export async function acceptInvitation(
       origin,
       { email, full_name, password_hash: await hashNewPassword(chosen, [email, full_name]), email_verified: true },
       async (_transaction, { user }) => user.id,
-    )
+    ).catch((error: unknown) => {
+      // Its account is closed, or was made at this very moment.
+      if (!(error instanceof Problem) || error.code !== 'email-taken') throw error
+      throw new Problem('invalid-token', { cause: error })
+    })
   const joining_id = account?.id ?? (await makeAccount(password ?? ''))
   return database.system.transaction({ organization_id, origin: { ...origin, user_id: joining_id } }, transaction =>
     join(transaction, { token_id, organization_id, invitation_id, version }, joining_id),
