@@ -46,14 +46,14 @@ const askAgain: Record<Locale, NonNullable<PageWords['ask']>> = {
 const verificationWords: Record<Locale, PageWords> = {
   en: {
     title: 'Confirm your e-mail address',
-    text: 'With this you confirm that the address is yours.',
+    text: 'With this you confirm that the address is yours. If you have no account here, close this page.',
     button: 'Confirm',
     done: 'Thank you, your address is confirmed.',
     ask: askAgain.en,
   },
   de: {
     title: 'E-Mail-Adresse bestätigen',
-    text: 'Damit bestätigen Sie, dass die Adresse Ihnen gehört.',
+    text: 'Damit bestätigen Sie, dass die Adresse Ihnen gehört. Haben Sie hier kein Konto, schließen Sie diese Seite.',
     button: 'Bestätigen',
     done: 'Vielen Dank, Ihre Adresse ist bestätigt.',
     ask: askAgain.de,
@@ -80,13 +80,13 @@ const signUpWords: Record<Locale, PageWords> = {
 const changeWords: Record<Locale, PageWords> = {
   en: {
     title: 'Use this e-mail address',
-    text: 'From now on your account has this address: you sign in with it, and our mails go there.',
+    text: 'From now on your account has this address: you sign in with it, and our mails go there. If you did not ask for this yourself, close this page.',
     button: 'Use this address',
     done: 'Your account has the new address. You stay signed in wherever you are; sign in with the new address from now on.',
   },
   de: {
     title: 'Diese E-Mail-Adresse verwenden',
-    text: 'Ihr Konto hat von jetzt an diese Adresse: Sie melden sich mit ihr an und erhalten dort unsere E-Mails.',
+    text: 'Ihr Konto hat von jetzt an diese Adresse: Sie melden sich mit ihr an und erhalten dort unsere E-Mails. Haben Sie das nicht selbst gewünscht, schließen Sie diese Seite.',
     button: 'Adresse verwenden',
     done: 'Ihr Konto hat die neue Adresse. Sie bleiben überall angemeldet; melden Sie sich künftig mit der neuen Adresse an.',
   },
