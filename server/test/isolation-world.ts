@@ -13,7 +13,7 @@ export interface Standing {
   account?: 'live' | 'disabled' | 'deleted'
   membership?: 'live' | 'disabled' | 'ended'
   organization?: 'live' | 'closed'
-  /** Whether the organization demands a second factor, and the caller's session has proved one. */
+  /** Whether the organization demands a second factor; the caller's session has proved one, unless it is missing. */
   secondFactor?: 'not demanded' | 'missing' | 'proved'
   superuser?: boolean
   /** False: the access token names no organization. */
@@ -125,7 +125,7 @@ export async function createWorlds({ admin, tokens, call }: TestApp): Promise<(s
           from unnest(array[$3, $5, $6]::uuid[], array[$15, 'member', 'owner']) as m (id, role) where role <> 'none'),
         work as (insert into projects (organization_id, id, name, slug, created_by) values ($12, $16, 'Own ' || $9, 'own-' || $9, $6))
         insert into sessions (id, user_id, organization_id, user_agent, expires_at, revoked_at, second_factor_at)
-        values ($17, $3, $12, 'first', now() + case when $18 = 'expired' then interval '-1 second' else interval '1 day' end, case when $18 = 'revoked' then now() end, case when $20 = 'proved' then now() end),
+        values ($17, $3, $12, 'first', now() + case when $18 = 'expired' then interval '-1 second' else interval '1 day' end, case when $18 = 'revoked' then now() end, case when $20 <> 'missing' then now() end),
           ($19, $3, $12, 'second', now() + interval '1 day', null, null)`,
       values: [
         template,
@@ -196,11 +196,11 @@ export async function dumpRows(
     tables.map(async ({ name, key }) => {
       const isTheirs =
         key === null
-          ? `to_jsonb(t)::text like any (select '%' || id || '%' from unnest($1::text[]) id)`
+          ? 'to_jsonb(t)::text like any ($1::text[])' // patterns ready made: a sub-select would be run for each row
           : `${key} = any ($1::uuid[])`
       const { rows } = await admin.query<{ line: string }>(
         `select '${name} ' || to_jsonb(t)::text as line from ${name} t where ${isTheirs}`,
-        [key === null ? ids : organization_ids],
+        [key === null ? ids.map(id => `%${id}%`) : organization_ids],
       )
       return rows.map(({ line }) => line)
     }),
