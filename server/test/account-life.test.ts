@@ -147,3 +147,34 @@ test('an address is changed over the wire, and both addresses hear of it', { ski
   )
   assert.equal((await post('login', { email: new_email, password: NEW_PASSWORD })).status, 200)
 })
+
+// Red when: looking at the page spends the token, or the page is not in app.ts.
+test(
+  'an account is deleted, and brought back by the page behind the link in the mail',
+  { skip: noBrowser },
+  async () => {
+    const credentials = { email: 'countess@example.com', password: NEW_PASSWORD }
+    const signedIn = await post('login', credentials)
+    const headers = { authorization: `Bearer ${signedIn.body.access_token}` }
+    assert.equal((await request(origin, 'DELETE', '/api/v1/users/me', undefined, headers)).status, 204)
+    assert.equal((await post('login', credentials)).status, 401)
+    let link = ''
+    await waitUntil(async () => {
+      const mail = (await listOutbox(dataDir)).find(
+        ({ to, text }) => to === credentials.email && text.includes('/restore'),
+      )
+      link = /^https?:\S+$/m.exec(mail?.text ?? '')?.[0] ?? ''
+      return link !== ''
+    })
+    const { page, faults } = await openPhone()
+    await page.goto(link)
+    await page.goto(link)
+    assert.equal((await post('login', credentials)).status, 401, 'who only looks changes nothing')
+    await page.getByRole('button', { name: 'Restore my account' }).click()
+    await page.getByText('Your account is back').waitFor()
+    assert.equal((await post('login', credentials)).status, 200)
+    await page.goto(link)
+    await page.getByText('This link does not work').waitFor()
+    assert.deepEqual(faults, [])
+  },
+)
