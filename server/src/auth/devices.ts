@@ -4,7 +4,7 @@ import type { Transaction } from '../core/database.ts'
 import { orderOf, pagesOf } from '../core/pagination.ts'
 import type { Page } from '../core/pagination.ts'
 import { Id, Nullable, Time } from '../core/schemas.ts'
-import { affect, many, query } from '../core/statement.ts'
+import { affect, get, many, query } from '../core/statement.ts'
 
 export const Device = Type.Object(
   {
@@ -45,6 +45,16 @@ export const listDevices = (session_id: string, page: Page) =>
  * comes first, and its session ends too, or begins on a device that nobody knows. @throws Problem not-found
  */
 export async function revokeDevice(transaction: Transaction, id: string): Promise<void> {
+  // The account first, as a sign-in and a reset do, which touch devices and sessions too.
+  await transaction.run(
+    get(
+      query
+        .selectFrom('self')
+        .innerJoin('users', 'users.id', 'self.user_id')
+        .select('users.id')
+        .forNoKeyUpdate('users'),
+    ),
+  )
   await transaction.run(
     affect(
       query

@@ -428,3 +428,24 @@ test('a change of address that a session began does not outlive the session', as
     blocker.release()
   }
 })
+
+// Red when: lockSession, spendForPerson or completePasswordReset holds something else before the account.
+test('whatever happens to an account at the same moment takes turns, and nothing waits for ever', async () => {
+  const wide = await createTestApp({ DATABASE_POOL_SIZE: '24' })
+  const api = '/api/v1'
+  for (let round = 0; round < 5; round++) {
+    const person = await newPerson()
+    const new_email = newAddress()
+    await person.call('POST', `${api}/auth/change-email`, { new_email })
+    const { token } = (await app.mailTo(new_email)).at(-1)!
+    const reset = await askForReset(person.email)
+    const headers = { authorization: `Bearer ${person.access_token}` }
+    const answers = await Promise.all([
+      wide.call('POST', `${api}/auth/verify-email`, { token }),
+      wide.call('POST', `${api}/auth/change-email`, { new_email: newAddress() }, headers),
+      wide.call('POST', `${api}/auth/password-reset/complete`, { token: reset, new_password: NEW_PASSWORD }),
+      wide.call('DELETE', `${api}/users/me`, undefined, headers),
+    ])
+    for (const { status, text } of answers) assert.notEqual(status, 503, text)
+  }
+})

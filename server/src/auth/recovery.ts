@@ -55,8 +55,9 @@ export async function completePasswordReset(
   await checkPassword(new_password, policy, personalWords(account), '/new_password')
   const password_hash = await passwords.hash(new_password)
   await database.system.transaction({ origin: { ...origin, user_id: account.id } }, async transaction => {
-    const { email } = await transaction.run(spendToken('reset-password', token_id))
+    // The account before the token, as everybody does who ends what was begun.
     const isProved = await transaction.run(hasProvedAddress(account.id))
+    const { email } = await transaction.run(spendToken('reset-password', token_id))
     const user = await transaction.run(
       find(
         query

@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
 import { recordEvent } from '../audit/audit.ts'
-import type { Database, Origin } from '../core/database.ts'
+import type { Database, Origin, Transaction } from '../core/database.ts'
 import type { Locale } from '../core/locales.ts'
-import { issueToken, spendToken } from '../core/one-time-tokens.ts'
+import { findToken, issueToken, spendToken } from '../core/one-time-tokens.ts'
+import type { TokenPurpose } from '../core/one-time-tokens.ts'
 import { Problem } from '../core/problems.ts'
 import { openId } from '../core/sealing.ts'
 import { find, many, query, statement } from '../core/statement.ts'
@@ -53,10 +54,25 @@ export async function verifyEmail(tools: VerificationTools, origin: Origin, toke
 export const requestVerification = (email: string, locale: Locale | undefined) =>
   issueToken({ purpose: 'verify-email', email, details: { locale }, mailed: true })
 
+/** Holds the account before its token, as everybody does who ends what was begun. @throws Problem invalid-token */
+async function spendForPerson(transaction: Transaction, purpose: TokenPurpose, token_id: string) {
+  const token = await transaction.run(findToken(purpose, token_id))
+  await transaction.run(
+    find(
+      query
+        .selectFrom('users')
+        .select('id')
+        .where('id', '=', token?.user_id ?? null)
+        .forNoKeyUpdate(),
+    ),
+  )
+  return transaction.run(spendToken(purpose, token_id))
+}
+
 /** @returns the address */
 const confirmEmail = (database: Database, origin: Origin, token_id: string): Promise<string> =>
   database.system.transaction({ origin }, async transaction => {
-    const { email, user_id } = await transaction.run(spendToken('verify-email', token_id))
+    const { email, user_id } = await spendForPerson(transaction, 'verify-email', token_id)
     const user = await transaction.run(
       find(
         query
@@ -79,7 +95,7 @@ const confirmEmail = (database: Database, origin: Origin, token_id: string): Pro
  */
 const completeEmailChange = ({ database, key }: VerificationTools, origin: Origin, token_id: string): Promise<string> =>
   database.system.transaction({ origin }, async transaction => {
-    const { email, user_id, details } = await transaction.run(spendToken('change-email', token_id))
+    const { email, user_id, details } = await spendForPerson(transaction, 'change-email', token_id)
     if ((await transaction.run(findRetiredNames(key, { email }))).email) throw new Problem('invalid-token')
     const old_email = (details as { old_email?: string }).old_email ?? null
     const user = await transaction.run(

@@ -83,16 +83,23 @@ export interface OwnSession {
 export const lockSession = ({ user_id, session_id }: OwnSession) =>
   statement(
     query
+      // The account before the session, as whoever closes either does: nobody waits for one another for ever.
+      .with('person', users =>
+        users
+          .selectFrom('users')
+          .select('id')
+          .where('id', '=', user_id)
+          .where('disabled_at', 'is', null)
+          .where('deleted_at', 'is', null)
+          .forNoKeyUpdate(),
+      )
       .selectFrom('sessions')
-      .innerJoin('users', 'users.id', 'sessions.user_id')
+      .innerJoin('person', 'person.id', 'sessions.user_id')
       .select('sessions.id')
       .where('sessions.id', '=', session_id)
-      .where('users.id', '=', user_id)
       .where('sessions.revoked_at', 'is', null)
       .where('sessions.expires_at', '>', sql<string>`now()`)
-      .where('users.disabled_at', 'is', null)
-      .where('users.deleted_at', 'is', null)
-      .forNoKeyUpdate(),
+      .forNoKeyUpdate('sessions'),
     ([row]) => {
       if (row === undefined) throw new Problem('session-ended')
     },
