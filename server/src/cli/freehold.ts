@@ -63,6 +63,9 @@ function explain(error: unknown): string {
     return `port ${port} is taken: stop what listens there, or set PORT to another one (0 chooses a free one)`
   if (code === 'ECONNREFUSED')
     return `${error.message}: no database answers there; start it, or correct DATABASE_URL, DATABASE_TENANT_URL and DATABASE_SYSTEM_URL`
+  // An unknown table or column.
+  if (code === '42P01' || code === '42703')
+    return `${error.message}: the database is not as this version has it; apply the migrations with: freehold migrate apply`
   if (code === 'EACCES' && port !== undefined)
     return `this user may not listen on port ${port}: set PORT to one above 1023`
   return error.message
