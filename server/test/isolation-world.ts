@@ -124,9 +124,9 @@ export async function createWorlds({ admin, tokens, call }: TestApp): Promise<(s
           select $12, id, role, case when $14 = 'disabled' and id = $3 then now() end, case when $14 = 'ended' and id = $3 then now() end
           from unnest(array[$3, $5, $6]::uuid[], array[$15, 'member', 'owner']) as m (id, role) where role <> 'none'),
         work as (insert into projects (organization_id, id, name, slug, created_by) values ($12, $16, 'Own ' || $9, 'own-' || $9, $6))
-        insert into sessions (id, user_id, organization_id, user_agent, expires_at, revoked_at, second_factor_at)
-        values ($17, $3, $12, 'first', now() + case when $18 = 'expired' then interval '-1 second' else interval '1 day' end, case when $18 = 'revoked' then now() end, case when $20 <> 'missing' then now() end),
-          ($19, $3, $12, 'second', now() + interval '1 day', null, null)`,
+        insert into sessions (id, user_id, organization_id, methods, user_agent, expires_at, revoked_at, second_factor_at)
+        values ($17, $3, $12, '{password,totp}', 'first', now() + case when $18 = 'expired' then interval '-1 second' else interval '1 day' end, case when $18 = 'revoked' then now() end, case when $20 <> 'missing' then now() end),
+          ($19, $3, $12, '{password}', 'second', now() + interval '1 day', null, null)`,
       values: [
         template,
         superuser,

@@ -479,6 +479,9 @@ test('a trusted device skips the second factor for thirty days, and for its own 
     [tokens.verify(skipped.body.access_token).sid],
   )
   assert.deepEqual(rows, [{ methods: ['password', 'trusted_device'], proved: true, month: true }])
+  // Red when: lockFactors takes the trust for a proof; who has stolen the device and the password would be rid of the factor.
+  const removed = await call('DELETE', `${mfa}/totp`, undefined, under(skipped.body.access_token))
+  assert.deepEqual(outcomeOf(removed), [401, 'step-up-required'])
   await pauseAt(stranger, { device_token })
   assert.equal((await strangers.next()).length, 6)
 

@@ -29,10 +29,20 @@ export const requireSession = get(query.selectFrom('self').select('session_id'))
 export async function lockFactors(transaction: Transaction, session: OwnSession): Promise<void> {
   await transaction.run(lockSession(session))
   if (!(await transaction.run(hasSecondFactor(session.user_id)))) return
-  const { second_factor_at } = await transaction.run(
-    get(query.selectFrom('sessions').select('second_factor_at').where('id', '=', session.session_id)),
+  const { has_proved } = await transaction.run(
+    get(
+      query
+        .selectFrom('sessions')
+        // That a device is trusted opens the session and proves nothing: both may have been stolen with the password.
+        .select(
+          sql<boolean>`second_factor_at is not null and methods && array['totp', 'recovery_code', 'passkey']`.as(
+            'has_proved',
+          ),
+        )
+        .where('id', '=', session.session_id),
+    ),
   )
-  if (second_factor_at === null) throw new Problem('step-up-required')
+  if (!has_proved) throw new Problem('step-up-required')
 }
 
 /**

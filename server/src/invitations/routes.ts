@@ -43,6 +43,7 @@ export function invitationRoutes(app: App, { pages, ...tools }: InvitationTools 
     '/organizations/:id/invitations',
     {
       access: 'invitations:write',
+      perMinute: 20,
       problems: ['owner-required', 'personal-organization', 'step-up-required'],
       schema: {
         operationId: 'createInvitation',
