@@ -44,18 +44,20 @@ export async function importAccounts(args: string[], config: Config): Promise<nu
         progress.add(batch.length, unimported)
       }
       let batch: (ImportRow | UnimportedRow)[] = []
-      for await (const line of readLines(source)) {
-        if (batch.push(readRow(line)) < BATCH) continue
+      try {
+        for await (const line of readLines(source)) {
+          if (batch.push(readRow(line)) < BATCH) continue
+          await flush(batch)
+          batch = []
+        }
         await flush(batch)
-        batch = []
+      } catch (error) {
+        console.error('freehold import: stopped; the same command goes on from here')
+        throw error
       }
-      await flush(batch)
     },
     4 * IMPORT_CONNECTIONS,
-  ).catch((error: unknown) => {
-    console.error('freehold import: stopped; the same command goes on from here')
-    throw error
-  })
+  )
   closeSync(report)
   const { unimported, refused, summary } = progress.end()
   console.log(unimported > 0 ? `${summary}; ${reportPath} says which and why` : summary)
