@@ -127,9 +127,13 @@ await client.end()`
 })
 
 // Red when: an output of the import is worded otherwise than the guide prints it, or the imported password does not sign in.
-test('the import guide leads from a file to people who sign in with the password that they had', needsBash, async () => {
-  await runDocument('docs/guides/import.md', makeCheckout())
-})
+test(
+  'the import guide leads from a file to people who sign in with the password that they had',
+  needsBash,
+  async () => {
+    await runDocument('docs/guides/import.md', makeCheckout())
+  },
+)
 
 // Red when: an `access` is left out of its routes.ts, or a file that its diffs change has moved on.
 test('the walkthrough of CONTRIBUTING adds a resource that works', needsBash, async () => {

@@ -227,7 +227,7 @@ function describe(document: Document, method: string, path: string, described: D
       throw new Error(
         `${operation.id} takes ${field}, which the isolation attack does not know: say in isolation-requests.ts what it names, or that it names nothing`,
       )
-    else if (where === 'path') operation.path = operation.path.replace(`{${name}}`, String(plain))
+    else if (where === 'path') operation.path = operation.path.replace(`{${name}}`, plain as string)
     else if (where === 'body') (operation.plain ??= {})[name] = plain
     else operation.plainQuery[name] = plain === 'enum' ? (schema.enum ?? []) : (plain as string[])
   }

@@ -151,7 +151,12 @@ async function readKeys(
 async function insertKey(transaction: Transaction, secretKey: string, algorithm: SigningAlgorithm): Promise<string> {
   const id = randomBytes(12).toString('base64url')
   const { publicKey, privateKey } = generateKey(algorithm)
-  const row = { id, algorithm, public_key: publicKey ?? null, private_key: encrypt(wrappingKey(secretKey), privateKey, id) }
+  const row = {
+    id,
+    algorithm,
+    public_key: publicKey ?? null,
+    private_key: encrypt(wrappingKey(secretKey), privateKey, id),
+  }
   await transaction.run(affect(query.insertInto('signing_keys').values(row).returning('id')))
   return id
 }

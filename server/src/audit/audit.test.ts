@@ -67,7 +67,11 @@ test('nobody writes, changes or deletes history; it is only forgotten, with a pe
   const inOrganization = async (statement: string) => {
     await client.query('begin')
     await client.query(`select set_config('app.organization_id', $1, true)`, [owner.organization_id])
-    return client.query(statement).finally(() => client.query('rollback'))
+    try {
+      return await client.query(statement)
+    } finally {
+      await client.query('rollback')
+    }
   }
   try {
     assert.equal((await inOrganization('delete from audit_log')).rowCount, 0, 'while the organization is there')

@@ -22,8 +22,7 @@ function markupOf(piece: Piece): string {
   return markup in piece ? piece[markup] : piece.map(markupOf).join('')
 }
 
-const escapeHtml = (text: string): string =>
-  text.replaceAll(/[&<>"'`]/g, character => `&#${character.charCodeAt(0)};`)
+const escapeHtml = (text: string): string => text.replaceAll(/[&<>"'`]/g, character => `&#${character.charCodeAt(0)};`)
 
 /** A page of ours. `extraPolicy` is one more directive of its content security policy. */
 export interface Page {
