@@ -98,6 +98,7 @@ const plainValues: Readonly<Record<string, unknown>> = {
   'body organization_name': 'A name',
   'body full_name': 'A name',
   'body given_name': 'A name',
+  'body locale': 'de',
   'body family_name': 'A name',
   'body description': 'What it is for',
   'body title': 'A title',

@@ -24,7 +24,7 @@ export const problems = {
   'invalid-credentials': [
     401,
     'Invalid credentials',
-    'The e-mail address or username and the password do not match an account.',
+    'The password is not that of such an account. Check the e-mail address or username, and the password.',
   ],
   'invalid-code': [
     401,
@@ -49,13 +49,13 @@ export const problems = {
   'step-up-required': [
     401,
     'Recent sign-in required',
-    'Confirm it is you with POST /api/v1/auth/step-up, then repeat the request with the new access token.',
+    'Confirm it is you with POST /api/v1/auth/step-up, by a second factor where the account has one, then repeat the request with the new access token.',
   ],
   'permission-missing': [403, 'Permission missing', 'Your role in this organization does not allow this.'],
   'second-factor-required': [
     403,
     'Second factor required',
-    'This organization demands a second factor. Enrol one with POST /api/v1/auth/mfa/totp or /api/v1/auth/passkeys, or sign in with the one you have.',
+    'This wants a session with a second factor. Enrol one with POST /api/v1/auth/mfa/totp or /api/v1/auth/passkeys, or sign in with the one you have.',
   ],
   'email-unverified': [
     403,

@@ -18,7 +18,13 @@ export const Time = Type.String({
 
 /** Characters of the longest name. */
 export const NAME_LENGTH = 200
-export const Name = Type.String({ minLength: 1, maxLength: NAME_LENGTH, pattern: '\\S', examples: ['Acme Corp'] })
+/** One line: control characters would end headers and lines where a name is shown. */
+export const Name = Type.String({
+  minLength: 1,
+  maxLength: NAME_LENGTH,
+  pattern: '^(?=.*\\S)[^\\x00-\\x1f\\x7f]*$',
+  examples: ['Acme Corp'],
+})
 export const Text = Type.String({ maxLength: 4000, examples: ['What it is for.'] })
 export const Slug = Type.String({
   minLength: 1,

@@ -3,7 +3,7 @@ import { recordEvent } from '../audit/audit.ts'
 import type { Transaction } from '../core/database.ts'
 import { Problem } from '../core/problems.ts'
 import { get, many, query, raw, statement } from '../core/statement.ts'
-import { lockSession } from '../sessions/sessions.ts'
+import { lockSession, revokeUnprovedSessions } from '../sessions/sessions.ts'
 import type { OwnSession } from '../sessions/sessions.ts'
 import { countRecoveryCodes, makeRecoveryCodes, voidRecoveryCodes } from './recovery-codes.ts'
 
@@ -46,8 +46,9 @@ export async function lockFactors(transaction: Transaction, session: OwnSession)
 }
 
 /**
- * What follows when a second factor was added, in the same transaction: the session has proved it, the person is told, and
- * with the first one come recovery codes. @returns the codes, shown this once; undefined when there are some already
+ * What follows when a second factor was added, in the same transaction: the session has proved it, those that have proved
+ * none end (a stolen password may have opened them), the person is told, and with the first one come recovery codes.
+ * @returns the codes, shown this once; undefined when there are some already
  */
 export async function completeEnrolment(
   transaction: Transaction,
@@ -56,6 +57,7 @@ export async function completeEnrolment(
   kind: Kind,
 ): Promise<string[] | undefined> {
   await transaction.run(proveSecondFactor(session_id, kind))
+  await transaction.run(revokeUnprovedSessions(user_id, session_id, `${kind}-added`))
   await transaction.run(recordEvent(`${kind}-added`, user_id, session_id))
   if ((await transaction.run(countRecoveryCodes(user_id))) > 0) return undefined
   return makeRecoveryCodes(transaction, keys.recovery, user_id)

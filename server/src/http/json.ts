@@ -8,6 +8,11 @@ export function readJsonOnly(app: App): void {
   app.removeAllContentTypeParsers()
   const parse = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    // Many clients name the type of a body that they do not send.
+    if (body.length === 0) {
+      done(null)
+      return
+    }
     let text: string
     try {
       text = utf8.decode(body)

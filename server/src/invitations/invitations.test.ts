@@ -12,6 +12,13 @@ const key = deriveKey(TEST_SECRET, 'one-time tokens')
 let serial = 0
 const newAddress = () => `invited-${process.pid}-${Date.now()}-${serial++}@example.com`
 
+/** Somebody who may write to strangers: their own address is confirmed. */
+const newOwner = async (): Promise<Person> => {
+  const owner = await signUp('Acme')
+  await verify(owner)
+  return owner
+}
+
 const invite = (owner: Person, email: string, role = 'member') =>
   owner.call('POST', `/api/v1/organizations/${owner.organization_id}/invitations`, { email, role })
 
@@ -27,7 +34,7 @@ async function tokenOf(email: string): Promise<string> {
 const accept = (token: string, more: object = {}) => call('POST', '/api/v1/invitations/accept', { token, ...more })
 
 test('an invited address without an account makes one, confirmed, and belongs to the organization', async () => {
-  const owner = await signUp('Acme')
+  const owner = await newOwner()
   const email = newAddress()
   const invited = await invite(owner, email.toUpperCase(), 'viewer')
   assert.equal(invited.status, 201)
@@ -50,7 +57,7 @@ test('an invited address without an account makes one, confirmed, and belongs to
 })
 
 test('a known and an unknown address are invited alike, by the same answer', async () => {
-  const owner = await signUp('Acme')
+  const owner = await newOwner()
   const known = await signUp()
   const [one, other] = [await invite(owner, known.email), await invite(owner, newAddress())]
   const shapeOf = ({ status, headers, body }: typeof one) => [
@@ -64,7 +71,7 @@ test('a known and an unknown address are invited alike, by the same answer', asy
 })
 
 test('the link lets in the account of that address and no other', async () => {
-  const owner = await signUp('Acme')
+  const owner = await newOwner()
   const [invited, stranger] = [await signUp(), await signUp()]
   await invite(owner, invited.email)
   const token = await tokenOf(invited.email)
@@ -79,7 +86,7 @@ test('the link lets in the account of that address and no other', async () => {
 })
 
 test('of two at once one joins; a revoked or replaced invitation leads nowhere', async () => {
-  const owner = await signUp('Acme')
+  const owner = await newOwner()
   const person = await signUp()
   await verify(person)
   await invite(owner, person.email)
@@ -108,11 +115,14 @@ test('of two at once one joins; a revoked or replaced invitation leads nowhere',
 })
 
 test('only administrators invite, only owners invite owners, and nobody into a personal organization', async () => {
-  const owner = await signUp('Acme')
+  const owner = await newOwner()
   const [administrator, member] = [await test_.addMember(owner, 'admin'), await test_.addMember(owner, 'member')]
   assert.equal((await invite(member, newAddress())).body.code, 'permission-missing')
   assert.equal((await invite(administrator, newAddress(), 'owner')).body.code, 'owner-required')
   assert.equal((await invite(owner, newAddress(), 'owner')).status, 201)
+  const unconfirmed = await signUp('Acme')
+  // Red when: createInvitation does not look at the inviter's address.
+  assert.equal((await invite(unconfirmed, newAddress())).body.code, 'email-unverified')
   const alone = await signUp()
   assert.equal((await invite(alone, newAddress())).body.code, 'personal-organization')
   const foreign = await signUp('Other')
@@ -122,7 +132,7 @@ test('only administrators invite, only owners invite owners, and nobody into a p
 })
 
 test('the page behind the link asks for a password where there is no account, and lets in by the button', async () => {
-  const owner = await signUp('Acme')
+  const owner = await newOwner()
   const page = (token: string, form?: Record<string, string>) =>
     test_.app.inject({
       method: form === undefined ? 'GET' : 'POST',
@@ -156,7 +166,7 @@ test('the page behind the link asks for a password where there is no account, an
 
 // Red when: join does not ask whether the inviter still may.
 test('an invitation is worth no more than whoever made it: it ends with their role, and with their membership', async () => {
-  const owner = await signUp('Acme')
+  const owner = await newOwner()
   const members = `/api/v1/organizations/${owner.organization_id}/members`
   const [lowered, removed, staying] = [
     await test_.addMember(owner, 'admin'),
@@ -191,7 +201,7 @@ test('an invitation is worth no more than whoever made it: it ends with their ro
 
 // Red when: holdPlace does not ask how long ago the caller proved who they are.
 test('an owner is made, by invitation or at once, only by who has just proved who they are', async () => {
-  const owner = await signUp('Acme')
+  const owner = await newOwner()
   const person = await signUp()
   await verify(person)
   const claims = test_.tokens.verify(owner.access_token)
@@ -209,7 +219,7 @@ test('an owner is made, by invitation or at once, only by who has just proved wh
 
 // Red when: acceptInvitation answers as the sign-up that it tries for an address whose account is closed.
 test('the link of an invitation leads nowhere while the account of its address is deleted or disabled', async () => {
-  const owner = await signUp('Acme')
+  const owner = await newOwner()
   for (const column of ['deleted_at', 'disabled_at']) {
     const person = await signUp()
     await verify(person)

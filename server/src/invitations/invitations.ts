@@ -39,7 +39,7 @@ export const listInvitations = (organization_id: string, page: Page) =>
 /**
  * Invites an address by mail. Nothing is looked up, so a known and an unknown one are the same; an open invitation of the
  * address is replaced, and its link with it.
- * @throws Problem owner-required, personal-organization, step-up-required
+ * @throws Problem email-unverified, owner-required, personal-organization, step-up-required
  */
 export const createInvitation = (
   { system }: Database,
@@ -49,6 +49,11 @@ export const createInvitation = (
   system.transaction(actor.scope, async transaction => {
     const { organization_id, user_id } = actor
     await transaction.run(holdPlace(organization_id, role, isFresh(actor)))
+    // Else whoever signs up could write to strangers, as often as they like to sign up.
+    const inviter = await transaction.run(
+      get(query.selectFrom('users').select('email_verified').where('id', '=', user_id)),
+    )
+    if (!inviter.email_verified) throw new Problem('email-unverified')
     const invitation = await transaction.run(
       get(
         query

@@ -44,7 +44,7 @@ export function invitationRoutes(app: App, { pages, ...tools }: InvitationTools 
     {
       access: 'invitations:write',
       perMinute: 20,
-      problems: ['owner-required', 'personal-organization', 'step-up-required'],
+      problems: ['email-unverified', 'owner-required', 'personal-organization', 'step-up-required'],
       schema: {
         operationId: 'createInvitation',
         summary: 'Invite an address by mail',

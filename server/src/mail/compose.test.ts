@@ -155,6 +155,7 @@ test('a lock, a leave and an invitation reach the person they are about', async 
   assert.deepEqual(await mailTo(leaving.email), [])
 
   const owner = await signUp('Hooli <i>www.evil.example')
+  await admin.query('update users set email_verified_at = now() where id = $1', [owner.user_id])
   await admin.query('update users set full_name = $2 where id = $1', [owner.user_id, 'Gavin\r\n{{link}}'])
   const guest = strangerOf()
   const invite = () =>

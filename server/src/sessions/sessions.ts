@@ -122,3 +122,13 @@ export const revokeSessions = (user_id: string, reason: string) =>
 /** Ends all sessions of a person but one. */
 export const revokeOtherSessions = (user_id: string, kept_id: string, reason: string) =>
   many(revoked(reason).where('user_id', '=', user_id).where('id', '<>', kept_id).returning('id'))
+
+/** Ends all sessions of a person that have proved no second factor, but the one that is kept. */
+export const revokeUnprovedSessions = (user_id: string, kept_id: string, reason: string) =>
+  many(
+    revoked(reason)
+      .where('user_id', '=', user_id)
+      .where('id', '<>', kept_id)
+      .where('second_factor_at', 'is', null)
+      .returning('id'),
+  )

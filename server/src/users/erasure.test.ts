@@ -10,8 +10,13 @@ import { eraseAccounts } from './erasure.ts'
 
 // In a database of its own: what erases, erases everybody whose time has come.
 const { admin, database, ownerUrl, tenantUrl, systemUrl } = await createOwnDatabase()
-const urls = { DATABASE_URL: ownerUrl, DATABASE_TENANT_URL: tenantUrl, DATABASE_SYSTEM_URL: systemUrl }
-const { call, signUp, logIn, addMember } = await createTestApp(urls)
+const urls = {
+  DATABASE_URL: ownerUrl,
+  DATABASE_TENANT_URL: tenantUrl,
+  DATABASE_SYSTEM_URL: systemUrl,
+  DATABASE_POOL_SIZE: '24',
+}
+const { call, signUp, verify, logIn, addMember } = await createTestApp(urls)
 const strict = await createTestApp({ ...urls, EMAIL_VERIFICATION: 'required' })
 const key = tokenKeyOf(TEST_SECRET)
 
@@ -82,6 +87,7 @@ test('nothing of an erased person stands anywhere, but ids; colleagues, history 
     title: 'Zaphod, President',
     company: 'Betelgeuse',
   })
+  await verify(owner)
   await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/invitations`, {
     email: 'zaphod@betelgeuse.example',
     role: 'viewer',
@@ -270,10 +276,11 @@ test('without a grace an account is erased soon, though not before its mail can 
 
 // Red when: keepSuperuser is left out, or `queueOfSuperusers` is.
 test('the last superuser stays', async () => {
-  await admin.query(`update users set superuser = false where superuser`)
-  const people = [await signUp(), await signUp()]
-  for (const { user_id } of people) await admin.query(`update users set superuser = true where id = $1`, [user_id])
-  const signedIn = await Promise.all(people.map(person => logIn(person)))
-  const answers = await Promise.all(signedIn.map(leave))
-  assert.deepEqual(answers.map(({ status, body }) => body.code ?? status).toSorted(), [204, 'last-superuser'])
+  for (let round = 0; round < 6; round++) {
+    await admin.query(`update users set superuser = false where superuser`)
+    const people = [await signUp(), await signUp()]
+    for (const { user_id } of people) await admin.query(`update users set superuser = true where id = $1`, [user_id])
+    const answers = await Promise.all((await Promise.all(people.map(person => logIn(person)))).map(leave))
+    assert.deepEqual(answers.map(({ status, body }) => body.code ?? status).toSorted(), [204, 'last-superuser'])
+  }
 })

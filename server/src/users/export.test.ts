@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTestApp, PASSWORD } from '../../test/test-app.ts'
 
-const { call, signUp, logIn, addMember, admin, app, database } = await createTestApp()
+const { call, signUp, verify, logIn, addMember, admin, app, database } = await createTestApp()
 
 interface Row extends Record<string, unknown> {
   id: string
@@ -30,6 +30,7 @@ const exportOf = async (person: { call: typeof call }) => {
 // Red when: a section of export.ts reads without `self`, or a column that holds a secret is added.
 test('one gets all that is stored of oneself, no secret, and nothing of anybody else', async () => {
   const owner = await signUp('Marvin Ltd')
+  await verify(owner)
   const person = await addMember(owner, 'admin')
   const stranger = await signUp()
   await person.call('PATCH', '/api/v1/users/me', { username: `me${Date.now()}`, full_name: 'Me Myself' })
@@ -106,6 +107,7 @@ test('of an organization that one has left, or whose history one may not read, n
 
 test('an invitation is shown to whoever has confirmed its address', async () => {
   const owner = await signUp('Inviting')
+  await verify(owner)
   const person = await signUp()
   const invite = { email: person.email, role: 'viewer' }
   await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/invitations`, invite)

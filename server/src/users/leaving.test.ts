@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { createTestApp, PASSWORD } from '../../test/test-app.ts'
 import type { Person } from '../../test/test-app.ts'
 
-const app = await createTestApp()
+// As many connections of the system login as several people who leave at once need.
+const app = await createTestApp({ DATABASE_POOL_SIZE: '24' })
 const { call, signUp, logIn, addMember, admin, mailTo } = app
 
 const leave = (person: Person) => person.call('DELETE', '/api/v1/users/me')

@@ -73,7 +73,7 @@ export function userRoutes(app: App, { database, key }: UserOptions): void {
       async (request, reply) => {
         const { actor } = request
         await refuseRetired(request, request.body.username)
-        const reset = { username: null, given_name: null, family_name: null, full_name: null }
+        const reset = { username: null, given_name: null, family_name: null, full_name: null, locale: null }
         const user = await actor.run(
           updateProfile(actor.user_id, { ...reset, ...request.body }, conditionOf(request, actor.user_id)),
         )

@@ -2,11 +2,16 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { updateRow } from '../core/conditional.ts'
 import type { Condition } from '../core/conditional.ts'
-import { Email, Id, Name, Nullable, Strict, timestamps, Username } from '../core/schemas.ts'
+import { locales } from '../core/locales.ts'
+import { Email, Id, Name, Nullable, OneOf, Strict, timestamps, Username } from '../core/schemas.ts'
 import { get, query } from '../core/statement.ts'
 
 // What other features ask before they give somebody a name.
 export { findRetiredNames, isRetired, listRetiredNames, refuseRetiredNames } from './retired-names.ts'
+
+const Locale_ = OneOf(locales, {
+  description: 'Of the mails to this person; the default of the service when there is none.',
+})
 
 export const User = Type.Object(
   {
@@ -18,6 +23,7 @@ export const User = Type.Object(
     full_name: Nullable(Name),
     superuser: Type.Boolean(),
     email_verified: Type.Boolean(),
+    locale: Nullable(Locale_),
     ...timestamps,
   },
   { title: 'User' },
@@ -29,6 +35,7 @@ const names = {
   given_name: Type.Optional(Nullable(Name)),
   family_name: Type.Optional(Nullable(Name)),
   full_name: Type.Optional(Nullable(Name)),
+  locale: Type.Optional(Nullable(Locale_)),
 }
 export const ProfileChanges = Strict(names, { title: 'ProfileChanges', minProperties: 1 })
 export type ProfileChanges = Static<typeof ProfileChanges>
@@ -48,6 +55,7 @@ export const userColumns = [
   'full_name',
   'superuser',
   'email_verified',
+  'locale',
   'created_at',
   'updated_at',
   'version',
