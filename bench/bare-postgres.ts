@@ -1,6 +1,6 @@
 // The embedded PostgreSQL and nothing else: what every start has to wait for.
 import { createServer } from 'node:http'
-import { startEmbeddedPostgres } from '../server/src/core/embedded-postgres.ts'
+import { startEmbeddedPostgres } from '../server/src/platform/embedded/embedded-postgres.ts'
 
 const { PORT, DATA_DIR = '' } = process.env
 const postgres = await startEmbeddedPostgres({ dataDir: DATA_DIR, log: () => {} })

@@ -1,9 +1,9 @@
 // The most that this runtime and driver can do: node:http, a token check, the settings and the query in one trip, JSON.
 // No framework, no validation, no log, no headers of its own.
 import { createServer } from 'node:http'
-import { loadSigningKeys } from '../server/src/access/signing-keys.ts'
-import { createTokens } from '../server/src/access/tokens.ts'
-import { openDatabase } from '../server/src/core/database.ts'
+import { loadSigningKeys } from '../server/src/platform/gate/signing-keys.ts'
+import { createTokens } from '../server/src/platform/gate/access-tokens.ts'
+import { openDatabase } from '../server/src/platform/database/database.ts'
 import { contextOf, oneTrip, openPool, statements } from './driver.ts'
 import { ISSUER, TENANT_POOL_SIZE } from './stage.ts'
 

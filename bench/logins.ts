@@ -1,4 +1,4 @@
-import { createPasswords } from '../server/src/auth/passwords.ts'
+import { createPasswords } from '../server/src/identity/passwords/passwords.ts'
 import { compare } from './figures.ts'
 import type { Figure } from './figures.ts'
 import { probe, saturate } from './load.ts'

@@ -1,10 +1,10 @@
 import type { Logger } from 'pino'
-import type { Config } from './config.ts'
-import { claimDataDirectory } from './core/data-directory.ts'
-import { findFreePort } from './core/postgres-process.ts'
-import { migrateDatabase, provisionDatabase } from './core/provision.ts'
-import type { Provisioned } from './core/provision.ts'
-import { createLogger } from './http/logging.ts'
+import type { Config } from './config/config.ts'
+import { claimDataDirectory } from './platform/embedded/data-directory.ts'
+import { findFreePort } from './platform/embedded/postgres-process.ts'
+import { migrateDatabase, provisionDatabase } from './platform/schema/provision.ts'
+import type { Provisioned } from './platform/schema/provision.ts'
+import { createLogger } from './platform/http/logging.ts'
 
 export interface RunningService {
   /** Finishes what is in flight, then closes everything. */

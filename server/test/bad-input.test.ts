@@ -162,7 +162,7 @@ function assertNothingInternal(text: string, sent: string): void {
 /** Settings for one property: the same cases at every run. */
 const settings = (numRuns: number) => ({ seed: SEED, numRuns, endOnFailure: true })
 
-// Red when: malformedTexts in http/validation.ts looks at nothing (PostgreSQL refuses the NUL: 500).
+// Red when: malformedTexts in platform/http/validation.ts looks at nothing (PostgreSQL refuses the NUL: 500).
 test('every route takes any JSON at all without a fault', async () => {
   const value = fc.oneof(
     { arbitrary: fc.constantFrom(...HOSTILE), weight: 3 },
@@ -308,7 +308,7 @@ test('a query parameter takes any text without a fault', async () => {
   }
 })
 
-// Red when: rewriteUrl in http/legacy.ts lets undecodable paths through (the router answers them past every hook).
+// Red when: rewriteUrl in platform/http/legacy.ts lets undecodable paths through (the router answers them past every hook).
 test('an id in the path that cannot be one names nothing', async () => {
   const undecodable = ['%zz', '%', '%c0%ae', '%ed%a0%80', '%ff%fe']
   const impossible = [

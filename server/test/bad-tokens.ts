@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { tokenKeyOf } from '../src/core/one-time-tokens.ts'
-import type { TokenPurpose } from '../src/core/one-time-tokens.ts'
-import { openId, sealId } from '../src/core/sealing.ts'
+import { tokenKeyOf } from '../src/platform/tokens/one-time-tokens.ts'
+import type { TokenPurpose } from '../src/platform/tokens/one-time-tokens.ts'
+import { openId, sealId } from '../src/platform/crypto/sealing.ts'
 import type { TestApp } from './test-app.ts'
 import { TEST_SECRET } from './test-database.ts'
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ValidateFunction } from 'ajv'
 import addFormats from 'ajv-formats'
-import { describeLegacy } from '../src/http/openapi-legacy.ts'
-import type { App } from '../src/http/route.ts'
+import { describeLegacy } from '../src/platform/openapi/legacy.ts'
+import type { App } from '../src/platform/http/route.ts'
 
 interface Response {
   $ref?: string

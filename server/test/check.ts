@@ -16,7 +16,7 @@ const steps: [name: string, command: string, ...args: string[]][] = [
   ['lint', 'oxlint', '--type-aware', '--deny-warnings', 'server', 'bench'],
   ['format', 'oxfmt', '--check', 'server', 'bench'],
   ['dead code', 'knip'],
-  ['generated files', node, 'server/src/cli/generate.ts', '--check'],
+  ['generated files', node, 'server/tools/generate.ts', '--check'],
   ['schema drift', node, 'server/bin/freehold.js', 'migrate', 'check'],
   ['OpenAPI: Redocly', 'redocly', 'lint', 'openapi.json'],
   ['OpenAPI: Spectral', 'spectral', 'lint', '--fail-severity=error', 'openapi.json'],

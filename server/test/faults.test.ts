@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { migrateDatabase, provisionDatabase } from '../src/core/provision.ts'
+import { migrateDatabase, provisionDatabase } from '../src/platform/schema/provision.ts'
 import {
   findEmbeddedPostgres,
   launchService,
@@ -127,8 +127,8 @@ async function killTwice(
   return writing
 }
 
-// Red when: core/database.ts has no listener for the errors of connections in use, `isBroken` knows fewer errors, or
-// core/embedded-postgres.ts does not watch its server; lost rows: fsync=off and a power cut, which no test can make.
+// Red when: platform/database/database.ts has no listener for the errors of connections in use, `isBroken` knows fewer errors, or
+// platform/embedded/embedded-postgres.ts does not watch its server; lost rows: fsync=off and a power cut, which no test can make.
 test('an embedded PostgreSQL that is killed under load is brought back, and nothing acknowledged is lost', async t => {
   const dataDir = makeDirectory('killed')
   const service = await startServiceProcess({ DATA_DIR: dataDir })
@@ -169,8 +169,8 @@ test('a PostgreSQL behind DATABASE_URL that is killed under load is reconnected 
   assert.notEqual(findEmbeddedPostgres(databaseDir), undefined, 'somebody else’s server stays')
 })
 
-// Red when: the claim of a data directory outlives its process (core/data-directory.ts), the launcher does not take over a
-// server that runs (core/embedded-postgres.ts), or core/idempotency.ts stores the result outside the transaction.
+// Red when: the claim of a data directory outlives its process (platform/embedded/data-directory.ts), the launcher does not take over a
+// server that runs (platform/embedded/embedded-postgres.ts), or platform/http/idempotency.ts stores the result outside the transaction.
 test('a service that is killed under load starts again clean, and repeated requests are done once', async t => {
   const dataDir = makeDirectory('service-killed')
   const { port } = new URL((await launchAndEnd()).url)
@@ -255,7 +255,7 @@ test('a second service on one data directory is told whose it is, and the first 
   await first.end('SIGTERM')
 })
 
-// Red when: core/data-directory.ts passes the system's error through.
+// Red when: platform/embedded/data-directory.ts passes the system's error through.
 test('a data directory that belongs to somebody else is said to, with both numbers', async t => {
   const program = spawnSync(
     process.execPath,
@@ -273,7 +273,7 @@ test('a data directory that belongs to somebody else is said to, with both numbe
   )
 })
 
-// Red when: core/data-directory.ts or core/postgres-installation.ts passes ENOSPC through.
+// Red when: platform/embedded/data-directory.ts or platform/embedded/postgres-installation.ts passes ENOSPC through.
 test('a full disk is said to be full, with what to do', async t => {
   const disk = makeDirectory('full')
   if (!isRoot) return t.skip('making a small disk needs root')

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
-import type { ProblemCode } from '../src/core/problems.ts'
-import type { App } from '../src/http/route.ts'
+import type { ProblemCode } from '../src/platform/problems.ts'
+import type { App } from '../src/platform/http/route.ts'
 import type { World } from './isolation-world.ts'
 import { randomWord, WORLD_PASSWORD } from './isolation-world.ts'
 

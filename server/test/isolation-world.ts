@@ -1,8 +1,8 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import type pg from 'pg'
 import { authKeys } from '../src/app.ts'
-import { sealRefreshToken } from '../src/auth/refresh-token.ts'
-import { sealId } from '../src/core/sealing.ts'
+import { sealRefreshToken } from '../src/identity/sign-in/refresh-token.ts'
+import { sealId } from '../src/platform/crypto/sealing.ts'
 import type { Answer, TestApp } from './test-app.ts'
 import { TEST_SECRET } from './test-database.ts'
 

@@ -2,7 +2,7 @@
 // is said by the job's field: `short` or `endless`.
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
-import { runJobs } from '../src/core/jobs.ts'
+import { runJobs } from '../src/platform/jobs/jobs.ts'
 
 const [systemUrl, schema] = process.argv.slice(2) as [string, string]
 const pool = new pg.Pool({ connectionString: systemUrl, max: 3 })

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openDatabase } from '../src/core/database.ts'
+import { openDatabase } from '../src/platform/database/database.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
 import { makeTenants, readLeftSettings, runTenantLoad } from './tenant-load.ts'
 
 const REQUESTS = 20_001
 
-// Red when: core/trip-query.ts makes the settings session-wide (`set_config(…, false)`), or leaves one out; when
-// core/database.ts forgets the rollback of a transaction that failed; when `tenant_read` in access/organization-table.sql
+// Red when: platform/database/trip-query.ts makes the settings session-wide (`set_config(…, false)`), or leaves one out; when
+// platform/database/database.ts forgets the rollback of a transaction that failed; when `tenant_read` in platform/gate/organization-table.sql
 // says `using (true)`.
 test('no row and no setting of one tenant reaches another, under load and among errors, and none is left behind', async t => {
   const app = await createTestApp()

@@ -1,9 +1,9 @@
 import { after } from 'node:test'
 import pg from 'pg'
-import { openDatabase } from '../src/core/database.ts'
-import type { Database } from '../src/core/database.ts'
-import { migrateDatabase } from '../src/core/provision.ts'
-import { ensureRoles, loginNames, loginPassword } from '../src/core/roles.ts'
+import { openDatabase } from '../src/platform/database/database.ts'
+import type { Database } from '../src/platform/database/database.ts'
+import { migrateDatabase } from '../src/platform/schema/provision.ts'
+import { ensureRoles, loginNames, loginPassword } from '../src/platform/schema/logins.ts'
 import { TEST_SECRET, testDatabase } from './test-database.ts'
 
 export interface OwnDatabase {

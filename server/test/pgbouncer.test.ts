@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { openDatabase } from '../src/core/database.ts'
+import { openDatabase } from '../src/platform/database/database.ts'
 import { pgbouncerProgram, startPgbouncer } from './pgbouncer.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
@@ -9,7 +9,7 @@ import { makeTenants, readLeftSettings, runTenantLoad } from './tenant-load.ts'
 const REQUESTS = 20_001
 const skip = pgbouncerProgram === undefined && 'PgBouncer is not installed'
 
-// Red when: the same as in leaks.test.ts; when core/database.ts prepares statements in spite of DATABASE_POOLER=transaction.
+// Red when: the same as in leaks.test.ts; when platform/database/database.ts prepares statements in spite of DATABASE_POOLER=transaction.
 test(
   'nothing leaks behind PgBouncer either, where clients share connections transaction by transaction',
   { skip },
@@ -47,7 +47,7 @@ test(
   },
 )
 
-// Red when: core/database.ts names the statements of a transaction behind a pooler.
+// Red when: platform/database/database.ts names the statements of a transaction behind a pooler.
 test('the whole service works behind PgBouncer', { skip }, async () => {
   const { tenantUrl, systemUrl } = testDatabase()
   const bouncer = await startPgbouncer([tenantUrl, systemUrl], 3)

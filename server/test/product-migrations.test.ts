@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import pg from 'pg'
-import { applyMigrations, readMigrations, rollbackMigrations } from '../src/core/migrations.ts'
-import { connectToDatabase } from '../src/core/schema-script.ts'
-import { readDigest } from '../src/core/wall.ts'
+import { applyMigrations, readMigrations, rollbackMigrations } from '../src/platform/schema/migrations.ts'
+import { connectToDatabase } from '../src/platform/schema/schema-script.ts'
+import { readDigest } from '../src/platform/schema/inspection.ts'
 import { testDatabase } from './test-database.ts'
 
 const { adminUrl, ownerUrl } = testDatabase()

@@ -19,7 +19,7 @@ const tally = (answers: Answer[]): Record<string, number> => {
   return counts
 }
 
-// Red when: core/idempotency.ts does not lock the key, or stores the result outside the transaction.
+// Red when: platform/http/idempotency.ts does not lock the key, or stores the result outside the transaction.
 test('of fifty twins under one Idempotency-Key one is done; the others get its answer, or 409', async t => {
   const owner = await signUp('Twins')
   for (let round = 0; round < 3; round++) {
@@ -63,7 +63,7 @@ test('an Idempotency-Key is one person’s, on one route, in one organization', 
   )
 })
 
-// Red when: core/idempotency.ts leaves the path out of the hash, or requireCurrent (organizations.ts) throws after its statement.
+// Red when: platform/http/idempotency.ts leaves the path out of the hash, or requireCurrent (organizations.ts) throws after its statement.
 test('a refusal under an Idempotency-Key is not taken for the answer on another path', async () => {
   const owner = await signUp('Paths')
   const member = await addMember(owner, 'member')
@@ -74,7 +74,7 @@ test('a refusal under an Idempotency-Key is not taken for the answer on another 
   assert.equal((await member.call('GET', '/api/v1/projects')).status, 401)
 })
 
-// Red when: logIn (auth/auth.ts) locks the person for share only.
+// Red when: logIn (identity/sign-in/sign-in.ts) locks the person for share only.
 test('sign-ins to different organizations at once do not end in a deadlock', async () => {
   const person = await signUp('First')
   const [second, third] = await Promise.all(
@@ -94,7 +94,7 @@ test('sign-ins to different organizations at once do not end in a deadlock', asy
   )
 })
 
-// Red when: admit (access/access.ts) remembers the results of routes with secrets too.
+// Red when: admit (platform/gate/access.ts) remembers the results of routes with secrets too.
 test('an Idempotency-Key keeps no token alive and no session open', async () => {
   const owner = await signUp('Secrets')
   const member = await addMember(owner, 'admin')
@@ -111,7 +111,7 @@ test('an Idempotency-Key keeps no token alive and no session open', async () => 
   }
 })
 
-// Red when: core/conditional.ts reads the version without locking the row.
+// Red when: platform/database/conditional.ts reads the version without locking the row.
 test('of twenty changes under the same entity tag one wins', async () => {
   const owner = await signUp('Tags')
   const member = await addMember(owner, 'member')
@@ -143,7 +143,7 @@ test('of twenty changes under the same entity tag one wins', async () => {
   assert.equal(deletions.filter(({ status }) => status < 300).length, 1, JSON.stringify(tally(deletions)))
 })
 
-// Red when: `keep_an_owner` in organizations/organizations.sql does not take its lock.
+// Red when: `keep_an_owner` in directory/organizations/organizations.sql does not take its lock.
 test('of two owners who leave at once, or throw each other out, one stays', async t => {
   const outcomes: Record<string, number> = {}
   for (let round = 0; round < 16; round++) {
@@ -189,7 +189,7 @@ test('of two owners who leave at once, or throw each other out, one stays', asyn
   t.diagnostic(JSON.stringify(outcomes))
 })
 
-// Red when: core/slugs.ts gives up at the first conflict.
+// Red when: platform/slugs.ts gives up at the first conflict.
 test('a slug made from a name never conflicts, however many ask for the same one at once', async () => {
   const owner = await signUp('Slugs')
   const projects = await atOnce(20, () => owner.call('POST', '/api/v1/projects', { name: 'The Same Name' }))
@@ -204,7 +204,7 @@ test('a slug made from a name never conflicts, however many ask for the same one
   assert.deepEqual(tally(asked), { 201: 1, 'project-slug-taken': 19 })
 })
 
-// Red when: `users_email_key` is no unique constraint, or auth/auth.ts does not say what its violation means.
+// Red when: `users_email_key` is no unique constraint, or identity/sign-in/sign-in.ts does not say what its violation means.
 test('of twenty who sign up with one address at once one gets it', async () => {
   const email = `once-${Date.now()}@example.com`
   const answers = await atOnce(20, () =>
@@ -219,7 +219,7 @@ test('of twenty who sign up with one address at once one gets it', async () => {
   assert.deepEqual(rows, [{ users: 1, memberships: 1 }])
 })
 
-// Red when: organizations/members.ts inserts without `on conflict`.
+// Red when: directory/members/members.ts inserts without `on conflict`.
 test('of twenty who add the same person at once one does', async () => {
   const [owner, person] = [await signUp('Adding'), await signUp()]
   await verify(person)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import type { App } from '../src/http/route.ts'
+import type { App } from '../src/platform/http/route.ts'
 
 export interface RawAnswer {
   status: number

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Scope } from '../src/core/database.ts'
-import { Problem } from '../src/core/problems.ts'
+import type { Scope } from '../src/platform/database/database.ts'
+import { Problem } from '../src/platform/problems.ts'
 import { onTestDatabase, request, startServiceProcess } from './service-process.ts'
 import { say } from './tenant-load.ts'
 import { createTestApp } from './test-app.ts'
@@ -161,8 +161,8 @@ const closings = {
 } satisfies Record<string, (person: Person) => [string, string[]]>
 
 for (const { name, code, revoke } of revocations) {
-  // Red when: access/gate.sql's `gate` or `self` leaves out the condition on what is revoked; when anything keeps an
-  // answer of the gate for later, such as a cache of sessions in core/database.ts.
+  // Red when: platform/gate/gate.sql's `gate` or `self` leaves out the condition on what is revoked; when anything keeps an
+  // answer of the gate for later, such as a cache of sessions in platform/database/database.ts.
   test(`after ${name} at one process, the very next requests at the other are refused`, async () => {
     for (let round = 0; round < 4; round++) {
       const owner = await signUp('Acme')
@@ -183,7 +183,7 @@ for (const { name, code, revoke } of revocations) {
     }
   })
 
-  // Red when: access/organization-table.sql makes no `still_open` trigger, or makes it immediate rather than deferred.
+  // Red when: platform/gate/organization-table.sql makes no `still_open` trigger, or makes it immediate rather than deferred.
   test(`what runs during ${name} commits nothing after it`, async () => {
     const owner = await signUp('Acme')
     const member = await addMember(owner, 'member')
@@ -257,7 +257,7 @@ test('a change of the very rows that the gate stands on does not pass for the cl
   }
 })
 
-// Red when: `lock_revocation` in access/gate.sql does not look at the gate again once it has the lock.
+// Red when: `lock_revocation` in platform/gate/gate.sql does not look at the gate again once it has the lock.
 test('an owner who was overtaken by losing the role hands nothing over', async () => {
   const first = await signUp('Acme')
   const [second, friend] = [await addMember(first, 'owner'), await addMember(first, 'member')]
@@ -281,7 +281,7 @@ test('an owner who was overtaken by losing the role hands nothing over', async (
   assert.deepEqual(rows, [{ user_id: first.user_id }])
 })
 
-// Red when: `seizeMember` in organizations/members.ts takes the role from the gate, or does not hold the caller's own row.
+// Red when: `seizeMember` in directory/members/members.ts takes the role from the gate, or does not hold the caller's own row.
 test('an owner who was overtaken by losing the role makes nobody an owner, not even themself', async () => {
   const first = await signUp('Acme')
   const path = `/api/v1/organizations/${first.organization_id}/members`
@@ -310,7 +310,7 @@ test('an owner who was overtaken by losing the role makes nobody an owner, not e
 
 // A strict order without clocks: the revoking transaction itself reads, before it commits, everything that has been
 // committed so far. Whatever is there in the end and not in what it read was committed behind its back.
-// Red when: the triggers named `revocation` in access/gate.sql do not take the lock, or `still_open` does not share it.
+// Red when: the triggers named `revocation` in platform/gate/gate.sql do not take the lock, or `still_open` does not share it.
 test('of many writers that race a revocation, none commits after it', async t => {
   let [written, refused] = [0, 0]
   for (const [name, close] of Object.entries(closings)) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { permissions, permissionsOf } from '../src/access/permissions.ts'
-import type { Permission } from '../src/access/permissions.ts'
+import { permissions, permissionsOf } from '../src/platform/gate/permissions.ts'
+import type { Permission } from '../src/platform/gate/permissions.ts'
 import { buildRequest, listOperations, unproved } from './isolation-requests.ts'
 import type { Operation } from './isolation-requests.ts'
 import { createWorlds } from './isolation-world.ts'
@@ -9,7 +9,7 @@ import type { Standing } from './isolation-world.ts'
 import { createTestApp } from './test-app.ts'
 import type { Answer } from './test-app.ts'
 
-// Every operation of the document by everybody: what access/permissions.ts says is what the service answers. Each
+// Every operation of the document by everybody: what platform/gate/permissions.ts says is what the service answers. Each
 // request has a world of its own in which it would succeed, so that only the caller's standing decides.
 
 const app = await createTestApp()

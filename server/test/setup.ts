@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { migrateDatabase, provisionDatabase } from '../src/core/provision.ts'
-import type { Provisioned } from '../src/core/provision.ts'
+import { migrateDatabase, provisionDatabase } from '../src/platform/schema/provision.ts'
+import type { Provisioned } from '../src/platform/schema/provision.ts'
 import { TEST_DATABASE, TEST_SECRET } from './test-database.ts'
 
 let directory: string

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Database } from '../src/core/database.ts'
+import type { Database } from '../src/platform/database/database.ts'
 
 /** What the service asks of PostgreSQL from now on, in order: the text of each statement, whatever its values. */
 export function recordStatements({ tenant, system }: Database): { take(): string[] } {

@@ -1,7 +1,7 @@
 import pg from 'pg'
-import type { Database, Login, Scope } from '../src/core/database.ts'
-import { Problem } from '../src/core/problems.ts'
-import type { Row, Statement } from '../src/core/statement.ts'
+import type { Database, Login, Scope } from '../src/platform/database/database.ts'
+import { Problem } from '../src/platform/problems.ts'
+import type { Row, Statement } from '../src/platform/database/statement.ts'
 import type { TestApp } from './test-app.ts'
 
 export interface LoadTenant {

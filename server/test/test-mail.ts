@@ -1,10 +1,10 @@
 import type pg from 'pg'
-import type { Config } from '../src/config.ts'
-import type { Database } from '../src/core/database.ts'
-import { deriveKey } from '../src/core/sealing.ts'
-import { composeMail } from '../src/mail/compose.ts'
-import { composeOptionsOf } from '../src/mail/mail.ts'
-import type { Message } from '../src/mail/render.ts'
+import type { Config } from '../src/config/config.ts'
+import type { Database } from '../src/platform/database/database.ts'
+import { deriveKey } from '../src/platform/crypto/sealing.ts'
+import { composeMail } from '../src/platform/mail/compose.ts'
+import { composeOptionsOf } from '../src/platform/mail/mail.ts'
+import type { Message } from '../src/platform/mail/render.ts'
 
 interface TestMail extends Message {
   /** Where its button leads, and the one-time token in there; empty where there is none. */

@@ -1,6 +1,6 @@
-import { ConfigError, loadConfig } from '../config.ts'
-import type { Config } from '../config.ts'
-import { Problem } from '../core/problems.ts'
+import { ConfigError, loadConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import { Problem } from '../platform/problems.ts'
 import { version } from '../version.ts'
 import { USAGE, UsageError } from './usage.ts'
 

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
-import type { Config } from '../config.ts'
-import { countJobs, listDeadJobs, retryDeadJobs } from '../core/dead-jobs.ts'
+import type { Config } from '../config/config.ts'
+import { countJobs, listDeadJobs, retryDeadJobs } from '../platform/jobs/dead-jobs.ts'
 import { UsageError } from './usage.ts'
-import { withDatabase } from './with-database.ts'
+import { withDatabase } from '../platform/schema/with-database.ts'
 
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 

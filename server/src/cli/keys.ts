@@ -1,7 +1,7 @@
-import { listSigningKeys, removeSigningKey, rotateSigningKeys } from '../access/signing-keys.ts'
-import type { Config } from '../config.ts'
+import { listSigningKeys, removeSigningKey, rotateSigningKeys } from '../platform/gate/signing-keys.ts'
+import type { Config } from '../config/config.ts'
 import { UsageError } from './usage.ts'
-import { withDatabase } from './with-database.ts'
+import { withDatabase } from '../platform/schema/with-database.ts'
 
 /** `freehold keys`: makes, lists and removes the keys that sign access tokens. */
 export async function keys(args: string[], config: Config): Promise<number> {

@@ -1,20 +1,20 @@
 import { parseArgs } from 'node:util'
 import type { ParseArgsConfig } from 'node:util'
 import type pg from 'pg'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import {
   applyMigrations,
   listMigrations,
   readMigrations,
   rollbackMigrations,
   stampMigrations,
-} from '../core/migrations.ts'
-import type { MigrationOptions } from '../core/migrations.ts'
-import { migrateJobs } from '../core/jobs.ts'
-import { connectToDatabase, MigrationError } from '../core/schema-script.ts'
-import { readDigest } from '../core/wall.ts'
-import type * as Generation from './generate-migration.ts'
-import { withProvision } from './with-database.ts'
+} from '../platform/schema/migrations.ts'
+import type { MigrationOptions } from '../platform/schema/migrations.ts'
+import { migrateJobs } from '../platform/jobs/jobs.ts'
+import { connectToDatabase, MigrationError } from '../platform/schema/schema-script.ts'
+import { readDigest } from '../platform/schema/inspection.ts'
+import type * as Generation from '../../tools/generate-migration.ts'
+import { withProvision } from '../platform/schema/with-database.ts'
 
 export interface MigrateEnvironment {
   /** The owner's. */
@@ -240,7 +240,7 @@ const noGeneration = 'the tools of development are not installed (npm ci install
 /** The running service has no pg-delta, and needs none. */
 async function loadGeneration(): Promise<typeof Generation | undefined> {
   try {
-    return await import('./generate-migration.ts')
+    return await import('../../tools/generate-migration.ts')
   } catch (error) {
     if (
       error instanceof Error &&
@@ -257,7 +257,7 @@ async function declare(
   { directory, declaredFiles, print }: MigrateEnvironment,
   adminUrl: string,
 ): Promise<Generation.DeclaredSchema> {
-  const files = declaredFiles ?? (await import('../core/declared-schema.ts')).declaredFiles
+  const files = declaredFiles ?? (await import('../platform/schema/declared-schema.ts')).declaredFiles
   return { adminUrl, declaredFiles: files, print, ...(directory !== undefined && { directory }) }
 }
 

@@ -1,12 +1,12 @@
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
-import { policyOf } from '../auth/password-policy.ts'
-import { createPasswords } from '../auth/passwords.ts'
-import { createSuperuser, listSuperusers, setSuperuser } from '../auth/superuser.ts'
-import type { Config } from '../config.ts'
-import { tokenKeyOf } from '../core/one-time-tokens.ts'
+import { policyOf } from '../identity/passwords/password-policy.ts'
+import { createPasswords } from '../identity/passwords/passwords.ts'
+import { createSuperuser, listSuperusers, setSuperuser } from '../operations/superusers/superusers.ts'
+import type { Config } from '../config/config.ts'
+import { tokenKeyOf } from '../platform/tokens/one-time-tokens.ts'
 import { UsageError } from './usage.ts'
-import { withDatabase } from './with-database.ts'
+import { withDatabase } from '../platform/schema/with-database.ts'
 
 /** `freehold superuser`: gives, takes and lists the platform role. */
 export async function superuser(args: string[], config: Config): Promise<number> {

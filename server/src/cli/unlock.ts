@@ -1,7 +1,7 @@
-import { unlockByName } from '../auth/lockout.ts'
-import type { Config } from '../config.ts'
+import { unlockByName } from '../identity/lockout/lockout.ts'
+import type { Config } from '../config/config.ts'
 import { UsageError } from './usage.ts'
-import { withDatabase } from './with-database.ts'
+import { withDatabase } from '../platform/schema/with-database.ts'
 
 /** `freehold unlock`: lets somebody sign in again who has failed too often. */
 export async function unlock([name, ...rest]: string[], config: Config): Promise<number> {

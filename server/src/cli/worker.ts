@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { startWorker } from '../main.ts'
 import { runUntilTold } from './until-told.ts'
 

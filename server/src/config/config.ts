@@ -1,0 +1,211 @@
+import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { isLoopback } from './kinds.ts'
+import { doubtAboutPasskeys, readRelyingParty, type RelyingParty } from './passkeys.ts'
+import { checkRules, joinParts, listDoubts } from './rules.ts'
+import { isExample, readOrMakeSecretKey } from './secrets.ts'
+import { readSocial, type SocialConfig } from './social.ts'
+import { type Reading, readVariables } from './sources.ts'
+
+/** Everything that can be set from outside. Deeply frozen; docs/reference/configuration.md explains each variable. */
+export interface Config {
+  environment: 'development' | 'staging' | 'production'
+  host: string
+  /** 0 takes any free port; the derived `publicUrl` then says 0 as well. */
+  port: number
+  /** An origin, without a trailing slash. */
+  publicUrl: string
+  frontendUrl: string | undefined
+  appName: string
+  /** Absolute. */
+  dataDir: string
+  database: {
+    /** The owner. Undefined, while `tenantUrl` is undefined too: the embedded PostgreSQL. */
+    url: string | undefined
+    schema: string
+    tenantUrl: string | undefined
+    systemUrl: string | undefined
+    poolSize: number
+    poolTimeoutSeconds: number
+    /** 0: a connection is kept however old it is. */
+    connectionMaxAgeSeconds: number
+    pooler: 'none' | 'transaction'
+  }
+  redisUrl: string | undefined
+  secretKey: string
+  jwtAlgorithm: 'EdDSA' | 'ES256' | 'RS256' | 'HS256'
+  accessTokenSeconds: number
+  refreshTokenSeconds: number
+  /** `localhost`: any origin on this machine. */
+  corsOrigins: readonly string[] | 'localhost'
+  cspMode: 'strict' | 'relaxed' | 'disabled'
+  /** `globalPerSecond` 0: no limit. */
+  rateLimit: { enabled: boolean; perMinute: number; globalPerSecond: number }
+  /** IP addresses and networks in CIDR notation. */
+  trustedProxies: readonly string[]
+  /** `failuresPerAddress` within an hour; 0: no limit. */
+  lockout: { threshold: number; seconds: number; failuresPerAddress: number }
+  passwordPolicy: 'composition' | 'length'
+  /** What becomes of accounts that were deleted. */
+  deletion: { graceDays: number; reuseNames: boolean }
+  securityEventsDays: number
+  emailVerification: 'optional' | 'required'
+  /** What an account with an unconfirmed address reaches while verification is optional. */
+  unverifiedAccess: 'full' | 'own'
+  /** For how long a trusted device skips the second factor; 0: none does. */
+  trustedDeviceSeconds: number
+  /** Undefined where no browser would take a passkey, as under an IP address. */
+  passkeys: RelyingParty | undefined
+  firstSuperuser: { email: string; password: string } | undefined
+  social: SocialConfig
+  /** Without a key and a server, mail goes to the development outbox; outside development it waits. */
+  mail: {
+    resendApiKey: string | undefined
+    smtpUrl: string | undefined
+    /** An address, or a name and an address in angle brackets. */
+    from: string | undefined
+    /** Absolute. The operator's own templates. */
+    templates: string | undefined
+    defaultLocale: 'en' | 'de'
+  }
+  /** Where the links in mails lead, without a trailing slash. */
+  accountPagesUrl: string
+  /** Whether the service does the jobs too. */
+  runJobs: boolean
+  storageUrl: string
+  sentryDsn: string | undefined
+  metrics: { enabled: boolean; token: string | undefined }
+  publicDocuments: boolean
+  log: {
+    level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+    format: 'json' | 'text'
+    /** Absolute; undefined is standard output. */
+    file: string | undefined
+  }
+  /** Lines for the log, at start. */
+  warnings: readonly string[]
+}
+
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super(['The configuration cannot be used:', ...faults].join('\n- '))
+    this.faults = faults
+  }
+}
+
+/**
+ * Reads the environment and, where it is silent, `.env` in the working directory.
+ * In development a missing SECRET_KEY is made once and kept in `DATA_DIR/secret-key`.
+ * @throws ConfigError listing every fault at once: the variable, what is wrong (never a secret), what is accepted
+ */
+export function loadConfig(
+  environment: Record<string, string | undefined> = process.env,
+  workingDirectory: string = process.cwd(),
+): Config {
+  const reading = joinParts(readVariables(environment, workingDirectory))
+  const faults = [...reading.faults, ...checkRules(reading)]
+  if (faults.length > 0) throw new ConfigError(faults)
+  const warnings = [...reading.warnings, ...listDoubts(reading, environment.NODE_ENV)]
+  return freezeDeeply(composeConfig(reading, workingDirectory, warnings))
+}
+
+function composeConfig(reading: Reading, workingDirectory: string, warnings: string[]): Config {
+  const { values, given } = reading
+  const dataDir = resolve(workingDirectory, values.DATA_DIR)
+  const publicUrl = values.PUBLIC_URL ?? describeAddress(values.HOST, values.PORT)
+  const passkeys = readRelyingParty(reading, publicUrl)
+  return {
+    environment: values.ENVIRONMENT,
+    host: values.HOST,
+    port: values.PORT,
+    publicUrl,
+    frontendUrl: values.FRONTEND_URL,
+    appName: values.APP_NAME,
+    dataDir,
+    database: {
+      url: values.DATABASE_URL,
+      schema: values.DATABASE_SCHEMA,
+      tenantUrl: values.DATABASE_TENANT_URL,
+      systemUrl: values.DATABASE_SYSTEM_URL,
+      poolSize: values.DATABASE_POOL_SIZE,
+      poolTimeoutSeconds: values.DATABASE_POOL_TIMEOUT_SECONDS,
+      connectionMaxAgeSeconds: values.DATABASE_CONNECTION_MAX_AGE_SECONDS,
+      pooler: values.DATABASE_POOLER,
+    },
+    redisUrl: values.REDIS_URL,
+    secretKey: values.SECRET_KEY ?? getOwnSecretKey(dataDir),
+    jwtAlgorithm: values.JWT_ALGORITHM,
+    accessTokenSeconds: values.ACCESS_TOKEN_EXPIRE_MINUTES,
+    refreshTokenSeconds: values.REFRESH_TOKEN_EXPIRE_DAYS,
+    corsOrigins: values.CORS_ORIGINS,
+    cspMode: values.CSP_MODE,
+    rateLimit: {
+      enabled: values.RATE_LIMIT_ENABLED,
+      perMinute: values.RATE_LIMIT_PER_MINUTE,
+      globalPerSecond: values.RATE_LIMIT_GLOBAL_PER_SECOND,
+    },
+    trustedProxies: values.TRUSTED_PROXIES,
+    lockout: {
+      threshold: values.ACCOUNT_LOCKOUT_THRESHOLD,
+      seconds: values.ACCOUNT_LOCKOUT_DURATION_MINUTES * 60,
+      failuresPerAddress: values.SIGN_IN_FAILURES_PER_ADDRESS_PER_HOUR,
+    },
+    passwordPolicy: values.PASSWORD_POLICY,
+    deletion: { graceDays: values.ACCOUNT_DELETION_GRACE_DAYS, reuseNames: values.REUSE_DELETED_NAMES },
+    securityEventsDays: values.SECURITY_EVENTS_DAYS,
+    emailVerification: values.EMAIL_VERIFICATION,
+    unverifiedAccess: values.UNVERIFIED_ACCESS,
+    trustedDeviceSeconds: values.TRUSTED_DEVICE_DAYS,
+    passkeys,
+    firstSuperuser: pair(values.FIRST_SUPERUSER_EMAIL, values.FIRST_SUPERUSER_PASSWORD, (email, password) => ({
+      email,
+      password,
+    })),
+    social: readSocial(values),
+    mail: {
+      // Out of a copied .env: in development the outbox serves better than an address where nobody answers.
+      resendApiKey: isExample(values.RESEND_API_KEY ?? '') ? undefined : values.RESEND_API_KEY,
+      smtpUrl: isExample(values.SMTP_URL ?? '') ? undefined : values.SMTP_URL,
+      from: values.FROM_EMAIL,
+      templates: values.MAIL_TEMPLATES === undefined ? undefined : resolve(workingDirectory, values.MAIL_TEMPLATES),
+      defaultLocale: values.DEFAULT_LOCALE,
+    },
+    accountPagesUrl: values.ACCOUNT_PAGES_URL ?? `${publicUrl}/account`,
+    runJobs: values.RUN_JOBS,
+    storageUrl: values.STORAGE_URL ?? pathToFileURL(join(dataDir, 'files')).href,
+    sentryDsn: values.SENTRY_DSN,
+    metrics: { enabled: values.ENABLE_METRICS, token: values.METRICS_TOKEN },
+    publicDocuments: values.PUBLIC_DOCUMENTS,
+    log: {
+      level: values.DEBUG && !given.has('LOG_LEVEL') ? 'debug' : values.LOG_LEVEL,
+      format: values.LOG_FORMAT,
+      file: values.LOG_FILE === undefined ? undefined : resolve(workingDirectory, values.LOG_FILE),
+    },
+    warnings: [...warnings, ...doubtAboutPasskeys(passkeys)],
+  }
+}
+
+const pair = <T>(one: string | undefined, other: string | undefined, make: (one: string, other: string) => T) =>
+  one === undefined || other === undefined ? undefined : make(one, other)
+
+/** `localhost` for this machine: passkeys and most sign-in providers know it by that name only. */
+function describeAddress(host: string, port: number): string {
+  const isHere = isLoopback(host) || isLoopback(`[${host}]`) || ['0.0.0.0', '::'].includes(host)
+  return new URL(`http://${isHere ? 'localhost' : host.includes(':') ? `[${host}]` : host}:${port}`).origin
+}
+
+function getOwnSecretKey(dataDir: string): string {
+  try {
+    return readOrMakeSecretKey(dataDir)
+  } catch (error) {
+    throw new ConfigError([error instanceof Error ? error.message : String(error)])
+  }
+}
+
+function freezeDeeply<T>(value: T): T {
+  if (value && typeof value === 'object') Object.values(Object.freeze(value)).forEach(freezeDeeply)
+  return value
+}

@@ -1,0 +1,61 @@
+import { BadValue, isLoopback, type Kind, readList, readOrigin } from './kinds.ts'
+import type { Reading } from './sources.ts'
+
+/** Where passkeys are good: a domain, and the origins whose pages may ask for them (WebAuthn's relying party). */
+export interface RelyingParty {
+  rpId: string
+  origins: readonly string[]
+}
+
+const isAddress = (hostname: string) => /^\[|^\d+(\.\d+){3}$/.test(hostname)
+
+/** Browsers know a relying party by a domain; an IP address is none. */
+export const rpId: Kind<string> = {
+  accepts: 'a domain name such as `example.com`, or `localhost`; no scheme, port or IP address',
+  read: text => {
+    const name = text.trim().toLowerCase()
+    if (!/^[a-z0-9-]+(\.[a-z0-9-]+)*$/.test(name) || !URL.canParse(`https://${name}`)) {
+      throw new BadValue('is not a domain name')
+    }
+    if (isAddress(new URL(`https://${name}`).hostname)) throw new BadValue('is an IP address')
+    return name
+  },
+}
+
+/** Apps on Android have no web origin; the hash of their certificate stands for it. */
+const appOrigin = /^android:apk-key-hash:[\w-]{43}$/
+
+export const passkeyOrigins: Kind<readonly string[]> = {
+  accepts: 'a comma list or a JSON list of `https://` origins, `http://localhost:…`, `android:apk-key-hash:…`',
+  read: text =>
+    readList(text.trim(), entry => {
+      if (appOrigin.test(entry)) return entry
+      const origin = readOrigin(entry)
+      if (!isSecure(origin)) throw new BadValue('is not https, and browsers offer passkeys nowhere else')
+      return origin
+    }),
+}
+
+const isSecure = (origin: string) => origin.startsWith('https:') || isLoopback(new URL(origin).hostname)
+
+const isWithin = (origin: string, domain: string) => `.${new URL(origin).hostname}`.endsWith(`.${domain}`)
+
+/** The relying party that the configuration names or implies; undefined where no browser would take one. */
+export function readRelyingParty({ values }: Reading, publicUrl: string): RelyingParty | undefined {
+  const pages = [values.FRONTEND_URL, publicUrl].filter(url => url !== undefined).map(url => new URL(url))
+  const domain = values.PASSKEY_RP_ID ?? pages[0]?.hostname ?? ''
+  if (isAddress(domain)) return undefined
+  const own = pages.map(({ origin }) => origin).filter(origin => isSecure(origin) && isWithin(origin, domain))
+  // Outside the domain is not wrong: it may name them in its /.well-known/webauthn (related origins).
+  const origins = values.PASSKEY_ORIGINS ?? [...new Set(own)]
+  return origins.length === 0 ? undefined : { rpId: domain, origins }
+}
+
+/** The doubt that follows from there being none. */
+export const doubtAboutPasskeys = (party: RelyingParty | undefined): string[] =>
+  party === undefined
+    ? [
+        'passkeys are off: browsers take them under a domain name and https, or on localhost. Set PUBLIC_URL or ' +
+          'FRONTEND_URL to such a place, or PASSKEY_RP_ID and PASSKEY_ORIGINS',
+      ]
+    : []

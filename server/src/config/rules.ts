@@ -1,0 +1,162 @@
+import { isLoopback } from './kinds.ts'
+import { isExample, weakness } from './secrets.ts'
+import { type Reading, variableList } from './sources.ts'
+import { joinUrl, type Part } from './urls.ts'
+import type { VariableName } from './variables.ts'
+
+/** The reading with DATABASE_URL and REDIS_URL completed from, or compared with, the variables for their parts. */
+export function joinParts(reading: Reading): Reading {
+  const join = (scheme: string, whole: 'DATABASE_URL' | 'REDIS_URL', names: Record<string, Part['field']>) => {
+    const parts = Object.entries(names).map(([name, field]): Part => ({
+      name: reading.given.get(name as VariableName) ?? name,
+      field,
+      value: reading.values[name as 'DATABASE_HOST' | 'DATABASE_PORT'],
+    }))
+    const isBroken = (name: string) =>
+      reading.given.has(name as VariableName) && reading.values[name as VariableName] === undefined
+    // What could not be read has its own fault already, and comparing the rest would only add noise.
+    if ([whole, ...Object.keys(names)].some(isBroken)) return { url: undefined, faults: [] }
+    return joinUrl(scheme, { name: reading.given.get(whole) ?? whole, url: reading.values[whole] }, parts)
+  }
+  const database = join('postgresql', 'DATABASE_URL', {
+    DATABASE_HOST: 'hostname',
+    DATABASE_PORT: 'port',
+    DATABASE_NAME: 'pathname',
+    DATABASE_USER: 'username',
+    DATABASE_PASSWORD: 'password',
+  })
+  const redis = join('redis', 'REDIS_URL', {
+    REDIS_HOST: 'hostname',
+    REDIS_PORT: 'port',
+    REDIS_DB: 'pathname',
+    REDIS_PASSWORD: 'password',
+  })
+  return {
+    ...reading,
+    values: { ...reading.values, DATABASE_URL: database.url, REDIS_URL: redis.url },
+    faults: [...reading.faults, ...database.faults, ...redis.faults],
+  }
+}
+
+/** The faults that no variable has alone. */
+export function checkRules(reading: Reading): string[] {
+  const isDeployed = reading.values.ENVIRONMENT !== 'development'
+  return [
+    ...checkPairs(reading, isDeployed),
+    ...checkMeaning(reading),
+    ...checkLogins(reading),
+    ...(isDeployed ? checkDeployment(reading) : []),
+  ]
+}
+
+function checkPairs({ given }: Reading, isDeployed: boolean): string[] {
+  const pairs: [VariableName, VariableName][] = [
+    ['FIRST_SUPERUSER_EMAIL', 'FIRST_SUPERUSER_PASSWORD'],
+    ['GOOGLE_CLIENT_ID', 'GOOGLE_CLIENT_SECRET'],
+    ['GITHUB_CLIENT_ID', 'GITHUB_CLIENT_SECRET'],
+  ]
+  // Outside development both are required anyway.
+  if (!isDeployed) pairs.push(['DATABASE_TENANT_URL', 'DATABASE_SYSTEM_URL'])
+  return pairs.flatMap(([one, other]) => {
+    if (given.has(one) === given.has(other)) return []
+    const [set, unset] = given.has(one) ? [given.get(one), other] : [given.get(other), one]
+    return [`${set} is set and ${unset} is not: set both or neither`]
+  })
+}
+
+function checkMeaning({ values, given }: Reading): string[] {
+  const faults: string[] = []
+  if (values.REFRESH_TOKEN_EXPIRE_DAYS < values.ACCESS_TOKEN_EXPIRE_MINUTES) {
+    const refresh = given.get('REFRESH_TOKEN_EXPIRE_DAYS') ?? 'REFRESH_TOKEN_EXPIRE_DAYS'
+    faults.push(`${refresh}: a refresh token would end before the access token; accepted: at least as long as that`)
+  }
+  const mailers = (['RESEND_API_KEY', 'SMTP_URL'] as const).filter(name => given.has(name))
+  if (mailers.length > 1) faults.push(`${mailers.join(' and ')} are both set: keep one of them`)
+  if (mailers.length > 0 && !given.has('FROM_EMAIL')) {
+    faults.push(`FROM_EMAIL is not set: ${mailers.join(' and ')} needs a sender`)
+  }
+  return faults
+}
+
+/** One login for two purposes would take the wall between organizations away. */
+function checkLogins({ values, given }: Reading): string[] {
+  const logins = (['DATABASE_URL', 'DATABASE_TENANT_URL', 'DATABASE_SYSTEM_URL'] as const).flatMap(name => {
+    const url = values[name]
+    return url
+      ? [{ name: given.get(name) ?? name, url: new URL(url), user: decodeURIComponent(new URL(url).username) }]
+      : []
+  })
+  return logins.flatMap(({ name, url, user }, index) => [
+    ...(url.pathname.length > 1
+      ? []
+      : [`${name} names no database: it stands behind the host, as in postgresql://host/database`]),
+    ...logins
+      .slice(0, index)
+      .filter(other => other.user === user)
+      .map(other => `${other.name} and ${name} use one login: the owner, tenant and system logins must differ`),
+  ])
+}
+
+const canMail = ({ RESEND_API_KEY, SMTP_URL }: Reading['values']) => (RESEND_API_KEY ?? SMTP_URL) !== undefined
+
+function checkDeployment({ values, given }: Reading): string[] {
+  const required: Partial<Record<VariableName, string>> = {
+    SECRET_KEY: 'make one with `openssl rand -hex 32`',
+    PUBLIC_URL: 'it is where clients reach the service, such as https://api.example.com',
+    DATABASE_TENANT_URL: '`freehold doctor --roles` prints the SQL that makes this login',
+    DATABASE_SYSTEM_URL: '`freehold doctor --roles` prints the SQL that makes this login',
+  }
+  const faults = Object.entries(required)
+    .filter(([name]) => !given.has(name as VariableName))
+    .map(([name, advice]) => `${name} is not set, and ${values.ENVIRONMENT} requires it: ${advice}`)
+  if (values.EMAIL_VERIFICATION === 'required' && !canMail(values)) {
+    faults.push(
+      `RESEND_API_KEY or SMTP_URL is not set, and EMAIL_VERIFICATION=required, which is the default in ` +
+        `${values.ENVIRONMENT}, needs mail: set one of them and FROM_EMAIL, or EMAIL_VERIFICATION=optional`,
+    )
+  }
+  for (const [name, variable] of variableList) {
+    const value = values[name]
+    if (!variable.secret || !given.has(name) || typeof value !== 'string') continue
+    const fault = name === 'SECRET_KEY' ? weakness(value) : isExample(value) ? 'holds an example' : undefined
+    const advice = `accepted in ${values.ENVIRONMENT}: a random secret of your own`
+    if (fault) faults.push(`${given.get(name)}: ${fault}; ${advice}`)
+  }
+  for (const name of ['PUBLIC_URL', 'ACCOUNT_PAGES_URL'] as const) {
+    if (values[name]?.startsWith('http:') && !isLoopback(new URL(values[name]).hostname)) {
+      faults.push(`${given.get(name)}: is not https; accepted in ${values.ENVIRONMENT}: https, or this machine`)
+    }
+  }
+  if (values.CORS_ORIGINS === 'localhost') {
+    faults.push(
+      `${given.get('CORS_ORIGINS')}: localhost is for development; accepted in ${values.ENVIRONMENT}: origins`,
+    )
+  }
+  return faults
+}
+
+/** What works and yet is likely not meant. */
+export function listDoubts({ values, given }: Reading, nodeEnv: string | undefined): string[] {
+  const doubts: string[] = []
+  const isDevelopment = values.ENVIRONMENT === 'development'
+  if (isDevelopment && nodeEnv === 'production') {
+    doubts.push('NODE_ENV=production is not read here: without ENVIRONMENT=production this is development')
+  }
+  const fault = isDevelopment && values.SECRET_KEY !== undefined ? weakness(values.SECRET_KEY) : undefined
+  if (fault) doubts.push(`${given.get('SECRET_KEY')} ${fault}: good enough for development only`)
+  if (values.DEBUG && given.has('LOG_LEVEL') && values.LOG_LEVEL !== 'debug') {
+    doubts.push(`DEBUG=true is overruled by LOG_LEVEL=${values.LOG_LEVEL}`)
+  }
+  for (const name of ['RESEND_API_KEY', 'SMTP_URL'] as const) {
+    if (isDevelopment && isExample(values[name] ?? '')) {
+      doubts.push(`${given.get(name)} is an example: mail goes to the outbox at /dev/mail instead`)
+    }
+  }
+  if (!isDevelopment && !canMail(values)) {
+    doubts.push(
+      'NO MAIL IS SENT: neither RESEND_API_KEY nor SMTP_URL is set. Nobody can reset a password or hears of a change ' +
+        'to their account; what is to be sent waits until one of them is set, for 14 days at most',
+    )
+  }
+  return doubts
+}

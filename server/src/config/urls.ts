@@ -1,0 +1,133 @@
+import { BadValue, type Kind } from './kinds.ts'
+
+const fields = ['hostname', 'port', 'username', 'password', 'pathname'] as const
+
+/** One piece of a URL that may also be given as a variable of its own. */
+export interface Part {
+  readonly name: string
+  readonly field: (typeof fields)[number]
+  readonly value: string | number | undefined
+}
+
+const queryFields = [
+  ['host', 'hostname'],
+  ['port', 'port'],
+  ['user', 'username'],
+  ['password', 'password'],
+] as const
+
+const nowhere = 'nowhere.invalid'
+
+const otherDatabases = /^(mysql|mariadb|sqlite|oracle|mssql|cockroachdb|mongodb|foundationdb|fdb)\b/i
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new BadValue('holds a % that does not begin an escape; write a literal % as %25')
+  }
+}
+
+function encode(field: Part['field'], value: string | number): string {
+  const text = String(value)
+  if (field === 'hostname' && !text.startsWith('/')) return text.includes(':') ? `[${text}]` : text
+  // The driver reads a database's name with decodeURI and everything else with decodeURIComponent.
+  return field === 'pathname' ? encodeURI(text) : encodeURIComponent(text)
+}
+
+const stated = (url: URL, field: Part['field']) => decode(field === 'pathname' ? url.pathname.slice(1) : url[field])
+
+const checkEscapes = (url: URL) => fields.forEach(field => stated(url, field))
+
+/**
+ * A PostgreSQL URL as the driver wants it: the `+driver` that SQLAlchemy puts into the scheme is dropped, and what
+ * libpq also takes from the query (host, port, user, password) is moved to where URLs keep it.
+ */
+export const postgresUrl: Kind<string> = {
+  accepts: '`postgresql://user:password@host:port/database`, special characters percent-encoded',
+  read: text => {
+    const found = /^(\w+)(?:\+\w+)?:\/\/(.*)$/s.exec(text.trim())
+    if (!found && !otherDatabases.test(text.trim())) throw new BadValue('is not a URL')
+    const [, scheme = text.trim(), rest = ''] = found ?? []
+    if (otherDatabases.test(scheme)) {
+      throw new BadValue(
+        'names another database, and Freehold runs on PostgreSQL only: row-level security keeps organizations ' +
+          'apart; in development leave it out to get an embedded PostgreSQL',
+      )
+    }
+    if (!/^postgres(ql)?$/i.test(scheme)) throw new BadValue('does not begin with postgresql://')
+    // `user@/database?host=/folder` is libpq's way to write a socket, and no URL without a host in that place.
+    const href = `postgresql://${rest.replace(/^([^/?#]*@)?\//, `$1${nowhere}/`)}`
+    if (!URL.canParse(href)) {
+      throw new BadValue('is not a valid URL; percent-encode special characters of the password (# is %23, / is %2F)')
+    }
+    const url = new URL(href)
+    if (url.hash || url.pathname.includes('@')) {
+      throw new BadValue('holds a # or / before the @; percent-encode it (# is %23, / is %2F)')
+    }
+    for (const [key, field] of queryFields) {
+      const value = url.searchParams.get(key)
+      if (!value) continue
+      url[field] = encode(field, value)
+      if (stated(url, field) !== decode(encode(field, value))) throw new BadValue(`has a ${key} that cannot be used`)
+      url.searchParams.delete(key)
+      // libpq takes a + as it is.
+      url.search = url.search.replaceAll('+', '%20')
+    }
+    if (['', nowhere].includes(url.hostname)) throw new BadValue('names no host')
+    checkEscapes(url)
+    return url.href
+  },
+}
+
+export const redisUrl: Kind<string> = {
+  accepts: '`redis://` or `rediss://`, then `:password@host:port/number`',
+  read: text => {
+    if (!/^rediss?:\/\/[^/]/i.test(text.trim()) || !URL.canParse(text.trim())) {
+      throw new BadValue('is not a redis:// or rediss:// URL; percent-encode special characters of the password')
+    }
+    checkEscapes(new URL(text.trim()))
+    return text.trim()
+  },
+}
+
+export const smtpUrl: Kind<string> = {
+  accepts: '`smtp://` or `smtps://`, then `user:password@host:port`, special characters percent-encoded',
+  read: text => {
+    if (!/^smtps?:\/\/[^/]/i.test(text.trim()) || !URL.canParse(text.trim())) {
+      throw new BadValue('is not an smtp:// or smtps:// URL; percent-encode special characters of the password')
+    }
+    const url = new URL(text.trim())
+    // What libraries read from the query would switch off what keeps the mails secret on their way.
+    if (url.search || url.hash || url.pathname.length > 1) throw new BadValue('has something behind host and port')
+    checkEscapes(url)
+    return url.href
+  },
+}
+
+/**
+ * One URL out of a whole one and its parts: what the URL leaves open is taken from the parts.
+ * A fault when both state something and it differs, or when the parts name no server.
+ */
+export function joinUrl(
+  scheme: string,
+  whole: { name: string; url: string | undefined },
+  parts: Part[],
+): { url: string | undefined; faults: string[] } {
+  const given = parts.filter(part => part.value !== undefined)
+  if (given.length === 0) return { url: whole.url, faults: [] }
+  const host = parts.find(part => part.field === 'hostname')
+  if (!whole.url && host?.value === undefined) {
+    const names = given.map(part => part.name).join(', ')
+    return { url: undefined, faults: [`${host?.name} is not set: without it, ${names} name no server`] }
+  }
+  const url = new URL(whole.url ?? `${scheme}://${encode('hostname', host?.value ?? '')}`)
+  const faults = given.flatMap(({ name, field, value = '' }) => {
+    const known = stated(url, field)
+    const own = decode(encode(field, value))
+    if (known === '') url[field] = encode(field, value)
+    const isSame = known === '' || (field === 'hostname' ? known.toLowerCase() === own.toLowerCase() : known === own)
+    return isSame ? [] : [`${name} and ${whole.name} say different things: keep one of them`]
+  })
+  return { url: url.href, faults }
+}

@@ -1,0 +1,227 @@
+import { accountVariables } from './accounts.ts'
+import * as kinds from './kinds.ts'
+import type { Variable } from './kinds.ts'
+import { socialVariables } from './social.ts'
+import { postgresUrl, redisUrl } from './urls.ts'
+
+const minute = 60
+const day = 24 * 60 * minute
+const port = kinds.integer(1, 65535)
+const partOfUrl = 'part of the URL above'
+
+/** Every variable there is. The loader, the reference page and .env.example are all made from this table. */
+export const variables = {
+  ENVIRONMENT: {
+    begins: 'Service',
+    kind: kinds.choice(['development', 'staging', 'production']),
+    default: 'development',
+    about: 'Development has a safe default for everything; staging and production ask for the same things.',
+  },
+  HOST: { kind: kinds.hostname, default: '127.0.0.1', deployedDefault: '0.0.0.0', about: 'The address to listen on.' },
+  PORT: { kind: kinds.integer(0, 65535), default: '8000', about: 'The port to listen on; 0 takes any free one.' },
+  PUBLIC_URL: {
+    kind: kinds.origin,
+    aliases: ['BACKEND_BASE_URL'],
+    otherwise: 'made from `HOST` and `PORT`; required outside development',
+    about: 'Where clients reach the service; it stands in tokens, links and documents.',
+  },
+  FRONTEND_URL: {
+    kind: kinds.page,
+    aliases: ['FRONTEND_BASE_URL'],
+    about: 'Where people reach the product; links and redirects may lead there.',
+  },
+  APP_NAME: { kind: kinds.line, default: 'Freehold', about: 'The name that people read in mails and documents.' },
+  DATA_DIR: {
+    kind: kinds.path,
+    default: '.freehold',
+    about: 'The one directory for everything that the service keeps on disk.',
+  },
+
+  DATABASE_URL: {
+    begins: 'Database',
+    kind: postgresUrl,
+    aliases: ['SQLALCHEMY_DATABASE_URL'],
+    secret: true,
+    otherwise: 'an embedded PostgreSQL in development',
+    about:
+      "The owner's login, used by `freehold migrate` and, in development, to derive the two below; " +
+      'outside development the running service does not need it. ' +
+      'A driver in the scheme, as in `postgresql+psycopg2://`, is dropped.',
+  },
+  DATABASE_HOST: { kind: kinds.databaseHost, aliases: ['POSTGRES_HOST'], otherwise: partOfUrl, about: 'Server.' },
+  DATABASE_PORT: { kind: port, aliases: ['POSTGRES_PORT'], otherwise: '5432', about: 'Port of the server.' },
+  DATABASE_NAME: { kind: kinds.databaseName, aliases: ['POSTGRES_DB'], otherwise: partOfUrl, about: 'Database.' },
+  DATABASE_USER: { kind: kinds.line, aliases: ['POSTGRES_USER'], otherwise: partOfUrl, about: 'Login of the owner.' },
+  DATABASE_PASSWORD: {
+    kind: kinds.secret(),
+    aliases: ['POSTGRES_PASSWORD'],
+    secret: true,
+    otherwise: partOfUrl,
+    about: 'Password of the owner, as it is: special characters are encoded for you.',
+  },
+  DATABASE_SCHEMA: { kind: kinds.schemaName, default: 'freehold', about: 'The schema that holds every table.' },
+  DATABASE_TENANT_URL: {
+    kind: postgresUrl,
+    secret: true,
+    otherwise: 'derived in development, required outside it',
+    about: "The restricted login that serves organizations' requests; `freehold doctor` prints the SQL that makes it.",
+  },
+  DATABASE_SYSTEM_URL: {
+    kind: postgresUrl,
+    secret: true,
+    otherwise: 'derived in development, required outside it',
+    about: 'The restricted login for sign-in, jobs and operators; a different one, made by the same SQL.',
+  },
+  DATABASE_POOL_SIZE: {
+    kind: kinds.integer(2, 1000),
+    default: '20',
+    about: 'Connections of one process, both logins together.',
+  },
+  DATABASE_POOL_TIMEOUT_SECONDS: {
+    kind: kinds.integer(1, 300),
+    default: '30',
+    about: 'How long a request waits for a connection.',
+  },
+  DATABASE_CONNECTION_MAX_AGE_SECONDS: {
+    kind: kinds.integer(0, 86400),
+    default: '3600',
+    about: 'When a connection is replaced by a new one; 0 keeps it.',
+  },
+  DATABASE_POOLER: {
+    kind: kinds.choice(['none', 'transaction']),
+    default: 'none',
+    about: 'Whether a pooler in transaction mode, such as PgBouncer, stands before the database.',
+  },
+
+  REDIS_URL: { begins: 'Redis', kind: redisUrl, secret: true, later: true, about: 'A Redis that nodes may share.' },
+  REDIS_HOST: { kind: kinds.hostname, otherwise: partOfUrl, later: true, about: 'Server.' },
+  REDIS_PORT: { kind: port, otherwise: '6379', later: true, about: 'Port of the server.' },
+  REDIS_DB: { kind: kinds.integer(0, 999), otherwise: '0', later: true, about: 'Number of the database.' },
+  REDIS_PASSWORD: { kind: kinds.secret(), secret: true, otherwise: partOfUrl, later: true, about: 'Its password.' },
+
+  SECRET_KEY: {
+    begins: 'Secrets and tokens',
+    kind: { ...kinds.secret(), accepts: 'any text in development, at least 32 characters outside it' },
+    aliases: ['JWT_SECRET_KEY', 'JWT_SECRET'],
+    secret: true,
+    otherwise: 'made once in development, in `DATA_DIR/secret-key`; required outside it',
+    about:
+      'Encrypts the keys that sign tokens, and all other secrets at rest; `openssl rand -hex 32` makes one. ' +
+      'Outside development at least 8 of its characters are different ones.',
+  },
+  JWT_ALGORITHM: {
+    kind: kinds.choice(['EdDSA', 'ES256', 'RS256', 'HS256']),
+    aliases: ['ALGORITHM'],
+    default: 'EdDSA',
+    about: 'Signs access tokens; with HS256 nobody but this service can verify them.',
+  },
+  ACCESS_TOKEN_EXPIRE_MINUTES: {
+    kind: kinds.integer(1, 1440, minute),
+    aliases: ['JWT_ACCESS_TOKEN_EXPIRE_MINUTES', 'ACCESS_TOKEN_EXPIRE_MIN'],
+    default: '15',
+    about: 'Life of an access token.',
+  },
+  REFRESH_TOKEN_EXPIRE_DAYS: {
+    kind: kinds.integer(1, 90, day),
+    aliases: [
+      'JWT_REFRESH_TOKEN_EXPIRE_DAYS',
+      { name: 'REFRESH_TOKEN_EXPIRE_MINUTES', kind: kinds.integer(1, (90 * day) / minute, minute) },
+    ],
+    default: '7',
+    about: 'How long a session lives without being used; never shorter than an access token.',
+  },
+
+  CORS_ORIGINS: {
+    begins: 'Browsers and limits',
+    kind: kinds.corsOrigins,
+    aliases: ['BACKEND_CORS_ORIGINS', 'ALLOWED_ORIGINS'],
+    default: 'localhost',
+    deployedDefault: '',
+    about: 'The origins whose pages may call the service; `localhost`, any port of it, is for development only.',
+  },
+  CSP_MODE: {
+    kind: kinds.choice(['strict', 'relaxed', 'disabled']),
+    default: 'strict',
+    about: 'The Content-Security-Policy of the pages that the service itself shows.',
+  },
+  RATE_LIMIT_ENABLED: { kind: kinds.boolean, default: 'true', about: 'Whether requests are limited at all.' },
+  RATE_LIMIT_PER_MINUTE: {
+    kind: kinds.integer(1, 1_000_000),
+    default: '60',
+    about: 'Requests of one user, or of one address that is not signed in.',
+  },
+  RATE_LIMIT_GLOBAL_PER_SECOND: {
+    kind: kinds.integer(0, 1_000_000),
+    default: '0',
+    about: 'Requests of everybody together; 0 sets no limit.',
+  },
+  TRUSTED_PROXIES: {
+    kind: kinds.networks,
+    default: '',
+    about: "The proxies whose `X-Forwarded-*` headers are believed; without them a client's address is its own.",
+  },
+
+  ...accountVariables,
+
+  RUN_JOBS: {
+    begins: 'Jobs',
+    kind: kinds.boolean,
+    default: 'true',
+    about: 'Whether the service sends mail and clears up as well; where it does not, `freehold worker` must run.',
+  },
+  ...socialVariables,
+
+  STORAGE_URL: {
+    begins: 'Files',
+    kind: kinds.url('file', 's3', 'gs'),
+    secret: true,
+    otherwise: '`DATA_DIR/files`',
+    later: true,
+    about: 'Where files are kept.',
+  },
+
+  LOG_LEVEL: {
+    begins: 'Logs and metrics',
+    kind: kinds.choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+      warning: 'warn',
+      critical: 'fatal',
+    }),
+    default: 'info',
+    about: 'The least important line that is written; `WARNING` and `CRITICAL` are understood.',
+  },
+  DEBUG: {
+    kind: kinds.sharedFlag,
+    default: 'false',
+    about: '`true` means `LOG_LEVEL=debug`, unless `LOG_LEVEL` is given, and nothing else.',
+  },
+  LOG_FORMAT: {
+    kind: kinds.choice(['json', 'text']),
+    default: 'text',
+    deployedDefault: 'json',
+    about: 'One JSON object a line for programs, or text for people.',
+  },
+  LOG_FILE: { kind: kinds.path, otherwise: 'standard output', about: 'The file to write the log to.' },
+  ENABLE_METRICS: { kind: kinds.boolean, default: 'false', later: true, about: 'Whether `/metrics` is served.' },
+  METRICS_TOKEN: { kind: kinds.secret(16), secret: true, about: 'Bearer token that opens metrics and documents.' },
+  PUBLIC_DOCUMENTS: {
+    kind: kinds.boolean,
+    default: 'true',
+    deployedDefault: 'false',
+    about: 'Whether anyone may read the API documents; otherwise they take `METRICS_TOKEN` or a superuser.',
+  },
+  SENTRY_DSN: { kind: kinds.url('https', 'http'), secret: true, later: true, about: 'Where errors are reported to.' },
+
+  IS_TEST: {
+    begins: 'Accepted for compatibility',
+    kind: kinds.ignoredFlag,
+    ignored: 'tests run the product as it is',
+    about: 'Changes nothing: tests run the product as it is.',
+  },
+  TESTING: {
+    kind: kinds.ignoredFlag,
+    ignored: 'tests run the product as it is',
+    about: 'Changes nothing: tests run the product as it is.',
+  },
+} as const satisfies Record<string, Variable>
+
+export type VariableName = keyof typeof variables

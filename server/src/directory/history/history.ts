@@ -1,0 +1,126 @@
+import { sql } from 'kysely'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { firstIdAt } from '../../platform/database/ids.ts'
+import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import type { Page } from '../../platform/database/pagination.ts'
+import { invalidField } from '../../platform/problems.ts'
+import { Id, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
+import { find, query, raw } from '../../platform/database/statement.ts'
+
+const Word = Type.String({ minLength: 1, maxLength: 100 })
+const Fields = Nullable(Type.Record(Type.String({ maxLength: 100 }), Type.Unknown()))
+
+export const AuditEntry = Type.Object(
+  {
+    id: Id,
+    action: Word,
+    entity_type: Word,
+    entity_id: Nullable(Id),
+    actor_id: Nullable(Id),
+    session_id: Nullable(Id),
+    request_id: Nullable(Word),
+    ip: Nullable(Type.String({ maxLength: 100, description: 'Empty when there was none, as on the command line.' })),
+    user_agent: Nullable(Type.String({ maxLength: 500 })),
+    before: Fields,
+    after: Fields,
+    created_at: Time,
+  },
+  { title: 'AuditEntry' },
+)
+
+export const AuditQuery = PageQueryOf({
+  actor: Type.Optional(Id),
+  action: Type.Optional(Word),
+  entity_type: Type.Optional(Word),
+  entity_id: Type.Optional(Id),
+  request_id: Type.Optional(Word),
+  from: Type.Optional(Time),
+  to: Type.Optional(Time),
+  text: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 200, description: 'Any part of the changed values, in any case.' }),
+  ),
+})
+export type AuditQuery = Static<typeof AuditQuery>
+
+/** The time of an entry is that of its UUIDv7. */
+const createdAt = sql<string>`to_timestamp(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)`
+
+/** Where the entries of a moment begin. @throws Problem invalid-fields */
+const firstIdOf = (filter: 'from' | 'to', time: string) => {
+  const milliseconds = Date.parse(time)
+  // RFC 3339 has leap seconds, JavaScript has none.
+  if (Number.isNaN(milliseconds)) throw invalidField(`?${filter}`, 'must be a time such as 2026-11-21T09:30:00Z')
+  return firstIdAt(milliseconds)
+}
+
+interface Filters {
+  [name: string]: string | undefined
+  organization_id: string
+  /** The smallest id that is shown, and the smallest that is not any more. */
+  first_id: string | undefined
+  end_id: string | undefined
+  /** What is searched for, as a pattern of LIKE. */
+  pattern: string | undefined
+}
+
+const entryPages = pagesOf(
+  ({ organization_id, actor, action, entity_type, entity_id, request_id, first_id, end_id, pattern }: Filters) => {
+    let entries = query
+      .selectFrom('audit_log')
+      .select([
+        'id',
+        'action',
+        'entity_type',
+        'entity_id',
+        'actor_id',
+        'session_id',
+        'request_id',
+        'ip',
+        'user_agent',
+        'before',
+        'after',
+      ])
+      .select(createdAt.as('created_at'))
+      .where('organization_id', '=', organization_id)
+    if (actor !== undefined) entries = entries.where('actor_id', '=', actor)
+    if (action !== undefined) entries = entries.where('action', '=', action)
+    if (entity_type !== undefined) entries = entries.where('entity_type', '=', entity_type)
+    if (entity_id !== undefined) entries = entries.where('entity_id', '=', entity_id)
+    if (request_id !== undefined) entries = entries.where('request_id', '=', request_id)
+    if (first_id !== undefined) entries = entries.where('id', '>=', first_id)
+    if (end_id !== undefined) entries = entries.where('id', '<', end_id)
+    if (pattern !== undefined)
+      entries = entries.where(sql<boolean>`(before::text ilike ${pattern} or after::text ilike ${pattern})`)
+    return entries
+  },
+)
+
+/** The organization's history, newest first. */
+export function listAuditLog(
+  organization_id: string,
+  filters: Omit<AuditQuery, 'limit' | 'cursor' | 'include_total'>,
+  page: Page,
+) {
+  const { actor, action, entity_type, entity_id, request_id, from, to, text } = filters
+  const values = {
+    organization_id,
+    actor,
+    action,
+    entity_type,
+    entity_id,
+    request_id,
+    first_id: from === undefined ? undefined : firstIdOf('from', from),
+    end_id: to === undefined ? undefined : firstIdOf('to', to),
+    pattern: text === undefined ? undefined : `%${text.replace(/[\\%_]/g, '\\$&')}%`,
+  }
+  return entryPages(values, orderOf('-created_at', 'audit_log'), page)
+}
+
+/** Writes a security event of an account (system login): a failed sign-in, a reused token. */
+export const recordEvent = (
+  type: string,
+  user_id: string | null,
+  session_id: string | null,
+  details: Record<string, unknown> = {},
+) => find(raw(sql`select record_event(${type}, ${user_id}, ${session_id}, ${JSON.stringify(details)})`))

@@ -1,0 +1,204 @@
+import { createHash } from 'node:crypto'
+import { sql } from 'kysely'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import type { Actor } from '../../platform/gate/actor.ts'
+import { roles } from '../../platform/gate/permissions.ts'
+import type { Role } from '../../platform/gate/permissions.ts'
+import { updateRow } from '../../platform/database/conditional.ts'
+import type { Condition } from '../../platform/database/conditional.ts'
+import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import type { Page } from '../../platform/database/pagination.ts'
+import { Problem } from '../../platform/problems.ts'
+import { Id, Name, OneOf, Slug, Strict, timestamps } from '../../platform/schemas.ts'
+import { find, get, query, raw, statement } from '../../platform/database/statement.ts'
+
+export const Role_ = OneOf(roles, { description: 'owner > admin > member > viewer' })
+
+const SecondFactorRequired = Type.Boolean({
+  description:
+    'Whether members reach it only by a session that has proved a second factor. An owner with such a session decides.',
+})
+
+export const Organization = Type.Object(
+  {
+    id: Id,
+    kind: OneOf(['personal', 'team']),
+    name: Name,
+    slug: Slug,
+    second_factor_required: SecondFactorRequired,
+    ...timestamps,
+  },
+  { title: 'Organization' },
+)
+export type Organization = Static<typeof Organization>
+
+export const OwnOrganization = Type.Object({ ...Organization.properties, role: Role_ }, { title: 'OwnOrganization' })
+
+export const NewOrganization = Strict({ name: Name, slug: Type.Optional(Slug) }, { title: 'NewOrganization' })
+export type NewOrganization = Static<typeof NewOrganization>
+export const OrganizationChanges = Strict(
+  {
+    name: Type.Optional(Name),
+    slug: Type.Optional(Slug),
+    second_factor_required: Type.Optional(SecondFactorRequired),
+  },
+  { title: 'OrganizationChanges', minProperties: 1 },
+)
+export type OrganizationChanges = Static<typeof OrganizationChanges>
+export const OrganizationReplacement = Strict(
+  { name: Name, slug: Slug, second_factor_required: Type.Optional(SecondFactorRequired) },
+  { title: 'OrganizationReplacement', description: 'What is left out is reset.' },
+)
+
+const organizationColumns = [
+  'id',
+  'kind',
+  'name',
+  'slug',
+  'second_factor_required',
+  'created_at',
+  'updated_at',
+  'version',
+] as const
+export type OrganizationRow = Organization & { version: number }
+
+const slugTaken = { organizations_slug_key: 'organization-slug-taken' } as const
+
+const ownOrganizationPages = pagesOf(() =>
+  query.selectFrom('own_organizations').select([...organizationColumns, 'role']),
+)
+
+/** The organizations that one belongs to, the longest first; asked by a live session alone. */
+export const listOwnOrganizations = (page: Page) =>
+  ownOrganizationPages({}, orderOf('joined_at', 'own_organizations'), page)
+
+/** Founds a team whose owner is the caller, in one statement (system login); nothing happens under a dead session. */
+export const foundOrganization = (id: string, { name, slug }: { name: string; slug: string }) =>
+  statement<OrganizationRow, OrganizationRow & { role: Role }>(
+    raw(sql`
+      with founded as (
+        insert into organizations (id, kind, name, slug) select ${id}, 'team', ${name}, ${slug} from self returning *),
+      membership as (
+        insert into memberships (organization_id, user_id, role) select founded.id, self.user_id, 'owner' from founded, self)
+      select ${sql.join(organizationColumns.map(column => sql.ref(column)))} from founded`),
+    ([row]) => {
+      if (row === undefined) throw new Problem('session-ended')
+      return { ...row, role: 'owner' }
+    },
+    slugTaken,
+  )
+
+/** An organization that is not the caller's current one is not there: the gate shows no other. @throws Problem not-found */
+export async function requireCurrent(actor: Actor, id: string): Promise<void> {
+  if (id !== actor.organization_id) await actor.run(getOrganization(id))
+}
+
+export const getOrganization = (id: string) =>
+  get(query.selectFrom('organizations').select(organizationColumns).where('id', '=', id))
+
+/** @throws Problem organization-slug-taken, entity-tag-stale, owner-required, second-factor-required */
+export const updateOrganization = (id: string, changes: OrganizationChanges, condition: Condition) =>
+  updateRow<OrganizationRow>(
+    { table: 'organizations', key: { id }, columns: organizationColumns, condition },
+    changes,
+    {
+      ...slugTaken,
+      organizations_second_factor_by_owner: 'owner-required',
+      organizations_second_factor_proved: 'second-factor-required',
+    },
+  )
+
+/** Closes a team at once for everybody; the rows stay until they are erased. @throws Problem personal-organization, entity-tag-stale */
+export const deleteOrganization = (id: string, condition: Condition) =>
+  updateRow<OrganizationRow>(
+    { table: 'organizations', key: { id }, columns: organizationColumns, condition },
+    { deleted_at: sql<string>`now()` },
+  )
+
+/**
+ * The organization that a sign-in or refresh goes to: the one asked for, else the preferred ones in turn, else the oldest
+ * team, else the personal one. None when the one asked for is not theirs.
+ */
+export const chooseOrganization = (
+  user_id: string,
+  asked: string | undefined,
+  preferred: readonly (string | null)[],
+) => {
+  let choice = query
+    .selectFrom('memberships')
+    .innerJoin('organizations', 'organizations.id', 'memberships.organization_id')
+    .select(organizationColumns.map(column => `organizations.${column}` as const))
+    .select('memberships.role')
+    .where('memberships.user_id', '=', user_id)
+    .where('memberships.disabled_at', 'is', null)
+    .where('memberships.deleted_at', 'is', null)
+    .where('organizations.deleted_at', 'is', null)
+  if (asked !== undefined) choice = choice.where('organizations.id', '=', asked)
+  const rank = sql`coalesce(array_position(${preferred.filter(id => id !== null)}::uuid[], organizations.id), 9)`
+  return find(
+    choice
+      .orderBy(rank)
+      .orderBy(sql`organizations.kind = 'team'`, 'desc')
+      .orderBy('memberships.created_at')
+      .limit(1),
+  )
+}
+
+/**
+ * What whoever adds people needs: a team, and, for an owner, to be one; both held until the transaction ends, so that an
+ * owner who has just lost the role makes no other. @throws Problem (read) personal-organization, owner-required, step-up-required
+ */
+export const holdPlace = (organization_id: string, role: Role, isFresh: boolean) =>
+  statement(
+    query
+      .selectFrom('organizations')
+      .innerJoin('gate', 'gate.organization_id', 'organizations.id')
+      .innerJoin('memberships as own', join =>
+        join.onRef('own.organization_id', '=', 'gate.organization_id').onRef('own.user_id', '=', 'gate.user_id'),
+      )
+      .select(['organizations.kind', 'own.role as actor_role'])
+      .where('organizations.id', '=', organization_id)
+      .forShare('own'),
+    ([place]) => {
+      if (place === undefined) throw new Problem('not-found')
+      if (place.kind === 'personal') throw new Problem('personal-organization')
+      if (role === 'owner' && place.actor_role !== 'owner') throw new Problem('owner-required')
+      if (role === 'owner' && !isFresh) throw new Problem('step-up-required')
+      return place
+    },
+  )
+
+/** Makes a person a member, or takes a former one back; undefined when they belong already. */
+export const joinOrganization = (
+  organization_id: string,
+  user_id: string,
+  place: { role: Role; title: string | null; company: string | null },
+) =>
+  find(
+    query
+      .insertInto('memberships')
+      .values({ organization_id, user_id, ...place })
+      .onConflict(conflict =>
+        conflict
+          .columns(['organization_id', 'user_id'])
+          .doUpdateSet({ ...place, disabled_at: null, deleted_at: null, created_at: sql<string>`now()` })
+          .where('memberships.deleted_at', 'is not', null),
+      )
+      .returning('user_id'),
+  )
+
+/** The namespace of personal organizations' ids (docs/decisions/0004). */
+const PERSONAL_NAMESPACE = '3b2f6f0e-9f0c-5c57-8f2a-6a0d3f1f8b11'
+
+/** A personal organization's id: UUIDv5 (RFC 9562, section 5.5) of its owner's id. */
+export function personalOrganizationId(user_id: string): string {
+  const digest = createHash('sha1')
+    .update(Buffer.from(PERSONAL_NAMESPACE.replaceAll('-', ''), 'hex'))
+    .update(user_id)
+    .digest()
+    .subarray(0, 16)
+  digest.writeUInt8((digest.readUInt8(6) & 0x0f) | 0x50, 6)
+  digest.writeUInt8((digest.readUInt8(8) & 0x3f) | 0x80, 8)
+  return digest.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+}

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createTestApp } from '../../../test/test-app.ts'
+
+const { call, signUp, logIn, admin } = await createTestApp()
+
+test('one sees and ends one’s own devices, and nobody else’s', async () => {
+  const [person, stranger] = [await signUp(), await signUp()]
+  const laptop = await call(
+    'POST',
+    '/api/v1/auth/login',
+    { email: person.email, password: person.password },
+    { 'user-agent': 'laptop' },
+  )
+  const { body } = await person.call('GET', '/api/v1/users/sessions?include_total=true')
+  assert.equal(body.total, 2)
+  assert.deepEqual(
+    body.items.map((session: { current: boolean }) => session.current),
+    [false, true],
+  )
+  assert.equal(body.items[0].user_agent, 'laptop')
+
+  const path = `/api/v1/users/sessions/${body.items[0].id}`
+  assert.equal((await stranger.call('DELETE', path)).status, 404)
+  assert.equal((await person.call('DELETE', path)).status, 204)
+  assert.equal((await person.call('DELETE', path)).status, 404)
+  const headers = { authorization: `Bearer ${laptop.body.access_token}` }
+  assert.equal((await call('GET', '/api/v1/auth/me', undefined, headers)).status, 401)
+  assert.equal((await person.call('GET', '/api/v1/users/sessions?include_total=true')).body.total, 1)
+})
+
+test('a session ends when it is idle for a week, and after ninety days whatever it does', async () => {
+  const person = await signUp()
+  await admin.query(`update sessions set created_at = now() - interval '89 days' where user_id = $1`, [person.user_id])
+  const refreshed = await call('POST', '/api/v1/auth/refresh', { refresh_token: person.refresh_token })
+  assert.equal(refreshed.status, 200)
+  const { rows } = await admin.query(
+    `select expires_at < now() + interval '1 day 1 minute' as bounded from sessions where user_id = $1`,
+    [person.user_id],
+  )
+  assert.equal(rows[0].bounded, true)
+  await admin.query(`update sessions set expires_at = now() - interval '1 second' where user_id = $1`, [person.user_id])
+  assert.equal((await person.call('GET', '/api/v1/auth/me')).body.code, 'session-ended')
+  assert.equal(
+    (await call('POST', '/api/v1/auth/refresh', { refresh_token: refreshed.body.refresh_token })).status,
+    401,
+  )
+})
+
+test('every beginning and end of a session is an event', async () => {
+  const person = await signUp()
+  await (await logIn(person)).call('POST', '/api/v1/auth/logout')
+  const { rows } = await admin.query(
+    `select type, details from security_events where user_id = $1 and type like 'session%' order by id`,
+    [person.user_id],
+  )
+  assert.deepEqual(
+    rows.map(({ type, details }) => [type, details?.reason]),
+    [
+      ['session-created', undefined],
+      ['session-created', undefined],
+      ['session-revoked', 'logout'],
+    ],
+  )
+})

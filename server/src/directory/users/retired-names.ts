@@ -1,0 +1,74 @@
+import { createHmac } from 'node:crypto'
+import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
+import { Problem } from '../../platform/problems.ts'
+import { get, many, query, raw, statement } from '../../platform/database/statement.ts'
+
+/** What accounts go by, in any case. */
+export interface AccountNames {
+  email?: string | null | undefined
+  username?: string | null | undefined
+}
+
+type Kind = keyof AccountNames
+
+/**
+ * The key is that of one-time tokens, none of which is made of a name: who reads the table alone cannot try out addresses.
+ */
+const digestOf = (key: Buffer, kind: Kind, name: string): Buffer =>
+  createHmac('sha256', key).update(`retired ${kind}\0${name.toLowerCase()}`).digest()
+
+/** Whether an erased account went by this name; in a statement of the system login, and the same one where there is no name. */
+export const isRetired = (key: Buffer, kind: Kind, name: string | null | undefined): RawBuilder<boolean> =>
+  sql<boolean>`exists (select from retired_names where digest = ${digestOf(key, kind, name ?? '')})`
+
+interface Retired {
+  email: boolean
+  username: boolean
+}
+
+const retired = (key: Buffer, { email, username }: AccountNames) =>
+  raw<Retired>(
+    sql`select ${isRetired(key, 'email', email)} as email, ${isRetired(key, 'username', username)} as username`,
+  )
+
+/** Which of these names an erased account went by (system login). */
+export const findRetiredNames = (key: Buffer, names: AccountNames) => get(retired(key, names))
+
+/** Which of many names erased accounts went by (system login). */
+export const listRetiredNames = (key: Buffer, kind: Kind, names: readonly string[]) => {
+  const byDigest = new Map(names.map(name => [digestOf(key, kind, name).toString('hex'), name.toLowerCase()]))
+  const digests = [...byDigest.keys()].map(digest => Buffer.from(digest, 'hex'))
+  return statement(
+    query
+      .selectFrom('retired_names')
+      .select('digest')
+      .where('digest', '=', sql<Buffer>`any(${digests}::bytea[])`),
+    rows => new Set(rows.map(({ digest }) => byDigest.get(digest.toString('hex')))),
+  )
+}
+
+/** A name that an erased account went by is as good as taken (system login). @throws Problem email-taken, username-taken (when read) */
+export const refuseRetiredNames = (key: Buffer, names: AccountNames) =>
+  statement(retired(key, names), ([found]) => {
+    if (found?.email === true) throw new Problem('email-taken')
+    if (found?.username === true) throw new Problem('username-taken')
+  })
+
+/** Keeps what an erased account went by from being used again (system login). */
+export const retireNames = (key: Buffer, { email, username }: AccountNames) => {
+  const digests = [
+    ...(email ? [digestOf(key, 'email', email)] : []),
+    ...(username ? [digestOf(key, 'username', username)] : []),
+  ]
+  return many(
+    query
+      .insertInto('retired_names')
+      .values(digests.map(digest => ({ digest })))
+      .onConflict(conflict => conflict.doNothing())
+      .returning('digest'),
+  )
+}
+
+/** Lets every name be used again (system login). */
+export const releaseNames = many(query.deleteFrom('retired_names').returning('digest'))

@@ -1,0 +1,180 @@
+import { sql } from 'kysely'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import type { Origin } from '../../platform/database/database.ts'
+import { Problem } from '../../platform/problems.ts'
+import type { FieldError } from '../../platform/problems.ts'
+import { Email, Name, OneOf, Slug, Strict, Time, Username } from '../../platform/schemas.ts'
+import { many, query } from '../../platform/database/statement.ts'
+import { Role_ } from '../../directory/organizations/organizations.ts'
+import { listRetiredNames } from '../../directory/users/users.ts'
+import { describeAccount, insertAccount } from '../accounts/accounts.ts'
+import type { AccountRows } from '../accounts/accounts.ts'
+import type { AccountTools } from '../sign-in/sign-in.ts'
+import { readHash } from '../passwords/password-hashes.ts'
+
+/** A person as another system knew them: one line of the file, whose nulls are left out. */
+export const ImportedUser = Strict({
+  email: Email,
+  email_verified: Type.Optional(Type.Boolean()),
+  password_hash: Type.Optional(Type.String({ maxLength: 512 })),
+  username: Type.Optional(Username),
+  given_name: Type.Optional(Name),
+  family_name: Type.Optional(Name),
+  full_name: Type.Optional(Name),
+  locale: Type.Optional(OneOf(['en', 'de'])),
+  created_at: Type.Optional(Time),
+  disabled: Type.Optional(Type.Boolean()),
+  organization: Type.Optional(Strict({ slug: Slug, role: Role_, name: Type.Optional(Name) })),
+})
+
+export interface ImportRow {
+  line: number
+  user: Static<typeof ImportedUser>
+}
+
+/** A line that made no account: the address has one, or something is wrong with it. */
+export interface UnimportedRow {
+  line: number
+  outcome: 'exists' | 'refused'
+  errors: readonly FieldError[]
+}
+
+/** Writes that wait for one another's commit share it: eight at once are nearly as fast as can be. */
+export const IMPORT_CONNECTIONS = 8
+
+/**
+ * Begins an import (system login). What it returns is called with some hundred lines at a time, in the file's order, makes
+ * an account of each and returns the lines that made none. Each account is a statement of its own, written whole or not at
+ * all, so an import that was killed is run again from the first line. A dry run finds out the same and writes nothing.
+ * @throws Problem database-unavailable, busy: the lines given may have been written in part
+ */
+export function beginImport(
+  { database: { system }, key }: AccountTools,
+  origin: Origin,
+  isDryRun: boolean,
+): (rows: readonly ImportRow[]) => Promise<UnimportedRow[]> {
+  const lines = new Map<string, number>() // of each address that has had its turn
+  const usernames = new Set<string>()
+  const founded = new Map<string, string>() // teams: slug to id
+
+  const find = async (rows: readonly ImportRow[]) => {
+    const emails = rows.map(({ user }) => user.email.toLowerCase())
+    const names = rows.flatMap(({ user }) => user.username?.toLowerCase() ?? [])
+    const slugs = rows.flatMap(({ user }) => user.organization?.slug ?? [])
+    const scope = { origin }
+    const [users, named, teams, retiredEmails, retiredUsernames] = await Promise.all([
+      system.run(scope, findEmails(emails)),
+      system.run(scope, findUsernames(names)),
+      system.run(scope, findTeams(slugs)),
+      system.run(scope, listRetiredNames(key, 'email', emails)),
+      system.run(scope, listRetiredNames(key, 'username', names)),
+    ])
+    return {
+      emails: new Set(users.map(({ email }) => email)),
+      usernames: new Set([...named.map(({ username }) => username), ...retiredUsernames]),
+      retiredEmails,
+      teams: new Map(teams.map(({ slug, id }) => [slug, id])),
+    }
+  }
+
+  /** The rows to write, or why there are none. */
+  function judge({ line, user }: ImportRow, known: Awaited<ReturnType<typeof find>>): AccountRows | UnimportedRow {
+    const { organization: place, ...account } = user
+    const email = user.email.toLowerCase()
+    const username = user.username?.toLowerCase()
+    const errors: FieldError[] = []
+    const fault = (pointer: string, detail: string) => void errors.push({ pointer, detail })
+
+    const earlier = lines.get(email)
+    if (earlier !== undefined) fault('/email', `stands on line ${earlier} already`)
+    else if (known.emails.has(email)) {
+      lines.set(email, line)
+      return { line, outcome: 'exists', errors: [exists] }
+    }
+    if (known.retiredEmails.has(email)) fault('/email', 'was that of an account that has been erased')
+    if (username !== undefined && (usernames.has(username) || known.usernames.has(username)))
+      fault('/username', 'is taken')
+    const hash = user.password_hash === undefined ? undefined : readHash(user.password_hash)
+    if (hash !== undefined && 'fault' in hash) fault('/password_hash', hash.fault)
+    const created = user.created_at === undefined ? 0 : Date.parse(user.created_at)
+    // Neither leap seconds, which JavaScript does not know, nor times that no account can have.
+    if (!(created >= 0 && created <= Date.now())) fault('/created_at', 'must lie between 1970 and now')
+    const team_id = place && (known.teams.get(place.slug) ?? founded.get(place.slug))
+    if (place !== undefined && team_id === undefined && place.role !== 'owner')
+      fault('/organization/slug', 'names no team; the line of an owner, who founds it, has to come first')
+    if (errors.length > 0) return { line, outcome: 'refused', errors }
+
+    lines.set(email, line)
+    if (username !== undefined) usernames.add(username)
+    const role = place?.role ?? 'owner'
+    const team = place && { name: place.name ?? place.slug, slug: place.slug }
+    const { person, organization } = describeAccount({ ...account, organization: team })
+    if (team_id !== undefined) return { person: { ...person, last_organization_id: team_id }, role }
+    if (team !== undefined) founded.set(team.slug, organization.id)
+    return { person, organization: { ...organization, slug: organization.slug as string }, role }
+  }
+
+  async function write(line: number, rows: AccountRows): Promise<UnimportedRow | undefined> {
+    try {
+      await system.run({ organization_id: rows.person.last_organization_id, origin }, insertAccount(rows))
+      return undefined
+    } catch (error) {
+      // Somebody was faster since we looked.
+      const code = error instanceof Problem ? error.code : undefined
+      if (code === 'email-taken') return { line, outcome: 'exists', errors: [exists] }
+      const errors = refusalOf(error)
+      if (errors === undefined) throw error
+      return { line, outcome: 'refused', errors }
+    }
+  }
+
+  return async rows => {
+    const known = await find(rows)
+    const judged = rows.map(row => [row.line, judge(row, known)] as const)
+    const unimported = judged.flatMap(([, result]) => ('outcome' in result ? [result] : []))
+    if (isDryRun) return unimported
+    const accounts = judged.flatMap(([line, result]) => ('outcome' in result ? [] : [[line, result] as const]))
+    // A team is there before anybody joins it.
+    for (const isFounding of [true, false]) {
+      const group = accounts.filter(([, { organization }]) => (organization?.kind === 'team') === isFounding).values()
+      await Promise.all(
+        Array.from({ length: IMPORT_CONNECTIONS }, async () => {
+          for (const [line, account] of group) {
+            const refused = await write(line, account)
+            if (refused !== undefined) unimported.push(refused)
+          }
+        }),
+      )
+    }
+    return unimported
+  }
+}
+
+const exists: FieldError = { pointer: '/email', detail: 'exists already' }
+
+/** What the row has to change; undefined when it is not the row's fault. */
+function refusalOf(error: unknown): readonly FieldError[] | undefined {
+  if (!(error instanceof Problem)) return undefined
+  if (error.code === 'username-taken') return [{ pointer: '/username', detail: 'is taken' }]
+  if (error.code === 'organization-slug-taken') return [{ pointer: '/organization/slug', detail: 'is taken' }]
+  return error.code === 'invalid-fields' ? error.errors : undefined
+}
+
+const anyOf = (values: readonly string[]) => sql<string>`any(${values}::text[])`
+
+const findEmails = (emails: readonly string[]) =>
+  many(query.selectFrom('users').select('email').where('email', '=', anyOf(emails)))
+
+const findUsernames = (usernames: readonly string[]) =>
+  many(query.selectFrom('users').select('username').where('username', '=', anyOf(usernames)))
+
+const findTeams = (slugs: readonly string[]) =>
+  many(
+    query
+      .selectFrom('organizations')
+      .select(['id', 'slug'])
+      .where('slug', '=', anyOf(slugs))
+      .where('kind', '=', 'team')
+      .where('deleted_at', 'is', null),
+  )

@@ -1,0 +1,232 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { deriveKey } from '../../platform/crypto/sealing.ts'
+import { sealToken } from '../../platform/tokens/one-time-tokens.ts'
+import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
+import type { Person } from '../../../test/test-app.ts'
+import { TEST_SECRET } from '../../../test/test-database.ts'
+
+const test_ = await createTestApp()
+const { call, signUp, verify, admin } = test_
+const key = deriveKey(TEST_SECRET, 'one-time tokens')
+let serial = 0
+const newAddress = () => `invited-${process.pid}-${Date.now()}-${serial++}@example.com`
+
+/** Somebody who may write to strangers: their own address is confirmed. */
+const newOwner = async (): Promise<Person> => {
+  const owner = await signUp('Acme')
+  await verify(owner)
+  return owner
+}
+
+const invite = (owner: Person, email: string, role = 'member') =>
+  owner.call('POST', `/api/v1/organizations/${owner.organization_id}/invitations`, { email, role })
+
+/** The token of the latest link that was made for the address. */
+async function tokenOf(email: string): Promise<string> {
+  const { rows } = await admin.query<{ id: string }>(
+    `select id from one_time_tokens where purpose = 'invitation' and email = $1 order by id desc limit 1`,
+    [email],
+  )
+  return sealToken(key, 'invitation', rows[0]!.id)
+}
+
+const accept = (token: string, more: object = {}) => call('POST', '/api/v1/invitations/accept', { token, ...more })
+
+test('an invited address without an account makes one, confirmed, and belongs to the organization', async () => {
+  const owner = await newOwner()
+  const email = newAddress()
+  const invited = await invite(owner, email.toUpperCase(), 'viewer')
+  assert.equal(invited.status, 201)
+  assert.equal(invited.body.email, email)
+  const token = await tokenOf(email)
+  const without = await accept(token)
+  assert.deepEqual([without.status, without.body.errors[0].pointer], [422, '/password'])
+  assert.equal((await accept(token, { password: 'short' })).body.code, 'weak-password')
+  const { status, body } = await accept(token, { password: PASSWORD, full_name: 'Cleo' })
+  assert.deepEqual([status, body.organization_id, body.role], [200, owner.organization_id, 'viewer'])
+  const login = await call('POST', '/api/v1/auth/login', {
+    email,
+    password: PASSWORD,
+    organization_id: owner.organization_id,
+  })
+  assert.equal(login.body.user.email_verified, true)
+  assert.equal(login.body.organization.id, owner.organization_id)
+  // Red when: spendToken does not look at used_at.
+  assert.equal((await accept(token, { password: PASSWORD })).body.code, 'invalid-token')
+})
+
+test('a known and an unknown address are invited alike, by the same answer', async () => {
+  const owner = await newOwner()
+  const known = await signUp()
+  const [one, other] = [await invite(owner, known.email), await invite(owner, newAddress())]
+  const shapeOf = ({ status, headers, body }: typeof one) => [
+    status,
+    Object.keys(headers).sort(),
+    Object.keys(body),
+    body.role,
+    body.invited_by,
+  ]
+  assert.deepEqual(shapeOf(one), shapeOf(other))
+})
+
+test('the link lets in the account of that address and no other', async () => {
+  const owner = await newOwner()
+  const [invited, stranger] = [await signUp(), await signUp()]
+  await invite(owner, invited.email)
+  const token = await tokenOf(invited.email)
+  // Red when: findInvited does not compare the session's person.
+  const wrong = await stranger.call('POST', '/api/v1/invitations/accept', { token })
+  assert.deepEqual([wrong.status, wrong.body.code], [403, 'invitation-for-another'])
+  // Whoever took the address without proving it must not be let in by the link of its real owner.
+  assert.equal((await accept(token)).body.code, 'email-unverified')
+  const right = await invited.call('POST', '/api/v1/invitations/accept', { token })
+  assert.equal(right.status, 200)
+  assert.equal((await invited.call('GET', '/api/v1/auth/me')).body.user.email_verified, true)
+})
+
+test('of two at once one joins; a revoked or replaced invitation leads nowhere', async () => {
+  const owner = await newOwner()
+  const person = await signUp()
+  await verify(person)
+  await invite(owner, person.email)
+  const first = await tokenOf(person.email)
+  const again = await invite(owner, person.email, 'admin')
+  // Red when: the link does not carry the version that it was made for.
+  assert.equal((await accept(first)).body.code, 'invalid-token')
+  const second = await tokenOf(person.email)
+  const answers = await Promise.all([accept(second), accept(second)])
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 422])
+  assert.equal(answers.find(({ status }) => status === 200)?.body.role, 'admin')
+
+  const other = newAddress()
+  const { body } = await invite(owner, other)
+  const path = `/api/v1/organizations/${owner.organization_id}/invitations`
+  assert.deepEqual(
+    (await owner.call('GET', path)).body.items.map(({ id }: { id: string }) => id),
+    [body.id],
+    `${again.body.id} is accepted`,
+  )
+  assert.equal((await owner.call('DELETE', `${path}/${body.id}`)).status, 204)
+  assert.equal((await owner.call('DELETE', `${path}/${body.id}`)).status, 404)
+  assert.equal((await accept(await tokenOf(other), { password: PASSWORD })).body.code, 'invalid-token')
+  const { rows } = await admin.query('select from users where email = $1', [other])
+  assert.equal(rows.length, 0, 'no account is made for nothing')
+})
+
+test('only administrators invite, only owners invite owners, and nobody into a personal organization', async () => {
+  const owner = await newOwner()
+  const [administrator, member] = [await test_.addMember(owner, 'admin'), await test_.addMember(owner, 'member')]
+  assert.equal((await invite(member, newAddress())).body.code, 'permission-missing')
+  assert.equal((await invite(administrator, newAddress(), 'owner')).body.code, 'owner-required')
+  assert.equal((await invite(owner, newAddress(), 'owner')).status, 201)
+  const unconfirmed = await signUp('Acme')
+  // Red when: createInvitation does not look at the inviter's address.
+  assert.equal((await invite(unconfirmed, newAddress())).body.code, 'email-unverified')
+  const alone = await signUp()
+  assert.equal((await invite(alone, newAddress())).body.code, 'personal-organization')
+  const foreign = await signUp('Other')
+  const path = `/api/v1/organizations/${owner.organization_id}/invitations`
+  assert.equal((await foreign.call('GET', path)).status, 404)
+  assert.equal((await foreign.call('POST', path, { email: newAddress(), role: 'viewer' })).status, 404)
+})
+
+test('the page behind the link asks for a password where there is no account, and lets in by the button', async () => {
+  const owner = await newOwner()
+  const page = (token: string, form?: Record<string, string>) =>
+    test_.app.inject({
+      method: form === undefined ? 'GET' : 'POST',
+      url: form === undefined ? `/account/invitation?token=${token}` : '/account/invitation',
+      ...(form && {
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        payload: new URLSearchParams({ token, ...form }).toString(),
+      }),
+    })
+  const email = newAddress()
+  await invite(owner, email)
+  const token = await tokenOf(email)
+  assert.match((await page(token)).body, /type="password"/)
+  const weak = await page(token, { new_password: 'short', repeated_password: 'short' })
+  assert.equal(weak.statusCode, 422)
+  assert.match(weak.body, /must have at least 8 characters/)
+  const joined = await page(token, { new_password: PASSWORD, repeated_password: PASSWORD })
+  assert.match(joined.body, /You belong to the organization now/)
+
+  const known = await signUp()
+  await invite(owner, known.email)
+  const other = await tokenOf(known.email)
+  const refused = await page(other, {})
+  assert.equal(refused.statusCode, 403)
+  assert.match(refused.body, /never confirmed/)
+  await verify(known)
+  assert.doesNotMatch((await page(other)).body, /type="password"/)
+  assert.match((await page(other, {})).body, /You belong to the organization now/)
+  assert.match((await page(other, {})).body, /This link does not work/)
+})
+
+// Red when: join does not ask whether the inviter still may.
+test('an invitation is worth no more than whoever made it: it ends with their role, and with their membership', async () => {
+  const owner = await newOwner()
+  const members = `/api/v1/organizations/${owner.organization_id}/members`
+  const [lowered, removed, staying] = [
+    await test_.addMember(owner, 'admin'),
+    await test_.addMember(owner, 'admin'),
+    await test_.addMember(owner, 'admin'),
+  ]
+  const tokens: string[] = []
+  for (const inviter of [lowered, removed, staying]) {
+    const friend = await signUp()
+    await verify(friend)
+    assert.equal((await invite(inviter, friend.email, 'admin')).status, 201)
+    tokens.push(await tokenOf(friend.email))
+  }
+  assert.equal((await owner.call('PATCH', `${members}/${lowered.user_id}`, { role: 'viewer' })).status, 200)
+  assert.equal((await owner.call('DELETE', `${members}/${removed.user_id}`)).status, 204)
+  const answers = await Promise.all(tokens.map(token => accept(token)))
+  assert.deepEqual(
+    answers.map(({ status, body }) => body.code ?? status),
+    ['invalid-token', 'invalid-token', 200],
+  )
+  // An owner's invitation of an owner ends with the ownership.
+  const heir = await signUp()
+  await verify(heir)
+  assert.equal((await invite(owner, heir.email, 'owner')).status, 201)
+  const token = await tokenOf(heir.email)
+  const handedOver = await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/transfer`, {
+    user_id: staying.user_id,
+  })
+  assert.equal(handedOver.status, 204)
+  assert.equal((await accept(token)).body.code, 'invalid-token')
+})
+
+// Red when: holdPlace does not ask how long ago the caller proved who they are.
+test('an owner is made, by invitation or at once, only by who has just proved who they are', async () => {
+  const owner = await newOwner()
+  const person = await signUp()
+  await verify(person)
+  const claims = test_.tokens.verify(owner.access_token)
+  const stale = test_.tokens.sign({ ...claims, jti: 'stale', auth_time: claims.auth_time - 601 })
+  const organization = `/api/v1/organizations/${owner.organization_id}`
+  const ask = (path: string, role: string, token = stale) =>
+    call('POST', `${organization}/${path}`, { email: person.email, role }, { authorization: `Bearer ${token}` })
+  for (const path of ['invitations', 'members']) {
+    const { status, body } = await ask(path, 'owner')
+    assert.deepEqual([status, body.code], [401, 'step-up-required'], path)
+  }
+  assert.equal((await ask('invitations', 'admin')).status, 201)
+  assert.equal((await ask('members', 'owner', owner.access_token)).status, 201)
+})
+
+// Red when: acceptInvitation answers as the sign-up that it tries for an address whose account is closed.
+test('the link of an invitation leads nowhere while the account of its address is deleted or disabled', async () => {
+  const owner = await newOwner()
+  for (const column of ['deleted_at', 'disabled_at']) {
+    const person = await signUp()
+    await verify(person)
+    await invite(owner, person.email)
+    const token = await tokenOf(person.email)
+    await admin.query(`update users set ${column} = now() where id = $1`, [person.user_id])
+    const { status, body } = await accept(token, { password: PASSWORD })
+    assert.deepEqual([status, body.code], [422, 'invalid-token'], column)
+  }
+})

@@ -1,0 +1,25 @@
+import type { AccountPage, PageWords } from '../../platform/pages/account-pages.ts'
+import type { Locale } from '../../platform/locales.ts'
+import { restoreAccount } from './leaving.ts'
+import type { LeavingOptions } from './leaving.ts'
+
+/** The page behind the link in the mail that tells of an account's deletion. */
+export const leavingPages = ({ database, key }: LeavingOptions) =>
+  ({
+    'restore-account': { words, act: ({ token }, origin) => restoreAccount(database, key, origin, token) },
+  }) satisfies Record<string, AccountPage>
+
+const words: Record<Locale, PageWords> = {
+  en: {
+    title: 'Restore your account',
+    text: 'Your account comes back with everything that it held. If it was not you who deleted it, set a new password at once afterwards.',
+    button: 'Restore my account',
+    done: 'Your account is back. Sign in as usual.',
+  },
+  de: {
+    title: 'Konto wiederherstellen',
+    text: 'Sie erhalten Ihr Konto mit allem zurück, was darin war. Haben Sie es nicht selbst gelöscht, legen Sie danach sofort ein neues Passwort fest.',
+    button: 'Konto wiederherstellen',
+    done: 'Ihr Konto ist wieder da. Melden Sie sich wie gewohnt an.',
+  },
+}

@@ -1,0 +1,516 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createAuthenticator } from '../../../test/authenticator.ts'
+import type { Authenticator, Lie } from '../../../test/authenticator.ts'
+import { waitUntil } from '../../../test/service-process.ts'
+import { createTestApp } from '../../../test/test-app.ts'
+import type { Answer, Person } from '../../../test/test-app.ts'
+import { signIn } from '../sign-in/sign-in.ts'
+
+// Passkeys against an authenticator in software, which can lie; against a real browser: test/passkeys-browser.test.ts.
+
+const { call, signUp, logIn, admin, database, mailTo, tokens } = await createTestApp({
+  DATABASE_POOL_SIZE: '16', // four connections of the system login: what is at once here is at once in the database
+})
+
+const SITE = 'http://localhost:8000'
+const path = '/api/v1/auth/passkeys'
+
+const begin = (person: Person): Promise<Answer> => person.call('POST', `${path}/registration-options`)
+
+/** A new passkey of that person's, in an authenticator of its own. */
+async function enrol(
+  person: Person,
+  authenticator = createAuthenticator(SITE),
+): Promise<Authenticator & { row_id: string }> {
+  const { body } = await begin(person)
+  const response = authenticator.create(body.options)
+  const added = await person.call('POST', path, { challenge_token: body.challenge_token, name: 'Laptop', response })
+  assert.equal(added.status, 201, added.text)
+  return { ...authenticator, row_id: added.body.id }
+}
+
+const challenge = async () => (await call('POST', `${path}/authentication-options`)).body
+
+async function present(authenticator: Authenticator, lie?: Lie, more: object = {}): Promise<Answer> {
+  const { challenge_token, options } = await challenge()
+  return call('POST', `${path}/login`, { challenge_token, response: authenticator.get(options, lie), ...more })
+}
+
+const eventsOf = async (person: Person, type: string) =>
+  (
+    await admin.query('select details from security_events where user_id = $1 and type = $2 order by id', [
+      person.user_id,
+      type,
+    ])
+  ).rows.map(({ details }) => details)
+
+/** The problem, without what tells one request from another. */
+const problemOf = ({ status, body: { request_id: _id, ...problem } }: Answer) => ({ status, ...problem })
+
+// Red when: the handle holds the address, verification is not required, or known passkeys are not excluded.
+test('a browser is asked for a passkey that is found without a name and asks who holds it', async () => {
+  const person = await signUp()
+  const first = await enrol(person)
+  const { status, body } = await begin(person)
+  assert.equal(status, 200)
+  const { challenge: one, excludeCredentials, pubKeyCredParams, user, ...options } = body.options
+  assert.deepEqual(options, {
+    rp: { id: 'localhost', name: 'Freehold' },
+    timeout: 300_000,
+    authenticatorSelection: { residentKey: 'required', requireResidentKey: true, userVerification: 'required' },
+    attestation: 'none',
+  })
+  assert.deepEqual(excludeCredentials, [{ id: first.id, type: 'public-key', transports: ['internal', 'hybrid'] }])
+  assert.deepEqual(
+    pubKeyCredParams.map(({ alg }: { alg: number }) => alg),
+    [-8, -7, -257],
+  )
+  assert.equal(Buffer.from(user.id, 'base64url').toString('hex'), person.user_id.replaceAll('-', ''))
+  assert.equal(user.name, person.email)
+  assert.equal(Buffer.from(one, 'base64url').length, 32)
+  assert.notEqual((await begin(person)).body.options.challenge, one)
+})
+
+// Red when: completeEnrolment is left out of addPasskey.
+test('the first passkey brings recovery codes and proves a second factor; the person is told', async () => {
+  const person = await signUp()
+  const { body } = await begin(person)
+  const response = createAuthenticator(SITE).create(body.options)
+  const added = await person.call('POST', path, { challenge_token: body.challenge_token, name: 'My phone', response })
+  assert.equal(added.status, 201)
+  const { recovery_codes, ...passkey } = added.body
+  assert.equal(recovery_codes.length, 10)
+  assert.equal(added.headers['location'], `${path}/${passkey.id}`)
+  const { created_at: _created, updated_at: _updated, id: _id, ...described } = passkey
+  assert.deepEqual(described, {
+    name: 'My phone',
+    transports: ['internal', 'hybrid'],
+    backed_up: false,
+    last_used_at: null,
+  })
+  assert.deepEqual((await person.call('GET', `${path}?include_total=true`)).body, {
+    items: [passkey],
+    next_cursor: null,
+    total: 1,
+  })
+  assert.deepEqual((await person.call('GET', `${path}/${passkey.id}`)).body, passkey)
+
+  const { rows } = await admin.query('select second_factor_at is not null as proved from sessions where user_id = $1', [
+    person.user_id,
+  ])
+  assert.deepEqual(rows, [{ proved: true }])
+  assert.equal((await eventsOf(person, 'passkey-added')).length, 1)
+  const mails = await mailTo(person.email)
+  assert.ok(
+    mails.some(({ subject }) => /passkey/i.test(subject)),
+    JSON.stringify(mails.map(({ subject }) => subject)),
+  )
+
+  const second = await begin(person)
+  const more = createAuthenticator(SITE).create(second.body.options)
+  const another = await person.call('POST', path, {
+    challenge_token: second.body.challenge_token,
+    name: 'Key',
+    response: more,
+  })
+  assert.equal(another.status, 201)
+  assert.equal(another.body.recovery_codes, undefined)
+})
+
+// Red when: the sign-in does not say that it was two factors, or its use is not counted.
+test('a passkey signs in without a name, and as two factors', async () => {
+  const person = await signUp('Passkeys')
+  const passkey = await enrol(person)
+  const signedIn = await present(passkey)
+  assert.equal(signedIn.status, 200, signedIn.text)
+  assert.equal(signedIn.body.user.id, person.user_id)
+  assert.equal(signedIn.body.organization.id, person.organization_id)
+  const { sid } = tokens.verify(signedIn.body.access_token)
+  const { rows } = await admin.query(
+    'select methods, second_factor_at is not null as proved from sessions where id = $1',
+    [sid],
+  )
+  assert.deepEqual(rows, [{ methods: ['passkey'], proved: true }])
+  const read = await person.call('GET', `${path}/${passkey.row_id}`)
+  assert.ok(read.body.last_used_at > read.body.created_at)
+  assert.equal(read.headers['etag'], `"${passkey.row_id}.1"`) // a use is no change of the passkey
+
+  const elsewhere = await person.call('POST', '/api/v1/organizations', { name: 'Elsewhere' })
+  const again = await present(
+    passkey,
+    {},
+    { organization_id: elsewhere.body.id, device_token: signedIn.body.device_token },
+  )
+  assert.equal(again.body.organization.id, elsewhere.body.id)
+  assert.equal(again.body.device_token, signedIn.body.device_token)
+  const stranger = await signUp()
+  const foreign = await present(passkey, {}, { organization_id: stranger.organization_id })
+  assert.equal(foreign.body.errors[0].pointer, '/organization_id')
+})
+
+test('the options to sign in tell everybody the same', async () => {
+  const { options } = await challenge()
+  assert.deepEqual(
+    { ...options, challenge: '' },
+    { challenge: '', rpId: 'localhost', timeout: 300_000, userVerification: 'required' },
+  )
+})
+
+// Each is one thing wrong with an answer that is right otherwise.
+const lies: Record<string, Lie> = {
+  'another origin': { origin: 'http://localhost:8001' },
+  'an origin that only begins like ours': { origin: 'http://localhost:8000.example.com' },
+  'another domain': { rpId: 'example.com' },
+  'another challenge': { challenge: Buffer.alloc(32).toString('base64url') },
+  'a frame of another site': { crossOrigin: true },
+  'nobody present': { flags: 4 },
+  'nobody verified': { flags: 1 },
+}
+
+// Red when: a line of readAuthentication's or isOf's is taken out, or origins, domain or requireUserVerification are not passed on.
+test('what a passkey did not sign for this site and this moment signs nobody in, and tells nothing', async () => {
+  const [person, stranger] = [await signUp(), await signUp()]
+  const [passkey, foreign] = [await enrol(person), await enrol(stranger)]
+  const unknown = problemOf(await present(createAuthenticator(SITE)))
+  assert.equal(unknown.status, 401)
+  assert.equal(unknown.code, 'invalid-passkey')
+  const handleOf = ({ user_id }: Person) => Buffer.from(user_id.replaceAll('-', ''), 'hex').toString('base64url')
+  const all: Record<string, Lie> = {
+    ...lies,
+    'an answer to a registration': { type: 'webauthn.create' },
+    'backed up though it cannot be': { flags: 5 | 16 },
+    'a spoiled signature': { spoil: true },
+    'another key': { by: foreign },
+    "somebody else's passkey": { id: foreign.id },
+    "somebody else's passkey under their name": { id: foreign.id, userHandle: handleOf(stranger) },
+    'another name': { userHandle: handleOf(stranger) },
+    'no name': { userHandle: null },
+    'an address for a name': { userHandle: Buffer.from(person.email).toString('base64url') },
+  }
+  for (const [name, lie] of Object.entries(all)) assert.deepEqual(problemOf(await present(passkey, lie)), unknown, name)
+  assert.equal((await present(passkey)).status, 200, 'the same without the lie')
+  const refused = [...(await eventsOf(person, 'passkey-refused')), ...(await eventsOf(stranger, 'passkey-refused'))]
+  assert.equal(refused.length, Object.keys(all).length)
+  const { rows } = await admin.query(`select count(*)::int as sessions from sessions where user_id = any ($1)`, [
+    [person.user_id, stranger.user_id],
+  ])
+  assert.equal(rows[0].sessions, 3)
+})
+
+// Red when: the challenge is not spent, or spent after the session is made.
+test('an answer signs in once, and only before its challenge expires', async () => {
+  const person = await signUp()
+  const passkey = await enrol(person)
+  const { challenge_token, options } = await challenge()
+  const body = { challenge_token, response: passkey.get(options) }
+  const both = await Promise.all([call('POST', `${path}/login`, body), call('POST', `${path}/login`, body)])
+  assert.deepEqual(both.map(({ status }) => status).sort(), [200, 422])
+  const replayed = await call('POST', `${path}/login`, body)
+  assert.equal(replayed.body.code, 'invalid-token')
+
+  const late = await challenge()
+  await admin.query(`update one_time_tokens set expires_at = now() where details ->> 'challenge' = $1`, [
+    late.options.challenge,
+  ])
+  const answer = { challenge_token: late.challenge_token, response: passkey.get(late.options) }
+  assert.deepEqual(problemOf(await call('POST', `${path}/login`, answer)), problemOf(replayed))
+  const truncated = { ...answer, challenge_token: `${answer.challenge_token.slice(0, -1)}_` }
+  assert.deepEqual(problemOf(await call('POST', `${path}/login`, truncated)), problemOf(replayed))
+
+  // What was issued for something else is no challenge, whoever holds it.
+  const registration = (await begin(person)).body
+  const bound = (await person.call('POST', '/api/v1/auth/step-up/passkey-options')).body
+  for (const other of [registration, bound]) {
+    const response = passkey.get(other.options)
+    const refused = await call('POST', `${path}/login`, { challenge_token: other.challenge_token, response })
+    assert.deepEqual(problemOf(refused), problemOf(replayed))
+  }
+})
+
+// Red when: countUse does not look at the counter, or takes an equal one.
+test('a counter that goes back shows a copied authenticator: refused, and recorded', async () => {
+  const person = await signUp()
+  const passkey = await enrol(person)
+  assert.equal((await present(passkey, { counter: 7 })).status, 200)
+  for (const counter of [7, 6, 0]) {
+    const refused = await present(passkey, { counter })
+    assert.equal(refused.body.code, 'invalid-passkey')
+  }
+  assert.equal((await present(passkey, { counter: 8 })).status, 200)
+  const expected = { reason: 'counter', passkey_id: passkey.row_id }
+  assert.deepEqual(await eventsOf(person, 'passkey-refused'), [expected, expected, expected])
+
+  const silent = await enrol(person, createAuthenticator(SITE, { counts: false }))
+  assert.equal((await present(silent)).status, 200)
+  assert.equal((await present(silent)).status, 200)
+})
+
+// Red when: findCredential does not look at the account.
+test('the passkey of a disabled or deleted account is not known', async () => {
+  const person = await signUp()
+  const passkey = await enrol(person)
+  const unknown = problemOf(await present(createAuthenticator(SITE)))
+  for (const column of ['disabled_at', 'deleted_at']) {
+    await admin.query(`update users set ${column} = now() where id = $1`, [person.user_id])
+    assert.deepEqual(problemOf(await present(passkey)), unknown)
+    await admin.query(`update users set ${column} = null where id = $1`, [person.user_id])
+  }
+  assert.equal((await present(passkey)).status, 200)
+})
+
+// Red when: signIn does not hold the passkey.
+test('a passkey that is removed while its answer is checked signs nobody in', async () => {
+  const person = await signUp()
+  const passkey = await enrol(person)
+  const origin = { request_id: 'race', ip: '', user_agent: '' }
+  const rules = { idleSeconds: 60, emailVerification: 'optional', unverifiedAccess: 'full' } as const
+  const proof = { user_id: person.user_id, passkey_id: passkey.row_id, methods: ['passkey'], isTwoFactor: true }
+  await person.call('DELETE', `${path}/${passkey.row_id}`)
+  const signedIn = database.system.transaction({ origin }, transaction => signIn(transaction, rules, origin, proof))
+  await assert.rejects(signedIn, { code: 'invalid-passkey' })
+})
+
+// Red when: a line of readRegistration's is taken out, or the token's owner is not compared.
+test('what no authenticator made for this site and this person is not registered', async () => {
+  const person = await signUp()
+  const all: Record<string, Lie> = {
+    ...lies,
+    'an answer to a sign-in': { type: 'webauthn.get' },
+    'no passkey in it': { flags: 5 },
+    'another id than the authenticator’s': { id: createAuthenticator(SITE).id },
+    'an algorithm that we did not ask for': { algorithm: -47 },
+    'an attestation by a certificate': { attestation: 'fido-u2f' },
+    'a wrong signature of itself': { attestation: 'packed', by: createAuthenticator(SITE) },
+  }
+  for (const [name, lie] of Object.entries(all)) {
+    const { challenge_token, options } = (await begin(person)).body
+    const response = createAuthenticator(SITE).create(options, lie)
+    const refused = await person.call('POST', path, { challenge_token, name: 'Key', response })
+    assert.equal(refused.status, 422, name)
+    assert.equal(refused.body.errors[0].pointer, '/response', name)
+  }
+  assert.deepEqual((await person.call('GET', path)).body.items, [])
+  assert.deepEqual(await eventsOf(person, 'passkey-added'), [])
+})
+
+test('a passkey that signs for itself, without a certificate, is registered', async () => {
+  const person = await signUp()
+  const { challenge_token, options } = (await begin(person)).body
+  const response = createAuthenticator(SITE).create(options, { attestation: 'packed' })
+  assert.equal((await person.call('POST', path, { challenge_token, name: 'Key', response })).status, 201)
+})
+
+// Red when: the token of another purpose or person is taken, or one is taken twice.
+test('a challenge registers one passkey, of the person it was made for', async () => {
+  const [person, stranger] = [await signUp(), await signUp()]
+  const { challenge_token, options } = (await begin(person)).body
+  const authenticator = createAuthenticator(SITE)
+  const body = { challenge_token, name: 'Key', response: authenticator.create(options) }
+  const stolen = await stranger.call('POST', path, body)
+  assert.equal(stolen.body.code, 'invalid-token')
+  const login = await challenge()
+  const creation = { ...options, challenge: login.options.challenge }
+  const response = createAuthenticator(SITE).create(creation)
+  const other = await person.call('POST', path, { challenge_token: login.challenge_token, name: 'Key', response })
+  assert.deepEqual(problemOf(other), problemOf(stolen))
+  assert.equal((await person.call('POST', path, body)).status, 201)
+  const again = { ...body, response: createAuthenticator(SITE).create(options) }
+  assert.deepEqual(problemOf(await person.call('POST', path, again)), problemOf(stolen))
+  assert.equal((await person.call('GET', path)).body.items.length, 1)
+})
+
+// Red when: the credential's unique key is not named in insertPasskey.
+test('of two registrations of one credential at once, by whomever, one stands', async () => {
+  const people = [await signUp(), await signUp()]
+  const authenticator = createAuthenticator(SITE)
+  const answers = await Promise.all(
+    people.map(async person => {
+      const { challenge_token, options } = (await begin(person)).body
+      return person.call('POST', path, { challenge_token, name: 'Key', response: authenticator.create(options) })
+    }),
+  )
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409])
+  assert.equal(answers.find(({ status }) => status === 409)?.body.code, 'passkey-taken')
+})
+
+// Red when: the count is not taken under the lock.
+test('a person has twenty passkeys at most, however many are added at once', async () => {
+  const person = await signUp()
+  await enrol(person)
+  await admin.query(
+    `insert into passkeys (user_id, credential_id, public_key, name)
+      select $1::uuid, sha256(($1::uuid || n::text)::bytea), '', 'Filler' from generate_series(1, 17) n`,
+    [person.user_id],
+  )
+  const begun = await Promise.all(Array.from({ length: 4 }, () => begin(person)))
+  const added = await Promise.all(
+    begun.map(({ body: { challenge_token, options } }) =>
+      person.call('POST', path, { challenge_token, name: 'Key', response: createAuthenticator(SITE).create(options) }),
+    ),
+  )
+  assert.deepEqual(added.map(({ status }) => status).sort(), [201, 201, 409, 409])
+  assert.equal((await begin(person)).body.code, 'too-many-passkeys')
+})
+
+// Red when: renamePasskey does not name the person in the key, or drops the condition.
+test('a passkey is renamed by its owner, under If-Match', async () => {
+  const [person, stranger] = [await signUp(), await signUp()]
+  const { row_id } = await enrol(person)
+  const one = `${path}/${row_id}`
+  const renamed = await person.call('PATCH', one, { name: 'Yellow key' }, { 'if-match': `"${row_id}.1"` })
+  assert.equal(renamed.body.name, 'Yellow key')
+  assert.equal(renamed.headers['etag'], `"${row_id}.2"`)
+  assert.equal((await person.call('PUT', one, { name: 'Late' }, { 'if-match': `"${row_id}.1"` })).status, 412)
+  assert.equal((await person.call('PUT', one, { name: 'Blue key' })).body.name, 'Blue key')
+  for (const [method, body] of [['GET'], ['PATCH', { name: 'Mine' }], ['PUT', { name: 'Mine' }], ['DELETE']] as const)
+    assert.equal((await stranger.call(method, one, body)).status, 404, method)
+  assert.deepEqual((await stranger.call('GET', path)).body.items, [])
+})
+
+// Red when: a statement runs under a scope that names no session.
+test('nothing about passkeys is done under a session that has ended', async () => {
+  const person = await signUp()
+  const { row_id } = await enrol(person)
+  const { challenge_token, options } = (await begin(person)).body
+  const body = { challenge_token, name: 'Key', response: createAuthenticator(SITE).create(options) }
+  await admin.query('update sessions set revoked_at = now() where user_id = $1', [person.user_id])
+  for (const [method, url, payload] of [
+    ['POST', `${path}/registration-options`],
+    ['POST', path, body],
+    ['GET', path],
+    ['GET', `${path}/${row_id}`],
+    ['PATCH', `${path}/${row_id}`, { name: 'Ended' }],
+    ['DELETE', `${path}/${row_id}`],
+  ] as const)
+    assert.equal((await person.call(method, url, payload)).body.code, 'session-ended', `${method} ${url}`)
+})
+
+// Red when: lockSession is left out of removePasskey.
+test('a passkey is not removed by a session that is revoked meanwhile', async () => {
+  const person = await signUp()
+  const [{ row_id }] = [await enrol(person), await enrol(person)]
+  const revoking = await admin.connect()
+  await revoking.query('begin')
+  await revoking.query('update sessions set revoked_at = now() where user_id = $1', [person.user_id])
+  const removing = person.call('DELETE', `${path}/${row_id}`)
+  const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%sessions%'`
+  try {
+    await waitUntil(async () => (await admin.query(waits)).rowCount !== 0, 5000)
+  } finally {
+    await revoking.query('commit')
+    revoking.release()
+  }
+  assert.equal((await removing).body.code, 'session-ended')
+  assert.equal((await admin.query('select from passkeys where user_id = $1', [person.user_id])).rowCount, 2)
+})
+
+// Red when: completeRemoval is left out.
+test('with the last second factor go the recovery codes and what sessions have proved', async () => {
+  const person = await signUp()
+  const [first, second] = [await enrol(person), await enrol(person)]
+  const state = async () =>
+    (
+      await admin.query(
+        `select (select count(*)::int from recovery_codes where user_id = $1) as codes,
+          (select count(*)::int from sessions where user_id = $1 and second_factor_at is not null) as proved`,
+        [person.user_id],
+      )
+    ).rows[0]
+  assert.equal((await person.call('DELETE', `${path}/${first.row_id}`, undefined, { 'if-match': '"x.1"' })).status, 412)
+  assert.equal((await person.call('DELETE', `${path}/${first.row_id}`)).status, 204)
+  assert.deepEqual(await state(), { codes: 10, proved: 1 })
+  assert.equal((await person.call('DELETE', `${path}/${second.row_id}`)).status, 204)
+  assert.deepEqual(await state(), { codes: 0, proved: 0 })
+  assert.equal((await eventsOf(person, 'passkey-removed')).length, 2)
+  assert.equal((await present(second)).body.code, 'invalid-passkey')
+  await logIn(person) // by password alone again
+})
+
+// Red when: keepWayIn is left out, or looks before the removal.
+test('the last way in is never removed, of two at once neither', async () => {
+  const person = await signUp()
+  const passkeys = [await enrol(person), await enrol(person)]
+  await admin.query('update users set password_hash = null where id = $1', [person.user_id])
+  const answers = await Promise.all(passkeys.map(({ row_id }) => person.call('DELETE', `${path}/${row_id}`)))
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [204, 409])
+  const left = passkeys[answers.findIndex(({ status }) => status === 409)]!
+  assert.equal((await person.call('DELETE', `${path}/${left.row_id}`)).body.code, 'last-way-in')
+  assert.equal((await present(left)).status, 200)
+  await admin.query(
+    `insert into identities (user_id, provider, issuer, subject) values ($1, 'google', 'https://accounts.google.com', $2)`,
+    [person.user_id, person.user_id],
+  )
+  assert.equal((await person.call('DELETE', `${path}/${left.row_id}`)).status, 204)
+})
+
+// Red when: stepUp is taken off the routes.
+test('adding and removing want a sign-in of the last ten minutes', async () => {
+  const person = await signUp()
+  const { row_id } = await enrol(person)
+  const claims = tokens.verify(person.access_token)
+  const stale = tokens.sign({ ...claims, auth_time: claims.auth_time - 700 })
+  const headers = { authorization: `Bearer ${stale}` }
+  assert.equal((await call('POST', `${path}/registration-options`, undefined, headers)).body.code, 'step-up-required')
+  assert.equal((await call('DELETE', `${path}/${row_id}`, undefined, headers)).body.code, 'step-up-required')
+  assert.equal((await call('PATCH', `${path}/${row_id}`, { name: 'Still' }, headers)).status, 200)
+})
+
+// Red when: verifyPasskey does not compare the account, or the sign-in does not say that a factor was proved.
+test('after the password a passkey of the account, and no other, finishes the sign-in', async () => {
+  const [person, stranger] = [await signUp(), await signUp()]
+  const [passkey, foreign] = [await enrol(person), await enrol(stranger)]
+  const paused = await call('POST', '/api/v1/auth/login', { email: person.email, password: person.password })
+  assert.equal(paused.body.code, 'mfa-required')
+  assert.deepEqual(paused.body.methods, ['passkey', 'recovery_code'])
+  const { mfa_token } = paused.body
+  const ask = async () => (await call('POST', '/api/v1/auth/mfa/passkey-options', { mfa_token })).body
+  const { options, challenge_token } = await ask()
+  assert.deepEqual(options.allowCredentials, [
+    { id: passkey.id, type: 'public-key', transports: ['internal', 'hybrid'] },
+  ])
+  const verify = (token: string, response: unknown) =>
+    call('POST', '/api/v1/auth/mfa/verify', { mfa_token, passkey: { challenge_token: token, response } })
+  const other = await verify(challenge_token, foreign.get(options))
+  assert.equal(other.body.code, 'invalid-passkey')
+  assert.deepEqual(await eventsOf(stranger, 'passkey-refused'), [{ reason: 'unknown', passkey_id: foreign.row_id }])
+  const unbound = await challenge()
+  assert.equal((await verify(unbound.challenge_token, passkey.get(unbound.options))).body.code, 'invalid-token')
+
+  // Authenticators that are told which passkey to use need not say whose it is.
+  const again = await ask()
+  const finished = await verify(again.challenge_token, passkey.get(again.options, { userHandle: null }))
+  assert.equal(finished.status, 200, finished.text)
+  const { sid } = tokens.verify(finished.body.access_token)
+  const { rows } = await admin.query(
+    'select methods, second_factor_at is not null as proved from sessions where id = $1',
+    [sid],
+  )
+  assert.deepEqual(rows, [{ methods: ['password', 'passkey'], proved: true }])
+  assert.equal((await call('POST', '/api/v1/auth/mfa/passkey-options', { mfa_token })).body.code, 'invalid-token')
+})
+
+test('a passkey proves again who one is', async () => {
+  const person = await signUp()
+  const passkey = await enrol(person)
+  const { challenge_token, options } = (await person.call('POST', '/api/v1/auth/step-up/passkey-options')).body
+  const claims = tokens.verify(person.access_token)
+  await admin.query(`update sessions set authenticated_at = now() - interval '1 hour' where user_id = $1`, [
+    person.user_id,
+  ])
+  const stale = { authorization: `Bearer ${tokens.sign({ ...claims, auth_time: claims.auth_time - 3600 })}` }
+  const answer = { passkey: { challenge_token, response: passkey.get(options) } }
+  const proved = await call('POST', '/api/v1/auth/step-up', answer, stale)
+  assert.equal(proved.status, 200, proved.text)
+  const fresh = { authorization: `Bearer ${proved.body.access_token}` }
+  assert.equal((await call('POST', `${path}/registration-options`, undefined, fresh)).status, 200)
+  assert.equal((await call('POST', '/api/v1/auth/step-up', answer, stale)).body.code, 'invalid-token')
+})
+
+test('where the service is reached by an address, passkeys are said to be unavailable', async () => {
+  const byAddress = await createTestApp({ PUBLIC_URL: 'http://192.168.1.5:8000' })
+  const person = await byAddress.signUp()
+  assert.equal((await person.call('POST', `${path}/registration-options`)).body.code, 'passkeys-unavailable')
+  const refused = await byAddress.call('POST', `${path}/authentication-options`)
+  assert.equal(refused.body.code, 'passkeys-unavailable')
+})

@@ -1,0 +1,67 @@
+import { Problem } from '../../platform/problems.ts'
+import type { FieldError } from '../../platform/problems.ts'
+
+/** What a new password must be. */
+export interface PasswordPolicy {
+  /** `composition` asks for kinds of characters, as many products still must; `length` is OWASP ASVS 5's rule (6.2.1, 6.2.5). */
+  rule: 'composition' | 'length'
+  /** What the product is called: nobody's password (6.1.2). */
+  words: readonly string[]
+}
+
+/** The longest password; bytes are hashed as received, so nothing is cut off silently. */
+export const PASSWORD_MAX_LENGTH = 128
+
+let common: Promise<ReadonlySet<string>> | undefined
+
+/** About 49,000 passwords that attackers try first, lowered. Read when the first password is chosen. */
+const commonPasswords = (): Promise<ReadonlySet<string>> =>
+  (common ??= import('@zxcvbn-ts/language-common').then(
+    ({ dictionary }) => new Set(dictionary['passwords-common'] as readonly string[]),
+  ))
+
+/**
+ * Refuses a password that is weak under the policy, among the most used ones, or made of what is known of the person.
+ * @throws Problem weak-password, with every lack
+ */
+export async function checkPassword(
+  password: string,
+  policy: PasswordPolicy,
+  personal: readonly (string | null | undefined)[],
+  pointer = '/password',
+): Promise<void> {
+  const lacks: string[] = []
+  if (policy.rule === 'length') {
+    if (password.length < 15) lacks.push('must have at least 15 characters')
+  } else {
+    if (password.length < 8) lacks.push('must have at least 8 characters')
+    if (!/\p{Lu}/u.test(password)) lacks.push('must have an upper-case letter')
+    if (!/\p{Ll}/u.test(password)) lacks.push('must have a lower-case letter')
+    if (!/\p{Nd}/u.test(password)) lacks.push('must have a digit')
+    if (!/[^\p{L}\p{Nd}\s]/u.test(password)) lacks.push('must have a special character')
+  }
+  if (password.length > PASSWORD_MAX_LENGTH) lacks.push(`must have at most ${PASSWORD_MAX_LENGTH} characters`)
+  const lowered = password.toLowerCase()
+  const known = await commonPasswords()
+  if (known.has(lowered) || known.has(lowered.replace(/[^a-z0-9]+$/, '')))
+    lacks.push('is among the most used passwords')
+  if (wordsOf([...policy.words, ...personal]).some(word => lowered.includes(word)))
+    lacks.push('must not contain your e-mail address, your name, your organization or what this product is called')
+  if (lacks.length > 0)
+    throw new Problem('weak-password', { errors: lacks.map((detail): FieldError => ({ pointer, detail })) })
+}
+
+/** What is known of the person, whole and in words of four letters or more. */
+function wordsOf(personal: readonly (string | null | undefined)[]): string[] {
+  const texts = personal.flatMap(text => (text ? [text.toLowerCase()] : []))
+  return texts.flatMap(text => [text, ...text.split(/[^\p{L}\p{Nd}]+/u)]).filter(word => word.length >= 4)
+}
+
+/** The policy of this service. */
+export const policyOf = ({
+  passwordPolicy,
+  appName,
+}: {
+  passwordPolicy: PasswordPolicy['rule']
+  appName: string
+}): PasswordPolicy => ({ rule: passwordPolicy, words: [appName] })

@@ -1,0 +1,68 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Static } from 'typebox'
+import type { Role } from '../../platform/gate/permissions.ts'
+import type { Tokens } from '../../platform/gate/access-tokens.ts'
+import { sealToken } from '../../platform/tokens/one-time-tokens.ts'
+import { Problem } from '../../platform/problems.ts'
+import { sealId } from '../../platform/crypto/sealing.ts'
+import type { SecondFactorNeeded, SignedIn } from './sign-in.ts'
+import { readDevice, writeDeviceCookie } from '../devices/device-cookie.ts'
+import type { AccessToken, SignedInAnswer } from './messages.ts'
+import { sealRefreshToken } from './refresh-token.ts'
+
+/** Keys for one use each, derived from SECRET_KEY. */
+export interface AuthKeys {
+  refresh: Buffer
+  oneTime: Buffer
+  device: Buffer
+}
+
+/** Turns what the database says of a sign-in into what the client is given. */
+export interface Issuer {
+  accessToken(
+    user: { id: string; email: string },
+    session: { id: string; auth_time: number },
+    organization?: { id: string; role: Role },
+  ): Static<typeof AccessToken>
+  /** Sets the device's cookie, too. @throws Problem mfa-required, carrying the token and the methods that finish the sign-in */
+  answer(reply: FastifyReply, signedIn: SignedIn | SecondFactorNeeded): Static<typeof SignedInAnswer>
+  /** The id in the device's token, sent in the body or as the cookie. It may be anybody's. */
+  readDevice(request: FastifyRequest, token?: string): string | undefined
+}
+
+export function createIssuer(tokens: Tokens, keys: AuthKeys, accessTokenSeconds: number): Issuer {
+  const accessToken: Issuer['accessToken'] = (user, session, organization) => ({
+    access_token: tokens.sign({
+      sub: user.id,
+      jti: randomUUID(),
+      sid: session.id,
+      auth_time: session.auth_time,
+      email: user.email,
+      user_id: user.id,
+      ...(organization && { organization_id: organization.id, tenant_id: organization.id, role: organization.role }),
+    }),
+    token_type: 'bearer',
+    expires_in: accessTokenSeconds,
+  })
+  return {
+    accessToken,
+    readDevice: (request, token) => readDevice(keys.device, request.headers.cookie, token),
+    answer: (reply, result) => {
+      if ('methods' in result) {
+        const mfa_token = sealToken(keys.oneTime, 'mfa', result.token_id)
+        throw new Problem('mfa-required', { extension: { mfa_token, methods: result.methods } })
+      }
+      const { user, organization, session, device_id } = result
+      const device_token = device_id === undefined ? undefined : sealId(keys.device, 'device', device_id)
+      if (device_token !== undefined) reply.header('set-cookie', writeDeviceCookie(device_token))
+      return {
+        user,
+        organization: organization ?? null,
+        ...accessToken(user, session, organization),
+        refresh_token: sealRefreshToken(keys.refresh, { session_id: session.id, generation: session.generation }),
+        ...(device_token !== undefined && { device_token }),
+      }
+    },
+  }
+}

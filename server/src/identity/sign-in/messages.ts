@@ -1,0 +1,83 @@
+import { Type } from 'typebox'
+import { Email, Id, Name, Nullable, Slug, Strict, Username } from '../../platform/schemas.ts'
+import { Organization, Role_ } from '../../directory/organizations/organizations.ts'
+import { Session } from '../../directory/sessions/sessions.ts'
+import { User } from '../../directory/users/users.ts'
+import { PASSWORD_MAX_LENGTH } from '../passwords/password-policy.ts'
+
+/** What travels when people sign up and in. */
+
+export const NewPassword = Type.String({
+  minLength: 1,
+  maxLength: PASSWORD_MAX_LENGTH,
+  format: 'password',
+  examples: ['SecureP@ss123'],
+})
+export const Token = Type.String({ minLength: 1, maxLength: 4096 })
+
+/** Of what nobody may learn more: whether a mail is sent, and which, is decided later. */
+export const Accepted = Type.Object(
+  { status: Type.Literal('accepted') },
+  { title: 'Accepted', description: 'Whatever is to be sent will be sent.' },
+)
+
+export const AccessToken = Type.Object(
+  {
+    access_token: Token,
+    token_type: Type.Literal('bearer'),
+    expires_in: Type.Integer({ minimum: 1, maximum: 86400, description: 'Seconds.' }),
+  },
+  { title: 'AccessToken' },
+)
+export const SignedInAnswer = Type.Object(
+  {
+    user: User,
+    organization: Nullable(Organization),
+    ...AccessToken.properties,
+    refresh_token: Token,
+    device_token: Type.Optional(
+      Type.String({
+        maxLength: 100,
+        description: 'Names this device from now on: sent with the next sign-in, it cannot be locked out by strangers.',
+      }),
+    ),
+  },
+  { title: 'SignedIn' },
+)
+export const Switched = Type.Object({ organization: Organization, ...AccessToken.properties }, { title: 'Switched' })
+export const Me = Type.Object(
+  {
+    user: User,
+    organization: Nullable(Organization),
+    role: Nullable(Role_),
+    permissions: Type.Array(Type.String({ maxLength: 100 }), { maxItems: 200 }),
+    session: Session,
+  },
+  { title: 'Me' },
+)
+
+const person = {
+  email: Email,
+  username: Type.Optional(Username),
+  password: NewPassword,
+  given_name: Type.Optional(Name),
+  family_name: Type.Optional(Name),
+  full_name: Type.Optional(Name),
+}
+export const Signup = Strict(
+  { ...person, organization_name: Type.Optional(Name), organization_slug: Type.Optional(Slug) },
+  { title: 'Signup' },
+)
+export const Registration = Strict(person, { title: 'Registration' })
+export const Login = Strict(
+  {
+    email: Type.Optional(Email),
+    username: Type.Optional(Username),
+    password: Type.String({ minLength: 1, maxLength: 1024, format: 'password' }),
+    organization_id: Type.Optional(Id),
+    device_token: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+  },
+  { title: 'Login', description: 'Either `email` or `username` says who.' },
+)
+export const Refresh = Strict({ refresh_token: Token, organization_id: Type.Optional(Id) }, { title: 'Refresh' })
+export const Logout = Type.Union([Strict({ refresh_token: Type.Optional(Token) }, { title: 'Logout' }), Type.Null()])

@@ -1,0 +1,88 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Static } from 'typebox'
+import { preferredLocale } from '../../platform/locales.ts'
+import { invalidField } from '../../platform/problems.ts'
+import { originOf } from '../../platform/http/route.ts'
+import type { App } from '../../platform/http/route.ts'
+import type { AccountTools, SignInRules } from '../sign-in/sign-in.ts'
+import type { Issuer } from '../sign-in/issuer.ts'
+import { Accepted, Registration, SignedInAnswer, Signup } from '../sign-in/messages.ts'
+import { checkPassword } from '../passwords/password-policy.ts'
+import type { PasswordPolicy } from '../passwords/password-policy.ts'
+import type { Passwords } from '../passwords/passwords.ts'
+import { requestSignUp, signUp } from './sign-up.ts'
+import type { Enrolment } from './sign-up.ts'
+
+export interface SignUpOptions extends AccountTools {
+  issuer: Issuer
+  passwords: Passwords
+  policy: PasswordPolicy
+  rules: SignInRules
+}
+
+const tags = ['Authentication']
+const response = { 201: SignedInAnswer, 202: Accepted }
+const description =
+  'Answers 201 with tokens where addresses may be confirmed later. Where they must be confirmed first it answers 202 whether ' +
+  'the address has an account or not, and reserves nothing: the link in the mail makes the account.'
+
+export function signUpRoutes(app: App, { issuer, passwords, policy, rules, ...tools }: SignUpOptions): void {
+  const routeRules = { access: 'public', secret: true, perMinute: 10 } as const
+
+  async function enrol(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { password, ...names }: Static<typeof Registration>,
+    organization?: Enrolment['organization'],
+  ) {
+    const { email, username, given_name, family_name, full_name } = names
+    await checkPassword(password, policy, [email, username, given_name, family_name, full_name, organization?.name])
+    const password_hash = await passwords.hash(password)
+    const locale = preferredLocale(request.headers['accept-language'])
+    const account: Enrolment = { ...names, password_hash, organization, locale }
+    if (rules.emailVerification === 'required') {
+      await requestSignUp(tools, originOf(request), account)
+      return reply.code(202).send({ status: 'accepted' as const })
+    }
+    return reply.code(201).send(issuer.answer(reply, await signUp(tools, rules, originOf(request), account)))
+  }
+
+  app.post(
+    '/auth/signup',
+    {
+      ...routeRules,
+      problems: ['email-taken', 'username-taken', 'organization-slug-taken', 'weak-password'],
+      schema: {
+        operationId: 'signUp',
+        summary: 'Sign up, with an organization or without',
+        description,
+        tags,
+        body: Signup,
+        response,
+      },
+    },
+    (request, reply) => {
+      const { organization_name: name, organization_slug: slug, ...account } = request.body
+      if (name === undefined && slug !== undefined)
+        throw invalidField('/organization_name', 'is required with organization_slug')
+      return enrol(request, reply, account, name === undefined ? undefined : { name, slug })
+    },
+  )
+
+  app.post(
+    '/auth/register',
+    {
+      ...routeRules,
+      problems: ['email-taken', 'username-taken', 'weak-password'],
+      schema: {
+        operationId: 'register',
+        summary: 'Sign up with a personal organization',
+        description,
+        tags,
+        body: Registration,
+        response,
+      },
+    },
+    (request, reply) => enrol(request, reply, request.body),
+  )
+}

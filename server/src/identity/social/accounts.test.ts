@@ -1,0 +1,392 @@
+import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import { createBentProvider } from '../../../test/bent-provider.ts'
+import { openTestApp } from '../../../test/provider-browser.ts'
+import type { Browser } from '../../../test/provider-browser.ts'
+import type { Answer, Person } from '../../../test/test-app.ts'
+
+// Whose account it is that somebody who comes back from a provider gets into: new, known, linked, somebody else's.
+
+const FRONTEND = 'http://localhost:3998'
+const bent = await createBentProvider()
+const { clientId: client_id, clientSecret: client_secret } = bent
+const settings = {
+  FRONTEND_URL: FRONTEND,
+  OIDC_PROVIDERS: JSON.stringify([{ name: 'bent', issuer: bent.url, client_id, client_secret }]),
+}
+const open = (more: Record<string, string> = {}) => openTestApp(() => ({ ...settings, ...more }))
+const app = await open()
+const strict = await open({ EMAIL_VERIFICATION: 'required' })
+const careful = await open({ SOCIAL_AUTO_LINK: 'false' })
+
+type Claims = Record<string, unknown> & { sub: string; email: string }
+const somebody = (claims: Record<string, unknown> = {}): Claims => {
+  const sub = randomBytes(8).toString('hex')
+  return { sub, email: `${sub}@example.com`, email_verified: true, ...claims }
+}
+
+type On = Awaited<ReturnType<typeof open>>
+
+const signIn = async (
+  claims: Claims,
+  { on = app, browser, query = '' }: { on?: On; browser?: Browser; query?: string } = {},
+): Promise<Answer & { url: string }> => {
+  bent.behave({ claims })
+  return (browser ?? on.newBrowser()).follow(`${on.publicUrl}/oauth/bent/initiate${query}`, FRONTEND)
+}
+
+const toFrontEnd = `?redirect_to=${encodeURIComponent(`${FRONTEND}/`)}`
+
+const assertRefused = ({ status, body }: Answer, expected: number, code: string): void =>
+  assert.deepEqual([status, body.code], [expected, code], JSON.stringify(body))
+
+const exchange = (browser: Browser, address: string, more: Record<string, string> = {}): Promise<Answer> =>
+  browser.open(`${app.publicUrl}/api/v1/oauth/exchange`, {
+    method: 'POST',
+    body: JSON.stringify({ code: new URL(address).searchParams.get('code'), ...more }),
+    headers: { 'content-type': 'application/json' },
+  })
+
+/** Links the provider to the account of a session, in that browser. */
+async function link(
+  person: Person,
+  claims: Claims,
+  { browser = app.newBrowser(), redirect_to = '' } = {},
+): Promise<Answer & { url: string }> {
+  bent.behave({ claims })
+  const begun = await browser.open(`${app.publicUrl}/api/v1/oauth/bent/link`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${person.access_token}`, 'content-type': 'application/json' },
+    body: JSON.stringify(redirect_to === '' ? {} : { redirect_to }),
+  })
+  assert.equal(begun.status, 200, begun.text)
+  return browser.follow(begun.body.authorization_url, FRONTEND)
+}
+
+// Red when: linkByAddress or createAccount is not tried again after it was overtaken.
+test('two callbacks at once for somebody new make one account', async () => {
+  for (let round = 0; round < 3; round++) {
+    const claims = somebody()
+    const answers = await Promise.all([signIn(claims), signIn(claims), signIn(claims)])
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [200, 200, 200],
+      answers.map(({ text }) => text).join(),
+    )
+    assert.equal(new Set(answers.map(({ body }) => body.user.id)).size, 1)
+  }
+})
+
+// Red when: an account is looked for by address before the identity, or the address is changed along.
+test('an identity stays its owner’s when the address changes at the provider, even to somebody else’s', async () => {
+  const [claims, other] = [somebody(), await app.signUp()]
+  await app.verify(other)
+  const first = await signIn(claims)
+  const later = await signIn({ ...claims, email: other.email })
+  assert.equal(later.body.user.id, first.body.user.id)
+  assert.equal(later.body.user.email, claims.email)
+  const listed = await app.call('GET', '/api/v1/oauth/identities', undefined, {
+    authorization: `Bearer ${later.body.access_token}`,
+  })
+  assert.deepEqual(
+    listed.body.items.map(({ provider, email }: { provider: string; email: string }) => [provider, email]),
+    [['bent', other.email]],
+  )
+})
+
+// Red when: only the subject is compared: the same one at another provider is somebody else.
+test('a subject of another issuer is another person', async () => {
+  const claims = somebody()
+  const { body } = await signIn(claims)
+  await app.admin.query(`update identities set issuer = 'https://elsewhere.example.com' where user_id = $1`, [
+    body.user.id,
+  ])
+  const other = await signIn({ ...claims, email: `other-${claims.email}` })
+  assert.notEqual(other.body.user.id, body.user.id)
+})
+
+// Red when: autoLink, or either of the two proofs, is left out of mayLink.
+test('an address leads to an account only when both the provider and we have proved it, and the setting allows it', async () => {
+  for (const [provider, here, on, expected] of [
+    [true, true, app, 200],
+    [false, true, app, 403],
+    [true, false, app, 403],
+    [false, false, app, 403],
+    [true, true, careful, 403],
+    // Text is taken for true, and nothing else is.
+    ['true', true, app, 200],
+    ['yes', true, app, 403],
+    [1, true, app, 403],
+    [undefined, true, app, 403],
+  ] as const) {
+    const person = await app.signUp()
+    if (here) await app.verify(person)
+    const answer = await signIn(somebody({ email: person.email.toUpperCase(), email_verified: provider }), { on })
+    assert.equal(answer.status, expected, `${String(provider)} ${here} ${answer.text}`)
+    if (expected === 200) assert.equal(answer.body.user.id, person.user_id)
+    else assert.equal(answer.body.code, 'link-required')
+    const { rowCount } = await app.admin.query('select from identities where user_id = $1', [person.user_id])
+    assert.equal(rowCount, expected === 200 ? 1 : 0)
+    const mails = await app.mailTo(person.email)
+    assert.equal(
+      mails.some(({ subject }) => /was added/.test(subject)),
+      expected === 200,
+      mails.map(({ subject }) => subject).join(),
+    )
+  }
+})
+
+// Red when: a name that no account may have is stored, or an address that none may have.
+test('what a provider says of a person is taken only as far as an account can have it', async () => {
+  const { body } = await signIn(
+    somebody({ name: `  Zoë \u0000\u001b[31m ${'x'.repeat(300)}`, given_name: 7, family_name: ' ' }),
+  )
+  assert.equal(body.user.full_name.length, 200)
+  assert.match(body.user.full_name, /^Zoë   \[31m x+$/)
+  assert.deepEqual([body.user.given_name, body.user.family_name], [null, null])
+  for (const email of [
+    undefined,
+    '',
+    'no address',
+    'a@b',
+    'ä@example.com',
+    `${'a'.repeat(250)}@example.com`,
+    7,
+    { a: 1 },
+  ])
+    assertRefused(await signIn({ ...somebody(), email } as never), 403, 'provider-email-missing')
+})
+
+// Red when: the account is made as verified, or its owner is not asked to confirm.
+test('where addresses may be confirmed later, an address that the provider has not proved makes an account to be confirmed', async () => {
+  const claims = somebody({ email_verified: false })
+  const { status, body } = await signIn(claims)
+  assert.deepEqual([status, body.user.email_verified], [200, false])
+  const [mail] = await app.mailTo(claims.email)
+  assert.equal((await app.call('POST', '/api/v1/auth/verify-email', { token: mail!.token })).status, 200)
+  assert.equal((await signIn(claims)).body.user.email_verified, true)
+})
+
+// Red when: the address is looked up (the answers differ), or an account is made before it is proved.
+test('where addresses must be confirmed, one that only the provider’s word stands for is answered alike, known or not', async () => {
+  const known = await app.signUp()
+  await app.verify(known)
+  const [claims, taken] = [somebody({ email_verified: false }), somebody({ email_verified: false, email: known.email })]
+  const [fresh, old] = [await signIn(claims, { on: strict }), await signIn(taken, { on: strict })]
+  assertRefused(fresh, 403, 'email-unverified')
+  const bare = ({ text, headers, body }: Answer) => [
+    text.replaceAll(body.request_id, ''),
+    Object.entries(headers).filter(([name]) => !['date', 'x-request-id', 'keep-alive'].includes(name)),
+  ]
+  assert.deepEqual(bare(fresh), bare(old))
+  const { rowCount } = await app.admin.query('select from users where email = $1', [claims.email])
+  assert.equal(rowCount, 0)
+  const [[invitation], [warning]] = [await strict.mailTo(claims.email), await strict.mailTo(known.email)]
+  assert.equal(warning!.token, '', 'the owner of a known address gets no link that makes an account')
+  assert.equal((await strict.call('POST', '/api/v1/auth/verify-email', { token: invitation!.token })).status, 200)
+  const { status, body } = await signIn(claims, { on: strict })
+  assert.deepEqual([status, body.user?.email, body.user?.email_verified], [200, claims.email, true])
+  assertRefused(await signIn(taken, { on: strict }), 403, 'email-unverified')
+})
+
+// Red when: is_live is not asked.
+test('a disabled or deleted account opens to nobody, by its identity or by its address', async () => {
+  for (const column of ['disabled_at', 'deleted_at']) {
+    const claims = somebody()
+    const { body } = await signIn(claims)
+    await app.admin.query(`update users set ${column} = now() where id = $1`, [body.user.id])
+    assertRefused(await signIn(claims), 403, 'link-required')
+    assertRefused(await signIn(somebody({ email: claims.email })), 403, 'link-required')
+    const led = await signIn(claims, { query: toFrontEnd })
+    assert.equal(led.url, `${FRONTEND}/?error=link-required`)
+  }
+})
+
+// Red when: exchangeCode does not map the refusal of an account that is closed between callback and exchange.
+test('an account that is closed within the minute of its code is not entered', async () => {
+  const [claims, browser] = [somebody(), app.newBrowser()]
+  const { url } = await signIn(claims, { browser, query: toFrontEnd })
+  await app.admin.query('update users set disabled_at = now() where email = $1', [claims.email])
+  assertRefused(await exchange(browser, url), 403, 'link-required')
+})
+
+// Red when: isTwoFactor is true for a provider, or a session is made before the second factor.
+test('the second factor still applies, at the callback and at the exchange', async () => {
+  const claims = somebody()
+  const { body } = await signIn(claims)
+  await app.admin.query(`insert into totp_factors (user_id, secret, confirmed_at) values ($1, '\\x00', now())`, [
+    body.user.id,
+  ])
+  const sessions = async () =>
+    (await app.admin.query('select from sessions where user_id = $1', [body.user.id])).rowCount
+  const before = await sessions()
+  const direct = await signIn(claims)
+  assertRefused(direct, 401, 'mfa-required')
+  assert.deepEqual(direct.body.methods, ['totp'])
+  assert.equal(direct.body.mfa_token.length, 64)
+  const browser = app.newBrowser()
+  const { url } = await signIn(claims, { browser, query: toFrontEnd })
+  assertRefused(await exchange(browser, url), 401, 'mfa-required')
+  assert.equal(await sessions(), before)
+  // The sign-in that waits ends with a second use of the code.
+  const waiting = async () =>
+    (
+      await app.admin.query(`select from one_time_tokens where user_id = $1 and purpose = 'mfa' and used_at is null`, [
+        body.user.id,
+      ])
+    ).rowCount
+  const open = (await waiting()) as number
+  assertRefused(await exchange(browser, url), 422, 'invalid-token')
+  assert.equal(await waiting(), open - 1)
+})
+
+// Red when: checkBinding takes the cookie where a challenge was given, or any verifier.
+test('a code may be bound to a secret of the front end instead of the cookie', async () => {
+  const verifier = randomBytes(32).toString('base64url')
+  const code_challenge = createHash('sha256').update(verifier).digest('base64url')
+  const browser = app.newBrowser()
+  const { url } = await signIn(somebody(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
+  assertRefused(await exchange(browser, url), 422, 'invalid-token')
+  assertRefused(await exchange(browser, url, { code_verifier: `${verifier.slice(1)}A` }), 422, 'invalid-token')
+  const elsewhere = app.newBrowser()
+  assert.equal((await exchange(elsewhere, url, { code_verifier: verifier })).status, 200)
+})
+
+// Red when: the code is not spent in the transaction that signs in, or what it has made is not ended.
+test('a code that is exchanged several times at once makes one session, which its reuse ends', async () => {
+  const [claims, browser] = [somebody(), app.newBrowser()]
+  const { url } = await signIn(claims, { browser, query: toFrontEnd })
+  const answers = await Promise.all([exchange(browser, url), exchange(browser, url), exchange(browser, url)])
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 422, 422])
+  const { rows } = await app.admin.query<{ revoked_reason: string }>(
+    'select revoked_reason from sessions join users on users.id = user_id where users.email = $1',
+    [claims.email],
+  )
+  assert.deepEqual(rows, [{ revoked_reason: 'code-reused' }])
+})
+
+// Red when: a code outlives its minute, or one of another purpose is taken.
+test('a code that is late, broken or something else is refused', async () => {
+  const [claims, browser] = [somebody(), app.newBrowser()]
+  const { url } = await signIn(claims, { browser, query: toFrontEnd })
+  const code = new URL(url).searchParams.get('code') as string
+  await app.admin.query(
+    `update one_time_tokens set expires_at = now() where purpose = 'social-code' and user_id = (select id from users where email = $1)`,
+    [claims.email],
+  )
+  for (const wrong of [code, code.slice(1), `${code}A`, 'A'.repeat(64)])
+    assertRefused(await exchange(browser, `${FRONTEND}/?code=${wrong}`), 422, 'invalid-token')
+})
+
+// Red when: the event is left out, or another's browser can finish.
+test('a signed-in person links a provider and signs in with it from then on', async () => {
+  const [person, claims, browser] = [await app.signUp(), somebody(), app.newBrowser()]
+  const made = await link(person, claims, { browser })
+  assert.equal(made.status, 201, made.text)
+  assert.deepEqual([made.body.provider, made.body.email], ['bent', claims.email])
+  assert.equal((await signIn(claims)).body.user.id, person.user_id)
+  const listed = await person.call('GET', '/api/v1/oauth/identities')
+  assert.deepEqual(
+    listed.body.items.map(({ id }: { id: string }) => id),
+    [made.body.id],
+  )
+  assert.equal((await app.mailTo(person.email)).filter(({ subject }) => /was added/.test(subject)).length, 1)
+  const again = await link(person, claims, { redirect_to: `${FRONTEND}/settings` })
+  assert.equal(again.url, `${FRONTEND}/settings?linked=bent`)
+  assert.equal((await app.mailTo(person.email)).length, 0, 'what is linked already is no news')
+})
+
+// Red when: linkIdentity moves an identity, or its owner is not compared.
+test('an identity that belongs to somebody else is not linked a second time, also when two want it at once', async () => {
+  const [one, two, claims] = [await app.signUp(), await app.signUp(), somebody()]
+  assert.equal((await link(one, claims)).status, 201)
+  assertRefused(await link(two, claims), 409, 'identity-taken')
+  assert.equal((await link(two, claims, { redirect_to: `${FRONTEND}/` })).url, `${FRONTEND}/?error=identity-taken`)
+  assert.equal((await signIn(claims)).body.user.id, one.user_id)
+  const wanted = somebody()
+  const answers = await Promise.all([link(one, wanted), link(two, wanted)])
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409])
+})
+
+// Red when: the link is finished for whoever comes back, or by a session that has ended.
+test('a link that another browser finishes, or that outlives its session, links nothing', async () => {
+  const [person, claims] = [await app.signUp(), somebody()]
+  bent.behave({ claims })
+  const browser = app.newBrowser()
+  const begin = () =>
+    browser.open(`${app.publicUrl}/api/v1/oauth/bent/link`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${person.access_token}` },
+    })
+  const lured = await begin()
+  assertRefused(await app.newBrowser().follow(lured.body.authorization_url), 403, 'browser-unknown')
+  const left = await begin()
+  await person.call('POST', '/api/v1/auth/logout', {})
+  assertRefused(await browser.follow(left.body.authorization_url), 422, 'invalid-token')
+  const { rowCount } = await app.admin.query('select from identities where subject = $1', [claims.sub])
+  assert.equal(rowCount, 0)
+})
+
+// Red when: keepWayIn or the owner is left out of removeIdentity, or the event is.
+test('an identity is removed by its owner only, and the last way in by nobody', async () => {
+  const [person, other, claims] = [await app.signUp(), await app.signUp(), somebody()]
+  const { id } = (await link(person, claims)).body
+  assert.equal((await other.call('DELETE', `/api/v1/oauth/identities/${id}`)).status, 404)
+  assert.equal((await person.call('DELETE', `/api/v1/oauth/identities/${id}`)).status, 204)
+  assert.equal((await person.call('DELETE', `/api/v1/oauth/identities/${id}`)).status, 404)
+  assert.ok((await app.mailTo(person.email)).some(({ subject }) => /removed|unlinked|no longer/i.test(subject)))
+  assert.notEqual((await signIn(claims)).body.user.id, person.user_id)
+
+  const { body } = await signIn(somebody())
+  const call = (method: string, path: string) =>
+    app.call(method, path, undefined, { authorization: `Bearer ${body.access_token}` })
+  const [only] = (await call('GET', '/api/v1/oauth/identities')).body.items
+  assertRefused(await call('DELETE', `/api/v1/oauth/identities/${only.id}`), 409, 'last-way-in')
+  assert.equal((await call('GET', '/api/v1/oauth/identities')).body.items.length, 1)
+})
+
+// Red when: keepWayIn does not take its lock.
+test('of two identities removed at once, one stays', async () => {
+  const claims = somebody()
+  const { body } = await signIn(claims)
+  const headers = { authorization: `Bearer ${body.access_token}` }
+  await app.admin.query(
+    `insert into identities (user_id, provider, issuer, subject) select user_id, 'second', issuer, subject || '-2' from identities where user_id = $1`,
+    [body.user.id],
+  )
+  const { items } = (await app.call('GET', '/api/v1/oauth/identities', undefined, headers)).body
+  const answers = await Promise.all(
+    items.map(({ id }: { id: string }) => app.call('DELETE', `/api/v1/oauth/identities/${id}`, undefined, headers)),
+  )
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [204, 409])
+})
+
+// Red when: stepUp is left out of the routes.
+test('linking and unlinking want a recent sign-in', async () => {
+  const person = await app.signUp()
+  await app.admin.query(`update sessions set authenticated_at = now() - interval '1 hour' where user_id = $1`, [
+    person.user_id,
+  ])
+  const refreshed = await app.call('POST', '/api/v1/auth/refresh', { refresh_token: person.refresh_token })
+  const headers = { authorization: `Bearer ${refreshed.body.access_token}` }
+  assertRefused(await app.call('POST', '/api/v1/oauth/bent/link', {}, headers), 401, 'step-up-required')
+  assertRefused(
+    await app.call('DELETE', `/api/v1/oauth/identities/${person.user_id}`, undefined, headers),
+    401,
+    'step-up-required',
+  )
+})
+
+// Red when: createBrowserCookie leaves an attribute out.
+test('the cookie is this host’s alone where the service is reached by https', async () => {
+  const deployed = await open({ PUBLIC_URL: 'https://api.example.com' })
+  const { headers } = await deployed.call('GET', '/oauth/bent/initiate')
+  assert.match(
+    String(headers['set-cookie']),
+    /^__Host-browser=[\w-]{43}; Path=\/; Max-Age=660; HttpOnly; Secure; SameSite=Lax$/,
+  )
+  const sent = new URL(headers['location'] as string)
+  assert.equal(sent.searchParams.get('redirect_uri'), 'https://api.example.com/oauth/bent/callback')
+  assert.equal(sent.searchParams.get('code_challenge_method'), 'S256')
+})

@@ -1,0 +1,129 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { Type } from 'typebox'
+import type { SigningKey } from '../../platform/gate/signing-keys.ts'
+import { publicKeySet } from '../../platform/gate/signing-keys.ts'
+import type { Database, Origin } from '../../platform/database/database.ts'
+import { Problem } from '../../platform/problems.ts'
+import { OneOf, Time } from '../../platform/schemas.ts'
+import { find, query } from '../../platform/database/statement.ts'
+import type { App } from '../../platform/http/route.ts'
+
+const Word = Type.String({ maxLength: 200 })
+const Root = Type.Object(
+  {
+    name: Word,
+    version: Word,
+    links: Type.Object({ openapi: Word, docs: Word, redoc: Word, health: Word, problems: Word }),
+  },
+  { title: 'Root' },
+)
+const Health = Type.Object(
+  {
+    status: OneOf(['healthy', 'unhealthy']),
+    version: Word,
+    environment: Word,
+    database: OneOf(['connected', 'unavailable']),
+    timestamp: Time,
+  },
+  { title: 'Health' },
+)
+const Ready = Type.Object({ status: Type.Literal('ready') }, { title: 'Ready' })
+const KeySet = Type.Object({ keys: Type.Array(Type.Record(Word, Word), { maxItems: 20 }) }, { title: 'KeySet' })
+
+/** How long a probe of the database may take. Milliseconds. */
+const PROBE_MS = 2000
+
+const probe: Origin = { request_id: 'health', ip: '', user_agent: '' }
+
+export interface SystemOptions {
+  name: string
+  version: string
+  environment: string
+  database: Database
+  signingKeys: () => readonly SigningKey[]
+}
+
+export function systemRoutes(app: App, { name, version, environment, database, signingKeys }: SystemOptions): void {
+  const tags = ['System']
+  /** Whether the database answers, soon: a probe that waits for a busy pool would have a busy process killed. */
+  const isConnected = () =>
+    Promise.race([
+      database.system.run({ origin: probe }, find(query.selectNoFrom(eb => eb.lit(1).as('one')))),
+      delay(PROBE_MS, undefined, { ref: false }).then(() =>
+        Promise.reject(new Error('the database did not answer in time')),
+      ),
+    ])
+
+  app.get(
+    '/',
+    {
+      access: 'public',
+      schema: { operationId: 'getRoot', summary: 'What this is and where to go on', tags, response: { 200: Root } },
+    },
+    async () => ({
+      name,
+      version,
+      links: {
+        openapi: '/api/v1/openapi.json',
+        docs: '/docs',
+        redoc: '/redoc',
+        health: '/health',
+        problems: '/problems',
+      },
+    }),
+  )
+
+  app.get(
+    '/health',
+    {
+      access: 'public',
+      perMinute: Infinity,
+      schema: { operationId: 'getHealth', summary: 'How the service is', tags, response: { 200: Health, 503: Health } },
+    },
+    async (_request, reply) => {
+      const connected = await isConnected().then(
+        () => true,
+        () => false,
+      )
+      return reply.code(connected ? 200 : 503).send({
+        status: connected ? 'healthy' : 'unhealthy',
+        version,
+        environment,
+        database: connected ? 'connected' : 'unavailable',
+        timestamp: new Date().toISOString(),
+      })
+    },
+  )
+
+  app.get(
+    '/ready',
+    {
+      access: 'public',
+      perMinute: Infinity,
+      schema: { operationId: 'getReady', summary: 'Whether it takes requests', tags, response: { 200: Ready } },
+    },
+    async () => {
+      await isConnected().catch((cause: unknown) => {
+        throw new Problem('database-unavailable', { retryAfter: 1, cause })
+      })
+      return { status: 'ready' as const }
+    },
+  )
+
+  app.get(
+    '/.well-known/jwks.json',
+    {
+      access: 'public',
+      schema: {
+        operationId: 'getKeySet',
+        summary: 'The public keys of access tokens',
+        tags,
+        response: { 200: KeySet },
+      },
+    },
+    async (_request, reply) => {
+      reply.header('cache-control', 'public, max-age=60').header('access-control-allow-origin', '*')
+      return publicKeySet(signingKeys()) as never
+    },
+  )
+}

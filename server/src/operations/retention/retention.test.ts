@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createOwnDatabase } from '../../../test/own-database.ts'
+import { firstIdAt } from '../../platform/database/ids.ts'
+import { sweepExpired } from './retention.ts'
+
+// In a database of its own: a sweep is everybody's.
+const { admin, database } = await createOwnDatabase()
+
+/** An id of `days` ago, the n-th of that moment. */
+const idOf = (days: number, n = 0) =>
+  firstIdAt(Date.now() - days * 86_400_000).slice(0, -4) + n.toString(16).padStart(4, '0')
+const person = idOf(500)
+await admin.query(`insert into users (id, email) values ($1, 'somebody@example.com')`, [person])
+
+const days = (count: number) => `now() - interval '${count} days'`
+const countOf = async (table: string) =>
+  Number((await admin.query<{ count: string }>(`select count(*) from ${table}`)).rows[0]!.count)
+
+// Red when: any number in upkeep.ts is another, or a comparison is the other way round.
+test('what has expired is removed, and nothing else', async () => {
+  const rows: [table: string, columns: string, kept: string[], gone: string[]][] = [
+    [
+      'one_time_tokens',
+      'purpose, expires_at',
+      [`('kept', ${days(6.9)})`, `('kept', ${days(-1)})`],
+      [`('gone', ${days(7.1)})`],
+    ],
+    [
+      'sessions',
+      'id, user_id, methods, expires_at, revoked_at',
+      [
+        `('${idOf(85)}', '${person}', '{kept}', ${days(78)}, null)`,
+        `('${idOf(150)}', '${person}', '{kept}', ${days(89)}, null)`,
+        `('${idOf(151)}', '${person}', '{kept}', ${days(-1)}, ${days(89)})`,
+        `('${idOf(1)}', '${person}', '{kept}', ${days(-7)}, null)`,
+      ],
+      [
+        `('${idOf(100)}', '${person}', '{gone}', ${days(91)}, null)`,
+        `('${idOf(152)}', '${person}', '{gone}', ${days(60)}, ${days(91)})`,
+      ],
+    ],
+    [
+      'idempotency_keys',
+      'user_id, route, key, request_hash, result, created_at',
+      [`('${person}', 'POST /a', 'kept', '', '{}', ${days(0.9)})`],
+      [`('${person}', 'POST /a', 'gone', '', '{}', ${days(1.1)})`],
+    ],
+    [
+      'throttles',
+      'key, updated_at, locked_until',
+      [`('kept a', ${days(1.9)}, null)`, `('kept b', ${days(3)}, ${days(-1)})`],
+      [`('gone a', ${days(2.1)}, null)`, `('gone b', ${days(3)}, ${days(1)})`],
+    ],
+    [
+      'devices',
+      'id, user_id, user_agent, last_seen_at',
+      [`('${idOf(300)}', '${person}', 'kept', ${days(300)})`, `('${idOf(400)}', '${person}', 'kept', ${days(364)})`],
+      [`('${idOf(401)}', '${person}', 'gone', ${days(367)})`],
+    ],
+    ['security_events', 'id, type', [`('${idOf(399)}', 'kept')`], [`('${idOf(401)}', 'gone')`]],
+  ]
+  await admin.query('delete from security_events')
+  await admin.query('alter table sessions disable trigger event_insert')
+  for (const [table, columns, kept, gone] of rows)
+    await admin.query(`insert into ${table} (${columns}) values ${[...kept, ...gone].join(', ')}`)
+
+  const removed = await sweepExpired(database, { securityEventsDays: 400 })
+  assert.deepEqual(removed, Object.fromEntries(rows.map(([table, , , gone]) => [table, gone.length])))
+  for (const [table, , kept] of rows) {
+    assert.equal(await countOf(table), kept.length, table)
+    const { rows: left } = await admin.query<{ line: string }>(`select t::text as line from ${table} t`)
+    assert.ok(
+      left.every(({ line }) => line.includes('kept') && !line.includes('gone')),
+      table,
+    )
+  }
+  assert.deepEqual(
+    await sweepExpired(database, { securityEventsDays: 400 }),
+    Object.fromEntries(rows.map(([table]) => [table, 0])),
+  )
+})
+
+// Red when: the batches' loop ends after the first; when `skip locked` is left out (it waits, and the test runs into its limit).
+test(
+  'much is removed by the batch, and what somebody holds is left for the next time',
+  { timeout: 30_000 },
+  async t => {
+    await admin.query(
+      `insert into one_time_tokens (purpose, expires_at) select 'many', ${days(8)} from generate_series(1, 2500)`,
+    )
+    const holder = await admin.connect()
+    t.after(() => holder.release(true))
+    await holder.query('begin')
+    await holder.query(`select from one_time_tokens where purpose = 'many' order by expires_at, id limit 2 for update`)
+    assert.equal((await sweepExpired(database, { securityEventsDays: 400 }))['one_time_tokens'], 2498)
+    await holder.query('rollback')
+    assert.equal((await sweepExpired(database, { securityEventsDays: 400 }))['one_time_tokens'], 2)
+  },
+)
+
+// Red when: an index that upkeep.ts relies on is not there.
+test('every sweep finds its rows by an index', async () => {
+  const client = await admin.connect()
+  try {
+    await client.query('set enable_seqscan = off')
+    for (const [table, condition] of [
+      ['one_time_tokens', 'expires_at < now()'],
+      ['sessions', `id < '${idOf(90)}'`],
+      ['idempotency_keys', 'created_at < now()'],
+      ['throttles', 'updated_at < now()'],
+      ['devices', `id < '${idOf(90)}'`],
+      ['security_events', `id < '${idOf(90)}'`],
+    ] as const) {
+      const { rows } = await client.query(`explain select ctid from ${table} where ${condition} limit 1000`)
+      assert.match(JSON.stringify(rows), /Index|Bitmap/, table)
+      assert.doesNotMatch(JSON.stringify(rows), /Seq Scan/, table)
+    }
+  } finally {
+    await client.query('reset enable_seqscan')
+    client.release()
+  }
+})
+
+test('a sweep that is told to stop leaves the rest to the next', async () => {
+  await admin.query(`insert into one_time_tokens (purpose, expires_at) values ('gone', ${days(8)})`)
+  assert.deepEqual(await sweepExpired(database, { securityEventsDays: 400 }, AbortSignal.abort()), {
+    one_time_tokens: 0,
+  })
+  assert.equal((await sweepExpired(database, { securityEventsDays: 400 }))['one_time_tokens'], 1)
+})

@@ -1,0 +1,252 @@
+import pg from 'pg'
+import { Problem } from '../problems.ts'
+import { find, query, refusalOf } from './statement.ts'
+import type { Row, Statement } from './statement.ts'
+import { prepareSettings, TripQuery } from './trip-query.ts'
+import type { SettingValues } from './trip-query.ts'
+
+/** Where a request comes from; history and security events keep it. */
+export interface Origin {
+  user_id?: string
+  request_id: string
+  ip: string
+  user_agent: string
+}
+
+/** Under what a statement runs: the settings that the gate reads. The system login needs no session, but one that is named must live. */
+export interface Scope {
+  session_id?: string
+  organization_id?: string
+  /** The one permission that the gate will demand; none for what a live session alone may do. */
+  permission?: string
+  origin: Origin
+}
+
+/** Several statements in one transaction behind one gate. Nothing slow belongs between them: no hash, no mail, no call. */
+export interface Transaction {
+  run<Result>(statement: Statement<Result>): Promise<Result>
+}
+
+/** A restricted login and its pool. */
+export interface Login {
+  /** One statement in one round trip. @throws Problem 401, 403 or 404 as the gate says, 503 when the database is away */
+  run<Result>(scope: Scope, statement: Statement<Result>): Promise<Result>
+  /** Commits when `work` returns, rolls back when it throws: a refusal that must last is returned, then thrown by the caller. */
+  transaction<Result>(scope: Scope, work: (transaction: Transaction) => Promise<Result>): Promise<Result>
+  readonly pool: pg.Pool
+}
+
+export interface Database {
+  /** Behind the gate: every statement of an organization or a person. */
+  tenant: Login
+  /** Sign-in, operators and jobs: sees across organizations, writes only in the one that the scope names. */
+  system: Login
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  tenantUrl: string
+  systemUrl: string
+  /** Connections of both logins together. */
+  poolSize: number
+  poolTimeoutSeconds: number
+  connectionMaxAgeSeconds: number
+  pooler: 'none' | 'transaction'
+  onError: (error: Error) => void
+}
+
+// Times stay text, RFC 3339 in UTC with the database's microseconds: nothing computes with them, and no Date is built.
+pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, value => value.replace(' ', 'T').replace('+00', 'Z'))
+pg.types.setTypeParser(pg.types.builtins.INT8, Number)
+
+export function openDatabase(options: DatabaseOptions): Database {
+  const systemSize = Math.max(1, Math.floor(options.poolSize / 4))
+  const tenant = openLogin(options, options.tenantUrl, Math.max(1, options.poolSize - systemSize), true)
+  const system = openLogin(options, options.systemUrl, systemSize, false)
+  return {
+    tenant,
+    system,
+    close: async () => {
+      await Promise.all([tenant.pool.end(), system.pool.end()])
+    },
+  }
+}
+
+/** The pool waits for this before it hands the connection out; its types say otherwise. */
+const onConnect = (client: pg.ClientBase): void => prepareSettings(client) as unknown as void
+
+function openLogin(options: DatabaseOptions, connectionString: string, max: number, gated: boolean): Login {
+  const prepared = options.pooler === 'none'
+  const pool = new pg.Pool({
+    connectionString,
+    max,
+    connectionTimeoutMillis: options.poolTimeoutSeconds * 1000,
+    maxLifetimeSeconds: options.connectionMaxAgeSeconds,
+    idleTimeoutMillis: 60_000,
+    keepAlive: true,
+    application_name: gated ? 'freehold tenant' : 'freehold system',
+    ...(prepared ? { onConnect } : {}),
+  })
+  pool.on('error', error => {
+    // An idle connection that the server closed; the pool opens another, unless it is closing itself.
+    if (!pool.ending) options.onError(error)
+  })
+
+  const trip = (
+    client: pg.PoolClient,
+    settings: SettingValues,
+    text: string,
+    values: readonly unknown[],
+    begin = false,
+  ): Promise<Row[]> =>
+    new Promise((resolve, reject) => {
+      const name = prepared ? nameOf(text) : undefined
+      client.query(
+        new TripQuery({ name, text, values, settings, begin }, (error, rows) => {
+          if (error === null) resolve(rows)
+          else reject(error)
+        }),
+      )
+    })
+
+  async function connected<Result>(work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
+    const client = await pool.connect().catch((error: unknown) => {
+      throw unavailable(error)
+    })
+    let broken: Error | undefined
+    // A connection that dies in our hands fails its statement too; without a listener the event would end the process.
+    const noteLoss = (error: Error) => void (broken = error)
+    client.on('error', noteLoss)
+    try {
+      return await work(client)
+    } catch (error) {
+      if (isBroken(error)) {
+        broken = error
+        throw unavailable(error)
+      }
+      throw error
+    } finally {
+      client.off('error', noteLoss)
+      client.release(broken)
+    }
+  }
+
+  /** Why the gate is closed, as a problem; nothing when it is open. */
+  async function diagnose(scope: Scope, settings: SettingValues): Promise<void> {
+    const [state] = await connected(client => trip(client, settings, gateState.sql, gateState.parameters))
+    if (state?.live !== true) throw new Problem('session-ended')
+    if (scope.permission === undefined) return
+    if (state.member !== true && !scope.permission.startsWith('admin:')) throw new Problem('membership-ended')
+    if (state.permitted === true) return
+    throw new Problem(state.second_factor_missing === true ? 'second-factor-required' : 'permission-missing')
+  }
+
+  async function run<Result>(scope: Scope, statement: Statement<Result>): Promise<Result> {
+    const settings = settingsOf(scope)
+    const asksGate = gated || scope.session_id !== undefined
+    let rows: Row[]
+    try {
+      rows = await connected(client => trip(client, settings, statement.sql, statement.parameters))
+    } catch (error) {
+      if (asksGate && isDatabaseError(error) && error.code === '42501') await diagnose(scope, settings)
+      throw meaningOf(error, statement)
+    }
+    if (asksGate && rows.length === 0) await diagnose(scope, settings)
+    return statement.read(rows)
+  }
+
+  async function transaction<Result>(
+    scope: Scope,
+    work: (transaction: Transaction) => Promise<Result>,
+  ): Promise<Result> {
+    const settings = settingsOf(scope)
+    const asksGate = gated || scope.session_id !== undefined
+    try {
+      return await connected(async client => {
+        try {
+          const open = await trip(
+            client,
+            settings,
+            asksGate ? (scope.permission === undefined ? openSelf : openGate).sql : 'select 1',
+            [],
+            true,
+          )
+          if (open.length === 0) throw new ClosedGate()
+          const result = await work({
+            run: async statement => {
+              try {
+                const { rows } = await client.query({
+                  text: statement.sql,
+                  values: [...statement.parameters],
+                  ...(prepared ? { name: nameOf(statement.sql) } : {}),
+                })
+                return statement.read(rows as Row[])
+              } catch (error) {
+                throw meaningOf(error, statement)
+              }
+            },
+          })
+          await client.query('commit')
+          return result
+        } catch (error) {
+          if (!isBroken(error)) await client.query('rollback')
+          throw error
+        }
+      })
+    } catch (error) {
+      const refused = error instanceof ClosedGate || (isDatabaseError(error) && error.code === '42501')
+      if (asksGate && refused) await diagnose(scope, settings)
+      throw meaningOf(error)
+    }
+  }
+
+  return { run, transaction, pool }
+}
+
+const gateState = find(query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'permitted']))
+const openGate = find(query.selectFrom('gate').select('session_id'))
+const openSelf = find(query.selectFrom('self').select('session_id'))
+
+class ClosedGate extends Error {}
+
+const settingsOf = (scope: Scope): SettingValues => [
+  scope.session_id ?? '',
+  scope.organization_id ?? '',
+  scope.permission ?? '',
+  JSON.stringify(scope.origin),
+]
+
+const names = new Map<string, string>()
+
+/** The same text has the same name for the life of the process; the number of texts is bounded by the code. */
+function nameOf(text: string): string {
+  let name = names.get(text)
+  if (name === undefined) names.set(text, (name = `s${names.size}`))
+  return name
+}
+
+const isDatabaseError = (error: unknown): error is pg.DatabaseError => error instanceof pg.DatabaseError
+
+/**
+ * Whether the connection is of no more use: the server went away or ended it (class 57P and 08), the socket did, or a
+ * migration changed what its prepared statements return (0A000, 26000).
+ */
+function isBroken(error: unknown): error is Error {
+  if (error instanceof Problem || error instanceof ClosedGate) return false
+  if (isDatabaseError(error)) return /^(57P|08|53300|0A000|26000)/.test(error.code ?? '')
+  return (
+    error instanceof Error &&
+    (/Connection terminated|Client has encountered a connection error|not queryable/.test(error.message) ||
+      'syscall' in error)
+  )
+}
+
+const unavailable = (cause: unknown): Problem => new Problem('database-unavailable', { retryAfter: 1, cause })
+
+/** What an error of the database means to the caller; faults of ours pass through and become a 500. */
+function meaningOf(error: unknown, statement?: Statement<unknown>): unknown {
+  if (!isDatabaseError(error)) return error
+  if (['40001', '40P01', '55P03', '57014'].includes(error.code ?? ''))
+    return new Problem('busy', { retryAfter: 1, cause: error })
+  return (error.code?.startsWith('23') && statement && refusalOf(statement.refusals, error)) || error
+}

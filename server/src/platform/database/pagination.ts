@@ -1,0 +1,133 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { sql } from 'kysely'
+import type { Compilable, SelectQueryBuilder } from 'kysely'
+import { Problem } from '../problems.ts'
+import { compileOnce, statement } from './statement.ts'
+import type { Statement } from './statement.ts'
+import type { DB } from './tables.gen.ts'
+
+/** What a request asked of a list, its cursor opened. */
+export interface Page {
+  limit: number
+  /** The sort column's value and the id of the last row of the page before. */
+  after: readonly [value: string, id: string] | undefined
+  includeTotal: boolean
+  /** Seals the position of the last row into the next cursor. */
+  seal: (value: string, id: string) => string
+}
+
+export interface PageOf<Item> {
+  items: Item[]
+  next_cursor: string | null
+  total?: number
+}
+
+export interface PageQuery {
+  limit: number
+  cursor?: string
+  include_total?: boolean
+}
+
+const MAC_BYTES = 16
+
+/**
+ * Opens and seals the cursors of one list. A cursor is the last row's position under a MAC that covers the list itself
+ * (organization, route, filters, order): one of another organization or list is answered like a random one.
+ * @throws Problem invalid-cursor
+ */
+export function openPage(key: Buffer, list: string, { limit, cursor, include_total = false }: PageQuery): Page {
+  const macOf = (position: string) =>
+    createHmac('sha256', key).update(`${list}\n${position}`).digest().subarray(0, MAC_BYTES)
+  return {
+    limit,
+    after: cursor === undefined ? undefined : open(cursor, macOf),
+    includeTotal: include_total,
+    seal: (value, id) => {
+      const position = JSON.stringify([value, id])
+      return Buffer.concat([macOf(position), Buffer.from(position)]).toString('base64url')
+    },
+  }
+}
+
+function open(cursor: string, macOf: (position: string) => Buffer): readonly [string, string] {
+  const bytes = Buffer.from(cursor, 'base64url')
+  const position = bytes.subarray(MAC_BYTES).toString()
+  if (bytes.length <= MAC_BYTES || !timingSafeEqual(bytes.subarray(0, MAC_BYTES), macOf(position)))
+    throw new Problem('invalid-cursor')
+  return JSON.parse(position) as [string, string]
+}
+
+/** An order of a list: an indexed column, ties broken by id. `-column` is descending; ids are ordered by time. */
+export interface Order {
+  column: string
+  id: string
+  descending: boolean
+}
+
+/** `created_at` is the order of the ids: they are UUIDv7. */
+export function orderOf(sort: string, table: string, id = 'id'): Order {
+  const descending = sort.startsWith('-')
+  const column = descending ? sort.slice(1) : sort
+  return { column: `${table}.${column === 'created_at' ? id : column}`, id: `${table}.${id}`, descending }
+}
+
+/** The list that a page is taken from: columns and filters, made of values that it does not look at (see compileOnce). */
+type List<Values, T extends keyof DB, Item> = (values: Values) => SelectQueryBuilder<DB, T, Item>
+
+/** What is asked of a list, beside its own values. */
+type Position = { page_size: number; after_value: string | undefined; after_id: string | undefined }
+
+/**
+ * Pages of a list by keyset: no row is skipped or repeated while others write. The list selects columns and filters;
+ * order, position and limit are added here. `total` is counted by the same statement, and left out on an empty page behind a cursor.
+ */
+export function pagesOf<Values extends Readonly<Record<string, unknown>>, T extends keyof DB, Item>(
+  list: List<Values, T, Item>,
+) {
+  const compiled = new Map<string, (values: Values & Position) => Compilable<Item>>()
+  return (values: Values, order: Order, page: Page): Statement<PageOf<Item>> => {
+    const shape = `${order.column} ${order.descending} ${page.includeTotal}`
+    let compile = compiled.get(shape)
+    if (compile === undefined)
+      compiled.set(shape, (compile = compileOnce(given => pageQuery(list, given, order, page.includeTotal))))
+    const [after_value, after_id] = page.after ?? []
+    return statement(compile({ ...values, page_size: page.limit + 1, after_value, after_id }), rows =>
+      readPage(rows, page),
+    )
+  }
+}
+
+function pageQuery<Values, T extends keyof DB, Item>(
+  list: List<Values, T, Item>,
+  given: Values & Position,
+  order: Order,
+  includeTotal: boolean,
+): Compilable<Item> {
+  const [column, id] = [sql.ref(order.column), sql.ref(order.id)]
+  const direction = order.descending ? 'desc' : 'asc'
+  let rows = list(given).select([sql<string>`${column}::text`.as('page_value'), sql<string>`${id}::text`.as('page_id')])
+  if (given.after_id !== undefined) {
+    rows = rows.where(
+      sql<boolean>`(${column}, ${id}) ${sql.raw(order.descending ? '<' : '>')} (${given.after_value}, ${given.after_id})`,
+    )
+  }
+  if (includeTotal) {
+    const total = list(given)
+      .clearSelect()
+      .select(sql<number>`count(*)`.as('total'))
+    rows = rows.select(sql<number>`(${total})`.as('total')) as typeof rows
+  }
+  return rows.orderBy(column, direction).orderBy(id, direction).limit(given.page_size) as typeof rows & Compilable<Item>
+}
+
+function readPage<Item>(rows: Item[], page: Page): PageOf<Item> {
+  const all = rows as (Item & { page_value: string; page_id: string; total?: number })[]
+  const items = all.slice(0, page.limit)
+  const last = items.at(-1)
+  const total = all[0]?.total ?? (page.after === undefined ? 0 : undefined)
+  return {
+    items,
+    next_cursor: last !== undefined && all.length > page.limit ? page.seal(last.page_value, last.page_id) : null,
+    ...(page.includeTotal && total !== undefined ? { total } : {}),
+  }
+}

@@ -1,0 +1,87 @@
+import { createSigner, createVerifier } from 'fast-jwt'
+import { Problem } from '../problems.ts'
+import type { Role } from './permissions.ts'
+import type { SigningKey } from './signing-keys.ts'
+
+/** The claims of an access token (RFC 9068); `user_id` and `tenant_id` repeat `sub` and `organization_id` for older clients. */
+export interface AccessClaims {
+  sub: string
+  jti: string
+  sid: string
+  /** Unix seconds, like `iat` and `exp`. */
+  auth_time: number
+  email: string
+  user_id: string
+  organization_id?: string
+  tenant_id?: string
+  role?: Role
+}
+
+export interface Tokens {
+  sign(claims: AccessClaims): string
+  /** @throws Problem not-signed-in, access-token-expired */
+  verify(token: string): AccessClaims
+  /** Takes another set of keys, oldest first: the newest that may sign does, else the oldest. Forgets every verified token. */
+  useKeys(keys: readonly SigningKey[]): void
+}
+
+export interface TokenOptions {
+  /** `iss` and `aud`: the service's public URL. */
+  issuer: string
+  accessTokenSeconds: number
+}
+
+/**
+ * Access tokens. A token's header must be, byte for byte, one that we make: that alone refuses `none`, other
+ * algorithms, foreign key ids, `jku`, `x5u`, embedded keys and other types (RFC 8725, section 3).
+ */
+export function createTokens({ issuer, accessTokenSeconds }: TokenOptions): Tokens {
+  let sign: (claims: AccessClaims) => string
+  let verifiers: ReadonlyMap<string, (token: string) => AccessClaims>
+
+  return {
+    sign: claims => sign(claims),
+    verify: token => {
+      const verify = verifiers.get(token.slice(0, token.indexOf('.')))
+      if (verify === undefined) throw new Problem('not-signed-in')
+      try {
+        return verify(token)
+      } catch (error) {
+        const expired = (error as { code?: string }).code === 'FAST_JWT_EXPIRED'
+        throw new Problem(expired ? 'access-token-expired' : 'not-signed-in')
+      }
+    },
+    useKeys: keys => {
+      const made = keys.map(key => ({ key, sign: signerOf(key) }))
+      const ready = made.findLast(({ key }) => key.signs) ?? made[0]
+      if (ready === undefined) throw new Error('there is no key to sign access tokens with')
+      sign = ready.sign
+      verifiers = new Map(
+        made.map(({ key, sign: signer }) => [signer({} as AccessClaims).split('.')[0] as string, verifierOf(key)]),
+      )
+    },
+  }
+
+  function signerOf(key: SigningKey): (claims: AccessClaims) => string {
+    return createSigner({
+      algorithm: key.algorithm,
+      key: key.privateKey,
+      kid: key.id,
+      header: { alg: key.algorithm, typ: 'at+jwt' },
+      iss: issuer,
+      aud: issuer,
+      expiresIn: accessTokenSeconds * 1000,
+    })
+  }
+
+  function verifierOf(key: SigningKey): (token: string) => AccessClaims {
+    return createVerifier({
+      algorithms: [key.algorithm],
+      key: key.publicKey ?? key.privateKey,
+      allowedIss: issuer,
+      allowedAud: issuer,
+      requiredClaims: ['sub', 'sid', 'exp', 'iat', 'jti', 'auth_time', 'email'],
+      cache: 10_000,
+    })
+  }
+}

@@ -1,0 +1,192 @@
+import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
+import type { Database, Origin, Transaction } from '../database/database.ts'
+import { decrypt, deriveKey, encrypt } from '../crypto/sealing.ts'
+import { affect, find, many, query, raw } from '../database/statement.ts'
+
+export type SigningAlgorithm = 'EdDSA' | 'ES256' | 'RS256' | 'HS256'
+
+export interface SigningKey {
+  /** The token's `kid`. */
+  id: string
+  algorithm: SigningAlgorithm
+  /** SPKI PEM; undefined for HS256. */
+  publicKey: string | undefined
+  /** PKCS#8 PEM, or the shared secret of HS256. */
+  privateKey: string
+  /** Whether it may sign: every process has had time to learn of it, and it has not been retired. */
+  signs: boolean
+}
+
+/** A new key signs only after every process has read it; seconds. Processes read the keys every KEY_POLL_SECONDS. */
+const SETTLE_SECONDS = 30
+const KEY_POLL_SECONDS = 5
+
+const origin: Origin = { request_id: 'signing-keys', ip: '', user_agent: '' }
+
+/** The keys that tokens of this algorithm may still be signed with, oldest first; makes the first one. */
+export async function loadSigningKeys(
+  database: Database,
+  secretKey: string,
+  algorithm: SigningAlgorithm,
+  accessTokenSeconds: number,
+): Promise<SigningKey[]> {
+  const current = await readKeys(database, secretKey, algorithm, accessTokenSeconds)
+  if (current.length > 0) return current
+  await database.system.transaction({ origin }, async transaction => {
+    // Two processes that start at once make one key.
+    await transaction.run(find(raw(sql`select pg_advisory_xact_lock(hashtextextended('first signing key', 0))`)))
+    const existing = await transaction.run(find(usable(algorithm, accessTokenSeconds)))
+    if (existing === undefined) await insertKey(transaction, secretKey, algorithm)
+  })
+  return readKeys(database, secretKey, algorithm, accessTokenSeconds)
+}
+
+export interface FollowedKeys {
+  current: () => readonly SigningKey[]
+  stop(): void
+}
+
+/**
+ * Reads the keys now and every few seconds, so that this process learns of the ones that others make and remove. `use`
+ * is told of a change only: taking keys empties the cache of verified tokens.
+ */
+export async function followSigningKeys(
+  database: Database,
+  {
+    secretKey,
+    jwtAlgorithm,
+    accessTokenSeconds,
+  }: { secretKey: string; jwtAlgorithm: SigningAlgorithm; accessTokenSeconds: number },
+  use: (keys: readonly SigningKey[]) => void,
+  onError: (error: unknown) => void,
+): Promise<FollowedKeys> {
+  let current: readonly SigningKey[] = []
+  const read = async () => {
+    const keys = await loadSigningKeys(database, secretKey, jwtAlgorithm, accessTokenSeconds)
+    if (JSON.stringify(keys) === JSON.stringify(current)) return
+    use(keys)
+    current = keys
+  }
+  await read()
+  // The next reading waits for the last one: two at once could end in the wrong order.
+  let next: NodeJS.Timeout
+  const follow = () => {
+    next = setTimeout(() => void read().catch(onError).finally(follow), KEY_POLL_SECONDS * 1000)
+  }
+  follow()
+  return { current: () => current, stop: () => clearTimeout(next) }
+}
+
+/**
+ * Makes a new key beside the present ones and retires those: they sign until the new one has settled, and verify until
+ * their last token has expired. Returns the new key's id.
+ */
+export const rotateSigningKeys = (
+  database: Database,
+  secretKey: string,
+  algorithm: SigningAlgorithm,
+): Promise<string> =>
+  database.system.transaction({ origin }, async transaction => {
+    const retired_at = sql<string>`now() + make_interval(secs => ${SETTLE_SECONDS})`
+    await transaction.run(
+      many(query.updateTable('signing_keys').set({ retired_at }).where('retired_at', 'is', null).returning('id')),
+    )
+    return insertKey(transaction, secretKey, algorithm)
+  })
+
+/** For a key that leaked: its tokens are refused as soon as each process has read the keys, within KEY_POLL_SECONDS. */
+export const removeSigningKey = (database: Database, id: string): Promise<void> =>
+  database.system.run({ origin }, affect(query.deleteFrom('signing_keys').where('id', '=', id).returning('id')))
+
+/** Every key that stands in the database, without its private half. */
+export const listSigningKeys = (database: Database) =>
+  database.system.run(
+    { origin },
+    many(
+      query.selectFrom('signing_keys').select(['id', 'algorithm', 'created_at', 'retired_at']).orderBy('created_at'),
+    ),
+  )
+
+/** A JSON Web Key Set (RFC 7517) of the public halves. */
+export function publicKeySet(keys: readonly SigningKey[]): { keys: Record<string, unknown>[] } {
+  return {
+    keys: keys.flatMap(({ id, algorithm, publicKey }) =>
+      publicKey === undefined
+        ? []
+        : [{ ...createPublicKey(publicKey).export({ format: 'jwk' }), kid: id, alg: algorithm, use: 'sig' }],
+    ),
+  }
+}
+
+const usable = (algorithm: SigningAlgorithm, accessTokenSeconds: number) =>
+  query
+    .selectFrom('signing_keys')
+    .select(['id', 'public_key', 'private_key'])
+    .select(
+      sql<boolean>`created_at < now() - make_interval(secs => ${SETTLE_SECONDS}) and (retired_at is null or retired_at > now())`.as(
+        'signs',
+      ),
+    )
+    .where('algorithm', '=', algorithm)
+    .where(sql<boolean>`(retired_at is null or retired_at > now() - make_interval(secs => ${accessTokenSeconds}))`)
+    .orderBy('created_at')
+
+async function readKeys(
+  database: Database,
+  secretKey: string,
+  algorithm: SigningAlgorithm,
+  accessTokenSeconds: number,
+): Promise<SigningKey[]> {
+  const rows = await database.system.run({ origin }, many(usable(algorithm, accessTokenSeconds)))
+  return rows.map(({ id, public_key, private_key, signs }) => ({
+    id,
+    algorithm,
+    publicKey: public_key ?? undefined,
+    privateKey: openPrivateKey(private_key, secretKey, id),
+    signs,
+  }))
+}
+
+async function insertKey(transaction: Transaction, secretKey: string, algorithm: SigningAlgorithm): Promise<string> {
+  const id = randomBytes(12).toString('base64url')
+  const { publicKey, privateKey } = generateKey(algorithm)
+  const row = {
+    id,
+    algorithm,
+    public_key: publicKey ?? null,
+    private_key: encrypt(wrappingKey(secretKey), privateKey, id),
+  }
+  await transaction.run(affect(query.insertInto('signing_keys').values(row).returning('id')))
+  return id
+}
+
+function generateKey(algorithm: SigningAlgorithm): { publicKey?: string; privateKey: string } {
+  const pem = {
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  } as const
+  switch (algorithm) {
+    case 'EdDSA':
+      return generateKeyPairSync('ed25519', pem)
+    case 'ES256':
+      return generateKeyPairSync('ec', { namedCurve: 'P-256', ...pem })
+    case 'RS256':
+      return generateKeyPairSync('rsa', { modulusLength: 3072, ...pem })
+    case 'HS256':
+      return { privateKey: randomBytes(32).toString('base64url') }
+  }
+}
+
+const wrappingKey = (secretKey: string): Buffer => deriveKey(secretKey, 'signing keys')
+
+function openPrivateKey(sealed: Buffer, secretKey: string, id: string): string {
+  try {
+    return decrypt(wrappingKey(secretKey), sealed, id)
+  } catch (cause) {
+    throw new Error(
+      `signing key ${id} does not open with this SECRET_KEY: give the one that the database was set up with`,
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto'
+import { sql } from 'kysely'
+import type { Transaction } from '../database/database.ts'
+import { invalidField, Problem } from '../problems.ts'
+import { find, query, raw, statement } from '../database/statement.ts'
+import type { Statement } from '../database/statement.ts'
+
+/** Whoever runs statements for one person. */
+export interface Caller {
+  readonly user_id: string
+  readonly organization_id: string | undefined
+  run<Result>(statement: Statement<Result>): Promise<Result>
+  transaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result>
+}
+
+interface KeyedRequest {
+  method: string
+  headers: Record<string, string | string[] | undefined>
+  params: unknown
+  body: unknown
+  routeOptions: { url?: string | undefined }
+}
+
+const KEY = /^[\x21-\x7e]{1,255}$/
+
+/**
+ * Honours Idempotency-Key (draft-ietf-httpapi-idempotency-key-header) on a signed-in caller's POST that returns no secret: what the request's
+ * one statement or transaction gave is stored in that very transaction and given again for 24 hours, and the answer is
+ * made anew from it. A twin still running holds an advisory lock: 409 at once, no waiting. A refusal is not stored.
+ * @throws Problem idempotency-key-in-use, idempotency-key-reused, invalid-fields
+ */
+export function rememberResult<C extends Caller>(caller: C, request: KeyedRequest): C {
+  const key = request.headers['idempotency-key']
+  if (key === undefined || request.method !== 'POST') return caller
+  if (typeof key !== 'string' || !KEY.test(key))
+    throw invalidField('#Idempotency-Key', 'must be 1 to 255 visible ASCII characters')
+  const place: Place = { user_id: caller.user_id, route: `${request.method} ${request.routeOptions.url}`, key }
+
+  const once = <Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> =>
+    caller.transaction(async transaction => {
+      // Bodies are read after the caller is known, so the hash is taken only now.
+      const request_hash = createHash('sha256')
+        .update(JSON.stringify([caller.organization_id, request.params, request.body]))
+        .digest('base64url')
+      if (!(await transaction.run(lock(place)))) throw new Problem('idempotency-key-in-use', { retryAfter: 1 })
+      const stored = await transaction.run(findStored(place))
+      if (stored !== undefined) {
+        if (stored.request_hash !== request_hash) throw new Problem('idempotency-key-reused')
+        return stored.result as Result
+      }
+      const result = await work(transaction)
+      await transaction.run(store(place, caller.organization_id, request_hash, result))
+      return result
+    })
+  return { ...caller, transaction: once, run: task => once(transaction => transaction.run(task)) }
+}
+
+interface Place {
+  user_id: string
+  route: string
+  key: string
+}
+
+const lock = ({ user_id, route, key }: Place): Statement<boolean> =>
+  statement(
+    raw(
+      sql<{
+        locked: boolean
+      }>`select pg_try_advisory_xact_lock(hashtextextended(${`idempotency ${user_id} ${route} ${key}`}, 0)) as locked`,
+    ),
+    rows => rows[0]?.locked === true,
+  )
+
+const findStored = (place: Place) =>
+  find(
+    query
+      .selectFrom('idempotency_keys')
+      .select(['request_hash', 'result'])
+      .where(condition => condition.and({ ...place }))
+      .where('created_at', '>', sql<string>`now() - interval '24 hours'`),
+  )
+
+const store = (place: Place, organization_id: string | undefined, request_hash: string, result: unknown) => {
+  const answer = {
+    organization_id: organization_id ?? null,
+    request_hash,
+    result: JSON.stringify(result ?? null),
+    created_at: sql<string>`now()`,
+  }
+  return find(
+    query
+      .with('expired', expired =>
+        expired
+          .deleteFrom('idempotency_keys')
+          .where('user_id', '=', place.user_id)
+          .where('created_at', '<', sql<string>`now() - interval '24 hours'`)
+          .where('key', '<>', place.key),
+      )
+      .insertInto('idempotency_keys')
+      .values({ ...place, ...answer })
+      .onConflict(conflict => conflict.columns(['user_id', 'route', 'key']).doUpdateSet(answer)),
+  )
+}

@@ -1,0 +1,74 @@
+import { isIP } from 'node:net'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyRequest,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify'
+import type { Actor } from '../gate/actor.ts'
+import type { Permission } from '../gate/permissions.ts'
+import type { Origin } from '../database/database.ts'
+import type { ProblemCode } from '../problems.ts'
+
+/** The Fastify instance that every feature's routes take; schemas are its types. */
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+/**
+ * Who may call a route: anyone; a live session alone; or a live session whose role in its organization holds the
+ * permission. The gate decides, in the statement itself.
+ */
+type Access = 'public' | 'session' | Permission
+
+export interface RouteRules {
+  /** Required: without it the server does not start. */
+  access: Access
+  /** Demands a sign-in younger than ten minutes. */
+  stepUp?: boolean
+  /** Requests a minute from one address, beside the general limit; Infinity: not counted at all. */
+  perMinute?: number
+  /** Secrets travel: the answer is never stored. */
+  secret?: boolean
+  /** The resource has an entity tag: it is sent, and If-Match and If-None-Match are honoured. */
+  tagged?: boolean
+  /** What it refuses beyond what follows from the rules and the schema; tests fail on a problem that is not declared. */
+  problems?: readonly ProblemCode[]
+}
+
+declare module 'fastify' {
+  interface RouteShorthandOptions extends RouteRules {}
+  interface RouteOptions extends RouteRules {}
+  interface FastifyContextConfig {
+    rules?: RouteRules
+  }
+  interface FastifySchema {
+    operationId?: string
+    summary?: string
+    description?: string
+    tags?: readonly string[]
+  }
+  interface FastifyRequest {
+    /** Who asks. Only behind `access: 'session'` or a permission. */
+    actor: Actor
+  }
+}
+
+/** How old a sign-in may be for what is dear. Seconds. */
+export const STEP_UP_SECONDS = 600
+
+/** Where a request comes from, as history keeps it: a proxy may have named as its client what is no address. */
+export function originOf(request: FastifyRequest): Origin {
+  return {
+    request_id: request.id,
+    ip: isIP(request.ip) === 0 ? '' : request.ip,
+    user_agent: (request.headers['user-agent'] ?? '').slice(0, 500),
+  }
+}

@@ -1,0 +1,84 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import type { ErrorObject, Options } from 'ajv'
+import addFormats from 'ajv-formats'
+import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
+import { Problem } from '../problems.ts'
+import type { FieldError } from '../problems.ts'
+import { Email } from '../schemas.ts'
+
+const options: Options = { allErrors: true, useDefaults: true, strict: true, strictTypes: false, keywords: [] }
+// JSON says its types; a query string and a path cannot.
+const exact = new Ajv2020(options)
+const coercing = new Ajv2020({ ...options, coerceTypes: true })
+for (const ajv of [exact, coercing]) addFormats.default(ajv, ['uuid', 'email', 'date-time', 'password'])
+
+/** Whether it is an address as the API takes them, for what is no JSON. */
+export const isEmail: (text: string) => boolean = exact.compile(Email)
+
+type Part = 'body' | 'querystring' | 'params' | 'headers'
+
+/** Compiles a route's schema for one part of the request. What it refuses becomes one problem with every fault. */
+export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPart }) => {
+  const part = httpPart as Part
+  const validate = (part === 'body' ? exact : coercing).compile(schema)
+  return (data: unknown) => {
+    const faults = validate(data)
+      ? malformedTexts(data, '')
+      : (validate.errors ?? []).map(error => fieldErrorOf(error, part))
+    return faults.length === 0 ? { value: data } : { error: refusal(part, faults) }
+  }
+}
+
+/** An id in the path that cannot be one names nothing. */
+const refusal = (part: Part, errors: FieldError[]): Problem =>
+  part === 'params' ? new Problem('not-found') : new Problem('invalid-fields', { errors: distinct(errors) })
+
+function fieldErrorOf({ instancePath, keyword, params, message = 'is invalid' }: ErrorObject, part: Part): FieldError {
+  const root = part === 'body' ? '' : '?'
+  const at = (name?: string) => {
+    const path = name === undefined ? instancePath : `${instancePath}/${escapePointer(name)}`
+    return root === '' ? path : `${root}${path.slice(1)}`
+  }
+  switch (keyword) {
+    case 'required':
+      return { pointer: at(params['missingProperty'] as string), detail: 'is required' }
+    case 'additionalProperties':
+      return { pointer: at(params['additionalProperty'] as string), detail: 'is not known here' }
+    case 'enum':
+      return { pointer: at(), detail: `must be one of ${(params['allowedValues'] as string[]).join(', ')}` }
+    default:
+      return { pointer: at(), detail: message }
+  }
+}
+
+/** As many as an answer takes: a large body can hold thousands. */
+const MOST_FAULTS = 100
+const LONGEST_POINTER = 1000
+
+const distinct = (errors: FieldError[]): FieldError[] => {
+  const shown = errors
+    .slice(0, MOST_FAULTS)
+    .map(({ pointer, detail }) => ({ pointer: pointer.slice(0, LONGEST_POINTER).toWellFormed(), detail }))
+  return [...new Map(shown.map(error => [`${error.pointer} ${error.detail}`, error])).values()]
+}
+
+const escapePointer = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1')
+
+/** PostgreSQL stores no NUL, and a lone surrogate is no character: both are refused before any statement sees them. */
+function malformedTexts(data: unknown, pointer: string): FieldError[] {
+  if (typeof data === 'string') {
+    return data.includes('\0') || !data.isWellFormed()
+      ? [{ pointer, detail: 'must be well-formed Unicode without NUL' }]
+      : []
+  }
+  if (typeof data !== 'object' || data === null) return []
+  return Object.entries(data).flatMap(([name, value]) => malformedTexts(value, `${pointer}/${escapePointer(name)}`))
+}
+
+/** A route that names no query parameter takes none. */
+export function refuseUnknownParameters(app: FastifyInstance): void {
+  app.addHook('onRoute', route => {
+    if (route.schema?.operationId !== undefined)
+      route.schema.querystring ??= { type: 'object', properties: {}, additionalProperties: false }
+  })
+}

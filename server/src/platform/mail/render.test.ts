@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after, test } from 'node:test'
+import { describeDevice } from './device.ts'
+import { locales } from '../locales.ts'
+import { mails } from './mails.ts'
+import type { MailName } from './mails.ts'
+import { renderMail } from './render.ts'
+import type { Values } from './render.ts'
+import { loadTemplates } from './templates.ts'
+
+const LINK = 'https://api.example.com/account/page?token=AAAAAAAA'
+const names = Object.keys(mails) as MailName[]
+const scratch = mkdtempSync(join(tmpdir(), 'freehold-mail-'))
+after(() => rmSync(scratch, { recursive: true, force: true }))
+
+let serial = 0
+
+/** A directory with these files. */
+function directoryOf(files: Record<string, string | Buffer>): string {
+  const directory = join(scratch, String(serial++))
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, path)), { recursive: true })
+    writeFileSync(join(directory, path), content)
+  }
+  return directory
+}
+
+const full: Values = {
+  app: 'Acme',
+  home: 'https://acme.example',
+  name: 'Ann',
+  link: LINK,
+  expires: 'EXPIRES',
+  when: 'WHEN',
+  ip: '192.0.2.7',
+  device: 'Firefox, Windows',
+  organization: 'Hooli',
+  inviter: 'Bob',
+  new_email: 'new@example.com',
+  provider: 'Google',
+}
+const bare: Values = { app: 'Acme', home: 'https://acme.example', link: LINK, when: 'WHEN', organization: 'Hooli' }
+
+const ours = loadTemplates()
+const render = (name: MailName, values: Values = full, locale: 'en' | 'de' = 'en', templates = ours) =>
+  renderMail(templates, { locale, name, values, to: 'ann@example.com' })
+
+// Red when: a template says {{lnik}} or forgets the link, or render.ts takes the second line into the subject.
+test('every mail in every language has a subject of one line, its link once and in a button, and no tag left', () => {
+  for (const locale of locales) {
+    for (const name of names) {
+      const cases = [{}, { change: true }, { deleted: true }, { known_device: true }]
+      for (const values of [full, bare].flatMap(each => cases.map((more): Values => ({ ...each, ...more })))) {
+        const { subject, text, html } = render(name, values, locale)
+        const at = `${locale}/${name}`
+        assert.match(subject, /^\S.{5,80}\S$/, at)
+        assert.doesNotMatch(subject + text + html, /\{\{|\}\}|undefined|null|\n\n\n/, at)
+        const hasLink =
+          (mails[name] as readonly string[]).includes('link') && !(name === 'account-exists' && values['deleted'])
+        assert.equal(text.split(LINK).length - 1, hasLink ? 1 : 0, at)
+        assert.equal(html.includes(`<a href="${LINK}" style="display:inline-block`), hasLink, at)
+        assert.match(html, new RegExp(`^<!doctype html>\n<html lang="${locale}">`))
+        assert.ok(
+          text.split('\n').every(line => line === line.trim()),
+          at,
+        )
+        for (const paragraph of text.trim().split('\n\n')) {
+          const [first] = paragraph.split('\n')
+          assert.ok(first === LINK || html.includes(first!.replace(/:$/, '')), `${at} shows ${first} in HTML`)
+        }
+      }
+    }
+  }
+})
+
+// Red when: a value of mails.ts is missing in a template of one language.
+test('both languages say the same: each value that one shows, the other shows', () => {
+  const shown = (path: string) =>
+    [...new Set([...ours.get(path)!.matchAll(/\{\{[#^]?(\w+)/g)].map(([, tag]) => tag))].sort()
+  for (const name of names) assert.deepEqual(shown(`de/${name}.txt`), shown(`en/${name}.txt`), name)
+})
+
+// Red when: a notice leaves out {{> circumstances}} or what to do.
+test('every notice says when, from where, with what, and what to do if it was somebody else', () => {
+  for (const name of names.filter(name => (mails[name] as readonly string[]).includes('device'))) {
+    const { text } = render(name)
+    assert.match(text, /When: WHEN\nAddress: 192\.0\.2\.7\nDevice: Firefox, Windows\n/, name)
+    assert.match(text, /Set a new password:\nhttps:|write to those who run Acme/, name)
+    assert.match(render(name, bare).text, /Address: unknown\nDevice: unknown\n/, name)
+  }
+})
+
+// Red when: render.ts leaves out oneLine(), renders twice, or does not escape what it makes of the text.
+test('a value is no tag, no HTML, no header and no paragraph', () => {
+  const hostile =
+    '{{link}} {{{body}}} <b onload=x>"A" & \'B\'</b>\r\nBcc: eve@example.com\n\nhttps://x\u2028\u202Eend\0'
+  const { subject, text, html } = render('invitation', { ...full, organization: hostile, name: hostile, app: hostile })
+  assert.equal(
+    subject,
+    `Invitation to {{link}} {{{body}}} <b onload=x>"A" & 'B'</b> Bcc: eve@example.com https://x end`,
+  )
+  assert.equal(text.split(LINK).length, 2)
+  assert.doesNotMatch(text, /^(Bcc|https:\/\/x)/m)
+  assert.doesNotMatch(html, /<b[ >]|\u202E|\0/)
+  assert.ok(html.includes('&#60;b onload=x&#62;&#34;A&#34; &#38; &#39;B&#39;&#60;/b&#62; Bcc: eve@example.com'))
+  assert.equal(html.split('<h1').length, 2)
+})
+
+// Red when: loadTemplates takes ours first, or does not put pieces in.
+test('an operator’s file replaces ours, a text, an HTML page, a piece or the layout', () => {
+  const templates = loadTemplates(
+    directoryOf({
+      'en/sign-up.txt': 'Welcome to {{app}}\r\n\r\nCome in:\r\n{{link}}\r\n',
+      'en/reset-password.html': '<p title="{{name}}">{{name}}: <a href="{{link}}">go</a></p>',
+      'de/not-you.txt': 'Rufen Sie uns an.\n\n{{link}}\n',
+      'layout.html': '<main>{{subject}}{{{body}}}</main>',
+      '.DS_Store': '',
+      '..data/en/other.txt': '',
+    }),
+  )
+  const signUp = render('sign-up', full, 'en', templates)
+  assert.equal(signUp.subject, 'Welcome to Acme')
+  assert.equal(signUp.text, `Come in:\n${LINK}\n`)
+  assert.match(signUp.html, /^<main>Welcome to Acme<p class="button"/)
+  const { html, text } = render('reset-password', { ...full, name: '"><b>' }, 'en', templates)
+  assert.equal(
+    html,
+    `<p title="&quot;&gt;&lt;b&gt;">&quot;&gt;&lt;b&gt;: <a href="https:&#x2F;&#x2F;api.example.com&#x2F;account&#x2F;page?token&#x3D;AAAAAAAA">go</a></p>`,
+  )
+  assert.equal(text, render('reset-password', { ...full, name: '"><b>' }).text)
+  assert.match(render('totp-added', full, 'de', templates).text, /Windows\n\nRufen Sie uns an\.\n\nhttps/)
+  assert.match(render('totp-added', full, 'en', templates).text, /somebody else has access/)
+})
+
+// Red when: a check of templates.ts is left out.
+test('a template that cannot be meant is refused at start, every fault at once and in words', () => {
+  const text = 'Subject\n\nText\n\n{{link}}\n'
+  const faults: [files: Record<string, string | Buffer>, pattern: RegExp][] = [
+    [{ 'en/pasword-reset.txt': text }, /^- en\/pasword-reset\.txt belongs to no mail; files are layout\.html and/m],
+    [{ 'fr/sign-up.txt': text }, /^- fr\/sign-up\.txt belongs to no mail/m],
+    [{ 'en/sign-up.md': text }, /^- en\/sign-up\.md belongs to no mail/m],
+    [{ 'en/constructor.txt': text }, /^- en\/constructor\.txt belongs to no mail/m],
+    [{ 'en/not-you.html': text }, /^- en\/not-you\.html belongs to no mail/m],
+    [
+      { 'en/sign-up.txt': `${text}{{token}}` },
+      /^- en\/sign-up\.txt names \{\{token\}\}, which it has not: there are app, home/m,
+    ],
+    [{ 'en/sign-up.txt': `${text}{{#when}}x{{/when}}` }, /^- en\/sign-up\.txt names \{\{when\}\}/m],
+    [{ 'en/sign-up.txt': `${text}{{#name}}` }, /^- en\/sign-up\.txt is not well-formed: Unclosed section "name"/m],
+    [{ 'en/sign-up.html': '{{{link}}}' }, /^- en\/sign-up\.html shows link unescaped: write \{\{link\}\}/m],
+    [{ 'en/sign-up.html': '{{link}}{{> not-you}}' }, /^- en\/sign-up\.html includes \{\{> not-you\}\}/m],
+    [{ 'en/sign-up.html': '<p>' }, /^- en\/sign-up\.html has no \{\{link\}\}/m],
+    [{ 'en/sign-up.txt': `${text}{{> ../../etc/passwd}}` }, /^- en\/sign-up\.txt includes/m],
+    [{ 'en/sign-up.txt': `${text}{{=<% %>=}}` }, /^- en\/sign-up\.txt changes what tags look like/m],
+    [{ 'en/sign-up.txt': 'Subject\n\nSee {{link}}' }, /^- en\/sign-up\.txt has no line that is only \{\{link\}\}/m],
+    [
+      { 'en/sign-up.txt': 'Subject\nText\n\n{{link}}' },
+      /^- en\/sign-up\.txt does not begin with a subject, an empty line/m,
+    ],
+    [{ 'en/sign-up.txt': Buffer.from('Gr\xFC\xDFe\n\nx\n\n{{link}}', 'latin1') }, /^- en\/sign-up\.txt is not UTF-8/m],
+    [{ 'layout.html': '{{subject}}' }, /^- layout\.html has no \{\{\{body\}\}\}/m],
+  ]
+  for (const [files, pattern] of faults) assert.throws(() => loadTemplates(directoryOf(files)), { message: pattern })
+  const all = directoryOf({ 'en/sign-up.md': '', 'de/sign-up.txt': '{{', 'layout.html': '{{foot}}{{{body}}}' })
+  assert.throws(
+    () => loadTemplates(all),
+    ({ message }: Error) => message.split('\n').length === 4,
+  )
+  assert.throws(() => loadTemplates(join(scratch, 'missing')), /^Error: MAIL_TEMPLATES: ENOENT/)
+})
+
+// Red when: describeDevice returns the header, or asks for Chrome before Edge.
+test('a device is named in words of ours, and a header that is none names nothing', () => {
+  const on = (rest: string) => `Mozilla/5.0 ${rest}`
+  const chrome = 'AppleWebKit/537.36 (KHTML, like Gecko) Chrome/151.0.0.0 Safari/537.36'
+  for (const [header, expected] of [
+    [on(`(Windows NT 10.0; Win64; x64) ${chrome}`), 'Chrome, Windows'],
+    [on(`(Windows NT 10.0; Win64; x64) ${chrome} Edg/151.0`), 'Edge, Windows'],
+    [on('(X11; Linux x86_64; rv:152.0) Gecko/20100101 Firefox/152.0'), 'Firefox, Linux'],
+    [
+      on(
+        '(iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605 (KHTML, like Gecko) Version/19.0 Mobile/15E Safari/604',
+      ),
+      'Safari, iPhone',
+    ],
+    [on(`(Linux; Android 16) ${chrome}`), 'Chrome, Android'],
+    ['curl/8.5.0', 'curl'],
+    ['visit https://evil.example', undefined],
+    ['https://evil.example', undefined],
+    ['<b>x</b>', undefined],
+    ['', undefined],
+    [null, undefined],
+  ] as const)
+    assert.equal(describeDevice(header), expected, String(header))
+})

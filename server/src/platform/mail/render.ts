@@ -1,0 +1,72 @@
+import mustache from 'mustache'
+import type { Locale } from '../locales.ts'
+import type { MailName } from './mails.ts'
+import type { Templates } from './templates.ts'
+
+/** A mail as it is sent. `subject` is one line. */
+export interface Message {
+  to: string
+  subject: string
+  text: string
+  html: string
+}
+
+/** What a template shows. A value is one line, whatever it was; none, or an empty one, leaves its section out. */
+export type Values = Readonly<Record<string, string | boolean | null | undefined>>
+
+/** The mail of that name in that language. Its HTML is made from its text, unless the operator wrote one. */
+export function renderMail(
+  templates: Templates,
+  { locale, name, values, to }: { locale: Locale; name: MailName; values: Values; to: string },
+): Message {
+  const view = Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [key, typeof value === 'string' ? oneLine(value) : value]),
+  )
+  // Values are one line and are looked at by nothing afterwards: they can be no tag, no header and no paragraph.
+  const whole = mustache.render(templateOf(templates, `${locale}/${name}.txt`), view, {}, { escape: String })
+  const [subject = '', ...rest] = whole.split('\n')
+  const text = `${rest
+    .join('\n')
+    .replaceAll(/\n{3,}/g, '\n\n')
+    .trim()}\n`
+  const page = templates.get(`${locale}/${name}.html`)
+  const html =
+    page === undefined
+      ? mustache.render(templateOf(templates, 'layout.html'), {
+          app: view['app'],
+          locale,
+          subject,
+          body: paragraphsOf(text, view['link']),
+        })
+      : mustache.render(page, view)
+  return { to, subject, text, html }
+}
+
+function templateOf(templates: Templates, path: string): string {
+  const source = templates.get(path)
+  if (source === undefined) throw new Error(`there is no mail template ${path}`)
+  return source
+}
+
+/** No line breaks and other control characters, and nothing that turns the direction of the text around. */
+const oneLine = (value: string): string =>
+  value.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069\uFEFF]+/gu, ' ').trim()
+
+const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
+
+/** Each paragraph as HTML. One that ends in a line which is only the link is a button; the line above is its label. */
+function paragraphsOf(text: string, link: unknown): string {
+  return text
+    .trim()
+    .split('\n\n')
+    .map(paragraph => {
+      const lines = paragraph.split('\n')
+      if (lines.at(-1) !== link) return `<p style="margin:0 0 16px">${lines.map(escapeHtml).join('<br>')}</p>`
+      return buttonOf(lines.slice(0, -1).join(' ').replace(/:$/, ''), escapeHtml(link as string))
+    })
+    .join('\n')
+}
+
+const buttonOf = (label: string, link: string): string =>
+  `<p class="button" style="margin:24px 0 8px"><a href="${link}" style="display:inline-block;padding:12px 20px;border-radius:6px;background:#1a56c4;color:#ffffff;font-weight:600;text-decoration:none">${escapeHtml(label) || link}</a></p>
+<p class="address" style="margin:0 0 24px;font-size:13px;color:#5f6670"><a href="${link}" style="color:#5f6670">${link}</a></p>`

@@ -1,0 +1,134 @@
+import { problems } from '../problems.ts'
+import type { ProblemCode } from '../problems.ts'
+
+export type Json = Record<string, unknown>
+
+export const reference = (kind: string, name: string): Json => ({ $ref: `#/components/${kind}/${name}` })
+
+/** A line of text, without control characters. */
+const LINE = '^[^\\x00-\\x1f]*$'
+
+export const problemSchema: Json = {
+  title: 'Problem',
+  type: 'object',
+  description: 'RFC 9457 problem details. `code` is stable; `type` leads to its section of the problem reference.',
+  required: ['type', 'title', 'status', 'detail', 'code', 'request_id'],
+  additionalProperties: false,
+  properties: {
+    type: { type: 'string', format: 'uri', maxLength: 2000 },
+    title: { type: 'string', maxLength: 200, pattern: LINE },
+    status: { type: 'integer', minimum: 400, maximum: 599 },
+    detail: { type: 'string', maxLength: 1000, pattern: LINE },
+    code: { type: 'string', enum: Object.keys(problems) },
+    request_id: { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9._-]{1,64}$' },
+    errors: {
+      type: 'array',
+      maxItems: 100,
+      items: {
+        type: 'object',
+        required: ['pointer', 'detail'],
+        additionalProperties: false,
+        properties: {
+          pointer: {
+            type: 'string',
+            maxLength: 1000,
+            description:
+              'A JSON pointer (RFC 6901) into the body, `?name` for a query parameter, `#name` for a header.',
+          },
+          detail: { type: 'string', maxLength: 1000, pattern: LINE },
+        },
+      },
+    },
+    mfa_token: {
+      type: 'string',
+      maxLength: 100,
+      description: 'With `mfa-required`: what POST /api/v1/auth/mfa/verify takes, for five minutes.',
+    },
+    methods: {
+      type: 'array',
+      maxItems: 10,
+      items: { type: 'string', enum: ['totp', 'passkey', 'recovery_code'] },
+      description: 'With `mfa-required`: the second factors that the account has.',
+    },
+  },
+}
+
+/** The example of one problem, by its code. */
+export function exampleOfProblem(code: ProblemCode): Json {
+  const [status, title, detail] = problems[code]
+  const type = `http://localhost:8000/problems#${code}`
+  const errors = code === 'invalid-fields' ? { errors: [{ pointer: '/name', detail: 'is required' }] } : {}
+  return {
+    summary: title,
+    value: { type, title, status, detail, code, request_id: '2f1c9f1e-58d1-4a3f-9e0a-0d1c1b7b1f55', ...errors },
+  }
+}
+
+/** A response header field. */
+export const header = (description: string, example: string, pattern = LINE): Json => ({
+  description,
+  schema: { type: 'string', maxLength: 500, pattern, examples: [example] },
+})
+
+export const headers: Json = {
+  'X-Request-ID': header(
+    'Names this request in logs and history; a valid one that was sent is kept.',
+    '2f1c9f1e-58d1-4a3f-9e0a-0d1c1b7b1f55',
+    '^[A-Za-z0-9._-]{1,64}$',
+  ),
+  RateLimit: header(
+    'Where the narrowest limit that was counted stands (draft-ietf-httpapi-ratelimit-headers-10).',
+    '"client";r=59;t=60',
+  ),
+  'RateLimit-Policy': header('What that limit is: so many requests in so many seconds.', '"client";q=60;w=60'),
+  'Access-Control-Allow-Origin': header(
+    'The origin that asked, when it is one of `CORS_ORIGINS`; otherwise the field is missing.',
+    'https://app.example.com',
+  ),
+  'Retry-After': header('Seconds until a repetition makes sense.', '30', '^[0-9]{1,6}$'),
+  'WWW-Authenticate': header('How to sign in (RFC 6750).', 'Bearer error="invalid_token"'),
+  ETag: header(
+    'Names this state of the resource; send it back in If-Match or If-None-Match.',
+    '"0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e.3"',
+  ),
+  Location: header('Where the new resource is.', '/api/v1/projects/0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e'),
+}
+
+const parameter = (name: string, description: string, schema: Json): Json => ({
+  name,
+  in: 'header',
+  required: false,
+  description,
+  schema: { type: 'string', ...schema },
+})
+
+export const parameters: Json = {
+  'If-Match': parameter(
+    'If-Match',
+    'The ETag that was read: a change since then is answered 412 instead of being overwritten.',
+    {
+      maxLength: 1000,
+      pattern: LINE,
+      examples: ['"0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e.3"'],
+    },
+  ),
+  'If-None-Match': parameter(
+    'If-None-Match',
+    'The ETag that was read: as long as it is current the answer is 304, without a body.',
+    {
+      maxLength: 1000,
+      pattern: LINE,
+      examples: ['"0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e.3"'],
+    },
+  ),
+  'Idempotency-Key': parameter(
+    'Idempotency-Key',
+    'A repetition with the same key and body within 24 hours gets the first answer again.',
+    {
+      minLength: 1,
+      maxLength: 255,
+      pattern: '^[\\x21-\\x7e]+$',
+      examples: ['8e03978e-40d5-43dd-bc93-6894a57f9324'],
+    },
+  ),
+}

@@ -1,0 +1,130 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Problem, problems } from '../problems.ts'
+import { get, query } from '../database/statement.ts'
+import { pagePolicyOf } from '../http/headers.ts'
+import type { CspMode } from '../http/headers.ts'
+import { describeLegacy } from './legacy.ts'
+import type { App } from '../http/route.ts'
+
+export interface DocumentOptions {
+  name: string
+  cspMode: CspMode
+  /** The origins of sign-in providers. */
+  providers: readonly string[]
+  /** Whether anyone may read them; else they open to the token and to superusers, and are not there for others. */
+  areOpen: boolean
+  token: string | undefined
+}
+
+const page = { access: 'public', schema: { hide: true } } as const
+const JAVASCRIPT = 'text/javascript; charset=utf-8'
+const HTML = 'text/html; charset=utf-8'
+
+/** The OpenAPI documents, Swagger UI, ReDoc and the problem reference, all served from this machine. */
+export async function documentRoutes(
+  app: App,
+  { name, cspMode, providers, areOpen, token }: DocumentOptions,
+): Promise<void> {
+  app.get('/problems', page, async (_request, reply) => {
+    setPolicy(reply, pagePolicyOf(cspMode, providers))
+    return reply.type(HTML).send(problemPage(name))
+  })
+
+  await app.register(async (documents: App) => {
+    if (!areOpen) documents.addHook('onRequest', async request => requireReader(request, token))
+
+    for (const [path, describe] of [
+      ['/api/v1/openapi.json', () => app.swagger()],
+      ['/api/v1/openapi.legacy.json', () => describeLegacy(app.swagger())],
+    ] as const) {
+      let text: string | undefined
+      documents.get(path, page, async (_request, reply) =>
+        reply.type('application/json').send((text ??= JSON.stringify(describe()))),
+      )
+    }
+
+    await documents.register(swaggerUi, {
+      routePrefix: '/docs',
+      uiConfig: { url: '/api/v1/openapi.json', deepLinking: true, persistAuthorization: false },
+      theme: { title: `${name} API` },
+      uiHooks: {
+        onRequest: (_request, reply, next) => {
+          setPolicy(reply, pagePolicyOf(cspMode, providers))
+          next()
+        },
+      },
+    })
+
+    const start = "Redoc.init('/api/v1/openapi.json', { disableGoogleFont: true }, document.querySelector('main'))\n"
+    documents.get('/redoc/redoc.js', page, async (_request, reply) =>
+      reply
+        .type(JAVASCRIPT)
+        .header('cache-control', 'private, max-age=86400')
+        .send(await readRedoc()),
+    )
+    documents.get('/redoc/start.js', page, async (_request, reply) => reply.type(JAVASCRIPT).send(start))
+    documents.get('/redoc', page, async (_request, reply) => {
+      // ReDoc searches in a worker that it makes of its own script.
+      setPolicy(reply, pagePolicyOf(cspMode, providers, 'worker-src blob:'))
+      return reply
+        .type(HTML)
+        .send(
+          htmlPage(
+            `${name} API`,
+            '<main></main><script src="/redoc/redoc.js"></script><script src="/redoc/start.js"></script>',
+          ),
+        )
+    })
+  })
+}
+
+/** ReDoc in one script, without the one thing that it would fetch from elsewhere: the picture in its footer. */
+async function readRedoc(): Promise<string> {
+  const bundle = join(
+    dirname(createRequire(import.meta.url).resolve('redoc/package.json')),
+    'bundles/redoc.standalone.js',
+  )
+  return (await readFile(bundle, 'utf8')).replaceAll('https://cdn.redoc.ly/redoc/logo-mini.svg', NO_PICTURE)
+}
+
+const NO_PICTURE = 'data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=='
+
+/** @throws Problem not-found, so that nobody learns what is kept from them */
+async function requireReader(request: FastifyRequest, token: string | undefined): Promise<void> {
+  const { actor } = request
+  const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
+  if (token !== undefined && given !== undefined && timingSafeEqual(digest(given), digest(token))) return
+  if (actor !== undefined && (await actor.run(ownRank)).superuser) return
+  throw new Problem('not-found')
+}
+
+const ownRank = get(query.selectFrom('users').innerJoin('self', 'self.user_id', 'users.id').select('superuser'))
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
+
+function setPolicy(reply: FastifyReply, policy: string | undefined): void {
+  if (policy !== undefined) reply.header('content-security-policy', policy)
+}
+
+const problemPage = (name: string): string => {
+  const sections = Object.entries(problems).map(
+    ([code, [status, title, detail]]) =>
+      `<section id="${code}"><h2>${title}</h2><p><code>${code}</code>, status ${status}</p><p>${escapeHtml(detail)}</p></section>`,
+  )
+  const introduction =
+    'Every error is <code>application/problem+json</code> (RFC 9457). Its <code>type</code> leads here.'
+  return htmlPage(`${name}: problems`, `<article><h1>Problems</h1><p>${introduction}</p>${sections.join('')}</article>`)
+}
+
+const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
+
+const style =
+  'body{font:16px/1.5 system-ui,sans-serif;margin:0}article{max-width:44rem;margin:auto;padding:1rem}section{border-top:1px solid #ccc}'
+
+const htmlPage = (title: string, body: string): string =>
+  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(title)}</title><link rel="icon" href="data:,"><style>${style}</style></head><body>${body}</body></html>\n`

@@ -1,0 +1,58 @@
+import type { Json } from './components.ts'
+
+/** By name, where a schema that several fields share would say something odd. */
+const fields: Record<string, unknown> = {
+  given_name: 'John',
+  family_name: 'Doe',
+  full_name: 'John Doe',
+  title: 'Engineer',
+  access_token: 'eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl',
+  refresh_token: 'AZCcip-oVXydLpsfPytqHE1e.0.bWFj',
+  permissions: ['projects:read', 'projects:write'],
+  user_agent: 'Mozilla/5.0',
+  ip: '203.0.113.7',
+  next_cursor: null,
+}
+
+const formats: Record<string, string> = {
+  uuid: '0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e',
+  'date-time': '2026-11-21T09:30:00.000000Z',
+  email: 'john@example.com',
+  uri: 'https://api.example.com/',
+  password: 'SecureP@ss123',
+}
+
+/** A value that a schema accepts, made of the examples of its parts. */
+export function exampleOfSchema(schema: Json): unknown {
+  const { examples, anyOf, type, properties, items } = schema as {
+    examples?: unknown[]
+    anyOf?: Json[]
+    type?: string
+    properties?: Record<string, Json>
+    items?: Json
+  }
+  if (examples?.[0] !== undefined) return examples[0]
+  for (const keyword of ['default', 'const'] as const) if (keyword in schema) return schema[keyword]
+  if (Array.isArray(schema['enum'])) return schema['enum'][0]
+  if (anyOf?.[0] !== undefined) return exampleOfSchema(anyOf[0])
+  switch (type) {
+    case 'object':
+      return Object.fromEntries(
+        Object.entries(properties ?? {}).map(([name, property]) => [
+          name,
+          name in fields ? fields[name] : exampleOfSchema(property),
+        ]),
+      )
+    case 'array':
+      return items === undefined ? [] : [exampleOfSchema(items)]
+    case 'integer':
+    case 'number':
+      return schema['minimum'] ?? 0
+    case 'boolean':
+      return false
+    case 'null':
+      return null
+    default:
+      return formats[String(schema['format'])] ?? 'text'
+  }
+}

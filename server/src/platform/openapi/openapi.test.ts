@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
+import { permissions } from '../gate/permissions.ts'
+import { createDescribedApp } from '../../../tools/described-app.ts'
+import { problems } from '../problems.ts'
+import { describeLegacy } from './legacy.ts'
+
+interface Media {
+  schema: object
+  example?: unknown
+  examples?: Record<string, { $ref: string }>
+}
+interface Response {
+  $ref?: string
+  description: string
+  headers: Record<string, object>
+  content?: Record<string, Media>
+}
+interface Operation {
+  operationId: string
+  summary: string
+  description: string
+  tags: string[]
+  deprecated?: boolean
+  'x-permission'?: string
+  'x-problems': string[]
+  requestBody?: { content: Record<string, Media> }
+  responses: Record<string, Response>
+}
+interface Document {
+  paths: Record<string, Record<string, Operation>>
+  tags: { name: string }[]
+  components: { responses: Record<string, Response>; examples: Record<string, { value: unknown }>; schemas: object }
+}
+
+const app = await createDescribedApp()
+after(() => app.close())
+const document = app.swagger() as unknown as Document
+const operationsOf = ({ paths }: Document) =>
+  Object.entries(paths).flatMap(([path, methods]) => Object.values(methods).map(operation => ({ path, operation })))
+const resolve = (response: Response, { components }: Document): Response =>
+  response.$ref === undefined ? response : components.responses[response.$ref.slice('#/components/responses/'.length)]!
+
+// Red when: a route leaves out summary, tags or operationId, or an answer is described by nothing.
+test('every operation says what it is, who may call it and how each of its answers looks', () => {
+  const ids = new Set<string>()
+  for (const { path, operation } of operationsOf(document)) {
+    const { operationId, summary, description, tags, responses } = operation
+    assert.ok(!ids.has(operationId), operationId)
+    ids.add(operationId)
+    assert.ok(summary.length > 5 && description.length > 5, operationId)
+    assert.ok(
+      document.tags.some(({ name }) => name === tags[0]),
+      operationId,
+    )
+    assert.ok(operation['x-permission'] === undefined || operation['x-permission'] in permissions, operationId)
+    for (const [status, named] of Object.entries(responses)) {
+      const response = resolve(named, document)
+      assert.ok(response.description, `${path} ${status}`)
+      for (const name of ['X-Request-ID', 'RateLimit', 'RateLimit-Policy', 'Access-Control-Allow-Origin'])
+        assert.ok(name in response.headers, `${path} ${status}: ${name}`)
+      for (const media of Object.values(response.content ?? {}))
+        assert.ok(media.example !== undefined || media.examples !== undefined, `${path} ${status}: no example`)
+    }
+    for (const code of operation['x-problems'])
+      assert.ok(String(problems[code as 'not-found'][0]) in responses, `${operationId}: ${code}`)
+    for (const status of ['400', '408', '422', '429', '431', '500', '503'])
+      assert.ok(status in responses, `${operationId}: ${status}`)
+  }
+  assert.ok(ids.size > 40)
+})
+
+// Red when: exampleOfSchema gives every string 'text'.
+test('every example is one that its schema accepts', () => {
+  const ajv = new Ajv2020({ strict: false, allErrors: true })
+  addFormats.default(ajv)
+  let checked = 0
+  const check = (name: string, schema: object, example: unknown) => {
+    const validate = ajv.compile({ ...schema, components: document.components })
+    assert.ok(validate(example), `${name}: ${ajv.errorsText(validate.errors)} in ${JSON.stringify(example)}`)
+    checked++
+  }
+  for (const { operation } of operationsOf(document)) {
+    const media = [operation.requestBody, ...Object.values(operation.responses)].flatMap(part =>
+      Object.values(part?.content ?? {}),
+    )
+    for (const { schema, example } of media) if (example !== undefined) check(operation.operationId, schema, example)
+  }
+  for (const [code, { value }] of Object.entries(document.components.examples))
+    check(code, { $ref: '#/components/schemas/Problem' }, value)
+  assert.ok(checked > 80)
+})
+
+test('the older paths have a document of their own, in which each is deprecated and names its successor', () => {
+  const legacy = describeLegacy(document) as Document
+  const older = operationsOf(legacy)
+  const current = new Set(operationsOf(document).map(({ operation }) => operation.operationId))
+  assert.ok(older.some(({ path }) => path === '/api/auth/login'))
+  assert.ok(older.every(({ path }) => /^\/api\/(auth|org)\//.test(path)))
+  assert.ok(Object.keys(document.paths).every(path => !/^\/api\/(auth|org)\//.test(path)))
+  for (const { operation } of older) {
+    assert.equal(operation.deprecated, true)
+    assert.ok(!current.has(operation.operationId))
+    for (const response of Object.values(operation.responses))
+      for (const name of ['Deprecation', 'Sunset', 'Link'])
+        assert.ok(name in resolve(response, legacy).headers, operation.operationId)
+  }
+})

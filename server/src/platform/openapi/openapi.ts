@@ -1,0 +1,272 @@
+import swagger from '@fastify/swagger'
+import type { RouteOptions } from 'fastify'
+import { permissions } from '../gate/permissions.ts'
+import { problems } from '../problems.ts'
+import type { ProblemCode } from '../problems.ts'
+import { exampleOfProblem, headers, parameters, problemSchema, reference } from './components.ts'
+import type { Json } from './components.ts'
+import { exampleOfSchema } from './examples.ts'
+import { STEP_UP_SECONDS } from '../http/route.ts'
+import type { App, RouteRules } from '../http/route.ts'
+
+const tags = {
+  Authentication: 'Signing up, in, out, and staying signed in.',
+  'Second factors': 'Authenticator apps and recovery codes: enrolling, proving, removing.',
+  Passkeys: 'Adding, naming, removing, and signing in with them.',
+  'Social sign-in': 'With an account at Google, GitHub or any OpenID Connect provider.',
+  Sessions: "One's own signed-in devices.",
+  People: 'Who one is.',
+  Organizations: 'The tenants: founding, changing, leaving, closing.',
+  Members: 'Who belongs to an organization, in which role.',
+  Invitations: 'Asking people into an organization by mail.',
+  Projects: "An organization's projects.",
+  Audit: 'Who changed what, when and from where.',
+  System: 'Health, keys and documents.',
+}
+
+const description = `The backend that a multi-tenant product needs before its first own feature.
+
+Every answer carries \`X-Request-ID\`, and \`RateLimit\` while requests are limited. Every error is \`application/problem+json\` (RFC 9457); \`x-problems\` lists the codes that an operation answers with. \`x-permission\` names the permission that the caller's role must hold, \`x-rate-limit\` a limit stricter than the general one.`
+
+/** Describes every route that is registered after it, completely; the document is made when first asked for. */
+export async function describeApi(app: App, { name, version }: { name: string; version: string }): Promise<void> {
+  const rulesByOperation = new Map<string, OperationRules>()
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: `${name} API`, version, description, license: { name: 'MIT', identifier: 'MIT' } },
+      // Relative: whoever reads the document has found the server already, under whichever name.
+      servers: [
+        {
+          url: '/',
+          description: 'The server that this document came from, local or in production',
+          'x-internal': false,
+        } as object as { url: string },
+      ],
+      tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
+      components: {
+        securitySchemes: {
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'An access token (RFC 6750, RFC 9068), verified as RFC8725 asks.',
+          },
+        },
+      },
+    },
+    hideUntagged: true,
+    transform: ({ schema, url, route }) => ({ schema: { ...schema, security: securityOf(route) }, url }),
+    transformObject: document =>
+      complete(
+        ('openapiObject' in document ? document.openapiObject : {}) as unknown as Document,
+        rulesByOperation,
+      ) as never,
+  })
+  app.addHook('onRoute', (route: RouteOptions) => {
+    const operationId = route.schema?.operationId
+    if (operationId !== undefined) rulesByOperation.set(operationId, { ...route, method: String(route.method) })
+  })
+}
+
+type OperationRules = RouteRules & { method: string }
+
+interface Response {
+  description?: string
+  headers?: Json
+  content?: Record<string, { schema: Json; example?: unknown; examples?: Json }>
+}
+
+interface Operation extends Json {
+  operationId: string
+  description?: string
+  parameters?: Json[]
+  requestBody?: { content: Record<string, { schema: Json; example?: unknown }>; required?: boolean }
+  responses: Record<string, Response>
+}
+
+interface Document {
+  paths: Record<string, Record<string, Operation>>
+  components: Record<string, Json>
+}
+
+/** Someone signed in, or, where an ended session is among the problems of a public route, anyone who may be. */
+function securityOf({
+  access,
+  problems: declared = [],
+}: Pick<RouteRules, 'access' | 'problems'>): { bearer?: never[] }[] {
+  if (access !== 'public') return [{ bearer: [] }]
+  return declared.includes('session-ended') ? [{ bearer: [] }, {}] : []
+}
+
+/** Adds to each operation what all share: problems, headers, parameters, examples; and names the schemas that have a title. */
+function complete(document: Document, rules: ReadonlyMap<string, OperationRules>): Document {
+  const responses: Json = {}
+  for (const operation of Object.values(document.paths).flatMap(operations => Object.values(operations))) {
+    const rule = rules.get(operation.operationId)
+    if (rule !== undefined) completeOperation(operation, rule, responses)
+  }
+  const schemas: Json = {}
+  nameSchemas(problemSchema, schemas)
+  const paths = nameSchemas(document.paths, schemas) as Document['paths']
+  const used = new Set(Object.keys(responses).flatMap(name => name.split('.')))
+  const examples = Object.fromEntries(
+    (Object.keys(problems) as ProblemCode[]).filter(code => used.has(code)).map(code => [code, exampleOfProblem(code)]),
+  )
+  const components = {
+    ...document.components,
+    schemas: sorted(schemas),
+    responses: sorted(responses),
+    headers,
+    parameters,
+    examples,
+  }
+  return { ...document, paths, components }
+}
+
+function completeOperation(operation: Operation, rule: OperationRules, responses: Json): void {
+  const { access, stepUp = false, perMinute } = rule
+  const codes = problemsOf(operation, rule)
+  operation.description = [operation.description, ...wordsOf(rule)].filter(text => text !== undefined).join('\n\n')
+  if (access !== 'public' && access !== 'session') operation['x-permission'] = access
+  if (stepUp) operation['x-step-up'] = true
+  if (perMinute !== undefined && perMinute !== Infinity)
+    operation['x-rate-limit'] = { requests: perMinute, seconds: 60, counts: 'address' }
+  operation['x-problems'] = codes
+
+  // What has a default may be left out.
+  for (const parameter of operation.parameters ?? [])
+    if ((parameter['schema'] as Json | undefined)?.['default'] !== undefined) parameter['required'] = false
+  const sent = headersOf(rule).map(name => reference('parameters', name))
+  if (sent.length > 0) operation.parameters = [...(operation.parameters ?? []), ...sent]
+  for (const media of Object.values(operation.requestBody?.content ?? {}))
+    media.example ??= exampleOfSchema(media.schema)
+  for (const [status, response] of Object.entries(operation.responses)) completeResponse(status, response, rule)
+  if (rule.tagged && rule.method === 'GET')
+    operation.responses['304'] = {
+      description: 'Not changed since it was read',
+      headers: { ...sharedHeaders, ETag: reference('headers', 'ETag') },
+    }
+
+  for (const [status, alike] of Map.groupBy(codes, code => String(problems[code][0]))) {
+    const name = alike.join('.')
+    responses[name] ??= problemResponse(status, alike)
+    // A status of the route's own, such as an unhealthy 503, may be a problem too.
+    const own = operation.responses[status]
+    if (own?.content === undefined) operation.responses[status] = reference('responses', name) as Response
+    else Object.assign(own.content, (responses[name] as Response).content)
+  }
+}
+
+function completeResponse(status: string, response: Response, { tagged, method }: OperationRules): void {
+  if (response.description === undefined || response.description === 'Default Response')
+    response.description = ({ '201': 'Created', '204': 'Done' } as Record<string, string>)[status] ?? 'As asked'
+  if (status === '204') delete response.content
+  for (const media of Object.values(response.content ?? {})) media.example ??= exampleOfSchema(media.schema)
+  response.headers = { ...sharedHeaders, ...response.headers }
+  if (tagged && status !== '204') response.headers['ETag'] = reference('headers', 'ETag')
+  if (tagged && method === 'POST') response.headers['Location'] = reference('headers', 'Location')
+}
+
+const sharedHeaders: Json = Object.fromEntries(
+  ['X-Request-ID', 'RateLimit', 'RateLimit-Policy', 'Access-Control-Allow-Origin'].map(name => [
+    name,
+    reference('headers', name),
+  ]),
+)
+
+function problemResponse(status: string, codes: readonly ProblemCode[]): Response {
+  const extra =
+    { '401': ['WWW-Authenticate'], '409': ['Retry-After'], '429': ['Retry-After'], '503': ['Retry-After'] }[status] ??
+    []
+  return {
+    description: codes.map(code => problems[code][1]).join('; '),
+    headers: { ...sharedHeaders, ...Object.fromEntries(extra.map(name => [name, reference('headers', name)])) },
+    content: {
+      'application/problem+json': {
+        schema: reference('schemas', 'Problem'),
+        examples: Object.fromEntries(codes.map(code => [code, reference('examples', code)])),
+      },
+    },
+  }
+}
+
+/** What the rules of a route mean to its callers. */
+function wordsOf({ access, stepUp, perMinute }: RouteRules): string[] {
+  const who =
+    access === 'public'
+      ? 'Open to anyone.'
+      : access === 'session'
+        ? 'Needs a live session.'
+        : `Needs the permission \`${access}\`, which the role ${permissions[access]} and those above it hold.`
+  return [
+    who,
+    ...(stepUp ? [`Needs a sign-in younger than ${STEP_UP_SECONDS / 60} minutes.`] : []),
+    ...(perMinute === undefined || perMinute === Infinity
+      ? []
+      : [`Takes at most ${perMinute} requests a minute from one address.`]),
+  ]
+}
+
+/** The request header fields that a route honours beyond those that all do. */
+function headersOf({ access, secret, method, tagged }: OperationRules): string[] {
+  if (method === 'POST') return access === 'public' || secret ? [] : ['Idempotency-Key']
+  if (!tagged) return []
+  return [method === 'GET' ? 'If-None-Match' : 'If-Match']
+}
+
+/** Every problem that an operation can answer with: what follows from its rules and its schema, and what it declares. */
+function problemsOf(operation: Operation, rule: OperationRules): ProblemCode[] {
+  const { access, stepUp, problems: declared = [] } = rule
+  const has = (place: string, name?: string) =>
+    (operation.parameters ?? []).some(
+      parameter => parameter['in'] === place && (name === undefined || parameter['name'] === name),
+    )
+  const sent = headersOf(rule)
+  const found: (readonly ProblemCode[] | false)[] = [
+    ['malformed-request'],
+    access !== 'public' && ['not-signed-in', 'access-token-expired', 'session-ended'],
+    access !== 'public' &&
+      access !== 'session' && [
+        'organization-required',
+        'membership-ended',
+        'permission-missing',
+        'second-factor-required',
+      ],
+    stepUp === true && ['step-up-required'],
+    has('path') && ['not-found'],
+    sent.includes('Idempotency-Key') && ['idempotency-key-in-use', 'idempotency-key-reused', 'invalid-fields'],
+    sent.includes('If-Match') && ['entity-tag-stale'],
+    operation.requestBody !== undefined && ['body-too-large', 'unsupported-media-type', 'invalid-fields'],
+    ['invalid-fields'],
+    has('query', 'cursor') && ['invalid-cursor'],
+    declared,
+    [
+      'request-timeout',
+      'rate-limited',
+      'headers-too-large',
+      'internal-error',
+      'database-unavailable',
+      'busy',
+      'shutting-down',
+    ],
+  ]
+  const codes = new Set(found.flatMap(some => (some === false ? [] : some)))
+  return (Object.keys(problems) as ProblemCode[]).filter(code => codes.has(code))
+}
+
+/** Replaces every schema that has a title by a reference, and collects it under that title. Every whole number gets its size. */
+function nameSchemas(node: unknown, named: Json): unknown {
+  if (Array.isArray(node)) return node.map(item => nameSchemas(item, named))
+  if (typeof node !== 'object' || node === null) return node
+  const inner: Json = Object.fromEntries(
+    Object.entries(node).map(([key, value]) => [key, key.startsWith('example') ? value : nameSchemas(value, named)]),
+  )
+  if (inner['type'] === 'integer') inner['format'] ??= 'int32'
+  const title = inner['title']
+  if (typeof title !== 'string' || typeof inner['type'] !== 'string') return inner
+  named[title] = inner
+  return reference('schemas', title)
+}
+
+const sorted = (object: Json): Json => Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)))

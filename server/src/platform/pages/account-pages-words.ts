@@ -1,0 +1,91 @@
+import type { Locale } from '../locales.ts'
+import type { Problem } from '../problems.ts'
+
+/** What all account pages say. */
+export const words = {
+  en: {
+    address: 'E-mail address',
+    newPassword: 'New password',
+    repeatedPassword: 'New password, once more',
+    differ: 'The two passwords differ.',
+    badAddress: 'This is no e-mail address.',
+    goOn: (name: string) => `Go to ${name}`,
+    again: 'Ask for a new link',
+    broken: {
+      title: 'This link does not work',
+      text: 'It is not whole, has expired, or was used before. If you have just used it, all is done: you can sign in.',
+    },
+  },
+  de: {
+    address: 'E-Mail-Adresse',
+    newPassword: 'Neues Passwort',
+    repeatedPassword: 'Neues Passwort, noch einmal',
+    differ: 'Die beiden Passwörter unterscheiden sich.',
+    badAddress: 'Das ist keine E-Mail-Adresse.',
+    goOn: (name: string) => `Weiter zu ${name}`,
+    /** What a password lacks; the refusal says it in English. */
+    lacks: {
+      'must have at least 15 characters': 'Es braucht mindestens 15 Zeichen.',
+      'must have at least 8 characters': 'Es braucht mindestens 8 Zeichen.',
+      'must have an upper-case letter': 'Es braucht einen Großbuchstaben.',
+      'must have a lower-case letter': 'Es braucht einen Kleinbuchstaben.',
+      'must have a digit': 'Es braucht eine Ziffer.',
+      'must have a special character': 'Es braucht ein Sonderzeichen.',
+      'must have at most 128 characters': 'Es darf höchstens 128 Zeichen haben.',
+      'is among the most used passwords': 'Es gehört zu den meistbenutzten Passwörtern.',
+      'must not contain your e-mail address, your name, your organization or what this product is called':
+        'Es darf weder Ihre E-Mail-Adresse noch Ihren Namen, Ihre Organisation oder den Namen dieses Dienstes enthalten.',
+    },
+    again: 'Neuen Link anfordern',
+    broken: {
+      title: 'Dieser Link führt nicht weiter',
+      text: 'Er ist unvollständig, abgelaufen oder wurde schon benutzt. Haben Sie ihn gerade eben benutzt, ist alles erledigt: Sie können sich anmelden.',
+    },
+  },
+} as const satisfies Record<Locale, unknown>
+
+const refusals = {
+  en: {
+    unreadable: {
+      title: 'The form could not be read',
+      text: 'Open the link in the mail again and fill in the form that it shows.',
+    },
+    tooMany: { title: 'Too many attempts', text: 'Please wait a minute, then try again.' },
+    away: {
+      title: 'Not now',
+      text: 'The service is busy or away for a moment. Please try again shortly; your link still works.',
+    },
+    fault: { title: 'Something went wrong', text: 'This is our fault. Please try again later.' },
+  },
+  de: {
+    unreadable: {
+      title: 'Das Formular war nicht lesbar',
+      text: 'Öffnen Sie den Link in der E-Mail noch einmal und füllen Sie das Formular dort aus.',
+    },
+    tooMany: {
+      title: 'Zu viele Versuche',
+      text: 'Bitte warten Sie eine Minute und versuchen Sie es dann noch einmal.',
+    },
+    away: {
+      title: 'Gerade nicht möglich',
+      text: 'Der Dienst ist gerade überlastet oder nicht erreichbar. Bitte versuchen Sie es gleich noch einmal; Ihr Link gilt weiterhin.',
+    },
+    fault: { title: 'Etwas ist schiefgegangen', text: 'Das liegt an uns. Bitte versuchen Sie es später noch einmal.' },
+  },
+} as const satisfies Record<Locale, unknown>
+
+/** What a page says instead of a problem's own words, which are for programs. */
+export function problemWords({ status }: Problem, locale: Locale): { title: string; text: string } {
+  const { unreadable, tooMany, away, fault } = refusals[locale]
+  if (status === 429) return tooMany
+  if (status === 503) return away
+  return status < 500 ? unreadable : fault
+}
+
+/** What is wrong with a field, as a sentence in that language. */
+export function faultIn(detail: string, locale: Locale): string {
+  const lacks: Readonly<Record<string, string>> = words.de.lacks
+  const inGerman = lacks[detail]
+  if (inGerman === undefined) return detail
+  return locale === 'de' ? inGerman : `It ${detail}.`
+}

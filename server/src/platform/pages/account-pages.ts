@@ -1,0 +1,242 @@
+import formbody from '@fastify/formbody'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import type { Database, Origin } from '../database/database.ts'
+import { preferredLocale } from '../locales.ts'
+import type { Locale } from '../locales.ts'
+import { findToken } from '../tokens/one-time-tokens.ts'
+import type { TokenPurpose } from '../tokens/one-time-tokens.ts'
+import { Problem } from '../problems.ts'
+import type { FieldError } from '../problems.ts'
+import { Strict } from '../schemas.ts'
+import { openId } from '../crypto/sealing.ts'
+import { faultIn, problemWords, words } from './account-pages-words.ts'
+import { problemOf } from '../http/errors.ts'
+import type { CspMode } from '../http/headers.ts'
+import { html, sendPage } from './html.ts'
+import type { Html } from './html.ts'
+import { noteRefusal } from '../http/logging.ts'
+import { originOf } from '../http/route.ts'
+import type { App } from '../http/route.ts'
+import { isEmail } from '../http/validation.ts'
+
+/** What a page says in one language. Plain text. */
+export interface PageWords {
+  title: string
+  /** What the button does, to whoever came by the link. */
+  text: string
+  button: string
+  /** What has happened when it was pressed. */
+  done: string
+  /** What stands above the form that asks for a mail, where there is one, and what the answer to it is. */
+  ask?: { title: string; text: string; button: string; done: string }
+  /** What else stands in the way, by the problem's code. */
+  refused?: Readonly<Record<string, string>>
+}
+
+/**
+ * A page that the link in a mail leads to: `/account/<purpose>?token=…`. Looking at it changes nothing, since programs that
+ * scan mails look at every link; its button spends the token.
+ */
+export interface AccountPage {
+  words: Readonly<Record<Locale, PageWords>>
+  /** Whether a new password is chosen here; for some pages it depends on whose the address is. */
+  asksPassword?: boolean | ((email: string, origin: Origin) => Promise<boolean>)
+  /** Spends the token. @throws Problem invalid-token, or one whose `errors` name the field `/new_password` */
+  act(given: { token: string; new_password: string }, origin: Origin): Promise<unknown>
+  /** Asks for a mail to an address, for who comes without a token. Says nothing of the address. */
+  ask?(email: string, origin: Origin, locale: Locale): Promise<unknown>
+}
+
+export type AccountPages = Partial<Record<TokenPurpose, AccountPage>>
+
+interface AccountPageOptions {
+  database: Database
+  /** Opens one-time tokens. */
+  key: Buffer
+  name: string
+  cspMode: CspMode
+  defaultLocale: Locale
+  /** Where people go on. */
+  frontendUrl: string | undefined
+}
+
+const Text = Type.Optional(Type.String({ maxLength: 4096 }))
+const Form = Strict({ token: Text, email: Text, new_password: Text, repeated_password: Text })
+
+/** A form holds a token, an address and two passwords. Bytes. */
+const LARGEST_FORM = 16 * 1024
+
+const rules = { access: 'public', secret: true } as const
+const schema = { hide: true } as const
+
+/** Serves the pages, in English and German, without scripts. `app` is a context of their own: it reads forms, and its errors are pages. */
+export async function accountPageRoutes(app: App, pages: AccountPages, options: AccountPageOptions): Promise<void> {
+  const { database, key, frontendUrl } = options
+  app.removeAllContentTypeParsers()
+  await app.register(formbody, { bodyLimit: LARGEST_FORM })
+
+  const localeOf = (request: FastifyRequest): Locale =>
+    preferredLocale(request.headers['accept-language']) ?? options.defaultLocale
+
+  const send = (reply: FastifyReply, status: number, title: string, body: Html) =>
+    sendPage(reply, status, {
+      title,
+      lang: localeOf(reply.request),
+      name: options.name,
+      cspMode: options.cspMode,
+      body,
+    })
+
+  const sendText = (reply: FastifyReply, status: number, title: string, text: string | Html, more?: Html) => {
+    const { goOn } = words[localeOf(reply.request)]
+    const home = frontendUrl !== undefined && html`<p><a href="${frontendUrl}">${goOn(options.name)}</a></p>`
+    return send(
+      reply,
+      status,
+      title,
+      html`<h1>${title}</h1>
+        <p>${text}</p>
+        ${more}${home}`,
+    )
+  }
+
+  app.setErrorHandler((error, request, reply) => {
+    const problem = problemOf(error as Parameters<typeof problemOf>[0])
+    noteRefusal(request, problem.code)
+    if (problem.status >= 500) request.log.error({ err: error }, 'a page met an error')
+    const { title, text } = problemWords(problem, localeOf(request))
+    if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
+    return sendText(reply, problem.status, title, text)
+  })
+
+  for (const [purpose, page] of Object.entries(pages) as [TokenPurpose, AccountPage][]) {
+    const path = `/${purpose}`
+
+    const asksPassword = async (email: string | null, request: FastifyRequest): Promise<boolean> =>
+      typeof page.asksPassword === 'function'
+        ? email !== null && page.asksPassword(email, originOf(request))
+        : page.asksPassword === true
+
+    const sendForm = async (
+      reply: FastifyReply,
+      token: string,
+      email: string | null,
+      errors: readonly FieldError[] = [],
+    ) => {
+      const asks = await asksPassword(email, reply.request)
+      const locale = localeOf(reply.request)
+      const { title, text, button } = page.words[locale]
+      const faults = errors.map(({ detail }) => faultIn(detail, locale))
+      return send(
+        reply,
+        errors.length === 0 ? 200 : 422,
+        title,
+        html`<h1>${title}</h1>
+          <p>${text}</p>
+          <form method="post" action="${purpose}">
+            <input type="hidden" name="token" value="${token}" />
+            ${email !== null && html`<p><strong>${email}</strong></p>`}
+            ${asks && passwords(email ?? '', faults, locale)}
+            <button>${button}</button>
+          </form>`,
+      )
+    }
+
+    const sendAsk = (reply: FastifyReply, email = '', status = 200) => {
+      const locale = localeOf(reply.request)
+      const { ask } = page.words[locale]
+      if (ask === undefined || page.ask === undefined) return sendBroken(reply)
+      return send(
+        reply,
+        status,
+        ask.title,
+        html`<h1>${ask.title}</h1>
+          <p>${ask.text}</p>
+          <form method="post" action="${purpose}">
+            ${status !== 200 && faultList('email-fault', [words[locale].badAddress])}
+            <label for="email">${words[locale].address}</label>
+            <input id="email" name="email" type="email" autocomplete="username" required value="${email}" />
+            <button>${ask.button}</button>
+          </form>`,
+      )
+    }
+
+    /** The token that is not to be spent, whatever the reason. */
+    const sendBroken = (reply: FastifyReply) => {
+      noteRefusal(reply.request, 'invalid-token')
+      const { broken, again } = words[localeOf(reply.request)]
+      const more = page.ask !== undefined && html`<p><a class="button" href="${purpose}">${again}</a></p>`
+      return sendText(reply, 422, broken.title, broken.text, more || undefined)
+    }
+
+    const find = async (request: FastifyRequest, token: string) => {
+      const id = openId(key, purpose, token)
+      return id === undefined ? undefined : database.system.run({ origin: originOf(request) }, findToken(purpose, id))
+    }
+
+    app.get(path, { ...rules, schema }, async (request, reply) => {
+      // Whatever else is in the query was put there by programs through which the mail came.
+      const { token } = request.query as { token?: string | string[] }
+      if (token === undefined) return sendAsk(reply)
+      const given = Array.isArray(token) ? '' : token
+      const found = await find(request, given)
+      return found === undefined ? sendBroken(reply) : sendForm(reply, given, found.email)
+    })
+
+    app.post(path, { ...rules, perMinute: 10, schema: { ...schema, body: Form } }, async (request, reply) => {
+      const origin = originOf(request)
+      const locale = localeOf(request)
+      const { token, email = '', new_password = '', repeated_password = '' } = request.body as Static<typeof Form>
+      if (token === undefined && page.ask !== undefined) {
+        if (!isEmail(email)) return sendAsk(reply, email, 422)
+        await page.ask(email, origin, locale)
+        const { ask, title } = page.words[locale]
+        return sendText(reply, 200, ask?.title ?? title, ask?.done ?? '')
+      }
+      const found = token === undefined ? undefined : await find(request, token)
+      if (token === undefined || found === undefined) return sendBroken(reply)
+      const asks = await asksPassword(found.email, request)
+      if (asks && new_password !== repeated_password)
+        return sendForm(reply, token, found.email, [{ pointer: '/repeated_password', detail: words[locale].differ }])
+      try {
+        await page.act({ token, new_password }, origin)
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error
+        if (error.code === 'invalid-token') return sendBroken(reply)
+        const refused = page.words[locale].refused?.[error.code]
+        if (refused !== undefined) return sendText(reply, error.status, page.words[locale].title, refused)
+        if (!asks || error.errors === undefined) throw error
+        return sendForm(reply, token, found.email, error.errors)
+      }
+      const { title, done } = page.words[locale]
+      return sendText(reply, 200, title, html`<span class="good">${done}</span>`)
+    })
+  }
+}
+
+/** A password manager keeps it under the address. No longest length: a browser would cut off silently what is pasted. */
+const passwords = (email: string, faults: readonly string[], locale: Locale): Html =>
+  html`<input type="email" autocomplete="username" value="${email}" readonly hidden />
+    ${faultList('password-faults', faults)}
+    <label for="new-password">${words[locale].newPassword}</label>
+    <input
+      id="new-password"
+      name="new_password"
+      type="password"
+      autocomplete="new-password"
+      required
+      aria-describedby="password-faults"
+    />
+    <label for="repeated-password">${words[locale].repeatedPassword}</label>
+    <input id="repeated-password" name="repeated_password" type="password" autocomplete="new-password" required />`
+
+const faultList = (id: string, faults: readonly string[]): Html =>
+  faults.length === 0
+    ? html``
+    : html`<div class="errors" role="alert" id="${id}">
+        <ul>
+          ${faults.map(fault => html`<li>${fault}</li>`)}
+        </ul>
+      </div>`

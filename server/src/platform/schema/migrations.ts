@@ -1,0 +1,282 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type pg from 'pg'
+import { MigrationError, quoteSchema, runScript } from './schema-script.ts'
+
+export interface Migration {
+  number: number
+  /** As the file is called, `0001_first`. */
+  name: string
+  up: string
+  down: string
+  /** SHA-256 of `up`, in hexadecimal, with the schema's name still a token: the same in every schema. */
+  checksum: string
+  /** What the down discards: `table` or `table.column`, from its `-- loses:` lines. */
+  loses: string[]
+}
+
+export interface MigrationState {
+  name: string
+  appliedAt: Date | null
+  /** The file is no longer what ran here. */
+  changed: boolean
+  /** There is a file for it; a database that a newer version migrated holds some without. */
+  known: boolean
+}
+
+export interface MigrationOptions {
+  schema: string
+  migrations?: Migration[]
+  /** What the catalog looks like now; stored with the last migration, in the same transaction. */
+  digest?: (client: pg.Client) => Promise<string>
+  log?: (message: string) => void
+}
+
+export const migrationsDirectory = fileURLToPath(new URL('../../../migrations', import.meta.url))
+
+/**
+ * The migrations of a directory in their order.
+ * @throws MigrationError for a file that is none, lacks its other half or takes a number twice
+ */
+export function readMigrations(directory = migrationsDirectory): Migration[] {
+  const files = new Set(readdirSync(directory).filter(file => file.endsWith('.sql')))
+  const read = (file: string): string => {
+    if (!files.has(file))
+      throw new MigrationError(`${join(directory, file)} is missing: a migration is an up and a down file.`)
+    // a checkout on Windows must not change a checksum
+    const sql = readFileSync(join(directory, file), 'utf8').replaceAll('\r\n', '\n')
+    const control = /(?:^|;)\s*(begin|commit|rollback|start\s+transaction)\b/i.exec(withoutBodies(sql))
+    if (control)
+      throw new MigrationError(
+        `${file} says "${control[1]}": a migration is one transaction, which is begun and ended for it.`,
+      )
+    return sql
+  }
+  const names = new Set<string>()
+  for (const file of files) {
+    const name = /^(\d{4}_[a-z0-9_]+)\.(?:up|down)\.sql$/.exec(file)?.[1]
+    if (!name)
+      throw new MigrationError(
+        `${join(directory, file)} is no migration: they are called 0001_name.up.sql and 0001_name.down.sql.`,
+      )
+    names.add(name)
+  }
+  const migrations = [...names].sort().map((name): Migration => {
+    const up = read(`${name}.up.sql`)
+    const down = read(`${name}.down.sql`)
+    return {
+      number: Number.parseInt(name, 10),
+      name,
+      up,
+      down,
+      checksum: createHash('sha256').update(up).digest('hex'),
+      loses: [...down.matchAll(/^-- loses: *(\S+) *$/gm)].map(match => match[1] ?? ''),
+    }
+  })
+  for (const [index, { number, name }] of migrations.entries()) {
+    const twin = migrations[index + 1]
+    if (twin?.number === number)
+      throw new MigrationError(`${name} and ${twin.name} have the same number: give the newer one the next.`)
+  }
+  return migrations
+}
+
+/** SQL without comments and without the dollar-quoted bodies of functions. */
+const withoutBodies = (sql: string): string => sql.replace(/--.*$/gm, '').replace(/(\$\w*\$)[\s\S]*?\1/g, '')
+
+/**
+ * Applies what is pending up to number `to`, one transaction each, and answers the names of what ran. Killed half-way, it
+ * leaves whole migrations.
+ */
+export async function applyMigrations(
+  client: pg.Client,
+  options: MigrationOptions & { to?: number },
+): Promise<string[]> {
+  const { schema, to = Number.POSITIVE_INFINITY, migrations = readMigrations(), log } = options
+  checkNumber(migrations, options.to)
+  return underLock(client, options, async () => {
+    await makeTable(client, schema)
+    const applied = await readApplied(client, schema)
+    checkHistory(applied, migrations)
+    const last = applied.at(-1)
+    const pending = migrations.filter(({ name, number }) => number <= to && !applied.some(row => row.name === name))
+    const late = pending.find(({ number }) => last && number < last.number)
+    if (late)
+      throw new MigrationError(`${late.name} is new, but ${last?.name} has run already: give it the next number.`)
+    for (const migration of pending) {
+      await runScript(client, schema, `${migration.name}.up.sql`, migration.up, async () => {
+        await recordMigration(client, schema, migration)
+        await storeDigest(client, options)
+      })
+      log?.(`applied ${migration.name}`)
+    }
+    return pending.map(({ name }) => name)
+  })
+}
+
+/**
+ * Takes back the last `steps` migrations (1), or all above number `to`; answers their names, the newest first.
+ * @throws MigrationError before anything ran, naming what would be lost, unless `allowDataLoss`
+ */
+export async function rollbackMigrations(
+  client: pg.Client,
+  options: MigrationOptions & { steps?: number; to?: number; allowDataLoss?: boolean },
+): Promise<string[]> {
+  const { schema, steps = 1, to, allowDataLoss = false, migrations = readMigrations(), log } = options
+  checkNumber(migrations, to)
+  return underLock(client, options, async () => {
+    const applied = await readApplied(client, schema)
+    checkHistory(applied, migrations)
+    const leaving = (
+      to === undefined
+        ? applied.slice(Math.max(applied.length - steps, 0))
+        : applied.filter(({ number }) => number > to)
+    )
+      .map(({ name }) => migrations.find(migration => migration.name === name))
+      .filter(migration => migration !== undefined)
+      .reverse()
+    const lossy = leaving.filter(({ loses }) => loses.length > 0)
+    if (lossy.length > 0 && !allowDataLoss) {
+      const losses = lossy.map(({ name, loses }) => `${name} discards ${loses.join(', ')}`).join('; ')
+      throw new MigrationError(
+        `Nothing was rolled back, because data would be lost: ${losses}. If that is meant, add --allow-data-loss.`,
+      )
+    }
+    for (const { number, name, down } of leaving) {
+      await runScript(client, schema, `${name}.down.sql`, down, async () => {
+        await client.query(`delete from ${tableOf(schema)} where number = $1`, [number])
+        await storeDigest(client, options)
+      })
+      log?.(`rolled back ${name}`)
+    }
+    return leaving.map(({ name }) => name)
+  })
+}
+
+/**
+ * Records migrations 1 to `to` (all) as applied, and none above, without running any: for a database whose tables are
+ * there already, or to accept a file that was changed. Answers the names that now count as applied.
+ */
+export async function stampMigrations(
+  client: pg.Client,
+  options: MigrationOptions & { to?: number },
+): Promise<string[]> {
+  const { schema, to = Number.POSITIVE_INFINITY, migrations = readMigrations() } = options
+  checkNumber(migrations, options.to)
+  const stamped = migrations.filter(({ number }) => number <= to)
+  return underLock(client, options, async () => {
+    await makeTable(client, schema)
+    await runScript(client, schema, 'stamp', '', async () => {
+      await client.query(`delete from ${tableOf(schema)} where number <> all ($1)`, [
+        stamped.map(({ number }) => number),
+      ])
+      for (const migration of stamped) await recordMigration(client, schema, migration)
+      await storeDigest(client, options)
+    })
+    return stamped.map(({ name }) => name)
+  })
+}
+
+/** Every migration that has a file or ran here, in order. Changes nothing; the system login may call it. */
+export async function listMigrations(client: pg.Client, options: MigrationOptions): Promise<MigrationState[]> {
+  const { schema, migrations = readMigrations() } = options
+  const applied = await readApplied(client, schema)
+  const names = new Set([...migrations, ...applied].map(({ name }) => name))
+  return [...names].sort().map(name => {
+    const file = migrations.find(migration => migration.name === name)
+    const row = applied.find(migration => migration.name === name)
+    const changed = file !== undefined && row !== undefined && file.checksum !== row.checksum
+    return { name, appliedAt: row ? new Date(row.applied_ms) : null, changed, known: file !== undefined }
+  })
+}
+
+type AppliedMigration = Pick<Migration, 'number' | 'name' | 'checksum'> & { applied_ms: number }
+
+async function readApplied(client: pg.Client, schema: string): Promise<AppliedMigration[]> {
+  if (!(await exists(client, 'to_regclass', tableOf(schema)))) return []
+  const { rows } = await client.query<AppliedMigration>(`select number, name, checksum,
+    extract(epoch from applied_at)::float8 * 1000 as applied_ms from ${tableOf(schema)} order by number`)
+  return rows
+}
+
+async function exists(client: pg.Client, find: 'to_regclass' | 'to_regnamespace', name: string): Promise<boolean> {
+  const { rows } = await client.query(`select where ${find}($1) is not null`, [name])
+  return rows.length > 0
+}
+
+function checkNumber(migrations: Migration[], number: number | undefined): void {
+  if (number === undefined || number === 0 || migrations.some(migration => migration.number === number)) return
+  throw new MigrationError(
+    `There is no migration ${number}: the last one is ${migrations.at(-1)?.name ?? 'not written yet'}.`,
+  )
+}
+
+function checkHistory(applied: AppliedMigration[], migrations: Migration[]): void {
+  for (const { name, number, checksum } of applied) {
+    const file = migrations.find(migration => migration.name === name)
+    if (!file) {
+      throw new MigrationError(
+        `${name} ran in this database, but this version has no such migration: a newer version ran here. ` +
+          'Use that version, or roll back with it first.',
+      )
+    }
+    if (file.checksum !== checksum) {
+      throw new MigrationError(
+        `${name} is no longer what ran in this database. Put ${name}.up.sql back as it was and write a new migration; ` +
+          `"freehold migrate stamp ${number}" accepts the file as it is now.`,
+      )
+    }
+  }
+}
+
+/**
+ * One migrator at a time and schema; a twin waits, and then finds nothing left to do. The lock ends with the connection.
+ */
+async function underLock<T>(client: pg.Client, { schema, log }: MigrationOptions, work: () => Promise<T>): Promise<T> {
+  const key = `hashtextextended(${client.escapeLiteral(`freehold migrations ${schema}`)}, 0)`
+  const { rows } = await client.query(`select where pg_try_advisory_lock(${key})`)
+  if (rows.length === 0) {
+    log?.('waiting for another process that migrates this schema')
+    await client.query(
+      `begin; set local statement_timeout = 0; set local lock_timeout = 0; select pg_advisory_lock(${key}); commit`,
+    )
+  }
+  try {
+    return await work()
+  } finally {
+    await client.query(`select pg_advisory_unlock(${key})`).catch(() => {}) // a lost connection has given it back
+  }
+}
+
+/** Makes the schema and the table of what ran. A login that may not make schemas needs to find its own. */
+async function makeTable(client: pg.Client, schema: string): Promise<void> {
+  if (await exists(client, 'to_regclass', tableOf(schema))) return
+  const create = (await exists(client, 'to_regnamespace', quoteSchema(schema))) ? '' : 'create schema {{schema}};'
+  await runScript(
+    client,
+    schema,
+    'the table of migrations',
+    `${create} create table {{schema}}.migrations (number integer primary key, name text not null, checksum text not null,
+      applied_at timestamptz not null default now(), digest text);
+    grant select on {{schema}}.migrations to freehold_system`,
+  )
+}
+
+const tableOf = (schema: string): string => `${quoteSchema(schema)}.migrations`
+
+const recordMigration = (client: pg.Client, schema: string, { number, name, checksum }: Migration): Promise<unknown> =>
+  client.query(
+    `insert into ${tableOf(schema)} (number, name, checksum) values ($1, $2, $3)
+    on conflict (number) do update set name = excluded.name, checksum = excluded.checksum`,
+    [number, name, checksum],
+  )
+
+async function storeDigest(client: pg.Client, { schema, digest }: MigrationOptions): Promise<void> {
+  if (!digest) return
+  await client.query(
+    `update ${tableOf(schema)} set digest = $1 where number = (select max(number) from ${tableOf(schema)})`,
+    [await digest(client)],
+  )
+}

@@ -1,0 +1,144 @@
+import pg from 'pg'
+import { startEmbeddedPostgres } from '../embedded/embedded-postgres.ts'
+import { migrateJobs } from '../jobs/jobs.ts'
+import { applyMigrations } from './migrations.ts'
+import { connectToDatabase } from './schema-script.ts'
+import { ensureRoles, loginNames, loginPassword } from './logins.ts'
+import { readDigest } from './inspection.ts'
+
+export interface ProvisionOptions {
+  /** The owner's URL; undefined starts the embedded PostgreSQL. */
+  url: string | undefined
+  schema: string
+  tenantUrl: string | undefined
+  systemUrl: string | undefined
+  dataDir: string
+  secretKey: string
+  /** Of the embedded one; 100 when left out. */
+  maxConnections?: number
+  log: (level: 'info' | 'warn' | 'error', message: string) => void
+}
+
+/** A PostgreSQL that is there, and the ways into it. */
+export interface Provisioned {
+  ownerUrl: string | undefined
+  /** May create databases; only the embedded one has it. */
+  adminUrl: string | undefined
+  tenantUrl: string
+  systemUrl: string
+  /** Stops the embedded one, if this process looks after it. */
+  stop(): Promise<void>
+}
+
+/** The embedded cluster's database and its owner, which is no superuser: whom no policy binds would see no fault of a policy. */
+const EMBEDDED = 'freehold'
+
+/** Finds the database that the configuration names, or starts the embedded one, and makes the restricted logins where it may. */
+export async function provisionDatabase(options: ProvisionOptions): Promise<Provisioned> {
+  const { url, schema, tenantUrl, systemUrl, dataDir, secretKey, maxConnections, log } = options
+  if (url !== undefined || (tenantUrl !== undefined && systemUrl !== undefined)) {
+    const derived =
+      url !== undefined && (tenantUrl === undefined || systemUrl === undefined)
+        ? await deriveLogins(url, schema, secretKey)
+        : undefined
+    return {
+      ownerUrl: url,
+      adminUrl: undefined,
+      tenantUrl: tenantUrl ?? (derived as { tenant: string }).tenant,
+      systemUrl: systemUrl ?? (derived as { system: string }).system,
+      stop: async () => {},
+    }
+  }
+
+  const postgres = await startEmbeddedPostgres({
+    dataDir,
+    log,
+    ...(maxConnections !== undefined && { maxConnections }),
+  })
+  try {
+    const ownerUrl = await makeEmbeddedDatabase(postgres.url, secretKey)
+    const logins = await deriveLogins(ownerUrl, schema, secretKey, postgres.url)
+    return {
+      ownerUrl,
+      adminUrl: postgres.url,
+      tenantUrl: logins.tenant,
+      systemUrl: logins.system,
+      stop: () => postgres.stop(),
+    }
+  } catch (error) {
+    await postgres.stop()
+    throw error
+  }
+}
+
+/** Applies what is pending, as the owner, and remembers what the wall then looks like. */
+export async function migrateDatabase(
+  ownerUrl: string,
+  schema: string,
+  log?: (message: string) => void,
+): Promise<string[]> {
+  const client = await connectToDatabase(ownerUrl)
+  try {
+    // What is migrated calls the job queue, so that comes first.
+    await migrateJobs(client, schema)
+    return await applyMigrations(client, { schema, digest: readDigest, ...(log && { log }) })
+  } finally {
+    await client.end()
+  }
+}
+
+async function makeEmbeddedDatabase(adminUrl: string, secretKey: string): Promise<string> {
+  const password = loginPassword(secretKey, EMBEDDED)
+  const client = await connectToDatabase(adminUrl)
+  try {
+    await client.query(`select pg_advisory_lock(hashtextextended('freehold database', 0))`)
+    const { rows } = await client.query(
+      `select exists (select from pg_roles where rolname = $1) as role, exists (select from pg_database where datname = $1) as database`,
+      [EMBEDDED],
+    )
+    if (!rows[0].role) await client.query(`create role ${EMBEDDED} login createrole`)
+    await client.query(`alter role ${EMBEDDED} password ${pg.escapeLiteral(password)}`)
+    if (!rows[0].database) await client.query(`create database ${EMBEDDED} owner ${EMBEDDED}`)
+    // By default every login may connect to these; the restricted ones have no business there.
+    await client.query('revoke connect, temporary on database postgres, template1 from public')
+  } finally {
+    await client.end()
+  }
+  return withLogin(adminUrl, EMBEDDED, password, EMBEDDED)
+}
+
+/** Makes the two logins and returns their URLs, on the same host and database. */
+async function deriveLogins(
+  ownerUrl: string,
+  schema: string,
+  secretKey: string,
+  adminUrl?: string,
+): Promise<{ tenant: string; system: string }> {
+  const database = decodeURIComponent(new URL(ownerUrl).pathname.slice(1))
+  const names = loginNames(database)
+  const passwords = { tenant: loginPassword(secretKey, names.tenant), system: loginPassword(secretKey, names.system) }
+  const client = await connectToDatabase(adminUrl === undefined ? ownerUrl : onDatabase(adminUrl, database))
+  try {
+    const owner = decodeURIComponent(new URL(ownerUrl).username)
+    await ensureRoles(client, { database, schema, owner, passwords })
+  } finally {
+    await client.end()
+  }
+  return {
+    tenant: withLogin(ownerUrl, names.tenant, passwords.tenant),
+    system: withLogin(ownerUrl, names.system, passwords.system),
+  }
+}
+
+function onDatabase(url: string, database: string): string {
+  const changed = new URL(url)
+  changed.pathname = `/${encodeURIComponent(database)}`
+  return changed.href
+}
+
+function withLogin(url: string, user: string, password: string, database?: string): string {
+  const changed = new URL(database === undefined ? url : onDatabase(url, database))
+  changed.username = encodeURIComponent(user)
+  changed.password = encodeURIComponent(password)
+  return changed.href
+}
