@@ -2,8 +2,8 @@
 // No framework, no validation, no log, no headers of its own.
 import { createServer } from 'node:http'
 import { loadSigningKeys } from '../server/src/platform/gate/signing-keys.ts'
-import { createTokens } from '../server/src/platform/gate/access-tokens.ts'
-import { openDatabase } from '../server/src/platform/database/database.ts'
+import { createAccessTokens } from '../server/src/platform/gate/access-tokens.ts'
+import { openDatabase, systemFor } from '../server/src/platform/database/database.ts'
 import { contextOf, oneTrip, openPool, statements } from './driver.ts'
 import { ISSUER, TENANT_POOL_SIZE } from './stage.ts'
 
@@ -17,8 +17,8 @@ const database = openDatabase({
   pooler: 'none',
   onError: () => {},
 })
-const tokens = createTokens({ issuer: ISSUER, accessTokenSeconds: 86_400 })
-tokens.useKeys(await loadSigningKeys(database, SECRET_KEY, 'EdDSA', 86_400))
+const tokens = createAccessTokens({ issuer: ISSUER, accessTokenSeconds: 86_400 })
+tokens.useKeys(await loadSigningKeys(systemFor(database, 'bench'), SECRET_KEY, 'EdDSA', 86_400))
 await database.close()
 const pool = openPool(DATABASE_TENANT_URL, TENANT_POOL_SIZE)
 

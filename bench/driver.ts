@@ -42,11 +42,19 @@ export const contextOf = (user_id: string, request_id: string): string =>
 
 const page = { limit: 20, after: undefined, includeTotal: false, seal: () => '' }
 
+const declared = { permissions: {} }
+
+const projectsOf = (organization_id: string) =>
+  listProjects({ organization_id, user_id: '' }, { sort: '-created_at' }, page)
+
 /** The service's own statements: the text, and the values for one organization. */
 export const statements = {
-  me: { text: getMe('').sql, values: (organization_id: string) => getMe(organization_id).parameters },
+  me: {
+    text: getMe(declared, '').sql,
+    values: (organization_id: string) => getMe(declared, organization_id).parameters,
+  },
   projects: {
-    text: listProjects('', { sort: '-created_at' }, page).sql,
-    values: (organization_id: string) => listProjects(organization_id, { sort: '-created_at' }, page).parameters,
+    text: projectsOf('').sql,
+    values: (organization_id: string) => projectsOf(organization_id).parameters,
   },
 }

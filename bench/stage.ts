@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hash } from '@node-rs/argon2'
 import pg from 'pg'
+import { features } from '../server/src/features.ts'
+import { declare } from '../server/src/platform/declarations.ts'
 import { loadSigningKeys } from '../server/src/platform/gate/signing-keys.ts'
-import { createTokens } from '../server/src/platform/gate/access-tokens.ts'
-import { openDatabase } from '../server/src/platform/database/database.ts'
+import { createAccessTokens } from '../server/src/platform/gate/access-tokens.ts'
+import { openDatabase, systemFor } from '../server/src/platform/database/database.ts'
 import { migrateDatabase, provisionDatabase } from '../server/src/platform/schema/provision.ts'
 import { ensureRoles, loginNames, loginPassword } from '../server/src/platform/schema/logins.ts'
 import { startServer } from './processes.ts'
@@ -86,7 +88,7 @@ export async function openTheatre(): Promise<Theatre> {
     await admin.connect()
     await ensureRoles(admin, { database: name, schema: 'freehold', owner: 'freehold', passwords })
     const ownerUrl = named(provisioned.ownerUrl!, name)
-    await migrateDatabase(ownerUrl, 'freehold')
+    await migrateDatabase(ownerUrl, 'freehold', declare(features))
     await admin.query('set search_path = freehold')
     await seed(admin, organizations)
     const chosen = await admin.query<Omit<Owner, 'authorization'>>(
@@ -200,8 +202,8 @@ async function signIn(
     pooler: 'none',
     onError: () => {},
   })
-  const tokens = createTokens({ issuer: ISSUER, accessTokenSeconds })
-  tokens.useKeys(await loadSigningKeys(database, SECRET, 'EdDSA', accessTokenSeconds))
+  const tokens = createAccessTokens({ issuer: ISSUER, accessTokenSeconds })
+  tokens.useKeys(await loadSigningKeys(systemFor(database, 'bench'), SECRET, 'EdDSA', accessTokenSeconds))
   await database.close()
   const auth_time = Math.floor(Date.now() / 1000)
   return people.map(person => {

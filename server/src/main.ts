@@ -4,7 +4,7 @@ import { claimDataDirectory } from './platform/embedded/data-directory.ts'
 import { findFreePort } from './platform/embedded/postgres-process.ts'
 import { migrateDatabase, provisionDatabase } from './platform/schema/provision.ts'
 import type { Provisioned } from './platform/schema/provision.ts'
-import { createLogger } from './platform/http/logging.ts'
+import { createLogger } from './platform/server/logging.ts'
 
 export interface RunningService {
   /** Finishes what is in flight, then closes everything. */
@@ -55,7 +55,9 @@ async function run(
     })
     stack.defer(() => provisioned.stop())
     if (migrate && provisioned.ownerUrl !== undefined)
-      await migrateDatabase(provisioned.ownerUrl, config.database.schema, message => log.info(message))
+      await migrateDatabase(provisioned.ownerUrl, config.database.schema, await loadDeclarations(), message =>
+        log.info(message),
+      )
     return provisioned
   }
 
@@ -76,6 +78,12 @@ async function run(
     await stack.disposeAsync()
     throw error
   }
+}
+
+/** What is migrated is what the features declare; loaded here, because most starts have no owner's URL. */
+const loadDeclarations = async () => {
+  const [{ declare }, { features }] = [await import('./platform/declarations.ts'), await import('./features.ts')]
+  return declare(features)
 }
 
 /** Port 0 is any free one; the URLs that were made from it follow. */

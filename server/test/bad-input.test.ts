@@ -308,7 +308,7 @@ test('a query parameter takes any text without a fault', async () => {
   }
 })
 
-// Red when: rewriteUrl in platform/http/legacy.ts lets undecodable paths through (the router answers them past every hook).
+// Red when: rewriteUrl in platform/server/legacy.ts lets undecodable paths through (the router answers them past every hook).
 test('an id in the path that cannot be one names nothing', async () => {
   const undecodable = ['%zz', '%', '%c0%ae', '%ed%a0%80', '%ff%fe']
   const impossible = [

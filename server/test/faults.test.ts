@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { features } from '../src/features.ts'
+import { declare } from '../src/platform/declarations.ts'
 import { migrateDatabase, provisionDatabase } from '../src/platform/schema/provision.ts'
 import {
   findEmbeddedPostgres,
@@ -153,7 +155,7 @@ test('a PostgreSQL behind DATABASE_URL that is killed under load is reconnected 
     log: () => {},
   })
   t.after(() => provisioned.stop())
-  await migrateDatabase(provisioned.ownerUrl as string, 'freehold')
+  await migrateDatabase(provisioned.ownerUrl as string, 'freehold', declare(features))
   const dataDir = makeDirectory('behind-url')
   const service = await startServiceProcess({
     DATA_DIR: dataDir,

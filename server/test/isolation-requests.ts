@@ -1,27 +1,21 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
+import { exampleOfSchema } from '../src/platform/openapi/examples.ts'
 import type { ProblemCode } from '../src/platform/problems.ts'
 import type { App } from '../src/platform/http/route.ts'
 import type { World } from './isolation-world.ts'
-import { randomWord, WORLD_PASSWORD } from './isolation-world.ts'
+import { randomWord, WORLD_PASSWORD } from './isolation-words.ts'
 
-/** What a place in a request names; every kind can be somebody else's. */
-export type Kind =
-  | 'organization'
-  | 'user'
-  | 'project'
-  | 'session'
-  | 'invitation'
-  | 'device'
-  | 'passkey'
-  | 'identity'
-  | 'email'
-  | 'username'
-  | 'slug'
-  | 'request'
-  | 'text'
-  | 'cursor'
-  | 'tag'
-  | 'key'
+/**
+ * What a place in a request names; every kind can be somebody else's: a thing with an id, by its word (`project`, from
+ * `IdOf('project')` in the schema), or one of `words`.
+ */
+export type Kind = string
+
+/** What is named otherwise than by an id. */
+const words = ['email', 'username', 'slug', 'request', 'text', 'cursor', 'tag', 'key']
+
+/** Things that a world has without being asked; every other is made by the operation that creates it. */
+const builtIn = ['organization', 'user', 'project', 'session', 'invitation', 'device', 'passkey', 'identity']
 
 /** A place in a request where something of somebody else's can stand. */
 export interface Place {
@@ -42,6 +36,14 @@ export interface Operation {
   plain: Record<string, unknown> | undefined
   /** Query parameters that name nothing, each with the values that it takes. */
   plainQuery: Record<string, readonly string[]>
+  /** Fields of the body that take any text. */
+  texts: ReadonlySet<string>
+}
+
+/** A thing of an organization with an operation that creates it: what a world or the victim has one of when it is needed. */
+export interface Resource {
+  kind: Kind
+  create: Operation
 }
 
 export interface Request {
@@ -51,21 +53,11 @@ export interface Request {
   headers: Record<string, string>
 }
 
-/** What a path's parameter names, by the segment before it; any other name stands in `fields`. */
-const collections: Readonly<Record<string, Kind>> = {
-  organizations: 'organization',
-  projects: 'project',
-  sessions: 'session',
-  invitations: 'invitation',
-  devices: 'device',
-  passkeys: 'passkey',
-  identities: 'identity',
-}
-
-/** Every field and parameter that can name something of somebody else's. Whoever adds one says here what it names. */
+/**
+ * Fields and parameters that can name something of somebody else's, where neither the schema (`IdOf`) nor the path says what.
+ * Any other id has to say it.
+ */
 const fields: Readonly<Record<string, Kind>> = {
-  'path user_id': 'user',
-  'path invitation_id': 'invitation',
   'query cursor': 'cursor',
   'query actor': 'user',
   'query entity_id': 'project',
@@ -92,18 +84,8 @@ const passkeyResponse = {
   response: { clientDataJSON: 'e30', attestationObject: 'oA', authenticatorData: 'AA', signature: 'AA' },
 }
 
-/** Every field and parameter that names nothing of anybody's, with a value that every operation takes. */
+/** Fields and parameters that name nothing of anybody's and want more than the example of their schema. */
 const plainValues: Readonly<Record<string, unknown>> = {
-  'body name': 'A name',
-  'body organization_name': 'A name',
-  'body full_name': 'A name',
-  'body given_name': 'A name',
-  'body locale': 'de',
-  'body family_name': 'A name',
-  'body description': 'What it is for',
-  'body title': 'A title',
-  'body company': 'A company',
-  'body status': 'archived',
   'body role': 'viewer',
   'body password': WORLD_PASSWORD,
   'body current_password': WORLD_PASSWORD,
@@ -119,7 +101,6 @@ const plainValues: Readonly<Record<string, unknown>> = {
   'body code': '123456',
   'body recovery_code': 'none',
   'body trust_device': true,
-  'body second_factor_required': false,
   'path provider': 'github',
   'body code_verifier': 'v'.repeat(43),
   'body redirect_to': 'https://app.example.com/',
@@ -129,11 +110,6 @@ const plainValues: Readonly<Record<string, unknown>> = {
   'query code': ['code'],
   'query error': ['access_denied'],
   'query iss': ['https://accounts.google.com'],
-  'query limit': ['100'],
-  'query include_total': ['true', 'false'],
-  'query sort': 'enum',
-  'query status': 'enum',
-  'query role': 'enum',
   'query action': ['insert', 'update', 'delete'],
   'query entity_type': ['organizations', 'memberships', 'projects'],
   'query from': ['2026-01-01T00:00:00Z'],
@@ -171,9 +147,15 @@ const alternatives: Readonly<Record<string, readonly string[]>> = {
 interface Schema {
   $ref?: string
   anyOf?: Schema[]
-  type?: string
-  enum?: string[]
+  type?: string | string[]
+  format?: string
+  pattern?: string
+  maxLength?: number
+  maximum?: number
+  enum?: unknown[]
+  examples?: unknown[]
   properties?: Record<string, Schema>
+  'x-names'?: string
 }
 
 interface Parameter {
@@ -197,7 +179,7 @@ interface Document {
   components: { schemas: Record<string, Schema>; parameters?: Record<string, Parameter> }
 }
 
-/** Every operation of the document, with every place in it. Throws at a field or parameter that nobody has taught it. */
+/** Every operation of the document, with every place in it. Throws at an id of which nothing says what it names. */
 export function listOperations(app: App): Operation[] {
   const document = app.swagger() as unknown as Document
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
@@ -207,7 +189,33 @@ export function listOperations(app: App): Operation[] {
   return operations
 }
 
+/** What a caller has to have so that the operation succeeds. */
+export const kindsOf = ({ places }: Operation): Kind[] => places.map(({ kind }) => kind)
+
+/** Every thing that operations create and read by its id, beside those that each world has; what others refer to first. */
+export function listResources(operations: readonly Operation[]): Resource[] {
+  const found = operations.flatMap((create): Resource[] => {
+    if (create.method !== 'POST' || create.access === 'public' || create.access === 'session') return []
+    const single = operations.find(
+      ({ method, path }) =>
+        method === 'GET' && path.startsWith(`${create.path}/{`) && !path.slice(create.path.length + 1).includes('/'),
+    )
+    const kind = single?.places.findLast(({ where }) => where === 'path')?.kind
+    return kind === undefined || builtIn.includes(kind) ? [] : [{ kind, create }]
+  })
+  const ordered = new Set<Resource>()
+  const add = (resource: Resource, above: readonly Resource[] = []) => {
+    if (ordered.has(resource) || above.includes(resource)) return
+    for (const other of found)
+      if (resource.create.places.some(({ kind }) => kind === other.kind)) add(other, [...above, resource])
+    ordered.add(resource)
+  }
+  for (const resource of found) add(resource)
+  return [...ordered]
+}
+
 function describe(document: Document, method: string, path: string, described: Described): Operation {
+  const texts = new Set<string>()
   const operation: Operation = {
     id: described.operationId,
     method,
@@ -216,21 +224,26 @@ function describe(document: Document, method: string, path: string, described: D
     places: [],
     plain: undefined,
     plainQuery: {},
+    texts,
   }
-  const add = (where: Place['where'], name: string, schema: Schema) => {
+  const add = (where: Place['where'], name: string, given: Schema) => {
     const field = `${where} ${name}`
-    const kind =
-      fields[field] ??
-      (where === 'path' ? collections[path.split('/').at(path.split('/').indexOf(`{${name}}`) - 1) ?? ''] : undefined)
+    const schema = resolve(document, given)
     const plain = plainValues[field]
+    const kind =
+      kindOf(field, schema) ?? (where === 'path' && plain === undefined ? collectionOf(path, name) : undefined)
     if (kind !== undefined) operation.places.push({ where, name, kind })
-    else if (plain === undefined)
+    else if (plain === undefined && (where === 'path' || where === 'header' || holdsId(schema)))
       throw new Error(
-        `${operation.id} takes ${field}, which the isolation attack does not know: say in isolation-requests.ts what it names, or that it names nothing`,
+        `${operation.id} takes ${field}, and nothing says what it names: give it the schema IdOf('…'), or, where it is no id of one thing, say in isolation-requests.ts what stands there`,
       )
     else if (where === 'path') operation.path = operation.path.replace(`{${name}}`, plain as string)
-    else if (where === 'body') (operation.plain ??= {})[name] = plain
-    else operation.plainQuery[name] = plain === 'enum' ? (schema.enum ?? []) : (plain as string[])
+    else if (where === 'query') operation.plainQuery[name] = (plain as string[] | undefined) ?? choicesOf(schema)
+    else {
+      ;(operation.plain ??= {})[name] = plain ?? exampleOf(name, schema)
+      if (plain === undefined && typesOf(schema).includes('string') && !('format' in schema) && !('enum' in schema))
+        texts.add(name)
+    }
   }
   for (const parameter of described.parameters ?? []) {
     const { in: where, name, schema } = document.components.parameters?.[lastOf(parameter.$ref)] ?? parameter
@@ -255,6 +268,46 @@ const needsToken = ({ security = [] }: Described): boolean =>
 
 const lastOf = (reference: string | undefined): string => reference?.split('/').at(-1) ?? ''
 
+/** The schema with every reference in it replaced by what it leads to. */
+function resolve<Node>(document: Document, node: Node): Node {
+  if (Array.isArray(node)) return node.map(item => resolve(document, item)) as Node
+  if (typeof node !== 'object' || node === null) return node
+  const { $ref } = node as Schema
+  if ($ref !== undefined) return resolve(document, document.components.schemas[lastOf($ref)]) as Node
+  return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, resolve(document, value)])) as Node
+}
+
+const typesOf = ({ type = [] }: Schema): string[] => (typeof type === 'string' ? [type] : type)
+
+/** What the schema says that it names, also where it may be null; else what is known of a field of that name. */
+const kindOf = (field: string, schema: Schema): Kind | undefined =>
+  schema['x-names'] ?? schema.anyOf?.find(one => one['x-names'] !== undefined)?.['x-names'] ?? fields[field]
+
+/** What a path's parameter names, by the segment before it. */
+function collectionOf(path: string, name: string): Kind | undefined {
+  const segments = path.split('/')
+  return segments[segments.indexOf(`{${name}}`) - 1]?.replace(/ies$/, 'y').replace(/s$/, '')
+}
+
+/** Whether an id stands anywhere in what the schema takes. */
+const holdsId = (schema: Schema): boolean => /"format":"uuid"|"x-names":/.test(JSON.stringify(schema))
+
+/** A value that the field takes. */
+function exampleOf(name: string, schema: Schema): unknown {
+  const type = typesOf(schema).find(one => one !== 'null')
+  const property = type === undefined ? schema : { ...schema, type }
+  return (exampleOfSchema({ type: 'object', properties: { [name]: property } }) as Record<string, unknown>)[name]
+}
+
+/** The values that a query parameter is tried with. */
+function choicesOf(schema: Schema): string[] {
+  const types = typesOf(schema)
+  if (schema.enum !== undefined) return schema.enum.map(String)
+  if (types.includes('boolean')) return ['true', 'false']
+  if (types.includes('integer') || types.includes('number')) return [String(schema.maximum ?? exampleOf('', schema))]
+  return (schema.examples ?? [exampleOf('', schema)]).map(String)
+}
+
 function propertiesOf(document: Document, schema: Schema, id: string): Record<string, Schema> {
   const named = schema.$ref === undefined ? schema : document.components.schemas[lastOf(schema.$ref)]
   const object = named?.anyOf?.find(({ type }) => type !== 'null') ?? named
@@ -262,6 +315,30 @@ function propertiesOf(document: Document, schema: Schema, id: string): Record<st
   if (object?.properties === undefined)
     throw new Error(`${id} takes a body without properties, which the isolation attack does not know`)
   return object.properties
+}
+
+/**
+ * The request that creates a resource: what its places name is looked up, all else is as the schemas' examples say. With a
+ * word, it stands in every text, so that it is found again wherever the row shows.
+ */
+export function buildCreation(
+  { kind, create }: Resource,
+  own: Readonly<Record<Kind, string>>,
+  word?: string,
+): { path: string; body: Record<string, unknown> } {
+  let { path } = create
+  const body: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(create.plain ?? {}))
+    body[name] = word !== undefined && create.texts.has(name) ? `${String(value)} ${word}` : value
+  for (const place of create.places) {
+    if (place.where !== 'path' && place.where !== 'body') continue
+    const value = own[place.kind] ?? newWord(place.kind, `${kind}-${word ?? randomWord()}`)
+    if (value === undefined)
+      throw new Error(`${create.id} takes a ${place.kind} (${place.name}), and the isolation attack has none`)
+    if (place.where === 'path') path = path.replace(`{${place.name}}`, value)
+    else body[place.name] = value
+  }
+  return { path, body }
 }
 
 /** What stands in a path and a body must be given; a filter or a header only when it is what the request is about. */
@@ -302,45 +379,35 @@ export function buildRequest(
   }
 }
 
+/** An address or a name that nobody has yet. */
+function newWord(kind: Kind, word: string): string | undefined {
+  if (kind === 'email') return `${word}@example.com`
+  return kind === 'slug' || kind === 'username' ? word : undefined
+}
+
 /** What the caller would send themselves, so that the operation succeeds. */
-function ownValue(id: string, place: Place, world: World): string {
-  switch (place.kind) {
-    case 'organization':
-      return world.organization_id
+function ownValue(id: string, { kind }: Place, world: World): string {
+  switch (kind) {
     case 'user':
       return id === 'addMember' ? world.outsider.user_id : world.member_id
-    case 'project':
-      return world.project_id
-    case 'session':
-      return world.other_session_id
-    case 'invitation':
-    case 'device':
-    case 'passkey':
-    case 'identity':
-      return world.own[place.kind]
     case 'email':
       return id === 'logIn' ? world.email : `new-${randomWord()}@example.com`
     case 'username':
       return id === 'logIn' ? world.username : `new-${randomWord()}`
     case 'slug':
       return `new-${randomWord()}`
-    default:
-      throw new Error(`a ${place.kind} is never needed`)
+    default: {
+      const own = world.own[kind]
+      if (own === undefined) throw new Error(`${id} needs a ${kind}, and its caller has none`)
+      return own
+    }
   }
 }
 
 /** What nobody has. `like` is the foreign value whose form it takes. */
 export function randomLike({ kind }: Place, like: string): string {
+  if (!words.includes(kind)) return randomUUIDv7()
   switch (kind) {
-    case 'organization':
-    case 'user':
-    case 'project':
-    case 'session':
-    case 'invitation':
-    case 'device':
-    case 'passkey':
-    case 'identity':
-      return randomUUIDv7()
     case 'email':
       return `nobody-${randomWord()}@example.com`
     case 'tag':

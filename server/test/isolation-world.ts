@@ -1,10 +1,12 @@
-import { randomBytes, randomUUIDv7 } from 'node:crypto'
+import { randomUUIDv7 } from 'node:crypto'
 import type pg from 'pg'
-import { authKeys } from '../src/app.ts'
 import { sealRefreshToken } from '../src/identity/sign-in/refresh-token.ts'
 import { sealId } from '../src/platform/crypto/sealing.ts'
+import { isLedger } from '../src/platform/schema/inspection.ts'
+import { buildCreation, listOperations, listResources } from './isolation-requests.ts'
+import type { Kind, Resource } from './isolation-requests.ts'
+import { randomWord, WORLD_PASSWORD } from './isolation-words.ts'
 import type { Answer, TestApp } from './test-app.ts'
-import { TEST_SECRET } from './test-database.ts'
 
 /** How the caller stands: a role, and what has happened to them since they signed in. */
 export interface Standing {
@@ -32,8 +34,8 @@ export interface World {
   member_id: string
   outsider: { user_id: string; email: string }
   project_id: string
-  /** A row of each kind that is the caller's own, or the organization's. */
-  own: Belongings
+  /** A thing of each kind that is the caller's own, or the organization's, by its kind. */
+  own: Record<Kind, string>
   access_token: string
   refresh_token: string
   /** The own device's, which skips the second factor. */
@@ -41,21 +43,14 @@ export interface World {
   call: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
 }
 
-export interface Belongings {
-  invitation: string
-  device: string
-  passkey: string
-  identity: string
-}
-
-/** Gives a person and an organization one of each, behind the wall. */
-export async function giveBelongings(
+/** Gives a person and an organization an invitation, a device, a passkey and an identity, past every policy. */
+export async function giveFixtures(
   admin: pg.Pool,
   { user_id, organization_id, word }: { user_id: string; organization_id: string; word: string },
-): Promise<Belongings> {
+) {
   const own = { invitation: randomUUIDv7(), device: randomUUIDv7(), passkey: randomUUIDv7(), identity: randomUUIDv7() }
   await admin.query({
-    name: 'belongings',
+    name: 'fixtures',
     text: `
       with invitation as (insert into invitations (organization_id, id, email, role, invited_by, expires_at)
           select organization_id, $3, 'invited-' || $7 || '@example.com', 'viewer', user_id, now() + interval '1 day'
@@ -68,31 +63,82 @@ export async function giveBelongings(
   return own
 }
 
-/** What every word of this world ends in, so that nothing is found in it by chance. */
-export const randomWord = (): string => randomBytes(6).toString('hex')
+/**
+ * Makes one of each resource by the operation that creates it, as the schemas' examples say, and adds their ids to what is
+ * the organization's own. @throws Error with the answer, where an example is refused
+ */
+export async function makeResources(
+  call: World['call'],
+  resources: readonly Resource[],
+  own: Record<Kind, string>,
+  word?: string,
+): Promise<void> {
+  for (const resource of resources) {
+    const { path, body } = buildCreation(resource, own, word)
+    const answer = await call('POST', path, body)
+    if (answer.status !== 201)
+      throw new Error(
+        `the isolation attack makes a ${resource.kind} from the examples of its schema, and ${resource.create.id} answered ${answer.status} ${answer.text} to ${JSON.stringify(body)}: give the fields examples that it takes`,
+      )
+    own[resource.kind] = answer.body.id
+  }
+}
 
-const { refresh: refreshKey, device: deviceKey } = authKeys(TEST_SECRET)
+/** Makes a world in which the caller stands so; with a thing of each of these kinds, or of every kind there is. */
+export type MakeWorld = (standing?: Standing, kinds?: readonly Kind[] | 'all') => Promise<World>
 
-/** The password of everyone in these worlds, and of nobody else. */
-export const WORLD_PASSWORD = 'Worldly-horse-8'
-
-/** Makes worlds behind the wall, in one statement each: an attack may spend a whole world on one request. */
-export async function createWorlds({ admin, tokens, call }: TestApp): Promise<(standing?: Standing) => Promise<World>> {
+/**
+ * Makes worlds past every policy, in one statement each: an attack may spend a whole world on one request. Only the
+ * resources that are asked for are made by requests.
+ */
+export async function createWorlds({ app, admin, tokens, call, services }: TestApp): Promise<MakeWorld> {
+  const resources = listResources(listOperations(app))
+  const { refresh: refreshKey, device: deviceKey } = services.keys
   const signedUp = await call('POST', '/api/v1/auth/signup', {
     email: `template-${randomWord()}@example.com`,
     password: WORLD_PASSWORD,
   })
   const template: string = signedUp.body.user.id
-  return async ({
-    role = 'owner',
-    session = 'live',
-    account = 'live',
-    membership = 'live',
-    organization = 'live',
-    secondFactor = 'not demanded',
-    superuser = false,
-    named = true,
-  } = {}) => {
+  const callWith =
+    (access_token: string): World['call'] =>
+    (method, path, body, headers = {}) =>
+      call(method, path, body, { authorization: `Bearer ${access_token}`, ...headers })
+
+  /** The founder makes what the caller is to find: whoever the caller is, the founder may. */
+  async function signInFounder(user_id: string, organization_id: string, word: string): Promise<World['call']> {
+    const session_id = randomUUIDv7()
+    await admin.query(
+      `insert into sessions (id, user_id, organization_id, methods, expires_at, second_factor_at)
+      values ($1, $2, $3, '{password,totp}', now() + interval '1 day', now())`,
+      [session_id, user_id, organization_id],
+    )
+    return callWith(
+      tokens.sign({
+        sub: user_id,
+        jti: `founder-${word}`,
+        sid: session_id,
+        auth_time: Math.floor(Date.now() / 1000),
+        email: `founder-${word}@example.com`,
+        user_id,
+        organization_id,
+        tenant_id: organization_id,
+        role: 'owner',
+      }),
+    )
+  }
+
+  return async (standing = {}, kinds = []) => {
+    const {
+      role = 'owner',
+      session = 'live',
+      account = 'live',
+      membership = 'live',
+      organization = 'live',
+      secondFactor = 'not demanded',
+      superuser = false,
+      named = true,
+    } = standing
+    const wanted = neededFor(kinds, resources)
     const word = randomWord()
     const [organization_id, user_id, member_id, founder_id, outsider_id, project_id, session_id, other_session_id] =
       Array.from({ length: 8 }, () => randomUUIDv7()) as [
@@ -140,7 +186,7 @@ export async function createWorlds({ admin, tokens, call }: TestApp): Promise<(s
         outsiderEmail,
         username,
         organization_id,
-        organization,
+        wanted.length === 0 ? organization : 'live', // nothing is made in one that is closed
         membership,
         role,
         project_id,
@@ -159,7 +205,20 @@ export async function createWorlds({ admin, tokens, call }: TestApp): Promise<(s
       user_id,
       ...(named && { organization_id, tenant_id: organization_id, ...(role !== 'none' && { role }) }),
     })
-    const own = await giveBelongings(admin, { user_id, organization_id, word })
+    const fixtures = await giveFixtures(admin, { user_id, organization_id, word })
+    const own: World['own'] = {
+      organization: organization_id,
+      user: member_id,
+      project: project_id,
+      session: other_session_id,
+      ...fixtures,
+    }
+    if (wanted.length > 0) {
+      const founder = await signInFounder(founder_id, organization_id, word)
+      await makeResources(founder, wanted, own)
+      if (organization === 'closed')
+        await admin.query('update organizations set deleted_at = now() where id = $1', [organization_id])
+    }
     return {
       organization_id,
       user_id,
@@ -172,12 +231,20 @@ export async function createWorlds({ admin, tokens, call }: TestApp): Promise<(s
       project_id,
       access_token,
       outsider: { user_id: outsider_id, email: outsiderEmail },
-      device_token: sealId(deviceKey, 'device', own.device),
+      device_token: sealId(deviceKey, 'device', fixtures.device),
       refresh_token: sealRefreshToken(refreshKey, { session_id, generation: 1 }),
-      call: (method, path, body, headers = {}) =>
-        call(method, path, body, { authorization: `Bearer ${access_token}`, ...headers }),
+      call: callWith(access_token),
     }
   }
+}
+
+/** The resources of these kinds, with those that they refer to. */
+function neededFor(kinds: readonly Kind[] | 'all', resources: readonly Resource[]): Resource[] {
+  if (kinds === 'all') return [...resources]
+  const needed = new Set(kinds)
+  for (const { kind, create } of resources.toReversed())
+    if (needed.has(kind)) for (const place of create.places) needed.add(place.kind)
+  return resources.filter(({ kind }) => needed.has(kind))
 }
 
 /**
@@ -191,7 +258,7 @@ export async function dumpRows(
   const { rows: tables } = await admin.query<{ name: string; key: string | null }>(`
     select c.relname as name, (select a.attname from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
         where i.indrelid = c.oid and i.indisprimary and (a.attname = 'organization_id' or c.relname = 'organizations')) as key
-    from pg_class c where c.relnamespace = 'freehold'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition and c.relname <> 'migrations'`)
+    from pg_class c where c.relnamespace = 'freehold'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition and not ${isLedger}`)
   const dumps = await Promise.all(
     tables.map(async ({ name, key }) => {
       const isTheirs =

@@ -2,6 +2,9 @@ import { after } from 'node:test'
 import pg from 'pg'
 import { openDatabase } from '../src/platform/database/database.ts'
 import type { Database } from '../src/platform/database/database.ts'
+import { features as ownFeatures } from '../src/features.ts'
+import { declare } from '../src/platform/declarations.ts'
+import type { Feature } from '../src/platform/feature.ts'
 import { migrateDatabase } from '../src/platform/schema/provision.ts'
 import { ensureRoles, loginNames, loginPassword } from '../src/platform/schema/logins.ts'
 import { TEST_SECRET, testDatabase } from './test-database.ts'
@@ -20,7 +23,10 @@ export interface OwnDatabase {
 let serial = 0
 
 /** A migrated database of a test's own on the test run's server: for what looks at whole tables, or works on every job. */
-export async function createOwnDatabase(schema = 'freehold'): Promise<OwnDatabase> {
+export async function createOwnDatabase(
+  schema = 'freehold',
+  features: readonly Feature[] = ownFeatures,
+): Promise<OwnDatabase> {
   const { adminUrl, ownerUrl } = testDatabase()
   const name = `own_${process.pid}_${serial++}`
   const server = new pg.Client({ connectionString: adminUrl })
@@ -38,7 +44,7 @@ export async function createOwnDatabase(schema = 'freehold'): Promise<OwnDatabas
   await client.connect()
   await ensureRoles(client, { database: name, schema, owner: 'freehold', passwords })
   await client.end()
-  await migrateDatabase(on(ownerUrl), schema)
+  await migrateDatabase(on(ownerUrl), schema, declare(features))
   const urlOf = (kind: 'tenant' | 'system') => on(ownerUrl, { username: names[kind], password: passwords[kind] })
   const urls = { tenantUrl: urlOf('tenant'), systemUrl: urlOf('system') }
   const pools = { poolSize: 12, poolTimeoutSeconds: 10, connectionMaxAgeSeconds: 0, pooler: 'none' as const }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { randomUUIDv7 } from 'node:crypto'
 import { after, test } from 'node:test'
 import pg from 'pg'
-import { permissions } from '../src/platform/gate/permissions.ts'
 import { globalTables } from '../src/platform/schema/inspection.ts'
 import { createWorlds, dumpRows } from './isolation-world.ts'
 import type { Standing, World } from './isolation-world.ts'
@@ -14,7 +13,10 @@ import { testDatabase } from './test-database.ts'
 
 const app = await createTestApp()
 const { admin } = app
-const worlds = await createWorlds(app)
+const { permissions } = app.services.declared
+const createWorld = await createWorlds(app)
+/** With one of every resource, so that every table has a row. */
+const worlds = (standing: Standing = {}): Promise<World> => createWorld(standing, 'all')
 const tenant = new pg.Client({ connectionString: testDatabase().tenantUrl })
 await tenant.connect()
 after(() => tenant.end())

@@ -1,130 +1,30 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { permissions, permissionsOf } from '../src/platform/gate/permissions.ts'
-import type { Permission } from '../src/platform/gate/permissions.ts'
-import { buildRequest, listOperations, unproved } from './isolation-requests.ts'
-import type { Operation } from './isolation-requests.ts'
-import { createWorlds } from './isolation-world.ts'
-import type { Standing } from './isolation-world.ts'
+import { createRoleMatrix, exceptions, outcomeOf } from './role-matrix.ts'
 import { createTestApp } from './test-app.ts'
-import type { Answer } from './test-app.ts'
 
-// Every operation of the document by everybody: what platform/gate/permissions.ts says is what the service answers. Each
-// request has a world of its own in which it would succeed, so that only the caller's standing decides.
+// Every operation of the document by everybody: what the features declare (`permissions` in feature.ts) is what the service
+// answers. Each request has a world of its own in which it would succeed, so that only the caller's standing decides.
 
-const app = await createTestApp()
-const worlds = await createWorlds(app)
-const operations = listOperations(app.app)
+const { operations, check, askAsStranger } = await createRoleMatrix(await createTestApp())
 
-const standings: Readonly<Record<string, Standing | 'nobody'>> = {
-  owner: { role: 'owner' },
-  admin: { role: 'admin' },
-  member: { role: 'member' },
-  viewer: { role: 'viewer' },
-  nobody: 'nobody',
-  'no member': { role: 'none' },
-  'a superuser who is no member': { role: 'none', superuser: true },
-  'a token without an organization': { named: false },
-  'an ended membership': { membership: 'ended' },
-  'a disabled membership': { membership: 'disabled' },
-  'a closed organization': { organization: 'closed' },
-  'a session without the second factor that is demanded': { secondFactor: 'missing' },
-  'a session that has proved the second factor': { secondFactor: 'proved' },
-  'a revoked session': { session: 'revoked' },
-  'an expired session': { session: 'expired' },
-  'a disabled account': { account: 'disabled' },
-  'a deleted account': { account: 'deleted' },
-}
-
-/** What differs from the rule, each with the reason. */
-const exceptions: Readonly<Record<string, string>> = {
-  'getMe no member': 'membership-ended', // the token names an organization that is not the caller's
-  'getMe a superuser who is no member': 'membership-ended',
-  'getMe an ended membership': 'membership-ended',
-  'getMe a disabled membership': 'membership-ended',
-  'getMe a closed organization': 'membership-ended',
-  // The caller has a passkey, and whoever has a second factor changes factors in a session that has proved one.
-  ...Object.fromEntries(
-    ['beginTotp', 'confirmTotp', 'removeTotp', 'makeRecoveryCodes', 'beginPasskey', 'removePasskey'].map(id => [
-      `${id} a session without the second factor that is demanded`,
-      'step-up-required',
-    ]),
-  ),
-  'switchOrganization no member': 'invalid-fields', // it asks for the organization that the world has
-  'switchOrganization a superuser who is no member': 'invalid-fields',
-  'switchOrganization an ended membership': 'invalid-fields',
-  'switchOrganization a disabled membership': 'invalid-fields',
-  'switchOrganization a closed organization': 'invalid-fields',
-}
-
-/** The problem's code, or 'done'. */
-function expected({ id, access }: Operation, name: string, standing: Standing | 'nobody'): string | undefined {
-  const exception = exceptions[`${id} ${name}`]
-  if (exception !== undefined) return exception
-  if (access === 'public') return undefined // decided by what is sent, not by who sends it
-  if (standing === 'nobody') return 'not-signed-in'
-  const {
-    role = 'owner',
-    session = 'live',
-    account = 'live',
-    membership = 'live',
-    organization = 'live',
-    secondFactor,
-    superuser = false,
-    named = true,
-  } = standing
-  if (access === 'session') return session !== 'live' || account !== 'live' ? 'session-ended' : 'done'
-  if (!named) return 'organization-required'
-  if (session !== 'live' || account !== 'live') return 'session-ended'
-  if (permissions[access as Permission] === 'superuser') return superuser ? 'done' : 'permission-missing'
-  if (secondFactor === 'missing') return 'second-factor-required'
-  if (role === 'none' || membership !== 'live' || organization !== 'live') return 'membership-ended'
-  return permissionsOf(role).includes(access as Permission) ? 'done' : 'permission-missing'
-}
-
-const outcomeOf = ({ id }: Operation, { status, body }: Answer): string =>
-  status < 400 || body.code === unproved[id] ? 'done' : body.code
-
-const used = new Set<string>()
+const met = new Set<string>()
 for (const operation of operations) {
   test(`${operation.id} (${operation.access}) answers each caller as the permission table says`, async () => {
-    for (const [name, standing] of Object.entries(standings)) {
-      const wanted = expected(operation, name, standing)
-      if (wanted === undefined) continue
-      if (`${operation.id} ${name}` in exceptions) used.add(`${operation.id} ${name}`)
-      const world = await worlds(standing === 'nobody' ? {} : standing)
-      const { method, path, body, headers } = buildRequest(operation, world, new Map())
-      const answer =
-        standing === 'nobody'
-          ? await app.call(method, path, body, headers)
-          : await world.call(method, path, body, headers)
-      assert.equal(outcomeOf(operation, answer), wanted, `${name}: ${answer.status} ${answer.text}`)
-      if (wanted !== 'done')
-        assert.equal(
-          answer.status,
-          ['permission-missing', 'second-factor-required'].includes(wanted)
-            ? 403
-            : wanted === 'invalid-fields'
-              ? 422
-              : 401,
-          answer.text,
-        )
-    }
+    for (const exception of await check(operation)) met.add(exception)
   })
 }
 
 test('every exception of the matrix was met', () => {
   assert.deepEqual(
-    Object.keys(exceptions).filter(name => !used.has(name)),
+    Object.keys(exceptions).filter(name => !met.has(name)),
     [],
   )
 })
 
 test('a public operation serves a stranger whatever the token', async () => {
   for (const operation of operations.filter(({ access }) => access === 'public')) {
-    const world = await worlds()
-    const { method, path, body } = buildRequest(operation, world, new Map())
-    const answer = await app.call(method, path, body)
+    const answer = await askAsStranger(operation)
     assert.equal(outcomeOf(operation, answer), 'done', `${operation.id}: ${answer.text}`)
   }
 })

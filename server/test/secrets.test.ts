@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { buildRequest, listOperations } from './isolation-requests.ts'
-import { createWorlds, randomWord } from './isolation-world.ts'
+import { buildRequest, kindsOf, listOperations } from './isolation-requests.ts'
+import { createWorlds } from './isolation-world.ts'
+import { randomWord } from './isolation-words.ts'
 import { createTestApp, PASSWORD } from './test-app.ts'
 
 // What is secret in a request stays in it: not in the log, not in a problem, not in history. The log is the product's
@@ -42,7 +43,7 @@ test('secrets planted in requests appear in no log line, no problem and no row o
   }
   let answers = 0
   for (const operation of operations) {
-    const world = await worlds()
+    const world = await worlds({}, kindsOf(operation))
     const { method, path, body } = buildRequest(operation, world, new Map())
     const secretBody =
       body === undefined

@@ -1,6 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { features } from '../src/features.ts'
+import { declare } from '../src/platform/declarations.ts'
 import { migrateDatabase, provisionDatabase } from '../src/platform/schema/provision.ts'
 import type { Provisioned } from '../src/platform/schema/provision.ts'
 import { TEST_DATABASE, TEST_SECRET } from './test-database.ts'
@@ -24,7 +26,7 @@ export async function globalSetup(): Promise<void> {
     },
   })
   const { adminUrl, ownerUrl, tenantUrl, systemUrl } = provisioned
-  await migrateDatabase(ownerUrl as string, 'freehold')
+  await migrateDatabase(ownerUrl as string, 'freehold', declare(features))
   process.env[TEST_DATABASE] = JSON.stringify({ adminUrl, ownerUrl, tenantUrl, systemUrl })
 }
 

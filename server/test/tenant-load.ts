@@ -1,7 +1,7 @@
 import pg from 'pg'
 import type { Database, Login, Scope } from '../src/platform/database/database.ts'
 import { Problem } from '../src/platform/problems.ts'
-import type { Row, Statement } from '../src/platform/database/statement.ts'
+import type { LoginName, Row, Statement } from '../src/platform/database/statement.ts'
 import type { TestApp } from './test-app.ts'
 
 export interface LoadTenant {
@@ -19,13 +19,9 @@ export interface LoadReport {
   faults: string[]
 }
 
-/** SQL as it stands, with no reading of rows. */
-export const say = (sql: string, ...parameters: unknown[]): Statement<Row[]> => ({
-  sql,
-  parameters,
-  read: rows => rows,
-  refusals: {},
-})
+/** SQL as it stands, for whichever login, with no reading of rows. */
+export const say = (sql: string, ...parameters: unknown[]): Statement<LoginName, Row[]> =>
+  ({ sql, parameters, read: (rows: Row[]) => rows, refusals: {} }) as unknown as Statement<LoginName, Row[]>
 
 const STAMPED = 20
 const SETTINGS = ['session_id', 'organization_id', 'permission', 'context'] as const
@@ -47,7 +43,7 @@ export async function makeTenants({ signUp, tokens, admin }: TestApp, count: num
   return tenants
 }
 
-type Login_ = Pick<Login, 'run' | 'transaction' | 'pool'>
+type Login_ = Pick<Login<'tenant'>, 'run' | 'transaction' | 'pool'>
 
 /** A request that must succeed; returns how many rows it compared. */
 type Request = (tenant: LoadTenant, login: Login_) => Promise<number>

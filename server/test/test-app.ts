@@ -1,16 +1,20 @@
 import { after } from 'node:test'
 import pg from 'pg'
 import { pino } from 'pino'
+import { features as ownFeatures } from '../src/features.ts'
+import { declare } from '../src/platform/declarations.ts'
+import type { Feature } from '../src/platform/feature.ts'
 import { loadSigningKeys } from '../src/platform/gate/signing-keys.ts'
-import { createTokens } from '../src/platform/gate/access-tokens.ts'
-import type { Tokens } from '../src/platform/gate/access-tokens.ts'
+import { createAccessTokens } from '../src/platform/gate/access-tokens.ts'
+import type { AccessTokens } from '../src/platform/gate/access-tokens.ts'
 import { createApp } from '../src/app.ts'
-import { createPasswords } from '../src/identity/passwords/passwords.ts'
 import type { Passwords } from '../src/identity/passwords/passwords.ts'
 import { loadConfig } from '../src/config/config.ts'
-import { openDatabase } from '../src/platform/database/database.ts'
+import { openDatabase, systemFor } from '../src/platform/database/database.ts'
 import type { Database } from '../src/platform/database/database.ts'
 import type { App } from '../src/platform/http/route.ts'
+import type { Services } from '../src/platform/services.ts'
+import { createServices } from '../src/services.ts'
 import { checkAnswer } from './check-answer.ts'
 import { TEST_SECRET, testDatabase } from './test-database.ts'
 import { createMailTo } from './test-mail.ts'
@@ -38,8 +42,9 @@ export interface Person {
 
 export interface TestApp {
   app: App
+  services: Services
   database: Database
-  tokens: Tokens
+  tokens: AccessTokens
   /** The log lines written so far, as text. */
   logged(): string
   /** What passwords have cost: hashes in all, and how many of them were of a guess at an account's own. */
@@ -64,8 +69,11 @@ export const PASSWORD = 'Correct-horse-7'
 
 let serial = 0
 
-/** The product as it is, on the test run's database, without a socket. `settings` are environment variables. */
-export async function createTestApp(settings: Record<string, string> = {}): Promise<TestApp> {
+/** The product as it is, or with features of a product beside it, on the test run's database, without a socket. `settings` are environment variables. */
+export async function createTestApp(
+  settings: Record<string, string> = {},
+  features: readonly Feature[] = ownFeatures,
+): Promise<TestApp> {
   const urls = testDatabase()
   const config = loadConfig({
     SECRET_KEY: TEST_SECRET,
@@ -88,21 +96,21 @@ export async function createTestApp(settings: Record<string, string> = {}): Prom
     systemUrl: config.database.systemUrl!,
     onError: () => {},
   })
-  const keys = await loadSigningKeys(database, config.secretKey, config.jwtAlgorithm, config.accessTokenSeconds)
-  const tokens = createTokens({ issuer: config.publicUrl, accessTokenSeconds: config.accessTokenSeconds })
+  const keys = await loadSigningKeys(systemFor(database, 'signing-keys'), config.secretKey, config.jwtAlgorithm, config.accessTokenSeconds)
+  const tokens = createAccessTokens({ issuer: config.publicUrl, accessTokenSeconds: config.accessTokenSeconds })
   tokens.useKeys(keys)
   const lines: string[] = []
   const log = pino({ level: 'debug' }, { write: line => void lines.push(line) })
   const work = { hashes: 0, guesses: 0 }
-  const app = await createApp({
+  const made = await createServices({
     config,
-    version: '0.0.0',
-    database,
-    tokens,
-    passwords: countWork(await createPasswords(), work),
-    signingKeys: () => keys,
+    declared: declare(features),
     log,
+    accessTokens: tokens,
+    signingKeys: () => keys,
   })
+  const services = { ...made, passwords: countWork(made.passwords, work) }
+  const app = await createApp(services, database)
   await app.ready()
   const admin = new pg.Pool({
     connectionString: Object.assign(new URL(urls.adminUrl), { pathname: new URL(config.database.url!).pathname }).href,
@@ -152,12 +160,13 @@ export async function createTestApp(settings: Record<string, string> = {}): Prom
 
   const test: TestApp = {
     app,
+    services,
     database,
     tokens,
     logged: () => lines.join(''),
     work,
     admin,
-    mailTo: createMailTo(config, database, admin),
+    mailTo: createMailTo(services, database, admin),
     call,
     signUp: async organization_name => {
       const email = `person-${process.pid}-${Date.now()}-${serial++}@example.com`

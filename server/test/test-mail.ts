@@ -1,10 +1,9 @@
 import type pg from 'pg'
-import type { Config } from '../src/config/config.ts'
+import { composeMail, withTemplates } from '../src/directory/notifications/compose.ts'
+import { systemFor } from '../src/platform/database/database.ts'
 import type { Database } from '../src/platform/database/database.ts'
-import { deriveKey } from '../src/platform/crypto/sealing.ts'
-import { composeMail } from '../src/platform/mail/compose.ts'
-import { composeOptionsOf } from '../src/platform/mail/mail.ts'
 import type { Message } from '../src/platform/mail/render.ts'
+import type { Services } from '../src/platform/services.ts'
 
 interface TestMail extends Message {
   /** Where its button leads, and the one-time token in there; empty where there is none. */
@@ -15,8 +14,9 @@ interface TestMail extends Message {
 export type MailTo = (email: string) => Promise<TestMail[]>
 
 /** Does the pending jobs that concern an address as the worker would, and returns what it would send there, newest last. */
-export function createMailTo(config: Config, database: Database, admin: pg.Pool): MailTo {
-  const options = composeOptionsOf(config, deriveKey(config.secretKey, 'one-time tokens'))
+export function createMailTo(services: Services, database: Database, admin: pg.Pool): MailTo {
+  const complete = withTemplates(services)
+  const system = systemFor(database, 'mail')
   return async email => {
     const { rows: jobs } = await admin.query<{ id: string; data: Record<string, string> }>(
       `select j.id, j.data from freehold_jobs.job j
@@ -30,7 +30,7 @@ export function createMailTo(config: Config, database: Database, admin: pg.Pool)
     )
     const mails: TestMail[] = []
     for (const { id, data } of jobs) {
-      const message = await composeMail(database, options, data)
+      const message = await composeMail(system, complete, data)
       if (message !== undefined && message.to !== email.toLowerCase()) continue
       await admin.query(`update freehold_jobs.job set state = 'completed', completed_on = now() where id = $1`, [id])
       if (message === undefined) continue

@@ -16,12 +16,15 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { declaredFiles as productFiles } from '../src/platform/schema/declared-schema.ts'
+import { features } from '../src/features.ts'
+import { declare } from '../src/platform/declarations.ts'
 import { startEmbeddedPostgres } from '../src/platform/embedded/embedded-postgres.ts'
 import type { EmbeddedPostgres } from '../src/platform/embedded/embedded-postgres.ts'
 import { connectToDatabase } from '../src/platform/schema/schema-script.ts'
 import { migrateCommand } from '../src/cli/migrate.ts'
 import type { MigrateEnvironment } from '../src/cli/migrate.ts'
+
+const productFiles = declare(features).schemaFiles
 
 const directory = mkdtempSync(join(tmpdir(), 'freehold-generate-'))
 chmodSync(directory, 0o755)

@@ -1,17 +1,19 @@
-// Writes the reference pages and the gate's table of permissions; with --check, says what is stale and exits 1.
+// Writes the reference pages; with --check, says what is stale and exits 1.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { features } from '../src/features.ts'
+import { declare } from '../src/platform/declarations.ts'
 import { createDescribedApp } from './described-app.ts'
-import { describePermissions, describeProblems, describeRolePermissions, describeRoutes } from './reference.ts'
+import { describePermissions, describeProblems, describeRoutes } from './reference.ts'
 
 const { values: options } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
-const app = await createDescribedApp()
+const declared = declare(features)
+const app = await createDescribedApp(declared)
 const files = {
-  'docs/reference/problems.md': describeProblems(),
-  'docs/reference/permissions.md': describePermissions(),
+  'docs/reference/problems.md': describeProblems(declared),
+  'docs/reference/permissions.md': describePermissions(declared),
   'docs/reference/routes.md': describeRoutes(app.swagger()),
-  'server/src/platform/gate/role-permissions.gen.sql': describeRolePermissions(),
 }
 await app.close()
 

@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import type pg from 'pg'
 import { loadConfig } from '../src/config/config.ts'
+import { features } from '../src/features.ts'
+import { declare } from '../src/platform/declarations.ts'
 import { migrateDatabase } from '../src/platform/schema/provision.ts'
 import { connectToDatabase } from '../src/platform/schema/schema-script.ts'
 import { withProvision } from '../src/platform/schema/with-database.ts'
@@ -27,8 +29,8 @@ const types: Record<string, string> = {
 
 /** A view does not say which words its columns hold. */
 const viewTypes: Record<string, string> = {
-  'gate.role': "Memberships['role'] | 'superuser'",
-  'own_organizations.role': "Memberships['role']",
+  'gate.role': "'owner' | 'admin' | 'member' | 'viewer' | 'superuser'",
+  'own_organizations.role': "'owner' | 'admin' | 'member' | 'viewer'",
   'own_organizations.kind': "'personal' | 'team'",
 }
 
@@ -42,13 +44,24 @@ interface Column {
   generated: boolean
   /** The check that lists the words of this column, if there is one. */
   words: string | null
+  /** What the logins may do with it, of `r`ead, `i`nsert and `u`pdate. */
+  tenant: string
+  system: string
 }
+
+const mayDo = (role: string): string =>
+  `concat(case when has_column_privilege('${role}', c.oid, a.attnum, 'select') then 'r' end,
+    case when has_column_privilege('${role}', c.oid, a.attnum, 'insert') then 'i' end,
+    case when has_column_privilege('${role}', c.oid, a.attnum, 'update') then 'u' end)`
 
 const columnsSql = `
   select c.relname as table_name, c.relkind = 'v' as is_view, a.attname as column_name, t.typname as type_name,
-    not a.attnotnull and c.relkind <> 'v' as nullable, a.atthasdef and a.attgenerated = '' as defaulted, a.attgenerated <> '' as generated,
+    case when c.relkind <> 'v' then not a.attnotnull else exists (select from pg_rewrite r join pg_depend d on d.objid = r.oid and d.classid = 'pg_rewrite'::regclass
+      join pg_attribute b on b.attrelid = d.refobjid and b.attnum = d.refobjsubid
+      where r.ev_class = c.oid and d.refobjid <> c.oid and b.attname = a.attname and not b.attnotnull) end as nullable, a.atthasdef and a.attgenerated = '' as defaulted, a.attgenerated <> '' as generated,
     (select pg_get_constraintdef(k.oid) from pg_constraint k where k.conrelid = c.oid and k.contype = 'c' and k.conkey = array[a.attnum]
-      and pg_get_constraintdef(k.oid) like '%= ANY (ARRAY[%') as words
+      and pg_get_constraintdef(k.oid) like '%= ANY (ARRAY[%') as words,
+    ${mayDo('freehold_tenant')} as tenant, ${mayDo('freehold_system')} as system
   from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_type t on t.oid = a.atttypid
   where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p', 'v') and not c.relispartition and c.relname <> 'migrations'
     and a.attnum > 0 and not a.attisdropped
@@ -57,39 +70,77 @@ const columnsSql = `
 const interfaceName = (table: string): string =>
   table.replace(/(^|_)(\w)/g, (_match, _start, letter: string) => letter.toUpperCase())
 
-function typeOf({ table_name, column_name, type_name, nullable, defaulted, generated, words }: Column): string {
+/** What the column holds; jsonb is read as an object and written as text. */
+function wordOf({ table_name, column_name, type_name, words }: Column): string {
   const listed = [...(words ?? '').matchAll(/'([^']+)'::text/g)].map(([, word]) => `'${word}'`).join(' | ')
   const plain = viewTypes[`${table_name}.${column_name}`] ?? (listed || types[type_name])
   if (plain === undefined)
     throw new Error(`generate-tables.ts has no type for ${type_name} (${table_name}.${column_name})`)
-  const type = nullable ? `${plain} | null` : plain
-  if (generated) return `ColumnType<${type}, never, never>`
-  return defaulted ? `Generated<${type}>` : type
+  return plain
+}
+
+/** The column as a login with these rights sees it: `never` where it may not read, insert or update. */
+function typeOf(column: Column, rights: string): string {
+  const { nullable, defaulted, generated, is_view, type_name } = column
+  const orNull = nullable ? ' | null' : ''
+  const read = `${wordOf(column)}${orNull}`
+  const written = type_name === 'jsonb' ? `string${orNull}` : read
+  const mayRead = rights.includes('r')
+  const mayInsert = rights.includes('i') && !generated && !is_view
+  const mayUpdate = rights.includes('u') && !generated
+  const inserted = nullable || defaulted ? `${written} | undefined` : written
+  if (mayRead && mayInsert && mayUpdate && type_name !== 'jsonb') return defaulted ? `Generated<${read}>` : read
+  return `ColumnType<${mayRead ? read : 'never'}, ${mayInsert ? inserted : 'never'}, ${mayUpdate ? written : 'never'}>`
+}
+
+/** What both may. */
+const common = ({ tenant, system }: Column): string => [...tenant].filter(right => system.includes(right)).join('')
+
+function describeLogin(
+  name: string,
+  logins: string,
+  tables: ReadonlyMap<string, Column[]>,
+  rightsOf: (column: Column) => string,
+): string {
+  const seen = [...tables].flatMap(([table, columns]) => {
+    const known = columns.filter(column => rightsOf(column) !== '')
+    return known.length === 0 ? [] : [[table, known] as const]
+  })
+  const interfaces = seen.map(
+    ([table, columns]) =>
+      `interface ${name}${interfaceName(table)} {\n${columns.map(column => `  ${column.column_name}: ${typeOf(column, rightsOf(column))}\n`).join('')}}\n`,
+  )
+  return `${interfaces.join('\n')}
+export interface ${name}Tables {
+  [runsOn]: ${logins}
+${seen.map(([table]) => `  ${table}: ${name}${interfaceName(table)}\n`).join('')}}
+`
 }
 
 async function describeTables(client: pg.Client): Promise<string> {
   const { rows } = await client.query<Column>(columnsSql)
   const tables = Map.groupBy(rows, row => row.table_name)
-  const interfaces = [...tables].map(
-    ([table, columns]) =>
-      `export interface ${interfaceName(table)} {\n${columns.map(column => `  ${column.column_name}: ${typeOf(column)}\n`).join('')}}\n`,
-  )
-  return `// Generated from the migrated schema by \`npm run generate\`.
+  return `// Generated from the migrated schema and its grants by \`npm run generate\`: what each login may read and write.
 import type { ColumnType, Generated } from 'kysely'
 
-type Json = ColumnType<Record<string, unknown>, string, string>
+export type LoginName = 'tenant' | 'system'
 
-${interfaces.join('\n')}
-export interface DB {
-${[...tables.keys()].map(table => `  ${table}: ${interfaceName(table)}\n`).join('')}}
-`
+/** Says in types which logins may run a query. */
+export declare const runsOn: unique symbol
+
+type Json = Record<string, unknown>
+
+${describeLogin('Tenant', "'tenant'", tables, ({ tenant }) => tenant)}
+${describeLogin('System', "'system'", tables, ({ system }) => system)}
+/** What both may do. */
+${describeLogin('Either', "'tenant' | 'system'", tables, common)}`
 }
 
 const config = loadConfig(process.env)
 process.exitCode = await withProvision(config, async ({ ownerUrl }) => {
   if (ownerUrl === undefined) throw new Error('set DATABASE_URL, or leave all of them out for the embedded database')
   const { schema } = config.database
-  await migrateDatabase(ownerUrl, schema)
+  await migrateDatabase(ownerUrl, schema, declare(features))
   const client = await connectToDatabase(ownerUrl)
   try {
     await client.query(`select set_config('search_path', $1, false)`, [schema])

@@ -2,13 +2,16 @@ import { statfs } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { loadSigningKeys } from '../platform/gate/signing-keys.ts'
 import type { Config } from '../config/config.ts'
-import { openDatabase } from '../platform/database/database.ts'
+import { features } from '../features.ts'
+import { openDatabase, systemFor } from '../platform/database/database.ts'
 import type { Database } from '../platform/database/database.ts'
 import { countJobs } from '../platform/jobs/dead-jobs.ts'
 import { listMigrations } from '../platform/schema/migrations.ts'
 import { loginNames, loginPassword, rolesSql } from '../platform/schema/logins.ts'
 import { connectToDatabase } from '../platform/schema/schema-script.ts'
-import { inspectWall } from '../platform/schema/inspection.ts'
+import { declare } from '../platform/declarations.ts'
+import { inspectDeclaredRows } from '../platform/schema/declared-rows.ts'
+import { inspectSchema } from '../platform/schema/inspection.ts'
 import { withProvision } from '../platform/schema/with-database.ts'
 
 /** What is wrong and what mends it; nothing when all is well. */
@@ -28,7 +31,10 @@ export async function doctor(args: string[], config: Config): Promise<number> {
       ['migrations', () => checkMigrations(config, ownerUrl)],
       [
         'roles, grants and policies',
-        () => inspectWall(database.tenant.pool, database.system.pool, config.database.schema),
+        async () => {
+          const faults = await inspectSchema(database.tenant.pool, database.system.pool, config.database.schema)
+          return faults.length > 0 ? faults : inspectDeclaredRows(database.system.pool, declare(features).permissions)
+        },
       ],
       ['signing keys', () => checkKeys(config, database)],
       ['jobs', () => checkJobs(config, database)],
@@ -89,7 +95,7 @@ async function checkMigrations({ database }: Config, ownerUrl: string | undefine
 }
 
 async function checkKeys(config: Config, database: Database): Promise<string[]> {
-  await loadSigningKeys(database, config.secretKey, config.jwtAlgorithm, config.accessTokenSeconds)
+  await loadSigningKeys(systemFor(database, 'doctor'), config.secretKey, config.jwtAlgorithm, config.accessTokenSeconds)
   return []
 }
 

@@ -1,8 +1,8 @@
 /** A line of a file, without its end: its text, or what is wrong with it. Lines are counted from 1. */
 export type Line = { line: number } & ({ text: string } | { fault: string })
 
-/** Bytes: about five times the longest line that can be right. */
-const LONGEST_LINE = 64 * 1024
+/** About five times the longest line that can be right. */
+const MAX_LINE_BYTES = 64 * 1024
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -13,12 +13,12 @@ export async function* readLines(source: AsyncIterable<Uint8Array>): AsyncGenera
   let length = 0
   const add = (part: Uint8Array) => {
     length += part.length
-    if (length <= LONGEST_LINE) parts.push(part)
+    if (length <= MAX_LINE_BYTES) parts.push(part)
     else parts = []
   }
   const end = (): Line | undefined => {
     line++
-    const result = length > LONGEST_LINE ? { fault: `is longer than ${LONGEST_LINE} bytes` } : decodeLine(parts)
+    const result = length > MAX_LINE_BYTES ? { fault: `is longer than ${MAX_LINE_BYTES} bytes` } : decodeLine(parts)
     parts = []
     length = 0
     return 'text' in result && result.text.trim() === '' ? undefined : { line, ...result }

@@ -2,16 +2,17 @@ import { randomUUID } from 'node:crypto'
 import { closeSync, createReadStream, fstatSync, openSync, statSync, writeSync } from 'node:fs'
 import type { Stats } from 'node:fs'
 import { parseArgs } from 'node:util'
+import type { Config } from '../config/config.ts'
 import { beginImport, IMPORT_CONNECTIONS, ImportedUser } from '../identity/import/import.ts'
 import type { ImportRow, UnimportedRow } from '../identity/import/import.ts'
-import type { Config } from '../config/config.ts'
-import { tokenKeyOf } from '../platform/tokens/one-time-tokens.ts'
+import { systemFor } from '../platform/database/database.ts'
 import { compileValidator } from '../platform/http/validation.ts'
+import { withDatabase } from '../platform/schema/with-database.ts'
+import { tokenKeyOf } from '../platform/tokens/one-time-tokens.ts'
 import { readLines } from './import-lines.ts'
 import type { Line } from './import-lines.ts'
 import { showProgress } from './import-progress.ts'
 import { UsageError } from './usage.ts'
-import { withDatabase } from '../platform/schema/with-database.ts'
 
 /** Lines that are looked up together. */
 const BATCH = 500
@@ -28,14 +29,14 @@ export async function importAccounts(args: string[], config: Config): Promise<nu
   const { size } = fstatSync(input)
   const report = openReport(reportPath, fstatSync(input))
   const source = createReadStream('', { fd: input, autoClose: false })
-  const origin = { request_id: `import-${randomUUID()}`, ip: '', user_agent: 'freehold' }
   const progress = showProgress(isDryRun, () => (size > 0 ? source.bytesRead / size : undefined))
 
   // The tenant login's share of the pool stays unused.
   await withDatabase(
     config,
     async database => {
-      const importRows = beginImport({ database, key: tokenKeyOf(config.secretKey) }, origin, isDryRun)
+      const system = systemFor(database, `import-${randomUUID()}`, 'freehold')
+      const importRows = beginImport(system, { keys: { oneTime: tokenKeyOf(config.secretKey) } }, isDryRun)
       const flush = async (batch: readonly (ImportRow | UnimportedRow)[]) => {
         const rows = batch.filter(row => 'user' in row)
         const unimported = [...batch.filter(row => 'outcome' in row), ...(await importRows(rows))]

@@ -10,7 +10,9 @@ import {
   stampMigrations,
 } from '../platform/schema/migrations.ts'
 import type { MigrationOptions } from '../platform/schema/migrations.ts'
+import type { Declarations } from '../platform/declarations.ts'
 import { migrateJobs } from '../platform/jobs/jobs.ts'
+import { writeDeclaredRows } from '../platform/schema/declared-rows.ts'
 import { connectToDatabase, MigrationError } from '../platform/schema/schema-script.ts'
 import { readDigest } from '../platform/schema/inspection.ts'
 import type * as Generation from '../../tools/generate-migration.ts'
@@ -257,29 +259,41 @@ async function declare(
   { directory, declaredFiles, print }: MigrateEnvironment,
   adminUrl: string,
 ): Promise<Generation.DeclaredSchema> {
-  const files = declaredFiles ?? (await import('../platform/schema/declared-schema.ts')).declaredFiles
+  const files = declaredFiles ?? (await loadDeclarations()).schemaFiles
   return { adminUrl, declaredFiles: files, print, ...(directory !== undefined && { directory }) }
+}
+
+const loadDeclarations = async (): Promise<Declarations> => {
+  const [{ declare: fold }, { features }] = [await import('../platform/declarations.ts'), await import('../features.ts')]
+  return fold(features)
 }
 
 /** `freehold migrate` on the configured database, as its owner. */
 export async function migrate(args: string[], config: Config): Promise<number> {
   return withProvision(config, async ({ ownerUrl, adminUrl }) => {
     if (ownerUrl === undefined) throw new Error('migrations run as the owner: set DATABASE_URL')
-    // What is migrated calls the job queue, so that comes first.
-    if (args[0] === 'apply' || args[0] === 'auto') {
+    const { schema } = config.database
+    const applies = args[0] === 'apply' || args[0] === 'auto'
+    const asOwner = async (work: (client: pg.Client, declared: Declarations) => Promise<void>): Promise<void> => {
       const client = await connectToDatabase(ownerUrl)
       try {
-        await migrateJobs(client, config.database.schema)
+        await work(client, await loadDeclarations())
       } finally {
         await client.end()
       }
     }
-    return migrateCommand(args, {
+    // What is migrated calls the job queue, so that comes first.
+    if (applies) await asOwner((client, { jobs }) => migrateJobs(client, schema, jobs))
+    const code = await migrateCommand(args, {
       databaseUrl: ownerUrl,
       adminUrl,
-      schema: config.database.schema,
+      schema,
       digest: readDigest,
       print: line => console.log(line),
     })
+    // The rows are those of this version; an older schema, as after `--to`, may not have their table yet.
+    if (applies && code === 0 && !args.includes('--to'))
+      await asOwner((client, { permissions }) => writeDeclaredRows(client, schema, permissions))
+    return code
   })
 }

@@ -1,35 +1,34 @@
 import { text } from 'node:stream/consumers'
 import { parseArgs } from 'node:util'
+import type { Config } from '../config/config.ts'
 import { policyOf } from '../identity/passwords/password-policy.ts'
 import { createPasswords } from '../identity/passwords/passwords.ts'
 import { createSuperuser, listSuperusers, setSuperuser } from '../operations/superusers/superusers.ts'
-import type { Config } from '../config/config.ts'
+import { systemFor } from '../platform/database/database.ts'
+import { withDatabase } from '../platform/schema/with-database.ts'
 import { tokenKeyOf } from '../platform/tokens/one-time-tokens.ts'
 import { UsageError } from './usage.ts'
-import { withDatabase } from '../platform/schema/with-database.ts'
 
-/** `freehold superuser`: gives, takes and lists the platform role. */
+/** `freehold superuser`: grants, revokes and lists the platform role. */
 export async function superuser(args: string[], config: Config): Promise<number> {
   const { values, positionals } = parseArgs({ args, options: { create: { type: 'boolean' } }, allowPositionals: true })
   const [action, email] = positionals
   return withDatabase(config, async database => {
+    const system = systemFor(database, 'superuser', 'freehold')
     if (action === 'list') {
-      for (const address of await listSuperusers(database)) console.log(address)
+      for (const address of await listSuperusers(system)) console.log(address)
       return 0
     }
     if ((action !== 'grant' && action !== 'revoke') || email === undefined) throw new UsageError()
-    const found = await setSuperuser(database, email, action === 'grant')
+    const found = await setSuperuser(system, email, action === 'grant')
     if (!found && action === 'grant' && values.create) {
       const password = (await text(process.stdin)).replace(/\r?\n$/, '')
-      await createSuperuser(
-        {
-          database,
-          key: tokenKeyOf(config.secretKey),
-          passwords: await createPasswords(),
-          policy: policyOf(config),
-        },
-        { email, password },
-      )
+      const services = {
+        keys: { oneTime: tokenKeyOf(config.secretKey) },
+        passwords: await createPasswords(),
+        passwordPolicy: policyOf(config),
+      }
+      await createSuperuser(system, services, { email, password })
     } else if (!found)
       throw new Error(`no account has the address ${email}${action === 'grant' ? '; --create makes one' : ''}`)
     console.log(action === 'grant' ? `${email} is a superuser` : `${email} is no superuser any more`)

@@ -9,6 +9,9 @@ export const Id = Type.String({
   description: 'A UUID: version 5 for a personal organization, else 7.',
   examples: ['0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e'],
 })
+/** An id that names something: `IdOf('project')`. The isolation attack reads from it what to put there. */
+export const IdOf = (thing: string) => Type.String({ ...Id, 'x-names': thing })
+
 export const Time = Type.String({
   format: 'date-time',
   maxLength: 35,
@@ -32,6 +35,8 @@ export const Slug = Type.String({
   pattern: '^[a-z0-9]+(-[a-z0-9]+)*$',
   examples: ['acme-corp'],
 })
+/** Something secret that we made and a client sends back. */
+export const Token = Type.String({ minLength: 1, maxLength: 4096 })
 export const Email = Type.String({ format: 'email', maxLength: 254, examples: ['john@example.com'] })
 export const Username = Type.String({
   minLength: 1,
@@ -92,3 +97,9 @@ export const PageSchema = <T extends TSchema>(item: T) =>
   })
 
 export const IdParams = Strict({ id: Id })
+
+/** The answer where the caller must not learn more: whether a mail is sent, and which, is decided later. */
+export const Accepted = Type.Object(
+  { status: Type.Literal('accepted') },
+  { title: 'Accepted', description: 'Whatever is to be sent will be sent.' },
+)

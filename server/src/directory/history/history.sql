@@ -83,7 +83,8 @@ create table security_events (
 create index security_events_user_id on security_events (user_id, id);
 create index security_events_actor_id on security_events (actor_id) where actor_id is distinct from user_id;
 
-create function record_event(type text, user_id uuid, session_id uuid, details jsonb default null) returns void
+-- Writes down what happened to an account. Where it is mailed, the user is told of it, whoever caused it, in whatever way.
+create function record_event(type text, user_id uuid, session_id uuid, details jsonb default null, mailed boolean default false) returns void
   language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
@@ -91,15 +92,12 @@ declare
 begin
   insert into security_events (id, type, user_id, session_id, actor_id, request_id, ip, user_agent, details)
   values (event_id, type, user_id, session_id, (context ->> 'user_id')::uuid, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', details);
-  -- What a person must hear of, whoever caused it, in whatever way.
-  if user_id is not null and type in ('password-changed', 'password-reset', 'email-change-requested', 'email-changed', 'totp-added',
-    'totp-removed', 'recovery-codes-made', 'recovery-code-used', 'passkey-added', 'passkey-removed', 'identity-linked',
-    'identity-unlinked', 'refresh-token-reused', 'second-factor-locked') then
+  if mailed and user_id is not null then
     perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
   end if;
 end $$;
-revoke execute on function record_event(text, uuid, uuid, jsonb) from public;
-grant execute on function record_event(text, uuid, uuid, jsonb) to freehold_tenant, freehold_system;
+revoke execute on function record_event(text, uuid, uuid, jsonb, boolean) from public;
+grant execute on function record_event(text, uuid, uuid, jsonb, boolean) to freehold_tenant, freehold_system;
 
 create function record_session() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin

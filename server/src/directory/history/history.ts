@@ -6,7 +6,12 @@ import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { invalidField } from '../../platform/problems.ts'
 import { Id, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
-import { find, query, raw } from '../../platform/database/statement.ts'
+import { execute, find, many, raw, tables } from '../../platform/database/statement.ts'
+import type { Statement } from '../../platform/database/statement.ts'
+import type { SystemRunner } from '../../platform/database/database.ts'
+import type { EventDeclaration } from '../../platform/mail/mails.ts'
+
+const query = tables('tenant', 'audit_log')
 
 const Word = Type.String({ minLength: 1, maxLength: 100 })
 const Fields = Nullable(Type.Record(Type.String({ maxLength: 100 }), Type.Unknown()))
@@ -117,10 +122,58 @@ export function listAuditLog(
   return entryPages(values, orderOf('-created_at', 'audit_log'), page)
 }
 
-/** Writes a security event of an account (system login): a failed sign-in, a reused token. */
+const system = tables('system', 'security_events')
+
+/** Writes down an event of an account, and has the user told where the event is mailed. */
 export const recordEvent = (
-  type: string,
+  { type, mailed }: EventDeclaration,
   user_id: string | null,
   session_id: string | null,
-  details: Record<string, unknown> = {},
-) => find(raw(sql`select record_event(${type}, ${user_id}, ${session_id}, ${JSON.stringify(details)})`))
+  details: Readonly<Record<string, unknown>> = {},
+) =>
+  execute(
+    raw(system, sql`select record_event(${type}, ${user_id}, ${session_id}, ${JSON.stringify(details)}, ${mailed})`),
+  )
+
+/** Writes down what was refused, in a transaction of its own: the refusal undoes whatever else was begun. */
+export const reportEvent = (
+  visitor: SystemRunner,
+  event: EventDeclaration,
+  user_id: string | null,
+  session_id: string | null,
+  details: Readonly<Record<string, unknown>> = {},
+): Promise<void> =>
+  // system: what was refused is written down, also where no account is known
+  visitor.run(recordEvent(event, user_id, session_id, details))
+
+const origins = tables('system', 'audit_log', 'organizations')
+
+/** Entries of one batch: each is a transaction of its own, so that no writer waits long for it. */
+const BATCH = 5000
+
+/** Removes where a user came from, in the history of each organization: addresses and programs go, who did what stays. */
+export async function forgetOrigins(system: SystemRunner, user_id: string): Promise<void> {
+  const organizations = origins
+    .selectFrom('organizations')
+    .select('id')
+    .where(
+      sql<boolean>`exists (select from audit_log a where a.organization_id = organizations.id and a.actor_id = ${user_id}
+        and (a.ip is not null or a.user_agent is not null))`,
+    )
+  const run = <Result>(statement: Statement<'system', Result>, organization_id?: string) =>
+    // system: an account that is erased has no session, and its history is in organizations that it may have left
+    system.with({ organization_id }).run(statement)
+  for (const { id: organization_id } of await run(many(organizations))) {
+    const batch = find(
+      raw(
+        origins,
+        sql`with gone as (
+          update audit_log set ip = null, user_agent = null where organization_id = ${organization_id} and id = any (array(
+            select id from audit_log where organization_id = ${organization_id} and actor_id = ${user_id}
+              and (ip is not null or user_agent is not null) limit ${BATCH})) returning 1)
+          select 1 from gone limit 1`,
+      ),
+    )
+    while ((await run(batch, organization_id)) !== undefined);
+  }
+}

@@ -1,9 +1,9 @@
 import { PageSchema } from '../../platform/schemas.ts'
-import type { Pages } from '../../platform/http/cursors.ts'
 import type { App } from '../../platform/http/route.ts'
+import type { Services } from '../../platform/services.ts'
 import { AuditEntry, AuditQuery, listAuditLog } from './history.ts'
 
-export function auditRoutes(app: App, pages: Pages): void {
+export function historyRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): void {
   app.get(
     '/audit-logs',
     {
@@ -12,12 +12,12 @@ export function auditRoutes(app: App, pages: Pages): void {
       perMinute: 30,
       schema: {
         operationId: 'listAuditLog',
-        summary: "Read the organization's history",
+        summary: "List audit events",
         tags: ['Audit'],
         querystring: AuditQuery,
         response: { 200: PageSchema(AuditEntry) },
       },
     },
-    request => request.actor.run(listAuditLog(request.actor.organization_id, request.query, pages.open(request))),
+    request => request.actor.run(listAuditLog(request.actor.organization_id, request.query, cursors.open(request))),
   )
 }

@@ -8,8 +8,10 @@ import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import { Email, Id, Name, Nullable, Strict, timestamps, Username } from '../../platform/schemas.ts'
-import { affect, find, get, query, raw, statement } from '../../platform/database/statement.ts'
-import { holdPlace, joinOrganization, Role_ } from '../organizations/organizations.ts'
+import { affect, get, raw, statement, tables } from '../../platform/database/statement.ts'
+import { joinOrganization, requirePlace, Role_ } from '../organizations/organizations.ts'
+
+const query = tables('tenant', 'memberships', 'users', 'gate')
 
 export const Member = Type.Object(
   {
@@ -75,30 +77,29 @@ export const getMember = (organization_id: string, user_id: string) =>
   get(memberRows(organization_id).where('memberships.user_id', '=', user_id))
 
 /**
- * The person whom an address or id names, if there is such an enabled account (system login: colleagues are not yet). Its
- * address is confirmed: else whoever took somebody's address would be let in in their place.
+ * Adds a user by address or id, also a former member. Only an owner with a recent sign-in makes an owner.
+ * @throws Problem already-member, owner-required, personal-organization, step-up-required; invalid-fields when there is no such account
  */
-export const findPerson = ({ user_id, email }: { user_id?: string; email?: string }) => {
-  const people = query
-    .selectFrom('users')
-    .select('id')
-    .where('email_verified', '=', true)
-    .where('disabled_at', 'is', null)
-    .where('deleted_at', 'is', null)
-  return find(
-    user_id === undefined ? people.where('email', '=', (email ?? '').toLowerCase()) : people.where('id', '=', user_id),
-  )
-}
-
-/** Adds a person, or takes a former member back. Only an owner makes an owner, shortly after a proof. @throws Problem already-member, owner-required, personal-organization, step-up-required */
 export async function addMember(
-  transaction: Transaction,
+  transaction: Transaction<'tenant'>,
   organization_id: string,
-  user_id: string,
-  { role, title, company }: NewMember,
+  { role, title, company, email, user_id: given_id }: NewMember,
   isFresh: boolean,
 ): Promise<MemberRow> {
-  await transaction.run(holdPlace(organization_id, role, isFresh))
+  await transaction.run(requirePlace(organization_id, role, isFresh))
+  const { user_id } = await transaction.run(
+    get(
+      raw(
+        query,
+        sql<{ user_id: string | null }>`select find_confirmed_user(${email?.toLowerCase() ?? null}::text, ${given_id ?? null}::uuid) as user_id`,
+      ),
+    ),
+  )
+  if (user_id === null)
+    throw invalidField(
+      email === undefined ? '/user_id' : '/email',
+      'names no account with a confirmed address; invite it instead',
+    )
   const place = { role, title: title ?? null, company: company ?? null }
   const added = await transaction.run(joinOrganization(organization_id, user_id, place))
   if (added === undefined) throw new Problem('already-member')
@@ -106,12 +107,12 @@ export async function addMember(
 }
 
 /**
- * Reads a member for a change and refuses what the caller may not: owners are the owners' affair. The caller's own row is
- * held too, so that an owner who has just been overtaken by losing the role makes no other owner.
+ * Locks a member for a change and refuses what the caller may not do: only an owner changes who is an owner. The caller's
+ * own membership is locked too, so that an owner who has just lost the role makes no other owner.
  * @throws Problem not-found, entity-tag-stale, owner-required, step-up-required
  */
-async function seizeMember(
-  transaction: Transaction,
+async function lockMember(
+  transaction: Transaction<'tenant'>,
   organization_id: string,
   user_id: string,
   { condition, fresh, role }: ChangeRules,
@@ -150,16 +151,16 @@ export interface ChangeRules {
 
 const lastOwner = { memberships_keep_an_owner: 'last-owner' } as const
 
-/** Changes a member's role or place. @throws Problem last-owner, and what seizeMember throws */
+/** Changes a member's role or place. @throws Problem last-owner, and what lockMember throws */
 export async function changeMember(
-  transaction: Transaction,
+  transaction: Transaction<'tenant'>,
   organization_id: string,
   user_id: string,
   changes: MemberChanges,
   rules: Omit<ChangeRules, 'role'>,
 ): Promise<MemberRow> {
   const current = await transaction.run(get(memberRows(organization_id).where('memberships.user_id', '=', user_id)))
-  await seizeMember(transaction, organization_id, user_id, { ...rules, role: changes.role ?? current.role })
+  await lockMember(transaction, organization_id, user_id, { ...rules, role: changes.role ?? current.role })
   const changed = await transaction.run(
     get(
       query
@@ -187,14 +188,14 @@ const ended = (organization_id: string, user_id: string) =>
     lastOwner,
   )
 
-/** Ends a membership; the row stays for history. @throws Problem last-owner, and what seizeMember throws */
+/** Ends a membership; the row stays for history. @throws Problem last-owner, and what lockMember throws */
 export async function removeMember(
-  transaction: Transaction,
+  transaction: Transaction<'tenant'>,
   organization_id: string,
   user_id: string,
   rules: Omit<ChangeRules, 'role'>,
 ): Promise<void> {
-  await seizeMember(transaction, organization_id, user_id, { ...rules, role: undefined })
+  await lockMember(transaction, organization_id, user_id, { ...rules, role: undefined })
   await transaction.run(ended(organization_id, user_id))
 }
 
@@ -203,8 +204,8 @@ export const leaveOrganization = (organization_id: string, user_id: string) => e
 
 /** Hands the organization to another member; the caller stays as an administrator. One statement: it closes its own gate. */
 export const transferOrganization = (organization_id: string, from: string, to: string) =>
-  statement<{ user_id: string }, void>(
-    raw(sql`
+  statement(
+    raw(query, sql<{ user_id: string }>`
       update memberships set role = case when user_id = ${to} then 'owner' else 'admin' end
       where organization_id = ${organization_id} and deleted_at is null and disabled_at is null and user_id in (${from}, ${to})
         and ${from}::uuid <> ${to}::uuid

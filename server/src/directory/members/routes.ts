@@ -1,89 +1,83 @@
 import { Type } from 'typebox'
-import { isFresh } from '../../platform/gate/access.ts'
-import type { Database } from '../../platform/database/database.ts'
+import { isFresh } from '../../platform/gate/actor.ts'
 import { invalidField } from '../../platform/problems.ts'
-import { Id, IdParams, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
+import { IdOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
-import type { Pages } from '../../platform/http/cursors.ts'
 import type { App } from '../../platform/http/route.ts'
 import {
   addMember,
   changeMember,
-  findPerson,
   getMember,
+  leaveOrganization,
   listMembers,
   Member,
   MemberChanges,
   MemberReplacement,
   NewMember,
   removeMember,
+  transferOrganization,
 } from './members.ts'
-import { requireCurrent, Role_ } from '../organizations/organizations.ts'
+import { Role_ } from '../organizations/organizations.ts'
 
-const MemberParams = Strict({ id: Id, user_id: Id })
+const OrganizationParams = Strict({ id: IdOf('organization') })
+const MemberParams = Strict({ id: IdOf('organization'), user_id: IdOf('user') })
 
-export function memberRoutes(app: App, { database, pages }: { database: Database; pages: Pages }): void {
+const tags = ['Members']
+
+export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): void {
   app.get(
-    '/organizations/:id/members',
+    '/members',
     {
       access: 'members:read',
       schema: {
         operationId: 'listMembers',
-        summary: 'List the members',
-        tags: ['Members'],
-        params: IdParams,
+        summary: 'List members',
+        tags,
+        params: OrganizationParams,
         querystring: PageQueryOf({ role: Type.Optional(Role_) }),
         response: { 200: PageSchema(Member) },
       },
     },
-    async request => {
-      await requireCurrent(request.actor, request.params.id)
-      return request.actor.run(listMembers(request.params.id, request.query, pages.open(request)))
-    },
+    request => request.actor.run(listMembers(request.params.id, request.query, cursors.open(request))),
   )
 
   app.post(
-    '/organizations/:id/members',
+    '/members',
     {
       access: 'members:write',
       tagged: true,
       problems: ['already-member', 'owner-required', 'personal-organization', 'step-up-required'],
       schema: {
         operationId: 'addMember',
-        summary: 'Add an existing person',
-        tags: ['Members'],
-        params: IdParams,
+        summary: 'Add an existing user',
+        tags,
+        params: OrganizationParams,
         body: NewMember,
         response: { 201: Member },
       },
     },
     async (request, reply) => {
-      await requireCurrent(request.actor, request.params.id)
       const { actor, body } = request
       if ((body.user_id === undefined) === (body.email === undefined))
         throw invalidField('/email', 'give either email or user_id')
-      const pointer = body.email === undefined ? '/user_id' : '/email'
-      const member = await actor.transaction(async transaction => {
-        // Looked up behind the open gate: who may not add people learns nothing about them.
-        const person = await database.system.run({ origin: actor.scope.origin }, findPerson(body))
-        if (person === undefined)
-          throw invalidField(pointer, 'names no account with a confirmed address; invite it instead')
-        return addMember(transaction, request.params.id, person.id, body, isFresh(actor))
-      })
+      const member = await actor.transaction(transaction =>
+        addMember(transaction, request.params.id, body, isFresh(actor)),
+      )
       reply.code(201).header('location', `/api/v1/organizations/${request.params.id}/members/${member.user_id}`)
       return sendTagged(reply, member.user_id, member)
     },
   )
 
   app.get(
-    '/organizations/:id/members/:user_id',
+    '/members/:user_id',
     {
       access: 'members:read',
       tagged: true,
       schema: {
         operationId: 'getMember',
-        summary: 'Read a member',
-        tags: ['Members'],
+        summary: 'Get a member',
+        tags,
         params: MemberParams,
         response: { 200: Member },
       },
@@ -94,27 +88,27 @@ export function memberRoutes(app: App, { database, pages }: { database: Database
     },
   )
 
-  for (const [method, name, body] of [
-    ['PATCH', 'update', MemberChanges],
-    ['PUT', 'replace', MemberReplacement],
+  for (const [method, name, summary, body, resets] of [
+    ['PATCH', 'update', "Update a member's role, title or company", MemberChanges, {}],
+    ['PUT', 'replace', "Replace a member's role, title and company", MemberReplacement, { title: null, company: null }],
   ] as const) {
     app.route({
       method,
-      url: '/organizations/:id/members/:user_id',
+      url: '/members/:user_id',
       access: 'members:write',
       tagged: true,
       problems: ['last-owner', 'owner-required', 'step-up-required'],
       schema: {
         operationId: `${name}Member`,
-        summary: "Change a member's role or place",
-        tags: ['Members'],
+        summary,
+        tags,
         params: MemberParams,
         body,
         response: { 200: Member },
       },
       handler: async (request, reply) => {
         const { id, user_id } = request.params
-        const changes = method === 'PUT' ? { title: null, company: null, ...request.body } : request.body
+        const changes = { ...resets, ...request.body }
         const rules = { condition: conditionOf(request, user_id), fresh: isFresh(request.actor) }
         const member = await request.actor.transaction(transaction =>
           changeMember(transaction, id, user_id, changes, rules),
@@ -125,15 +119,15 @@ export function memberRoutes(app: App, { database, pages }: { database: Database
   }
 
   app.delete(
-    '/organizations/:id/members/:user_id',
+    '/members/:user_id',
     {
       access: 'members:write',
       tagged: true,
       problems: ['last-owner', 'owner-required', 'step-up-required'],
       schema: {
         operationId: 'removeMember',
-        summary: 'End a membership',
-        tags: ['Members'],
+        summary: 'Remove a member',
+        tags,
         params: MemberParams,
         response: { 204: Type.Null() },
       },
@@ -142,6 +136,48 @@ export function memberRoutes(app: App, { database, pages }: { database: Database
       const { id, user_id } = request.params
       const rules = { condition: conditionOf(request, user_id), fresh: isFresh(request.actor) }
       await request.actor.transaction(transaction => removeMember(transaction, id, user_id, rules))
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/leave',
+    {
+      access: 'organization:leave',
+      noStore: true, // the membership ends with it, so a repetition is refused before any stored answer is looked for
+      problems: ['last-owner'],
+      schema: {
+        operationId: 'leaveOrganization',
+        summary: 'Leave the organization',
+        tags: ['Organizations'],
+        params: OrganizationParams,
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      await request.actor.run(leaveOrganization(request.params.id, request.actor.user_id))
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/transfer',
+    {
+      access: 'organization:transfer',
+      noStore: true, // as for leaving: the permission ends with it
+      problems: ['last-owner'],
+      stepUp: true,
+      schema: {
+        operationId: 'transferOrganization',
+        summary: 'Transfer ownership',
+        tags: ['Organizations'],
+        params: OrganizationParams,
+        body: Strict({ user_id: IdOf('user') }),
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      await request.actor.run(transferOrganization(request.params.id, request.actor.user_id, request.body.user_id))
       return reply.code(204).send(null)
     },
   )

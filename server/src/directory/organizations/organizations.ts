@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import type { Actor } from '../../platform/gate/actor.ts'
 import { roles } from '../../platform/gate/permissions.ts'
 import type { Role } from '../../platform/gate/permissions.ts'
 import { updateRow } from '../../platform/database/conditional.ts'
@@ -11,7 +10,10 @@ import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, Name, OneOf, Slug, Strict, timestamps } from '../../platform/schemas.ts'
-import { find, get, query, raw, statement } from '../../platform/database/statement.ts'
+import { execute, find, get, raw, statement, tables } from '../../platform/database/statement.ts'
+import type { Transaction } from '../../platform/database/database.ts'
+
+const query = tables('tenant', 'organizations', 'memberships', 'own_organizations', 'gate', 'self')
 
 export const Role_ = OneOf(roles, { description: 'owner > admin > member > viewer' })
 
@@ -73,25 +75,26 @@ const ownOrganizationPages = pagesOf(() =>
 export const listOwnOrganizations = (page: Page) =>
   ownOrganizationPages({}, orderOf('joined_at', 'own_organizations'), page)
 
-/** Founds a team whose owner is the caller, in one statement (system login); nothing happens under a dead session. */
-export const foundOrganization = (id: string, { name, slug }: { name: string; slug: string }) =>
-  statement<OrganizationRow, OrganizationRow & { role: Role }>(
-    raw(sql`
-      with founded as (
-        insert into organizations (id, kind, name, slug) select ${id}, 'team', ${name}, ${slug} from self returning *),
-      membership as (
-        insert into memberships (organization_id, user_id, role) select founded.id, self.user_id, 'owner' from founded, self)
-      select ${sql.join(organizationColumns.map(column => sql.ref(column)))} from founded`),
-    ([row]) => {
-      if (row === undefined) throw new Problem('session-ended')
-      return { ...row, role: 'owner' }
-    },
-    slugTaken,
+/**
+ * Creates a team whose owner is the caller, by a live session alone. The transaction runs within the new organization.
+ * @throws Problem organization-slug-taken
+ */
+export async function createOrganization(
+  transaction: Transaction<'tenant'>,
+  user_id: string,
+  organization: { id: string; name: string; slug: string },
+): Promise<OrganizationRow & { role: Role }> {
+  await transaction.run(execute(query.insertInto('organizations').values({ ...organization, kind: 'team' }), slugTaken))
+  const membership = { organization_id: organization.id, user_id, role: 'owner' as const }
+  await transaction.run(execute(query.insertInto('memberships').values(membership)))
+  return transaction.run(
+    get(
+      query
+        .selectFrom('own_organizations')
+        .select([...organizationColumns, 'role'])
+        .where('id', '=', organization.id),
+    ),
   )
-
-/** An organization that is not the caller's current one is not there: the gate shows no other. @throws Problem not-found */
-export async function requireCurrent(actor: Actor, id: string): Promise<void> {
-  if (id !== actor.organization_id) await actor.run(getOrganization(id))
 }
 
 export const getOrganization = (id: string) =>
@@ -99,8 +102,8 @@ export const getOrganization = (id: string) =>
 
 /** @throws Problem organization-slug-taken, entity-tag-stale, owner-required, second-factor-required */
 export const updateOrganization = (id: string, changes: OrganizationChanges, condition: Condition) =>
-  updateRow<OrganizationRow>(
-    { table: 'organizations', key: { id }, columns: organizationColumns, condition },
+  updateRow(
+    { query, table: 'organizations', key: { id }, columns: organizationColumns, condition },
     changes,
     {
       ...slugTaken,
@@ -111,10 +114,12 @@ export const updateOrganization = (id: string, changes: OrganizationChanges, con
 
 /** Closes a team at once for everybody; the rows stay until they are erased. @throws Problem personal-organization, entity-tag-stale */
 export const deleteOrganization = (id: string, condition: Condition) =>
-  updateRow<OrganizationRow>(
-    { table: 'organizations', key: { id }, columns: organizationColumns, condition },
+  updateRow(
+    { query, table: 'organizations', key: { id }, columns: organizationColumns, condition },
     { deleted_at: sql<string>`now()` },
   )
+
+const system = tables('system', 'organizations', 'memberships')
 
 /**
  * The organization that a sign-in or refresh goes to: the one asked for, else the preferred ones in turn, else the oldest
@@ -125,7 +130,7 @@ export const chooseOrganization = (
   asked: string | undefined,
   preferred: readonly (string | null)[],
 ) => {
-  let choice = query
+  let choice = system
     .selectFrom('memberships')
     .innerJoin('organizations', 'organizations.id', 'memberships.organization_id')
     .select(organizationColumns.map(column => `organizations.${column}` as const))
@@ -146,10 +151,11 @@ export const chooseOrganization = (
 }
 
 /**
- * What whoever adds people needs: a team, and, for an owner, to be one; both held until the transaction ends, so that an
- * owner who has just lost the role makes no other. @throws Problem (read) personal-organization, owner-required, step-up-required
+ * What adding people asks for: a team, and, to add an owner, to be one; the caller's membership is locked until the
+ * transaction ends, so that an owner who has just lost the role makes no other.
+ * @throws Problem (read) personal-organization, owner-required, step-up-required
  */
-export const holdPlace = (organization_id: string, role: Role, isFresh: boolean) =>
+export const requirePlace = (organization_id: string, role: Role, isFresh: boolean) =>
   statement(
     query
       .selectFrom('organizations')
@@ -169,14 +175,20 @@ export const holdPlace = (organization_id: string, role: Role, isFresh: boolean)
     },
   )
 
-/** Makes a person a member, or takes a former one back; undefined when they belong already. */
+/** Names the organization that a transaction of the system login writes in from here on. */
+export const writeWithin = (organization_id: string) =>
+  execute(raw(system, sql`select set_config('app.organization_id', ${organization_id}, true)`))
+
+const either = tables('either', 'memberships')
+
+/** Makes a user a member, also a former one again; undefined when they are one already. */
 export const joinOrganization = (
   organization_id: string,
   user_id: string,
   place: { role: Role; title: string | null; company: string | null },
 ) =>
   find(
-    query
+    either
       .insertInto('memberships')
       .values({ organization_id, user_id, ...place })
       .onConflict(conflict =>

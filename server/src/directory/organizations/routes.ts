@@ -1,17 +1,14 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { Type } from 'typebox'
-import { systemCaller } from '../../platform/gate/access.ts'
-import type { Database } from '../../platform/database/database.ts'
-import { Problem } from '../../platform/problems.ts'
-import { Id, IdParams, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
-import { claimSlug } from '../../platform/slugs.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
-import type { Pages } from '../../platform/http/cursors.ts'
 import type { App } from '../../platform/http/route.ts'
-import { leaveOrganization, transferOrganization } from '../members/members.ts'
+import { Problem } from '../../platform/problems.ts'
+import { IdOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
+import { claimSlug } from '../../platform/slugs.ts'
 import {
+  createOrganization,
   deleteOrganization,
-  foundOrganization,
   getOrganization,
   listOwnOrganizations,
   NewOrganization,
@@ -19,24 +16,26 @@ import {
   OrganizationChanges,
   OrganizationReplacement,
   OwnOrganization,
-  requireCurrent,
   updateOrganization,
 } from './organizations.ts'
 
-export function organizationRoutes(app: App, { database, pages }: { database: Database; pages: Pages }): void {
+const tags = ['Organizations']
+
+/** The organizations of the current user: to list them, and to create one. */
+export function ownOrganizationRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): void {
   app.get(
     '/organizations',
     {
       access: 'session',
       schema: {
         operationId: 'listOrganizations',
-        summary: "List one's own organizations",
-        tags: ['Organizations'],
+        summary: "List the current user's organizations",
+        tags,
         querystring: PageQueryOf({}),
         response: { 200: PageSchema(OwnOrganization) },
       },
     },
-    request => request.actor.run(listOwnOrganizations(pages.open(request))),
+    request => request.actor.account.run(listOwnOrganizations(cursors.open(request))),
   )
 
   app.post(
@@ -47,37 +46,35 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
       problems: ['organization-slug-taken'],
       schema: {
         operationId: 'createOrganization',
-        summary: 'Found a team',
+        summary: 'Create an organization',
         description: 'To work in it, get a token for it from `/api/v1/auth/switch-organization`.',
-        tags: ['Organizations'],
+        tags,
         body: NewOrganization,
         response: { 201: OwnOrganization },
       },
     },
     async (request, reply) => {
+      const { account, user_id } = request.actor
       const { name } = request.body
       const id = randomUUIDv7()
-      const founder = systemCaller(request, database, id)
       const organization = await claimSlug(request.body, 'organization-slug-taken', slug =>
-        founder.run(foundOrganization(id, { name, slug })),
+        account.within(id).transaction(transaction => createOrganization(transaction, user_id, { id, name, slug })),
       )
       reply.code(201).header('location', `/api/v1/organizations/${organization.id}`)
       return sendTagged(reply, organization.id, organization)
     },
   )
+}
 
+/** The current organization. */
+export function organizationRoutes(app: App): void {
+  const single = { params: Strict({ id: IdOf('organization') }), tags }
   app.get(
-    '/organizations/:id',
+    '',
     {
       access: 'organization:read',
       tagged: true,
-      schema: {
-        operationId: 'getOrganization',
-        summary: 'Read the organization',
-        tags: ['Organizations'],
-        params: IdParams,
-        response: { 200: Organization },
-      },
+      schema: { ...single, operationId: 'getOrganization', summary: 'Get the organization', response: { 200: Organization } },
     },
     async (request, reply) => {
       const organization = await request.actor.run(getOrganization(request.params.id))
@@ -85,27 +82,20 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
     },
   )
 
-  for (const [method, name, body] of [
-    ['PATCH', 'update', OrganizationChanges],
-    ['PUT', 'replace', OrganizationReplacement],
+  for (const [method, verb, summary, body, resets] of [
+    ['PATCH', 'update', 'Update the organization', OrganizationChanges, {}],
+    ['PUT', 'replace', 'Replace the organization', OrganizationReplacement, { second_factor_required: false }],
   ] as const) {
     app.route({
       method,
-      url: '/organizations/:id',
+      url: '',
       access: 'organization:write',
       tagged: true,
       problems: ['organization-slug-taken', 'owner-required'],
-      schema: {
-        operationId: `${name}Organization`,
-        summary: 'Change the organization',
-        tags: ['Organizations'],
-        params: IdParams,
-        body,
-        response: { 200: Organization },
-      },
+      schema: { ...single, operationId: `${verb}Organization`, summary, body, response: { 200: Organization } },
       handler: async (request, reply) => {
         const { id } = request.params
-        const changes = method === 'PUT' ? { second_factor_required: false, ...request.body } : request.body
+        const changes = { ...resets, ...request.body }
         const organization = await request.actor.run(updateOrganization(id, changes, conditionOf(request, id)))
         return sendTagged(reply, id, organization)
       },
@@ -113,17 +103,17 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
   }
 
   app.delete(
-    '/organizations/:id',
+    '',
     {
       access: 'organization:delete',
       tagged: true,
       problems: ['personal-organization'],
       stepUp: true,
       schema: {
+        ...single,
         operationId: 'deleteOrganization',
-        summary: 'Close the organization for everybody',
-        tags: ['Organizations'],
-        params: IdParams,
+        summary: 'Delete the organization',
+        description: 'It is closed at once for all of its members.',
         response: { 204: Type.Null() },
       },
     },
@@ -134,48 +124,6 @@ export function organizationRoutes(app: App, { database, pages }: { database: Da
         if (kind === 'personal') throw new Problem('personal-organization')
         await transaction.run(deleteOrganization(id, conditionOf(request, id)))
       })
-      return reply.code(204).send(null)
-    },
-  )
-
-  app.post(
-    '/organizations/:id/leave',
-    {
-      access: 'organization:leave',
-      problems: ['last-owner'],
-      schema: {
-        operationId: 'leaveOrganization',
-        summary: "End one's own membership",
-        tags: ['Organizations'],
-        params: IdParams,
-        response: { 204: Type.Null() },
-      },
-    },
-    async (request, reply) => {
-      await requireCurrent(request.actor, request.params.id)
-      await request.actor.run(leaveOrganization(request.params.id, request.actor.user_id))
-      return reply.code(204).send(null)
-    },
-  )
-
-  app.post(
-    '/organizations/:id/transfer',
-    {
-      access: 'organization:transfer',
-      problems: ['last-owner'],
-      stepUp: true,
-      schema: {
-        operationId: 'transferOrganization',
-        summary: 'Hand the organization to another member',
-        tags: ['Organizations'],
-        params: IdParams,
-        body: Strict({ user_id: Id }),
-        response: { 204: Type.Null() },
-      },
-    },
-    async (request, reply) => {
-      await requireCurrent(request.actor, request.params.id)
-      await request.actor.run(transferOrganization(request.params.id, request.actor.user_id, request.body.user_id))
       return reply.code(204).send(null)
     },
   )

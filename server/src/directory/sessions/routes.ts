@@ -1,23 +1,23 @@
 import { Type } from 'typebox'
 import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
-import type { Pages } from '../../platform/http/cursors.ts'
 import type { App } from '../../platform/http/route.ts'
+import type { Services } from '../../platform/services.ts'
 import { listSessions, revokeSession, Session } from './sessions.ts'
 
-export function sessionRoutes(app: App, pages: Pages): void {
+export function sessionRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): void {
   app.get(
     '/users/sessions',
     {
       access: 'session',
       schema: {
         operationId: 'listOwnSessions',
-        summary: "List one's own live sessions",
+        summary: "List the current user's sessions",
         tags: ['Sessions'],
         querystring: PageQueryOf({}),
         response: { 200: PageSchema(Session) },
       },
     },
-    request => request.actor.run(listSessions(request.actor.session_id, pages.open(request))),
+    request => request.actor.account.run(listSessions(request.actor.session_id, cursors.open(request))),
   )
 
   app.delete(
@@ -26,14 +26,14 @@ export function sessionRoutes(app: App, pages: Pages): void {
       access: 'session',
       schema: {
         operationId: 'revokeOwnSession',
-        summary: "End one of one's own sessions",
+        summary: "Revoke a session",
         tags: ['Sessions'],
         params: IdParams,
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
-      await request.actor.run(revokeSession(request.params.id, 'revoked'))
+      await request.actor.account.run(revokeSession(request.params.id, 'revoked'))
       return reply.code(204).send(null)
     },
   )

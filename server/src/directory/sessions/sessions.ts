@@ -1,11 +1,11 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
-import type { Origin } from '../../platform/database/database.ts'
+import type { Origin, Runner, Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, Nullable, Time } from '../../platform/schemas.ts'
-import { affect, get, many, query, statement } from '../../platform/database/statement.ts'
+import { affect, execute, get, raw, statement, tables } from '../../platform/database/statement.ts'
 
 export const Session = Type.Object(
   {
@@ -31,7 +31,9 @@ export const sessionExpiry = (idleSeconds: number, createdAt = sql<string>`now()
 /** When the person last proved who they are, as tokens say it: whole Unix seconds, never in the future. */
 export const authTime = sql<number>`floor(extract(epoch from sessions.authenticated_at))::int`.as('auth_time')
 
-/** Signs a device in (system login). */
+const query = tables('system', 'sessions', 'live_users')
+
+/** Signs a device in. */
 export const createSession = (
   user_id: string,
   organization_id: string | null,
@@ -55,8 +57,10 @@ export const createSession = (
       .returning(['id', 'generation', authTime]),
   )
 
+const own = tables('tenant', 'sessions', 'self')
+
 const sessionPages = pagesOf(({ current_id }: { current_id: string }) =>
-  query
+  own
     .selectFrom('sessions')
     .select(['id', 'user_agent', 'ip', 'authenticated_at', 'created_at', 'last_seen_at', 'expires_at'])
     .select(sql<boolean>`id = ${current_id}`.as('current'))
@@ -70,29 +74,21 @@ const sessionPages = pagesOf(({ current_id }: { current_id: string }) =>
 export const listSessions = (current_id: string, page: Page) =>
   sessionPages({ current_id }, orderOf('-created_at', 'sessions'), page)
 
-/** A session of somebody, as the access token names it. */
-export interface OwnSession {
+/** A session, as the access token names it. */
+export interface SessionRef {
   user_id: string
   session_id: string
 }
 
 /**
- * Holds a person's account and session until the transaction ends (system login): what changes how somebody gets in
- * begins with it, so that changes take turns, and nothing of them commits under a session that has ended. @throws Problem session-ended
+ * Locks the account and the session until the transaction ends: what changes the sign-in methods of an account begins
+ * with it, so that changes take turns, and nothing of them commits under a session that was revoked. @throws Problem session-ended
  */
-export const lockSession = ({ user_id, session_id }: OwnSession) =>
+export const lockSession = ({ user_id, session_id }: SessionRef) =>
   statement(
     query
-      // The account before the session, as whoever closes either does: nobody waits for one another for ever.
-      .with('person', users =>
-        users
-          .selectFrom('users')
-          .select('id')
-          .where('id', '=', user_id)
-          .where('disabled_at', 'is', null)
-          .where('deleted_at', 'is', null)
-          .forNoKeyUpdate(),
-      )
+      // The account before the session, as everything does that closes either: no two wait for each other.
+      .with('person', users => users.selectFrom('live_users').select('id').where('id', '=', user_id).forNoKeyUpdate())
       .selectFrom('sessions')
       .innerJoin('person', 'person.id', 'sessions.user_id')
       .select('sessions.id')
@@ -105,30 +101,92 @@ export const lockSession = ({ user_id, session_id }: OwnSession) =>
     },
   )
 
+/**
+ * Changes what is a secret of the caller's account (system login, under the caller's session): account and session are
+ * locked first, in this order. What is thrown undoes it. @throws Problem session-ended
+ */
+export const changeCredentials = <Result>(
+  visitor: Runner<'system'>,
+  session: SessionRef,
+  work: (transaction: Transaction<'system'>) => Promise<Result>,
+): Promise<Result> =>
+  // system: hashes, secrets and one-time tokens are out of the tenant login's sight
+  visitor.transaction(async transaction => {
+    await transaction.run(lockSession(session))
+    return work(transaction)
+  })
+
+const either = tables('either', 'sessions')
+
 const revoked = (reason: string) =>
-  query
+  either
     .updateTable('sessions')
     .set({ revoked_at: sql<string>`now()`, revoked_reason: reason })
     .where('revoked_at', 'is', null)
 
-/** Ends one of one's own sessions, at once and everywhere. */
+/** Revokes a session, at once and everywhere. */
 export const revokeSession = (id: string, reason: string) =>
   affect(revoked(reason).where('id', '=', id).returning('id'))
 
-/** Ends all sessions of a person. */
+/** Revokes all sessions of a user. */
 export const revokeSessions = (user_id: string, reason: string) =>
-  many(revoked(reason).where('user_id', '=', user_id).returning('id'))
+  execute(revoked(reason).where('user_id', '=', user_id).returning('id'))
 
-/** Ends all sessions of a person but one. */
+/** Revokes all sessions of a user but one. */
 export const revokeOtherSessions = (user_id: string, kept_id: string, reason: string) =>
-  many(revoked(reason).where('user_id', '=', user_id).where('id', '<>', kept_id).returning('id'))
+  execute(revoked(reason).where('user_id', '=', user_id).where('id', '<>', kept_id).returning('id'))
 
-/** Ends all sessions of a person that have proved no second factor, but the one that is kept. */
-export const revokeUnprovedSessions = (user_id: string, kept_id: string, reason: string) =>
-  many(
+/** Revokes all sessions of a user that have verified no second factor, but the one that is kept. */
+export const revokeSingleFactorSessions = (user_id: string, kept_id: string, reason: string) =>
+  execute(
     revoked(reason)
       .where('user_id', '=', user_id)
       .where('id', '<>', kept_id)
       .where('second_factor_at', 'is', null)
       .returning('id'),
+  )
+
+/** Revokes the sessions that were begun on a device. */
+export const revokeSessionsOfDevice = (device_id: string) =>
+  execute(
+    own
+      .updateTable('sessions')
+      .set({ revoked_at: sql<string>`now()`, revoked_reason: 'device-revoked' })
+      .where('device_id', '=', device_id)
+      .where('user_id', '=', sql<string>`(select user_id from self)`)
+      .where('revoked_at', 'is', null)
+      .returning('id'),
+  )
+
+/** Renews the moment of the last sign-in of a locked session. @returns the new `auth_time`, in Unix seconds */
+export const renewSignIn = (session_id: string) =>
+  statement(
+    query.updateTable('sessions').set({ authenticated_at: sql<string>`now()` }).where('id', '=', session_id).returning(authTime),
+    ([row]) => {
+      if (row === undefined) throw new Problem('session-ended')
+      return row.auth_time
+    },
+  )
+
+/**
+ * Notes that a session has verified a second factor. A factor counts for none when the session has begun with that very
+ * one and no other, as with a passkey that did not verify its user.
+ */
+export const noteSecondFactor = (session_id: string, method: string) =>
+  execute(
+    raw(
+      query,
+      sql`update sessions set second_factor_at = case when methods <@ array[${method}::text] then second_factor_at else now() end,
+        methods = case when ${method} = any (methods) then methods else methods || ${method}::text end
+      where id = ${session_id}`,
+    ),
+  )
+
+/** Takes from all sessions of a user that they have verified a second factor, as when the last one was removed. */
+export const forgetSecondFactor = (user_id: string) =>
+  execute(
+    raw(
+      query,
+      sql`update sessions set second_factor_at = null where user_id = ${user_id} and second_factor_at is not null`,
+    ),
   )

@@ -2,7 +2,10 @@ import { createHmac } from 'node:crypto'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import { Problem } from '../../platform/problems.ts'
-import { get, many, query, raw, statement } from '../../platform/database/statement.ts'
+import { execute, get, raw, statement, tables } from '../../platform/database/statement.ts'
+
+const query = tables('system', 'retired_names')
+const either = tables('either', 'retired_names')
 
 /** What accounts go by, in any case. */
 export interface AccountNames {
@@ -18,7 +21,7 @@ type Kind = keyof AccountNames
 const digestOf = (key: Buffer, kind: Kind, name: string): Buffer =>
   createHmac('sha256', key).update(`retired ${kind}\0${name.toLowerCase()}`).digest()
 
-/** Whether an erased account went by this name; in a statement of the system login, and the same one where there is no name. */
+/** Whether an erased account went by this name The statement is the same where there is no name. */
 export const isRetired = (key: Buffer, kind: Kind, name: string | null | undefined): RawBuilder<boolean> =>
   sql<boolean>`exists (select from retired_names where digest = ${digestOf(key, kind, name ?? '')})`
 
@@ -28,14 +31,15 @@ interface Retired {
 }
 
 const retired = (key: Buffer, { email, username }: AccountNames) =>
-  raw<Retired>(
-    sql`select ${isRetired(key, 'email', email)} as email, ${isRetired(key, 'username', username)} as username`,
+  raw(
+    either,
+    sql<Retired>`select ${isRetired(key, 'email', email)} as email, ${isRetired(key, 'username', username)} as username`,
   )
 
-/** Which of these names an erased account went by (system login). */
+/** Which of these names an erased account went by. */
 export const findRetiredNames = (key: Buffer, names: AccountNames) => get(retired(key, names))
 
-/** Which of many names erased accounts went by (system login). */
+/** Which of many names erased accounts went by. */
 export const listRetiredNames = (key: Buffer, kind: Kind, names: readonly string[]) => {
   const byDigest = new Map(names.map(name => [digestOf(key, kind, name).toString('hex'), name.toLowerCase()]))
   const digests = [...byDigest.keys()].map(digest => Buffer.from(digest, 'hex'))
@@ -48,20 +52,20 @@ export const listRetiredNames = (key: Buffer, kind: Kind, names: readonly string
   )
 }
 
-/** A name that an erased account went by is as good as taken (system login). @throws Problem email-taken, username-taken (when read) */
+/** A name that an erased account went by is as good as taken. @throws Problem email-taken, username-taken (when read) */
 export const refuseRetiredNames = (key: Buffer, names: AccountNames) =>
   statement(retired(key, names), ([found]) => {
     if (found?.email === true) throw new Problem('email-taken')
     if (found?.username === true) throw new Problem('username-taken')
   })
 
-/** Keeps what an erased account went by from being used again (system login). */
+/** Keeps what an erased account went by from being used again. */
 export const retireNames = (key: Buffer, { email, username }: AccountNames) => {
   const digests = [
     ...(email ? [digestOf(key, 'email', email)] : []),
     ...(username ? [digestOf(key, 'username', username)] : []),
   ]
-  return many(
+  return execute(
     query
       .insertInto('retired_names')
       .values(digests.map(digest => ({ digest })))
@@ -70,5 +74,5 @@ export const retireNames = (key: Buffer, { email, username }: AccountNames) => {
   )
 }
 
-/** Lets every name be used again (system login). */
-export const releaseNames = many(query.deleteFrom('retired_names').returning('digest'))
+/** Lets every name be used again. */
+export const releaseNames = execute(query.deleteFrom('retired_names').returning('digest'))

@@ -1,19 +1,23 @@
 import type { FastifyRequest } from 'fastify'
-import type { Database } from '../../platform/database/database.ts'
+import type { Transaction } from '../../platform/database/database.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
+import type { Services } from '../../platform/services.ts'
 import { getProfile, ProfileChanges, ProfileReplacement, refuseRetiredNames, updateProfile, User } from './users.ts'
 
-export interface UserOptions {
-  database: Database
-  /** Of the digests of names that erased accounts went by. */
-  key: Buffer
-}
+const resets = { username: null, given_name: null, family_name: null, full_name: null, locale: null }
 
-export function userRoutes(app: App, { database, key }: UserOptions): void {
-  /** Only the system login may look whether an erased account went by it. */
-  const refuseRetired = async ({ actor: { scope } }: FastifyRequest, username: string | null | undefined) => {
-    if (typeof username === 'string') await database.system.run(scope, refuseRetiredNames(key, { username }))
+export function userRoutes(app: App, { keys }: Pick<Services, 'keys'>): void {
+  /** A username that an erased account had is as good as taken. */
+  const update = (request: FastifyRequest, changes: ProfileChanges) => {
+    const { account, user_id } = request.actor
+    const statement = updateProfile(user_id, changes, conditionOf(request, user_id))
+    const { username } = changes
+    if (typeof username !== 'string') return account.run(statement)
+    return account.transaction(async (transaction: Transaction<'tenant'>) => {
+      await transaction.run(refuseRetiredNames(keys.oneTime, { username }))
+      return transaction.run(statement)
+    })
   }
 
   // One resource under two names.
@@ -21,64 +25,34 @@ export function userRoutes(app: App, { database, key }: UserOptions): void {
     ['/users/me', 'OwnProfile'],
     ['/users/profile', 'OwnProfileAlias'],
   ] as const) {
+    const shared = { access: 'session', tagged: true } as const
+    const tags = ['People']
     app.get(
       path,
       {
-        access: 'session',
-        tagged: true,
-        schema: { operationId: `get${name}`, summary: 'Read who one is', tags: ['People'], response: { 200: User } },
+        ...shared,
+        schema: { operationId: `get${name}`, summary: 'Get the current user', tags, response: { 200: User } },
       },
       async (request, reply) => {
-        const user = await request.actor.run(getProfile(request.actor.user_id))
+        const user = await request.actor.account.run(getProfile(request.actor.user_id))
         return sendTagged(reply, user.id, user)
       },
     )
-
-    app.patch(
-      path,
-      {
-        access: 'session',
-        tagged: true,
+    for (const [method, verb, summary, body, preset] of [
+      ['PATCH', 'update', "Update the current user's names", ProfileChanges, {}],
+      ['PUT', 'replace', "Replace the current user's names", ProfileReplacement, resets],
+    ] as const) {
+      app.route({
+        method,
+        url: path,
+        ...shared,
         problems: ['username-taken'],
-        schema: {
-          operationId: `update${name}`,
-          summary: "Change one's names",
-          tags: ['People'],
-          body: ProfileChanges,
-          response: { 200: User },
+        schema: { operationId: `${verb}${name}`, summary, tags, body, response: { 200: User } },
+        handler: async (request, reply) => {
+          const user = await update(request, { ...preset, ...request.body })
+          return sendTagged(reply, user.id, user)
         },
-      },
-      async (request, reply) => {
-        const { actor } = request
-        await refuseRetired(request, request.body.username)
-        const user = await actor.run(updateProfile(actor.user_id, request.body, conditionOf(request, actor.user_id)))
-        return sendTagged(reply, user.id, user)
-      },
-    )
-
-    app.put(
-      path,
-      {
-        access: 'session',
-        tagged: true,
-        problems: ['username-taken'],
-        schema: {
-          operationId: `replace${name}`,
-          summary: "Replace one's names",
-          tags: ['People'],
-          body: ProfileReplacement,
-          response: { 200: User },
-        },
-      },
-      async (request, reply) => {
-        const { actor } = request
-        await refuseRetired(request, request.body.username)
-        const reset = { username: null, given_name: null, family_name: null, full_name: null, locale: null }
-        const user = await actor.run(
-          updateProfile(actor.user_id, { ...reset, ...request.body }, conditionOf(request, actor.user_id)),
-        )
-        return sendTagged(reply, user.id, user)
-      },
-    )
+      })
+    }
   }
 }

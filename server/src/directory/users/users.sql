@@ -32,6 +32,9 @@ grant select (id, email, username, given_name, family_name, full_name, superuser
 grant update (username, given_name, family_name, full_name, locale, last_organization_id) on users to freehold_tenant;
 grant select, insert, update on users to freehold_system;
 create policy system on users to freehold_system using (true);
+-- Accounts that can be used: neither disabled nor deleted. Sign-in looks at no others.
+create view live_users with (security_barrier) as select * from users where disabled_at is null and deleted_at is null;
+grant select, update on live_users to freehold_system;
 
 -- What a deleted account was called, as keyed digests, where a setting keeps it from being used again.
 create table retired_names (
@@ -40,4 +43,5 @@ create table retired_names (
 );
 alter table retired_names enable row level security;
 grant select, insert, delete on retired_names to freehold_system;
+grant select (digest) on retired_names to freehold_tenant;
 create policy system on retired_names to freehold_system using (true);

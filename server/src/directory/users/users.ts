@@ -1,12 +1,15 @@
+import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import { locales } from '../../platform/locales.ts'
 import { Email, Id, Name, Nullable, OneOf, Strict, timestamps, Username } from '../../platform/schemas.ts'
-import { get, query } from '../../platform/database/statement.ts'
+import { execute, get, tables } from '../../platform/database/statement.ts'
 
-// What other features ask before they give somebody a name.
+const query = tables('tenant', 'users')
+
+// What other features ask before they give an account a name.
 export { findRetiredNames, isRetired, listRetiredNames, refuseRetiredNames } from './retired-names.ts'
 
 const Locale_ = OneOf(locales, {
@@ -61,20 +64,42 @@ export const userColumns = [
   'version',
 ] as const
 
-type UserRow = User & { version: number }
-
-/** Oneself. */
+/** The current user. */
 export const getProfile = (user_id: string) =>
   get(query.selectFrom('users').select(userColumns).where('id', '=', user_id))
 
-/** Changes one's names. @throws Problem username-taken, entity-tag-stale */
+/** Changes the current user's names. @throws Problem username-taken, entity-tag-stale */
 export const updateProfile = (user_id: string, changes: ProfileChanges, condition: Condition) =>
-  updateRow<UserRow>(
-    { table: 'users', key: { id: user_id }, columns: userColumns, condition },
-    normalizeNames(changes),
-    { users_username_key: 'username-taken' },
-  )
+  updateRow({ query, table: 'users', key: { id: user_id }, columns: userColumns, condition }, normalizeNames(changes), {
+    users_username_key: 'username-taken',
+  })
 
 /** Usernames are compared, and so kept, in lower case. */
 export const normalizeNames = <Names extends { username?: string | null | undefined }>(names: Names): Names =>
   typeof names.username === 'string' ? { ...names, username: names.username.toLowerCase() } : names
+
+const system = tables('system', 'users')
+
+/**
+ * Overwrites what is personal in the row of an erased account; the row stays for whatever refers to it. Its address belongs
+ * to no one: no name ends in .invalid (RFC 2606, section 2), and none can be taken beforehand.
+ */
+export const overwriteUser = (id: string) =>
+  execute(
+    system
+      .updateTable('users')
+      .set({
+        email: sql<string>`gen_random_uuid() || '@erased.invalid'`,
+        username: null,
+        password_hash: null,
+        given_name: null,
+        family_name: null,
+        full_name: null,
+        superuser: false,
+        email_verified_at: null,
+        last_organization_id: null,
+        locale: null,
+        erased_at: sql<string>`now()`,
+      })
+      .where('id', '=', id),
+  )

@@ -1,14 +1,22 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { sql } from 'kysely'
+import { personalOrganizationId } from '../../directory/organizations/organizations.ts'
+import { normalizeNames, refuseRetiredNames, userColumns } from '../../directory/users/users.ts'
+import type { User } from '../../directory/users/users.ts'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
+import { get, tables } from '../../platform/database/statement.ts'
 import type { Role } from '../../platform/gate/permissions.ts'
 import { NAME_LENGTH } from '../../platform/schemas.ts'
-import { get, query } from '../../platform/database/statement.ts'
-import { personalOrganizationId } from '../../directory/organizations/organizations.ts'
-import { normalizeNames, userColumns } from '../../directory/users/users.ts'
+import type { Keys } from '../../platform/services.ts'
+import { claimSlug } from '../../platform/slugs.ts'
+import { insertIdentity } from './identities.ts'
+import type { ProviderIdentity } from './identities.ts'
+
+const query = tables('system', 'users', 'organizations', 'memberships')
 
 export interface NewAccount {
   email: string
-  /** None for a person who signs in otherwise, or resets it first. */
+  /** None for a user who signs in otherwise, or resets it first. */
   password_hash?: string | null | undefined
   username?: string | null | undefined
   given_name?: string | null | undefined
@@ -16,21 +24,21 @@ export interface NewAccount {
   full_name?: string | null | undefined
   locale?: 'en' | 'de' | null | undefined
   superuser?: boolean
-  /** Whether the address has been proved by whoever makes the account. */
+  /** Whether the address is known to be the user's. */
   email_verified?: boolean
   /** Of an account that comes from elsewhere: RFC 3339, and whether it may not be used. */
   created_at?: string | undefined
   disabled?: boolean | undefined
-  /** The account at a provider that the person signs in with. */
-  identity?: { provider: string; issuer: string; subject: string } | undefined
-  /** The team to found; without one the account gets a personal organization. */
+  /** The account at a provider that the user signs in with. */
+  identity?: ProviderIdentity | undefined
+  /** The team to create; without one the account gets a personal organization. */
   organization?: { name: string; slug?: string | undefined } | undefined
 }
 
-/** A person as their row is first written, with every column that an account may begin with. */
-export type Person = ReturnType<typeof describeAccount>['person']
+/** A user as their row is first written, with every column that an account may begin with. */
+type Person = ReturnType<typeof describeAccount>['person']
 
-/** What an account begins with: the person, and the organization that they own (a slug is missing where the name makes it). */
+/** What an account begins with: the user, and the organization that they own (a slug is missing where the name makes it). */
 export function describeAccount({ organization: team, email, email_verified = false, ...given }: NewAccount) {
   const id = randomUUIDv7()
   const { username = null, given_name = null, family_name = null, ...rest } = normalizeNames(given)
@@ -67,15 +75,15 @@ export function describeAccount({ organization: team, email, email_verified = fa
 
 export interface AccountRows {
   person: Person
-  /** The organization to found; left out, the membership is in one that exists. */
+  /** The organization to create; left out, the membership is in one that exists. */
   organization?: { id: string; kind: 'personal' | 'team'; name: string; slug: string }
   role: Role
 }
 
 /**
- * Writes a new account (system login, scope set to the person's `last_organization_id`): person, organization and
- * membership in one statement, all or nothing. Returns the person.
- * @throws Problem email-taken, username-taken, organization-slug-taken, invalid-fields when the organization is not there
+ * Writes a new account, within the user's `last_organization_id`: user, organization and membership in one statement, all
+ * or nothing. Returns the user.
+ * @throws Problem email-taken, username-taken, organization-slug-taken, invalid-fields when the organization is not found
  */
 export function insertAccount({ person, organization, role }: AccountRows) {
   const membership = { organization_id: person.last_organization_id, user_id: person.id, role }
@@ -92,15 +100,31 @@ export function insertAccount({ person, organization, role }: AccountRows) {
   })
 }
 
-/** Gives a new account the identity that it comes with (system login). @throws Problem identity-taken */
-export const insertIdentity = (
-  { id, email }: Pick<Person, 'id' | 'email'>,
-  identity: NonNullable<NewAccount['identity']>,
-) =>
-  get(
-    query
-      .insertInto('identities')
-      .values({ ...identity, user_id: id, email, last_used_at: sql<string>`now()` })
-      .returning('id'),
-    { identities_subject_key: 'identity-taken' },
+/** What making an account takes: the key of the digests of names that erased accounts had. */
+export interface AccountServices {
+  readonly keys: Pick<Keys, 'oneTime'>
+}
+
+/**
+ * Makes a user and their first organization, or nothing; `then` runs in the same transaction. The names of an erased
+ * account are taken. @throws Problem email-taken, username-taken, organization-slug-taken, identity-taken
+ */
+export async function createAccount<Result>(
+  visitor: SystemRunner,
+  { keys }: AccountServices,
+  account: NewAccount,
+  then: (transaction: Transaction<'system'>, made: { user: User }) => Promise<Result>,
+): Promise<Result> {
+  const { person, organization } = describeAccount(account)
+  const system = visitor.with({ user_id: person.id, organization_id: organization.id })
+  return claimSlug(organization, 'organization-slug-taken', slug =>
+    // system: an account begins without a session, and with a password hash
+    system.transaction(async transaction => {
+      await transaction.run(refuseRetiredNames(keys.oneTime, person))
+      const rows = { person, organization: { ...organization, slug }, role: 'owner' as const }
+      const user = await transaction.run(insertAccount(rows))
+      if (account.identity !== undefined) await transaction.run(insertIdentity(person, account.identity))
+      return then(transaction, { user })
+    }),
   )
+}

@@ -1,11 +1,11 @@
 import { openId } from '../../platform/crypto/sealing.ts'
 
 /**
- * The device's token where a browser keeps it. It signs nobody in: it names a counter of failures, and at most stands for
+ * The device's token where a browser keeps it. It signs no one in: it names a counter of failures, and at most stands for
  * the second factor. Lax, so that it comes along when a provider sends the browser back.
  */
 const NAME = '__Host-device'
-/** Renewed at each sign-in; the device is forgotten when it has not been seen for as long. Seconds. */
+/** Renewed at each sign-in; the device is removed when it has not been seen for as long. Seconds. */
 const MAX_AGE = 365 * 86400
 
 /** A whole Set-Cookie field; the token is base64url. */

@@ -64,7 +64,7 @@ test('one may forget the device that one sits at, which ends this session too', 
   assert.equal((await person.call('GET', `${api}/devices`)).body.code, 'session-ended')
 })
 
-// Red when: signIn does not hold the device, or revokeDevice does not wait for who signs in on it.
+// Red when: findDevice does not lock the device, or revokeDevice does not wait for a sign-in on it.
 test('no session is left on a device that is forgotten while somebody signs in on it', async () => {
   for (let round = 0; round < 5; round++) {
     const person = await signUp()

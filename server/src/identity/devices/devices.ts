@@ -1,10 +1,14 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
-import type { Transaction } from '../../platform/database/database.ts'
+import { revokeSessionsOfDevice } from '../../directory/sessions/sessions.ts'
+import type { Origin, Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
+import { affect, execute, find, get, statement, tables } from '../../platform/database/statement.ts'
 import { Id, Nullable, Time } from '../../platform/schemas.ts'
-import { affect, get, many, query } from '../../platform/database/statement.ts'
+
+const own = tables('tenant', 'devices', 'sessions', 'users', 'self')
+const query = tables('system', 'devices', 'sessions')
 
 export const Device = Type.Object(
   {
@@ -23,7 +27,7 @@ export const Device = Type.Object(
 )
 
 const devicePages = pagesOf(({ session_id }: { session_id: string }) =>
-  query
+  own
     .selectFrom('devices')
     .select(['id', 'user_agent', 'ip', 'trusted_until', 'created_at', 'last_seen_at'])
     .select(
@@ -32,32 +36,28 @@ const devicePages = pagesOf(({ session_id }: { session_id: string }) =>
       ),
     )
     .where('revoked_at', 'is', null)
-    // The policy shows only one's own; said again here, it picks the index.
+    // The policy shows only the user's own; said again here, it picks the index.
     .where('user_id', '=', sql<string>`(select user_id from self)`),
 )
 
-/** The browsers and apps that one has signed in with, the newest first. */
+/** The browsers and apps that the current user has signed in with, the newest first. */
 export const listDevices = (session_id: string, page: Page) =>
   devicePages({ session_id }, orderOf('-created_at', 'devices'), page)
 
 /**
- * Forgets one of one's own devices, and ends its sessions: from now on it is a stranger. A sign-in on it at the same moment
- * comes first, and its session ends too, or begins on a device that nobody knows. @throws Problem not-found
+ * Revokes one of the current user's devices and its sessions: from now on it is unknown. A sign-in on it at the same
+ * moment comes first, and its session is revoked too, or begins on an unknown device. @throws Problem not-found
  */
-export async function revokeDevice(transaction: Transaction, id: string): Promise<void> {
+export async function revokeDevice(transaction: Transaction<'tenant'>, id: string): Promise<void> {
   // The account first, as a sign-in and a reset do, which touch devices and sessions too.
   await transaction.run(
     get(
-      query
-        .selectFrom('self')
-        .innerJoin('users', 'users.id', 'self.user_id')
-        .select('users.id')
-        .forNoKeyUpdate('users'),
+      own.selectFrom('self').innerJoin('users', 'users.id', 'self.user_id').select('users.id').forNoKeyUpdate('users'),
     ),
   )
   await transaction.run(
     affect(
-      query
+      own
         .updateTable('devices')
         .set({ revoked_at: sql<string>`now()` })
         .where('id', '=', id)
@@ -66,15 +66,58 @@ export async function revokeDevice(transaction: Transaction, id: string): Promis
     ),
   )
   // A statement of its own: it sees the session that was begun while the device was waited for.
-  await transaction.run(
-    many(
-      query
-        .updateTable('sessions')
-        .set({ revoked_at: sql<string>`now()`, revoked_reason: 'device-revoked' })
-        .where('device_id', '=', id)
-        .where('user_id', '=', sql<string>`(select user_id from self)`)
-        .where('revoked_at', 'is', null)
-        .returning('id'),
-    ),
-  )
+  await transaction.run(revokeSessionsOfDevice(id))
 }
+
+/** A device of the user that signs in, and whether it may skip the second factor; locked until the transaction ends. */
+export const findDevice = (user_id: string, id: string | undefined) =>
+  find(
+    query
+      .selectFrom('devices')
+      .select('id')
+      .select(sql<boolean>`coalesce(trusted_until > now(), false)`.as('is_trusted'))
+      .where('id', '=', id ?? null)
+      .where('user_id', '=', user_id)
+      .where('revoked_at', 'is', null)
+      // What revokes it waits, and then revokes this session as well.
+      .forNoKeyUpdate(),
+  )
+
+/** Notes that the user signs in on this device, or on a new one. @returns its id */
+export const rememberDevice = (
+  user_id: string,
+  id: string | undefined,
+  trustSeconds: number | undefined,
+  { ip, user_agent }: Origin,
+) => {
+  const trust =
+    trustSeconds === undefined ? {} : { trusted_until: sql<string>`now() + make_interval(secs => ${trustSeconds})` }
+  const row =
+    id === undefined
+      ? query
+          .insertInto('devices')
+          .values({ user_id, ip, user_agent, ...trust })
+          .returning('id')
+      : query
+          .updateTable('devices')
+          .set({ last_seen_at: sql<string>`now()`, ip, user_agent, ...trust })
+          .where('id', '=', id)
+          .returning('id')
+  return statement(row, ([device]) => (device as { id: string }).id)
+}
+
+/** Revokes all devices of a user but the one that a session was begun on. Their sessions stay. */
+export const revokeDevices = (user_id: string, kept_session_id: string | null) =>
+  execute(
+    query
+      .updateTable('devices')
+      .set({ revoked_at: sql<string>`now()` })
+      .where('user_id', '=', user_id)
+      .where('revoked_at', 'is', null)
+      .where(sql<boolean>`id is distinct from (select s.device_id from sessions s where s.id = ${kept_session_id})`)
+      .returning('id'),
+  )
+
+/** From now on every device of a user is asked for the second factor again. */
+export const untrustDevices = (user_id: string) =>
+  execute(query.updateTable('devices').set({ trusted_until: null }).where('user_id', '=', user_id))

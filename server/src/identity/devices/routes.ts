@@ -1,24 +1,24 @@
 import { Type } from 'typebox'
-import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
-import type { Pages } from '../../platform/http/cursors.ts'
 import type { App } from '../../platform/http/route.ts'
+import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
 import { Device, listDevices, revokeDevice } from './devices.ts'
 
-export function deviceRoutes(app: App, pages: Pages): void {
+export function deviceRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): void {
   app.get(
     '/auth/devices',
     {
       access: 'session',
       schema: {
         operationId: 'listDevices',
-        summary: 'List the devices that one has signed in with',
+        summary: "List the current user's devices",
         description: 'A known device has failures of its own, so strangers cannot lock it out.',
         tags: ['Sessions'],
         querystring: PageQueryOf({}),
         response: { 200: PageSchema(Device) },
       },
     },
-    request => request.actor.run(listDevices(request.actor.session_id, pages.open(request))),
+    request => request.actor.account.run(listDevices(request.actor.session_id, cursors.open(request))),
   )
 
   app.delete(
@@ -27,14 +27,14 @@ export function deviceRoutes(app: App, pages: Pages): void {
       access: 'session',
       schema: {
         operationId: 'revokeDevice',
-        summary: "Forget one of one's own devices and end its sessions",
+        summary: 'Revoke a device and its sessions',
         tags: ['Sessions'],
         params: IdParams,
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
-      await request.actor.transaction(transaction => revokeDevice(transaction, request.params.id))
+      await request.actor.account.transaction(transaction => revokeDevice(transaction, request.params.id))
       return reply.code(204).send(null)
     },
   )

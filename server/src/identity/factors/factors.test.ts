@@ -6,13 +6,14 @@ import { codeOf, enrolApp, stepNow } from '../../../test/authenticator-app.ts'
 import { readQrCode } from '../../../test/read-qr-code.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
-import { TEST_SECRET } from '../../../test/test-database.ts'
-import { authKeys } from '../../app.ts'
+import { systemFor } from '../../platform/database/database.ts'
 import { issueToken, sealToken } from '../../platform/tokens/one-time-tokens.ts'
-import { matchStep } from './totp.ts'
+import { unlockToken } from '../lockout/lockout.ts'
+import { mfaToken } from '../sign-in/sign-in.ts'
+import { matchStep } from '../totp/totp.ts'
 
 const test_ = await createTestApp({ ACCOUNT_LOCKOUT_THRESHOLD: '5', DATABASE_POOL_SIZE: '32' })
-const { admin, call, signUp, mailTo, database, tokens } = test_
+const { admin, call, signUp, mailTo, database, services, tokens } = test_
 const auth = '/api/v1/auth'
 const mfa = `${auth}/mfa`
 
@@ -46,7 +47,7 @@ async function eventsOf({ user_id }: Person): Promise<string[]> {
   return rows.map(({ type }) => type)
 }
 
-// Red when: confirmTotp leaves out confirmed_at; second_factors (factors.sql) asks for no confirmed_at.
+// Red when: confirmSeed leaves out confirmed_at; hasTotp asks for no confirmed_at.
 /** Brings back what enrolling has ended: how a session of one factor beside a second factor behaves, if there were one. */
 const revive = (user_id: string) =>
   admin.query('update sessions set revoked_at = null, revoked_reason = null where user_id = $1', [user_id])
@@ -196,7 +197,7 @@ test('a code is good once, also twice at the same moment, and none is that is ol
   assert.equal(after.status, 200)
 })
 
-// Red when: confirmTotp does not lock the session first.
+// Red when: changeFactors does not lock the session first.
 test('of two confirmations at the same moment one succeeds and shows recovery codes', async () => {
   const person = await signUp()
   const { secret } = (await person.call('POST', `${mfa}/totp`)).body
@@ -242,8 +243,8 @@ test('the second factor finishes the sign-in that was begun, to the organization
   assert.equal(devices.rows.length, rows.length + 1, 'the same device, seen again')
 })
 
-// Red when: the attempt is counted after the code is checked (withFactor runs `run` before withAttempt); the key is that of
-// the token instead of the person's.
+// Red when: the attempt is counted after the code is checked (withFactor runs `attempt` before withAttempt); the key is that of
+// the token instead of the user's.
 test('a hundred wrong codes at the same moment, under as many tokens, get no more checked than the threshold, and then the right one is refused', async () => {
   const person = await signUp()
   const { secret, next, recovery_codes } = await enrol(person)
@@ -278,7 +279,7 @@ test('a hundred wrong codes at the same moment, under as many tokens, get no mor
   )
   assert.equal((await person.call('POST', `${auth}/step-up`, { code: await next() })).status, 401)
 
-  // Red when: lock_throttle mails a link for it; unlockSignIn takes the counter of codes for whoever comes by mail.
+  // Red when: lock_throttle mails a link for it; unlockSignIn takes the counter of codes also by mail.
   const [notice] = (await mailTo(person.email)).filter(({ subject }) => /wrong codes/.test(subject))
   assert.equal(notice?.token, '', 'no link in a mail gives more guesses')
   assert.ok((await eventsOf(person)).includes('second-factor-locked'))
@@ -366,7 +367,7 @@ test('with the last second factor go recovery codes, trust in devices and what s
   assert.equal((await noticesTo(person)).length, 3, 'added, removed, added')
 })
 
-// Red when: useRecoveryCode leaves out used_at; hashCode keeps the hyphens.
+// Red when: takeCode leaves out used_at; hashCode keeps the hyphens.
 test('a recovery code stands in for the app once, however it is written', async () => {
   const person = await signUp()
   const { recovery_codes } = await enrol(person)
@@ -421,20 +422,19 @@ test('the token between the factors is no access token, no refresh token and no 
   const mfa_token = await pauseAt(person)
   assert.equal((await call('GET', `${auth}/me`, undefined, under(mfa_token))).body.code, 'not-signed-in')
   assert.equal((await call('POST', `${auth}/refresh`, { refresh_token: mfa_token })).status, 401)
-  const key = authKeys(TEST_SECRET).oneTime
-  const origin = { request_id: 'test', ip: '', user_agent: '' }
-  const issue = (purpose: 'unlock' | 'mfa', seconds: number) =>
-    database.system.run(
-      { origin },
-      issueToken({ purpose, user_id: person.user_id, details: { methods: ['password'] }, seconds }),
-    )
+  const key = services.keys.oneTime
+  const system = systemFor(database, 'test')
+  const { user_id } = person
+  const issueUnlock = () => system.run(issueToken(unlockToken, { user_id, details: {}, seconds: 60 }))
+  const issueMfa = (seconds: number) =>
+    system.run(issueToken(mfaToken, { user_id, details: { methods: ['password'] }, seconds }))
   const foreign = [
     person.access_token,
     person.refresh_token,
-    sealToken(key, 'unlock', await issue('unlock', 60)),
-    sealToken(key, 'mfa', await issue('unlock', 60)),
-    sealToken(key, 'mfa', await issue('mfa', -1)),
-    sealToken(Buffer.alloc(32), 'mfa', await issue('mfa', 60)),
+    sealToken(key, unlockToken, await issueUnlock()),
+    sealToken(key, mfaToken, await issueUnlock()),
+    sealToken(key, mfaToken, await issueMfa(-1)),
+    sealToken(Buffer.alloc(32), mfaToken, await issueMfa(60)),
     mfa_token.slice(0, -1),
     mfa_token.replace(/^./, letter => (letter === 'A' ? 'B' : 'A')),
     'x',
@@ -444,7 +444,7 @@ test('the token between the factors is no access token, no refresh token and no 
   assert.equal((await verify({ mfa_token, code: await next() })).status, 200)
 })
 
-// Red when: factors.sql loses the trigger end_waiting_sign_ins; signIn does not look whether the account is disabled.
+// Red when: mfa.sql loses the trigger end_waiting_sign_ins; signIn does not look whether the account is disabled.
 test('a sign-in that waits for its code ends with the password it was begun with, and with the account', async () => {
   const person = await signUp()
   const { next } = await enrol(person)
@@ -483,7 +483,7 @@ test('a trusted device skips the second factor for thirty days, and for its own 
     [tokens.verify(skipped.body.access_token).sid],
   )
   assert.deepEqual(rows, [{ methods: ['password', 'trusted_device'], proved: true, month: true }])
-  // Red when: lockFactors takes the trust for a proof; who has stolen the device and the password would be rid of the factor.
+  // Red when: requireVerifiedFactor takes the trust for a factor; who has stolen the device and the password would be rid of it.
   const removed = await call('DELETE', `${mfa}/totp`, undefined, under(skipped.body.access_token))
   assert.deepEqual(outcomeOf(removed), [401, 'step-up-required'])
   await pauseAt(stranger, { device_token })
@@ -513,7 +513,7 @@ test('where the operator trusts no device, none skips the second factor', async 
   assert.equal((await log({ device_token: body.device_token })).body.code, 'mfa-required')
 })
 
-// Red when: stepUpByFactor leaves authenticated_at, or proveSecondFactor second_factor_at.
+// Red when: stepUpByFactor leaves out renewSignIn or noteSecondFactor.
 test('any factor proves again who one is, and a second factor counts for the session from then on', async () => {
   const person = await signUp()
   const before = await logIn(person)
@@ -565,7 +565,7 @@ test('factors are changed only by who has just proved who they are', async () =>
     assert.equal((await call(method, `${mfa}/${path}`, undefined, under(stale))).body.code, 'step-up-required')
 })
 
-// Red when: lockFactors does not ask what the session has proved.
+// Red when: requireVerifiedFactor does not ask what the session has verified.
 test('where there is a second factor, none is added or removed, and no recovery code made, by a password alone', async () => {
   const person = await signUp()
   const before = await logIn(person)
@@ -589,7 +589,7 @@ test('where there is a second factor, none is added or removed, and no recovery 
   assert.equal((await call('DELETE', `${mfa}/totp`, undefined, strong)).status, 204)
 })
 
-// Red when: confirmTotp does not ask what the session has proved; it begins before there is a factor and ends after.
+// Red when: confirmTotp does not ask what the session has verified; it begins before there is a factor and ends after.
 test('an enrolment that was begun before the first factor is not confirmed without it', async () => {
   const person = await signUp()
   const old = under((await logIn(person)).body.access_token)

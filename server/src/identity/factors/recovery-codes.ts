@@ -1,11 +1,19 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
+import { recordEvent } from '../../directory/history/history.ts'
 import type { Transaction } from '../../platform/database/database.ts'
-import { many, query, raw, statement } from '../../platform/database/statement.ts'
+import { execute, raw, statement, tables } from '../../platform/database/statement.ts'
+import { eventKind } from '../../platform/mail/mails.ts'
+import type { Services } from '../../platform/services.ts'
+
+const query = tables('system', 'recovery_codes')
+
+export const recoveryCodeUsed = eventKind('recovery-code-used', { mailed: true })
 
 /** How many are made at once. */
 const CODES = 10
-/** 120 bits: so many that a code needs no slow hash, and nobody to be locked out for guessing. */
+/** 120 bits: too many to guess, so a code needs neither a slow hash nor a lockout. */
 const CODE_BYTES = 15
 /** Crockford's Base32: no letter that is read as a digit. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
@@ -23,40 +31,57 @@ const hashCode = (key: Buffer, user_id: string, code: string): Buffer => {
   return createHmac('sha256', key).update(`${user_id}\0${plain}`).digest()
 }
 
-/** Ten new codes in the place of all earlier ones (system login, the person locked). Only here they can be read. */
-export async function makeRecoveryCodes(transaction: Transaction, key: Buffer, user_id: string): Promise<string[]> {
+/** Ten new codes that replace all earlier ones; the account is locked. They can be read here only. */
+export async function makeRecoveryCodes(
+  transaction: Transaction<'system'>,
+  { keys }: Pick<Services, 'keys'>,
+  user_id: string,
+): Promise<string[]> {
   const codes = Array.from({ length: CODES }, makeCode)
-  await transaction.run(voidRecoveryCodes(user_id))
+  await transaction.run(deleteRecoveryCodes(user_id))
   await transaction.run(
-    many(
+    execute(
       query
         .insertInto('recovery_codes')
-        .values(codes.map(code => ({ user_id, code_hash: hashCode(key, user_id, code) }))),
+        .values(codes.map(code => ({ user_id, code_hash: hashCode(keys.recovery, user_id, code) }))),
     ),
   )
   return codes
 }
 
-export const voidRecoveryCodes = (user_id: string) =>
-  many(query.deleteFrom('recovery_codes').where('user_id', '=', user_id))
+export const deleteRecoveryCodes = (user_id: string) =>
+  execute(query.deleteFrom('recovery_codes').where('user_id', '=', user_id))
 
-/** How many are left. */
+/** How many codes a user has left, as SQL for either login. */
+export const unusedRecoveryCodes = (user_id: RawBuilder<unknown>): RawBuilder<number> =>
+  sql<number>`(select count(*)::int from recovery_codes r where r.user_id = ${user_id} and r.used_at is null)`
+
+/** How many codes a user has left. */
 export const countRecoveryCodes = (user_id: string) =>
   statement(
-    raw<{ count: number }>(
-      sql`select count(*)::int as count from recovery_codes where user_id = ${user_id} and used_at is null`,
-    ),
+    raw(query, sql<{ count: number }>`select ${unusedRecoveryCodes(sql`${user_id}`)} as count`),
     ([row]) => row?.count ?? 0,
   )
 
-/** Uses a code up: of two at once, one succeeds. @returns whether it was one */
-export const useRecoveryCode = (key: Buffer, user_id: string, code: string) =>
+/** Uses a code up, and tells the user: of two uses at once, one succeeds. @returns whether it was one */
+export async function useRecoveryCode(
+  transaction: Transaction<'system'>,
+  { keys }: Pick<Services, 'keys'>,
+  { user_id, session_id }: { user_id: string; session_id: string | null },
+  code: string,
+): Promise<boolean> {
+  const isUsed = await transaction.run(takeCode(user_id, hashCode(keys.recovery, user_id, code)))
+  if (isUsed) await transaction.run(recordEvent(recoveryCodeUsed, user_id, session_id))
+  return isUsed
+}
+
+const takeCode = (user_id: string, code_hash: Buffer) =>
   statement(
     query
       .updateTable('recovery_codes')
       .set({ used_at: sql<string>`now()` })
       .where('user_id', '=', user_id)
-      .where('code_hash', '=', hashCode(key, user_id, code))
+      .where('code_hash', '=', code_hash)
       .where('used_at', 'is', null)
       .returning('user_id'),
     rows => rows.length > 0,

@@ -1,19 +1,20 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import type { Origin } from '../../platform/database/database.ts'
+import { Role_ } from '../../directory/organizations/organizations.ts'
+import { listRetiredNames } from '../../directory/users/users.ts'
+import type { SystemRunner } from '../../platform/database/database.ts'
+import { many, tables } from '../../platform/database/statement.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { FieldError } from '../../platform/problems.ts'
 import { Email, Name, OneOf, Slug, Strict, Time, Username } from '../../platform/schemas.ts'
-import { many, query } from '../../platform/database/statement.ts'
-import { Role_ } from '../../directory/organizations/organizations.ts'
-import { listRetiredNames } from '../../directory/users/users.ts'
 import { describeAccount, insertAccount } from '../accounts/accounts.ts'
-import type { AccountRows } from '../accounts/accounts.ts'
-import type { AccountTools } from '../sign-in/sign-in.ts'
+import type { AccountRows, AccountServices } from '../accounts/accounts.ts'
 import { readHash } from '../passwords/password-hashes.ts'
 
-/** A person as another system knew them: one line of the file, whose nulls are left out. */
+const query = tables('system', 'users', 'organizations')
+
+/** A user as another system knew them: one line of the file, whose nulls are left out. */
 export const ImportedUser = Strict({
   email: Email,
   email_verified: Type.Optional(Type.Boolean()),
@@ -44,37 +45,37 @@ export interface UnimportedRow {
 export const IMPORT_CONNECTIONS = 8
 
 /**
- * Begins an import (system login). What it returns is called with some hundred lines at a time, in the file's order, makes
- * an account of each and returns the lines that made none. Each account is a statement of its own, written whole or not at
- * all, so an import that was killed is run again from the first line. A dry run finds out the same and writes nothing.
+ * Begins an import. What it returns is called with some hundred lines at a time, in the file's order, makes an account of
+ * each and returns the lines that made none. Each account is a statement of its own, written whole or not at all, so an
+ * import that was killed is run again from the first line. A dry run finds out the same and writes nothing.
  * @throws Problem database-unavailable, busy: the lines given may have been written in part
  */
 export function beginImport(
-  { database: { system }, key }: AccountTools,
-  origin: Origin,
+  system: SystemRunner,
+  { keys }: AccountServices,
   isDryRun: boolean,
 ): (rows: readonly ImportRow[]) => Promise<UnimportedRow[]> {
   const lines = new Map<string, number>() // of each address that has had its turn
   const usernames = new Set<string>()
-  const founded = new Map<string, string>() // teams: slug to id
+  const newTeams = new Map<string, string>() // slug to id
 
   const find = async (rows: readonly ImportRow[]) => {
     const emails = rows.map(({ user }) => user.email.toLowerCase())
     const names = rows.flatMap(({ user }) => user.username?.toLowerCase() ?? [])
     const slugs = rows.flatMap(({ user }) => user.organization?.slug ?? [])
-    const scope = { origin }
-    const [users, named, teams, retiredEmails, retiredUsernames] = await Promise.all([
-      system.run(scope, findEmails(emails)),
-      system.run(scope, findUsernames(names)),
-      system.run(scope, findTeams(slugs)),
-      system.run(scope, listRetiredNames(key, 'email', emails)),
-      system.run(scope, listRetiredNames(key, 'username', names)),
-    ])
+    // system: an import makes accounts in all organizations, and runs without a session
+    const found = await system.transaction(async transaction => ({
+      users: await transaction.run(findEmails(emails)),
+      named: await transaction.run(findUsernames(names)),
+      teams: await transaction.run(findTeams(slugs)),
+      retiredEmails: await transaction.run(listRetiredNames(keys.oneTime, 'email', emails)),
+      retiredUsernames: await transaction.run(listRetiredNames(keys.oneTime, 'username', names)),
+    }))
     return {
-      emails: new Set(users.map(({ email }) => email)),
-      usernames: new Set([...named.map(({ username }) => username), ...retiredUsernames]),
-      retiredEmails,
-      teams: new Map(teams.map(({ slug, id }) => [slug, id])),
+      emails: new Set(found.users.map(({ email }) => email)),
+      usernames: new Set([...found.named.map(({ username }) => username), ...found.retiredUsernames]),
+      retiredEmails: found.retiredEmails,
+      teams: new Map(found.teams.map(({ slug, id }) => [slug, id])),
     }
   }
 
@@ -100,7 +101,7 @@ export function beginImport(
     const created = user.created_at === undefined ? 0 : Date.parse(user.created_at)
     // Neither leap seconds, which JavaScript does not know, nor times that no account can have.
     if (!(created >= 0 && created <= Date.now())) fault('/created_at', 'must lie between 1970 and now')
-    const team_id = place && (known.teams.get(place.slug) ?? founded.get(place.slug))
+    const team_id = place && (known.teams.get(place.slug) ?? newTeams.get(place.slug))
     if (place !== undefined && team_id === undefined && place.role !== 'owner')
       fault('/organization/slug', 'names no team; the line of an owner, who founds it, has to come first')
     if (errors.length > 0) return { line, outcome: 'refused', errors }
@@ -111,16 +112,17 @@ export function beginImport(
     const team = place && { name: place.name ?? place.slug, slug: place.slug }
     const { person, organization } = describeAccount({ ...account, organization: team })
     if (team_id !== undefined) return { person: { ...person, last_organization_id: team_id }, role }
-    if (team !== undefined) founded.set(team.slug, organization.id)
+    if (team !== undefined) newTeams.set(team.slug, organization.id)
     return { person, organization: { ...organization, slug: organization.slug as string }, role }
   }
 
   async function write(line: number, rows: AccountRows): Promise<UnimportedRow | undefined> {
     try {
-      await system.run({ organization_id: rows.person.last_organization_id, origin }, insertAccount(rows))
+      // system: an account begins without a session, and with a password hash
+      await system.with({ organization_id: rows.person.last_organization_id }).run(insertAccount(rows))
       return undefined
     } catch (error) {
-      // Somebody was faster since we looked.
+      // It was made by something else since we looked.
       const code = error instanceof Problem ? error.code : undefined
       if (code === 'email-taken') return { line, outcome: 'exists', errors: [exists] }
       const errors = refusalOf(error)
@@ -135,7 +137,7 @@ export function beginImport(
     const unimported = judged.flatMap(([, result]) => ('outcome' in result ? [result] : []))
     if (isDryRun) return unimported
     const accounts = judged.flatMap(([line, result]) => ('outcome' in result ? [] : [[line, result] as const]))
-    // A team is there before anybody joins it.
+    // A team is there before its members.
     for (const isFounding of [true, false]) {
       const group = accounts.filter(([, { organization }]) => (organization?.kind === 'team') === isFounding).values()
       await Promise.all(

@@ -17,4 +17,21 @@ create table invitations (
 create unique index invitations_email_key on invitations (organization_id, email) where accepted_at is null and revoked_at is null;
 create index invitations_invited_by on invitations (organization_id, invited_by);
 -- The address stays out of history, which holds no personal values.
-select organization_table('invitations', history => '{role, invited_by, expires_at, accepted_at, revoked_at}');
+select organization_table('invitations', history => '{role, invited_by, expires_at, accepted_at, revoked_at}', for_system => true);
+
+-- Whatever makes or renews an invitation mails a link for that very version, in the same transaction. Runs as the owner:
+-- the inviter's login may neither make one-time tokens nor enqueue mail.
+create function mail_invitation() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  token_id uuid;
+begin
+  insert into one_time_tokens (purpose, email, details, expires_at)
+  values ('invitation', new.email, jsonb_build_object('organization_id', new.organization_id, 'invitation_id', new.id, 'version', new.version), new.expires_at)
+  returning id into token_id;
+  perform enqueue_job('mail', jsonb_build_object('token_id', token_id));
+  return null;
+end $$;
+revoke execute on function mail_invitation() from public;
+create trigger mail_insert after insert on invitations for each row execute function mail_invitation();
+create trigger mail_update after update on invitations for each row
+  when (old.expires_at is distinct from new.expires_at and new.accepted_at is null and new.revoked_at is null) execute function mail_invitation();

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { deriveKey } from '../../platform/crypto/sealing.ts'
 import { sealToken } from '../../platform/tokens/one-time-tokens.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Person } from '../../../test/test-app.ts'
-import { TEST_SECRET } from '../../../test/test-database.ts'
+import { invitationToken } from './invitations.ts'
 
 const test_ = await createTestApp()
-const { call, signUp, verify, admin } = test_
-const key = deriveKey(TEST_SECRET, 'one-time tokens')
+const { call, signUp, verify, admin, services } = test_
 let serial = 0
 const newAddress = () => `invited-${process.pid}-${Date.now()}-${serial++}@example.com`
 
@@ -28,7 +26,7 @@ async function tokenOf(email: string): Promise<string> {
     `select id from one_time_tokens where purpose = 'invitation' and email = $1 order by id desc limit 1`,
     [email],
   )
-  return sealToken(key, 'invitation', rows[0]!.id)
+  return sealToken(services.keys.oneTime, invitationToken, rows[0]!.id)
 }
 
 const accept = (token: string, more: object = {}) => call('POST', '/api/v1/invitations/accept', { token, ...more })
@@ -75,7 +73,7 @@ test('the link lets in the account of that address and no other', async () => {
   const [invited, stranger] = [await signUp(), await signUp()]
   await invite(owner, invited.email)
   const token = await tokenOf(invited.email)
-  // Red when: findInvited does not compare the session's person.
+  // Red when: findOpen does not compare the session's user.
   const wrong = await stranger.call('POST', '/api/v1/invitations/accept', { token })
   assert.deepEqual([wrong.status, wrong.body.code], [403, 'invitation-for-another'])
   // Whoever took the address without proving it must not be let in by the link of its real owner.
@@ -112,6 +110,23 @@ test('of two at once one joins; a revoked or replaced invitation leads nowhere',
   assert.equal((await accept(await tokenOf(other), { password: PASSWORD })).body.code, 'invalid-token')
   const { rows } = await admin.query('select from users where email = $1', [other])
   assert.equal(rows.length, 0, 'no account is made for nothing')
+})
+
+// Red when: createInvitation runs on another way than the actor's, or the mail is enqueued outside its transaction.
+test('an Idempotency-Key makes one invitation of several requests, and its link stays good', async () => {
+  const owner = await newOwner()
+  const email = newAddress()
+  const headers = { 'idempotency-key': `invite-${email}` }
+  const path = `/api/v1/organizations/${owner.organization_id}/invitations`
+  const first = await owner.call('POST', path, { email, role: 'viewer' }, headers)
+  assert.equal(first.status, 201)
+  const again = await owner.call('POST', path, { email, role: 'viewer' }, headers)
+  assert.deepEqual([again.status, again.body], [201, first.body])
+  const other = await owner.call('POST', path, { email: newAddress(), role: 'viewer' }, headers)
+  assert.deepEqual([other.status, other.body.code], [422, 'idempotency-key-reused'])
+  const mails = await test_.mailTo(email)
+  assert.equal(mails.length, 1)
+  assert.equal((await accept(mails[0]!.token, { password: PASSWORD })).body.role, 'viewer')
 })
 
 test('only administrators invite, only owners invite owners, and nobody into a personal organization', async () => {
@@ -199,7 +214,7 @@ test('an invitation is worth no more than whoever made it: it ends with their ro
   assert.equal((await accept(token)).body.code, 'invalid-token')
 })
 
-// Red when: holdPlace does not ask how long ago the caller proved who they are.
+// Red when: requirePlace does not ask how long ago the caller proved who they are.
 test('an owner is made, by invitation or at once, only by who has just proved who they are', async () => {
   const owner = await newOwner()
   const person = await signUp()

@@ -1,25 +1,44 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { isFresh } from '../../platform/gate/access.ts'
-import type { Actor } from '../../platform/gate/actor.ts'
-import { permissionsOf } from '../../platform/gate/permissions.ts'
-import type { Role } from '../../platform/gate/permissions.ts'
-import { createAccount } from '../sign-in/sign-in.ts'
-import type { Database, Origin, Transaction } from '../../platform/database/database.ts'
-import { findToken, issueToken, openToken, spendToken, tokenLives } from '../../platform/tokens/one-time-tokens.ts'
+import { joinOrganization, requirePlace, Role_, writeWithin } from '../../directory/organizations/organizations.ts'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
+import { affect, execute, find, get, many, tables } from '../../platform/database/statement.ts'
+import { permissionsOf } from '../../platform/gate/permissions.ts'
+import type { PermissionTable, Role } from '../../platform/gate/permissions.ts'
+import type { Place } from '../../platform/http/resource.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import { Email, Id, Strict, Time } from '../../platform/schemas.ts'
-import { affect, find, get, query } from '../../platform/database/statement.ts'
-import { holdPlace, joinOrganization, Role_ } from '../../directory/organizations/organizations.ts'
+import type { Services } from '../../platform/services.ts'
+import { presentedToken, spendToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { createAccount } from '../accounts/accounts.ts'
+import { checkPassword } from '../passwords/password-policy.ts'
 
 export const Invitation = Type.Object(
   { id: Id, email: Email, role: Role_, invited_by: Id, expires_at: Time, created_at: Time },
   { title: 'Invitation' },
 )
+type Invitation = Static<typeof Invitation>
+
 export const NewInvitation = Strict({ email: Email, role: Role_ }, { title: 'NewInvitation' })
+type NewInvitation = Static<typeof NewInvitation>
+
+/** Made and mailed by the trigger in invitations.sql, for one version of the invitation. */
+export const invitationToken = tokenKind({
+  purpose: 'invitation',
+  seconds: 7 * 86400,
+  details: Strict({
+    organization_id: Id,
+    invitation_id: Id,
+    version: Type.Integer(),
+    mailed_at: Type.Optional(Time),
+  }),
+})
+
+const query = tables('tenant', 'invitations', 'self')
+const system = tables('system', 'invitations', 'memberships', 'organizations', 'users', 'live_users')
 
 const columns = ['id', 'email', 'role', 'invited_by', 'expires_at', 'created_at'] as const
 
@@ -41,43 +60,35 @@ export const listInvitations = (organization_id: string, page: Page) =>
  * address is replaced, and its link with it.
  * @throws Problem email-unverified, owner-required, personal-organization, step-up-required
  */
-export const createInvitation = (
-  { system }: Database,
-  actor: Actor,
-  { email, role }: Static<typeof NewInvitation>,
-): Promise<Static<typeof Invitation>> =>
-  system.transaction(actor.scope, async transaction => {
-    const { organization_id, user_id } = actor
-    await transaction.run(holdPlace(organization_id, role, isFresh(actor)))
-    // Else whoever signs up could write to strangers, as often as they like to sign up.
-    const inviter = await transaction.run(
-      get(query.selectFrom('users').select('email_verified').where('id', '=', user_id)),
-    )
-    if (!inviter.email_verified) throw new Problem('email-unverified')
-    const invitation = await transaction.run(
-      get(
-        query
-          .insertInto('invitations')
-          .values({ organization_id, email: email.toLowerCase(), role, invited_by: user_id, expires_at: expiry })
-          .onConflict(conflict =>
-            conflict
-              .columns(['organization_id', 'email'])
-              .where('accepted_at', 'is', null)
-              .where('revoked_at', 'is', null)
-              .doUpdateSet({ role, invited_by: user_id, expires_at: expiry }),
-          )
-          .returning([...columns, 'version']),
-      ),
-    )
-    // A link is good for the version that it was made for.
-    const details = { organization_id, invitation_id: invitation.id, version: invitation.version }
-    await transaction.run(issueToken({ purpose: 'invitation', email, details, mailed: true }))
-    return invitation
-  })
+export async function createInvitation(
+  transaction: Transaction<'tenant'>,
+  { organization_id, user_id }: Place,
+  { email, role }: NewInvitation,
+  isFresh: boolean,
+): Promise<Invitation> {
+  await transaction.run(requirePlace(organization_id, role, isFresh))
+  // Else anyone who signs up could write to strangers, as often as they like to sign up.
+  const { email_verified } = await transaction.run(get(query.selectFrom('self').select('email_verified')))
+  if (!email_verified) throw new Problem('email-unverified')
+  const expires_at = sql<string>`now() + make_interval(secs => ${invitationToken.seconds})`
+  return transaction.run(
+    get(
+      query
+        .insertInto('invitations')
+        .values({ organization_id, email: email.toLowerCase(), role, invited_by: user_id, expires_at })
+        .onConflict(conflict =>
+          conflict
+            .columns(['organization_id', 'email'])
+            .where('accepted_at', 'is', null)
+            .where('revoked_at', 'is', null)
+            .doUpdateSet({ role, invited_by: user_id, expires_at }),
+        )
+        .returning(columns),
+    ),
+  )
+}
 
-const expiry = sql<string>`now() + make_interval(secs => ${tokenLives.invitation})`
-
-/** Takes an invitation back; its link leads nowhere from then on. @throws Problem not-found */
+/** Revokes an invitation, and its link with it. @throws Problem not-found */
 export const revokeInvitation = (organization_id: string, id: string) =>
   affect(
     query
@@ -90,17 +101,9 @@ export const revokeInvitation = (organization_id: string, id: string) =>
       .returning('id'),
   )
 
-export interface InvitationTools {
-  database: Database
-  /** Opens one-time tokens. */
-  key: Buffer
-  /** Hashes a new password that the policy accepts; `personal` is what it must not contain. */
-  hashNewPassword: (password: string, personal: readonly (string | undefined)[]) => Promise<string>
-}
-
 interface Acceptance {
   token: string
-  /** Who is signed in, if anybody is. */
+  /** Of the signed-in user, if there is one. */
   user_id?: string | undefined
   /** Make the account of an address that has none. */
   password?: string | undefined
@@ -108,66 +111,82 @@ interface Acceptance {
 }
 
 /**
- * Joins the organization that the link in the mail leads to. The link proves the address, not the person: it lets in the
- * account of that address only, and, while nobody is signed in, only one whose address was proved before.
- * @throws Problem invalid-token, invitation-for-another, email-unverified, already-member; invalid-fields when there is no account and none is to be made
+ * Joins the organization that the link in the mail leads to. The link verifies the address, not the user: it lets in the
+ * account of that address only and, without a session, only one whose address was verified before.
+ * @throws Problem invalid-token, invitation-for-another, email-unverified, already-member, weak-password; invalid-fields
+ * when there is no account and none is to be made
  */
 export async function acceptInvitation(
-  { database, key, hashNewPassword }: InvitationTools,
-  origin: Origin,
+  visitor: SystemRunner,
+  services: Pick<Services, 'keys' | 'declared' | 'passwords' | 'passwordPolicy'>,
   { token: sealed, user_id, password, full_name }: Acceptance,
-): Promise<{ organization_id: string; user_id: string; role: Static<typeof Role_> }> {
-  const token_id = openToken(key, 'invitation', sealed)
-  const token = await database.system.run({ origin }, findToken('invitation', token_id))
-  if (token === undefined || token.email === null) throw new Problem('invalid-token')
-  const { email } = token
-  const { organization_id, invitation_id, version } = token.details as unknown as InvitationDetails
-  const open = await database.system.run({ origin }, findOpen({ organization_id, invitation_id, version }))
-  if (open === undefined || !mayStillInvite(open)) throw new Problem('invalid-token')
-  const account = await database.system.run({ origin }, findInvited(email, user_id))
-  if (user_id !== undefined && account === undefined) throw new Problem('invitation-for-another')
-  if (user_id === undefined && account?.email_verified === false) throw new Problem('email-unverified')
-  if (account === undefined && password === undefined)
+): Promise<{ organization_id: string; user_id: string; role: Role }> {
+  const { keys, declared } = services
+  const { id: token_id, email, details } = await presentedToken(visitor, keys.oneTime, invitationToken, sealed)
+  if (email === null) throw new Problem('invalid-token')
+  // system: the link is opened by an address that belongs to no organization yet, and may have no account
+  const open = await visitor.run(findOpen(details, email, user_id))
+  if (open === undefined || !mayStillInvite(declared.permissions, open)) throw new Problem('invalid-token')
+  const { account_id, email_verified } = open
+  if (user_id !== undefined && account_id === null) throw new Problem('invitation-for-another')
+  if (user_id === undefined && email_verified === false) throw new Problem('email-unverified')
+  if (account_id === null && password === undefined)
     throw invalidField('/password', 'is required: the address has no account yet')
   // Two transactions: an account that is made and then does not join is an account; the link still works for it.
-  const makeAccount = async (chosen: string) =>
-    createAccount(
-      { database, key },
-      origin,
-      { email, full_name, password_hash: await hashNewPassword(chosen, [email, full_name]), email_verified: true },
-      async (_transaction, { user }) => user.id,
-    ).catch((error: unknown) => {
-      // Its account is closed, or was made at this very moment.
-      if (!(error instanceof Problem) || error.code !== 'email-taken') throw error
-      throw new Problem('invalid-token', { cause: error })
-    })
-  const joining_id = account?.id ?? (await makeAccount(password ?? ''))
-  return database.system.transaction({ organization_id, origin: { ...origin, user_id: joining_id } }, transaction =>
-    join(transaction, { token_id, organization_id, invitation_id, version }, joining_id),
-  )
+  const joining_id = account_id ?? (await createInvitedAccount(visitor, services, { email, full_name }, password ?? ''))
+  const { organization_id } = details
+  // system: who joins has no role there before, and the token is out of the tenant login's sight
+  return visitor
+    .with({ user_id: joining_id, organization_id })
+    .transaction(transaction => join(transaction, declared.permissions, { ...details, token_id }, joining_id))
 }
 
-/** Whether the address has an account; for whoever holds a link to it. */
-export const hasAccount = async (database: Database, origin: Origin, email: string): Promise<boolean> =>
-  (await database.system.run({ origin }, findInvited(email, undefined))) !== undefined
-
-interface InvitationDetails {
-  organization_id: string
-  invitation_id: string
-  version: number
+/** Whether the address has an account; for a reader who holds a link to it. */
+export const hasAccount = async (visitor: SystemRunner, email: string): Promise<boolean> => {
+  const accounts = system.selectFrom('live_users').select('id').where('email', '=', email)
+  // system: the page is open to anyone who holds the link, without a session
+  return (await visitor.run(find(accounts))) !== undefined
 }
 
-/** What is still open of it; looked at before an account is made for nothing. */
-const findOpen = ({ organization_id, invitation_id, version }: InvitationDetails) =>
+/** Makes the account of an invited address, verified by the link. @throws Problem weak-password, invalid-token */
+async function createInvitedAccount(
+  visitor: SystemRunner,
+  { keys, passwords, passwordPolicy }: Pick<Services, 'keys' | 'passwords' | 'passwordPolicy'>,
+  { email, full_name }: { email: string; full_name: string | undefined },
+  password: string,
+): Promise<string> {
+  await checkPassword(password, passwordPolicy, [email, full_name])
+  const account = { email, full_name, password_hash: await passwords.hash(password), email_verified: true }
+  try {
+    return await createAccount(visitor, { keys }, account, async (_transaction, { user }) => user.id)
+  } catch (error) {
+    // Its account is disabled or deleted, or was made at this very moment.
+    if (!(error instanceof Problem) || error.code !== 'email-taken') throw error
+    throw new Problem('invalid-token', { cause: error })
+  }
+}
+
+type Details = Static<typeof invitationToken.details>
+
+/**
+ * What is still open of it, looked up before an account is made for nothing, with the account of the address; under a
+ * session only when that is the session's user.
+ */
+const findOpen = ({ organization_id, invitation_id, version }: Details, email: string, user_id: string | undefined) =>
   find(
-    query
+    system
       .selectFrom('invitations')
       .innerJoin('memberships as inviter', join =>
         join
           .onRef('inviter.organization_id', '=', 'invitations.organization_id')
           .onRef('inviter.user_id', '=', 'invitations.invited_by'),
       )
+      .leftJoin('live_users as account', join => {
+        const ofAddress = join.on('account.email', '=', email)
+        return user_id === undefined ? ofAddress : ofAddress.on('account.id', '=', user_id)
+      })
       .select(['invitations.role', 'inviter.role as inviter_role'])
+      .select(['account.id as account_id', 'account.email_verified'])
       .where('invitations.organization_id', '=', organization_id)
       .where('invitations.id', '=', invitation_id)
       .where('invitations.version', '=', version)
@@ -177,30 +196,24 @@ const findOpen = ({ organization_id, invitation_id, version }: InvitationDetails
       .where('inviter.deleted_at', 'is', null),
   )
 
-/** Else somebody who is about to lose a role would keep it under another address. */
-const mayStillInvite = ({ role, inviter_role }: { role: Role; inviter_role: Role }): boolean =>
-  permissionsOf(inviter_role).includes('invitations:write') && (role !== 'owner' || inviter_role === 'owner')
-
-/** The account of the address; under a session only when it is that person's. */
-const findInvited = (email: string, user_id: string | undefined) => {
-  const accounts = query
-    .selectFrom('users')
-    .select(['id', 'email_verified'])
-    .where('email', '=', email)
-    .where('disabled_at', 'is', null)
-    .where('deleted_at', 'is', null)
-  return find(user_id === undefined ? accounts : accounts.where('id', '=', user_id))
-}
+/** Else a member who is about to lose a role would keep it under another address. */
+const mayStillInvite = (
+  permissions: PermissionTable,
+  { role, inviter_role }: { role: Role; inviter_role: Role },
+): boolean =>
+  permissionsOf(permissions, inviter_role).includes('invitations:write') &&
+  (role !== 'owner' || inviter_role === 'owner')
 
 async function join(
-  transaction: Transaction,
-  { token_id, organization_id, invitation_id, version }: InvitationDetails & { token_id: string },
+  transaction: Transaction<'system'>,
+  permissions: PermissionTable,
+  { token_id, organization_id, invitation_id, version }: Details & { token_id: string },
   user_id: string,
 ) {
-  await transaction.run(spendToken('invitation', token_id))
+  await transaction.run(spendToken(invitationToken, token_id))
   const invitation = await transaction.run(
     find(
-      query
+      system
         .updateTable('invitations')
         .from(['organizations', 'memberships as inviter'])
         .set({ accepted_at: sql<string>`now()` })
@@ -218,19 +231,31 @@ async function join(
         .returning(['invitations.role', 'inviter.role as inviter_role']),
     ),
   )
-  if (invitation === undefined || !mayStillInvite(invitation)) throw new Problem('invalid-token')
+  if (invitation === undefined || !mayStillInvite(permissions, invitation)) throw new Problem('invalid-token')
   const { role } = invitation
   const joined = await transaction.run(joinOrganization(organization_id, user_id, { role, title: null, company: null }))
   if (joined === undefined) throw new Problem('already-member')
   await transaction.run(
-    find(
-      query
+    execute(
+      system
         .updateTable('users')
-        .set({ email_verified_at: sql<string>`coalesce(email_verified_at, now())` })
+        .set({ email_verified_at: sql<string>`now()` })
         .where('id', '=', user_id)
-        .where('email_verified_at', 'is', null)
-        .returning('id'),
+        .where('email_verified_at', 'is', null),
     ),
   )
   return { organization_id, user_id, role }
+}
+
+/** Removes every invitation of an erased address. */
+export async function deleteInvitations(transaction: Transaction<'system'>, email: string): Promise<void> {
+  const organizations = system.selectFrom('invitations').select('organization_id').distinct().where('email', '=', email)
+  for (const { organization_id } of await transaction.run(many(organizations))) {
+    await transaction.run(writeWithin(organization_id))
+    await transaction.run(
+      execute(
+        system.deleteFrom('invitations').where('organization_id', '=', organization_id).where('email', '=', email),
+      ),
+    )
+  }
 }

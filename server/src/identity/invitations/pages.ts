@@ -1,24 +1,23 @@
-import type { Origin } from '../../platform/database/database.ts'
 import type { Locale } from '../../platform/locales.ts'
 import type { AccountPage, PageWords } from '../../platform/pages/account-pages.ts'
+import type { Services } from '../../platform/services.ts'
 import { acceptInvitation, hasAccount } from './invitations.ts'
-import type { InvitationTools } from './invitations.ts'
 
 /** The page behind the link of an invitation: an address without an account chooses a password, any other joins by the button. */
-export const invitationPages = (tools: InvitationTools) =>
+export const invitationPages = (services: Services) =>
   ({
     invitation: {
       words,
-      asksPassword: async (email, origin) => !(await hasAccount(tools.database, origin, email)),
-      act: ({ token, new_password }: { token: string; new_password: string }, origin: Origin) =>
-        acceptInvitation(tools, origin, { token, ...(new_password !== '' && { password: new_password }) }),
+      asksPassword: async (email, visitor) => !(await hasAccount(visitor, email)),
+      act: ({ token, new_password }, visitor) =>
+        acceptInvitation(visitor, services, { token, ...(new_password !== '' && { password: new_password }) }),
     },
   }) satisfies Record<string, AccountPage>
 
 const words: Record<Locale, PageWords> = {
   en: {
     title: 'Join the organization',
-    text: 'You are invited to the organization that the mail names. Whoever asked you will see your name and address.',
+    text: 'You are invited to the organization that the mail names. The person who invited you will see your name and address.',
     button: 'Join',
     done: 'You belong to the organization now. Sign in to see it.',
     refused: {

@@ -1,9 +1,9 @@
 import { Type } from 'typebox'
-import { Id, IdParams, Name, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
-import type { Pages } from '../../platform/http/cursors.ts'
+import { Role_ } from '../../directory/organizations/organizations.ts'
+import { isFresh } from '../../platform/gate/actor.ts'
 import type { App } from '../../platform/http/route.ts'
-import { originOf } from '../../platform/http/route.ts'
-import { requireCurrent, Role_ } from '../../directory/organizations/organizations.ts'
+import { Id, IdOf, Name, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
 import {
   acceptInvitation,
   createInvitation,
@@ -12,35 +12,32 @@ import {
   NewInvitation,
   revokeInvitation,
 } from './invitations.ts'
-import type { InvitationTools } from './invitations.ts'
 
-const InvitationParams = Strict({ id: Id, invitation_id: Id })
+const OrganizationParams = Strict({ id: IdOf('organization') })
+const InvitationParams = Strict({ id: IdOf('organization'), invitation_id: IdOf('invitation') })
 
-export function invitationRoutes(app: App, { pages, ...tools }: InvitationTools & { pages: Pages }): void {
-  const { database } = tools
-  const tags = ['Invitations']
+const tags = ['Invitations']
 
+/** The invitations of the current organization, below `/organizations/{id}`. */
+export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): void {
   app.get(
-    '/organizations/:id/invitations',
+    '/invitations',
     {
       access: 'invitations:read',
       schema: {
         operationId: 'listInvitations',
-        summary: 'List the open invitations',
+        summary: 'List open invitations',
         tags,
-        params: IdParams,
+        params: OrganizationParams,
         querystring: PageQueryOf({}),
         response: { 200: PageSchema(Invitation) },
       },
     },
-    async request => {
-      await requireCurrent(request.actor, request.params.id)
-      return request.actor.run(listInvitations(request.params.id, pages.open(request)))
-    },
+    request => request.actor.run(listInvitations(request.params.id, cursors.open(request))),
   )
 
   app.post(
-    '/organizations/:id/invitations',
+    '/invitations',
     {
       access: 'invitations:write',
       perMinute: 20,
@@ -49,27 +46,29 @@ export function invitationRoutes(app: App, { pages, ...tools }: InvitationTools 
         operationId: 'createInvitation',
         summary: 'Invite an address by mail',
         description:
-          'Answers the same whether the address has an account or not; the mail leads to an account or to one.',
+          'Answers the same whether the address has an account or not; the mail leads to its account, or to a new one.',
         tags,
-        params: IdParams,
+        params: OrganizationParams,
         body: NewInvitation,
         response: { 201: Invitation },
       },
     },
     async (request, reply) => {
-      await requireCurrent(request.actor, request.params.id)
-      const invitation = await createInvitation(database, request.actor, request.body)
+      const { actor, body } = request
+      const invitation = await actor.transaction(transaction =>
+        createInvitation(transaction, actor, body, isFresh(actor)),
+      )
       return reply.code(201).send(invitation)
     },
   )
 
   app.delete(
-    '/organizations/:id/invitations/:invitation_id',
+    '/invitations/:invitation_id',
     {
       access: 'invitations:write',
       schema: {
         operationId: 'revokeInvitation',
-        summary: 'Take an invitation back',
+        summary: 'Revoke an invitation',
         tags,
         params: InvitationParams,
         response: { 204: Type.Null() },
@@ -81,19 +80,23 @@ export function invitationRoutes(app: App, { pages, ...tools }: InvitationTools 
       return reply.code(204).send(null)
     },
   )
+}
 
+/** Accepting one, signed in or not. */
+export function acceptanceRoutes(app: App, services: Services): void {
   app.post(
     '/invitations/accept',
     {
       access: 'public',
-      secret: true,
+      noStore: true,
       perMinute: 10,
       problems: ['invalid-token', 'invitation-for-another', 'email-unverified', 'already-member', 'weak-password'],
       schema: {
         operationId: 'acceptInvitation',
-        summary: 'Join the organization that the mail invites to',
+        summary: 'Accept an invitation',
         description:
-          'Signed in or not: the link proves the address. `password` and `full_name` make the account of an address that has none.',
+          'Signed in or not: the link verifies the address. `password` and `full_name` make the account of an address that ' +
+          'has none.',
         tags,
         body: Strict({
           token: Type.String({ minLength: 1, maxLength: 100 }),
@@ -105,9 +108,9 @@ export function invitationRoutes(app: App, { pages, ...tools }: InvitationTools 
         },
       },
     },
-    async request => {
+    request => {
       const user_id = (request.actor as typeof request.actor | undefined)?.user_id
-      return acceptInvitation(tools, originOf(request), { ...request.body, user_id })
+      return acceptInvitation(request.visitor, services, { ...request.body, user_id })
     },
   )
 }

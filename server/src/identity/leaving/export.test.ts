@@ -27,7 +27,7 @@ const exportOf = async (person: { call: typeof call }) => {
   return answer.body as Export
 }
 
-// Red when: a section of export.ts reads without `self`, or a column that holds a secret is added.
+// Red when: a section that a feature declares reads without `self`, or a column that holds a secret is added.
 test('one gets all that is stored of oneself, no secret, and nothing of anybody else', async () => {
   const owner = await signUp('Marvin Ltd')
   await verify(owner)

@@ -18,7 +18,7 @@ const events = async ({ user_id }: Person) =>
 const age = ({ user_id }: Person) =>
   admin.query(`update sessions set authenticated_at = now() - interval '11 minutes' where user_id = $1`, [user_id])
 
-// Red when: leaving.ts leaves out revokeSessions, revokeDevices or the token; when log-in.ts forgets `deleted_at`.
+// Red when: leaving.ts leaves out revokeSessions, revokeDevices or the token; when a sign-in looks at `users`, not `live_users`.
 test('a deleted account ends at once, everywhere, and its sign-in is refused like a wrong password', async () => {
   const person = await signUp()
   const other = await logIn(person)
@@ -72,7 +72,7 @@ test('leaving takes a recent sign-in, and honours If-Match', async () => {
   assert.equal((await call('GET', '/api/v1/users/me', undefined, late)).status, 200)
 })
 
-// Red when: closeIfAlone asks nobody; when endMembership maps no constraint.
+// Red when: closeIfAlone asks for no other member; when endMembership maps no constraint.
 test('who would leave a team without an owner has to give it one first; a team of one’s own closes', async () => {
   const owner = await signUp('Shared')
   const member = await addMember(owner, 'member')

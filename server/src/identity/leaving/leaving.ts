@@ -1,121 +1,118 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
+import { Type } from 'typebox'
 import { recordEvent } from '../../directory/history/history.ts'
+import { writeWithin } from '../../directory/organizations/organizations.ts'
+import { revokeSessions } from '../../directory/sessions/sessions.ts'
+import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import { updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
-import type { Database, Origin } from '../../platform/database/database.ts'
+import type { SystemRunner } from '../../platform/database/database.ts'
+import { affect, execute, find, many, raw, statement, tables } from '../../platform/database/statement.ts'
+import { eventKind } from '../../platform/mail/mails.ts'
+import { Problem } from '../../platform/problems.ts'
+import { Strict, Time } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
 import {
-  findToken,
   issueToken,
-  openToken,
+  presentedToken,
   revokeTokens,
   spendToken,
-  tokenLives,
+  tokenKind,
 } from '../../platform/tokens/one-time-tokens.ts'
-import type { TokenPurpose } from '../../platform/tokens/one-time-tokens.ts'
-import { Problem } from '../../platform/problems.ts'
-import { find, get, many, query, raw, statement } from '../../platform/database/statement.ts'
-import { revokeSessions } from '../../directory/sessions/sessions.ts'
+import { revokeDevices } from '../devices/devices.ts'
 
-export interface LeavingOptions {
-  database: Database
-  /** Opens one-time tokens. */
-  key: Buffer
-  /** How long a deleted account may be restored. */
-  graceDays: number
-}
+const query = tables('system', 'users', 'live_users', 'organizations', 'memberships')
 
-/** Who leaves: the person of a live session. */
-export interface Leaver {
-  user_id: string
-  session_id: string
-}
+export const restoreAccountToken = tokenKind({
+  purpose: 'restore-account',
+  seconds: 90 * 86400,
+  details: Strict({ mailed_at: Type.Optional(Time) }),
+})
 
-/** However long the grace, there is an hour to take it back: a sweep comes no more often. Seconds. */
-const SHORTEST_GRACE = 3600
+export const accountDeleted = eventKind('account-deleted')
+export const accountRestored = eventKind('account-restored')
+
+/** However short the grace, the mail's link lives this long: accounts are erased no more often. Seconds. */
+const MIN_RESTORE_SECONDS = 3600
 
 /**
- * Deletes one's own account, softly: every session, device and link ends at once, one's memberships end, and what one was
- * alone in closes. A mail says so and brings it back until it is erased. What the deletion ended bears its very moment.
+ * Deletes the user's own account, softly: every session, device and link is revoked at once, memberships end, and an
+ * organization without another member is closed. A mail says so and restores the account until it is erased. What the
+ * deletion ended bears its very moment.
  * @throws Problem entity-tag-stale, last-owner, last-superuser, session-ended
  */
 export const deleteAccount = (
-  { system }: Database,
-  origin: Origin,
-  { user_id, session_id }: Leaver,
+  visitor: SystemRunner,
+  { config }: Pick<Services, 'config'>,
+  { user_id, session_id }: SessionRef,
   condition: Condition,
-  graceDays: number,
 ): Promise<void> =>
-  system.transaction({ session_id, origin }, async transaction => {
-    // From here on no other session of this person changes anything: the trigger holds the lock that all of them need.
+  // system: it ends memberships in every organization of the user, whatever their role there
+  visitor.transaction(async transaction => {
+    // From here on no other session of this user changes anything: the trigger holds the lock that all of them need.
     const { superuser } = await transaction.run(
-      updateRow<{ superuser: boolean }>(
-        { table: 'users', key: { id: user_id }, columns: ['superuser'], condition },
-        { deleted_at: sql`now()` },
+      updateRow(
+        { query, table: 'users', key: { id: user_id }, columns: ['superuser'], condition },
+        { deleted_at: now },
       ),
     )
     if (superuser) {
-      await transaction.run(queueOfSuperusers)
-      await transaction.run(keepSuperuser)
+      await transaction.run(lockSuperusers)
+      await transaction.run(requireSuperuser)
     }
     for (const { organization_id } of await transaction.run(listPlaces(user_id))) {
-      await transaction.run(enter(organization_id))
-      await transaction.run(hold(organization_id))
+      await transaction.run(writeWithin(organization_id))
+      await transaction.run(lockOrganization(organization_id))
       await transaction.run(closeIfAlone(organization_id, user_id))
       await transaction.run(endMembership(organization_id, user_id))
     }
     await transaction.run(revokeSessions(user_id, 'account-deleted'))
-    await transaction.run(revokeDevices(user_id))
-    await transaction.run(revokeTokens(user_id, Object.keys(tokenLives) as TokenPurpose[]))
-    const seconds = Math.max(graceDays * 86400, SHORTEST_GRACE)
-    await transaction.run(issueToken({ purpose: 'restore-account', user_id, seconds, mailed: true }))
-    await transaction.run(recordEvent('account-deleted', user_id, session_id))
+    await transaction.run(revokeDevices(user_id, null))
+    await transaction.run(revokeTokens(user_id))
+    const seconds = Math.max(config.deletion.graceDays * 86400, MIN_RESTORE_SECONDS)
+    await transaction.run(issueToken(restoreAccountToken, { user_id, details: {}, seconds, mailed: true }))
+    await transaction.run(recordEvent(accountDeleted, user_id, session_id))
   })
 
 /**
- * Brings a deleted account back by the link in the mail, with what the deletion ended: one's memberships, and what was
- * closed with them. Signs nobody in. @throws Problem invalid-token, busy when a slug is taken at this very moment
+ * Restores a deleted account by the link in the mail, with what the deletion ended: its memberships, and what was closed
+ * with them. It creates no session. @throws Problem invalid-token, busy when a slug is taken at this very moment
  */
-export async function restoreAccount({ system }: Database, key: Buffer, origin: Origin, token: string): Promise<void> {
-  const token_id = openToken(key, 'restore-account', token)
-  await system.transaction({ origin }, async transaction => {
-    // First the account and then the token, as whoever erases it does.
-    const found = await transaction.run(findToken('restore-account', token_id))
-    const account = found && (await transaction.run(findDeleted(found.user_id)))
+export async function restoreAccount(
+  visitor: SystemRunner,
+  { keys }: Pick<Services, 'keys'>,
+  token: string,
+): Promise<void> {
+  const { id: token_id, user_id } = await presentedToken(visitor, keys.oneTime, restoreAccountToken, token)
+  // system: a deleted account has no session, and no role in the organizations that it comes back to
+  await visitor.transaction(async transaction => {
+    // First the account and then the token, as its erasure does.
+    const account = await transaction.run(findDeleted(user_id))
     if (account === undefined) throw new Problem('invalid-token')
-    await transaction.run(spendToken('restore-account', token_id))
+    await transaction.run(spendToken(restoreAccountToken, token_id))
     const { id, deleted_at } = account
     for (const { organization_id, is_closed } of await transaction.run(listEnded(id, deleted_at))) {
-      await transaction.run(enter(organization_id))
+      await transaction.run(writeWithin(organization_id))
       if (is_closed) await transaction.run(reopen(organization_id))
       await transaction.run(renewMembership(organization_id, id))
     }
     await transaction.run(
-      get(query.updateTable('users').set({ deleted_at: null }).where('id', '=', id).returning('id')),
+      affect(query.updateTable('users').set({ deleted_at: null }).where('id', '=', id).returning('id')),
     )
-    await transaction.run(revokeTokens(id, ['restore-account']))
-    await transaction.run(recordEvent('account-restored', id, null))
+    await transaction.run(revokeTokens(id, [restoreAccountToken]))
+    await transaction.run(recordEvent(accountRestored, id, null))
   })
 }
-
-/** The organization that the transaction writes in from here on. */
-export const enter = (organization_id: string) =>
-  find(raw(sql`select set_config('app.organization_id', ${organization_id}, true)`))
 
 const now = sql<string>`now()`
 
 /** Of the last two who leave at once, the second waits here, and then sees that the first has gone. */
-const queueOfSuperusers = find(raw(sql`select pg_advisory_xact_lock(hashtextextended('superusers', 0))`))
+const lockSuperusers = execute(raw(query, sql`select pg_advisory_xact_lock(hashtextextended('superusers', 0))`))
 
 /** @throws Problem last-superuser */
-const keepSuperuser = statement(
-  query
-    .selectFrom('users')
-    .select('id')
-    .where('superuser', '=', true)
-    .where('disabled_at', 'is', null)
-    .where('deleted_at', 'is', null)
-    .limit(1),
+const requireSuperuser = statement(
+  query.selectFrom('live_users').select('id').where('superuser', '=', true).limit(1),
   rows => {
     if (rows.length === 0) throw new Problem('last-superuser')
   },
@@ -134,11 +131,12 @@ const listPlaces = (user_id: string) =>
       .orderBy('memberships.organization_id'),
   )
 
-/** Nobody joins meanwhile: a new membership needs the organization's row. */
-const hold = (id: string) => find(query.selectFrom('organizations').select('id').where('id', '=', id).forUpdate())
+/** No user joins meanwhile: a new membership needs the organization's row. */
+const lockOrganization = (id: string) =>
+  execute(query.selectFrom('organizations').select('id').where('id', '=', id).forUpdate())
 
 const closeIfAlone = (organization_id: string, user_id: string) =>
-  find(
+  execute(
     query
       .updateTable('organizations')
       .set({ deleted_at: now })
@@ -154,34 +152,21 @@ const closeIfAlone = (organization_id: string, user_id: string) =>
               .where('memberships.deleted_at', 'is', null),
           ),
         ),
-      )
-      .returning('id'),
+      ),
   )
 
 const endMembership = (organization_id: string, user_id: string) =>
-  statement(
+  execute(
     query
       .updateTable('memberships')
       .set({ deleted_at: now })
       .where('organization_id', '=', organization_id)
       .where('user_id', '=', user_id)
-      .where('deleted_at', 'is', null)
-      .returning('user_id'),
-    () => {},
+      .where('deleted_at', 'is', null),
     { memberships_keep_an_owner: 'last-owner' },
   )
 
-const revokeDevices = (user_id: string) =>
-  many(
-    query
-      .updateTable('devices')
-      .set({ revoked_at: now })
-      .where('user_id', '=', user_id)
-      .where('revoked_at', 'is', null)
-      .returning('id'),
-  )
-
-/** Held, so that it is restored or erased, and not both. */
+/** Locked, so that it is restored or erased, and not both. */
 const findDeleted = (user_id: string | null) =>
   find(
     query
@@ -208,9 +193,9 @@ const listEnded = (user_id: string, moment: string) =>
       .orderBy('memberships.organization_id'),
   )
 
-/** Under its slug, or, where somebody has it by now, one like it. */
+/** Under its slug or, where another organization has it by now, one like it. */
 const reopen = (id: string) =>
-  get(
+  affect(
     query
       .updateTable('organizations')
       .set({
@@ -224,7 +209,7 @@ const reopen = (id: string) =>
   )
 
 const renewMembership = (organization_id: string, user_id: string) =>
-  get(
+  affect(
     query
       .updateTable('memberships')
       .set({ deleted_at: null })

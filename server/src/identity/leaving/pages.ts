@@ -1,12 +1,12 @@
-import type { AccountPage, PageWords } from '../../platform/pages/account-pages.ts'
 import type { Locale } from '../../platform/locales.ts'
+import type { AccountPage, PageWords } from '../../platform/pages/account-pages.ts'
+import type { Services } from '../../platform/services.ts'
 import { restoreAccount } from './leaving.ts'
-import type { LeavingOptions } from './leaving.ts'
 
 /** The page behind the link in the mail that tells of an account's deletion. */
-export const leavingPages = ({ database, key }: LeavingOptions) =>
+export const leavingPages = (services: Services) =>
   ({
-    'restore-account': { words, act: ({ token }, origin) => restoreAccount(database, key, origin, token) },
+    'restore-account': { words, act: ({ token }, visitor) => restoreAccount(visitor, services, token) },
   }) satisfies Record<string, AccountPage>
 
 const words: Record<Locale, PageWords> = {

@@ -1,34 +1,36 @@
 import { Readable } from 'node:stream'
 import { Type } from 'typebox'
-import { Strict } from '../../platform/schemas.ts'
 import { conditionOf } from '../../platform/http/entity-tags.ts'
-import { originOf } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
-import { AccountExport, exportAccount } from './export.ts'
+import { Strict, Token } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
+import { accountExportOf, exportAccount } from './export.ts'
 import { deleteAccount, restoreAccount } from './leaving.ts'
-import type { LeavingOptions } from './leaving.ts'
 
 const tags = ['People']
 
-export function leavingRoutes(app: App, { database, key, graceDays }: LeavingOptions): void {
+export function leavingRoutes(app: App, services: Services): void {
+  const { declared } = services
+
   app.get(
     '/users/me/export',
     {
       access: 'session',
       stepUp: true,
-      secret: true,
+      noStore: true,
       perMinute: 5,
       schema: {
         operationId: 'exportAccount',
-        summary: 'Read everything that is stored of oneself',
+        summary: "Export the current user's data",
         description: 'One JSON document to keep. It is sent while it is read, so it may be long.',
         tags,
-        response: { 200: AccountExport },
+        response: { 200: accountExportOf(declared.exportSections) },
       },
     },
     async (request, reply) => {
-      const pieces = exportAccount(database, request.actor.scope)
-      // Who may not is told so, in an answer of its own.
+      const { actor, visitor } = request
+      const pieces = exportAccount({ visitor, account: actor.account }, declared, actor)
+      // A refusal is an answer of its own.
       const first = await pieces.next()
       const document = async function* () {
         yield first.value ?? ''
@@ -46,24 +48,22 @@ export function leavingRoutes(app: App, { database, key, graceDays }: LeavingOpt
     {
       access: 'session',
       stepUp: true,
-      secret: true,
+      noStore: true,
       tagged: true,
       problems: ['last-owner', 'last-superuser'],
       schema: {
         operationId: 'deleteAccount',
-        summary: 'Delete one’s account',
+        summary: "Delete the current user's account",
         description:
-          'Ends every session at once. Teams without another member are closed; a team that would be left without an owner ' +
-          'has to get one first. A mail brings everything back until the account is erased.',
+          'Revokes every session at once. Teams without another member are closed; a team that would be left without an ' +
+          'owner has to get one first. A mail restores everything until the account is erased.',
         tags,
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
-      const { actor } = request
-      const { user_id, session_id } = actor
-      const origin = { ...originOf(request), user_id }
-      await deleteAccount(database, origin, { user_id, session_id }, conditionOf(request, user_id), graceDays)
+      const { actor, visitor } = request
+      await deleteAccount(visitor, services, actor, conditionOf(request, actor.user_id))
       return reply.code(204).send(null)
     },
   )
@@ -72,20 +72,20 @@ export function leavingRoutes(app: App, { database, key, graceDays }: LeavingOpt
     '/auth/restore-account',
     {
       access: 'public',
-      secret: true,
+      noStore: true,
       perMinute: 10,
       problems: ['invalid-token'],
       schema: {
         operationId: 'restoreAccount',
-        summary: 'Bring a deleted account back',
-        description: 'By the token of the mail that told of the deletion. Signs nobody in.',
+        summary: 'Restore a deleted account',
+        description: 'By the token of the mail that told of the deletion. It creates no session.',
         tags: ['Authentication'],
-        body: Strict({ token: Type.String({ minLength: 1, maxLength: 4096 }) }, { title: 'Restoration' }),
+        body: Strict({ token: Token }, { title: 'Restoration' }),
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
-      await restoreAccount(database, key, originOf(request), request.body.token)
+      await restoreAccount(request.visitor, services, request.body.token)
       return reply.code(204).send(null)
     },
   )

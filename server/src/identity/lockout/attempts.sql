@@ -49,7 +49,7 @@ create function keep_throttle(t throttles) returns void language sql set search_
 revoke execute on function keep_throttle(throttles) from public;
 grant execute on function keep_throttle(throttles) to freehold_system;
 
--- A name that nobody has is locked by the same statements: whether anybody is told is decided when the mail is sent.
+-- A name that no account has is locked by the same statements: whether a mail goes out is decided when it is about to be sent.
 create function lock_throttle(t throttles, seconds integer, person uuid) returns void language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   counted constant jsonb := jsonb_build_object('counter', split_part(t.key, ' ', 1));
@@ -63,7 +63,7 @@ begin
   end if;
   -- Whoever guesses codes knows the password, and a link in a mail would give the mailbox more guesses: only time helps.
   if t.key like 'mfa %' then
-    perform record_event('second-factor-locked', person, null, jsonb_build_object('until', t.locked_until));
+    perform record_event('second-factor-locked', person, null, jsonb_build_object('until', t.locked_until), true);
     return;
   end if;
   perform record_event('sign-in-locked', person, null, counted || jsonb_build_object('until', t.locked_until));

@@ -1,48 +1,79 @@
 import { sql } from 'kysely'
-import type { Database, Origin } from '../../platform/database/database.ts'
-import { openToken, spendToken } from '../../platform/tokens/one-time-tokens.ts'
+import { Type } from 'typebox'
+import type { SystemRunner } from '../../platform/database/database.ts'
+import { find, raw, statement, tables } from '../../platform/database/statement.ts'
+import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
-import { find, query, raw, statement } from '../../platform/database/statement.ts'
+import { Strict, Time } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
+import { openToken, spendToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+
+const query = tables('system', 'throttles', 'devices', 'users', 'one_time_tokens')
+
+/** Unlocks the sign-in of an account. `lock_throttle` makes it, good for as long as the lock. */
+export const unlockToken = tokenKind({
+  purpose: 'unlock',
+  seconds: 86400,
+  details: Strict({
+    counter: Type.Optional(Type.String({ description: 'What is locked: `account`, `device` or `unknown`.' })),
+    mailed_at: Type.Optional(Time),
+  }),
+  endsWithAddress: true,
+})
+
+/** Written by `lock_throttle`, in SQL: what it mails of a lock of passwords is the token that unlocks. */
+export const signInLocked = eventKind('sign-in-locked')
+export const secondFactorLocked = eventKind('second-factor-locked', { mailed: true })
+export const addressBlocked = eventKind('address-blocked')
+export const signInUnlocked = eventKind('sign-in-unlocked')
 
 /**
- * Lifts the locks of a person's sign-in (system login), that on the codes of the second factor only for an operator: else
- * a mailbox would be worth as many guesses as it takes; what is being verified right now still counts. Mails about it
- * unlock nothing any more.
- * @returns whether there was a lock
+ * Lifts the locks of a user's sign-in, that on the codes of the second factor only for an operator: else a mailbox would
+ * be worth as many guesses as it takes; what is being verified right now still counts. Mails about it unlock nothing any
+ * more. @returns whether there was a lock
  */
 export const unlockSignIn = (user_id: string, by: 'mail' | 'operator' | 'password-reset') =>
   statement(
-    raw(sql`with counters as materialized (
+    raw(
+      query,
+      sql`with counters as materialized (
         select key, locked_until from throttles
         where key in (select 'account ' || ${user_id} union all select 'mfa ' || ${user_id} where ${by} = 'operator'
           union all select 'device ' || id from devices where user_id = ${user_id}::uuid)
         order by key for update),
       lifted as (update throttles set failures = 0, counted_since = null, locked_until = null, updated_at = now()
         from counters where throttles.key = counters.key),
-      ended as (update one_time_tokens set used_at = now() where user_id = ${user_id}::uuid and purpose = 'unlock' and used_at is null)
-      select record_event('sign-in-unlocked', ${user_id}::uuid, null, ${JSON.stringify({ by })})
-      from (select from counters where locked_until > now() limit 1) locked`),
+      ended as (update one_time_tokens set used_at = now()
+        where user_id = ${user_id}::uuid and purpose = ${unlockToken.purpose} and used_at is null)
+      select record_event(${signInUnlocked.type}, ${user_id}::uuid, null, ${JSON.stringify({ by })})
+      from (select from counters where locked_until > now() limit 1) locked`,
+    ),
     rows => rows.length > 0,
   )
 
 /** By the link in the mail that told of the lock. @throws Problem invalid-token */
-export async function unlockByToken(database: Database, key: Buffer, origin: Origin, token: string): Promise<void> {
-  const id = openToken(key, 'unlock', token)
-  await database.system.transaction({ origin }, async transaction => {
-    const { user_id } = await transaction.run(spendToken('unlock', id))
-    // Nobody is sent the token of a name that nobody has.
+export async function unlockByToken(
+  visitor: SystemRunner,
+  { keys }: Pick<Services, 'keys'>,
+  token: string,
+): Promise<void> {
+  const id = openToken(keys.oneTime, unlockToken, token)
+  // system: the link is opened without a session
+  await visitor.transaction(async transaction => {
+    const { user_id } = await transaction.run(spendToken(unlockToken, id))
+    // The token of a name that no account has is never mailed.
     if (user_id === null) throw new Problem('invalid-token')
     await transaction.run(unlockSignIn(user_id, 'mail'))
   })
 }
 
-/** By an operator. @returns whether there was a lock, or undefined when there is no such account */
-export async function unlockByName(database: Database, name: string): Promise<boolean | undefined> {
-  const origin: Origin = { request_id: 'unlock', ip: '', user_agent: 'freehold' }
-  const users = query.selectFrom('users').select('id')
-  const user = await database.system.run(
-    { origin },
-    find(users.where(name.includes('@') ? 'email' : 'username', '=', name.toLowerCase())),
-  )
-  return user && database.system.run({ origin }, unlockSignIn(user.id, 'operator'))
-}
+/** By an operator, who names the account by address or username. @returns whether there was a lock, or undefined when there is no such account */
+export const unlockByName = (system: SystemRunner, name: string): Promise<boolean | undefined> =>
+  // system: the command line has no session
+  system.transaction(async transaction => {
+    const column = name.includes('@') ? 'email' : 'username'
+    const user = await transaction.run(
+      find(query.selectFrom('users').select('id').where(column, '=', name.toLowerCase())),
+    )
+    return user && transaction.run(unlockSignIn(user.id, 'operator'))
+  })

@@ -1,29 +1,29 @@
-import { sql } from 'kysely'
-import { recordEvent } from '../../directory/history/history.ts'
-import { signIn, withAttempt } from '../sign-in/sign-in.ts'
-import type { Lockout, Proof, SecondFactor, SecondFactorNeeded, SignedIn, SignInRules } from '../sign-in/sign-in.ts'
-import type { Database, Origin, Scope, Transaction } from '../../platform/database/database.ts'
-import { findToken, openToken, spendToken } from '../../platform/tokens/one-time-tokens.ts'
+import { reportEvent } from '../../directory/history/history.ts'
+import { lockSession, noteSecondFactor, renewSignIn } from '../../directory/sessions/sessions.ts'
+import type { SessionRef } from '../../directory/sessions/sessions.ts'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
+import { eventKind } from '../../platform/mail/mails.ts'
+import type { EventDeclaration } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
-import { find, get, query, statement } from '../../platform/database/statement.ts'
-import { authTime, lockSession } from '../../directory/sessions/sessions.ts'
-import type { OwnSession } from '../../directory/sessions/sessions.ts'
-import { proveSecondFactor } from '../factors/factors.ts'
-import type { FactorKeys } from '../factors/factors.ts'
-import type { PasskeyAnswer } from '../passkeys/messages.ts'
-import { verifyPasskey } from '../passkeys/passkey-sign-in.ts'
-import type { PasskeyTools } from '../passkeys/passkeys.ts'
+import type { Services } from '../../platform/services.ts'
+import { presentedToken, spendToken } from '../../platform/tokens/one-time-tokens.ts'
+import { lockAccount } from '../factors/factors.ts'
+import type { SecondFactor } from '../factors/factors.ts'
 import { useRecoveryCode } from '../factors/recovery-codes.ts'
-import { useTotp } from '../factors/totp.ts'
+import { withAttempt } from '../lockout/attempts.ts'
+import type { AuthenticationOptions, PasskeyAnswer } from '../passkeys/messages.ts'
+import { challengePasskey, verifyPasskey } from '../passkeys/passkey-sign-in.ts'
+import { requirePasskey } from '../passkeys/passkeys.ts'
+import { mfaToken, signIn } from '../sign-in/sign-in.ts'
+import type { Proof, SecondFactorNeeded, SignedIn } from '../sign-in/sign-in.ts'
+import { useTotp } from '../totp/totp.ts'
+import { stepUpFailed } from './step-up.ts'
 
-export interface ProofTools {
-  database: Database
-  lockout: Lockout
-  keys: FactorKeys & { oneTime: Buffer }
-  passkeys: PasskeyTools
-}
+export const mfaFailed = eventKind('mfa-failed')
 
-/** What somebody answers when asked for a second factor: one of these. */
+type ProofServices = Pick<Services, 'keys' | 'lockout' | 'relyingParty'>
+
+/** What a client answers when it is asked for a second factor: one of these. */
 export interface FactorAnswer {
   code?: string | undefined
   recovery_code?: string | undefined
@@ -31,147 +31,153 @@ export interface FactorAnswer {
 }
 
 interface Claim {
-  scope: Scope
   user_id: string
   session_id: string | null
   answer: FactorAnswer
   /** How history calls a wrong answer. */
-  failed: 'mfa-failed' | 'step-up-failed'
+  failed: EventDeclaration
 }
 
-/** Uses a code up. @returns which kind it was, or undefined when it is not right */
-async function useCode(
-  transaction: Transaction,
-  { keys }: ProofTools,
-  { user_id, session_id, answer: { code, recovery_code } }: Claim,
-): Promise<SecondFactor | undefined> {
-  if (code !== undefined)
-    return (await useTotp(transaction, keys.totp, user_id, code)) === undefined ? undefined : 'totp'
-  if (recovery_code === undefined || !(await transaction.run(useRecoveryCode(keys.recovery, user_id, recovery_code))))
-    return undefined
-  await transaction.run(recordEvent('recovery-code-used', user_id, session_id))
-  return 'recovery_code'
+/** What a factor is verified for, in one transaction: all of it is undone when the answer is wrong. */
+interface Purpose<Result> {
+  /** Takes the locks, and spends what may be spent once, before the factor is looked at. */
+  begin(transaction: Transaction<'system'>): Promise<void>
+  complete(transaction: Transaction<'system'>, factor: SecondFactor): Promise<Result>
 }
+
+/** Looks at the factor and uses it up. @returns undefined when it is not right */
+type Verify = (transaction: Transaction<'system'>) => Promise<SecondFactor | undefined>
 
 /**
- * Does `work` in a transaction (system login) in which the answer proves a factor; it is given how to ask for the proof, after
- * it has locked what it needs. When the answer is wrong nothing of it stays but the count, which no new token begins anew.
- * Only codes of six digits can be guessed: whoever is kept from them still has a passkey, or a recovery code.
- * @throws Problem invalid-code, and what `work` and verifyPasskey throw; rate-limited, busy
+ * Verifies the answer to the claim and does what it is for. Wrong codes are counted over all tokens of the account, so
+ * that no new one begins anew. Only codes of six digits can be guessed, so only they can be locked: a passkey or a
+ * recovery code still gets the user in. @throws Problem invalid-code, and what the purpose and verifyPasskey throw; rate-limited, busy
  */
 async function withFactor<Result>(
-  tools: ProofTools,
-  claim: Claim,
-  work: (transaction: Transaction, prove: () => Promise<SecondFactor>) => Promise<Result>,
+  visitor: SystemRunner,
+  services: ProofServices,
+  { user_id, session_id, answer, failed }: Claim,
+  purpose: Purpose<Result>,
 ): Promise<Result> {
-  const { scope, user_id, session_id, answer, failed } = claim
-  const { system } = tools.database
-  if (answer.passkey !== undefined) {
-    const { passkey_id } = await verifyPasskey(tools.passkeys, scope.origin, answer.passkey, user_id)
-    return system.transaction(scope, transaction =>
-      work(transaction, async () => {
-        if (!(await transaction.run(hasPasskey(user_id, passkey_id)))) throw new Problem('invalid-passkey')
-        return 'passkey'
-      }),
+  const { code, recovery_code, passkey } = answer
+  let done: { result: Result } | undefined
+  if (passkey !== undefined) {
+    const { passkey_id } = await verifyPasskey(visitor, services, passkey, user_id)
+    done = await attempt(visitor, purpose, async transaction => {
+      await transaction.run(requirePasskey(user_id, passkey_id))
+      return 'passkey'
+    })
+  } else if (recovery_code !== undefined) {
+    done = await attempt(visitor, purpose, async transaction =>
+      (await useRecoveryCode(transaction, services, { user_id, session_id }, recovery_code))
+        ? 'recovery_code'
+        : undefined,
     )
-  }
-  const run = (isLocked: boolean) =>
-    system.transaction(scope, transaction =>
-      work(transaction, async () => {
-        const factor = await useCode(transaction, tools, claim)
+    if (done === undefined) await reportEvent(visitor, failed, user_id, session_id)
+  } else {
+    const guess = { who: { user_id }, counter: 'mfa', failed, ...(session_id !== null && { session_id }) } as const
+    await withAttempt(visitor, services, guess, async account => {
+      done = await attempt(visitor, purpose, async transaction => {
+        const isRight = await useTotp(transaction, services, user_id, code ?? '')
         // Looked at all the same: being locked is not told from being wrong.
-        if (factor === undefined || isLocked) throw new Problem('invalid-code')
-        return factor
-      }),
-    )
-  if (answer.code === undefined) {
-    return run(false).catch(async (error: unknown) => {
-      if (isWrong(error)) await system.run({ origin: scope.origin }, recordEvent(failed, user_id, session_id))
-      throw error
+        return isRight && account !== undefined ? 'totp' : undefined
+      })
+      return done !== undefined
     })
   }
-  let done: { result: Result } | undefined
-  const guess = { who: { user_id }, counter: 'mfa', failed, ...(session_id !== null && { session_id }) } as const
-  await withAttempt(tools, scope.origin, guess, async account => {
-    try {
-      done = { result: await run(account === undefined) }
-      return true
-    } catch (error) {
-      if (isWrong(error)) return false
-      throw error
-    }
-  })
   if (done === undefined) throw new Problem('invalid-code')
   return done.result
 }
 
-const isWrong = (error: unknown): boolean => error instanceof Problem && error.code === 'invalid-code'
+/** Undefined when the answer was wrong: then nothing stays of what was begun. */
+async function attempt<Result>(
+  visitor: SystemRunner,
+  { begin, complete }: Purpose<Result>,
+  verify: Verify,
+): Promise<{ result: Result } | undefined> {
+  const wrong = new Error('the answer was wrong')
+  try {
+    // system: seeds and codes are out of the tenant login's sight, and a sign-in has no session yet
+    const result = await visitor.transaction(async transaction => {
+      await begin(transaction)
+      const factor = await verify(transaction)
+      if (factor === undefined) throw wrong
+      return complete(transaction, factor)
+    })
+    return { result }
+  } catch (error) {
+    if (error === wrong) return undefined
+    throw error
+  }
+}
+
+/** The sign-in that waits for its second factor. @throws Problem invalid-token */
+async function pausedSignIn(visitor: SystemRunner, { keys }: Pick<Services, 'keys'>, token: string) {
+  const { user_id, ...paused } = await presentedToken(visitor, keys.oneTime, mfaToken, token)
+  if (user_id === null) throw new Problem('invalid-token')
+  return { ...paused, user_id }
+}
+
+/** A passkey's challenge for a sign-in that waits for its second factor. @throws Problem invalid-token, passkeys-unavailable */
+export async function challengeSecondFactor(
+  visitor: SystemRunner,
+  services: Pick<Services, 'keys' | 'relyingParty'>,
+  mfa_token: string,
+): Promise<AuthenticationOptions> {
+  const { user_id } = await pausedSignIn(visitor, services, mfa_token)
+  return challengePasskey(visitor, services, user_id)
+}
 
 /**
  * Finishes a sign-in that waits for its second factor. Only success spends the token: a wrong code may be a slip.
- * @throws Problem invalid-token, invalid-code, and what signIn throws
+ * @throws Problem invalid-token, invalid-code, and what signIn and verifyPasskey throw
  */
 export async function finishSignIn(
-  tools: ProofTools,
-  rules: SignInRules,
-  origin: Origin,
-  { mfa_token, trustSeconds, ...answer }: FactorAnswer & { mfa_token: string; trustSeconds?: number | undefined },
+  visitor: SystemRunner,
+  services: ProofServices & Pick<Services, 'declared' | 'signInRules'>,
+  mfa_token: string,
+  answer: FactorAnswer,
+  { trustSeconds }: Pick<Proof, 'trustSeconds'>,
 ): Promise<SignedIn | SecondFactorNeeded> {
-  const id = openToken(tools.keys.oneTime, 'mfa', mfa_token)
-  const paused = await tools.database.system.run({ origin }, findToken('mfa', id))
-  if (paused === undefined || paused.user_id === null) throw new Problem('invalid-token')
-  const { user_id } = paused
-  const { methods, ...place } = paused.details as object as Pick<Proof, 'methods' | 'organization_id' | 'device_id'>
-  const scope = { origin: { ...origin, user_id } }
-  return withFactor(
-    tools,
-    { scope, user_id, session_id: null, answer, failed: 'mfa-failed' },
-    async (transaction, prove) => {
-      await transaction.run(lockPerson(user_id))
-      await transaction.run(spendToken('mfa', id))
-      const factor = await prove()
-      return signIn(transaction, rules, origin, {
+  const { id, user_id, details } = await pausedSignIn(visitor, services, mfa_token)
+  const { methods, organization_id, device_id } = details
+  const claim: Claim = { user_id, session_id: null, answer, failed: mfaFailed }
+  return withFactor(visitor.with({ user_id }), services, claim, {
+    begin: async transaction => {
+      await transaction.run(lockAccount(user_id))
+      await transaction.run(spendToken(mfaToken, id))
+    },
+    complete: (transaction, factor) =>
+      signIn(transaction, services, {
         user_id,
         methods: [...methods, factor],
         isTwoFactor: true,
-        ...place,
+        organization_id,
+        device_id,
         trustSeconds,
-      })
-    },
-  )
+      }),
+  })
 }
 
-const hasPasskey = (user_id: string, id: string) =>
-  statement(
-    query.selectFrom('passkeys').select('id').where('id', '=', id).where('user_id', '=', user_id),
-    rows => rows.length > 0,
-  )
-
-/** Before its factors, as whatever changes those does. */
-const lockPerson = (user_id: string) =>
-  find(query.selectFrom('users').select('id').where('id', '=', user_id).forNoKeyUpdate())
-
 /**
- * Proves again who one is, by a second factor, which the session then has proved too. @returns the new time of proof, in
- * Unix seconds @throws Problem invalid-code, session-ended
+ * Re-authenticates by a second factor, which counts for the session from then on. @returns the new `auth_time`, in Unix
+ * seconds @throws Problem invalid-code, session-ended, and what verifyPasskey throws
  */
 export const stepUpByFactor = (
-  tools: ProofTools,
-  scope: Scope,
-  session: OwnSession,
+  visitor: SystemRunner,
+  services: ProofServices,
+  { user_id, session_id }: SessionRef,
   answer: FactorAnswer,
 ): Promise<number> =>
-  withFactor(tools, { scope, ...session, answer, failed: 'step-up-failed' }, async (transaction, prove) => {
-    await transaction.run(lockSession(session))
-    await transaction.run(proveSecondFactor(session.session_id, await prove()))
-    const { auth_time } = await transaction.run(
-      get(
-        query
-          .updateTable('sessions')
-          .set({ authenticated_at: sql<string>`now()` })
-          .where('id', '=', session.session_id)
-          .returning(authTime),
-      ),
-    )
-    return auth_time
-  })
+  withFactor(
+    visitor,
+    services,
+    { user_id, session_id, answer, failed: stepUpFailed },
+    {
+      begin: transaction => transaction.run(lockSession({ user_id, session_id })),
+      complete: async (transaction, factor) => {
+        await transaction.run(noteSecondFactor(session_id, factor))
+        return transaction.run(renewSignIn(session_id))
+      },
+    },
+  )

@@ -1,15 +1,15 @@
+import { randomBytes } from 'node:crypto'
 import type {
   AuthenticationResponseJSON,
   PublicKeyCredentialCreationOptionsJSON,
   PublicKeyCredentialRequestOptionsJSON,
   RegistrationResponseJSON,
 } from '@simplewebauthn/server'
-import { tokenLives } from '../../platform/tokens/one-time-tokens.ts'
 
 /**
- * What WebAuthn (Level 3) says of one passkey and one challenge, and nothing of people: options for a browser, and whether
- * what comes back was made for them. Every ceremony asks the authenticator who holds it (user verification), so a passkey
- * is always two factors: having it, and being or knowing what unlocks it.
+ * What WebAuthn (Level 3) says of one passkey and one challenge, and nothing of users: options for a browser, and whether
+ * what comes back was made for them. Every ceremony has the authenticator verify its user, so a passkey is always two
+ * factors: having it, and being or knowing what unlocks it.
  */
 
 /** Where passkeys are good: the domain they belong to, its name for people, and the origins that may ask for them. */
@@ -37,10 +37,15 @@ export interface NewCredential {
 
 /** What every authenticator speaks one of: EdDSA, ES256, RS256 (COSE numbers). */
 const ALGORITHMS = [-8, -7, -257]
-/** As long as the challenge; people need time to fetch a key (WCAG 2.2.1). Milliseconds. */
-const TIMEOUT = tokenLives['passkey-registration'] * 1000
+/** How long a challenge is good for; people need time to fetch a key (WCAG 2.2.1). Seconds. */
+export const CHALLENGE_SECONDS = 300
 
-/** Loaded by the first who needs it: it takes a fifth of a second. */
+/** 256 random bits, base64url, as they travel. */
+export const newChallenge = (): string => randomBytes(32).toString('base64url')
+
+const bytesOf = (challenge: string): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.from(challenge, 'base64url'))
+
+/** Loaded when it is first needed: it takes a fifth of a second. */
 const library = () => import('@simplewebauthn/server')
 const decoders = () => import('@simplewebauthn/server/helpers')
 
@@ -49,17 +54,19 @@ export const handleOf = (user_id: string): Buffer => Buffer.from(user_id.replace
 
 export async function makeRegistrationOptions(
   party: RelyingParty,
-  person: { id: string; email: string; full_name: string | null },
+  challenge: string,
+  user: { id: string; email: string; full_name: string | null },
   known: readonly KnownCredential[],
 ): Promise<PublicKeyCredentialCreationOptionsJSON> {
   const { generateRegistrationOptions } = await library()
   return generateRegistrationOptions({
     rpID: party.id,
     rpName: party.name,
-    userID: new Uint8Array(handleOf(person.id)),
-    userName: person.email,
-    userDisplayName: person.full_name ?? person.email,
-    timeout: TIMEOUT,
+    challenge: bytesOf(challenge),
+    userID: new Uint8Array(handleOf(user.id)),
+    userName: user.email,
+    userDisplayName: user.full_name ?? user.email,
+    timeout: CHALLENGE_SECONDS * 1000,
     attestationType: 'none',
     excludeCredentials: [...known],
     // Discoverable: it signs in without a name.
@@ -71,18 +78,20 @@ export async function makeRegistrationOptions(
 /** For these passkeys, or for any of the site. */
 export async function makeAuthenticationOptions(
   party: RelyingParty,
+  challenge: string,
   allowed?: readonly KnownCredential[],
 ): Promise<PublicKeyCredentialRequestOptionsJSON> {
   const { generateAuthenticationOptions } = await library()
   return generateAuthenticationOptions({
     rpID: party.id,
-    timeout: TIMEOUT,
+    challenge: bytesOf(challenge),
+    timeout: CHALLENGE_SECONDS * 1000,
     userVerification: 'required',
     ...(allowed && { allowCredentials: [...allowed] }),
   })
 }
 
-/** The passkey that was made for this challenge. @throws Error saying why it is none */
+/** The passkey that was made for this challenge. @throws Error saying why it was not */
 export async function readRegistration(
   party: RelyingParty,
   challenge: string,
@@ -93,7 +102,7 @@ export async function readRegistration(
     await decoders(),
   ]
   const { attestationObject, clientDataJSON } = response.response
-  // We asked for no attestation (section 5.4.7). Following a chain of certificates would let a stranger's list of revoked
+  // We asked for no attestation (section 5.4.7). Following a chain of certificates would let a foreign list of revoked
   // ones choose where this server connects to; a key's signature of itself names no certificate.
   const attestation = decodeAttestationObject(isoBase64URL.toBuffer(attestationObject))
   const isPlain = attestation.get('fmt') === 'none' || attestation.get('fmt') === 'packed'
@@ -121,8 +130,8 @@ export async function readRegistration(
 }
 
 /**
- * What a passkey's signature over this challenge says. How its counter stands to the one before is left to whoever keeps it.
- * @throws Error saying why it is no signature of it
+ * What a passkey's signature over this challenge says. Its counter is not compared here with the one before.
+ * @throws Error saying why the signature does not hold
  */
 export async function readAuthentication(
   party: RelyingParty,
@@ -144,7 +153,7 @@ export async function readAuthentication(
   return { counter: authenticationInfo.newCounter, backed_up: authenticationInfo.credentialBackedUp }
 }
 
-/** A page of somebody else's around ours is not expected (sections 7.1, step 10, and 7.2, step 13). */
+/** A foreign page around ours is not expected (sections 7.1, step 10, and 7.2, step 13). */
 async function refuseFrames(clientDataJSON: string): Promise<void> {
   const { decodeClientDataJSON } = await decoders()
   if (decodeClientDataJSON(clientDataJSON).crossOrigin === true) throw new Error('it was asked for in a foreign frame')

@@ -19,7 +19,7 @@ const Word = Type.String({ minLength: 1, maxLength: 64 })
 /** Credential ids have at most 1023 bytes (section 5.8.3). */
 const CredentialId = Base64url(1364)
 const ClientData = Base64url(4096)
-/** Room for a public key of RSA, and an attestation that nobody asked for. */
+/** Room for a public key of RSA, and an attestation that was not asked for. */
 const Attestation = Base64url(16384)
 const AuthenticatorData = Base64url(4096)
 const Transports = Type.Array(Word, { maxItems: 10 })
@@ -37,7 +37,7 @@ export const Passkey = Type.Object(
 )
 export type Passkey = Static<typeof Passkey>
 
-/** What a browser adds that is not named here is let pass: browsers are ahead of servers. */
+/** What a browser adds and is not named here passes: browsers are ahead of servers. */
 const credential = {
   id: CredentialId,
   rawId: CredentialId,
@@ -78,7 +78,6 @@ const Challenge = Type.String({
   maxLength: 64,
   examples: ['AZCcip6oVXydLpsfPytqHJ2Zr0u4wq7kK3d1o9Xn5bTtYgE8mVhLs6RcPjWfQaUi'],
 })
-export const MfaToken = Type.String({ minLength: 1, maxLength: 200, description: 'From the answer `mfa-required`.' })
 
 /** A passkey's answer to a challenge, wherever a factor may be given. */
 export const PasskeyAnswer = Strict(

@@ -1,32 +1,39 @@
 import { sql } from 'kysely'
-import { keepWayIn } from '../sign-in/sign-in.ts'
+import type { RawBuilder } from 'kysely'
+import { Type } from 'typebox'
+import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
-import type { Database, Scope, Transaction } from '../../platform/database/database.ts'
-import { findToken, issueToken, openToken, sealToken, spendToken } from '../../platform/tokens/one-time-tokens.ts'
+import type { SystemRunner } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
+import { get, statement, tables } from '../../platform/database/statement.ts'
+import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
-import { get, query, statement } from '../../platform/database/statement.ts'
-import { lockSession } from '../../directory/sessions/sessions.ts'
-import type { OwnSession } from '../../directory/sessions/sessions.ts'
-import { completeEnrolment, completeRemoval, lockFactors } from '../factors/factors.ts'
-import type { FactorKeys } from '../factors/factors.ts'
-import { makeRegistrationOptions, readRegistration } from './ceremonies.ts'
+import { Strict } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
+import { issueToken, presentedToken, sealToken, spendToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { changeFactors, completeEnrolment, completeRemoval } from '../factors/factors.ts'
+import { keepSignInMethod } from '../sign-in/sign-in.ts'
+import { CHALLENGE_SECONDS, makeRegistrationOptions, newChallenge, readRegistration } from './ceremonies.ts'
 import type { KnownCredential, NewCredential, RelyingParty } from './ceremonies.ts'
 import type { NewPasskey, Passkey, RegistrationOptions } from './messages.ts'
 
-/** What passkeys are made and checked with. */
-export interface PasskeyTools {
-  database: Database
-  /** Undefined where no browser would take one. */
-  party: RelyingParty | undefined
-  /** Seals the tokens of challenges. */
-  key: Buffer
-}
+const own = tables('tenant', 'passkeys', 'self')
+const query = tables('system', 'passkeys', 'live_users')
 
-/** How many one person may have. */
-const MOST_PASSKEYS = 20
+/** Adds one passkey to the account that it names. */
+export const passkeyRegistrationToken = tokenKind({
+  purpose: 'passkey-registration',
+  seconds: CHALLENGE_SECONDS,
+  details: Strict({ challenge: Type.String() }),
+})
+
+export const passkeyAdded = eventKind('passkey-added', { mailed: true })
+export const passkeyRemoved = eventKind('passkey-removed', { mailed: true })
+
+/** How many a user may have. */
+const MAX_PASSKEYS = 20
 
 const columns = [
   'id',
@@ -41,25 +48,39 @@ const columns = [
 export type PasskeyRow = Passkey & { version: number }
 
 /** @throws Problem passkeys-unavailable */
-export function requireParty({ party }: PasskeyTools): RelyingParty {
-  if (party === undefined) throw new Problem('passkeys-unavailable')
-  return party
+export function requireParty({ relyingParty }: Pick<Services, 'relyingParty'>): RelyingParty {
+  if (relyingParty === undefined) throw new Problem('passkeys-unavailable')
+  return relyingParty
 }
 
-const ownPasskeys = query
-  .selectFrom('passkeys')
-  .innerJoin('self', 'self.user_id', 'passkeys.user_id')
-  .select(columns.map(column => `passkeys.${column}` as const))
+/** Whether a user has a passkey, as SQL for either login. */
+export const hasAnyPasskey = (user_id: RawBuilder<unknown>): RawBuilder<boolean> =>
+  sql<boolean>`exists (select from passkeys p where p.user_id = ${user_id})`
 
-const passkeyPages = pagesOf(() => ownPasskeys)
+/** How many a user has, as SQL for either login. */
+export const passkeyCount = (user_id: RawBuilder<unknown>): RawBuilder<number> =>
+  sql<number>`(select count(*)::int from passkeys p where p.user_id = ${user_id})`
 
-/** One's own passkeys (system login, under one's session), the newest first. */
+const passkeyPages = pagesOf(() =>
+  own
+    .selectFrom('passkeys')
+    .select(columns)
+    // The policy shows only the user's own; said again here, it picks the index.
+    .where('user_id', '=', sql<string>`(select user_id from self)`),
+)
+
+/** The current user's passkeys, the newest first. */
 export const listPasskeys = (page: Page) => passkeyPages({}, orderOf('-created_at', 'passkeys'), page)
 
 /** @throws Problem not-found */
-export const getPasskey = (id: string) => get(ownPasskeys.where('passkeys.id', '=', id))
+export const getPasskey = (user_id: string, id: string) =>
+  get(own.selectFrom('passkeys').select(columns).where('id', '=', id).where('user_id', '=', user_id))
 
-/** The passkeys of an account, as browsers are told of them (system login). */
+/** @throws Problem not-found, entity-tag-stale */
+export const renamePasskey = (user_id: string, id: string, name: string, condition: Condition) =>
+  updateRow({ query: own, table: 'passkeys', key: { id, user_id }, columns, condition }, { name })
+
+/** The passkeys of an account, as browsers are told of them. */
 export const listCredentials = (user_id: string) =>
   statement(
     query.selectFrom('passkeys').select(['credential_id', 'transports']).where('user_id', '=', user_id),
@@ -67,32 +88,30 @@ export const listCredentials = (user_id: string) =>
       rows.map(({ credential_id, transports }) => ({ id: credential_id.toString('base64url'), transports })),
   )
 
-const findSelf = get(
-  query
-    .selectFrom('self')
-    .innerJoin('users', 'users.id', 'self.user_id')
-    .select(['users.id', 'users.email', 'users.full_name']),
-)
+const findUser = (user_id: string) =>
+  get(query.selectFrom('live_users').select(['id', 'email', 'full_name']).where('id', '=', user_id))
 
 /**
- * Begins to add a passkey: a challenge for this person, good for five minutes.
- * @throws Problem passkeys-unavailable, too-many-passkeys, step-up-required
+ * Begins to add a passkey: a challenge for this user, good for five minutes.
+ * @throws Problem passkeys-unavailable, too-many-passkeys, session-ended, step-up-required
  */
 export async function beginPasskey(
-  tools: PasskeyTools,
-  scope: Scope,
-  session: OwnSession,
+  visitor: SystemRunner,
+  services: Pick<Services, 'declared' | 'keys' | 'relyingParty'>,
+  session: SessionRef,
 ): Promise<RegistrationOptions> {
-  const party = requireParty(tools)
-  const { system } = tools.database
-  await system.transaction(scope, transaction => lockFactors(transaction, session))
-  const person = await system.run(scope, findSelf)
-  const known = await system.run(scope, listCredentials(person.id))
-  if (known.length >= MOST_PASSKEYS) throw new Problem('too-many-passkeys')
-  const options = await makeRegistrationOptions(party, person, known)
-  const details = { challenge: options.challenge }
-  const id = await system.run(scope, issueToken({ purpose: 'passkey-registration', user_id: person.id, details }))
-  return { challenge_token: sealToken(tools.key, 'passkey-registration', id), options }
+  const party = requireParty(services)
+  const { user_id } = session
+  const challenge = newChallenge()
+  const { user, known, id } = await changeFactors(visitor, services, session, async transaction => {
+    const user = await transaction.run(findUser(user_id))
+    const known = await transaction.run(listCredentials(user_id))
+    if (known.length >= MAX_PASSKEYS) throw new Problem('too-many-passkeys')
+    const token = issueToken(passkeyRegistrationToken, { user_id, details: { challenge } })
+    return { user, known, id: await transaction.run(token) }
+  })
+  const options = await makeRegistrationOptions(party, challenge, user, known)
+  return { challenge_token: sealToken(services.keys.oneTime, passkeyRegistrationToken, id), options }
 }
 
 /**
@@ -100,35 +119,29 @@ export async function beginPasskey(
  * @throws Problem invalid-token, passkey-taken, too-many-passkeys, session-ended, step-up-required; invalid-fields when it is no answer to it
  */
 export async function addPasskey(
-  tools: PasskeyTools,
-  keys: FactorKeys,
-  scope: Scope,
-  session: OwnSession,
+  visitor: SystemRunner,
+  services: Pick<Services, 'declared' | 'keys' | 'relyingParty'>,
+  session: SessionRef,
   { challenge_token, name, response }: NewPasskey,
 ): Promise<PasskeyRow & { recovery_codes?: string[] }> {
-  const party = requireParty(tools)
-  const { system } = tools.database
-  await system.run(scope, findSelf)
-  const token_id = openToken(tools.key, 'passkey-registration', challenge_token)
-  const token = await system.run(scope, findToken('passkey-registration', token_id))
-  if (token === undefined || token.user_id !== session.user_id) throw new Problem('invalid-token')
-  const credential = await readRegistration(party, challengeOf(token), response).catch((error: unknown) => {
+  const party = requireParty(services)
+  const { user_id } = session
+  const token = await presentedToken(visitor, services.keys.oneTime, passkeyRegistrationToken, challenge_token)
+  if (token.user_id !== user_id) throw new Problem('invalid-token')
+  const credential = await readRegistration(party, token.details.challenge, response).catch((error: unknown) => {
     const errors = [{ pointer: '/response', detail: 'is no answer of an authenticator to this challenge on this site' }]
     throw new Problem('invalid-fields', { errors, cause: error })
   })
-  return system.transaction(scope, async transaction => {
-    await lockFactors(transaction, session)
-    await transaction.run(spendToken('passkey-registration', token_id))
-    const known = await transaction.run(listCredentials(session.user_id))
-    if (known.length >= MOST_PASSKEYS) throw new Problem('too-many-passkeys')
-    const passkey = await transaction.run(insertPasskey(session.user_id, name, credential))
-    const recovery_codes = await completeEnrolment(transaction, keys, session, 'passkey')
+  return changeFactors(visitor, services, session, async transaction => {
+    await transaction.run(spendToken(passkeyRegistrationToken, token.id))
+    const known = await transaction.run(listCredentials(user_id))
+    if (known.length >= MAX_PASSKEYS) throw new Problem('too-many-passkeys')
+    const passkey = await transaction.run(insertPasskey(user_id, name, credential))
+    const added = { event: passkeyAdded, method: 'passkey' } as const
+    const recovery_codes = await completeEnrolment(transaction, services, session, added)
     return { ...passkey, ...(recovery_codes && { recovery_codes }) }
   })
 }
-
-/** What a token of ours holds. */
-export const challengeOf = ({ details }: { details: unknown }): string => (details as { challenge: string }).challenge
 
 const insertPasskey = (user_id: string, name: string, credential: NewCredential) =>
   get(
@@ -136,40 +149,35 @@ const insertPasskey = (user_id: string, name: string, credential: NewCredential)
       .insertInto('passkeys')
       .values({ user_id, name, ...credential })
       .returning(columns),
-    {
-      passkeys_credential_id_key: 'passkey-taken',
+    { passkeys_credential_id_key: 'passkey-taken' },
+  )
+
+/** Removes one; from now on it signs in no more. @throws Problem not-found, entity-tag-stale, last-way-in, session-ended, step-up-required */
+export const removePasskey = (
+  visitor: SystemRunner,
+  services: Pick<Services, 'declared'>,
+  session: SessionRef,
+  id: string,
+  condition: Condition,
+): Promise<void> =>
+  changeFactors(visitor, services, session, async transaction => {
+    const { user_id } = session
+    await transaction.run(deleteRow({ query, table: 'passkeys', key: { id, user_id }, columns: ['id'], condition }))
+    await keepSignInMethod(transaction, services, user_id)
+    await completeRemoval(transaction, services, session, passkeyRemoved)
+  })
+
+/** A passkey may have been removed since it was verified; the account is locked. @throws Problem invalid-passkey (when read) */
+export const requirePasskey = (user_id: string, id: string) =>
+  statement(
+    query.selectFrom('passkeys').select('id').where('id', '=', id).where('user_id', '=', user_id).forKeyShare(),
+    ([row]) => {
+      if (row === undefined) throw new Problem('invalid-passkey')
     },
   )
 
-/** @throws Problem not-found, entity-tag-stale, session-ended */
-export async function renamePasskey(
-  transaction: Transaction,
-  session: OwnSession,
-  id: string,
-  name: string,
-  condition: Condition,
-): Promise<PasskeyRow> {
-  await transaction.run(lockSession(session))
-  return transaction.run(updateRow<PasskeyRow>({ ...keyOf(session, id), condition }, { name }))
-}
-
-/** Removes one; it signs nobody in from now on. @throws Problem not-found, entity-tag-stale, last-way-in, session-ended, step-up-required */
-export async function removePasskey(
-  transaction: Transaction,
-  session: OwnSession,
-  id: string,
-  condition: Condition,
-): Promise<void> {
-  await lockFactors(transaction, session)
-  await transaction.run(deleteRow({ ...keyOf(session, id), condition }))
-  await keepWayIn(transaction, session.user_id)
-  await completeRemoval(transaction, session, 'passkey')
-}
-
-const keyOf = ({ user_id }: OwnSession, id: string) => ({ table: 'passkeys', key: { id, user_id }, columns }) as const
-
-/** What became of a use: the authenticator counts them, and one that counts backwards has a twin (section 6.1.1). */
-export const countUse = (id: string, { counter, backed_up }: { counter: number; backed_up: boolean }) =>
+/** Records a use: the authenticator counts them, and one that counts backwards has been copied (section 6.1.1). @returns false for such a one */
+export const recordUse = (id: string, { counter, backed_up }: { counter: number; backed_up: boolean }) =>
   statement(
     query
       .updateTable('passkeys')

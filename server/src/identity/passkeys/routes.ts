@@ -1,33 +1,21 @@
 import { Type } from 'typebox'
-import { SignedInAnswer } from '../sign-in/sign-in.ts'
-import type { AuthKeys, Issuer, SignInRules } from '../sign-in/sign-in.ts'
-import { IdParams, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
-import type { Pages } from '../../platform/http/cursors.ts'
-import { originOf } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
+import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
 import { requireSession } from '../factors/factors.ts'
-import type { FactorKeys } from '../factors/factors.ts'
 import { RecoveryCodes } from '../factors/messages.ts'
+import { SignedInAnswer } from '../sign-in/messages.ts'
 import {
   AuthenticationOptions,
-  MfaToken,
   NewPasskey,
   Passkey,
   PasskeyLogin,
   PasskeyName,
   RegistrationOptions,
 } from './messages.ts'
-import { challengePasskey, challengeSecondFactor, logInByPasskey } from './passkey-sign-in.ts'
+import { challengePasskey, logInByPasskey } from './passkey-sign-in.ts'
 import { addPasskey, beginPasskey, getPasskey, listPasskeys, removePasskey, renamePasskey } from './passkeys.ts'
-import type { PasskeyTools } from './passkeys.ts'
-
-export interface PasskeyOptions extends Pick<PasskeyTools, 'database' | 'party'> {
-  issuer: Issuer
-  keys: AuthKeys & FactorKeys
-  rules: SignInRules
-  pages: Pages
-}
 
 /** With the first second factor come recovery codes. */
 const AddedPasskey = Type.Object(
@@ -35,50 +23,53 @@ const AddedPasskey = Type.Object(
   { title: 'AddedPasskey' },
 )
 
-/** Requests a minute from one address, where somebody is about to sign in. */
+/** Requests a minute from one address, where a sign-in begins. */
 const TRIES = 10
 
-export function passkeyRoutes(app: App, { database, party, issuer, keys, rules, pages }: PasskeyOptions): void {
-  const tools: PasskeyTools = { database, party, key: keys.oneTime }
-  const tags = ['Passkeys']
-  signInRoutes(app, { tools, tags, issuer, rules })
+const tags = ['Passkeys']
 
+export function passkeyRoutes(
+  app: App,
+  services: Pick<Services, 'cursors' | 'declared' | 'keys' | 'relyingParty'>,
+): void {
   app.post(
     '/auth/passkeys/registration-options',
     {
       access: 'session',
       stepUp: true,
-      secret: true,
+      noStore: true,
       problems: ['too-many-passkeys', 'passkeys-unavailable'],
       schema: {
         operationId: 'beginPasskey',
-        summary: 'Get what a browser needs to make a passkey',
+        summary: 'Get the options for creating a passkey',
         description: 'For `navigator.credentials.create()`. Good for five minutes, once.',
         tags,
         response: { 200: RegistrationOptions },
       },
     },
-    ({ actor }) => beginPasskey(tools, actor.scope, actor),
+    ({ actor, visitor }) => beginPasskey(visitor, services, actor),
   )
 
   app.post(
     '/auth/passkeys',
     {
       access: 'session',
-      secret: true,
+      noStore: true,
       tagged: true,
       problems: ['invalid-token', 'passkey-taken', 'step-up-required', 'too-many-passkeys', 'passkeys-unavailable'],
       schema: {
         operationId: 'addPasskey',
-        summary: 'Add the passkey that the browser has made',
+        summary: 'Add a passkey',
+        description: 'The one that the browser has created with the options.',
         tags,
         body: NewPasskey,
         response: { 201: AddedPasskey },
       },
     },
     async (request, reply) => {
-      const { actor } = request
-      const passkey = await addPasskey(tools, keys, actor.scope, actor, request.body)
+      const { actor, visitor, body } = request
+      await actor.account.run(requireSession)
+      const passkey = await addPasskey(visitor, services, actor, body)
       reply.code(201).header('location', `/api/v1/auth/passkeys/${passkey.id}`)
       return sendTagged(reply, passkey.id, passkey)
     },
@@ -90,13 +81,13 @@ export function passkeyRoutes(app: App, { database, party, issuer, keys, rules, 
       access: 'session',
       schema: {
         operationId: 'listPasskeys',
-        summary: "List one's own passkeys",
+        summary: "List the current user's passkeys",
         tags,
         querystring: PageQueryOf({}),
         response: { 200: PageSchema(Passkey) },
       },
     },
-    request => database.system.run(request.actor.scope, listPasskeys(pages.open(request))),
+    request => request.actor.account.run(listPasskeys(services.cursors.open(request))),
   )
 
   app.get(
@@ -106,14 +97,15 @@ export function passkeyRoutes(app: App, { database, party, issuer, keys, rules, 
       tagged: true,
       schema: {
         operationId: 'getPasskey',
-        summary: "Read one of one's own passkeys",
+        summary: 'Get a passkey',
         tags,
         params: IdParams,
         response: { 200: Passkey },
       },
     },
     async (request, reply) => {
-      const passkey = await database.system.run(request.actor.scope, getPasskey(request.params.id))
+      const { actor, params } = request
+      const passkey = await actor.account.run(getPasskey(actor.user_id, params.id))
       return sendTagged(reply, passkey.id, passkey)
     },
   )
@@ -129,7 +121,7 @@ export function passkeyRoutes(app: App, { database, party, issuer, keys, rules, 
       tagged: true,
       schema: {
         operationId,
-        summary: 'Give a passkey another name',
+        summary: 'Rename a passkey',
         tags,
         params: IdParams,
         body: PasskeyName,
@@ -138,9 +130,7 @@ export function passkeyRoutes(app: App, { database, party, issuer, keys, rules, 
       handler: async (request, reply) => {
         const { actor, params, body } = request
         const condition = conditionOf(request, params.id)
-        const passkey = await database.system.transaction(actor.scope, transaction =>
-          renamePasskey(transaction, actor, params.id, body.name, condition),
-        )
+        const passkey = await actor.account.run(renamePasskey(actor.user_id, params.id, body.name, condition))
         return sendTagged(reply, passkey.id, passkey)
       },
     })
@@ -162,45 +152,39 @@ export function passkeyRoutes(app: App, { database, party, issuer, keys, rules, 
       },
     },
     async (request, reply) => {
-      const { actor, params } = request
-      const condition = conditionOf(request, params.id)
-      await database.system.transaction(actor.scope, transaction =>
-        removePasskey(transaction, actor, params.id, condition),
-      )
+      const { actor, visitor, params } = request
+      await removePasskey(visitor, services, actor, params.id, conditionOf(request, params.id))
       return reply.code(204).send(null)
     },
   )
 }
 
-interface SignInOptions extends Pick<PasskeyOptions, 'issuer' | 'rules'> {
-  tools: PasskeyTools
-  tags: readonly string[]
-}
-
-function signInRoutes(app: App, { tools, tags, issuer, rules }: SignInOptions): void {
-  const isPublic = { access: 'public', secret: true, perMinute: TRIES } as const
-  const response = { 200: AuthenticationOptions }
+export function passkeySignInRoutes(
+  app: App,
+  services: Pick<Services, 'declared' | 'issuer' | 'keys' | 'relyingParty' | 'signInRules'>,
+): void {
+  const rules = { access: 'public', noStore: true, perMinute: TRIES } as const
 
   app.post(
     '/auth/passkeys/authentication-options',
     {
-      ...isPublic,
+      ...rules,
       problems: ['passkeys-unavailable'],
       schema: {
         operationId: 'challengePasskey',
-        summary: 'Get what a browser needs to sign in with a passkey',
-        description: 'For `navigator.credentials.get()`; the same for everybody. Good for five minutes, once.',
+        summary: 'Get the options for signing in with a passkey',
+        description: 'For `navigator.credentials.get()`; the same for everyone. Good for five minutes, once.',
         tags,
-        response,
+        response: { 200: AuthenticationOptions },
       },
     },
-    request => challengePasskey(tools, originOf(request)),
+    ({ visitor }) => challengePasskey(visitor, services),
   )
 
   app.post(
     '/auth/passkeys/login',
     {
-      ...isPublic,
+      ...rules,
       problems: ['invalid-token', 'invalid-passkey', 'invalid-credentials', 'email-unverified', 'passkeys-unavailable'],
       schema: {
         operationId: 'logInByPasskey',
@@ -213,44 +197,9 @@ function signInRoutes(app: App, { tools, tags, issuer, rules }: SignInOptions): 
     },
     async (request, reply) => {
       const { device_token, ...answer } = request.body
-      const device_id = issuer.readDevice(request, device_token)
-      return issuer.answer(reply, await logInByPasskey(tools, rules, originOf(request), { ...answer, device_id }))
-    },
-  )
-
-  app.post(
-    '/auth/mfa/passkey-options',
-    {
-      ...isPublic,
-      problems: ['invalid-token', 'passkeys-unavailable'],
-      schema: {
-        operationId: 'challengeSecondFactor',
-        summary: 'Get what a browser needs to finish a sign-in with a passkey',
-        tags,
-        body: Strict({ mfa_token: MfaToken }),
-        response,
-      },
-    },
-    request => challengeSecondFactor(tools, originOf(request), request.body.mfa_token),
-  )
-
-  app.post(
-    '/auth/step-up/passkey-options',
-    {
-      access: 'session',
-      secret: true,
-      perMinute: TRIES,
-      problems: ['passkeys-unavailable'],
-      schema: {
-        operationId: 'challengeStepUp',
-        summary: 'Get what a browser needs to prove again, with a passkey, who one is',
-        tags,
-        response,
-      },
-    },
-    async ({ actor }) => {
-      await actor.run(requireSession)
-      return challengePasskey(tools, actor.scope.origin, actor.user_id)
+      const device_id = services.issuer.readDevice(request, device_token)
+      const signedIn = await logInByPasskey(request.visitor, services, { ...answer, device_id })
+      return services.issuer.answer(reply, signedIn)
     },
   )
 }

@@ -20,12 +20,12 @@ const scrypt = promisify<string, Buffer, number, { N: number; r: number; p: numb
 )
 
 /** A file may hold any number; what costs more than about two seconds of a core, or this much memory, is not computed. */
-const MOST_MEMORY_KIB = 256 * 1024
-const MOST_BCRYPT_COST = 15
-const MOST_ARGON2_KIB = 1024 * 1024
-const MOST_SCRYPT_KIB = 512 * 1024
-const MOST_SCRYPT_BLOCKS = 64
-const MOST_PBKDF2_ITERATIONS = 3_000_000
+const MAX_MEMORY_KIB = 256 * 1024
+const MAX_BCRYPT_COST = 15
+const MAX_ARGON2_KIB = 1024 * 1024
+const MAX_SCRYPT_KIB = 512 * 1024
+const MAX_SCRYPT_BLOCKS = 64
+const MAX_PBKDF2_ITERATIONS = 3_000_000
 
 /** A shorter digest lets other passwords in by chance; a longer one makes PBKDF2 compute many times over. */
 const DIGEST_BYTES = [16, 64] as const
@@ -41,7 +41,7 @@ const bytesOf = (text: string): Buffer => Buffer.from(text.replaceAll('.', '+'),
 /**
  * How a password is verified against a hash that another system made. Known are bcrypt, Argon2, scrypt and PBKDF2 as
  * their libraries, PHC strings, passlib and Django write them (docs/guides/import.md lists the forms).
- * @returns the reason, for whoever imports it, when the hash is malformed, of another kind, too weak or too expensive
+ * @returns the reason, as an import reports it, when the hash is malformed, of another kind, too weak or too expensive
  */
 export function readHash(stored: string): PasswordHash | HashFault {
   for (const [form, read] of forms) {
@@ -85,8 +85,8 @@ const bcryptBytesOf = (text: string): Buffer =>
   )
 
 function readBcrypt({ cost = '', salt = '', digest = '' }: Groups): PasswordHash | HashFault {
-  if (Number(cost) < 4 || Number(cost) > MOST_BCRYPT_COST)
-    return { fault: `has bcrypt cost ${Number(cost)}: 4 to ${MOST_BCRYPT_COST} are taken` }
+  if (Number(cost) < 4 || Number(cost) > MAX_BCRYPT_COST)
+    return { fault: `has bcrypt cost ${Number(cost)}: 4 to ${MAX_BCRYPT_COST} are taken` }
   // All three letters mean the same, but under $2a$ this library takes a password of 255 bytes for an empty one.
   const setting = `$2b$${cost}$${salt}`
   return {
@@ -100,9 +100,9 @@ function readArgon2({ kind = '', version = '16', m, t, p, ...encoded }: Groups):
   const [salt, digest] = [bytesOf(encoded['salt']!), bytesOf(encoded['digest']!)]
   if (timeCost < 1 || parallelism < 1 || memoryCost < 8 * parallelism)
     return { fault: `has impossible Argon2 parameters: m=${m},t=${t},p=${p}` }
-  if (memoryCost > MOST_MEMORY_KIB || memoryCost * timeCost > MOST_ARGON2_KIB)
+  if (memoryCost > MAX_MEMORY_KIB || memoryCost * timeCost > MAX_ARGON2_KIB)
     return {
-      fault: `costs too much: Argon2 with m=${m},t=${t}; m up to ${MOST_MEMORY_KIB} and m × t up to ${MOST_ARGON2_KIB} are taken`,
+      fault: `costs too much: Argon2 with m=${m},t=${t}; m up to ${MAX_MEMORY_KIB} and m × t up to ${MAX_ARGON2_KIB} are taken`,
     }
   const options = {
     salt,
@@ -121,11 +121,11 @@ function readScrypt({ ln, r, p, ...encoded }: Groups): PasswordHash | HashFault 
   const [salt, digest] = [bytesOf(encoded['salt']!), bytesOf(encoded['digest']!)]
   const memory = (N * blocks) / 8 // 128 bytes each, in KiB
   if (N < 2 || blocks < 1 || lanes < 1) return { fault: `has impossible scrypt parameters: ln=${ln},r=${r},p=${p}` }
-  if (memory > MOST_MEMORY_KIB || memory * lanes > MOST_SCRYPT_KIB || Math.max(blocks, lanes) > MOST_SCRYPT_BLOCKS)
+  if (memory > MAX_MEMORY_KIB || memory * lanes > MAX_SCRYPT_KIB || Math.max(blocks, lanes) > MAX_SCRYPT_BLOCKS)
     return {
-      fault: `costs too much: scrypt with ln=${ln},r=${r},p=${p}; ${MOST_MEMORY_KIB / 1024} MiB (ln=18,r=8), ${MOST_SCRYPT_KIB / 1024} MiB for all p together, r and p up to ${MOST_SCRYPT_BLOCKS} are taken`,
+      fault: `costs too much: scrypt with ln=${ln},r=${r},p=${p}; ${MAX_MEMORY_KIB / 1024} MiB (ln=18,r=8), ${MAX_SCRYPT_KIB / 1024} MiB for all p together, r and p up to ${MAX_SCRYPT_BLOCKS} are taken`,
     }
-  const options = { N, r: blocks, p: lanes, maxmem: 2 * MOST_SCRYPT_KIB * 1024 }
+  const options = { N, r: blocks, p: lanes, maxmem: 2 * MAX_SCRYPT_KIB * 1024 }
   return faultOf(salt, digest) ?? { digest, derive: password => scrypt(password, salt, digest.length, options) }
 }
 
@@ -134,8 +134,8 @@ function readPbkdf2({ kind = '', i, ...encoded }: Groups, salt: Buffer): Passwor
   const digest = bytesOf(encoded['digest']!)
   if (iterations < 1) return { fault: `has impossible PBKDF2 parameters: i=${i}` }
   const rounds = iterations * Math.ceil(digest.length / (kind === 'sha256' ? 32 : 64))
-  if (rounds > MOST_PBKDF2_ITERATIONS)
-    return { fault: `costs too much: PBKDF2 with i=${i}; up to ${MOST_PBKDF2_ITERATIONS} are taken` }
+  if (rounds > MAX_PBKDF2_ITERATIONS)
+    return { fault: `costs too much: PBKDF2 with i=${i}; up to ${MAX_PBKDF2_ITERATIONS} are taken` }
   return (
     faultOf(salt, digest) ?? { digest, derive: password => pbkdf2(password, salt, iterations, digest.length, kind) }
   )

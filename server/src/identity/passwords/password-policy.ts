@@ -1,3 +1,4 @@
+import { Type } from 'typebox'
 import { Problem } from '../../platform/problems.ts'
 import type { FieldError } from '../../platform/problems.ts'
 
@@ -5,12 +6,22 @@ import type { FieldError } from '../../platform/problems.ts'
 export interface PasswordPolicy {
   /** `composition` asks for kinds of characters, as many products still must; `length` is OWASP ASVS 5's rule (6.2.1, 6.2.5). */
   rule: 'composition' | 'length'
-  /** What the product is called: nobody's password (6.1.2). */
+  /** What the product is called: no password contains it (6.1.2). */
   words: readonly string[]
 }
 
 /** The longest password; bytes are hashed as received, so nothing is cut off silently. */
-export const PASSWORD_MAX_LENGTH = 128
+const PASSWORD_MAX_LENGTH = 128
+
+export const NewPassword = Type.String({
+  minLength: 1,
+  maxLength: PASSWORD_MAX_LENGTH,
+  format: 'password',
+  examples: ['SecureP@ss123'],
+})
+
+/** A password as it is sent to be verified: also a longer one, which is then wrong. */
+export const Password = Type.String({ minLength: 1, maxLength: 1024, format: 'password' })
 
 let common: Promise<ReadonlySet<string>> | undefined
 
@@ -21,7 +32,7 @@ const commonPasswords = (): Promise<ReadonlySet<string>> =>
   ))
 
 /**
- * Refuses a password that is weak under the policy, among the most used ones, or made of what is known of the person.
+ * Refuses a password that is weak under the policy, among the most used ones, or made of what is known of the user.
  * @throws Problem weak-password, with every lack
  */
 export async function checkPassword(
@@ -51,7 +62,7 @@ export async function checkPassword(
     throw new Problem('weak-password', { errors: lacks.map((detail): FieldError => ({ pointer, detail })) })
 }
 
-/** What is known of the person, whole and in words of four letters or more. */
+/** What is known of the user, whole and in words of four letters or more. */
 function wordsOf(personal: readonly (string | null | undefined)[]): string[] {
   const texts = personal.flatMap(text => (text ? [text.toLowerCase()] : []))
   return texts.flatMap(text => [text, ...text.split(/[^\p{L}\p{Nd}]+/u)]).filter(word => word.length >= 4)

@@ -26,7 +26,7 @@ const PARAMETERS = { memoryCost: 19456, timeCost: 2, parallelism: 1 }
 const CURRENT = '$argon2id$v=19$m=19456,t=2,p=1$'
 
 /** Longer than this is not a queue but an attack; at 15 ms a hash it is about a second. */
-const MOST_WAITING = 64
+const MAX_WAITING = 64
 
 /**
  * Passwords are hashed beside one another on all cores but one, and wait in a bounded queue: a storm of logins slows
@@ -34,7 +34,7 @@ const MOST_WAITING = 64
  */
 export async function createPasswords(): Promise<Passwords> {
   const queue = fastq.promise((task: () => Promise<unknown>) => task(), Math.max(1, availableParallelism() - 1))
-  const isFull = () => queue.length() >= MOST_WAITING
+  const isFull = () => queue.length() >= MAX_WAITING
   const queued = <Result>(task: () => Promise<Result>): Promise<Result> => {
     if (isFull()) throw new Problem('busy', { retryAfter: 2 })
     return queue.push(task) as Promise<Result>

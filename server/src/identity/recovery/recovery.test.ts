@@ -123,7 +123,7 @@ test('the token of a reset is refused in the same words however it is spoilt, an
 })
 
 test('one reset ends the other links, the pause before the second factor, and a change of address under way', async () => {
-  // Red when: `begunBefore` loses a purpose.
+  // Red when: a kind of token loses `endsWithPassword`.
   const person = await newPerson()
   const tokens = [await askForReset(person.email), await askForReset(person.email)]
   const new_email = newAddress()
@@ -158,7 +158,7 @@ test('whoever has only signed in elsewhere gets a first password by a reset', as
 })
 
 test('the link of a reset is good for the address that it went to, and for half an hour', async () => {
-  // Red when: completePasswordReset does not compare the address, or tokenLives says another time.
+  // Red when: completePasswordReset does not compare the address, or resetPasswordToken says another time.
   const person = await newPerson()
   const token = await askForReset(person.email)
   const { rows } = await app.admin.query<{ seconds: number }>(
@@ -267,7 +267,7 @@ test('a session that has ended changes neither password nor address', async () =
 })
 
 test('an address changes when the new one is confirmed; the old one is told twice, and sessions go on', async () => {
-  // Red when: completeEmailChange records no event or leaves out endFormerTokens, or the token forgets the old address.
+  // Red when: completeEmailChange records no event or revokes no tokens, or the token forgets the old address.
   const person = await newPerson()
   const reset = await askForReset(person.email)
   const new_email = newAddress()
@@ -398,7 +398,7 @@ test('whoever took an address before its owner came keeps neither a provider nor
   assert.equal(await identitiesOf(owner), 1, 'a proved address keeps what it had')
 })
 
-// Red when: requestEmailChange does not hold the session: the reset has ended the changes that it saw, and this one comes after.
+// Red when: requestEmailChange does not lock the session: the reset has revoked the changes that it saw, and this one comes after.
 test('a change of address that a session began does not outlive the session', async () => {
   const person = await newPerson()
   const blocker = await app.admin.connect()
@@ -429,7 +429,7 @@ test('a change of address that a session began does not outlive the session', as
   }
 })
 
-// Red when: lockSession, spendForPerson or completePasswordReset holds something else before the account.
+// Red when: lockSession, completeEmailChange or completePasswordReset locks something else before the account.
 test('whatever happens to an account at the same moment takes turns, and nothing waits for ever', async () => {
   const wide = await createTestApp({ DATABASE_POOL_SIZE: '24' })
   const api = '/api/v1'

@@ -1,184 +1,169 @@
 import { sql } from 'kysely'
+import { Type } from 'typebox'
 import { recordEvent } from '../../directory/history/history.ts'
-import type { Origin } from '../../platform/database/database.ts'
+import { changeCredentials, revokeOtherSessions, revokeSessions } from '../../directory/sessions/sessions.ts'
+import type { SessionRef } from '../../directory/sessions/sessions.ts'
+import type { SystemRunner } from '../../platform/database/database.ts'
+import { find, statement, tables } from '../../platform/database/statement.ts'
+import { locales } from '../../platform/locales.ts'
 import type { Locale } from '../../platform/locales.ts'
-import { findToken, issueToken, openToken, revokeTokens, spendToken } from '../../platform/tokens/one-time-tokens.ts'
-import type { TokenPurpose } from '../../platform/tokens/one-time-tokens.ts'
+import { eventKind } from '../../platform/mail/mails.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
-import { find, many, query, statement } from '../../platform/database/statement.ts'
-import { lockSession, revokeOtherSessions, revokeSessions } from '../../directory/sessions/sessions.ts'
+import { OneOf, Strict, Time } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
+import {
+  kindsThatEndWith,
+  mailToken,
+  presentedToken,
+  revokeTokens,
+  spendToken,
+  tokenKind,
+} from '../../platform/tokens/one-time-tokens.ts'
+import { deleteIdentities, identityUnlinked } from '../accounts/identities.ts'
+import { revokeDevices } from '../devices/devices.ts'
 import { withAttempt } from '../lockout/attempts.ts'
-import type { Lockout } from '../lockout/attempts.ts'
 import { unlockSignIn } from '../lockout/lockout.ts'
 import { checkPassword } from '../passwords/password-policy.ts'
-import type { PasswordPolicy } from '../passwords/password-policy.ts'
-import type { Passwords } from '../passwords/passwords.ts'
-import type { VerificationTools } from '../verification/verification.ts'
 
-export interface RecoveryTools extends VerificationTools {
-  passwords: Passwords
-  policy: PasswordPolicy
-  lockout: Lockout
-}
+const query = tables('system', 'live_users')
 
-/** Who is signed in, and whether they proved it a short time ago. */
-export interface Holder {
-  user_id: string
-  session_id: string
+export const resetPasswordToken = tokenKind({
+  purpose: 'reset-password',
+  seconds: 1800,
+  details: Strict({ locale: Type.Optional(OneOf(locales)), mailed_at: Type.Optional(Time) }),
+  endsWithPassword: true,
+  endsWithAddress: true,
+})
+
+export const passwordReset = eventKind('password-reset', { mailed: true })
+export const passwordChanged = eventKind('password-changed', { mailed: true })
+export const passwordChangeFailed = eventKind('password-change-failed')
+
+type RecoveryServices = Pick<Services, 'keys' | 'declared' | 'passwords' | 'passwordPolicy' | 'lockout'>
+
+/** The session that asks, and whether its sign-in is recent. */
+interface RecentSession extends SessionRef {
   isFresh: boolean
 }
 
-/** What a former password, or whoever had it, may have begun: it ends with the password. */
-const begunBefore: TokenPurpose[] = ['reset-password', 'change-email', 'mfa', 'passkey-registration', 'social-code']
-
 /** Asks for the mail that lets its reader set a new password. Whether the address has an account is looked up when it is sent. */
-export const requestPasswordReset = (email: string, locale: Locale | undefined) =>
-  issueToken({ purpose: 'reset-password', email, details: { locale }, mailed: true })
+export const requestPasswordReset = (
+  visitor: SystemRunner,
+  email: string,
+  locale: Locale | undefined,
+): Promise<string> => mailToken(visitor, resetPasswordToken, { email, details: { ...(locale && { locale }) } })
 
 /**
- * Sets the password of the account that the link was mailed for, gives whoever has only signed in elsewhere a first one, and
- * ends everything that the former one opened: sessions, devices, locks. Signs nobody in, so no second factor is skipped.
- * Where nobody had proved the address before, its owner comes only now: whoever took it beforehand keeps no provider to sign
- * in with and, where they hold a second factor that the owner lacks, an account whose address is still nobody's.
+ * Sets the password of the account that the link was mailed for, or its first one where it has signed in with a provider
+ * only, and revokes everything that the former one opened: sessions, devices, locks. It creates no session, so no second factor
+ * is skipped. Where the address was not verified before, its owner comes only now: an account that was made beforehand by
+ * anyone else loses its providers and, where it holds a second factor that the owner lacks, stays unverified.
  * @throws Problem weak-password, at `/new_password`, with the token unspent; invalid-token
  */
 export async function completePasswordReset(
-  { database, key, passwords, policy }: RecoveryTools,
-  origin: Origin,
+  visitor: SystemRunner,
+  { keys, declared, passwords, passwordPolicy }: Omit<RecoveryServices, 'lockout'>,
   token: string,
   new_password: string,
 ): Promise<void> {
-  const token_id = openToken(key, 'reset-password', token)
-  const found = await database.system.run({ origin }, findToken('reset-password', token_id))
-  const account = found && (await database.system.run({ origin }, findAccount(found.user_id)))
+  const { id: token_id, user_id } = await presentedToken(visitor, keys.oneTime, resetPasswordToken, token)
+  const account = await findAccount(visitor, user_id)
   if (account === undefined) throw new Problem('invalid-token')
-  await checkPassword(new_password, policy, personalWords(account), '/new_password')
+  await checkPassword(new_password, passwordPolicy, personalWords(account), '/new_password')
   const password_hash = await passwords.hash(new_password)
-  await database.system.transaction({ origin: { ...origin, user_id: account.id } }, async transaction => {
-    // The account before the token, as everybody does who ends what was begun.
-    const isProved = await transaction.run(hasProvedAddress(account.id))
-    const { email } = await transaction.run(spendToken('reset-password', token_id))
+  // system: the link in the mail stands for the user, and the hash is out of the tenant login's sight
+  await visitor.with({ user_id: account.id }).transaction(async transaction => {
+    // The account before the token, as in everything that revokes tokens of an account.
+    const wasVerified = await transaction.run(hasVerifiedAddress(account.id))
+    const { email } = await transaction.run(spendToken(resetPasswordToken, token_id))
     const user = await transaction.run(
       find(
         query
-          .updateTable('users')
-          .set({ password_hash, email_verified_at: provedNow })
+          .updateTable('live_users')
+          .set({
+            password_hash,
+            // The mail verifies the address, but not that a second factor of before is its reader's.
+            email_verified_at: sql<string>`coalesce(email_verified_at,
+              case when not ${declared.hasSecondFactor(sql.ref('live_users.id'))} then now() end)`,
+          })
           .where('id', '=', account.id)
           // The address may be another by now.
           .where('email', '=', email)
-          .where('disabled_at', 'is', null)
-          .where('deleted_at', 'is', null)
           .returning('id'),
       ),
     )
     if (user === undefined) throw new Problem('invalid-token')
     await transaction.run(revokeSessions(account.id, 'password-reset'))
     await transaction.run(revokeDevices(account.id, null))
-    await transaction.run(revokeTokens(account.id, begunBefore))
+    await transaction.run(revokeTokens(account.id, kindsThatEndWith(declared.tokens, 'password')))
     await transaction.run(unlockSignIn(account.id, 'password-reset'))
-    for (const { provider } of isProved ? [] : await transaction.run(deleteIdentities(account.id)))
-      await transaction.run(recordEvent('identity-unlinked', account.id, null, { provider }))
-    await transaction.run(recordEvent('password-reset', account.id, null))
+    for (const { provider } of wasVerified ? [] : await transaction.run(deleteIdentities(account.id)))
+      await transaction.run(recordEvent(identityUnlinked, account.id, null, { provider }))
+    await transaction.run(recordEvent(passwordReset, account.id, null))
   })
 }
 
 /**
- * Changes one's own password, for which the current one is the proof; an account without one needs a recent sign-in.
- * Other sessions and devices end unless they are to stay.
+ * Changes the user's password, on the current one; an account without one needs a recent sign-in. Other sessions and
+ * devices are revoked unless they are to stay.
  * @throws Problem invalid-credentials, step-up-required, weak-password at `/new_password`, invalid-fields, session-ended
  */
 export async function changePassword(
-  tools: RecoveryTools,
-  origin: Origin,
-  { user_id, session_id, isFresh }: Holder,
+  visitor: SystemRunner,
+  services: Omit<RecoveryServices, 'keys'>,
+  { user_id, session_id, isFresh }: RecentSession,
   {
     current_password,
     new_password,
     endsOthers,
   }: { current_password: string | undefined; new_password: string; endsOthers: boolean },
 ): Promise<void> {
-  const { database, passwords, policy } = tools
-  const account = await database.system.run({ session_id, origin }, findAccount(user_id))
+  const { declared, passwords, passwordPolicy } = services
+  const account = await findAccount(visitor, user_id)
   if (account === undefined) throw new Problem('session-ended')
   let former: string | null = null
   if (account.has_password) {
     if (current_password === undefined) throw invalidField('/current_password', 'is required')
-    const guess = { who: { user_id }, counter: 'password', failed: 'password-change-failed', session_id } as const
-    const proved = await withAttempt(tools, origin, guess, found =>
+    const guess = { who: { user_id }, counter: 'password', failed: passwordChangeFailed, session_id } as const
+    const verified = await withAttempt(visitor, services, guess, found =>
       passwords.verify(found?.password_hash, current_password),
     )
-    if (proved === undefined) throw new Problem('invalid-credentials')
+    if (verified === undefined) throw new Problem('invalid-credentials')
     if (new_password === current_password) throw weakPassword('must not be the current password')
-    former = proved.password_hash
+    former = verified.password_hash
   } else if (!isFresh) throw new Problem('step-up-required')
-  await checkPassword(new_password, policy, personalWords(account), '/new_password')
+  await checkPassword(new_password, passwordPolicy, personalWords(account), '/new_password')
   const password_hash = await passwords.hash(new_password)
-  await database.system.transaction({ session_id, origin }, async transaction => {
+  await changeCredentials(visitor, { user_id, session_id }, async transaction => {
     await transaction.run(replaceHash(user_id, former, password_hash))
     if (endsOthers) {
       await transaction.run(revokeOtherSessions(user_id, session_id, 'password-changed'))
       await transaction.run(revokeDevices(user_id, session_id))
     }
-    await transaction.run(revokeTokens(user_id, begunBefore))
-    await transaction.run(recordEvent('password-changed', user_id, session_id))
+    await transaction.run(revokeTokens(user_id, kindsThatEndWith(declared.tokens, 'password')))
+    await transaction.run(recordEvent(passwordChanged, user_id, session_id))
   })
 }
 
-/**
- * Asks for another address: a mail to it confirms the change, one to the present address tells of it. Whether it has an
- * account is looked up when the mail is sent. A change that was asked for before is void.
- * @throws Problem invalid-fields when it is one's address already, session-ended
- */
-export const requestEmailChange = (
-  { database }: VerificationTools,
-  origin: Origin,
-  { user_id, session_id }: Omit<Holder, 'isFresh'>,
-  new_email: string,
-  locale: Locale | undefined,
-): Promise<void> =>
-  database.system.transaction({ session_id, origin }, async transaction => {
-    await transaction.run(lockSession({ user_id, session_id }))
-    const account = await transaction.run(findAccount(user_id))
-    if (account === undefined) throw new Problem('session-ended')
-    if (account.email === new_email.toLowerCase()) throw invalidField('/new_email', 'is your address already')
-    await transaction.run(revokeTokens(user_id, ['change-email']))
-    const token_id = await transaction.run(
-      issueToken({
-        purpose: 'change-email',
-        user_id,
-        email: new_email,
-        details: { old_email: account.email, locale },
-        mailed: true,
-      }),
-    )
-    await transaction.run(recordEvent('email-change-requested', user_id, session_id, { token_id }))
-  })
-
 /** A live account, as far as its new password must not be made of it. */
-const findAccount = (user_id: string | null) =>
-  find(
-    query
-      .selectFrom('users')
-      .select(['id', 'email', 'username', 'given_name', 'family_name', 'full_name'])
-      .select(sql<boolean>`password_hash is not null`.as('has_password'))
-      .where('id', '=', user_id)
-      .where('disabled_at', 'is', null)
-      .where('deleted_at', 'is', null),
+const findAccount = (visitor: SystemRunner, user_id: string | null) =>
+  // system: a link in a mail has no session, and whether there is a password is out of the tenant login's sight
+  visitor.run(
+    find(
+      query
+        .selectFrom('live_users')
+        .select(['id', 'email', 'username', 'given_name', 'family_name', 'full_name'])
+        .select(sql<boolean>`password_hash is not null`.as('has_password'))
+        .where('id', '=', user_id),
+    ),
   )
 
-/** Held: of a confirmation at the same moment, one comes first. */
-const hasProvedAddress = (user_id: string) =>
+/** Locked: of a verification at the same moment, one comes first. */
+const hasVerifiedAddress = (user_id: string) =>
   statement(
-    query.selectFrom('users').select('email_verified').where('id', '=', user_id).forNoKeyUpdate(),
+    query.selectFrom('live_users').select('email_verified').where('id', '=', user_id).forNoKeyUpdate(),
     ([user]) => user?.email_verified === true,
   )
-
-/** The mail proves the address, but not that a second factor of before is its reader's. */
-const provedNow = sql<string>`coalesce(email_verified_at, case when not exists (select from second_factors f
-  where f.user_id = users.id and (f.totp or f.passkey)) then now() end)`
-
-const deleteIdentities = (user_id: string) =>
-  many(query.deleteFrom('identities').where('user_id', '=', user_id).returning('provider'))
 
 const personalWords = ({ email, username, given_name, family_name, full_name }: PersonalWords): (string | null)[] => [
   email,
@@ -193,11 +178,11 @@ type PersonalWords = Record<'email' | 'username' | 'given_name' | 'family_name' 
 const weakPassword = (detail: string): Problem =>
   new Problem('weak-password', { errors: [{ pointer: '/new_password', detail }] })
 
-/** The hash that was proved is still the account's: of two changes at once, one succeeds. */
+/** The hash that was verified is still the account's: of two changes at once, one succeeds. */
 const replaceHash = (user_id: string, former: string | null, password_hash: string) =>
   statement(
     query
-      .updateTable('users')
+      .updateTable('live_users')
       .set({ password_hash })
       .where('id', '=', user_id)
       .where('password_hash', 'is not distinct from', former)
@@ -205,16 +190,4 @@ const replaceHash = (user_id: string, former: string | null, password_hash: stri
     rows => {
       if (rows.length === 0) throw new Problem('invalid-credentials')
     },
-  )
-
-/** Makes strangers of a person's devices, but for the one that a session was begun on. */
-const revokeDevices = (user_id: string, kept_session_id: string | null) =>
-  many(
-    query
-      .updateTable('devices')
-      .set({ revoked_at: sql<string>`now()` })
-      .where('user_id', '=', user_id)
-      .where('revoked_at', 'is', null)
-      .where(sql<boolean>`id is distinct from (select s.device_id from sessions s where s.id = ${kept_session_id})`)
-      .returning('id'),
   )

@@ -1,22 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
-import type { Role } from '../../platform/gate/permissions.ts'
-import type { Tokens } from '../../platform/gate/access-tokens.ts'
-import { sealToken } from '../../platform/tokens/one-time-tokens.ts'
-import { Problem } from '../../platform/problems.ts'
 import { sealId } from '../../platform/crypto/sealing.ts'
-import type { SecondFactorNeeded, SignedIn } from './sign-in.ts'
+import type { AccessTokens } from '../../platform/gate/access-tokens.ts'
+import type { Role } from '../../platform/gate/permissions.ts'
+import { Problem } from '../../platform/problems.ts'
+import type { Keys } from '../../platform/services.ts'
+import { sealToken } from '../../platform/tokens/one-time-tokens.ts'
 import { readDevice, writeDeviceCookie } from '../devices/device-cookie.ts'
 import type { AccessToken, SignedInAnswer } from './messages.ts'
 import { sealRefreshToken } from './refresh-token.ts'
-
-/** Keys for one use each, derived from SECRET_KEY. */
-export interface AuthKeys {
-  refresh: Buffer
-  oneTime: Buffer
-  device: Buffer
-}
+import { mfaToken } from './sign-in.ts'
+import type { SecondFactorNeeded, SignedIn } from './sign-in.ts'
 
 /** Turns what the database says of a sign-in into what the client is given. */
 export interface Issuer {
@@ -27,11 +22,15 @@ export interface Issuer {
   ): Static<typeof AccessToken>
   /** Sets the device's cookie, too. @throws Problem mfa-required, carrying the token and the methods that finish the sign-in */
   answer(reply: FastifyReply, signedIn: SignedIn | SecondFactorNeeded): Static<typeof SignedInAnswer>
-  /** The id in the device's token, sent in the body or as the cookie. It may be anybody's. */
+  /** The id in the device's token, sent in the body or as the cookie. It may be any user's. */
   readDevice(request: FastifyRequest, token?: string): string | undefined
 }
 
-export function createIssuer(tokens: Tokens, keys: AuthKeys, accessTokenSeconds: number): Issuer {
+export function createIssuer(
+  tokens: AccessTokens,
+  keys: Pick<Keys, 'oneTime' | 'device' | 'refresh'>,
+  accessTokenSeconds: number,
+): Issuer {
   const accessToken: Issuer['accessToken'] = (user, session, organization) => ({
     access_token: tokens.sign({
       sub: user.id,
@@ -49,8 +48,8 @@ export function createIssuer(tokens: Tokens, keys: AuthKeys, accessTokenSeconds:
     accessToken,
     readDevice: (request, token) => readDevice(keys.device, request.headers.cookie, token),
     answer: (reply, result) => {
-      if ('methods' in result) {
-        const mfa_token = sealToken(keys.oneTime, 'mfa', result.token_id)
+      if (result.outcome === 'second-factor-needed') {
+        const mfa_token = sealToken(keys.oneTime, mfaToken, result.token_id)
         throw new Problem('mfa-required', { extension: { mfa_token, methods: result.methods } })
       }
       const { user, organization, session, device_id } = result

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hash as bcrypt } from 'bcrypt'
+import { recordStatements } from '../../../test/statements.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 
-const { admin, call, signUp } = await createTestApp()
+const { admin, call, database, signUp } = await createTestApp()
 
 const logIn = (email: string, password: string) => call('POST', '/api/v1/auth/login', { email, password })
 const hashOf = async (user_id: string): Promise<string> =>
@@ -41,4 +42,16 @@ test('several sign-ins at once with an imported hash all succeed, and one replac
     [person.user_id],
   )
   assert.equal(rows.length, 1)
+})
+
+// Red when: a step of signIn takes another statement, or withAttempt a third trip.
+test('a sign-in by password takes ten round trips: a guess reserved and settled, and one transaction', async () => {
+  const person = await signUp('Acme')
+  const { body } = await logIn(person.email, PASSWORD)
+  const statements = recordStatements(database)
+  const { email } = person
+  const { device_token } = body
+  const again = await call('POST', '/api/v1/auth/login', { email, password: PASSWORD, device_token })
+  assert.equal(again.status, 200)
+  assert.equal(statements.take().length, 10)
 })

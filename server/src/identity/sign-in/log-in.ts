@@ -1,17 +1,19 @@
-import type { Database, Origin } from '../../platform/database/database.ts'
+import { sql } from 'kysely'
+import type { SystemRunner } from '../../platform/database/database.ts'
+import { get, raw, statement, tables } from '../../platform/database/statement.ts'
+import { eventKind } from '../../platform/mail/mails.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
-import { find, query, statement } from '../../platform/database/statement.ts'
+import type { Services } from '../../platform/services.ts'
 import { withAttempt } from '../lockout/attempts.ts'
-import type { GuessedAccount, Lockout } from '../lockout/attempts.ts'
-import { signIn } from './sign-in.ts'
+import type { GuessedAccount } from '../lockout/attempts.ts'
+import { completeSignIn } from './sign-in.ts'
 import type { SecondFactorNeeded, SignedIn, SignInRules } from './sign-in.ts'
-import type { Passwords } from '../passwords/passwords.ts'
 
-interface Tools {
-  database: Database
-  passwords: Passwords
-  lockout: Lockout
-}
+const query = tables('system', 'users')
+const own = tables('tenant', 'users', 'own_organizations')
+
+/** A first factor was wrong, or led to no account that can be used. */
+export const loginFailed = eventKind('login-failed')
 
 export interface Credentials {
   email?: string | undefined
@@ -23,62 +25,62 @@ export interface Credentials {
 
 /** By password. @throws Problem invalid-credentials, rate-limited, busy, and what signIn throws */
 export async function logIn(
-  tools: Tools,
-  rules: SignInRules,
-  origin: Origin,
+  visitor: SystemRunner,
+  services: Pick<Services, 'passwords' | 'lockout' | 'signInRules' | 'declared'>,
   { email, username = '', password, organization_id, device_id }: Credentials,
 ): Promise<SignedIn | SecondFactorNeeded> {
+  const { passwords } = services
   const who = email === undefined ? { username } : { email }
-  const account = await withAttempt(
-    tools,
-    origin,
-    { who, counter: 'password', failed: 'login-failed', device_id },
-    found => tools.passwords.verify(found?.password_hash, password),
-  )
+  const guess = { who, counter: 'password', failed: loginFailed, device_id } as const
+  const account = await withAttempt(visitor, services, guess, found => passwords.verify(found?.password_hash, password))
   if (account === undefined) throw new Problem('invalid-credentials')
-  const known = { ...origin, user_id: account.user_id }
-  const password_hash = await renewHash(tools, known, account, password)
-  return tools.database.system.transaction({ origin: known }, transaction =>
-    signIn(transaction, rules, origin, {
-      user_id: account.user_id,
-      password_hash,
-      methods: ['password'],
-      isTwoFactor: false,
-      organization_id,
-      device_id,
-    }),
-  )
+  const { user_id } = account
+  const password_hash = await renewHash(visitor, services, account, password)
+  return completeSignIn(visitor, services, {
+    user_id,
+    password_hash,
+    methods: ['password'],
+    isTwoFactor: false,
+    organization_id,
+    device_id,
+  })
 }
 
 /** The hash that the account has from now on: what another system made, or we with other parameters, is replaced. */
 async function renewHash(
-  { database: { system }, passwords }: Tools,
-  origin: Origin,
+  visitor: SystemRunner,
+  { passwords }: Pick<Services, 'passwords'>,
   { user_id, password_hash }: GuessedAccount,
   password: string,
 ): Promise<string> {
   const former = password_hash ?? ''
   const renewed = await passwords.renew(former, password)
   if (renewed === undefined) return former
-  const users = query.updateTable('users').set({ password_hash: renewed }).returning('id')
-  const replaced = await system.run(
-    { origin },
-    find(users.where('id', '=', user_id).where('password_hash', '=', former)),
-  )
-  if (replaced !== undefined) return renewed
+  // system: hashes are out of the tenant login's sight
+  const { current, is_replaced } = await visitor.with({ user_id }).run(replaceHash(user_id, former, renewed))
+  if (is_replaced) return renewed
   // A second sign-in at the same time was faster, or the password has just been changed.
-  const current = await system.run(
-    { origin },
-    find(query.selectFrom('users').select('password_hash').where('id', '=', user_id)),
-  )
-  if (await passwords.verify(current?.password_hash, password)) return current?.password_hash ?? ''
+  if (await passwords.verify(current, password)) return current ?? ''
   throw new Problem('invalid-credentials')
 }
 
-/** Another of one's organizations, which becomes the one that the next sign-in goes to. @throws Problem invalid-fields, email-unverified */
-export const switchOrganization = (rules: SignInRules, id: string) =>
+/** Replaces the hash if it is still the former one. `current`: the hash that was found, when others had finished with it. */
+const replaceHash = (user_id: string, former: string, renewed: string) =>
+  get(
+    raw(
+      query,
+      sql<{ current: string | null; is_replaced: boolean }>`
+      with seen as materialized (select id, password_hash from users where id = ${user_id} for no key update),
+      replaced as (update users set password_hash = ${renewed} from seen
+        where users.id = seen.id and seen.password_hash = ${former} returning users.id)
+      select seen.password_hash as current, exists (select from replaced) as is_replaced from seen`,
+    ),
+  )
+
+/** Another of the user's organizations, which becomes the one that the next sign-in goes to. @throws Problem invalid-fields, email-unverified */
+export const switchOrganization = ({ unverifiedAccess }: SignInRules, id: string) =>
   statement(
-    query
+    own
       .with('hint', hint =>
         hint
           .updateTable('users')
@@ -98,7 +100,7 @@ export const switchOrganization = (rules: SignInRules, id: string) =>
       .where('own_organizations.id', '=', id),
     ([organization]) => {
       if (organization === undefined) throw invalidField('/organization_id', 'names no organization of yours')
-      if (rules.unverifiedAccess === 'own' && !organization.email_verified) throw new Problem('email-unverified')
+      if (unverifiedAccess === 'own' && !organization.email_verified) throw new Problem('email-unverified')
       return organization
     },
   )

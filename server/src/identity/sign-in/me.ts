@@ -1,9 +1,12 @@
 import type { Static } from 'typebox'
+import { userColumns } from '../../directory/users/users.ts'
+import { compileOnce, statement, tables } from '../../platform/database/statement.ts'
+import type { Declarations } from '../../platform/declarations.ts'
 import { permissionsOf } from '../../platform/gate/permissions.ts'
 import { Problem } from '../../platform/problems.ts'
-import { compileOnce, query, statement } from '../../platform/database/statement.ts'
-import { userColumns } from '../../directory/users/users.ts'
 import type { Me } from './messages.ts'
+
+const query = tables('tenant', 'self', 'users', 'sessions', 'own_organizations')
 
 const self = compileOnce(({ organization_id }: { organization_id: string | null }) =>
   query
@@ -36,14 +39,14 @@ const self = compileOnce(({ organization_id }: { organization_id: string | null 
     ]),
 )
 
-/** Oneself: user, session, and the organization that the token names, with one's role there and what it permits. @throws Problem membership-ended */
-export const getMe = (organization_id: string | undefined) =>
+/** The current user and session, and the organization that the token names, with the role there and what it permits. @throws Problem membership-ended */
+export const getMe = ({ permissions }: Pick<Declarations, 'permissions'>, organization_id: string | undefined) =>
   statement(self({ organization_id: organization_id ?? null }), ([row]): Static<typeof Me> => {
     if (row === undefined) throw new Problem('session-ended')
     if (organization_id !== undefined && row.organization_id === null) throw new Problem('membership-ended')
     const { organization_id: id, kind, name, slug, second_factor_required, role } = row
     const [created_at, updated_at] = [row.organization_created_at, row.organization_updated_at]
-    const isIn =
+    const hasOrganization =
       id !== null &&
       kind !== null &&
       name !== null &&
@@ -51,13 +54,13 @@ export const getMe = (organization_id: string | undefined) =>
       second_factor_required !== null &&
       created_at !== null &&
       updated_at !== null
-    // As the gate says it: until the session has proved a second factor, the role permits nothing.
-    const isShut = second_factor_required === true && !row.second_factor
+    // As the gate says it: until the session has verified a second factor, the role permits nothing.
+    const isSecondFactorMissing = second_factor_required === true && !row.second_factor
     return {
       user: row,
-      organization: isIn ? { id, kind, name, slug, second_factor_required, created_at, updated_at } : null,
+      organization: hasOrganization ? { id, kind, name, slug, second_factor_required, created_at, updated_at } : null,
       role,
-      permissions: role === null || isShut ? [] : permissionsOf(role),
+      permissions: role === null || isSecondFactorMissing ? [] : permissionsOf(permissions, role),
       session: { ...row, id: row.session_id, created_at: row.session_created_at, current: true },
     }
   })

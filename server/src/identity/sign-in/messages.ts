@@ -1,25 +1,11 @@
 import { Type } from 'typebox'
-import { Email, Id, Name, Nullable, Slug, Strict, Username } from '../../platform/schemas.ts'
+import { Email, Id, Nullable, Strict, Token, Username } from '../../platform/schemas.ts'
 import { Organization, Role_ } from '../../directory/organizations/organizations.ts'
 import { Session } from '../../directory/sessions/sessions.ts'
 import { User } from '../../directory/users/users.ts'
-import { PASSWORD_MAX_LENGTH } from '../passwords/password-policy.ts'
+import { Password } from '../passwords/password-policy.ts'
 
-/** What travels when people sign up and in. */
-
-export const NewPassword = Type.String({
-  minLength: 1,
-  maxLength: PASSWORD_MAX_LENGTH,
-  format: 'password',
-  examples: ['SecureP@ss123'],
-})
-export const Token = Type.String({ minLength: 1, maxLength: 4096 })
-
-/** Of what nobody may learn more: whether a mail is sent, and which, is decided later. */
-export const Accepted = Type.Object(
-  { status: Type.Literal('accepted') },
-  { title: 'Accepted', description: 'Whatever is to be sent will be sent.' },
-)
+/** What travels when users sign in. */
 
 export const AccessToken = Type.Object(
   {
@@ -56,24 +42,11 @@ export const Me = Type.Object(
   { title: 'Me' },
 )
 
-const person = {
-  email: Email,
-  username: Type.Optional(Username),
-  password: NewPassword,
-  given_name: Type.Optional(Name),
-  family_name: Type.Optional(Name),
-  full_name: Type.Optional(Name),
-}
-export const Signup = Strict(
-  { ...person, organization_name: Type.Optional(Name), organization_slug: Type.Optional(Slug) },
-  { title: 'Signup' },
-)
-export const Registration = Strict(person, { title: 'Registration' })
 export const Login = Strict(
   {
     email: Type.Optional(Email),
     username: Type.Optional(Username),
-    password: Type.String({ minLength: 1, maxLength: 1024, format: 'password' }),
+    password: Password,
     organization_id: Type.Optional(Id),
     device_token: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
   },

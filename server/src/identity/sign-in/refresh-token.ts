@@ -9,7 +9,7 @@ export interface RefreshToken {
 const HEAD_BYTES = 20
 
 /**
- * A refresh token is derived, not stored: session id, generation and a MAC (HMAC-SHA-256) over both, base64url. Whoever
+ * A refresh token is derived, not stored: session id, generation and a MAC (HMAC-SHA-256) over both, base64url. Who
  * reads the database learns no token, and the same generation is the same token on every node.
  */
 export function sealRefreshToken(key: Buffer, { session_id, generation }: RefreshToken): string {

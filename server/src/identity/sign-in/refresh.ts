@@ -1,34 +1,41 @@
 import { sql } from 'kysely'
 import { recordEvent } from '../../directory/history/history.ts'
-import type { Database, Origin, Transaction } from '../../platform/database/database.ts'
-import { Problem } from '../../platform/problems.ts'
-import { affect, find, get, query } from '../../platform/database/statement.ts'
 import { authTime, revokeSession, sessionExpiry } from '../../directory/sessions/sessions.ts'
 import { userColumns } from '../../directory/users/users.ts'
-import { choose } from './sign-in.ts'
-import type { SignedIn, SignInRules } from './sign-in.ts'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
+import { affect, find, get, tables } from '../../platform/database/statement.ts'
+import { eventKind } from '../../platform/mail/mails.ts'
+import { Problem } from '../../platform/problems.ts'
+import type { Services } from '../../platform/services.ts'
 import { openRefreshToken } from './refresh-token.ts'
 import type { RefreshToken } from './refresh-token.ts'
+import { chooseForSession } from './sign-in.ts'
+import type { SignedIn, SignInRules } from './sign-in.ts'
+
+const query = tables('system', 'sessions', 'users', 'live_users')
+
+export const refreshTokenReused = eventKind('refresh-token-reused', { mailed: true })
 
 /** A generation that was handed on is honoured for this long, whatever has happened to its successor; seconds. */
 const GRACE_SECONDS = 10
 
 /**
  * Rotates a refresh token. Generation n gives n+1; n again, within ten seconds or before n+1 is first used, gives the same
- * n+1, so two tabs, a retry or a lost answer log nobody out and fork nothing. Anything older is a replay: it ends the
+ * n+1, so two tabs, a retry or a lost answer log no one out and fork nothing. Anything older is a replay: it revokes the
  * session. The row lock is the one that revocation takes.
- * @throws Problem invalid-refresh-token, email-unverified; invalid-fields when the organization asked for is not theirs
+ * @throws Problem invalid-refresh-token, email-unverified; invalid-fields when the organization asked for is not the user's
  */
 export async function refresh(
-  { database, key, rules }: { database: Database; key: Buffer; rules: SignInRules },
-  origin: Origin,
+  visitor: SystemRunner,
+  { keys, signInRules }: Pick<Services, 'keys' | 'signInRules'>,
   token: string,
   organization_id: string | undefined,
 ): Promise<SignedIn> {
-  const presented = openRefreshToken(key, token)
+  const presented = openRefreshToken(keys.refresh, token)
   if (presented === undefined) throw new Problem('invalid-refresh-token')
-  const refreshed = await database.system.transaction({ origin }, transaction =>
-    rotate(transaction, presented, organization_id, rules),
+  // system: the refresh token is what the client has left, and may belong to a session that is over
+  const refreshed = await visitor.transaction(transaction =>
+    rotate(transaction, presented, organization_id, signInRules),
   )
   if (refreshed === undefined) throw new Problem('invalid-refresh-token')
   return refreshed
@@ -36,7 +43,7 @@ export async function refresh(
 
 /** Undefined when refused: what it wrote of the refusal stays. */
 async function rotate(
-  transaction: Transaction,
+  transaction: Transaction<'system'>,
   presented: RefreshToken,
   asked: string | undefined,
   rules: SignInRules,
@@ -47,22 +54,21 @@ async function rotate(
   if (age > 1 && session.handed_on_recently !== true) {
     await transaction.run(revokeSession(session.id, 'refresh-token-reused'))
     await transaction.run(
-      recordEvent('refresh-token-reused', session.user_id, session.id, {
+      recordEvent(refreshTokenReused, session.user_id, session.id, {
         generation: presented.generation,
         current: session.generation,
       }),
     )
     return undefined
   }
-  const user = await transaction.run(
+  const { last_organization_id, ...user } = await transaction.run(
     get(query.selectFrom('users').select(userColumns).select('last_organization_id').where('id', '=', session.user_id)),
   )
-  const organization = await choose(transaction, rules, user, asked, [
-    session.organization_id,
-    user.last_organization_id,
-  ])
+  const preferred = [session.organization_id, last_organization_id]
+  const organization = await chooseForSession(transaction, rules, user, asked, preferred)
   if (age === 0) await transaction.run(handOn(session.id, rules.idleSeconds))
   return {
+    outcome: 'signed-in',
     user,
     organization,
     session: { id: session.id, generation: presented.generation + 1, auth_time: session.auth_time },
@@ -74,7 +80,7 @@ const lockSession = ({ session_id, generation }: RefreshToken) =>
   find(
     query
       .selectFrom('sessions')
-      .innerJoin('users', 'users.id', 'sessions.user_id')
+      .innerJoin('live_users', 'live_users.id', 'sessions.user_id')
       .select(['sessions.id', 'sessions.user_id', 'sessions.organization_id', 'sessions.generation'])
       .select(authTime)
       // rotated_at holds the moments of the latest hand-overs: the last belongs to the generation before the current one.
@@ -87,8 +93,6 @@ const lockSession = ({ session_id, generation }: RefreshToken) =>
       .where('sessions.id', '=', session_id)
       .where('sessions.revoked_at', 'is', null)
       .where('sessions.expires_at', '>', sql<string>`now()`)
-      .where('users.disabled_at', 'is', null)
-      .where('users.deleted_at', 'is', null)
       .forUpdate('sessions'),
   )
 
@@ -108,3 +112,19 @@ const handOn = (id: string, idleSeconds: number) =>
       .where('id', '=', id)
       .returning('id'),
   )
+
+/** Revokes the session of a refresh token, if it is not over already. @throws Problem invalid-refresh-token */
+export async function logOutByToken(
+  visitor: SystemRunner,
+  { keys }: Pick<Services, 'keys'>,
+  token: string,
+): Promise<void> {
+  const presented = openRefreshToken(keys.refresh, token)
+  if (presented === undefined) throw new Problem('invalid-refresh-token')
+  // system: the access token has expired, and the refresh token names the session
+  await visitor.run(revokeSession(presented.session_id, 'logout')).catch(ignoreMissing)
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Problem) || error.code !== 'not-found') throw error
+}

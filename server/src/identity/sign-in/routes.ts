@@ -1,35 +1,23 @@
 import { Type } from 'typebox'
-import type { Database } from '../../platform/database/database.ts'
+import { revokeSession, revokeSessions } from '../../directory/sessions/sessions.ts'
+import type { App } from '../../platform/http/route.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import { Id, Strict } from '../../platform/schemas.ts'
-import type { App } from '../../platform/http/route.ts'
-import { originOf } from '../../platform/http/route.ts'
-import { revokeSession, revokeSessions } from '../../directory/sessions/sessions.ts'
-import type { Lockout } from '../lockout/attempts.ts'
-import type { SignInRules } from './sign-in.ts'
-import type { AuthKeys, Issuer } from './issuer.ts'
+import type { Services } from '../../platform/services.ts'
 import { logIn, switchOrganization } from './log-in.ts'
 import { getMe } from './me.ts'
 import { Login, Logout, Me, Refresh, SignedInAnswer, Switched } from './messages.ts'
-import type { Passwords } from '../passwords/passwords.ts'
-import { refresh } from './refresh.ts'
-import { openRefreshToken } from './refresh-token.ts'
-
-export interface AuthOptions {
-  database: Database
-  issuer: Issuer
-  keys: AuthKeys
-  lockout: Lockout
-  passwords: Passwords
-  rules: SignInRules
-}
+import { logOutByToken, refresh } from './refresh.ts'
 
 /** Requests a minute from one address, where passwords are tried. */
 const PASSWORD_TRIES = 10
 
-export function authRoutes(app: App, options: AuthOptions): void {
-  const { database, issuer, keys, lockout, passwords, rules: signInRules } = options
-  const rules = { access: 'public', secret: true, perMinute: PASSWORD_TRIES } as const
+export function signInRoutes(
+  app: App,
+  services: Pick<Services, 'issuer' | 'keys' | 'lockout' | 'passwords' | 'signInRules' | 'declared'>,
+): void {
+  const { issuer, declared, signInRules } = services
+  const rules = { access: 'public', noStore: true, perMinute: PASSWORD_TRIES } as const
   const tags = ['Authentication']
 
   app.post(
@@ -51,9 +39,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
         throw invalidField('/email', 'give either email or username')
       const { device_token, ...credentials } = request.body
       const device_id = issuer.readDevice(request, device_token)
-      const tools = { database, passwords, lockout }
-      const result = await logIn(tools, signInRules, originOf(request), { ...credentials, device_id })
-      return issuer.answer(reply, result)
+      return issuer.answer(reply, await logIn(request.visitor, services, { ...credentials, device_id }))
     },
   )
 
@@ -73,15 +59,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
     },
     async (request, reply) => {
       const { refresh_token, organization_id } = request.body
-      return issuer.answer(
-        reply,
-        await refresh(
-          { database, key: keys.refresh, rules: signInRules },
-          originOf(request),
-          refresh_token,
-          organization_id,
-        ),
-      )
+      return issuer.answer(reply, await refresh(request.visitor, services, refresh_token, organization_id))
     },
   )
 
@@ -90,28 +68,21 @@ export function authRoutes(app: App, options: AuthOptions): void {
     {
       access: 'public',
       problems: ['not-signed-in', 'session-ended', 'invalid-refresh-token'],
-      secret: true,
+      noStore: true,
       schema: {
         operationId: 'logOut',
-        summary: 'End the session',
-        description: "Ends the access token's session or, when that token has expired, the one of `refresh_token`.",
+        summary: 'Sign out',
+        description: "Revokes the access token's session or, when that token has expired, the one of `refresh_token`.",
         tags,
         body: Logout,
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
-      const { actor } = request
-      const presented =
-        request.body?.refresh_token === undefined
-          ? undefined
-          : openRefreshToken(keys.refresh, request.body.refresh_token)
-      if (actor !== undefined) await actor.run(revokeSession(actor.session_id, 'logout'))
-      else if (presented !== undefined)
-        await database.system
-          .run({ origin: originOf(request) }, revokeSession(presented.session_id, 'logout'))
-          .catch(ignoreMissing)
-      else throw new Problem(request.body?.refresh_token === undefined ? 'not-signed-in' : 'invalid-refresh-token')
+      const { actor, body } = request
+      if (actor !== undefined) await actor.account.run(revokeSession(actor.session_id, 'logout'))
+      else if (body?.refresh_token !== undefined) await logOutByToken(request.visitor, services, body.refresh_token)
+      else throw new Problem('not-signed-in')
       return reply.code(204).send(null)
     },
   )
@@ -120,16 +91,16 @@ export function authRoutes(app: App, options: AuthOptions): void {
     '/auth/logout-all',
     {
       access: 'session',
-      secret: true,
+      noStore: true,
       schema: {
         operationId: 'logOutEverywhere',
-        summary: "End all of one's sessions",
+        summary: "Revoke all of the current user's sessions",
         tags,
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
-      await request.actor.run(revokeSessions(request.actor.user_id, 'logout-all'))
+      await request.actor.account.run(revokeSessions(request.actor.user_id, 'logout-all'))
       return reply.code(204).send(null)
     },
   )
@@ -138,27 +109,27 @@ export function authRoutes(app: App, options: AuthOptions): void {
     '/auth/me',
     {
       access: 'session',
-      secret: true,
+      noStore: true,
       problems: ['membership-ended'],
       schema: {
         operationId: 'getMe',
-        summary: 'Read who is signed in, where, and what they may do',
+        summary: 'Get the current user, session, organization and permissions',
         tags,
         response: { 200: Me },
       },
     },
-    request => request.actor.run(getMe(request.actor.organization_id)),
+    ({ actor }) => actor.account.run(getMe(declared, actor.organization_id)),
   )
 
   app.post(
     '/auth/switch-organization',
     {
       access: 'session',
-      secret: true,
+      noStore: true,
       problems: ['email-unverified'],
       schema: {
         operationId: 'switchOrganization',
-        summary: "Get an access token for another of one's organizations",
+        summary: 'Get an access token for another organization',
         tags,
         body: Strict({ organization_id: Id }),
         response: { 200: Switched },
@@ -166,7 +137,7 @@ export function authRoutes(app: App, options: AuthOptions): void {
     },
     async request => {
       const { actor } = request
-      const organization = await actor.run(switchOrganization(signInRules, request.body.organization_id))
+      const organization = await actor.account.run(switchOrganization(signInRules, request.body.organization_id))
       return {
         organization,
         ...issuer.accessToken(
@@ -177,9 +148,4 @@ export function authRoutes(app: App, options: AuthOptions): void {
       }
     },
   )
-}
-
-/** A session that has ended already needs no ending. */
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Problem) || error.code !== 'not-found') throw error
 }

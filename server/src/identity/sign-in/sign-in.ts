@@ -1,29 +1,29 @@
 import { sql } from 'kysely'
-import type { Role } from '../../platform/gate/permissions.ts'
-import type { Database, Origin, Transaction } from '../../platform/database/database.ts'
-import { issueToken } from '../../platform/tokens/one-time-tokens.ts'
-import { invalidField, Problem } from '../../platform/problems.ts'
-import { claimSlug } from '../../platform/slugs.ts'
-import { affect, find, get, query, raw, statement } from '../../platform/database/statement.ts'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
 import { chooseOrganization } from '../../directory/organizations/organizations.ts'
 import type { OrganizationRow } from '../../directory/organizations/organizations.ts'
 import { createSession } from '../../directory/sessions/sessions.ts'
-import { refuseRetiredNames, userColumns } from '../../directory/users/users.ts'
+import { userColumns } from '../../directory/users/users.ts'
 import type { User } from '../../directory/users/users.ts'
-import { describeAccount, insertAccount, insertIdentity } from '../accounts/accounts.ts'
-import type { NewAccount } from '../accounts/accounts.ts'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
+import { affect, find, raw, statement, tables } from '../../platform/database/statement.ts'
+import type { Statement } from '../../platform/database/statement.ts'
+import type { Declarations } from '../../platform/declarations.ts'
+import type { Role } from '../../platform/gate/permissions.ts'
+import { invalidField, Problem } from '../../platform/problems.ts'
+import { Id, Strict } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
+import { issueToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { findDevice, rememberDevice } from '../devices/devices.ts'
+import { listSecondFactors, lockAccount } from '../factors/factors.ts'
+import type { SecondFactor } from '../factors/factors.ts'
 
-// What other features sign in, prove and answer with.
-export { withAttempt } from '../lockout/attempts.ts'
-export type { Lockout } from '../lockout/attempts.ts'
-export type { AuthKeys, Issuer } from './issuer.ts'
-export { AccessToken, SignedInAnswer } from './messages.ts'
-export type { Passwords } from '../passwords/passwords.ts'
-export { stepUp } from './step-up.ts'
-export type { NewAccount }
+const query = tables('system', 'users', 'live_users')
 
-/** Someone signed in: what tokens are minted from. */
+/** A user signed in: what tokens are made from. */
 export interface SignedIn {
+  outcome: 'signed-in'
   user: User
   organization: (OrganizationRow & { role: Role }) | undefined
   session: { id: string; generation: number; auth_time: number }
@@ -31,15 +31,26 @@ export interface SignedIn {
   device_id?: string
 }
 
-/** The first factor was right, and the account has a second one: what finishes is the token of purpose `mfa`. */
+/** The first factor was right, and the account has a second one: the token of kind `mfaToken` finishes the sign-in. */
 export interface SecondFactorNeeded {
+  outcome: 'second-factor-needed'
   token_id: string
   methods: SecondFactor[]
 }
 
-export type SecondFactor = 'totp' | 'passkey' | 'recovery_code'
+/** A sign-in that waits for its second factor: what was verified so far, and where it goes. */
+export const mfaToken = tokenKind({
+  purpose: 'mfa',
+  seconds: 300,
+  details: Strict({
+    methods: Type.Array(Type.String()),
+    organization_id: Type.Optional(Id),
+    device_id: Type.Optional(Id),
+  }),
+  endsWithPassword: true,
+})
 
-/** What somebody has proved, however they did. */
+/** A verified sign-in method, whichever it was. */
 export interface Proof {
   user_id: string
   /** `password`, a second factor, or the name of a provider; as the session keeps it. */
@@ -48,10 +59,10 @@ export interface Proof {
   isTwoFactor: boolean
   /** The hash that the password matched: it may have changed since. */
   password_hash?: string | undefined
-  /** The passkey that signed: it may have been removed since. */
-  passkey_id?: string | undefined
+  /** Runs once the account is locked, and throws where what was verified has been removed since, such as a passkey. */
+  recheck?: Statement<'system', unknown> | undefined
   organization_id?: string | undefined
-  /** A device of theirs that was seen before. */
+  /** A device of the user that was seen before. */
   device_id?: string | undefined
   /** For how long the device skips the second factor from now on; seconds. */
   trustSeconds?: number | undefined
@@ -61,158 +72,106 @@ export interface Proof {
 export interface SignInRules {
   /** How long a session lasts without a refresh. */
   idleSeconds: number
-  /** Whether an account waits for its e-mail address to be confirmed. */
+  /** Whether an account waits for its e-mail address to be verified. */
   emailVerification: 'optional' | 'required'
-  /** What an account with an unconfirmed address reaches under `optional`: everything, or what is its own. */
+  /** What an account with an unverified address reaches under `optional`: everything, or what is its own. */
   unverifiedAccess: 'full' | 'own'
 }
 
-export interface AccountTools {
-  database: Database
-  /** Of one-time tokens, and of the digests of names that erased accounts went by. */
-  key: Buffer
-}
-
 /**
- * Makes a person and their first organization, or nothing; `then` runs in the same transaction. The names of an erased
- * account are taken. @throws Problem email-taken, username-taken, organization-slug-taken, identity-taken
- */
-export async function createAccount<Result>(
-  { database, key }: AccountTools,
-  origin: Origin,
-  account: NewAccount,
-  then: (transaction: Transaction, made: { user: User }) => Promise<Result>,
-): Promise<Result> {
-  const { person, organization } = describeAccount(account)
-  const scope = { organization_id: organization.id, origin: { ...origin, user_id: person.id } }
-  return claimSlug(organization, 'organization-slug-taken', slug =>
-    database.system.transaction(scope, async transaction => {
-      await transaction.run(refuseRetiredNames(key, person))
-      const rows = { person, organization: { ...organization, slug }, role: 'owner' as const }
-      const user = await transaction.run(insertAccount(rows))
-      if (account.identity !== undefined) await transaction.run(insertIdentity(person, account.identity))
-      return then(transaction, { user })
-    }),
-  )
-}
-
-/**
- * Every way in ends here, in the transaction of the system login that has checked the proof: the second factor is demanded,
- * the organization chosen, the device remembered and the session made. What it returns instead of a session must be committed.
- * @throws Problem invalid-credentials, invalid-passkey, email-unverified; invalid-fields when the organization asked for is not theirs
+ * Every sign-in ends here, in the transaction that has checked the proof: account → second factor → organization → device
+ * → session. What it returns instead of a session must be committed.
+ * @throws Problem invalid-credentials, email-unverified, what `recheck` throws; invalid-fields when the organization asked for is not the user's
  */
 export async function signIn(
-  transaction: Transaction,
-  rules: SignInRules,
-  origin: Origin,
+  transaction: Transaction<'system'>,
+  { signInRules: rules, declared }: Pick<Services, 'signInRules' | 'declared'>,
   proof: Proof,
 ): Promise<SignedIn | SecondFactorNeeded> {
+  const { last_organization_id, ...user } = await admitAccount(transaction, rules, proof)
+  const device = await transaction.run(findDevice(user.id, proof.device_id))
+  const factors = await transaction.run(listSecondFactors(declared, user.id))
+  const verified = verifiedFactors(proof, factors, device)
+  if (verified === undefined) {
+    const token_id = await transaction.run(pauseSignIn(proof))
+    return { outcome: 'second-factor-needed', token_id, methods: factors }
+  }
+  const organization = await chooseForSession(transaction, rules, user, proof.organization_id, [last_organization_id])
+  const device_id = await transaction.run(rememberDevice(user.id, device?.id, proof.trustSeconds, transaction.origin))
+  const session = await transaction.run(
+    createSession(user.id, organization?.id ?? null, rules.idleSeconds, transaction.origin, { ...verified, device_id }),
+  )
+  if (organization !== undefined && organization.id !== last_organization_id)
+    await transaction.run(rememberOrganization(user.id, organization.id))
+  return { outcome: 'signed-in', user, organization, session, device_id }
+}
+
+/** The same in a transaction of its own, where nothing else is to be checked or written. @throws what signIn throws */
+export const completeSignIn = (
+  visitor: SystemRunner,
+  services: Pick<Services, 'signInRules' | 'declared'>,
+  proof: Proof,
+): Promise<SignedIn | SecondFactorNeeded> =>
+  // system: the session that a gate would ask for is made here
+  visitor.with({ user_id: proof.user_id }).transaction(transaction => signIn(transaction, services, proof))
+
+/** The account, locked, if it can still be signed in to by what was verified. */
+async function admitAccount(transaction: Transaction<'system'>, { emailVerification }: SignInRules, proof: Proof) {
   const user = await transaction.run(lockUser(proof))
   if (user === undefined) throw new Problem('invalid-credentials')
-  if (proof.passkey_id !== undefined && !(await transaction.run(holdPasskey(user.id, proof.passkey_id))))
-    throw new Problem('invalid-passkey')
-  if (rules.emailVerification === 'required' && !user.email_verified) throw new Problem('email-unverified')
-  const device = await transaction.run(findDevice(user.id, proof.device_id))
-  const factors = await transaction.run(secondFactorsOf(user.id))
-  // The device is then something that one has, made known by a second factor not long ago.
-  const isByDevice = factors.length > 0 && !proof.isTwoFactor && device?.is_trusted === true
-  if (factors.length > 0 && !proof.isTwoFactor && !isByDevice) {
-    const { methods, organization_id, device_id } = proof
-    const details = { methods, organization_id, device_id }
-    const token_id = await transaction.run(issueToken({ purpose: 'mfa', user_id: user.id, details }))
-    return { token_id, methods: factors }
-  }
-  const organization = await choose(transaction, rules, user, proof.organization_id, [user.last_organization_id])
-  const device_id = await transaction.run(rememberDevice(user.id, device?.id, proof.trustSeconds, origin))
-  const session = await transaction.run(
-    createSession(user.id, organization?.id ?? null, rules.idleSeconds, origin, {
-      methods: isByDevice ? [...proof.methods, 'trusted_device'] : [...proof.methods],
-      isTwoFactor: proof.isTwoFactor || isByDevice,
-      device_id,
-    }),
-  )
-  if (organization !== undefined && organization.id !== user.last_organization_id)
-    await transaction.run(rememberOrganization(user.id, organization.id))
-  return { user, organization, session, device_id }
+  if (proof.recheck !== undefined) await transaction.run(proof.recheck)
+  if (emailVerification === 'required' && !user.email_verified) throw new Problem('email-unverified')
+  return user
 }
 
 /** Locked: the account may have been disabled, or its password changed, while the proof was checked. */
 const lockUser = ({ user_id, password_hash }: Proof) => {
   const users = query
-    .selectFrom('users')
+    .selectFrom('live_users')
     .select(userColumns)
     .select('last_organization_id')
+    .$narrowType<Pick<User, 'locale'>>()
     .where('id', '=', user_id)
-    .where('disabled_at', 'is', null)
-    .where('deleted_at', 'is', null)
     // Not shared: two sign-ins to different organizations would wait for each other to remember theirs.
     .forNoKeyUpdate()
   return find(password_hash === undefined ? users : users.where('password_hash', '=', password_hash))
 }
 
-const holdPasskey = (user_id: string, id: string) =>
-  statement(
-    query.selectFrom('passkeys').select('id').where('id', '=', id).where('user_id', '=', user_id).forKeyShare(),
-    rows => rows.length > 0,
-  )
+/**
+ * By which methods the session begins, and whether they are two factors; undefined where the second one is still to be
+ * verified. A trusted device stands for it: something that the user has, made known by a second factor not long ago.
+ */
+function verifiedFactors(
+  { methods, isTwoFactor }: Proof,
+  factors: readonly SecondFactor[],
+  device: { is_trusted: boolean } | undefined,
+): { methods: string[]; isTwoFactor: boolean } | undefined {
+  if (isTwoFactor || factors.length === 0) return { methods: [...methods], isTwoFactor }
+  return device?.is_trusted === true ? { methods: [...methods, 'trusted_device'], isTwoFactor: true } : undefined
+}
 
-const secondFactorsOf = (user_id: string) =>
-  statement(
-    query.selectFrom('second_factors').select(['totp', 'passkey', 'recovery_codes']).where('user_id', '=', user_id),
-    ([has]): SecondFactor[] => {
-      if (has === undefined || (!has.totp && !has.passkey)) return []
-      return [
-        ...(has.totp ? (['totp'] as const) : []),
-        ...(has.passkey ? (['passkey'] as const) : []),
-        ...(has.recovery_codes > 0 ? (['recovery_code'] as const) : []),
-      ]
-    },
-  )
-
-const findDevice = (user_id: string, id: string | undefined) =>
-  find(
-    query
-      .selectFrom('devices')
-      .select('id')
-      .select(sql<boolean>`coalesce(trusted_until > now(), false)`.as('is_trusted'))
-      .where('id', '=', id ?? null)
-      .where('user_id', '=', user_id)
-      .where('revoked_at', 'is', null)
-      // Whoever forgets it waits, and then ends this session as well.
-      .forNoKeyUpdate(),
-  )
-
-/** @returns the device's id */
-const rememberDevice = (user_id: string, id: string | undefined, trustSeconds: number | undefined, origin: Origin) => {
-  const { ip, user_agent } = origin
-  const trust =
-    trustSeconds === undefined ? {} : { trusted_until: sql<string>`now() + make_interval(secs => ${trustSeconds})` }
-  const row =
-    id === undefined
-      ? query
-          .insertInto('devices')
-          .values({ user_id, ip, user_agent, ...trust })
-          .returning('id')
-      : query
-          .updateTable('devices')
-          .set({ last_seen_at: sql<string>`now()`, ip, user_agent, ...trust })
-          .where('id', '=', id)
-          .returning('id')
-  return statement<{ id: string }, string>(row, ([device]) => (device as { id: string }).id)
+/** @returns the id of the token that finishes the sign-in */
+function pauseSignIn({ user_id, methods, organization_id, device_id }: Proof) {
+  const details: Static<typeof mfaToken.details> = {
+    methods: [...methods],
+    ...(organization_id !== undefined && { organization_id }),
+    ...(device_id !== undefined && { device_id }),
+  }
+  return issueToken(mfaToken, { user_id, details })
 }
 
 /**
- * Where a session goes: the organization asked for, else the preferred one; none at all while an unconfirmed address keeps
- * the account apart. @throws Problem email-unverified; invalid-fields when the one asked for is not theirs
+ * Where a session goes: the organization asked for, else the preferred one; none at all while an unverified address keeps
+ * the account apart. @throws Problem email-unverified; invalid-fields when the one asked for is not the user's
  */
-export async function choose(
-  transaction: Transaction,
-  rules: SignInRules,
+export async function chooseForSession(
+  transaction: Transaction<'system'>,
+  { unverifiedAccess }: SignInRules,
   user: Pick<User, 'id' | 'email_verified'>,
   asked: string | undefined,
   preferred: readonly (string | null)[],
 ) {
-  if (rules.unverifiedAccess === 'own' && !user.email_verified) {
+  if (unverifiedAccess === 'own' && !user.email_verified) {
     if (asked !== undefined) throw new Problem('email-unverified')
     return undefined
   }
@@ -228,19 +187,18 @@ const rememberOrganization = (user_id: string, organization_id: string) =>
   )
 
 /**
- * To be called in the transaction that has just taken a way in from an account (system login): of two that take one each,
- * at once, the second finds nothing left. @throws Problem last-way-in
+ * To be called in the transaction that has just removed a sign-in method of an account: of two that remove one each, at
+ * once, the second finds none left. @throws Problem last-way-in
  */
-export async function keepWayIn(transaction: Transaction, user_id: string): Promise<void> {
-  await transaction.run(get(query.selectFrom('users').select('id').where('id', '=', user_id).forNoKeyUpdate()))
+export async function keepSignInMethod(
+  transaction: Transaction<'system'>,
+  { declared }: Pick<Services, 'declared'>,
+  user_id: string,
+): Promise<void> {
+  await transaction.run(lockAccount(user_id))
   // A statement of its own: it sees what was committed while the lock was waited for.
-  if (!(await transaction.run(hasWayIn(user_id)))) throw new Problem('last-way-in')
+  if (!(await transaction.run(hasSignInMethod(declared, user_id)))) throw new Problem('last-way-in')
 }
 
-const hasWayIn = (user_id: string) =>
-  statement(
-    raw<{ has: boolean }>(sql`select exists (select from users where id = ${user_id} and password_hash is not null)
-      or exists (select from passkeys where user_id = ${user_id})
-      or exists (select from identities where user_id = ${user_id}) as has`),
-    ([row]) => row?.has === true,
-  )
+const hasSignInMethod = ({ hasSignInMethod: isHeldBy }: Declarations, user_id: string) =>
+  statement(raw(query, sql<{ has: boolean }>`select ${isHeldBy(user_id)} as has`), ([row]) => row?.has === true)

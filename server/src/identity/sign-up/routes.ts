@@ -1,33 +1,28 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
+import type { App } from '../../platform/http/route.ts'
 import { preferredLocale } from '../../platform/locales.ts'
 import { invalidField } from '../../platform/problems.ts'
-import { originOf } from '../../platform/http/route.ts'
-import type { App } from '../../platform/http/route.ts'
-import type { AccountTools, SignInRules } from '../sign-in/sign-in.ts'
-import type { Issuer } from '../sign-in/issuer.ts'
-import { Accepted, Registration, SignedInAnswer, Signup } from '../sign-in/messages.ts'
+import { Accepted } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
 import { checkPassword } from '../passwords/password-policy.ts'
-import type { PasswordPolicy } from '../passwords/password-policy.ts'
-import type { Passwords } from '../passwords/passwords.ts'
+import { SignedInAnswer } from '../sign-in/messages.ts'
+import { Registration, Signup } from './messages.ts'
 import { requestSignUp, signUp } from './sign-up.ts'
 import type { Enrolment } from './sign-up.ts'
-
-export interface SignUpOptions extends AccountTools {
-  issuer: Issuer
-  passwords: Passwords
-  policy: PasswordPolicy
-  rules: SignInRules
-}
 
 const tags = ['Authentication']
 const response = { 201: SignedInAnswer, 202: Accepted }
 const description =
-  'Answers 201 with tokens where addresses may be confirmed later. Where they must be confirmed first it answers 202 whether ' +
+  'Answers 201 with tokens where addresses may be verified later. Where they must be verified first it answers 202 whether ' +
   'the address has an account or not, and reserves nothing: the link in the mail makes the account.'
 
-export function signUpRoutes(app: App, { issuer, passwords, policy, rules, ...tools }: SignUpOptions): void {
-  const routeRules = { access: 'public', secret: true, perMinute: 10 } as const
+export function signUpRoutes(
+  app: App,
+  services: Pick<Services, 'keys' | 'declared' | 'issuer' | 'passwords' | 'passwordPolicy' | 'signInRules'>,
+): void {
+  const { issuer, passwords, passwordPolicy, signInRules } = services
+  const routeRules = { access: 'public', noStore: true, perMinute: 10 } as const
 
   async function enrol(
     request: FastifyRequest,
@@ -36,15 +31,16 @@ export function signUpRoutes(app: App, { issuer, passwords, policy, rules, ...to
     organization?: Enrolment['organization'],
   ) {
     const { email, username, given_name, family_name, full_name } = names
-    await checkPassword(password, policy, [email, username, given_name, family_name, full_name, organization?.name])
+    const personal = [email, username, given_name, family_name, full_name, organization?.name]
+    await checkPassword(password, passwordPolicy, personal)
     const password_hash = await passwords.hash(password)
     const locale = preferredLocale(request.headers['accept-language'])
     const account: Enrolment = { ...names, password_hash, organization, locale }
-    if (rules.emailVerification === 'required') {
-      await requestSignUp(tools, originOf(request), account)
+    if (signInRules.emailVerification === 'required') {
+      await requestSignUp(request.visitor, services, account)
       return reply.code(202).send({ status: 'accepted' as const })
     }
-    return reply.code(201).send(issuer.answer(reply, await signUp(tools, rules, originOf(request), account)))
+    return reply.code(201).send(issuer.answer(reply, await signUp(request.visitor, services, account)))
   }
 
   app.post(

@@ -106,7 +106,7 @@ test('a subject of another issuer is another person', async () => {
   assert.notEqual(other.body.user.id, body.user.id)
 })
 
-// Red when: autoLink, or either of the two proofs, is left out of mayLink.
+// Red when: autoLink, or either of the two verified addresses, is left out of mayLink.
 test('an address leads to an account only when both the provider and we have proved it, and the setting allows it', async () => {
   for (const [provider, here, on, expected] of [
     [true, true, app, 200],
@@ -168,7 +168,7 @@ test('where addresses may be confirmed later, an address that the provider has n
   assert.equal((await signIn(claims)).body.user.email_verified, true)
 })
 
-// Red when: the address is looked up (the answers differ), or an account is made before it is proved.
+// Red when: the address is looked up (the answers differ), or an account is made before it is verified.
 test('where addresses must be confirmed, one that only the provider’s word stands for is answered alike, known or not', async () => {
   const known = await app.signUp()
   await app.verify(known)
@@ -253,7 +253,7 @@ test('a code may be bound to a secret of the front end instead of the cookie', a
   assert.equal((await exchange(elsewhere, url, { code_verifier: verifier })).status, 200)
 })
 
-// Red when: the code is not spent in the transaction that signs in, or what it has made is not ended.
+// Red when: the code is not spent in the transaction that signs in, or what it has made is not revoked.
 test('a code that is exchanged several times at once makes one session, which its reuse ends', async () => {
   const [claims, browser] = [somebody(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
@@ -328,7 +328,7 @@ test('a link that another browser finishes, or that outlives its session, links 
   assert.equal(rowCount, 0)
 })
 
-// Red when: keepWayIn or the owner is left out of removeIdentity, or the event is.
+// Red when: keepSignInMethod or the owner is left out of removeIdentity, or the event is.
 test('an identity is removed by its owner only, and the last way in by nobody', async () => {
   const [person, other, claims] = [await app.signUp(), await app.signUp(), somebody()]
   const { id } = (await link(person, claims)).body
@@ -346,7 +346,7 @@ test('an identity is removed by its owner only, and the last way in by nobody', 
   assert.equal((await call('GET', '/api/v1/oauth/identities')).body.items.length, 1)
 })
 
-// Red when: keepWayIn does not take its lock.
+// Red when: neither changeCredentials nor keepSignInMethod takes its lock.
 test('of two identities removed at once, one stays', async () => {
   const claims = somebody()
   const { body } = await signIn(claims)

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 
-/** Ties what a browser begins to what it ends: no other browser can end it, and none can be made to end somebody else's. */
+/** Ties what a browser begins to what it ends: no other browser can end it, and none can be made to end what another began. */
 export interface BrowserCookie {
   /** The browser's secret, if it has one that we could have made. */
   read(cookies: string | undefined): string | undefined

@@ -1,9 +1,35 @@
-import type { Database, Origin } from '../../platform/database/database.ts'
-import { findToken, issueToken, openToken, sealToken, spendToken } from '../../platform/tokens/one-time-tokens.ts'
-import { Problem } from '../../platform/problems.ts'
+import { Type } from 'typebox'
+import { changeCredentials } from '../../directory/sessions/sessions.ts'
+import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import { sealId } from '../../platform/crypto/sealing.ts'
+import type { SystemRunner } from '../../platform/database/database.ts'
+import { Problem } from '../../platform/problems.ts'
+import { Id, Strict } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
+import {
+  issueToken,
+  presentedToken,
+  sealToken,
+  spendToken,
+  startToken,
+  tokenKind,
+} from '../../platform/tokens/one-time-tokens.ts'
 import { digest } from './browser-cookie.ts'
 import type { FlowSecrets, Provider } from './providers.ts'
+
+/** A flow from here to a provider and back; sealed, it is the `state`. */
+export const socialToken = tokenKind({
+  purpose: 'social',
+  seconds: 600,
+  details: Strict({
+    provider: Type.String(),
+    /** Digest of the browser's secret. */
+    browser: Type.String(),
+    redirect_to: Type.Optional(Type.String()),
+    code_challenge: Type.Optional(Type.String()),
+    session_id: Type.Optional(Id),
+  }),
+})
 
 /** Where a flow leads, and who began it. */
 export interface FlowPlan {
@@ -11,41 +37,42 @@ export interface FlowPlan {
   redirect_to?: string | undefined
   /** What the code at the end is bound to instead of the browser: SHA-256 of a secret of the client's, base64url. */
   code_challenge?: string | undefined
-  /** Whose session adds the provider to the account, instead of signing somebody in. */
-  link?: { user_id: string; session_id: string } | undefined
+  /** The session that adds the provider to its account; without one the flow signs in. */
+  link?: SessionRef | undefined
 }
 
 export interface Flow extends FlowPlan {
   secrets: FlowSecrets
 }
 
-interface Tools {
-  database: Database
-  /** What one-time tokens are sealed with. */
-  key: Buffer
-}
-
 /** Derived from the flow's id, so that nothing secret stands in its row. */
 const secretsOf = (key: Buffer, id: string): FlowSecrets => ({
-  state: sealToken(key, 'social', id),
+  state: sealToken(key, socialToken, id),
   nonce: sealId(key, 'social nonce', id),
   verifier: sealId(key, 'social verifier', id),
 })
 
 /** Begins a flow for this browser. @returns where it is sent to @throws Problem provider-failed, session-ended */
 export async function beginFlow(
-  { database, key }: Tools,
-  origin: Origin,
+  visitor: SystemRunner,
+  { keys }: Pick<Services, 'keys'>,
   provider: Provider,
   browser: string,
-  { link, ...plan }: FlowPlan,
+  { redirect_to, code_challenge, link }: FlowPlan,
 ): Promise<string> {
-  const details = { ...plan, provider: provider.name, browser: digest(browser), session_id: link?.session_id }
-  const flow = issueToken({ purpose: 'social', user_id: link?.user_id, details })
-  // Under a session, which must live.
-  const scope = link === undefined ? { origin } : { origin, session_id: link.session_id }
-  const id = await database.system.transaction(scope, transaction => transaction.run(flow))
-  return provider.authorizationUrl(secretsOf(key, id))
+  const details = {
+    provider: provider.name,
+    browser: digest(browser),
+    ...(redirect_to !== undefined && { redirect_to }),
+    ...(code_challenge !== undefined && { code_challenge }),
+    ...(link !== undefined && { session_id: link.session_id }),
+  }
+  const token = { user_id: link?.user_id, details }
+  const id =
+    link === undefined
+      ? await startToken(visitor, socialToken, token)
+      : await changeCredentials(visitor, link, transaction => transaction.run(issueToken(socialToken, token)))
+  return provider.authorizationUrl(secretsOf(keys.oneTime, id))
 }
 
 /**
@@ -53,24 +80,23 @@ export async function beginFlow(
  * @throws Problem invalid-token, browser-unknown; both leave the flow as it is
  */
 export async function endFlow(
-  { database, key }: Tools,
-  origin: Origin,
+  visitor: SystemRunner,
+  { keys }: Pick<Services, 'keys'>,
   provider: Provider,
   state: string | undefined,
   browser: string | undefined,
 ): Promise<Flow> {
-  const id = openToken(key, 'social', state ?? '')
-  const found = await database.system.run({ origin }, findToken('social', id))
-  const details = found?.details as Record<string, string | undefined> | undefined
-  if (details === undefined || details['provider'] !== provider.name) throw new Problem('invalid-token')
-  if (browser === undefined || digest(browser) !== details['browser']) throw new Problem('browser-unknown')
-  const { user_id } = await database.system.run({ origin }, spendToken('social', id))
+  const { id, user_id, details } = await presentedToken(visitor, keys.oneTime, socialToken, state ?? '')
+  if (details.provider !== provider.name) throw new Problem('invalid-token')
+  if (browser === undefined || digest(browser) !== details.browser) throw new Problem('browser-unknown')
+  // system: a provider sends browsers back without a session
+  await visitor.run(spendToken(socialToken, id))
   const { redirect_to, code_challenge, session_id } = details
   const link = user_id === null || session_id === undefined ? undefined : { user_id, session_id }
-  return { redirect_to, code_challenge, link, secrets: secretsOf(key, id) }
+  return { redirect_to, code_challenge, link, secrets: secretsOf(keys.oneTime, id) }
 }
 
-/** Whether a sign-in may lead there: it begins with the origin, letter by letter, so nobody's name or password, and goes on as a path does. */
+/** Whether a sign-in may lead there: it begins with the origin, letter by letter, so with no name or password, and goes on as a path does. */
 export function isAllowedRedirect(address: string, origins: readonly string[]): boolean {
   const url = URL.parse(address)
   if (url === null || /[\\\s\p{Cc}]/u.test(address)) return false

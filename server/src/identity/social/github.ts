@@ -57,7 +57,7 @@ export function createGithub(
       })
       const [user, emails] = await Promise.all([ask(access_token, '/user'), ask(access_token, '/user/emails')])
       const { id, name } = isObject(user) ? user : {}
-      if (!Number.isSafeInteger(id)) throw new client.ClientError('GET /user named nobody')
+      if (!Number.isSafeInteger(id)) throw new client.ClientError('GET /user named no account')
       const primary = Array.isArray(emails)
         ? emails.filter(isObject).find(entry => entry['primary'] === true)
         : undefined

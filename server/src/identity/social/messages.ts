@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { Strict } from '../../platform/schemas.ts'
 
-/** What travels when people sign in with an account elsewhere. */
+/** What travels when users sign in with an account at a provider. */
 
 const Address = Type.String({
   minLength: 1,

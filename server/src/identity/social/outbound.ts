@@ -3,10 +3,10 @@ import type { CustomFetch } from 'openid-client'
 import { isLoopback } from '../../config/kinds.ts'
 
 /** No answer of a provider is anywhere near as long. Bytes, unpacked. */
-const LONGEST_ANSWER = 256 * 1024
+const MAX_ANSWER_BYTES = 256 * 1024
 
-/** No answer after this long is none. Seconds. */
-const PATIENCE_SECONDS = 5
+/** An answer that takes longer is not waited for. Seconds. */
+const TIMEOUT_SECONDS = 5
 
 /** Whether what is secret may travel there: by https, or within this machine. */
 export const isSafe = ({ protocol, hostname }: URL): boolean =>
@@ -27,10 +27,10 @@ async function readBounded(response: Response): Promise<Uint8Array<ArrayBuffer>>
   for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
     length += chunk.byteLength
     // Leaving the loop closes the connection.
-    if (length > LONGEST_ANSWER) throw new ClientError('the answer is too long')
+    if (length > MAX_ANSWER_BYTES) throw new ClientError('the answer is too long')
     chunks.push(chunk)
   }
   return new Uint8Array(Buffer.concat(chunks))
 }
 
-export const outbound = { [customFetch]: fetchBounded, timeout: PATIENCE_SECONDS }
+export const outbound = { [customFetch]: fetchBounded, timeout: TIMEOUT_SECONDS }

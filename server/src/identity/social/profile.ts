@@ -1,24 +1,21 @@
-import { fullFormats } from 'ajv-formats/dist/formats.js'
 import { ClientError } from 'openid-client'
 import { NAME_LENGTH } from '../../platform/schemas.ts'
+import { isEmail } from '../../platform/validator.ts'
 
-/** Who somebody is at a provider: known by issuer and subject; all else is what the provider says. */
+/** Who a user is at a provider: known by issuer and subject; all else is what the provider says. */
 export interface Profile {
   issuer: string
   subject: string
   /** Undefined when there is none, or none that an account could have. */
   email: string | undefined
-  /** Whether the provider says that the address is theirs. */
+  /** Whether the provider says that the address is the user's. */
   email_verified: boolean
   given_name: string | undefined
   family_name: string | undefined
   full_name: string | undefined
 }
 
-/** What every route takes for an address. */
-const isEmail = (text: string): boolean => text.length <= 254 && (fullFormats.email as RegExp).test(text)
-
-/** Claims of OpenID Connect (Core, section 5.1), whatever their values are. @throws ClientError when they name nobody */
+/** Claims of OpenID Connect (Core, section 5.1), whatever their values are. @throws ClientError when they name no user */
 export function readProfile({
   issuer,
   subject,

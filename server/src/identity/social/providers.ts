@@ -14,7 +14,7 @@ export interface FlowSecrets {
   verifier: string
 }
 
-/** Somewhere else that people have accounts. Its tokens are read once, here, and neither kept nor handed on. */
+/** A service where users have accounts. Its tokens are read once, here, and neither kept nor handed on. */
 export interface Provider {
   /** As the configuration, the paths and the sessions call it. */
   name: string
@@ -24,7 +24,7 @@ export interface Provider {
   receive(query: string, flow: FlowSecrets): Promise<Profile>
 }
 
-/** Every configured provider, by name. Nothing is asked of any before somebody signs in. */
+/** Every configured provider, by name. Nothing is asked of any before a sign-in begins. */
 export function createProviders({ oidc, github }: SocialConfig, publicUrl: string): ReadonlyMap<string, Provider> {
   const callbackOf = (name: string) => `${publicUrl}/oauth/${name}/callback`
   const providers = [
@@ -111,7 +111,7 @@ const reportFailures = (provider: Provider): Provider => ({
   receive: (query, flow) => provider.receive(query, flow).catch((error: unknown) => fail(provider.name, error)),
 })
 
-/** What says that the person, or the provider's operator, did not want to. */
+/** Errors that say that the user, or the provider's operator, did not want to. */
 const refusals = [
   'access_denied',
   'login_required',

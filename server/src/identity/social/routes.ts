@@ -1,36 +1,30 @@
+import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { SignedInAnswer } from '../sign-in/sign-in.ts'
-import type { Issuer } from '../sign-in/sign-in.ts'
-import type { SocialConfig } from '../../config/social.ts'
-import { tokenLives } from '../../platform/tokens/one-time-tokens.ts'
+import type { App } from '../../platform/http/route.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
-import type { Pages } from '../../platform/http/cursors.ts'
-import type { App } from '../../platform/http/route.ts'
-import { originOf } from '../../platform/http/route.ts'
+import type { Services } from '../../platform/services.ts'
+import { Identity, listIdentities } from '../accounts/identities.ts'
+import { SignedInAnswer } from '../sign-in/messages.ts'
 import { createBrowserCookie, newBrowserSecret } from './browser-cookie.ts'
-import { addParameter, beginFlow, endFlow, isAllowedRedirect } from './flows.ts'
+import { exchangeCode, issueCode, socialCodeToken } from './codes.ts'
+import { addParameter, beginFlow, endFlow, isAllowedRedirect, socialToken } from './flows.ts'
 import type { FlowPlan } from './flows.ts'
-import { Identity, listIdentities } from './identities.ts'
 import * as messages from './messages.ts'
 import { createProviders } from './providers.ts'
 import type { Provider } from './providers.ts'
-import { addIdentity, exchangeCode, issueCode, removeIdentity, signInBy } from './social.ts'
-import type { SocialTools } from './social.ts'
+import { addIdentity, removeIdentity, signInByProvider } from './social.ts'
 
-export interface SocialOptions extends SocialTools, SocialConfig {
-  publicUrl: string
-  issuer: Issuer
-  pages: Pages
-}
+type SocialServices = Pick<Services, 'config' | 'cursors' | 'declared' | 'issuer' | 'keys' | 'signInRules'>
 
-/** Sign-in with an account elsewhere. The paths stand at `/oauth` as well (platform/http/legacy.ts), where providers send browsers back to. */
-export function socialRoutes(app: App, options: SocialOptions): void {
-  const { publicUrl, redirectOrigins, issuer, pages, ...tools } = options
-  const providers = createProviders(options, publicUrl)
+/** Sign-in with an account at a provider. The paths stand at `/oauth` as well (platform/server/legacy.ts), where providers send browsers back to. */
+export function socialRoutes(app: App, services: SocialServices): void {
+  const { config, cursors, issuer } = services
+  const { publicUrl, social } = config
+  const providers = createProviders(social, publicUrl)
   const cookie = createBrowserCookie(publicUrl)
   const tags = ['Social sign-in']
-  const rules = { access: 'public', secret: true, perMinute: 30 } as const
+  const rules = { access: 'public', noStore: true, perMinute: 30 } as const
   const beginning = ['not-found', 'provider-failed'] as const
   const arriving = [
     'invalid-token',
@@ -50,20 +44,20 @@ export function socialRoutes(app: App, options: SocialOptions): void {
   }
 
   function checkRedirect(address: string | undefined, pointer: string): string | undefined {
-    if (address !== undefined && !isAllowedRedirect(address, redirectOrigins))
+    if (address !== undefined && !isAllowedRedirect(address, social.redirectOrigins))
       throw invalidField(pointer, 'must begin with the origin of FRONTEND_URL or one of SOCIAL_REDIRECTS')
     return address
   }
 
   /** Where the browser goes now, and the cookie by which it is known when it comes back. A browser keeps its secret while it has one. */
   async function begin(
-    request: Parameters<typeof originOf>[0],
+    { headers, visitor }: Pick<FastifyRequest, 'headers' | 'visitor'>,
     provider: Provider,
     plan: FlowPlan,
   ): Promise<{ url: string; setCookie: string }> {
-    const browser = cookie.read(request.headers.cookie) ?? newBrowserSecret()
-    const url = await beginFlow(tools, originOf(request), provider, browser, plan)
-    return { url, setCookie: cookie.write(browser, tokenLives.social + tokenLives['social-code']) }
+    const browser = cookie.read(headers.cookie) ?? newBrowserSecret()
+    const url = await beginFlow(visitor, services, provider, browser, plan)
+    return { url, setCookie: cookie.write(browser, socialToken.seconds + socialCodeToken.seconds) }
   }
 
   app.get(
@@ -72,7 +66,7 @@ export function socialRoutes(app: App, options: SocialOptions): void {
       access: 'public',
       schema: {
         operationId: 'listProviders',
-        summary: 'List the providers that people may sign in with',
+        summary: 'List sign-in providers',
         tags,
         response: { 200: messages.ProviderList },
       },
@@ -113,9 +107,9 @@ export function socialRoutes(app: App, options: SocialOptions): void {
       problems: [...arriving, 'identity-taken'],
       schema: {
         operationId: 'endSocialSignIn',
-        summary: 'Come back from a provider',
+        summary: 'Finish a sign-in with a provider',
         description:
-          'Only in the browser that began. With `redirect_to` it is led there, with `code` for `POST /api/v1/oauth/exchange`, `linked`, or the code of a problem as `error`; without, the answer is here.',
+          'The provider leads the browser here. Only in the browser that began. With `redirect_to` it is led there, with `code` for `POST /api/v1/oauth/exchange`, `linked`, or the code of a problem as `error`; without, the answer is here.',
         tags,
         params: messages.ProviderParams,
         querystring: messages.CallbackQuery,
@@ -123,28 +117,27 @@ export function socialRoutes(app: App, options: SocialOptions): void {
       },
     },
     async (request, reply) => {
+      const { visitor } = request
       const provider = getProvider(request.params.provider)
-      const origin = originOf(request)
       const browser = cookie.read(request.headers.cookie)
-      const flow = await endFlow(tools, origin, provider, request.query.state, browser)
+      const flow = await endFlow(visitor, services, provider, request.query.state, browser)
       const receive = async () => ({
         provider: provider.name,
         profile: await provider.receive(request.url.slice(request.url.indexOf('?') + 1), flow.secrets),
       })
       const { redirect_to, link } = flow
       if (redirect_to === undefined) {
-        if (link !== undefined)
-          return reply.code(201).send(await addIdentity(tools.database, origin, link, await receive()))
-        return issuer.answer(reply, await signInBy(tools, origin, await receive(), issuer.readDevice(request)))
+        if (link !== undefined) return reply.code(201).send(await addIdentity(visitor, link, await receive()))
+        const device_id = issuer.readDevice(request)
+        return issuer.answer(reply, await signInByProvider(visitor, services, await receive(), device_id))
       }
       try {
         if (link === undefined) {
           const bound = { browser: browser as string, code_challenge: flow.code_challenge }
-          return reply.redirect(
-            addParameter(redirect_to, 'code', await issueCode(tools, origin, await receive(), bound)),
-          )
+          const code = await issueCode(visitor, services, await receive(), bound)
+          return reply.redirect(addParameter(redirect_to, 'code', code))
         }
-        await addIdentity(tools.database, origin, link, await receive())
+        await addIdentity(visitor, link, await receive())
         return reply.redirect(addParameter(redirect_to, 'linked', provider.name))
       } catch (error) {
         if (!(error instanceof Problem)) throw error
@@ -161,9 +154,9 @@ export function socialRoutes(app: App, options: SocialOptions): void {
       problems: ['invalid-token', 'browser-unknown', 'link-required', 'email-unverified', 'mfa-required'],
       schema: {
         operationId: 'exchangeSocialCode',
-        summary: 'Sign in with the code that the browser came back with',
+        summary: 'Exchange the code of a callback for a session',
         description:
-          'Within a minute, once, with the cookie of the browser or the `code_verifier`. A code that comes twice ends the session that it has made.',
+          'Within a minute, once, with the cookie of the browser or the `code_verifier`. A code that is used twice ends the session that it has made.',
         tags,
         body: messages.ExchangeBody,
         response: { 200: SignedInAnswer },
@@ -173,10 +166,8 @@ export function socialRoutes(app: App, options: SocialOptions): void {
       const { code, code_verifier, device_token } = request.body
       const browser = cookie.read(request.headers.cookie)
       const device_id = issuer.readDevice(request, device_token)
-      return issuer.answer(
-        reply,
-        await exchangeCode(tools, originOf(request), { code, code_verifier, browser, device_id }),
-      )
+      const exchange = { code, code_verifier, browser, device_id }
+      return issuer.answer(reply, await exchangeCode(request.visitor, services, exchange))
     },
   )
 
@@ -185,11 +176,11 @@ export function socialRoutes(app: App, options: SocialOptions): void {
     {
       access: 'session',
       stepUp: true,
-      secret: true,
+      noStore: true,
       problems: beginning,
       schema: {
         operationId: 'linkIdentity',
-        summary: 'Begin to add a provider to one’s account',
+        summary: 'Begin to link a provider',
         description: 'The cookie of the answer must reach the browser that is then led to `authorization_url`.',
         tags,
         params: messages.ProviderParams,
@@ -213,13 +204,13 @@ export function socialRoutes(app: App, options: SocialOptions): void {
       access: 'session',
       schema: {
         operationId: 'listIdentities',
-        summary: 'List the accounts elsewhere that one signs in with',
+        summary: 'List linked identities',
         tags,
         querystring: PageQueryOf({}),
         response: { 200: PageSchema(Identity) },
       },
     },
-    request => request.actor.run(listIdentities(pages.open(request))),
+    request => request.actor.account.run(listIdentities(cursors.open(request))),
   )
 
   app.delete(
@@ -230,14 +221,14 @@ export function socialRoutes(app: App, options: SocialOptions): void {
       problems: ['last-way-in'],
       schema: {
         operationId: 'unlinkIdentity',
-        summary: 'Remove an account elsewhere from one’s own',
+        summary: 'Unlink an identity',
         tags,
         params: IdParams,
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
-      await removeIdentity(tools.database, originOf(request), request.actor, request.params.id)
+      await removeIdentity(request.visitor, services, request.actor, request.params.id)
       return reply.code(204).send(null)
     },
   )

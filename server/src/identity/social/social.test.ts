@@ -135,7 +135,7 @@ test('somebody new signs in with GitHub', async () => {
   ])
 })
 
-// Red when: admitOnce makes another account, or forgets the event.
+// Red when: withAccountOnce makes another account, or forgets the event.
 test('a second provider that proves the same address leads to the same account, and its owner hears of it', async () => {
   const here = await comeBack('google', addressOf('ann'))
   const there = await comeBack('github', addressOf('ann'))
@@ -173,7 +173,7 @@ test('whoever says no at the provider is told so, here or at the front end', asy
   }
 })
 
-// Red when: platform/http/legacy.ts leads /oauth elsewhere, or a provider without credentials is listed.
+// Red when: platform/server/legacy.ts leads /oauth elsewhere, or a provider without credentials is listed.
 test('the configured providers are listed, at both addresses', async () => {
   for (const path of ['/oauth/providers', '/api/v1/oauth/providers']) {
     const { status, body } = await app.call('GET', path)

@@ -67,7 +67,7 @@ test('register makes a personal organization in the same way', async () => {
 })
 
 test('whoever asks for an address that has an account gets no account, and its owner hears of it', async () => {
-  // Red when: decide() in platform/mail/token-drafts.ts sends the sign-up mail to an address that has an account.
+  // Red when: signUp (identity/sign-up/mails.ts) sends the sign-up mail to an address that has an account.
   const email = newAddress()
   assert.equal((await verify(required, await askForAccount(email))).status, 200)
   assert.equal(
@@ -159,7 +159,7 @@ test('an account that is asked for is no superuser and owns no address that was 
 })
 
 test('a sign-up that was lost is mailed again on request; for others nothing is sent', async () => {
-  // Red when: repeatSignUp() in platform/mail/token-drafts.ts finds nothing.
+  // Red when: repeatSignUp (identity/accounts/mails.ts) finds nothing.
   const email = newAddress()
   await askForAccount(email)
   const resend = (address: string) =>

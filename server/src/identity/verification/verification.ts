@@ -1,131 +1,161 @@
 import { sql } from 'kysely'
+import { Type } from 'typebox'
+import type { Static, TSchema } from 'typebox'
+import { eventKind } from '../../platform/mail/mails.ts'
 import { recordEvent } from '../../directory/history/history.ts'
-import type { Database, Origin, Transaction } from '../../platform/database/database.ts'
-import type { Locale } from '../../platform/locales.ts'
-import { findToken, issueToken, spendToken } from '../../platform/tokens/one-time-tokens.ts'
-import type { TokenPurpose } from '../../platform/tokens/one-time-tokens.ts'
-import { Problem } from '../../platform/problems.ts'
-import { openId } from '../../platform/crypto/sealing.ts'
-import { find, many, query, statement } from '../../platform/database/statement.ts'
+import { changeCredentials } from '../../directory/sessions/sessions.ts'
+import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import { findRetiredNames } from '../../directory/users/users.ts'
-import { completeSignUp } from '../sign-up/sign-up.ts'
+import { openId } from '../../platform/crypto/sealing.ts'
+import type { SystemRunner } from '../../platform/database/database.ts'
+import { find, get, statement, tables } from '../../platform/database/statement.ts'
+import { locales } from '../../platform/locales.ts'
+import type { Locale } from '../../platform/locales.ts'
+import { invalidField, Problem } from '../../platform/problems.ts'
+import { Email, OneOf, Strict, Time } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
+import {
+  issueToken,
+  kindsThatEndWith,
+  presentedToken,
+  revokeMailedTokens,
+  revokeTokens,
+  spendToken,
+  tokenKind,
+} from '../../platform/tokens/one-time-tokens.ts'
+import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { confirmEmail, verifyEmailToken } from '../accounts/email.ts'
+import { completeSignUp, signUpToken } from '../sign-up/sign-up.ts'
 
-export interface VerificationTools {
-  database: Database
-  /** Opens one-time tokens. */
-  key: Buffer
-}
+const query = tables('system', 'live_users')
 
-/** What the proof of an address has brought about. */
-export const verifications = ['email-verified', 'signed-up', 'email-changed'] as const
-
-export interface Verification {
-  status: (typeof verifications)[number]
-  /** The address that is proved. */
-  email: string
-}
-
-/** Every purpose whose mail proves an address, and what comes of it. */
-const doors = {
-  'verify-email': async ({ database }, origin, id) => ({
-    status: 'email-verified',
-    email: await confirmEmail(database, origin, id),
+/** Goes to the new address; the details remember the one that it replaces. */
+export const changeEmailToken = tokenKind({
+  purpose: 'change-email',
+  seconds: 86400,
+  details: Strict({
+    old_email: Type.String(),
+    locale: Type.Optional(OneOf(locales)),
+    mailed_at: Type.Optional(Time),
   }),
-  'sign-up': async (tools, origin, id) => ({
-    status: 'signed-up',
-    email: await completeSignUp(tools, origin, id),
-  }),
-  'change-email': async (tools, origin, id) => ({
-    status: 'email-changed',
-    email: await completeEmailChange(tools, origin, id),
-  }),
-} satisfies Record<string, (tools: VerificationTools, origin: Origin, id: string) => Promise<Verification>>
+  endsWithPassword: true,
+  endsWithAddress: true,
+})
 
-/** Spends the token of a mail that proves an address, whichever it was; signs nobody in. @throws Problem invalid-token */
-export async function verifyEmail(tools: VerificationTools, origin: Origin, token: string): Promise<Verification> {
-  for (const [purpose, enter] of Object.entries(doors)) {
-    const id = openId(tools.key, purpose, token)
-    if (id !== undefined) return enter(tools, origin, id)
-  }
-  throw new Problem('invalid-token')
+export const emailChangeRequested = eventKind('email-change-requested', { mailed: true, toFormerAddress: true })
+export const emailChanged = eventKind('email-changed', { mailed: true, toFormerAddress: true })
+
+type VerificationServices = Parameters<typeof completeSignUp>[1] & Pick<Services, 'keys' | 'declared'>
+
+/** What came of the verification of an address. */
+export const Verification = Type.Object(
+  { status: OneOf(['email-verified', 'signed-up', 'email-changed']), email: Email },
+  { title: 'EmailVerified' },
+)
+export type Verification = Static<typeof Verification>
+
+interface Handler {
+  purpose: string
+  verify: (visitor: SystemRunner, services: VerificationServices, token: string) => Promise<Verification>
 }
 
-/** Asks for the mail again that confirms an address. Whose it is, and whether it needs one, is looked up when it is sent. */
-export const requestVerification = (email: string, locale: Locale | undefined) =>
-  issueToken({ purpose: 'verify-email', email, details: { locale }, mailed: true })
+/** What a token of this kind verifies. `complete` spends it and returns the address. */
+const handlerOf = <Details extends TSchema>(
+  kind: TokenKind<Details>,
+  status: Verification['status'],
+  complete: (
+    visitor: SystemRunner,
+    services: VerificationServices,
+    token: OpenToken<Static<Details>>,
+  ) => Promise<string>,
+): Handler => ({
+  purpose: kind.purpose,
+  verify: async (visitor, services, token) => ({
+    status,
+    email: await complete(visitor, services, await presentedToken(visitor, services.keys.oneTime, kind, token)),
+  }),
+})
 
-/** Holds the account before its token, as everybody does who ends what was begun. @throws Problem invalid-token */
-async function spendForPerson(transaction: Transaction, purpose: TokenPurpose, token_id: string) {
-  const token = await transaction.run(findToken(purpose, token_id))
-  await transaction.run(
-    find(
-      query
-        .selectFrom('users')
-        .select('id')
-        .where('id', '=', token?.user_id ?? null)
-        .forNoKeyUpdate(),
-    ),
-  )
-  return transaction.run(spendToken(purpose, token_id))
+/**
+ * Spends the token of any mail that verifies an address; it creates no session. @throws Problem invalid-token
+ */
+export async function verifyEmail(
+  visitor: SystemRunner,
+  services: VerificationServices,
+  token: string,
+): Promise<Verification> {
+  const handler = handlers.find(({ purpose }) => openId(services.keys.oneTime, purpose, token) !== undefined)
+  if (handler === undefined) throw new Problem('invalid-token')
+  return handler.verify(visitor, services, token)
 }
 
-/** @returns the address */
-const confirmEmail = (database: Database, origin: Origin, token_id: string): Promise<string> =>
-  database.system.transaction({ origin }, async transaction => {
-    const { email, user_id } = await spendForPerson(transaction, 'verify-email', token_id)
-    const user = await transaction.run(
-      find(
-        query
-          .updateTable('users')
-          .set({ email_verified_at: sql<string>`coalesce(email_verified_at, now())` })
-          .where('id', '=', user_id)
-          // The address may be another by now.
-          .where('email', '=', email)
-          .where('deleted_at', 'is', null)
-          .returning('email'),
-      ),
+/**
+ * Asks for another address: a mail to it confirms the change, one to the present address tells of it. Whether it has an
+ * account is looked up when the mail is sent. A change that was asked for before is revoked.
+ * @throws Problem invalid-fields when it is the user's address already, session-ended
+ */
+export const requestEmailChange = (
+  visitor: SystemRunner,
+  { user_id, session_id }: SessionRef,
+  new_email: string,
+  locale: Locale | undefined,
+): Promise<void> =>
+  changeCredentials(visitor, { user_id, session_id }, async transaction => {
+    const { email: old_email } = await transaction.run(
+      get(query.selectFrom('live_users').select('email').where('id', '=', user_id)),
     )
-    if (user === undefined) throw new Problem('invalid-token')
-    return user.email
+    if (old_email === new_email.toLowerCase()) throw invalidField('/new_email', 'is your address already')
+    await transaction.run(revokeTokens(user_id, [changeEmailToken]))
+    const details = { old_email, ...(locale !== undefined && { locale }) }
+    const token_id = await transaction.run(
+      issueToken(changeEmailToken, { user_id, email: new_email, details, mailed: true }),
+    )
+    await transaction.run(recordEvent(emailChangeRequested, user_id, session_id, { token_id }))
   })
 
 /**
- * Gives the account the address that the mail went to. Its sessions go on, whatever else the former address was sent ends,
- * and the person is told there. @returns the address @throws Problem invalid-token, also when the address has an account by now
+ * Gives the account the address that the mail went to. Its sessions go on, whatever else was mailed to the former address
+ * is revoked, and the user is told there.
+ * @returns the address @throws Problem invalid-token, also when the address has an account by now
  */
-const completeEmailChange = ({ database, key }: VerificationTools, origin: Origin, token_id: string): Promise<string> =>
-  database.system.transaction({ origin }, async transaction => {
-    const { email, user_id, details } = await spendForPerson(transaction, 'change-email', token_id)
-    if ((await transaction.run(findRetiredNames(key, { email }))).email) throw new Problem('invalid-token')
-    const old_email = (details as { old_email?: string }).old_email ?? null
-    const user = await transaction.run(
-      statement(
-        query
-          .updateTable('users')
-          .set({ email: email ?? '', email_verified_at: sql<string>`now()` })
-          .where('id', '=', user_id)
-          .where('email', '=', old_email)
-          .where('disabled_at', 'is', null)
-          .where('deleted_at', 'is', null)
-          .returning(['id', 'email']),
-        rows => rows[0],
-        { users_email_key: 'invalid-token' },
-      ),
-    )
+const completeEmailChange = (
+  visitor: SystemRunner,
+  { keys, declared }: VerificationServices,
+  { id: token_id, user_id, email, details: { old_email } }: OpenToken<Static<typeof changeEmailToken.details>>,
+): Promise<string> =>
+  // system: the link in the mail stands for the user, who may be signed in nowhere
+  visitor.transaction(async transaction => {
+    // The account before the token, as in everything that revokes tokens of an account.
+    await transaction.run(lockUser(user_id))
+    await transaction.run(spendToken(changeEmailToken, token_id))
+    if ((await transaction.run(findRetiredNames(keys.oneTime, { email }))).email) throw new Problem('invalid-token')
+    const user = await transaction.run(replaceEmail(user_id, old_email, email ?? ''))
     if (user === undefined || email === null) throw new Problem('invalid-token')
-    await transaction.run(endFormerTokens(user.id, old_email))
-    await transaction.run(recordEvent('email-changed', user.id, null, { token_id }))
+    const kinds = kindsThatEndWith(declared.tokens, 'address')
+    await transaction.run(revokeTokens(user.id, kinds))
+    await transaction.run(revokeMailedTokens(old_email, kinds))
+    await transaction.run(recordEvent(emailChanged, user.id, null, { token_id }))
     return user.email
   })
 
-/** Nothing that was mailed to the former address, and no other change of it, is good for anything any more. */
-const endFormerTokens = (user_id: string, old_email: string | null) =>
-  many(
+const lockUser = (user_id: string | null) =>
+  find(query.selectFrom('live_users').select('id').where('id', '=', user_id).forNoKeyUpdate())
+
+const replaceEmail = (user_id: string | null, old_email: string, email: string) =>
+  statement(
     query
-      .updateTable('one_time_tokens')
-      .set({ used_at: sql<string>`now()` })
-      .where(eb => eb.or([eb('user_id', '=', user_id), eb('email', '=', old_email)]))
-      .where('purpose', 'in', ['verify-email', 'reset-password', 'change-email', 'unlock'])
-      .where('used_at', 'is', null)
-      .returning('id'),
+      .updateTable('live_users')
+      .set({ email, email_verified_at: sql<string>`now()` })
+      .where('id', '=', user_id)
+      .where('email', '=', old_email)
+      .returning(['id', 'email']),
+    ([user]) => user,
+    { users_email_key: 'invalid-token' },
   )
+
+/** Every kind of token whose mail verifies an address. */
+const handlers: readonly Handler[] = [
+  handlerOf(verifyEmailToken, 'email-verified', (visitor, _services, token) => confirmEmail(visitor, token)),
+  handlerOf(signUpToken, 'signed-up', completeSignUp),
+  handlerOf(changeEmailToken, 'email-changed', completeEmailChange),
+]

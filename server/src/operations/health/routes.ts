@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Type } from 'typebox'
-import type { SigningKey } from '../../platform/gate/signing-keys.ts'
 import { publicKeySet } from '../../platform/gate/signing-keys.ts'
-import type { Database, Origin } from '../../platform/database/database.ts'
+import type { SystemRunner } from '../../platform/database/database.ts'
 import { Problem } from '../../platform/problems.ts'
 import { OneOf, Time } from '../../platform/schemas.ts'
-import { find, query } from '../../platform/database/statement.ts'
+import { find, tables } from '../../platform/database/statement.ts'
 import type { App } from '../../platform/http/route.ts'
+import type { Services } from '../../platform/services.ts'
 
 const Word = Type.String({ maxLength: 200 })
 const Root = Type.Object(
@@ -33,26 +33,24 @@ const KeySet = Type.Object({ keys: Type.Array(Type.Record(Word, Word), { maxItem
 /** How long a probe of the database may take. Milliseconds. */
 const PROBE_MS = 2000
 
-const probe: Origin = { request_id: 'health', ip: '', user_agent: '' }
+const probe = find(tables('system').selectNoFrom(eb => eb.lit(1).as('one')))
 
-export interface SystemOptions {
-  name: string
-  version: string
-  environment: string
-  database: Database
-  signingKeys: () => readonly SigningKey[]
-}
+/** Whether the database answers, soon: a probe that waits for a busy pool would have a busy process killed. */
+const probeDatabase = (visitor: SystemRunner): Promise<unknown> =>
+  Promise.race([
+    // system: whether the database answers belongs to no user
+    visitor.run(probe),
+    delay(PROBE_MS, undefined, { ref: false }).then(() =>
+      Promise.reject(new Error('the database did not answer in time')),
+    ),
+  ])
 
-export function systemRoutes(app: App, { name, version, environment, database, signingKeys }: SystemOptions): void {
+export function healthRoutes(
+  app: App,
+  { config, version, signingKeys }: Pick<Services, 'config' | 'version' | 'signingKeys'>,
+): void {
+  const { appName: name, environment } = config
   const tags = ['System']
-  /** Whether the database answers, soon: a probe that waits for a busy pool would have a busy process killed. */
-  const isConnected = () =>
-    Promise.race([
-      database.system.run({ origin: probe }, find(query.selectNoFrom(eb => eb.lit(1).as('one')))),
-      delay(PROBE_MS, undefined, { ref: false }).then(() =>
-        Promise.reject(new Error('the database did not answer in time')),
-      ),
-    ])
 
   app.get(
     '/',
@@ -80,8 +78,8 @@ export function systemRoutes(app: App, { name, version, environment, database, s
       perMinute: Infinity,
       schema: { operationId: 'getHealth', summary: 'How the service is', tags, response: { 200: Health, 503: Health } },
     },
-    async (_request, reply) => {
-      const connected = await isConnected().then(
+    async ({ visitor }, reply) => {
+      const connected = await probeDatabase(visitor).then(
         () => true,
         () => false,
       )
@@ -102,8 +100,8 @@ export function systemRoutes(app: App, { name, version, environment, database, s
       perMinute: Infinity,
       schema: { operationId: 'getReady', summary: 'Whether it takes requests', tags, response: { 200: Ready } },
     },
-    async () => {
-      await isConnected().catch((cause: unknown) => {
+    async ({ visitor }) => {
+      await probeDatabase(visitor).catch((cause: unknown) => {
         throw new Problem('database-unavailable', { retryAfter: 1, cause })
       })
       return { status: 'ready' as const }

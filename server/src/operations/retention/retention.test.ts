@@ -1,11 +1,32 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { pino } from 'pino'
 import { createOwnDatabase } from '../../../test/own-database.ts'
+import { TEST_SECRET } from '../../../test/test-database.ts'
+import { loadConfig } from '../../config/config.ts'
+import { features } from '../../features.ts'
+import { systemFor } from '../../platform/database/database.ts'
 import { firstIdAt } from '../../platform/database/ids.ts'
-import { sweepExpired } from './retention.ts'
+import { declare } from '../../platform/declarations.ts'
+import { createServices } from '../../services.ts'
+import { removeExpired, sweep } from './retention.ts'
 
 // In a database of its own: a sweep is everybody's.
 const { admin, database } = await createOwnDatabase()
+const system = systemFor(database, 'sweep')
+const createSweepServices = (settings: Record<string, string> = {}) =>
+  createServices({
+    config: loadConfig({
+      SECRET_KEY: TEST_SECRET,
+      PUBLIC_URL: 'http://localhost:8000',
+      SECURITY_EVENTS_DAYS: '400',
+      ...settings,
+    }),
+    declared: declare(features),
+    log: pino({ level: 'silent' }),
+  })
+const services = await createSweepServices()
+const removeAll = (signal?: AbortSignal) => removeExpired(system, services, signal)
 
 /** An id of `days` ago, the n-th of that moment. */
 const idOf = (days: number, n = 0) =>
@@ -17,7 +38,7 @@ const days = (count: number) => `now() - interval '${count} days'`
 const countOf = async (table: string) =>
   Number((await admin.query<{ count: string }>(`select count(*) from ${table}`)).rows[0]!.count)
 
-// Red when: any number in upkeep.ts is another, or a comparison is the other way round.
+// Red when: any number in a feature's retention is another, or a comparison is the other way round.
 test('what has expired is removed, and nothing else', async () => {
   const rows: [table: string, columns: string, kept: string[], gone: string[]][] = [
     [
@@ -65,7 +86,7 @@ test('what has expired is removed, and nothing else', async () => {
   for (const [table, columns, kept, gone] of rows)
     await admin.query(`insert into ${table} (${columns}) values ${[...kept, ...gone].join(', ')}`)
 
-  const removed = await sweepExpired(database, { securityEventsDays: 400 })
+  const removed = await removeAll()
   assert.deepEqual(removed, Object.fromEntries(rows.map(([table, , , gone]) => [table, gone.length])))
   for (const [table, , kept] of rows) {
     assert.equal(await countOf(table), kept.length, table)
@@ -75,10 +96,7 @@ test('what has expired is removed, and nothing else', async () => {
       table,
     )
   }
-  assert.deepEqual(
-    await sweepExpired(database, { securityEventsDays: 400 }),
-    Object.fromEntries(rows.map(([table]) => [table, 0])),
-  )
+  assert.deepEqual(await removeAll(), Object.fromEntries(rows.map(([table]) => [table, 0])))
 })
 
 // Red when: the batches' loop ends after the first; when `skip locked` is left out (it waits, and the test runs into its limit).
@@ -93,13 +111,13 @@ test(
     t.after(() => holder.release(true))
     await holder.query('begin')
     await holder.query(`select from one_time_tokens where purpose = 'many' order by expires_at, id limit 2 for update`)
-    assert.equal((await sweepExpired(database, { securityEventsDays: 400 }))['one_time_tokens'], 2498)
+    assert.equal((await removeAll())['one_time_tokens'], 2498)
     await holder.query('rollback')
-    assert.equal((await sweepExpired(database, { securityEventsDays: 400 }))['one_time_tokens'], 2)
+    assert.equal((await removeAll())['one_time_tokens'], 2)
   },
 )
 
-// Red when: an index that upkeep.ts relies on is not there.
+// Red when: an index that the retention of a table relies on is not there.
 test('every sweep finds its rows by an index', async () => {
   const client = await admin.connect()
   try {
@@ -124,8 +142,17 @@ test('every sweep finds its rows by an index', async () => {
 
 test('a sweep that is told to stop leaves the rest to the next', async () => {
   await admin.query(`insert into one_time_tokens (purpose, expires_at) values ('gone', ${days(8)})`)
-  assert.deepEqual(await sweepExpired(database, { securityEventsDays: 400 }, AbortSignal.abort()), {
-    one_time_tokens: 0,
-  })
-  assert.equal((await sweepExpired(database, { securityEventsDays: 400 }))['one_time_tokens'], 1)
+  const removed = await removeAll(AbortSignal.abort())
+  assert.ok(Object.values(removed).every(rows => rows === 0))
+  assert.equal((await removeAll())['one_time_tokens'], 1)
+})
+
+// Red when: sweep() releases no names, or asks for no setting.
+test('names of erased accounts are released where they may be used again, and only there', async () => {
+  await admin.query(`insert into retired_names (digest) values ('\\x00')`)
+  const { signal } = new AbortController()
+  await sweep(system, services, signal)
+  assert.equal(await countOf('retired_names'), 1)
+  await sweep(system, await createSweepServices({ REUSE_DELETED_NAMES: 'true' }), signal)
+  assert.equal(await countOf('retired_names'), 0)
 })

@@ -5,19 +5,21 @@ import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import { TEST_SECRET } from '../../../test/test-database.ts'
 import { tokenKeyOf } from '../../platform/tokens/one-time-tokens.ts'
 import { createPasswords } from '../../identity/passwords/passwords.ts'
+import { systemFor } from '../../platform/database/database.ts'
 import { ensureFirstSuperuser } from './superusers.ts'
 
 const { call, signUp, database, admin } = await createTestApp()
-const passwords = await createPasswords()
+const services = {
+  keys: { oneTime: tokenKeyOf(TEST_SECRET) },
+  passwords: await createPasswords(),
+  passwordPolicy: { rule: 'composition', words: [] },
+} as const
 const unique = () => `root-${process.pid}-${Date.now()}-${Math.random().toString(36).slice(2, 8)}@example.com`
 
 const ensure = async (email: string, password = PASSWORD): Promise<string> => {
   let lines = ''
   const log = pino({}, { write: line => void (lines += line) })
-  await ensureFirstSuperuser(
-    { database, key: tokenKeyOf(TEST_SECRET), passwords, policy: { rule: 'composition', words: [] }, log },
-    { email, password },
-  )
+  await ensureFirstSuperuser(systemFor(database, 'superuser', 'freehold'), { ...services, log }, { email, password })
   return lines
 }
 

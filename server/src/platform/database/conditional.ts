@@ -1,32 +1,42 @@
 import { sql } from 'kysely'
-import type { RawBuilder } from 'kysely'
+import type { Kysely, RawBuilder, Selectable, Updateable } from 'kysely'
 import { Problem } from '../problems.ts'
 import { raw, statement } from './statement.ts'
-import type { Refusals, Statement } from './statement.ts'
-import type { DB } from './tables.gen.ts'
+import type { LoginOfTables, Refusals, Statement } from './statement.ts'
 
 /** The versions that an If-Match header accepts; undefined when the request made no condition. */
 export type Condition = readonly number[] | undefined
 
-export interface Target {
-  table: keyof DB & string
+/** One row of a table. `query` says whose table it is, and for which login. */
+export interface Target<DB, Table extends keyof DB & string, Column extends keyof DB[Table] & string> {
+  query: Kysely<DB>
+  table: Table
   /** The primary key; `organization_id` first in an organization's table. */
-  key: Readonly<Record<string, string>>
+  key: Readonly<Partial<Record<keyof DB[Table] & string, string>>>
   /** The columns that come back. */
-  columns: readonly string[]
+  columns: readonly Column[]
   condition: Condition
 }
 
+/** What a change may set: a value, or SQL that makes one. */
+export type Changes<Table> = { readonly [C in keyof Updateable<Table>]?: Updateable<Table>[C] | RawBuilder<unknown> }
+
+type RowOf<Table, Column extends keyof Table> = { [C in Column]: Selectable<Table>[C & keyof Selectable<Table>] }
+
 /**
  * Changes one row and returns it; one statement tells missing (404) from stale (412), and of several at once under the
- * same condition one wins. @throws Problem not-found, entity-tag-stale (when read)
+ * same condition one wins. Columns stand in one order, whatever order they came in: a client does not choose how many
+ * texts PostgreSQL has to keep prepared. @throws Problem not-found, entity-tag-stale (when read)
  */
-export const updateRow = <Row>(
-  target: Target,
-  changes: Readonly<Record<string, unknown>>,
+export function updateRow<DB, Table extends keyof DB & string, Column extends keyof DB[Table] & string>(
+  target: Target<DB, Table, Column>,
+  changes: Changes<DB[Table]>,
   refusals: Refusals = {},
-): Statement<Row> => {
-  const assignments = Object.entries(changes).map(([column, value]) => sql`${sql.ref(column)} = ${value}`)
+): Statement<LoginOfTables<DB>, RowOf<DB[Table], Column>> {
+  const assignments = Object.entries(changes)
+    .filter(([, value]) => value !== undefined)
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([column, value]) => sql`${sql.ref(column)} = ${value}`)
   // No key changes: what is being added below the row does not keep it waiting.
   return conditional(
     target,
@@ -37,15 +47,18 @@ export const updateRow = <Row>(
 }
 
 /** Deletes one row, under the same rules. */
-export const deleteRow = (target: Target, refusals: Refusals = {}): Statement<unknown> =>
+export const deleteRow = <DB, Table extends keyof DB & string, Column extends keyof DB[Table] & string>(
+  target: Target<DB, Table, Column>,
+  refusals: Refusals = {},
+): Statement<LoginOfTables<DB>, RowOf<DB[Table], Column>> =>
   conditional(target, refusals, sql`for update`, sql`delete from ${sql.table(target.table)} as target using seen`)
 
-function conditional<Row>(
-  { table, key, columns, condition }: Target,
+function conditional<DB, Table extends keyof DB & string, Column extends keyof DB[Table] & string>(
+  { query, table, key, columns, condition }: Target<DB, Table, Column>,
   refusals: Refusals,
   lock: RawBuilder<unknown>,
   change: RawBuilder<unknown>,
-): Statement<Row> {
+): Statement<LoginOfTables<DB>, RowOf<DB[Table], Column>> {
   const keys = Object.keys(key).map(column => sql.ref(column))
   const isNamed = sql.join(
     Object.entries(key).map(([column, value]) => sql`${sql.ref(column)} = ${value}`),
@@ -57,15 +70,18 @@ function conditional<Row>(
   )
   const isCurrent = condition === undefined ? sql`` : sql` and seen.version = any (${condition})`
   const returned = sql.join(columns.map(column => sql`target.${sql.ref(column)}`))
-  return statement<{ is_changed: boolean | null }, Row>(
-    raw(sql`
+  return statement(
+    raw(
+      query,
+      sql<{ is_changed: boolean | null }>`
       with seen as materialized (select ${sql.join(keys)}, version from ${sql.table(table)} where ${isNamed} ${lock}),
       changed as (${change} where ${isSame}${isCurrent} returning true as is_changed, ${returned})
-      select changed.* from seen left join changed on true`),
+      select changed.* from seen left join changed on true`,
+    ),
     ([row]) => {
       if (row === undefined) throw new Problem('not-found')
       if (row.is_changed !== true) throw new Problem('entity-tag-stale')
-      return row as Row
+      return row as unknown as RowOf<DB[Table], Column>
     },
     refusals,
   )

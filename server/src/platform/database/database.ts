@@ -1,8 +1,8 @@
 import pg from 'pg'
 import { Problem } from '../problems.ts'
-import { find, query, refusalOf } from './statement.ts'
-import type { Row, Statement } from './statement.ts'
-import { prepareSettings, TripQuery } from './trip-query.ts'
+import { find, refusalOf, tables } from './statement.ts'
+import type { LoginName, Refusals, Row, Statement } from './statement.ts'
+import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
 import type { SettingValues } from './trip-query.ts'
 
 /** Where a request comes from; history and security events keep it. */
@@ -23,26 +23,64 @@ export interface Scope {
 }
 
 /** Several statements in one transaction behind one gate. Nothing slow belongs between them: no hash, no mail, no call. */
-export interface Transaction {
-  run<Result>(statement: Statement<Result>): Promise<Result>
+export interface Transaction<Login extends LoginName> {
+  readonly origin: Origin
+  run<Result>(statement: Statement<Login, Result>): Promise<Result>
+}
+
+/** Runs statements on one login, under one scope. */
+export interface Runner<Login extends LoginName> {
+  readonly origin: Origin
+  /** One statement in one round trip. @throws Problem 401, 403 or 404 as the gate says, 503 when the database is away */
+  run<Result>(statement: Statement<Login, Result>): Promise<Result>
+  /** Commits when `work` returns, rolls back when it throws: a refusal that must last is returned, then thrown by the caller. */
+  transaction<Result>(work: (transaction: Transaction<Login>) => Promise<Result>): Promise<Result>
+}
+
+/**
+ * The system login for one request, job or command. It sees across organizations, and writes only in the organization
+ * that its scope names. `with` names that organization, or the user who is known by now.
+ */
+export interface SystemRunner extends Runner<'system'> {
+  with(known: { user_id?: string | undefined; organization_id?: string | undefined }): SystemRunner
 }
 
 /** A restricted login and its pool. */
-export interface Login {
-  /** One statement in one round trip. @throws Problem 401, 403 or 404 as the gate says, 503 when the database is away */
-  run<Result>(scope: Scope, statement: Statement<Result>): Promise<Result>
-  /** Commits when `work` returns, rolls back when it throws: a refusal that must last is returned, then thrown by the caller. */
-  transaction<Result>(scope: Scope, work: (transaction: Transaction) => Promise<Result>): Promise<Result>
+export interface Login<Name extends LoginName> {
+  run<Result>(scope: Scope, statement: Statement<Name, Result>): Promise<Result>
+  transaction<Result>(scope: Scope, work: (transaction: Transaction<Name>) => Promise<Result>): Promise<Result>
   readonly pool: pg.Pool
 }
 
 export interface Database {
   /** Behind the gate: every statement of an organization or a person. */
-  tenant: Login
-  /** Sign-in, operators and jobs: sees across organizations, writes only in the one that the scope names. */
-  system: Login
+  tenant: Login<'tenant'>
+  /** Sign-in, operators and jobs. */
+  system: Login<'system'>
   close(): Promise<void>
 }
+
+/** The login under one scope. */
+export const runnerOf = <Name extends LoginName>(login: Login<Name>, scope: Scope): Runner<Name> => ({
+  origin: scope.origin,
+  run: statement => login.run(scope, statement),
+  transaction: work => login.transaction(scope, work),
+})
+
+/** The system login under one scope, which grows with what becomes known. */
+export const systemRunnerOf = (login: Login<'system'>, scope: Scope): SystemRunner => ({
+  ...runnerOf(login, scope),
+  with: ({ user_id, organization_id }) =>
+    systemRunnerOf(login, {
+      ...scope,
+      origin: user_id === undefined ? scope.origin : { ...scope.origin, user_id },
+      ...(organization_id !== undefined && { organization_id }),
+    }),
+})
+
+/** The system login for work that no request asks for; `name` stands as the request in history, `user_agent` as the program. */
+export const systemFor = ({ system }: Database, name: string, user_agent = ''): SystemRunner =>
+  systemRunnerOf(system, { origin: { request_id: name, ip: '', user_agent } })
 
 export interface DatabaseOptions {
   tenantUrl: string
@@ -61,8 +99,8 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 export function openDatabase(options: DatabaseOptions): Database {
   const systemSize = Math.max(1, Math.floor(options.poolSize / 4))
-  const tenant = openLogin(options, options.tenantUrl, Math.max(1, options.poolSize - systemSize), true)
-  const system = openLogin(options, options.systemUrl, systemSize, false)
+  const tenant = openLogin<'tenant'>(options, options.tenantUrl, Math.max(1, options.poolSize - systemSize), true)
+  const system = openLogin<'system'>(options, options.systemUrl, systemSize, false)
   return {
     tenant,
     system,
@@ -75,7 +113,12 @@ export function openDatabase(options: DatabaseOptions): Database {
 /** The pool waits for this before it hands the connection out; its types say otherwise. */
 const onConnect = (client: pg.ClientBase): void => prepareSettings(client) as unknown as void
 
-function openLogin(options: DatabaseOptions, connectionString: string, max: number, gated: boolean): Login {
+function openLogin<Name extends LoginName>(
+  options: DatabaseOptions,
+  connectionString: string,
+  max: number,
+  gated: boolean,
+): Login<Name> {
   const prepared = options.pooler === 'none'
   const pool = new pg.Pool({
     connectionString,
@@ -94,7 +137,7 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
 
   const trip = (
     client: pg.PoolClient,
-    settings: SettingValues,
+    settings: SettingValues | undefined,
     text: string,
     values: readonly unknown[],
     begin = false,
@@ -141,7 +184,7 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
     throw new Problem(state.second_factor_missing === true ? 'second-factor-required' : 'permission-missing')
   }
 
-  async function run<Result>(scope: Scope, statement: Statement<Result>): Promise<Result> {
+  async function run<Result>(scope: Scope, statement: Statement<Name, Result>): Promise<Result> {
     const settings = settingsOf(scope)
     const asksGate = gated || scope.session_id !== undefined
     let rows: Row[]
@@ -157,7 +200,7 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
 
   async function transaction<Result>(
     scope: Scope,
-    work: (transaction: Transaction) => Promise<Result>,
+    work: (transaction: Transaction<Name>) => Promise<Result>,
   ): Promise<Result> {
     const settings = settingsOf(scope)
     const asksGate = gated || scope.session_id !== undefined
@@ -173,14 +216,10 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
           )
           if (open.length === 0) throw new ClosedGate()
           const result = await work({
+            origin: scope.origin,
             run: async statement => {
               try {
-                const { rows } = await client.query({
-                  text: statement.sql,
-                  values: [...statement.parameters],
-                  ...(prepared ? { name: nameOf(statement.sql) } : {}),
-                })
-                return statement.read(rows as Row[])
+                return statement.read(await trip(client, undefined, statement.sql, statement.parameters))
               } catch (error) {
                 throw meaningOf(error, statement)
               }
@@ -203,6 +242,7 @@ function openLogin(options: DatabaseOptions, connectionString: string, max: numb
   return { run, transaction, pool }
 }
 
+const query = tables('either', 'gate', 'self', 'gate_state')
 const gateState = find(query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'permitted']))
 const openGate = find(query.selectFrom('gate').select('session_id'))
 const openSelf = find(query.selectFrom('self').select('session_id'))
@@ -215,15 +255,6 @@ const settingsOf = (scope: Scope): SettingValues => [
   scope.permission ?? '',
   JSON.stringify(scope.origin),
 ]
-
-const names = new Map<string, string>()
-
-/** The same text has the same name for the life of the process; the number of texts is bounded by the code. */
-function nameOf(text: string): string {
-  let name = names.get(text)
-  if (name === undefined) names.set(text, (name = `s${names.size}`))
-  return name
-}
 
 const isDatabaseError = (error: unknown): error is pg.DatabaseError => error instanceof pg.DatabaseError
 
@@ -244,7 +275,7 @@ function isBroken(error: unknown): error is Error {
 const unavailable = (cause: unknown): Problem => new Problem('database-unavailable', { retryAfter: 1, cause })
 
 /** What an error of the database means to the caller; faults of ours pass through and become a 500. */
-function meaningOf(error: unknown, statement?: Statement<unknown>): unknown {
+function meaningOf(error: unknown, statement?: { refusals: Refusals }): unknown {
   if (!isDatabaseError(error)) return error
   if (['40001', '40P01', '55P03', '57014'].includes(error.code ?? ''))
     return new Problem('busy', { retryAfter: 1, cause: error })

@@ -2,7 +2,9 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../../config/config.ts'
 import { openDatabase } from './database.ts'
 import type { Database } from './database.ts'
-import { inspectWall } from '../schema/inspection.ts'
+import type { PermissionTable } from '../gate/permissions.ts'
+import { inspectDeclaredRows } from '../schema/declared-rows.ts'
+import { inspectSchema } from '../schema/inspection.ts'
 
 /** The URLs of the two restricted logins. */
 export interface DatabaseUrls {
@@ -14,7 +16,7 @@ export interface DatabaseUrls {
 export async function openInspectedDatabase(
   config: Config,
   { tenantUrl, systemUrl }: DatabaseUrls,
-  log: FastifyBaseLogger,
+  { log, permissions }: { log: FastifyBaseLogger; permissions: PermissionTable },
   stack: AsyncDisposableStack,
 ): Promise<Database> {
   const database = openDatabase({
@@ -24,7 +26,8 @@ export async function openInspectedDatabase(
     onError: error => log.warn({ err: error }, 'an idle database connection was lost'),
   })
   stack.defer(() => database.close())
-  const faults = await inspectWall(database.tenant.pool, database.system.pool, config.database.schema)
+  const faults = await inspectSchema(database.tenant.pool, database.system.pool, config.database.schema)
+  if (faults.length === 0) faults.push(...(await inspectDeclaredRows(database.system.pool, permissions)))
   if (faults.length > 0)
     throw new Error(
       `the database is not as declared, so nothing is served:\n${faults.map(fault => `- ${fault}`).join('\n')}`,

@@ -1,10 +1,9 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { sql } from 'kysely'
-import type { Compilable, SelectQueryBuilder } from 'kysely'
+import type { SelectQueryBuilder } from 'kysely'
 import { Problem } from '../problems.ts'
 import { compileOnce, statement } from './statement.ts'
-import type { Statement } from './statement.ts'
-import type { DB } from './tables.gen.ts'
+import type { BoundQuery, LoginOfTables, Statement } from './statement.ts'
 
 /** What a request asked of a list, its cursor opened. */
 export interface Page {
@@ -72,7 +71,7 @@ export function orderOf(sort: string, table: string, id = 'id'): Order {
 }
 
 /** The list that a page is taken from: columns and filters, made of values that it does not look at (see compileOnce). */
-type List<Values, T extends keyof DB, Item> = (values: Values) => SelectQueryBuilder<DB, T, Item>
+type List<Values, DB, T extends keyof DB, Item> = (values: Values) => SelectQueryBuilder<DB, T, Item>
 
 /** What is asked of a list, beside its own values. */
 type Position = { page_size: number; after_value: string | undefined; after_id: string | undefined }
@@ -81,28 +80,29 @@ type Position = { page_size: number; after_value: string | undefined; after_id: 
  * Pages of a list by keyset: no row is skipped or repeated while others write. The list selects columns and filters;
  * order, position and limit are added here. `total` is counted by the same statement, and left out on an empty page behind a cursor.
  */
-export function pagesOf<Values extends Readonly<Record<string, unknown>>, T extends keyof DB, Item>(
-  list: List<Values, T, Item>,
+export function pagesOf<Values extends Readonly<Record<string, unknown>>, DB, T extends keyof DB, Item>(
+  list: List<Values, DB, T, Item>,
 ) {
-  const compiled = new Map<string, (values: Values & Position) => Compilable<Item>>()
-  return (values: Values, order: Order, page: Page): Statement<PageOf<Item>> => {
+  type Compile = (values: Values & Position) => BoundQuery<LoginOfTables<DB>, Item>
+  const compiled = new Map<string, Compile>()
+  return (values: Values, order: Order, page: Page): Statement<LoginOfTables<DB>, PageOf<Item>> => {
     const shape = `${order.column} ${order.descending} ${page.includeTotal}`
-    let compile = compiled.get(shape)
-    if (compile === undefined)
-      compiled.set(shape, (compile = compileOnce(given => pageQuery(list, given, order, page.includeTotal))))
+    const compile =
+      compiled.get(shape) ??
+      (compileOnce((given: Values & Position) => pageQuery(list, given, order, page.includeTotal)) as unknown as Compile)
+    compiled.set(shape, compile)
     const [after_value, after_id] = page.after ?? []
-    return statement(compile({ ...values, page_size: page.limit + 1, after_value, after_id }), rows =>
-      readPage(rows, page),
-    )
+    const query = compile({ ...values, page_size: page.limit + 1, after_value, after_id })
+    return statement(query as BoundQuery<never, Item>, rows => readPage(rows, page)) as never
   }
 }
 
-function pageQuery<Values, T extends keyof DB, Item>(
-  list: List<Values, T, Item>,
+function pageQuery<Values, DB, T extends keyof DB, Item>(
+  list: List<Values, DB, T, Item>,
   given: Values & Position,
   order: Order,
   includeTotal: boolean,
-): Compilable<Item> {
+): SelectQueryBuilder<DB, T, Item> {
   const [column, id] = [sql.ref(order.column), sql.ref(order.id)]
   const direction = order.descending ? 'desc' : 'asc'
   let rows = list(given).select([sql<string>`${column}::text`.as('page_value'), sql<string>`${id}::text`.as('page_id')])
@@ -117,7 +117,10 @@ function pageQuery<Values, T extends keyof DB, Item>(
       .select(sql<number>`count(*)`.as('total'))
     rows = rows.select(sql<number>`(${total})`.as('total')) as typeof rows
   }
-  return rows.orderBy(column, direction).orderBy(id, direction).limit(given.page_size) as typeof rows & Compilable<Item>
+  return rows
+    .orderBy(column, direction)
+    .orderBy(id, direction)
+    .limit(given.page_size) as unknown as SelectQueryBuilder<DB, T, Item>
 }
 
 function readPage<Item>(rows: Item[], page: Page): PageOf<Item> {

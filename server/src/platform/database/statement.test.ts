@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compileOnce, query } from './statement.ts'
+import { compileOnce, tables } from './statement.ts'
+
+const query = tables('tenant', 'projects')
 
 const projects = compileOnce(
   ({ organization_id, status }: { organization_id: string; status: 'active' | 'archived' | undefined }) => {

@@ -1,11 +1,29 @@
+/* eslint-disable typescript/no-explicit-any -- `any` stands where a query may be of any table: only its login is read from it */
 import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely'
-import type { Compilable, CompiledQuery, RawBuilder } from 'kysely'
+import type {
+  Compilable,
+  CompiledQuery,
+  DeleteQueryBuilder,
+  InsertQueryBuilder,
+  RawBuilder,
+  SelectQueryBuilder,
+  UpdateQueryBuilder,
+} from 'kysely'
 import { invalidField, Problem } from '../problems.ts'
 import type { ProblemCode } from '../problems.ts'
-import type { DB } from './tables.gen.ts'
+import type { EitherTables, LoginName, runsOn, SystemTables, TenantTables } from './tables.gen.ts'
 
-/** The typed builder: it makes SQL and can run nothing. `platform/database/database.ts` runs what it makes. */
-export const query = new Kysely<DB>({
+export type { LoginName }
+
+/** What each login may read and write, table by table; `either` is what both may. */
+interface Grants {
+  tenant: TenantTables
+  system: SystemTables
+  either: EitherTables
+}
+
+/** Makes SQL and can run nothing: the driver belongs to `database.ts`. */
+const builder = new Kysely<never>({
   dialect: {
     createAdapter: () => new PostgresAdapter(),
     createDriver: () => new DummyDriver(),
@@ -14,13 +32,33 @@ export const query = new Kysely<DB>({
   },
 })
 
+/**
+ * The query builder of a feature: the tables that it names, as far as the login may read and write them. A column
+ * without a grant is not in its types. `server/test/edges.test.ts` holds the names against the tables that the feature
+ * owns and the edges that it declares.
+ */
+export const tables = <Login extends keyof Grants, Name extends keyof Grants[Login] & string = never>(
+  _login: Login,
+  ..._names: Name[]
+): Kysely<Pick<Grants[Login], Name | (typeof runsOn & keyof Grants[Login])>> => builder as never
+
 export type Row = Record<string, unknown>
 
 /** What a violated constraint means to the caller: a problem, or a field that names nothing. */
 export type Refusals = Readonly<Record<string, ProblemCode | { pointer: string; detail: string }>>
 
+declare const boundTo: unique symbol
+
+/** Marks what only these logins may run. It exists in types alone. */
+interface Bound<Login> {
+  readonly [boundTo]: (login: Login) => void
+}
+
+/** A query in SQL of our own, for the logins that may run it. */
+export type BoundQuery<Login extends LoginName, R> = Compilable<R> & Bound<Login>
+
 /** A statement as a value: SQL, parameters and what its rows become. Nothing has run yet. */
-export interface Statement<Result> {
+export interface Statement<Login extends LoginName, Result> extends Bound<Login> {
   readonly sql: string
   readonly parameters: readonly unknown[]
   /** @throws Problem when the rows are a refusal, such as a row that is not there */
@@ -28,30 +66,50 @@ export interface Statement<Result> {
   readonly refusals: Refusals
 }
 
+/** The logins that may run queries on these tables. */
+export type LoginOfTables<DB> = DB extends { [runsOn]: infer Login extends LoginName } ? Login : never
+
+type TablesOf<Q> =
+  Q extends SelectQueryBuilder<infer DB, any, any>
+    ? DB
+    : Q extends InsertQueryBuilder<infer DB, any, any>
+      ? DB
+      : Q extends UpdateQueryBuilder<infer DB, any, any, any>
+        ? DB
+        : Q extends DeleteQueryBuilder<infer DB, any, any>
+          ? DB
+          : never
+
+type LoginOf<Q> = Q extends Bound<infer Login extends LoginName> ? Login : LoginOfTables<TablesOf<Q>>
+type RowOf<Q> = Q extends Compilable<infer R> ? R : never
+
 /** Rows as they come, read by a function of the feature. */
-export function statement<R, Result>(
-  compilable: Compilable<R>,
-  read: (rows: R[]) => Result,
+export function statement<Q extends Compilable<any>, Result>(
+  query: Q,
+  read: (rows: RowOf<Q>[]) => Result,
   refusals: Refusals = {},
-): Statement<Result> {
-  const { sql, parameters } = compilable.compile()
-  return { sql, parameters, read: read as (rows: Row[]) => Result, refusals }
+): Statement<LoginOf<Q>, Result> {
+  const { sql, parameters } = query.compile()
+  return { sql, parameters, read, refusals } as unknown as Statement<LoginOf<Q>, Result>
 }
 
-/** A fragment of SQL written out, where the builder has no words for it. */
-export const raw = <R>(fragment: RawBuilder<R>): Compilable<R> => ({ compile: () => fragment.compile(query) })
+/** SQL written out, where the builder has no words for it; `query` says which logins may run it. */
+export const raw = <DB, R>(_query: Kysely<DB>, fragment: RawBuilder<R>): BoundQuery<LoginOfTables<DB>, R> =>
+  ({ compile: () => fragment.compile(builder) }) as unknown as BoundQuery<LoginOfTables<DB>, R>
 
 /**
  * A query that is built and compiled once, for what every request asks: building costs more than sending. `build` gets a
  * placeholder for each value, which it may put into the query and not look at, or undefined where the call gives none;
  * each set of values that are given is compiled on its own.
  */
-export function compileOnce<Values extends Readonly<Record<string, unknown>>, R>(
-  build: (values: Values) => Compilable<R>,
-): (values: Values) => Compilable<R> {
-  const compiled = new Map<string, { query: CompiledQuery<R>; names: Map<unknown, string> }>()
+export function compileOnce<Values extends Readonly<Record<string, unknown>>, Q extends Compilable<any>>(
+  build: (values: Values) => Q,
+): (values: Values) => BoundQuery<LoginOf<Q>, RowOf<Q>> {
+  const compiled = new Map<string, { query: CompiledQuery<unknown>; names: Map<unknown, string> }>()
   return values => {
-    const given = Object.keys(values).filter(name => values[name] !== undefined)
+    const given = Object.keys(values)
+      .filter(name => values[name] !== undefined)
+      .sort()
     const shape = given.join()
     let known = compiled.get(shape)
     if (known === undefined) {
@@ -64,23 +122,29 @@ export function compileOnce<Values extends Readonly<Record<string, unknown>>, R>
       const name = names.get(parameter)
       return name === undefined ? parameter : values[name]
     })
-    return { compile: () => ({ ...query, parameters }) }
+    return { compile: () => ({ ...query, parameters }) } as unknown as BoundQuery<LoginOf<Q>, RowOf<Q>>
   }
 }
 
 /** All rows. */
-export const many = <R>(compilable: Compilable<R>): Statement<R[]> => statement(compilable, rows => rows)
+export const many = <Q extends Compilable<any>>(query: Q): Statement<LoginOf<Q>, RowOf<Q>[]> =>
+  statement(query, rows => rows)
 
 /** The first row, or undefined. */
-export const find = <R>(compilable: Compilable<R>): Statement<R | undefined> => statement(compilable, rows => rows[0])
+export const find = <Q extends Compilable<any>>(query: Q): Statement<LoginOf<Q>, RowOf<Q> | undefined> =>
+  statement(query, rows => rows[0])
 
 /** The one row. @throws Problem not-found (read, by the caller) when there is none */
-export const get = <R>(compilable: Compilable<R>, refusals: Refusals = {}): Statement<R> =>
-  statement(compilable, rows => rows[0] ?? missing(), refusals)
+export const get = <Q extends Compilable<any>>(query: Q, refusals: Refusals = {}): Statement<LoginOf<Q>, RowOf<Q>> =>
+  statement(query, rows => rows[0] ?? missing(), refusals)
 
 /** Done for its effect; fails with not-found when it touched no row. The query must return its rows. */
-export const affect = (compilable: Compilable, refusals: Refusals = {}): Statement<void> =>
-  statement(compilable, rows => (rows.length > 0 ? undefined : missing()), refusals)
+export const affect = <Q extends Compilable<any>>(query: Q, refusals: Refusals = {}): Statement<LoginOf<Q>, void> =>
+  statement(query, rows => (rows.length > 0 ? undefined : missing()), refusals)
+
+/** Done for its effect, whether it touches a row or not. */
+export const execute = <Q extends Compilable<any>>(query: Q, refusals: Refusals = {}): Statement<LoginOf<Q>, void> =>
+  statement(query, () => undefined, refusals)
 
 function missing(): never {
   throw new Problem('not-found')

@@ -1,74 +1,79 @@
-// Generated from the migrated schema by `npm run generate`.
+// Generated from the migrated schema and its grants by `npm run generate`: what each login may read and write.
 import type { ColumnType, Generated } from 'kysely'
 
-type Json = ColumnType<Record<string, unknown>, string, string>
+export type LoginName = 'tenant' | 'system'
 
-export interface AuditLog {
-  action: string
-  actor_id: string | null
-  after: Json | null
-  before: Json | null
-  entity_id: string | null
-  entity_type: string
-  id: Generated<string>
-  ip: string | null
-  organization_id: string
-  request_id: string | null
-  sequence: Generated<number>
-  session_id: string | null
-  transaction: Generated<string>
-  user_agent: string | null
+/** Says in types which logins may run a query. */
+export declare const runsOn: unique symbol
+
+type Json = Record<string, unknown>
+
+interface TenantAuditLog {
+  action: ColumnType<string, string, never>
+  actor_id: ColumnType<string | null, string | null | undefined, never>
+  after: ColumnType<Json | null, string | null | undefined, never>
+  before: ColumnType<Json | null, string | null | undefined, never>
+  entity_id: ColumnType<string | null, string | null | undefined, never>
+  entity_type: ColumnType<string, string, never>
+  id: ColumnType<string, string | undefined, never>
+  ip: ColumnType<string | null, string | null | undefined, never>
+  organization_id: ColumnType<string, string, never>
+  request_id: ColumnType<string | null, string | null | undefined, never>
+  sequence: ColumnType<number, number | undefined, never>
+  session_id: ColumnType<string | null, string | null | undefined, never>
+  transaction: ColumnType<string, string | undefined, never>
+  user_agent: ColumnType<string | null, string | null | undefined, never>
 }
 
-export interface Devices {
-  created_at: Generated<string>
-  id: Generated<string>
-  ip: string | null
-  last_seen_at: Generated<string>
-  revoked_at: string | null
-  trusted_until: string | null
-  user_agent: string | null
-  user_id: string
+interface TenantDevices {
+  created_at: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  ip: ColumnType<string | null, never, never>
+  last_seen_at: ColumnType<string, never, never>
+  revoked_at: ColumnType<string | null, never, string | null>
+  trusted_until: ColumnType<string | null, never, never>
+  user_agent: ColumnType<string | null, never, never>
+  user_id: ColumnType<string, never, never>
 }
 
-export interface Gate {
-  organization_id: string
-  permission: string
-  role: Memberships['role'] | 'superuser'
-  session_id: string
-  user_id: string
-  writes: boolean
+interface TenantGate {
+  organization_id: ColumnType<string, never, never>
+  permission: ColumnType<string, never, never>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
+  session_id: ColumnType<string, never, never>
+  user_id: ColumnType<string, never, never>
+  writes: ColumnType<boolean, never, never>
 }
 
-export interface GateState {
-  live: boolean
-  member: boolean
-  permitted: boolean
-  second_factor_missing: boolean
+interface TenantGateState {
+  live: ColumnType<boolean, never, never>
+  member: ColumnType<boolean, never, never>
+  permitted: ColumnType<boolean, never, never>
+  second_factor_missing: ColumnType<boolean, never, never>
 }
 
-export interface IdempotencyKeys {
+interface TenantIdempotencyKeys {
   created_at: Generated<string>
   key: string
   organization_id: string | null
   request_hash: string
-  result: Json
+  result: ColumnType<Json, string, string>
   route: string
   user_id: string
 }
 
-export interface Identities {
-  created_at: Generated<string>
-  email: string | null
-  id: Generated<string>
-  issuer: string
-  last_used_at: string | null
-  provider: string
-  subject: string
-  user_id: string
+interface TenantIdentities {
+  created_at: ColumnType<string, never, never>
+  email: ColumnType<string | null, never, never>
+  id: ColumnType<string, never, never>
+  issuer: ColumnType<string, never, never>
+  last_used_at: ColumnType<string | null, never, never>
+  provider: ColumnType<string, never, never>
+  subject: ColumnType<string, never, never>
+  user_id: ColumnType<string, never, never>
 }
 
-export interface Invitations {
+interface TenantInvitations {
   accepted_at: string | null
   created_at: Generated<string>
   email: string
@@ -82,7 +87,7 @@ export interface Invitations {
   version: Generated<number>
 }
 
-export interface Memberships {
+interface TenantMemberships {
   company: string | null
   created_at: Generated<string>
   deleted_at: string | null
@@ -95,18 +100,7 @@ export interface Memberships {
   version: Generated<number>
 }
 
-export interface OneTimeTokens {
-  created_at: Generated<string>
-  details: Generated<Json>
-  email: string | null
-  expires_at: string
-  id: Generated<string>
-  purpose: string
-  used_at: string | null
-  user_id: string | null
-}
-
-export interface Organizations {
+interface TenantOrganizations {
   created_at: Generated<string>
   deleted_at: string | null
   id: Generated<string>
@@ -118,21 +112,289 @@ export interface Organizations {
   version: Generated<number>
 }
 
-export interface OwnOrganizations {
-  created_at: string
-  id: string
-  joined_at: string
-  kind: 'personal' | 'team'
-  name: string
-  role: Memberships['role']
-  second_factor_required: boolean
-  slug: string
-  updated_at: string
-  user_id: string
-  version: number
+interface TenantOwnOrganizations {
+  created_at: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  joined_at: ColumnType<string, never, never>
+  kind: ColumnType<'personal' | 'team', never, never>
+  name: ColumnType<string, never, never>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer', never, never>
+  second_factor_required: ColumnType<boolean, never, never>
+  slug: ColumnType<string, never, never>
+  updated_at: ColumnType<string, never, never>
+  user_id: ColumnType<string | null, never, never>
+  version: ColumnType<number, never, never>
 }
 
-export interface Passkeys {
+interface TenantPasskeys {
+  backed_up: ColumnType<boolean, never, never>
+  created_at: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  last_used_at: ColumnType<string | null, never, never>
+  name: ColumnType<string, never, string>
+  transports: ColumnType<string[], never, never>
+  updated_at: ColumnType<string, never, never>
+  user_id: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface TenantProjects {
+  created_at: Generated<string>
+  created_by: string | null
+  description: string | null
+  id: Generated<string>
+  name: string
+  organization_id: string
+  slug: string
+  status: Generated<'active' | 'archived'>
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface TenantRecoveryCodes {
+  used_at: ColumnType<string | null, never, never>
+  user_id: ColumnType<string, never, never>
+}
+
+interface TenantRetiredNames {
+  digest: ColumnType<Buffer, never, never>
+}
+
+interface TenantSecurityEvents {
+  actor_id: ColumnType<never, string | null | undefined, never>
+  created_at: ColumnType<never, string | undefined, never>
+  details: ColumnType<never, string | null | undefined, never>
+  id: ColumnType<never, string | undefined, never>
+  ip: ColumnType<never, string | null | undefined, never>
+  request_id: ColumnType<never, string | null | undefined, never>
+  session_id: ColumnType<never, string | null | undefined, never>
+  type: ColumnType<never, string, never>
+  user_agent: ColumnType<never, string | null | undefined, never>
+  user_id: ColumnType<never, string | null | undefined, never>
+}
+
+interface TenantSelf {
+  email_verified: ColumnType<boolean, never, never>
+  second_factor: ColumnType<boolean, never, never>
+  session_id: ColumnType<string, never, never>
+  superuser: ColumnType<boolean, never, never>
+  user_id: ColumnType<string, never, never>
+}
+
+interface TenantSessions {
+  authenticated_at: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  device_id: ColumnType<string | null, never, never>
+  expires_at: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  ip: ColumnType<string | null, never, never>
+  last_seen_at: ColumnType<string, never, never>
+  methods: ColumnType<string[], never, never>
+  organization_id: ColumnType<string | null, never, never>
+  revoked_at: ColumnType<string | null, never, string | null>
+  revoked_reason: ColumnType<string | null, never, string | null>
+  second_factor_at: ColumnType<string | null, never, never>
+  user_agent: ColumnType<string | null, never, never>
+  user_id: ColumnType<string, never, never>
+}
+
+interface TenantTotpFactors {
+  confirmed_at: ColumnType<string | null, never, never>
+  user_id: ColumnType<string, never, never>
+}
+
+interface TenantUsers {
+  created_at: ColumnType<string, never, never>
+  deleted_at: ColumnType<string | null, never, never>
+  disabled_at: ColumnType<string | null, never, never>
+  email: ColumnType<string, never, never>
+  email_verified: ColumnType<boolean, never, never>
+  family_name: ColumnType<string | null, never, string | null>
+  full_name: ColumnType<string | null, never, string | null>
+  given_name: ColumnType<string | null, never, string | null>
+  id: ColumnType<string, never, never>
+  last_organization_id: ColumnType<never, never, string | null>
+  locale: ColumnType<'en' | 'de' | null, never, 'en' | 'de' | null>
+  superuser: ColumnType<boolean, never, never>
+  updated_at: ColumnType<string, never, never>
+  username: ColumnType<string | null, never, string | null>
+  version: ColumnType<number, never, never>
+}
+
+export interface TenantTables {
+  [runsOn]: 'tenant'
+  audit_log: TenantAuditLog
+  devices: TenantDevices
+  gate: TenantGate
+  gate_state: TenantGateState
+  idempotency_keys: TenantIdempotencyKeys
+  identities: TenantIdentities
+  invitations: TenantInvitations
+  memberships: TenantMemberships
+  organizations: TenantOrganizations
+  own_organizations: TenantOwnOrganizations
+  passkeys: TenantPasskeys
+  projects: TenantProjects
+  recovery_codes: TenantRecoveryCodes
+  retired_names: TenantRetiredNames
+  security_events: TenantSecurityEvents
+  self: TenantSelf
+  sessions: TenantSessions
+  totp_factors: TenantTotpFactors
+  users: TenantUsers
+}
+
+interface SystemAuditLog {
+  action: ColumnType<string, string, never>
+  actor_id: ColumnType<string | null, string | null | undefined, never>
+  after: ColumnType<Json | null, string | null | undefined, never>
+  before: ColumnType<Json | null, string | null | undefined, never>
+  entity_id: ColumnType<string | null, string | null | undefined, never>
+  entity_type: ColumnType<string, string, never>
+  id: ColumnType<string, string | undefined, never>
+  ip: string | null
+  organization_id: ColumnType<string, string, never>
+  request_id: ColumnType<string | null, string | null | undefined, never>
+  sequence: ColumnType<number, number | undefined, never>
+  session_id: ColumnType<string | null, string | null | undefined, never>
+  transaction: ColumnType<string, string | undefined, never>
+  user_agent: string | null
+}
+
+interface SystemDevices {
+  created_at: Generated<string>
+  id: Generated<string>
+  ip: string | null
+  last_seen_at: Generated<string>
+  revoked_at: string | null
+  trusted_until: string | null
+  user_agent: string | null
+  user_id: string
+}
+
+interface SystemGate {
+  organization_id: ColumnType<string, never, never>
+  permission: ColumnType<string, never, never>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
+  session_id: ColumnType<string, never, never>
+  user_id: ColumnType<string, never, never>
+  writes: ColumnType<boolean, never, never>
+}
+
+interface SystemGateState {
+  live: ColumnType<boolean, never, never>
+  member: ColumnType<boolean, never, never>
+  permitted: ColumnType<boolean, never, never>
+  second_factor_missing: ColumnType<boolean, never, never>
+}
+
+interface SystemIdempotencyKeys {
+  created_at: Generated<string>
+  key: string
+  organization_id: string | null
+  request_hash: string
+  result: ColumnType<Json, string, string>
+  route: string
+  user_id: string
+}
+
+interface SystemIdentities {
+  created_at: Generated<string>
+  email: string | null
+  id: Generated<string>
+  issuer: string
+  last_used_at: string | null
+  provider: string
+  subject: string
+  user_id: string
+}
+
+interface SystemInvitations {
+  accepted_at: string | null
+  created_at: Generated<string>
+  email: string
+  expires_at: string
+  id: Generated<string>
+  invited_by: string
+  organization_id: string
+  revoked_at: string | null
+  role: 'owner' | 'admin' | 'member' | 'viewer'
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface SystemLiveUsers {
+  created_at: ColumnType<string, never, string>
+  deleted_at: ColumnType<string | null, never, string | null>
+  disabled_at: ColumnType<string | null, never, string | null>
+  email: ColumnType<string, never, string>
+  email_verified: ColumnType<boolean, never, boolean>
+  email_verified_at: ColumnType<string | null, never, string | null>
+  erased_at: ColumnType<string | null, never, string | null>
+  family_name: ColumnType<string | null, never, string | null>
+  full_name: ColumnType<string | null, never, string | null>
+  given_name: ColumnType<string | null, never, string | null>
+  id: ColumnType<string, never, string>
+  last_organization_id: ColumnType<string | null, never, string | null>
+  locale: ColumnType<string | null, never, string | null>
+  password_hash: ColumnType<string | null, never, string | null>
+  superuser: ColumnType<boolean, never, boolean>
+  updated_at: ColumnType<string, never, string>
+  username: ColumnType<string | null, never, string | null>
+  version: ColumnType<number, never, number>
+}
+
+interface SystemMemberships {
+  company: string | null
+  created_at: Generated<string>
+  deleted_at: string | null
+  disabled_at: string | null
+  organization_id: string
+  role: 'owner' | 'admin' | 'member' | 'viewer'
+  title: string | null
+  updated_at: Generated<string>
+  user_id: string
+  version: Generated<number>
+}
+
+interface SystemOneTimeTokens {
+  created_at: Generated<string>
+  details: ColumnType<Json, string | undefined, string>
+  email: string | null
+  expires_at: string
+  id: Generated<string>
+  purpose: string
+  used_at: string | null
+  user_id: string | null
+}
+
+interface SystemOrganizations {
+  created_at: Generated<string>
+  deleted_at: string | null
+  id: Generated<string>
+  kind: Generated<'personal' | 'team'>
+  name: string
+  second_factor_required: Generated<boolean>
+  slug: string
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface SystemOwnOrganizations {
+  created_at: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  joined_at: ColumnType<string, never, never>
+  kind: ColumnType<'personal' | 'team', never, never>
+  name: ColumnType<string, never, never>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer', never, never>
+  second_factor_required: ColumnType<boolean, never, never>
+  slug: ColumnType<string, never, never>
+  updated_at: ColumnType<string, never, never>
+  user_id: ColumnType<string | null, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface SystemPasskeys {
   backed_up: Generated<boolean>
   counter: Generated<number>
   created_at: Generated<string>
@@ -147,62 +409,45 @@ export interface Passkeys {
   version: Generated<number>
 }
 
-export interface Projects {
-  created_at: Generated<string>
-  created_by: string | null
-  description: string | null
-  id: Generated<string>
-  name: string
-  organization_id: string
-  slug: string
-  status: Generated<'active' | 'archived'>
-  updated_at: Generated<string>
-  version: Generated<number>
-}
-
-export interface RecoveryCodes {
+interface SystemRecoveryCodes {
   code_hash: Buffer
   created_at: Generated<string>
   used_at: string | null
   user_id: string
 }
 
-export interface RetiredNames {
-  digest: Buffer
-  retired_at: Generated<string>
+interface SystemRetiredNames {
+  digest: ColumnType<Buffer, Buffer, never>
+  retired_at: ColumnType<string, string | undefined, never>
 }
 
-export interface RolePermissions {
-  holders: Json
+interface SystemRolePermissions {
+  permission: ColumnType<string, never, never>
+  role: ColumnType<string, never, never>
 }
 
-export interface SecondFactors {
-  passkey: boolean
-  recovery_codes: number
-  totp: boolean
-  user_id: string
-}
-
-export interface SecurityEvents {
-  actor_id: string | null
-  created_at: Generated<string>
-  details: Json | null
-  id: Generated<string>
+interface SystemSecurityEvents {
+  actor_id: ColumnType<string | null, string | null | undefined, never>
+  created_at: ColumnType<string, string | undefined, never>
+  details: ColumnType<Json | null, string | null | undefined, never>
+  id: ColumnType<string, string | undefined, never>
   ip: string | null
-  request_id: string | null
-  session_id: string | null
-  type: string
+  request_id: ColumnType<string | null, string | null | undefined, never>
+  session_id: ColumnType<string | null, string | null | undefined, never>
+  type: ColumnType<string, string, never>
   user_agent: string | null
-  user_id: string | null
+  user_id: ColumnType<string | null, string | null | undefined, never>
 }
 
-export interface Self {
-  second_factor: boolean
-  session_id: string
-  user_id: string
+interface SystemSelf {
+  email_verified: ColumnType<boolean, never, never>
+  second_factor: ColumnType<boolean, never, never>
+  session_id: ColumnType<string, never, never>
+  superuser: ColumnType<boolean, never, never>
+  user_id: ColumnType<string, never, never>
 }
 
-export interface Sessions {
+interface SystemSessions {
   authenticated_at: Generated<string>
   created_at: Generated<string>
   device_id: string | null
@@ -221,7 +466,7 @@ export interface Sessions {
   user_id: string
 }
 
-export interface SigningKeys {
+interface SystemSigningKeys {
   algorithm: string
   created_at: Generated<string>
   id: string
@@ -230,7 +475,7 @@ export interface SigningKeys {
   retired_at: string | null
 }
 
-export interface Throttles {
+interface SystemThrottles {
   counted_since: string | null
   failures: Generated<number>
   key: string
@@ -240,7 +485,7 @@ export interface Throttles {
   updated_at: Generated<string>
 }
 
-export interface TotpFactors {
+interface SystemTotpFactors {
   confirmed_at: string | null
   created_at: Generated<string>
   last_step: number | null
@@ -248,7 +493,7 @@ export interface TotpFactors {
   user_id: string
 }
 
-export interface Users {
+interface SystemUsers {
   created_at: Generated<string>
   deleted_at: string | null
   disabled_at: string | null
@@ -269,29 +514,252 @@ export interface Users {
   version: Generated<number>
 }
 
-export interface DB {
-  audit_log: AuditLog
-  devices: Devices
-  gate: Gate
-  gate_state: GateState
-  idempotency_keys: IdempotencyKeys
-  identities: Identities
-  invitations: Invitations
-  memberships: Memberships
-  one_time_tokens: OneTimeTokens
-  organizations: Organizations
-  own_organizations: OwnOrganizations
-  passkeys: Passkeys
-  projects: Projects
-  recovery_codes: RecoveryCodes
-  retired_names: RetiredNames
-  role_permissions: RolePermissions
-  second_factors: SecondFactors
-  security_events: SecurityEvents
-  self: Self
-  sessions: Sessions
-  signing_keys: SigningKeys
-  throttles: Throttles
-  totp_factors: TotpFactors
-  users: Users
+export interface SystemTables {
+  [runsOn]: 'system'
+  audit_log: SystemAuditLog
+  devices: SystemDevices
+  gate: SystemGate
+  gate_state: SystemGateState
+  idempotency_keys: SystemIdempotencyKeys
+  identities: SystemIdentities
+  invitations: SystemInvitations
+  live_users: SystemLiveUsers
+  memberships: SystemMemberships
+  one_time_tokens: SystemOneTimeTokens
+  organizations: SystemOrganizations
+  own_organizations: SystemOwnOrganizations
+  passkeys: SystemPasskeys
+  recovery_codes: SystemRecoveryCodes
+  retired_names: SystemRetiredNames
+  role_permissions: SystemRolePermissions
+  security_events: SystemSecurityEvents
+  self: SystemSelf
+  sessions: SystemSessions
+  signing_keys: SystemSigningKeys
+  throttles: SystemThrottles
+  totp_factors: SystemTotpFactors
+  users: SystemUsers
+}
+
+/** What both may do. */
+interface EitherAuditLog {
+  action: ColumnType<string, string, never>
+  actor_id: ColumnType<string | null, string | null | undefined, never>
+  after: ColumnType<Json | null, string | null | undefined, never>
+  before: ColumnType<Json | null, string | null | undefined, never>
+  entity_id: ColumnType<string | null, string | null | undefined, never>
+  entity_type: ColumnType<string, string, never>
+  id: ColumnType<string, string | undefined, never>
+  ip: ColumnType<string | null, string | null | undefined, never>
+  organization_id: ColumnType<string, string, never>
+  request_id: ColumnType<string | null, string | null | undefined, never>
+  sequence: ColumnType<number, number | undefined, never>
+  session_id: ColumnType<string | null, string | null | undefined, never>
+  transaction: ColumnType<string, string | undefined, never>
+  user_agent: ColumnType<string | null, string | null | undefined, never>
+}
+
+interface EitherDevices {
+  created_at: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  ip: ColumnType<string | null, never, never>
+  last_seen_at: ColumnType<string, never, never>
+  revoked_at: ColumnType<string | null, never, string | null>
+  trusted_until: ColumnType<string | null, never, never>
+  user_agent: ColumnType<string | null, never, never>
+  user_id: ColumnType<string, never, never>
+}
+
+interface EitherGate {
+  organization_id: ColumnType<string, never, never>
+  permission: ColumnType<string, never, never>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
+  session_id: ColumnType<string, never, never>
+  user_id: ColumnType<string, never, never>
+  writes: ColumnType<boolean, never, never>
+}
+
+interface EitherGateState {
+  live: ColumnType<boolean, never, never>
+  member: ColumnType<boolean, never, never>
+  permitted: ColumnType<boolean, never, never>
+  second_factor_missing: ColumnType<boolean, never, never>
+}
+
+interface EitherIdempotencyKeys {
+  created_at: Generated<string>
+  key: string
+  organization_id: string | null
+  request_hash: string
+  result: ColumnType<Json, string, string>
+  route: string
+  user_id: string
+}
+
+interface EitherIdentities {
+  created_at: ColumnType<string, never, never>
+  email: ColumnType<string | null, never, never>
+  id: ColumnType<string, never, never>
+  issuer: ColumnType<string, never, never>
+  last_used_at: ColumnType<string | null, never, never>
+  provider: ColumnType<string, never, never>
+  subject: ColumnType<string, never, never>
+  user_id: ColumnType<string, never, never>
+}
+
+interface EitherInvitations {
+  accepted_at: string | null
+  created_at: Generated<string>
+  email: string
+  expires_at: string
+  id: Generated<string>
+  invited_by: string
+  organization_id: string
+  revoked_at: string | null
+  role: 'owner' | 'admin' | 'member' | 'viewer'
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface EitherMemberships {
+  company: string | null
+  created_at: Generated<string>
+  deleted_at: string | null
+  disabled_at: string | null
+  organization_id: string
+  role: 'owner' | 'admin' | 'member' | 'viewer'
+  title: string | null
+  updated_at: Generated<string>
+  user_id: string
+  version: Generated<number>
+}
+
+interface EitherOrganizations {
+  created_at: Generated<string>
+  deleted_at: string | null
+  id: Generated<string>
+  kind: Generated<'personal' | 'team'>
+  name: string
+  second_factor_required: Generated<boolean>
+  slug: string
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface EitherOwnOrganizations {
+  created_at: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  joined_at: ColumnType<string, never, never>
+  kind: ColumnType<'personal' | 'team', never, never>
+  name: ColumnType<string, never, never>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer', never, never>
+  second_factor_required: ColumnType<boolean, never, never>
+  slug: ColumnType<string, never, never>
+  updated_at: ColumnType<string, never, never>
+  user_id: ColumnType<string | null, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface EitherPasskeys {
+  backed_up: ColumnType<boolean, never, never>
+  created_at: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  last_used_at: ColumnType<string | null, never, never>
+  name: ColumnType<string, never, string>
+  transports: ColumnType<string[], never, never>
+  updated_at: ColumnType<string, never, never>
+  user_id: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface EitherRecoveryCodes {
+  used_at: ColumnType<string | null, never, never>
+  user_id: ColumnType<string, never, never>
+}
+
+interface EitherRetiredNames {
+  digest: ColumnType<Buffer, never, never>
+}
+
+interface EitherSecurityEvents {
+  actor_id: ColumnType<never, string | null | undefined, never>
+  created_at: ColumnType<never, string | undefined, never>
+  details: ColumnType<never, string | null | undefined, never>
+  id: ColumnType<never, string | undefined, never>
+  ip: ColumnType<never, string | null | undefined, never>
+  request_id: ColumnType<never, string | null | undefined, never>
+  session_id: ColumnType<never, string | null | undefined, never>
+  type: ColumnType<never, string, never>
+  user_agent: ColumnType<never, string | null | undefined, never>
+  user_id: ColumnType<never, string | null | undefined, never>
+}
+
+interface EitherSelf {
+  email_verified: ColumnType<boolean, never, never>
+  second_factor: ColumnType<boolean, never, never>
+  session_id: ColumnType<string, never, never>
+  superuser: ColumnType<boolean, never, never>
+  user_id: ColumnType<string, never, never>
+}
+
+interface EitherSessions {
+  authenticated_at: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  device_id: ColumnType<string | null, never, never>
+  expires_at: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  ip: ColumnType<string | null, never, never>
+  last_seen_at: ColumnType<string, never, never>
+  methods: ColumnType<string[], never, never>
+  organization_id: ColumnType<string | null, never, never>
+  revoked_at: ColumnType<string | null, never, string | null>
+  revoked_reason: ColumnType<string | null, never, string | null>
+  second_factor_at: ColumnType<string | null, never, never>
+  user_agent: ColumnType<string | null, never, never>
+  user_id: ColumnType<string, never, never>
+}
+
+interface EitherTotpFactors {
+  confirmed_at: ColumnType<string | null, never, never>
+  user_id: ColumnType<string, never, never>
+}
+
+interface EitherUsers {
+  created_at: ColumnType<string, never, never>
+  deleted_at: ColumnType<string | null, never, never>
+  disabled_at: ColumnType<string | null, never, never>
+  email: ColumnType<string, never, never>
+  email_verified: ColumnType<boolean, never, never>
+  family_name: ColumnType<string | null, never, string | null>
+  full_name: ColumnType<string | null, never, string | null>
+  given_name: ColumnType<string | null, never, string | null>
+  id: ColumnType<string, never, never>
+  last_organization_id: ColumnType<never, never, string | null>
+  locale: ColumnType<'en' | 'de' | null, never, 'en' | 'de' | null>
+  superuser: ColumnType<boolean, never, never>
+  updated_at: ColumnType<string, never, never>
+  username: ColumnType<string | null, never, string | null>
+  version: ColumnType<number, never, never>
+}
+
+export interface EitherTables {
+  [runsOn]: 'tenant' | 'system'
+  audit_log: EitherAuditLog
+  devices: EitherDevices
+  gate: EitherGate
+  gate_state: EitherGateState
+  idempotency_keys: EitherIdempotencyKeys
+  identities: EitherIdentities
+  invitations: EitherInvitations
+  memberships: EitherMemberships
+  organizations: EitherOrganizations
+  own_organizations: EitherOwnOrganizations
+  passkeys: EitherPasskeys
+  recovery_codes: EitherRecoveryCodes
+  retired_names: EitherRetiredNames
+  security_events: EitherSecurityEvents
+  self: EitherSelf
+  sessions: EitherSessions
+  totp_factors: EitherTotpFactors
+  users: EitherUsers
 }

@@ -23,6 +23,9 @@ interface Wire {
   }): void
   describe(message: { type: string; name: string }): void
   execute(message: { portal: string; rows: number }): void
+  close(message: { type: string; name: string }): void
+  /** What the driver holds for prepared on this connection: text by name. */
+  parsedStatements: Record<string, unknown>
 }
 
 type Fields = readonly (string | null)[]
@@ -34,18 +37,41 @@ interface Column {
   parse: (text: string) => unknown
 }
 
+/** How many statements stay prepared on a connection: each costs PostgreSQL memory for as long as the connection lives. */
+export const MAX_PREPARED = 400
+
 /**
- * What each prepared statement of a connection returns. It is told once: PostgreSQL refuses to run a prepared statement
- * whose columns have changed (0A000).
+ * The prepared statements of each connection, the one used last at the end, and what each returns. That is told once:
+ * PostgreSQL refuses to run a prepared statement whose columns have changed (0A000).
  */
-const described = new WeakMap<Wire, { columns: Map<string, readonly Column[]>; undescribed: Wire }>()
+const described = new WeakMap<Wire, { columns: Map<string, readonly Column[] | undefined>; undescribed: Wire }>()
+
+/** How many texts keep their name; one that was forgotten gets another. */
+const MAX_NAMES = 5000
+const names = new Map<string, string>()
+let named = 0
+
+/** A name for a text, the same for as long as it is remembered. */
+export function nameOf(text: string): string {
+  let name = names.get(text)
+  if (name === undefined) {
+    names.set(text, (name = `s${named++}`))
+    const [oldest] = names.keys()
+    if (names.size > MAX_NAMES && oldest !== undefined) names.delete(oldest)
+  }
+  return name
+}
+
+/** How many texts this process has prepared so far. */
+export const countTexts = (): number => named
 
 export interface TripOptions {
   /** A prepared statement's name; without one everything is parsed anew, as old transaction poolers need. */
   name: string | undefined
   text: string
   values: readonly unknown[]
-  settings: SettingValues
+  /** None inside an explicit transaction, whose first trip has brought them. */
+  settings: SettingValues | undefined
   /** Open an explicit transaction in the same trip. */
   begin: boolean
 }
@@ -75,7 +101,7 @@ export class TripQuery extends pg.Query {
     this.values = trip.values
     this.#trip = trip
     this.#done = done
-    this.#ahead = trip.begin ? 2 : 1
+    this.#ahead = (trip.begin ? 1 : 0) + (trip.settings === undefined ? 0 : 1)
   }
 
   requiresPreparation(): boolean {
@@ -89,11 +115,14 @@ export class TripQuery extends pg.Query {
       connection.bind({ statement: '', portal: '', values: [], binary: false, valueMapper: value => value })
       connection.execute({ portal: '', rows: 0 })
     }
-    if (name === undefined) connection.parse({ name: '', text: SETTINGS, types: [] })
-    const statement = name === undefined ? '' : SETTINGS_NAME
-    connection.bind({ statement, portal: '', values: settings, binary: false, valueMapper: value => value })
-    connection.execute({ portal: '', rows: 0 })
+    if (settings !== undefined) {
+      if (name === undefined) connection.parse({ name: '', text: SETTINGS, types: [] })
+      const statement = name === undefined ? '' : SETTINGS_NAME
+      connection.bind({ statement, portal: '', values: settings, binary: false, valueMapper: value => value })
+      connection.execute({ portal: '', rows: 0 })
+    }
     if (name === undefined) return seams.prepare.call(this, connection)
+
 
     let known = described.get(connection)
     if (known === undefined) {
@@ -102,6 +131,15 @@ export class TripQuery extends pg.Query {
     }
     const { columns, undescribed } = known
     const told = columns.get(name)
+    // Taken out and put back at the end, so that the first is the one that was not used for the longest.
+    columns.delete(name)
+    columns.set(name, told)
+    const [oldest] = columns.keys()
+    if (columns.size > MAX_PREPARED && oldest !== undefined) {
+      columns.delete(oldest)
+      delete connection.parsedStatements[oldest]
+      connection.close({ type: 'S', name: oldest })
+    }
     this.#columns = told ?? []
     this.#remember = now => columns.set(name, now)
     seams.prepare.call(this, told === undefined ? connection : undescribed)

@@ -4,6 +4,7 @@ import type { KeyObject } from 'node:crypto'
 import { test } from 'node:test'
 import { createTestApp } from '../../../test/test-app.ts'
 import { TEST_SECRET } from '../../../test/test-database.ts'
+import { systemFor } from '../database/database.ts'
 import { loadSigningKeys } from './signing-keys.ts'
 
 // Every forged token is a true one with one thing changed, sent to a route that reads the caller. The control is the
@@ -154,6 +155,6 @@ test('only one bearer token in one header counts', async () => {
 
 /** The service's own private key, as only someone who holds SECRET_KEY can read it. */
 async function ownKey(): Promise<KeyObject> {
-  const keys = await loadSigningKeys(database, TEST_SECRET, 'EdDSA', 900)
+  const keys = await loadSigningKeys(systemFor(database, 'signing-keys'), TEST_SECRET, 'EdDSA', 900)
   return createPrivateKey(keys.find(({ id }) => id === header['kid'])!.privateKey)
 }

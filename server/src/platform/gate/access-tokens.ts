@@ -17,7 +17,7 @@ export interface AccessClaims {
   role?: Role
 }
 
-export interface Tokens {
+export interface AccessTokens {
   sign(claims: AccessClaims): string
   /** @throws Problem not-signed-in, access-token-expired */
   verify(token: string): AccessClaims
@@ -25,7 +25,7 @@ export interface Tokens {
   useKeys(keys: readonly SigningKey[]): void
 }
 
-export interface TokenOptions {
+export interface AccessTokenOptions {
   /** `iss` and `aud`: the service's public URL. */
   issuer: string
   accessTokenSeconds: number
@@ -35,7 +35,7 @@ export interface TokenOptions {
  * Access tokens. A token's header must be, byte for byte, one that we make: that alone refuses `none`, other
  * algorithms, foreign key ids, `jku`, `x5u`, embedded keys and other types (RFC 8725, section 3).
  */
-export function createTokens({ issuer, accessTokenSeconds }: TokenOptions): Tokens {
+export function createAccessTokens({ issuer, accessTokenSeconds }: AccessTokenOptions): AccessTokens {
   let sign: (claims: AccessClaims) => string
   let verifiers: ReadonlyMap<string, (token: string) => AccessClaims>
 

@@ -5,7 +5,7 @@
 
 -- A live session alone: what /auth, /users/me and one's own list of sessions ask.
 create view self with (security_barrier) as
-  select s.id as session_id, s.user_id, s.second_factor_at is not null as second_factor
+  select s.id as session_id, s.user_id, s.second_factor_at is not null as second_factor, u.superuser, u.email_verified
   from sessions s
   join users u on u.id = s.user_id
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
@@ -22,11 +22,11 @@ create view gate with (security_barrier) as
   -- offset 0: one membership by its key, never a scan of all members of the organization
   left join lateral (select role from memberships where organization_id = o.id and user_id = s.user_id
     and disabled_at is null and deleted_at is null offset 0) as m on true
-  cross join role_permissions
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null
     and o.deleted_at is null and (s.second_factor_at is not null or not o.second_factor_required)
-    and (role_permissions.holders -> current_setting('app.permission', true)) ?| array[m.role, case when u.superuser then 'superuser' end];
+    and exists (select from role_permissions p where p.permission = current_setting('app.permission', true)
+      and p.role in (m.role, case when u.superuser then 'superuser' end));
 
 -- What the diagnostic query reads after an empty or refused result: always one row.
 create view gate_state with (security_barrier) as
@@ -86,39 +86,6 @@ begin
   return new;
 end $$;
 revoke execute on function lock_revocation() from public;
-create trigger revocation before update on sessions for each row
-  when (old.revoked_at is null and new.revoked_at is not null) execute function lock_revocation('user_id');
--- Losing the second factor closes the gates of the organizations that demand one.
-create trigger revocation_second_factor before update on sessions for each row
-  when (old.second_factor_at is not null and new.second_factor_at is null) execute function lock_revocation('user_id');
-create trigger revocation before update on users for each row
-  when ((old.disabled_at, old.deleted_at, old.superuser) is distinct from (new.disabled_at, new.deleted_at, new.superuser))
-  execute function lock_revocation('id');
-create trigger revocation before update on memberships for each row
-  when ((old.role, old.disabled_at, old.deleted_at) is distinct from (new.role, new.disabled_at, new.deleted_at))
-  execute function lock_revocation('user_id');
-create trigger revocation before update on organizations for each row
-  when ((old.deleted_at, old.second_factor_required) is distinct from (new.deleted_at, new.second_factor_required)) execute function lock_revocation('id');
-
--- Whether an organization demands a second factor is its owner's decision, taken by who has just proved one: nobody shuts
--- themselves out. Comes after lock_revocation, which by then keeps the owner's role and session as they are.
-create function guard_second_factor_rule() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
-begin
-  if nullif(current_setting('app.session_id', true), '') is null then
-    return new;
-  end if;
-  if not exists (select from gate where organization_id = new.id and role in ('owner', 'superuser')) then
-    raise exception 'only an owner decides about second factors' using errcode = '23514', constraint = 'organizations_second_factor_by_owner';
-  end if;
-  if not exists (select from self where second_factor) then
-    raise exception 'the session has proved no second factor' using errcode = '23514', constraint = 'organizations_second_factor_proved';
-  end if;
-  return new;
-end $$;
-revoke execute on function guard_second_factor_rule() from public;
-create trigger second_factor_rule before update on organizations for each row
-  when (old.second_factor_required is distinct from new.second_factor_required) execute function guard_second_factor_rule();
-
 -- Runs when the transaction commits.
 create function still_open() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
@@ -132,24 +99,3 @@ begin
   raise exception 'the gate closed before the commit' using errcode = '42501';
 end $$;
 revoke execute on function still_open() from public;
-
--- A person's own rows, in the tables that belong to no organization.
-create policy self on users for select to freehold_tenant using (id = (select user_id from self));
-create policy self_update on users for update to freehold_tenant using (id = (select user_id from self));
-create policy colleagues on users for select to freehold_tenant
-  using (exists (select from memberships m where m.user_id = users.id offset 0)); -- offset 0: no hashed scan of the whole organization
-create constraint trigger still_open after update on users deferrable initially deferred for each row execute function still_open();
-
-create policy self on sessions for select to freehold_tenant using (user_id = (select user_id from self));
--- One may end a session, never bring one back.
-create policy self_revoke on sessions for update to freehold_tenant
-  using (user_id = (select user_id from self) and revoked_at is null)
-  with check (user_id = (select user_id from self) and revoked_at is not null);
-create constraint trigger still_open after update on sessions deferrable initially deferred for each row execute function still_open();
-
-create policy self on devices for select to freehold_tenant using (user_id = (select user_id from self));
-create policy self_revoke on devices for update to freehold_tenant
-  using (user_id = (select user_id from self) and revoked_at is null)
-  with check (user_id = (select user_id from self) and revoked_at is not null);
-create constraint trigger still_open after update on devices deferrable initially deferred for each row execute function still_open();
-create policy self on identities for select to freehold_tenant using (user_id = (select user_id from self));

@@ -12,10 +12,12 @@ import {
   rotateSigningKeys,
 } from './signing-keys.ts'
 import type { SigningAlgorithm, SigningKey } from './signing-keys.ts'
-import { createTokens } from './access-tokens.ts'
+import { systemFor } from '../database/database.ts'
+import { createAccessTokens } from './access-tokens.ts'
 import type { AccessClaims } from './access-tokens.ts'
 
 const { database, admin } = await createTestApp()
+const system = systemFor(database, 'signing-keys')
 const claims: AccessClaims = { sub: 'u', jti: 'j', sid: 's', auth_time: 0, email: 'e', user_id: 'u' }
 const issuer = 'http://localhost:8000'
 
@@ -23,9 +25,9 @@ const issuer = 'http://localhost:8000'
 for (const algorithm of ['ES256', 'RS256', 'HS256'] as SigningAlgorithm[]) {
   test(`${algorithm}: a new key signs once every process knows it, the old one verifies on, a removed one no more`, async () => {
     await admin.query('delete from signing_keys where algorithm = $1', [algorithm])
-    const tokens = createTokens({ issuer, accessTokenSeconds: 900 })
+    const tokens = createAccessTokens({ issuer, accessTokenSeconds: 900 })
     const read = async (): Promise<SigningKey[]> => {
-      const keys = await loadSigningKeys(database, TEST_SECRET, algorithm, 900)
+      const keys = await loadSigningKeys(system, TEST_SECRET, algorithm, 900)
       tokens.useKeys(keys)
       return keys
     }
@@ -34,7 +36,7 @@ for (const algorithm of ['ES256', 'RS256', 'HS256'] as SigningAlgorithm[]) {
     const before = tokens.sign(claims)
     assert.equal(tokens.verify(before).sub, 'u')
 
-    const second = await rotateSigningKeys(database, TEST_SECRET, algorithm)
+    const second = await rotateSigningKeys(system, TEST_SECRET, algorithm)
     const both = await read()
     assert.equal(keyOf(tokens.sign(claims)), first!.id, 'the new key has not settled')
     assert.equal(publicKeySet(both).keys.length, algorithm === 'HS256' ? 0 : 2)
@@ -47,7 +49,7 @@ for (const algorithm of ['ES256', 'RS256', 'HS256'] as SigningAlgorithm[]) {
     assert.equal(keyOf(tokens.sign(claims)), second)
     assert.equal(tokens.verify(before).sub, 'u', 'tokens of the retired key live on')
 
-    await removeSigningKey(database, first!.id)
+    await removeSigningKey(system, first!.id)
     await read()
     assert.throws(() => tokens.verify(before), Problem)
   })
@@ -55,17 +57,17 @@ for (const algorithm of ['ES256', 'RS256', 'HS256'] as SigningAlgorithm[]) {
 
 test('twins that start at once make one key', async () => {
   await admin.query(`delete from signing_keys where algorithm = 'ES256'`)
-  const read = await Promise.all(Array.from({ length: 8 }, () => loadSigningKeys(database, TEST_SECRET, 'ES256', 900)))
+  const read = await Promise.all(Array.from({ length: 8 }, () => loadSigningKeys(system, TEST_SECRET, 'ES256', 900)))
   assert.equal(new Set(read.flat().map(key => key.id)).size, 1)
 })
 
 test('the private half is encrypted, and opens only with the secret that closed it', async () => {
-  const [key] = await loadSigningKeys(database, TEST_SECRET, 'EdDSA', 900)
+  const [key] = await loadSigningKeys(system, TEST_SECRET, 'EdDSA', 900)
   const { rows } = await admin.query('select private_key from signing_keys where id = $1', [key!.id])
   assert.ok(!rows[0].private_key.includes('PRIVATE KEY'))
   assert.equal(createPublicKey(key!.publicKey!).asymmetricKeyType, 'ed25519')
   await assert.rejects(
-    loadSigningKeys(database, 'another secret of more than 32 characters', 'EdDSA', 900),
+    loadSigningKeys(system, 'another secret of more than 32 characters', 'EdDSA', 900),
     /does not open with this SECRET_KEY/,
   )
 })
@@ -75,7 +77,7 @@ test('a process that follows the keys is told of a change once', async () => {
   let told = 0
   const options = { secretKey: TEST_SECRET, jwtAlgorithm: 'ES256', accessTokenSeconds: 900 } as const
   const followed = await followSigningKeys(
-    database,
+    system,
     options,
     () => told++,
     error => assert.fail(String(error)),

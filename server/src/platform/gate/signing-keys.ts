@@ -1,8 +1,10 @@
 import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
-import type { Database, Origin, Transaction } from '../database/database.ts'
+import type { SystemRunner, Transaction } from '../database/database.ts'
 import { decrypt, deriveKey, encrypt } from '../crypto/sealing.ts'
-import { affect, find, many, query, raw } from '../database/statement.ts'
+import { affect, execute, find, many, raw, tables } from '../database/statement.ts'
+
+const query = tables('system', 'signing_keys')
 
 export type SigningAlgorithm = 'EdDSA' | 'ES256' | 'RS256' | 'HS256'
 
@@ -22,24 +24,22 @@ export interface SigningKey {
 const SETTLE_SECONDS = 30
 const KEY_POLL_SECONDS = 5
 
-const origin: Origin = { request_id: 'signing-keys', ip: '', user_agent: '' }
-
 /** The keys that tokens of this algorithm may still be signed with, oldest first; makes the first one. */
 export async function loadSigningKeys(
-  database: Database,
+  system: SystemRunner,
   secretKey: string,
   algorithm: SigningAlgorithm,
   accessTokenSeconds: number,
 ): Promise<SigningKey[]> {
-  const current = await readKeys(database, secretKey, algorithm, accessTokenSeconds)
+  const current = await readKeys(system, secretKey, algorithm, accessTokenSeconds)
   if (current.length > 0) return current
-  await database.system.transaction({ origin }, async transaction => {
+  await system.transaction(async transaction => {
     // Two processes that start at once make one key.
-    await transaction.run(find(raw(sql`select pg_advisory_xact_lock(hashtextextended('first signing key', 0))`)))
+    await transaction.run(execute(raw(query, sql`select pg_advisory_xact_lock(hashtextextended('first signing key', 0))`)))
     const existing = await transaction.run(find(usable(algorithm, accessTokenSeconds)))
     if (existing === undefined) await insertKey(transaction, secretKey, algorithm)
   })
-  return readKeys(database, secretKey, algorithm, accessTokenSeconds)
+  return readKeys(system, secretKey, algorithm, accessTokenSeconds)
 }
 
 export interface FollowedKeys {
@@ -52,7 +52,7 @@ export interface FollowedKeys {
  * is told of a change only: taking keys empties the cache of verified tokens.
  */
 export async function followSigningKeys(
-  database: Database,
+  system: SystemRunner,
   {
     secretKey,
     jwtAlgorithm,
@@ -63,7 +63,7 @@ export async function followSigningKeys(
 ): Promise<FollowedKeys> {
   let current: readonly SigningKey[] = []
   const read = async () => {
-    const keys = await loadSigningKeys(database, secretKey, jwtAlgorithm, accessTokenSeconds)
+    const keys = await loadSigningKeys(system, secretKey, jwtAlgorithm, accessTokenSeconds)
     if (JSON.stringify(keys) === JSON.stringify(current)) return
     use(keys)
     current = keys
@@ -83,11 +83,11 @@ export async function followSigningKeys(
  * their last token has expired. Returns the new key's id.
  */
 export const rotateSigningKeys = (
-  database: Database,
+  system: SystemRunner,
   secretKey: string,
   algorithm: SigningAlgorithm,
 ): Promise<string> =>
-  database.system.transaction({ origin }, async transaction => {
+  system.transaction(async transaction => {
     const retired_at = sql<string>`now() + make_interval(secs => ${SETTLE_SECONDS})`
     await transaction.run(
       many(query.updateTable('signing_keys').set({ retired_at }).where('retired_at', 'is', null).returning('id')),
@@ -96,13 +96,12 @@ export const rotateSigningKeys = (
   })
 
 /** For a key that leaked: its tokens are refused as soon as each process has read the keys, within KEY_POLL_SECONDS. */
-export const removeSigningKey = (database: Database, id: string): Promise<void> =>
-  database.system.run({ origin }, affect(query.deleteFrom('signing_keys').where('id', '=', id).returning('id')))
+export const removeSigningKey = (system: SystemRunner, id: string): Promise<void> =>
+  system.run(affect(query.deleteFrom('signing_keys').where('id', '=', id).returning('id')))
 
 /** Every key that stands in the database, without its private half. */
-export const listSigningKeys = (database: Database) =>
-  database.system.run(
-    { origin },
+export const listSigningKeys = (system: SystemRunner) =>
+  system.run(
     many(
       query.selectFrom('signing_keys').select(['id', 'algorithm', 'created_at', 'retired_at']).orderBy('created_at'),
     ),
@@ -133,12 +132,12 @@ const usable = (algorithm: SigningAlgorithm, accessTokenSeconds: number) =>
     .orderBy('created_at')
 
 async function readKeys(
-  database: Database,
+  system: SystemRunner,
   secretKey: string,
   algorithm: SigningAlgorithm,
   accessTokenSeconds: number,
 ): Promise<SigningKey[]> {
-  const rows = await database.system.run({ origin }, many(usable(algorithm, accessTokenSeconds)))
+  const rows = await system.run(many(usable(algorithm, accessTokenSeconds)))
   return rows.map(({ id, public_key, private_key, signs }) => ({
     id,
     algorithm,
@@ -148,7 +147,7 @@ async function readKeys(
   }))
 }
 
-async function insertKey(transaction: Transaction, secretKey: string, algorithm: SigningAlgorithm): Promise<string> {
+async function insertKey(transaction: Transaction<'system'>, secretKey: string, algorithm: SigningAlgorithm): Promise<string> {
   const id = randomBytes(12).toString('base64url')
   const { publicKey, privateKey } = generateKey(algorithm)
   const row = {

@@ -1,17 +1,10 @@
 import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
-import type { Transaction } from '../database/database.ts'
+import type { Runner, Transaction } from '../database/database.ts'
+import { execute, find, raw, statement, tables } from '../database/statement.ts'
 import { invalidField, Problem } from '../problems.ts'
-import { find, query, raw, statement } from '../database/statement.ts'
-import type { Statement } from '../database/statement.ts'
 
-/** Whoever runs statements for one person. */
-export interface Caller {
-  readonly user_id: string
-  readonly organization_id: string | undefined
-  run<Result>(statement: Statement<Result>): Promise<Result>
-  transaction<Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result>
-}
+const query = tables('tenant', 'idempotency_keys')
 
 interface KeyedRequest {
   method: string
@@ -24,23 +17,26 @@ interface KeyedRequest {
 const KEY = /^[\x21-\x7e]{1,255}$/
 
 /**
- * Honours Idempotency-Key (draft-ietf-httpapi-idempotency-key-header) on a signed-in caller's POST that returns no secret: what the request's
- * one statement or transaction gave is stored in that very transaction and given again for 24 hours, and the answer is
- * made anew from it. A twin still running holds an advisory lock: 409 at once, no waiting. A refusal is not stored.
+ * Honours Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): what the request's one statement or transaction
+ * gave is stored in that very transaction and given again for 24 hours, and the answer is made anew from it. A twin still
+ * running holds an advisory lock: 409 at once, no waiting. A refusal is not stored.
  * @throws Problem idempotency-key-in-use, idempotency-key-reused, invalid-fields
  */
-export function rememberResult<C extends Caller>(caller: C, request: KeyedRequest): C {
+export function rememberResult(
+  runner: Runner<'tenant'>,
+  request: KeyedRequest,
+  { user_id, organization_id }: { user_id: string; organization_id: string | undefined },
+): Runner<'tenant'> {
   const key = request.headers['idempotency-key']
-  if (key === undefined || request.method !== 'POST') return caller
+  if (key === undefined) return runner
   if (typeof key !== 'string' || !KEY.test(key))
     throw invalidField('#Idempotency-Key', 'must be 1 to 255 visible ASCII characters')
-  const place: Place = { user_id: caller.user_id, route: `${request.method} ${request.routeOptions.url}`, key }
-
-  const once = <Result>(work: (transaction: Transaction) => Promise<Result>): Promise<Result> =>
-    caller.transaction(async transaction => {
+  const place: Place = { user_id, route: `${request.method} ${request.routeOptions.url}`, key }
+  const once = <Result>(work: (transaction: Transaction<'tenant'>) => Promise<Result>): Promise<Result> =>
+    runner.transaction(async transaction => {
       // Bodies are read after the caller is known, so the hash is taken only now.
       const request_hash = createHash('sha256')
-        .update(JSON.stringify([caller.organization_id, request.params, request.body]))
+        .update(JSON.stringify([organization_id, request.params, request.body]))
         .digest('base64url')
       if (!(await transaction.run(lock(place)))) throw new Problem('idempotency-key-in-use', { retryAfter: 1 })
       const stored = await transaction.run(findStored(place))
@@ -49,10 +45,10 @@ export function rememberResult<C extends Caller>(caller: C, request: KeyedReques
         return stored.result as Result
       }
       const result = await work(transaction)
-      await transaction.run(store(place, caller.organization_id, request_hash, result))
+      await transaction.run(store(place, organization_id, request_hash, result))
       return result
     })
-  return { ...caller, transaction: once, run: task => once(transaction => transaction.run(task)) }
+  return { ...runner, transaction: once, run: task => once(transaction => transaction.run(task)) }
 }
 
 interface Place {
@@ -61,9 +57,10 @@ interface Place {
   key: string
 }
 
-const lock = ({ user_id, route, key }: Place): Statement<boolean> =>
+const lock = ({ user_id, route, key }: Place) =>
   statement(
     raw(
+      query,
       sql<{
         locked: boolean
       }>`select pg_try_advisory_xact_lock(hashtextextended(${`idempotency ${user_id} ${route} ${key}`}, 0)) as locked`,
@@ -87,7 +84,7 @@ const store = (place: Place, organization_id: string | undefined, request_hash: 
     result: JSON.stringify(result ?? null),
     created_at: sql<string>`now()`,
   }
-  return find(
+  return execute(
     query
       .with('expired', expired =>
         expired

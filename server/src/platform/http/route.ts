@@ -10,7 +10,7 @@ import type {
 } from 'fastify'
 import type { Actor } from '../gate/actor.ts'
 import type { Permission } from '../gate/permissions.ts'
-import type { Origin } from '../database/database.ts'
+import type { Origin, SystemRunner } from '../database/database.ts'
 import type { ProblemCode } from '../problems.ts'
 
 /** The Fastify instance that every feature's routes take; schemas are its types. */
@@ -35,8 +35,8 @@ export interface RouteRules {
   stepUp?: boolean
   /** Requests a minute from one address, beside the general limit; Infinity: not counted at all. */
   perMinute?: number
-  /** Secrets travel: the answer is never stored. */
-  secret?: boolean
+  /** Secrets travel, or the caller's access ends with it: the answer is never stored for an Idempotency-Key. */
+  noStore?: boolean
   /** The resource has an entity tag: it is sent, and If-Match and If-None-Match are honoured. */
   tagged?: boolean
   /** What it refuses beyond what follows from the rules and the schema; tests fail on a problem that is not declared. */
@@ -56,13 +56,19 @@ declare module 'fastify' {
     tags?: readonly string[]
   }
   interface FastifyRequest {
-    /** Who asks. Only behind `access: 'session'` or a permission. */
+    /** Who asks, and the way to an organization's rows; `actor.account` leads to the user's own. Not on a public route, unless a valid token was sent. */
     actor: Actor
+    /**
+     * The system login: what has to be decided before any gate is open, or holds secrets. On a public route it is anyone's;
+     * on any other its statements run under the caller's session and end with it.
+     */
+    visitor: SystemRunner
   }
 }
 
-/** How old a sign-in may be for what is dear. Seconds. */
-export const STEP_UP_SECONDS = 600
+/** Whether a route honours Idempotency-Key: a signed-in caller's POST whose answer may be stored. */
+export const honoursIdempotencyKey = ({ access, noStore, method }: RouteRules & { method: string }): boolean =>
+  method === 'POST' && access !== 'public' && noStore !== true
 
 /** Where a request comes from, as history keeps it: a proxy may have named as its client what is no address. */
 export function originOf(request: FastifyRequest): Origin {

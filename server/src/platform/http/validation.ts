@@ -1,26 +1,15 @@
-import { Ajv2020 } from 'ajv/dist/2020.js'
-import type { ErrorObject, Options } from 'ajv'
-import addFormats from 'ajv-formats'
+import type { ErrorObject } from 'ajv'
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
 import { Problem } from '../problems.ts'
 import type { FieldError } from '../problems.ts'
-import { Email } from '../schemas.ts'
-
-const options: Options = { allErrors: true, useDefaults: true, strict: true, strictTypes: false, keywords: [] }
-// JSON says its types; a query string and a path cannot.
-const exact = new Ajv2020(options)
-const coercing = new Ajv2020({ ...options, coerceTypes: true })
-for (const ajv of [exact, coercing]) addFormats.default(ajv, ['uuid', 'email', 'date-time', 'password'])
-
-/** Whether it is an address as the API takes them, for what is no JSON. */
-export const isEmail: (text: string) => boolean = exact.compile(Email)
+import { coercingValidator, exactValidator } from '../validator.ts'
 
 type Part = 'body' | 'querystring' | 'params' | 'headers'
 
 /** Compiles a route's schema for one part of the request. What it refuses becomes one problem with every fault. */
 export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPart }) => {
   const part = httpPart as Part
-  const validate = (part === 'body' ? exact : coercing).compile(schema)
+  const validate = (part === 'body' ? exactValidator : coercingValidator).compile(schema)
   return (data: unknown) => {
     const faults = validate(data)
       ? malformedTexts(data, '')

@@ -8,10 +8,12 @@ import type pg from 'pg'
 import { createOwnDatabase } from '../../../test/own-database.ts'
 import { pgbouncerProgram, startPgbouncer } from '../../../test/pgbouncer.ts'
 import { waitUntil } from '../../../test/service-process.ts'
-import { openDatabase } from '../database/database.ts'
+import { features } from '../../features.ts'
+import { openDatabase, systemFor } from '../database/database.ts'
+import { declare } from '../declarations.ts'
 import { countJobs, listDeadJobs, retryDeadJobs } from './dead-jobs.ts'
 import { enqueueJob, migrateJobs, openQueues, runJobs } from './jobs.ts'
-import type { JobHandler, RunningJobs } from './jobs.ts'
+import type { JobDeclarations, JobHandler, JobTools, RunningJobs } from './jobs.ts'
 import { connectToDatabase } from '../schema/schema-script.ts'
 
 // In a database of its own, since a worker takes whatever is in the queue; under another schema's name, which shows that too.
@@ -19,9 +21,9 @@ const own = await createOwnDatabase('other-schema')
 const { admin, database, schema } = own
 const jobs = '"other-schema_jobs"'
 const { pool } = database.system
-const scope = { origin: { request_id: 'test', ip: '', user_agent: '' } }
-const enqueue = async (data: Record<string, string> = {}) =>
-  (await database.system.run(scope, enqueueJob('mail', data))).id
+const system = systemFor(database, 'test')
+const declared = declare(features).jobs
+const enqueue = async (data: Record<string, string> = {}) => (await system.run(enqueueJob('mail', data))).id
 
 interface JobRow {
   id: string
@@ -40,11 +42,15 @@ const readJob = async (id: string) =>
   ).rows[0]
 const isDone = (id: string) => async () => (await readJob(id))?.state === 'completed'
 
+/** The handlers here are made without any. */
+const noTools = {} as JobTools
+
 const warnings: string[] = []
 const begun: RunningJobs[] = []
 const work = async (mail: JobHandler, on = pool): Promise<RunningJobs> => {
   const log = { warn: (_details: object, message: string) => void warnings.push(message) }
-  const running = await runJobs({ pool: on, schema, log }, { mail })
+  const only: JobDeclarations = { mail: { ...declared['mail']!, handler: () => mail } }
+  const running = await runJobs({ pool: on, schema, log }, only, () => noTools)
   begun.push(running)
   return running
 }
@@ -56,12 +62,10 @@ afterEach(async () => {
 // Red when: enqueue_job writes through a connection of its own, as with dblink; when the handler gets no data.
 test('a job is there when the transaction that causes it commits, and is not when it rolls back', async () => {
   const token_id = randomUUID()
-  const kept = await database.system.transaction(scope, transaction =>
-    transaction.run(enqueueJob('mail', { token_id })),
-  )
+  const kept = await system.transaction(transaction => transaction.run(enqueueJob('mail', { token_id })))
   let lost = ''
   await assert.rejects(
-    database.system.transaction(scope, async transaction => {
+    system.transaction(async transaction => {
       lost = (await transaction.run(enqueueJob('mail', { token_id: randomUUID() }))).id
       throw new Error('no')
     }),
@@ -237,10 +241,10 @@ test('several processes share the work, and none does a job that another does', 
 test('the owner makes the queue once, twins take turns, and a start that finds it made asks one question', async t => {
   const clients = await Promise.all([1, 2, 3].map(() => connectToDatabase(own.ownerUrl)))
   t.after(() => Promise.all(clients.map(client => client.end())))
-  await Promise.all(clients.map(client => migrateJobs(client, 'twins')))
+  await Promise.all(clients.map(client => migrateJobs(client, 'twins', declared)))
   const [client] = clients as [pg.Client]
   const query = t.mock.method(client, 'query')
-  await migrateJobs(client, 'twins')
+  await migrateJobs(client, 'twins', declared)
   assert.equal(query.mock.callCount(), 1)
   const { rows } = await admin.query(`select name from twins_jobs.queue order by name`)
   assert.deepEqual(
@@ -279,7 +283,8 @@ test('jobs are done behind PgBouncer, where connections are shared transaction b
   const done: string[] = []
   const running = await work(async (_data, id) => void done.push(id), pooled.system.pool)
   const ids: string[] = []
-  for (let index = 0; index < 20; index++) ids.push((await pooled.system.run(scope, enqueueJob('mail', {}))).id)
+  const behind = systemFor(pooled, 'test')
+  for (let index = 0; index < 20; index++) ids.push((await behind.run(enqueueJob('mail', {}))).id)
   await waitUntil(() => done.length >= 20)
   await waitUntil(isDone(ids.at(-1)!))
   const boss = await openQueues(pooled.system.pool, schema)

@@ -3,8 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { sql } from 'kysely'
 import type pg from 'pg'
 import type { PgBoss as Boss } from 'pg-boss'
+import type { SystemRunner } from '../database/database.ts'
+import { get, raw, tables } from '../database/statement.ts'
 import { jobSchemaOf, quoteSchema } from '../schema/schema-script.ts'
-import { get, raw } from '../database/statement.ts'
+import type { Services } from '../services.ts'
 
 /**
  * Work that outlives the request that causes it, in PostgreSQL: pg-boss in a schema of its own, which the owner migrates.
@@ -12,7 +14,7 @@ import { get, raw } from '../database/statement.ts'
  */
 
 /** A job that fails is tried again after a minute, two, four … at most six hours apart: two days in all. Then it is dead. */
-const patient = {
+export const patientRetries = {
   retryLimit: 14,
   retryDelay: 60,
   retryBackoff: true,
@@ -21,15 +23,8 @@ const patient = {
   deadLetter: 'dead',
 }
 
-/** Every queue there is. `dead` keeps for 90 days what was given up. */
-const queues = {
-  dead: { retentionSeconds: 90 * 86400, retryLimit: 0 },
-  mail: { ...patient, deleteAfterSeconds: 86400 },
-  /** Removes what has expired; by the clock. */
-  sweep: { retryLimit: 2, retryDelay: 60, expireInSeconds: 900, deleteAfterSeconds: 86400, policy: 'exclusive' },
-} as const
-
-export type QueueName = Exclude<keyof typeof queues, 'dead'>
+/** Keeps for 90 days what was given up. */
+const dead = { retentionSeconds: 90 * 86400, retryLimit: 0 }
 
 /** What a queue's job is given, by name; ids and words. */
 export type JobData = Readonly<Record<string, string>>
@@ -39,23 +34,36 @@ export type JobData = Readonly<Record<string, string>>
  * the attempt has taken too long and another may begin, or that the process stops and will not wait any more.
  */
 export type JobHandler = (data: JobData, id: string, signal: AbortSignal) => Promise<void>
-export type JobHandlers = Readonly<Partial<Record<QueueName, JobHandler>>>
 
-/** Which jobs come by the clock: minute, hour, day, month, weekday, in UTC. */
-const schedules: readonly [queue: QueueName, cron: string][] = [['sweep', '17 * * * *']]
+/** What a handler is made with: the system login for work that no request asks for, and what the features have made. */
+export interface JobTools {
+  system: SystemRunner
+  services: Services
+  /** Closes what the handler opened for all of its jobs, once they have stopped. */
+  defer(close: () => void): void
+}
 
-/** How many jobs of a queue one process does at once, and how often it looks for some. */
-const paces = {
-  mail: { count: 3, pollingIntervalSeconds: 1 },
-  sweep: { count: 1, pollingIntervalSeconds: 30 },
-} as const satisfies Record<QueueName, object>
+/** A queue, as the feature that does its jobs declares it. */
+export interface JobDeclaration {
+  /** pg-boss's options of the queue. */
+  queue: Readonly<Record<string, unknown>>
+  /** How many of its jobs one process does at once, and how often it looks for some. */
+  concurrency: number
+  pollingSeconds: number
+  /** Minute, hour, day, month, weekday, in UTC: for a job that comes by the clock. */
+  schedule?: string
+  /** Undefined where this process cannot do it; the jobs then wait for one that can. May load its code only now. */
+  handler: (tools: JobTools) => JobHandler | undefined | Promise<JobHandler | undefined>
+}
+
+export type JobDeclarations = Readonly<Record<string, JobDeclaration>>
 
 /** How long running jobs may go on once the process stops. Milliseconds. */
 const LAST_JOBS_MS = 10_000
 
 /** Puts a job into its queue, in the transaction that runs it (system login). @returns the job's id */
-export const enqueueJob = (queue: QueueName, data: JobData) =>
-  get(raw<{ id: string }>(sql`select enqueue_job(${queue}, ${JSON.stringify(data)}::jsonb) as id`))
+export const enqueueJob = (queue: string, data: JobData) =>
+  get(raw(tables('system'), sql<{ id: string }>`select enqueue_job(${queue}, ${JSON.stringify(data)}::jsonb) as id`))
 
 /** The library on a connection of ours: it opens none itself, and its timers are those that `options` turn on. */
 async function openBoss(connection: pg.Client | pg.Pool, schema: string, options: object): Promise<Boss> {
@@ -75,10 +83,15 @@ export const openQueues = (pool: pg.Pool, schema: string, options: object = {}):
  * Makes or migrates the jobs' schema as the owner, and its queues. Costs one query when nothing is to do: a fingerprint of
  * the library's version and the queues stands in the schema's comment. Twins take turns.
  */
-export async function migrateJobs(client: pg.Client, schema: string): Promise<void> {
+export async function migrateJobs(client: pg.Client, schema: string, jobs: JobDeclarations): Promise<void> {
   const { default: library } = await import('pg-boss/package.json', { with: { type: 'json' } })
   const wanted = createHash('sha256')
-    .update(JSON.stringify([library.version, queues, schedules]))
+    .update(
+      JSON.stringify([
+        library.version,
+        Object.entries(jobs).map(([name, { queue, schedule }]) => [name, queue, schedule]),
+      ]),
+    )
     .digest('hex')
   const name = quoteSchema(jobSchemaOf(schema))
   if ((await readFingerprint(client, name)) === wanted) return
@@ -86,7 +99,7 @@ export async function migrateJobs(client: pg.Client, schema: string): Promise<vo
   await client.query(`select pg_advisory_lock(${lock})`)
   try {
     if ((await readFingerprint(client, name)) === wanted) return
-    await makeQueues(client, schema)
+    await makeQueues(client, schema, jobs)
     await client.query(`grant usage on schema ${name} to freehold_system;
       grant select, insert, update, delete on all tables in schema ${name} to freehold_system;
       grant execute on all functions in schema ${name} to freehold_system;
@@ -104,40 +117,52 @@ async function readFingerprint(client: pg.Client, name: string): Promise<string 
   return rows[0]?.comment
 }
 
-async function makeQueues(client: pg.Client, schema: string): Promise<void> {
+async function makeQueues(client: pg.Client, schema: string, jobs: JobDeclarations): Promise<void> {
   const boss = await openBoss(client, schema, { supervise: false, schedule: false })
   boss.on('error', () => {}) // a lost connection fails the call that needs it
   await boss.start()
   try {
-    for (const [queue, options] of Object.entries(queues)) {
+    for (const [queue, options] of Object.entries({ dead, ...queuesOf(jobs) })) {
       await boss.createQueue(queue, options)
       const { policy: _fixed, ...changeable } = { policy: undefined, ...options }
       await boss.updateQueue(queue, changeable)
     }
-    for (const [queue, cron] of schedules) await boss.schedule(queue, cron)
+    for (const [name, { schedule }] of Object.entries(jobs))
+      if (schedule !== undefined) await boss.schedule(name, schedule)
   } finally {
     await boss.stop({ graceful: false })
   }
 }
+
+const queuesOf = (jobs: JobDeclarations): Record<string, Record<string, unknown>> =>
+  Object.fromEntries(Object.entries(jobs).map(([name, { queue }]) => [name, queue]))
 
 export interface RunningJobs {
   /** Lets running jobs finish, for at most ten seconds; what does not is tried again elsewhere. */
   stop(): Promise<void>
 }
 
-/** Works on the queues that have a handler until it is stopped, on the system login's pool. Several processes share the work. */
+/**
+ * Works on the queues that have a handler until it is stopped, on the system login's pool. Several processes share the work.
+ * `toolsOf` gives what the handler of a queue is made with.
+ */
 export async function runJobs(
   { pool, schema, log }: { pool: pg.Pool; schema: string; log: JobLog },
-  handlers: JobHandlers,
+  jobs: JobDeclarations,
+  toolsOf: (queue: string) => JobTools,
 ): Promise<RunningJobs> {
+  const working: { queue: string; concurrency: number; pollingSeconds: number; handle: JobHandler }[] = []
+  for (const [queue, { concurrency, pollingSeconds, handler }] of Object.entries(jobs)) {
+    const handle = await handler(toolsOf(queue))
+    if (handle !== undefined) working.push({ queue, concurrency, pollingSeconds, handle })
+  }
   const boss = await openQueues(pool, schema)
   boss.on('error', error => log.warn({ err: error }, 'the job queue met an error; it goes on'))
   await boss.start()
-  const working = Object.entries(handlers) as [QueueName, JobHandler][]
-  for (const [queue, handle] of working) {
-    const { count, ...polling } = paces[queue]
-    for (let index = 0; index < count; index++) {
-      const worker = await boss.work<JobData>(queue, { ...polling, batchSize: 1 }, async ([job]) => {
+  for (const { queue, concurrency, pollingSeconds, handle } of working) {
+    const polling = { pollingIntervalSeconds: pollingSeconds, batchSize: 1 }
+    for (let index = 0; index < concurrency; index++) {
+      const worker = await boss.work<JobData>(queue, polling, async ([job]) => {
         if (job === undefined) return
         // Where there was one job there may be another: look again at once.
         boss.notifyWorker(worker)
@@ -154,7 +179,7 @@ export async function runJobs(
   }
   return {
     stop: async () => {
-      const finished = Promise.all(working.map(([queue]) => boss.offWork(queue, { wait: true })))
+      const finished = Promise.all(working.map(({ queue }) => boss.offWork(queue, { wait: true })))
       await Promise.race([finished, delay(LAST_JOBS_MS, undefined, { ref: false })])
       await boss.stop({ graceful: false })
     },

@@ -13,7 +13,7 @@ import { createMailer } from './transport.ts'
 const dataDir = mkdtempSync(join(tmpdir(), 'freehold-outbox-'))
 after(() => rmSync(dataDir, { recursive: true, force: true }))
 
-const { app, call } = await createTestApp({ DATA_DIR: dataDir, PUBLIC_URL: 'http://devbox.example:8000' })
+const { app, call, services } = await createTestApp({ DATA_DIR: dataDir, PUBLIC_URL: 'http://devbox.example:8000' })
 const mail = {
   resendApiKey: undefined,
   smtpUrl: undefined,
@@ -27,7 +27,12 @@ const get = (path: string, headers = {}) => call('GET', path, undefined, { host:
 
 async function keep(id: string, app: string): Promise<void> {
   const values = { app, home: 'x', link: LINK, expires: 'tomorrow' }
-  const message = renderMail(loadTemplates(), { locale: 'en', name: 'sign-up', to: 'ann@example.com', values })
+  const message = renderMail(loadTemplates(services.declared), {
+    locale: 'en',
+    name: 'sign-up',
+    to: 'ann@example.com',
+    values,
+  })
   await mailer?.send(message, id)
 }
 
@@ -108,7 +113,12 @@ test(
   { skip: noBrowser },
   async () => {
     const values = { app: 'Acme', home: 'x', link: 'http://localhost:8000/health', expires: 'tomorrow' }
-    const message = renderMail(loadTemplates(), { locale: 'en', name: 'sign-up', to: 'ann@example.com', values })
+    const message = renderMail(loadTemplates(services.declared), {
+      locale: 'en',
+      name: 'sign-up',
+      to: 'ann@example.com',
+      values,
+    })
     await app.listen({ port: 0, host: '127.0.0.1' })
     const origin = `http://localhost:${(app.server.address() as AddressInfo).port}`
     const script = '<script>document.title = "ran"; document.body.innerHTML = "ran"</script>'

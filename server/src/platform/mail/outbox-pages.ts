@@ -1,16 +1,16 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { isLoopback } from '../../config/kinds.ts'
-import type { Config } from '../../config/config.ts'
 import { Problem } from '../problems.ts'
 import { html, sendPage } from '../pages/html.ts'
 import type { Html } from '../pages/html.ts'
 import type { App } from '../http/route.ts'
+import type { Services } from '../services.ts'
 import { findInOutbox, listOutbox, readEml } from './outbox.ts'
 import type { KeptMail } from './outbox.ts'
 
 const Mail = Type.Object({ id: Type.String({ pattern: '^[\\w-]{1,64}$' }) })
-const route = { access: 'public', secret: true, schema: { hide: true } } as const
+const route = { access: 'public', noStore: true, schema: { hide: true } } as const
 const ofMail = { ...route, schema: { hide: true, params: Mail } } as const
 
 /** A mail's HTML runs nothing and loads nothing. Its links open beside it, in pages that are free of the frame. */
@@ -24,10 +24,8 @@ const framePolicy = [
 ].join('; ')
 
 /** `/dev/mail`: what development sends, as the person would see it. For an app whose mails go into the outbox. */
-export function outboxRoutes(
-  app: App,
-  { appName: name, dataDir, publicUrl, cspMode }: Pick<Config, 'appName' | 'dataDir' | 'publicUrl' | 'cspMode'>,
-): void {
+export function outboxRoutes(app: App, { config }: Pick<Services, 'config'>): void {
+  const { appName: name, dataDir, publicUrl, cspMode } = config
   const own = new URL(publicUrl).host
 
   /** A page of somewhere else whose name has come to mean this machine reads nothing here (DNS rebinding). */

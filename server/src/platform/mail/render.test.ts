@@ -3,16 +3,17 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
-import { describeDevice } from './device.ts'
+import { features } from '../../features.ts'
+import { declare } from '../declarations.ts'
 import { locales } from '../locales.ts'
-import { mails } from './mails.ts'
-import type { MailName } from './mails.ts'
 import { renderMail } from './render.ts'
 import type { Values } from './render.ts'
 import { loadTemplates } from './templates.ts'
 
 const LINK = 'https://api.example.com/account/page?token=AAAAAAAA'
-const names = Object.keys(mails) as MailName[]
+const declared = declare(features)
+const names = Object.keys(declared.mails)
+const valuesOf = (name: string) => declared.mails[name] ?? []
 const scratch = mkdtempSync(join(tmpdir(), 'freehold-mail-'))
 after(() => rmSync(scratch, { recursive: true, force: true }))
 
@@ -44,8 +45,8 @@ const full: Values = {
 }
 const bare: Values = { app: 'Acme', home: 'https://acme.example', link: LINK, when: 'WHEN', organization: 'Hooli' }
 
-const ours = loadTemplates()
-const render = (name: MailName, values: Values = full, locale: 'en' | 'de' = 'en', templates = ours) =>
+const ours = loadTemplates(declared)
+const render = (name: string, values: Values = full, locale: 'en' | 'de' = 'en', templates = ours) =>
   renderMail(templates, { locale, name, values, to: 'ann@example.com' })
 
 // Red when: a template says {{lnik}} or forgets the link, or render.ts takes the second line into the subject.
@@ -58,8 +59,7 @@ test('every mail in every language has a subject of one line, its link once and 
         const at = `${locale}/${name}`
         assert.match(subject, /^\S.{5,80}\S$/, at)
         assert.doesNotMatch(subject + text + html, /\{\{|\}\}|undefined|null|\n\n\n/, at)
-        const hasLink =
-          (mails[name] as readonly string[]).includes('link') && !(name === 'account-exists' && values['deleted'])
+        const hasLink = valuesOf(name).includes('link') && !(name === 'account-exists' && values['deleted'])
         assert.equal(text.split(LINK).length - 1, hasLink ? 1 : 0, at)
         assert.equal(html.includes(`<a href="${LINK}" style="display:inline-block`), hasLink, at)
         assert.match(html, new RegExp(`^<!doctype html>\n<html lang="${locale}">`))
@@ -76,7 +76,7 @@ test('every mail in every language has a subject of one line, its link once and 
   }
 })
 
-// Red when: a value of mails.ts is missing in a template of one language.
+// Red when: a value of a feature's mails.ts is missing in a template of one language.
 test('both languages say the same: each value that one shows, the other shows', () => {
   const shown = (path: string) =>
     [...new Set([...ours.get(path)!.matchAll(/\{\{[#^]?(\w+)/g)].map(([, tag]) => tag))].sort()
@@ -85,7 +85,7 @@ test('both languages say the same: each value that one shows, the other shows', 
 
 // Red when: a notice leaves out {{> circumstances}} or what to do.
 test('every notice says when, from where, with what, and what to do if it was somebody else', () => {
-  for (const name of names.filter(name => (mails[name] as readonly string[]).includes('device'))) {
+  for (const name of names.filter(name => valuesOf(name).includes('device'))) {
     const { text } = render(name)
     assert.match(text, /When: WHEN\nAddress: 192\.0\.2\.7\nDevice: Firefox, Windows\n/, name)
     assert.match(text, /Set a new password:\nhttps:|write to those who run Acme/, name)
@@ -112,6 +112,7 @@ test('a value is no tag, no HTML, no header and no paragraph', () => {
 // Red when: loadTemplates takes ours first, or does not put pieces in.
 test('an operator’s file replaces ours, a text, an HTML page, a piece or the layout', () => {
   const templates = loadTemplates(
+    declared,
     directoryOf({
       'en/sign-up.txt': 'Welcome to {{app}}\r\n\r\nCome in:\r\n{{link}}\r\n',
       'en/reset-password.html': '<p title="{{name}}">{{name}}: <a href="{{link}}">go</a></p>',
@@ -163,36 +164,20 @@ test('a template that cannot be meant is refused at start, every fault at once a
     [{ 'en/sign-up.txt': Buffer.from('Gr\xFC\xDFe\n\nx\n\n{{link}}', 'latin1') }, /^- en\/sign-up\.txt is not UTF-8/m],
     [{ 'layout.html': '{{subject}}' }, /^- layout\.html has no \{\{\{body\}\}\}/m],
   ]
-  for (const [files, pattern] of faults) assert.throws(() => loadTemplates(directoryOf(files)), { message: pattern })
+  for (const [files, pattern] of faults)
+    assert.throws(() => loadTemplates(declared, directoryOf(files)), { message: pattern })
   const all = directoryOf({ 'en/sign-up.md': '', 'de/sign-up.txt': '{{', 'layout.html': '{{foot}}{{{body}}}' })
   assert.throws(
-    () => loadTemplates(all),
+    () => loadTemplates(declared, all),
     ({ message }: Error) => message.split('\n').length === 4,
   )
-  assert.throws(() => loadTemplates(join(scratch, 'missing')), /^Error: MAIL_TEMPLATES: ENOENT/)
+  assert.throws(() => loadTemplates(declared, join(scratch, 'missing')), /^Error: MAIL_TEMPLATES: ENOENT/)
 })
 
-// Red when: describeDevice returns the header, or asks for Chrome before Edge.
-test('a device is named in words of ours, and a header that is none names nothing', () => {
-  const on = (rest: string) => `Mozilla/5.0 ${rest}`
-  const chrome = 'AppleWebKit/537.36 (KHTML, like Gecko) Chrome/151.0.0.0 Safari/537.36'
-  for (const [header, expected] of [
-    [on(`(Windows NT 10.0; Win64; x64) ${chrome}`), 'Chrome, Windows'],
-    [on(`(Windows NT 10.0; Win64; x64) ${chrome} Edg/151.0`), 'Edge, Windows'],
-    [on('(X11; Linux x86_64; rv:152.0) Gecko/20100101 Firefox/152.0'), 'Firefox, Linux'],
-    [
-      on(
-        '(iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605 (KHTML, like Gecko) Version/19.0 Mobile/15E Safari/604',
-      ),
-      'Safari, iPhone',
-    ],
-    [on(`(Linux; Android 16) ${chrome}`), 'Chrome, Android'],
-    ['curl/8.5.0', 'curl'],
-    ['visit https://evil.example', undefined],
-    ['https://evil.example', undefined],
-    ['<b>x</b>', undefined],
-    ['', undefined],
-    [null, undefined],
-  ] as const)
-    assert.equal(describeDevice(header), expected, String(header))
+// Red when: requireAll of templates.ts is left out.
+test('a mail that a feature declares without a template stops the start, and the message says which', () => {
+  const mails = { ...declared.mails, 'receipt-ready': ['link'] }
+  assert.throws(() => loadTemplates({ ...declared, mails }), {
+    message: /^the mail receipt-ready has no en\/receipt-ready\.txt/,
+  })
 })

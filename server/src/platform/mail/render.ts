@@ -1,6 +1,5 @@
 import mustache from 'mustache'
 import type { Locale } from '../locales.ts'
-import type { MailName } from './mails.ts'
 import type { Templates } from './templates.ts'
 
 /** A mail as it is sent. `subject` is one line. */
@@ -17,7 +16,7 @@ export type Values = Readonly<Record<string, string | boolean | null | undefined
 /** The mail of that name in that language. Its HTML is made from its text, unless the operator wrote one. */
 export function renderMail(
   templates: Templates,
-  { locale, name, values, to }: { locale: Locale; name: MailName; values: Values; to: string },
+  { locale, name, values, to }: { locale: Locale; name: string; values: Values; to: string },
 ): Message {
   const view = Object.fromEntries(
     Object.entries(values).map(([key, value]) => [key, typeof value === 'string' ? oneLine(value) : value]),

@@ -2,7 +2,10 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import mustache from 'mustache'
-import { isPiece, mails, valuesOf } from './mails.ts'
+import type { Declarations } from '../declarations.ts'
+import { locales } from '../locales.ts'
+import { isPiece, valuesOf } from './mails.ts'
+import type { MailTable } from './mails.ts'
 
 /** Mustache sources by path, such as `en/sign-up.txt` or `layout.html`. Pieces stand where they are included. */
 export type Templates = ReadonlyMap<string, string>
@@ -10,21 +13,38 @@ export type Templates = ReadonlyMap<string, string>
 const ours = fileURLToPath(new URL('templates/', import.meta.url))
 
 /**
- * The templates of every mail; `directory` holds the operator's own, which replace ours file by file.
- * @throws Error in words for an operator, with every fault at once
+ * The templates of every mail that the features declare; `directory` holds the operator's own, which replace ours file by
+ * file. @throws Error in words for an operator, with every fault at once
  */
-export function loadTemplates(directory?: string): Templates {
-  const sources = readDirectory(ours)
+export function loadTemplates(
+  { mails, mailDirectories }: Pick<Declarations, 'mails' | 'mailDirectories'>,
+  directory?: string,
+): Templates {
+  const sources = new Map(
+    [ours, ...mailDirectories.map(url => fileURLToPath(url))].flatMap(place => [...readDirectory(place)]),
+  )
+  requireAll(mails, sources)
   const faults: string[] = []
-  for (const [path, source] of directory === undefined ? [] : readDirectory(directory)) {
-    const found = faultsOfTags(path, source)
+  for (const [path, source] of directory === undefined ? [] : readOperatorsOwn(directory)) {
+    const found = faultsOfTags(mails, path, source)
     faults.push(...found)
     if (found.length === 0) sources.set(path, source)
   }
   const templates = new Map([...sources].map(([path, source]) => [path, includePieces(path, source, sources)]))
-  if (directory !== undefined) for (const [path, source] of templates) faults.push(...faultsOfWhole(path, source))
+  if (directory !== undefined)
+    for (const [path, source] of templates) faults.push(...faultsOfWhole(mails, path, source))
   if (faults.length === 0) return templates
   throw new Error(`MAIL_TEMPLATES: ${directory} cannot be used:\n${faults.map(fault => `- ${fault}`).join('\n')}`)
+}
+
+/** A mail that is declared can be written in every language. */
+function requireAll(mails: MailTable, sources: Templates): void {
+  for (const name of Object.keys(mails))
+    for (const path of locales.map(locale => `${locale}/${name}.txt`))
+      if (!sources.has(path))
+        throw new Error(
+          `the mail ${name} has no ${path}: add it to the directory of mails of the feature that declares it`,
+        )
 }
 
 function readDirectory(directory: string): Map<string, string> {
@@ -36,8 +56,12 @@ function readDirectory(directory: string): Map<string, string> {
         const path = posix.join(below, name)
         return statSync(join(directory, path)).isDirectory() ? list(path) : [path]
       })
+  return new Map(list('').map(path => [path, readFileSync(join(directory, path), 'utf8').replaceAll('\r\n', '\n')]))
+}
+
+function readOperatorsOwn(directory: string): Map<string, string> {
   try {
-    return new Map(list('').map(path => [path, readFileSync(join(directory, path), 'utf8').replaceAll('\r\n', '\n')]))
+    return readDirectory(directory)
   } catch (error) {
     throw new Error(`MAIL_TEMPLATES: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
@@ -55,8 +79,8 @@ type Tag = [type: string, value: string, start: number, end: number, children?: 
 const flatten = (tags: Tag[]): Tag[] => tags.flatMap(tag => (Array.isArray(tag[4]) ? [tag, ...flatten(tag[4])] : [tag]))
 
 /** What one file holds that it may not: a value that this mail does not have, or one that would not be escaped. */
-function faultsOfTags(path: string, source: string): string[] {
-  const values = valuesOf(path)
+function faultsOfTags(mails: MailTable, path: string, source: string): string[] {
+  const values = valuesOf(mails, path)
   if (values === undefined)
     return [
       `${path} belongs to no mail; files are layout.html and {en,de}/<mail>.{txt,html}, with the mails ${Object.keys(mails).join(', ')}`,
@@ -82,7 +106,7 @@ function faultsOfTags(path: string, source: string): string[] {
 }
 
 /** What a mail lacks when all its pieces are in place. */
-function faultsOfWhole(path: string, source: string): string[] {
+function faultsOfWhole(mails: MailTable, path: string, source: string): string[] {
   if (isPiece(path)) return []
   if (path === 'layout.html') return /\{\{\{ *body *\}\}\}/.test(source) ? [] : [`${path} has no {{{body}}}`]
   const faults: string[] = []
@@ -91,7 +115,7 @@ function faultsOfWhole(path: string, source: string): string[] {
     faults.push(`${path} does not begin with a subject, an empty line and a text`)
   }
   const hasLink = isText ? /^\{\{ *link *\}\}$/m.test(source) : source.includes('{{link}}')
-  if (valuesOf(path)?.includes('link') && !hasLink) {
+  if (valuesOf(mails, path)?.includes('link') && !hasLink) {
     faults.push(isText ? `${path} has no line that is only {{link}}` : `${path} has no {{link}}`)
   }
   return faults

@@ -1,5 +1,4 @@
-import { problems } from '../problems.ts'
-import type { ProblemCode } from '../problems.ts'
+import type { ProblemCode, ProblemTable } from '../problems.ts'
 
 export type Json = Record<string, unknown>
 
@@ -8,7 +7,7 @@ export const reference = (kind: string, name: string): Json => ({ $ref: `#/compo
 /** A line of text, without control characters. */
 const LINE = '^[^\\x00-\\x1f]*$'
 
-export const problemSchema: Json = {
+export const problemSchemaOf = (problems: ProblemTable): Json => ({
   title: 'Problem',
   type: 'object',
   description: 'RFC 9457 problem details. `code` is stable; `type` leads to its section of the problem reference.',
@@ -51,11 +50,11 @@ export const problemSchema: Json = {
       description: 'With `mfa-required`: the second factors that the account has.',
     },
   },
-}
+})
 
 /** The example of one problem, by its code. */
-export function exampleOfProblem(code: ProblemCode): Json {
-  const [status, title, detail] = problems[code]
+export function exampleOfProblem(problems: ProblemTable, code: ProblemCode): Json {
+  const [status, title, detail] = problems[code] ?? []
   const type = `http://localhost:8000/problems#${code}`
   const errors = code === 'invalid-fields' ? { errors: [{ pointer: '/name', detail: 'is required' }] } : {}
   return {

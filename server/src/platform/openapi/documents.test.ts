@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTestApp } from '../../../test/test-app.ts'
-import { problems } from '../problems.ts'
 
 const DOCUMENTS = [
   '/docs',
@@ -20,6 +19,7 @@ const TOKEN = 'a token for machines that read'
 
 const open = await createTestApp({ GITHUB_CLIENT_ID: '', GITHUB_CLIENT_SECRET: '' })
 const closed = await createTestApp({ PUBLIC_DOCUMENTS: 'false', METRICS_TOKEN: TOKEN })
+const { problems } = open.services.declared
 
 test('everybody may read the documents where they are open', async () => {
   for (const path of DOCUMENTS) assert.equal((await open.call('GET', path)).status, 200, path)

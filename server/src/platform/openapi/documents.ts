@@ -4,15 +4,17 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { Problem, problems } from '../problems.ts'
-import { get, query } from '../database/statement.ts'
-import { pagePolicyOf } from '../http/headers.ts'
-import type { CspMode } from '../http/headers.ts'
+import { get, tables } from '../database/statement.ts'
+import { Problem } from '../problems.ts'
+import type { ProblemTable } from '../problems.ts'
+import { pagePolicyOf } from '../server/headers.ts'
+import type { CspMode } from '../server/headers.ts'
 import { describeLegacy } from './legacy.ts'
 import type { App } from '../http/route.ts'
 
 export interface DocumentOptions {
   name: string
+  problems: ProblemTable
   cspMode: CspMode
   /** The origins of sign-in providers. */
   providers: readonly string[]
@@ -28,11 +30,11 @@ const HTML = 'text/html; charset=utf-8'
 /** The OpenAPI documents, Swagger UI, ReDoc and the problem reference, all served from this machine. */
 export async function documentRoutes(
   app: App,
-  { name, cspMode, providers, areOpen, token }: DocumentOptions,
+  { name, problems, cspMode, providers, areOpen, token }: DocumentOptions,
 ): Promise<void> {
   app.get('/problems', page, async (_request, reply) => {
     setPolicy(reply, pagePolicyOf(cspMode, providers))
-    return reply.type(HTML).send(problemPage(name))
+    return reply.type(HTML).send(problemPage(name, problems))
   })
 
   await app.register(async (documents: App) => {
@@ -99,11 +101,11 @@ async function requireReader(request: FastifyRequest, token: string | undefined)
   const { actor } = request
   const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
   if (token !== undefined && given !== undefined && timingSafeEqual(digest(given), digest(token))) return
-  if (actor !== undefined && (await actor.run(ownRank)).superuser) return
+  if (actor !== undefined && (await actor.account.run(ownRank)).superuser) return
   throw new Problem('not-found')
 }
 
-const ownRank = get(query.selectFrom('users').innerJoin('self', 'self.user_id', 'users.id').select('superuser'))
+const ownRank = get(tables('tenant', 'self').selectFrom('self').select('superuser'))
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
@@ -111,7 +113,7 @@ function setPolicy(reply: FastifyReply, policy: string | undefined): void {
   if (policy !== undefined) reply.header('content-security-policy', policy)
 }
 
-const problemPage = (name: string): string => {
+const problemPage = (name: string, problems: ProblemTable): string => {
   const sections = Object.entries(problems).map(
     ([code, [status, title, detail]]) =>
       `<section id="${code}"><h2>${title}</h2><p><code>${code}</code>, status ${status}</p><p>${escapeHtml(detail)}</p></section>`,

@@ -1,4 +1,4 @@
-import { DEPRECATION, legacyPathOf, SUNSET } from '../http/legacy.ts'
+import { DEPRECATION, legacyPathOf, SUNSET } from '../server/legacy.ts'
 import { header, reference } from './components.ts'
 import type { Json } from './components.ts'
 

@@ -1,35 +1,23 @@
 import swagger from '@fastify/swagger'
 import type { RouteOptions } from 'fastify'
-import { permissions } from '../gate/permissions.ts'
-import { problems } from '../problems.ts'
-import type { ProblemCode } from '../problems.ts'
-import { exampleOfProblem, headers, parameters, problemSchema, reference } from './components.ts'
+import type { Declarations } from '../declarations.ts'
+import { STEP_UP_SECONDS } from '../gate/actor.ts'
+import { honoursIdempotencyKey } from '../http/route.ts'
+import type { ProblemCode, ProblemTable } from '../problems.ts'
+import { exampleOfProblem, headers, parameters, problemSchemaOf, reference } from './components.ts'
 import type { Json } from './components.ts'
 import { exampleOfSchema } from './examples.ts'
-import { STEP_UP_SECONDS } from '../http/route.ts'
 import type { App, RouteRules } from '../http/route.ts'
-
-const tags = {
-  Authentication: 'Signing up, in, out, and staying signed in.',
-  'Second factors': 'Authenticator apps and recovery codes: enrolling, proving, removing.',
-  Passkeys: 'Adding, naming, removing, and signing in with them.',
-  'Social sign-in': 'With an account at Google, GitHub or any OpenID Connect provider.',
-  Sessions: "One's own signed-in devices.",
-  People: 'Who one is.',
-  Organizations: 'The tenants: founding, changing, leaving, closing.',
-  Members: 'Who belongs to an organization, in which role.',
-  Invitations: 'Asking people into an organization by mail.',
-  Projects: "An organization's projects.",
-  Audit: 'Who changed what, when and from where.',
-  System: 'Health, keys and documents.',
-}
 
 const description = `The backend that a multi-tenant product needs before its first own feature.
 
 Every answer carries \`X-Request-ID\`, and \`RateLimit\` while requests are limited. Every error is \`application/problem+json\` (RFC 9457); \`x-problems\` lists the codes that an operation answers with. \`x-permission\` names the permission that the caller's role must hold, \`x-rate-limit\` a limit stricter than the general one.`
 
 /** Describes every route that is registered after it, completely; the document is made when first asked for. */
-export async function describeApi(app: App, { name, version }: { name: string; version: string }): Promise<void> {
+export async function describeApi(
+  app: App,
+  { name, version, declared }: { name: string; version: string; declared: Declared },
+): Promise<void> {
   const rulesByOperation = new Map<string, OperationRules>()
   await app.register(swagger, {
     openapi: {
@@ -43,7 +31,7 @@ export async function describeApi(app: App, { name, version }: { name: string; v
           'x-internal': false,
         } as object as { url: string },
       ],
-      tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
+      tags: Object.entries(declared.tags).map(([name, description]) => ({ name, description })),
       components: {
         securitySchemes: {
           bearer: {
@@ -61,6 +49,7 @@ export async function describeApi(app: App, { name, version }: { name: string; v
       complete(
         ('openapiObject' in document ? document.openapiObject : {}) as unknown as Document,
         rulesByOperation,
+        declared,
       ) as never,
   })
   app.addHook('onRoute', (route: RouteOptions) => {
@@ -68,6 +57,8 @@ export async function describeApi(app: App, { name, version }: { name: string; v
     if (operationId !== undefined) rulesByOperation.set(operationId, { ...route, method: String(route.method) })
   })
 }
+
+type Declared = Pick<Declarations, 'tags' | 'problems' | 'permissions'>
 
 type OperationRules = RouteRules & { method: string }
 
@@ -100,18 +91,23 @@ function securityOf({
 }
 
 /** Adds to each operation what all share: problems, headers, parameters, examples; and names the schemas that have a title. */
-function complete(document: Document, rules: ReadonlyMap<string, OperationRules>): Document {
+function complete(
+  document: Document,
+  rules: ReadonlyMap<string, OperationRules>,
+  declared: Declared,
+): Document {
+  const { problems } = declared
   const responses: Json = {}
   for (const operation of Object.values(document.paths).flatMap(operations => Object.values(operations))) {
     const rule = rules.get(operation.operationId)
-    if (rule !== undefined) completeOperation(operation, rule, responses)
+    if (rule !== undefined) completeOperation(operation, rule, responses, declared)
   }
   const schemas: Json = {}
-  nameSchemas(problemSchema, schemas)
+  nameSchemas(problemSchemaOf(problems), schemas)
   const paths = nameSchemas(document.paths, schemas) as Document['paths']
   const used = new Set(Object.keys(responses).flatMap(name => name.split('.')))
   const examples = Object.fromEntries(
-    (Object.keys(problems) as ProblemCode[]).filter(code => used.has(code)).map(code => [code, exampleOfProblem(code)]),
+    (Object.keys(problems) as ProblemCode[]).filter(code => used.has(code)).map(code => [code, exampleOfProblem(problems, code)]),
   )
   const components = {
     ...document.components,
@@ -124,10 +120,11 @@ function complete(document: Document, rules: ReadonlyMap<string, OperationRules>
   return { ...document, paths, components }
 }
 
-function completeOperation(operation: Operation, rule: OperationRules, responses: Json): void {
+function completeOperation(operation: Operation, rule: OperationRules, responses: Json, declared: Declared): void {
+  const { problems } = declared
   const { access, stepUp = false, perMinute } = rule
-  const codes = problemsOf(operation, rule)
-  operation.description = [operation.description, ...wordsOf(rule)].filter(text => text !== undefined).join('\n\n')
+  const codes = problemsOf(operation, rule, problems)
+  operation.description = [operation.description, ...wordsOf(rule, declared)].filter(text => text !== undefined).join('\n\n')
   if (access !== 'public' && access !== 'session') operation['x-permission'] = access
   if (stepUp) operation['x-step-up'] = true
   if (perMinute !== undefined && perMinute !== Infinity)
@@ -148,9 +145,9 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
       headers: { ...sharedHeaders, ETag: reference('headers', 'ETag') },
     }
 
-  for (const [status, alike] of Map.groupBy(codes, code => String(problems[code][0]))) {
+  for (const [status, alike] of Map.groupBy(codes, code => String(problems[code]?.[0]))) {
     const name = alike.join('.')
-    responses[name] ??= problemResponse(status, alike)
+    responses[name] ??= problemResponse(problems, status, alike)
     // A status of the route's own, such as an unhealthy 503, may be a problem too.
     const own = operation.responses[status]
     if (own?.content === undefined) operation.responses[status] = reference('responses', name) as Response
@@ -175,12 +172,12 @@ const sharedHeaders: Json = Object.fromEntries(
   ]),
 )
 
-function problemResponse(status: string, codes: readonly ProblemCode[]): Response {
+function problemResponse(problems: ProblemTable, status: string, codes: readonly ProblemCode[]): Response {
   const extra =
     { '401': ['WWW-Authenticate'], '409': ['Retry-After'], '429': ['Retry-After'], '503': ['Retry-After'] }[status] ??
     []
   return {
-    description: codes.map(code => problems[code][1]).join('; '),
+    description: codes.map(code => problems[code]?.[1]).join('; '),
     headers: { ...sharedHeaders, ...Object.fromEntries(extra.map(name => [name, reference('headers', name)])) },
     content: {
       'application/problem+json': {
@@ -192,13 +189,13 @@ function problemResponse(status: string, codes: readonly ProblemCode[]): Respons
 }
 
 /** What the rules of a route mean to its callers. */
-function wordsOf({ access, stepUp, perMinute }: RouteRules): string[] {
+function wordsOf({ access, stepUp, perMinute }: RouteRules, { permissions }: Declared): string[] {
   const who =
     access === 'public'
       ? 'Open to anyone.'
       : access === 'session'
         ? 'Needs a live session.'
-        : `Needs the permission \`${access}\`, which the role ${permissions[access]} and those above it hold.`
+        : `Needs the permission \`${access}\`, which the role ${(permissions as Record<string, string>)[access]} and those above it hold.`
   return [
     who,
     ...(stepUp ? [`Needs a sign-in younger than ${STEP_UP_SECONDS / 60} minutes.`] : []),
@@ -209,14 +206,15 @@ function wordsOf({ access, stepUp, perMinute }: RouteRules): string[] {
 }
 
 /** The request header fields that a route honours beyond those that all do. */
-function headersOf({ access, secret, method, tagged }: OperationRules): string[] {
-  if (method === 'POST') return access === 'public' || secret ? [] : ['Idempotency-Key']
+function headersOf(rule: OperationRules): string[] {
+  const { method, tagged } = rule
+  if (method === 'POST') return honoursIdempotencyKey(rule) ? ['Idempotency-Key'] : []
   if (!tagged) return []
   return [method === 'GET' ? 'If-None-Match' : 'If-Match']
 }
 
 /** Every problem that an operation can answer with: what follows from its rules and its schema, and what it declares. */
-function problemsOf(operation: Operation, rule: OperationRules): ProblemCode[] {
+function problemsOf(operation: Operation, rule: OperationRules, problems: ProblemTable): ProblemCode[] {
   const { access, stepUp, problems: declared = [] } = rule
   const has = (place: string, name?: string) =>
     (operation.parameters ?? []).some(

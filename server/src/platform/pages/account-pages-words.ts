@@ -1,5 +1,4 @@
 import type { Locale } from '../locales.ts'
-import type { Problem } from '../problems.ts'
 
 /** What all account pages say. */
 export const words = {
@@ -75,7 +74,7 @@ const refusals = {
 } as const satisfies Record<Locale, unknown>
 
 /** What a page says instead of a problem's own words, which are for programs. */
-export function problemWords({ status }: Problem, locale: Locale): { title: string; text: string } {
+export function problemWords(status: number, locale: Locale): { title: string; text: string } {
   const { unreadable, tooMany, away, fault } = refusals[locale]
   if (status === 429) return tooMany
   if (status === 503) return away

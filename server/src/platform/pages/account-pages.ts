@@ -2,24 +2,21 @@ import formbody from '@fastify/formbody'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import type { Database, Origin } from '../database/database.ts'
+import type { SystemRunner } from '../database/database.ts'
+import type { Services } from '../services.ts'
 import { preferredLocale } from '../locales.ts'
 import type { Locale } from '../locales.ts'
-import { findToken } from '../tokens/one-time-tokens.ts'
-import type { TokenPurpose } from '../tokens/one-time-tokens.ts'
+import { presentedToken } from '../tokens/one-time-tokens.ts'
 import { Problem } from '../problems.ts'
 import type { FieldError } from '../problems.ts'
 import { Strict } from '../schemas.ts'
-import { openId } from '../crypto/sealing.ts'
 import { faultIn, problemWords, words } from './account-pages-words.ts'
-import { problemOf } from '../http/errors.ts'
-import type { CspMode } from '../http/headers.ts'
+import { problemOf, statusOf } from '../server/errors.ts'
 import { html, sendPage } from './html.ts'
 import type { Html } from './html.ts'
-import { noteRefusal } from '../http/logging.ts'
-import { originOf } from '../http/route.ts'
+import { noteRefusal } from '../server/logging.ts'
 import type { App } from '../http/route.ts'
-import { isEmail } from '../http/validation.ts'
+import { isEmail } from '../validator.ts'
 
 /** What a page says in one language. Plain text. */
 export interface PageWords {
@@ -42,25 +39,14 @@ export interface PageWords {
 export interface AccountPage {
   words: Readonly<Record<Locale, PageWords>>
   /** Whether a new password is chosen here; for some pages it depends on whose the address is. */
-  asksPassword?: boolean | ((email: string, origin: Origin) => Promise<boolean>)
+  asksPassword?: boolean | ((email: string, visitor: SystemRunner) => Promise<boolean>)
   /** Spends the token. @throws Problem invalid-token, or one whose `errors` name the field `/new_password` */
-  act(given: { token: string; new_password: string }, origin: Origin): Promise<unknown>
+  act(given: { token: string; new_password: string }, visitor: SystemRunner): Promise<unknown>
   /** Asks for a mail to an address, for who comes without a token. Says nothing of the address. */
-  ask?(email: string, origin: Origin, locale: Locale): Promise<unknown>
+  ask?(email: string, visitor: SystemRunner, locale: Locale): Promise<unknown>
 }
 
-export type AccountPages = Partial<Record<TokenPurpose, AccountPage>>
-
-interface AccountPageOptions {
-  database: Database
-  /** Opens one-time tokens. */
-  key: Buffer
-  name: string
-  cspMode: CspMode
-  defaultLocale: Locale
-  /** Where people go on. */
-  frontendUrl: string | undefined
-}
+export type AccountPages = Readonly<Record<string, AccountPage>>
 
 const Text = Type.Optional(Type.String({ maxLength: 4096 }))
 const Form = Strict({ token: Text, email: Text, new_password: Text, repeated_password: Text })
@@ -68,30 +54,31 @@ const Form = Strict({ token: Text, email: Text, new_password: Text, repeated_pas
 /** A form holds a token, an address and two passwords. Bytes. */
 const LARGEST_FORM = 16 * 1024
 
-const rules = { access: 'public', secret: true } as const
+const rules = { access: 'public', noStore: true } as const
 const schema = { hide: true } as const
 
 /** Serves the pages, in English and German, without scripts. `app` is a context of their own: it reads forms, and its errors are pages. */
-export async function accountPageRoutes(app: App, pages: AccountPages, options: AccountPageOptions): Promise<void> {
-  const { database, key, frontendUrl } = options
+export async function accountPageRoutes(app: App, pages: AccountPages, services: Services): Promise<void> {
+  const { config, declared, keys } = services
+  const { appName: name, cspMode, frontendUrl } = config
   app.removeAllContentTypeParsers()
   await app.register(formbody, { bodyLimit: LARGEST_FORM })
 
   const localeOf = (request: FastifyRequest): Locale =>
-    preferredLocale(request.headers['accept-language']) ?? options.defaultLocale
+    preferredLocale(request.headers['accept-language']) ?? config.mail.defaultLocale
 
   const send = (reply: FastifyReply, status: number, title: string, body: Html) =>
     sendPage(reply, status, {
       title,
       lang: localeOf(reply.request),
-      name: options.name,
-      cspMode: options.cspMode,
+      name,
+      cspMode,
       body,
     })
 
   const sendText = (reply: FastifyReply, status: number, title: string, text: string | Html, more?: Html) => {
     const { goOn } = words[localeOf(reply.request)]
-    const home = frontendUrl !== undefined && html`<p><a href="${frontendUrl}">${goOn(options.name)}</a></p>`
+    const home = frontendUrl !== undefined && html`<p><a href="${frontendUrl}">${goOn(name)}</a></p>`
     return send(
       reply,
       status,
@@ -104,19 +91,20 @@ export async function accountPageRoutes(app: App, pages: AccountPages, options: 
 
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error as Parameters<typeof problemOf>[0])
+    const status = statusOf(declared.problems, problem.code)
     noteRefusal(request, problem.code)
-    if (problem.status >= 500) request.log.error({ err: error }, 'a page met an error')
-    const { title, text } = problemWords(problem, localeOf(request))
+    if (status >= 500) request.log.error({ err: error }, 'a page met an error')
+    const { title, text } = problemWords(status, localeOf(request))
     if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
-    return sendText(reply, problem.status, title, text)
+    return sendText(reply, status, title, text)
   })
 
-  for (const [purpose, page] of Object.entries(pages) as [TokenPurpose, AccountPage][]) {
+  for (const [purpose, page] of Object.entries(pages)) {
     const path = `/${purpose}`
 
     const asksPassword = async (email: string | null, request: FastifyRequest): Promise<boolean> =>
       typeof page.asksPassword === 'function'
-        ? email !== null && page.asksPassword(email, originOf(request))
+        ? email !== null && page.asksPassword(email, request.visitor)
         : page.asksPassword === true
 
     const sendForm = async (
@@ -171,9 +159,11 @@ export async function accountPageRoutes(app: App, pages: AccountPages, options: 
       return sendText(reply, 422, broken.title, broken.text, more || undefined)
     }
 
-    const find = async (request: FastifyRequest, token: string) => {
-      const id = openId(key, purpose, token)
-      return id === undefined ? undefined : database.system.run({ origin: originOf(request) }, findToken(purpose, id))
+    /** The token, while it can be spent. */
+    const find = async ({ visitor }: FastifyRequest, token: string) => {
+      const kind = declared.tokens.get(purpose)
+      if (kind === undefined) return undefined
+      return presentedToken(visitor, keys.oneTime, kind, token).catch(ignoreInvalid)
     }
 
     app.get(path, { ...rules, schema }, async (request, reply) => {
@@ -186,12 +176,12 @@ export async function accountPageRoutes(app: App, pages: AccountPages, options: 
     })
 
     app.post(path, { ...rules, perMinute: 10, schema: { ...schema, body: Form } }, async (request, reply) => {
-      const origin = originOf(request)
+      const { visitor } = request
       const locale = localeOf(request)
       const { token, email = '', new_password = '', repeated_password = '' } = request.body as Static<typeof Form>
       if (token === undefined && page.ask !== undefined) {
         if (!isEmail(email)) return sendAsk(reply, email, 422)
-        await page.ask(email, origin, locale)
+        await page.ask(email, visitor, locale)
         const { ask, title } = page.words[locale]
         return sendText(reply, 200, ask?.title ?? title, ask?.done ?? '')
       }
@@ -201,12 +191,12 @@ export async function accountPageRoutes(app: App, pages: AccountPages, options: 
       if (asks && new_password !== repeated_password)
         return sendForm(reply, token, found.email, [{ pointer: '/repeated_password', detail: words[locale].differ }])
       try {
-        await page.act({ token, new_password }, origin)
+        await page.act({ token, new_password }, visitor)
       } catch (error) {
         if (!(error instanceof Problem)) throw error
         if (error.code === 'invalid-token') return sendBroken(reply)
         const refused = page.words[locale].refused?.[error.code]
-        if (refused !== undefined) return sendText(reply, error.status, page.words[locale].title, refused)
+        if (refused !== undefined) return sendText(reply, statusOf(declared.problems, error.code), page.words[locale].title, refused)
         if (!asks || error.errors === undefined) throw error
         return sendForm(reply, token, found.email, error.errors)
       }
@@ -240,3 +230,7 @@ const faultList = (id: string, faults: readonly string[]): Html =>
           ${faults.map(fault => html`<li>${fault}</li>`)}
         </ul>
       </div>`
+
+function ignoreInvalid(error: unknown): undefined {
+  if (!(error instanceof Problem) || error.code !== 'invalid-token') throw error
+}

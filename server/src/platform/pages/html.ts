@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { FastifyReply } from 'fastify'
-import type { CspMode } from '../http/headers.ts'
+import type { CspMode } from '../server/headers.ts'
 
 /** A piece of HTML that is safe to show. Only `html` makes one: a text that looks like HTML is none. */
 export interface Html {

@@ -1,26 +1,21 @@
 import { readFileSync } from 'node:fs'
 
-/** The declared schema in the order in which it loads: tables, then the gate, then what asks it. */
-export const declaredFiles: readonly string[] = [
-  'platform/schema/foundation.sql',
-  'platform/jobs/jobs.sql',
-  'directory/users/users.sql',
-  'platform/tokens/one-time-tokens.sql',
-  'directory/organizations/organizations.sql',
-  'directory/sessions/sessions.sql',
-  'identity/devices/devices.sql',
-  'identity/lockout/attempts.sql',
-  'identity/factors/factors.sql',
-  'identity/social/identities.sql',
-  'platform/gate/signing-keys.sql',
-  'platform/gate/role-permissions.gen.sql',
-  'platform/gate/gate.sql',
-  'directory/history/history.sql',
-  'platform/gate/organization-table.sql',
-  'platform/http/idempotency.sql',
-  'identity/invitations/invitations.sql',
-  'product/projects/projects.sql',
-].map(file => new URL(`../../${file}`, import.meta.url).pathname)
+const file = (path: string): URL => new URL(`../${path}`, import.meta.url)
 
-/** The whole declaration as one script. `{{schema}}` stands for the schema's name; the script runs with it on the search_path. */
-export const declaredSchema = (): string => declaredFiles.map(file => readFileSync(file, 'utf8')).join('\n')
+/** What every table stands on. */
+export const platformFiles: readonly URL[] = ['schema/foundation.sql', 'jobs/jobs.sql'].map(file)
+
+/** What stands on the tables of people and organizations, before all other tables. */
+export const gateFiles: readonly URL[] = [
+  'tokens/one-time-tokens.sql',
+  'gate/signing-keys.sql',
+  'gate/role-permissions.sql',
+  'gate/gate.sql',
+  'gate/history.sql',
+  'gate/organization-table.sql',
+  'http/idempotency.sql',
+].map(file)
+
+/** A declaration as one script. `{{schema}}` stands for the schema's name; the script runs with it on the search_path. */
+export const declaredSchema = (files: readonly string[]): string =>
+  files.map(path => readFileSync(path, 'utf8')).join('\n')

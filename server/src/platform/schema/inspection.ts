@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { LEDGER_COMMENT } from './migrations.ts'
 import { jobSchemaOf, quoteSchema } from './schema-script.ts'
 
 /**
@@ -13,16 +14,23 @@ export const globalTables: Readonly<Record<string, string>> = {
     'what links and pauses of sign-in stand for, before anybody is known; the tenant login may not touch it',
   devices: "a person's own; the policy shows one's own",
   throttles: 'guesses at accounts, known and unknown; the tenant login may not touch it',
-  totp_factors: "a person's own secret; the tenant login may not touch it",
-  recovery_codes: "a person's own secrets; the tenant login may not touch it",
-  passkeys: "a person's own; the tenant login may not touch it",
+  totp_factors: "a user's own; the tenant login sees whether there is one",
+  recovery_codes: "a user's own; the tenant login sees how many are left",
+  passkeys: "a user's own; the tenant login lists and renames them",
   identities: "a person's own; the policy shows one's own",
-  retired_names: 'digests of what deleted accounts were called; the tenant login may not touch it',
+  retired_names: 'keyed digests of what deleted accounts were called; the tenant login may ask about one',
   signing_keys: 'the tenant login may not touch it at all',
+  role_permissions: 'which role holds which permission, written by the owner; the tenant login may not touch it',
   audit_log: "an organization's history; written by triggers alone, under policies of its own",
   audit_log_default: 'a partition of audit_log, reached through it: no grants',
   migrations: "the owner's; the tenant login may not touch it",
 }
+
+/**
+ * Whether a table of the catalog (`c`) is a ledger of migrations: the service's, or that of a feature with its own. A name
+ * alone would let any table escape.
+ */
+export const isLedger = `(c.relname = 'migrations' or c.relname like 'migrations\\_%' and obj_description(c.oid, 'pg_class') is not distinct from '${LEDGER_COMMENT}')`
 
 /** A fingerprint of all that makes the wall in the schema on the search path: row-level security, policies, grants, views, functions, triggers. */
 const digestSql = `
@@ -30,7 +38,7 @@ select md5(string_agg(line, E'\\n' order by line collate "C")) as digest from (
   select format('table %s %s %s %s', c.relname, c.relrowsecurity, c.relforcerowsecurity,
     (select string_agg(g.grantee || ' ' || g.privilege, ',' order by g.grantee, g.privilege) from (
       select coalesce(r.rolname, 'public') as grantee, acl.privilege_type as privilege from aclexplode(c.relacl) acl left join pg_roles r on r.oid = acl.grantee where acl.grantee <> c.relowner) g)) as line
-  from pg_class c where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p', 'v', 'S') and c.relname <> 'migrations'
+  from pg_class c where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p', 'v', 'S') and not ${isLedger}
   union all
   select format('column %s.%s %s', c.relname, a.attname, (select string_agg(coalesce(r.rolname, 'public') || ' ' || acl.privilege_type, ',' order by r.rolname, acl.privilege_type)
     from aclexplode(a.attacl) acl left join pg_roles r on r.oid = acl.grantee))
@@ -52,7 +60,7 @@ export async function readDigest(client: pg.ClientBase | pg.Pool): Promise<strin
 }
 
 /** What is wrong with the wall, in words, each with what mends it; empty when it stands as declared. */
-export async function inspectWall(tenant: pg.Pool, system: pg.Pool, schema: string): Promise<string[]> {
+export async function inspectSchema(tenant: pg.Pool, system: pg.Pool, schema: string): Promise<string[]> {
   const faults: string[] = []
   for (const [kind, pool, other] of [
     ['tenant', tenant, 'system'],
@@ -105,11 +113,11 @@ export async function inspectWall(tenant: pg.Pool, system: pg.Pool, schema: stri
   if (faults.length > 0) return faults
 
   const open = await tenant.query<{ relname: string }>(`
-    select relname from pg_class where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p') and not relispartition
-      and not relrowsecurity and relname <> 'migrations'`)
+    select relname from pg_class c where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p') and not relispartition
+      and not relrowsecurity and not ${isLedger}`)
   for (const { relname } of open.rows)
     faults.push(
-      `table ${relname} has no row-level security: apply the migrations again from a backup, or alter table ${relname} enable row level security`,
+      `table ${relname} has no row-level security: declare it with select organization_table('${relname}', …) and migrate; if it was declared so, alter table ${relname} enable row level security`,
     )
   const stored = await system.query<{ digest: string | null; has_jobs: boolean }>(
     `select digest, has_schema_privilege(to_regnamespace($1), 'usage') is true as has_jobs

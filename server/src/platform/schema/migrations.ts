@@ -28,8 +28,10 @@ export interface MigrationState {
 
 export interface MigrationOptions {
   schema: string
+  /** The table of what ran here: that of the service, or one of a feature that brings migrations of its own. */
+  ledger?: string
   migrations?: Migration[]
-  /** What the catalog looks like now; stored with the last migration, in the same transaction. */
+  /** What the catalog looks like now; stored with the service's last migration, in the transaction of the one that ran. */
   digest?: (client: pg.Client) => Promise<string>
   log?: (message: string) => void
 }
@@ -97,8 +99,8 @@ export async function applyMigrations(
   const { schema, to = Number.POSITIVE_INFINITY, migrations = readMigrations(), log } = options
   checkNumber(migrations, options.to)
   return underLock(client, options, async () => {
-    await makeTable(client, schema)
-    const applied = await readApplied(client, schema)
+    await makeTable(client, options)
+    const applied = await readApplied(client, options)
     checkHistory(applied, migrations)
     const last = applied.at(-1)
     const pending = migrations.filter(({ name, number }) => number <= to && !applied.some(row => row.name === name))
@@ -107,7 +109,7 @@ export async function applyMigrations(
       throw new MigrationError(`${late.name} is new, but ${last?.name} has run already: give it the next number.`)
     for (const migration of pending) {
       await runScript(client, schema, `${migration.name}.up.sql`, migration.up, async () => {
-        await recordMigration(client, schema, migration)
+        await recordMigration(client, options, migration)
         await storeDigest(client, options)
       })
       log?.(`applied ${migration.name}`)
@@ -127,7 +129,7 @@ export async function rollbackMigrations(
   const { schema, steps = 1, to, allowDataLoss = false, migrations = readMigrations(), log } = options
   checkNumber(migrations, to)
   return underLock(client, options, async () => {
-    const applied = await readApplied(client, schema)
+    const applied = await readApplied(client, options)
     checkHistory(applied, migrations)
     const leaving = (
       to === undefined
@@ -146,7 +148,7 @@ export async function rollbackMigrations(
     }
     for (const { number, name, down } of leaving) {
       await runScript(client, schema, `${name}.down.sql`, down, async () => {
-        await client.query(`delete from ${tableOf(schema)} where number = $1`, [number])
+        await client.query(`delete from ${tableOf(options)} where number = $1`, [number])
         await storeDigest(client, options)
       })
       log?.(`rolled back ${name}`)
@@ -167,12 +169,12 @@ export async function stampMigrations(
   checkNumber(migrations, options.to)
   const stamped = migrations.filter(({ number }) => number <= to)
   return underLock(client, options, async () => {
-    await makeTable(client, schema)
+    await makeTable(client, options)
     await runScript(client, schema, 'stamp', '', async () => {
-      await client.query(`delete from ${tableOf(schema)} where number <> all ($1)`, [
+      await client.query(`delete from ${tableOf(options)} where number <> all ($1)`, [
         stamped.map(({ number }) => number),
       ])
-      for (const migration of stamped) await recordMigration(client, schema, migration)
+      for (const migration of stamped) await recordMigration(client, options, migration)
       await storeDigest(client, options)
     })
     return stamped.map(({ name }) => name)
@@ -181,8 +183,8 @@ export async function stampMigrations(
 
 /** Every migration that has a file or ran here, in order. Changes nothing; the system login may call it. */
 export async function listMigrations(client: pg.Client, options: MigrationOptions): Promise<MigrationState[]> {
-  const { schema, migrations = readMigrations() } = options
-  const applied = await readApplied(client, schema)
+  const { migrations = readMigrations() } = options
+  const applied = await readApplied(client, options)
   const names = new Set([...migrations, ...applied].map(({ name }) => name))
   return [...names].sort().map(name => {
     const file = migrations.find(migration => migration.name === name)
@@ -194,10 +196,10 @@ export async function listMigrations(client: pg.Client, options: MigrationOption
 
 type AppliedMigration = Pick<Migration, 'number' | 'name' | 'checksum'> & { applied_ms: number }
 
-async function readApplied(client: pg.Client, schema: string): Promise<AppliedMigration[]> {
-  if (!(await exists(client, 'to_regclass', tableOf(schema)))) return []
+async function readApplied(client: pg.Client, ledger: Ledger): Promise<AppliedMigration[]> {
+  if (!(await exists(client, 'to_regclass', tableOf(ledger)))) return []
   const { rows } = await client.query<AppliedMigration>(`select number, name, checksum,
-    extract(epoch from applied_at)::float8 * 1000 as applied_ms from ${tableOf(schema)} order by number`)
+    extract(epoch from applied_at)::float8 * 1000 as applied_ms from ${tableOf(ledger)} order by number`)
   return rows
 }
 
@@ -251,32 +253,41 @@ async function underLock<T>(client: pg.Client, { schema, log }: MigrationOptions
 }
 
 /** Makes the schema and the table of what ran. A login that may not make schemas needs to find its own. */
-async function makeTable(client: pg.Client, schema: string): Promise<void> {
-  if (await exists(client, 'to_regclass', tableOf(schema))) return
+async function makeTable(client: pg.Client, ledger: Ledger): Promise<void> {
+  const { schema } = ledger
+  const table = tableOf(ledger)
+  if (await exists(client, 'to_regclass', table)) return
   const create = (await exists(client, 'to_regnamespace', quoteSchema(schema))) ? '' : 'create schema {{schema}};'
   await runScript(
     client,
     schema,
     'the table of migrations',
-    `${create} create table {{schema}}.migrations (number integer primary key, name text not null, checksum text not null,
+    `${create} create table ${table} (number integer primary key, name text not null, checksum text not null,
       applied_at timestamptz not null default now(), digest text);
-    grant select on {{schema}}.migrations to freehold_system`,
+    comment on table ${table} is '${LEDGER_COMMENT}';
+    grant select on ${table} to freehold_system`,
   )
 }
 
-const tableOf = (schema: string): string => `${quoteSchema(schema)}.migrations`
+type Ledger = Pick<MigrationOptions, 'schema' | 'ledger'>
 
-const recordMigration = (client: pg.Client, schema: string, { number, name, checksum }: Migration): Promise<unknown> =>
+/** By this the inspection of the schema knows a ledger from a table that escaped it. */
+export const LEDGER_COMMENT = 'migrations that ran here'
+
+const tableOf = ({ schema, ledger = 'migrations' }: Ledger): string => `${quoteSchema(schema)}.${quoteSchema(ledger)}`
+
+const recordMigration = (client: pg.Client, ledger: Ledger, { number, name, checksum }: Migration): Promise<unknown> =>
   client.query(
-    `insert into ${tableOf(schema)} (number, name, checksum) values ($1, $2, $3)
+    `insert into ${tableOf(ledger)} (number, name, checksum) values ($1, $2, $3)
     on conflict (number) do update set name = excluded.name, checksum = excluded.checksum`,
     [number, name, checksum],
   )
 
+/** What ran last says what the catalog looks like, whichever ledger it stands in: the service's is compared at the start. */
 async function storeDigest(client: pg.Client, { schema, digest }: MigrationOptions): Promise<void> {
   if (!digest) return
-  await client.query(
-    `update ${tableOf(schema)} set digest = $1 where number = (select max(number) from ${tableOf(schema)})`,
-    [await digest(client)],
-  )
+  const table = tableOf({ schema })
+  await client.query(`update ${table} set digest = $1 where number = (select max(number) from ${table})`, [
+    await digest(client),
+  ])
 }

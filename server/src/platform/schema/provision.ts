@@ -1,6 +1,9 @@
 import pg from 'pg'
 import { startEmbeddedPostgres } from '../embedded/embedded-postgres.ts'
+import type { Declarations } from '../declarations.ts'
 import { migrateJobs } from '../jobs/jobs.ts'
+import { writeDeclaredRows } from './declared-rows.ts'
+import { applyFeatureMigrations } from './feature-migrations.ts'
 import { applyMigrations } from './migrations.ts'
 import { connectToDatabase } from './schema-script.ts'
 import { ensureRoles, loginNames, loginPassword } from './logins.ts'
@@ -71,17 +74,22 @@ export async function provisionDatabase(options: ProvisionOptions): Promise<Prov
   }
 }
 
-/** Applies what is pending, as the owner, and remembers what the wall then looks like. */
+/** Applies what is pending, the service's and then its features', as the owner, writes the declared rows, and remembers what the isolation rules then look like. */
 export async function migrateDatabase(
   ownerUrl: string,
   schema: string,
+  declared: Pick<Declarations, 'features' | 'jobs' | 'permissions'>,
   log?: (message: string) => void,
 ): Promise<string[]> {
   const client = await connectToDatabase(ownerUrl)
   try {
     // What is migrated calls the job queue, so that comes first.
-    await migrateJobs(client, schema)
-    return await applyMigrations(client, { schema, digest: readDigest, ...(log && { log }) })
+    await migrateJobs(client, schema, declared.jobs)
+    const options = { schema, digest: readDigest, ...(log && { log }) }
+    const applied = await applyMigrations(client, options)
+    applied.push(...(await applyFeatureMigrations(client, declared.features, options)))
+    await writeDeclaredRows(client, schema, declared.permissions)
+    return applied
   } finally {
     await client.end()
   }

@@ -1,61 +1,71 @@
 import { sql } from 'kysely'
-import { Problem } from '../problems.ts'
+import type { Static, TSchema } from 'typebox'
 import { deriveKey, openId, sealId } from '../crypto/sealing.ts'
-import { find, get, query, raw, statement } from '../database/statement.ts'
+import type { SystemRunner } from '../database/database.ts'
+import { execute, find, raw, statement, tables } from '../database/statement.ts'
 import type { Statement } from '../database/statement.ts'
+import { Problem } from '../problems.ts'
+import { matches } from '../validator.ts'
 
-/** What a token is good for, and how long; seconds. A token of one purpose is none of another. */
-export const tokenLives = {
-  'verify-email': 86400,
-  'sign-up': 86400,
-  'reset-password': 1800,
-  'change-email': 86400,
-  unlock: 86400,
-  'restore-account': 90 * 86400,
-  invitation: 7 * 86400,
-  mfa: 300,
-  'passkey-registration': 300,
-  'passkey-authentication': 300,
-  social: 600,
-  'social-code': 60,
-} as const
+const query = tables('system', 'one_time_tokens')
 
-export type TokenPurpose = keyof typeof tokenLives
+/** What a token is good for. A token of one purpose is none of another. */
+export interface TokenKind<Details extends TSchema = TSchema> {
+  /** Stands in links, and in `one_time_tokens.purpose`. */
+  purpose: string
+  /** How long it is good for. Seconds. */
+  seconds: number
+  /** What it stands for. Never shown. */
+  details: Details
+  /** Whether it ends when the password of its account changes: what a former password may have begun. */
+  endsWithPassword?: boolean
+  /** Whether it ends when the e-mail address of its account changes. */
+  endsWithAddress?: boolean
+}
 
-export interface NewToken {
-  purpose: TokenPurpose
+/** The kinds that end with the password, or with the address, of all that the features declare. */
+export const kindsThatEndWith = (
+  tokens: ReadonlyMap<string, TokenKind>,
+  what: 'password' | 'address',
+): readonly TokenKind[] =>
+  [...tokens.values()].filter(kind => kind[what === 'password' ? 'endsWithPassword' : 'endsWithAddress'] === true)
+
+/** Declares a purpose. The feature's value lists it, so that whatever concerns all tokens finds it. */
+export const tokenKind = <Details extends TSchema>(kind: TokenKind<Details>): TokenKind<Details> => Object.freeze(kind)
+
+export interface NewToken<Details extends TSchema> {
   user_id?: string | undefined
   email?: string | undefined
-  /** What it stands for. Never shown. */
-  details?: Readonly<Record<string, unknown>> | undefined
+  details: Static<Details>
   /** Shorter or longer than usual. Seconds. */
   seconds?: number | undefined
-  /** Whether a mail takes it to `email`, or to the person: the job is enqueued by the same statement. */
+  /** Whether a mail takes it to `email`, or to the user: the job is enqueued by the same statement. */
   mailed?: boolean
 }
 
-/** Makes a one-time token (system login). @returns its id, which sealToken turns into what travels */
-export function issueToken({ purpose, user_id, email, details = {}, seconds, mailed }: NewToken): Statement<string> {
+/** Makes a one-time token. @returns its id, which sealToken turns into what travels */
+export function issueToken<Details extends TSchema>(
+  kind: TokenKind<Details>,
+  { user_id, email, details, seconds, mailed }: NewToken<Details>,
+): Statement<'system', string> {
   const row = sql<{ id: string }>`insert into one_time_tokens (purpose, user_id, email, details, expires_at)
-    values (${purpose}, ${user_id ?? null}::uuid, ${email?.toLowerCase() ?? null}::text, ${JSON.stringify(details)}::jsonb,
-      now() + make_interval(secs => ${seconds ?? tokenLives[purpose]})) returning id`
-  const made = raw<{ id: string }>(
-    mailed
-      ? sql<{ id: string }>`with made as (${row})
+    values (${kind.purpose}, ${user_id ?? null}::uuid, ${email?.toLowerCase() ?? null}::text, ${JSON.stringify(details)}::jsonb,
+      now() + make_interval(secs => ${seconds ?? kind.seconds})) returning id`
+  const made = mailed
+    ? sql<{ id: string }>`with made as (${row})
           select id, enqueue_job('mail', jsonb_build_object('token_id', id)) as job_id from made`
-      : row,
-  )
-  return statement(made, ([token]) => (token as { id: string }).id)
+    : row
+  return statement(raw(query, made), ([token]) => (token as { id: string }).id)
 }
 
 /** What seals one-time tokens, derived from SECRET_KEY. */
 export const tokenKeyOf = (secretKey: string): Buffer => deriveKey(secretKey, 'one-time tokens')
 
 /** The token that travels. */
-export const sealToken = (key: Buffer, purpose: TokenPurpose, id: string): string => sealId(key, purpose, id)
+export const sealToken = (key: Buffer, { purpose }: { purpose: string }, id: string): string => sealId(key, purpose, id)
 
 /** The id of a token that we made for this purpose. @throws Problem invalid-token */
-export function openToken(key: Buffer, purpose: TokenPurpose, token: string): string {
+export function openToken(key: Buffer, { purpose }: { purpose: string }, token: string): string {
   const id = openId(key, purpose, token)
   if (id === undefined) throw new Problem('invalid-token')
   return id
@@ -63,39 +73,113 @@ export function openToken(key: Buffer, purpose: TokenPurpose, token: string): st
 
 const columns = ['id', 'purpose', 'user_id', 'email', 'details', 'created_at', 'expires_at'] as const
 
-/** The token, while it can be spent (system login); looking changes nothing. */
-export const findToken = (purpose: TokenPurpose, id: string) =>
-  find(
+/** A token that can be spent, with what it stands for. */
+export interface OpenToken<Details> {
+  id: string
+  user_id: string | null
+  email: string | null
+  created_at: string
+  expires_at: string
+  details: Details
+}
+
+/** @throws Error when the row holds other details than are declared: a fault of ours */
+function readToken<Details extends TSchema>(
+  { purpose, details }: TokenKind<Details>,
+  row: Omit<OpenToken<unknown>, 'details'> & { details: unknown },
+): OpenToken<Static<Details>> {
+  if (!matches(details, row.details)) throw new Error(`a ${purpose} token holds other details than are declared`)
+  return row as OpenToken<Static<Details>>
+}
+
+/** The token, while it can be spent; looking changes nothing. */
+export const findToken = <Details extends TSchema>(kind: TokenKind<Details>, id: string) =>
+  statement(
     query
       .selectFrom('one_time_tokens')
       .select(columns)
       .where('id', '=', id)
-      .where('purpose', '=', purpose)
+      .where('purpose', '=', kind.purpose)
       .where('used_at', 'is', null)
       .where('expires_at', '>', sql<string>`now()`),
+    ([row]) => (row === undefined ? undefined : readToken(kind, row)),
   )
 
-/** Spends the token (system login): of two at once, one succeeds. @throws Problem invalid-token when it is used or has expired */
-export const spendToken = (purpose: TokenPurpose, id: string) =>
+/** The token that a client presents, while it can be spent; looking changes nothing. @throws Problem invalid-token */
+export async function presentedToken<Details extends TSchema>(
+  system: SystemRunner,
+  key: Buffer,
+  kind: TokenKind<Details>,
+  token: string,
+): Promise<OpenToken<Static<Details>>> {
+  // system: a token is looked up before it is known who presents it
+  const found = await system.run(findToken(kind, openToken(key, kind, token)))
+  if (found === undefined) throw new Problem('invalid-token')
+  return found
+}
+
+/** Makes a token in a trip of its own. @returns its id */
+export const startToken = <Details extends TSchema>(
+  system: SystemRunner,
+  kind: TokenKind<Details>,
+  token: NewToken<Details>,
+): Promise<string> =>
+  // system: it is not known yet who presents it, nor is the request told whose address it is and whether a mail is sent
+  system.run(issueToken(kind, token))
+
+/** Makes a token that a mail takes to the address, whether or not it has an account: that is looked up when the mail is sent. */
+export const mailToken = <Details extends TSchema>(
+  system: SystemRunner,
+  kind: TokenKind<Details>,
+  token: Omit<NewToken<Details>, 'mailed'>,
+): Promise<string> => startToken(system, kind, { ...token, mailed: true })
+
+/** Spends the token: of two at once, one succeeds. @throws Problem invalid-token when it is used or has expired */
+export const spendToken = <Details extends TSchema>(kind: TokenKind<Details>, id: string) =>
   statement(
     query
       .updateTable('one_time_tokens')
       .set({ used_at: sql<string>`now()` })
       .where('id', '=', id)
-      .where('purpose', '=', purpose)
+      .where('purpose', '=', kind.purpose)
       .where('used_at', 'is', null)
       .where('expires_at', '>', sql<string>`now()`)
       .returning(columns),
     ([row]) => {
       if (row === undefined) throw new Problem('invalid-token')
-      return row
+      return readToken(kind, row)
     },
   )
 
-/** Ends all unspent tokens of a person for these purposes (system login), as when their reason has gone. */
-export const revokeTokens = (user_id: string, purposes: readonly TokenPurpose[]) =>
-  get(
-    raw<{ revoked: number }>(sql`with revoked as (update one_time_tokens set used_at = now()
-      where user_id = ${user_id} and purpose = any (${[...purposes]}) and used_at is null returning 1)
-      select count(*)::int as revoked from revoked`),
+/** Revokes all unspent tokens of a user: those of these purposes, or all. */
+export const revokeTokens = (user_id: string, kinds?: readonly { purpose: string }[]) => {
+  const tokens = query
+    .updateTable('one_time_tokens')
+    .set({ used_at: sql<string>`now()` })
+    .where('user_id', '=', user_id)
+    .where('used_at', 'is', null)
+  const purposes = kinds?.map(({ purpose }) => purpose)
+  return execute(
+    purposes === undefined ? tokens : tokens.where('purpose', '=', sql<string>`any (${purposes})`),
+  )
+}
+
+/** Revokes what was mailed to an address for these purposes, spent by nobody yet. */
+export const revokeMailedTokens = (email: string, kinds: readonly { purpose: string }[]) =>
+  execute(
+    query
+      .updateTable('one_time_tokens')
+      .set({ used_at: sql<string>`now()` })
+      .where('email', '=', email)
+      .where('purpose', '=', sql<string>`any (${kinds.map(({ purpose }) => purpose)})`)
+      .where('used_at', 'is', null),
+  )
+
+/** Notes on a token what became of it, such as the session that it opened. */
+export const noteOnToken = (id: string, note: Readonly<Record<string, string>>) =>
+  find(
+    raw(
+      query,
+      sql`update one_time_tokens set details = details || ${JSON.stringify(note)}::jsonb where id = ${id} returning id`,
+    ),
   )

@@ -4,8 +4,11 @@ import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { Id, Name, Nullable, OneOf, Slug, Strict, Text, timestamps } from '../../platform/schemas.ts'
-import { get, query } from '../../platform/database/statement.ts'
+import { get, tables } from '../../platform/database/statement.ts'
+import type { Place } from '../../platform/http/resource.ts'
+import { Id, IdOf, Name, Nullable, OneOf, Slug, Strict, Text, timestamps } from '../../platform/schemas.ts'
+
+const query = tables('tenant', 'projects')
 
 const Status = OneOf(['active', 'archived'])
 
@@ -17,25 +20,34 @@ export const Project = Type.Object(
     slug: Slug,
     description: Nullable(Text),
     status: Status,
-    created_by: Nullable(Id),
+    created_by: Nullable(IdOf('user')),
     ...timestamps,
   },
   { title: 'Project' },
 )
-export type Project = Static<typeof Project>
+type Project = Static<typeof Project>
 
-const optional = { description: Type.Optional(Nullable(Text)), status: Type.Optional(Status) }
-export const NewProject = Strict({ name: Name, slug: Type.Optional(Slug), ...optional }, { title: 'NewProject' })
-export type NewProject = Static<typeof NewProject>
-export const ProjectReplacement = Strict(
-  { name: Name, slug: Slug, ...optional },
-  { title: 'ProjectReplacement', description: 'What is left out is reset.' },
+export const NewProject = Strict(
+  {
+    name: Name,
+    slug: Type.Optional(Slug),
+    description: Type.Optional(Nullable(Text)),
+    status: Type.Optional(OneOf(['active', 'archived'], { default: 'active' })),
+  },
+  { title: 'NewProject' },
 )
+type NewProject = Static<typeof NewProject>
+
 export const ProjectChanges = Strict(
-  { name: Type.Optional(Name), slug: Type.Optional(Slug), ...optional },
+  {
+    name: Type.Optional(Name),
+    slug: Type.Optional(Slug),
+    description: Type.Optional(Nullable(Text)),
+    status: Type.Optional(Status),
+  },
   { title: 'ProjectChanges', minProperties: 1 },
 )
-export type ProjectChanges = Static<typeof ProjectChanges>
+type ProjectChanges = Static<typeof ProjectChanges>
 
 export const projectSorts = ['-created_at', 'created_at', 'name', '-name'] as const
 
@@ -51,8 +63,6 @@ const columns = [
   'updated_at',
   'version',
 ] as const
-type ProjectRow = Project & { version: number }
-
 const slugTaken = { projects_slug_key: 'project-slug-taken' } as const
 
 const projectPages = pagesOf(
@@ -63,35 +73,31 @@ const projectPages = pagesOf(
 )
 
 export const listProjects = (
-  organization_id: string,
+  { organization_id }: Place,
   { sort, status }: { sort: string; status?: Project['status'] },
   page: Page,
 ) => projectPages({ organization_id, status }, orderOf(sort, 'projects'), page)
 
-export const getProject = (organization_id: string, id: string) =>
+/** @throws Problem not-found */
+export const getProject = ({ organization_id }: Place, id: string) =>
   get(query.selectFrom('projects').select(columns).where('organization_id', '=', organization_id).where('id', '=', id))
 
 /** @throws Problem project-slug-taken */
-export const createProject = (
-  organization_id: string,
-  created_by: string,
-  project: Omit<NewProject, 'slug'> & { slug: string },
-) =>
+export const createProject = ({ organization_id, user_id }: Place, { name, slug = '', ...project }: NewProject) =>
   get(
     query
       .insertInto('projects')
-      .values({ organization_id, created_by, ...project })
+      .values({ organization_id, created_by: user_id, name, slug, ...project })
       .returning(columns),
     slugTaken,
   )
 
-const target = (organization_id: string, id: string, condition: Condition) =>
-  ({ table: 'projects', key: { organization_id, id }, columns, condition }) as const
+const target = ({ organization_id }: Place, id: string, condition: Condition) =>
+  ({ query, table: 'projects', key: { organization_id, id }, columns, condition }) as const
 
 /** @throws Problem not-found, project-slug-taken, entity-tag-stale */
-export const updateProject = (organization_id: string, id: string, changes: ProjectChanges, condition: Condition) =>
-  updateRow<ProjectRow>(target(organization_id, id, condition), changes, slugTaken)
+export const updateProject = (place: Place, id: string, changes: ProjectChanges, condition: Condition) =>
+  updateRow(target(place, id, condition), changes, slugTaken)
 
 /** @throws Problem not-found, entity-tag-stale */
-export const deleteProject = (organization_id: string, id: string, condition: Condition) =>
-  deleteRow(target(organization_id, id, condition))
+export const deleteProject = (place: Place, id: string, condition: Condition) => deleteRow(target(place, id, condition))

@@ -1,0 +1,633 @@
+-- features own their tables
+
+set local check_function_bodies = off;
+
+revoke all on table {{schema}}."projects" from "freehold_system";
+
+drop policy "tenant_read" on {{schema}}."audit_log";
+
+drop policy "self_revoke" on {{schema}}."devices";
+
+drop policy "self" on {{schema}}."devices";
+
+drop policy "self" on {{schema}}."idempotency_keys";
+
+drop policy "self" on {{schema}}."identities";
+
+drop policy "tenant_delete" on {{schema}}."invitations";
+
+drop policy "tenant_insert" on {{schema}}."invitations";
+
+drop policy "tenant_read" on {{schema}}."invitations";
+
+drop policy "tenant_update" on {{schema}}."invitations";
+
+drop policy "tenant_delete" on {{schema}}."memberships";
+
+drop policy "tenant_insert" on {{schema}}."memberships";
+
+drop policy "tenant_read" on {{schema}}."memberships";
+
+drop policy "tenant_update" on {{schema}}."memberships";
+
+drop policy "tenant_delete" on {{schema}}."organizations";
+
+drop policy "tenant_insert" on {{schema}}."organizations";
+
+drop policy "tenant_read" on {{schema}}."organizations";
+
+drop policy "tenant_update" on {{schema}}."organizations";
+
+drop policy "system_read" on {{schema}}."projects";
+
+drop policy "system_write" on {{schema}}."projects";
+
+drop policy "tenant_delete" on {{schema}}."projects";
+
+drop policy "tenant_insert" on {{schema}}."projects";
+
+drop policy "tenant_read" on {{schema}}."projects";
+
+drop policy "tenant_update" on {{schema}}."projects";
+
+drop policy "self_revoke" on {{schema}}."sessions";
+
+drop policy "self" on {{schema}}."sessions";
+
+drop policy "self_update" on {{schema}}."users";
+
+drop policy "self" on {{schema}}."users";
+
+drop view {{schema}}."gate_state";
+
+drop view {{schema}}."gate";
+
+drop view {{schema}}."own_organizations";
+
+drop view {{schema}}."role_permissions";
+
+drop view {{schema}}."second_factors";
+
+drop view {{schema}}."self";
+
+drop function {{schema}}."organization_table"(text, text[], text);
+
+drop function {{schema}}."record_event"(text, uuid, uuid, jsonb);
+
+create table {{schema}}."role_permissions" (
+  "permission" text not null,
+  "role"       text not null,
+  constraint "role_permissions_pkey" primary key (permission, role)
+);
+
+alter table {{schema}}."role_permissions"
+  enable row level security;
+
+create or replace function {{schema}}.find_confirmed_user (
+  wanted_email text,
+  wanted_id    uuid
+)
+  returns uuid
+  language sql
+  stable
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select id from live_users where (email = wanted_email or id = wanted_id) and email_verified
+    and exists (select from gate where permission = 'members:write') $function$;
+
+create or replace function {{schema}}.guard_creation()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if exists (select from memberships where organization_id = new.organization_id) then
+    raise exception 'the organization has members' using errcode = '42501';
+  end if;
+  return new;
+end $function$;
+
+create or replace function {{schema}}.lock_throttle (
+  t       {{schema}}.throttles,
+  seconds integer,
+  person  uuid
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  counted constant jsonb := jsonb_build_object('counter', split_part(t.key, ' ', 1));
+  token_id uuid;
+begin
+  t.locked_until := clock_timestamp() + make_interval(secs => seconds);
+  perform keep_throttle(t);
+  if t.key like 'address %' then
+    perform record_event('address-blocked', null, null, jsonb_build_object('until', t.locked_until));
+    return;
+  end if;
+  -- Whoever guesses codes knows the password, and a link in a mail would give the mailbox more guesses: only time helps.
+  if t.key like 'mfa %' then
+    perform record_event('second-factor-locked', person, null, jsonb_build_object('until', t.locked_until), true);
+    return;
+  end if;
+  perform record_event('sign-in-locked', person, null, counted || jsonb_build_object('until', t.locked_until));
+  insert into one_time_tokens (purpose, user_id, details, expires_at) values ('unlock', person, counted, t.locked_until) returning id into token_id;
+  perform enqueue_job('mail', jsonb_build_object('token_id', token_id));
+end $function$;
+
+create or replace function {{schema}}.mail_invitation()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  token_id uuid;
+begin
+  insert into one_time_tokens (purpose, email, details, expires_at)
+  values ('invitation', new.email, jsonb_build_object('organization_id', new.organization_id, 'invitation_id', new.id, 'version', new.version), new.expires_at)
+  returning id into token_id;
+  perform enqueue_job('mail', jsonb_build_object('token_id', token_id));
+  return null;
+end $function$;
+
+create or replace function {{schema}}.organization_table (
+  name       text,
+  history    text[],
+  key        text    default 'organization_id'::text,
+  for_system boolean default false
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  line text;
+  in_setting constant text := format('%I = nullif(current_setting(''app.organization_id'', true), '''')::uuid', key);
+  in_gate constant text := format('%I = (select organization_id from gate)', key);
+  in_writing_gate constant text := format('%I = (select organization_id from gate where writes)', key);
+begin
+  foreach line in array array[
+    'alter table %1$I enable row level security',
+    'alter table %1$I force row level security',
+    -- to a role, never to public: a policy for everyone would be asked by the gate's own view, without end
+    'create policy tenant_read on %1$I for select to freehold_tenant using (' || in_gate || ')',
+    'create policy tenant_insert on %1$I for insert to freehold_tenant with check (' || in_writing_gate || ')',
+    'create policy tenant_update on %1$I for update to freehold_tenant using (' || in_writing_gate || ')',
+    'create policy tenant_delete on %1$I for delete to freehold_tenant using (' || in_writing_gate || ')',
+    -- forced row-level security blinds the owner too; migrations set app.maintenance
+    'create policy maintenance on %1$I to freehold_owner using (current_setting(''app.maintenance'', true) = ''on'')',
+    'grant select, insert, update, delete on %1$I to freehold_tenant',
+    'create trigger touch before update on %1$I for each row execute function touch()',
+    'create trigger history after insert or update or delete on %1$I for each row execute function record_change(%1$L, %2$L)',
+    'create constraint trigger still_open after insert or update or delete on %1$I deferrable initially deferred for each row execute function still_open()'
+  ] loop
+    execute format(line, name, history);
+  end loop;
+  if for_system then
+    foreach line in array array[
+      'create policy system_read on %1$I for select to freehold_system using (true)',
+      'create policy system_write on %1$I to freehold_system using (' || in_setting || ')',
+      'grant select, insert, update, delete on %1$I to freehold_system'
+    ] loop
+      execute format(line, name);
+    end loop;
+  end if;
+end $function$;
+
+create or replace function {{schema}}.record_event (
+  type       text,
+  user_id    uuid,
+  session_id uuid,
+  details    jsonb   default null::jsonb,
+  mailed     boolean default false
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+  event_id constant uuid := new_id();
+begin
+  insert into security_events (id, type, user_id, session_id, actor_id, request_id, ip, user_agent, details)
+  values (event_id, type, user_id, session_id, (context ->> 'user_id')::uuid, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', details);
+  if mailed and user_id is not null then
+    perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
+  end if;
+end $function$;
+
+create view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS session_id,
+    s.user_id,
+    o.id AS organization_id,
+    current_setting('app.permission'::text, true) AS permission,
+        CASE
+            WHEN (current_setting('app.permission'::text, true) !~~ 'admin:%'::text) THEN m.role
+            WHEN u.superuser THEN 'superuser'::text
+            ELSE NULL::text
+        END AS role,
+    (current_setting('app.permission'::text, true) !~~ '%:read'::text) AS writes
+   FROM ((({{schema}}.sessions s
+     JOIN {{schema}}.users u ON ((u.id = s.user_id)))
+     JOIN {{schema}}.organizations o ON ((o.id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid)))
+     LEFT JOIN LATERAL ( SELECT memberships.role
+           FROM {{schema}}.memberships
+          WHERE ((memberships.organization_id = o.id) AND (memberships.user_id = s.user_id) AND (memberships.disabled_at IS NULL) AND (memberships.deleted_at IS NULL))
+         OFFSET 0) m ON (true))
+  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required)) AND (EXISTS ( SELECT
+           FROM {{schema}}.role_permissions p
+          WHERE ((p.permission = current_setting('app.permission'::text, true)) AND (p.role = ANY (ARRAY[m.role,
+                CASE
+                    WHEN u.superuser THEN 'superuser'::text
+                    ELSE NULL::text
+                END]))))));
+
+create view {{schema}}."live_users" with (security_barrier=true) AS  SELECT id,
+    email,
+    username,
+    password_hash,
+    given_name,
+    family_name,
+    full_name,
+    superuser,
+    email_verified_at,
+    email_verified,
+    last_organization_id,
+    locale,
+    disabled_at,
+    deleted_at,
+    erased_at,
+    created_at,
+    updated_at,
+    version
+   FROM {{schema}}.users
+  WHERE ((disabled_at IS NULL) AND (deleted_at IS NULL));
+
+create view {{schema}}."self" with (security_barrier=true) AS  SELECT s.id AS session_id,
+    s.user_id,
+    (s.second_factor_at IS NOT NULL) AS second_factor,
+    u.superuser,
+    u.email_verified
+   FROM ({{schema}}.sessions s
+     JOIN {{schema}}.users u ON ((u.id = s.user_id)))
+  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL));
+
+create view {{schema}}."gate_state" with (security_barrier=true) AS  SELECT (EXISTS ( SELECT
+           FROM {{schema}}.self)) AS live,
+    ((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (o.deleted_at IS NULL)) AS member,
+    (o.second_factor_required AND (s.second_factor_at IS NULL) AND ((m.user_id IS NOT NULL) OR u.superuser)) AS second_factor_missing,
+    (EXISTS ( SELECT
+           FROM {{schema}}.gate)) AS permitted
+   FROM ((((( SELECT (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid AS session_id,
+            (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid AS organization_id) named
+     LEFT JOIN {{schema}}.sessions s ON ((s.id = named.session_id)))
+     LEFT JOIN {{schema}}.users u ON ((u.id = s.user_id)))
+     LEFT JOIN {{schema}}.organizations o ON ((o.id = named.organization_id)))
+     LEFT JOIN {{schema}}.memberships m ON (((m.organization_id = o.id) AND (m.user_id = s.user_id))));
+
+create view {{schema}}."own_organizations" with (security_barrier=true) AS  SELECT o.id,
+    o.kind,
+    o.name,
+    o.slug,
+    o.second_factor_required,
+    o.created_at,
+    o.updated_at,
+    o.version,
+    m.role,
+    m.created_at AS joined_at,
+    self.user_id
+   FROM (({{schema}}.self
+     JOIN {{schema}}.memberships m ON (((m.user_id = self.user_id) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL))))
+     JOIN {{schema}}.organizations o ON (((o.id = m.organization_id) AND (o.deleted_at IS NULL))));
+
+create trigger mail_insert
+  after insert on {{schema}}.invitations
+  for each row
+  execute function {{schema}}.mail_invitation();
+
+create trigger mail_update
+  after update on {{schema}}.invitations
+  for each row
+  when (((old.expires_at IS DISTINCT FROM new.expires_at) AND (new.accepted_at IS NULL) AND (new.revoked_at IS NULL)))
+  execute function {{schema}}.mail_invitation();
+
+create trigger creation
+  before insert on {{schema}}.memberships
+  for each row
+  when (((NULLIF(current_setting('app.session_id'::text, true), ''::text) IS
+    NOT NULL) AND (COALESCE(current_setting('app.permission'::text, true), ''::text) = ''::text)))
+  execute function {{schema}}.guard_creation();
+
+create constraint TRIGGER still_open
+  after update on {{schema}}.passkeys deferrable initially deferred
+  for each row
+  execute function {{schema}}.still_open();
+
+create policy "tenant_read" on {{schema}}."audit_log"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where ((gate.permission = 'audit:read'::text) or (gate.permission ~~ 'admin:%'::text)))));
+
+create policy "self_revoke" on {{schema}}."devices"
+  for update
+  to "freehold_tenant"
+  using (((user_id = ( select self.user_id
+   from {{schema}}.self)) AND (revoked_at is null)))
+  with check (((user_id = ( SELECT self.user_id
+   FROM {{schema}}.self)) AND (revoked_at IS NOT NULL)));
+
+create policy "self" on {{schema}}."devices"
+  for select
+  to "freehold_tenant"
+  using ((user_id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "self" on {{schema}}."idempotency_keys"
+  for all
+  to "freehold_tenant"
+  using ((user_id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "self" on {{schema}}."identities"
+  for select
+  to "freehold_tenant"
+  using ((user_id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "tenant_delete" on {{schema}}."invitations"
+  for delete
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "tenant_insert" on {{schema}}."invitations"
+  for insert
+  to "freehold_tenant"
+  with check ((organization_id = ( SELECT gate.organization_id
+   FROM {{schema}}.gate
+  WHERE gate.writes)));
+
+create policy "tenant_read" on {{schema}}."invitations"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate)));
+
+create policy "tenant_update" on {{schema}}."invitations"
+  for update
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "creation" on {{schema}}."memberships"
+  for insert
+  to "freehold_tenant"
+  with
+    check
+    (((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid) AND
+    (COALESCE(current_setting('app.permission'::text, true), ''::text) = ''::text) AND (role = 'owner'::text) AND
+    (user_id = ( SELECT self.user_id
+   FROM {{schema}}.self)) AND (deleted_at IS NULL) AND (disabled_at IS NULL)));
+
+create policy "tenant_delete" on {{schema}}."memberships"
+  for delete
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "tenant_insert" on {{schema}}."memberships"
+  for insert
+  to "freehold_tenant"
+  with check ((organization_id = ( SELECT gate.organization_id
+   FROM {{schema}}.gate
+  WHERE gate.writes)));
+
+create policy "tenant_read" on {{schema}}."memberships"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate)));
+
+create policy "tenant_update" on {{schema}}."memberships"
+  for update
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "creation" on {{schema}}."organizations"
+  for insert
+  to "freehold_tenant"
+  with
+    check
+    (((id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid) AND
+    (COALESCE(current_setting('app.permission'::text, true), ''::text) = ''::text) AND (kind = 'team'::text) AND
+    (NOT second_factor_required) AND (deleted_at IS NULL) AND (EXISTS ( SELECT
+   FROM {{schema}}.self))));
+
+create policy "tenant_delete" on {{schema}}."organizations"
+  for delete
+  to "freehold_tenant"
+  using ((id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "tenant_insert" on {{schema}}."organizations"
+  for insert
+  to "freehold_tenant"
+  with check ((id = ( SELECT gate.organization_id
+   FROM {{schema}}.gate
+  WHERE gate.writes)));
+
+create policy "tenant_read" on {{schema}}."organizations"
+  for select
+  to "freehold_tenant"
+  using ((id = ( select gate.organization_id
+   from {{schema}}.gate)));
+
+create policy "tenant_update" on {{schema}}."organizations"
+  for update
+  to "freehold_tenant"
+  using ((id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "self_update" on {{schema}}."passkeys"
+  for update
+  to "freehold_tenant"
+  using ((user_id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "self" on {{schema}}."passkeys"
+  for select
+  to "freehold_tenant"
+  using ((user_id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "tenant_delete" on {{schema}}."projects"
+  for delete
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "tenant_insert" on {{schema}}."projects"
+  for insert
+  to "freehold_tenant"
+  with check ((organization_id = ( SELECT gate.organization_id
+   FROM {{schema}}.gate
+  WHERE gate.writes)));
+
+create policy "tenant_read" on {{schema}}."projects"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate)));
+
+create policy "tenant_update" on {{schema}}."projects"
+  for update
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.writes)));
+
+create policy "self" on {{schema}}."recovery_codes"
+  for select
+  to "freehold_tenant"
+  using ((user_id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "self" on {{schema}}."retired_names"
+  for select
+  to "freehold_tenant"
+  using ((exists ( select
+   from {{schema}}.self)));
+
+create policy "system" on {{schema}}."role_permissions"
+  for select
+  to "freehold_system"
+  using (true);
+
+create policy "self_revoke" on {{schema}}."sessions"
+  for update
+  to "freehold_tenant"
+  using (((user_id = ( select self.user_id
+   from {{schema}}.self)) AND (revoked_at is null)))
+  with check (((user_id = ( SELECT self.user_id
+   FROM {{schema}}.self)) AND (revoked_at IS NOT NULL)));
+
+create policy "self" on {{schema}}."sessions"
+  for select
+  to "freehold_tenant"
+  using ((user_id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "self" on {{schema}}."totp_factors"
+  for select
+  to "freehold_tenant"
+  using ((user_id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "self_update" on {{schema}}."users"
+  for update
+  to "freehold_tenant"
+  using ((id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "self" on {{schema}}."users"
+  for select
+  to "freehold_tenant"
+  using ((id = ( select self.user_id
+   from {{schema}}.self)));
+
+revoke all on function {{schema}}."find_confirmed_user"(text, uuid) from public;
+
+grant execute on function {{schema}}."find_confirmed_user"(text, uuid) to "freehold_tenant";
+
+revoke all on function {{schema}}."guard_creation"() from public;
+
+revoke all on function {{schema}}."mail_invitation"() from public;
+
+revoke all on function {{schema}}."organization_table"(text, text[], text, boolean) from public;
+
+revoke all on function {{schema}}."record_event"(text, uuid, uuid, jsonb, boolean) from public;
+
+grant execute
+  on function {{schema}}."record_event"(text, uuid, uuid, jsonb, boolean)
+  to "freehold_system", "freehold_tenant";
+
+grant select on table {{schema}}."role_permissions" to "freehold_system";
+
+grant select on table {{schema}}."gate" to "freehold_system", "freehold_tenant";
+
+grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_tenant";
+
+grant select, update on table {{schema}}."live_users" to "freehold_system";
+
+grant select on table {{schema}}."own_organizations" to "freehold_system", "freehold_tenant";
+
+grant select on table {{schema}}."self" to "freehold_system", "freehold_tenant";
+
+revoke all ("backed_up") on table {{schema}}."passkeys" from "freehold_tenant";
+
+grant select ("backed_up") on table {{schema}}."passkeys" to "freehold_tenant";
+
+revoke all ("created_at") on table {{schema}}."passkeys" from "freehold_tenant";
+
+grant select ("created_at") on table {{schema}}."passkeys" to "freehold_tenant";
+
+revoke all ("id") on table {{schema}}."passkeys" from "freehold_tenant";
+
+grant select ("id") on table {{schema}}."passkeys" to "freehold_tenant";
+
+revoke all ("last_used_at") on table {{schema}}."passkeys" from "freehold_tenant";
+
+grant select ("last_used_at") on table {{schema}}."passkeys" to "freehold_tenant";
+
+revoke all ("name") on table {{schema}}."passkeys" from "freehold_tenant";
+
+grant select ("name"), update ("name") on table {{schema}}."passkeys" to "freehold_tenant";
+
+revoke all ("transports") on table {{schema}}."passkeys" from "freehold_tenant";
+
+grant select ("transports") on table {{schema}}."passkeys" to "freehold_tenant";
+
+revoke all ("updated_at") on table {{schema}}."passkeys" from "freehold_tenant";
+
+grant select ("updated_at") on table {{schema}}."passkeys" to "freehold_tenant";
+
+revoke all ("user_id") on table {{schema}}."passkeys" from "freehold_tenant";
+
+grant select ("user_id") on table {{schema}}."passkeys" to "freehold_tenant";
+
+revoke all ("version") on table {{schema}}."passkeys" from "freehold_tenant";
+
+grant select ("version") on table {{schema}}."passkeys" to "freehold_tenant";
+
+revoke all ("used_at") on table {{schema}}."recovery_codes" from "freehold_tenant";
+
+grant select ("used_at") on table {{schema}}."recovery_codes" to "freehold_tenant";
+
+revoke all ("user_id") on table {{schema}}."recovery_codes" from "freehold_tenant";
+
+grant select ("user_id") on table {{schema}}."recovery_codes" to "freehold_tenant";
+
+revoke all ("digest") on table {{schema}}."retired_names" from "freehold_tenant";
+
+grant select ("digest") on table {{schema}}."retired_names" to "freehold_tenant";
+
+revoke all ("confirmed_at") on table {{schema}}."totp_factors" from "freehold_tenant";
+
+grant select ("confirmed_at") on table {{schema}}."totp_factors" to "freehold_tenant";
+
+revoke all ("user_id") on table {{schema}}."totp_factors" from "freehold_tenant";
+
+grant select ("user_id") on table {{schema}}."totp_factors" to "freehold_tenant";

@@ -1,0 +1,80 @@
+import type { SystemRunner } from '../../platform/database/database.ts'
+import type { JobData } from '../../platform/jobs/jobs.ts'
+import type { Locale } from '../../platform/locales.ts'
+import { asName, isLocale } from '../../platform/mail/mails.ts'
+import { renderMail } from '../../platform/mail/render.ts'
+import type { Message } from '../../platform/mail/render.ts'
+import { loadTemplates } from '../../platform/mail/templates.ts'
+import type { Templates } from '../../platform/mail/templates.ts'
+import type { Services } from '../../platform/services.ts'
+import { sealToken } from '../../platform/tokens/one-time-tokens.ts'
+import { draftOfEvent } from './event-drafts.ts'
+import { draftOfToken } from './token-drafts.ts'
+import type { Links } from './token-drafts.ts'
+
+/** What composing takes: the services, and the templates of all mails. */
+export interface ComposeServices extends Pick<Services, 'config' | 'declared' | 'keys'> {
+  readonly templates: Templates
+}
+
+/** Loads the templates, which only what sends mail needs. @throws Error with every fault of MAIL_TEMPLATES */
+export const withTemplates = (services: Pick<Services, 'config' | 'declared' | 'keys'>): ComposeServices => ({
+  ...services,
+  templates: loadTemplates(services.declared, services.config.mail.templates),
+})
+
+/**
+ * The mail of a job, `{token_id}` or `{event_id}`, decided now and not when it was asked for. Undefined: nothing is to be
+ * sent. The same job gives the same mail again.
+ */
+export async function composeMail(
+  system: SystemRunner,
+  { config, declared, keys, templates }: ComposeServices,
+  { token_id, event_id }: JobData,
+): Promise<Message | undefined> {
+  const links = linksOf(config.accountPagesUrl, keys.oneTime)
+  // system: a mail is about any user, and what it says depends on tokens, which only this login reads
+  const draft = await system.transaction(async transaction => {
+    if (token_id !== undefined) return draftOfToken({ transaction, declared, links }, token_id)
+    return event_id === undefined ? undefined : draftOfEvent(transaction, declared, links.reset, event_id)
+  })
+  if (draft === undefined) return undefined
+  const { name, to, person } = draft
+  const locale = [person?.locale, draft.locale].find(isLocale) ?? config.mail.defaultLocale
+  // Only where the address is known to be the user's: a stranger's would be greeted with whatever was typed at sign-up.
+  const called = person?.email_verified && person.email === to ? (person.given_name ?? person.full_name) : null
+  return renderMail(templates, {
+    locale,
+    name,
+    to,
+    values: {
+      app: config.appName,
+      home: config.frontendUrl ?? config.publicUrl,
+      name: called && asName(called),
+      ...Object.fromEntries(
+        Object.entries(draft.values).map(([key, value]) => [
+          key,
+          value instanceof Date ? timeIn(locale, value) : value,
+        ]),
+      ),
+    },
+  })
+}
+
+/** Links lead below a configured URL, never one that is taken from a request. */
+const linksOf = (pagesUrl: string, key: Buffer): Links => ({
+  key,
+  of: (purpose, id) => `${pagesUrl}/${purpose}?token=${sealToken(key, { purpose }, id)}`,
+  reset: `${pagesUrl}/reset-password`,
+})
+
+const formats: Record<Locale, { format: Intl.DateTimeFormat; suffix: string }> = {
+  en: { format: formatOf('en-GB'), suffix: ' UTC' },
+  de: { format: formatOf('de-DE'), suffix: ' Uhr (UTC)' },
+}
+
+function formatOf(language: string): Intl.DateTimeFormat {
+  return new Intl.DateTimeFormat(language, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' })
+}
+
+const timeIn = (locale: Locale, time: Date): string => `${formats[locale].format.format(time)}${formats[locale].suffix}`

@@ -1,0 +1,69 @@
+import { sql } from 'kysely'
+import type { Transaction } from '../../platform/database/database.ts'
+import { find, tables } from '../../platform/database/statement.ts'
+import type { Declarations } from '../../platform/declarations.ts'
+import { asName } from '../../platform/mail/mails.ts'
+import type { Draft } from '../../platform/mail/mails.ts'
+import { findAddressee } from './addressees.ts'
+import { describeDevice } from './device.ts'
+
+const query = tables('system', 'security_events', 'one_time_tokens')
+
+const providers = new Map([
+  ['google', 'Google'],
+  ['github', 'GitHub'],
+])
+
+/**
+ * The notice of a security event, to the user whose account it happened to, whatever state the account is in by now. What
+ * concerns the address goes to the former one, which the token of the change remembers. Undefined: nothing is to be sent.
+ */
+export async function draftOfEvent(
+  transaction: Transaction<'system'>,
+  { events }: Pick<Declarations, 'events'>,
+  link: string,
+  id: string,
+): Promise<Draft | undefined> {
+  const event = await transaction.run(findEvent(id))
+  const kind = event && events.get(event.type)
+  if (event === undefined || event.user_id === null || kind?.mailed !== true) return undefined
+  const person = await transaction.run(findAddressee(event.user_id))
+  const to = kind.toFormerAddress === true ? event.old_email : person?.email
+  if (person === undefined || person.erased_at !== null || to == null) return undefined
+  const { provider } = event
+  return {
+    name: event.type,
+    to,
+    person,
+    values: {
+      when: new Date(event.created_at),
+      ip: event.ip,
+      device: describeDevice(event.user_agent),
+      link,
+      new_email: event.new_email,
+      provider: provider === null ? undefined : asName(providers.get(provider) ?? provider),
+    },
+  }
+}
+
+const findEvent = (id: string) =>
+  find(
+    query
+      .selectFrom('security_events')
+      .leftJoin('one_time_tokens as change', join =>
+        join.on(
+          sql<boolean>`change.id = (security_events.details ->> 'token_id')::uuid and change.purpose = 'change-email'`,
+        ),
+      )
+      .select([
+        'security_events.user_id',
+        'security_events.type',
+        'security_events.ip',
+        'security_events.user_agent',
+        'security_events.created_at',
+        'change.email as new_email',
+        sql<string | null>`security_events.details ->> 'provider'`.as('provider'),
+        sql<string | null>`change.details ->> 'old_email'`.as('old_email'),
+      ])
+      .where('security_events.id', '=', id),
+  )

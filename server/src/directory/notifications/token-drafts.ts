@@ -1,0 +1,112 @@
+import { sql } from 'kysely'
+import type { Transaction } from '../../platform/database/database.ts'
+import { execute, find, get, many, raw, tables } from '../../platform/database/statement.ts'
+import type { Declarations } from '../../platform/declarations.ts'
+import type { Addressee, Draft, MailedToken } from '../../platform/mail/mails.ts'
+import { findAddressee, findAddresseeByEmail } from './addressees.ts'
+
+const query = tables('system', 'one_time_tokens')
+
+/** Mails of one purpose to one address, or, where a token names none, to one user, in an hour. */
+const MAX_MAILS_AN_HOUR = 5
+
+export interface Links {
+  /** Of one-time tokens, and of the digests of addresses that erased accounts had. */
+  key: Buffer
+  /** Where a token is spent. */
+  of(purpose: string, id: string): string
+  /** Where a new password is asked for. */
+  reset: string
+}
+
+/** What decides about tokens and their mails, in the transaction of one mail. */
+interface Tools {
+  transaction: Transaction<'system'>
+  declared: Pick<Declarations, 'tokenMails'>
+  links: Links
+}
+
+type Token = MailedToken & { purpose: string }
+
+const spendable = query
+  .selectFrom('one_time_tokens')
+  .select(['id', 'purpose', 'user_id', 'email', 'created_at', 'expires_at'])
+  .select(eb => eb.ref('details').$castTo<MailedToken['details']>().as('details'))
+  .where('used_at', 'is', null)
+  .where('expires_at', '>', sql<string>`now()`)
+
+/**
+ * What the mail of a token is, as things are now: whose the address is, and whether there is still anything to say.
+ * Notes whose the token is, where only the address was known, and that it is mailed. Undefined: nothing is to be sent.
+ */
+export async function draftOfToken(tools: Tools, id: string): Promise<Draft | undefined> {
+  const token = await tools.transaction.run(find(spendable.where('id', '=', id)))
+  if (token === undefined) return undefined
+  const draft = await decide(tools, token.purpose, token, await findOwner(tools, token))
+  if (draft === undefined || !(await claim(tools, token, draft.owner_id ?? token.user_id))) return undefined
+  const wished = token.details['locale']
+  return { locale: typeof wished === 'string' ? wished : undefined, ...draft }
+}
+
+async function findOwner({ transaction }: Tools, { user_id, email }: Token): Promise<Addressee | undefined> {
+  if (user_id !== null) return transaction.run(findAddressee(user_id))
+  return email === null ? undefined : transaction.run(findAddresseeByEmail(email))
+}
+
+/** The feature that declares the purpose decides. */
+async function decide(
+  tools: Tools,
+  purpose: string,
+  token: MailedToken,
+  user: Addressee | undefined,
+): Promise<Draft | undefined> {
+  const { transaction, declared, links } = tools
+  return declared.tokenMails[purpose]?.({
+    token,
+    user,
+    link: links.of(purpose, token.id),
+    values: { when: new Date(token.created_at), expires: new Date(token.expires_at) },
+    key: links.key,
+    resetLink: links.reset,
+    run: statement => transaction.run(statement),
+    findUserByEmail: email => transaction.run(findAddresseeByEmail(email)),
+    listTokens: (email, other) =>
+      transaction.run(many(spendable.where('email', '=', email).where('purpose', '=', other).limit(2))),
+    decideFor: (other, itsPurpose) => decide(tools, itsPurpose, other, user),
+  })
+}
+
+/** Counts this mail among those of its purpose to its address, unless there have been too many. */
+async function claim(
+  { transaction }: Tools,
+  { id, purpose, email, user_id }: Token,
+  owner_id: string | null,
+): Promise<boolean> {
+  const addressee = email ?? user_id ?? id
+  // One after the other, so that each sees those before it.
+  await transaction.run(
+    execute(raw(query, sql`select pg_advisory_xact_lock(hashtextextended(${`${purpose} ${addressee}`}, 0))`)),
+  )
+  const { sent } = await transaction.run(
+    get(
+      query
+        .selectFrom('one_time_tokens')
+        .select(sql<number>`count(*)::int`.as('sent'))
+        .where('purpose', '=', purpose)
+        .where('id', '<>', id)
+        .where(eb => (email === null ? eb('user_id', '=', user_id) : eb('email', '=', email)))
+        .where(sql<boolean>`(details ->> 'mailed_at')::timestamptz > now() - interval '1 hour'`),
+    ),
+  )
+  if (sent >= MAX_MAILS_AN_HOUR) return false
+  await transaction.run(
+    execute(
+      raw(
+        query,
+        sql`update one_time_tokens set user_id = ${owner_id}::uuid, details = jsonb_build_object('mailed_at', now()) || details
+          where id = ${id}`,
+      ),
+    ),
+  )
+  return true
+}

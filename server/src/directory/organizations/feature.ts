@@ -1,0 +1,47 @@
+import { feature } from '../../platform/feature.ts'
+import type { Codes, ProblemTable } from '../../platform/problems.ts'
+import { eraseMemberships } from './erasure.ts'
+import { organizationRoutes, ownOrganizationRoutes } from './routes.ts'
+import { withinOrganization } from './within-organization.ts'
+
+const permissions = {
+  'organization:read': 'viewer',
+  'organization:write': 'admin',
+  'organization:leave': 'viewer',
+  'organization:transfer': 'owner',
+  'organization:delete': 'owner',
+} as const
+
+const problems = {
+  'organization-slug-taken': [
+    409,
+    'Organization slug taken',
+    'Choose another slug, or leave it out to have one made from the name.',
+  ],
+  'personal-organization': [
+    409,
+    'Personal organization',
+    'A personal organization has one member and lasts as long as the account. Create a team instead.',
+  ],
+  'owner-required': [403, 'Owner required', 'Only an owner may change who owns the organization, and what it demands.'],
+} as const satisfies ProblemTable
+
+declare module '../../platform/gate/permissions.ts' {
+  interface DeclaredPermissions extends Codes<typeof permissions> {}
+}
+declare module '../../platform/problems.ts' {
+  interface DeclaredProblems extends Codes<typeof problems> {}
+}
+
+/** Organizations, the tenants, and who belongs to them. */
+export const organizations = feature({
+  name: 'organizations',
+  uses: ['users', 'sessions', 'history'],
+  tables: [new URL('organizations.sql', import.meta.url)],
+  sql: [new URL('organizations-policies.sql', import.meta.url)],
+  tags: { Organizations: 'The tenants: creating, updating, leaving, deleting.' },
+  permissions,
+  problems,
+  erase: (transaction, { id }) => eraseMemberships(transaction, id),
+  routes: [ownOrganizationRoutes, withinOrganization(organizationRoutes)],
+})

@@ -1,0 +1,36 @@
+import { sql } from 'kysely'
+import { execute, tables } from '../../platform/database/statement.ts'
+import { feature } from '../../platform/feature.ts'
+import { sessionRoutes } from './routes.ts'
+
+const query = tables('system', 'sessions')
+
+/** Signed-in devices. */
+export const sessions = feature({
+  name: 'sessions',
+  uses: ['users'],
+  tables: [new URL('sessions.sql', import.meta.url)],
+  sql: [new URL('sessions-policies.sql', import.meta.url)],
+  tags: { Sessions: "The current user's signed-in devices." },
+  retention: [
+    {
+      table: 'sessions',
+      key: 'id',
+      // No session lives longer than 90 days, so its id says early that it cannot have ended long ago.
+      isOver: ({ before }) =>
+        sql`id < ${before(90)} and coalesce(revoked_at, expires_at) < now() - interval '90 days'`,
+    },
+  ],
+  erasure: ({ id }) => [execute(query.deleteFrom('sessions').where('user_id', '=', id))],
+  export: [
+    {
+      name: 'sessions',
+      description: 'Live ones, and those that ended not long ago.',
+      columns: sql`id, organization_id, device_id, methods, authenticated_at, second_factor_at, user_agent, ip, created_at,
+        last_seen_at, expires_at, revoked_at, revoked_reason`,
+      from: sql`sessions where user_id = (select user_id from self)`,
+      key: sql`id`,
+    },
+  ],
+  routes: [sessionRoutes],
+})

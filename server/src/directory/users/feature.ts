@@ -1,0 +1,29 @@
+import { feature } from '../../platform/feature.ts'
+import type { Codes, ProblemTable } from '../../platform/problems.ts'
+import { retireNames } from './retired-names.ts'
+import { userRoutes } from './routes.ts'
+import { overwriteUser } from './users.ts'
+
+const problems = {
+  'email-taken': [409, 'E-mail address taken', 'An account with this e-mail address exists. Sign in instead.'],
+  'username-taken': [409, 'Username taken', 'Choose another username.'],
+} as const satisfies ProblemTable
+
+declare module '../../platform/problems.ts' {
+  interface DeclaredProblems extends Codes<typeof problems> {}
+}
+
+/** People: an account belongs to the person, not to an organization. */
+export const users = feature({
+  name: 'users',
+  tables: [new URL('users.sql', import.meta.url)],
+  sql: [new URL('users-policies.sql', import.meta.url)],
+  tags: { People: 'The current user.' },
+  problems,
+  // The last of all features: this row marks the account as erased.
+  erase: async (transaction, { id, email, username }, { config, keys }) => {
+    if (!config.deletion.reuseNames) await transaction.run(retireNames(keys.oneTime, { email, username }))
+    await transaction.run(overwriteUser(id))
+  },
+  routes: [userRoutes],
+})

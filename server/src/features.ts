@@ -1,0 +1,59 @@
+import { history } from './directory/history/feature.ts'
+import { members } from './directory/members/feature.ts'
+import { notifications } from './directory/notifications/feature.ts'
+import { organizations } from './directory/organizations/feature.ts'
+import { sessions } from './directory/sessions/feature.ts'
+import { users } from './directory/users/feature.ts'
+import { accounts } from './identity/accounts/feature.ts'
+import { devices } from './identity/devices/feature.ts'
+import { factors } from './identity/factors/feature.ts'
+import { accountImport } from './identity/import/feature.ts'
+import { invitations } from './identity/invitations/feature.ts'
+import { leaving } from './identity/leaving/feature.ts'
+import { lockout } from './identity/lockout/feature.ts'
+import { mfa } from './identity/mfa/feature.ts'
+import { passkeys } from './identity/passkeys/feature.ts'
+import { passwords } from './identity/passwords/feature.ts'
+import { recovery } from './identity/recovery/feature.ts'
+import { signIn } from './identity/sign-in/feature.ts'
+import { signUp } from './identity/sign-up/feature.ts'
+import { social } from './identity/social/feature.ts'
+import { totp } from './identity/totp/feature.ts'
+import { verification } from './identity/verification/feature.ts'
+import { health } from './operations/health/feature.ts'
+import { retention } from './operations/retention/feature.ts'
+import { superusers } from './operations/superusers/feature.ts'
+import type { Feature } from './platform/feature.ts'
+import { projects } from './product/projects/feature.ts'
+
+/** Who exists. */
+const directory: readonly Feature[] = [users, sessions, history, organizations, members, notifications]
+
+/** How people get in and out. */
+const identity: readonly Feature[] = [
+  accounts,
+  passwords,
+  devices,
+  lockout,
+  factors,
+  signIn,
+  recovery,
+  signUp,
+  verification,
+  totp,
+  passkeys,
+  mfa,
+  social,
+  invitations,
+  accountImport,
+  leaving,
+]
+
+/** What a product adds to: the resources of organizations. */
+const product: readonly Feature[] = [projects]
+
+/** What operators look after. */
+const operations: readonly Feature[] = [superusers, health, retention]
+
+/** The table of contents: every feature, wing by wing. SQL files load, services are made and routes are registered in this order. */
+export const features: readonly Feature[] = [...directory, ...identity, ...product, ...operations]

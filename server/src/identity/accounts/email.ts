@@ -1,0 +1,50 @@
+import { sql } from 'kysely'
+import { Type } from 'typebox'
+import type { SystemRunner } from '../../platform/database/database.ts'
+import { execute, find, tables } from '../../platform/database/statement.ts'
+import { locales } from '../../platform/locales.ts'
+import type { Locale } from '../../platform/locales.ts'
+import { Problem } from '../../platform/problems.ts'
+import { OneOf, Strict, Time } from '../../platform/schemas.ts'
+import { mailToken, spendToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import type { OpenToken } from '../../platform/tokens/one-time-tokens.ts'
+
+const query = tables('system', 'users')
+
+/** Verifies the address of an account that has it already. */
+export const verifyEmailToken = tokenKind({
+  purpose: 'verify-email',
+  seconds: 86400,
+  details: Strict({ locale: Type.Optional(OneOf(locales)), mailed_at: Type.Optional(Time) }),
+  endsWithAddress: true,
+})
+
+/** Asks for the mail again that verifies an address. Whose it is, and whether it needs one, is looked up when it is sent. */
+export const requestVerification = (visitor: SystemRunner, email: string, locale: Locale | undefined) =>
+  mailToken(visitor, verifyEmailToken, { email, details: locale === undefined ? {} : { locale } })
+
+/** Notes that the address is the user's. @returns the address @throws Problem invalid-token */
+export const confirmEmail = (visitor: SystemRunner, { id, user_id }: OpenToken<unknown>): Promise<string> =>
+  // system: the link is opened without a session
+  visitor.transaction(async transaction => {
+    await transaction.run(lockUser(user_id))
+    const { email } = await transaction.run(spendToken(verifyEmailToken, id))
+    const user = await transaction.run(
+      find(
+        query
+          .updateTable('users')
+          .set({ email_verified_at: sql<string>`coalesce(email_verified_at, now())` })
+          .where('id', '=', user_id)
+          // The address may be another by now.
+          .where('email', '=', email)
+          .where('deleted_at', 'is', null)
+          .returning('email'),
+      ),
+    )
+    if (user === undefined) throw new Problem('invalid-token')
+    return user.email
+  })
+
+/** The account before its tokens, as whatever ends those does. */
+const lockUser = (user_id: string | null) =>
+  execute(query.selectFrom('users').select('id').where('id', '=', user_id).forNoKeyUpdate())

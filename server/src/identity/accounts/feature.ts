@@ -1,0 +1,46 @@
+import { sql } from 'kysely'
+import { execute, tables } from '../../platform/database/statement.ts'
+import { feature } from '../../platform/feature.ts'
+import type { Codes, ProblemTable } from '../../platform/problems.ts'
+import { verifyEmailToken } from './email.ts'
+import { identityLinked, identityUnlinked } from './identities.ts'
+import { mails, tokenMails } from './mails.ts'
+
+const query = tables('system', 'identities')
+
+const problems = {
+  'identity-taken': [
+    409,
+    'Identity taken',
+    'This account at the provider belongs to somebody else here. Sign in with it, or remove it there first.',
+  ],
+} as const satisfies ProblemTable
+
+declare module '../../platform/problems.ts' {
+  interface DeclaredProblems extends Codes<typeof problems> {}
+}
+
+/** How an account begins: the user, their first organization, their address, and the identities that they sign in with. */
+export const accounts = feature({
+  name: 'accounts',
+  uses: ['users', 'organizations'],
+  sql: [new URL('identities.sql', import.meta.url)],
+  problems,
+  tokens: [verifyEmailToken],
+  events: [identityLinked, identityUnlinked],
+  mails,
+  tokenMails,
+  erasure: ({ id }) => [execute(query.deleteFrom('identities').where('user_id', '=', id))],
+  export: [
+    {
+      name: 'identities',
+      description: 'Accounts at providers that the user signs in with.',
+      columns: sql`id, provider, issuer, subject, email, created_at, last_used_at`,
+      from: sql`identities where user_id = (select user_id from self)`,
+      key: sql`id`,
+    },
+  ],
+  signInMethod: user_id =>
+    sql<boolean>`(exists (select from users where id = ${user_id} and password_hash is not null)
+      or exists (select from identities where user_id = ${user_id}))`,
+})

@@ -1,0 +1,136 @@
+import { sql } from 'kysely'
+import { Type } from 'typebox'
+import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import type { Page } from '../../platform/database/pagination.ts'
+import { find, get, many, raw, statement, tables } from '../../platform/database/statement.ts'
+import { eventKind } from '../../platform/mail/mails.ts'
+import { Email, Id, Nullable, Time } from '../../platform/schemas.ts'
+
+const query = tables('system', 'identities', 'users', 'live_users')
+const own = tables('tenant', 'identities', 'self')
+
+export const identityLinked = eventKind('identity-linked', { mailed: true })
+export const identityUnlinked = eventKind('identity-unlinked', { mailed: true })
+
+export const Identity = Type.Object(
+  {
+    id: Id,
+    provider: Type.String({ maxLength: 32, examples: ['google'] }),
+    email: Nullable(Email),
+    created_at: Time,
+    last_used_at: Nullable(Time),
+  },
+  { title: 'Identity', description: 'An account at a provider that its owner signs in with.' },
+)
+
+const columns = ['id', 'provider', 'email', 'created_at', 'last_used_at'] as const
+
+/** An account at a provider: the provider's name in the configuration, and what identifies the account there. */
+export interface ProviderIdentity {
+  provider: string
+  issuer: string
+  subject: string
+}
+
+/** Who signs in, as the provider says it. */
+interface ProviderProfile {
+  issuer: string
+  subject: string
+  email?: string | undefined
+}
+
+const identityPages = pagesOf(() =>
+  own
+    .selectFrom('identities')
+    .select(columns)
+    // The policy shows only the user's own; said again here, it picks the index.
+    .where('user_id', '=', sql<string>`(select user_id from self)`),
+)
+
+/** The current user's, the newest first. */
+export const listIdentities = (page: Page) => identityPages({}, orderOf('-created_at', 'identities'), page)
+
+/**
+ * Whose sign-in this is, as far as is known: the account that the identity belongs to, else the one that has the address.
+ * Without an address only the identity is looked up.
+ */
+export const findAccount = ({ issuer, subject }: ProviderProfile, email: string | undefined) =>
+  find(
+    raw(
+      query,
+      sql<{ user_id: string; identity_id: string | null; email_verified: boolean; is_live: boolean }>`
+      select u.id as user_id, known.identity_id, u.email_verified, exists (select from live_users where id = u.id) as is_live
+      from (select user_id, id as identity_id from identities where issuer = ${issuer} and subject = ${subject}
+        union all select id, null from users where email = ${email ?? null}) as known
+      join users u on u.id = known.user_id order by known.identity_id nulls last limit 1`,
+    ),
+  )
+
+/** Records a sign-in, and what the provider now says of the address; undefined when the identity was unlinked meanwhile. */
+export const noteUse = (id: string, user_id: string, email: string | undefined) =>
+  find(
+    query
+      .updateTable('identities')
+      .set({ last_used_at: sql<string>`now()`, ...(email !== undefined && { email }) })
+      .where('id', '=', id)
+      .where('user_id', '=', user_id)
+      .returning('id'),
+  )
+
+interface NewIdentity {
+  user_id: string
+  provider: string
+  profile: ProviderProfile
+}
+
+/** Gives a new account the identity that it comes with. @throws Problem identity-taken */
+export const insertIdentity = ({ id, email }: { id: string; email: string }, identity: ProviderIdentity) =>
+  get(
+    query
+      .insertInto('identities')
+      .values({ ...identity, user_id: id, email, last_used_at: sql<string>`now()` })
+      .returning('id'),
+    { identities_subject_key: 'identity-taken' },
+  )
+
+/** Links by address: only while account and address still are what they were. @throws Problem identity-taken */
+export const linkByAddress = ({ user_id, provider, profile: { issuer, subject, email } }: NewIdentity) =>
+  statement(
+    raw(
+      query,
+      sql<{ id: string }>`insert into identities (user_id, provider, issuer, subject, email, last_used_at)
+      select id, ${provider}, ${issuer}, ${subject}, email, now() from live_users where id = ${user_id} and email = ${email ?? null}
+        and email_verified for no key update returning id`,
+    ),
+    ([row]) => row,
+    { identities_subject_key: 'identity-taken' },
+  )
+
+/** Links an identity that no account has; undefined when an account has it. */
+export const linkIdentity = ({ user_id, provider, profile: { issuer, subject, email } }: NewIdentity) =>
+  find(
+    query
+      .insertInto('identities')
+      .values({ user_id, provider, issuer, subject, email: email ?? null })
+      .onConflict(conflict => conflict.constraint('identities_subject_key').doNothing())
+      .returning(columns),
+  )
+
+/** The identity, if it is that user's. */
+export const findIdentity = ({ user_id, profile: { issuer, subject } }: NewIdentity) =>
+  find(
+    query
+      .selectFrom('identities')
+      .select(columns)
+      .where('issuer', '=', issuer)
+      .where('subject', '=', subject)
+      .where('user_id', '=', user_id),
+  )
+
+/** Unlinks an identity. @throws Problem not-found */
+export const deleteIdentity = (user_id: string, id: string) =>
+  get(query.deleteFrom('identities').where('id', '=', id).where('user_id', '=', user_id).returning('provider'))
+
+/** Unlinks all identities of a user. @returns the provider of each */
+export const deleteIdentities = (user_id: string) =>
+  many(query.deleteFrom('identities').where('user_id', '=', user_id).returning('provider'))

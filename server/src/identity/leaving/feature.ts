@@ -1,0 +1,41 @@
+import { sql } from 'kysely'
+import { feature } from '../../platform/feature.ts'
+import type { Codes, ProblemTable } from '../../platform/problems.ts'
+import { accountErased, erasePlatformRows } from './erasure.ts'
+import { accountExported, linksSection } from './export.ts'
+import { accountDeleted, accountRestored, restoreAccountToken } from './leaving.ts'
+import { mails, tokenMails } from './mails.ts'
+import { leavingPages } from './pages.ts'
+import { leavingRoutes } from './routes.ts'
+
+const problems = {
+  'last-superuser': [
+    409,
+    'Last superuser',
+    'The service keeps one superuser. Make somebody else one first: `freehold superuser grant EMAIL`.',
+  ],
+} as const satisfies ProblemTable
+
+declare module '../../platform/problems.ts' {
+  interface DeclaredProblems extends Codes<typeof problems> {}
+}
+
+/** How accounts end: deletion, restoration, erasure, and the export of what is stored of a user. */
+export const leaving = feature({
+  name: 'leaving',
+  uses: ['users', 'sessions', 'history', 'organizations', 'devices', 'factors'],
+  problems,
+  tokens: [restoreAccountToken],
+  events: [accountDeleted, accountRestored, accountExported, accountErased],
+  mails,
+  tokenMails,
+  // The platform's tables, which no feature owns.
+  retention: [
+    { table: 'one_time_tokens', key: 'expires_at', isOver: () => sql`expires_at < now() - interval '7 days'` },
+    { table: 'idempotency_keys', key: 'created_at', isOver: () => sql`created_at < now() - interval '1 day'` },
+  ],
+  erasure: erasePlatformRows,
+  export: [linksSection],
+  routes: [leavingRoutes],
+  pages: leavingPages,
+})

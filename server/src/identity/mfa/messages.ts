@@ -1,0 +1,60 @@
+import { Type } from 'typebox'
+import { Id, Name, Strict } from '../../platform/schemas.ts'
+import { RecoveryCode } from '../factors/messages.ts'
+import { PasskeyAnswer } from '../passkeys/messages.ts'
+import { Password } from '../passwords/password-policy.ts'
+import { Code } from '../totp/messages.ts'
+
+/** What travels when a second factor is verified. */
+
+export const SecondFactors = Type.Object(
+  {
+    totp: Type.Boolean({ description: 'Whether an authenticator app is enrolled.' }),
+    passkeys: Type.Integer({ minimum: 0, maximum: 100 }),
+    recovery_codes: Type.Integer({ minimum: 0, maximum: 100, description: 'How many are left.' }),
+    second_factor_proved: Type.Boolean({ description: 'Whether this session has verified a second factor.' }),
+    required_by: Type.Array(Type.Object({ id: Id, name: Name }), {
+      maxItems: 10_000,
+      description: 'The organizations of yours that demand one.',
+    }),
+    trusted_device_days: Type.Integer({
+      minimum: 0,
+      maximum: 3650,
+      description: 'For how long a device that is trusted skips the second factor; 0: none is trusted.',
+    }),
+  },
+  { title: 'SecondFactors' },
+)
+
+export const MfaToken = Type.String({ minLength: 1, maxLength: 200, description: 'From the answer `mfa-required`.' })
+
+const answer = {
+  code: Type.Optional(Code),
+  recovery_code: Type.Optional(RecoveryCode),
+  passkey: Type.Optional(PasskeyAnswer),
+}
+export const MfaAnswer = Strict(
+  {
+    mfa_token: MfaToken,
+    ...answer,
+    trust_device: Type.Optional(
+      Type.Boolean({
+        description:
+          'Skip the second factor on this device from now on, as long as the operator allows. The answer carries its `device_token`.',
+      }),
+    ),
+  },
+  {
+    title: 'MfaAnswer',
+    description: 'One of `code`, `recovery_code` and `passkey` is the second factor.',
+    examples: [{ mfa_token: 'AZ-rJpZ0fGCfZYb0hQvR2m7k', code: '492039', trust_device: true }],
+  },
+)
+export const StepUp = Strict(
+  { password: Type.Optional(Password), ...answer },
+  {
+    title: 'StepUp',
+    description: 'One of `password`, `code`, `recovery_code` and `passkey` is the proof.',
+    examples: [{ password: 'SecureP@ss123' }],
+  },
+)

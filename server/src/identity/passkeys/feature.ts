@@ -1,0 +1,64 @@
+import { sql } from 'kysely'
+import { execute, tables } from '../../platform/database/statement.ts'
+import { feature } from '../../platform/feature.ts'
+import type { Codes, ProblemTable } from '../../platform/problems.ts'
+import type { RelyingParty } from './ceremonies.ts'
+import { mails } from './mails.ts'
+import { passkeyAuthenticationToken, passkeyRefused } from './passkey-sign-in.ts'
+import { hasAnyPasskey, passkeyAdded, passkeyRegistrationToken, passkeyRemoved } from './passkeys.ts'
+import { passkeyRoutes, passkeySignInRoutes } from './routes.ts'
+
+const query = tables('system', 'passkeys')
+
+const problems = {
+  'invalid-passkey': [
+    401,
+    'Invalid passkey',
+    'The passkey is not known here, or did not sign this challenge. Ask for new options and try again, or use another way in.',
+  ],
+  'passkey-taken': [409, 'Passkey registered', 'This passkey is registered already. Use it, or another authenticator.'],
+  'too-many-passkeys': [409, 'Too many passkeys', 'An account holds 20 passkeys. Remove one that is no longer used.'],
+  'passkeys-unavailable': [
+    409,
+    'Passkeys unavailable',
+    'Browsers take passkeys under a domain name and https only, and this service is configured for neither. Use another way in.',
+  ],
+} as const satisfies ProblemTable
+
+declare module '../../platform/problems.ts' {
+  interface DeclaredProblems extends Codes<typeof problems> {}
+}
+declare module '../../platform/services.ts' {
+  interface Services {
+    /** Where passkeys are good; undefined where no browser would take one. */
+    readonly relyingParty: RelyingParty | undefined
+  }
+}
+
+/** Passkeys (WebAuthn): a sign-in method of two factors, and a second factor after a password. */
+export const passkeys = feature({
+  name: 'passkeys',
+  uses: ['users', 'sessions', 'history', 'factors', 'sign-in'],
+  sql: [new URL('passkeys.sql', import.meta.url)],
+  tags: { Passkeys: 'Adding, naming, removing, and signing in with them.' },
+  problems,
+  tokens: [passkeyRegistrationToken, passkeyAuthenticationToken],
+  events: [passkeyAdded, passkeyRemoved, passkeyRefused],
+  mails,
+  secondFactor: { method: 'passkey', exists: hasAnyPasskey },
+  signInMethod: user_id => hasAnyPasskey(sql`${user_id}`),
+  erasure: ({ id }) => [execute(query.deleteFrom('passkeys').where('user_id', '=', id))],
+  export: [
+    {
+      name: 'passkeys',
+      description: 'By name; their keys stay here.',
+      columns: sql`id, name, transports, backed_up, created_at, last_used_at`,
+      from: sql`passkeys where user_id = (select user_id from self)`,
+      key: sql`id`,
+    },
+  ],
+  provide: ({ config: { appName: name, passkeys: party } }) => ({
+    relyingParty: party && { id: party.rpId, name, origins: party.origins },
+  }),
+  routes: [passkeyRoutes, passkeySignInRoutes],
+})

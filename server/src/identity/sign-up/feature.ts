@@ -1,0 +1,14 @@
+import { feature } from '../../platform/feature.ts'
+import { mails, tokenMails } from './mails.ts'
+import { signUpRoutes } from './routes.ts'
+import { signUpToken } from './sign-up.ts'
+
+/** Accounts that people make themselves. */
+export const signUp = feature({
+  name: 'sign-up',
+  uses: ['users', 'organizations', 'accounts', 'passwords', 'sign-in', 'recovery'],
+  tokens: [signUpToken],
+  mails,
+  tokenMails,
+  routes: [signUpRoutes],
+})

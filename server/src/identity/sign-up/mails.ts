@@ -1,0 +1,41 @@
+import { findRetiredNames } from '../../directory/users/users.ts'
+import type { Addressee, Draft, MailDeclaration, TokenMail, TokenMailContext } from '../../platform/mail/mails.ts'
+
+export const mails: MailDeclaration = {
+  directory: new URL('mails/', import.meta.url),
+  values: {
+    'sign-up': ['link', 'expires'],
+    'account-exists': ['link', 'change', 'deleted'],
+    'address-retired': [],
+  },
+}
+
+const signUp: TokenMail = async context => {
+  const { token, user, values, link } = context
+  if (token.email === null) return undefined
+  const taken = await draftOfTakenAddress(context, token.email, user, { change: false })
+  return taken ?? { name: 'sign-up', to: token.email, values: { ...values, link } }
+}
+
+/**
+ * The mail to an address that cannot be had, since an account has it or an erased account had it: it tells so, and holds no
+ * token. `change`: it was to become the address of another account. Undefined: the address can be had.
+ */
+export async function draftOfTakenAddress(
+  { run, key, resetLink, values }: TokenMailContext,
+  email: string,
+  holder: Addressee | undefined,
+  { change }: { change: boolean },
+): Promise<Draft | undefined> {
+  if (holder !== undefined)
+    return {
+      name: 'account-exists',
+      to: holder.email,
+      person: holder,
+      values: { link: resetLink, change, deleted: holder.deleted_at !== null },
+    }
+  const retired = await run(findRetiredNames(key, { email }))
+  return retired.email ? { name: 'address-retired', to: email, values } : undefined
+}
+
+export const tokenMails = { 'sign-up': signUp }

@@ -1,0 +1,19 @@
+import { Type } from 'typebox'
+import { Email, Name, Slug, Strict, Username } from '../../platform/schemas.ts'
+import { NewPassword } from '../passwords/password-policy.ts'
+
+/** What travels when people sign up. */
+
+const person = {
+  email: Email,
+  username: Type.Optional(Username),
+  password: NewPassword,
+  given_name: Type.Optional(Name),
+  family_name: Type.Optional(Name),
+  full_name: Type.Optional(Name),
+}
+export const Signup = Strict(
+  { ...person, organization_name: Type.Optional(Name), organization_slug: Type.Optional(Slug) },
+  { title: 'Signup' },
+)
+export const Registration = Strict(person, { title: 'Registration' })

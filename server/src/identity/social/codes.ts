@@ -1,0 +1,136 @@
+import { sql } from 'kysely'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
+import { execute, raw, tables } from '../../platform/database/statement.ts'
+import { Problem } from '../../platform/problems.ts'
+import { Id, Strict } from '../../platform/schemas.ts'
+import {
+  issueToken,
+  noteOnToken,
+  openToken,
+  presentedToken,
+  sealToken,
+  spendToken,
+  tokenKind,
+} from '../../platform/tokens/one-time-tokens.ts'
+import { signIn } from '../sign-in/sign-in.ts'
+import type { SecondFactorNeeded, SignedIn } from '../sign-in/sign-in.ts'
+import { digest } from './browser-cookie.ts'
+import { withAccount } from './social.ts'
+import type { ProviderSignIn, SocialServices } from './social.ts'
+
+const query = tables('system', 'one_time_tokens', 'sessions')
+
+/** Signs in a front end, bound to the challenge if there is one, else to the browser; then it notes what it has made. */
+export const socialCodeToken = tokenKind({
+  purpose: 'social-code',
+  seconds: 60,
+  details: Strict({
+    provider: Type.String(),
+    code_challenge: Type.Optional(Type.String()),
+    browser: Type.Optional(Type.String()),
+    session_id: Type.Optional(Id),
+    token_id: Type.Optional(Id),
+  }),
+})
+
+/**
+ * A code for the front end instead, good for a minute and once: bound to the challenge if there is one, else to the browser.
+ * @throws what withAccount throws
+ */
+export async function issueCode(
+  visitor: SystemRunner,
+  services: SocialServices,
+  given: ProviderSignIn,
+  bound: { browser: string; code_challenge: string | undefined },
+): Promise<string> {
+  const { code_challenge } = bound
+  const binding = code_challenge === undefined ? { browser: digest(bound.browser) } : { code_challenge }
+  const details = { provider: given.provider, ...binding }
+  const id = await withAccount(visitor, services, given, (transaction, user_id) =>
+    transaction.run(issueToken(socialCodeToken, { user_id, details })),
+  )
+  return sealToken(services.keys.oneTime, socialCodeToken, id)
+}
+
+/** What a front end sends for its code. */
+export interface Exchange {
+  code: string
+  code_verifier: string | undefined
+  browser: string | undefined
+  device_id: string | undefined
+}
+
+/**
+ * Signs in for a code, once: a second use is refused, and what the first has made is revoked (RFC 6749, section 4.1.2).
+ * @throws Problem invalid-token, browser-unknown, link-required, and what signIn throws
+ */
+export async function exchangeCode(
+  visitor: SystemRunner,
+  services: SocialServices,
+  { code, device_id, ...given }: Exchange,
+): Promise<SignedIn | SecondFactorNeeded> {
+  const id = openToken(services.keys.oneTime, socialCodeToken, code)
+  const found = await presentedToken(visitor, services.keys.oneTime, socialCodeToken, code).catch(ifSpent)
+  if (found !== undefined) checkBinding(found.details, given)
+  const known = visitor.with({ user_id: found?.user_id ?? undefined })
+  // system: there is no session yet
+  const signedIn = await known.transaction(transaction => redeem(transaction, services, id, device_id)).catch(asClosed)
+  if (signedIn === undefined) throw new Problem('invalid-token')
+  return signedIn
+}
+
+/** @throws Problem invalid-token, browser-unknown */
+function checkBinding(
+  { code_challenge, browser }: Static<typeof socialCodeToken.details>,
+  given: Pick<Exchange, 'code_verifier' | 'browser'>,
+): void {
+  if (code_challenge === undefined) {
+    if (given.browser === undefined || digest(given.browser) !== browser) throw new Problem('browser-unknown')
+  } else if (given.code_verifier === undefined || digest(given.code_verifier) !== code_challenge) {
+    throw new Problem('invalid-token')
+  }
+}
+
+/** Spends the code and signs in. Undefined when it was spent before: then what it has made is revoked, which must be committed. */
+async function redeem(
+  transaction: Transaction<'system'>,
+  services: SocialServices,
+  id: string,
+  device_id: string | undefined,
+): Promise<SignedIn | SecondFactorNeeded | undefined> {
+  const token = await transaction.run(spendToken(socialCodeToken, id)).catch(ifSpent)
+  if (token === undefined) {
+    await transaction.run(revokeIssued(id))
+    return undefined
+  }
+  const methods = [token.details.provider]
+  const user_id = String(token.user_id)
+  const result = await signIn(transaction, services, { user_id, device_id, methods, isTwoFactor: false })
+  const issued = result.outcome === 'signed-in' ? { session_id: result.session.id } : { token_id: result.token_id }
+  await transaction.run(noteOnToken(id, issued))
+  return result
+}
+
+/** The code was used before, or has expired. */
+function ifSpent(error: unknown): undefined {
+  if (!(error instanceof Problem) || error.code !== 'invalid-token') throw error
+}
+
+/** The account was closed within the minute. */
+function asClosed(error: unknown): never {
+  throw error instanceof Problem && error.code === 'invalid-credentials' ? new Problem('link-required') : error
+}
+
+/** Revokes the session that a spent code has made, or the sign-in that still waits for its second factor. */
+const revokeIssued = (id: string) =>
+  execute(
+    raw(
+      query,
+      sql`with code as (select details from one_time_tokens where id = ${id} and purpose = ${socialCodeToken.purpose} and used_at is not null),
+      waiting as (update one_time_tokens t set used_at = now() from code where t.id = (code.details ->> 'token_id')::uuid and t.used_at is null)
+      update sessions s set revoked_at = now(), revoked_reason = 'code-reused' from code
+      where s.id = (code.details ->> 'session_id')::uuid and s.revoked_at is null returning s.id`,
+    ),
+  )

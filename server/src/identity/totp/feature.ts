@@ -1,0 +1,41 @@
+import { deriveKey } from '../../platform/crypto/sealing.ts'
+import { execute, tables } from '../../platform/database/statement.ts'
+import { feature } from '../../platform/feature.ts'
+import type { Codes, ProblemTable } from '../../platform/problems.ts'
+import { mails } from './mails.ts'
+import { totpRoutes } from './routes.ts'
+import { hasTotp, totpAdded, totpRemoved } from './totp.ts'
+
+const query = tables('system', 'totp_factors')
+
+const problems = {
+  'totp-enrolled': [
+    409,
+    'Authenticator app enrolled',
+    'The account has an authenticator app. Remove it with DELETE /api/v1/auth/mfa/totp to enrol another.',
+  ],
+} as const satisfies ProblemTable
+
+declare module '../../platform/problems.ts' {
+  interface DeclaredProblems extends Codes<typeof problems> {}
+}
+declare module '../../platform/services.ts' {
+  interface Keys {
+    /** Encrypts the seeds of authenticator apps. */
+    totp: Buffer
+  }
+}
+
+/** Authenticator apps (TOTP, RFC 6238). */
+export const totp = feature({
+  name: 'totp',
+  uses: ['users', 'sessions', 'factors'],
+  sql: [new URL('totp.sql', import.meta.url)],
+  problems,
+  events: [totpAdded, totpRemoved],
+  mails,
+  secondFactor: { method: 'totp', exists: hasTotp },
+  erasure: ({ id }) => [execute(query.deleteFrom('totp_factors').where('user_id', '=', id))],
+  provide: ({ config, keys }) => ({ keys: { ...keys, totp: deriveKey(config.secretKey, 'authenticator apps') } }),
+  routes: [totpRoutes],
+})

@@ -1,0 +1,33 @@
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+
+/** What travels about authenticator apps. */
+
+export const Code = Type.String({
+  pattern: '^[0-9]{3} ?[0-9]{3}$',
+  maxLength: 7,
+  description: 'Six digits, as the authenticator app shows them.',
+  examples: ['492039'],
+})
+
+export const TotpSeed = Type.Object(
+  {
+    secret: Type.String({
+      maxLength: 64,
+      description: 'The seed in Base32, to type.',
+      examples: ['HKU53AJSZMQT3RDX6W5MU5BOE4DKZMNJ'],
+    }),
+    otpauth_uri: Type.String({
+      maxLength: 4000,
+      description: 'The same as a link that authenticator apps open.',
+      examples: ['otpauth://totp/Freehold:john%40example.com?secret=HKU53AJSZMQT3RDX6W5MU5BOE4DKZMNJ&issuer=Freehold'],
+    }),
+    qr_svg: Type.String({
+      maxLength: 200_000,
+      description: 'The link as a QR code: an SVG image without scripts.',
+      examples: ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 228 228"/>'],
+    }),
+  },
+  { title: 'TotpSeed' },
+)
+export type TotpSeed = Static<typeof TotpSeed>

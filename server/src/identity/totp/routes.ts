@@ -1,0 +1,74 @@
+import { Type } from 'typebox'
+import type { App } from '../../platform/http/route.ts'
+import { Strict } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
+import { RecoveryCodes } from '../factors/messages.ts'
+import { Code, TotpSeed } from './messages.ts'
+import { beginTotp, confirmTotp, removeTotp } from './totp.ts'
+
+/** Confirmations a minute from one address. */
+const TRIES = 10
+
+export function totpRoutes(app: App, services: Pick<Services, 'config' | 'declared' | 'keys'>): void {
+  const tags = ['Second factors']
+  const session = { access: 'session', noStore: true } as const
+
+  app.post(
+    '/auth/mfa/totp',
+    {
+      ...session,
+      stepUp: true,
+      problems: ['totp-enrolled'],
+      schema: {
+        operationId: 'beginTotp',
+        summary: 'Begin to enrol an authenticator app',
+        description: 'Nothing is demanded before a code has confirmed it. Beginning again replaces the seed.',
+        tags,
+        response: { 200: TotpSeed },
+      },
+    },
+    ({ actor, visitor }) => beginTotp(visitor, services, actor, actor.email),
+  )
+
+  app.post(
+    '/auth/mfa/totp/confirm',
+    {
+      ...session,
+      perMinute: TRIES,
+      problems: ['invalid-code', 'not-found', 'step-up-required', 'totp-enrolled'],
+      schema: {
+        operationId: 'confirmTotp',
+        summary: 'Confirm the authenticator app with one of its codes',
+        description: 'From now on it is demanded at every sign-in, and this session counts as having verified it.',
+        tags,
+        body: Strict({ code: Code }),
+        response: { 200: Type.Object({ recovery_codes: Type.Optional(RecoveryCodes) }, { title: 'TotpConfirmed' }) },
+      },
+    },
+    async ({ actor, visitor, body }) => {
+      const recovery_codes = await confirmTotp(visitor, services, actor, body.code)
+      return recovery_codes === undefined ? {} : { recovery_codes }
+    },
+  )
+
+  app.delete(
+    '/auth/mfa/totp',
+    {
+      ...session,
+      stepUp: true,
+      problems: ['not-found'],
+      schema: {
+        operationId: 'removeTotp',
+        summary: 'Remove the authenticator app',
+        description:
+          'With the last second factor go the recovery codes and the trust in devices, and organizations that demand one are closed to all sessions.',
+        tags,
+        response: { 204: Type.Null() },
+      },
+    },
+    async ({ actor, visitor }, reply) => {
+      await removeTotp(visitor, services, actor)
+      return reply.code(204).send(null)
+    },
+  )
+}

@@ -1,0 +1,17 @@
+import { feature } from '../../platform/feature.ts'
+import { mails, tokenMails } from './mails.ts'
+import { verificationPages } from './pages.ts'
+import { verificationRoutes } from './routes.ts'
+import { changeEmailToken, emailChanged, emailChangeRequested } from './verification.ts'
+
+/** Verifying e-mail addresses by a mail, and changing them. */
+export const verification = feature({
+  name: 'verification',
+  uses: ['users', 'sessions', 'history', 'accounts', 'sign-up'],
+  tokens: [changeEmailToken],
+  events: [emailChangeRequested, emailChanged],
+  mails,
+  tokenMails,
+  routes: [verificationRoutes],
+  pages: verificationPages,
+})

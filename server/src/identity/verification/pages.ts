@@ -1,0 +1,81 @@
+import type { SystemRunner } from '../../platform/database/database.ts'
+import type { Locale } from '../../platform/locales.ts'
+import type { AccountPage, PageWords } from '../../platform/pages/account-pages.ts'
+import type { Services } from '../../platform/services.ts'
+import { requestVerification } from '../accounts/email.ts'
+import { verifyEmail } from './verification.ts'
+
+/** The pages behind the links that verify an address, by the purpose of their token. */
+export const verificationPages = (services: Services) => {
+  const act = ({ token }: { token: string }, visitor: SystemRunner) => verifyEmail(visitor, services, token)
+  const ask = (email: string, visitor: SystemRunner, locale: Locale) => requestVerification(visitor, email, locale)
+  return {
+    'verify-email': { words: verificationWords, act, ask },
+    'sign-up': { words: signUpWords, act, ask },
+    'change-email': { words: changeWords, act },
+  } satisfies Record<string, AccountPage>
+}
+
+const askAgain: Record<Locale, NonNullable<PageWords['ask']>> = {
+  en: {
+    title: 'Confirm your e-mail address',
+    text: 'Enter the address that you signed up with. If it still waits to be confirmed, we send the link again.',
+    button: 'Send the link',
+    done: 'If this address waits to be confirmed, a mail with a new link is on its way. Look into your spam folder too.',
+  },
+  de: {
+    title: 'E-Mail-Adresse bestätigen',
+    text: 'Geben Sie die Adresse ein, mit der Sie sich registriert haben. Ist sie noch nicht bestätigt, senden wir den Link noch einmal.',
+    button: 'Link senden',
+    done: 'Wenn diese Adresse noch zu bestätigen ist, ist eine E-Mail mit einem neuen Link unterwegs. Sehen Sie auch im Spam-Ordner nach.',
+  },
+}
+
+const verificationWords: Record<Locale, PageWords> = {
+  en: {
+    title: 'Confirm your e-mail address',
+    text: 'With this you confirm that the address is yours. If you have no account here, close this page.',
+    button: 'Confirm',
+    done: 'Thank you, your address is confirmed.',
+    ask: askAgain.en,
+  },
+  de: {
+    title: 'E-Mail-Adresse bestätigen',
+    text: 'Damit bestätigen Sie, dass die Adresse Ihnen gehört. Haben Sie hier kein Konto, schließen Sie diese Seite.',
+    button: 'Bestätigen',
+    done: 'Vielen Dank, Ihre Adresse ist bestätigt.',
+    ask: askAgain.de,
+  },
+}
+
+const signUpWords: Record<Locale, PageWords> = {
+  en: {
+    title: 'Finish signing up',
+    text: 'With this you confirm that the address is yours, and your account is made. If you did not sign up yourself, close this page.',
+    button: 'Make my account',
+    done: 'Your account is ready. Sign in with the password that you chose when you signed up. If you signed up more than once, a mail is on its way in which you choose a new one.',
+    ask: askAgain.en,
+  },
+  de: {
+    title: 'Registrierung abschließen',
+    text: 'Damit bestätigen Sie, dass die Adresse Ihnen gehört, und Ihr Konto wird angelegt. Haben Sie sich nicht selbst registriert, schließen Sie diese Seite.',
+    button: 'Konto anlegen',
+    done: 'Ihr Konto ist bereit. Melden Sie sich mit dem Passwort an, das Sie bei der Registrierung gewählt haben. Haben Sie sich mehrmals registriert, ist eine E-Mail unterwegs, über die Sie ein neues festlegen.',
+    ask: askAgain.de,
+  },
+}
+
+const changeWords: Record<Locale, PageWords> = {
+  en: {
+    title: 'Use this e-mail address',
+    text: 'From now on your account has this address: you sign in with it, and our mails go there. If you did not ask for this yourself, close this page.',
+    button: 'Use this address',
+    done: 'Your account has the new address. You stay signed in wherever you are; sign in with the new address from now on.',
+  },
+  de: {
+    title: 'Diese E-Mail-Adresse verwenden',
+    text: 'Ihr Konto hat von jetzt an diese Adresse: Sie melden sich mit ihr an und erhalten dort unsere E-Mails. Haben Sie das nicht selbst gewünscht, schließen Sie diese Seite.',
+    button: 'Adresse verwenden',
+    done: 'Ihr Konto hat die neue Adresse. Sie bleiben überall angemeldet; melden Sie sich künftig mit der neuen Adresse an.',
+  },
+}

@@ -1,0 +1,20 @@
+import { feature } from '../../platform/feature.ts'
+import { sweep } from './retention.ts'
+
+/** Removes what has expired, by the clock. What expires when, each feature declares for its own tables. */
+export const retention = feature({
+  name: 'retention',
+  uses: ['users', 'leaving'],
+  jobs: {
+    sweep: {
+      queue: { retryLimit: 2, retryDelay: 60, expireInSeconds: 900, deleteAfterSeconds: 86400, policy: 'exclusive' },
+      concurrency: 1,
+      pollingSeconds: 30,
+      schedule: '17 * * * *',
+      handler:
+        ({ system, services }) =>
+        (_data, _id, signal) =>
+          sweep(system, services, signal),
+    },
+  },
+})

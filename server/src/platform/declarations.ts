@@ -1,0 +1,113 @@
+import type { RawBuilder } from 'kysely'
+import { sql } from 'kysely'
+import type { Feature, Retention, ErasedAccount, ExportSection } from './feature.ts'
+import type { PermissionTable } from './gate/permissions.ts'
+import type { JobDeclarations } from './jobs/jobs.ts'
+import type { EventDeclaration, MailDeclaration, MailTable, TokenMail } from './mail/mails.ts'
+import { platformProblems } from './problems.ts'
+import type { ProblemTable } from './problems.ts'
+import { platformFiles, gateFiles } from './schema/declared-schema.ts'
+import type { Services } from './services.ts'
+import type { TokenKind } from './tokens/one-time-tokens.ts'
+import type { Transaction } from './database/database.ts'
+
+/** Everything that the features declare, put together. */
+export interface Declarations {
+  features: readonly Feature[]
+  problems: ProblemTable
+  permissions: PermissionTable
+  /** By purpose. */
+  tokens: ReadonlyMap<string, TokenKind>
+  tokenMails: Readonly<Record<string, TokenMail>>
+  events: ReadonlyMap<string, EventDeclaration>
+  mails: MailTable
+  mailDirectories: readonly URL[]
+  jobs: JobDeclarations
+  tags: Readonly<Record<string, string>>
+  retention: readonly Retention[]
+  exportSections: readonly ExportSection[]
+  /** The declared schema's files in the order in which they load. */
+  schemaFiles: readonly string[]
+  /** The kinds of second factor, and how SQL sees whether a user has one. */
+  secondFactors: readonly NonNullable<Feature['secondFactor']>[]
+  /** Whether the user has any second factor; recovery codes alone are none. */
+  hasSecondFactor: (user_id: RawBuilder<unknown>) => RawBuilder<boolean>
+  /** Whether the user has any sign-in method left. */
+  hasSignInMethod: (user_id: string) => RawBuilder<boolean>
+  /** Erases what every feature holds of an account, the last feature first: what refers goes before what is referred to. */
+  eraseAccount: (transaction: Transaction<'system'>, account: ErasedAccount, services: Services) => Promise<void>
+}
+
+/** Folds the features. @throws Error that names both features where two declare the same thing */
+export function declare(features: readonly Feature[]): Declarations {
+  const owners = new Map<string, string>()
+  const claim = (kind: string, name: string, owner: string) => {
+    const other = owners.get(`${kind} ${name}`)
+    if (other !== undefined)
+      throw new Error(`the features ${other} and ${owner} both declare the ${kind} ${name}: rename one of them`)
+    owners.set(`${kind} ${name}`, owner)
+  }
+  /** One table of all that the features hold under a key. */
+  function merge<Value>(
+    kind: string,
+    read: (one: Feature) => Readonly<Record<string, Value>> | undefined,
+    start: Readonly<Record<string, Value>> = {},
+  ): Record<string, Value> {
+    const merged: Record<string, Value> = { ...start }
+    for (const name of Object.keys(start)) claim(kind, name, 'platform')
+    for (const one of features)
+      for (const [name, value] of Object.entries(read(one) ?? {})) {
+        claim(kind, name, one.name)
+        merged[name] = value
+      }
+    return merged
+  }
+  for (const { name } of features) claim('name', name, name)
+  const mails = features.flatMap(({ mails }): MailDeclaration[] => (mails === undefined ? [] : [mails]))
+  const methods = features.flatMap(({ signInMethod }) => signInMethod ?? [])
+  const secondFactors = features.flatMap(({ secondFactor }) => secondFactor ?? [])
+  return {
+    features,
+    problems: byStatus(merge('problem', one => one.problems, platformProblems)),
+    permissions: merge('permission', one => one.permissions) as PermissionTable,
+    tokens: new Map(
+      Object.entries(merge('token purpose', one => Object.fromEntries((one.tokens ?? []).map(kind => [kind.purpose, kind])))),
+    ),
+    tokenMails: merge('mail of the token', one => one.tokenMails),
+    events: new Map(
+      Object.entries(merge('event', one => Object.fromEntries((one.events ?? []).map(kind => [kind.type, kind])))),
+    ),
+    mails: merge('mail', one => one.mails?.values),
+    mailDirectories: mails.map(({ directory }) => directory),
+    jobs: merge('job queue', one => one.jobs),
+    tags: merge('tag', one => one.tags),
+    retention: features.flatMap(({ retention = [] }) => retention),
+    exportSections: Object.values(
+      merge('section of the export', one => Object.fromEntries((one.export ?? []).map(section => [section.name, section]))),
+    ),
+    schemaFiles: [
+      ...platformFiles,
+      ...features.flatMap(({ tables = [] }) => tables),
+      ...gateFiles,
+      ...features.flatMap(({ sql: files = [] }) => files),
+    ].map(url => url.pathname),
+    secondFactors,
+    hasSecondFactor: user_id => anyOf(secondFactors.map(({ exists }) => exists(user_id))),
+    hasSignInMethod: user_id => anyOf(methods.map(method => method(user_id))),
+    eraseAccount: async (transaction, account, services) => {
+      for (const { erasure, erase } of features.toReversed()) {
+        for (const statement of erasure?.(account) ?? []) await transaction.run(statement)
+        await erase?.(transaction, account, services)
+      }
+    },
+  }
+}
+
+const anyOf = (conditions: readonly RawBuilder<boolean>[]): RawBuilder<boolean> =>
+  conditions.length === 0 ? sql<boolean>`false` : sql<boolean>`(${sql.join(conditions, sql` or `)})`
+
+/** In the order of the statuses, as people look them up. */
+const byStatus = (problems: Record<string, ProblemTable[string]>): ProblemTable =>
+  Object.fromEntries(
+    Object.entries(problems).sort(([one, [a]], [other, [b]]) => a - b || (one < other ? -1 : 1)),
+  )

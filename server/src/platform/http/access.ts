@@ -1,0 +1,69 @@
+import type { FastifyRequest } from 'fastify'
+import { runnerOf, systemRunnerOf } from '../database/database.ts'
+import type { Database, Scope } from '../database/database.ts'
+import type { AccessTokens } from '../gate/access-tokens.ts'
+import { isFresh } from '../gate/actor.ts'
+import type { Actor, SessionPrincipal } from '../gate/actor.ts'
+import { Problem } from '../problems.ts'
+import { rememberResult } from './idempotency.ts'
+import { honoursIdempotencyKey, originOf } from './route.ts'
+import type { RouteRules } from './route.ts'
+
+/** What the Authorization header says, read before the rate limit, which counts by user where there is one. */
+export type Identity = ReturnType<AccessTokens['verify']> | Problem | undefined
+
+/** The bearer token's claims, the problem with it, or undefined when none was sent. */
+export function identify(request: FastifyRequest, tokens: AccessTokens): Identity {
+  const header = request.headers.authorization
+  if (header === undefined) return undefined
+  if (!/^Bearer \S+$/i.test(header)) return new Problem('not-signed-in')
+  try {
+    return tokens.verify(header.slice(7))
+  } catch (error) {
+    if (error instanceof Problem) return error
+    throw error
+  }
+}
+
+/**
+ * Admits a request to its route, as far as the token alone can say; the gate decides the rest, in the statement itself.
+ * It is given the ways to the database: `actor`, `actor.account` and `visitor`.
+ * @throws Problem not-signed-in, access-token-expired, organization-required, step-up-required
+ */
+export function admit(request: FastifyRequest, rules: RouteRules, identity: Identity, database: Database): void {
+  const origin = originOf(request)
+  const isPublic = rules.access === 'public'
+  if (isPublic) request.visitor = systemRunnerOf(database.system, { origin })
+  // Where anyone may come, a user who is known is still known.
+  if (isPublic && (identity === undefined || identity instanceof Problem)) return
+  if (identity === undefined) throw new Problem('not-signed-in')
+  if (identity instanceof Problem) throw identity
+  const permission = isPublic || rules.access === 'session' ? undefined : rules.access
+  if (permission !== undefined && identity.organization_id === undefined) throw new Problem('organization-required')
+  if (rules.stepUp && !isFresh(identity)) throw new Problem('step-up-required')
+  const { sub: user_id, sid: session_id, organization_id, role, email, auth_time } = identity
+  const principal: SessionPrincipal = { kind: 'session', session_id, user_id, auth_time }
+  const self: Scope = { session_id, origin: { ...origin, user_id } }
+  const gated = permission === undefined ? self : { ...self, permission, organization_id: organization_id as string }
+  if (!isPublic) request.visitor = systemRunnerOf(database.system, self)
+  const keyed = honoursIdempotencyKey({ ...rules, method: request.method })
+  const bind = (scope: Scope) => {
+    const runner = runnerOf(database.tenant, scope)
+    return keyed ? rememberResult(runner, request, { user_id, organization_id: scope.permission && scope.organization_id }) : runner
+  }
+  const actor: Actor = {
+    principal,
+    user_id,
+    session_id,
+    organization_id: organization_id as string,
+    role,
+    email,
+    auth_time,
+    ...bind(gated),
+    account: {
+      ...bind(self),
+      within: (id, asked) => bind({ ...self, organization_id: id, ...(asked !== undefined && { permission: asked }) }),
+    },
+  }
+  request.actor = actor
+}

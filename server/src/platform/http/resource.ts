@@ -1,0 +1,202 @@
+import { Type } from 'typebox'
+import type { Static, TObject, TSchema } from 'typebox'
+import type { Condition } from '../database/conditional.ts'
+import type { Page, PageOf } from '../database/pagination.ts'
+import type { Statement } from '../database/statement.ts'
+import type { Actor } from '../gate/actor.ts'
+import type { Permission } from '../gate/permissions.ts'
+import type { ProblemCode } from '../problems.ts'
+import { IdOf, PageQueryOf, PageSchema, Strict } from '../schemas.ts'
+import type { Services } from '../services.ts'
+import { claimSlug } from '../slugs.ts'
+import { conditionOf, sendTagged } from './entity-tags.ts'
+import type { App } from './route.ts'
+
+/** Who acts, and where; what a resource's statements are made with. */
+export type Place = Pick<Actor, 'organization_id' | 'user_id'>
+
+interface Row {
+  id: string
+  version: number
+}
+
+type TenantStatement<Result> = Statement<'tenant', Result>
+
+/**
+ * A plain resource of an organization: its six operations, declared once. PUT resets what is left out: to null where the
+ * field may be null, else to its default; a field that has neither must be sent.
+ */
+export interface Resource<
+  Item extends TObject,
+  Create extends TObject,
+  Update extends TObject,
+  Filters extends Record<string, TSchema>,
+  ItemRow extends Row,
+> {
+  /** Below `/api/v1`, such as `/projects`. */
+  path: string
+  /** The word for one, and for many where that is not the word with an s. `{ one: 'project' }` makes listProjects, createProject … */
+  name: { one: string; many?: string }
+  tag: string
+  read: Permission
+  write: Permission
+  schema: { item: Item; create: Create; update: Update; filters?: Filters }
+  list: (place: Place, query: Static<TObject<Filters>>, page: Page) => TenantStatement<PageOf<unknown>>
+  get: (place: Place, id: string) => TenantStatement<ItemRow>
+  create: (place: Place, body: Static<Create>) => TenantStatement<ItemRow>
+  update: (place: Place, id: string, changes: Static<Update>, condition: Condition) => TenantStatement<ItemRow>
+  remove: (place: Place, id: string, condition: Condition) => TenantStatement<unknown>
+  /** The problem of a slug that is taken: where `create` takes one that is left out, it is made from the name. */
+  slugTaken?: ProblemCode
+  /** What writing it can refuse beside that. */
+  problems?: readonly ProblemCode[]
+}
+
+/** The routes of a plain resource. Special routes of a feature stand beside it. */
+export const resource =
+  <
+    Item extends TObject,
+    Create extends TObject,
+    Update extends TObject,
+    Filters extends Record<string, TSchema>,
+    ItemRow extends Row,
+  >({
+    path,
+    name: { one, many = `${one}s` },
+    tag,
+    read,
+    write,
+    schema: { item, create, update, filters },
+    slugTaken,
+    problems = [],
+    ...statements
+  }: Resource<Item, Create, Update, Filters, ItemRow>) =>
+  (app: App, { cursors }: Services): void => {
+    const [One, Many] = [one, many].map(word => word.replace(/(?:^| )(\w)/g, (_match, letter: string) => letter.toUpperCase()))
+    const tags = [tag]
+    const refused = slugTaken === undefined ? [...problems] : [slugTaken, ...problems]
+    const single = { params: Strict({ id: IdOf(one) }), tags }
+    const readSingle = { access: read, tagged: true } as const
+    const writeSingle = { access: write, tagged: true } as const
+
+    app.get(
+      path,
+      {
+        access: read,
+        schema: {
+          operationId: `list${Many}`,
+          summary: `List ${many}`,
+          tags,
+          querystring: PageQueryOf<Record<string, TSchema>>(filters ?? {}),
+          response: { 200: PageSchema(item) },
+        },
+      },
+      request => {
+        const { actor, query } = request
+        return actor.run(statements.list(actor, query as Static<TObject<Filters>>, cursors.open(request))) as never
+      },
+    )
+
+    app.post(
+      path,
+      {
+        ...writeSingle,
+        problems: refused,
+        schema: {
+          operationId: `create${One}`,
+          summary: `Create ${articleOf(one)} ${one}`,
+          tags,
+          body: create as TSchema,
+          response: { 201: item as TSchema },
+        },
+      },
+      async (request, reply) => {
+        const { actor } = request
+        const body = request.body as { name: string; slug?: string }
+        const make = (slug?: string) =>
+          actor.run(statements.create(actor, (slug === undefined ? body : { ...body, slug }) as unknown as Static<Create>))
+        const made = slugTaken === undefined ? await make() : await claimSlug(body, slugTaken, make)
+        reply.code(201).header('location', `/api/v1${path}/${made.id}`)
+        return sendTagged(reply, made.id, made)
+      },
+    )
+
+    app.get(
+      `${path}/:id`,
+      {
+        ...readSingle,
+        schema: { ...single, operationId: `get${One}`, summary: `Get ${articleOf(one)} ${one}`, response: { 200: item as TSchema } },
+      },
+      async (request, reply) => {
+        const { actor, params } = request
+        return sendTagged(reply, params.id, await actor.run(statements.get(actor, params.id)))
+      },
+    )
+
+    const replacement = replacementOf(create)
+    for (const [method, verb, body, resets] of [
+      ['PATCH', 'update', update as TSchema, {}],
+      ['PUT', 'replace', replacement.schema as TSchema, replacement.resets],
+    ] as const) {
+      app.route({
+        method,
+        url: `${path}/:id`,
+        ...writeSingle,
+        problems: refused,
+        schema: {
+          ...single,
+          operationId: `${verb}${One}`,
+          summary: `${verb === 'update' ? 'Update' : 'Replace'} ${articleOf(one)} ${one}`,
+          body,
+          response: { 200: item as TSchema },
+        },
+        handler: async (request, reply) => {
+          const { actor, params } = request
+          const changes = { ...resets, ...(request.body as object) } as Static<Update>
+          const changed = await actor.run(statements.update(actor, params.id, changes, conditionOf(request, params.id)))
+          return sendTagged(reply, params.id, changed)
+        },
+      })
+    }
+
+    app.delete(
+      `${path}/:id`,
+      {
+        ...writeSingle,
+        schema: { ...single, operationId: `delete${One}`, summary: `Delete ${articleOf(one)} ${one}`, response: { 204: Type.Null() } },
+      },
+      async (request, reply) => {
+        const { actor, params } = request
+        await actor.run(statements.remove(actor, params.id, conditionOf(request, params.id)))
+        return reply.code(204).send(null)
+      },
+    )
+  }
+
+const articleOf = (word: string): string => (/^[aeiou]/.test(word) ? 'an' : 'a')
+
+/**
+ * What PUT takes, and what it resets, derived from what POST takes: an optional field that may be null is reset to null,
+ * one with a default to that, and any other has to be sent.
+ */
+export function replacementOf(create: TObject): { schema: TObject; resets: Record<string, unknown> } {
+  const { required = [], title } = create as TObject & { required?: string[]; title?: string }
+  const whole = Type.Required(create)
+  const resets: Record<string, unknown> = {}
+  const properties: Record<string, TSchema> = {}
+  for (const [name, schema] of Object.entries(create.properties)) {
+    const { default: preset, type } = schema as { default?: unknown; type?: unknown }
+    const isNullable = Array.isArray(type) && type.includes('null')
+    const mayBeLeftOut = !(required as string[]).includes(name) && (preset !== undefined || isNullable)
+    if (mayBeLeftOut) resets[name] = preset ?? null
+    const given = (whole.properties as Record<string, TSchema>)[name] as TSchema
+    properties[name] = mayBeLeftOut ? Type.Optional(given) : given
+  }
+  return {
+    schema: Strict(properties, {
+      title: (title ?? '').replace(/^New(.*)$/, '$1Replacement'),
+      description: 'What is left out is reset.',
+    }),
+    resets,
+  }
+}

@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
+import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Problem } from '../problems.ts'
+import type { FieldError, ProblemCode, ProblemTable } from '../problems.ts'
+import { isUnreadable } from './legacy.ts'
+import { noteRefusal } from './logging.ts'
+
+/** What the framework refuses before a handler runs, in our words. */
+const frameworkProblems: Record<string, ProblemCode> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body-too-large',
+}
+
+/** What the parser refuses; everything else is malformed. */
+const parserProblems: Record<string, ProblemCode> = {
+  HPE_HEADER_OVERFLOW: 'headers-too-large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'body-too-large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
+}
+
+/** One place answers every error, as RFC 9457 problem details; nothing internal leaves. */
+export function answerErrors(app: FastifyInstance, problems: ProblemTable, publicUrl: string): void {
+  const answers = { problems, publicUrl }
+  const routes: { url: string; pattern: RegExp; methods: readonly string[] }[] = []
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = [method].flat().filter(name => name !== 'OPTIONS')
+    const pattern = new RegExp(
+      `^${url
+        .split(/:\w+/)
+        .map(part => RegExp.escape(part).replace('\\*', '.*'))
+        .join('[^/]+')}$`,
+    )
+    if (methods.length > 0) routes.push({ url, pattern, methods })
+  })
+
+  // An expectation that nobody knows is passed over (RFC 9110, section 10.1.1); Node would answer an empty 417.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const problem = problemOf(error)
+    const status = statusOf(problems, problem.code)
+    if (status === 500) request.log.error({ err: error }, 'unexpected error')
+    else if (status > 500 && problem.cause !== undefined) request.log.warn({ err: problem.cause }, problem.code)
+    return sendProblem(reply, request, problem, answers)
+  })
+
+  app.setNotFoundHandler((request, reply) => {
+    if (isUnreadable(request.raw)) return sendProblem(reply, request, new Problem('malformed-request'), answers)
+    const path = request.url.split('?', 1)[0] as string
+    const allowed = [...new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods))]
+    if (allowed.length === 0) return sendProblem(reply, request, new Problem('not-found'), answers)
+    reply.header('allow', [...allowed, 'OPTIONS'].sort().join(', '))
+    return sendProblem(reply, request, new Problem('method-not-allowed'), answers)
+  })
+}
+
+export function problemOf(error: FastifyError): Problem {
+  if (error instanceof Problem) return error
+  const code = frameworkProblems[error.code]
+  if (code !== undefined) return new Problem(code)
+  // Whatever else the framework blames on the request: broken JSON, a wrong length, a poisoned key.
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
+    return new Problem('malformed-request')
+  if (error.statusCode === 503) return new Problem('shutting-down', { retryAfter: 1 })
+  return new Problem('internal-error', { cause: error })
+}
+
+interface Answers {
+  problems: ProblemTable
+  publicUrl: string
+}
+
+/** The status of a code, which the table of some feature declares. */
+export const statusOf = (problems: ProblemTable, code: ProblemCode): number => problems[code]?.[0] ?? 500
+
+const bodyOf = (
+  code: ProblemCode,
+  { problems, publicUrl }: Answers,
+  request_id: string,
+  errors?: readonly FieldError[],
+  extension?: Readonly<Record<string, unknown>>,
+): object => {
+  const [status, title, detail] = problems[code] ?? [500, code, '']
+  const type = `${publicUrl}/problems#${code}`
+  return { type, title, status, detail, code, request_id, ...(errors && { errors }), ...extension }
+}
+
+function sendProblem(
+  reply: FastifyReply,
+  request: FastifyRequest,
+  { code, errors, retryAfter, extension }: Problem,
+  answers: Answers,
+): FastifyReply {
+  noteRefusal(request, code)
+  const status = statusOf(answers.problems, code)
+  if (status === 401) reply.header('www-authenticate', challengeOf(answers.problems, code))
+  if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
+  reply.removeHeader('etag').removeHeader('location')
+  return reply
+    .code(status)
+    .header('cache-control', 'no-store')
+    .type('application/problem+json')
+    .serializer(JSON.stringify)
+    .send(bodyOf(code, answers, request.id, errors, extension))
+}
+
+/** RFC 6750, section 3: a request without a token gets no error code; RFC 9470 for a step-up. */
+function challengeOf(problems: ProblemTable, code: ProblemCode): string {
+  if (code === 'not-signed-in' || code === 'invalid-credentials') return 'Bearer'
+  return `Bearer error="${code === 'step-up-required' ? 'insufficient_user_authentication' : 'invalid_token'}", error_description="${problems[code]?.[1]}"`
+}
+
+/** What the parser refuses never becomes a request; it gets a problem and a line in the log all the same. */
+export const answerUnreadable =
+  ({
+    problems,
+    publicUrl,
+    headers,
+    log,
+  }: {
+    problems: ProblemTable
+    publicUrl: string
+    headers: Readonly<Record<string, string>>
+    log: FastifyBaseLogger
+  }) =>
+  (error: Error & { code?: string }, socket: Socket): void => {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    const code = parserProblems[error.code ?? ''] ?? 'malformed-request'
+    const [status, title] = problems[code] ?? [400, code]
+    const request_id = randomUUID()
+    log.info({ method: null, route: null, status, request_id, ip: socket.remoteAddress }, 'request')
+    const body = JSON.stringify(bodyOf(code, { problems, publicUrl }, request_id))
+    const fields = {
+      ...headers,
+      'x-request-id': request_id,
+      'cache-control': 'no-store',
+      'content-type': 'application/problem+json',
+      'content-length': Buffer.byteLength(body),
+      connection: 'close',
+    }
+    const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
+    socket.end(`HTTP/1.1 ${status} ${title}\r\n${lines.join('')}\r\n${body}`)
+  }

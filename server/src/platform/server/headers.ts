@@ -1,0 +1,62 @@
+import type { FastifyInstance } from 'fastify'
+
+export type CspMode = 'strict' | 'relaxed' | 'disabled'
+
+/** X-XSS-Protection is 0 because the old filter that it switches on is itself a hole. */
+const always = {
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'x-xss-protection': '0',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'origin-agent-cluster': '?1',
+  'x-permitted-cross-domain-policies': 'none',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+} as const
+
+/** Answers are data: a browser that opens one runs and frames nothing. */
+const policies: Record<CspMode, string | undefined> = {
+  strict: "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
+  relaxed:
+    "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+  disabled: undefined,
+}
+
+/**
+ * Pages of our own run scripts from this server only; their libraries write styles into the page. A form that begins a
+ * sign-in posts here and is led to the provider, which the policy must name as well (CSP 3, section 4.1.3).
+ */
+const pagePolicies: Record<CspMode, ((providers: string) => string) | undefined> = {
+  strict: providers =>
+    `default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'self'${providers}; connect-src 'self'${providers}; img-src 'self' data:; style-src 'self' 'unsafe-inline'`,
+  relaxed: () =>
+    "default-src 'self' https: data:; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; style-src 'self' https: 'unsafe-inline'",
+  disabled: undefined,
+}
+
+/** Two years, as the preload list asks. */
+const HSTS = 'max-age=63072000; includeSubDomains'
+
+/** The header fields that every answer carries, even one to what never became a request. */
+export function securityHeadersOf(cspMode: CspMode): Readonly<Record<string, string>> {
+  const policy = policies[cspMode]
+  return policy === undefined ? always : { ...always, 'content-security-policy': policy }
+}
+
+/** The policy of a page of ours, given the origins of sign-in providers; `extra` is one more directive. Undefined: none is to be sent. */
+export const pagePolicyOf = (cspMode: CspMode, providers: readonly string[], extra?: string): string | undefined => {
+  const policy = pagePolicies[cspMode]?.(providers.map(origin => ` ${origin}`).join(''))
+  return policy === undefined || extra === undefined ? policy : `${policy}; ${extra}`
+}
+
+export function sendSecurityHeaders(app: FastifyInstance, cspMode: CspMode): void {
+  const headers = securityHeadersOf(cspMode)
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.headers(headers)
+    reply.header('x-request-id', request.id)
+    if (request.protocol === 'https') reply.header('strict-transport-security', HSTS)
+    if (request.routeOptions.config.rules?.noStore) reply.header('cache-control', 'no-store')
+    done()
+  })
+}

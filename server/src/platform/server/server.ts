@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto'
+import cors from '@fastify/cors'
+import Fastify, { LogController } from 'fastify'
+import type { Config } from '../../config/config.ts'
+import type { Database } from '../database/database.ts'
+import { admit, identify } from '../http/access.ts'
+import type { App, RouteRules } from '../http/route.ts'
+import { compileValidator, refuseUnknownParameters } from '../http/validation.ts'
+import { Problem } from '../problems.ts'
+import type { Services } from '../services.ts'
+import { closeGently } from './closing.ts'
+import { answerErrors, answerUnreadable } from './errors.ts'
+import { securityHeadersOf, sendSecurityHeaders } from './headers.ts'
+import { readJsonOnly } from './json.ts'
+import { announceSuccessors, rewriteUrl } from './legacy.ts'
+import { logRequests } from './logging.ts'
+import { createRateLimit } from './rate-limit.ts'
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
+
+/** The HTTP server without routes or a socket, with its hooks in the order in which a request meets them. */
+export async function createServer(
+  { config, log, declared, accessTokens }: Services,
+  database: Database,
+): Promise<App> {
+  const app: App = Fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    genReqId: request => {
+      const given = request.headers['x-request-id']
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+    },
+    trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
+    bodyLimit: 256 * 1024,
+    // No longer than the request line may be: what is too long for an id names nothing.
+    routerOptions: { maxParamLength: 16 * 1024 },
+    requestTimeout: 30_000,
+    http: { requireHostHeader: false },
+    exposeHeadRoutes: false,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    rewriteUrl,
+    clientErrorHandler: answerUnreadable({
+      problems: declared.problems,
+      publicUrl: config.publicUrl,
+      headers: securityHeadersOf(config.cspMode),
+      log,
+    }),
+  })
+  app.setValidatorCompiler(compileValidator)
+  readJsonOnly(app)
+  answerErrors(app, declared.problems, config.publicUrl)
+  logRequests(app)
+  sendSecurityHeaders(app, config.cspMode)
+  closeGently(app)
+  announceSuccessors(app)
+  requireAccess(app, declared.permissions)
+  refuseUnknownParameters(app)
+  await app.register(cors, corsOptionsOf(config))
+  const limitRate = createRateLimit(config.rateLimit)
+  app.decorateRequest('actor')
+  app.decorateRequest('visitor')
+  app.addHook('onRequest', async (request, reply) => {
+    const identity = identify(request, accessTokens)
+    await limitRate(request, reply, identity === undefined || identity instanceof Problem ? undefined : identity.sub)
+    admit(request, request.routeOptions.config.rules ?? { access: 'public' }, identity, database)
+  })
+  return app
+}
+
+const corsOptionsOf = ({ corsOrigins }: Config) => ({
+  origin: corsOrigins === 'localhost' ? /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/ : [...corsOrigins],
+  methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+  allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'If-Match', 'If-None-Match', 'X-Request-ID'],
+  exposedHeaders: [
+    'Deprecation',
+    'ETag',
+    'Link',
+    'Location',
+    'RateLimit',
+    'RateLimit-Policy',
+    'Retry-After',
+    'Sunset',
+    'WWW-Authenticate',
+    'X-Request-ID',
+  ],
+  // The cookies of a device and of a browser that signs in with a provider; neither opens anything by itself.
+  credentials: true,
+  maxAge: 600,
+  strictPreflight: false,
+})
+
+/** A route that does not say who may call it, or names a permission that no feature declares, stops the start. */
+function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>): void {
+  const known = new Set<string>()
+  app.addHook('onRoute', route => {
+    const place = `${String(route.method)} ${route.url}`
+    const fromPlugin = route.method === 'OPTIONS' || /^\/docs(\/|$)/.test(route.url)
+    if (route.access === undefined && !fromPlugin)
+      throw new Error(`route ${place} declares no access: give it access: 'public', 'session' or a permission`)
+    const { access, stepUp = false, perMinute, noStore = false } = route as Partial<RouteRules>
+    if (access !== undefined && access !== 'public' && access !== 'session' && !(access in permissions))
+      throw new Error(
+        `route ${place} asks for the permission ${access}, which no feature declares: add it to the permissions of the feature`,
+      )
+    const operationId = route.schema?.operationId
+    if (operationId !== undefined && known.has(operationId))
+      throw new Error(`route ${place} has the operationId ${operationId}, as another route has: give it one of its own`)
+    if (operationId !== undefined) known.add(operationId)
+    route.config = {
+      ...route.config,
+      rules: { access: access ?? 'public', stepUp, noStore, ...(perMinute === undefined ? {} : { perMinute }) },
+    }
+  })
+}

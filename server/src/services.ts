@@ -1,0 +1,44 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Config } from './config/config.ts'
+import { deriveKey } from './platform/crypto/sealing.ts'
+import type { Declarations } from './platform/declarations.ts'
+import { createAccessTokens } from './platform/gate/access-tokens.ts'
+import type { AccessTokens } from './platform/gate/access-tokens.ts'
+import type { SigningKey } from './platform/gate/signing-keys.ts'
+import { createCursors } from './platform/http/cursors.ts'
+import type { Keys, Services } from './platform/services.ts'
+import { tokenKeyOf } from './platform/tokens/one-time-tokens.ts'
+import { version } from './version.ts'
+
+export interface ServiceOptions {
+  config: Config
+  declared: Declarations
+  log: FastifyBaseLogger
+  /** Undefined where no request is served. */
+  signingKeys?: () => readonly SigningKey[]
+  accessTokens?: AccessTokens
+}
+
+/** Makes what the app, the jobs and the command line share: the platform's part, then each feature's, in their order. */
+export async function createServices({
+  config,
+  declared,
+  log,
+  signingKeys = () => [],
+  accessTokens = createAccessTokens({ issuer: config.publicUrl, accessTokenSeconds: config.accessTokenSeconds }),
+}: ServiceOptions): Promise<Services> {
+  const keys = { oneTime: tokenKeyOf(config.secretKey), cursors: deriveKey(config.secretKey, 'cursors') } as Keys
+  let services = {
+    config,
+    version,
+    log,
+    declared,
+    keys,
+    cursors: createCursors(keys.cursors),
+    accessTokens,
+    signingKeys,
+  } as Services
+  for (const { provide } of declared.features)
+    if (provide !== undefined) services = { ...services, ...(await provide(services)) }
+  return Object.freeze(services)
+}

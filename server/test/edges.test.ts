@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { features } from '../src/features.ts'
+import { declare } from '../src/platform/declarations.ts'
+import {
+  circleFaults,
+  declarationFaults,
+  doorFaults,
+  listEdges,
+  orderFaults,
+  readFacts,
+  roomOf,
+  wingFaults,
+} from '../tools/edges.ts'
+import { locateFeatures } from '../tools/known-features.ts'
+import { placesOf, readProduct, sourceFolder } from '../tools/source.ts'
+import { listSystemCalls } from '../tools/system-calls.ts'
+
+// Who uses whom: imports, tables and services, held against what each feature declares (`uses` in its feature.ts) and
+// against the direction of the wings. The declarations are the architecture diagram.
+
+const facts = readFacts()
+const { known, faults } = await locateFeatures(features)
+const edges = listEdges(facts, known)
+
+/** A test's message is the list itself. */
+const refuse = (found: readonly string[]) => assert.equal(found.length, 0, `\n${found.join('\n')}\n`)
+
+/** What may point up, each with the reason: the gate belongs to the platform and reads the tables of the directory. */
+const upward: Readonly<Record<string, string>> = {
+  'platform/gate → users': 'the gate: a live session is one of a live user',
+  'platform/gate → sessions': 'the gate: whether the session lives, and has verified a second factor',
+  'platform/gate → organizations': 'the gate: whether the organization is open, and demands a second factor',
+  'platform/gate → memberships': 'the gate: which role the user has there',
+  'platform/gate → record_change': 'the trigger of history that organization_table() gives every table',
+  'platform/tokens → users': 'the key of one-time tokens: a token goes with its user',
+  'platform/http → users': 'the key of idempotency keys: what a user repeats goes with the user',
+}
+
+test('the uses of the product are found', () => {
+  assert.ok(facts.imports.length > 500, `only ${facts.imports.length} imports were found`)
+  assert.ok(facts.namings.length > 200, `only ${facts.namings.length} names in SQL were found`)
+  assert.ok(facts.owners.size > 40, `only ${facts.owners.size} tables, views and functions were found`)
+  for (const [from, to, kind] of [
+    ['projects', 'organizations', 'table'],
+    ['members', 'users', 'table'],
+    ['sign-in', 'sessions', 'import'],
+  ] as const)
+    assert.ok(
+      edges.some(edge => edge.from === from && edge.to === to && edge.uses.some(use => use.kind === kind)),
+      `${from} → ${to} by ${kind}`,
+    )
+})
+
+test('every folder of a wing is a feature, and features.ts lists it', () => refuse(faults))
+
+test('every file of SQL is loaded by its feature', () => {
+  const loaded = new Set(declare(features).schemaFiles)
+  refuse(
+    facts.files
+      .filter(file => file.endsWith('.sql') && !loaded.has(`${sourceFolder}${file}`))
+      .map(file => `${file} is never loaded: name it in \`sql\` or \`tables\` of ${roomOf(file)}/feature.ts`),
+  )
+})
+
+// Red when: `uses` of projects is empty, a name is added to it, or a query of a feature names the table of another.
+test('every edge between features is declared, and every declared edge is there', t => {
+  refuse(declarationFaults(edges, known))
+  const byTable = edges.filter(({ uses }) => uses.every(({ kind }) => kind === 'table'))
+  t.diagnostic(`${edges.length} edges between ${known.length} features, ${byTable.length} of them through tables alone`)
+})
+
+// Red when: a file of sessions imports one of sign-in.
+test('features form no circle', () => refuse(circleFaults(edges)))
+
+test('a feature stands in the list behind those that it uses', () => refuse(orderFaults(known)))
+
+// Red when: a view of platform/gate reads devices, or a file of the platform imports one of a feature.
+test('nothing points up, from a wing to one above it', () => refuse(wingFaults(facts, upward)))
+
+test('across features only files with functions are imported', () => refuse(doorFaults(facts)))
+
+/** Where the driver is at home, each with the reason. */
+const ofDriver: Readonly<Record<string, string>> = {
+  'platform/database': 'the pools and the one-trip query',
+  'platform/schema': 'migrations and inspections, as the owner',
+  'platform/embedded': 'asks the PostgreSQL that it has started whether it answers',
+  cli: 'commands that look behind it',
+}
+
+test('the driver is imported where the database is the subject', () => {
+  refuse(
+    facts.imports
+      .filter(
+        ({ from, to, typeOnly }) =>
+          to === 'pg' && !(roomOf(from) in ofDriver) && !(typeOnly && roomOf(from) === 'platform/jobs'),
+      )
+      .map(({ from }) => `${from} imports pg: run a statement through an actor, a visitor or a transaction instead`),
+  )
+})
+
+const isRoutes = (file: string): boolean => /[/-]routes\.ts$/.test(file)
+const folders = new Set(known.map(({ folder }) => folder))
+const isFeatures = (file: string): boolean => folders.has(roomOf(file))
+
+// Red when: a routes.ts imports `sql`, or takes the database as an argument.
+test('routes hold no SQL and no database', () => {
+  refuse(
+    facts.imports
+      .filter(
+        ({ from, to, typeOnly }) =>
+          isRoutes(from) &&
+          (to === 'kysely' ||
+            (/^platform\/database\/(statement|database|open-database|trip-query)\.ts$/.test(to) && !typeOnly)),
+      )
+      .map(({ from, to }) => `${from} imports ${to}: put the statement into a function of the feature, and run that`),
+  )
+  refuse(
+    readProduct(({ files }) =>
+      files.filter(({ path }) => isRoutes(path)).flatMap(file => placesOf(file, 'database')),
+    ).map(place => `${place} names a database: a route has request.actor, request.actor.account and request.visitor`),
+  )
+})
+
+test('feature functions know no HTTP', () => {
+  refuse(
+    facts.imports
+      .filter(
+        ({ from, to, typeOnly }) =>
+          isFeatures(from) &&
+          !isRoutes(from) &&
+          !typeOnly &&
+          to.startsWith('platform/http/') &&
+          to !== 'platform/http/resource.ts',
+      )
+      .map(({ from, to }) => `${from} imports ${to}, which is HTTP's: hand it what it needs from routes.ts`),
+  )
+})
+
+/** How many places may open the system login. */
+const MAX_SYSTEM_CALLS = 40
+
+// Red when: a `// system:` comment is taken away, or a statement is run by `request.visitor` without one.
+test('every place that opens the system login says why, and there are few', t => {
+  const calls = readProduct(listSystemCalls)
+  const opened = calls.filter(({ way }) => way !== 'pool')
+  refuse(
+    opened
+      .filter(({ reason }) => reason === undefined || reason.length < 10)
+      .map(
+        ({ file, line, function: name }) =>
+          `${file}:${line} (${name}) opens the system login: say why no gate will do, in a line \`// system: …\` directly above, or run it by the actor`,
+      ),
+  )
+  t.diagnostic(`${opened.length} places open the system login`)
+  assert.ok(
+    opened.length <= MAX_SYSTEM_CALLS,
+    `${opened.length} places open the system login, and at most ${MAX_SYSTEM_CALLS} may: let one function do what several do, or run it by the actor`,
+  )
+  // The pool itself is for what looks behind the logins.
+  refuse(
+    calls
+      .filter(({ way, file }) => way === 'pool' && isFeatures(file))
+      .map(
+        ({ file, line }) =>
+          `${file}:${line} takes the pool of the system login: run a statement by the visitor instead`,
+      ),
+  )
+})

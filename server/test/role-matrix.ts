@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { permissionsOf } from '../src/platform/gate/permissions.ts'
+import type { Permission, PermissionTable } from '../src/platform/gate/permissions.ts'
+import { buildRequest, kindsOf, listOperations, unproved } from './isolation-requests.ts'
+import type { Operation } from './isolation-requests.ts'
+import { createWorlds } from './isolation-world.ts'
+import type { Standing } from './isolation-world.ts'
+import type { Answer, TestApp } from './test-app.ts'
+
+const standings: Readonly<Record<string, Standing | 'nobody'>> = {
+  owner: { role: 'owner' },
+  admin: { role: 'admin' },
+  member: { role: 'member' },
+  viewer: { role: 'viewer' },
+  nobody: 'nobody',
+  'no member': { role: 'none' },
+  'a superuser who is no member': { role: 'none', superuser: true },
+  'a token without an organization': { named: false },
+  'an ended membership': { membership: 'ended' },
+  'a disabled membership': { membership: 'disabled' },
+  'a closed organization': { organization: 'closed' },
+  'a session without the second factor that is demanded': { secondFactor: 'missing' },
+  'a session that has proved the second factor': { secondFactor: 'proved' },
+  'a revoked session': { session: 'revoked' },
+  'an expired session': { session: 'expired' },
+  'a disabled account': { account: 'disabled' },
+  'a deleted account': { account: 'deleted' },
+}
+
+/** What differs from the rule, each with the reason. */
+export const exceptions: Readonly<Record<string, string>> = {
+  'getMe no member': 'membership-ended', // the token names an organization that is not the caller's
+  'getMe a superuser who is no member': 'membership-ended',
+  'getMe an ended membership': 'membership-ended',
+  'getMe a disabled membership': 'membership-ended',
+  'getMe a closed organization': 'membership-ended',
+  // The caller has a passkey, and whoever has a second factor changes factors in a session that has proved one.
+  ...Object.fromEntries(
+    ['beginTotp', 'confirmTotp', 'removeTotp', 'makeRecoveryCodes', 'beginPasskey', 'removePasskey'].map(id => [
+      `${id} a session without the second factor that is demanded`,
+      'step-up-required',
+    ]),
+  ),
+  'switchOrganization no member': 'invalid-fields', // it asks for the organization that the world has
+  'switchOrganization a superuser who is no member': 'invalid-fields',
+  'switchOrganization an ended membership': 'invalid-fields',
+  'switchOrganization a disabled membership': 'invalid-fields',
+  'switchOrganization a closed organization': 'invalid-fields',
+}
+
+/** The problem's code, or 'done'. */
+function expected(
+  { id, access }: Operation,
+  name: string,
+  standing: Standing | 'nobody',
+  permissions: PermissionTable,
+): string | undefined {
+  const exception = exceptions[`${id} ${name}`]
+  if (exception !== undefined) return exception
+  if (access === 'public') return undefined // decided by what is sent, not by who sends it
+  if (standing === 'nobody') return 'not-signed-in'
+  const {
+    role = 'owner',
+    session = 'live',
+    account = 'live',
+    membership = 'live',
+    organization = 'live',
+    secondFactor,
+    superuser = false,
+    named = true,
+  } = standing
+  if (access === 'session') return session !== 'live' || account !== 'live' ? 'session-ended' : 'done'
+  if (!named) return 'organization-required'
+  if (session !== 'live' || account !== 'live') return 'session-ended'
+  if ((permissions as Record<string, string>)[access] === 'superuser') return superuser ? 'done' : 'permission-missing'
+  if (secondFactor === 'missing') return 'second-factor-required'
+  if (role === 'none' || membership !== 'live' || organization !== 'live') return 'membership-ended'
+  return permissionsOf(permissions, role).includes(access as Permission) ? 'done' : 'permission-missing'
+}
+
+export const outcomeOf = ({ id }: Operation, { status, body }: Answer): string =>
+  status < 400 || body.code === unproved[id] ? 'done' : body.code
+
+export interface RoleMatrix {
+  operations: readonly Operation[]
+  /** Every caller sends a request that would succeed, so that only the caller's standing decides. @returns the exceptions that were met */
+  check(operation: Operation): Promise<string[]>
+  /** A stranger's own answer to an operation, with all that it needs in place. */
+  askAsStranger(operation: Operation): Promise<Answer>
+}
+
+/** Holds what the service answers against the permissions that its features declare. */
+export async function createRoleMatrix(app: TestApp): Promise<RoleMatrix> {
+  const worlds = await createWorlds(app)
+  const { permissions } = app.services.declared
+  return {
+    operations: listOperations(app.app),
+    check: async operation => {
+      const met: string[] = []
+      for (const [name, standing] of Object.entries(standings)) {
+        const wanted = expected(operation, name, standing, permissions)
+        if (wanted === undefined) continue
+        if (`${operation.id} ${name}` in exceptions) met.push(`${operation.id} ${name}`)
+        const world = await worlds(standing === 'nobody' ? {} : standing, kindsOf(operation))
+        const { method, path, body, headers } = buildRequest(operation, world, new Map())
+        const answer =
+          standing === 'nobody'
+            ? await app.call(method, path, body, headers)
+            : await world.call(method, path, body, headers)
+        assert.equal(outcomeOf(operation, answer), wanted, `${name}: ${answer.status} ${answer.text}`)
+        if (wanted !== 'done')
+          assert.equal(
+            answer.status,
+            ['permission-missing', 'second-factor-required'].includes(wanted)
+              ? 403
+              : wanted === 'invalid-fields'
+                ? 422
+                : 401,
+            answer.text,
+          )
+      }
+      return met
+    },
+    askAsStranger: async operation => {
+      const { method, path, body } = buildRequest(operation, await worlds({}, kindsOf(operation)), new Map())
+      return app.call(method, path, body)
+    },
+  }
+}

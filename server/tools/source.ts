@@ -1,0 +1,129 @@
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { SyntaxKind } from 'typescript/unstable/ast'
+import type {
+  CallExpression,
+  ExportDeclaration,
+  Identifier,
+  ImportDeclaration,
+  ImportTypeNode,
+  LiteralTypeNode,
+  ModuleDeclaration,
+  Node,
+  SourceFile,
+  StringLiteral,
+} from 'typescript/unstable/ast'
+import { API } from 'typescript/unstable/sync'
+import type { Checker } from 'typescript/unstable/sync'
+
+/** The product's code as the compiler reads it. What reads it here stands on the compiler's API, which is pinned with it. */
+
+const repository = fileURLToPath(new URL('../../', import.meta.url))
+export const sourceFolder = fileURLToPath(new URL('../src/', import.meta.url))
+
+/** A product file. Its path is below `server/src`, with slashes. */
+export interface ProductFile {
+  path: string
+  tree: SourceFile
+}
+
+export interface Product {
+  /** TypeScript that is no test, in the order of the paths. */
+  files: readonly ProductFile[]
+  checker: Checker
+}
+
+/** Reads the product, and lets the compiler go when `work` has returned. */
+export function readProduct<Result>(work: (product: Product) => Result): Result {
+  const api = new API({ cwd: repository })
+  try {
+    const snapshot = api.updateSnapshot({ openProjects: [join(repository, 'tsconfig.json')] })
+    const [project] = snapshot.getProjects()
+    if (project === undefined) throw new Error('tsconfig.json names no project')
+    const files = listFiles('ts').map((path): ProductFile => {
+      const tree = project.program.getSourceFile(join(sourceFolder, path))
+      if (tree === undefined) throw new Error(`${path} is not part of tsconfig.json`)
+      return { path, tree }
+    })
+    return work({ files, checker: project.checker })
+  } finally {
+    api.close()
+  }
+}
+
+/** The product's files of one kind, in the order of their paths; tests are no product. */
+export const listFiles = (extension: string): string[] =>
+  globSync(`**/*.${extension}`, { cwd: sourceFolder })
+    .map(path => path.replaceAll(sep, '/'))
+    .filter(path => !path.endsWith('.test.ts'))
+    .sort()
+
+export const readFile = (path: string): string => readFileSync(join(sourceFolder, path), 'utf8')
+
+/** Every node below one, the outer ones first. */
+export function* nodesOf(node: Node): Generator<Node> {
+  const children: Node[] = []
+  node.forEachChild(child => void children.push(child))
+  for (const child of children) {
+    yield child
+    yield* nodesOf(child)
+  }
+}
+
+export const lineOf = (tree: SourceFile, node: Node): number =>
+  tree.getLineAndCharacterOfPosition(node.getStart(tree)).line + 1
+
+export interface Import {
+  from: string
+  /** A path below `server/src` (with `../` where it leads out), or a package. */
+  to: string
+  /** Whether it is gone when the program runs. */
+  typeOnly: boolean
+}
+
+/** What a file imports, by whatever form. `declare module` is none: it adds to a declaration that the file imports anyway. */
+export function importsOf({ path, tree }: ProductFile): Import[] {
+  const found: Import[] = []
+  const add = (specifier: Node | undefined, typeOnly: boolean) => {
+    if (specifier?.kind !== SyntaxKind.StringLiteral) return
+    found.push({ from: path, to: resolve(path, (specifier as StringLiteral).text), typeOnly })
+  }
+  for (const node of nodesOf(tree)) {
+    if (node.kind === SyntaxKind.ImportDeclaration) {
+      const { importClause, moduleSpecifier } = node as ImportDeclaration
+      add(moduleSpecifier, importClause?.phaseModifier === SyntaxKind.TypeKeyword)
+    } else if (node.kind === SyntaxKind.ExportDeclaration) {
+      const { isTypeOnly, moduleSpecifier } = node as ExportDeclaration
+      add(moduleSpecifier, isTypeOnly)
+    } else if (node.kind === SyntaxKind.ImportType) {
+      const { argument } = node as ImportTypeNode
+      if (argument.kind === SyntaxKind.LiteralType) add((argument as LiteralTypeNode).literal, true)
+    } else if (node.kind === SyntaxKind.CallExpression) {
+      const { expression, arguments: given } = node as CallExpression
+      if (expression.kind === SyntaxKind.ImportKeyword) add(given[0], false)
+    }
+  }
+  return found
+}
+
+export const resolve = (from: string, specifier: string): string =>
+  specifier.startsWith('.')
+    ? relative(sourceFolder, join(sourceFolder, dirname(from), specifier)).replaceAll(sep, '/')
+    : specifier
+
+/** The interfaces that a file adds to another module's, by `declare module '…'`. */
+export const augmentationsOf = ({ tree }: ProductFile): { specifier: string; module: ModuleDeclaration }[] =>
+  tree.statements.flatMap(statement => {
+    if (statement.kind !== SyntaxKind.ModuleDeclaration) return []
+    const module = statement as ModuleDeclaration
+    return module.name.kind === SyntaxKind.StringLiteral
+      ? [{ specifier: (module.name as StringLiteral).text, module }]
+      : []
+  })
+
+/** Every place where a file names something, such as a variable, a parameter or a property. */
+export const placesOf = ({ path, tree }: ProductFile, name: string): string[] =>
+  [...nodesOf(tree)]
+    .filter(node => node.kind === SyntaxKind.Identifier && (node as Identifier).text === name)
+    .map(node => `${path}:${lineOf(tree, node)}`)

@@ -1,0 +1,126 @@
+import { SyntaxKind } from 'typescript/unstable/ast'
+import type {
+  CallExpression,
+  Node,
+  PropertyAssignment,
+  StringLiteral,
+  TaggedTemplateExpression,
+  TemplateExpression,
+} from 'typescript/unstable/ast'
+import { lineOf, listFiles, nodesOf, readFile } from './source.ts'
+import type { ProductFile } from './source.ts'
+
+/** A table, view, sequence or function, and the file that declares it: its owner's. */
+export type Owners = ReadonlyMap<string, string>
+
+/** A place where code or SQL names a table, view, sequence or function. */
+export interface Naming {
+  from: string
+  line: number
+  name: string
+}
+
+/** @throws Error where two files declare one name */
+export function readOwners(files: readonly string[] = listFiles('sql')): Owners {
+  const owners = new Map<string, string>()
+  for (const file of files) {
+    const declared = withoutComments(readFile(file)).matchAll(
+      /\bcreate\s+(?:or\s+replace\s+)?(?:unlogged\s+|materialized\s+)?(?:table|view|sequence|function)\s+(?:if\s+not\s+exists\s+)?([a-z_][a-z0-9_]*)/gi,
+    )
+    for (const [, name = ''] of declared) {
+      const other = owners.get(name)
+      if (other !== undefined && other !== file)
+        throw new Error(`${other} and ${file} both declare ${name}: rename one`)
+      owners.set(name, file)
+    }
+  }
+  return owners
+}
+
+/** What a file of SQL names. */
+export function namingsOfSql(file: string, owners: Owners): Naming[] {
+  const text = readFile(file)
+  return [...namesIn(text, owners)].map(([name, at]) => ({
+    from: file,
+    line: text.slice(0, at).split('\n').length,
+    name,
+  }))
+}
+
+/**
+ * What code names: in `tables(…)`, in templates of SQL, in strings that are SQL, and as the `table` of a declaration.
+ * Kysely's builder names nothing that `tables(…)` does not.
+ */
+export function namingsOf({ path, tree }: ProductFile, owners: Owners): Naming[] {
+  const found: Naming[] = []
+  const add = (node: Node, name: string) => {
+    if (owners.has(name)) found.push({ from: path, line: lineOf(tree, node), name })
+  }
+  for (const node of nodesOf(tree)) {
+    if (node.kind === SyntaxKind.CallExpression) {
+      const { expression, arguments: given } = node as CallExpression
+      const called = expression.getText(tree)
+      const names = called === 'tables' ? given.slice(1) : called === 'sql.table' ? given : []
+      for (const name of names) if (name.kind === SyntaxKind.StringLiteral) add(name, (name as StringLiteral).text)
+    } else if (node.kind === SyntaxKind.PropertyAssignment) {
+      const { name, initializer } = node as PropertyAssignment
+      if (name.getText(tree) === 'table' && initializer?.kind === SyntaxKind.StringLiteral)
+        add(initializer, (initializer as StringLiteral).text)
+    }
+    const text = sqlOf(node)
+    if (text !== undefined) for (const [name] of namesIn(text, owners)) add(node, name)
+  }
+  return found
+}
+
+/** The text of a template or string that is SQL; what it interpolates is left out. */
+function sqlOf(node: Node): string | undefined {
+  if (node.kind === SyntaxKind.TaggedTemplateExpression) {
+    const { tag, template } = node as TaggedTemplateExpression
+    return tag.getText() === 'sql' ? textOf(template) : undefined
+  }
+  if (node.parent.kind === SyntaxKind.TaggedTemplateExpression) return undefined
+  const text = textOf(node)
+  return text !== undefined && /^\s*(?:select|insert|update|delete|with|create|alter|drop|truncate|lock)\s/.test(text)
+    ? text
+    : undefined
+}
+
+function textOf(node: Node): string | undefined {
+  if (node.kind === SyntaxKind.StringLiteral || node.kind === SyntaxKind.NoSubstitutionTemplateLiteral)
+    return (node as StringLiteral).text
+  if (node.kind !== SyntaxKind.TemplateExpression) return undefined
+  const { head, templateSpans } = node as TemplateExpression
+  return [head.text, ...templateSpans.map(({ literal }) => literal.text)].join(' $ ')
+}
+
+const blank = (text: string): string => text.replace(/[^\n]/g, ' ')
+const withoutComments = (text: string): string => text.replace(/--.*$/gm, blank).replace(/\/\*[\s\S]*?\*\//g, blank)
+
+/** The words before which a name is that of something else: a policy, a key, a column. */
+const OTHER = /(?:\b(?:policy|trigger|constraint|index|column|as|set_config|declare)\s+|\.\s*|\bif\s+exists\s+)$/i
+
+/**
+ * Every known name that stands in SQL as the name of a table, view, sequence or function, with its first place. Quoted
+ * strings are no names, and neither are the names of `with` queries.
+ */
+export function namesIn(text: string, owners: Owners): Map<string, number> {
+  const plain = withoutComments(text).replace(/'(?:[^']|'')*'/g, quoted =>
+    // A statement that is put together still names the function of its trigger.
+    quoted.replace(/[\s\S]*?(execute function \w+\(|$)/g, (all, trigger: string) =>
+      blank(all.slice(0, all.length - trigger.length)).concat(trigger),
+    ),
+  )
+  const own = new Set(
+    [...plain.matchAll(/\b([a-z_]\w*)\s*(?:\([^()]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(/gi)].map(
+      ([, name]) => name,
+    ),
+  )
+  const found = new Map<string, number>()
+  for (const { 0: name, index } of plain.matchAll(/\b[a-z_][a-z0-9_]*\b/g)) {
+    if (!owners.has(name) || own.has(name) || found.has(name)) continue
+    if (OTHER.test(plain.slice(0, index)) || /^\s*=>/.test(plain.slice(index + name.length))) continue
+    found.set(name, index)
+  }
+  return found
+}
