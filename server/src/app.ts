@@ -1,6 +1,8 @@
 import { providerOriginsOf } from './config/social.ts'
 import type { Database } from './platform/database/database.ts'
+import type { Routes } from './platform/feature.ts'
 import type { App } from './platform/http/route.ts'
+import { createRouteClaims } from './platform/http/route-claims.ts'
 import { usesOutbox } from './platform/mail/outbox.ts'
 import { outboxRoutes } from './platform/mail/outbox-pages.ts'
 import { documentRoutes } from './platform/openapi/documents.ts'
@@ -26,13 +28,17 @@ export async function createApp(services: Services, database: Database): Promise
     token: config.metrics.token,
   })
   if (usesOutbox(config)) outboxRoutes(app, services)
-  for (const { rootRoutes = [] } of declared.features) for (const routes of rootRoutes) routes(app, services)
-  await app.register(
-    async (v1: App) => {
-      for (const { routes = [] } of declared.features) for (const register of routes) register(v1, services)
-    },
-    { prefix: '/api/v1' },
-  )
+  const claim = createRouteClaims()
+  const serve = (name: string, routes: readonly Routes[], prefix: string) =>
+    app.register(
+      async (own: App) => {
+        own.addHook('onRoute', claim(name))
+        for (const register of routes) register(own, services)
+      },
+      { prefix },
+    )
+  for (const { name, rootRoutes = [] } of declared.features) await serve(name, rootRoutes, '')
+  for (const { name, routes = [] } of declared.features) await serve(name, routes, '/api/v1')
   const pages = Object.assign({}, ...declared.features.map(({ pages: make }) => make?.(services)))
   await app.register(async (account: App) => accountPageRoutes(account, pages, services), { prefix: '/account' })
   return app

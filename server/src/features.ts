@@ -27,7 +27,7 @@ import type { Feature } from './platform/feature.ts'
 import { projects } from './product/projects/feature.ts'
 
 /** Who exists. */
-const directory: readonly Feature[] = [users, sessions, history, organizations, members, notifications]
+const directory: readonly Feature[] = [users, sessions, organizations, history, members, notifications]
 
 /** How people get in and out. */
 const identity: readonly Feature[] = [

@@ -3,6 +3,7 @@ import { after, test } from 'node:test'
 import pg from 'pg'
 import { createApp } from '../src/app.ts'
 import { globalTables } from '../src/platform/schema/inspection.ts'
+import { inspectTables } from './guarded-tables.ts'
 import { listOperations } from './isolation-requests.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
@@ -21,41 +22,7 @@ const schema = `'freehold'::regnamespace`
 const globals = Object.keys(globalTables)
 
 test('every table is guarded by organization_table() or stands on the list of global tables with a reason', async () => {
-  const tables = await lines(
-    `select relname as line from pg_class where relnamespace = ${schema} and relkind in ('r', 'p')`,
-  )
-  assert.deepEqual(
-    globals.filter(name => !tables.includes(name)),
-    [],
-    'the list names tables that are not there',
-  )
-  for (const name of tables.filter(name => !globals.includes(name))) {
-    const { rows } = await admin.query<{ enabled: boolean; forced: boolean; policies: string[]; triggers: string[] }>(
-      `select relrowsecurity as enabled, relforcerowsecurity as forced,
-        array(select policyname::text from pg_policies where schemaname = 'freehold' and tablename = relname) as policies,
-        array(select tgname::text from pg_trigger where tgrelid = c.oid and not tgisinternal and tgenabled = 'O') as triggers
-      from pg_class c where relnamespace = ${schema} and relname = $1`,
-      [name],
-    )
-    const { enabled, forced, policies, triggers } = rows[0]!
-    assert.ok(
-      enabled && forced,
-      `${name}: row-level security must be enabled and forced: select organization_table('${name}', …)`,
-    )
-    for (const policy of [
-      'tenant_read',
-      'tenant_insert',
-      'tenant_update',
-      'tenant_delete',
-      'system_read',
-      'system_write',
-      'maintenance',
-    ]) {
-      assert.ok(policies.includes(policy), `${name} lacks the policy ${policy}`)
-    }
-    for (const trigger of ['touch', 'history', 'still_open'])
-      assert.ok(triggers.includes(trigger), `${name} lacks the trigger ${trigger}`)
-  }
+  assert.deepEqual(await inspectTables(admin), [])
 })
 
 test('every global table that the tenant login may touch has row-level security', async () => {
@@ -313,6 +280,10 @@ const readable: Readonly<Record<string, readonly string[]>> = {
   ],
   devices: ['id', 'user_id', 'user_agent', 'ip', 'trusted_until', 'created_at', 'last_seen_at', 'revoked_at'],
   identities: ['id', 'user_id', 'provider', 'issuer', 'subject', 'email', 'created_at', 'last_used_at'],
+  totp_factors: ['user_id', 'confirmed_at'],
+  recovery_codes: ['user_id', 'used_at'],
+  passkeys: ['id', 'user_id', 'name', 'transports', 'backed_up', 'created_at', 'updated_at', 'last_used_at', 'version'],
+  retired_names: ['digest'],
   idempotency_keys: ['user_id', 'route', 'key', 'organization_id', 'request_hash', 'result', 'created_at'],
   audit_log: [
     'organization_id',
@@ -337,6 +308,10 @@ const SECRET = /password|passwd|hash|secret|token|private|credential|api_key|sal
 /** Columns whose names sound secret and are not. */
 const harmless: Readonly<Record<string, string>> = {
   'idempotency_keys.request_hash': "tells a repeated request from another; one's own rows only",
+  'totp_factors.user_id': 'whose authenticator app it is; the own row only',
+  'totp_factors.confirmed_at': 'since when there is one; the own row only',
+  'recovery_codes.user_id': 'whose code it is; the own rows only',
+  'recovery_codes.used_at': 'how many are left; the own rows only',
 }
 
 test('the tenant role reads no password hash, token hash or secret', async () => {
@@ -355,10 +330,14 @@ test('the tenant role reads no password hash, token hash or secret', async () =>
       .flatMap(([table, names]) => names.map(name => `${table}.${name}`))
       .sort(),
   )
-  const written =
-    await lines(`select format('%s.%s', c.relname, a.attname) as line from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-    where c.relnamespace = ${schema} and c.relname in ('users', 'sessions', 'signing_keys') and has_column_privilege('freehold_tenant', c.oid, a.attnum, 'insert, update')`)
+  const written = await lines(
+    `select format('%s.%s', c.relname, a.attname) as line from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    where c.relnamespace = ${schema} and c.relname = any ($1) and has_column_privilege('freehold_tenant', c.oid, a.attnum, 'insert, update')`,
+    [globals.filter(name => !['idempotency_keys', 'audit_log', 'security_events'].includes(name))],
+  )
   assert.deepEqual(written.sort(), [
+    'devices.revoked_at',
+    'passkeys.name',
     'sessions.revoked_at',
     'sessions.revoked_reason',
     'users.family_name',

@@ -94,7 +94,8 @@ function typeOf(column: Column, rights: string): string {
 }
 
 /** What both may. */
-const common = ({ tenant, system }: Column): string => [...tenant].filter(right => system.includes(right)).join('')
+const common = ({ tenant, system }: Column): string =>
+  ['r', 'i', 'u'].filter(right => tenant.includes(right) && system.includes(right)).join('')
 
 function describeLogin(
   name: string,

@@ -3,7 +3,13 @@ import { fileURLToPath } from 'node:url'
 
 // `npm run generate`: writes every generated file anew; with --check it only says which are stale.
 
-const generators = ['generate-tables.ts', 'generate-configuration.ts', 'generate-reference.ts', 'generate-openapi.ts', 'describe-system.ts']
+const generators = [
+  'generate-tables.ts',
+  'generate-configuration.ts',
+  'generate-reference.ts',
+  'generate-openapi.ts',
+  'describe-system.ts',
+]
 
 for (const generator of generators) {
   const { status } = spawnSync(

@@ -122,8 +122,9 @@ export const augmentationsOf = ({ tree }: ProductFile): { specifier: string; mod
       : []
   })
 
-/** Every place where a file names something, such as a variable, a parameter or a property. */
+/** Every place where a file names a variable, a parameter or a property that it reads. */
 export const placesOf = ({ path, tree }: ProductFile, name: string): string[] =>
   [...nodesOf(tree)]
     .filter(node => node.kind === SyntaxKind.Identifier && (node as Identifier).text === name)
+    .filter(({ parent }) => parent.kind !== SyntaxKind.PropertyAssignment)
     .map(node => `${path}:${lineOf(tree, node)}`)

@@ -20,11 +20,14 @@ export interface Naming {
   name: string
 }
 
-/** @throws Error where two files declare one name */
-export function readOwners(files: readonly string[] = listFiles('sql')): Owners {
+/** Who declares what, of all SQL of the product. @throws Error where two files declare one name */
+export const readOwners = (): Owners => ownersIn(listFiles('sql').map(file => [file, readFile(file)]))
+
+/** Who declares what, of files with their text. @throws Error where two files declare one name */
+export function ownersIn(files: readonly (readonly [file: string, text: string])[]): Owners {
   const owners = new Map<string, string>()
-  for (const file of files) {
-    const declared = withoutComments(readFile(file)).matchAll(
+  for (const [file, text] of files) {
+    const declared = withoutComments(text).matchAll(
       /\bcreate\s+(?:or\s+replace\s+)?(?:unlogged\s+|materialized\s+)?(?:table|view|sequence|function)\s+(?:if\s+not\s+exists\s+)?([a-z_][a-z0-9_]*)/gi,
     )
     for (const [, name = ''] of declared) {

@@ -5,7 +5,7 @@ import { policyOf } from '../identity/passwords/password-policy.ts'
 import { createPasswords } from '../identity/passwords/passwords.ts'
 import { createSuperuser, listSuperusers, setSuperuser } from '../operations/superusers/superusers.ts'
 import { systemFor } from '../platform/database/database.ts'
-import { withDatabase } from '../platform/schema/with-database.ts'
+import { inTransaction, withDatabase } from '../platform/schema/with-database.ts'
 import { tokenKeyOf } from '../platform/tokens/one-time-tokens.ts'
 import { UsageError } from './usage.ts'
 
@@ -13,25 +13,31 @@ import { UsageError } from './usage.ts'
 export async function superuser(args: string[], config: Config): Promise<number> {
   const { values, positionals } = parseArgs({ args, options: { create: { type: 'boolean' } }, allowPositionals: true })
   const [action, email] = positionals
-  return withDatabase(config, async database => {
-    const system = systemFor(database, 'superuser', 'freehold')
-    if (action === 'list') {
-      for (const address of await listSuperusers(system)) console.log(address)
-      return 0
-    }
-    if ((action !== 'grant' && action !== 'revoke') || email === undefined) throw new UsageError()
-    const found = await setSuperuser(system, email, action === 'grant')
-    if (!found && action === 'grant' && values.create) {
-      const password = (await text(process.stdin)).replace(/\r?\n$/, '')
-      const services = {
-        keys: { oneTime: tokenKeyOf(config.secretKey) },
-        passwords: await createPasswords(),
-        passwordPolicy: policyOf(config),
-      }
-      await createSuperuser(system, services, { email, password })
-    } else if (!found)
-      throw new Error(`no account has the address ${email}${action === 'grant' ? '; --create makes one' : ''}`)
-    console.log(action === 'grant' ? `${email} is a superuser` : `${email} is no superuser any more`)
+  if (action === 'list') {
+    const addresses = await inTransaction(config, 'superuser', transaction => transaction.run(listSuperusers))
+    for (const address of addresses) console.log(address)
     return 0
-  })
+  }
+  if ((action !== 'grant' && action !== 'revoke') || email === undefined) throw new UsageError()
+  const found = await inTransaction(config, 'superuser', transaction =>
+    setSuperuser(transaction, email, action === 'grant'),
+  )
+  if (!found && action === 'grant' && values.create) await create(config, email)
+  else if (!found)
+    throw new Error(`no account has the address ${email}${action === 'grant' ? '; --create makes one' : ''}`)
+  console.log(action === 'grant' ? `${email} is a superuser` : `${email} is no superuser any more`)
+  return 0
+}
+
+/** With the password that comes by standard input. */
+async function create(config: Config, email: string): Promise<void> {
+  const password = (await text(process.stdin)).replace(/\r?\n$/, '')
+  const services = {
+    keys: { oneTime: tokenKeyOf(config.secretKey) },
+    passwords: await createPasswords(),
+    passwordPolicy: policyOf(config),
+  }
+  await withDatabase(config, database =>
+    createSuperuser(systemFor(database, 'superuser', 'freehold'), services, { email, password }),
+  )
 }

@@ -1,4 +1,3 @@
-import type { TSchema } from 'typebox'
 import type { RawBuilder } from 'kysely'
 import type { Transaction } from './database/database.ts'
 import type { Statement } from './database/statement.ts'
@@ -54,7 +53,7 @@ export interface Feature {
   tags?: Readonly<Record<string, string>>
   permissions?: PermissionTable
   problems?: ProblemTable
-  tokens?: readonly TokenKind<TSchema>[]
+  tokens?: readonly TokenKind[]
   /** What is written down of accounts, and whether the user is told by mail. */
   events?: readonly EventDeclaration[]
   mails?: MailDeclaration

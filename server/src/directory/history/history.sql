@@ -24,31 +24,6 @@ create index audit_log_actor on audit_log (organization_id, actor_id, id);
 create index audit_log_entity on audit_log (organization_id, entity_type, entity_id, id);
 create index audit_log_request on audit_log (organization_id, request_id);
 
--- Fields beside `history` never enter the log: no hash, no secret. The actor comes from the context, not from the gate,
--- which the statement may just have closed.
-create function record_change() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
-declare
-  entity constant text := tg_argv[0];
-  fields constant text[] := tg_argv[1];
-  old_row constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
-  new_row constant jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
-  any_row constant jsonb := coalesce(new_row, old_row);
-  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
-begin
-  insert into audit_log (organization_id, actor_id, session_id, request_id, ip, user_agent, action, entity_type, entity_id, before, after)
-  values (
-    coalesce(any_row ->> 'organization_id', any_row ->> 'id')::uuid,
-    (context ->> 'user_id')::uuid, nullif(current_setting('app.session_id', true), '')::uuid,
-    context ->> 'request_id', context ->> 'ip', context ->> 'user_agent',
-    case when tg_op = 'UPDATE' and old_row ->> 'deleted_at' is null and new_row ->> 'deleted_at' is not null then 'delete'
-      else lower(tg_op) end,
-    entity, coalesce(any_row ->> 'id', any_row ->> 'user_id')::uuid,
-    (select jsonb_object_agg(key, value) from jsonb_each(old_row) where key = any (fields) and (new_row is null or new_row -> key is distinct from value)),
-    (select jsonb_object_agg(key, value) from jsonb_each(new_row) where key = any (fields) and (old_row is null or old_row -> key is distinct from value)));
-  return null;
-end $$;
-revoke execute on function record_change() from public;
-
 alter table audit_log enable row level security;
 alter table audit_log force row level security;
 -- Never asks the gate for writing: a statement that closes its own gate still leaves its trace. Only a trigger writes.

@@ -36,7 +36,7 @@ declare module '../../platform/problems.ts' {
 /** Organizations, the tenants, and who belongs to them. */
 export const organizations = feature({
   name: 'organizations',
-  uses: ['users', 'sessions', 'history'],
+  uses: ['users'],
   tables: [new URL('organizations.sql', import.meta.url)],
   sql: [new URL('organizations-policies.sql', import.meta.url)],
   tags: { Organizations: 'The tenants: creating, updating, leaving, deleting.' },

@@ -1,13 +1,14 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { SystemRunner } from '../../platform/database/database.ts'
-import { execute, find, tables } from '../../platform/database/statement.ts'
+import { find, tables } from '../../platform/database/statement.ts'
 import { locales } from '../../platform/locales.ts'
 import type { Locale } from '../../platform/locales.ts'
 import { Problem } from '../../platform/problems.ts'
 import { OneOf, Strict, Time } from '../../platform/schemas.ts'
-import { mailToken, spendToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { mailToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
 import type { OpenToken } from '../../platform/tokens/one-time-tokens.ts'
+import { redeemLink } from './links.ts'
 
 const query = tables('system', 'users')
 
@@ -24,11 +25,8 @@ export const requestVerification = (visitor: SystemRunner, email: string, locale
   mailToken(visitor, verifyEmailToken, { email, details: locale === undefined ? {} : { locale } })
 
 /** Notes that the address is the user's. @returns the address @throws Problem invalid-token */
-export const confirmEmail = (visitor: SystemRunner, { id, user_id }: OpenToken<unknown>): Promise<string> =>
-  // system: the link is opened without a session
-  visitor.transaction(async transaction => {
-    await transaction.run(lockUser(user_id))
-    const { email } = await transaction.run(spendToken(verifyEmailToken, id))
+export const confirmEmail = (visitor: SystemRunner, token: OpenToken<unknown>): Promise<string> =>
+  redeemLink(visitor, verifyEmailToken, token, async (transaction, { user_id, email }) => {
     const user = await transaction.run(
       find(
         query
@@ -44,7 +42,3 @@ export const confirmEmail = (visitor: SystemRunner, { id, user_id }: OpenToken<u
     if (user === undefined) throw new Problem('invalid-token')
     return user.email
   })
-
-/** The account before its tokens, as whatever ends those does. */
-const lockUser = (user_id: string | null) =>
-  execute(query.selectFrom('users').select('id').where('id', '=', user_id).forNoKeyUpdate())

@@ -13,6 +13,7 @@ import { invalidField, Problem } from '../../platform/problems.ts'
 import { Email, Id, Strict, Time } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { presentedToken, spendToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import type { OpenToken } from '../../platform/tokens/one-time-tokens.ts'
 import { createAccount } from '../accounts/accounts.ts'
 import { checkPassword } from '../passwords/password-policy.ts'
 
@@ -124,8 +125,7 @@ export async function acceptInvitation(
   const { keys, declared } = services
   const { id: token_id, email, details } = await presentedToken(visitor, keys.oneTime, invitationToken, sealed)
   if (email === null) throw new Problem('invalid-token')
-  // system: the link is opened by an address that belongs to no organization yet, and may have no account
-  const open = await visitor.run(findOpen(details, email, user_id))
+  const open = await findOpen(visitor, details, email, user_id)
   if (open === undefined || !mayStillInvite(declared.permissions, open)) throw new Problem('invalid-token')
   const { account_id, email_verified } = open
   if (user_id !== undefined && account_id === null) throw new Problem('invitation-for-another')
@@ -141,11 +141,13 @@ export async function acceptInvitation(
     .transaction(transaction => join(transaction, declared.permissions, { ...details, token_id }, joining_id))
 }
 
-/** Whether the address has an account; for a reader who holds a link to it. */
-export const hasAccount = async (visitor: SystemRunner, email: string): Promise<boolean> => {
-  const accounts = system.selectFrom('live_users').select('id').where('email', '=', email)
-  // system: the page is open to anyone who holds the link, without a session
-  return (await visitor.run(find(accounts))) !== undefined
+/** Whether the address of an invitation has an account that can be used; for a reader who holds the link. */
+export const hasAccount = async (
+  visitor: SystemRunner,
+  { email, details }: OpenToken<Details>,
+): Promise<boolean> => {
+  const open = email === null ? undefined : await findOpen(visitor, details, email, undefined)
+  return open !== undefined && open.account_id !== null
 }
 
 /** Makes the account of an invited address, verified by the link. @throws Problem weak-password, invalid-token */
@@ -172,8 +174,13 @@ type Details = Static<typeof invitationToken.details>
  * What is still open of it, looked up before an account is made for nothing, with the account of the address; under a
  * session only when that is the session's user.
  */
-const findOpen = ({ organization_id, invitation_id, version }: Details, email: string, user_id: string | undefined) =>
-  find(
+const findOpen = (
+  visitor: SystemRunner,
+  { organization_id, invitation_id, version }: Details,
+  email: string,
+  user_id: string | undefined,
+) => {
+  const open = find(
     system
       .selectFrom('invitations')
       .innerJoin('memberships as inviter', join =>
@@ -195,6 +202,9 @@ const findOpen = ({ organization_id, invitation_id, version }: Details, email: s
       .where('inviter.disabled_at', 'is', null)
       .where('inviter.deleted_at', 'is', null),
   )
+  // system: the link is opened by an address that belongs to no organization yet, and may have no account
+  return visitor.run(open)
+}
 
 /** Else a member who is about to lose a role would keep it under another address. */
 const mayStillInvite = (

@@ -23,7 +23,7 @@ declare module '../../platform/problems.ts' {
 /** How accounts end: deletion, restoration, erasure, and the export of what is stored of a user. */
 export const leaving = feature({
   name: 'leaving',
-  uses: ['users', 'sessions', 'history', 'organizations', 'devices', 'factors'],
+  uses: ['accounts', 'users', 'sessions', 'history', 'organizations', 'devices', 'factors'],
   problems,
   tokens: [restoreAccountToken],
   events: [accountDeleted, accountRestored, accountExported, accountErased],

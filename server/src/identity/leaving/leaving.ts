@@ -17,9 +17,9 @@ import {
   issueToken,
   presentedToken,
   revokeTokens,
-  spendToken,
   tokenKind,
 } from '../../platform/tokens/one-time-tokens.ts'
+import { redeemLink } from '../accounts/links.ts'
 import { revokeDevices } from '../devices/devices.ts'
 
 const query = tables('system', 'users', 'live_users', 'organizations', 'memberships')
@@ -84,13 +84,10 @@ export async function restoreAccount(
   { keys }: Pick<Services, 'keys'>,
   token: string,
 ): Promise<void> {
-  const { id: token_id, user_id } = await presentedToken(visitor, keys.oneTime, restoreAccountToken, token)
-  // system: a deleted account has no session, and no role in the organizations that it comes back to
-  await visitor.transaction(async transaction => {
-    // First the account and then the token, as its erasure does.
+  const presented = await presentedToken(visitor, keys.oneTime, restoreAccountToken, token)
+  await redeemLink(visitor, restoreAccountToken, presented, async (transaction, { user_id }) => {
     const account = await transaction.run(findDeleted(user_id))
     if (account === undefined) throw new Problem('invalid-token')
-    await transaction.run(spendToken(restoreAccountToken, token_id))
     const { id, deleted_at } = account
     for (const { organization_id, is_closed } of await transaction.run(listEnded(id, deleted_at))) {
       await transaction.run(writeWithin(organization_id))

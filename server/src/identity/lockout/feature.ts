@@ -16,7 +16,7 @@ declare module '../../platform/services.ts' {
 /** How guesses at passwords and codes are counted, locked and unlocked. */
 export const lockout = feature({
   name: 'lockout',
-  uses: ['users', 'sessions', 'history', 'devices'],
+  uses: ['accounts', 'users', 'sessions', 'history', 'devices'],
   sql: [new URL('attempts.sql', import.meta.url)],
   tokens: [unlockToken],
   events: [signInLocked, secondFactorLocked, addressBlocked, signInUnlocked],

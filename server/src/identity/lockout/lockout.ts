@@ -1,12 +1,13 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
-import type { SystemRunner } from '../../platform/database/database.ts'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { find, raw, statement, tables } from '../../platform/database/statement.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Strict, Time } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { openToken, spendToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { presentedToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { redeemLink } from '../accounts/links.ts'
 
 const query = tables('system', 'throttles', 'devices', 'users', 'one_time_tokens')
 
@@ -57,10 +58,8 @@ export async function unlockByToken(
   { keys }: Pick<Services, 'keys'>,
   token: string,
 ): Promise<void> {
-  const id = openToken(keys.oneTime, unlockToken, token)
-  // system: the link is opened without a session
-  await visitor.transaction(async transaction => {
-    const { user_id } = await transaction.run(spendToken(unlockToken, id))
+  const presented = await presentedToken(visitor, keys.oneTime, unlockToken, token)
+  await redeemLink(visitor, unlockToken, presented, async (transaction, { user_id }) => {
     // The token of a name that no account has is never mailed.
     if (user_id === null) throw new Problem('invalid-token')
     await transaction.run(unlockSignIn(user_id, 'mail'))
@@ -68,12 +67,8 @@ export async function unlockByToken(
 }
 
 /** By an operator, who names the account by address or username. @returns whether there was a lock, or undefined when there is no such account */
-export const unlockByName = (system: SystemRunner, name: string): Promise<boolean | undefined> =>
-  // system: the command line has no session
-  system.transaction(async transaction => {
-    const column = name.includes('@') ? 'email' : 'username'
-    const user = await transaction.run(
-      find(query.selectFrom('users').select('id').where(column, '=', name.toLowerCase())),
-    )
-    return user && transaction.run(unlockSignIn(user.id, 'operator'))
-  })
+export async function unlockByName(transaction: Transaction<'system'>, name: string): Promise<boolean | undefined> {
+  const column = name.includes('@') ? 'email' : 'username'
+  const user = await transaction.run(find(query.selectFrom('users').select('id').where(column, '=', name.toLowerCase())))
+  return user && transaction.run(unlockSignIn(user.id, 'operator'))
+}

@@ -6,7 +6,7 @@ import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { issueToken, presentedToken, sealToken, spendToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { presentedToken, sealToken, spendToken, startToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
 import { completeSignIn } from '../sign-in/sign-in.ts'
 import type { Proof, SecondFactorNeeded, SignedIn } from '../sign-in/sign-in.ts'
 import {
@@ -41,11 +41,9 @@ export async function challengePasskey(
 ): Promise<AuthenticationOptions> {
   const party = requireParty(services)
   const challenge = newChallenge()
-  // system: a challenge is stored before it is known who answers it
-  const { known, id } = await visitor.transaction(async transaction => ({
-    known: user_id === undefined ? undefined : await transaction.run(listCredentials(user_id)),
-    id: await transaction.run(issueToken(passkeyAuthenticationToken, { user_id, details: { challenge } })),
-  }))
+  const id = await startToken(visitor, passkeyAuthenticationToken, { user_id, details: { challenge } })
+  // system: keys are out of the tenant login's sight, and a sign-in that waits for its second factor has no session
+  const known = user_id === undefined ? undefined : await visitor.run(listCredentials(user_id))
   const options = await makeAuthenticationOptions(party, challenge, known)
   return { challenge_token: sealToken(services.keys.oneTime, passkeyAuthenticationToken, id), options }
 }

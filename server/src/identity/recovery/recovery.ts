@@ -16,9 +16,9 @@ import {
   mailToken,
   presentedToken,
   revokeTokens,
-  spendToken,
   tokenKind,
 } from '../../platform/tokens/one-time-tokens.ts'
+import { redeemLink } from '../accounts/links.ts'
 import { deleteIdentities, identityUnlinked } from '../accounts/identities.ts'
 import { revokeDevices } from '../devices/devices.ts'
 import { withAttempt } from '../lockout/attempts.ts'
@@ -66,16 +66,14 @@ export async function completePasswordReset(
   token: string,
   new_password: string,
 ): Promise<void> {
-  const { id: token_id, user_id } = await presentedToken(visitor, keys.oneTime, resetPasswordToken, token)
-  const account = await findAccount(visitor, user_id)
+  const presented = await presentedToken(visitor, keys.oneTime, resetPasswordToken, token)
+  const account = await findAccount(visitor, presented.user_id)
   if (account === undefined) throw new Problem('invalid-token')
   await checkPassword(new_password, passwordPolicy, personalWords(account), '/new_password')
   const password_hash = await passwords.hash(new_password)
-  // system: the link in the mail stands for the user, and the hash is out of the tenant login's sight
-  await visitor.with({ user_id: account.id }).transaction(async transaction => {
-    // The account before the token, as in everything that revokes tokens of an account.
+  const known = visitor.with({ user_id: account.id })
+  await redeemLink(known, resetPasswordToken, presented, async (transaction, { email }) => {
     const wasVerified = await transaction.run(hasVerifiedAddress(account.id))
-    const { email } = await transaction.run(spendToken(resetPasswordToken, token_id))
     const user = await transaction.run(
       find(
         query

@@ -8,7 +8,7 @@ import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import { findRetiredNames } from '../../directory/users/users.ts'
 import { openId } from '../../platform/crypto/sealing.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
-import { find, get, statement, tables } from '../../platform/database/statement.ts'
+import { get, statement, tables } from '../../platform/database/statement.ts'
 import { locales } from '../../platform/locales.ts'
 import type { Locale } from '../../platform/locales.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
@@ -20,11 +20,11 @@ import {
   presentedToken,
   revokeMailedTokens,
   revokeTokens,
-  spendToken,
   tokenKind,
 } from '../../platform/tokens/one-time-tokens.ts'
 import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
 import { confirmEmail, verifyEmailToken } from '../accounts/email.ts'
+import { redeemLink } from '../accounts/links.ts'
 import { completeSignUp, signUpToken } from '../sign-up/sign-up.ts'
 
 const query = tables('system', 'live_users')
@@ -121,13 +121,10 @@ export const requestEmailChange = (
 const completeEmailChange = (
   visitor: SystemRunner,
   { keys, declared }: VerificationServices,
-  { id: token_id, user_id, email, details: { old_email } }: OpenToken<Static<typeof changeEmailToken.details>>,
+  token: OpenToken<Static<typeof changeEmailToken.details>>,
 ): Promise<string> =>
-  // system: the link in the mail stands for the user, who may be signed in nowhere
-  visitor.transaction(async transaction => {
-    // The account before the token, as in everything that revokes tokens of an account.
-    await transaction.run(lockUser(user_id))
-    await transaction.run(spendToken(changeEmailToken, token_id))
+  redeemLink(visitor, changeEmailToken, token, async (transaction, { id: token_id, user_id, email, details }) => {
+    const { old_email } = details
     if ((await transaction.run(findRetiredNames(keys.oneTime, { email }))).email) throw new Problem('invalid-token')
     const user = await transaction.run(replaceEmail(user_id, old_email, email ?? ''))
     if (user === undefined || email === null) throw new Problem('invalid-token')
@@ -137,9 +134,6 @@ const completeEmailChange = (
     await transaction.run(recordEvent(emailChanged, user.id, null, { token_id }))
     return user.email
   })
-
-const lockUser = (user_id: string | null) =>
-  find(query.selectFrom('live_users').select('id').where('id', '=', user_id).forNoKeyUpdate())
 
 const replaceEmail = (user_id: string | null, old_email: string, email: string) =>
   statement(

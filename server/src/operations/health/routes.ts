@@ -1,12 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { Type } from 'typebox'
 import { publicKeySet } from '../../platform/gate/signing-keys.ts'
-import type { SystemRunner } from '../../platform/database/database.ts'
 import { Problem } from '../../platform/problems.ts'
 import { OneOf, Time } from '../../platform/schemas.ts'
-import { find, tables } from '../../platform/database/statement.ts'
 import type { App } from '../../platform/http/route.ts'
 import type { Services } from '../../platform/services.ts'
+import { probeDatabase } from './health.ts'
 
 const Word = Type.String({ maxLength: 200 })
 const Root = Type.Object(
@@ -29,21 +27,6 @@ const Health = Type.Object(
 )
 const Ready = Type.Object({ status: Type.Literal('ready') }, { title: 'Ready' })
 const KeySet = Type.Object({ keys: Type.Array(Type.Record(Word, Word), { maxItems: 20 }) }, { title: 'KeySet' })
-
-/** How long a probe of the database may take. Milliseconds. */
-const PROBE_MS = 2000
-
-const probe = find(tables('system').selectNoFrom(eb => eb.lit(1).as('one')))
-
-/** Whether the database answers, soon: a probe that waits for a busy pool would have a busy process killed. */
-const probeDatabase = (visitor: SystemRunner): Promise<unknown> =>
-  Promise.race([
-    // system: whether the database answers belongs to no user
-    visitor.run(probe),
-    delay(PROBE_MS, undefined, { ref: false }).then(() =>
-      Promise.reject(new Error('the database did not answer in time')),
-    ),
-  ])
 
 export function healthRoutes(
   app: App,

@@ -2,7 +2,7 @@ import { revokeSessions } from '../../directory/sessions/sessions.ts'
 import { createAccount } from '../../identity/accounts/accounts.ts'
 import type { AccountServices } from '../../identity/accounts/accounts.ts'
 import { checkPassword } from '../../identity/passwords/password-policy.ts'
-import type { SystemRunner } from '../../platform/database/database.ts'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { find, statement, tables } from '../../platform/database/statement.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
@@ -56,24 +56,23 @@ export async function createSuperuser(
 }
 
 /** Grants or revokes the platform role; revoking it revokes the account's sessions. @returns false when there is no such account */
-export const setSuperuser = (system: SystemRunner, email: string, superuser: boolean): Promise<boolean> =>
-  // system: the command line has no session
-  system.transaction(async transaction => {
-    const user = await transaction.run(
-      find(query.updateTable('users').set({ superuser }).where('email', '=', email.toLowerCase()).returning('id')),
-    )
-    if (user !== undefined && !superuser) await transaction.run(revokeSessions(user.id, 'superuser-revoked'))
-    return user !== undefined
-  })
+export async function setSuperuser(
+  transaction: Transaction<'system'>,
+  email: string,
+  superuser: boolean,
+): Promise<boolean> {
+  const user = await transaction.run(
+    find(query.updateTable('users').set({ superuser }).where('email', '=', email.toLowerCase()).returning('id')),
+  )
+  if (user !== undefined && !superuser) await transaction.run(revokeSessions(user.id, 'superuser-revoked'))
+  return user !== undefined
+}
 
 /** The addresses of all superusers, in their order. */
-export const listSuperusers = (system: SystemRunner): Promise<string[]> =>
-  // system: the command line has no session
-  system.run(
-    statement(query.selectFrom('users').select('email').where('superuser', '=', true).orderBy('email'), rows =>
-      rows.map(({ email }) => email),
-    ),
-  )
+export const listSuperusers = statement(
+  query.selectFrom('users').select('email').where('superuser', '=', true).orderBy('email'),
+  rows => rows.map(({ email }) => email),
+)
 
 const findByEmail = (email: string) =>
   find(query.selectFrom('users').select(['id', 'superuser']).where('email', '=', email.toLowerCase()))

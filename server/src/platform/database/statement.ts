@@ -105,7 +105,7 @@ export const raw = <DB, R>(_query: Kysely<DB>, fragment: RawBuilder<R>): BoundQu
 export function compileOnce<Values extends Readonly<Record<string, unknown>>, Q extends Compilable<any>>(
   build: (values: Values) => Q,
 ): (values: Values) => BoundQuery<LoginOf<Q>, RowOf<Q>> {
-  const compiled = new Map<string, { query: CompiledQuery<unknown>; names: Map<unknown, string> }>()
+  const compiled = new Map<string, { query: CompiledQuery; names: Map<unknown, string> }>()
   return values => {
     const given = Object.keys(values)
       .filter(name => values[name] !== undefined)

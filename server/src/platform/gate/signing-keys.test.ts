@@ -36,7 +36,7 @@ for (const algorithm of ['ES256', 'RS256', 'HS256'] as SigningAlgorithm[]) {
     const before = tokens.sign(claims)
     assert.equal(tokens.verify(before).sub, 'u')
 
-    const second = await rotateSigningKeys(system, TEST_SECRET, algorithm)
+    const second = await system.transaction(transaction => rotateSigningKeys(transaction, TEST_SECRET, algorithm))
     const both = await read()
     assert.equal(keyOf(tokens.sign(claims)), first!.id, 'the new key has not settled')
     assert.equal(publicKeySet(both).keys.length, algorithm === 'HS256' ? 0 : 2)
@@ -49,7 +49,7 @@ for (const algorithm of ['ES256', 'RS256', 'HS256'] as SigningAlgorithm[]) {
     assert.equal(keyOf(tokens.sign(claims)), second)
     assert.equal(tokens.verify(before).sub, 'u', 'tokens of the retired key live on')
 
-    await removeSigningKey(system, first!.id)
+    await system.run(removeSigningKey(first!.id))
     await read()
     assert.throws(() => tokens.verify(before), Problem)
   })

@@ -2,7 +2,7 @@ import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import type { SystemRunner, Transaction } from '../database/database.ts'
 import { decrypt, deriveKey, encrypt } from '../crypto/sealing.ts'
-import { affect, execute, find, many, raw, tables } from '../database/statement.ts'
+import { affect, execute, many, raw, tables } from '../database/statement.ts'
 
 const query = tables('system', 'signing_keys')
 
@@ -25,22 +25,35 @@ const SETTLE_SECONDS = 30
 const KEY_POLL_SECONDS = 5
 
 /** The keys that tokens of this algorithm may still be signed with, oldest first; makes the first one. */
-export async function loadSigningKeys(
+export const loadSigningKeys = (
   system: SystemRunner,
   secretKey: string,
   algorithm: SigningAlgorithm,
   accessTokenSeconds: number,
-): Promise<SigningKey[]> {
-  const current = await readKeys(system, secretKey, algorithm, accessTokenSeconds)
-  if (current.length > 0) return current
-  await system.transaction(async transaction => {
-    // Two processes that start at once make one key.
-    await transaction.run(execute(raw(query, sql`select pg_advisory_xact_lock(hashtextextended('first signing key', 0))`)))
-    const existing = await transaction.run(find(usable(algorithm, accessTokenSeconds)))
-    if (existing === undefined) await insertKey(transaction, secretKey, algorithm)
+): Promise<SigningKey[]> => {
+  const current = many(usable(algorithm, accessTokenSeconds))
+  // system: private keys are out of the tenant login's sight
+  return system.transaction(async transaction => {
+    let rows = await transaction.run(current)
+    if (rows.length === 0) {
+      // Two processes that start at once make one key.
+      await transaction.run(lockFirstKey)
+      if ((await transaction.run(current)).length === 0) await insertKey(transaction, secretKey, algorithm)
+      rows = await transaction.run(current)
+    }
+    return rows.map(({ id, public_key, private_key, signs }) => ({
+      id,
+      algorithm,
+      publicKey: public_key ?? undefined,
+      privateKey: openPrivateKey(private_key, secretKey, id),
+      signs,
+    }))
   })
-  return readKeys(system, secretKey, algorithm, accessTokenSeconds)
 }
+
+const lockFirstKey = execute(
+  raw(query, sql`select pg_advisory_xact_lock(hashtextextended('first signing key', 0))`),
+)
 
 export interface FollowedKeys {
   current: () => readonly SigningKey[]
@@ -82,30 +95,26 @@ export async function followSigningKeys(
  * Makes a new key beside the present ones and retires those: they sign until the new one has settled, and verify until
  * their last token has expired. Returns the new key's id.
  */
-export const rotateSigningKeys = (
-  system: SystemRunner,
+export async function rotateSigningKeys(
+  transaction: Transaction<'system'>,
   secretKey: string,
   algorithm: SigningAlgorithm,
-): Promise<string> =>
-  system.transaction(async transaction => {
-    const retired_at = sql<string>`now() + make_interval(secs => ${SETTLE_SECONDS})`
-    await transaction.run(
-      many(query.updateTable('signing_keys').set({ retired_at }).where('retired_at', 'is', null).returning('id')),
-    )
-    return insertKey(transaction, secretKey, algorithm)
-  })
+): Promise<string> {
+  const retired_at = sql<string>`now() + make_interval(secs => ${SETTLE_SECONDS})`
+  await transaction.run(
+    execute(query.updateTable('signing_keys').set({ retired_at }).where('retired_at', 'is', null).returning('id')),
+  )
+  return insertKey(transaction, secretKey, algorithm)
+}
 
 /** For a key that leaked: its tokens are refused as soon as each process has read the keys, within KEY_POLL_SECONDS. */
-export const removeSigningKey = (system: SystemRunner, id: string): Promise<void> =>
-  system.run(affect(query.deleteFrom('signing_keys').where('id', '=', id).returning('id')))
+export const removeSigningKey = (id: string) =>
+  affect(query.deleteFrom('signing_keys').where('id', '=', id).returning('id'))
 
 /** Every key that stands in the database, without its private half. */
-export const listSigningKeys = (system: SystemRunner) =>
-  system.run(
-    many(
-      query.selectFrom('signing_keys').select(['id', 'algorithm', 'created_at', 'retired_at']).orderBy('created_at'),
-    ),
-  )
+export const listSigningKeys = many(
+  query.selectFrom('signing_keys').select(['id', 'algorithm', 'created_at', 'retired_at']).orderBy('created_at'),
+)
 
 /** A JSON Web Key Set (RFC 7517) of the public halves. */
 export function publicKeySet(keys: readonly SigningKey[]): { keys: Record<string, unknown>[] } {
@@ -130,22 +139,6 @@ const usable = (algorithm: SigningAlgorithm, accessTokenSeconds: number) =>
     .where('algorithm', '=', algorithm)
     .where(sql<boolean>`(retired_at is null or retired_at > now() - make_interval(secs => ${accessTokenSeconds}))`)
     .orderBy('created_at')
-
-async function readKeys(
-  system: SystemRunner,
-  secretKey: string,
-  algorithm: SigningAlgorithm,
-  accessTokenSeconds: number,
-): Promise<SigningKey[]> {
-  const rows = await system.run(many(usable(algorithm, accessTokenSeconds)))
-  return rows.map(({ id, public_key, private_key, signs }) => ({
-    id,
-    algorithm,
-    publicKey: public_key ?? undefined,
-    privateKey: openPrivateKey(private_key, secretKey, id),
-    signs,
-  }))
-}
 
 async function insertKey(transaction: Transaction<'system'>, secretKey: string, algorithm: SigningAlgorithm): Promise<string> {
   const id = randomBytes(12).toString('base64url')

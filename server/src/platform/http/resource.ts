@@ -180,14 +180,14 @@ const articleOf = (word: string): string => (/^[aeiou]/.test(word) ? 'an' : 'a')
  * one with a default to that, and any other has to be sent.
  */
 export function replacementOf(create: TObject): { schema: TObject; resets: Record<string, unknown> } {
-  const { required = [], title } = create as TObject & { required?: string[]; title?: string }
+  const { required, title } = create as { required?: readonly string[]; title?: string }
   const whole = Type.Required(create)
   const resets: Record<string, unknown> = {}
   const properties: Record<string, TSchema> = {}
   for (const [name, schema] of Object.entries(create.properties)) {
     const { default: preset, type } = schema as { default?: unknown; type?: unknown }
     const isNullable = Array.isArray(type) && type.includes('null')
-    const mayBeLeftOut = !(required as string[]).includes(name) && (preset !== undefined || isNullable)
+    const mayBeLeftOut = required?.includes(name) !== true && (preset !== undefined || isNullable)
     if (mayBeLeftOut) resets[name] = preset ?? null
     const given = (whole.properties as Record<string, TSchema>)[name] as TSchema
     properties[name] = mayBeLeftOut ? Type.Optional(given) : given

@@ -7,6 +7,7 @@ import type { Services } from '../services.ts'
 import { preferredLocale } from '../locales.ts'
 import type { Locale } from '../locales.ts'
 import { presentedToken } from '../tokens/one-time-tokens.ts'
+import type { OpenToken } from '../tokens/one-time-tokens.ts'
 import { Problem } from '../problems.ts'
 import type { FieldError } from '../problems.ts'
 import { Strict } from '../schemas.ts'
@@ -39,7 +40,7 @@ export interface PageWords {
 export interface AccountPage {
   words: Readonly<Record<Locale, PageWords>>
   /** Whether a new password is chosen here; for some pages it depends on whose the address is. */
-  asksPassword?: boolean | ((email: string, visitor: SystemRunner) => Promise<boolean>)
+  asksPassword?: boolean | ((token: OpenToken<never>, visitor: SystemRunner) => Promise<boolean>)
   /** Spends the token. @throws Problem invalid-token, or one whose `errors` name the field `/new_password` */
   act(given: { token: string; new_password: string }, visitor: SystemRunner): Promise<unknown>
   /** Asks for a mail to an address, for who comes without a token. Says nothing of the address. */
@@ -102,18 +103,19 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
   for (const [purpose, page] of Object.entries(pages)) {
     const path = `/${purpose}`
 
-    const asksPassword = async (email: string | null, request: FastifyRequest): Promise<boolean> =>
+    const asksPassword = async (found: OpenToken<unknown>, { visitor }: FastifyRequest): Promise<boolean> =>
       typeof page.asksPassword === 'function'
-        ? email !== null && page.asksPassword(email, request.visitor)
+        ? page.asksPassword(found as OpenToken<never>, visitor)
         : page.asksPassword === true
 
     const sendForm = async (
       reply: FastifyReply,
       token: string,
-      email: string | null,
+      found: OpenToken<unknown>,
       errors: readonly FieldError[] = [],
     ) => {
-      const asks = await asksPassword(email, reply.request)
+      const { email } = found
+      const asks = await asksPassword(found, reply.request)
       const locale = localeOf(reply.request)
       const { title, text, button } = page.words[locale]
       const faults = errors.map(({ detail }) => faultIn(detail, locale))
@@ -172,7 +174,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       if (token === undefined) return sendAsk(reply)
       const given = Array.isArray(token) ? '' : token
       const found = await find(request, given)
-      return found === undefined ? sendBroken(reply) : sendForm(reply, given, found.email)
+      return found === undefined ? sendBroken(reply) : sendForm(reply, given, found)
     })
 
     app.post(path, { ...rules, perMinute: 10, schema: { ...schema, body: Form } }, async (request, reply) => {
@@ -187,9 +189,9 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       }
       const found = token === undefined ? undefined : await find(request, token)
       if (token === undefined || found === undefined) return sendBroken(reply)
-      const asks = await asksPassword(found.email, request)
+      const asks = await asksPassword(found, request)
       if (asks && new_password !== repeated_password)
-        return sendForm(reply, token, found.email, [{ pointer: '/repeated_password', detail: words[locale].differ }])
+        return sendForm(reply, token, found, [{ pointer: '/repeated_password', detail: words[locale].differ }])
       try {
         await page.act({ token, new_password }, visitor)
       } catch (error) {
@@ -198,7 +200,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
         const refused = page.words[locale].refused?.[error.code]
         if (refused !== undefined) return sendText(reply, statusOf(declared.problems, error.code), page.words[locale].title, refused)
         if (!asks || error.errors === undefined) throw error
-        return sendForm(reply, token, found.email, error.errors)
+        return sendForm(reply, token, found, error.errors)
       }
       const { title, done } = page.words[locale]
       return sendText(reply, 200, title, html`<span class="good">${done}</span>`)

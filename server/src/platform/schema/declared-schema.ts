@@ -11,7 +11,6 @@ export const gateFiles: readonly URL[] = [
   'gate/signing-keys.sql',
   'gate/role-permissions.sql',
   'gate/gate.sql',
-  'gate/history.sql',
   'gate/organization-table.sql',
   'http/idempotency.sql',
 ].map(file)

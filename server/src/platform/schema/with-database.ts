@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts'
-import { openDatabase } from '../database/database.ts'
-import type { Database } from '../database/database.ts'
+import { openDatabase, systemFor } from '../database/database.ts'
+import type { Database, Transaction } from '../database/database.ts'
 import { provisionDatabase } from './provision.ts'
 import type { Provisioned } from './provision.ts'
 
@@ -36,4 +36,16 @@ export const withDatabase = <Result>(
     } finally {
       await database.close()
     }
+  })
+
+/** One transaction of a command. History calls it by the command's name. */
+export const inTransaction = <Result>(
+  config: Config,
+  command: string,
+  work: (transaction: Transaction<'system'>) => Promise<Result>,
+): Promise<Result> =>
+  withDatabase(config, database => {
+    const system = systemFor(database, command, 'freehold')
+    // system: the command line has no session
+    return system.transaction(work)
   })

@@ -1,0 +1,24 @@
+import type { Static, TSchema } from 'typebox'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
+import { execute, tables } from '../../platform/database/statement.ts'
+import { spendToken } from '../../platform/tokens/one-time-tokens.ts'
+import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
+
+const query = tables('system', 'users')
+
+/**
+ * Acts on the link in a mail: its token is spent in the transaction in which `work` runs, and stays unspent where that
+ * throws. The account is locked before its token, as in everything that revokes tokens of an account. It creates no
+ * session. @throws Problem invalid-token
+ */
+export const redeemLink = <Details extends TSchema, Result>(
+  visitor: SystemRunner,
+  kind: TokenKind<Details>,
+  { id, user_id }: { id: string; user_id: string | null },
+  work: (transaction: Transaction<'system'>, token: OpenToken<Static<Details>>) => Promise<Result>,
+): Promise<Result> =>
+  // system: the link stands for the user, who is signed in nowhere
+  visitor.transaction(async transaction => {
+    await transaction.run(execute(query.selectFrom('users').select('id').where('id', '=', user_id).forNoKeyUpdate()))
+    return work(transaction, await transaction.run(spendToken(kind, id)))
+  })
