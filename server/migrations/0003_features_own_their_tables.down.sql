@@ -1,9 +1,23 @@
 -- Takes 0003_features_own_their_tables back.
+-- loses: custom_role_permissions
 -- loses: role_permissions
+-- loses: roles
+-- loses: memberships.gate_changed_in
+-- loses: memberships.role_id
+-- loses: organizations.gate_changed_in
+-- loses: sessions.gate_changed_in
+-- loses: users.gate_changed_in
+-- loses: users.unopened_organization_ids
 
 set local check_function_bodies = off;
 
+drop policy "erase" on {{schema}}."audit_log";
+
+drop policy "forget" on {{schema}}."audit_log";
+
 drop policy "tenant_read" on {{schema}}."audit_log";
+
+drop policy "tenant_read" on {{schema}}."custom_role_permissions";
 
 drop policy "self_revoke" on {{schema}}."devices";
 
@@ -13,7 +27,11 @@ drop policy "self" on {{schema}}."idempotency_keys";
 
 drop policy "self" on {{schema}}."identities";
 
-drop policy "tenant_delete" on {{schema}}."invitations";
+drop policy "system_delete" on {{schema}}."invitations";
+
+drop policy "system_insert" on {{schema}}."invitations";
+
+drop policy "system_update" on {{schema}}."invitations";
 
 drop policy "tenant_insert" on {{schema}}."invitations";
 
@@ -23,7 +41,9 @@ drop policy "tenant_update" on {{schema}}."invitations";
 
 drop policy "creation" on {{schema}}."memberships";
 
-drop policy "tenant_delete" on {{schema}}."memberships";
+drop policy "system_insert" on {{schema}}."memberships";
+
+drop policy "system_update" on {{schema}}."memberships";
 
 drop policy "tenant_insert" on {{schema}}."memberships";
 
@@ -33,7 +53,11 @@ drop policy "tenant_update" on {{schema}}."memberships";
 
 drop policy "creation" on {{schema}}."organizations";
 
-drop policy "tenant_delete" on {{schema}}."organizations";
+drop policy "system_delete" on {{schema}}."organizations";
+
+drop policy "system_insert" on {{schema}}."organizations";
+
+drop policy "system_update" on {{schema}}."organizations";
 
 drop policy "tenant_insert" on {{schema}}."organizations";
 
@@ -57,6 +81,14 @@ drop policy "self" on {{schema}}."recovery_codes";
 
 drop policy "self" on {{schema}}."retired_names";
 
+drop policy "tenant_read" on {{schema}}."roles";
+
+drop policy "forget" on {{schema}}."security_events";
+
+drop policy "system_delete" on {{schema}}."security_events";
+
+drop policy "choice" on {{schema}}."sessions";
+
 drop policy "self_revoke" on {{schema}}."sessions";
 
 drop policy "self" on {{schema}}."sessions";
@@ -73,7 +105,35 @@ drop trigger "mail_update" on {{schema}}."invitations";
 
 drop trigger "creation" on {{schema}}."memberships";
 
+drop trigger "gate_column" on {{schema}}."memberships";
+
+drop trigger "guard" on {{schema}}."memberships";
+
+drop trigger "history" on {{schema}}."memberships";
+
+drop trigger "revocation" on {{schema}}."memberships";
+
+drop trigger "erase_history" on {{schema}}."organizations";
+
+drop trigger "gate_column" on {{schema}}."organizations";
+
+drop trigger "revocation" on {{schema}}."organizations";
+
 drop trigger "still_open" on {{schema}}."passkeys";
+
+drop trigger "gate_column" on {{schema}}."sessions";
+
+drop trigger "revocation_second_factor" on {{schema}}."sessions";
+
+drop trigger "revocation" on {{schema}}."sessions";
+
+drop trigger "gate_column" on {{schema}}."users";
+
+drop trigger "open_organization" on {{schema}}."users";
+
+drop trigger "revocation" on {{schema}}."users";
+
+drop index {{schema}}."memberships_role";
 
 drop view {{schema}}."gate_state";
 
@@ -85,17 +145,128 @@ drop view {{schema}}."own_organizations";
 
 drop view {{schema}}."self";
 
+alter table {{schema}}."custom_role_permissions"
+  drop constraint "custom_role_permissions_role_fkey";
+
+alter table {{schema}}."memberships"
+  drop constraint "memberships_role_fkey";
+
+alter table {{schema}}."memberships"
+  drop constraint "memberships_role_id";
+
+alter table {{schema}}."roles"
+  drop constraint "roles_organization_id_fkey";
+
+drop function {{schema}}."acting_user"();
+
+drop function {{schema}}."erase_history"();
+
 drop function {{schema}}."find_confirmed_user"(text, uuid);
+
+drop function {{schema}}."gate_is_open"();
 
 drop function {{schema}}."guard_creation"();
 
+drop function {{schema}}."guard_membership"();
+
+drop function {{schema}}."hold_users"(uuid[]);
+
+drop function {{schema}}."keep_gate_changed_in"();
+
+drop function {{schema}}."lock_key"(text, text);
+
 drop function {{schema}}."mail_invitation"();
 
-drop function {{schema}}."organization_table"(text, text[], text, boolean);
+drop function {{schema}}."open_organization"();
+
+drop function {{schema}}."organization_table"(text, text[], text[], text[], text, boolean);
+
+drop function {{schema}}."person_table"(text, text[], text[], boolean);
 
 drop function {{schema}}."record_event"(text, uuid, uuid, jsonb, boolean);
 
+alter table {{schema}}."memberships"
+  drop column "gate_changed_in";
+
+alter table {{schema}}."memberships"
+  drop column "role_id";
+
+alter table {{schema}}."organizations"
+  drop column "gate_changed_in";
+
+alter table {{schema}}."sessions"
+  drop column "gate_changed_in";
+
+alter table {{schema}}."users"
+  drop column "gate_changed_in";
+
+alter table {{schema}}."users"
+  drop column "unopened_organization_ids";
+
+drop table {{schema}}."custom_role_permissions";
+
 drop table {{schema}}."role_permissions";
+
+drop table {{schema}}."roles";
+
+create or replace function {{schema}}.closed_gate (
+  actor        uuid,
+  organization uuid
+)
+  returns boolean
+  language sql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() and mode = 'ExclusiveLock' and granted
+    and objsubid = 1 and (classid::bigint << 32 | objid::bigint) in (revocation_key(actor), revocation_key(organization))) $function$;
+
+create or replace function {{schema}}.gate_is_open (
+  actor        uuid,
+  organization uuid
+)
+  returns boolean
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform pg_advisory_xact_lock_shared(revocation_key(actor)), pg_advisory_xact_lock_shared(revocation_key(organization));
+  return case when coalesce(current_setting('app.permission', true), '') = '' then exists (select from self) else exists (select from gate) end;
+end $function$;
+
+create or replace function {{schema}}.keep_an_owner()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform pg_advisory_xact_lock(hashtextextended('owners ' || old.organization_id, 0));
+  if exists (select from organizations where id = old.organization_id and deleted_at is null)
+    and not exists (select from memberships where organization_id = old.organization_id and role = 'owner'
+      and disabled_at is null and deleted_at is null) then
+    raise exception 'an organization keeps one owner' using errcode = '23514', constraint = 'memberships_keep_an_owner';
+  end if;
+  return null;
+end $function$;
+
+create or replace function {{schema}}.lock_revocation()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  session_named constant uuid := nullif(current_setting('app.session_id', true), '')::uuid;
+  organization constant uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
+  actor constant uuid := (select user_id from sessions where id = session_named);
+  is_first constant boolean := session_named is not null and not closed_gate(actor, organization);
+begin
+  perform pg_advisory_xact_lock(revocation_key((to_jsonb(old) ->> tg_argv[0])::uuid));
+  if is_first and not gate_is_open(actor, organization) then
+    raise exception 'the gate closed before the change' using errcode = '42501';
+  end if;
+  return new;
+end $function$;
 
 create or replace function {{schema}}.lock_throttle (
   t       {{schema}}.throttles,
@@ -162,6 +333,46 @@ begin
   end loop;
 end $function$;
 
+create or replace function {{schema}}.record_account()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform record_event(case when tg_op = 'INSERT' then 'account-created' else 'account-changed' end, new.id,
+    nullif(current_setting('app.session_id', true), '')::uuid,
+    case when tg_op = 'UPDATE' then jsonb_build_object('changed', (select jsonb_agg(n.key order by n.key)
+      from jsonb_each(to_jsonb(new)) n join jsonb_each(to_jsonb(old)) o using (key)
+      where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id'))) end);
+  return null;
+end $function$;
+
+create or replace function {{schema}}.record_change()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  entity constant text := tg_argv[0];
+  fields constant text[] := tg_argv[1];
+  old_row constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
+  new_row constant jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+  any_row constant jsonb := coalesce(new_row, old_row);
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+begin
+  insert into audit_log (organization_id, actor_id, session_id, request_id, ip, user_agent, action, entity_type, entity_id, before, after)
+  values (
+    coalesce(any_row ->> 'organization_id', any_row ->> 'id')::uuid,
+    (context ->> 'user_id')::uuid, nullif(current_setting('app.session_id', true), '')::uuid,
+    context ->> 'request_id', context ->> 'ip', context ->> 'user_agent',
+    case when tg_op = 'UPDATE' and old_row ->> 'deleted_at' is null and new_row ->> 'deleted_at' is not null then 'delete'
+      else lower(tg_op) end,
+    entity, coalesce(any_row ->> 'id', any_row ->> 'user_id')::uuid,
+    (select jsonb_object_agg(key, value) from jsonb_each(old_row) where key = any (fields) and (new_row is null or new_row -> key is distinct from value)),
+    (select jsonb_object_agg(key, value) from jsonb_each(new_row) where key = any (fields) and (old_row is null or old_row -> key is distinct from value)));
+  return null;
+end $function$;
+
 create or replace function {{schema}}.record_event (
   type       text,
   user_id    uuid,
@@ -184,6 +395,34 @@ begin
     'identity-unlinked', 'refresh-token-reused', 'second-factor-locked') then
     perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
   end if;
+end $function$;
+
+create or replace function {{schema}}.revocation_key (
+  id uuid
+)
+  returns bigint
+  language sql
+  immutable
+  parallel safe
+  set search_path to 'pg_catalog', 'pg_temp'
+  AS $function$
+  select hashtextextended('revocation ' || id, 0) $function$;
+
+create or replace function {{schema}}.still_open()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  session_named constant uuid := nullif(current_setting('app.session_id', true), '')::uuid;
+  organization constant uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
+  actor constant uuid := (select user_id from sessions where id = session_named);
+begin
+  if session_named is null or gate_is_open(actor, organization) or closed_gate(actor, organization) then
+    return null;
+  end if;
+  raise exception 'the gate closed before the commit' using errcode = '42501';
 end $function$;
 
 create view {{schema}}."role_permissions" AS  SELECT '{"audit:read": ["admin", "owner"], "members:read": ["viewer", "member", "admin", "owner"], "members:write": ["admin", "owner"], "projects:read": ["viewer", "member", "admin", "owner"], "projects:write": ["member", "admin", "owner"], "admin:audit:read": ["superuser"], "invitations:read": ["admin", "owner"], "invitations:write": ["admin", "owner"], "organization:read": ["viewer", "member", "admin", "owner"], "organization:leave": ["viewer", "member", "admin", "owner"], "organization:write": ["admin", "owner"], "organization:delete": ["owner"], "organization:transfer": ["owner"]}'::jsonb AS holders;
@@ -259,6 +498,62 @@ create view {{schema}}."own_organizations" with (security_barrier=true) AS  SELE
      JOIN {{schema}}.memberships m ON (((m.user_id = self.user_id) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL))))
      JOIN {{schema}}.organizations o ON (((o.id = m.organization_id) AND (o.deleted_at IS NULL))));
 
+create trigger history
+  after insert or delete or update on {{schema}}.memberships
+  for each row
+  execute function {{schema}}.record_change('memberships', '{role,disabled_at,deleted_at}');
+
+create trigger revocation
+  before update on {{schema}}.memberships
+  for each row
+  when
+    (((old.role IS DISTINCT FROM new.role) OR (old.disabled_at IS DISTINCT FROM new.disabled_at) OR (old.deleted_at IS
+    DISTINCT FROM new.deleted_at)))
+  execute function {{schema}}.lock_revocation('user_id');
+
+create trigger revocation
+  before update on {{schema}}.organizations
+  for each row
+  when
+    (((old.deleted_at IS DISTINCT FROM new.deleted_at) OR (old.second_factor_required IS DISTINCT FROM
+    new.second_factor_required)))
+  execute function {{schema}}.lock_revocation('id');
+
+create trigger revocation_second_factor
+  before update on {{schema}}.sessions
+  for each row
+  when (((old.second_factor_at IS NOT NULL) AND (new.second_factor_at IS NULL)))
+  execute function {{schema}}.lock_revocation('user_id');
+
+create trigger revocation
+  before update on {{schema}}.sessions
+  for each row
+  when (((old.revoked_at IS NULL) AND (new.revoked_at IS NOT NULL)))
+  execute function {{schema}}.lock_revocation('user_id');
+
+create trigger revocation
+  before update on {{schema}}.users
+  for each row
+  when
+    (((old.disabled_at IS DISTINCT FROM new.disabled_at) OR (old.deleted_at IS DISTINCT FROM new.deleted_at) OR
+    (old.superuser IS DISTINCT FROM new.superuser)))
+  execute function {{schema}}.lock_revocation('id');
+
+create policy "erase" on {{schema}}."audit_log"
+  for delete
+  to "freehold_system"
+  using
+    (((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid) AND (not (exists
+    ( select
+   from {{schema}}.organizations o
+  where (o.id = audit_log.organization_id))))));
+
+create policy "forget" on {{schema}}."audit_log"
+  for update
+  to "freehold_system"
+  using ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid))
+  with check (((ip IS NULL) AND (user_agent IS NULL)));
+
 create policy "tenant_read" on {{schema}}."audit_log"
   for select
   to "freehold_tenant"
@@ -292,6 +587,11 @@ create policy "self" on {{schema}}."identities"
   using ((user_id = ( select self.user_id
    from {{schema}}.self)));
 
+create policy "system_write" on {{schema}}."invitations"
+  for all
+  to "freehold_system"
+  using ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 create policy "tenant_delete" on {{schema}}."invitations"
   for delete
   to "freehold_tenant"
@@ -319,6 +619,11 @@ create policy "tenant_update" on {{schema}}."invitations"
    from {{schema}}.gate
   where gate.writes)));
 
+create policy "system_write" on {{schema}}."memberships"
+  for all
+  to "freehold_system"
+  using ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 create policy "tenant_delete" on {{schema}}."memberships"
   for delete
   to "freehold_tenant"
@@ -345,6 +650,11 @@ create policy "tenant_update" on {{schema}}."memberships"
   using ((organization_id = ( select gate.organization_id
    from {{schema}}.gate
   where gate.writes)));
+
+create policy "system_write" on {{schema}}."organizations"
+  for all
+  to "freehold_system"
+  using ((id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
 create policy "tenant_delete" on {{schema}}."organizations"
   for delete
@@ -410,6 +720,17 @@ create policy "tenant_update" on {{schema}}."projects"
    from {{schema}}.gate
   where gate.writes)));
 
+create policy "forget" on {{schema}}."security_events"
+  for update
+  to "freehold_system"
+  using (true)
+  with check (((ip IS NULL) AND (user_agent IS NULL)));
+
+create policy "system_delete" on {{schema}}."security_events"
+  for delete
+  to "freehold_system"
+  using (true);
+
 create policy "self_revoke" on {{schema}}."sessions"
   for update
   to "freehold_tenant"
@@ -436,6 +757,10 @@ create policy "self" on {{schema}}."users"
   using ((id = ( select self.user_id
    from {{schema}}.self)));
 
+revoke all on function {{schema}}."closed_gate"(uuid, uuid) from public;
+
+revoke all on function {{schema}}."gate_is_open"(uuid, uuid) from public;
+
 revoke all on function {{schema}}."organization_table"(text, text[], text) from public;
 
 revoke all on function {{schema}}."record_event"(text, uuid, uuid, jsonb) from public;
@@ -443,6 +768,32 @@ revoke all on function {{schema}}."record_event"(text, uuid, uuid, jsonb) from p
 grant execute
   on function {{schema}}."record_event"(text, uuid, uuid, jsonb)
   to "freehold_system", "freehold_tenant";
+
+revoke all on function {{schema}}."revocation_key"(uuid) from public;
+
+revoke all on table {{schema}}."audit_log" from "freehold_system";
+
+grant delete, insert, select on table {{schema}}."audit_log" to "freehold_system";
+
+revoke all on table {{schema}}."idempotency_keys" from "freehold_system";
+
+grant delete, insert, select, update on table {{schema}}."idempotency_keys" to "freehold_system";
+
+revoke all on table {{schema}}."invitations" from "freehold_tenant";
+
+grant delete, insert, select, update on table {{schema}}."invitations" to "freehold_tenant";
+
+revoke all on table {{schema}}."memberships" from "freehold_system";
+
+grant delete, insert, select, update on table {{schema}}."memberships" to "freehold_system";
+
+revoke all on table {{schema}}."memberships" from "freehold_tenant";
+
+grant delete, insert, select, update on table {{schema}}."memberships" to "freehold_tenant";
+
+revoke all on table {{schema}}."organizations" from "freehold_tenant";
+
+grant delete, insert, select, update on table {{schema}}."organizations" to "freehold_tenant";
 
 revoke all on table {{schema}}."projects" from "freehold_system";
 
@@ -457,6 +808,8 @@ grant select on table {{schema}}."own_organizations" to "freehold_system", "free
 grant select on table {{schema}}."second_factors" to "freehold_system";
 
 grant select on table {{schema}}."self" to "freehold_system", "freehold_tenant";
+
+revoke all ("created_at") on table {{schema}}."idempotency_keys" from "freehold_system";
 
 revoke all ("backed_up") on table {{schema}}."passkeys" from "freehold_tenant";
 
@@ -485,3 +838,11 @@ revoke all ("digest") on table {{schema}}."retired_names" from "freehold_tenant"
 revoke all ("confirmed_at") on table {{schema}}."totp_factors" from "freehold_tenant";
 
 revoke all ("user_id") on table {{schema}}."totp_factors" from "freehold_tenant";
+
+revoke all ("organization_id") on table {{schema}}."sessions" from "freehold_tenant";
+
+grant select ("organization_id") on table {{schema}}."sessions" to "freehold_tenant";
+
+grant update ("ip") on table {{schema}}."audit_log" to "freehold_system";
+
+grant update ("user_agent") on table {{schema}}."audit_log" to "freehold_system";

@@ -27,8 +27,11 @@ export async function serve(
   const database = await openInspectedDatabase(config, urls, { log, permissions }, stack)
   const { publicUrl: issuer, accessTokenSeconds } = config
   const accessTokens = createAccessTokens({ issuer, accessTokenSeconds })
-  const signingKeys = await followSigningKeys(systemFor(database, 'signing-keys'), config, accessTokens.useKeys, error =>
-    log.warn({ err: error }, 'the signing keys could not be read'),
+  const signingKeys = await followSigningKeys(
+    systemFor(database, 'signing-keys'),
+    config,
+    accessTokens.useKeys,
+    error => log.warn({ err: error }, 'the signing keys could not be read'),
   )
   stack.defer(() => signingKeys.stop())
   const services = await createServices({ config, declared, log, accessTokens, signingKeys: signingKeys.current })

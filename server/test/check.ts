@@ -21,7 +21,7 @@ const steps: [name: string, command: string, ...args: string[]][] = [
   ['OpenAPI: Redocly', 'redocly', 'lint', 'openapi.json'],
   ['OpenAPI: Spectral', 'spectral', 'lint', '--fail-severity=error', 'openapi.json'],
   [
-    'import boundaries, tests and coverage',
+    'edges, tests and coverage',
     node,
     'server/test/run.js',
     '--experimental-test-coverage',

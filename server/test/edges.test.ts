@@ -34,6 +34,7 @@ const upward: Readonly<Record<string, string>> = {
   'platform/gate → sessions': 'the gate: whether the session lives, and has verified a second factor',
   'platform/gate → organizations': 'the gate: whether the organization is open, and demands a second factor',
   'platform/gate → memberships': 'the gate: which role the user has there',
+  'platform/gate → custom_role_permissions': "the gate: what a role of the organization's own holds",
   'platform/gate → audit_log': 'the trigger of history that organization_table() gives every table',
   'platform/tokens → users': 'the key of one-time tokens: a token goes with its user',
   'platform/http → users': 'the key of idempotency keys: what a user repeats goes with the user',

@@ -138,7 +138,7 @@ test('a table that escapes organization_table() stops the check and the start', 
     'create table birds (organization_id uuid not null, id uuid not null, primary key (organization_id, id))'
   await own.admin.query(create)
   assert.deepEqual(await inspectTables(own.admin), [
-    "the table birds escapes organization_table(), and lacks forced row-level security, the policy tenant_read, the policy tenant_insert, the policy tenant_update, the policy tenant_delete, the policy maintenance, the trigger touch, the trigger history, the trigger still_open: declare it with select organization_table('birds', …), or, when it is no organization's, name it with a reason in globalTables of platform/schema/inspection.ts",
+    "the table birds escapes organization_table(), and lacks forced row-level security, the policy tenant_read, the policy maintenance, the trigger touch, the trigger history, the trigger still_open: declare it with select organization_table('birds', …), or, when it is no organization's, name it with a reason in globalTables of platform/schema/inspection.ts",
   ])
   const { tenant, system } = own.database
   const [atStart = ''] = await inspectSchema(tenant.pool, system.pool, own.schema)

@@ -8,39 +8,49 @@ const forSystem: Readonly<Record<string, string>> = {
   invitations: 'the link in a mail is opened by an address that belongs to no organization yet',
 }
 
+interface Guarded {
+  name: string
+  enabled: boolean
+  forced: boolean
+  policies: string[]
+  triggers: string[]
+  /** What a login may do without a policy that lets it: `freehold_tenant insert`. */
+  open: string[]
+  for_system: boolean
+}
+
+/** What each table has of what organization_table() gives it. */
+const guardedSql = `
+  select c.relname as name, c.relrowsecurity as enabled, c.relforcerowsecurity as forced,
+    array(select policyname::text from pg_policies where schemaname = current_schema() and tablename = c.relname) as policies,
+    array(select tgname::text from pg_trigger where tgrelid = c.oid and not tgisinternal and tgenabled = 'O') as triggers,
+    array(select role || ' ' || command from unnest(array['freehold_tenant', 'freehold_system']) role, unnest(array['select', 'insert', 'update', 'delete']) command
+      where (has_table_privilege(role, c.oid, command) or case when command <> 'delete' then has_any_column_privilege(role, c.oid, command) end)
+        and not exists (select from pg_policies p where p.schemaname = current_schema() and p.tablename = c.relname and role = any (p.roles) and lower(p.cmd) in (command, 'all'))) as open,
+    has_table_privilege('freehold_system', c.oid, 'select, insert, update, delete')
+      or has_any_column_privilege('freehold_system', c.oid, 'select, insert, update') as for_system
+  from pg_class c where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and not ${isLedger}
+  order by c.relname`
+
 /**
  * What is wrong with tables that are no global ones, in words that say what to do: they escape organization_table(), or the
  * system login sees them without need. `admin` is a superuser's pool with the schema on its path.
  */
 export async function inspectTables(admin: pg.Pool): Promise<string[]> {
-  const { rows: tables } = await admin.query<{
-    name: string
-    enabled: boolean
-    forced: boolean
-    policies: string[]
-    triggers: string[]
-    for_system: boolean
-  }>(`
-    select c.relname as name, c.relrowsecurity as enabled, c.relforcerowsecurity as forced,
-      array(select policyname::text from pg_policies where schemaname = current_schema() and tablename = c.relname) as policies,
-      array(select tgname::text from pg_trigger where tgrelid = c.oid and not tgisinternal and tgenabled = 'O') as triggers,
-      has_table_privilege('freehold_system', c.oid, 'select, insert, update, delete')
-        or has_any_column_privilege('freehold_system', c.oid, 'select, insert, update') as for_system
-    from pg_class c where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and not ${isLedger}
-    order by c.relname`)
+  const { rows: tables } = await admin.query<Guarded>(guardedSql)
   const names = new Set(tables.map(({ name }) => name))
   const faults = [...Object.keys(globalTables), ...Object.keys(forSystem)]
     .filter(name => !names.has(name) && name !== 'migrations')
     .map(name => `a list names the table ${name}, which is not there: take it off`)
-  for (const { name, enabled, forced, policies, triggers, for_system } of tables) {
+  for (const { name, enabled, forced, policies, triggers, open, for_system } of tables) {
     if (name in globalTables) continue
     const seen = name in forSystem
     const missing = [
       ...(enabled && forced ? [] : ['forced row-level security']),
-      ...['tenant_read', 'tenant_insert', 'tenant_update', 'tenant_delete', 'maintenance']
-        .concat(seen ? ['system_read', 'system_write'] : [])
+      ...['tenant_read', 'maintenance', ...(seen ? ['system_read'] : [])]
         .filter(policy => !policies.includes(policy))
         .map(policy => `the policy ${policy}`),
+      ...open.map(grant => `a policy for ${grant}`),
       ...['touch', 'history', 'still_open']
         .filter(trigger => !triggers.includes(trigger))
         .map(trigger => `the trigger ${trigger}`),

@@ -144,18 +144,27 @@ const definers: Readonly<Record<string, string>> = {
   keep_an_owner: 'counts the owners that are left, which the one who leaves may not see any more; reads only',
   lock_revocation: 'locks, and asks the gate of whoever changes what some gate stands on; reads only',
   still_open: 'asks the gate at the commit about a gate that may have closed; reads only',
+  acting_user: 'names the user of the session that the settings name; reads only',
+  guard_membership: 'asks the gate who may decide about owners; reads only',
   guard_creation:
     'looks whether an organization that is being created has members, which no gate shows yet; reads only',
   find_confirmed_user: 'looks a user up for whoever may add members, and asks the gate itself; reads only',
   mail_invitation: 'makes the link of an invitation and its mail, which the login that invites may not see',
+  erase_history: 'leaves one line of the history of an organization that is gone, which no login may delete',
 }
 
 /** What writes with the owner's power, and what: no table of an organization. */
-const writers: Readonly<Record<string, string>> = { mail_invitation: 'one_time_tokens' }
+const writers: Readonly<Record<string, string>> = {
+  mail_invitation: 'one_time_tokens',
+  erase_history: 'audit_log audit_log',
+}
 
 /** What the logins may call themselves; a trigger's function needs no grant to run. */
 const callable: Readonly<Record<string, string>> = {
   new_id: 'the default of every id',
+  acting_user: 'called by triggers of history; names the caller alone',
+  lock_key: 'a number made of words; reads nothing',
+  hold_users: 'takes part in the locks of users, in the order of all locks; reads nothing',
   record_event:
     'called by triggers as whoever changes the row; outside of one the policy of security_events refuses the tenant login',
 }
@@ -338,6 +347,7 @@ test('the tenant role reads no password hash, token hash or secret', async () =>
   assert.deepEqual(written.sort(), [
     'devices.revoked_at',
     'passkeys.name',
+    'sessions.organization_id',
     'sessions.revoked_at',
     'sessions.revoked_reason',
     'users.family_name',

@@ -38,6 +38,16 @@ export interface Operation {
   plainQuery: Record<string, readonly string[]>
   /** Fields of the body that take any text. */
   texts: ReadonlySet<string>
+  /** What its schemas say of the body's fields and the query's parameters, by their names. */
+  schemas: Readonly<Record<string, FieldSchema>>
+}
+
+/** What a schema says of one field or parameter. */
+export interface FieldSchema {
+  required: boolean
+  nullable: boolean
+  /** Its words, where it takes some and no other. */
+  words: readonly unknown[] | undefined
 }
 
 /** A thing of an organization with an operation that creates it: what a world or the victim has one of when it is needed. */
@@ -155,6 +165,7 @@ interface Schema {
   enum?: unknown[]
   examples?: unknown[]
   properties?: Record<string, Schema>
+  required?: string[]
   'x-names'?: string
 }
 
@@ -162,6 +173,7 @@ interface Parameter {
   $ref?: string
   in: Place['where']
   name: string
+  required?: boolean
   schema: Schema
 }
 
@@ -216,6 +228,7 @@ export function listResources(operations: readonly Operation[]): Resource[] {
 
 function describe(document: Document, method: string, path: string, described: Described): Operation {
   const texts = new Set<string>()
+  const schemas: Record<string, FieldSchema> = {}
   const operation: Operation = {
     id: described.operationId,
     method,
@@ -225,10 +238,13 @@ function describe(document: Document, method: string, path: string, described: D
     plain: undefined,
     plainQuery: {},
     texts,
+    schemas,
   }
-  const add = (where: Place['where'], name: string, given: Schema) => {
+  const add = (where: Place['where'], name: string, given: Schema, required: boolean) => {
     const field = `${where} ${name}`
     const schema = resolve(document, given)
+    if (where === 'body' || where === 'query')
+      schemas[name] = { required, nullable: isNullable(schema), words: schema.enum }
     const plain = plainValues[field]
     const kind =
       kindOf(field, schema) ?? (where === 'path' && plain === undefined ? collectionOf(path, name) : undefined)
@@ -246,16 +262,16 @@ function describe(document: Document, method: string, path: string, described: D
     }
   }
   for (const parameter of described.parameters ?? []) {
-    const { in: where, name, schema } = document.components.parameters?.[lastOf(parameter.$ref)] ?? parameter
-    add(where, name, schema)
+    const { in: where, name, schema, required } = document.components.parameters?.[lastOf(parameter.$ref)] ?? parameter
+    add(where, name, schema, required === true)
   }
   const given = Object.values(described.requestBody?.content ?? {})
   if (given.length > 1)
     throw new Error(`${operation.id} takes several types of body, which the isolation attack does not know`)
   if (given[0] !== undefined) {
     operation.plain = {}
-    for (const [name, schema] of Object.entries(propertiesOf(document, given[0].schema, operation.id)))
-      add('body', name, schema)
+    const { properties, required = [] } = objectOf(document, given[0].schema, operation.id)
+    for (const [name, schema] of Object.entries(properties)) add('body', name, schema, required.includes(name))
   }
   if (method === 'GET' && described.responses['200']?.headers?.['ETag'] !== undefined)
     operation.places.push({ where: 'header', name: 'If-None-Match', kind: 'tag' })
@@ -278,6 +294,9 @@ function resolve<Node>(document: Document, node: Node): Node {
 }
 
 const typesOf = ({ type = [] }: Schema): string[] => (typeof type === 'string' ? [type] : type)
+
+const isNullable = (schema: Schema): boolean =>
+  typesOf(schema).includes('null') || schema.anyOf?.some(({ type }) => type === 'null') === true
 
 /** What the schema says that it names, also where it may be null; else what is known of a field of that name. */
 const kindOf = (field: string, schema: Schema): Kind | undefined =>
@@ -308,13 +327,13 @@ function choicesOf(schema: Schema): string[] {
   return (schema.examples ?? [exampleOf('', schema)]).map(String)
 }
 
-function propertiesOf(document: Document, schema: Schema, id: string): Record<string, Schema> {
+function objectOf(document: Document, schema: Schema, id: string): Schema & { properties: Record<string, Schema> } {
   const named = schema.$ref === undefined ? schema : document.components.schemas[lastOf(schema.$ref)]
   const object = named?.anyOf?.find(({ type }) => type !== 'null') ?? named
-  if (object?.$ref !== undefined) return propertiesOf(document, object, id)
+  if (object?.$ref !== undefined) return objectOf(document, object, id)
   if (object?.properties === undefined)
     throw new Error(`${id} takes a body without properties, which the isolation attack does not know`)
-  return object.properties
+  return { ...object, properties: object.properties }
 }
 
 /**

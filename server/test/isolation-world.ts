@@ -104,6 +104,17 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
     (method, path, body, headers = {}) =>
       call(method, path, body, { authorization: `Bearer ${access_token}`, ...headers })
 
+  /** A role of the organization's own, which nobody has. */
+  async function giveRole(organization_id: string, word: string): Promise<string> {
+    const { rows } = await admin.query<{ id: string }>(
+      `with role as (insert into roles (organization_id, name) values ($1, 'Role of ' || $2) returning id),
+        permission as (insert into custom_role_permissions (organization_id, role_id, permission) select $1, id, 'projects:read' from role)
+      select id from role`,
+      [organization_id, word],
+    )
+    return rows[0]!.id
+  }
+
   /** The founder makes what the caller is to find: whoever the caller is, the founder may. */
   async function signInFounder(user_id: string, organization_id: string, word: string): Promise<World['call']> {
     const session_id = randomUUIDv7()
@@ -213,6 +224,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       session: other_session_id,
       ...fixtures,
     }
+    if (kinds === 'all') own['role'] = await giveRole(organization_id, word)
     if (wanted.length > 0) {
       const founder = await signInFounder(founder_id, organization_id, word)
       await makeResources(founder, wanted, own)

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import type pg from 'pg'
 import type { Scope } from '../src/platform/database/database.ts'
 import { Problem } from '../src/platform/problems.ts'
-import { onTestDatabase, request, startServiceProcess } from './service-process.ts'
+import { onTestDatabase, request, startServiceProcess, waitUntil } from './service-process.ts'
 import { say } from './tenant-load.ts'
 import { createTestApp } from './test-app.ts'
 import type { Person } from './test-app.ts'
@@ -11,6 +12,29 @@ import type { Person } from './test-app.ts'
 const { admin, database, signUp, logIn, addMember, tokens } = await createTestApp({ DATABASE_POOL_SIZE: '16' })
 const [here, there] = await Promise.all([startServiceProcess(onTestDatabase()), startServiceProcess(onTestDatabase())])
 after(() => Promise.all([here.end('SIGTERM'), there.end('SIGTERM')]))
+
+/** A test that takes longer waits for something that does not come. */
+const limit = { timeout: 120_000 }
+
+/**
+ * An operator's transaction that stays open while `work` runs; `blocks` resolves when another transaction waits for it.
+ * It ends however `work` does, so that nothing waits for it for ever.
+ */
+async function holding<Result>(
+  work: (client: pg.PoolClient, blocks: () => Promise<void>) => Promise<Result>,
+): Promise<Result> {
+  const client = await admin.connect()
+  try {
+    const { rows } = await client.query(`select pg_backend_pid() as pid, set_config('lock_timeout', '10s', false)`)
+    const waiting = 'select from pg_stat_activity where $1 = any (pg_blocking_pids(pid))'
+    await client.query('begin')
+    return await work(client, () =>
+      waitUntil(async () => (await admin.query(waiting, [rows[0].pid])).rowCount !== 0, 10_000),
+    )
+  } finally {
+    client.release(true) // closes the connection, and so ends what is open
+  }
+}
 
 const as = ({ access_token }: Person) => ({ authorization: `Bearer ${access_token}` })
 const scopeOf = ({ access_token, organization_id, user_id }: Person, permission = 'projects:write'): Scope => {
@@ -163,7 +187,7 @@ const closings = {
 for (const { name, code, revoke } of revocations) {
   // Red when: platform/gate/gate.sql's `gate` or `self` leaves out the condition on what is revoked; when anything keeps an
   // answer of the gate for later, such as a cache of sessions in platform/database/database.ts.
-  test(`after ${name} at one process, the very next requests at the other are refused`, async () => {
+  test(`after ${name} at one process, the very next requests at the other are refused`, limit, async () => {
     for (let round = 0; round < 4; round++) {
       const owner = await signUp('Acme')
       const member = await addMember(owner, 'member')
@@ -184,7 +208,7 @@ for (const { name, code, revoke } of revocations) {
   })
 
   // Red when: platform/gate/organization-table.sql makes no `still_open` trigger, or makes it immediate rather than deferred.
-  test(`what runs during ${name} commits nothing after it`, async () => {
+  test(`what runs during ${name} commits nothing after it`, limit, async () => {
     const owner = await signUp('Acme')
     const member = await addMember(owner, 'member')
     const insert = (slug: string) =>
@@ -213,8 +237,7 @@ for (const { name, code, revoke } of revocations) {
     })
     const refused = Promise.all([statement, transaction].map(work => work.then(() => 'committed', codeOf)))
     await delay(200)
-    await revoke(owner, member, here.url)
-    proceed()
+    await revoke(owner, member, here.url).finally(proceed)
     assert.deepEqual(await refused, [code, code])
     assert.deepEqual(
       [await countOf(member, 'slow'), await countOf(member, 'held')],
@@ -227,53 +250,57 @@ for (const { name, code, revoke } of revocations) {
 }
 
 // Red when: `still_open` passes a transaction because it has changed the organization's row or its own membership.
-test('a change of the very rows that the gate stands on does not pass for the closing of one’s own gate', async () => {
-  const changes = [
-    // What is left out waits for the row that is being changed.
-    {
-      permission: 'organization:write',
-      change: `update organizations set name = 'Taken over' where id = $1 and $2 <> '' returning id`,
-      ways: ['session', 'person', 'membership', 'role'],
-    },
-    {
-      permission: 'members:write',
-      change: `update memberships set title = 'Usurper' where organization_id = $1 and user_id::text = $2 returning title`,
-      ways: ['session', 'person', 'organization'],
-    },
-  ] as const
-  for (const { permission, change, ways } of changes) {
-    for (const way of ways) {
-      const member = await addMember(await signUp('Acme'), 'admin')
-      const work = database.tenant.transaction(scopeOf(member, permission), async ({ run }) => {
-        assert.equal((await run(say(change, member.organization_id, member.user_id))).length, 1)
-        await admin.query(...closings[way](member))
-      })
-      assert.match(
-        await work.then(() => 'committed', codeOf),
-        /^(session-ended|membership-ended|permission-missing)$/,
-        `${permission} ${way}`,
-      )
+test(
+  'a change of the very rows that the gate stands on does not pass for the closing of one’s own gate',
+  limit,
+  async () => {
+    const changes = [
+      // What is left out waits for the row that is being changed.
+      {
+        permission: 'organization:write',
+        change: `update organizations set name = 'Taken over' where id = $1 and $2 <> '' returning id`,
+        ways: ['session', 'person', 'membership', 'role'],
+      },
+      {
+        permission: 'members:write',
+        change: `update memberships set title = 'Usurper' where organization_id = $1 and user_id::text = $2 returning title`,
+        ways: ['session', 'person', 'organization'],
+      },
+    ] as const
+    for (const { permission, change, ways } of changes) {
+      for (const way of ways) {
+        const member = await addMember(await signUp('Acme'), 'admin')
+        const work = database.tenant.transaction(scopeOf(member, permission), async ({ run }) => {
+          assert.equal((await run(say(change, member.organization_id, member.user_id))).length, 1)
+          await admin.query(...closings[way](member))
+        })
+        assert.match(
+          await work.then(() => 'committed', codeOf),
+          /^(session-ended|membership-ended|permission-missing)$/,
+          `${permission} ${way}`,
+        )
+      }
     }
-  }
-})
+  },
+)
 
 // Red when: `lock_revocation` in platform/gate/gate.sql does not look at the gate again once it has the lock.
-test('an owner who was overtaken by losing the role hands nothing over', async () => {
+test('an owner who was overtaken by losing the role hands nothing over', limit, async () => {
   const first = await signUp('Acme')
   const [second, friend] = [await addMember(first, 'owner'), await addMember(first, 'member')]
-  const client = await admin.connect()
-  await client.query('begin')
-  await client.query(`update memberships set role = 'viewer' where organization_id = $1 and user_id = $2`, [
-    second.organization_id,
-    second.user_id,
-  ])
-  const handing = second.call('POST', `/api/v1/organizations/${second.organization_id}/transfer`, {
-    user_id: friend.user_id,
+  const handing = await holding(async (client, blocks) => {
+    await client.query(`update memberships set role = 'viewer' where organization_id = $1 and user_id = $2`, [
+      second.organization_id,
+      second.user_id,
+    ])
+    const answer = second.call('POST', `/api/v1/organizations/${second.organization_id}/transfer`, {
+      user_id: friend.user_id,
+    })
+    await blocks()
+    await client.query('commit')
+    return answer
   })
-  await delay(200) // it waits for the row
-  await client.query('commit')
-  client.release()
-  assert.equal((await handing).status, 403)
+  assert.equal(handing.status, 403)
   const { rows } = await admin.query('select user_id from memberships where organization_id = $1 and role = $2', [
     first.organization_id,
     'owner',
@@ -281,24 +308,24 @@ test('an owner who was overtaken by losing the role hands nothing over', async (
   assert.deepEqual(rows, [{ user_id: first.user_id }])
 })
 
-// Red when: `seizeMember` in directory/members/members.ts takes the role from the gate, or does not hold the caller's own row.
-test('an owner who was overtaken by losing the role makes nobody an owner, not even themself', async () => {
+// Red when: `lockMember` in directory/members/members.ts takes the role from the gate, or does not hold the caller's own row.
+test('an owner who was overtaken by losing the role makes nobody an owner, not even themself', limit, async () => {
   const first = await signUp('Acme')
   const path = `/api/v1/organizations/${first.organization_id}/members`
   const rowOf = 'from memberships where organization_id = $1 and user_id = $2'
   for (const whom of ['friend', 'self']) {
-    const [second, friend] = [await addMember(first, 'owner'), await addMember(first, 'member')]
+    // Rows are locked in the order of users' ids: the friend, who is older, before the caller.
+    const [friend, second] = [await addMember(first, 'member'), await addMember(first, 'owner')]
     const { user_id } = whom === 'self' ? second : friend
-    const client = await admin.connect()
-    await client.query('begin')
-    await client.query(`select ${rowOf} for update`, [first.organization_id, user_id])
-    const promoting = second.call('PATCH', `${path}/${user_id}`, { role: 'owner' })
-    await delay(200) // it waits for the row
-    const lowered = `update memberships set role = 'admin' where organization_id = $1 and user_id = $2`
-    await (whom === 'self' ? client : admin).query(lowered, [first.organization_id, second.user_id])
-    await client.query('commit')
-    client.release()
-    const { status, body } = await promoting
+    const { status, body } = await holding(async (client, blocks) => {
+      await client.query(`select ${rowOf} for update`, [first.organization_id, user_id])
+      const promoting = second.call('PATCH', `${path}/${user_id}`, { role: 'owner' })
+      await blocks()
+      const lowered = `update memberships set role = 'admin' where organization_id = $1 and user_id = $2`
+      await (whom === 'self' ? client : admin).query(lowered, [first.organization_id, second.user_id])
+      await client.query('commit')
+      return promoting
+    })
     assert.deepEqual([status, body.code], [403, 'owner-required'], whom)
   }
   const owners = await first.call('GET', `${path}?role=owner`)
@@ -311,7 +338,7 @@ test('an owner who was overtaken by losing the role makes nobody an owner, not e
 // A strict order without clocks: the revoking transaction itself reads, before it commits, everything that has been
 // committed so far. Whatever is there in the end and not in what it read was committed behind its back.
 // Red when: the triggers named `revocation` in platform/gate/gate.sql do not take the lock, or `still_open` does not share it.
-test('of many writers that race a revocation, none commits after it', async t => {
+test('of many writers that race a revocation, none commits after it', limit, async t => {
   let [written, refused] = [0, 0]
   for (const [name, close] of Object.entries(closings)) {
     for (let round = 0; round < 6; round++) {
@@ -340,20 +367,20 @@ test('of many writers that race a revocation, none commits after it', async t =>
         return 'never refused'
       })
       await delay(20 + Math.random() * 60)
-      const read = () =>
-        client.query('select id from audit_log where organization_id = $1 order by id', [member.organization_id])
-      const client = await admin.connect()
-      await client.query('begin')
-      await client.query(...close(member))
-      const { rows: before } = await read()
-      await delay(Math.random() * 20)
-      await client.query('commit')
-      const codes = await Promise.all(writers)
-      const { rows: afterwards } = await client.query(
-        `select id from audit_log where organization_id = $1 and entity_type = 'projects' and xmin <> (select xmin from audit_log where id = $2) order by id`,
-        [member.organization_id, before.at(-1).id],
-      )
-      client.release()
+      const [before, codes, afterwards] = await holding(async client => {
+        const read = (where: string, ...values: unknown[]) =>
+          client.query(`select id from audit_log where organization_id = $1 ${where} order by id`, [
+            member.organization_id,
+            ...values,
+          ])
+        await client.query(...close(member))
+        const { rows: seen } = await read('')
+        await delay(Math.random() * 20)
+        await client.query('commit')
+        const ends = await Promise.all(writers)
+        const own = `entity_type = 'projects' and xmin <> (select xmin from audit_log where id = $2)`
+        return [seen, ends, (await read(`and ${own}`, seen.at(-1).id)).rows]
+      })
       const known = new Set(before.map(({ id }) => id))
       assert.deepEqual(
         afterwards.filter(({ id }) => !known.has(id)),

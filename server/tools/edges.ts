@@ -58,7 +58,7 @@ export interface Use {
 }
 
 /** Every use of one file by another. */
-export function listUses({ imports, owners, namings, services }: Facts): Use[] {
+function listUses({ imports, owners, namings, services }: Facts): Use[] {
   const named = (kind: Use['kind'], { from, line, name }: Naming, known: Owners): Use => ({
     from,
     to: known.get(name) as string,

@@ -25,6 +25,7 @@ const types: Record<string, string> = {
   xid8: 'string',
   _text: 'string[]',
   _timestamptz: 'string[]',
+  _uuid: 'string[]',
 }
 
 /** A view does not say which words its columns hold. */
@@ -148,7 +149,7 @@ process.exitCode = await withProvision(config, async ({ ownerUrl }) => {
     const described = await describeTables(client)
     if (!process.argv.includes('--check')) writeFileSync(file, described)
     else if (readFileSync(file, 'utf8') !== described) {
-      console.error('core/tables.gen.ts is stale: run `npm run generate`')
+      console.error('platform/database/tables.gen.ts is stale: run `npm run generate`')
       return 1
     }
     return 0

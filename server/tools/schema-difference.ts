@@ -64,10 +64,35 @@ export function diffSnapshots(source: Snapshot, desired: Snapshot, ignoredTables
   const lines = actions.map(({ sql }) => sql.trimEnd().replace(/;+$/, ''))
   const statements = formatSqlStatements(
     // `revoke all` on a table takes the privileges of its columns along, so these come last.
-    [...lines.filter(line => !OF_COLUMNS.test(line)), ...lines.filter(line => OF_COLUMNS.test(line))],
+    [
+      ...lines.filter(line => !OF_COLUMNS.test(line)),
+      ...lines.filter(line => OF_COLUMNS.test(line)),
+      ...grantsToRepeat(deltas, desired.facts),
+    ],
     { keywordCase: 'lower', maxWidth: 120 },
   )
   return { statements: [...settings, ...statements], loses: listLosses(actions, deltas), words: describeDeltas(deltas) }
+}
+
+/** The grants on columns that stay as they were while those of their table change, and the table's `revoke all` takes along. */
+function grantsToRepeat(deltas: Delta[], desired: FactBase): string[] {
+  const idOf = (delta: Delta): StableId | undefined =>
+    'fact' in delta ? delta.fact.id : 'id' in delta ? delta.id : undefined
+  const keyOf = ({ target, grantee }: Extract<StableId, { kind: 'acl' }>) => `${encodeId(target)} ${grantee}`
+  const changed = new Set<string>()
+  const repeated = new Set<string>()
+  for (const id of deltas.map(idOf))
+    if (id?.kind === 'acl')
+      (id.column === undefined ? changed : repeated).add(id.column === undefined ? keyOf(id) : encodeId(id))
+  return desired.facts().flatMap(({ id, payload }) => {
+    if (id.kind !== 'acl' || id.column === undefined || id.target.kind !== 'table') return []
+    if (!changed.has(keyOf(id)) || repeated.has(encodeId(id))) return []
+    const { schema, name } = id.target
+    const { privileges } = payload as { privileges: string[] }
+    return [
+      `grant ${privileges.map(word => `${word} ("${id.column}")`).join(', ')} on table "${schema}"."${name}" to "${id.grantee}"`,
+    ]
+  })
 }
 
 /** The partitions that only the migrations made, months of a log, say: nobody's drift, and never dropped. */

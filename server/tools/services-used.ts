@@ -23,7 +23,7 @@ import type { Naming } from './tables-used.ts'
 const MODULE = 'platform/services.ts'
 
 /** `passwords`, or `keys.device`, and the file that adds it. */
-export function readServiceOwners(files: readonly ProductFile[]): Map<string, string> {
+function readServiceOwners(files: readonly ProductFile[]): Map<string, string> {
   const owners = new Map<string, string>()
   for (const file of files)
     for (const { specifier, module } of augmentationsOf(file)) {
@@ -40,7 +40,7 @@ export function readServiceOwners(files: readonly ProductFile[]): Map<string, st
 }
 
 /** Where code takes a service: `Pick<Services, 'passwords'>`, `services.passwords`, `{ passwords }: Services`, `keys.device`. */
-export function servicesOf({ path, tree }: ProductFile, owners: ReadonlyMap<string, string>): Naming[] {
+function servicesOf({ path, tree }: ProductFile, owners: ReadonlyMap<string, string>): Naming[] {
   const found: Naming[] = []
   const add = (node: Node, name: string) => {
     if (owners.has(name)) found.push({ from: path, line: lineOf(tree, node), name })

@@ -98,32 +98,48 @@ function textOf(node: Node): string | undefined {
 }
 
 const blank = (text: string): string => text.replace(/[^\n]/g, ' ')
-const withoutComments = (text: string): string => text.replace(/--.*$/gm, blank).replace(/\/\*[\s\S]*?\*\//g, blank)
+export const withoutComments = (text: string): string =>
+  text.replace(/--.*$/gm, blank).replace(/\/\*[\s\S]*?\*\//g, blank)
 
-/** The words before which a name is that of something else: a policy, a key, a column. */
-const OTHER = /(?:\b(?:policy|trigger|constraint|index|column|as|set_config|declare)\s+|\.\s*|\bif\s+exists\s+)$/i
+/** Words behind which a table, view, sequence or function stands. */
+const BEFORE =
+  /(?:\b(?:from|join|into|update|using|table|references|only|on|view|sequence|function|truncate|lock)\s+|::\s*)$/i
+
+/** The last word before a place that begins a clause; commas go on with it. */
+const clauseOf = (before: string): string | undefined =>
+  [
+    ...before.matchAll(/\b(?:select|from|using|on|where|set|values|returning|join|order|group|into|and|or)\b|[()]/gi),
+  ].at(-1)?.[0]
 
 /**
  * Every known name that stands in SQL as the name of a table, view, sequence or function, with its first place. Quoted
- * strings are no names, and neither are the names of `with` queries.
+ * strings are no names, nor are the names of `with` queries, columns and aliases.
  */
-export function namesIn(text: string, owners: Owners): Map<string, number> {
+function namesIn(text: string, owners: Owners): Map<string, number> {
   const plain = withoutComments(text).replace(/'(?:[^']|'')*'/g, quoted =>
     // A statement that is put together still names the function of its trigger.
     quoted.replace(/[\s\S]*?(execute function \w+\(|$)/g, (all, trigger: string) =>
       blank(all.slice(0, all.length - trigger.length)).concat(trigger),
     ),
   )
-  const own = new Set(
+  const queries = new Set(
     [...plain.matchAll(/\b([a-z_]\w*)\s*(?:\([^()]*\)\s*)?as\s+(?:not\s+)?(?:materialized\s+)?\(/gi)].map(
       ([, name]) => name,
     ),
   )
+  const aliases = new Set([...plain.matchAll(/\bas\s+([a-z_]\w*)/gi)].map(([, name]) => name))
   const found = new Map<string, number>()
   for (const { 0: name, index } of plain.matchAll(/\b[a-z_][a-z0-9_]*\b/g)) {
-    if (!owners.has(name) || own.has(name) || found.has(name)) continue
-    if (OTHER.test(plain.slice(0, index)) || /^\s*=>/.test(plain.slice(index + name.length))) continue
-    found.set(name, index)
+    if (!owners.has(name) || queries.has(name) || found.has(name)) continue
+    const [before, after] = [plain.slice(0, index), plain.slice(index + name.length)]
+    if (/\.\s*$/.test(before)) continue
+    const isNamed =
+      before.trim() === '' || // what is read from, as a fragment
+      BEFORE.test(before) ||
+      /^\s*[(%]/.test(after) ||
+      (/^\s*\./.test(after) && !aliases.has(name)) ||
+      (/,\s*(?:only\s+)?$/i.test(before) && ['from', 'using', 'on'].includes(clauseOf(before)?.toLowerCase() ?? ''))
+    if (isNamed) found.set(name, index)
   }
   return found
 }

@@ -12,6 +12,7 @@ import {
 import type { MigrationOptions } from '../platform/schema/migrations.ts'
 import type { Declarations } from '../platform/declarations.ts'
 import { migrateJobs } from '../platform/jobs/jobs.ts'
+import { applyFeatureMigrations } from '../platform/schema/feature-migrations.ts'
 import { writeDeclaredRows } from '../platform/schema/declared-rows.ts'
 import { connectToDatabase, MigrationError } from '../platform/schema/schema-script.ts'
 import { readDigest } from '../platform/schema/inspection.ts'
@@ -263,9 +264,9 @@ async function declare(
   return { adminUrl, declaredFiles: files, print, ...(directory !== undefined && { directory }) }
 }
 
-const loadDeclarations = async (): Promise<Declarations> => {
-  const [{ declare: fold }, { features }] = [await import('../platform/declarations.ts'), await import('../features.ts')]
-  return fold(features)
+async function loadDeclarations(): Promise<Declarations> {
+  const { features } = await import('../features.ts')
+  return (await import('../platform/declarations.ts')).declare(features)
 }
 
 /** `freehold migrate` on the configured database, as its owner. */
@@ -273,6 +274,7 @@ export async function migrate(args: string[], config: Config): Promise<number> {
   return withProvision(config, async ({ ownerUrl, adminUrl }) => {
     if (ownerUrl === undefined) throw new Error('migrations run as the owner: set DATABASE_URL')
     const { schema } = config.database
+    const print = (line: string) => console.log(line)
     const applies = args[0] === 'apply' || args[0] === 'auto'
     const asOwner = async (work: (client: pg.Client, declared: Declarations) => Promise<void>): Promise<void> => {
       const client = await connectToDatabase(ownerUrl)
@@ -284,16 +286,13 @@ export async function migrate(args: string[], config: Config): Promise<number> {
     }
     // What is migrated calls the job queue, so that comes first.
     if (applies) await asOwner((client, { jobs }) => migrateJobs(client, schema, jobs))
-    const code = await migrateCommand(args, {
-      databaseUrl: ownerUrl,
-      adminUrl,
-      schema,
-      digest: readDigest,
-      print: line => console.log(line),
-    })
-    // The rows are those of this version; an older schema, as after `--to`, may not have their table yet.
+    const code = await migrateCommand(args, { databaseUrl: ownerUrl, adminUrl, schema, digest: readDigest, print })
+    // Features' own migrations and rows are those of this version; an older schema, as after `--to`, may have no place for them.
     if (applies && code === 0 && !args.includes('--to'))
-      await asOwner((client, { permissions }) => writeDeclaredRows(client, schema, permissions))
+      await asOwner(async (client, { features, permissions }) => {
+        await applyFeatureMigrations(client, features, { schema, digest: readDigest, log: print })
+        await writeDeclaredRows(client, schema, permissions)
+      })
     return code
   })
 }

@@ -71,7 +71,9 @@ export function declare(features: readonly Feature[]): Declarations {
     problems: byStatus(merge('problem', one => one.problems, platformProblems)),
     permissions: merge('permission', one => one.permissions) as PermissionTable,
     tokens: new Map(
-      Object.entries(merge('token purpose', one => Object.fromEntries((one.tokens ?? []).map(kind => [kind.purpose, kind])))),
+      Object.entries(
+        merge('token purpose', one => Object.fromEntries((one.tokens ?? []).map(kind => [kind.purpose, kind]))),
+      ),
     ),
     tokenMails: merge('mail of the token', one => one.tokenMails),
     events: new Map(
@@ -83,7 +85,9 @@ export function declare(features: readonly Feature[]): Declarations {
     tags: merge('tag', one => one.tags),
     retention: features.flatMap(({ retention = [] }) => retention),
     exportSections: Object.values(
-      merge('section of the export', one => Object.fromEntries((one.export ?? []).map(section => [section.name, section]))),
+      merge('section of the export', one =>
+        Object.fromEntries((one.export ?? []).map(section => [section.name, section])),
+      ),
     ),
     schemaFiles: [
       ...platformFiles,
@@ -108,6 +112,4 @@ const anyOf = (conditions: readonly RawBuilder<boolean>[]): RawBuilder<boolean> 
 
 /** In the order of the statuses, as people look them up. */
 const byStatus = (problems: Record<string, ProblemTable[string]>): ProblemTable =>
-  Object.fromEntries(
-    Object.entries(problems).sort(([one, [a]], [other, [b]]) => a - b || (one < other ? -1 : 1)),
-  )
+  Object.fromEntries(Object.entries(problems).sort(([one, [a]], [other, [b]]) => a - b || (one < other ? -1 : 1)))

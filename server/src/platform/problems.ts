@@ -81,6 +81,7 @@ export type Codes<Table> = { readonly [Code in keyof Table]: true }
 /**
  * Every code there is. A feature adds its table beside its value:
  * `declare module '…/platform/problems.ts' { interface DeclaredProblems extends Codes<typeof projectProblems> {} }`
+ * @public
  */
 export interface DeclaredProblems extends Codes<typeof platformProblems> {}
 

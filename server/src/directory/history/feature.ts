@@ -2,10 +2,9 @@ import { sql } from 'kysely'
 import { execute, raw, tables } from '../../platform/database/statement.ts'
 import { feature } from '../../platform/feature.ts'
 import type { Codes } from '../../platform/problems.ts'
-import { personalOrganizationId, writeWithin } from '../organizations/organizations.ts'
 import { historyRoutes } from './routes.ts'
 
-const query = tables('system', 'security_events', 'audit_log')
+const query = tables('system', 'security_events')
 
 const permissions = { 'audit:read': 'admin', 'admin:audit:read': 'superuser' } as const
 
@@ -36,12 +35,6 @@ export const history = feature({
       ),
     ),
   ],
-  // The personal organization was deleted before: its history goes with it.
-  erase: async (transaction, { id }) => {
-    const organization_id = personalOrganizationId(id)
-    await transaction.run(writeWithin(organization_id))
-    await transaction.run(execute(query.deleteFrom('audit_log').where('organization_id', '=', organization_id)))
-  },
   export: [
     {
       name: 'security_events',

@@ -33,14 +33,30 @@ create policy tenant_read on audit_log for select to freehold_tenant
   using (organization_id = (select organization_id from gate where permission = 'audit:read' or permission like 'admin:%'));
 create policy system_read on audit_log for select to freehold_system using (true);
 create policy maintenance on audit_log to freehold_owner using (current_setting('app.maintenance', true) = 'on');
--- History is forgotten in two ways and rewritten in none: where an erased person came from, and, once an organization is
--- erased, all of its own.
+-- History is forgotten in two ways and rewritten in none: where an erased person came from, and, with an organization that
+-- is deleted as a row, all of its own but one line that says so.
 create policy forget on audit_log for update to freehold_system
-  using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid) with check (ip is null and user_agent is null);
-create policy erase on audit_log for delete to freehold_system
-  using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and not exists (select from organizations o where o.id = organization_id));
+  using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid
+    and exists (select from users u where u.id = actor_id and u.deleted_at is not null))
+  with check (ip is null and user_agent is null);
 grant select, insert on audit_log to freehold_tenant, freehold_system;
-grant update (ip, user_agent), delete on audit_log to freehold_system;
+grant update (ip, user_agent) on audit_log to freehold_system;
+create policy erase on audit_log to freehold_owner
+  using (not exists (select from organizations o where o.id = organization_id)) with check (action = 'erase');
+create function erase_history() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+  erased integer;
+begin
+  delete from audit_log where organization_id = old.id;
+  get diagnostics erased = row_count;
+  insert into audit_log (organization_id, request_id, action, entity_type, entity_id, before)
+  values (old.id, context ->> 'request_id', 'erase', 'organizations', old.id, jsonb_build_object('events', erased));
+  return null;
+end $$;
+revoke execute on function erase_history() from public;
+-- When the transaction commits: after everything that the deletion writes.
+create constraint trigger erase_history after delete on organizations deferrable initially deferred for each row execute function erase_history();
 grant usage on sequence audit_sequence to freehold_tenant, freehold_system;
 
 create table security_events (
@@ -95,7 +111,7 @@ begin
     nullif(current_setting('app.session_id', true), '')::uuid,
     case when tg_op = 'UPDATE' then jsonb_build_object('changed', (select jsonb_agg(n.key order by n.key)
       from jsonb_each(to_jsonb(new)) n join jsonb_each(to_jsonb(old)) o using (key)
-      where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id'))) end);
+      where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id', 'gate_changed_in'))) end);
   return null;
 end $$;
 revoke execute on function record_account() from public;
@@ -109,7 +125,10 @@ alter table security_events enable row level security;
 create policy history on security_events for insert to public with check (pg_trigger_depth() > 0);
 create policy system_read on security_events for select to freehold_system using (true);
 create policy system_insert on security_events for insert to freehold_system with check (true);
-create policy system_delete on security_events for delete to freehold_system using (true);
-create policy forget on security_events for update to freehold_system using (true) with check (ip is null and user_agent is null);
+-- Only what is old may go, whatever a setting says: what an attacker did yesterday stays.
+create policy system_delete on security_events for delete to freehold_system using (created_at < now() - interval '30 days');
+create policy forget on security_events for update to freehold_system
+  using (created_at < now() - interval '30 days' or exists (select from users u where u.id in (security_events.user_id, actor_id) and u.deleted_at is not null))
+  with check (ip is null and user_agent is null);
 grant insert on security_events to freehold_tenant;
 grant select, insert, update (ip, user_agent), delete on security_events to freehold_system;

@@ -12,7 +12,7 @@ export function historyRoutes(app: App, { cursors }: Pick<Services, 'cursors'>):
       perMinute: 30,
       schema: {
         operationId: 'listAuditLog',
-        summary: "List audit events",
+        summary: 'List audit events',
         tags: ['Audit'],
         querystring: AuditQuery,
         response: { 200: PageSchema(AuditEntry) },

@@ -91,7 +91,9 @@ export async function addMember(
     get(
       raw(
         query,
-        sql<{ user_id: string | null }>`select find_confirmed_user(${email?.toLowerCase() ?? null}::text, ${given_id ?? null}::uuid) as user_id`,
+        sql<{
+          user_id: string | null
+        }>`select find_confirmed_user(${email?.toLowerCase() ?? null}::text, ${given_id ?? null}::uuid) as user_id`,
       ),
     ),
   )
@@ -120,19 +122,23 @@ async function lockMember(
   const member = await transaction.run(
     get(
       query
-        .selectFrom('memberships')
-        .innerJoin('users', 'users.id', 'memberships.user_id')
-        .innerJoin('gate', 'gate.organization_id', 'memberships.organization_id')
-        .innerJoin('memberships as own', join =>
-          join.onRef('own.organization_id', '=', 'gate.organization_id').onRef('own.user_id', '=', 'gate.user_id'),
+        .with('locked', members =>
+          members
+            .selectFrom('memberships')
+            .select(['user_id', 'role', 'version', 'deleted_at'])
+            .where('organization_id', '=', organization_id)
+            .where(eb => eb('user_id', 'in', [eb.val(user_id), sql<string>`(select user_id from gate)`]))
+            // The order that every lock of memberships keeps, so that no two wait for each other.
+            .orderBy('user_id')
+            .forNoKeyUpdate(),
         )
-        .select(['memberships.role', 'own.role as actor_role'])
-        .select(sql<number>`memberships.version + users.version`.as('version'))
-        .where('memberships.organization_id', '=', organization_id)
-        .where('memberships.user_id', '=', user_id)
-        .where('memberships.deleted_at', 'is', null)
-        .forNoKeyUpdate('memberships')
-        .forShare('own'),
+        .selectFrom('locked as member')
+        .innerJoin('users', 'users.id', 'member.user_id')
+        .innerJoin('locked as own', join => join.onRef('own.user_id', '=', sql`(select user_id from gate)`))
+        .select(['member.role', 'own.role as actor_role'])
+        .select(sql<number>`member.version + users.version`.as('version'))
+        .where('member.user_id', '=', user_id)
+        .where('member.deleted_at', 'is', null),
     ),
   )
   if (condition !== undefined && !condition.includes(member.version)) throw new Problem('entity-tag-stale')
@@ -149,7 +155,7 @@ export interface ChangeRules {
   role: string | undefined
 }
 
-const lastOwner = { memberships_keep_an_owner: 'last-owner' } as const
+const ownerRules = { memberships_keep_an_owner: 'last-owner', memberships_owner_by_owner: 'owner-required' } as const
 
 /** Changes a member's role or place. @throws Problem last-owner, and what lockMember throws */
 export async function changeMember(
@@ -165,11 +171,11 @@ export async function changeMember(
     get(
       query
         .updateTable('memberships')
-        .set(changes)
+        .set(changes.role === undefined ? changes : { ...changes, role_id: null })
         .where('organization_id', '=', organization_id)
         .where('user_id', '=', user_id)
         .returning(['role', 'title', 'company', 'updated_at']),
-      lastOwner,
+      ownerRules,
     ),
   )
   // Not read again: whoever lowers their own role has just closed their gate.
@@ -185,7 +191,7 @@ const ended = (organization_id: string, user_id: string) =>
       .where('user_id', '=', user_id)
       .where('deleted_at', 'is', null)
       .returning('user_id'),
-    lastOwner,
+    ownerRules,
   )
 
 /** Ends a membership; the row stays for history. @throws Problem last-owner, and what lockMember throws */
@@ -205,14 +211,19 @@ export const leaveOrganization = (organization_id: string, user_id: string) => e
 /** Hands the organization to another member; the caller stays as an administrator. One statement: it closes its own gate. */
 export const transferOrganization = (organization_id: string, from: string, to: string) =>
   statement(
-    raw(query, sql<{ user_id: string }>`
-      update memberships set role = case when user_id = ${to} then 'owner' else 'admin' end
+    raw(
+      query,
+      sql<{ user_id: string }>`
+      update memberships set role = case when user_id = ${to} then 'owner' else 'admin' end, role_id = null
+      from (select hold_users(array(select user_id from memberships where organization_id = ${organization_id} and user_id in (${from}, ${to})
+        order by user_id for no key update))) as held
       where organization_id = ${organization_id} and deleted_at is null and disabled_at is null and user_id in (${from}, ${to})
         and ${from}::uuid <> ${to}::uuid
         and exists (select from memberships m where m.organization_id = ${organization_id} and m.user_id = ${to} and m.deleted_at is null and m.disabled_at is null)
-      returning user_id`),
+      returning user_id`,
+    ),
     rows => {
       if (rows.length < 2) throw invalidField('/user_id', 'must be another member of this organization')
     },
-    lastOwner,
+    ownerRules,
   )

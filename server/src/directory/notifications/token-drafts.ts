@@ -85,7 +85,7 @@ async function claim(
   const addressee = email ?? user_id ?? id
   // One after the other, so that each sees those before it.
   await transaction.run(
-    execute(raw(query, sql`select pg_advisory_xact_lock(hashtextextended(${`${purpose} ${addressee}`}, 0))`)),
+    execute(raw(query, sql`select pg_advisory_xact_lock(lock_key('mail', ${`${purpose} ${addressee}`}))`)),
   )
   const { sent } = await transaction.run(
     get(

@@ -1,19 +1,62 @@
 -- The law of organizations and memberships. Both are known to the system login: sign-in chooses an organization before
 -- any gate is open.
-select organization_table('organizations', '{name, slug, kind, second_factor_required, deleted_at}', 'id', for_system => true);
+select organization_table('organizations', history => '{name, slug, kind, second_factor_required, deleted_at}',
+  writes => '{organization:write, organization:delete}', commands => '{insert, update}', key => 'id', for_system => true);
 -- Title and company say something of the user, which history may not.
-select organization_table('memberships', '{role, disabled_at, deleted_at}', for_system => true);
+select organization_table('memberships', history => '{role, role_id, disabled_at, deleted_at}',
+  writes => '{members:write, organization:leave, organization:transfer, invitations:write}', commands => '{insert, update}', for_system => true);
+-- No route writes roles of an organization's own yet.
+select organization_table('roles', history => '{name, description}', writes => '{}', commands => '{}');
+select organization_table('custom_role_permissions', history => '{role_id, permission}', writes => '{}', commands => '{}');
+-- An organization of one's own goes with the account that nobody confirmed. No other is ever deleted as a row.
+create policy system_delete on organizations for delete to freehold_system
+  using (kind = 'personal' and id = nullif(current_setting('app.organization_id', true), '')::uuid);
+grant delete on organizations to freehold_system;
 -- Members see each other. offset 0: no hashed scan of the whole organization
 create policy colleagues on users for select to freehold_tenant using (exists (select from memberships m where m.user_id = users.id offset 0));
--- The views of the gate, and the rule that an organization keeps an owner, read these two as their owner.
+-- The views of the gate, and the rule that an organization keeps an owner, read these as their owner.
 create policy gate on organizations for select to freehold_owner using (true);
 create policy gate on memberships for select to freehold_owner using (true);
+create policy gate on custom_role_permissions for select to freehold_owner using (true);
 
+create trigger gate_column before insert or update of gate_changed_in on memberships for each row execute function keep_gate_changed_in();
+create trigger gate_column before insert or update of gate_changed_in on organizations for each row execute function keep_gate_changed_in();
 create trigger revocation before update on memberships for each row
-  when ((old.role, old.disabled_at, old.deleted_at) is distinct from (new.role, new.disabled_at, new.deleted_at))
-  execute function lock_revocation('user_id');
+  when ((old.role, old.role_id, old.disabled_at, old.deleted_at) is distinct from (new.role, new.role_id, new.disabled_at, new.deleted_at))
+  execute function lock_revocation('user', 'user_id');
+create trigger revocation before delete on custom_role_permissions for each row execute function lock_revocation('organization', 'organization_id');
 create trigger revocation before update on organizations for each row
-  when ((old.deleted_at, old.second_factor_required) is distinct from (new.deleted_at, new.second_factor_required)) execute function lock_revocation('id');
+  when ((old.deleted_at, old.second_factor_required) is distinct from (new.deleted_at, new.second_factor_required)) execute function lock_revocation('organization', 'id');
+
+-- What a permission lets its holder change of memberships, whatever the statement says: owners alone decide who is an owner,
+-- who leaves ends their own place and nothing else, a transfer changes roles alone, and an invitation, whose statement locks
+-- the inviter's row, changes none.
+create function guard_membership() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  wanted constant text := coalesce(current_setting('app.permission', true), '');
+  is_own constant boolean := new.user_id = acting_user();
+  concerns_owners constant boolean := new.role = 'owner' or tg_op = 'UPDATE' and old.role = 'owner';
+  ends_only constant boolean := tg_op = 'UPDATE' and old.deleted_at is null and new.deleted_at is not null
+    and (old.role, old.role_id, old.title, old.company, old.disabled_at) is not distinct from (new.role, new.role_id, new.title, new.company, new.disabled_at);
+  transfers_only constant boolean := tg_op = 'UPDATE' and new.role_id is null
+    and (old.title, old.company, old.disabled_at, old.deleted_at) is not distinct from (new.title, new.company, new.disabled_at, new.deleted_at);
+begin
+  if nullif(current_setting('app.session_id', true), '') is null then
+    return new;
+  end if;
+  if wanted = 'members:write' and concerns_owners
+    and (tg_op = 'INSERT' or (old.role, old.disabled_at, old.deleted_at) is distinct from (new.role, new.disabled_at, new.deleted_at))
+    and not exists (select from gate where organization_id = new.organization_id and role = 'owner') then
+    raise exception 'only an owner decides who is an owner' using errcode = '23514', constraint = 'memberships_owner_by_owner';
+  end if;
+  if wanted = 'invitations:write' or wanted = 'organization:leave' and not (is_own and ends_only)
+    or wanted = 'organization:transfer' and not (transfers_only and new.role = case when is_own then 'admin' else 'owner' end) then
+    raise exception '% does not allow this change of a membership', wanted using errcode = '42501';
+  end if;
+  return new;
+end $$;
+revoke execute on function guard_membership() from public;
+create trigger guard before insert or update on memberships for each row execute function guard_membership();
 
 -- A live session alone creates a team and becomes its owner: there is no gate yet. The settings name the new team and no
 -- permission, and guard_creation() refuses one that has members.

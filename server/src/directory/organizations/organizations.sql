@@ -6,32 +6,61 @@ create table organizations (
   slug       text not null,
   second_factor_required boolean not null default false,
   deleted_at timestamptz,
+  gate_changed_in xid8, -- as in users
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   version    integer not null default 1
 );
 create unique index organizations_slug_key on organizations (slug) where deleted_at is null;
 
+-- Roles of an organization's own, beside the four that every organization has (role_permissions).
+create table roles (
+  organization_id uuid not null references organizations on delete cascade,
+  id              uuid not null default new_id(),
+  name            text not null,
+  description     text,
+  created_at      timestamptz not null default now(),
+  updated_at      timestamptz not null default now(),
+  version         integer not null default 1,
+  primary key (organization_id, id),
+  constraint roles_name_key unique (organization_id, name)
+);
+create table custom_role_permissions (
+  organization_id uuid not null,
+  role_id         uuid not null,
+  permission      text not null,
+  created_at      timestamptz not null default now(),
+  updated_at      timestamptz not null default now(),
+  version         integer not null default 1,
+  primary key (organization_id, role_id, permission),
+  constraint custom_role_permissions_role_fkey foreign key (organization_id, role_id) references roles (organization_id, id) on delete cascade
+);
+
 create table memberships (
   organization_id uuid not null references organizations on delete cascade,
   user_id         uuid not null references users,
   role            text not null check (role in ('owner', 'admin', 'member', 'viewer')),
+  role_id         uuid, -- a role of the organization's own, which then counts instead of `role`
   title           text,
   company         text,
   disabled_at     timestamptz,
   deleted_at      timestamptz,
+  gate_changed_in xid8, -- as in users
   created_at      timestamptz not null default now(),
   updated_at      timestamptz not null default now(),
   version         integer not null default 1,
-  primary key (organization_id, user_id)
+  primary key (organization_id, user_id),
+  constraint memberships_role_id check (role_id is null or role = 'member'),
+  constraint memberships_role_fkey foreign key (organization_id, role_id) references roles (organization_id, id)
 );
 create index memberships_user_id on memberships (user_id);
+create index memberships_role on memberships (organization_id, role_id);
 
 -- An organization always keeps one owner. The lock makes two owners who leave at once take turns: the second one's
 -- query has a snapshot of its own, taken after the first has committed.
 create function keep_an_owner() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 begin
-  perform pg_advisory_xact_lock(hashtextextended('owners ' || old.organization_id, 0));
+  perform pg_advisory_xact_lock(lock_key('owners', old.organization_id::text));
   if exists (select from organizations where id = old.organization_id and deleted_at is null)
     and not exists (select from memberships where organization_id = old.organization_id and role = 'owner'
       and disabled_at is null and deleted_at is null) then

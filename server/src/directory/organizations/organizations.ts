@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { roles } from '../../platform/gate/permissions.ts'
@@ -102,15 +103,11 @@ export const getOrganization = (id: string) =>
 
 /** @throws Problem organization-slug-taken, entity-tag-stale, owner-required, second-factor-required */
 export const updateOrganization = (id: string, changes: OrganizationChanges, condition: Condition) =>
-  updateRow(
-    { query, table: 'organizations', key: { id }, columns: organizationColumns, condition },
-    changes,
-    {
-      ...slugTaken,
-      organizations_second_factor_by_owner: 'owner-required',
-      organizations_second_factor_proved: 'second-factor-required',
-    },
-  )
+  updateRow({ query, table: 'organizations', key: { id }, columns: organizationColumns, condition }, changes, {
+    ...slugTaken,
+    organizations_second_factor_by_owner: 'owner-required',
+    organizations_second_factor_proved: 'second-factor-required',
+  })
 
 /** Closes a team at once for everybody; the rows stay until they are erased. @throws Problem personal-organization, entity-tag-stale */
 export const deleteOrganization = (id: string, condition: Condition) =>
@@ -119,36 +116,24 @@ export const deleteOrganization = (id: string, condition: Condition) =>
     { deleted_at: sql<string>`now()` },
   )
 
-const system = tables('system', 'organizations', 'memberships')
+/** Where a session goes: an organization of the user's, with the role there. */
+export type ChosenOrganization = OrganizationRow & { role: Role }
 
 /**
- * The organization that a sign-in or refresh goes to: the one asked for, else the preferred ones in turn, else the oldest
- * team, else the personal one. None when the one asked for is not theirs.
+ * The organization that a sign-in or refresh goes to, as SQL of one row: the one asked for, else the preferred ones in
+ * turn, else the oldest team, else the personal one. None when the one asked for is not theirs.
  */
 export const chooseOrganization = (
   user_id: string,
   asked: string | undefined,
-  preferred: readonly (string | null)[],
-) => {
-  let choice = system
-    .selectFrom('memberships')
-    .innerJoin('organizations', 'organizations.id', 'memberships.organization_id')
-    .select(organizationColumns.map(column => `organizations.${column}` as const))
-    .select('memberships.role')
-    .where('memberships.user_id', '=', user_id)
-    .where('memberships.disabled_at', 'is', null)
-    .where('memberships.deleted_at', 'is', null)
-    .where('organizations.deleted_at', 'is', null)
-  if (asked !== undefined) choice = choice.where('organizations.id', '=', asked)
-  const rank = sql`coalesce(array_position(${preferred.filter(id => id !== null)}::uuid[], organizations.id), 9)`
-  return find(
-    choice
-      .orderBy(rank)
-      .orderBy(sql`organizations.kind = 'team'`, 'desc')
-      .orderBy('memberships.created_at')
-      .limit(1),
-  )
-}
+  preferred: readonly string[],
+): RawBuilder<ChosenOrganization> =>
+  sql<ChosenOrganization>`
+    select ${sql.join(organizationColumns.map(column => sql.ref(`o.${column}`)))}, m.role
+    from memberships m join organizations o on o.id = m.organization_id
+    where m.user_id = ${user_id} and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null
+      and o.id = coalesce(${asked ?? null}::uuid, o.id)
+    order by array_position(${preferred}::uuid[], o.id) nulls last, o.kind = 'team' desc, m.created_at limit 1`
 
 /**
  * What adding people asks for: a team, and, to add an owner, to be one; the caller's membership is locked until the
@@ -174,6 +159,8 @@ export const requirePlace = (organization_id: string, role: Role, isFresh: boole
       return place
     },
   )
+
+const system = tables('system', 'organizations', 'memberships')
 
 /** Names the organization that a transaction of the system login writes in from here on. */
 export const writeWithin = (organization_id: string) =>

@@ -74,7 +74,12 @@ export function organizationRoutes(app: App): void {
     {
       access: 'organization:read',
       tagged: true,
-      schema: { ...single, operationId: 'getOrganization', summary: 'Get the organization', response: { 200: Organization } },
+      schema: {
+        ...single,
+        operationId: 'getOrganization',
+        summary: 'Get the organization',
+        response: { 200: Organization },
+      },
     },
     async (request, reply) => {
       const organization = await request.actor.run(getOrganization(request.params.id))

@@ -17,8 +17,7 @@ export const sessions = feature({
       table: 'sessions',
       key: 'id',
       // No session lives longer than 90 days, so its id says early that it cannot have ended long ago.
-      isOver: ({ before }) =>
-        sql`id < ${before(90)} and coalesce(revoked_at, expires_at) < now() - interval '90 days'`,
+      isOver: ({ before }) => sql`id < ${before(90)} and coalesce(revoked_at, expires_at) < now() - interval '90 days'`,
     },
   ],
   erasure: ({ id }) => [execute(query.deleteFrom('sessions').where('user_id', '=', id))],

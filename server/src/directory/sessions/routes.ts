@@ -26,7 +26,7 @@ export function sessionRoutes(app: App, { cursors }: Pick<Services, 'cursors'>):
       access: 'session',
       schema: {
         operationId: 'revokeOwnSession',
-        summary: "Revoke a session",
+        summary: 'Revoke a session',
         tags: ['Sessions'],
         params: IdParams,
         response: { 204: Type.Null() },

@@ -4,8 +4,9 @@ create policy self_revoke on sessions for update to freehold_tenant
   using (user_id = (select user_id from self) and revoked_at is null)
   with check (user_id = (select user_id from self) and revoked_at is not null);
 create trigger revocation before update on sessions for each row
-  when (old.revoked_at is null and new.revoked_at is not null) execute function lock_revocation('user_id');
+  when (old.revoked_at is null and new.revoked_at is not null) execute function lock_revocation('user', 'user_id');
 -- Losing the second factor closes the gates of the organizations that demand one.
 create trigger revocation_second_factor before update on sessions for each row
-  when (old.second_factor_at is not null and new.second_factor_at is null) execute function lock_revocation('user_id');
+  when (old.second_factor_at is not null and new.second_factor_at is null) execute function lock_revocation('user', 'user_id');
+create trigger gate_column before insert or update of gate_changed_in on sessions for each row execute function keep_gate_changed_in();
 create constraint trigger still_open after update on sessions deferrable initially deferred for each row execute function still_open();

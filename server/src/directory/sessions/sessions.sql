@@ -2,7 +2,7 @@
 create table sessions (
   id               uuid not null default new_id() primary key,
   user_id          uuid not null references users,
-  organization_id  uuid, -- where a refresh that names no organization goes; a hint, not a key
+  organization_id  uuid, -- the organization chosen last, where a refresh that names none goes; a hint, not a key
   generation       integer not null default 1,
   rotated_at       timestamptz[] not null default '{}', -- when the latest generations were handed on, newest last
   authenticated_at timestamptz not null default now(),
@@ -15,12 +15,17 @@ create table sessions (
   last_seen_at     timestamptz not null default now(),
   expires_at       timestamptz not null,
   revoked_at       timestamptz,
-  revoked_reason   text
+  revoked_reason   text,
+  gate_changed_in  xid8         -- as in users
 );
 create index sessions_user_id on sessions (user_id, id);
 
 alter table sessions enable row level security;
 grant select (id, user_id, organization_id, authenticated_at, methods, second_factor_at, device_id, user_agent, ip, created_at, last_seen_at, expires_at,
-  revoked_at, revoked_reason), update (revoked_at, revoked_reason) on sessions to freehold_tenant;
+  revoked_at, revoked_reason), update (revoked_at, revoked_reason, organization_id) on sessions to freehold_tenant;
 grant select, insert, update, delete on sessions to freehold_system;
 create policy system on sessions to freehold_system using (true);
+-- A session chooses another organization, for itself alone.
+create policy choice on sessions for update to freehold_tenant
+  using (id = nullif(current_setting('app.session_id', true), '')::uuid and revoked_at is null)
+  with check (id = nullif(current_setting('app.session_id', true), '')::uuid and revoked_at is null);

@@ -1,11 +1,12 @@
 import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
 import type { Origin, Runner, Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, Nullable, Time } from '../../platform/schemas.ts'
-import { affect, execute, get, raw, statement, tables } from '../../platform/database/statement.ts'
+import { affect, execute, raw, statement, tables } from '../../platform/database/statement.ts'
 
 export const Session = Type.Object(
   {
@@ -33,31 +34,27 @@ export const authTime = sql<number>`floor(extract(epoch from sessions.authentica
 
 const query = tables('system', 'sessions', 'live_users')
 
-/** Signs a device in. */
-export const createSession = (
-  user_id: string,
-  organization_id: string | null,
-  idleSeconds: number,
-  { ip, user_agent }: Origin,
-  { methods, isTwoFactor, device_id }: { methods: string[]; isTwoFactor: boolean; device_id: string },
-) =>
-  get(
-    query
-      .insertInto('sessions')
-      .values({
-        user_id,
-        organization_id,
-        methods,
-        second_factor_at: isTwoFactor ? sql<string>`now()` : null,
-        device_id,
-        ip,
-        user_agent,
-        expires_at: sessionExpiry(idleSeconds),
-      })
-      .returning(['id', 'generation', authTime]),
-  )
+/** What a session begins with. */
+export interface NewSession {
+  user_id: string
+  organization_id: string | undefined
+  /** The sign-in methods that were verified, and whether they are two factors. */
+  methods: readonly string[]
+  isTwoFactor: boolean
+  idleSeconds: number
+  origin: Origin
+}
 
-const own = tables('tenant', 'sessions', 'self')
+/** The row of a new session on a device, as SQL for the statement that knows the device too. */
+export const insertSession = (
+  { user_id, organization_id, methods, isTwoFactor, idleSeconds, origin: { ip, user_agent } }: NewSession,
+  device_id: RawBuilder<string>,
+): RawBuilder<{ id: string; generation: number; auth_time: number }> =>
+  sql`insert into sessions (user_id, organization_id, methods, second_factor_at, device_id, ip, user_agent, expires_at)
+    values (${user_id}, ${organization_id ?? null}, ${methods}, case when ${isTwoFactor} then now() end, ${device_id}, ${ip}, ${user_agent},
+      ${sessionExpiry(idleSeconds)}) returning id, generation, ${authTime}`
+
+const own = tables('tenant', 'sessions', 'users', 'self')
 
 const sessionPages = pagesOf(({ current_id }: { current_id: string }) =>
   own
@@ -84,7 +81,7 @@ export interface SessionRef {
  * Locks the account and the session until the transaction ends: what changes the sign-in methods of an account begins
  * with it, so that changes take turns, and nothing of them commits under a session that was revoked. @throws Problem session-ended
  */
-export const lockSession = ({ user_id, session_id }: SessionRef) =>
+const lockSession = ({ user_id, session_id }: SessionRef) =>
   statement(
     query
       // The account before the session, as everything does that closes either: no two wait for each other.
@@ -118,50 +115,72 @@ export const changeCredentials = <Result>(
 
 const either = tables('either', 'sessions')
 
-const revoked = (reason: string) =>
-  either
-    .updateTable('sessions')
-    .set({ revoked_at: sql<string>`now()`, revoked_reason: reason })
-    .where('revoked_at', 'is', null)
+/** Locks before it changes, in the order of ids: two revocations of the same sessions take turns. */
+const revoked = (reason: string, which: RawBuilder<boolean>) =>
+  execute(
+    either
+      .updateTable('sessions')
+      .set({ revoked_at: sql<string>`now()`, revoked_reason: reason })
+      .where(
+        sql<boolean>`id = any (array(select id from sessions where revoked_at is null and ${which} order by id for no key update))`,
+      )
+      .returning('id'),
+  )
 
 /** Revokes a session, at once and everywhere. */
 export const revokeSession = (id: string, reason: string) =>
-  affect(revoked(reason).where('id', '=', id).returning('id'))
+  affect(
+    either
+      .updateTable('sessions')
+      .set({ revoked_at: sql<string>`now()`, revoked_reason: reason })
+      .where('revoked_at', 'is', null)
+      .where('id', '=', id)
+      .returning('id'),
+  )
 
 /** Revokes all sessions of a user. */
-export const revokeSessions = (user_id: string, reason: string) =>
-  execute(revoked(reason).where('user_id', '=', user_id).returning('id'))
+export const revokeSessions = (user_id: string, reason: string) => revoked(reason, sql`user_id = ${user_id}`)
+
+/** Locks the current user's account: before its sessions, as everything does that changes several of them. @throws Problem session-ended */
+export const lockOwnAccount = statement(
+  own.selectFrom('self').innerJoin('users', 'users.id', 'self.user_id').select('users.id').forNoKeyUpdate('users'),
+  ([row]) => {
+    if (row === undefined) throw new Problem('session-ended')
+  },
+)
+
+/** Revokes all sessions of the current user, also the one that a sign-in at the same moment begins. @throws Problem session-ended */
+export async function revokeOwnSessions(
+  transaction: Transaction<'tenant'>,
+  user_id: string,
+  reason: string,
+): Promise<void> {
+  await transaction.run(lockOwnAccount)
+  // Once more: this very session may have ended while the account was waited for.
+  await transaction.run(lockOwnAccount)
+  await transaction.finish(revokeSessions(user_id, reason))
+}
 
 /** Revokes all sessions of a user but one. */
 export const revokeOtherSessions = (user_id: string, kept_id: string, reason: string) =>
-  execute(revoked(reason).where('user_id', '=', user_id).where('id', '<>', kept_id).returning('id'))
+  revoked(reason, sql`user_id = ${user_id} and id <> ${kept_id}`)
 
 /** Revokes all sessions of a user that have verified no second factor, but the one that is kept. */
 export const revokeSingleFactorSessions = (user_id: string, kept_id: string, reason: string) =>
-  execute(
-    revoked(reason)
-      .where('user_id', '=', user_id)
-      .where('id', '<>', kept_id)
-      .where('second_factor_at', 'is', null)
-      .returning('id'),
-  )
+  revoked(reason, sql`user_id = ${user_id} and id <> ${kept_id} and second_factor_at is null`)
 
 /** Revokes the sessions that were begun on a device. */
 export const revokeSessionsOfDevice = (device_id: string) =>
-  execute(
-    own
-      .updateTable('sessions')
-      .set({ revoked_at: sql<string>`now()`, revoked_reason: 'device-revoked' })
-      .where('device_id', '=', device_id)
-      .where('user_id', '=', sql<string>`(select user_id from self)`)
-      .where('revoked_at', 'is', null)
-      .returning('id'),
-  )
+  revoked('device-revoked', sql`user_id = (select user_id from self) and device_id = ${device_id}`)
 
 /** Renews the moment of the last sign-in of a locked session. @returns the new `auth_time`, in Unix seconds */
 export const renewSignIn = (session_id: string) =>
   statement(
-    query.updateTable('sessions').set({ authenticated_at: sql<string>`now()` }).where('id', '=', session_id).returning(authTime),
+    query
+      .updateTable('sessions')
+      .set({ authenticated_at: sql<string>`now()` })
+      .where('id', '=', session_id)
+      .returning(authTime),
     ([row]) => {
       if (row === undefined) throw new Problem('session-ended')
       return row.auth_time

@@ -3,7 +3,8 @@ create policy self on users for select to freehold_tenant using (id = (select us
 create policy self_update on users for update to freehold_tenant using (id = (select user_id from self));
 create trigger revocation before update on users for each row
   when ((old.disabled_at, old.deleted_at, old.superuser) is distinct from (new.disabled_at, new.deleted_at, new.superuser))
-  execute function lock_revocation('id');
+  execute function lock_revocation('user', 'id');
+create trigger gate_column before insert or update of gate_changed_in on users for each row execute function keep_gate_changed_in();
 create constraint trigger still_open after update on users deferrable initially deferred for each row execute function still_open();
 
 -- Keyed digests: without the key they tell nothing, and a user who takes a username asks about it.

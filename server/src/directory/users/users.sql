@@ -11,10 +11,12 @@ create table users (
   email_verified_at    timestamptz,
   email_verified       boolean not null generated always as (email_verified_at is not null) stored,
   last_organization_id uuid, -- a hint for the next sign-in, not a key: nothing global points into an organization
+  unopened_organization_ids uuid[] not null default '{}', -- joined by invitation, the newest last, and chosen by no session yet: hints, too
   locale               text check (locale in ('en', 'de')), -- of mails; none: the operator's default
   disabled_at          timestamptz,
   deleted_at           timestamptz,
   erased_at            timestamptz, -- when a deleted account's personal values were overwritten
+  gate_changed_in      xid8,        -- the transaction that last changed what the gate reads of this row; set by a trigger alone
   created_at           timestamptz not null default now(),
   updated_at           timestamptz not null default now(),
   version              integer not null default 1
@@ -24,6 +26,15 @@ create index users_deleted_at on users (deleted_at) where deleted_at is not null
 -- Not of last_organization_id: a sign-in elsewhere changes nothing that anybody reads.
 create trigger touch before update of email, username, password_hash, given_name, family_name, full_name, superuser,
   email_verified_at, locale, disabled_at, deleted_at on users for each row execute function touch();
+
+-- An organization is opened when a session chooses it for the first time.
+create function open_organization() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  new.unopened_organization_ids := array_remove(new.unopened_organization_ids, new.last_organization_id);
+  return new;
+end $$;
+revoke execute on function open_organization() from public;
+create trigger open_organization before update of last_organization_id on users for each row execute function open_organization();
 
 -- Enabled, not forced: the gate's views read this table as its owner.
 alter table users enable row level security;

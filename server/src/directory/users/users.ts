@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { updateRow } from '../../platform/database/conditional.ts'
@@ -8,6 +9,7 @@ import { Email, Id, Name, Nullable, OneOf, Strict, timestamps, Username } from '
 import { execute, get, tables } from '../../platform/database/statement.ts'
 
 const query = tables('tenant', 'users')
+const system = tables('system', 'users')
 
 // What other features ask before they give an account a name.
 export { findRetiredNames, isRetired, listRetiredNames, refuseRetiredNames } from './retired-names.ts'
@@ -78,7 +80,34 @@ export const updateProfile = (user_id: string, changes: ProfileChanges, conditio
 export const normalizeNames = <Names extends { username?: string | null | undefined }>(names: Names): Names =>
   typeof names.username === 'string' ? { ...names, username: names.username.toLowerCase() } : names
 
-const system = tables('system', 'users')
+/** Notes the organization that a session of the user has chosen, as SQL: the next sign-in goes there. */
+export const rememberOrganization = (user_id: string, organization_id: string): RawBuilder<{ id: string }> =>
+  sql<{ id: string }>`update users set last_organization_id = ${organization_id} where id = ${user_id} returning id`
+
+/** Notes that the user has joined an organization by invitation: the next sign-in goes there, unless a session opens it before. */
+export const announceOrganization = (user_id: string, organization_id: string) =>
+  execute(
+    system
+      .updateTable('users')
+      .set({
+        unopened_organization_ids: sql<
+          string[]
+        >`array_remove(unopened_organization_ids, ${organization_id}::uuid) || ${organization_id}::uuid`,
+      })
+      .where('id', '=', user_id),
+  )
+
+/** Which organizations a sign-in may go to without being asked, as the row of the user says it. */
+export interface OrganizationHints {
+  last_organization_id: string | null
+  unopened_organization_ids: readonly string[]
+}
+
+/** The joined ones that no session has opened, the newest first, and then the one that a session has chosen last. */
+export const preferredOrganizations = ({ unopened_organization_ids, last_organization_id }: OrganizationHints) => [
+  ...unopened_organization_ids.toReversed(),
+  ...(last_organization_id === null ? [] : [last_organization_id]),
+]
 
 /**
  * Overwrites what is personal in the row of an erased account; the row stays for whatever refers to it. Its address belongs
@@ -98,6 +127,7 @@ export const overwriteUser = (id: string) =>
         superuser: false,
         email_verified_at: null,
         last_organization_id: null,
+        unopened_organization_ids: [],
         locale: null,
         erased_at: sql<string>`now()`,
       })

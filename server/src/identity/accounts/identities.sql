@@ -11,9 +11,4 @@ create table identities (
   constraint identities_subject_key unique (issuer, subject)
 );
 create index identities_user_id on identities (user_id, id);
-
-alter table identities enable row level security;
-grant select on identities to freehold_tenant;
-grant select, insert, update, delete on identities to freehold_system;
-create policy system on identities to freehold_system using (true);
-create policy self on identities for select to freehold_tenant using (user_id = (select user_id from self));
+select person_table('identities');

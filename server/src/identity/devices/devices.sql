@@ -11,14 +11,4 @@ create table devices (
   revoked_at    timestamptz
 );
 create index devices_user_id on devices (user_id, id);
-
-alter table devices enable row level security;
-grant select, update (revoked_at) on devices to freehold_tenant;
-grant select, insert, update, delete on devices to freehold_system;
-create policy system on devices to freehold_system using (true);
-
-create policy self on devices for select to freehold_tenant using (user_id = (select user_id from self));
-create policy self_revoke on devices for update to freehold_tenant
-  using (user_id = (select user_id from self) and revoked_at is null)
-  with check (user_id = (select user_id from self) and revoked_at is not null);
-create constraint trigger still_open after update on devices deferrable initially deferred for each row execute function still_open();
+select person_table('devices', changes => '{revoked_at}', revocable => true);

@@ -56,6 +56,7 @@ test('a forgotten device is gone from the list with its trust, its sessions end 
   assert.deepEqual(rows, [{ reason: 'device-revoked' }])
 })
 
+// Red when: revokeDevice does not ask for the session again once it has waited.
 test('one may forget the device that one sits at, which ends this session too', async () => {
   const person = await signUp()
   const [{ id }] = (await person.call('GET', `${api}/devices`)).body.items as [Device]
@@ -64,7 +65,7 @@ test('one may forget the device that one sits at, which ends this session too', 
   assert.equal((await person.call('GET', `${api}/devices`)).body.code, 'session-ended')
 })
 
-// Red when: findDevice does not lock the device, or revokeDevice does not wait for a sign-in on it.
+// Red when: neither lockUser locks the account nor findDevice the device: revokeDevice then does not wait for a sign-in on it.
 test('no session is left on a device that is forgotten while somebody signs in on it', async () => {
   for (let round = 0; round < 5; round++) {
     const person = await signUp()

@@ -1,13 +1,14 @@
 import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
-import { revokeSessionsOfDevice } from '../../directory/sessions/sessions.ts'
+import { lockOwnAccount, revokeSessionsOfDevice } from '../../directory/sessions/sessions.ts'
 import type { Origin, Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { affect, execute, find, get, statement, tables } from '../../platform/database/statement.ts'
+import { affect, execute, tables } from '../../platform/database/statement.ts'
 import { Id, Nullable, Time } from '../../platform/schemas.ts'
 
-const own = tables('tenant', 'devices', 'sessions', 'users', 'self')
+const own = tables('tenant', 'devices', 'sessions', 'self')
 const query = tables('system', 'devices', 'sessions')
 
 export const Device = Type.Object(
@@ -46,15 +47,13 @@ export const listDevices = (session_id: string, page: Page) =>
 
 /**
  * Revokes one of the current user's devices and its sessions: from now on it is unknown. A sign-in on it at the same
- * moment comes first, and its session is revoked too, or begins on an unknown device. @throws Problem not-found
+ * moment comes first, and its session is revoked too, or begins on an unknown device. @throws Problem not-found, session-ended
  */
 export async function revokeDevice(transaction: Transaction<'tenant'>, id: string): Promise<void> {
   // The account first, as a sign-in and a reset do, which touch devices and sessions too.
-  await transaction.run(
-    get(
-      own.selectFrom('self').innerJoin('users', 'users.id', 'self.user_id').select('users.id').forNoKeyUpdate('users'),
-    ),
-  )
+  await transaction.run(lockOwnAccount)
+  // Once more: of two at once, the first may have ended this very session while it was waited for.
+  await transaction.run(lockOwnAccount)
   await transaction.run(
     affect(
       own
@@ -69,41 +68,24 @@ export async function revokeDevice(transaction: Transaction<'tenant'>, id: strin
   await transaction.run(revokeSessionsOfDevice(id))
 }
 
-/** A device of the user that signs in, and whether it may skip the second factor; locked until the transaction ends. */
-export const findDevice = (user_id: string, id: string | undefined) =>
-  find(
-    query
-      .selectFrom('devices')
-      .select('id')
-      .select(sql<boolean>`coalesce(trusted_until > now(), false)`.as('is_trusted'))
-      .where('id', '=', id ?? null)
-      .where('user_id', '=', user_id)
-      .where('revoked_at', 'is', null)
-      // What revokes it waits, and then revokes this session as well.
-      .forNoKeyUpdate(),
-  )
+/** A device of the user that signs in, and whether it may skip the second factor, as SQL: locked until the transaction ends. */
+export const findDevice = (user_id: string, id: string | undefined): RawBuilder<{ id: string; is_trusted: boolean }> =>
+  // What revokes it waits, and then revokes this session as well.
+  sql`select id, coalesce(trusted_until > now(), false) as is_trusted from devices
+    where id = ${id ?? null}::uuid and user_id = ${user_id} and revoked_at is null for no key update`
 
-/** Notes that the user signs in on this device, or on a new one. @returns its id */
+/** Notes that the user signs in on this device, or on a new one, as SQL that returns its id. */
 export const rememberDevice = (
   user_id: string,
   id: string | undefined,
   trustSeconds: number | undefined,
   { ip, user_agent }: Origin,
-) => {
-  const trust =
-    trustSeconds === undefined ? {} : { trusted_until: sql<string>`now() + make_interval(secs => ${trustSeconds})` }
-  const row =
-    id === undefined
-      ? query
-          .insertInto('devices')
-          .values({ user_id, ip, user_agent, ...trust })
-          .returning('id')
-      : query
-          .updateTable('devices')
-          .set({ last_seen_at: sql<string>`now()`, ip, user_agent, ...trust })
-          .where('id', '=', id)
-          .returning('id')
-  return statement(row, ([device]) => (device as { id: string }).id)
+): RawBuilder<{ id: string }> => {
+  const trusted_until = sql`now() + make_interval(secs => ${trustSeconds ?? null})`
+  return id === undefined
+    ? sql`insert into devices (user_id, ip, user_agent, trusted_until) values (${user_id}, ${ip}, ${user_agent}, ${trusted_until}) returning id`
+    : sql`update devices set last_seen_at = now(), ip = ${ip}, user_agent = ${user_agent}, trusted_until = coalesce(${trusted_until}, trusted_until)
+        where id = ${id} returning id`
 }
 
 /** Revokes all devices of a user but the one that a session was begun on. Their sessions stay. */

@@ -6,8 +6,4 @@ create table recovery_codes (
   used_at    timestamptz,
   primary key (user_id, code_hash)
 );
-alter table recovery_codes enable row level security;
-grant select, insert, update, delete on recovery_codes to freehold_system;
-grant select (user_id, used_at) on recovery_codes to freehold_tenant;
-create policy system on recovery_codes to freehold_system using (true);
-create policy self on recovery_codes for select to freehold_tenant using (user_id = (select user_id from self));
+select person_table('recovery_codes', shows => '{user_id, used_at}');

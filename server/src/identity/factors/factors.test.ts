@@ -179,7 +179,7 @@ test(
   },
 )
 
-// Red when: useTotp skips `advance`; advance accepts last_step <= step.
+// Red when: totpCodeOf leaves out last_step, or accepts last_step <= step; finishSignIn does not require it.
 test('a code is good once, also twice at the same moment, and none is that is older than the last', async () => {
   const person = await signUp()
   const { secret, next } = await enrol(person)
@@ -243,7 +243,7 @@ test('the second factor finishes the sign-in that was begun, to the organization
   assert.equal(devices.rows.length, rows.length + 1, 'the same device, seen again')
 })
 
-// Red when: the attempt is counted after the code is checked (withFactor runs `attempt` before withAttempt); the key is that of
+// Red when: the guess is counted after the code is verified (verifyFactor runs verifyTotp before reserveGuess); the key is that of
 // the token instead of the user's.
 test('a hundred wrong codes at the same moment, under as many tokens, get no more checked than the threshold, and then the right one is refused', async () => {
   const person = await signUp()
@@ -323,6 +323,24 @@ test('ten right answers at the same moment lock nobody out, and a wrong code spe
   )
 })
 
+// Red when: withFactor settles a code that was used before as anything but wrong, or stepUpByFactor settles nothing.
+test('a code that was used before is a failure, and a right one is settled, also where it steps up', async () => {
+  const person = await signUp()
+  const { next } = await enrol(person)
+  const counter = async () =>
+    (await admin.query('select failures, pending from throttles where key = $1', [`mfa ${person.user_id}`])).rows[0]
+  const code = await next()
+  assert.equal((await verify({ mfa_token: await pauseAt(person), code })).status, 200)
+  assert.deepEqual(await counter(), { failures: 0, pending: 0 })
+  for (const failures of [1, 2]) {
+    assert.equal((await verify({ mfa_token: await pauseAt(person), code })).status, 401)
+    assert.deepEqual(await counter(), { failures, pending: 0 })
+  }
+  assert.equal((await eventsOf(person)).filter(type => type === 'mfa-failed').length, 2)
+  assert.equal((await person.call('POST', `${auth}/step-up`, { code: await next() })).status, 200)
+  assert.deepEqual(await counter(), { failures: 0, pending: 0 })
+})
+
 test('the code of another person, or of an app that was removed, signs nobody in', async () => {
   const [ann, bob] = [await signUp(), await signUp()]
   const [annApp, bobApp] = [await enrol(ann), await enrol(bob)]
@@ -367,7 +385,7 @@ test('with the last second factor go recovery codes, trust in devices and what s
   assert.equal((await noticesTo(person)).length, 3, 'added, removed, added')
 })
 
-// Red when: takeCode leaves out used_at; hashCode keeps the hyphens.
+// Red when: recoveryCodeOf leaves out used_at; hashCode keeps the hyphens.
 test('a recovery code stands in for the app once, however it is written', async () => {
   const person = await signUp()
   const { recovery_codes } = await enrol(person)

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
 import { recordEvent } from '../../directory/history/history.ts'
 import {
   changeCredentials,
@@ -32,24 +33,19 @@ export const lockAccount = (user_id: string) =>
   execute(query.selectFrom('live_users').select('id').where('id', '=', user_id).forNoKeyUpdate())
 
 /** Whether a user has a second factor; recovery codes alone are none. */
-export const hasSecondFactor = (
-  { hasSecondFactor: isHeldBy }: Pick<Declarations, 'hasSecondFactor'>,
-  user_id: string,
-) =>
+const hasSecondFactor = ({ hasSecondFactor: isHeldBy }: Pick<Declarations, 'hasSecondFactor'>, user_id: string) =>
   statement(raw(query, sql<{ has: boolean }>`select ${isHeldBy(sql`${user_id}`)} as has`), ([row]) => row?.has === true)
 
-/** By what a user can verify a second factor: empty where there is none, since recovery codes alone are none. */
-export const listSecondFactors = ({ secondFactors }: Pick<Declarations, 'secondFactors'>, user_id: string) => {
-  const user = sql`${user_id}`
-  const columns = [
-    ...secondFactors.map(({ method, exists }) => sql`${exists(user)} as ${sql.ref(method)}`),
-    sql`${unusedRecoveryCodes(user)} > 0 as recovery_code`,
-  ]
-  return statement(raw(query, sql<Record<string, boolean>>`select ${sql.join(columns)}`), ([row]): SecondFactor[] => {
-    const held = secondFactors.map(({ method }) => method).filter(method => row?.[method] === true)
-    if (held.length === 0) return []
-    return [...held, ...(row?.['recovery_code'] === true ? ['recovery_code'] : [])] as SecondFactor[]
-  })
+/** By what a user can verify a second factor, as SQL: none where there are recovery codes alone. */
+export function listSecondFactors(
+  { secondFactors }: Pick<Declarations, 'secondFactors'>,
+  user_id: RawBuilder<unknown>,
+): RawBuilder<SecondFactor[]> {
+  const held = secondFactors.map(({ method, exists }) => sql`case when ${exists(user_id)} then ${method}::text end`)
+  return sql<
+    SecondFactor[]
+  >`(select case when held <> '{}' and ${unusedRecoveryCodes(user_id)} > 0 then held || 'recovery_code'::text else held end
+    from (select array_remove(array[${sql.join(held)}]::text[], null) as held) as methods)`
 }
 
 /**

@@ -1,11 +1,11 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
-import { recordEvent } from '../../directory/history/history.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { execute, raw, statement, tables } from '../../platform/database/statement.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import type { Services } from '../../platform/services.ts'
+import type { Requirement } from './requirements.ts'
 
 const query = tables('system', 'recovery_codes')
 
@@ -63,26 +63,14 @@ export const countRecoveryCodes = (user_id: string) =>
     ([row]) => row?.count ?? 0,
   )
 
-/** Uses a code up, and tells the user: of two uses at once, one succeeds. @returns whether it was one */
-export async function useRecoveryCode(
-  transaction: Transaction<'system'>,
+/** Uses a code up, and tells the user: of two uses at once, one succeeds. */
+export const recoveryCodeOf = (
   { keys }: Pick<Services, 'keys'>,
   { user_id, session_id }: { user_id: string; session_id: string | null },
   code: string,
-): Promise<boolean> {
-  const isUsed = await transaction.run(takeCode(user_id, hashCode(keys.recovery, user_id, code)))
-  if (isUsed) await transaction.run(recordEvent(recoveryCodeUsed, user_id, session_id))
-  return isUsed
-}
-
-const takeCode = (user_id: string, code_hash: Buffer) =>
-  statement(
-    query
-      .updateTable('recovery_codes')
-      .set({ used_at: sql<string>`now()` })
-      .where('user_id', '=', user_id)
-      .where('code_hash', '=', code_hash)
-      .where('used_at', 'is', null)
-      .returning('user_id'),
-    rows => rows.length > 0,
-  )
+): Requirement => ({
+  row: sql`update recovery_codes set used_at = now()
+    where user_id = ${user_id} and code_hash = ${hashCode(keys.recovery, user_id, code)} and used_at is null
+    returning record_event(${recoveryCodeUsed.type}, ${user_id}, ${session_id}, '{}', ${recoveryCodeUsed.mailed})`,
+  otherwise: 'invalid-code',
+})

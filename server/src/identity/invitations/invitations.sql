@@ -17,7 +17,11 @@ create table invitations (
 create unique index invitations_email_key on invitations (organization_id, email) where accepted_at is null and revoked_at is null;
 create index invitations_invited_by on invitations (organization_id, invited_by);
 -- The address stays out of history, which holds no personal values.
-select organization_table('invitations', history => '{role, invited_by, expires_at, accepted_at, revoked_at}', for_system => true);
+select organization_table('invitations', history => '{role, invited_by, expires_at, accepted_at, revoked_at}',
+  writes => '{invitations:write}', commands => '{insert, update}', for_system => true);
+-- The sweep deletes what nobody can accept any more.
+create policy system_delete on invitations for delete to freehold_system using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+grant delete on invitations to freehold_system;
 
 -- Whatever makes or renews an invitation mails a link for that very version, in the same transaction. Runs as the owner:
 -- the inviter's login may neither make one-time tokens nor enqueue mail.

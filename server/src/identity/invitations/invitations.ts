@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { joinOrganization, requirePlace, Role_, writeWithin } from '../../directory/organizations/organizations.ts'
+import { announceOrganization } from '../../directory/users/users.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
@@ -142,10 +143,7 @@ export async function acceptInvitation(
 }
 
 /** Whether the address of an invitation has an account that can be used; for a reader who holds the link. */
-export const hasAccount = async (
-  visitor: SystemRunner,
-  { email, details }: OpenToken<Details>,
-): Promise<boolean> => {
+export const hasAccount = async (visitor: SystemRunner, { email, details }: OpenToken<Details>): Promise<boolean> => {
   const open = email === null ? undefined : await findOpen(visitor, details, email, undefined)
   return open !== undefined && open.account_id !== null
 }
@@ -254,6 +252,7 @@ async function join(
         .where('email_verified_at', 'is', null),
     ),
   )
+  await transaction.run(announceOrganization(user_id, organization_id))
   return { organization_id, user_id, role }
 }
 

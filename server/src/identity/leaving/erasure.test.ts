@@ -167,8 +167,10 @@ test('nothing of an erased person stands anywhere, but ids; colleagues, history 
       type,
     )
   const personal = await admin.query(`select from organizations where id = $1`, [person.organization_id])
-  const its_history = await admin.query(`select from audit_log where organization_id = $1`, [person.organization_id])
-  assert.deepEqual([personal.rowCount, its_history.rowCount], [0, 0])
+  const its_history = await admin.query(`select action, after from audit_log where organization_id = $1`, [
+    person.organization_id,
+  ])
+  assert.deepEqual([personal.rowCount, its_history.rows], [0, [{ action: 'erase', after: null }]])
 })
 
 test('names of an erased account stay taken, by every way to take one, unless they may be used again', async () => {

@@ -13,16 +13,11 @@ import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Strict, Time } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import {
-  issueToken,
-  presentedToken,
-  revokeTokens,
-  tokenKind,
-} from '../../platform/tokens/one-time-tokens.ts'
+import { issueToken, presentedToken, revokeTokens, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
 import { redeemLink } from '../accounts/links.ts'
 import { revokeDevices } from '../devices/devices.ts'
 
-const query = tables('system', 'users', 'live_users', 'organizations', 'memberships')
+const query = tables('system', 'users', 'live_users', 'organizations', 'memberships', 'sessions')
 
 export const restoreAccountToken = tokenKind({
   purpose: 'restore-account',
@@ -50,7 +45,19 @@ export const deleteAccount = (
 ): Promise<void> =>
   // system: it ends memberships in every organization of the user, whatever their role there
   visitor.transaction(async transaction => {
-    // From here on no other session of this user changes anything: the trigger holds the lock that all of them need.
+    // Rows before keys, and in the order that everything keeps (docs/guides/isolation.md): no two wait for each other.
+    const places = await transaction.run(listPlaces(user_id))
+    for (const { organization_id } of places) {
+      await transaction.run(writeWithin(organization_id))
+      await transaction.run(lockMembership(organization_id, user_id))
+    }
+    for (const { organization_id } of places) {
+      await transaction.run(writeWithin(organization_id))
+      await transaction.run(lockOrganization(organization_id))
+    }
+    await transaction.run(lockAccount(user_id))
+    await transaction.run(writeWithin(''))
+    // From here on no other session of this user changes anything: the trigger holds the key that all of them need.
     const { superuser } = await transaction.run(
       updateRow(
         { query, table: 'users', key: { id: user_id }, columns: ['superuser'], condition },
@@ -61,9 +68,8 @@ export const deleteAccount = (
       await transaction.run(lockSuperusers)
       await transaction.run(requireSuperuser)
     }
-    for (const { organization_id } of await transaction.run(listPlaces(user_id))) {
+    for (const { organization_id } of places) {
       await transaction.run(writeWithin(organization_id))
-      await transaction.run(lockOrganization(organization_id))
       await transaction.run(closeIfAlone(organization_id, user_id))
       await transaction.run(endMembership(organization_id, user_id))
     }
@@ -105,7 +111,7 @@ export async function restoreAccount(
 const now = sql<string>`now()`
 
 /** Of the last two who leave at once, the second waits here, and then sees that the first has gone. */
-const lockSuperusers = execute(raw(query, sql`select pg_advisory_xact_lock(hashtextextended('superusers', 0))`))
+const lockSuperusers = execute(raw(query, sql`select pg_advisory_xact_lock(lock_key('superusers', ''))`))
 
 /** @throws Problem last-superuser */
 const requireSuperuser = statement(
@@ -131,6 +137,29 @@ const listPlaces = (user_id: string) =>
 /** No user joins meanwhile: a new membership needs the organization's row. */
 const lockOrganization = (id: string) =>
   execute(query.selectFrom('organizations').select('id').where('id', '=', id).forUpdate())
+
+const lockMembership = (organization_id: string, user_id: string) =>
+  execute(
+    query
+      .selectFrom('memberships')
+      .select('role')
+      .where('organization_id', '=', organization_id)
+      .where('user_id', '=', user_id)
+      .forNoKeyUpdate(),
+  )
+
+/** The account, then its sessions. */
+const lockAccount = (user_id: string) =>
+  execute(
+    query
+      .with('account', users => users.selectFrom('users').select('id').where('id', '=', user_id).forNoKeyUpdate())
+      .selectFrom('sessions')
+      .innerJoin('account', 'account.id', 'sessions.user_id')
+      .select('sessions.id')
+      .where('sessions.revoked_at', 'is', null)
+      .orderBy('sessions.id')
+      .forNoKeyUpdate('sessions'),
+  )
 
 const closeIfAlone = (organization_id: string, user_id: string) =>
   execute(

@@ -9,7 +9,7 @@ import { deriveKey } from '../../platform/crypto/sealing.ts'
 import { systemRunnerOf } from '../../platform/database/database.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
-import { withAttempt } from './attempts.ts'
+import { passwordGuess, withAttempt } from './attempts.ts'
 
 // The lockout at its edges: many at once, several nodes, strangers and owners. The threshold is 5 unless a test says else.
 
@@ -193,7 +193,8 @@ test('what was not verified after all counts for nothing', async () => {
   const person = await signUp()
   const lockout = { threshold: 5, seconds: 60, failuresPerAddress: 100, key: deriveKey(TEST_SECRET, 'unknown names') }
   const origin = { request_id: 'test', ip: '198.51.100.77', user_agent: '' }
-  const guess = { who: { user_id: person.user_id }, counter: 'mfa', failed: eventKind('mfa-failed') } as const
+  const who = { user_id: person.user_id }
+  const guess = { ...passwordGuess, counter: 'mfa', who, failed: eventKind('mfa-failed') } as const
   const attempt = withAttempt(systemRunnerOf(here.database.system, { origin }), { lockout }, guess, async () => {
     throw new Problem('busy')
   })

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
 import { addressKey } from '../../platform/addresses.ts'
 import type { Origin, SystemRunner } from '../../platform/database/database.ts'
 import { execute, get, raw, tables } from '../../platform/database/statement.ts'
@@ -21,10 +22,12 @@ export interface Lockout {
 }
 
 /** A guess at a secret of an account, which may not exist. */
-export interface Guess {
+export interface Guess<Secret> {
   who: { email: string } | { username: string } | { user_id: string }
   /** Codes are guessed by those who know the password already, so they are counted apart. */
   counter: 'password' | 'mfa'
+  /** What it is compared with, as SQL of the account that is looked up as `account`. */
+  secret: RawBuilder<Secret | null>
   /** The event that a wrong one is written down as. */
   failed: EventDeclaration
   /** A device that the client names, or the session whose device it is: a known one has a counter of its own. */
@@ -32,56 +35,112 @@ export interface Guess {
   session_id?: string | undefined
 }
 
-export interface GuessedAccount {
+/** A guess at the password of an account. */
+export const passwordGuess = { counter: 'password', secret: sql<string | null>`account.password_hash` } as const
+
+export interface GuessedAccount<Secret> {
   user_id: string
-  password_hash: string | null
+  secret: Secret | null
+}
+
+/** A guess that is counted and not settled yet: if it never is, it has failed. */
+export interface OpenGuess<Secret = unknown> {
+  /** Undefined when there is none or its counter is locked. What is verified then is verified in vain: one is not told from the other. */
+  account: GuessedAccount<Secret> | undefined
+  /** SQL that gives the counters what became of it (undefined: it was not verified after all), and writes a wrong one down. */
+  settlement: (isRight: boolean | undefined) => RawBuilder<unknown>
 }
 
 /** Two seconds in all: after that so much is being tried at once that waiting longer does not help. Milliseconds. */
 const WAITS = [25, 50, 100, 150, 200, 250, 250, 250, 250, 250, 225]
 
 /**
- * Verifies one guess under the lockout. It is counted before `verify` runs, so however many come at once, on however many
- * nodes, no more are verified than the counter has left. `verify` is given the account, or undefined when there is none or
- * its counter is locked, and then does the same work in vain: one is not told from the other. What it throws counts as no
- * guess.
- * @returns the account when the guess was right; undefined when it was wrong, or nothing was verified
- * @throws Problem rate-limited when too many have failed from this address; busy
+ * Counts a guess, before it is verified: however many come at once, on however many nodes, no more are verified than the
+ * counter has left. @throws Problem rate-limited when too many have failed from this address; busy
  */
-export async function withAttempt(
+export async function reserveGuess<Secret>(
   visitor: SystemRunner,
   { lockout }: Pick<Services, 'lockout'>,
-  guess: Guess,
-  verify: (account: GuessedAccount | undefined) => Promise<boolean>,
-): Promise<GuessedAccount | undefined> {
+  guess: Guess<Secret>,
+): Promise<OpenGuess<Secret>> {
   const reserved = await reserve(visitor, lockout, guess)
-  const { user_id, password_hash } = reserved
-  const account = reserved.verdict === 'locked' || user_id === null ? undefined : { user_id, password_hash }
-  const settle = (isRight: boolean | undefined) =>
-    // system: counters are of all accounts, and of names that no account has
-    visitor.run(settlement(lockout, guess, reserved, isRight))
+  const { user_id, secret, verdict } = reserved
+  return {
+    account: verdict === 'locked' || user_id === null ? undefined : { user_id, secret },
+    settlement: isRight => settlement(lockout, guess, reserved, isRight),
+  }
+}
+
+/** Settles a right guess in the transaction that does what it is for. */
+export const settleRight = ({ settlement }: OpenGuess) => execute(raw(query, sql`select ${settlement(true)}`))
+
+/** Settles a guess in a trip of its own. */
+const settleGuess = (visitor: SystemRunner, { settlement }: OpenGuess, isRight: boolean | undefined): Promise<void> =>
+  // system: counters are of all accounts, and of names that no account has
+  visitor.run(execute(raw(query, sql`select ${settlement(isRight)}`)))
+
+/**
+ * Verifies a guess. A wrong one is settled, a right one is still open: what it was for settles it. What `verify` throws
+ * counts as no guess. @returns the account when it was right
+ */
+export async function verifyGuess<Secret>(
+  visitor: SystemRunner,
+  guess: OpenGuess<Secret>,
+  verify: (account: GuessedAccount<Secret> | undefined) => Promise<boolean>,
+): Promise<GuessedAccount<Secret> | undefined> {
+  const { account } = guess
   let isRight: boolean
   try {
     isRight = (await verify(account)) && account !== undefined
   } catch (error) {
-    await settle(undefined)
+    await settleGuess(visitor, guess, undefined)
     throw error
   }
-  await settle(isRight)
-  return isRight ? account : undefined
+  if (isRight) return account
+  await settleGuess(visitor, guess, false)
+  return undefined
+}
+
+/** Settles a guess whose purpose was refused with this error, and its settlement undone. */
+export async function settleRefused(
+  visitor: SystemRunner,
+  guess: OpenGuess,
+  error: unknown,
+  isRight: boolean | undefined,
+): Promise<void> {
+  // It may have been settled before the connection was lost; if not, it counts as failed before long.
+  const isLost = error instanceof Problem && error.code === 'database-unavailable'
+  if (!isLost) await settleGuess(visitor, guess, isRight)
+}
+
+/** Counts, verifies and settles one guess. @returns the account when it was right @throws what reserveGuess and `verify` throw */
+export async function withAttempt<Secret>(
+  visitor: SystemRunner,
+  services: Pick<Services, 'lockout'>,
+  guess: Guess<Secret>,
+  verify: (account: GuessedAccount<Secret> | undefined) => Promise<boolean>,
+): Promise<GuessedAccount<Secret> | undefined> {
+  const open = await reserveGuess(visitor, services, guess)
+  const account = await verifyGuess(visitor, open, verify)
+  if (account !== undefined) await settleGuess(visitor, open, true)
+  return account
 }
 
 /** What came of asking for a guess: nothing is verified unless it says `go`, or `locked`, and then in vain. */
-interface Reserved {
+interface Reserved<Secret> {
   user_id: string | null
-  password_hash: string | null
+  secret: Secret | null
   counter: string
   address: string | null
   verdict: 'go' | 'wait' | 'locked' | 'blocked'
   retry_seconds: number
 }
 
-async function reserve(visitor: SystemRunner, lockout: Lockout, guess: Guess): Promise<Reserved> {
+async function reserve<Secret>(
+  visitor: SystemRunner,
+  lockout: Lockout,
+  guess: Guess<Secret>,
+): Promise<Reserved<Secret>> {
   for (const wait of [...WAITS, undefined]) {
     // system: a guess is counted before it is known whose it is
     const reserved = await visitor.run(reservation(lockout, visitor.origin, guess))
@@ -93,7 +152,11 @@ async function reserve(visitor: SystemRunner, lockout: Lockout, guess: Guess): P
 }
 
 /** Finds the account and takes a guess from its counters; the same statement whether there is one or not. */
-function reservation(lockout: Lockout, origin: Origin, { who, counter, device_id, session_id }: Guess) {
+function reservation<Secret>(
+  lockout: Lockout,
+  origin: Origin,
+  { who, counter, secret, device_id, session_id }: Guess<Secret>,
+) {
   const [column, name] =
     'email' in who
       ? ['email', who.email.toLowerCase()]
@@ -108,8 +171,8 @@ function reservation(lockout: Lockout, origin: Origin, { who, counter, device_id
   return get(
     raw(
       query,
-      sql<Reserved>`with guessed as materialized (
-        select account.id as user_id, account.password_hash, coalesce(${own}, ${unknown}) as counter,
+      sql<Reserved<Secret>>`with guessed as materialized (
+        select account.id as user_id, ${secret} as secret, coalesce(${own}, ${unknown}) as counter,
           case when devices.id is null then ${address}::text end as address
         from (select) one
         left join live_users account on account.${sql.ref(column)} = ${name}
@@ -120,20 +183,17 @@ function reservation(lockout: Lockout, origin: Origin, { who, counter, device_id
   )
 }
 
-/** Gives the counters what became of the guess (undefined: it was not verified after all), and writes a wrong one down. */
+/** Gives the counters what became of the guess, and writes a wrong one down. */
 function settlement(
   { threshold, seconds, failuresPerAddress }: Lockout,
-  { failed, session_id }: Guess,
-  { user_id, counter, address, verdict }: Reserved,
+  { failed, session_id }: Pick<Guess<unknown>, 'failed' | 'session_id'>,
+  { user_id, counter, address, verdict }: Reserved<unknown>,
   isRight: boolean | undefined,
-) {
+): RawBuilder<unknown> {
   // What was locked took a guess from the address alone.
   const isLocked = verdict === 'locked'
   const settled = sql`settle_guess(${isLocked ? null : counter}, ${threshold}, ${seconds}, ${user_id}, ${address}, ${failuresPerAddress}, ${isRight ?? null})`
+  if (isRight !== false) return settled
   const details = JSON.stringify(isLocked ? { locked: true } : {})
-  const recorded =
-    isRight === false
-      ? sql`, record_event(${failed.type}, ${user_id}, ${session_id ?? null}, ${details}, ${failed.mailed})`
-      : sql``
-  return execute(raw(query, sql`select ${settled}${recorded}`))
+  return sql`${settled}, record_event(${failed.type}, ${user_id}, ${session_id ?? null}, ${details}, ${failed.mailed})`
 }

@@ -69,6 +69,8 @@ export async function unlockByToken(
 /** By an operator, who names the account by address or username. @returns whether there was a lock, or undefined when there is no such account */
 export async function unlockByName(transaction: Transaction<'system'>, name: string): Promise<boolean | undefined> {
   const column = name.includes('@') ? 'email' : 'username'
-  const user = await transaction.run(find(query.selectFrom('users').select('id').where(column, '=', name.toLowerCase())))
+  const user = await transaction.run(
+    find(query.selectFrom('users').select('id').where(column, '=', name.toLowerCase())),
+  )
   return user && transaction.run(unlockSignIn(user.id, 'operator'))
 }

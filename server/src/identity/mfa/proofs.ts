@@ -1,22 +1,25 @@
+import { sql } from 'kysely'
 import { reportEvent } from '../../directory/history/history.ts'
-import { lockSession, noteSecondFactor, renewSignIn } from '../../directory/sessions/sessions.ts'
+import { changeCredentials, noteSecondFactor, renewSignIn } from '../../directory/sessions/sessions.ts'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
-import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
+import type { SystemRunner } from '../../platform/database/database.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import type { EventDeclaration } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
-import { presentedToken, spendToken } from '../../platform/tokens/one-time-tokens.ts'
-import { lockAccount } from '../factors/factors.ts'
+import { presentedToken, spendingToken } from '../../platform/tokens/one-time-tokens.ts'
 import type { SecondFactor } from '../factors/factors.ts'
-import { useRecoveryCode } from '../factors/recovery-codes.ts'
-import { withAttempt } from '../lockout/attempts.ts'
+import { recoveryCodeOf } from '../factors/recovery-codes.ts'
+import { fulfil } from '../factors/requirements.ts'
+import type { Requirement } from '../factors/requirements.ts'
+import { reserveGuess, settleRefused, settleRight, verifyGuess } from '../lockout/attempts.ts'
+import type { OpenGuess } from '../lockout/attempts.ts'
 import type { AuthenticationOptions, PasskeyAnswer } from '../passkeys/messages.ts'
 import { challengePasskey, verifyPasskey } from '../passkeys/passkey-sign-in.ts'
-import { requirePasskey } from '../passkeys/passkeys.ts'
-import { mfaToken, signIn } from '../sign-in/sign-in.ts'
-import type { Proof, SecondFactorNeeded, SignedIn } from '../sign-in/sign-in.ts'
-import { useTotp } from '../totp/totp.ts'
+import { passkeyOf } from '../passkeys/passkeys.ts'
+import { completeSignIn, mfaToken } from '../sign-in/sign-in.ts'
+import type { Proof, SignInOutcome } from '../sign-in/sign-in.ts'
+import { totpCodeOf, totpSeed, verifyTotp } from '../totp/totp.ts'
 import { stepUpFailed } from './step-up.ts'
 
 export const mfaFailed = eventKind('mfa-failed')
@@ -38,75 +41,62 @@ interface Claim {
   failed: EventDeclaration
 }
 
-/** What a factor is verified for, in one transaction: all of it is undone when the answer is wrong. */
-interface Purpose<Result> {
-  /** Takes the locks, and spends what may be spent once, before the factor is looked at. */
-  begin(transaction: Transaction<'system'>): Promise<void>
-  complete(transaction: Transaction<'system'>, factor: SecondFactor): Promise<Result>
+/** A guess at the code of an account's authenticator app. */
+const codeGuess = { counter: 'mfa', secret: totpSeed(sql`account.id`) } as const
+
+/** An answer that is right, and is used up once the account is locked: of two at once, one succeeds. */
+interface VerifiedFactor {
+  factor: SecondFactor
+  requirement: Requirement
+  /** Of a code: what it is good for settles it. */
+  guess?: OpenGuess
 }
 
-/** Looks at the factor and uses it up. @returns undefined when it is not right */
-type Verify = (transaction: Transaction<'system'>) => Promise<SecondFactor | undefined>
+/**
+ * Verifies an answer, under no lock. Wrong codes are counted over all tokens of the account, so that no new one begins
+ * anew. Only codes of six digits can be guessed, so only they can be locked: a passkey or a recovery code still gets the
+ * user in. @throws Problem invalid-code, and what verifyPasskey throws; rate-limited, busy
+ */
+async function verifyFactor(
+  visitor: SystemRunner,
+  services: ProofServices,
+  { user_id, session_id, answer, failed }: Claim,
+): Promise<VerifiedFactor> {
+  const { code = '', recovery_code, passkey } = answer
+  if (passkey !== undefined) {
+    const { passkey_id } = await verifyPasskey(visitor, services, passkey, user_id)
+    return { factor: 'passkey', requirement: passkeyOf(user_id, passkey_id) }
+  }
+  if (recovery_code !== undefined)
+    return { factor: 'recovery_code', requirement: recoveryCodeOf(services, { user_id, session_id }, recovery_code) }
+  const device = session_id === null ? {} : { session_id }
+  const guess = await reserveGuess(visitor, services, { ...codeGuess, who: { user_id }, failed, ...device })
+  let step: number | undefined
+  const account = await verifyGuess(visitor, guess, async found => {
+    step = verifyTotp(services, user_id, found?.secret, code)
+    return step !== undefined
+  })
+  if (account?.secret == null || step === undefined) throw new Problem('invalid-code')
+  return { factor: 'totp', requirement: totpCodeOf(user_id, account.secret, step), guess }
+}
 
 /**
- * Verifies the answer to the claim and does what it is for. Wrong codes are counted over all tokens of the account, so
- * that no new one begins anew. Only codes of six digits can be guessed, so only they can be locked: a passkey or a
- * recovery code still gets the user in. @throws Problem invalid-code, and what the purpose and verifyPasskey throw; rate-limited, busy
+ * Verifies an answer, and does what it is for. What was begun is undone where it is refused, and a code that was used
+ * before is a wrong one. @throws Problem invalid-code, and what `work` and verifyPasskey throw; rate-limited, busy
  */
 async function withFactor<Result>(
   visitor: SystemRunner,
   services: ProofServices,
-  { user_id, session_id, answer, failed }: Claim,
-  purpose: Purpose<Result>,
+  claim: Claim,
+  work: (verified: VerifiedFactor) => Promise<Result>,
 ): Promise<Result> {
-  const { code, recovery_code, passkey } = answer
-  let done: { result: Result } | undefined
-  if (passkey !== undefined) {
-    const { passkey_id } = await verifyPasskey(visitor, services, passkey, user_id)
-    done = await attempt(visitor, purpose, async transaction => {
-      await transaction.run(requirePasskey(user_id, passkey_id))
-      return 'passkey'
-    })
-  } else if (recovery_code !== undefined) {
-    done = await attempt(visitor, purpose, async transaction =>
-      (await useRecoveryCode(transaction, services, { user_id, session_id }, recovery_code))
-        ? 'recovery_code'
-        : undefined,
-    )
-    if (done === undefined) await reportEvent(visitor, failed, user_id, session_id)
-  } else {
-    const guess = { who: { user_id }, counter: 'mfa', failed, ...(session_id !== null && { session_id }) } as const
-    await withAttempt(visitor, services, guess, async account => {
-      done = await attempt(visitor, purpose, async transaction => {
-        const isRight = await useTotp(transaction, services, user_id, code ?? '')
-        // Looked at all the same: being locked is not told from being wrong.
-        return isRight && account !== undefined ? 'totp' : undefined
-      })
-      return done !== undefined
-    })
-  }
-  if (done === undefined) throw new Problem('invalid-code')
-  return done.result
-}
-
-/** Undefined when the answer was wrong: then nothing stays of what was begun. */
-async function attempt<Result>(
-  visitor: SystemRunner,
-  { begin, complete }: Purpose<Result>,
-  verify: Verify,
-): Promise<{ result: Result } | undefined> {
-  const wrong = new Error('the answer was wrong')
+  const verified = await verifyFactor(visitor, services, claim)
   try {
-    // system: seeds and codes are out of the tenant login's sight, and a sign-in has no session yet
-    const result = await visitor.transaction(async transaction => {
-      await begin(transaction)
-      const factor = await verify(transaction)
-      if (factor === undefined) throw wrong
-      return complete(transaction, factor)
-    })
-    return { result }
+    return await work(verified)
   } catch (error) {
-    if (error === wrong) return undefined
+    const isWrong = error instanceof Problem && error.code === 'invalid-code'
+    if (verified.guess !== undefined) await settleRefused(visitor, verified.guess, error, isWrong ? false : undefined)
+    else if (isWrong) await reportEvent(visitor, claim.failed, claim.user_id, claim.session_id)
     throw error
   }
 }
@@ -129,8 +119,9 @@ export async function challengeSecondFactor(
 }
 
 /**
- * Finishes a sign-in that waits for its second factor. Only success spends the token: a wrong code may be a slip.
- * @throws Problem invalid-token, invalid-code, and what signIn and verifyPasskey throw
+ * Finishes a sign-in that waits for its second factor: the token identifies, a code is a guess, and the steps are those of
+ * every sign-in. Only success spends the token: a wrong code may be a slip.
+ * @throws Problem invalid-token, invalid-code, and what completeSignIn and verifyPasskey throw
  */
 export async function finishSignIn(
   visitor: SystemRunner,
@@ -138,25 +129,23 @@ export async function finishSignIn(
   mfa_token: string,
   answer: FactorAnswer,
   { trustSeconds }: Pick<Proof, 'trustSeconds'>,
-): Promise<SignedIn | SecondFactorNeeded> {
+): Promise<SignInOutcome> {
   const { id, user_id, details } = await pausedSignIn(visitor, services, mfa_token)
   const { methods, organization_id, device_id } = details
   const claim: Claim = { user_id, session_id: null, answer, failed: mfaFailed }
-  return withFactor(visitor.with({ user_id }), services, claim, {
-    begin: async transaction => {
-      await transaction.run(lockAccount(user_id))
-      await transaction.run(spendToken(mfaToken, id))
-    },
-    complete: (transaction, factor) =>
-      signIn(transaction, services, {
-        user_id,
-        methods: [...methods, factor],
-        isTwoFactor: true,
-        organization_id,
-        device_id,
-        trustSeconds,
-      }),
-  })
+  const token: Requirement = { row: spendingToken(mfaToken, id), otherwise: 'invalid-token' }
+  return withFactor(visitor.with({ user_id }), services, claim, ({ factor, requirement, guess }) =>
+    completeSignIn(visitor, services, {
+      user_id,
+      methods: [...methods, factor],
+      isTwoFactor: true,
+      requires: [token, requirement],
+      guess,
+      organization_id,
+      device_id,
+      trustSeconds,
+    }),
+  )
 }
 
 /**
@@ -173,11 +162,11 @@ export const stepUpByFactor = (
     visitor,
     services,
     { user_id, session_id, answer, failed: stepUpFailed },
-    {
-      begin: transaction => transaction.run(lockSession({ user_id, session_id })),
-      complete: async (transaction, factor) => {
+    ({ factor, requirement, guess }) =>
+      changeCredentials(visitor, { user_id, session_id }, async transaction => {
+        await transaction.run(fulfil(requirement))
+        if (guess !== undefined) await transaction.run(settleRight(guess))
         await transaction.run(noteSecondFactor(session_id, factor))
-        return transaction.run(renewSignIn(session_id))
-      },
-    },
+        return transaction.finish(renewSignIn(session_id))
+      }),
   )

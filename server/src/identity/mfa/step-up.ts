@@ -5,7 +5,7 @@ import { statement, tables } from '../../platform/database/statement.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
-import { withAttempt } from '../lockout/attempts.ts'
+import { passwordGuess, withAttempt } from '../lockout/attempts.ts'
 
 const query = tables('system', 'live_users')
 
@@ -21,13 +21,13 @@ export async function stepUpByPassword(
   { user_id, session_id }: SessionRef,
   password: string,
 ): Promise<number> {
-  const guess = { who: { user_id }, counter: 'password', failed: stepUpFailed, session_id } as const
+  const guess = { ...passwordGuess, who: { user_id }, failed: stepUpFailed, session_id }
   const account = await withAttempt(visitor, services, guess, found =>
-    services.passwords.verify(found?.password_hash, password),
+    services.passwords.verify(found?.secret, password),
   )
   if (account === undefined) throw new Problem('invalid-credentials')
   return changeCredentials(visitor, { user_id, session_id }, async transaction => {
-    await transaction.run(requirePassword(user_id, account.password_hash ?? ''))
+    await transaction.run(requirePassword(user_id, account.secret ?? ''))
     return transaction.run(renewSignIn(session_id))
   })
 }

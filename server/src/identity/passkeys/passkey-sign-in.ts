@@ -8,7 +8,7 @@ import { Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { presentedToken, sealToken, spendToken, startToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
 import { completeSignIn } from '../sign-in/sign-in.ts'
-import type { Proof, SecondFactorNeeded, SignedIn } from '../sign-in/sign-in.ts'
+import type { Proof, SignInOutcome } from '../sign-in/sign-in.ts'
 import {
   CHALLENGE_SECONDS,
   handleOf,
@@ -17,7 +17,7 @@ import {
   readAuthentication,
 } from './ceremonies.ts'
 import type { AuthenticationOptions, PasskeyAnswer } from './messages.ts'
-import { listCredentials, recordUse, requireParty, requirePasskey } from './passkeys.ts'
+import { listCredentials, passkeyOf, recordUse, requireParty } from './passkeys.ts'
 
 const query = tables('system', 'passkeys', 'live_users')
 
@@ -105,13 +105,13 @@ export async function logInByPasskey(
   visitor: SystemRunner,
   services: Pick<Services, 'declared' | 'keys' | 'relyingParty' | 'signInRules'>,
   { organization_id, device_id, ...answer }: PasskeyAnswer & Pick<Proof, 'organization_id' | 'device_id'>,
-): Promise<SignedIn | SecondFactorNeeded> {
+): Promise<SignInOutcome> {
   const { user_id, passkey_id } = await verifyPasskey(visitor, services, answer)
   return completeSignIn(visitor, services, {
     user_id,
     methods: ['passkey'],
     isTwoFactor: true,
-    recheck: requirePasskey(user_id, passkey_id),
+    requires: [passkeyOf(user_id, passkey_id)],
     organization_id,
     device_id,
   })

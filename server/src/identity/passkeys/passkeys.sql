@@ -15,11 +15,4 @@ create table passkeys (
 );
 create index passkeys_user_id on passkeys (user_id, id);
 create trigger touch before update of name on passkeys for each row execute function touch();
-
-alter table passkeys enable row level security;
-grant select, insert, update, delete on passkeys to freehold_system;
-create policy system on passkeys to freehold_system using (true);
-grant select (id, user_id, name, transports, backed_up, created_at, updated_at, last_used_at, version), update (name) on passkeys to freehold_tenant;
-create policy self on passkeys for select to freehold_tenant using (user_id = (select user_id from self));
-create policy self_update on passkeys for update to freehold_tenant using (user_id = (select user_id from self));
-create constraint trigger still_open after update on passkeys deferrable initially deferred for each row execute function still_open();
+select person_table('passkeys', shows => '{id, user_id, name, transports, backed_up, created_at, updated_at, last_used_at, version}', changes => '{name}');

@@ -14,6 +14,7 @@ import { Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { issueToken, presentedToken, sealToken, spendToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
 import { changeFactors, completeEnrolment, completeRemoval } from '../factors/factors.ts'
+import type { Requirement } from '../factors/requirements.ts'
 import { keepSignInMethod } from '../sign-in/sign-in.ts'
 import { CHALLENGE_SECONDS, makeRegistrationOptions, newChallenge, readRegistration } from './ceremonies.ts'
 import type { KnownCredential, NewCredential, RelyingParty } from './ceremonies.ts'
@@ -167,14 +168,11 @@ export const removePasskey = (
     await completeRemoval(transaction, services, session, passkeyRemoved)
   })
 
-/** A passkey may have been removed since it was verified; the account is locked. @throws Problem invalid-passkey (when read) */
-export const requirePasskey = (user_id: string, id: string) =>
-  statement(
-    query.selectFrom('passkeys').select('id').where('id', '=', id).where('user_id', '=', user_id).forKeyShare(),
-    ([row]) => {
-      if (row === undefined) throw new Problem('invalid-passkey')
-    },
-  )
+/** A passkey may have been removed since it was verified. */
+export const passkeyOf = (user_id: string, id: string): Requirement => ({
+  row: sql`select id from passkeys where id = ${id} and user_id = ${user_id} for key share`,
+  otherwise: 'invalid-passkey',
+})
 
 /** Records a use: the authenticator counts them, and one that counts backwards has been copied (section 6.1.1). @returns false for such a one */
 export const recordUse = (id: string, { counter, backed_up }: { counter: number; backed_up: boolean }) =>

@@ -21,7 +21,7 @@ import {
 import { redeemLink } from '../accounts/links.ts'
 import { deleteIdentities, identityUnlinked } from '../accounts/identities.ts'
 import { revokeDevices } from '../devices/devices.ts'
-import { withAttempt } from '../lockout/attempts.ts'
+import { passwordGuess, withAttempt } from '../lockout/attempts.ts'
 import { unlockSignIn } from '../lockout/lockout.ts'
 import { checkPassword } from '../passwords/password-policy.ts'
 
@@ -122,13 +122,13 @@ export async function changePassword(
   let former: string | null = null
   if (account.has_password) {
     if (current_password === undefined) throw invalidField('/current_password', 'is required')
-    const guess = { who: { user_id }, counter: 'password', failed: passwordChangeFailed, session_id } as const
+    const guess = { ...passwordGuess, who: { user_id }, failed: passwordChangeFailed, session_id }
     const verified = await withAttempt(visitor, services, guess, found =>
-      passwords.verify(found?.password_hash, current_password),
+      passwords.verify(found?.secret, current_password),
     )
     if (verified === undefined) throw new Problem('invalid-credentials')
     if (new_password === current_password) throw weakPassword('must not be the current password')
-    former = verified.password_hash
+    former = verified.secret
   } else if (!isFresh) throw new Problem('step-up-required')
   await checkPassword(new_password, passwordPolicy, personalWords(account), '/new_password')
   const password_hash = await passwords.hash(new_password)

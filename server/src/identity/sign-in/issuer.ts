@@ -11,7 +11,7 @@ import { readDevice, writeDeviceCookie } from '../devices/device-cookie.ts'
 import type { AccessToken, SignedInAnswer } from './messages.ts'
 import { sealRefreshToken } from './refresh-token.ts'
 import { mfaToken } from './sign-in.ts'
-import type { SecondFactorNeeded, SignedIn } from './sign-in.ts'
+import type { SignInOutcome } from './sign-in.ts'
 
 /** Turns what the database says of a sign-in into what the client is given. */
 export interface Issuer {
@@ -21,7 +21,7 @@ export interface Issuer {
     organization?: { id: string; role: Role },
   ): Static<typeof AccessToken>
   /** Sets the device's cookie, too. @throws Problem mfa-required, carrying the token and the methods that finish the sign-in */
-  answer(reply: FastifyReply, signedIn: SignedIn | SecondFactorNeeded): Static<typeof SignedInAnswer>
+  answer(reply: FastifyReply, signedIn: SignInOutcome): Static<typeof SignedInAnswer>
   /** The id in the device's token, sent in the body or as the cookie. It may be any user's. */
   readDevice(request: FastifyRequest, token?: string): string | undefined
 }

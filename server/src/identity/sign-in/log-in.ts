@@ -4,13 +4,13 @@ import { get, raw, statement, tables } from '../../platform/database/statement.t
 import { eventKind } from '../../platform/mail/mails.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
-import { withAttempt } from '../lockout/attempts.ts'
+import { passwordGuess, reserveGuess, settleRefused, verifyGuess } from '../lockout/attempts.ts'
 import type { GuessedAccount } from '../lockout/attempts.ts'
 import { completeSignIn } from './sign-in.ts'
-import type { SecondFactorNeeded, SignedIn, SignInRules } from './sign-in.ts'
+import type { SignInOutcome, SignInRules } from './sign-in.ts'
 
 const query = tables('system', 'users')
-const own = tables('tenant', 'users', 'own_organizations')
+const own = tables('tenant', 'users', 'sessions', 'self', 'own_organizations')
 
 /** A first factor was wrong, or led to no account that can be used. */
 export const loginFailed = eventKind('login-failed')
@@ -23,37 +23,40 @@ export interface Credentials {
   device_id?: string | undefined
 }
 
-/** By password. @throws Problem invalid-credentials, rate-limited, busy, and what signIn throws */
+/**
+ * By password: identify → guess → verify, and then the steps that every sign-in takes.
+ * @throws Problem invalid-credentials, rate-limited, busy, and what signIn throws
+ */
 export async function logIn(
   visitor: SystemRunner,
   services: Pick<Services, 'passwords' | 'lockout' | 'signInRules' | 'declared'>,
   { email, username = '', password, organization_id, device_id }: Credentials,
-): Promise<SignedIn | SecondFactorNeeded> {
+): Promise<SignInOutcome> {
   const { passwords } = services
   const who = email === undefined ? { username } : { email }
-  const guess = { who, counter: 'password', failed: loginFailed, device_id } as const
-  const account = await withAttempt(visitor, services, guess, found => passwords.verify(found?.password_hash, password))
+  const guess = await reserveGuess(visitor, services, { ...passwordGuess, who, failed: loginFailed, device_id })
+  const account = await verifyGuess(visitor, guess, found => passwords.verify(found?.secret, password))
   if (account === undefined) throw new Problem('invalid-credentials')
   const { user_id } = account
-  const password_hash = await renewHash(visitor, services, account, password)
-  return completeSignIn(visitor, services, {
-    user_id,
-    password_hash,
-    methods: ['password'],
-    isTwoFactor: false,
-    organization_id,
-    device_id,
-  })
+  try {
+    const password_hash = await renewHash(visitor, services, account, password)
+    const methods = ['password']
+    const proof = { user_id, password_hash, methods, isTwoFactor: false, organization_id, device_id, guess }
+    return await completeSignIn(visitor, services, proof)
+  } catch (error) {
+    await settleRefused(visitor, guess, error, true)
+    throw error
+  }
 }
 
 /** The hash that the account has from now on: what another system made, or we with other parameters, is replaced. */
 async function renewHash(
   visitor: SystemRunner,
   { passwords }: Pick<Services, 'passwords'>,
-  { user_id, password_hash }: GuessedAccount,
+  { user_id, secret }: GuessedAccount<string>,
   password: string,
 ): Promise<string> {
-  const former = password_hash ?? ''
+  const former = secret ?? ''
   const renewed = await passwords.renew(former, password)
   if (renewed === undefined) return former
   // system: hashes are out of the tenant login's sight
@@ -77,27 +80,35 @@ const replaceHash = (user_id: string, former: string, renewed: string) =>
     ),
   )
 
-/** Another of the user's organizations, which becomes the one that the next sign-in goes to. @throws Problem invalid-fields, email-unverified */
+/**
+ * Another of the user's organizations: the session goes there from now on, and so does the next sign-in.
+ * @throws Problem invalid-fields, email-unverified
+ */
 export const switchOrganization = ({ unverifiedAccess }: SignInRules, id: string) =>
   statement(
     own
-      .with('hint', hint =>
-        hint
+      .with('chosen', chosen => chosen.selectFrom('own_organizations').selectAll().where('id', '=', id))
+      .with('remembered', remembered =>
+        remembered
           .updateTable('users')
+          .from('chosen')
           .set({ last_organization_id: id })
-          .where('users.id', '=', eb =>
-            eb
-              .selectFrom('own_organizations')
-              .select('own_organizations.user_id')
-              .where('own_organizations.id', '=', id),
-          )
-          .returning('users.id'),
+          .whereRef('users.id', '=', 'chosen.user_id')
+          .returning(['users.id', 'users.email_verified']),
       )
-      .selectFrom('own_organizations')
-      .innerJoin('users', 'users.id', 'own_organizations.user_id')
-      .selectAll('own_organizations')
-      .select('users.email_verified')
-      .where('own_organizations.id', '=', id),
+      // The account before the session, as everything does that changes both.
+      .with('moved', moved =>
+        moved
+          .updateTable('sessions')
+          .from(['remembered', 'self'])
+          .set({ organization_id: id })
+          .whereRef('sessions.id', '=', 'self.session_id')
+          .whereRef('sessions.user_id', '=', 'remembered.id')
+          .returning('sessions.id'),
+      )
+      .selectFrom(['chosen', 'remembered', 'moved'])
+      .selectAll('chosen')
+      .select('remembered.email_verified'),
     ([organization]) => {
       if (organization === undefined) throw invalidField('/organization_id', 'names no organization of yours')
       if (unverifiedAccess === 'own' && !organization.email_verified) throw new Problem('email-unverified')

@@ -1,18 +1,22 @@
 import { sql } from 'kysely'
 import { recordEvent } from '../../directory/history/history.ts'
+import { chooseOrganization } from '../../directory/organizations/organizations.ts'
+import type { ChosenOrganization } from '../../directory/organizations/organizations.ts'
 import { authTime, revokeSession, sessionExpiry } from '../../directory/sessions/sessions.ts'
-import { userColumns } from '../../directory/users/users.ts'
+import { preferredOrganizations, userColumns } from '../../directory/users/users.ts'
+import type { User } from '../../directory/users/users.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
-import { affect, find, get, tables } from '../../platform/database/statement.ts'
+import { execute, find, raw, statement, tables } from '../../platform/database/statement.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 import { openRefreshToken } from './refresh-token.ts'
 import type { RefreshToken } from './refresh-token.ts'
-import { chooseForSession } from './sign-in.ts'
 import type { SignedIn, SignInRules } from './sign-in.ts'
+import { admitTo, rememberChoice } from './steps.ts'
+import type { Account } from './steps.ts'
 
-const query = tables('system', 'sessions', 'users', 'live_users')
+const query = tables('system', 'sessions', 'live_users')
 
 export const refreshTokenReused = eventKind('refresh-token-reused', { mailed: true })
 
@@ -48,25 +52,29 @@ async function rotate(
   asked: string | undefined,
   rules: SignInRules,
 ): Promise<SignedIn | undefined> {
-  const session = await transaction.run(lockSession(presented))
-  if (session === undefined || presented.generation > session.generation) return undefined
+  const found = await transaction.run(lockSession(presented))
+  if (found === undefined || presented.generation > found.session.generation) return undefined
+  const { user, hints, session } = found
   const age = session.generation - presented.generation
   if (age > 1 && session.handed_on_recently !== true) {
     await transaction.run(revokeSession(session.id, 'refresh-token-reused'))
     await transaction.run(
-      recordEvent(refreshTokenReused, session.user_id, session.id, {
+      recordEvent(refreshTokenReused, user.id, session.id, {
         generation: presented.generation,
         current: session.generation,
       }),
     )
     return undefined
   }
-  const { last_organization_id, ...user } = await transaction.run(
-    get(query.selectFrom('users').select(userColumns).select('last_organization_id').where('id', '=', session.user_id)),
-  )
-  const preferred = [session.organization_id, last_organization_id]
-  const organization = await chooseForSession(transaction, rules, user, asked, preferred)
-  if (age === 0) await transaction.run(handOn(session.id, rules.idleSeconds))
+  const preferred = [
+    ...(session.organization_id === null ? [] : [session.organization_id]),
+    ...preferredOrganizations(hints),
+  ]
+  const choice = await transaction.run(find(raw(query, chooseOrganization(user.id, asked, preferred))))
+  const organization = admitTo(rules, user, asked, choice)
+  const isChosen = organization !== undefined && (asked !== undefined || organization.id !== session.organization_id)
+  if (age === 0 || isChosen)
+    await transaction.finish(handOn(found, isChosen ? organization : undefined, age === 0 ? rules : undefined))
   return {
     outcome: 'signed-in',
     user,
@@ -75,13 +83,33 @@ async function rotate(
   }
 }
 
-/** The live session, locked against revocation and other refreshes until the transaction ends. */
+interface LockedSession extends Account {
+  session: {
+    id: string
+    organization_id: string | null
+    generation: number
+    auth_time: number
+    handed_on_recently: boolean | null
+  }
+}
+
+/** The live session and its account, locked against revocation and other refreshes until the transaction ends. */
 const lockSession = ({ session_id, generation }: RefreshToken) =>
-  find(
+  statement(
     query
+      // The account before the session, as everything does that changes both.
+      .with('person', users =>
+        users
+          .selectFrom('live_users')
+          .select([...userColumns, 'last_organization_id', 'unopened_organization_ids'])
+          .$narrowType<Pick<User, 'locale'>>()
+          .where('id', '=', owner => owner.selectFrom('sessions').select('user_id').where('id', '=', session_id))
+          .forNoKeyUpdate(),
+      )
       .selectFrom('sessions')
-      .innerJoin('live_users', 'live_users.id', 'sessions.user_id')
-      .select(['sessions.id', 'sessions.user_id', 'sessions.organization_id', 'sessions.generation'])
+      .innerJoin('person', 'person.id', 'sessions.user_id')
+      .selectAll('person')
+      .select(['sessions.id as session_id', 'sessions.organization_id', 'sessions.generation'])
       .select(authTime)
       // rotated_at holds the moments of the latest hand-overs: the last belongs to the generation before the current one.
       .select(
@@ -94,24 +122,34 @@ const lockSession = ({ session_id, generation }: RefreshToken) =>
       .where('sessions.revoked_at', 'is', null)
       .where('sessions.expires_at', '>', sql<string>`now()`)
       .forUpdate('sessions'),
+    ([row]): LockedSession | undefined => {
+      if (row === undefined) return undefined
+      const { session_id: id, organization_id, generation, auth_time, handed_on_recently, ...account } = row
+      const { last_organization_id, unopened_organization_ids, ...user } = account
+      const session = { id, organization_id, generation, auth_time, handed_on_recently }
+      return { user, hints: { last_organization_id, unopened_organization_ids }, session }
+    },
   )
 
-const handOn = (id: string, idleSeconds: number) =>
-  affect(
-    query
-      .updateTable('sessions')
-      .set({
-        generation: sql<number>`generation + 1`,
-        // Only what may still be asked about.
-        rotated_at: sql<
-          string[]
-        >`array(select moment from unnest(rotated_at) moment where moment > clock_timestamp() - interval '1 minute') || clock_timestamp()`,
-        last_seen_at: sql<string>`now()`,
-        expires_at: sessionExpiry(idleSeconds, sql<string>`created_at`),
-      })
-      .where('id', '=', id)
-      .returning('id'),
+/** Hands the session on to its next generation, unless that was done before, and notes the organization that it has chosen. */
+function handOn(
+  { user, hints, session: { id, organization_id } }: LockedSession,
+  chosen: ChosenOrganization | undefined,
+  rules: SignInRules | undefined,
+) {
+  // Of the moments, only those that may still be asked about.
+  const next = sql`generation = generation + 1, last_seen_at = now(),
+    rotated_at = array(select moment from unnest(rotated_at) moment where moment > clock_timestamp() - interval '1 minute') || clock_timestamp(),
+    expires_at = ${sessionExpiry(rules?.idleSeconds ?? 0, sql<string>`created_at`)},`
+  return execute(
+    raw(
+      query,
+      sql`with handed as (update sessions set ${rules === undefined ? sql`` : next} organization_id = ${chosen?.id ?? organization_id}
+        where id = ${id} returning id)${rememberChoice(user.id, hints, chosen)}
+        select id from handed`,
+    ),
   )
+}
 
 /** Revokes the session of a refresh token, if it is not over already. @throws Problem invalid-refresh-token */
 export async function logOutByToken(

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { revokeSession, revokeSessions } from '../../directory/sessions/sessions.ts'
+import { revokeOwnSessions, revokeSession } from '../../directory/sessions/sessions.ts'
 import type { App } from '../../platform/http/route.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import { Id, Strict } from '../../platform/schemas.ts'
@@ -100,7 +100,8 @@ export function signInRoutes(
       },
     },
     async (request, reply) => {
-      await request.actor.account.run(revokeSessions(request.actor.user_id, 'logout-all'))
+      const { account, user_id } = request.actor
+      await account.transaction(transaction => revokeOwnSessions(transaction, user_id, 'logout-all'))
       return reply.code(204).send(null)
     },
   )

@@ -1,42 +1,43 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { chooseOrganization } from '../../directory/organizations/organizations.ts'
-import type { OrganizationRow } from '../../directory/organizations/organizations.ts'
-import { createSession } from '../../directory/sessions/sessions.ts'
-import { userColumns } from '../../directory/users/users.ts'
+import type { ChosenOrganization } from '../../directory/organizations/organizations.ts'
 import type { User } from '../../directory/users/users.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
-import { affect, find, raw, statement, tables } from '../../platform/database/statement.ts'
+import { raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Statement } from '../../platform/database/statement.ts'
 import type { Declarations } from '../../platform/declarations.ts'
-import type { Role } from '../../platform/gate/permissions.ts'
-import { invalidField, Problem } from '../../platform/problems.ts'
+import { Problem } from '../../platform/problems.ts'
 import { Id, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { issueToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
-import { findDevice, rememberDevice } from '../devices/devices.ts'
-import { listSecondFactors, lockAccount } from '../factors/factors.ts'
+import { insertToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { lockAccount } from '../factors/factors.ts'
 import type { SecondFactor } from '../factors/factors.ts'
+import type { Requirement } from '../factors/requirements.ts'
+import type { OpenGuess } from '../lockout/attempts.ts'
+import { admitTo, lockUser, lookUp, openSession, settled } from './steps.ts'
+import type { Found } from './steps.ts'
 
-const query = tables('system', 'users', 'live_users')
+const query = tables('system')
 
 /** A user signed in: what tokens are made from. */
 export interface SignedIn {
   outcome: 'signed-in'
   user: User
-  organization: (OrganizationRow & { role: Role }) | undefined
+  organization: ChosenOrganization | undefined
   session: { id: string; generation: number; auth_time: number }
   /** The device that it was, now known; a refresh tells nothing new of it. */
   device_id?: string
 }
 
 /** The first factor was right, and the account has a second one: the token of kind `mfaToken` finishes the sign-in. */
-export interface SecondFactorNeeded {
+interface SecondFactorNeeded {
   outcome: 'second-factor-needed'
   token_id: string
   methods: SecondFactor[]
 }
+
+export type SignInOutcome = SignedIn | SecondFactorNeeded
 
 /** A sign-in that waits for its second factor: what was verified so far, and where it goes. */
 export const mfaToken = tokenKind({
@@ -59,8 +60,10 @@ export interface Proof {
   isTwoFactor: boolean
   /** The hash that the password matched: it may have changed since. */
   password_hash?: string | undefined
-  /** Runs once the account is locked, and throws where what was verified has been removed since, such as a passkey. */
-  recheck?: Statement<'system', unknown> | undefined
+  /** What the sign-in uses up, such as a code, or needs to be there still, such as a passkey. */
+  requires?: readonly Requirement[] | undefined
+  /** The guess that was right: it is settled together with the outcome. */
+  guess?: OpenGuess | undefined
   organization_id?: string | undefined
   /** A device of the user that was seen before. */
   device_id?: string | undefined
@@ -78,63 +81,46 @@ export interface SignInRules {
   unverifiedAccess: 'full' | 'own'
 }
 
+type SignInServices = Pick<Services, 'signInRules' | 'declared'>
+
 /**
- * Every sign-in ends here, in the transaction that has checked the proof: account → second factor → organization → device
- * → session. What it returns instead of a session must be committed.
- * @throws Problem invalid-credentials, email-unverified, what `recheck` throws; invalid-fields when the organization asked for is not the user's
+ * Every sign-in ends here, in the transaction that has checked the proof. What it returns instead of a session must be
+ * committed. @throws Problem invalid-credentials, email-unverified, what `requires` says; invalid-fields when the
+ * organization asked for is not the user's
  */
-export async function signIn(
-  transaction: Transaction<'system'>,
-  { signInRules: rules, declared }: Pick<Services, 'signInRules' | 'declared'>,
-  proof: Proof,
-): Promise<SignedIn | SecondFactorNeeded> {
-  const { last_organization_id, ...user } = await admitAccount(transaction, rules, proof)
-  const device = await transaction.run(findDevice(user.id, proof.device_id))
-  const factors = await transaction.run(listSecondFactors(declared, user.id))
-  const verified = verifiedFactors(proof, factors, device)
-  if (verified === undefined) {
-    const token_id = await transaction.run(pauseSignIn(proof))
-    return { outcome: 'second-factor-needed', token_id, methods: factors }
-  }
-  const organization = await chooseForSession(transaction, rules, user, proof.organization_id, [last_organization_id])
-  const device_id = await transaction.run(rememberDevice(user.id, device?.id, proof.trustSeconds, transaction.origin))
-  const session = await transaction.run(
-    createSession(user.id, organization?.id ?? null, rules.idleSeconds, transaction.origin, { ...verified, device_id }),
-  )
-  if (organization !== undefined && organization.id !== last_organization_id)
-    await transaction.run(rememberOrganization(user.id, organization.id))
-  return { outcome: 'signed-in', user, organization, session, device_id }
-}
+export const signIn = (transaction: Transaction<'system'>, services: SignInServices, proof: Proof) =>
+  takeSteps(transaction, services, proof, last => transaction.run(last))
 
 /** The same in a transaction of its own, where nothing else is to be checked or written. @throws what signIn throws */
-export const completeSignIn = (
-  visitor: SystemRunner,
-  services: Pick<Services, 'signInRules' | 'declared'>,
-  proof: Proof,
-): Promise<SignedIn | SecondFactorNeeded> =>
+export const completeSignIn = (visitor: SystemRunner, services: SignInServices, proof: Proof): Promise<SignInOutcome> =>
   // system: the session that a gate would ask for is made here
-  visitor.with({ user_id: proof.user_id }).transaction(transaction => signIn(transaction, services, proof))
+  visitor
+    .with({ user_id: proof.user_id })
+    .transaction(transaction => takeSteps(transaction, services, proof, last => transaction.finish(last)))
 
-/** The account, locked, if it can still be signed in to by what was verified. */
-async function admitAccount(transaction: Transaction<'system'>, { emailVerification }: SignInRules, proof: Proof) {
-  const user = await transaction.run(lockUser(proof))
-  if (user === undefined) throw new Problem('invalid-credentials')
-  if (proof.recheck !== undefined) await transaction.run(proof.recheck)
-  if (emailVerification === 'required' && !user.email_verified) throw new Problem('email-unverified')
-  return user
-}
-
-/** Locked: the account may have been disabled, or its password changed, while the proof was checked. */
-const lockUser = ({ user_id, password_hash }: Proof) => {
-  const users = query
-    .selectFrom('live_users')
-    .select(userColumns)
-    .select('last_organization_id')
-    .$narrowType<Pick<User, 'locale'>>()
-    .where('id', '=', user_id)
-    // Not shared: two sign-ins to different organizations would wait for each other to remember theirs.
-    .forNoKeyUpdate()
-  return find(password_hash === undefined ? users : users.where('password_hash', '=', password_hash))
+/** account → second factor → organization → device → session, in three statements. */
+async function takeSteps(
+  transaction: Transaction<'system'>,
+  { signInRules: rules, declared }: SignInServices,
+  proof: Proof,
+  conclude: (last: Statement<'system', SignInOutcome>) => Promise<SignInOutcome>,
+): Promise<SignInOutcome> {
+  const account = await transaction.run(lockUser(proof))
+  if (rules.emailVerification === 'required' && !account.user.email_verified) throw new Problem('email-unverified')
+  // Looked up now that nobody else can change it: what was enrolled, removed or revoked meanwhile counts.
+  const found = await transaction.run(lookUp(declared, account, proof))
+  const verified = verifiedFactors(proof, found)
+  if (verified === undefined) return conclude(pauseSignIn(proof, found.factors))
+  const organization = admitTo(rules, account.user, proof.organization_id, found.organization)
+  return conclude(
+    openSession(
+      { ...proof, ...verified },
+      account,
+      { organization, device_id: found.device_id },
+      rules,
+      transaction.origin,
+    ),
+  )
 }
 
 /**
@@ -143,48 +129,30 @@ const lockUser = ({ user_id, password_hash }: Proof) => {
  */
 function verifiedFactors(
   { methods, isTwoFactor }: Proof,
-  factors: readonly SecondFactor[],
-  device: { is_trusted: boolean } | undefined,
-): { methods: string[]; isTwoFactor: boolean } | undefined {
-  if (isTwoFactor || factors.length === 0) return { methods: [...methods], isTwoFactor }
-  return device?.is_trusted === true ? { methods: [...methods, 'trusted_device'], isTwoFactor: true } : undefined
+  { factors, is_trusted }: Found,
+): Pick<Proof, 'methods' | 'isTwoFactor'> | undefined {
+  if (isTwoFactor || factors.length === 0) return { methods, isTwoFactor }
+  return is_trusted === true ? { methods: [...methods, 'trusted_device'], isTwoFactor: true } : undefined
 }
 
-/** @returns the id of the token that finishes the sign-in */
-function pauseSignIn({ user_id, methods, organization_id, device_id }: Proof) {
+/** The sign-in waits for its second factor: a token finishes it. */
+function pauseSignIn(proof: Proof, methods: SecondFactor[]): Statement<'system', SecondFactorNeeded> {
+  const { user_id, organization_id, device_id } = proof
   const details: Static<typeof mfaToken.details> = {
-    methods: [...methods],
+    methods: [...proof.methods],
     ...(organization_id !== undefined && { organization_id }),
     ...(device_id !== undefined && { device_id }),
   }
-  return issueToken(mfaToken, { user_id, details })
-}
-
-/**
- * Where a session goes: the organization asked for, else the preferred one; none at all while an unverified address keeps
- * the account apart. @throws Problem email-unverified; invalid-fields when the one asked for is not the user's
- */
-export async function chooseForSession(
-  transaction: Transaction<'system'>,
-  { unverifiedAccess }: SignInRules,
-  user: Pick<User, 'id' | 'email_verified'>,
-  asked: string | undefined,
-  preferred: readonly (string | null)[],
-) {
-  if (unverifiedAccess === 'own' && !user.email_verified) {
-    if (asked !== undefined) throw new Problem('email-unverified')
-    return undefined
-  }
-  const organization = await transaction.run(chooseOrganization(user.id, asked, preferred))
-  if (organization === undefined && asked !== undefined)
-    throw invalidField('/organization_id', 'names no organization of yours')
-  return organization
-}
-
-const rememberOrganization = (user_id: string, organization_id: string) =>
-  affect(
-    query.updateTable('users').set({ last_organization_id: organization_id }).where('id', '=', user_id).returning('id'),
+  return statement(
+    raw(
+      query,
+      sql<{
+        id: string
+      }>`with token as (${insertToken(mfaToken, { user_id, details })}) select id${settled(proof)} from token`,
+    ),
+    ([row]) => ({ outcome: 'second-factor-needed', token_id: (row as { id: string }).id, methods }),
   )
+}
 
 /**
  * To be called in the transaction that has just removed a sign-in method of an account: of two that remove one each, at

@@ -17,7 +17,7 @@ import type { AccountServices, NewAccount } from '../accounts/accounts.ts'
 import { verifyEmailToken } from '../accounts/email.ts'
 import { resetPasswordToken } from '../recovery/recovery.ts'
 import { signIn } from '../sign-in/sign-in.ts'
-import type { SecondFactorNeeded, SignedIn } from '../sign-in/sign-in.ts'
+import type { SignInOutcome } from '../sign-in/sign-in.ts'
 
 const query = tables('system', 'users', 'organizations', 'one_time_tokens')
 
@@ -56,7 +56,7 @@ export const signUp = (
   visitor: SystemRunner,
   services: Pick<Services, 'keys' | 'signInRules' | 'declared'>,
   account: Enrolment,
-): Promise<SignedIn | SecondFactorNeeded> =>
+): Promise<SignInOutcome> =>
   createAccount(visitor, services, account, async (transaction, { user }) => {
     const { id: user_id, email } = user
     await transaction.run(issueToken(verifyEmailToken, { user_id, email, details: {}, mailed: true }))

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { createBentProvider } from '../../../test/bent-provider.ts'
 import { openTestApp } from '../../../test/provider-browser.ts'
 import type { Browser } from '../../../test/provider-browser.ts'
+import { waitUntil } from '../../../test/service-process.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
 // Whose account it is that somebody who comes back from a provider gets into: new, known, linked, somebody else's.
@@ -209,6 +210,26 @@ test('an account that is closed within the minute of its code is not entered', a
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   await app.admin.query('update users set disabled_at = now() where email = $1', [claims.email])
   assertRefused(await exchange(browser, url), 403, 'link-required')
+})
+
+// Red when: the transaction of a provider sign-in uses the identity before it has locked the account: one of the two is the
+// victim of a deadlock.
+test('an identity that is unlinked while its user signs in is not used, and neither waits for the other', async () => {
+  const claims = somebody()
+  const { id: user_id } = (await signIn(claims)).body.user
+  const unlinking = await app.admin.connect()
+  try {
+    await unlinking.query('begin')
+    await unlinking.query('select from users where id = $1 for no key update', [user_id])
+    const answer = signIn(claims)
+    const isWaiting = `select from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'freehold system' and datname = current_database()`
+    await waitUntil(async () => (await app.admin.query(isWaiting)).rows.length > 0)
+    await unlinking.query('delete from identities where user_id = $1', [user_id])
+    await unlinking.query('commit')
+    assertRefused(await answer, 403, 'link-required')
+  } finally {
+    unlinking.release()
+  }
 })
 
 // Red when: isTwoFactor is true for a provider, or a session is made before the second factor.

@@ -15,12 +15,12 @@ import {
   tokenKind,
 } from '../../platform/tokens/one-time-tokens.ts'
 import { signIn } from '../sign-in/sign-in.ts'
-import type { SecondFactorNeeded, SignedIn } from '../sign-in/sign-in.ts'
+import type { SignInOutcome } from '../sign-in/sign-in.ts'
 import { digest } from './browser-cookie.ts'
 import { withAccount } from './social.ts'
 import type { ProviderSignIn, SocialServices } from './social.ts'
 
-const query = tables('system', 'one_time_tokens', 'sessions')
+const query = tables('system', 'one_time_tokens', 'sessions', 'live_users')
 
 /** Signs in a front end, bound to the challenge if there is one, else to the browser; then it notes what it has made. */
 export const socialCodeToken = tokenKind({
@@ -70,7 +70,7 @@ export async function exchangeCode(
   visitor: SystemRunner,
   services: SocialServices,
   { code, device_id, ...given }: Exchange,
-): Promise<SignedIn | SecondFactorNeeded> {
+): Promise<SignInOutcome> {
   const id = openToken(services.keys.oneTime, socialCodeToken, code)
   const found = await presentedToken(visitor, services.keys.oneTime, socialCodeToken, code).catch(ifSpent)
   if (found !== undefined) checkBinding(found.details, given)
@@ -99,7 +99,8 @@ async function redeem(
   services: SocialServices,
   id: string,
   device_id: string | undefined,
-): Promise<SignedIn | SecondFactorNeeded | undefined> {
+): Promise<SignInOutcome | undefined> {
+  await transaction.run(lockOwner(id))
   const token = await transaction.run(spendToken(socialCodeToken, id)).catch(ifSpent)
   if (token === undefined) {
     await transaction.run(revokeIssued(id))
@@ -122,6 +123,16 @@ function ifSpent(error: unknown): undefined {
 function asClosed(error: unknown): never {
   throw error instanceof Problem && error.code === 'invalid-credentials' ? new Problem('link-required') : error
 }
+
+/** Locks the account that a code is of: before the code, as everything does that revokes tokens of an account. */
+const lockOwner = (id: string) =>
+  execute(
+    query
+      .selectFrom('live_users')
+      .select('id')
+      .where('id', '=', owner => owner.selectFrom('one_time_tokens').select('user_id').where('id', '=', id))
+      .forNoKeyUpdate(),
+  )
 
 /** Revokes the session that a spent code has made, or the sign-in that still waits for its second factor. */
 const revokeIssued = (id: string) =>

@@ -17,9 +17,10 @@ import {
   linkIdentity,
   noteUse,
 } from '../accounts/identities.ts'
+import { lockAccount } from '../factors/factors.ts'
 import { loginFailed } from '../sign-in/log-in.ts'
 import { keepSignInMethod, signIn } from '../sign-in/sign-in.ts'
-import type { SecondFactorNeeded, SignedIn } from '../sign-in/sign-in.ts'
+import type { SignInOutcome } from '../sign-in/sign-in.ts'
 import { signUpToken } from '../sign-up/sign-up.ts'
 import type { Profile } from './profile.ts'
 
@@ -37,7 +38,7 @@ export const signInByProvider = (
   services: SocialServices,
   given: ProviderSignIn,
   device_id: string | undefined,
-): Promise<SignedIn | SecondFactorNeeded> =>
+): Promise<SignInOutcome> =>
   withAccount(visitor, services, given, (transaction, user_id) =>
     signIn(transaction, services, { user_id, device_id, methods: [given.provider], isTwoFactor: false }),
   )
@@ -93,6 +94,8 @@ async function withAccountOnce<Result>(
   }
   // system: there is no session yet
   return known.transaction(async transaction => {
+    // The account before its identity, as in everything that unlinks one.
+    await transaction.run(lockAccount(user_id))
     const held =
       identity_id === null
         ? await transaction.run(linkByAddress({ user_id, provider, profile }))

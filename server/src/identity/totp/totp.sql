@@ -6,8 +6,4 @@ create table totp_factors (
   confirmed_at timestamptz,
   created_at   timestamptz not null default now()
 );
-alter table totp_factors enable row level security;
-grant select, insert, update, delete on totp_factors to freehold_system;
-grant select (user_id, confirmed_at) on totp_factors to freehold_tenant;
-create policy system on totp_factors to freehold_system using (true);
-create policy self on totp_factors for select to freehold_tenant using (user_id = (select user_id from self));
+select person_table('totp_factors', shows => '{user_id, confirmed_at}');

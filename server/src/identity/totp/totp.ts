@@ -4,12 +4,13 @@ import { generateSecret, generateURI, verifySync } from 'otplib'
 import { renderSVG } from 'uqr'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import { decrypt, encrypt } from '../../platform/crypto/sealing.ts'
-import type { Runner, Transaction } from '../../platform/database/database.ts'
+import type { Runner } from '../../platform/database/database.ts'
 import { execute, find, statement, tables } from '../../platform/database/statement.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 import { changeFactors, completeEnrolment, completeRemoval } from '../factors/factors.ts'
+import type { Requirement } from '../factors/requirements.ts'
 import type { TotpSeed } from './messages.ts'
 
 const query = tables('system', 'totp_factors')
@@ -123,28 +124,28 @@ export const removeTotp = (
     if (removed.confirmed_at !== null) await completeRemoval(transaction, services, session, totpRemoved)
   })
 
-/** Whether it is the code of now, not used before; it then is used up, with all earlier ones. */
-export async function useTotp(
-  transaction: Transaction<'system'>,
+/** The seed that codes of an account are compared with, as SQL. */
+export const totpSeed = (user_id: RawBuilder<unknown>): RawBuilder<Buffer | null> =>
+  sql<Buffer | null>`(select t.secret from totp_factors t where t.user_id = ${user_id} and t.confirmed_at is not null)`
+
+/** Compared with where there is no seed, so that it takes as long. */
+const NO_SEED = generateSecret()
+
+/** The time step whose code of this seed it is, whether or not it was used before; undefined when it is of none. */
+export function verifyTotp(
   { keys }: Pick<Services, 'keys'>,
   user_id: string,
+  seed: Buffer | null | undefined,
   code: string,
-): Promise<boolean> {
-  const factor = await transaction.run(findSeed(user_id))
-  if (factor === undefined || factor.confirmed_at === null) return false
-  const step = matchStep(decrypt(keys.totp, factor.secret, placeOf(user_id)), code)
-  return step !== undefined && transaction.run(advance(user_id, factor.secret, step))
+): number | undefined {
+  const secret = seed ? decrypt(keys.totp, seed, placeOf(user_id)) : undefined
+  const step = matchStep(secret ?? NO_SEED, code)
+  return secret === undefined ? undefined : step
 }
 
-/** Of two at once with the same code, one finds the step not yet taken. */
-const advance = (user_id: string, secret: Buffer, step: number) =>
-  statement(
-    query
-      .updateTable('totp_factors')
-      .set({ last_step: step })
-      .where('user_id', '=', user_id)
-      .where('secret', '=', secret)
-      .where(eb => eb.or([eb('last_step', 'is', null), eb('last_step', '<', step)]))
-      .returning('last_step'),
-    rows => rows.length > 0,
-  )
+/** Uses a code up, with all earlier ones: of two at once with the same code, one finds the step not yet taken. */
+export const totpCodeOf = (user_id: string, seed: Buffer, step: number): Requirement => ({
+  row: sql`update totp_factors set last_step = ${step}
+    where user_id = ${user_id} and secret = ${seed} and (last_step is null or last_step < ${step}) returning last_step`,
+  otherwise: 'invalid-code',
+})

@@ -26,7 +26,10 @@ const Health = Type.Object(
   { title: 'Health' },
 )
 const Ready = Type.Object({ status: Type.Literal('ready') }, { title: 'Ready' })
-const KeySet = Type.Object({ keys: Type.Array(Type.Record(Word, Word), { maxItems: 20 }) }, { title: 'KeySet' })
+const KeySet = Type.Object(
+  { keys: Type.Array(Type.Record(Word, Type.String({ maxLength: 1000 })), { maxItems: 20 }) },
+  { title: 'KeySet' },
+)
 
 export function healthRoutes(
   app: App,

@@ -79,7 +79,12 @@ test('what has expired is removed, and nothing else', async () => {
       [`('${idOf(300)}', '${person}', 'kept', ${days(300)})`, `('${idOf(400)}', '${person}', 'kept', ${days(364)})`],
       [`('${idOf(401)}', '${person}', 'gone', ${days(367)})`],
     ],
-    ['security_events', 'id, type', [`('${idOf(399)}', 'kept')`], [`('${idOf(401)}', 'gone')`]],
+    [
+      'security_events',
+      'id, type, created_at',
+      [`('${idOf(399)}', 'kept', ${days(399)})`],
+      [`('${idOf(401)}', 'gone', ${days(401)})`],
+    ],
   ]
   await admin.query('delete from security_events')
   await admin.query('alter table sessions disable trigger event_insert')

@@ -26,6 +26,8 @@ export interface Scope {
 export interface Transaction<Login extends LoginName> {
   readonly origin: Origin
   run<Result>(statement: Statement<Login, Result>): Promise<Result>
+  /** The last statement: the commit travels with it, so what its rows say comes too late to undo anything. */
+  finish<Result>(statement: Statement<Login, Result>): Promise<Result>
 }
 
 /** Runs statements on one login, under one scope. */
@@ -140,12 +142,12 @@ function openLogin<Name extends LoginName>(
     settings: SettingValues | undefined,
     text: string,
     values: readonly unknown[],
-    begin = false,
+    { begin = false, commit = false } = {},
   ): Promise<Row[]> =>
     new Promise((resolve, reject) => {
       const name = prepared ? nameOf(text) : undefined
       client.query(
-        new TripQuery({ name, text, values, settings, begin }, (error, rows) => {
+        new TripQuery({ name, text, values, settings, begin, commit }, (error, rows) => {
           if (error === null) resolve(rows)
           else reject(error)
         }),
@@ -185,16 +187,24 @@ function openLogin<Name extends LoginName>(
   }
 
   async function run<Result>(scope: Scope, statement: Statement<Name, Result>): Promise<Result> {
+    // The system login has no policies that ask: a session that is named is looked at first.
+    if (!gated && scope.session_id !== undefined)
+      return statement.read(
+        await transaction(scope, ({ run: runWithin }) => runWithin({ ...statement, read: (rows: Row[]) => rows })),
+      )
     const settings = settingsOf(scope)
-    const asksGate = gated || scope.session_id !== undefined
     let rows: Row[]
+    const attempt = () => connected(client => trip(client, settings, statement.sql, statement.parameters))
     try {
-      rows = await connected(client => trip(client, settings, statement.sql, statement.parameters))
+      // A deadlock has undone the statement, which is the whole transaction: it runs once more.
+      rows = await attempt().catch(error =>
+        isDatabaseError(error) && error.code === '40P01' ? attempt() : Promise.reject(error),
+      )
     } catch (error) {
-      if (asksGate && isDatabaseError(error) && error.code === '42501') await diagnose(scope, settings)
+      if (gated && isDatabaseError(error) && error.code === '42501') await diagnose(scope, settings)
       throw meaningOf(error, statement)
     }
-    if (asksGate && rows.length === 0) await diagnose(scope, settings)
+    if (gated && rows.length === 0) await diagnose(scope, settings)
     return statement.read(rows)
   }
 
@@ -206,29 +216,31 @@ function openLogin<Name extends LoginName>(
     const asksGate = gated || scope.session_id !== undefined
     try {
       return await connected(async client => {
+        let state = 'new' as 'new' | 'open' | 'over'
+        // The first statement opens the transaction in its own trip.
+        const step = ({ sql, parameters }: Statement<Name, unknown>, commit = false): Promise<Row[]> => {
+          if (state === 'over') throw new Error('the transaction is over: finish() takes its last statement')
+          const begin = state === 'new'
+          state = commit ? 'over' : 'open'
+          return trip(client, begin ? settings : undefined, sql, parameters, { begin, commit })
+        }
+        const take =
+          (commit: boolean) =>
+          async <R>(statement: Statement<Name, R>): Promise<R> => {
+            try {
+              return statement.read(await step(statement, commit))
+            } catch (error) {
+              throw meaningOf(error, statement)
+            }
+          }
         try {
-          const open = await trip(
-            client,
-            settings,
-            asksGate ? (scope.permission === undefined ? openSelf : openGate).sql : 'select 1',
-            [],
-            true,
-          )
-          if (open.length === 0) throw new ClosedGate()
-          const result = await work({
-            origin: scope.origin,
-            run: async statement => {
-              try {
-                return statement.read(await trip(client, undefined, statement.sql, statement.parameters))
-              } catch (error) {
-                throw meaningOf(error, statement)
-              }
-            },
-          })
-          await client.query('commit')
+          if (asksGate && (await step(scope.permission === undefined ? openSelf : openGate)).length === 0)
+            throw new ClosedGate()
+          const result = await work({ origin: scope.origin, run: take(false), finish: take(true) })
+          if (state === 'open') await client.query('commit')
           return result
         } catch (error) {
-          if (!isBroken(error)) await client.query('rollback')
+          if (state !== 'new' && !isBroken(error)) await client.query('rollback')
           throw error
         }
       })

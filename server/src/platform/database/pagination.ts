@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { sql } from 'kysely'
 import type { SelectQueryBuilder } from 'kysely'
 import { Problem } from '../problems.ts'
@@ -31,12 +32,17 @@ const MAC_BYTES = 16
 
 /**
  * Opens and seals the cursors of one list. A cursor is the last row's position under a MAC that covers the list itself
- * (organization, route, filters, order): one of another organization or list is answered like a random one.
+ * (organization, route, filters, order): one of another organization or list is answered like a random one. The list is
+ * described, and a MAC made, only where a cursor is given or a page follows.
  * @throws Problem invalid-cursor
  */
-export function openPage(key: Buffer, list: string, { limit, cursor, include_total = false }: PageQuery): Page {
+export function openPage(
+  key: KeyObject,
+  describeList: () => string,
+  { limit, cursor, include_total = false }: PageQuery,
+): Page {
   const macOf = (position: string) =>
-    createHmac('sha256', key).update(`${list}\n${position}`).digest().subarray(0, MAC_BYTES)
+    createHmac('sha256', key).update(`${describeList()}\n${position}`).digest().subarray(0, MAC_BYTES)
   return {
     limit,
     after: cursor === undefined ? undefined : open(cursor, macOf),
@@ -89,7 +95,9 @@ export function pagesOf<Values extends Readonly<Record<string, unknown>>, DB, T 
     const shape = `${order.column} ${order.descending} ${page.includeTotal}`
     const compile =
       compiled.get(shape) ??
-      (compileOnce((given: Values & Position) => pageQuery(list, given, order, page.includeTotal)) as unknown as Compile)
+      (compileOnce((given: Values & Position) =>
+        pageQuery(list, given, order, page.includeTotal),
+      ) as unknown as Compile)
     compiled.set(shape, compile)
     const [after_value, after_id] = page.after ?? []
     const query = compile({ ...values, page_size: page.limit + 1, after_value, after_id })
@@ -117,10 +125,11 @@ function pageQuery<Values, DB, T extends keyof DB, Item>(
       .select(sql<number>`count(*)`.as('total'))
     rows = rows.select(sql<number>`(${total})`.as('total')) as typeof rows
   }
-  return rows
-    .orderBy(column, direction)
-    .orderBy(id, direction)
-    .limit(given.page_size) as unknown as SelectQueryBuilder<DB, T, Item>
+  return rows.orderBy(column, direction).orderBy(id, direction).limit(given.page_size) as unknown as SelectQueryBuilder<
+    DB,
+    T,
+    Item
+  >
 }
 
 function readPage<Item>(rows: Item[], page: Page): PageOf<Item> {

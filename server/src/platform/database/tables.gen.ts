@@ -25,6 +25,15 @@ interface TenantAuditLog {
   user_agent: ColumnType<string | null, string | null | undefined, never>
 }
 
+interface TenantCustomRolePermissions {
+  created_at: ColumnType<string, never, never>
+  organization_id: ColumnType<string, never, never>
+  permission: ColumnType<string, never, never>
+  role_id: ColumnType<string, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
 interface TenantDevices {
   created_at: ColumnType<string, never, never>
   id: ColumnType<string, never, never>
@@ -92,8 +101,10 @@ interface TenantMemberships {
   created_at: Generated<string>
   deleted_at: string | null
   disabled_at: string | null
+  gate_changed_in: string | null
   organization_id: string
   role: 'owner' | 'admin' | 'member' | 'viewer'
+  role_id: string | null
   title: string | null
   updated_at: Generated<string>
   user_id: string
@@ -103,6 +114,7 @@ interface TenantMemberships {
 interface TenantOrganizations {
   created_at: Generated<string>
   deleted_at: string | null
+  gate_changed_in: string | null
   id: Generated<string>
   kind: Generated<'personal' | 'team'>
   name: string
@@ -160,6 +172,16 @@ interface TenantRetiredNames {
   digest: ColumnType<Buffer, never, never>
 }
 
+interface TenantRoles {
+  created_at: ColumnType<string, never, never>
+  description: ColumnType<string | null, never, never>
+  id: ColumnType<string, never, never>
+  name: ColumnType<string, never, never>
+  organization_id: ColumnType<string, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
 interface TenantSecurityEvents {
   actor_id: ColumnType<never, string | null | undefined, never>
   created_at: ColumnType<never, string | undefined, never>
@@ -190,7 +212,7 @@ interface TenantSessions {
   ip: ColumnType<string | null, never, never>
   last_seen_at: ColumnType<string, never, never>
   methods: ColumnType<string[], never, never>
-  organization_id: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string | null, never, string | null>
   revoked_at: ColumnType<string | null, never, string | null>
   revoked_reason: ColumnType<string | null, never, string | null>
   second_factor_at: ColumnType<string | null, never, never>
@@ -224,6 +246,7 @@ interface TenantUsers {
 export interface TenantTables {
   [runsOn]: 'tenant'
   audit_log: TenantAuditLog
+  custom_role_permissions: TenantCustomRolePermissions
   devices: TenantDevices
   gate: TenantGate
   gate_state: TenantGateState
@@ -237,6 +260,7 @@ export interface TenantTables {
   projects: TenantProjects
   recovery_codes: TenantRecoveryCodes
   retired_names: TenantRetiredNames
+  roles: TenantRoles
   security_events: TenantSecurityEvents
   self: TenantSelf
   sessions: TenantSessions
@@ -289,13 +313,13 @@ interface SystemGateState {
 }
 
 interface SystemIdempotencyKeys {
-  created_at: Generated<string>
-  key: string
-  organization_id: string | null
-  request_hash: string
-  result: ColumnType<Json, string, string>
-  route: string
-  user_id: string
+  created_at: ColumnType<string, never, string>
+  key: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  request_hash: ColumnType<string, never, never>
+  result: ColumnType<Json, never, never>
+  route: ColumnType<string, never, never>
+  user_id: ColumnType<string, never, never>
 }
 
 interface SystemIdentities {
@@ -333,12 +357,14 @@ interface SystemLiveUsers {
   erased_at: ColumnType<string | null, never, string | null>
   family_name: ColumnType<string | null, never, string | null>
   full_name: ColumnType<string | null, never, string | null>
+  gate_changed_in: ColumnType<string | null, never, string | null>
   given_name: ColumnType<string | null, never, string | null>
   id: ColumnType<string, never, string>
   last_organization_id: ColumnType<string | null, never, string | null>
   locale: ColumnType<string | null, never, string | null>
   password_hash: ColumnType<string | null, never, string | null>
   superuser: ColumnType<boolean, never, boolean>
+  unopened_organization_ids: ColumnType<string[], never, string[]>
   updated_at: ColumnType<string, never, string>
   username: ColumnType<string | null, never, string | null>
   version: ColumnType<number, never, number>
@@ -349,8 +375,10 @@ interface SystemMemberships {
   created_at: Generated<string>
   deleted_at: string | null
   disabled_at: string | null
+  gate_changed_in: string | null
   organization_id: string
   role: 'owner' | 'admin' | 'member' | 'viewer'
+  role_id: string | null
   title: string | null
   updated_at: Generated<string>
   user_id: string
@@ -371,6 +399,7 @@ interface SystemOneTimeTokens {
 interface SystemOrganizations {
   created_at: Generated<string>
   deleted_at: string | null
+  gate_changed_in: string | null
   id: Generated<string>
   kind: Generated<'personal' | 'team'>
   name: string
@@ -452,6 +481,7 @@ interface SystemSessions {
   created_at: Generated<string>
   device_id: string | null
   expires_at: string
+  gate_changed_in: string | null
   generation: Generated<number>
   id: Generated<string>
   ip: string | null
@@ -503,12 +533,14 @@ interface SystemUsers {
   erased_at: string | null
   family_name: string | null
   full_name: string | null
+  gate_changed_in: string | null
   given_name: string | null
   id: Generated<string>
   last_organization_id: string | null
   locale: 'en' | 'de' | null
   password_hash: string | null
   superuser: Generated<boolean>
+  unopened_organization_ids: Generated<string[]>
   updated_at: Generated<string>
   username: string | null
   version: Generated<number>
@@ -587,13 +619,13 @@ interface EitherGateState {
 }
 
 interface EitherIdempotencyKeys {
-  created_at: Generated<string>
-  key: string
-  organization_id: string | null
-  request_hash: string
-  result: ColumnType<Json, string, string>
-  route: string
-  user_id: string
+  created_at: ColumnType<string, never, string>
+  key: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  request_hash: ColumnType<string, never, never>
+  result: ColumnType<Json, never, never>
+  route: ColumnType<string, never, never>
+  user_id: ColumnType<string, never, never>
 }
 
 interface EitherIdentities {
@@ -626,8 +658,10 @@ interface EitherMemberships {
   created_at: Generated<string>
   deleted_at: string | null
   disabled_at: string | null
+  gate_changed_in: string | null
   organization_id: string
   role: 'owner' | 'admin' | 'member' | 'viewer'
+  role_id: string | null
   title: string | null
   updated_at: Generated<string>
   user_id: string
@@ -637,6 +671,7 @@ interface EitherMemberships {
 interface EitherOrganizations {
   created_at: Generated<string>
   deleted_at: string | null
+  gate_changed_in: string | null
   id: Generated<string>
   kind: Generated<'personal' | 'team'>
   name: string
@@ -711,7 +746,7 @@ interface EitherSessions {
   ip: ColumnType<string | null, never, never>
   last_seen_at: ColumnType<string, never, never>
   methods: ColumnType<string[], never, never>
-  organization_id: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string | null, never, string | null>
   revoked_at: ColumnType<string | null, never, string | null>
   revoked_reason: ColumnType<string | null, never, string | null>
   second_factor_at: ColumnType<string | null, never, never>

@@ -24,6 +24,7 @@ interface Wire {
   describe(message: { type: string; name: string }): void
   execute(message: { portal: string; rows: number }): void
   close(message: { type: string; name: string }): void
+  sync(): void
   /** What the driver holds for prepared on this connection: text by name. */
   parsedStatements: Record<string, unknown>
 }
@@ -74,6 +75,8 @@ export interface TripOptions {
   settings: SettingValues | undefined
   /** Open an explicit transaction in the same trip. */
   begin: boolean
+  /** Commit in the same trip, where the statement has not failed. */
+  commit?: boolean
 }
 
 /**
@@ -110,11 +113,7 @@ export class TripQuery extends pg.Query {
 
   prepare(connection: Wire): void {
     const { name, settings, begin } = this.#trip
-    if (begin) {
-      connection.parse({ name: '', text: 'begin', types: [] })
-      connection.bind({ statement: '', portal: '', values: [], binary: false, valueMapper: value => value })
-      connection.execute({ portal: '', rows: 0 })
-    }
+    if (begin) sendCommand(connection, 'begin')
     if (settings !== undefined) {
       if (name === undefined) connection.parse({ name: '', text: SETTINGS, types: [] })
       const statement = name === undefined ? '' : SETTINGS_NAME
@@ -122,7 +121,6 @@ export class TripQuery extends pg.Query {
       connection.execute({ portal: '', rows: 0 })
     }
     if (name === undefined) return seams.prepare.call(this, connection)
-
 
     let known = described.get(connection)
     if (known === undefined) {
@@ -143,6 +141,13 @@ export class TripQuery extends pg.Query {
     this.#columns = told ?? []
     this.#remember = now => columns.set(name, now)
     seams.prepare.call(this, told === undefined ? connection : undescribed)
+  }
+
+  /** Runs what is bound. What follows it before the Sync is skipped where it fails. */
+  _getRows(connection: Wire): void {
+    connection.execute({ portal: '', rows: 0 })
+    if (this.#trip.commit === true) sendCommand(connection, 'commit')
+    connection.sync()
   }
 
   handleRowDescription({ fields }: { fields: readonly { name: string; dataTypeID: TypeId }[] }): void {
@@ -168,6 +173,12 @@ export class TripQuery extends pg.Query {
     }
     this.#done(null, rows)
   }
+}
+
+function sendCommand(connection: Wire, text: 'begin' | 'commit'): void {
+  connection.parse({ name: '', text, types: [] })
+  connection.bind({ statement: '', portal: '', values: [], binary: false, valueMapper: value => value })
+  connection.execute({ portal: '', rows: 0 })
 }
 
 function readRow(columns: readonly Column[], fields: Fields): Record<string, unknown> {

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { test } from 'node:test'
+import { allowInsecureRequests, customFetch, validateJwtAccessToken } from 'oauth4webapi'
 import { createTestApp } from '../../../test/test-app.ts'
 import { TEST_SECRET } from '../../../test/test-database.ts'
 import { systemFor } from '../database/database.ts'
+import { createAccessTokens } from './access-tokens.ts'
 import { loadSigningKeys } from './signing-keys.ts'
 
 // Every forged token is a true one with one thing changed, sent to a route that reads the caller. The control is the
@@ -128,6 +130,46 @@ test('a header field that we never set is refused even under our own key', async
     })
     assert.equal(answer.status, 401, JSON.stringify(changes))
   }
+})
+
+// Red when: an access token has no client_id or another type, or the key set lacks a kid or an algorithm.
+test('a strict resource server takes our access tokens by the key set alone', async () => {
+  for (const JWT_ALGORITHM of ['EdDSA', 'ES256', 'RS256']) {
+    const service = await createTestApp({ JWT_ALGORITHM })
+    const { user_id, access_token, organization_id } = await service.signUp('Acme')
+    const issuer = 'http://localhost:8000'
+    const server = { issuer, jwks_uri: `${issuer}/.well-known/jwks.json` }
+    const request = new Request(issuer, { headers: { authorization: `Bearer ${access_token}` } })
+    const fetchKeys = async (url: string) => Response.json((await service.call('GET', new URL(url).pathname)).body)
+    const accepted = await validateJwtAccessToken(server, request, issuer, {
+      [allowInsecureRequests]: true,
+      [customFetch]: fetchKeys,
+    })
+    assert.deepEqual(
+      [accepted.sub, accepted.client_id, accepted['organization_id']],
+      [user_id, 'freehold', organization_id],
+      JWT_ALGORITHM,
+    )
+  }
+})
+
+// Red when: a remembered token is not looked at again; the keys are exchanged and what they verified is remembered.
+test('a token that was verified before is refused once it has expired, and once its key is gone', async t => {
+  const made = createAccessTokens({ issuer: 'http://localhost:8000', accessTokenSeconds: 60 })
+  const [key] = await loadSigningKeys(systemFor(database, 'signing-keys'), TEST_SECRET, 'EdDSA', 900)
+  made.useKeys([key!])
+  const token = made.sign({ sub: 'u', jti: 'j', sid: 's', auth_time: 0, email: 'e', user_id: 'u' })
+  assert.equal(made.verify(token), made.verify(token), 'remembered')
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 61_000 })
+  assert.throws(() => made.verify(token), { code: 'access-token-expired' })
+  t.mock.timers.reset()
+  assert.equal(made.verify(token).sub, 'u')
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519', {
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  })
+  made.useKeys([{ ...key!, id: 'another', privateKey, publicKey }])
+  assert.throws(() => made.verify(token), { code: 'not-signed-in' })
 })
 
 test('an access token is no refresh token', async () => {

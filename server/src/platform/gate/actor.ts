@@ -17,7 +17,7 @@ export interface SessionPrincipal {
  * What stands behind an actor: the row that the gate looks up. A session is the only kind today; API keys, grants of an
  * OAuth client and agents will be others, with scopes that narrow the role.
  */
-export type Principal = SessionPrincipal
+type Principal = SessionPrincipal
 
 /**
  * Who asks, and the way to the rows: whatever runs through an actor passes the gate with the one permission that the

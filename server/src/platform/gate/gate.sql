@@ -20,13 +20,15 @@ create view gate with (security_barrier) as
   join users u on u.id = s.user_id
   join organizations o on o.id = nullif(current_setting('app.organization_id', true), '')::uuid
   -- offset 0: one membership by its key, never a scan of all members of the organization
-  left join lateral (select role from memberships where organization_id = o.id and user_id = s.user_id
+  left join lateral (select role, role_id, case when role_id is null then role end as built_in from memberships where organization_id = o.id and user_id = s.user_id
     and disabled_at is null and deleted_at is null offset 0) as m on true
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null
     and o.deleted_at is null and (s.second_factor_at is not null or not o.second_factor_required)
-    and exists (select from role_permissions p where p.permission = current_setting('app.permission', true)
-      and p.role in (m.role, case when u.superuser then 'superuser' end));
+    and (exists (select from role_permissions p where p.permission = current_setting('app.permission', true)
+        and p.role in (m.built_in, case when u.superuser then 'superuser' end))
+      or m.role_id is not null and exists (select from custom_role_permissions p where p.organization_id = o.id
+        and p.role_id = m.role_id and p.permission = current_setting('app.permission', true)));
 
 -- What the diagnostic query reads after an empty or refused result: always one row.
 create view gate_state with (security_barrier) as
@@ -50,50 +52,108 @@ create view own_organizations with (security_barrier) as
 
 grant select on self, own_organizations, gate, gate_state to freehold_tenant, freehold_system;
 
--- Nothing commits after a revocation. A write asks the gate once more when it commits, under a lock that whatever closes
--- the gate takes alone: either the write commits first, or it sees the revocation and fails.
-create function revocation_key(id uuid) returns bigint language sql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
-  select hashtextextended('revocation ' || id, 0) $$;
-revoke execute on function revocation_key(uuid) from public;
+-- Nothing commits after a revocation. A write asks the gate once more when it commits, under locks that whatever closes
+-- the gate takes alone: either the write commits first, or it sees the revocation and fails. The order of all locks is
+-- written down in docs/guides/isolation.md: rows first, then the keys of users, then the keys of organizations.
+create function acting_user() returns uuid language sql stable security definer set search_path = {{schema}}, pg_temp as $$
+  select user_id from sessions where id = nullif(current_setting('app.session_id', true), '')::uuid $$;
+revoke execute on function acting_user() from public;
+grant execute on function acting_user() to freehold_tenant, freehold_system;
 
--- Takes part in the lock and looks. A new snapshot for each statement: it sees what was committed while it waited.
-create function gate_is_open(actor uuid, organization uuid) returns boolean language plpgsql set search_path = {{schema}}, pg_temp as $$
+-- Whether the gate is open, looked at with a snapshot of its own: it sees what was committed while a lock was waited for.
+-- What this very transaction has changed counts as open (it left, transferred, deleted the organization): the row says so
+-- itself, in a column that only the triggers below write, and the change was allowed when it was made.
+create function gate_is_open() returns boolean language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
+declare
+  wanted constant text := coalesce(current_setting('app.permission', true), '');
+  own constant xid8 := pg_current_xact_id();
 begin
-  perform pg_advisory_xact_lock_shared(revocation_key(actor)), pg_advisory_xact_lock_shared(revocation_key(organization));
-  return case when coalesce(current_setting('app.permission', true), '') = '' then exists (select from self) else exists (select from gate) end;
+  if wanted = '' then
+    return exists (select from sessions s join users u on u.id = s.user_id
+      where s.id = nullif(current_setting('app.session_id', true), '')::uuid
+        and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
+        and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null));
+  end if;
+  return exists (select from gate) or exists (select from sessions s
+    join users u on u.id = s.user_id
+    join organizations o on o.id = nullif(current_setting('app.organization_id', true), '')::uuid
+    left join memberships m on m.organization_id = o.id and m.user_id = s.user_id
+    where own in (s.gate_changed_in, u.gate_changed_in, o.gate_changed_in, m.gate_changed_in)
+      and s.id = nullif(current_setting('app.session_id', true), '')::uuid
+      and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
+      and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null)
+      and (o.gate_changed_in = own
+        or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required))
+      and (m.gate_changed_in = own
+        or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
+        or m.disabled_at is null and m.deleted_at is null and (exists (select from role_permissions p where m.role_id is null and p.permission = wanted and p.role = m.role)
+          or exists (select from custom_role_permissions p where p.organization_id = o.id and p.role_id = m.role_id and p.permission = wanted))));
 end $$;
-revoke execute on function gate_is_open(uuid, uuid) from public;
+revoke execute on function gate_is_open() from public;
 
--- Whether this very transaction has closed the gate (left, handed over, closed the organization): then it holds the lock alone.
-create function closed_gate(actor uuid, organization uuid) returns boolean language sql volatile set search_path = {{schema}}, pg_temp as $$
-  select exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() and mode = 'ExclusiveLock' and granted
-    and objsubid = 1 and (classid::bigint << 32 | objid::bigint) in (revocation_key(actor), revocation_key(organization))) $$;
-revoke execute on function closed_gate(uuid, uuid) from public;
-
--- Runs before a row that some gate stands on changes. The gate of whoever changes it must be open now, under the lock:
--- the statement may have waited for the row, and been overtaken. Without a session in the settings nobody's gate is asked.
+-- Runs before a row that some gate stands on changes, once the row is locked. Takes the key of the user or organization whose
+-- gates close, alone, and shares those of whoever acts: users before organizations, users by id. Then the gate of whoever
+-- acts must be open: the statement may have waited for the row, and been overtaken. Without a session there is no gate to ask.
+-- The first argument says what the row closes, the gates of a `user` or of an `organization`; the second one names its column.
 create function lock_revocation() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
-  session_named constant uuid := nullif(current_setting('app.session_id', true), '')::uuid;
-  organization constant uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
-  actor constant uuid := (select user_id from sessions where id = session_named);
-  is_first constant boolean := session_named is not null and not closed_gate(actor, organization);
+  of_user constant boolean := tg_argv[0] = 'user';
+  target constant uuid := (to_jsonb(old) ->> tg_argv[1])::uuid;
+  actor constant uuid := acting_user();
+  organization constant text := nullif(current_setting('app.organization_id', true), '');
 begin
-  perform pg_advisory_xact_lock(revocation_key((to_jsonb(old) ->> tg_argv[0])::uuid));
-  if is_first and not gate_is_open(actor, organization) then
+  if of_user and target < actor then
+    perform pg_advisory_xact_lock(lock_key('revocation', target::text));
+  end if;
+  if not of_user or target <> actor then
+    perform pg_advisory_xact_lock_shared(lock_key('revocation', actor::text));
+  end if;
+  if not of_user or target >= coalesce(actor, target) then
+    perform pg_advisory_xact_lock(lock_key('revocation', target::text));
+  end if;
+  if of_user and actor is not null then
+    perform pg_advisory_xact_lock_shared(lock_key('revocation', organization));
+  end if;
+  if nullif(current_setting('app.session_id', true), '') is not null and not gate_is_open() then
     raise exception 'the gate closed before the change' using errcode = '42501';
   end if;
+  if tg_op = 'DELETE' then
+    return old;
+  end if;
+  new.gate_changed_in := pg_current_xact_id();
   return new;
 end $$;
 revoke execute on function lock_revocation() from public;
+
+-- Holds the keys of several users in their order, before one transaction closes the gates of them all.
+create function hold_users(ids uuid[]) returns void language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
+declare
+  id uuid;
+begin
+  for id in select distinct held from unnest(ids) as held where held is not null order by held loop
+    perform pg_advisory_xact_lock(lock_key('revocation', id::text));
+  end loop;
+end $$;
+revoke execute on function hold_users(uuid[]) from public;
+grant execute on function hold_users(uuid[]) to freehold_tenant, freehold_system;
+
+-- Nobody else writes the column that says which transaction closed a gate: its name makes this trigger run before the others.
+create function keep_gate_changed_in() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  new.gate_changed_in := case when tg_op = 'UPDATE' then old.gate_changed_in end;
+  return new;
+end $$;
+revoke execute on function keep_gate_changed_in() from public;
+
 -- Runs when the transaction commits.
 create function still_open() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
-declare
-  session_named constant uuid := nullif(current_setting('app.session_id', true), '')::uuid;
-  organization constant uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
-  actor constant uuid := (select user_id from sessions where id = session_named);
 begin
-  if session_named is null or gate_is_open(actor, organization) or closed_gate(actor, organization) then
+  if nullif(current_setting('app.session_id', true), '') is null then
+    return null;
+  end if;
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', nullif(current_setting('app.organization_id', true), '')));
+  if gate_is_open() then
     return null;
   end if;
   raise exception 'the gate closed before the commit' using errcode = '42501';

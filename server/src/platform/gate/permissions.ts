@@ -9,7 +9,7 @@ export type Role = (typeof roles)[number]
  */
 export type PermissionTable = Readonly<Record<`${string}:${string}`, Role | 'superuser'>>
 
-/** Every permission there is. A feature adds its table beside its value, as it does with its problems. */
+/** Every permission there is. A feature adds its table beside its value, as it does with its problems. @public */
 // eslint-disable-next-line typescript/no-empty-object-type
 export interface DeclaredPermissions {}
 
@@ -17,7 +17,9 @@ export type Permission = keyof DeclaredPermissions & `${string}:${string}`
 
 /** What a role may do, sorted. */
 export const permissionsOf = (table: PermissionTable, role: Role | 'superuser'): Permission[] =>
-  (Object.keys(table) as Permission[]).filter(permission => holds(role, (table as Record<string, Role | 'superuser'>)[permission])).sort()
+  (Object.keys(table) as Permission[])
+    .filter(permission => holds(role, (table as Record<string, Role | 'superuser'>)[permission]))
+    .sort()
 
 const holds = (role: Role | 'superuser', least: Role | 'superuser' | undefined): boolean =>
   least === undefined

@@ -51,9 +51,7 @@ export const loadSigningKeys = (
   })
 }
 
-const lockFirstKey = execute(
-  raw(query, sql`select pg_advisory_xact_lock(hashtextextended('first signing key', 0))`),
-)
+const lockFirstKey = execute(raw(query, sql`select pg_advisory_xact_lock(lock_key('signing-keys', 'first'))`))
 
 export interface FollowedKeys {
   current: () => readonly SigningKey[]
@@ -140,7 +138,11 @@ const usable = (algorithm: SigningAlgorithm, accessTokenSeconds: number) =>
     .where(sql<boolean>`(retired_at is null or retired_at > now() - make_interval(secs => ${accessTokenSeconds}))`)
     .orderBy('created_at')
 
-async function insertKey(transaction: Transaction<'system'>, secretKey: string, algorithm: SigningAlgorithm): Promise<string> {
+async function insertKey(
+  transaction: Transaction<'system'>,
+  secretKey: string,
+  algorithm: SigningAlgorithm,
+): Promise<string> {
   const id = randomBytes(12).toString('base64url')
   const { publicKey, privateKey } = generateKey(algorithm)
   const row = {

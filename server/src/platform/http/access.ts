@@ -49,7 +49,9 @@ export function admit(request: FastifyRequest, rules: RouteRules, identity: Iden
   const keyed = honoursIdempotencyKey({ ...rules, method: request.method })
   const bind = (scope: Scope) => {
     const runner = runnerOf(database.tenant, scope)
-    return keyed ? rememberResult(runner, request, { user_id, organization_id: scope.permission && scope.organization_id }) : runner
+    return keyed
+      ? rememberResult(runner, request, { user_id, organization_id: scope.permission && scope.organization_id })
+      : runner
   }
   const actor: Actor = {
     principal,

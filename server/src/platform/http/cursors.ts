@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { openPage } from '../database/pagination.ts'
 import type { Page, PageQuery } from '../database/pagination.ts'
@@ -8,17 +9,19 @@ export interface Cursors {
 }
 
 /** Binds every cursor to its list: the organization that it shows, or the person whose own it is, the route, and all that filters or sorts. */
-export function createCursors(key: Buffer): Cursors {
+export function createCursors(secret: Buffer): Cursors {
+  const key = createSecretKey(secret)
   return {
     open: request => {
       const { limit, cursor, include_total, ...filters } = request.query as PageQuery & Record<string, unknown>
       const { actor } = request
-      const list = JSON.stringify([
-        request.routeOptions.config.rules?.access === 'session' ? actor.user_id : actor.organization_id,
-        request.routeOptions.url,
-        Object.entries(filters).sort(),
-      ])
-      return openPage(key, list, {
+      const describeList = () =>
+        JSON.stringify([
+          request.routeOptions.config.rules?.access === 'session' ? actor.user_id : actor.organization_id,
+          request.routeOptions.url,
+          Object.entries(filters).sort(),
+        ])
+      return openPage(key, describeList, {
         limit,
         ...(cursor === undefined ? {} : { cursor }),
         ...(include_total === undefined ? {} : { include_total }),

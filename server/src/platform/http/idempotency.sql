@@ -13,4 +13,5 @@ create index idempotency_keys_created_at on idempotency_keys (created_at);
 alter table idempotency_keys enable row level security;
 create policy self on idempotency_keys to freehold_tenant using (user_id = (select user_id from self));
 create policy system on idempotency_keys to freehold_system using (true);
-grant select, insert, update, delete on idempotency_keys to freehold_tenant, freehold_system;
+grant select, insert, update, delete on idempotency_keys to freehold_tenant;
+grant select, delete, update (created_at) on idempotency_keys to freehold_system; -- a sweep locks what it deletes

@@ -44,7 +44,8 @@ export function rememberResult(
         if (stored.request_hash !== request_hash) throw new Problem('idempotency-key-reused')
         return stored.result as Result
       }
-      const result = await work(transaction)
+      // What comes last is storing it.
+      const result = await work({ ...transaction, finish: transaction.run })
       await transaction.run(store(place, organization_id, request_hash, result))
       return result
     })
@@ -63,7 +64,7 @@ const lock = ({ user_id, route, key }: Place) =>
       query,
       sql<{
         locked: boolean
-      }>`select pg_try_advisory_xact_lock(hashtextextended(${`idempotency ${user_id} ${route} ${key}`}, 0)) as locked`,
+      }>`select pg_try_advisory_xact_lock(lock_key('idempotency', ${JSON.stringify([user_id, route, key])})) as locked`,
     ),
     rows => rows[0]?.locked === true,
   )

@@ -72,7 +72,9 @@ export const resource =
     ...statements
   }: Resource<Item, Create, Update, Filters, ItemRow>) =>
   (app: App, { cursors }: Services): void => {
-    const [One, Many] = [one, many].map(word => word.replace(/(?:^| )(\w)/g, (_match, letter: string) => letter.toUpperCase()))
+    const [One, Many] = [one, many].map(word =>
+      word.replace(/(?:^| )(\w)/g, (_match, letter: string) => letter.toUpperCase()),
+    )
     const tags = [tag]
     const refused = slugTaken === undefined ? [...problems] : [slugTaken, ...problems]
     const single = { params: Strict({ id: IdOf(one) }), tags }
@@ -114,7 +116,9 @@ export const resource =
         const { actor } = request
         const body = request.body as { name: string; slug?: string }
         const make = (slug?: string) =>
-          actor.run(statements.create(actor, (slug === undefined ? body : { ...body, slug }) as unknown as Static<Create>))
+          actor.run(
+            statements.create(actor, (slug === undefined ? body : { ...body, slug }) as unknown as Static<Create>),
+          )
         const made = slugTaken === undefined ? await make() : await claimSlug(body, slugTaken, make)
         reply.code(201).header('location', `/api/v1${path}/${made.id}`)
         return sendTagged(reply, made.id, made)
@@ -125,7 +129,12 @@ export const resource =
       `${path}/:id`,
       {
         ...readSingle,
-        schema: { ...single, operationId: `get${One}`, summary: `Get ${articleOf(one)} ${one}`, response: { 200: item as TSchema } },
+        schema: {
+          ...single,
+          operationId: `get${One}`,
+          summary: `Get ${articleOf(one)} ${one}`,
+          response: { 200: item as TSchema },
+        },
       },
       async (request, reply) => {
         const { actor, params } = request
@@ -163,7 +172,12 @@ export const resource =
       `${path}/:id`,
       {
         ...writeSingle,
-        schema: { ...single, operationId: `delete${One}`, summary: `Delete ${articleOf(one)} ${one}`, response: { 204: Type.Null() } },
+        schema: {
+          ...single,
+          operationId: `delete${One}`,
+          summary: `Delete ${articleOf(one)} ${one}`,
+          response: { 204: Type.Null() },
+        },
       },
       async (request, reply) => {
         const { actor, params } = request
@@ -179,7 +193,7 @@ const articleOf = (word: string): string => (/^[aeiou]/.test(word) ? 'an' : 'a')
  * What PUT takes, and what it resets, derived from what POST takes: an optional field that may be null is reset to null,
  * one with a default to that, and any other has to be sent.
  */
-export function replacementOf(create: TObject): { schema: TObject; resets: Record<string, unknown> } {
+function replacementOf(create: TObject): { schema: TObject; resets: Record<string, unknown> } {
   const { required, title } = create as { required?: readonly string[]; title?: string }
   const whole = Type.Required(create)
   const resets: Record<string, unknown> = {}

@@ -95,7 +95,7 @@ export async function migrateJobs(client: pg.Client, schema: string, jobs: JobDe
     .digest('hex')
   const name = quoteSchema(jobSchemaOf(schema))
   if ((await readFingerprint(client, name)) === wanted) return
-  const lock = `hashtextextended(${client.escapeLiteral(`freehold jobs ${schema}`)}, 0)`
+  const lock = `hashtext('freehold'), hashtext(${client.escapeLiteral(`jobs ${schema}`)})`
   await client.query(`select pg_advisory_lock(${lock})`)
   try {
     if ((await readFingerprint(client, name)) === wanted) return

@@ -91,11 +91,7 @@ function securityOf({
 }
 
 /** Adds to each operation what all share: problems, headers, parameters, examples; and names the schemas that have a title. */
-function complete(
-  document: Document,
-  rules: ReadonlyMap<string, OperationRules>,
-  declared: Declared,
-): Document {
+function complete(document: Document, rules: ReadonlyMap<string, OperationRules>, declared: Declared): Document {
   const { problems } = declared
   const responses: Json = {}
   for (const operation of Object.values(document.paths).flatMap(operations => Object.values(operations))) {
@@ -107,7 +103,9 @@ function complete(
   const paths = nameSchemas(document.paths, schemas) as Document['paths']
   const used = new Set(Object.keys(responses).flatMap(name => name.split('.')))
   const examples = Object.fromEntries(
-    (Object.keys(problems) as ProblemCode[]).filter(code => used.has(code)).map(code => [code, exampleOfProblem(problems, code)]),
+    (Object.keys(problems) as ProblemCode[])
+      .filter(code => used.has(code))
+      .map(code => [code, exampleOfProblem(problems, code)]),
   )
   const components = {
     ...document.components,
@@ -124,7 +122,9 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
   const { problems } = declared
   const { access, stepUp = false, perMinute } = rule
   const codes = problemsOf(operation, rule, problems)
-  operation.description = [operation.description, ...wordsOf(rule, declared)].filter(text => text !== undefined).join('\n\n')
+  operation.description = [operation.description, ...wordsOf(rule, declared)]
+    .filter(text => text !== undefined)
+    .join('\n\n')
   if (access !== 'public' && access !== 'session') operation['x-permission'] = access
   if (stepUp) operation['x-step-up'] = true
   if (perMinute !== undefined && perMinute !== Infinity)

@@ -198,7 +198,8 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
         if (!(error instanceof Problem)) throw error
         if (error.code === 'invalid-token') return sendBroken(reply)
         const refused = page.words[locale].refused?.[error.code]
-        if (refused !== undefined) return sendText(reply, statusOf(declared.problems, error.code), page.words[locale].title, refused)
+        if (refused !== undefined)
+          return sendText(reply, statusOf(declared.problems, error.code), page.words[locale].title, refused)
         if (!asks || error.errors === undefined) throw error
         return sendForm(reply, token, found, error.errors)
       }

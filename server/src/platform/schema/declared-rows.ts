@@ -12,7 +12,11 @@ const rowsOf = (permissions: PermissionTable): string[] =>
 const ROLE_PERMISSIONS = `select array_agg(permission || ' ' || role order by permission || ' ' || role collate "C") as rows from`
 
 /** Writes who holds which permission, as the owner, where it is not as declared. An upgrade that adds a permission reaches every organization. */
-export async function writeDeclaredRows(client: pg.Client, schema: string, permissions: PermissionTable): Promise<void> {
+export async function writeDeclaredRows(
+  client: pg.Client,
+  schema: string,
+  permissions: PermissionTable,
+): Promise<void> {
   const table = `${quoteSchema(schema)}.role_permissions`
   const wanted = rowsOf(permissions)
   const { rows } = await client.query<{ rows: string[] | null }>(`${ROLE_PERMISSIONS} ${table}`)

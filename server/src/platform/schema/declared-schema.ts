@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-
 const file = (path: string): URL => new URL(`../${path}`, import.meta.url)
 
 /** What every table stands on. */
@@ -12,9 +10,6 @@ export const gateFiles: readonly URL[] = [
   'gate/role-permissions.sql',
   'gate/gate.sql',
   'gate/organization-table.sql',
+  'gate/person-table.sql',
   'http/idempotency.sql',
 ].map(file)
-
-/** A declaration as one script. `{{schema}}` stands for the schema's name; the script runs with it on the search_path. */
-export const declaredSchema = (files: readonly string[]): string =>
-  files.map(path => readFileSync(path, 'utf8')).join('\n')

@@ -17,3 +17,18 @@ begin
   return new;
 end $$;
 revoke execute on function touch() from public;
+
+-- The key of an advisory lock. Every use has a space of its own, in the first byte, so that no two uses can meet; a name enters
+-- through SHA-256, so that nobody can aim at another's lock. Locks of starts and migrations, which run before this function
+-- exists, use two integers, which PostgreSQL keeps apart.
+create function lock_key(space text, name text) returns bigint language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+declare
+  place constant integer := array_position(array['revocation', 'owners', 'idempotency', 'superusers', 'signing-keys', 'mail', 'product'], space);
+begin
+  if place is null then
+    raise exception 'there is no lock space %: add it to lock_key()', space using errcode = '22023';
+  end if;
+  return (place::bigint << 56) | ('x' || left(encode(sha256(convert_to(name, 'UTF8')), 'hex'), 14))::bit(56)::bigint;
+end $$;
+revoke execute on function lock_key(text, text) from public;
+grant execute on function lock_key(text, text) to freehold_tenant, freehold_system;

@@ -55,6 +55,12 @@ do $$ begin
 end $$;
 ${logins.join('\n')}
 revoke connect, temporary on database ${db} from public;
+-- Large objects lie outside of every schema and policy. Their functions belong to the server's superuser, who alone can close them.
+do $$ begin
+  revoke execute on function lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) from public;
+exception when insufficient_privilege then
+  raise notice 'not a superuser, so large objects stay open: revoke execute on function lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) from public';
+end $$;
 grant connect on database ${db} to ${ownerName};
 `
 }
@@ -63,7 +69,7 @@ grant connect on database ${db} to ${ownerName};
 export async function ensureRoles(client: pg.Client, options: RoleOptions): Promise<void> {
   try {
     await client.query(
-      `begin; select pg_advisory_xact_lock(hashtextextended('freehold roles', 0)); ${rolesSql(options)} commit`,
+      `begin; select pg_advisory_xact_lock(hashtext('freehold'), hashtext('roles')); ${rolesSql(options)} commit`,
     )
   } catch (cause) {
     await client.query('rollback')

@@ -237,7 +237,7 @@ function checkHistory(applied: AppliedMigration[], migrations: Migration[]): voi
  * One migrator at a time and schema; a twin waits, and then finds nothing left to do. The lock ends with the connection.
  */
 async function underLock<T>(client: pg.Client, { schema, log }: MigrationOptions, work: () => Promise<T>): Promise<T> {
-  const key = `hashtextextended(${client.escapeLiteral(`freehold migrations ${schema}`)}, 0)`
+  const key = `hashtext('freehold'), hashtext(${client.escapeLiteral(`migrations ${schema}`)})`
   const { rows } = await client.query(`select where pg_try_advisory_lock(${key})`)
   if (rows.length === 0) {
     log?.('waiting for another process that migrates this schema')

@@ -99,7 +99,7 @@ async function makeEmbeddedDatabase(adminUrl: string, secretKey: string): Promis
   const password = loginPassword(secretKey, EMBEDDED)
   const client = await connectToDatabase(adminUrl)
   try {
-    await client.query(`select pg_advisory_lock(hashtextextended('freehold database', 0))`)
+    await client.query(`select pg_advisory_lock(hashtext('freehold'), hashtext('database'))`)
     const { rows } = await client.query(
       `select exists (select from pg_roles where rolname = $1) as role, exists (select from pg_database where datname = $1) as database`,
       [EMBEDDED],

@@ -109,6 +109,19 @@ test('no other origin may', async () => {
   }
 })
 
+// Red when: corsFor gives every request its options, or turns a preflight without an Origin away.
+test('without an Origin nothing is said but that answers differ by it', async () => {
+  for (const { status, headers } of [await call('GET', '/health'), await call('GET', '/nowhere')]) {
+    assert.ok(status === 200 || status === 404)
+    assert.match(headers['vary'] ?? '', /Origin/)
+    assert.deepEqual(
+      Object.keys(headers).filter(name => name.startsWith('access-control-')),
+      [],
+    )
+  }
+  assert.equal((await call('OPTIONS', '/health')).status, 204)
+})
+
 test('in development any port of this machine may, and nothing that only looks like it', async () => {
   const development = await createTestApp()
   const allowed = async (origin: string) =>

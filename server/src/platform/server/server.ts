@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import cors from '@fastify/cors'
+import type { FastifyCorsOptionsDelegateCallback } from '@fastify/cors'
 import Fastify, { LogController } from 'fastify'
 import type { Config } from '../../config/config.ts'
 import type { Database } from '../database/database.ts'
@@ -56,7 +57,7 @@ export async function createServer(
   announceSuccessors(app)
   requireAccess(app, declared.permissions)
   refuseUnknownParameters(app)
-  await app.register(cors, corsOptionsOf(config))
+  await app.register(cors, { delegator: corsFor(config) })
   const limitRate = createRateLimit(config.rateLimit)
   app.decorateRequest('actor')
   app.decorateRequest('visitor')
@@ -66,6 +67,13 @@ export async function createServer(
     admit(request, request.routeOptions.config.rules ?? { access: 'public' }, identity, database)
   })
   return app
+}
+
+/** What a browser may read is said to browsers alone: without an Origin there is nothing to say, but that answers differ by it. */
+function corsFor(config: Config): FastifyCorsOptionsDelegateCallback {
+  const [options, none] = [corsOptionsOf(config), { origin: false }]
+  return ({ headers, method }, callback) =>
+    callback(null, headers.origin === undefined && method !== 'OPTIONS' ? none : options)
 }
 
 const corsOptionsOf = ({ corsOrigins }: Config) => ({

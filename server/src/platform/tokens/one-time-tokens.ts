@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
 import type { Static, TSchema } from 'typebox'
 import { deriveKey, openId, sealId } from '../crypto/sealing.ts'
 import type { SystemRunner } from '../database/database.ts'
@@ -43,14 +44,21 @@ export interface NewToken<Details extends TSchema> {
   mailed?: boolean
 }
 
+/** The row of a new token, as SQL for a statement that does more. */
+export const insertToken = <Details extends TSchema>(
+  kind: TokenKind<Details>,
+  { user_id, email, details, seconds }: Omit<NewToken<Details>, 'mailed'>,
+): RawBuilder<{ id: string }> =>
+  sql<{ id: string }>`insert into one_time_tokens (purpose, user_id, email, details, expires_at)
+    values (${kind.purpose}, ${user_id ?? null}::uuid, ${email?.toLowerCase() ?? null}::text, ${JSON.stringify(details)}::jsonb,
+      now() + make_interval(secs => ${seconds ?? kind.seconds})) returning id`
+
 /** Makes a one-time token. @returns its id, which sealToken turns into what travels */
 export function issueToken<Details extends TSchema>(
   kind: TokenKind<Details>,
-  { user_id, email, details, seconds, mailed }: NewToken<Details>,
+  { mailed, ...token }: NewToken<Details>,
 ): Statement<'system', string> {
-  const row = sql<{ id: string }>`insert into one_time_tokens (purpose, user_id, email, details, expires_at)
-    values (${kind.purpose}, ${user_id ?? null}::uuid, ${email?.toLowerCase() ?? null}::text, ${JSON.stringify(details)}::jsonb,
-      now() + make_interval(secs => ${seconds ?? kind.seconds})) returning id`
+  const row = insertToken(kind, token)
   const made = mailed
     ? sql<{ id: string }>`with made as (${row})
           select id, enqueue_job('mail', jsonb_build_object('token_id', id)) as job_id from made`
@@ -93,7 +101,7 @@ function readToken<Details extends TSchema>(
 }
 
 /** The token, while it can be spent; looking changes nothing. */
-export const findToken = <Details extends TSchema>(kind: TokenKind<Details>, id: string) =>
+const findToken = <Details extends TSchema>(kind: TokenKind<Details>, id: string) =>
   statement(
     query
       .selectFrom('one_time_tokens')
@@ -151,6 +159,11 @@ export const spendToken = <Details extends TSchema>(kind: TokenKind<Details>, id
     },
   )
 
+/** Spends the token, as SQL for a statement that does more: no row comes back when it is used or has expired. */
+export const spendingToken = ({ purpose }: { purpose: string }, id: string): RawBuilder<{ id: string }> =>
+  sql<{ id: string }>`update one_time_tokens set used_at = now()
+    where id = ${id} and purpose = ${purpose} and used_at is null and expires_at > now() returning id`
+
 /** Revokes all unspent tokens of a user: those of these purposes, or all. */
 export const revokeTokens = (user_id: string, kinds?: readonly { purpose: string }[]) => {
   const tokens = query
@@ -159,9 +172,7 @@ export const revokeTokens = (user_id: string, kinds?: readonly { purpose: string
     .where('user_id', '=', user_id)
     .where('used_at', 'is', null)
   const purposes = kinds?.map(({ purpose }) => purpose)
-  return execute(
-    purposes === undefined ? tokens : tokens.where('purpose', '=', sql<string>`any (${purposes})`),
-  )
+  return execute(purposes === undefined ? tokens : tokens.where('purpose', '=', sql<string>`any (${purposes})`))
 }
 
 /** Revokes what was mailed to an address for these purposes, spent by nobody yet. */

@@ -1,0 +1,132 @@
+import { sql } from 'kysely'
+import { chooseOrganization } from '../../directory/organizations/organizations.ts'
+import type { ChosenOrganization } from '../../directory/organizations/organizations.ts'
+import { insertSession } from '../../directory/sessions/sessions.ts'
+import { preferredOrganizations, rememberOrganization, userColumns } from '../../directory/users/users.ts'
+import type { OrganizationHints, User } from '../../directory/users/users.ts'
+import type { Origin } from '../../platform/database/database.ts'
+import { raw, statement, tables } from '../../platform/database/statement.ts'
+import type { Statement } from '../../platform/database/statement.ts'
+import type { Declarations } from '../../platform/declarations.ts'
+import { invalidField, Problem } from '../../platform/problems.ts'
+import { findDevice, rememberDevice } from '../devices/devices.ts'
+import { listSecondFactors } from '../factors/factors.ts'
+import type { SecondFactor } from '../factors/factors.ts'
+import type { Proof, SignedIn, SignInRules } from './sign-in.ts'
+
+const query = tables('system', 'live_users')
+
+/** The account, locked: it may have been disabled, or its password changed, while the proof was checked. @throws Problem (read) invalid-credentials */
+export const lockUser = ({ user_id, password_hash }: Proof) => {
+  const users = query
+    .selectFrom('live_users')
+    .select([...userColumns, 'last_organization_id', 'unopened_organization_ids'])
+    .$narrowType<Pick<User, 'locale'>>()
+    .where('id', '=', user_id)
+    // Not shared: two sign-ins to different organizations would wait for each other to remember theirs.
+    .forNoKeyUpdate()
+  return statement(password_hash === undefined ? users : users.where('password_hash', '=', password_hash), ([row]) => {
+    if (row === undefined) throw new Problem('invalid-credentials')
+    const { last_organization_id, unopened_organization_ids, ...user } = row
+    return { user, hints: { last_organization_id, unopened_organization_ids } }
+  })
+}
+
+export interface Account {
+  user: User
+  hints: OrganizationHints
+}
+
+/** What the sign-in depends on beside the account. */
+export interface Found {
+  factors: SecondFactor[]
+  device_id: string | null
+  is_trusted: boolean | null
+  organization: ChosenOrganization | undefined
+}
+
+/** Fulfils what the sign-in requires and looks up the second factors, the device and where the session goes. @throws Problem (read) */
+export const lookUp = (
+  declared: Declarations,
+  { user, hints }: Account,
+  { device_id, organization_id, requires = [] }: Proof,
+) => {
+  const required = requires.map(({ row }, index) => sql`${sql.ref(`required_${index}`)} as (${row})`)
+  const isMissing = requires.map((_, index) => sql`not exists (select from ${sql.ref(`required_${index}`)})`)
+  return statement(
+    raw(
+      query,
+      sql<Omit<Found, 'organization'> & { is_missing: boolean[] } & Nulls<ChosenOrganization>>`
+      ${required.length === 0 ? sql`` : sql`with ${sql.join(required)}`}
+      select array[${sql.join(isMissing)}]::boolean[] as is_missing, ${listSecondFactors(declared, sql`${user.id}::uuid`)} as factors,
+        device.id as device_id, device.is_trusted, organization.*
+      from (select) as one
+      left join lateral (${findDevice(user.id, device_id)}) as device on true
+      left join lateral (${chooseOrganization(user.id, organization_id, preferredOrganizations(hints))}) as organization on true`,
+    ),
+    ([row]): Found => {
+      const { is_missing, factors, device_id, is_trusted, ...organization } = row as NonNullable<typeof row>
+      const missing = requires[is_missing.indexOf(true)]
+      if (missing !== undefined) throw new Problem(missing.otherwise)
+      return { factors, device_id, is_trusted, organization: hasOrganization(organization) ? organization : undefined }
+    },
+  )
+}
+
+type Nulls<Row> = { [Column in keyof Row]: Row[Column] | null }
+
+const hasOrganization = (row: Nulls<ChosenOrganization>): row is ChosenOrganization => row.id !== null
+
+/**
+ * Where a session goes: none at all while an unverified address keeps the account apart.
+ * @throws Problem email-unverified; invalid-fields when the organization asked for is not the user's
+ */
+export function admitTo(
+  { unverifiedAccess }: SignInRules,
+  { email_verified }: Pick<User, 'email_verified'>,
+  asked: string | undefined,
+  chosen: ChosenOrganization | undefined,
+): ChosenOrganization | undefined {
+  if (unverifiedAccess === 'own' && !email_verified) {
+    if (asked !== undefined) throw new Problem('email-unverified')
+    return undefined
+  }
+  if (chosen === undefined && asked !== undefined)
+    throw invalidField('/organization_id', 'names no organization of yours')
+  return chosen
+}
+
+/** The guess, settled by the statement in whose list of columns this stands. */
+export const settled = ({ guess }: Proof) => (guess === undefined ? sql`` : sql`, ${guess.settlement(true)}`)
+
+/** Writes the device down, the session, and the organization that it has chosen. */
+export function openSession(
+  proof: Proof,
+  { user, hints }: Account,
+  { organization, device_id }: { organization: ChosenOrganization | undefined; device_id: string | null },
+  { idleSeconds }: SignInRules,
+  origin: Origin,
+): Statement<'system', SignedIn> {
+  const { methods, isTwoFactor, trustSeconds } = proof
+  const session = { user_id: user.id, organization_id: organization?.id, methods, isTwoFactor, idleSeconds, origin }
+  return statement(
+    raw(
+      query,
+      sql<{ id: string; generation: number; auth_time: number; device_id: string }>`
+      with device as (${rememberDevice(user.id, device_id ?? undefined, trustSeconds, origin)}),
+      session as (${insertSession(session, sql`(select id from device)`)})${rememberChoice(user.id, hints, organization)}
+      select session.*, device.id as device_id${settled(proof)} from session, device`,
+    ),
+    ([row]) => {
+      const { device_id, ...opened } = row as NonNullable<typeof row>
+      return { outcome: 'signed-in', user, organization, session: opened, device_id }
+    },
+  )
+}
+
+/** The organization that a session has chosen, remembered by the statement in whose `with` this stands last. */
+export const rememberChoice = (user_id: string, hints: OrganizationHints, chosen: ChosenOrganization | undefined) =>
+  chosen === undefined ||
+  (chosen.id === hints.last_organization_id && !hints.unopened_organization_ids.includes(chosen.id))
+    ? sql``
+    : sql`, remembered as (${rememberOrganization(user_id, chosen.id)})`

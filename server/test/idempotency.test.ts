@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { buildRequest, kindsOf, listOperations } from './isolation-requests.ts'
+import type { Operation } from './isolation-requests.ts'
+import { createWorlds } from './isolation-world.ts'
+import { createOwnDatabase } from './own-database.ts'
+import { createTestApp } from './test-app.ts'
+import type { Answer } from './test-app.ts'
+
+// Whatever documents Idempotency-Key honours it: the same request is done once and answered alike, however often and at
+// once it comes; the key with another body is refused. The operations are those of the OpenAPI document.
+
+const { ownerUrl, tenantUrl, systemUrl, admin } = await createOwnDatabase()
+const app = await createTestApp({
+  DATABASE_URL: ownerUrl,
+  DATABASE_TENANT_URL: tenantUrl,
+  DATABASE_SYSTEM_URL: systemUrl,
+})
+const worlds = await createWorlds(app)
+const operations = listOperations(app.app).filter(({ places }) => places.some(({ name }) => name === 'Idempotency-Key'))
+
+/** How many rows each table has, the queue of jobs among them. Nobody else writes in this database. */
+async function countRows(): Promise<Record<string, number>> {
+  const { rows: tables } = await admin.query<{ name: string }>(
+    `select c.oid::regclass::text as name from pg_class c
+    where (c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and not c.relispartition) or c.oid = 'freehold_jobs.job'::regclass`,
+  )
+  const { rows } = await admin.query<{ name: string; count: number }>(
+    tables.map(({ name }) => `select '${name}' as name, count(*)::int as count from ${name}`).join(' union all '),
+  )
+  return Object.fromEntries(rows.map(({ name, count }) => [name, count]))
+}
+
+/** What was added since, by table; tables without a new row are left out. */
+async function addedSince(before: Record<string, number>): Promise<Record<string, number>> {
+  const added = Object.entries(await countRows()).map(([name, count]): [string, number] => [
+    name,
+    count - before[name]!,
+  ])
+  return Object.fromEntries(added.filter(([, count]) => count !== 0))
+}
+
+/** A request that would succeed, and its caller. */
+async function prepare(operation: Operation, key: string) {
+  const world = await worlds({}, kindsOf(operation))
+  const { method, path, body } = buildRequest(operation, world, new Map())
+  const send = (given: unknown): Promise<Answer> => world.call(method, path, given, { 'idempotency-key': key })
+  return { body, send }
+}
+
+/** The answer without what tells two requests apart. */
+function comparable({ status, headers, body }: Answer): unknown {
+  const { date: _date, 'x-request-id': _id, ...rest } = headers
+  return { status, headers: rest, body }
+}
+
+/** The same body with something else in it. */
+function change(operation: Operation, body: Record<string, unknown> | undefined): Record<string, unknown> {
+  const [text] = operation.texts
+  if (text !== undefined) return { ...body, [text]: 'Something else' }
+  const place = operation.places.find(
+    ({ where, kind }) => where === 'body' && ['email', 'slug', 'username'].includes(kind),
+  )
+  assert.ok(place, `${operation.id}: nothing in its body can be changed, so the test shows nothing`)
+  return { ...body, [place.name]: place.kind === 'email' ? 'somebody-else@example.com' : 'something-else' }
+}
+
+test('there are operations that document it', () => {
+  const ids = operations.map(({ id }) => id)
+  for (const id of ['createProject', 'createOrganization', 'createInvitation', 'addMember'])
+    assert.ok(ids.includes(id), `${id} is not among ${ids.join(', ')}`)
+  assert.deepEqual(
+    operations.filter(({ method, access }) => method !== 'POST' || access === 'public').map(({ id }) => id),
+    [],
+    'a visitor has no keys, and what is no POST needs none',
+  )
+})
+
+// Red when: a route of one of these runs its statement by request.visitor, or access.ts makes a runner without `bind`.
+for (const operation of operations) {
+  test(`${operation.id} is done once under one key, and refused with another body`, async () => {
+    const { body, send } = await prepare(operation, `key-of-${operation.id}`)
+    const before = await countRows()
+    const first = await send(body)
+    assert.ok(first.status < 300, `${first.status} ${first.text}`)
+    const effect = await addedSince(before)
+    assert.equal(effect['idempotency_keys'], 1, JSON.stringify(effect))
+    assert.ok(Object.keys(effect).length > 1, 'it has an effect')
+
+    for (let time = 0; time < 2; time++) {
+      assert.deepEqual(comparable(await send(body)), comparable(first))
+      assert.deepEqual(await addedSince(before), effect, 'a repetition adds nothing')
+    }
+    const other = await send(change(operation, body))
+    assert.deepEqual([other.status, other.body.code], [422, 'idempotency-key-reused'])
+    assert.deepEqual(await addedSince(before), effect, 'a refusal adds nothing')
+  })
+
+  test(`${operation.id} is done once when it comes twenty times at once`, async () => {
+    const alone = await prepare(operation, 'alone')
+    const before = await countRows()
+    assert.ok((await alone.send(alone.body)).status < 300)
+    const effect = await addedSince(before)
+
+    const { body, send } = await prepare(operation, 'at-once')
+    const start = await countRows()
+    const answers = await Promise.all(Array.from({ length: 20 }, () => send(body)))
+    const done = answers.filter(({ status }) => status < 300)
+    assert.ok(done.length > 0, answers[0]!.text)
+    assert.deepEqual(
+      answers
+        .filter(answer => !done.includes(answer) && answer.body.code !== 'idempotency-key-in-use')
+        .map(({ text }) => text),
+      [],
+    )
+    for (const answer of done) assert.deepEqual(answer.body, done[0]!.body)
+    assert.deepEqual(await addedSince(start), effect, 'as one request alone')
+    // Whoever was told to wait gets the answer when it has come.
+    assert.deepEqual((await send(body)).body, done[0]!.body)
+  })
+
+  test(`${operation.id} is done for each caller who uses the same key`, async () => {
+    const before = await countRows()
+    for (let caller = 0; caller < 2; caller++) {
+      const { body, send } = await prepare(operation, 'of-many')
+      assert.ok((await send(body)).status < 300)
+    }
+    const { idempotency_keys } = await addedSince(before)
+    assert.equal(idempotency_keys, 2)
+  })
+}

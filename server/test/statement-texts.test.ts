@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { Database } from '../src/platform/database/database.ts'
+import { countTexts, MAX_PREPARED } from '../src/platform/database/trip-query.ts'
+import { buildRequest, kindsOf, listOperations } from './isolation-requests.ts'
+import type { Operation } from './isolation-requests.ts'
+import { createWorlds } from './isolation-world.ts'
+import { createTestApp } from './test-app.ts'
+
+// Every text that is sent once stays prepared on the connection that sent it. So a client must not choose how many there
+// are: neither by the order of what it sends nor by sending much of it.
+
+/** One choice of what a request sends: names, each with whether it is null or which of its words it is. */
+interface Choice {
+  body: readonly string[]
+  query: readonly string[]
+  /** Which value a field has where it takes several. */
+  turn: number
+  tagged: boolean
+}
+
+const arbitraryOf = (operation: Operation): fc.Arbitrary<Choice> => {
+  const { places, plain, plainQuery, schemas } = operation
+  const inBody = [
+    ...Object.keys(plain ?? {}),
+    ...places.filter(({ where }) => where === 'body').map(({ name }) => name),
+  ]
+  const inQuery = [
+    ...Object.keys(plainQuery),
+    ...places.filter(({ where, kind }) => where === 'query' && kind !== 'cursor').map(({ name }) => name),
+  ]
+  const subsetOf = (names: readonly string[]) =>
+    fc
+      .subarray([...names])
+      .map(chosen => names.filter(name => schemas[name]?.required === true || chosen.includes(name)))
+  return fc.record({
+    body: subsetOf(inBody),
+    query: subsetOf(inQuery),
+    turn: fc.nat({ max: 3 }),
+    tagged: fc.boolean(),
+  })
+}
+
+const shuffled = ({ body, query, ...choice }: Choice): fc.Arbitrary<Choice> =>
+  fc
+    .tuple(
+      fc.shuffledSubarray([...body], { minLength: body.length }),
+      fc.shuffledSubarray([...query], { minLength: query.length }),
+    )
+    .map(([otherBody, otherQuery]) => ({ ...choice, body: otherBody, query: otherQuery }))
+
+const app = await createTestApp()
+const worlds = await createWorlds(app)
+const operations = listOperations(app.app)
+
+/** Sends what was chosen, in that order, in a world of its own. @returns the status */
+async function send(operation: Operation, { body, query, turn, tagged }: Choice): Promise<number> {
+  const world = await worlds({}, kindsOf(operation))
+  const own = buildRequest(operation, world, new Map())
+  const values = { ...own.body }
+  for (const [name, { nullable, words }] of Object.entries(operation.schemas)) {
+    if (!(name in values)) continue
+    if (nullable && turn === 0) values[name] = null
+    else if (words !== undefined)
+      values[name] = words.filter(word => word !== null)[turn % words.length] ?? values[name]
+  }
+  const parameters = new URLSearchParams()
+  for (const name of query) {
+    const choices = operation.plainQuery[name]
+    const kind = operation.places.find(place => place.where === 'query' && place.name === name)?.kind ?? ''
+    parameters.append(name, choices?.[turn % choices.length] ?? world.own[kind] ?? 'anything')
+  }
+  const url = `${own.path.split('?')[0]}${parameters.size > 0 ? `?${parameters}` : ''}`
+  const sent = Object.fromEntries(body.filter(name => name in values).map(name => [name, values[name]]))
+  const headers = tagged ? { 'if-match': `"${url.split('/').at(-1)}.1"` } : {}
+  const answer = await world.call(operation.method, url, own.body === undefined ? undefined : sent, {
+    ...own.headers,
+    ...headers,
+  })
+  return answer.status
+}
+
+/** How many choices each operation is tried with. */
+const CHOICES = 6
+
+// Red when: inOrder in platform/http/validation.ts gives back what it is given.
+test('the order of what a request holds makes no other statement, on any route', async t => {
+  const choices = operations.map(operation => fc.sample(arbitraryOf(operation), { seed: 20261128, numRuns: CHOICES }))
+  const statuses: number[] = []
+  for (const [index, operation] of operations.entries())
+    for (const choice of choices[index]!) statuses.push(await send(operation, choice))
+  const first = countTexts()
+  const grown: string[] = []
+  for (const [index, operation] of operations.entries()) {
+    const before = countTexts()
+    for (const [turn, choice] of choices[index]!.entries()) {
+      const [other] = fc.sample(shuffled(choice), { seed: 41 + turn, numRuns: 1 })
+      statuses.push(await send(operation, other!))
+    }
+    if (countTexts() > before) grown.push(`${operation.id}: ${countTexts() - before}`)
+  }
+  t.diagnostic(`${statuses.length} requests on ${operations.length} operations made ${first} texts`)
+  assert.deepEqual(grown, [], 'the same fields in another order made other statements')
+  const done = statuses.filter(status => status < 400).length
+  assert.ok(done > statuses.length / 2, `only ${done} of ${statuses.length} requests were served`)
+})
+
+/** How many statements are prepared on each server connection of both logins, counted on all of them at once. */
+async function countPrepared({ tenant, system }: Database): Promise<number[]> {
+  const pools = [tenant.pool, system.pool]
+  const clients = await Promise.all(
+    pools.flatMap(pool => Array.from({ length: pool.options.max }, () => pool.connect())),
+  )
+  try {
+    const counts = clients.map(async client => {
+      const { rows } = await client.query<{ count: number }>(
+        'select count(*)::int as count from pg_prepared_statements',
+      )
+      return rows[0]!.count
+    })
+    return await Promise.all(counts)
+  } finally {
+    for (const client of clients) client.release()
+  }
+}
+
+// Red when: TripQuery in platform/database/trip-query.ts closes no statement.
+test('however many statements there are, a connection keeps a bounded number prepared', async t => {
+  // One connection of each login, so that one has to carry all.
+  const narrow = await createTestApp({ DATABASE_POOL_SIZE: '2' })
+  const owner = await narrow.signUp('Acme')
+  const before = countTexts()
+  // Each set of filters is a statement of its own.
+  const filters: Readonly<Record<string, string>> = {
+    actor: owner.user_id,
+    action: 'insert',
+    entity_type: 'projects',
+    entity_id: owner.organization_id,
+    request_id: 'none',
+    from: '2026-01-01T00:00:00Z',
+    to: '2126-01-01T00:00:00Z',
+    text: 'none',
+    include_total: 'true',
+  }
+  const names = Object.keys(filters)
+  for (let set = 0; set < 2 ** names.length; set++) {
+    const query = new URLSearchParams(
+      names.filter((_name, bit) => set & (1 << bit)).map(name => [name, filters[name]!]),
+    )
+    const answer = await owner.call('GET', `/api/v1/audit-logs?${query}`)
+    assert.equal(answer.status, 200, answer.text)
+    if (set % 100 === 0) assert.ok(Math.max(...(await countPrepared(narrow.database))) <= MAX_PREPARED + 5)
+  }
+  const made = countTexts() - before
+  assert.ok(made > MAX_PREPARED, `only ${made} texts were made, so the test shows nothing`)
+  const prepared = await countPrepared(narrow.database)
+  t.diagnostic(`${made} texts; prepared on each connection: ${prepared.join(', ')}`)
+  assert.ok(Math.max(...prepared) <= MAX_PREPARED + 5, prepared.join(', '))
+  // What was closed is prepared again when it is asked for.
+  assert.equal((await owner.call('GET', '/api/v1/audit-logs')).body.items.length > 0, true)
+})

@@ -1,0 +1,138 @@
+// `npm run shape`: the numbers that say whether the code keeps its shape, beside those of the code before it was rebuilt
+// around features (November 2026) and what was aimed at. `--files` lists the files behind them.
+import { features } from '../src/features.ts'
+import { declarationFaults, listCircles, listEdges, listUpwardUses, readFacts, roomOf, upwardNameOf } from './edges.ts'
+import { locateFeatures } from './known-features.ts'
+import {
+  countLines,
+  listLargeRooms,
+  listLiveConditions,
+  listMentions,
+  listRoundTrips,
+  listWays,
+  measureApp,
+  measureResource,
+  measureRoutes,
+  productFiles,
+} from './shape.ts'
+import { listFiles, readProduct } from './source.ts'
+import { listSystemCalls } from './system-calls.ts'
+
+const MAX_FILES = 12
+
+/** Features whose spread was counted, with the words that they are known by elsewhere. */
+const spread = [
+  ['invitations', /invitation/i, '10 files and 4 templates'],
+  ['passkeys', /passkey/i, '16 files'],
+  ['social', /\bsocial\b|\bidentities\b|linkIdentity|addIdentity/, '14 files (identities)'],
+] as const
+
+const facts = readFacts()
+const { known } = await locateFeatures(features)
+const edges = listEdges(facts, known)
+const undeclared = declarationFaults(edges, known).filter(fault => fault.includes('without saying so'))
+const throughTables = edges.filter(({ uses }) => uses.every(({ kind }) => kind === 'table'))
+const circles = listCircles(edges)
+const upward = new Set(listUpwardUses(facts).map(upwardNameOf))
+const { calls, ways, app } = readProduct(product => ({
+  calls: listSystemCalls(product).filter(({ way }) => way !== 'pool'),
+  ways: listWays(product.files),
+  app: measureApp(product.files),
+}))
+const mentions = spread.map(([name, word, before]) => {
+  const feature = known.find(one => one.name === name)
+  return { name, before, found: feature === undefined ? [] : listMentions(feature, word, known) }
+})
+const routes = measureRoutes()
+const resource = measureResource()
+const conditions = listLiveConditions()
+const large = listLargeRooms(MAX_FILES)
+const inFolders = productFiles().filter(path => roomOf(path) !== '')
+
+const rows: [what: string, before: string, now: string, target: string][] = [
+  ['features', '–', String(known.length), '–'],
+  [
+    'edges between features',
+    '32 through tables, beside those by import',
+    `${edges.length}, ${throughTables.length} of them through tables alone`,
+    '–',
+  ],
+  ['edges that are not declared', '21', String(undeclared.length), '0'],
+  ['circles of features', '9', String(circles.length), '0'],
+  [
+    'uses that point up',
+    'not counted',
+    `${upward.size}, each with a reason in edges.test.ts`,
+    'those that the design names',
+  ],
+  ...mentions.map(({ name, before, found }): [string, string, string, string] => {
+    const meant = found.filter(({ isMeant }) => isMeant).length
+    return [
+      `files outside the feature that name ${name}`,
+      before,
+      `${found.length} (${meant} of them meant to)`,
+      '1 line in features.ts',
+    ]
+  }),
+  [
+    'a new tenant resource',
+    '4 files, changes in 5 others',
+    `${resource.files} files, ${resource.changes} change${resource.changes === 1 ? '' : 's'}`,
+    '5 files, 1 line',
+  ],
+  ['ways from a route to the database', '6', `${ways.length} (${ways.join(', ')})`, '3'],
+  ['places that open the system login', '115', String(calls.length), 'at most 40'],
+  [
+    'lines of routes.ts an operation',
+    '28',
+    `${(routes.lines / routes.operations).toFixed(1)} (${routes.lines} lines, ${routes.operations} operations)`,
+    '–',
+  ],
+  ['lines of routes.ts of a plain resource', '133', String(routes.plainLines), 'at most 35'],
+  [
+    'createApp',
+    '167 lines, 50 imports',
+    `${app.functionLines} lines, ${app.imports} imports (app.ts: ${app.lines} lines)`,
+    'app.ts at most 90',
+  ],
+  [
+    `rooms with more than ${MAX_FILES} files, without cli`,
+    '4 (core 26, auth 27, http 19, the root 17)',
+    large.length === 0 ? '0' : large.join(', '),
+    '0',
+  ],
+  [
+    'a live account or membership written out as conditions',
+    '28 times in 16 files',
+    `${conditions.length} times in ${new Set(conditions).size} files`,
+    'one view',
+  ],
+  ['lines of code and SQL', '19,177', countLines(productFiles()).toLocaleString('en'), '–'],
+  [
+    'files of code and SQL',
+    '195',
+    `${productFiles().length}, ${inFolders.length} of them in ${new Set(inFolders.map(roomOf)).size} rooms`,
+    '–',
+  ],
+]
+
+const print = (cells: readonly string[]) => console.log(`| ${cells.join(' | ')} |`)
+print(['', 'before', 'now', 'target'])
+print(['---', '---', '---', '---'])
+for (const row of rows) print(row)
+console.log('\nMeant to name a feature: the configuration, the list of features, and features that declare the use.')
+console.log('\nRound trips, as tests count them (before: a sign-in with an authenticator code took 8 and 15):')
+for (const name of listRoundTrips()) console.log(`- ${name}`)
+
+if (process.argv.includes('--files')) {
+  for (const { name, found } of mentions) {
+    console.log(`\n${name}:`)
+    for (const { file, isMeant } of found) console.log(`- ${file}${isMeant ? ' (meant)' : ''}`)
+  }
+  console.log('\nlive conditions:')
+  for (const [file, places] of Map.groupBy(conditions, path => path)) console.log(`- ${file}: ${places.length}`)
+  console.log('\nfiles a room:')
+  const rooms = Map.groupBy(listFiles('ts'), roomOf)
+  for (const [room, files] of [...rooms].sort(([, a], [, b]) => b.length - a.length))
+    console.log(`- ${room || 'the root'}: ${files.length}`)
+}
