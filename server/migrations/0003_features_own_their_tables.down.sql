@@ -209,6 +209,12 @@ drop table {{schema}}."role_permissions";
 
 drop table {{schema}}."roles";
 
+alter table {{schema}}."throttles"
+  reset (fillfactor);
+
+alter table {{schema}}."throttles"
+  alter column "updated_at" set default now();
+
 create or replace function {{schema}}.closed_gate (
   actor        uuid,
   organization uuid
@@ -248,6 +254,17 @@ begin
   end if;
   return null;
 end $function$;
+
+create or replace function {{schema}}.keep_throttle (
+  t {{schema}}.throttles
+)
+  returns void
+  language sql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  update throttles set failures = t.failures, pending = t.pending, pending_until = t.pending_until, locked_until = t.locked_until,
+    counted_since = case when t.failures > 0 then coalesce(t.counted_since, clock_timestamp()) end, updated_at = clock_timestamp()
+  where key = t.key $function$;
 
 create or replace function {{schema}}.lock_revocation()
   returns trigger

@@ -149,6 +149,9 @@ alter table {{schema}}."roles"
 alter table {{schema}}."roles"
   force row level security;
 
+alter table {{schema}}."throttles"
+  set (fillfactor=70);
+
 alter table {{schema}}."memberships"
   add column "role_id" uuid;
 
@@ -166,6 +169,9 @@ alter table {{schema}}."users"
 
 alter table {{schema}}."users"
   add column "gate_changed_in" xid8;
+
+alter table {{schema}}."throttles"
+  alter column "updated_at" set default date_trunc('hour'::text, now());
 
 create or replace function {{schema}}.acting_user()
   returns uuid
@@ -320,6 +326,17 @@ begin
   new.gate_changed_in := case when tg_op = 'UPDATE' then old.gate_changed_in end;
   return new;
 end $function$;
+
+create or replace function {{schema}}.keep_throttle (
+  t {{schema}}.throttles
+)
+  returns void
+  language sql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  update throttles set failures = t.failures, pending = t.pending, pending_until = t.pending_until, locked_until = t.locked_until,
+    counted_since = case when t.failures > 0 then coalesce(t.counted_since, clock_timestamp()) end, updated_at = date_trunc('hour', clock_timestamp())
+  where key = t.key $function$;
 
 create or replace function {{schema}}.lock_key (
   space text,
@@ -524,7 +541,7 @@ begin
     nullif(current_setting('app.session_id', true), '')::uuid,
     case when tg_op = 'UPDATE' then jsonb_build_object('changed', (select jsonb_agg(n.key order by n.key)
       from jsonb_each(to_jsonb(new)) n join jsonb_each(to_jsonb(old)) o using (key)
-      where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id', 'gate_changed_in'))) end);
+      where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id', 'unopened_organization_ids', 'gate_changed_in'))) end);
   return null;
 end $function$;
 
@@ -1105,8 +1122,10 @@ create policy "system_delete" on {{schema}}."security_events"
 create policy "choice" on {{schema}}."sessions"
   for update
   to "freehold_tenant"
-  using (((id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (revoked_at is null)))
-  with check (((id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (revoked_at IS NULL)));
+  using (((id = ( select self.session_id
+   from {{schema}}.self)) AND (revoked_at is null)))
+  with check (((id = ( SELECT self.session_id
+   FROM {{schema}}.self)) AND (revoked_at IS NULL)));
 
 create policy "self_revoke" on {{schema}}."sessions"
   for update

@@ -16,7 +16,7 @@ import { createServices } from '../src/services.ts'
 import { circleFaults, declarationFaults, listEdges, readFacts, wingFaults } from '../tools/edges.ts'
 import { locateFeatures } from '../tools/known-features.ts'
 import { ownersIn } from '../tools/tables-used.ts'
-import { notes } from './fixtures/notes-feature/feature.ts'
+import { remarks } from './fixtures/remarks-feature/feature.ts'
 import { inspectTables } from './guarded-tables.ts'
 import { createOwnDatabase } from './own-database.ts'
 import { createTestApp } from './test-app.ts'
@@ -160,11 +160,11 @@ test('a table that escapes organization_table() stops the check and the start', 
 
 test('migrations of a feature that are none stop the migration, and the file is named', async () => {
   const own = await createOwnDatabase()
-  const broken = { ...notes, migrations: new URL('fixtures/notes-feature/', import.meta.url) }
+  const broken = { ...remarks, migrations: new URL('fixtures/remarks-feature/', import.meta.url) }
   await assert.rejects(
     migrateDatabase(own.ownerUrl, own.schema, declare([...features, broken])),
     (error: unknown) =>
-      error instanceof MigrationError && /notes\.sql is no migration: they are called 0001_name/.test(error.message),
+      error instanceof MigrationError && /remarks\.sql is no migration: they are called 0001_name/.test(error.message),
   )
 })
 

@@ -13,6 +13,7 @@ const { status } = spawnSync(
     '--test',
     '--test-concurrency=2',
     `--test-global-setup=${setup}`,
+    '--test-timeout=600000', // of a whole file: what waits for ever ends, and is named
     ...options,
     ...(files.length > 0 ? files : ['server/**/*.test.ts', 'bench/**/*.test.ts']),
   ],

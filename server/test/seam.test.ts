@@ -6,7 +6,7 @@ import { inspectDeclaredRows } from '../src/platform/schema/declared-rows.ts'
 import { ledgerOf } from '../src/platform/schema/feature-migrations.ts'
 import { inspectSchema } from '../src/platform/schema/inspection.ts'
 import { migrateDatabase } from '../src/platform/schema/provision.ts'
-import { notes } from './fixtures/notes-feature/feature.ts'
+import { remarks } from './fixtures/remarks-feature/feature.ts'
 import { inspectTables } from './guarded-tables.ts'
 import { createAttack } from './isolation-attack.ts'
 import { createOwnDatabase } from './own-database.ts'
@@ -19,8 +19,8 @@ import { createTestApp } from './test-app.ts'
 
 const own = await createOwnDatabase()
 const { admin, database, schema, ownerUrl } = own
-const withNotes = [...features, notes]
-const declared = declare(withNotes)
+const withRemarks = [...features, remarks]
+const declared = declare(withRemarks)
 
 /** The names of the migrations in a ledger, in their order. */
 const readLedger = async (ledger: string): Promise<string[]> => {
@@ -36,19 +36,19 @@ const app = await createTestApp(
     DATABASE_TENANT_URL: own.tenantUrl,
     DATABASE_SYSTEM_URL: own.systemUrl,
   },
-  withNotes,
+  withRemarks,
 )
-// The attack and the matrix are those of the service, and know nothing of notes.
+// The attack and the matrix are those of the service, and know nothing of remarks.
 const { operations, reach, attack, readLists } = await createAttack(app)
 const { check } = await createRoleMatrix(app)
-const ofNotes = operations.filter(({ path }) => path.startsWith('/api/v1/notes'))
+const ofRemarks = operations.filter(({ path }) => path.startsWith('/api/v1/remarks'))
 
 // Red when: provision.ts leaves the features' migrations out, or migrations.ts keeps one ledger for all.
 test('a feature of a product brings its migrations, which run after the service’s and are numbered apart', async () => {
-  assert.deepEqual(applied, ['notes/0001_notes'])
+  assert.deepEqual(applied, ['remarks/0001_remarks'])
   assert.deepEqual(await migrateDatabase(ownerUrl, schema, declared), [], 'they run once')
-  assert.equal(ledgerOf(notes), 'migrations_notes')
-  assert.deepEqual(await readLedger('migrations_notes'), ['0001_notes'])
+  assert.equal(ledgerOf(remarks), 'migrations_remarks')
+  assert.deepEqual(await readLedger('migrations_remarks'), ['0001_remarks'])
   assert.deepEqual(await readLedger('migrations'), before, 'the service’s own ledger names none of them')
 })
 
@@ -58,7 +58,7 @@ test('the schema with it passes the inspection of the start, and the roles hold 
   assert.deepEqual(await inspectDeclaredRows(database.system.pool, declared.permissions), [])
   assert.deepEqual(await inspectTables(admin), [])
   const { rows } = await admin.query<{ role: string }>(
-    `select role from role_permissions where permission = 'notes:write' order by role`,
+    `select role from role_permissions where permission = 'remarks:write' order by role`,
   )
   assert.deepEqual(
     rows.map(({ role }) => role),
@@ -80,7 +80,7 @@ test('a table that is called like a ledger is none, and does not escape', async 
 
 test('its six operations work, are documented, conditional and on record', async () => {
   const { paths } = app.app.swagger() as unknown as { paths: Record<string, Record<string, { tags: string[] }>> }
-  const documented = Object.entries(paths).filter(([path]) => path.startsWith('/api/v1/notes'))
+  const documented = Object.entries(paths).filter(([path]) => path.startsWith('/api/v1/remarks'))
   assert.deepEqual(documented.flatMap(([, operations]) => Object.keys(operations)).sort(), [
     'delete',
     'get',
@@ -92,50 +92,50 @@ test('its six operations work, are documented, conditional and on record', async
   const owner = await app.signUp('Acme')
   const viewer = await app.addMember(owner, 'viewer')
   const project = await owner.call('POST', '/api/v1/projects', { name: 'First' })
-  const note = await owner.call('POST', '/api/v1/notes', { text: 'Call back.', project_id: project.body.id })
-  assert.deepEqual([note.status, note.body.pinned, note.body.created_by], [201, false, owner.user_id])
-  const path = `/api/v1/notes/${note.body.id}`
-  assert.equal(note.headers['location'], path)
+  const remark = await owner.call('POST', '/api/v1/remarks', { text: 'Call back.', project_id: project.body.id })
+  assert.deepEqual([remark.status, remark.body.pinned, remark.body.created_by], [201, false, owner.user_id])
+  const path = `/api/v1/remarks/${remark.body.id}`
+  assert.equal(remark.headers['location'], path)
   assert.equal((await viewer.call('GET', path)).body.text, 'Call back.')
   assert.equal((await viewer.call('PATCH', path, { text: 'No.' })).body.code, 'permission-missing')
-  const tag = { 'if-match': note.headers['etag']! }
+  const tag = { 'if-match': remark.headers['etag']! }
   assert.equal((await owner.call('PATCH', path, { pinned: true }, tag)).body.pinned, true)
   assert.equal((await owner.call('PATCH', path, { pinned: false }, tag)).body.code, 'entity-tag-stale')
   const replaced = await owner.call('PUT', path, { text: 'Called.' })
   assert.deepEqual([replaced.body.pinned, replaced.body.project_id], [false, null], 'what is left out is reset')
   const missing = await owner.call('PATCH', path, { project_id: owner.user_id })
   assert.deepEqual([missing.status, missing.body.errors[0].pointer], [422, '/project_id'])
-  const listed = await owner.call('GET', `/api/v1/notes?include_total=true`)
+  const listed = await owner.call('GET', `/api/v1/remarks?include_total=true`)
   assert.equal(listed.body.total, 1)
   assert.equal((await owner.call('DELETE', path)).status, 204)
-  const { body } = await owner.call('GET', `/api/v1/audit-logs?entity_id=${note.body.id}`)
+  const { body } = await owner.call('GET', `/api/v1/audit-logs?entity_id=${remark.body.id}`)
   assert.deepEqual(
     body.items.map(({ action }: { action: string }) => action),
     ['delete', 'update', 'update', 'insert'],
   )
 })
 
-test('a note of another organization is not there, and none can be put beside its projects', async () => {
+test('a remark of another organization is not there, and none can be put beside its projects', async () => {
   const [acme, globex] = [await app.signUp('Acme'), await app.signUp('Globex')]
   const project = await acme.call('POST', '/api/v1/projects', { name: 'Ours' })
-  const { body } = await acme.call('POST', '/api/v1/notes', { text: 'Ours.', project_id: project.body.id })
+  const { body } = await acme.call('POST', '/api/v1/remarks', { text: 'Ours.', project_id: project.body.id })
   for (const method of ['GET', 'DELETE'])
-    assert.equal((await globex.call(method, `/api/v1/notes/${body.id}`)).status, 404)
-  assert.deepEqual((await globex.call('GET', '/api/v1/notes')).body.items, [])
-  const beside = await globex.call('POST', '/api/v1/notes', { text: 'Theirs.', project_id: project.body.id })
+    assert.equal((await globex.call(method, `/api/v1/remarks/${body.id}`)).status, 404)
+  assert.deepEqual((await globex.call('GET', '/api/v1/remarks')).body.items, [])
+  const beside = await globex.call('POST', '/api/v1/remarks', { text: 'Theirs.', project_id: project.body.id })
   assert.deepEqual([beside.status, beside.body.errors[0].pointer], [422, '/project_id'])
-  assert.equal((await acme.call('GET', `/api/v1/notes/${body.id}`)).status, 200)
+  assert.equal((await acme.call('GET', `/api/v1/remarks/${body.id}`)).status, 200)
 })
 
 test('the isolation attack reaches its operations without an edit', async () => {
-  assert.equal(ofNotes.length, 6)
-  for (const operation of ofNotes.filter(({ method }) => method === 'GET')) await reach(operation)
+  assert.equal(ofRemarks.length, 6)
+  for (const operation of ofRemarks.filter(({ method }) => method === 'GET')) await reach(operation)
   let attacks = 0
-  for (const operation of ofNotes) attacks += await attack(operation)
+  for (const operation of ofRemarks) attacks += await attack(operation)
   assert.ok(attacks > 10, `only ${attacks} attacks were made`)
-  assert.ok((await readLists(ofNotes.find(({ id }) => id === 'listNotes')!)) > 0)
+  assert.ok((await readLists(ofRemarks.find(({ id }) => id === 'listRemarks')!)) > 0)
 })
 
 test('the role matrix reaches its operations without an edit', async () => {
-  for (const operation of ofNotes) assert.deepEqual(await check(operation), [])
+  for (const operation of ofRemarks) assert.deepEqual(await check(operation), [])
 })

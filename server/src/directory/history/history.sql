@@ -111,7 +111,7 @@ begin
     nullif(current_setting('app.session_id', true), '')::uuid,
     case when tg_op = 'UPDATE' then jsonb_build_object('changed', (select jsonb_agg(n.key order by n.key)
       from jsonb_each(to_jsonb(new)) n join jsonb_each(to_jsonb(old)) o using (key)
-      where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id', 'gate_changed_in'))) end);
+      where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id', 'unopened_organization_ids', 'gate_changed_in'))) end);
   return null;
 end $$;
 revoke execute on function record_account() from public;

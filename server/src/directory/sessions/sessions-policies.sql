@@ -3,6 +3,9 @@ create policy self on sessions for select to freehold_tenant using (user_id = (s
 create policy self_revoke on sessions for update to freehold_tenant
   using (user_id = (select user_id from self) and revoked_at is null)
   with check (user_id = (select user_id from self) and revoked_at is not null);
+-- A session chooses another organization, for itself alone.
+create policy choice on sessions for update to freehold_tenant
+  using (id = (select session_id from self) and revoked_at is null) with check (id = (select session_id from self) and revoked_at is null);
 create trigger revocation before update on sessions for each row
   when (old.revoked_at is null and new.revoked_at is not null) execute function lock_revocation('user', 'user_id');
 -- Losing the second factor closes the gates of the organizations that demand one.

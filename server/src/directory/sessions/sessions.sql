@@ -25,7 +25,3 @@ grant select (id, user_id, organization_id, authenticated_at, methods, second_fa
   revoked_at, revoked_reason), update (revoked_at, revoked_reason, organization_id) on sessions to freehold_tenant;
 grant select, insert, update, delete on sessions to freehold_system;
 create policy system on sessions to freehold_system using (true);
--- A session chooses another organization, for itself alone.
-create policy choice on sessions for update to freehold_tenant
-  using (id = nullif(current_setting('app.session_id', true), '')::uuid and revoked_at is null)
-  with check (id = nullif(current_setting('app.session_id', true), '')::uuid and revoked_at is null);

@@ -7,8 +7,9 @@ create table throttles (
   pending       integer not null default 0, -- being verified right now
   pending_until timestamptz,                -- after that their process has died: they count as failures
   locked_until  timestamptz,
-  updated_at    timestamptz not null default now()
-);
+  -- To the hour: an update within it changes nothing that is indexed, so each sign-in rewrites its counters in their page (HOT).
+  updated_at    timestamptz not null default date_trunc('hour', now())
+) with (fillfactor = 70);
 create index throttles_updated_at on throttles (updated_at);
 
 alter table throttles enable row level security;
@@ -44,7 +45,7 @@ grant execute on function open_throttle(text) to freehold_system;
 
 create function keep_throttle(t throttles) returns void language sql set search_path = {{schema}}, pg_temp as $$
   update throttles set failures = t.failures, pending = t.pending, pending_until = t.pending_until, locked_until = t.locked_until,
-    counted_since = case when t.failures > 0 then coalesce(t.counted_since, clock_timestamp()) end, updated_at = clock_timestamp()
+    counted_since = case when t.failures > 0 then coalesce(t.counted_since, clock_timestamp()) end, updated_at = date_trunc('hour', clock_timestamp())
   where key = t.key $$;
 revoke execute on function keep_throttle(throttles) from public;
 grant execute on function keep_throttle(throttles) to freehold_system;

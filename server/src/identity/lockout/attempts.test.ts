@@ -189,6 +189,31 @@ test('guesses of a process that dies before it has settled them count as failure
   assert.equal((await logIn(here, { email: person.email }, PASSWORD)).status, 200)
 })
 
+// Red when: updated_at is set to the moment: each guess then leaves dead entries in the indexes, and every sign-in reads them.
+test('a guess that is counted and settled changes nothing that is indexed', async () => {
+  const client = await admin.connect()
+  const updated = async () =>
+    (
+      await client.query<{ all: number; in_page: number }>(
+        `select n_tup_upd::int as all, n_tup_hot_upd::int as in_page from pg_stat_xact_user_tables where relname = 'throttles'`,
+      )
+    ).rows[0]!
+  try {
+    const key = `account ${randomUUID()}`
+    await client.query('begin')
+    const before = await updated()
+    for (let guess = 0; guess < 10; guess++) {
+      await client.query('select reserve_guess($1, 5, 60, null, null, 0)', [key])
+      await client.query('select settle_guess($1, 5, 60, null, null, 0, true)', [key])
+    }
+    const after = await updated()
+    assert.deepEqual([after.all - before.all, after.in_page - before.in_page], [20, 20])
+  } finally {
+    await client.query('rollback')
+    client.release()
+  }
+})
+
 test('what was not verified after all counts for nothing', async () => {
   const person = await signUp()
   const lockout = { threshold: 5, seconds: 60, failuresPerAddress: 100, key: deriveKey(TEST_SECRET, 'unknown names') }

@@ -105,22 +105,19 @@ async function takeSteps(
   proof: Proof,
   conclude: (last: Statement<'system', SignInOutcome>) => Promise<SignInOutcome>,
 ): Promise<SignInOutcome> {
+  // account
   const account = await transaction.run(lockUser(proof))
   if (rules.emailVerification === 'required' && !account.user.email_verified) throw new Problem('email-unverified')
   // Looked up now that nobody else can change it: what was enrolled, removed or revoked meanwhile counts.
   const found = await transaction.run(lookUp(declared, account, proof))
+  // second factor
   const verified = verifiedFactors(proof, found)
   if (verified === undefined) return conclude(pauseSignIn(proof, found.factors))
+  // organization
   const organization = admitTo(rules, account.user, proof.organization_id, found.organization)
-  return conclude(
-    openSession(
-      { ...proof, ...verified },
-      account,
-      { organization, device_id: found.device_id },
-      rules,
-      transaction.origin,
-    ),
-  )
+  // device, session
+  const session = { proof: { ...proof, ...verified }, account, organization, device_id: found.device_id }
+  return conclude(openSession(session, rules, transaction.origin))
 }
 
 /**

@@ -99,11 +99,18 @@ export function admitTo(
 /** The guess, settled by the statement in whose list of columns this stands. */
 export const settled = ({ guess }: Proof) => (guess === undefined ? sql`` : sql`, ${guess.settlement(true)}`)
 
+/** What the earlier steps have come to. */
+interface Opening {
+  proof: Proof
+  account: Account
+  organization: ChosenOrganization | undefined
+  /** The device, if it is a known one. */
+  device_id: string | null
+}
+
 /** Writes the device down, the session, and the organization that it has chosen. */
 export function openSession(
-  proof: Proof,
-  { user, hints }: Account,
-  { organization, device_id }: { organization: ChosenOrganization | undefined; device_id: string | null },
+  { proof, account: { user, hints }, organization, device_id }: Opening,
   { idleSeconds }: SignInRules,
   origin: Origin,
 ): Statement<'system', SignedIn> {

@@ -245,7 +245,11 @@ function openLogin<Name extends LoginName>(
         }
       })
     } catch (error) {
-      const refused = error instanceof ClosedGate || (isDatabaseError(error) && error.code === '42501')
+      const refused =
+        error instanceof ClosedGate ||
+        (isDatabaseError(error) && error.code === '42501') ||
+        // What was not found may be hidden by a gate that has closed since the transaction began.
+        (error instanceof Problem && error.code === 'not-found')
       if (asksGate && refused) await diagnose(scope, settings)
       throw meaningOf(error)
     }

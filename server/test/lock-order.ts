@@ -1,0 +1,260 @@
+import { randomUUIDv7 } from 'node:crypto'
+import { sealRefreshToken } from '../src/identity/sign-in/refresh-token.ts'
+import { sealId } from '../src/platform/crypto/sealing.ts'
+import { sealToken } from '../src/platform/tokens/one-time-tokens.ts'
+import { permissionsOf } from '../src/platform/gate/permissions.ts'
+import type { Permission } from '../src/platform/gate/permissions.ts'
+import { codeOf as totpCodeOf, stepNow } from './authenticator-app.ts'
+import { buildRequest, kindsOf, listOperations, unproved } from './isolation-requests.ts'
+import type { Operation, Request } from './isolation-requests.ts'
+import { createWorlds, giveFixtures } from './isolation-world.ts'
+import type { World } from './isolation-world.ts'
+import type { Answer, TestApp } from './test-app.ts'
+
+/**
+ * Who sends a request: two owners of one organization (there is a third, who stays), the first of them from two sessions, the
+ * second of which has verified no second factor; and somebody whom the first has invited.
+ */
+export const authors = ['first', 'elsewhere', 'second', 'outsider'] as const
+export type Author = (typeof authors)[number]
+export type Arena = Readonly<Record<Author, World>>
+
+/** One way of running an operation. */
+export interface Deed {
+  name: string
+  operation: Operation | undefined
+  /** What is made ready before; sends it when it is called. */
+  prepare(arena: Arena, author: Author): Promise<() => Promise<Pick<Answer, 'status' | 'text'>>>
+  /** Only a revocation, sent by the first: whose operations are refused from then on. */
+  closes?: (author: Author, access: string) => boolean
+}
+
+interface Way extends Pick<Deed, 'closes'> {
+  name?: string
+  /** What the body says beside what the schemas' examples do. */
+  body?: (world: World, arena: Arena) => object | Promise<object>
+  /** Whom it is aimed at; the other owner unless it says so. */
+  path?: (world: World, path: string) => string
+}
+
+const isFirst = (author: Author): boolean => author === 'first' || author === 'elsewhere'
+/** Behind a gate of an organization, or of a session at least; all else is public, or an operator's. */
+const isGated = (access: string): boolean => access.includes(':')
+const isSignedIn = (access: string): boolean => access === 'session' || isGated(access)
+
+/** Signing in is refused as well. */
+const ofAccount: Way = { closes: (author, access) => isFirst(author) && access !== 'operator' }
+
+/** How operations are run, where the example of their schema is not all there is; what closes a gate says whose. */
+const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly Way[]>> => {
+  const holds = (role: 'viewer' | 'admin', access: string) =>
+    permissionsOf(services.declared.permissions, role).includes(access as Permission)
+  const seal = async (purpose: string, where: string, value: string) => {
+    const { rows } = await admin.query(`select id from one_time_tokens where purpose = $1 and ${where} = $2`, [
+      purpose,
+      value,
+    ])
+    return { token: sealToken(services.keys.oneTime, { purpose }, rows[0].id) }
+  }
+  const lost = { role: 'viewer', title: null, company: null }
+  const ofSession: Way = { closes: (author, access) => isFirst(author) && isSignedIn(access) }
+  const ofOtherSession: Way = { closes: (author, access) => author === 'elsewhere' && isSignedIn(access) }
+  const ofMembership: Way = { closes: (author, access) => isFirst(author) && isGated(access) }
+  return {
+    logOut: [{ closes: (author, access) => author === 'first' && isSignedIn(access) }],
+    logOutEverywhere: [ofSession],
+    revokeOwnSession: [ofOtherSession],
+    revokeDevice: [ofOtherSession],
+    changePassword: [{ body: () => ({ end_other_sessions: true }), ...ofOtherSession }],
+    completePasswordReset: [
+      {
+        body: async ({ user_id, email }) => {
+          await admin.query(
+            `insert into one_time_tokens (purpose, user_id, email, details, expires_at) values ('reset-password', $1, $2, '{}', now() + interval '1 hour')`,
+            [user_id, email],
+          )
+          return seal('reset-password', 'user_id', user_id)
+        },
+        ...ofAccount,
+      },
+    ],
+    confirmTotp: [
+      {
+        body: async ({ call }) => {
+          const { body } = await call('POST', '/api/v1/auth/mfa/totp')
+          return { code: totpCodeOf(body.secret ?? 'A', stepNow()) } // refused without a second factor
+        },
+        ...ofOtherSession,
+      },
+    ],
+    // No factor is left then, which the sessions note.
+    removePasskey: [{ closes: () => false }],
+    deleteAccount: [ofAccount],
+    leaveOrganization: [ofMembership],
+    transferOrganization: [
+      { closes: (author, access) => isFirst(author) && isGated(access) && !holds('admin', access) },
+    ],
+    deleteOrganization: [{ closes: (_author, access) => isGated(access) }],
+    updateOrganization: [
+      { body: () => ({ second_factor_required: undefined }) },
+      {
+        name: 'second factor demanded',
+        body: () => ({ name: undefined, slug: undefined, second_factor_required: true }),
+        closes: (author, access) => author === 'elsewhere' && isGated(access),
+      },
+    ],
+    removeMember: [{ closes: (author, access) => author === 'second' && isGated(access) }],
+    updateMember: [
+      { body: () => ({ role: undefined, title: 'Colleague' }) },
+      {
+        name: 'role of the other lowered',
+        body: () => lost,
+        closes: (author, access) => author === 'second' && isGated(access) && !holds('viewer', access),
+      },
+      {
+        name: 'own role lowered',
+        path: ({ user_id }, path) => path.replace(/[^/]*$/, user_id),
+        body: () => lost,
+        closes: (author, access) => isFirst(author) && isGated(access) && !holds('viewer', access),
+      },
+    ],
+    createInvitation: [{}, { name: 'renewed', body: (_world, { outsider }) => ({ email: outsider.email }) }],
+    acceptInvitation: [{ body: (_world, { outsider }) => seal('invitation', 'email', outsider.email) }],
+  }
+}
+
+/** Public operations that a session, a person or an invitation stands behind. */
+const open = ['logIn', 'refresh', 'logOut', 'completePasswordReset', 'acceptInvitation']
+
+/** Made ready above, although no fixed request can carry what they ask for. */
+const proved = ['acceptInvitation', 'completePasswordReset', 'confirmTotp']
+
+/** The same statements under another name. */
+const isTwin = ({ id, method }: Operation): boolean => method === 'PUT' || id.endsWith('Alias')
+
+/** Every operation of the OpenAPI document that writes, and what an operator does by hand. */
+export function listDeeds(app: TestApp): Deed[] {
+  const ways = waysOf(app)
+  const operations = listOperations(app.app).filter(
+    operation =>
+      operation.method !== 'GET' &&
+      !isTwin(operation) &&
+      (operation.access !== 'public' || open.includes(operation.id)) &&
+      (!(operation.id in unproved) || proved.includes(operation.id)),
+  )
+  const missing = Object.keys(ways).filter(id => !operations.some(operation => operation.id === id))
+  if (missing.length > 0) throw new Error(`there are no operations ${missing.join()}`)
+  const deeds = operations.flatMap(operation =>
+    (ways[operation.id] ?? [{}]).map(({ name, body, path, closes }): Deed => ({
+      name: name === undefined ? operation.id : `${operation.id} (${name})`,
+      operation,
+      ...(closes && { closes }),
+      prepare: async (arena, author) => {
+        const world = arena[author]
+        const request: Request = buildRequest(operation, world, new Map())
+        const given = { ...request.body, ...(await body?.(world, arena)) }
+        const target = path?.(world, request.path) ?? request.path
+        return () =>
+          world
+            .call(request.method, target, request.body && given, request.headers)
+            .catch((error: Error) => ({ status: 599, text: error.message })) // an answer that the document does not know
+      },
+    })),
+  )
+  const disable: Deed = {
+    name: 'user disabled by an operator',
+    operation: undefined,
+    ...ofAccount,
+    prepare: async (arena, author) => async () => {
+      await app.admin.query('update users set disabled_at = now() where id = $1', [arena[author].user_id])
+      return { status: 204, text: '' }
+    },
+  }
+  return [...deeds, disable]
+}
+
+/** Whose operation it is: a refresh is the session's. */
+export const accessOf = ({ operation }: Deed): string =>
+  operation === undefined ? 'operator' : operation.id === 'refresh' ? 'session' : operation.access
+
+/** Makes a small world of its own; `isYounger`: the first owner has the greater id, which decides who is locked first. */
+export async function createArenas(
+  app: TestApp,
+): Promise<(deeds: readonly Deed[], isYounger: boolean) => Promise<Arena>> {
+  const { admin, tokens, call, services } = app
+  const makeWorld = await createWorlds(app)
+  const personOf = (
+    world: World,
+    person: Pick<World, 'user_id' | 'session_id' | 'email' | 'member_id' | 'own'>,
+  ): World => {
+    const { user_id, session_id, email } = person
+    const { organization_id } = world
+    const access_token = tokens.sign({
+      sub: user_id,
+      jti: session_id,
+      sid: session_id,
+      auth_time: Math.floor(Date.now() / 1000),
+      email,
+      user_id,
+      organization_id,
+      tenant_id: organization_id,
+      role: 'owner',
+    })
+    return {
+      ...world,
+      ...person,
+      other_session_id: person.own['session'] as string,
+      access_token,
+      device_token: sealId(services.keys.device, 'device', person.own['device'] as string),
+      refresh_token: sealRefreshToken(services.keys.refresh, { session_id, generation: 1 }),
+      call: (method, path, body, headers = {}) =>
+        call(method, path, body, { authorization: `Bearer ${access_token}`, ...headers }),
+    }
+  }
+  return async (deeds, isYounger) => {
+    const kinds = deeds.flatMap(({ operation }) => (operation === undefined ? [] : kindsOf(operation)))
+    const world = await makeWorld({}, kinds)
+    const { organization_id, member_id, user_id, outsider, own } = world
+    const word = world.email.slice('caller-'.length, -'@example.com'.length)
+    const [here, there, outside] = [randomUUIDv7(), randomUUIDv7(), randomUUIDv7()]
+    const fixtures = await giveFixtures(admin, { user_id: member_id, organization_id, word: `${word}-second` })
+    const older = personOf(world, { ...world, own: { ...own, user: member_id } })
+    const younger = personOf(world, {
+      user_id: member_id,
+      session_id: here,
+      email: `member-${word}@example.com`,
+      member_id: user_id,
+      own: { ...own, ...fixtures, user: user_id, session: there },
+    })
+    const [first, second] = isYounger ? [younger, older] : [older, younger]
+    await admin.query({
+      name: 'arena',
+      text: `with owners as (update memberships set role = 'owner' where organization_id = $1 and user_id = $2),
+          devices as (update sessions set device_id = $3 where id = $4),
+          invited as (insert into invitations (organization_id, email, role, invited_by, expires_at) values ($1, $5, 'member', $6, now() + interval '1 day'))
+        insert into sessions (id, user_id, organization_id, methods, expires_at, second_factor_at, device_id)
+        values ($7, $2, $1, '{password,totp}', now() + interval '1 day', now(), null),
+          ($8, $2, $1, '{password}', now() + interval '1 day', null, $9), ($10, $11, null, '{password}', now() + interval '1 day', null, null)`,
+      values: [
+        organization_id,
+        member_id,
+        own['device'],
+        world.other_session_id,
+        outsider.email,
+        first.user_id,
+        here,
+        there,
+        fixtures.device,
+        outside,
+        outsider.user_id,
+      ],
+    })
+    const elsewhere = { session_id: first.other_session_id, own: { ...first.own, session: first.session_id } }
+    return {
+      first,
+      second,
+      elsewhere: personOf(first, { ...first, ...elsewhere }),
+      outsider: personOf(world, { ...world, ...outsider, session_id: outside }),
+    }
+  }
+}
