@@ -7,12 +7,12 @@ import { listProjects } from '../server/src/product/projects/projects.ts'
 export type Row = Record<string, unknown>
 
 /** A pool like the service's, without what the service adds to it. */
-export const openPool = (connectionString: string, max: number): pg.Pool =>
-  new pg.Pool({
-    connectionString,
-    max,
-    onConnect: (client => prepareSettings(client as pg.PoolClient)) as (client: pg.ClientBase) => void,
-  })
+export function openPool(connectionString: string, max: number): pg.Pool {
+  const onConnect = (client => prepareSettings(client as pg.PoolClient)) as (client: pg.ClientBase) => void
+  const pool = new pg.Pool({ connectionString, max, onConnect })
+  pool.on('error', () => {}) // the server ends before idle connections do
+  return pool
+}
 
 /** The settings and the query in one round trip, as the service sends them, by the driver alone. */
 export async function oneTrip(
