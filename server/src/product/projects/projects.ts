@@ -49,7 +49,10 @@ export const ProjectChanges = Strict(
 )
 type ProjectChanges = Static<typeof ProjectChanges>
 
-export const projectSorts = ['-created_at', 'created_at', 'name', '-name'] as const
+export const projectFilters = {
+  sort: OneOf(['-created_at', 'created_at', 'name', '-name'], { default: '-created_at' }),
+  status: Type.Optional(Status),
+}
 
 const columns = [
   'id',

@@ -1,6 +1,4 @@
-import { Type } from 'typebox'
 import { resource } from '../../platform/http/resource.ts'
-import { OneOf } from '../../platform/schemas.ts'
 import {
   createProject,
   deleteProject,
@@ -9,7 +7,7 @@ import {
   NewProject,
   Project,
   ProjectChanges,
-  projectSorts,
+  projectFilters,
   updateProject,
 } from './projects.ts'
 
@@ -19,15 +17,7 @@ export const projectRoutes = resource({
   tag: 'Projects',
   read: 'projects:read',
   write: 'projects:write',
-  schema: {
-    item: Project,
-    create: NewProject,
-    update: ProjectChanges,
-    filters: {
-      sort: OneOf(projectSorts, { default: '-created_at' }),
-      status: Type.Optional(OneOf(['active', 'archived'])),
-    },
-  },
+  schema: { item: Project, create: NewProject, update: ProjectChanges, filters: projectFilters },
   list: listProjects,
   get: getProject,
   create: createProject,
