@@ -117,6 +117,8 @@ drop trigger "erase_history" on {{schema}}."organizations";
 
 drop trigger "gate_column" on {{schema}}."organizations";
 
+drop trigger "guard" on {{schema}}."organizations";
+
 drop trigger "revocation" on {{schema}}."organizations";
 
 drop trigger "still_open" on {{schema}}."passkeys";
@@ -168,6 +170,8 @@ drop function {{schema}}."gate_is_open"();
 drop function {{schema}}."guard_creation"();
 
 drop function {{schema}}."guard_membership"();
+
+drop function {{schema}}."guard_organization"();
 
 drop function {{schema}}."hold_users"(uuid[]);
 

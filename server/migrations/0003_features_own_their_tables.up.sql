@@ -240,7 +240,9 @@ begin
       and (m.gate_changed_in = own
         or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
         or m.disabled_at is null and m.deleted_at is null and (exists (select from role_permissions p where m.role_id is null and p.permission = wanted and p.role = m.role)
-          or exists (select from custom_role_permissions p where p.organization_id = o.id and p.role_id = m.role_id and p.permission = wanted))));
+          or exists (select from custom_role_permissions p
+            join role_permissions known on known.permission = p.permission and known.role = 'admin'
+            where p.organization_id = o.id and p.role_id = m.role_id and p.permission = wanted))));
 end $function$;
 
 create or replace function {{schema}}.guard_creation()
@@ -282,6 +284,23 @@ begin
   if wanted = 'invitations:write' or wanted = 'organization:leave' and not (is_own and ends_only)
     or wanted = 'organization:transfer' and not (transfers_only and new.role = case when is_own then 'admin' else 'owner' end) then
     raise exception '% does not allow this change of a membership', wanted using errcode = '42501';
+  end if;
+  return new;
+end $function$;
+
+create or replace function {{schema}}.guard_organization()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  closes constant boolean := old.deleted_at is distinct from new.deleted_at;
+  changes constant boolean := (old.name, old.slug, old.second_factor_required) is distinct from (new.name, new.slug, new.second_factor_required);
+  wanted constant text := coalesce(current_setting('app.permission', true), '');
+begin
+  -- Without a permission it is the system login, which closes what an account's deletion leaves empty.
+  if wanted <> '' and (closes and wanted <> 'organization:delete' or changes and wanted <> 'organization:write' or old.kind <> new.kind) then
+    raise exception '% does not allow this change of an organization', wanted using errcode = '42501';
   end if;
   return new;
 end $function$;
@@ -647,7 +666,8 @@ create view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS se
                     WHEN u.superuser THEN 'superuser'::text
                     ELSE NULL::text
                 END]))))) OR ((m.role_id IS NOT NULL) AND (EXISTS ( SELECT
-           FROM {{schema}}.custom_role_permissions p
+           FROM ({{schema}}.custom_role_permissions p
+             JOIN {{schema}}.role_permissions known ON (((known.permission = p.permission) AND (known.role = 'admin'::text))))
           WHERE ((p.organization_id = o.id) AND (p.role_id = m.role_id) AND (p.permission = current_setting('app.permission'::text, true))))))));
 
 create view {{schema}}."live_users" with (security_barrier=true) AS  SELECT id,
@@ -685,7 +705,7 @@ create view {{schema}}."self" with (security_barrier=true) AS  SELECT s.id AS se
 create view {{schema}}."gate_state" with (security_barrier=true) AS  SELECT (EXISTS ( SELECT
            FROM {{schema}}.self)) AS live,
     ((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (o.deleted_at IS NULL)) AS member,
-    (o.second_factor_required AND (s.second_factor_at IS NULL) AND ((m.user_id IS NOT NULL) OR u.superuser)) AS second_factor_missing,
+    (o.second_factor_required AND (s.second_factor_at IS NULL) AND (o.deleted_at IS NULL) AND (((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL)) OR u.superuser)) AS second_factor_missing,
     (EXISTS ( SELECT
            FROM {{schema}}.gate)) AS permitted
    FROM ((((( SELECT (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid AS session_id,
@@ -782,6 +802,11 @@ create trigger gate_column
   before insert or update of gate_changed_in on {{schema}}.organizations
   for each row
   execute function {{schema}}.keep_gate_changed_in();
+
+create trigger guard
+  before update on {{schema}}.organizations
+  for each row
+  execute function {{schema}}.guard_organization();
 
 create trigger revocation
   before update on {{schema}}.organizations
@@ -1174,6 +1199,8 @@ revoke all on function {{schema}}."gate_is_open"() from public;
 revoke all on function {{schema}}."guard_creation"() from public;
 
 revoke all on function {{schema}}."guard_membership"() from public;
+
+revoke all on function {{schema}}."guard_organization"() from public;
 
 revoke all on function {{schema}}."hold_users"(uuid[]) from public;
 

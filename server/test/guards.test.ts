@@ -78,6 +78,14 @@ test('a permission changes of memberships what it is for, and nothing else', asy
       { code, changed: 0, rows: [] },
       `${permission}: ${statement}`,
     )
+  // Closing an organization is not changing it.
+  const here = `where id = '${owner.organization_id}'`
+  for (const [permission, statement] of [
+    ['organization:write', `update organizations set deleted_at = now() ${here}`],
+    ['organization:delete', `update organizations set name = 'x' ${here}`],
+    ['organization:write', `update organizations set kind = 'personal' ${here}`],
+  ] as const)
+    assert.equal((await inject(owner, permission, statement)).code, '42501', statement)
   // Any other permission that writes opens other tables.
   for (const permission of ['projects:write', 'organization:write'])
     assert.equal((await inject(administrator, permission, `update memberships set title = 'x'`)).changed, 0, permission)
@@ -155,6 +163,14 @@ test("a role of the organization's own has its permissions and no others, at onc
     owner.organization_id,
   ])
   assert.deepEqual([await statusOf('GET'), await statusOf('POST')], [200, 403])
+  // At most what an administrator may do, whatever the rows say.
+  await admin.query(
+    `insert into custom_role_permissions (organization_id, role_id, permission) values ($1, $2, 'organization:delete'), ($1, $2, 'admin:audit:read')`,
+    [owner.organization_id, role_id],
+  )
+  const closed = await member.call('DELETE', `/api/v1/organizations/${owner.organization_id}`)
+  assert.equal(closed.body.code, 'permission-missing')
+  assert.deepEqual((await inject(member, 'admin:audit:read', 'select id from audit_log')).rows, [])
   await admin.query('delete from custom_role_permissions where role_id = $1', [role_id])
   assert.deepEqual([await statusOf('GET'), await statusOf('POST')], [403, 403])
   await assert.rejects(

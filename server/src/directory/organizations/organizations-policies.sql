@@ -28,6 +28,22 @@ create trigger revocation before delete on custom_role_permissions for each row 
 create trigger revocation before update on organizations for each row
   when ((old.deleted_at, old.second_factor_required) is distinct from (new.deleted_at, new.second_factor_required)) execute function lock_revocation('organization', 'id');
 
+-- Closing an organization is one permission, changing it another, and its kind is for ever.
+create function guard_organization() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+declare
+  closes constant boolean := old.deleted_at is distinct from new.deleted_at;
+  changes constant boolean := (old.name, old.slug, old.second_factor_required) is distinct from (new.name, new.slug, new.second_factor_required);
+  wanted constant text := coalesce(current_setting('app.permission', true), '');
+begin
+  -- Without a permission it is the system login, which closes what an account's deletion leaves empty.
+  if wanted <> '' and (closes and wanted <> 'organization:delete' or changes and wanted <> 'organization:write' or old.kind <> new.kind) then
+    raise exception '% does not allow this change of an organization', wanted using errcode = '42501';
+  end if;
+  return new;
+end $$;
+revoke execute on function guard_organization() from public;
+create trigger guard before update on organizations for each row execute function guard_organization();
+
 -- What a permission lets its holder change of memberships, whatever the statement says: owners alone decide who is an owner,
 -- who leaves ends their own place and nothing else, a transfer changes roles alone, and an invitation, whose statement locks
 -- the inviter's row, changes none.

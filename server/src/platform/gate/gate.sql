@@ -27,14 +27,17 @@ create view gate with (security_barrier) as
     and o.deleted_at is null and (s.second_factor_at is not null or not o.second_factor_required)
     and (exists (select from role_permissions p where p.permission = current_setting('app.permission', true)
         and p.role in (m.built_in, case when u.superuser then 'superuser' end))
-      or m.role_id is not null and exists (select from custom_role_permissions p where p.organization_id = o.id
-        and p.role_id = m.role_id and p.permission = current_setting('app.permission', true)));
+      -- an organization's own role holds at most what its administrators may do
+      or m.role_id is not null and exists (select from custom_role_permissions p
+        join role_permissions known on known.permission = p.permission and known.role = 'admin'
+        where p.organization_id = o.id and p.role_id = m.role_id and p.permission = current_setting('app.permission', true)));
 
 -- What the diagnostic query reads after an empty or refused result: always one row.
 create view gate_state with (security_barrier) as
   select exists (select from self) as live,
     m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null as member,
-    o.second_factor_required and s.second_factor_at is null and (m.user_id is not null or u.superuser) as second_factor_missing,
+    o.second_factor_required and s.second_factor_at is null and o.deleted_at is null
+      and (m.user_id is not null and m.disabled_at is null and m.deleted_at is null or u.superuser) as second_factor_missing,
     exists (select from gate) as permitted
   from (select nullif(current_setting('app.session_id', true), '')::uuid as session_id,
       nullif(current_setting('app.organization_id', true), '')::uuid as organization_id) as named
@@ -87,7 +90,9 @@ begin
       and (m.gate_changed_in = own
         or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
         or m.disabled_at is null and m.deleted_at is null and (exists (select from role_permissions p where m.role_id is null and p.permission = wanted and p.role = m.role)
-          or exists (select from custom_role_permissions p where p.organization_id = o.id and p.role_id = m.role_id and p.permission = wanted))));
+          or exists (select from custom_role_permissions p
+            join role_permissions known on known.permission = p.permission and known.role = 'admin'
+            where p.organization_id = o.id and p.role_id = m.role_id and p.permission = wanted))));
 end $$;
 revoke execute on function gate_is_open() from public;
 
