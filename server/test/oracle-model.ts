@@ -1,0 +1,200 @@
+import type { Membership, Question, World } from './oracle-world.ts'
+
+// Who may do what, written down once more from the documents (docs/guides/isolation.md, docs/reference/permissions.md):
+// pure functions of a world and a question, which share nothing with the SQL. oracle.ts compares the two.
+
+/** An answer to each part of a question, as text: the ids that are seen, or how many rows a statement changes. */
+export type Answers = Record<string, string>
+export type Permissions = Readonly<Record<string, string>>
+
+const ladder: readonly string[] = ['viewer', 'member', 'admin', 'owner']
+
+/** Which permissions write a table. An organization's other tables are written by no request. */
+const writers: Readonly<Record<string, readonly string[]>> = {
+  projects: ['projects:write'],
+  invitations: ['invitations:write'],
+  organizations: ['organization:write', 'organization:delete'],
+  memberships: ['members:write', 'organization:leave', 'organization:transfer', 'invitations:write'],
+}
+
+const isCurrent = (row?: { disabled: boolean; deleted: boolean }): boolean => row?.disabled === false && !row.deleted
+const sorted = (ids: string[]): string => ids.sort().join(' ')
+const idsOf = (rows: { id: string }[]): string => sorted(rows.map(({ id }) => id))
+const count = (rows: unknown[]): string => String(rows.length)
+
+/** Where the caller stands: alive, a current member, with the second factor that is demanded, and with the permission. */
+export function standingOf(world: World, permissions: Permissions, question: Question) {
+  const { session_id, organization_id, permission } = question
+  const session = world.sessions.find(({ id }) => id === session_id)
+  const user = world.users.find(({ id }) => id === session?.user_id)
+  const live = session !== undefined && !session.revoked && !session.expired && isCurrent(user)
+  const organization = world.organizations.find(({ id, deleted }) => id === organization_id && !deleted)
+  const membership = world.memberships.find(
+    row => row.organization_id === organization?.id && row.user_id === user?.id && isCurrent(row),
+  )
+  const lacksFactor = organization?.second_factor_required === true && session?.second_factor === false
+  const least = permissions[permission]
+  const isOperator = permission.startsWith('admin:')
+  const ownRole = world.roles.find(row => row.organization_id === organization_id && row.id === membership?.role_id)
+  const isRanked = ladder.indexOf(membership?.role ?? '') >= ladder.indexOf(least ?? '')
+  const isOwn = ownRole?.permissions.includes(permission) === true && least !== 'owner' // as an administrator, at most
+  const held = isOperator ? user?.superuser === true : membership?.role_id === null ? isRanked : isOwn
+  const open = live && organization !== undefined && least !== undefined && !lacksFactor && held
+  const role = isOperator ? 'superuser' : membership?.role
+  return { session, user, live, membership, lacksFactor, open, role, isOperator }
+}
+
+/** What is seen: the rows of each table by their ids, and what the views and functions of the gate say. */
+export function read(world: World, permissions: Permissions, question: Question): Answers {
+  const standing = standingOf(world, permissions, question)
+  const { session, user, live, membership, lacksFactor, open, role, isOperator } = standing
+  const { permission, organization_id, person } = question
+  const here = <Row extends { organization_id: string }>(rows: Row[]) =>
+    rows.filter(row => open && row.organization_id === organization_id)
+  const own = <Row extends { user_id: string }>(rows: Row[]) => rows.filter(row => live && row.user_id === user?.id)
+  const isLost = membership === undefined && !isOperator
+  const isToldOfFactor = lacksFactor && (membership !== undefined || user?.superuser === true)
+  const refusal = isToldOfFactor ? 'second-factor-required' : 'permission-missing'
+  const places = own(world.memberships).filter(
+    row => isCurrent(row) && world.organizations.some(({ id, deleted }) => id === row.organization_id && !deleted),
+  )
+  const found = world.users.filter(row => row.id === person && row.verified && isCurrent(row))
+  const colleagues = here(world.memberships).map(({ user_id }) => user_id)
+  const belongings = own(world.belongings)
+  const owners = sorted(belongings.map(({ user_id }) => user_id))
+  return {
+    gate: open ? `${session?.id} ${user?.id} ${organization_id} ${role} ${!permission.endsWith(':read')}` : '',
+    verdict: !live ? 'session-ended' : isLost ? 'membership-ended' : open ? 'open' : refusal,
+    self: live ? `${session?.id} ${user?.id} ${session?.second_factor} ${user?.superuser} ${user?.verified}` : '',
+    own_organizations: sorted(places.map(({ organization_id, role }) => `${organization_id}:${role}`)),
+    find_confirmed_user: open && permission === 'members:write' ? idsOf(found) : '',
+    organizations: open ? organization_id : '',
+    memberships: sorted(here(world.memberships).map(({ user_id }) => user_id)),
+    roles: idsOf(here(world.roles)),
+    custom_role_permissions: sorted(here(world.roles).flatMap(row => row.permissions.map(word => `${row.id}:${word}`))),
+    invitations: idsOf(here(world.invitations)),
+    projects: idsOf(here(world.projects)),
+    audit_log: permission === 'audit:read' || isOperator ? idsOf(here(world.history)) : '',
+    users: idsOf(world.users.filter(({ id }) => (live && id === user?.id) || colleagues.includes(id))),
+    sessions: idsOf(own(world.sessions)),
+    devices: idsOf(own(world.devices)),
+    identities: idsOf(belongings),
+    passkeys: idsOf(belongings),
+    totp_factors: owners,
+    recovery_codes: owners,
+    idempotency_keys: owners,
+    retired_names: live ? '1' : '0',
+  }
+}
+
+/**
+ * What a change does: how many rows it reaches, `0` where it is refused, `rule` or `exists` where a constraint says no.
+ * `later` is the world after somebody else's change, which comes before the commit of what is called late.
+ */
+export function write(world: World, permissions: Permissions, question: Question, later: World): Answers {
+  const { session, user, live, open, role } = standingOf(world, permissions, question)
+  const { session_id, permission, organization_id, place, person, member, fresh, flaw } = question
+  const writes = (table: string): boolean => open && writers[table]?.includes(permission) === true
+  const within = <Row extends { organization_id: string }>(table: string, rows: Row[]) =>
+    rows.filter(row => writes(table) && row.organization_id === organization_id)
+  const one = (may: boolean): string => (may ? '1' : '0')
+  const has = (rows: { id: string }[], wanted: string): string => one(rows.some(({ id }) => id === wanted))
+  // What this very transaction has changed counts as open, as it is in `kept`.
+  const isOpenLater = (kept: Partial<World>): boolean =>
+    standingOf({ ...later, ...kept }, permissions, question)[permission === '' ? 'live' : 'open']
+  // Memberships have rules of their own, which speak before the policies do. None is broken: undefined.
+  const ruleOn = (before: Membership | undefined, after: Membership): string | undefined => {
+    const isOwn = after.user_id === user?.id
+    const changed = Object.keys(after).filter(key => Object(before)[key] !== Object(after)[key])
+    const only = (...keys: string[]): boolean => before !== undefined && changed.every(key => keys.includes(key))
+    const isPassedOn = after.role_id === null && after.role === (isOwn ? 'admin' : 'owner')
+    const allowed: Record<string, boolean> = {
+      'members:write': true,
+      'organization:leave': isOwn && only('deleted') && changed.length === 1 && after.deleted,
+      'organization:transfer': only('role', 'role_id') && isPassedOn,
+    }
+    if (allowed[permission] !== true) return '0'
+    const isAboutOwners = [before?.role, after.role].includes('owner') && !only('title', 'role_id')
+    const mayDecide = open && after.organization_id === organization_id && role === 'owner'
+    return (isAboutOwners && !mayDecide) || (after.role_id !== null && after.role !== 'member') ? 'rule' : undefined
+  }
+  const isOwner = (row: Membership): boolean => row.role === 'owner' && isCurrent(row)
+  type Changes = (row: Membership) => Partial<Membership>
+  const change = (changes: Changes, isMeant: (row: Membership) => boolean = () => true): string => {
+    const members = within('memberships', world.memberships)
+    const after = members.map(row => (isMeant(row) ? { ...row, ...changes(row) } : row))
+    const broken = members.map((row, n) => (isMeant(row) ? ruleOn(row, after[n]!) : undefined)).find(Boolean)
+    const losesOwner = members.some((row, n) => isOwner(row) && !isOwner(after[n]!))
+    return broken ?? (losesOwner && !after.some(isOwner) ? 'rule' : count(members.filter(isMeant)))
+  }
+  const isMember = (row: Membership): boolean => row.organization_id === place && row.user_id === member
+  const isMine = (row: Membership): boolean => row.organization_id === place && row.user_id === user?.id
+  const set = (changes: Partial<Membership>): string => change(() => changes, isMember)
+  const added = { role: question.role, role_id: null, title: '', disabled: false, deleted: false }
+  const addedRule = session_id === '' ? '0' : ruleOn(undefined, { organization_id: place, user_id: person, ...added })
+  const isTaken = world.memberships.some(row => row.organization_id === place && row.user_id === person)
+  const leave = change(() => ({ deleted: true }), isMine)
+  const title = change(() => ({ title: 'x' }))
+  const passOn: Changes = row => ({ role: row.user_id === user?.id ? 'admin' : 'owner', role_id: null })
+
+  // A live session alone creates a team, which is new in every respect, and becomes its owner.
+  const mayCreate = live && permission === '' && question.kind === 'team' && flaw !== 'organization'
+  const isCreated = mayCreate && organization_id === fresh
+  // The account's own rows: by a live session, and where a permission is named, one that is held.
+  const account = live && (permission === '' || open)
+  const own = <Row extends { user_id: string }>(rows: Row[]) => rows.filter(row => account && row.user_id === user?.id)
+  const sessions = own(world.sessions).filter(({ revoked }) => !revoked)
+  const devices = own(world.devices).filter(({ revoked }) => !revoked)
+  const isInPlace = place === organization_id
+  const projects = within('projects', world.projects)
+  const invitations = within('invitations', world.invitations)
+  const organization = writes('organizations') && permission === 'organization:write'
+  const isDemandable = role === 'owner' && session?.second_factor === true
+  const isClosable = isInPlace && writes('organizations') && permission === 'organization:delete'
+  const titled = permission === 'members:write' ? Number(title) : 0
+  const late = projects.length + Number(organization) + titled + (permission === '' ? devices.length : 0)
+  const left = { memberships: world.memberships, roles: world.roles }
+  const signedOut = { sessions: world.sessions.map(row => ({ ...row, second_factor: true })) }
+  const closed = { organizations: world.organizations.map(row => ({ ...row, second_factor_required: false })) }
+  return {
+    'insert a project': isInPlace && writes('projects') ? `1 by ${user?.id}` : '0',
+    'update projects': count(projects),
+    'update a project': has(projects, question.project),
+    'lock a project': has(projects, question.project),
+    'delete a project': has(projects, question.project),
+    'delete projects': count(projects),
+    'insert an invitation': one(isInPlace && writes('invitations')),
+    'update invitations': count(invitations),
+    'revoke an invitation': has(invitations, question.invitation),
+    'add a member': addedRule ?? (isInPlace && writes('memberships') ? (isTaken ? 'exists' : '1') : '0'),
+    'title members': title,
+    'give a role': set({ role: question.role, role_id: question.role_id }),
+    'disable a member': set({ disabled: true }),
+    'end a membership': set({ deleted: true }),
+    'restore a member': set({ disabled: false, deleted: false }),
+    'end the own membership': leave,
+    'pass the organization on':
+      permission === 'members:write' ? '0' : change(passOn, row => isMember(row) || isMine(row)),
+    'rename organizations': one(organization),
+    'demand a second factor': isInPlace && organization ? (isDemandable ? '1' : 'rule') : '0',
+    'close the organization': one(isClosable),
+    'insert an organization': one(isCreated),
+    'insert an organization again': isInPlace && (mayCreate || writes('organizations')) ? 'exists' : '0',
+    'create a team': one(isCreated && person === user?.id && question.role === 'owner' && flaw === ''),
+    'update users': one(account),
+    'update a user': one(account && person === user?.id),
+    'revoke sessions': count(sessions),
+    'revoke a session': has(sessions, question.session),
+    'bring a session back': one(account && question.session === session?.id),
+    'choose an organization': one(account && question.session === session?.id),
+    'revoke devices': count(devices),
+    'revoke a device': has(devices, question.device),
+    'rename passkeys': count(own(world.belongings)),
+    'insert a key': one(live && person === user?.id),
+    'delete keys': count(world.belongings.filter(row => live && row.user_id === user?.id)),
+    'write late': late > 0 && isOpenLater({}) ? String(late) : '0',
+    'leave late': permission === 'organization:leave' && (leave !== '1' || isOpenLater(left)) ? leave : '0',
+    'sign out late': one(account && isOpenLater(signedOut)),
+    'close late': one(isClosable && isOpenLater(closed)),
+  }
+}

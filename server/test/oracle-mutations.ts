@@ -1,0 +1,230 @@
+import type pg from 'pg'
+import { functionChanges } from './oracle-mutations-of-functions.ts'
+
+// Changes of the gate, of the policies and of the triggers beside them, each of which opens or closes something wrongly: a
+// condition dropped, a column swapped, an `or` for an `and`. The oracle has to see every one. What is to be found stands in
+// the definition as PostgreSQL prints it, with every run of white space as one space.
+
+export type Change = readonly [find: string, replace: string]
+
+const setting = `(NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid`
+const gate = '( SELECT gate.organization_id FROM gate)'
+const self = '( SELECT self.user_id FROM self)'
+const writes = (permissions: string): string =>
+  `( SELECT gate.organization_id FROM gate WHERE (gate.writes AND (gate.permission = ANY ('{${permissions}}'::text[]))))`
+const ofMemberships = 'members:write,organization:leave,organization:transfer,invitations:write'
+/** Whoever names the organization reads it; who has no session reads what the session's user has. */
+const readByName: Change = [gate, setting]
+const readByDead: Change = [self, 'acting_user()']
+
+/** By what is changed. A policy is its `using (…) with check (…)`. */
+const changes: Readonly<Record<string, readonly Change[]>> = {
+  'view self': [
+    ['(s.revoked_at IS NULL) AND ', ''],
+    ['(s.expires_at > now()) AND ', ''],
+    ['s.expires_at > now()', 's.expires_at < now()'],
+    ['(u.disabled_at IS NULL) AND ', ''],
+    [' AND (u.deleted_at IS NULL)', ''],
+    ['(u.disabled_at IS NULL) AND (u.deleted_at IS NULL)', '((u.disabled_at IS NULL) OR (u.deleted_at IS NULL))'],
+    ['s.revoked_at IS NULL', 'u.disabled_at IS NULL'],
+    ['s.second_factor_at IS NOT NULL', 's.second_factor_at IS NULL'],
+    ['u.superuser,', 'u.email_verified AS superuser,'],
+    ['u.email_verified FROM', 'u.superuser AS email_verified FROM'],
+  ],
+  'view gate': [
+    ['(s.revoked_at IS NULL) AND ', ''],
+    ['(s.expires_at > now()) AND ', ''],
+    ['s.expires_at > now()', 's.expires_at < now()'],
+    ['(s.revoked_at IS NULL) AND (s.expires_at > now())', '((s.revoked_at IS NULL) OR (s.expires_at > now()))'],
+    ['s.revoked_at IS NULL', 'u.disabled_at IS NULL'],
+    ['(u.disabled_at IS NULL) AND ', ''],
+    ['(u.deleted_at IS NULL) AND ', ''],
+    ['(u.disabled_at IS NULL) AND (u.deleted_at IS NULL)', '((u.disabled_at IS NULL) OR (u.deleted_at IS NULL))'],
+    ['(o.deleted_at IS NULL) AND ', ''],
+    ['o.deleted_at IS NULL', 'u.deleted_at IS NULL'],
+    ['((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required)) AND ', ''],
+    [' OR (NOT o.second_factor_required)', ''],
+    ['OR (NOT o.second_factor_required)', 'OR o.second_factor_required'],
+    ['OR (NOT o.second_factor_required)', 'AND (NOT o.second_factor_required)'],
+    ['OR (NOT o.second_factor_required)', 'OR u.email_verified'],
+    ['s.second_factor_at IS NOT NULL', 's.last_seen_at IS NOT NULL'],
+    ['(memberships.disabled_at IS NULL) AND ', ''],
+    [' AND (memberships.deleted_at IS NULL)', ''],
+    [
+      '(memberships.disabled_at IS NULL) AND (memberships.deleted_at IS NULL)',
+      '((memberships.disabled_at IS NULL) OR (memberships.deleted_at IS NULL))',
+    ],
+    ['(memberships.user_id = s.user_id) AND ', ''],
+    ['memberships.user_id = s.user_id', 'memberships.user_id <> s.user_id'],
+    ['(memberships.organization_id = o.id) AND ', ''],
+    ['memberships.role_id IS NULL', 'memberships.role IS NOT NULL'],
+    ['m.built_in,', 'm.role,'],
+    ["(p.permission = current_setting('app.permission'::text, true)) AND (p.role", '(p.role'],
+    ['ARRAY[m.built_in, CASE WHEN u.superuser', 'ARRAY[m.built_in, CASE WHEN true'],
+    ['ARRAY[m.built_in, CASE WHEN u.superuser', 'ARRAY[m.built_in, CASE WHEN u.email_verified'],
+    [
+      "ARRAY[m.built_in, CASE WHEN u.superuser THEN 'superuser'",
+      "ARRAY[m.built_in, CASE WHEN u.superuser THEN 'owner'",
+    ],
+    ['WHEN u.superuser', 'WHEN false'],
+    ["!~~ 'admin:%'", "~~ 'admin:%'"],
+    ["!~~ '%:read'", "~~ '%:read'"],
+    ["(current_setting('app.permission'::text, true) !~~ '%:read'::text) AS writes", 'true AS writes'],
+    ['OR ((m.role_id IS NOT NULL) AND', 'OR ((m.role_id IS NOT NULL) OR'],
+    ['OR ((m.role_id IS NOT NULL) AND', 'AND ((m.role_id IS NOT NULL) AND'],
+    ['(p.organization_id = o.id) AND ', ''],
+    ['(p.role_id = m.role_id) AND ', ''],
+    [
+      "(p.role_id = m.role_id) AND (p.permission = current_setting('app.permission'::text, true))",
+      '(p.role_id = m.role_id)',
+    ],
+  ],
+  'view gate_state': [
+    ['EXISTS ( SELECT FROM self)', 'EXISTS ( SELECT FROM sessions)'],
+    ['EXISTS ( SELECT FROM gate)', 'EXISTS ( SELECT FROM self)'],
+    ['(m.user_id IS NOT NULL) AND ', ''],
+    ['(m.disabled_at IS NULL) AND ', ''],
+    ['(m.deleted_at IS NULL) AND ', ''],
+    [' AND (o.deleted_at IS NULL)', ''],
+    ['o.second_factor_required AND ', ''],
+    ['(s.second_factor_at IS NULL) AND ', ''],
+    [' AND (((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL)) OR u.superuser)', ''],
+  ],
+  'view own_organizations': [
+    [' AND (m.disabled_at IS NULL)', ''],
+    [' AND (m.deleted_at IS NULL)', ''],
+    [' AND (o.deleted_at IS NULL)', ''],
+    ['m.user_id = self.user_id', 'm.user_id <> self.user_id'],
+    ['AND (o.deleted_at IS NULL)', 'OR (o.deleted_at IS NULL)'],
+  ],
+  'policy organizations.tenant_read': [readByName],
+  'policy memberships.tenant_read': [readByName],
+  'policy roles.tenant_read': [readByName],
+  'policy custom_role_permissions.tenant_read': [readByName],
+  'policy invitations.tenant_read': [readByName],
+  'policy projects.tenant_read': [readByName, [gate, 'organization_id']],
+  'policy audit_log.tenant_read': [
+    ["(gate.permission = 'audit:read'::text) OR ", ''],
+    [" OR (gate.permission ~~ 'admin:%'::text)", ''],
+    ["'audit:read'", "'projects:read'"],
+    ["OR (gate.permission ~~ 'admin:%'::text)", "OR (gate.permission ~~ '%:read'::text)"],
+    ["(gate.permission = 'audit:read'::text) OR (gate.permission ~~ 'admin:%'::text)", 'true'],
+  ],
+  'policy audit_log.history': [['(pg_trigger_depth() > 0) AND ', '']],
+  'policy security_events.history': [['pg_trigger_depth() > 0', 'true']],
+  'policy users.colleagues': [['m.user_id = users.id', 'm.user_id IS NOT NULL']],
+  'policy users.self': [readByDead, ['(id = ', '(id <> ']],
+  'policy users.self_update': [['(id = ', '(true OR id = ']],
+  'policy sessions.self': [readByDead],
+  'policy devices.self': [readByDead],
+  'policy identities.self': [readByDead],
+  'policy passkeys.self': [readByDead],
+  'policy totp_factors.self': [readByDead],
+  'policy recovery_codes.self': [readByDead],
+  'policy idempotency_keys.self': [readByDead, ['(user_id = ', '(true OR user_id = ']],
+  'policy retired_names.self': [['EXISTS ( SELECT FROM self)', 'true']],
+  'policy passkeys.self_update': [['(user_id = ', '(true OR user_id = ']],
+  'policy sessions.self_revoke': [
+    [`using (((user_id = ${self}) AND (revoked_at IS NULL))`, 'using ((revoked_at IS NULL)'],
+    [`using (((user_id = ${self}) AND (revoked_at IS NULL))`, `using ((user_id = ${self})`],
+    [' AND (revoked_at IS NOT NULL)', ''],
+  ],
+  'policy sessions.choice': [
+    ['using (((id = ( SELECT self.session_id FROM self)) AND ', 'using (('],
+    ['check (((id = ( SELECT self.session_id FROM self)) AND ', 'check (('],
+  ],
+  'policy devices.self_revoke': [
+    [`using (((user_id = ${self}) AND (revoked_at IS NULL))`, 'using ((revoked_at IS NULL)'],
+    [`using (((user_id = ${self}) AND (revoked_at IS NULL))`, `using ((user_id = ${self})`],
+    [' AND (revoked_at IS NOT NULL)', ''],
+  ],
+  'policy projects.tenant_insert': [
+    [writes('projects:write'), setting],
+    ['{projects:write}', '{projects:write,members:write}'],
+  ],
+  'policy projects.tenant_update': [
+    [writes('projects:write'), setting],
+    ['{projects:write}', '{projects:write,members:write}'],
+    ['(organization_id = ', '(true OR organization_id = '],
+  ],
+  'policy projects.tenant_delete': [
+    [writes('projects:write'), setting],
+    ['{projects:write}', '{projects:write,members:write}'],
+    ["(gate.writes AND (gate.permission = ANY ('{projects:write}'::text[])))", 'true'],
+  ],
+  'policy invitations.tenant_insert': [
+    [writes('invitations:write'), setting],
+    ['{invitations:write}', '{invitations:write,organization:write}'],
+  ],
+  'policy invitations.tenant_update': [
+    [writes('invitations:write'), setting],
+    ["gate.writes AND (gate.permission = ANY ('{invitations:write}'::text[]))", 'gate.writes'],
+  ],
+  'policy organizations.tenant_insert': [['{organization:write,', '{members:write,organization:write,']],
+  'policy organizations.tenant_update': [
+    [writes('organization:write,organization:delete'), setting],
+    ['{organization:write,', '{members:write,organization:write,'],
+    ['{organization:write,', '{'],
+    ['gate.writes AND', 'gate.writes OR'],
+  ],
+  'policy organizations.creation': [
+    [`(id = ${setting}) AND `, ''],
+    ["(COALESCE(current_setting('app.permission'::text, true), ''::text) = ''::text) AND ", ''],
+    ["(kind = 'team'::text) AND ", ''],
+    ['(NOT second_factor_required) AND ', ''],
+    [' AND (EXISTS ( SELECT FROM self))', ''],
+  ],
+  'policy memberships.tenant_insert': [['{members:write,', '{']],
+  'policy memberships.tenant_update': [
+    [writes(ofMemberships), setting],
+    ['{members:write,', '{projects:write,members:write,'],
+    ['organization:leave,', ''],
+    ['gate.writes AND', 'gate.writes OR'],
+  ],
+  'policy memberships.creation': [
+    ["(COALESCE(current_setting('app.permission'::text, true), ''::text) = ''::text) AND ", ''],
+    ["(role = 'owner'::text) AND ", ''],
+    [`(user_id = ${self}) AND `, ''],
+    [' AND (disabled_at IS NULL)', ''],
+  ],
+}
+
+export interface Mutation {
+  name: string
+  /** The SQL that makes the change, and that undoes it. @throws Error when the definition in the database does not hold the text */
+  find: (admin: pg.Pool) => Promise<{ apply: string; restore: string }>
+}
+
+/** The definition of each kind of thing by `$1`, and of `$2` in a table, as SQL. */
+const definitions: Readonly<Record<string, string>> = {
+  view: `select format('create or replace view %I with (security_barrier = true) as %s', relname, pg_get_viewdef(oid)) as sql
+    from pg_class where relnamespace = 'freehold'::regnamespace and relname = $1 and $2::text is null`,
+  function: `select pg_get_functiondef(oid) as sql from pg_proc
+    where pronamespace = 'freehold'::regnamespace and proname = $1 and $2::text is null`,
+  policy: `select format('alter policy %I on %I ', policyname, tablename) || concat_ws(' ', 'using (' || qual || ')', 'with check (' || with_check || ')') as sql
+    from pg_policies where schemaname = 'freehold' and tablename = $1 and policyname = $2`,
+  trigger: `select pg_get_triggerdef(oid) as sql from pg_trigger where tgrelid = $1::regclass and tgname = $2`,
+}
+
+export const mutationOf = (thing: string, [find, replace]: Change): Mutation => {
+  const [kind, path] = thing.split(' ') as [string, string]
+  const [name, part] = path.split('.') as [string, string | undefined]
+  const drop = kind === 'trigger' ? `drop trigger if exists ${part} on ${name}; ` : ''
+  return {
+    name: `${thing}: ${find === '' ? 'dropped' : `${find} → ${replace === '' ? 'nothing' : replace}`}`,
+    find: async admin => {
+      const { rows } = await admin.query<{ sql: string }>(definitions[kind]!, [name, part])
+      const definition = rows[0]?.sql
+      if (definition === undefined)
+        throw new Error(`there is no ${thing} any more: take its mutations off the list, or name what came instead`)
+      const flat = definition.replaceAll(/\s+/g, ' ')
+      if (!flat.includes(find))
+        throw new Error(`the ${thing} does not hold «${find}» any more: adapt the mutation to what it is now: ${flat}`)
+      return { apply: drop + (find === '' ? '' : flat.replace(find, () => replace)), restore: drop + definition }
+    },
+  }
+}
+
+export const mutations: readonly Mutation[] = Object.entries({ ...changes, ...functionChanges }).flatMap(
+  ([thing, list]) => list.map(change => mutationOf(thing, change)),
+)

@@ -1,0 +1,299 @@
+// Random worlds and questions about them, from a seed. The model reads a world as it is; oracle.ts loads it into the tables.
+
+export type Role = 'viewer' | 'member' | 'admin' | 'owner'
+
+export interface Membership {
+  organization_id: string
+  user_id: string
+  role: Role
+  /** A role of the organization's own, which then counts instead. */
+  role_id: string | null
+  title: string
+  disabled: boolean
+  deleted: boolean
+}
+type OfOrganization = { id: string; organization_id: string }
+
+export interface World {
+  users: { id: string; superuser: boolean; verified: boolean; disabled: boolean; deleted: boolean }[]
+  organizations: { id: string; kind: 'personal' | 'team'; second_factor_required: boolean; deleted: boolean }[]
+  memberships: Membership[]
+  roles: { id: string; organization_id: string; permissions: string[] }[]
+  sessions: { id: string; user_id: string; revoked: boolean; expired: boolean; second_factor: boolean }[]
+  projects: OfOrganization[]
+  invitations: (OfOrganization & { invited_by: string })[]
+  history: OfOrganization[]
+  devices: { id: string; user_id: string; revoked: boolean }[]
+  /** Some users have one row in each other table that shows a user's own. */
+  belongings: { id: string; user_id: string }[]
+}
+
+/** What the settings of a transaction say, and the rows that its statements are about. */
+export interface Question {
+  session_id: string
+  organization_id: string
+  permission: string
+  /** The user of the session, as the attacker knows it. */
+  me: string
+  /** Where a new row is put, and where an old one is moved to. */
+  place: string
+  elsewhere: string
+  /** A user who is looked up, added, or changed, and one who has a membership in `place`. */
+  person: string
+  member: string
+  /** What a membership is to be. */
+  role: Role
+  role_id: string | null
+  /** What is new: of which kind, and with what wrong. */
+  kind: 'personal' | 'team'
+  flaw: '' | 'organization' | 'membership'
+  project: string
+  invitation: string
+  device: string
+  session: string
+  /** An id that no row has. */
+  fresh: string
+  /** What somebody else changes before the commit, and of whom. */
+  change: string
+  change_session: string
+  change_user: string
+  change_organization: string
+}
+
+/** Numbers between 0 and 1 that follow from the seed alone (mulberry32). */
+export function createRandom(seed: number) {
+  let state = seed >>> 0
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+  const below = (limit: number): number => Math.floor(next() * limit)
+  const pick = <Item>(items: readonly Item[]): Item => items[below(items.length)]!
+  return {
+    below,
+    pick,
+    chance: (share: number): boolean => next() < share,
+    some: <Item>(items: readonly Item[], share: number): Item[] => items.filter(() => next() < share),
+    times: <Item>(count: number, make: (n: number) => Item): Item[] => Array.from({ length: count }, (_, n) => make(n)),
+    id: (): string =>
+      Array.from({ length: 8 }, () => below(65_536).toString(16).padStart(4, '0'))
+        .join('')
+        .replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, '$1-$2-7$3-8$4-$5'),
+  }
+}
+export type Random = ReturnType<typeof createRandom>
+const roles = ['viewer', 'member', 'admin', 'owner'] as const
+
+/** The first one stands in roles of an organization's own, where nothing keeps it out. */
+const unknownPermissions = ['everything:write', 'projects', 'projects:read ', 'admin:everything:read', 'admin:%', '%']
+
+/** Mostly in order, and in every state that closes a gate. */
+export function createWorld({ id, below, chance, pick, some, times }: Random, permissions: readonly string[]): World {
+  const users = times(9, () => ({
+    id: id(),
+    superuser: chance(0.25),
+    verified: chance(0.7),
+    disabled: chance(0.05),
+    deleted: chance(0.05),
+  }))
+  const organizations = times(5, () => ({
+    id: id(),
+    kind: pick(['team', 'team', 'personal'] as const),
+    second_factor_required: chance(0.3),
+    deleted: chance(0.1),
+  }))
+  // Ids are an organization's own: two organizations may have a role of one id each.
+  const roleIds = times(6, id)
+  const ownRoles = organizations.flatMap(organization =>
+    some(roleIds, 0.3).map(id => ({
+      id,
+      organization_id: organization.id,
+      permissions: some([...permissions, unknownPermissions[0]!], 0.4),
+    })),
+  )
+  const memberships = organizations.flatMap(organization => {
+    const members = some(users, 0.6)
+    return (members.length > 0 ? members : [pick(users)]).map((user): Membership => {
+      const role = pick([...roles, 'member'] as const)
+      const own = ownRoles.filter(row => row.organization_id === organization.id)
+      return {
+        organization_id: organization.id,
+        user_id: user.id,
+        role,
+        role_id: role === 'member' && own.length > 0 && chance(0.8) ? pick(own).id : null,
+        title: '',
+        disabled: chance(0.07),
+        deleted: chance(0.07),
+      }
+    })
+  })
+  const inOrganizations = (most: number) =>
+    organizations.flatMap(({ id: organization_id }) => times(below(most + 1), () => ({ id: id(), organization_id })))
+  return {
+    users,
+    organizations,
+    memberships,
+    roles: ownRoles,
+    sessions: users.flatMap(user =>
+      times(1 + below(3), () => ({
+        id: id(),
+        user_id: user.id,
+        revoked: chance(0.07),
+        expired: chance(0.07),
+        second_factor: chance(0.6),
+      })),
+    ),
+    projects: inOrganizations(4),
+    invitations: inOrganizations(3).map(row => ({
+      ...row,
+      invited_by: pick(memberships.filter(({ organization_id }) => organization_id === row.organization_id)).user_id,
+    })),
+    history: inOrganizations(3),
+    devices: users.flatMap(user => times(below(3), () => ({ id: id(), user_id: user.id, revoked: chance(0.3) }))),
+    belongings: some(users, 0.6).map(user => ({ id: id(), user_id: user.id })),
+  }
+}
+
+/** Mostly asked by somebody who may do something, about rows that are within reach. */
+export function createQuestion(random: Random, world: World, permissions: readonly string[]): Question {
+  const { id, chance, pick } = random
+  const pickId = (rows: { id: string }[]): string => (rows.length > 0 ? pick(rows).id : id())
+  const holder = pick(world.sessions)
+  const fresh = id()
+  const mine = world.memberships.filter(({ user_id }) => user_id === holder.user_id)
+  const home = mine.length > 0 && chance(0.8) ? pick(mine).organization_id : pick(world.organizations).id
+  const founds = chance(0.08)
+  const organization_id = founds && chance(0.7) ? fresh : chance(0.04) ? '' : chance(0.04) ? id() : home
+  const place = world.organizations.some(row => row.id === organization_id && chance(0.85))
+    ? organization_id
+    : pick(world.organizations).id
+  const ofPlace = (row: { organization_id: string }): boolean => row.organization_id === place
+  const own = (row: { user_id: string }): boolean => row.user_id === holder.user_id
+  const near = <Row>(rows: Row[], isNear: (row: Row) => boolean): Row[] =>
+    chance(0.4) && rows.some(isNear) ? rows.filter(isNear) : rows
+  const ownRoles = world.roles.filter(ofPlace)
+  const role_id = mine.find(row => row.organization_id === organization_id)?.role_id
+  const held = world.roles.find(row => row.organization_id === organization_id && row.id === role_id)?.permissions
+  const isOwn = chance(0.7)
+  return {
+    session_id: chance(0.03) ? '' : chance(0.03) ? id() : holder.id,
+    organization_id,
+    permission:
+      founds || chance(0.06)
+        ? ''
+        : chance(0.05)
+          ? pick(unknownPermissions)
+          : pick(chance(0.4) && held?.[0] ? held : permissions),
+    me: holder.user_id,
+    place,
+    elsewhere: pick(world.organizations.filter(row => row.id !== place)).id,
+    person: chance(founds ? 0.7 : 0.15)
+      ? holder.user_id
+      : pick(near(world.users, row => row.disabled || row.deleted)).id,
+    member: pick(near(world.memberships.filter(ofPlace), own)).user_id,
+    role: founds && chance(0.7) ? 'owner' : pick(roles),
+    role_id: ownRoles.length > 0 && chance(0.3) ? pick(ownRoles).id : null,
+    kind: chance(0.8) ? 'team' : 'personal',
+    flaw: chance(0.7) ? '' : pick(['organization', 'membership'] as const),
+    project: pickId(near(world.projects, ofPlace)),
+    invitation: pickId(near(world.invitations, ofPlace)),
+    device: pickId(near(world.devices, own)),
+    session: pickId(near(world.sessions, own)),
+    fresh,
+    change: pick(Object.keys(changes)),
+    change_session: isOwn ? holder.id : pick(world.sessions).id,
+    change_user: isOwn ? holder.user_id : pick(world.users).id,
+    change_organization: isOwn && organization_id !== '' ? organization_id : pick(world.organizations).id,
+  }
+}
+
+interface Meanwhile {
+  table: 'sessions' | 'users' | 'memberships' | 'roles' | 'organizations'
+  to: object
+  /** The same in SQL, with the question's fields in `q`. */
+  sql: string
+}
+const ofSession = 'where id = q.change_session'
+const ofUser = 'where id = q.change_user'
+const ofMembership = 'where user_id = q.change_user and organization_id = q.change_organization'
+const ofOrganization = 'where id = q.change_organization'
+
+/** What somebody else changes while a statement waits for its commit. */
+export const changes: Readonly<Record<string, Meanwhile>> = {
+  nothing: { table: 'users', to: {}, sql: `perform q.change` },
+  'ends the session': {
+    table: 'sessions',
+    to: { revoked: true },
+    sql: `update sessions set revoked_at = now() ${ofSession}`,
+  },
+  'lets the session expire': {
+    table: 'sessions',
+    to: { expired: true },
+    sql: `update sessions set expires_at = now() - interval '1 second' ${ofSession}`,
+  },
+  'takes the second factor': {
+    table: 'sessions',
+    to: { second_factor: false },
+    sql: `update sessions set second_factor_at = null ${ofSession}`,
+  },
+  'disables the user': {
+    table: 'users',
+    to: { disabled: true },
+    sql: `update users set disabled_at = now() ${ofUser}`,
+  },
+  'deletes the user': { table: 'users', to: { deleted: true }, sql: `update users set deleted_at = now() ${ofUser}` },
+  'takes the superuser': {
+    table: 'users',
+    to: { superuser: false },
+    sql: `update users set superuser = false ${ofUser}`,
+  },
+  'disables the membership': {
+    table: 'memberships',
+    to: { disabled: true },
+    sql: `update memberships set disabled_at = now() ${ofMembership}`,
+  },
+  'ends the membership': {
+    table: 'memberships',
+    to: { deleted: true },
+    sql: `update memberships set deleted_at = now() ${ofMembership}`,
+  },
+  'lowers the role': {
+    table: 'memberships',
+    to: { role: 'viewer', role_id: null },
+    sql: `update memberships set role = 'viewer', role_id = null ${ofMembership}`,
+  },
+  'empties the roles': {
+    table: 'roles',
+    to: { permissions: [] },
+    sql: 'delete from custom_role_permissions where organization_id = q.change_organization',
+  },
+  'closes the organization': {
+    table: 'organizations',
+    to: { deleted: true },
+    sql: `update organizations set deleted_at = now() ${ofOrganization}`,
+  },
+  'demands a second factor': {
+    table: 'organizations',
+    to: { second_factor_required: true },
+    sql: `update organizations set second_factor_required = true ${ofOrganization}`,
+  },
+}
+
+/** The world after it. */
+export function changeWorld(
+  world: World,
+  { change, change_session, change_user, change_organization }: Question,
+): World {
+  const { table, to } = changes[change]!
+  const isMeant: Record<Meanwhile['table'], (row: { id: string } & Membership) => boolean> = {
+    sessions: ({ id }) => id === change_session,
+    users: ({ id }) => id === change_user,
+    memberships: row => row.user_id === change_user && row.organization_id === change_organization,
+    roles: ({ organization_id }) => organization_id === change_organization,
+    organizations: ({ id }) => id === change_organization,
+  }
+  const rows = world[table] as unknown as ({ id: string } & Membership)[]
+  return { ...world, [table]: rows.map(row => (isMeant[table](row) ? { ...row, ...to } : row)) }
+}
