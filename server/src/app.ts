@@ -18,7 +18,7 @@ import type { Services } from './platform/services.ts'
 export async function createApp(services: Services, database: Database): Promise<App> {
   const { config, version, declared } = services
   const app = await createServer(services, database)
-  await describeApi(app, { name: config.appName, version, declared })
+  describeApi(app, { name: config.appName, version, declared })
   await documentRoutes(app, {
     name: config.appName,
     problems: declared.problems,

@@ -22,7 +22,7 @@ interface Operation {
 }
 
 const { app, signUp } = await createTestApp()
-const document = app.swagger() as unknown as {
+const document = (await app.openApi()) as {
   paths: Record<
     string,
     Record<
@@ -137,7 +137,7 @@ async function send(operation: Operation, request: Request): Promise<CheckedAnsw
   }
   const sent = `${method} ${url.slice(0, 200)} ${String(payload).slice(0, 200)}`
   assert.ok(answer.status < 500, `${sent}: ${answer.text}`)
-  checkAnswer(app, method, url, answer)
+  await checkAnswer(app, method, url, answer)
   if (answer.status >= 400) assertNothingInternal(answer.text, sent)
   const { code } = (answer.body ?? {}) as { code?: string }
   if (code === 'session-ended' || code === 'membership-ended') {

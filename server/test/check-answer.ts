@@ -47,8 +47,8 @@ addFormats.default(ajv)
  * entity tag, and a body without anything that the schema does not name. Paths that no document describes must be pages,
  * or problems all the same.
  */
-export function checkAnswer(app: App, method: string, path: string, answer: CheckedAnswer): void {
-  const { documents, validators } = learn(app)
+export async function checkAnswer(app: App, method: string, path: string, answer: CheckedAnswer): Promise<void> {
+  const { documents, validators } = await learn(app)
   assert.ok(answer.headers['x-request-id'], `${method} ${path}: no X-Request-ID`)
   assert.equal(answer.headers['x-content-type-options'], 'nosniff', `${method} ${path}: no security headers`)
   const found = findOperation(documents, method, path)
@@ -99,10 +99,10 @@ export function checkAnswer(app: App, method: string, path: string, answer: Chec
   assert.equal(status, answer.status)
 }
 
-function learn(app: App): Known {
+async function learn(app: App): Promise<Known> {
   let known = knownOf.get(app)
   if (known === undefined) {
-    const document = app.swagger()
+    const document = await app.openApi()
     const documents = [document, describeLegacy(document)].map(described => {
       const { paths } = described as unknown as Document
       const patterns = Object.entries(paths).map(([template, operations]) => ({

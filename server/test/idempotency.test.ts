@@ -17,7 +17,9 @@ const app = await createTestApp({
   DATABASE_SYSTEM_URL: systemUrl,
 })
 const worlds = await createWorlds(app)
-const operations = listOperations(app.app).filter(({ places }) => places.some(({ name }) => name === 'Idempotency-Key'))
+const operations = (await listOperations(app.app)).filter(({ places }) =>
+  places.some(({ name }) => name === 'Idempotency-Key'),
+)
 
 /** How many rows each table has, the queue of jobs among them. Nobody else writes in this database. */
 async function countRows(): Promise<Record<string, number>> {

@@ -430,7 +430,7 @@ test('the logins cannot connect to the databases that the cluster came with', as
   }
 })
 
-const operations = listOperations(app.app)
+const operations = await listOperations(app.app)
 
 test('every operation says who may call it, by a permission that there is', () => {
   const known = new Set(['public', 'session', ...Object.keys(app.services.declared.permissions)])

@@ -44,7 +44,7 @@ export const nameOfPlace = ({ id }: Operation, { where, name }: Place): string =
 
 /** Makes a victim by its own requests, with two of everything that lists show, and what attacks it. */
 export async function createAttack(app: TestApp): Promise<Attack> {
-  const operations = listOperations(app.app)
+  const operations = await listOperations(app.app)
   const victim = await createVictim(app, operations)
   const worlds = await createWorlds(app)
   const { owner, values, rowsOf, marks } = victim

@@ -192,8 +192,8 @@ interface Document {
 }
 
 /** Every operation of the document, with every place in it. Throws at an id of which nothing says what it names. */
-export function listOperations(app: App): Operation[] {
-  const document = app.swagger() as unknown as Document
+export async function listOperations(app: App): Promise<Operation[]> {
+  const document = (await app.openApi()) as Document
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, described]) => describe(document, method.toUpperCase(), path, described)),
   )

@@ -92,7 +92,7 @@ export type MakeWorld = (standing?: Standing, kinds?: readonly Kind[] | 'all') =
  * resources that are asked for are made by requests.
  */
 export async function createWorlds({ app, admin, tokens, call, services }: TestApp): Promise<MakeWorld> {
-  const resources = listResources(listOperations(app))
+  const resources = listResources(await listOperations(app))
   const { refresh: refreshKey, device: deviceKey } = services.keys
   const signedUp = await call('POST', '/api/v1/auth/signup', {
     email: `template-${randomWord()}@example.com`,

@@ -133,9 +133,9 @@ const proved = ['acceptInvitation', 'completePasswordReset', 'confirmTotp']
 const isTwin = ({ id, method }: Operation): boolean => method === 'PUT' || id.endsWith('Alias')
 
 /** Every operation of the OpenAPI document that writes, and what an operator does by hand. */
-export function listDeeds(app: TestApp): Deed[] {
+export async function listDeeds(app: TestApp): Promise<Deed[]> {
   const ways = waysOf(app)
-  const operations = listOperations(app.app).filter(
+  const operations = (await listOperations(app.app)).filter(
     operation =>
       operation.method !== 'GET' &&
       !isTwin(operation) &&

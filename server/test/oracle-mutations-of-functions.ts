@@ -8,6 +8,17 @@ const dropped: Change = ['', '']
 
 export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
   'function acting_user': [['where id =', 'where id <>']],
+  'function own_role_permits': [
+    ["m.organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and ", ''],
+    [' and m.user_id = s.user_id', ''],
+    ['p.organization_id = m.organization_id and ', ''],
+    ['p.organization_id = m.organization_id and p.role_id = m.role_id', 'p.organization_id = m.organization_id'],
+    ['known.permission = p.permission and ', ''],
+    [" and known.role = 'admin'", ''],
+    ["known.role = 'admin'", "known.role = 'owner'"],
+    ["s.id = nullif(current_setting('app.session_id', true), '')::uuid and ", ''],
+    [" and p.permission = current_setting('app.permission', true)", ''],
+  ],
   'function record_change': [
     [
       "coalesce(acting_user(), (context ->> 'user_id')::uuid)",
@@ -56,11 +67,11 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
       'o.deleted_at is null',
     ],
     ['(m.gate_changed_in = own or', '('],
-    ['m.disabled_at is null and m.deleted_at is null and (exists', 'm.deleted_at is null and (exists'],
-    ['m.disabled_at is null and m.deleted_at is null and (exists', 'm.disabled_at is null and (exists'],
+    ['m.disabled_at is null and m.deleted_at is null and (m.role_id', 'm.deleted_at is null and (m.role_id'],
+    ['m.disabled_at is null and m.deleted_at is null and (m.role_id', 'm.disabled_at is null and (m.role_id'],
     ['p.permission = wanted and p.role = m.role', 'p.permission = wanted'],
     ['m.role_id is null and p.permission', 'p.permission'],
-    ['p.role_id = m.role_id and p.permission = wanted', 'p.role_id = m.role_id'],
+    ['m.role_id is not null and own_role_permits() or ', ''],
   ],
   'function guard_membership': [
     ["if wanted = 'members:write' and concerns_owners", 'if false and concerns_owners'],
@@ -94,6 +105,15 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
     ['new.user_id = acting_user()', 'new.user_id <> acting_user()'],
     ["'') is null then return new", "'') is not null then return new"],
   ],
+  'function guard_organization': [
+    ["closes and wanted <> 'organization:delete' or ", ''],
+    ["closes and wanted <> 'organization:delete'", "closes and wanted = 'organization:delete'"],
+    ["changes and wanted <> 'organization:write' or ", ''],
+    [' or old.kind <> new.kind', ''],
+    [' or old.kind <> new.kind', ' and old.kind <> new.kind'],
+    ['(old.name, old.slug, old', '(new.name, old.slug, old'],
+    ['old.slug, old.second_factor_required', 'old.slug, new.second_factor_required'],
+  ],
   'function guard_creation': [
     ['organization_id = new.organization_id', 'organization_id <> new.organization_id'],
     ['if exists', 'if not exists'],
@@ -119,6 +139,7 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
   'trigger organizations.revocation': [['(old.deleted_at IS DISTINCT FROM new.deleted_at) OR ', '']],
   'trigger organizations.second_factor_rule': [['IS DISTINCT FROM', 'IS NOT DISTINCT FROM']],
   'trigger memberships.guard': [dropped, ['INSERT OR UPDATE', 'INSERT'], ['INSERT OR UPDATE', 'UPDATE']],
+  'trigger organizations.guard': [dropped],
   'trigger memberships.creation': [dropped],
   'trigger memberships.still_open': [dropped],
   'trigger memberships.gate_column': [dropped],

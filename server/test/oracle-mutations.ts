@@ -13,11 +13,14 @@ const self = '( SELECT self.user_id FROM self)'
 const writes = (permissions: string): string =>
   `( SELECT gate.organization_id FROM gate WHERE (gate.writes AND (gate.permission = ANY ('{${permissions}}'::text[]))))`
 const ofMemberships = 'members:write,organization:leave,organization:transfer,invitations:write'
+const toldOfFactor = '(((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL)) OR u.superuser)'
 /** Whoever names the organization reads it; who has no session reads what the session's user has. */
 const readByName: Change = [gate, setting]
 const readByDead: Change = [self, 'acting_user()']
 
 /** By what is changed. A policy is its `using (…) with check (…)`. */
+const asked = "(p.permission = ( SELECT current_setting('app.permission'::text, true) AS current_setting))"
+
 const changes: Readonly<Record<string, readonly Change[]>> = {
   'view self': [
     ['(s.revoked_at IS NULL) AND ', ''],
@@ -58,26 +61,19 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ['memberships.user_id = s.user_id', 'memberships.user_id <> s.user_id'],
     ['(memberships.organization_id = o.id) AND ', ''],
     ['memberships.role_id IS NULL', 'memberships.role IS NOT NULL'],
-    ['m.built_in,', 'm.role,'],
-    ["(p.permission = current_setting('app.permission'::text, true)) AND (p.role", '(p.role'],
-    ['ARRAY[m.built_in, CASE WHEN u.superuser', 'ARRAY[m.built_in, CASE WHEN true'],
-    ['ARRAY[m.built_in, CASE WHEN u.superuser', 'ARRAY[m.built_in, CASE WHEN u.email_verified'],
-    [
-      "ARRAY[m.built_in, CASE WHEN u.superuser THEN 'superuser'",
-      "ARRAY[m.built_in, CASE WHEN u.superuser THEN 'owner'",
-    ],
+    ['p.role = m.built_in', 'p.role = m.role'],
+    [`${asked} AND ((p.role`, '((p.role'],
+    ["OR (u.superuser AND (p.role = 'superuser'::text))", "OR (p.role = 'superuser'::text)"],
+    ["OR (u.superuser AND (p.role = 'superuser'", "OR (u.email_verified AND (p.role = 'superuser'"],
+    ["u.superuser AND (p.role = 'superuser'", "u.superuser AND (p.role = 'owner'"],
+    ["OR (u.superuser AND (p.role = 'superuser'::text))", ''],
     ['WHEN u.superuser', 'WHEN false'],
     ["!~~ 'admin:%'", "~~ 'admin:%'"],
     ["!~~ '%:read'", "~~ '%:read'"],
     ["(current_setting('app.permission'::text, true) !~~ '%:read'::text) AS writes", 'true AS writes'],
     ['OR ((m.role_id IS NOT NULL) AND', 'OR ((m.role_id IS NOT NULL) OR'],
     ['OR ((m.role_id IS NOT NULL) AND', 'AND ((m.role_id IS NOT NULL) AND'],
-    ['(p.organization_id = o.id) AND ', ''],
-    ['(p.role_id = m.role_id) AND ', ''],
-    [
-      "(p.role_id = m.role_id) AND (p.permission = current_setting('app.permission'::text, true))",
-      '(p.role_id = m.role_id)',
-    ],
+    [' AND own_role_permits()', ''],
   ],
   'view gate_state': [
     ['EXISTS ( SELECT FROM self)', 'EXISTS ( SELECT FROM sessions)'],
@@ -88,7 +84,11 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     [' AND (o.deleted_at IS NULL)', ''],
     ['o.second_factor_required AND ', ''],
     ['(s.second_factor_at IS NULL) AND ', ''],
-    [' AND (((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL)) OR u.superuser)', ''],
+    [` AND ${toldOfFactor}`, ''],
+    [` AND (o.deleted_at IS NULL) AND ${toldOfFactor}`, ` AND ${toldOfFactor}`],
+    [toldOfFactor, '(((m.user_id IS NOT NULL) AND (m.deleted_at IS NULL)) OR u.superuser)'],
+    [toldOfFactor, '(((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL)) OR u.superuser)'],
+    [' OR u.superuser', ''],
   ],
   'view own_organizations': [
     [' AND (m.disabled_at IS NULL)', ''],
@@ -217,7 +217,7 @@ export const mutationOf = (thing: string, [find, replace]: Change): Mutation => 
       const definition = rows[0]?.sql
       if (definition === undefined)
         throw new Error(`there is no ${thing} any more: take its mutations off the list, or name what came instead`)
-      const flat = definition.replaceAll(/\s+/g, ' ')
+      const flat = definition.replaceAll(/--.*$/gm, '').replaceAll(/\s+/g, ' ')
       if (!flat.includes(find))
         throw new Error(`the ${thing} does not hold «${find}» any more: adapt the mutation to what it is now: ${flat}`)
       return { apply: drop + (find === '' ? '' : flat.replace(find, () => replace)), restore: drop + definition }

@@ -112,6 +112,7 @@ export const forbidden: readonly string[] = [
   'delete from invitations',
   'delete from memberships',
   'delete from organizations',
+  `update organizations set kind = case kind when 'team' then 'personal' else 'team' end`,
   `insert into roles (organization_id, name) values (q.place, 'x')`,
   `update roles set name = 'x'`,
   'delete from roles',

@@ -264,10 +264,10 @@ export const changes: Readonly<Record<string, Meanwhile>> = {
     to: { role: 'viewer', role_id: null },
     sql: `update memberships set role = 'viewer', role_id = null ${ofMembership}`,
   },
-  'empties the roles': {
+  'takes the permission from the roles': {
     table: 'roles',
-    to: { permissions: [] },
-    sql: 'delete from custom_role_permissions where organization_id = q.change_organization',
+    to: {},
+    sql: 'delete from custom_role_permissions where organization_id = q.change_organization and permission = q.permission',
   },
   'closes the organization': {
     table: 'organizations',
@@ -282,17 +282,20 @@ export const changes: Readonly<Record<string, Meanwhile>> = {
 }
 
 /** The world after it. */
-export function changeWorld(
-  world: World,
-  { change, change_session, change_user, change_organization }: Question,
-): World {
+export function changeWorld(world: World, question: Question): World {
+  const { change, change_session, change_user, change_organization, permission } = question
   const { table, to } = changes[change]!
-  const isMeant: Record<Meanwhile['table'], (row: { id: string } & Membership) => boolean> = {
+  const isMeant: Record<Exclude<Meanwhile['table'], 'roles'>, (row: { id: string } & Membership) => boolean> = {
     sessions: ({ id }) => id === change_session,
     users: ({ id }) => id === change_user,
     memberships: row => row.user_id === change_user && row.organization_id === change_organization,
-    roles: ({ organization_id }) => organization_id === change_organization,
     organizations: ({ id }) => id === change_organization,
+  }
+  if (table === 'roles') {
+    const isTaken = (row: World['roles'][number], word: string): boolean =>
+      row.organization_id === change_organization && word === permission
+    const left = world.roles.map(row => ({ ...row, permissions: row.permissions.filter(word => !isTaken(row, word)) }))
+    return { ...world, roles: left }
   }
   const rows = world[table] as unknown as ({ id: string } & Membership)[]
   return { ...world, [table]: rows.map(row => (isMeant[table](row) ? { ...row, ...to } : row)) }

@@ -107,6 +107,8 @@ export interface Wanted {
   untilDifferent?: boolean
   /** Asks only these. */
   only?: (world: World, question: Question) => boolean
+  /** Asks what is seen, and tries no change. */
+  readsOnly?: boolean
 }
 export interface Comparison {
   decisions: number
@@ -158,7 +160,10 @@ export async function createOracle() {
   }
 
   /** A world of this seed, asked and compared. */
-  async function compareWorld(seed: number, { untilDifferent = false, only }: Wanted = {}): Promise<Comparison> {
+  async function compareWorld(
+    seed: number,
+    { untilDifferent = false, only, readsOnly }: Wanted = {},
+  ): Promise<Comparison> {
     const random = createRandom(seed)
     const world = createWorld(random, words)
     const questions = random
@@ -190,6 +195,7 @@ export async function createOracle() {
       const reads = (question: Question) => read(world, permissions, question)
       const writes = (question: Question) => write(world, permissions, question, changeWorld(world, question))
       if (compare(some, Object.keys(readings), await ask('read', some), reads)) break
+      if (readsOnly === true) continue
       if (compare(some, writingParts, await ask('write', some), writes)) break
       if (compare(some, Object.keys(lateWritings), await ask('write_late', some), writes)) break
     }

@@ -65,7 +65,8 @@ function createBrowser(app: TestApp, publicUrl: string): Browser {
       body: isJson ? JSON.parse(text) : text,
       text,
     }
-    if (origin === publicUrl) checkAnswer(app.app, method, pathname.replace(/^\/oauth\//, '/api/v1/oauth/'), answer)
+    if (origin === publicUrl)
+      await checkAnswer(app.app, method, pathname.replace(/^\/oauth\//, '/api/v1/oauth/'), answer)
     return answer
   }
 

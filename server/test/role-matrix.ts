@@ -94,7 +94,7 @@ export async function createRoleMatrix(app: TestApp): Promise<RoleMatrix> {
   const worlds = await createWorlds(app)
   const { permissions } = app.services.declared
   return {
-    operations: listOperations(app.app),
+    operations: await listOperations(app.app),
     check: async operation => {
       const met: string[] = []
       for (const [name, standing] of Object.entries(standings)) {

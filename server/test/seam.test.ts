@@ -79,7 +79,7 @@ test('a table that is called like a ledger is none, and does not escape', async 
 })
 
 test('its six operations work, are documented, conditional and on record', async () => {
-  const { paths } = app.app.swagger() as unknown as { paths: Record<string, Record<string, { tags: string[] }>> }
+  const { paths } = (await app.app.openApi()) as { paths: Record<string, Record<string, { tags: string[] }>> }
   const documented = Object.entries(paths).filter(([path]) => path.startsWith('/api/v1/remarks'))
   assert.deepEqual(documented.flatMap(([, operations]) => Object.keys(operations)).sort(), [
     'delete',

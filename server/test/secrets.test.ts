@@ -9,7 +9,7 @@ import { createTestApp, PASSWORD } from './test-app.ts'
 // own, at its most talkative level. How it was seen red: docs/testing.md.
 
 const app = await createTestApp()
-const operations = listOperations(app.app)
+const operations = await listOperations(app.app)
 const worlds = await createWorlds(app)
 
 /** Whatever a body holds that nobody else may read. */

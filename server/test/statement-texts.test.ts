@@ -52,7 +52,7 @@ const shuffled = ({ body, query, ...choice }: Choice): fc.Arbitrary<Choice> =>
 
 const app = await createTestApp()
 const worlds = await createWorlds(app)
-const operations = listOperations(app.app)
+const operations = await listOperations(app.app)
 
 /** Sends what was chosen, in that order, in a world of its own. @returns the status */
 async function send(operation: Operation, { body, query, turn, tagged }: Choice): Promise<number> {

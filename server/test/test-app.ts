@@ -143,7 +143,7 @@ export async function createTestApp(
       body: isJson ? response.json() : response.body,
       text: response.body,
     }
-    checkAnswer(app, method, path, answer)
+    await checkAnswer(app, method, path, answer)
     return answer
   }
 

@@ -209,6 +209,28 @@ test('a change of what is declared becomes the next migration, which says what i
   assert.deepEqual(await query('select priority from things'), [1])
 })
 
+// Red when: replaceViews answers the actions as they are.
+test('a view that keeps its columns is replaced, so that the policies of tables of which no migration knows stay', async () => {
+  const { migrate, declare, read, query } = await createProject()
+  declare(foundation, logs, things)
+  await migrate('auto first')
+  await query(
+    'create table own (id uuid); alter table own enable row level security; create policy own on own using (id = (select id from gate))',
+  )
+  const condition = "current_setting('app.label', true)"
+  const helper = "create function is_open() returns boolean language sql as 'select true'; "
+  const changed = things.replace('create view', `${helper}create view`).replace(condition, `${condition} and is_open()`)
+  declare(foundation, logs, changed)
+  const { code, said } = await migrate('auto gate')
+  assert.equal(code, 0, said)
+  const { up, down } = read('0002')
+  assert.match(up, /create or replace view/)
+  assert.doesNotMatch(up + down, /policy|drop view/)
+  assert.equal((await migrate('rollback')).code, 0)
+  assert.equal((await migrate('apply')).code, 0)
+  assert.equal((await migrate('check')).code, 0)
+})
+
 // Red when: renameMigrated does nothing, leaves the dependents out, or the down does not take the renames back.
 test('what is declared as renamed keeps its rows, keys and counters, both ways', async () => {
   const { migrate, declare, read, query } = await createProject()

@@ -7,7 +7,7 @@ import { createDescribedApp } from './described-app.ts'
 const { values: options } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
 const path = fileURLToPath(new URL('../../openapi.json', import.meta.url))
 const app = await createDescribedApp()
-const text = `${JSON.stringify(app.swagger(), null, 2)}\n`
+const text = `${JSON.stringify(await app.openApi(), null, 2)}\n`
 await app.close()
 
 if (!options.check) {

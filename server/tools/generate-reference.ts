@@ -13,7 +13,7 @@ const app = await createDescribedApp(declared)
 const files = {
   'docs/reference/problems.md': describeProblems(declared),
   'docs/reference/permissions.md': describePermissions(declared),
-  'docs/reference/routes.md': describeRoutes(app.swagger()),
+  'docs/reference/routes.md': describeRoutes(await app.openApi()),
 }
 await app.close()
 

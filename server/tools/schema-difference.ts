@@ -2,6 +2,7 @@ import { encodeId, extract, plan } from '@supabase/pg-delta'
 import type { Action, Delta, Fact, FactBase, StableId } from '@supabase/pg-delta'
 import { formatSqlStatements } from '@supabase/pg-delta/sql-format'
 import type pg from 'pg'
+import { replaceViews } from './schema-views.ts'
 
 /** A database as pg-delta reads it: each table, column, policy, grant and so on a fact. */
 export interface Snapshot {
@@ -36,10 +37,14 @@ const OF_COLUMNS = /^(grant|revoke)\s+[a-z ]+\(/i
 
 /**
  * What leads from one database to the other, owners apart. Everything that Freehold uses of pg-delta, an alpha, stands
- * in this file.
+ * in this file and in schema-views.ts.
  */
 export function diffSnapshots(source: Snapshot, desired: Snapshot, ignoredTables: string[] = []): Difference {
-  const { actions, deltas, preamble } = plan(source.facts, desired.facts, {
+  const {
+    actions: planned,
+    deltas,
+    preamble,
+  } = plan(source.facts, desired.facts, {
     scope: 'database',
     defaultOwner: desired.owner,
     policy: {
@@ -56,6 +61,7 @@ export function diffSnapshots(source: Snapshot, desired: Snapshot, ignoredTables
       assumedRoles: desired.facts.facts().flatMap(({ id }) => (id.kind === 'role' ? [id.name] : [])),
     },
   })
+  const actions = replaceViews(planned, source.facts, desired.facts)
   if (actions.length === 0) return { statements: [], loses: [], words: [] }
   // search_path is the migration's own, and every name is qualified
   const settings = preamble

@@ -54,7 +54,8 @@ create table memberships (
   constraint memberships_role_fkey foreign key (organization_id, role_id) references roles (organization_id, id)
 );
 create index memberships_user_id on memberships (user_id);
-create index memberships_role on memberships (organization_id, role_id);
+-- only where there is one: the gate looks a membership up by its key, and must not take this index for it
+create index memberships_role on memberships (organization_id, role_id) where role_id is not null;
 
 -- An organization always keeps one owner. The lock makes two owners who leave at once take turns: the second one's
 -- query has a snapshot of its own, taken after the first has committed.

@@ -11,6 +11,17 @@ create view self with (security_barrier) as
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null;
 
+-- Whether the role that the caller's organization has made, and the caller's membership names, holds the permission; at most
+-- what the organization's administrators may do. A function, so that who has a built-in role pays nothing for it.
+create function own_role_permits() returns boolean language sql stable security definer set search_path = {{schema}}, pg_temp as $$
+  select exists (select from sessions s
+    join memberships m on m.organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and m.user_id = s.user_id
+    join custom_role_permissions p on p.organization_id = m.organization_id and p.role_id = m.role_id
+    join role_permissions known on known.permission = p.permission and known.role = 'admin'
+    where s.id = nullif(current_setting('app.session_id', true), '')::uuid and p.permission = current_setting('app.permission', true)) $$;
+revoke execute on function own_role_permits() from public;
+grant execute on function own_role_permits() to freehold_tenant, freehold_system;
+
 -- Every statement of every request asks it, so each look-up and each function in it is paid each time.
 create view gate with (security_barrier) as
   select s.id as session_id, s.user_id, o.id as organization_id, current_setting('app.permission', true) as permission,
@@ -25,12 +36,10 @@ create view gate with (security_barrier) as
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null
     and o.deleted_at is null and (s.second_factor_at is not null or not o.second_factor_required)
-    and (exists (select from role_permissions p where p.permission = current_setting('app.permission', true)
-        and p.role in (m.built_in, case when u.superuser then 'superuser' end))
-      -- an organization's own role holds at most what its administrators may do
-      or m.role_id is not null and exists (select from custom_role_permissions p
-        join role_permissions known on known.permission = p.permission and known.role = 'admin'
-        where p.organization_id = o.id and p.role_id = m.role_id and p.permission = current_setting('app.permission', true)));
+    -- the setting is read once, not for each row of the table
+    and (exists (select from role_permissions p where p.permission = (select current_setting('app.permission', true))
+        and (p.role = m.built_in or u.superuser and p.role = 'superuser'))
+      or m.role_id is not null and own_role_permits());
 
 -- What the diagnostic query reads after an empty or refused result: always one row.
 create view gate_state with (security_barrier) as
@@ -89,10 +98,8 @@ begin
         or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required))
       and (m.gate_changed_in = own
         or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
-        or m.disabled_at is null and m.deleted_at is null and (exists (select from role_permissions p where m.role_id is null and p.permission = wanted and p.role = m.role)
-          or exists (select from custom_role_permissions p
-            join role_permissions known on known.permission = p.permission and known.role = 'admin'
-            where p.organization_id = o.id and p.role_id = m.role_id and p.permission = wanted))));
+        or m.disabled_at is null and m.deleted_at is null and (m.role_id is not null and own_role_permits()
+          or exists (select from role_permissions p where m.role_id is null and p.permission = wanted and p.role = m.role))));
 end $$;
 revoke execute on function gate_is_open() from public;
 

@@ -1,4 +1,7 @@
-import type { ErrorObject } from 'ajv'
+import { createRequire } from 'node:module'
+import type * as Compiler from '@fastify/fast-json-stringify-compiler'
+import type { SerializerFactory } from '@fastify/fast-json-stringify-compiler'
+import type { ErrorObject, ValidateFunction } from 'ajv'
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
 import { Problem } from '../problems.ts'
 import type { FieldError } from '../problems.ts'
@@ -6,16 +9,38 @@ import { coercingValidator, exactValidator } from '../validator.ts'
 
 type Part = 'body' | 'querystring' | 'params' | 'headers'
 
-/** Compiles a route's schema for one part of the request. What it refuses becomes one problem with every fault. */
+/**
+ * Checks one part of a route's requests by its schema, which is compiled at the first request: a start compiles none. What
+ * the schema refuses becomes one problem with every fault.
+ */
 export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPart }) => {
   const part = httpPart as Part
-  const validate = (part === 'body' ? exactValidator : coercingValidator).compile(schema)
   const names = Object.keys((schema as { properties?: object }).properties ?? {})
+  let validate: ValidateFunction | undefined
   return (data: unknown) => {
+    validate ??= (part === 'body' ? exactValidator : coercingValidator).compile(schema)
     const faults = validate(data)
       ? malformedTexts(data, '')
       : (validate.errors ?? []).map(error => fieldErrorOf(error, part))
     return faults.length === 0 ? { value: inOrder(data, names) } : { error: refusal(part, faults) }
+  }
+}
+
+const require = createRequire(import.meta.url)
+
+/** Writes answers by a route's schema, as Fastify does; but it is compiled, and its library loaded, at the first answer. */
+export const buildSerializer: SerializerFactory = (schemas, options) => {
+  let compile: ReturnType<SerializerFactory> | undefined
+  return route => {
+    let serialize: ((data: unknown) => string) | undefined
+    return data => {
+      compile ??= (require('@fastify/fast-json-stringify-compiler') as typeof Compiler).SerializerSelector()(
+        schemas,
+        options,
+      )
+      serialize ??= compile(route)
+      return serialize(data)
+    }
   }
 }
 

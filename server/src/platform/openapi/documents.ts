@@ -41,12 +41,12 @@ export async function documentRoutes(
     if (!areOpen) documents.addHook('onRequest', async request => requireReader(request, token))
 
     for (const [path, describe] of [
-      ['/api/v1/openapi.json', () => app.swagger()],
-      ['/api/v1/openapi.legacy.json', () => describeLegacy(app.swagger())],
+      ['/api/v1/openapi.json', () => app.openApi()],
+      ['/api/v1/openapi.legacy.json', async () => describeLegacy(await app.openApi())],
     ] as const) {
       let text: string | undefined
       documents.get(path, page, async (_request, reply) =>
-        reply.type('application/json').send((text ??= JSON.stringify(describe()))),
+        reply.type('application/json').send((text ??= JSON.stringify(await describe()))),
       )
     }
 

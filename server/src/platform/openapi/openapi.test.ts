@@ -39,7 +39,7 @@ const declared = declare(features)
 const { permissions, problems } = declared
 const app = await createDescribedApp(declared)
 after(() => app.close())
-const document = app.swagger() as unknown as Document
+const document = (await app.openApi()) as Document
 const operationsOf = ({ paths }: Document) =>
   Object.entries(paths).flatMap(([path, methods]) => Object.values(methods).map(operation => ({ path, operation })))
 const resolve = (response: Response, { components }: Document): Response =>

@@ -1,4 +1,3 @@
-import swagger from '@fastify/swagger'
 import type { RouteOptions } from 'fastify'
 import type { Declarations } from '../declarations.ts'
 import { STEP_UP_SECONDS } from '../gate/actor.ts'
@@ -13,49 +12,68 @@ const description = `The backend that a multi-tenant product needs before its fi
 
 Every answer carries \`X-Request-ID\`, and \`RateLimit\` while requests are limited. Every error is \`application/problem+json\` (RFC 9457); \`x-problems\` lists the codes that an operation answers with. \`x-permission\` names the permission that the caller's role must hold, \`x-rate-limit\` a limit stricter than the general one.`
 
-/** Describes every route that is registered after it, completely; the document is made when first asked for. */
-export async function describeApi(
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The OpenAPI document of every route, made when it is first asked for. */
+    openApi(): Promise<object>
+  }
+}
+
+/** Describes every route that is registered after it, completely. Nothing is made or loaded for it before the document is asked for. */
+export function describeApi(
   app: App,
   { name, version, declared }: { name: string; version: string; declared: Declared },
-): Promise<void> {
-  const rulesByOperation = new Map<string, OperationRules>()
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: `${name} API`, version, description, license: { name: 'MIT', identifier: 'MIT' } },
-      // Relative: whoever reads the document has found the server already, under whichever name.
-      servers: [
-        {
-          url: '/',
-          description: 'The server that this document came from, local or in production',
-          'x-internal': false,
-        } as object as { url: string },
-      ],
-      tags: Object.entries(declared.tags).map(([name, description]) => ({ name, description })),
-      components: {
-        securitySchemes: {
-          bearer: {
-            type: 'http',
-            scheme: 'bearer',
-            bearerFormat: 'JWT',
-            description: 'An access token (RFC 6750, RFC 9068), verified as RFC8725 asks.',
+): void {
+  const routes: RouteOptions[] = []
+  app.addHook('onRoute', route => void routes.push(route))
+  let document: Promise<object> | undefined
+  app.decorate('openApi', () => (document ??= describe()))
+
+  const describe = async (): Promise<object> => {
+    const [{ default: Fastify }, { default: swagger }] = await Promise.all([
+      import('fastify'),
+      import('@fastify/swagger'),
+    ])
+    // The library describes what is registered after it, so it gets a server of its own, which never serves.
+    const described = Fastify({ exposeHeadRoutes: false })
+    await described.register(swagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: { title: `${name} API`, version, description, license: { name: 'MIT', identifier: 'MIT' } },
+        // Relative: whoever reads the document has found the server already, under whichever name.
+        servers: [
+          {
+            url: '/',
+            description: 'The server that this document came from, local or in production',
+            'x-internal': false,
+          } as object as { url: string },
+        ],
+        tags: Object.entries(declared.tags).map(([name, description]) => ({ name, description })),
+        components: {
+          securitySchemes: {
+            bearer: {
+              type: 'http',
+              scheme: 'bearer',
+              bearerFormat: 'JWT',
+              description: 'An access token (RFC 6750, RFC 9068), verified as RFC8725 asks.',
+            },
           },
         },
       },
-    },
-    hideUntagged: true,
-    transform: ({ schema, url, route }) => ({ schema: { ...schema, security: securityOf(route) }, url }),
-    transformObject: document =>
-      complete(
-        ('openapiObject' in document ? document.openapiObject : {}) as unknown as Document,
-        rulesByOperation,
-        declared,
-      ) as never,
-  })
-  app.addHook('onRoute', (route: RouteOptions) => {
-    const operationId = route.schema?.operationId
-    if (operationId !== undefined) rulesByOperation.set(operationId, { ...route, method: String(route.method) })
-  })
+      hideUntagged: true,
+    })
+    const rules = new Map<string, OperationRules>()
+    for (const { method, url, schema, ...rest } of routes) {
+      if (schema?.operationId === undefined) continue
+      rules.set(schema.operationId, { ...rest, method: String(method) })
+      const security = securityOf(rest)
+      described.route({ method, url, access: rest.access, schema: { ...schema, security }, handler: () => undefined })
+    }
+    await described.ready()
+    const document = complete(described.swagger() as unknown as Document, rules, declared)
+    await described.close()
+    return document
+  }
 }
 
 type Declared = Pick<Declarations, 'tags' | 'problems' | 'permissions'>

@@ -6,7 +6,7 @@ import type { Config } from '../../config/config.ts'
 import type { Database } from '../database/database.ts'
 import { admit, identify } from '../http/access.ts'
 import type { App, RouteRules } from '../http/route.ts'
-import { compileValidator, refuseUnknownParameters } from '../http/validation.ts'
+import { buildSerializer, compileValidator, refuseUnknownParameters } from '../http/validation.ts'
 import { Problem } from '../problems.ts'
 import type { Services } from '../services.ts'
 import { closeGently } from './closing.ts'
@@ -41,6 +41,8 @@ export async function createServer(
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     rewriteUrl,
+    // The types are those of the library that this replaces, and that is not loaded for it.
+    schemaController: { compilersFactory: { buildValidator: () => compileValidator as never, buildSerializer } },
     clientErrorHandler: answerUnreadable({
       problems: declared.problems,
       publicUrl: config.publicUrl,
@@ -48,7 +50,6 @@ export async function createServer(
       log,
     }),
   })
-  app.setValidatorCompiler(compileValidator)
   readJsonOnly(app)
   answerErrors(app, declared.problems, config.publicUrl)
   logRequests(app)
