@@ -80,7 +80,10 @@ test('a foreign key stays within the organization, refers to people through memb
     select k.conname as name, k.conrelid::regclass::text as child, k.confrelid::regclass::text as parent, k.confdeltype as action,
       (select array_agg(a.attname::text order by n) from unnest(k.conkey) with ordinality u (num, n) join pg_attribute a on a.attrelid = k.conrelid and a.attnum = num) as columns,
       (select array_agg(a.attname::text order by n) from unnest(k.confkey) with ordinality u (num, n) join pg_attribute a on a.attrelid = k.confrelid and a.attnum = num) as targets,
-      exists (select from pg_index i where i.indrelid = k.conrelid and i.indpred is null
+      exists (select from pg_index i where i.indrelid = k.conrelid
+        -- a partial one serves where it leaves out only rows that refer to nothing
+        and (i.indpred is null or exists (select from pg_attribute a where a.attrelid = k.conrelid and a.attnum = any (k.conkey)
+          and pg_get_expr(i.indpred, i.indrelid) = format('(%I IS NOT NULL)', a.attname)))
         and (string_to_array(i.indkey::text, ' ')::int[])[1:cardinality(k.conkey)] @> k.conkey::int[]) as indexed
     from pg_constraint k where k.contype = 'f' and k.connamespace = ${schema}`)
   const used = new Set<string>()
@@ -145,6 +148,7 @@ const definers: Readonly<Record<string, string>> = {
   lock_revocation: 'locks, and asks the gate of whoever changes what some gate stands on; reads only',
   still_open: 'asks the gate at the commit about a gate that may have closed; reads only',
   acting_user: 'names the user of the session that the settings name; reads only',
+  own_role_permits: "asks what the role permits that the caller's membership names, for the gate; reads only",
   guard_membership: 'asks the gate who may decide about owners; reads only',
   guard_creation:
     'looks whether an organization that is being created has members, which no gate shows yet; reads only',
@@ -163,6 +167,7 @@ const writers: Readonly<Record<string, string>> = {
 const callable: Readonly<Record<string, string>> = {
   new_id: 'the default of every id',
   acting_user: 'called by triggers of history; names the caller alone',
+  own_role_permits: "called by the gate; answers for the caller's own role alone",
   lock_key: 'a number made of words; reads nothing',
   hold_users: 'takes part in the locks of users, in the order of all locks; reads nothing',
   record_event:

@@ -29,7 +29,7 @@ export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPa
 const require = createRequire(import.meta.url)
 
 /** Writes answers by a route's schema, as Fastify does; but it is compiled, and its library loaded, at the first answer. */
-export const buildSerializer: SerializerFactory = (schemas, options) => {
+const buildSerializer: SerializerFactory = (schemas, options) => {
   let compile: ReturnType<SerializerFactory> | undefined
   return route => {
     let serialize: ((data: unknown) => string) | undefined
@@ -42,6 +42,11 @@ export const buildSerializer: SerializerFactory = (schemas, options) => {
       return serialize(data)
     }
   }
+}
+
+/** What Fastify takes instead of its own compilers, which it then does not load. Types are those of what this replaces. */
+export const schemaController = {
+  compilersFactory: { buildValidator: () => compileValidator as never, buildSerializer },
 }
 
 /**

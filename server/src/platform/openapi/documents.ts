@@ -2,7 +2,6 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { get, tables } from '../database/statement.ts'
 import { Problem } from '../problems.ts'
@@ -50,48 +49,48 @@ export async function documentRoutes(
       )
     }
 
-    await documents.register(swaggerUi, {
-      routePrefix: '/docs',
-      uiConfig: { url: '/api/v1/openapi.json', deepLinking: true, persistAuthorization: false },
-      theme: { title: `${name} API` },
-      uiHooks: {
-        onRequest: (_request, reply, next) => {
-          setPolicy(reply, pagePolicyOf(cspMode, providers))
-          next()
-        },
-      },
-    })
-
-    const start = "Redoc.init('/api/v1/openapi.json', { disableGoogleFont: true }, document.querySelector('main'))\n"
-    documents.get('/redoc/redoc.js', page, async (_request, reply) =>
-      reply
-        .type(JAVASCRIPT)
-        .header('cache-control', 'private, max-age=86400')
-        .send(await readRedoc()),
-    )
-    documents.get('/redoc/start.js', page, async (_request, reply) => reply.type(JAVASCRIPT).send(start))
-    documents.get('/redoc', page, async (_request, reply) => {
-      // ReDoc searches in a worker that it makes of its own script.
-      setPolicy(reply, pagePolicyOf(cspMode, providers, 'worker-src blob:'))
-      return reply
-        .type(HTML)
-        .send(
-          htmlPage(
-            `${name} API`,
-            '<main></main><script src="/redoc/redoc.js"></script><script src="/redoc/start.js"></script>',
-          ),
-        )
-    })
+    for (const [path, type, read] of files)
+      documents.get(path, page, async (_request, reply) =>
+        reply
+          .type(type)
+          .header('cache-control', 'private, max-age=86400')
+          .send(await read()),
+      )
+    // ReDoc searches in a worker that it makes of its own script.
+    for (const [path, body, policy] of [
+      ['/docs', swaggerPage, undefined],
+      ['/redoc', redocPage, 'worker-src blob:'],
+    ] as const)
+      documents.get(path, page, async (_request, reply) => {
+        setPolicy(reply, pagePolicyOf(cspMode, providers, policy))
+        return reply.type(HTML).send(htmlPage(`${name} API`, body))
+      })
   })
 }
 
+/** Scripts and styles of the two viewers, read when they are asked for: each by its path. */
+const files: readonly (readonly [path: string, type: string, read: () => Promise<string> | string])[] = [
+  ['/docs/swagger-ui.css', 'text/css; charset=utf-8', () => readBundle('swagger-ui-dist', 'swagger-ui.css')],
+  ['/docs/swagger-ui-bundle.js', JAVASCRIPT, () => readBundle('swagger-ui-dist', 'swagger-ui-bundle.js')],
+  ['/docs/start.js', JAVASCRIPT, () => startSwagger],
+  ['/redoc/redoc.js', JAVASCRIPT, readRedoc],
+  ['/redoc/start.js', JAVASCRIPT, () => startRedoc],
+]
+
+const startSwagger =
+  "SwaggerUIBundle({ url: '/api/v1/openapi.json', domNode: document.querySelector('main'), deepLinking: true, docExpansion: 'none', filter: true, validatorUrl: null })\n"
+const startRedoc = "Redoc.init('/api/v1/openapi.json', { disableGoogleFont: true }, document.querySelector('main'))\n"
+const swaggerPage =
+  '<link rel="stylesheet" href="/docs/swagger-ui.css"><main></main><script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script>'
+const redocPage = '<main></main><script src="/redoc/redoc.js"></script><script src="/redoc/start.js"></script>'
+
+const readBundle = (name: string, file: string): Promise<string> =>
+  readFile(join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), file), 'utf8')
+
 /** ReDoc in one script, without the one thing that it would fetch from elsewhere: the picture in its footer. */
 async function readRedoc(): Promise<string> {
-  const bundle = join(
-    dirname(createRequire(import.meta.url).resolve('redoc/package.json')),
-    'bundles/redoc.standalone.js',
-  )
-  return (await readFile(bundle, 'utf8')).replaceAll('https://cdn.redoc.ly/redoc/logo-mini.svg', NO_PICTURE)
+  const bundle = await readBundle('redoc', 'bundles/redoc.standalone.js')
+  return bundle.replaceAll('https://cdn.redoc.ly/redoc/logo-mini.svg', NO_PICTURE)
 }
 
 const NO_PICTURE = 'data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=='

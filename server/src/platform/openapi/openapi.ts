@@ -2,6 +2,7 @@ import type { RouteOptions } from 'fastify'
 import type { Declarations } from '../declarations.ts'
 import { STEP_UP_SECONDS } from '../gate/actor.ts'
 import { honoursIdempotencyKey } from '../http/route.ts'
+import { schemaController } from '../http/validation.ts'
 import type { ProblemCode, ProblemTable } from '../problems.ts'
 import { exampleOfProblem, headers, parameters, problemSchemaOf, reference } from './components.ts'
 import type { Json } from './components.ts'
@@ -35,7 +36,7 @@ export function describeApi(
       import('@fastify/swagger'),
     ])
     // The library describes what is registered after it, so it gets a server of its own, which never serves.
-    const described = Fastify({ exposeHeadRoutes: false })
+    const described = Fastify({ exposeHeadRoutes: false, schemaController })
     await described.register(swagger, {
       openapi: {
         openapi: '3.1.0',

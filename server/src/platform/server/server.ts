@@ -6,7 +6,7 @@ import type { Config } from '../../config/config.ts'
 import type { Database } from '../database/database.ts'
 import { admit, identify } from '../http/access.ts'
 import type { App, RouteRules } from '../http/route.ts'
-import { buildSerializer, compileValidator, refuseUnknownParameters } from '../http/validation.ts'
+import { refuseUnknownParameters, schemaController } from '../http/validation.ts'
 import { Problem } from '../problems.ts'
 import type { Services } from '../services.ts'
 import { closeGently } from './closing.ts'
@@ -41,8 +41,7 @@ export async function createServer(
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     rewriteUrl,
-    // The types are those of the library that this replaces, and that is not loaded for it.
-    schemaController: { compilersFactory: { buildValidator: () => compileValidator as never, buildSerializer } },
+    schemaController,
     clientErrorHandler: answerUnreadable({
       problems: declared.problems,
       publicUrl: config.publicUrl,
@@ -104,8 +103,8 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
   const known = new Set<string>()
   app.addHook('onRoute', route => {
     const place = `${String(route.method)} ${route.url}`
-    const fromPlugin = route.method === 'OPTIONS' || /^\/docs(\/|$)/.test(route.url)
-    if (route.access === undefined && !fromPlugin)
+    // The preflight of CORS is its plugin's.
+    if (route.access === undefined && route.method !== 'OPTIONS')
       throw new Error(`route ${place} declares no access: give it access: 'public', 'session' or a permission`)
     const { access, stepUp = false, perMinute, noStore = false } = route as Partial<RouteRules>
     if (access !== undefined && access !== 'public' && access !== 'session' && !(access in permissions))
