@@ -4,7 +4,15 @@ import addFormats from 'ajv-formats'
 import type { TSchema } from 'typebox'
 import { Email } from './schemas.ts'
 
-const options: Options = { allErrors: true, useDefaults: true, strict: true, strictTypes: false, keywords: ['x-names'] }
+const options: Options = {
+  allErrors: true,
+  useDefaults: true,
+  strict: true,
+  strictTypes: false,
+  keywords: ['x-names'],
+  // That our schemas are schemas is looked at by a test: at run time it would cost every start the compiling of the meta-schema.
+  validateSchema: false,
+}
 
 /** JSON says its types. */
 export const exactValidator = new Ajv2020(options)

@@ -68,13 +68,12 @@ const linksOf = (pagesUrl: string, key: Buffer): Links => ({
   reset: `${pagesUrl}/reset-password`,
 })
 
-const formats: Record<Locale, { format: Intl.DateTimeFormat; suffix: string }> = {
-  en: { format: formatOf('en-GB'), suffix: ' UTC' },
-  de: { format: formatOf('de-DE'), suffix: ' Uhr (UTC)' },
+const timeFormats: Record<Locale, { language: string; suffix: string }> = {
+  en: { language: 'en-GB', suffix: ' UTC' },
+  de: { language: 'de-DE', suffix: ' Uhr (UTC)' },
 }
 
-function formatOf(language: string): Intl.DateTimeFormat {
-  return new Intl.DateTimeFormat(language, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' })
+function timeIn(locale: Locale, time: Date): string {
+  const { language, suffix } = timeFormats[locale]
+  return `${time.toLocaleString(language, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' })}${suffix}`
 }
-
-const timeIn = (locale: Locale, time: Date): string => `${formats[locale].format.format(time)}${formats[locale].suffix}`

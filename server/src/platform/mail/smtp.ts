@@ -1,4 +1,4 @@
-import { createTransport } from 'nodemailer'
+import type { Transporter } from 'nodemailer'
 import { isLoopback } from '../../config/kinds.ts'
 import type { Message } from './render.ts'
 import type { Envelope, Mailer } from './transport.ts'
@@ -7,12 +7,12 @@ import type { Envelope, Mailer } from './transport.ts'
 export function createSmtp(url: URL, enclose: (message: Message, id: string) => Envelope, patience: number): Mailer {
   const secure = url.protocol === 'smtps:'
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  const transport = createTransport({
+  const options = {
     host,
     port: Number(url.port) || (secure ? 465 : 587),
     secure,
     requireTLS: !isLoopback(url.hostname),
-    tls: { rejectUnauthorized: true, minVersion: 'TLSv1.2' },
+    tls: { rejectUnauthorized: true, minVersion: 'TLSv1.2' as const },
     ...(url.username === ''
       ? {}
       : { auth: { user: decodeURIComponent(url.username), pass: decodeURIComponent(url.password) } }),
@@ -21,14 +21,17 @@ export function createSmtp(url: URL, enclose: (message: Message, id: string) => 
     socketTimeout: patience,
     disableFileAccess: true,
     disableUrlAccess: true,
-  })
+  }
+  let transport: Promise<Transporter> | undefined
   return {
     kind: 'smtp',
     send: async (message, id) => {
-      const fault = await transport.sendMail(enclose(message, id)).then(() => undefined, explain)
+      // Not at the start: it is large, and most processes have sent nothing yet.
+      const opened = await (transport ??= import('nodemailer').then(mailer => mailer.createTransport(options)))
+      const fault = await opened.sendMail(enclose(message, id)).then(() => undefined, explain)
       if (fault !== undefined) throw new Error(`the mail server ${host} did not take a mail: ${fault}`)
     },
-    close: () => transport.close(),
+    close: () => void transport?.then(opened => opened.close()),
   }
 }
 
