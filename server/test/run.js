@@ -1,22 +1,48 @@
-// Runs the tests: all of them, or the files that are named. Arguments that begin with -- go to Node.
+// Runs the tests: all of them, or the files that are named. `--long` runs what is random far longer, `--coverage` shows which
+// lines ran and fails below a share of them; other arguments that begin with -- go to Node's test runner.
 import { spawnSync } from 'node:child_process'
+import { existsSync, globSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+
+/** Seconds that one test may take; in a long run an hour. What waits for ever ends, and is named. */
+const LIMIT = 180
+/** The lowest share of lines that the tests run, in per cent. */
+const COVERED_LINES = 95
 
 const given = process.argv.slice(2)
 const files = given.filter(argument => !argument.startsWith('--'))
-const options = given.filter(argument => argument.startsWith('--'))
-const setup = fileURLToPath(new URL('setup.ts', import.meta.url))
+const options = given.filter(argument => argument.startsWith('--') && !['--long', '--coverage'].includes(argument))
+const isLong = given.includes('--long')
+
+const missing = files.filter(file => !existsSync(file) && globSync(file).length === 0)
+if (missing.length > 0) {
+  console.error(
+    `There is no ${missing.join(', no ')}. Name test files from the top of the repository, as in npm test -- server/test/isolation.test.ts; without a name all tests run.`,
+  )
+  process.exit(2)
+}
+
+const coverage = [
+  '--experimental-test-coverage',
+  `--test-coverage-lines=${files.length > 0 ? 0 : COVERED_LINES}`,
+  '--test-coverage-include=server/src/**/*.ts',
+  '--test-coverage-exclude=**/*.test.ts',
+  '--test-coverage-exclude=**/*.gen.ts',
+]
+const long = { ORACLE_DECISIONS: '1000000', LOCK_ORDER_ROUNDS: '32', PROPERTY_RUNS: '20' }
 
 const { status } = spawnSync(
   process.execPath,
   [
     '--test',
     '--test-concurrency=2',
-    `--test-global-setup=${setup}`,
-    '--test-timeout=600000', // of a whole file: what waits for ever ends, and is named
+    `--test-global-setup=${fileURLToPath(new URL('setup.ts', import.meta.url))}`,
+    `--test-timeout=${(isLong ? 3600 : LIMIT) * 1000}`,
+    '--test-force-exit', // what a test that ran out of time has left running does not hold the file
+    ...(given.includes('--coverage') ? coverage : []),
     ...options,
     ...(files.length > 0 ? files : ['server/**/*.test.ts', 'bench/**/*.test.ts']),
   ],
-  { stdio: 'inherit' },
+  { stdio: 'inherit', env: isLong ? { ...long, ...process.env } : process.env },
 )
 process.exit(status ?? 1)

@@ -82,7 +82,7 @@ async function send(operation: Operation, { body, query, turn, tagged }: Choice)
 }
 
 /** How many choices each operation is tried with. */
-const CHOICES = 6
+const CHOICES = 6 * Number(process.env['PROPERTY_RUNS'] ?? 1)
 
 // Red when: inOrder in platform/http/validation.ts gives back what it is given.
 test('the order of what a request holds makes no other statement, on any route', async t => {
