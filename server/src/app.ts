@@ -29,14 +29,16 @@ export async function createApp(services: Services, database: Database): Promise
   })
   if (usesOutbox(config)) outboxRoutes(app, services)
   const claim = createRouteClaims()
-  const serve = (name: string, routes: readonly Routes[], prefix: string) =>
-    app.register(
+  const serve = async (name: string, routes: readonly Routes[], prefix: string) => {
+    if (routes.length === 0) return
+    await app.register(
       async (own: App) => {
         own.addHook('onRoute', claim(name))
         for (const register of routes) register(own, services)
       },
       { prefix },
     )
+  }
   for (const { name, rootRoutes = [] } of declared.features) await serve(name, rootRoutes, '')
   for (const { name, routes = [] } of declared.features) await serve(name, routes, '/api/v1')
   const pages = Object.assign({}, ...declared.features.map(({ pages: make }) => make?.(services)))
