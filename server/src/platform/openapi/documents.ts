@@ -68,10 +68,14 @@ export async function documentRoutes(
   })
 }
 
+const require = createRequire(import.meta.url)
+const swaggerUi = require.resolve('swagger-ui-dist/package.json')
+const redoc = require.resolve('redoc/package.json')
+
 /** Scripts and styles of the two viewers, read when they are asked for: each by its path. */
 const files: readonly (readonly [path: string, type: string, read: () => Promise<string> | string])[] = [
-  ['/docs/swagger-ui.css', 'text/css; charset=utf-8', () => readBundle('swagger-ui-dist', 'swagger-ui.css')],
-  ['/docs/swagger-ui-bundle.js', JAVASCRIPT, () => readBundle('swagger-ui-dist', 'swagger-ui-bundle.js')],
+  ['/docs/swagger-ui.css', 'text/css; charset=utf-8', () => readBundle(swaggerUi, 'swagger-ui.css')],
+  ['/docs/swagger-ui-bundle.js', JAVASCRIPT, () => readBundle(swaggerUi, 'swagger-ui-bundle.js')],
   ['/docs/start.js', JAVASCRIPT, () => startSwagger],
   ['/redoc/redoc.js', JAVASCRIPT, readRedoc],
   ['/redoc/start.js', JAVASCRIPT, () => startRedoc],
@@ -84,12 +88,11 @@ const swaggerPage =
   '<link rel="stylesheet" href="/docs/swagger-ui.css"><main></main><script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script>'
 const redocPage = '<main></main><script src="/redoc/redoc.js"></script><script src="/redoc/start.js"></script>'
 
-const readBundle = (name: string, file: string): Promise<string> =>
-  readFile(join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), file), 'utf8')
+const readBundle = (manifest: string, file: string): Promise<string> => readFile(join(dirname(manifest), file), 'utf8')
 
 /** ReDoc in one script, without the one thing that it would fetch from elsewhere: the picture in its footer. */
 async function readRedoc(): Promise<string> {
-  const bundle = await readBundle('redoc', 'bundles/redoc.standalone.js')
+  const bundle = await readBundle(redoc, 'bundles/redoc.standalone.js')
   return bundle.replaceAll('https://cdn.redoc.ly/redoc/logo-mini.svg', NO_PICTURE)
 }
 
