@@ -51,6 +51,13 @@ export async function runCommand(args: string[]): Promise<number> {
   }
 }
 
+/** What errors of sockets carry beside a code. */
+interface Place {
+  port?: number
+  address?: string
+  hostname?: string
+}
+
 /** The one sentence that helps; a stack only for what nobody foresaw. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError) return error.message
@@ -58,7 +65,15 @@ function explain(error: unknown): string {
     return [error.message, ...(error.errors ?? []).map(({ detail }) => `- ${detail}`)].join('\n')
   if (error instanceof UsageError) return `this is not how it is called\n\n${USAGE}`
   if (!(error instanceof Error)) return String(error)
-  const { code, port } = error as NodeJS.ErrnoException & { port?: number }
+  const { code, port, address, syscall, hostname } = error as NodeJS.ErrnoException & Place
+  if (code === 'EADDRNOTAVAIL' && syscall === 'listen')
+    return `HOST: ${address} is no address of this machine: set HOST to one that is, such as 127.0.0.1, or to 0.0.0.0 for all`
+  if ((code === 'ENOTFOUND' || code === 'EAI_AGAIN') && syscall === 'getaddrinfo')
+    return `HOST: no address is known for ${hostname}: set HOST to an address of this machine, or to 0.0.0.0 for all`
+  if (code === 'EMFILE' || code === 'ENFILE')
+    return `${error.message}: raise the limit of open files (ulimit -n, or LimitNOFILE of the unit)`
+  if (code === 'ERR_MODULE_NOT_FOUND')
+    return `${error.message}: the packages are not installed as the lockfile says; run npm ci`
   if (code === 'EADDRINUSE')
     return `port ${port} is taken: stop what listens there, or set PORT to another one (0 chooses a free one)`
   if (code === 'ECONNREFUSED')

@@ -30,6 +30,8 @@ export interface Config {
     /** 0: a connection is kept however old it is. */
     connectionMaxAgeSeconds: number
     pooler: 'none' | 'transaction'
+    /** Which PostgreSQL is embedded: `system`, `bundled`, or the absolute path of a folder with its programs. */
+    programs: string
   }
   redisUrl: string | undefined
   secretKey: string
@@ -134,6 +136,9 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
       poolTimeoutSeconds: values.DATABASE_POOL_TIMEOUT_SECONDS,
       connectionMaxAgeSeconds: values.DATABASE_CONNECTION_MAX_AGE_SECONDS,
       pooler: values.DATABASE_POOLER,
+      programs: ['system', 'bundled'].includes(values.EMBEDDED_POSTGRES)
+        ? values.EMBEDDED_POSTGRES
+        : resolve(workingDirectory, values.EMBEDDED_POSTGRES),
     },
     redisUrl: values.REDIS_URL,
     secretKey: values.SECRET_KEY ?? getOwnSecretKey(dataDir),

@@ -29,7 +29,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { startEmbeddedPostgres } from './embedded-postgres.ts'
-import { findPackage } from './postgres-installation.ts'
+import { findPackage } from './postgres-programs.ts'
 import { shutDownServer } from './postgres-process.ts'
 
 const isRoot = process.geteuid?.() === 0

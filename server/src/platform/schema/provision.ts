@@ -19,6 +19,8 @@ export interface ProvisionOptions {
   secretKey: string
   /** Of the embedded one; 100 when left out. */
   maxConnections?: number
+  /** Which PostgreSQL that is: `system`, `bundled` (when left out) or a folder, as EMBEDDED_POSTGRES has it. */
+  programs?: string
   log: (level: 'info' | 'warn' | 'error', message: string) => void
 }
 
@@ -38,7 +40,7 @@ const EMBEDDED = 'freehold'
 
 /** Finds the database that the configuration names, or starts the embedded one, and makes the restricted logins where it may. */
 export async function provisionDatabase(options: ProvisionOptions): Promise<Provisioned> {
-  const { url, schema, tenantUrl, systemUrl, dataDir, secretKey, maxConnections, log } = options
+  const { url, schema, tenantUrl, systemUrl, dataDir, secretKey, maxConnections, programs, log } = options
   if (url !== undefined || (tenantUrl !== undefined && systemUrl !== undefined)) {
     const derived =
       url !== undefined && (tenantUrl === undefined || systemUrl === undefined)
@@ -57,6 +59,7 @@ export async function provisionDatabase(options: ProvisionOptions): Promise<Prov
     dataDir,
     log,
     ...(maxConnections !== undefined && { maxConnections }),
+    ...(programs !== undefined && { programs }),
   })
   try {
     const ownerUrl = await makeEmbeddedDatabase(postgres.url, secretKey)
