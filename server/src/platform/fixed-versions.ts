@@ -26,7 +26,7 @@ export function runtimeFault(
   const fixed = (fixedVersions.node as Readonly<Record<number, readonly [number, number]>>)[major]
   if (fixed === undefined || minor > fixed[0] || (minor === fixed[0] && patch >= fixed[1])) return undefined
   const remedy = pinned.includes(platform)
-    ? 'run npm ci, which installs that one, or use it yourself'
+    ? 'run npm ci, which installs that one, and start with npm start or node_modules/.bin/node'
     : `npm has no package of it for ${platform}: good for development only`
   return `Node ${version} has faults of security that ${major}.${fixed.join('.')} mends (known on ${fixedVersions.date}): ${remedy}`
 }
