@@ -4,8 +4,7 @@ import { Problem } from '../../platform/problems.ts'
 import { OneOf, Time } from '../../platform/schemas.ts'
 import type { App } from '../../platform/http/route.ts'
 import type { Services } from '../../platform/services.ts'
-import { requiredMigrations } from '../../platform/schema/required-migrations.ts'
-import { migrationProbe, probeDatabase } from './health.ts'
+import { createProbe } from './health.ts'
 
 const Word = Type.String({ maxLength: 200 })
 const Root = Type.Object(
@@ -37,7 +36,7 @@ export function healthRoutes(
   { config, version, signingKeys, declared }: Pick<Services, 'config' | 'version' | 'signingKeys' | 'declared'>,
 ): void {
   const { appName: name, environment } = config
-  const probe = migrationProbe(requiredMigrations(declared.features), config.database.schema)
+  const probe = createProbe({ config, declared })
   const tags = ['System']
 
   app.get(
@@ -67,7 +66,7 @@ export function healthRoutes(
       schema: { operationId: 'getHealth', summary: 'How the service is', tags, response: { 200: Health, 503: Health } },
     },
     async ({ visitor }, reply) => {
-      const { state } = await probeDatabase(visitor, probe)
+      const { state } = await probe(visitor)
       return reply.code(state === 'connected' ? 200 : 503).send({
         status: state === 'connected' ? 'healthy' : 'unhealthy',
         version,
@@ -87,11 +86,11 @@ export function healthRoutes(
       schema: { operationId: 'getReady', summary: 'Whether it takes requests', tags, response: { 200: Ready } },
     },
     async ({ visitor }) => {
-      const database = await probeDatabase(visitor, probe)
-      if (database.state === 'unavailable')
-        throw new Problem('database-unavailable', { retryAfter: 1, cause: database.cause })
-      if (database.state === 'outdated')
-        throw new Problem('database-outdated', { retryAfter: 5, cause: new Error(database.missing.join('; ')) })
+      const found = await probe(visitor)
+      if (found.state === 'unavailable')
+        throw new Problem('database-unavailable', { retryAfter: 1, cause: found.cause })
+      if (found.state === 'outdated')
+        throw new Problem('database-outdated', { retryAfter: 5, cause: new Error(found.missing.join('; ')) })
       return { status: 'ready' as const }
     },
   )
