@@ -59,6 +59,7 @@ async function run(
       ...config.database,
       dataDir: config.dataDir,
       secretKey: config.secretKey,
+      makesLogins: config.environment === 'development',
       log: (level, message) => log[level](message),
     })
     stack.defer(() => provisioned.stop())

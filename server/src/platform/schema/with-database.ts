@@ -16,6 +16,7 @@ export async function withProvision<Result>(
     ...config.database,
     dataDir: config.dataDir,
     secretKey: config.secretKey,
+    makesLogins: config.environment === 'development',
     log: (level, message) => {
       if (level !== 'info') console.error(message)
     },
