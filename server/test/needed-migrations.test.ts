@@ -41,7 +41,11 @@ const last = requiredMigrations(features)[0]!.migrations.at(-1)!.name
 async function asOwner<T>(database: OwnDatabase, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: database.ownerUrl })
   await client.connect()
-  return work(client).finally(() => client.end())
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
 }
 
 // Red when: health.ts asks only whether the database answers, or open-database.ts does not compare migrations.

@@ -63,11 +63,13 @@ async function listen(server: Server): Promise<string> {
 /** A server that begins TLS as PostgreSQL does, with a certificate that it has signed itself, for another name. */
 async function offerTls(): Promise<{ port: string; certificate: string }> {
   const [key, certificate] = [join(scratch, 'key.pem'), join(scratch, 'certificate.pem')]
-  const made = spawnSync('openssl', [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
-    ...['-subj', '/CN=elsewhere.example.com', '-addext', 'subjectAltName=DNS:elsewhere.example.com'],
-    ...['-keyout', key, '-out', certificate],
-  ])
+  const name = 'elsewhere.example.com'
+  const made = spawnSync(
+    'openssl',
+    `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=${name} -addext subjectAltName=DNS:${name}`
+      .split(' ')
+      .concat(['-keyout', key, '-out', certificate]),
+  )
   assert.equal(made.status, 0, String(made.stderr))
   const secure = { key: readFileSync(key), cert: readFileSync(certificate) }
   const server = createServer(socket => {

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 
 /** A database that cannot be used; the message names the variable, what is wrong and what mends it, never the password. */
-export class ConnectionError extends Error {
+class ConnectionError extends Error {
   override name = 'ConnectionError'
 }
 

@@ -57,7 +57,7 @@ export const missingMigrations = (required: RequiredMigrations, applied: readonl
   })
 
 /** What a newer version has applied: this one may work on it, until it stumbles over what changed. */
-export const newerMigrations = (required: RequiredMigrations, applied: readonly AppliedMigration[]): string[] =>
+const newerMigrations = (required: RequiredMigrations, applied: readonly AppliedMigration[]): string[] =>
   applied
     .filter(({ ledger, name }) =>
       required.some(of => of.ledger === ledger && of.migrations.every(migration => migration.name !== name)),
