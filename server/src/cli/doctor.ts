@@ -34,7 +34,7 @@ export async function doctor(args: string[], config: Config): Promise<number> {
       ['runtime', () => listOf(runtimeFault()), isAdvice],
       ['connection', () => checkLogins(config, database, { tenantUrl, systemUrl })],
       ['server version', async () => listOf(postgresFault(await readServerVersion(database))), isAdvice],
-      ['age of this list', () => listOf(listAge()), true],
+      ['known fixes', () => listOf(listAge()), true],
       ['migrations', () => checkMigrations(config, database)],
       [
         'roles, grants and policies',

@@ -82,4 +82,6 @@ export function logRequests(app: FastifyInstance): void {
   })
 }
 
-const pathOf = ({ originalUrl }: FastifyRequest): string => (originalUrl.split('?', 1)[0] ?? '').slice(0, LOGGED_PATH)
+/** A segment that is longer than an id may be a token: it is left out. */
+const pathOf = ({ originalUrl }: FastifyRequest): string =>
+  (originalUrl.split('?', 1)[0] ?? '').replaceAll(/[^/]{37,}/g, '…').slice(0, LOGGED_PATH)
