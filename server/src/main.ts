@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Config } from './config/config.ts'
 import { claimDataDirectory } from './platform/embedded/data-directory.ts'
 import { findFreePort } from './platform/embedded/postgres-process.ts'
+import { runtimeFault } from './platform/fixed-versions.ts'
 import { migrateDatabase, provisionDatabase } from './platform/schema/provision.ts'
 import type { Provisioned } from './platform/schema/provision.ts'
 import { createLogger } from './platform/server/logging.ts'
@@ -21,6 +22,11 @@ export async function startService(
   given: Config,
   { migrate = given.environment === 'development' }: StartOptions = {},
 ): Promise<RunningService> {
+  const { database, environment } = given
+  if (migrate && environment !== 'development' && database.url === undefined)
+    throw new Error(
+      'DATABASE_URL is not set, and --migrate applies migrations as the owner: set it to the URL of the owner, or start without --migrate after `freehold migrate apply`',
+    )
   return run(await choosePort(given), async () => (await import('./serve.ts')).serve, { claims: true, migrate })
 }
 
@@ -38,6 +44,8 @@ async function run(
 ): Promise<RunningService> {
   const log = await createLogger(config.log)
   for (const warning of config.warnings) log.warn(warning)
+  const outdated = runtimeFault()
+  if (outdated !== undefined) log[config.environment === 'development' ? 'warn' : 'error'](outdated)
   const stack = new AsyncDisposableStack()
 
   /** A PostgreSQL that is there and migrated. */
@@ -51,6 +59,7 @@ async function run(
       ...config.database,
       dataDir: config.dataDir,
       secretKey: config.secretKey,
+      makesLogins: config.environment === 'development',
       log: (level, message) => log[level](message),
     })
     stack.defer(() => provisioned.stop())

@@ -23,8 +23,7 @@ export async function serve(
   stack: AsyncDisposableStack,
 ): Promise<void> {
   const declared = declare(features)
-  const { permissions } = declared
-  const database = await openInspectedDatabase(config, urls, { log, permissions }, stack)
+  const database = await openInspectedDatabase(config, urls, { log, declared }, stack)
   const { publicUrl: issuer, accessTokenSeconds } = config
   const accessTokens = createAccessTokens({ issuer, accessTokenSeconds })
   const signingKeys = await followSigningKeys(

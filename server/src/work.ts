@@ -19,7 +19,7 @@ export async function work(
   stack: AsyncDisposableStack,
 ): Promise<void> {
   const declared = declare(features)
-  const database = await openInspectedDatabase(config, urls, { log, permissions: declared.permissions }, stack)
+  const database = await openInspectedDatabase(config, urls, { log, declared }, stack)
   const services = await createServices({ config, declared, log })
   const jobs = await startJobs(services, database)
   stack.defer(() => jobs.stop())

@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 
 // An authenticator in software (WebAuthn Level 3, section 6): ES256, and as honest as its caller wants it to be.
 
@@ -72,14 +72,32 @@ export function cbor(value: unknown): Buffer {
   throw new Error(`no CBOR for ${typeof value}`)
 }
 
-/** A new one, in a browser at that origin. It counts its uses, as few real ones still do. */
-export function createAuthenticator(origin: string, { counts = true } = {}) {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const { x = '', y = '' } = publicKey.export({ format: 'jwk' })
-  const credentialId = randomBytes(32)
+/** What an authenticator holds, to be put away and taken out again. */
+export interface KeptPasskey {
+  id: string
+  /** PKCS#8, base64. */
+  key: string
+  handle: string
+  uses: number
+}
+
+const newKey = (): string =>
+  generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    .privateKey.export({ format: 'der', type: 'pkcs8' })
+    .toString('base64')
+
+/** A new one, or one that was kept, in a browser at that origin. It counts its uses, as few real ones still do. */
+export function createAuthenticator(
+  origin: string,
+  { counts = true, kept }: { counts?: boolean; kept?: KeptPasskey } = {},
+) {
+  const key = kept?.key ?? newKey()
+  const privateKey = createPrivateKey({ key: Buffer.from(key, 'base64'), format: 'der', type: 'pkcs8' })
+  const { x = '', y = '' } = createPublicKey(privateKey).export({ format: 'jwk' })
+  const credentialId = kept === undefined ? randomBytes(32) : Buffer.from(kept.id, 'base64url')
   const id = encode(credentialId)
-  let uses = 0
-  let handle = ''
+  let uses = kept?.uses ?? 0
+  let handle = kept?.handle ?? ''
 
   const clientData = (type: string, challenge: string, lie: Lie): Buffer =>
     Buffer.from(
@@ -106,10 +124,11 @@ export function createAuthenticator(origin: string, { counts = true } = {}) {
 
   const authenticator = {
     id,
+    keep: (): KeptPasskey => ({ id, key, handle, uses }),
     signature: (data: Buffer): Buffer => sign('sha256', data, privateKey),
     create: (options: CreationOptions, lie: Lie = {}) => {
       handle = options.user.id
-      const key = new Map<number, unknown>([
+      const coseKey = new Map<number, unknown>([
         [1, 2],
         [3, lie.algorithm ?? -7],
         [-1, 1],
@@ -117,7 +136,7 @@ export function createAuthenticator(origin: string, { counts = true } = {}) {
         [-3, Buffer.from(y, 'base64url')],
       ])
       const length = Buffer.from([credentialId.length >> 8, credentialId.length & 255])
-      const attested = Buffer.concat([Buffer.alloc(16), length, credentialId, cbor(key)])
+      const attested = Buffer.concat([Buffer.alloc(16), length, credentialId, cbor(coseKey)])
       const authData = authenticatorData(options.rp.id, 0x40 | 5, lie, attested)
       const client = clientData('webauthn.create', options.challenge, lie)
       const attStmt = new Map<string, unknown>()

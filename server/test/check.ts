@@ -29,6 +29,7 @@ for (const [name, command, ...args] of steps) {
     env: {
       ...process.env,
       DATA_DIR: join(scratch, 'data'),
+      EMBEDDED_POSTGRES: 'bundled',
       REDOCLY_TELEMETRY: 'off',
       REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true',
     },

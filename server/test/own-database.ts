@@ -22,10 +22,14 @@ export interface OwnDatabase {
 
 let serial = 0
 
-/** A migrated database of a test's own on the test run's server: for what looks at whole tables, or works on every job. */
+/**
+ * A migrated database of a test's own on the test run's server: for what looks at whole tables, or works on every job.
+ * `prepare` fills it before it is migrated.
+ */
 export async function createOwnDatabase(
   schema = 'freehold',
   features: readonly Feature[] = ownFeatures,
+  prepare: (ownerUrl: string, admin: pg.Pool) => Promise<void> = async () => {},
 ): Promise<OwnDatabase> {
   const { adminUrl, ownerUrl } = testDatabase()
   const name = `own_${process.pid}_${serial++}`
@@ -44,6 +48,7 @@ export async function createOwnDatabase(
   await client.connect()
   await ensureRoles(client, { database: name, schema, owner: 'freehold', passwords })
   await client.end()
+  await prepare(on(ownerUrl), admin)
   await migrateDatabase(on(ownerUrl), schema, declare(features))
   const urlOf = (kind: 'tenant' | 'system') => on(ownerUrl, { username: names[kind], password: passwords[kind] })
   const urls = { tenantUrl: urlOf('tenant'), systemUrl: urlOf('system') }

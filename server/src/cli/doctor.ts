@@ -6,16 +6,18 @@ import { features } from '../features.ts'
 import { openDatabase, systemFor } from '../platform/database/database.ts'
 import type { Database } from '../platform/database/database.ts'
 import { countJobs } from '../platform/jobs/dead-jobs.ts'
-import { listMigrations } from '../platform/schema/migrations.ts'
+import { checkConnection } from '../platform/database/connection-faults.ts'
+import { inspectSettings, readServerVersion, variableOf } from '../platform/database/open-database.ts'
+import { listAge, postgresFault, runtimeFault } from '../platform/fixed-versions.ts'
 import { loginNames, loginPassword, rolesSql } from '../platform/schema/logins.ts'
-import { connectToDatabase } from '../platform/schema/schema-script.ts'
+import { inspectMigrations, requiredMigrations } from '../platform/schema/required-migrations.ts'
 import { declare } from '../platform/declarations.ts'
 import { inspectDeclaredRows } from '../platform/schema/declared-rows.ts'
 import { inspectSchema } from '../platform/schema/inspection.ts'
 import { withProvision } from '../platform/schema/with-database.ts'
 
 /** What is wrong and what mends it; nothing when all is well. */
-type Check = () => Promise<string[]>
+type Check = () => string[] | Promise<string[]>
 
 /** `freehold doctor`: looks at everything the service stands on. @returns 0 when all is well, 1 otherwise */
 export async function doctor(args: string[], config: Config): Promise<number> {
@@ -24,11 +26,16 @@ export async function doctor(args: string[], config: Config): Promise<number> {
     console.log(rolesOf(config))
     return 0
   }
-  return withProvision(config, async ({ ownerUrl, tenantUrl, systemUrl }) => {
+  return withProvision(config, async ({ tenantUrl, systemUrl }) => {
     const database = openDatabase({ ...config.database, poolSize: 2, tenantUrl, systemUrl, onError: () => {} })
-    const checks: [string, Check][] = [
-      ['connection', () => checkConnection(database)],
-      ['migrations', () => checkMigrations(config, ownerUrl)],
+    // In development these are worth knowing; elsewhere they are faults.
+    const isAdvice = config.environment === 'development'
+    const checks: [name: string, check: Check, isAdvice?: boolean][] = [
+      ['runtime', () => listOf(runtimeFault()), isAdvice],
+      ['connection', () => checkLogins(config, database, { tenantUrl, systemUrl })],
+      ['server version', async () => listOf(postgresFault(await readServerVersion(database))), isAdvice],
+      ['known fixes', () => listOf(listAge()), true],
+      ['migrations', () => checkMigrations(config, database)],
       [
         'roles, grants and policies',
         async () => {
@@ -43,11 +50,16 @@ export async function doctor(args: string[], config: Config): Promise<number> {
       ['disk', () => checkDisk(config)],
     ]
     let healthy = true
-    for (const [name, check] of checks) {
-      const faults = await check().catch((error: unknown) => [error instanceof Error ? error.message : String(error)])
-      console.log(faults.length === 0 ? `ok    ${name}` : `FAULT ${name}`)
+    for (const [name, check, isOnlyAdvice = false] of checks) {
+      let faults: string[]
+      try {
+        faults = await check()
+      } catch (error) {
+        faults = [error instanceof Error ? error.message : String(error)]
+      }
+      console.log(`${faults.length === 0 ? 'ok   ' : isOnlyAdvice ? 'note ' : 'FAULT'} ${name}`)
       for (const fault of faults) console.log(`      - ${fault}`)
-      healthy &&= faults.length === 0
+      healthy &&= faults.length === 0 || isOnlyAdvice
     }
     await database.close()
     return healthy ? 0 : 1
@@ -70,28 +82,27 @@ function rolesOf({ database, secretKey }: Config): string {
 ${rolesSql({ database: name, schema: database.schema, owner, passwords })}`
 }
 
-async function checkConnection({ tenant, system }: Database): Promise<string[]> {
-  const { rows } = await system.pool.query<{ version: number }>(
-    `select current_setting('server_version_num')::int as version`,
-  )
-  await tenant.pool.query('select 1')
-  const version = rows[0]?.version ?? 0
-  return version < 150000 ? [`PostgreSQL ${Math.floor(version / 10000)} is too old: 15 is the oldest supported`] : []
+const listOf = (fault: string | undefined): string[] => (fault === undefined ? [] : [fault])
+
+/** Both logins, and what their sessions work with. */
+async function checkLogins(
+  config: Config,
+  database: Database,
+  urls: Record<'tenantUrl' | 'systemUrl', string>,
+): Promise<string[]> {
+  for (const login of ['tenant', 'system'] as const)
+    await checkConnection(database[login].pool, { variable: variableOf(config, login), url: urls[`${login}Url`] })
+  return inspectSettings(database, config)
 }
 
-async function checkMigrations({ database }: Config, ownerUrl: string | undefined): Promise<string[]> {
-  if (ownerUrl === undefined) return []
-  const client = await connectToDatabase(ownerUrl)
-  try {
-    const states = await listMigrations(client, { schema: database.schema })
-    return states.flatMap(({ name, appliedAt, changed, known }) => {
-      if (!known) return [`${name} was applied by a newer version: run that version, or roll it back with it`]
-      if (changed) return [`${name} is not the file that was applied: restore the file`]
-      return appliedAt === null ? [`${name} is pending: run \`freehold migrate apply\``] : []
-    })
-  } finally {
-    await client.end()
+/** As the restricted logins see it: the running service has no other. */
+async function checkMigrations({ database: { schema } }: Config, { tenant, system }: Database): Promise<string[]> {
+  const required = requiredMigrations(features)
+  for (const { pool } of [system, tenant]) {
+    const { missing, newer } = await inspectMigrations(pool, schema, required)
+    if (missing.length + newer.length > 0) return [...missing, ...newer]
   }
+  return []
 }
 
 async function checkKeys(config: Config, database: Database): Promise<string[]> {

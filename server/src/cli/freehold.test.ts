@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { after, test } from 'node:test'
@@ -68,7 +68,10 @@ test('the doctor finds a healthy service healthy, and a changed wall changed', a
   await admin.query('grant freehold_tenant, freehold_system to freehold with admin option, inherit false, set false')
   const env = { DATABASE_URL: url, DATABASE_TENANT_URL: '', DATABASE_SYSTEM_URL: '' }
   assert.match(run(['doctor'], { env }).stdout, /FAULT roles, grants and policies[^]*freehold migrate apply/)
-  assert.match(run(['superuser', 'list'], { env }).stderr, /relation "users" does not exist.*freehold migrate apply/)
+  assert.match(
+    run(['superuser', 'list'], { env }).stderr,
+    /no migration has been applied: run `freehold migrate apply`/,
+  )
   assert.equal(run(['migrate', 'apply'], { env }).status, 0)
   assert.equal(run(['doctor'], { env }).status, 0)
   const owner = new pg.Client({ connectionString: url })
@@ -126,3 +129,36 @@ function olderNode(): string | undefined {
       path => Number(spawnSync(path, ['-p', 'process.versions.node.split(".")[0]'], { encoding: 'utf8' }).stdout) < 26,
     )
 }
+
+// Red when: a command asks for what the service needs: its address, mail, a login that it does not use.
+test('outside development each command asks only for the settings that it uses, and leaves no file', () => {
+  const [owner, system, secret] = [
+    { DATABASE_URL: urls.ownerUrl },
+    { DATABASE_SYSTEM_URL: urls.systemUrl },
+    { SECRET_KEY: TEST_SECRET },
+  ]
+  const before = readdirSync(directory)
+  const runWith = (args: string[], env: Record<string, string>) =>
+    spawnSync(process.execPath, [bin, ...args], {
+      cwd: directory,
+      env: { PATH: process.env['PATH'], ENVIRONMENT: 'production', ...env },
+      encoding: 'utf8',
+      timeout: 30_000,
+    })
+  for (const [args, env] of [
+    [['migrate', 'list'], owner],
+    [['migrate', 'current'], owner],
+    [['migrate', 'apply'], owner],
+    [['superuser', 'list'], { ...system, ...secret }],
+    [['keys', 'list'], { ...system, ...secret }],
+    [['jobs'], system],
+    [['doctor', '--roles'], { ...owner, ...secret }],
+  ] as const) {
+    const { status, stderr } = runWith([...args], env)
+    assert.equal(status, 0, `${args.join(' ')}: ${stderr}`)
+    assert.equal(stderr, '')
+  }
+  const asked = runWith(['migrate', 'list'], {}).stderr
+  assert.match(asked, /^freehold migrate: The configuration cannot be used:\n- DATABASE_URL is not set[^\n]*\n$/)
+  assert.deepEqual(readdirSync(directory), before)
+})

@@ -1,5 +1,7 @@
 import { ConfigError, loadConfig } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
+import { needsOfService } from '../config/rules.ts'
+import type { Need } from '../config/rules.ts'
 import { Problem } from '../platform/problems.ts'
 import { version } from '../version.ts'
 import { USAGE, UsageError } from './usage.ts'
@@ -7,28 +9,36 @@ import { USAGE, UsageError } from './usage.ts'
 /** A command: its words and the configuration. @returns the exit code */
 type Command = (args: string[], config: Config) => Promise<number>
 
-// Each is loaded when it is called: a start need not wait for what it never uses.
-const commands: Record<string, () => Promise<Command>> = {
-  start: async () => (await import('./start.ts')).start,
-  worker: async () => (await import('./worker.ts')).worker,
-  migrate: async () => (await import('./migrate.ts')).migrate,
-  superuser: async () => (await import('./superuser.ts')).superuser,
-  unlock: async () => (await import('./unlock.ts')).unlock,
-  import: async () => (await import('./import.ts')).importAccounts,
-  keys: async () => (await import('./keys.ts')).keys,
-  jobs: async () => (await import('./jobs.ts')).jobs,
-  doctor: async () => (await import('./doctor.ts')).doctor,
+interface Entry {
+  /** Loaded when it is called: a start need not wait for what it never uses. */
+  load: () => Promise<Command>
+  /** What it asks for outside development. */
+  needs: readonly Need[]
+}
+
+const operator: readonly Need[] = ['system', 'secret']
+
+const commands: Record<string, Entry> = {
+  start: { load: async () => (await import('./start.ts')).start, needs: needsOfService },
+  worker: { load: async () => (await import('./worker.ts')).worker, needs: needsOfService },
+  migrate: { load: async () => (await import('./migrate.ts')).migrate, needs: ['owner'] },
+  superuser: { load: async () => (await import('./superuser.ts')).superuser, needs: operator },
+  unlock: { load: async () => (await import('./unlock.ts')).unlock, needs: operator },
+  import: { load: async () => (await import('./import.ts')).importAccounts, needs: operator },
+  keys: { load: async () => (await import('./keys.ts')).keys, needs: operator },
+  jobs: { load: async () => (await import('./jobs.ts')).jobs, needs: ['system'] },
+  doctor: { load: async () => (await import('./doctor.ts')).doctor, needs: needsOfService },
 }
 
 /** Runs one command of the command line. @returns the exit code: 0 done, 1 failed, 2 not understood */
 export async function runCommand(args: string[]): Promise<number> {
   const [command, ...rest] = args
-  const load = commands[command ?? '']
+  const entry = commands[command ?? '']
   if (command === '--version' || command === 'version') {
     console.log(version)
     return 0
   }
-  if (load === undefined) {
+  if (entry === undefined) {
     const isAsked = command === undefined || command === 'help' || command === '--help'
     if (!isAsked) console.error(`freehold: there is no command ${command}\n`)
     console.log(USAGE)
@@ -36,19 +46,22 @@ export async function runCommand(args: string[]): Promise<number> {
   }
   try {
     // Who asks how to make the logins has none yet.
-    const wanted = {
-      DATABASE_TENANT_URL: 'postgres://tenant@to-be.made/it',
-      DATABASE_SYSTEM_URL: 'postgres://system@to-be.made/it',
-    }
-    const isAsking = command === 'doctor' && rest.includes('--roles')
-    const config = loadConfig(isAsking ? { ...process.env, ...wanted } : process.env)
-    const run = await load()
+    const needs = command === 'doctor' && rest.includes('--roles') ? (['secret'] as const) : entry.needs
+    const config = loadConfig(process.env, process.cwd(), needs)
+    const run = await entry.load()
     return await run(rest, config)
   } catch (error) {
     console.error(`freehold ${command}: ${explain(error)}`)
     const isUsage = error instanceof UsageError || (error instanceof TypeError && 'code' in error)
     return isUsage ? 2 : 1
   }
+}
+
+/** What errors of sockets carry beside a code. */
+interface Place {
+  port?: number
+  address?: string
+  hostname?: string
 }
 
 /** The one sentence that helps; a stack only for what nobody foresaw. */
@@ -58,7 +71,15 @@ function explain(error: unknown): string {
     return [error.message, ...(error.errors ?? []).map(({ detail }) => `- ${detail}`)].join('\n')
   if (error instanceof UsageError) return `this is not how it is called\n\n${USAGE}`
   if (!(error instanceof Error)) return String(error)
-  const { code, port } = error as NodeJS.ErrnoException & { port?: number }
+  const { code, port, address, syscall, hostname } = error as NodeJS.ErrnoException & Place
+  if (code === 'EADDRNOTAVAIL' && syscall === 'listen')
+    return `HOST: ${address} is no address of this machine: set HOST to one that is, such as 127.0.0.1, or to 0.0.0.0 for all`
+  if ((code === 'ENOTFOUND' || code === 'EAI_AGAIN') && syscall === 'getaddrinfo')
+    return `HOST: no address is known for ${hostname}: set HOST to an address of this machine, or to 0.0.0.0 for all`
+  if (code === 'EMFILE' || code === 'ENFILE')
+    return `${error.message}: raise the limit of open files (ulimit -n, or LimitNOFILE of the unit)`
+  if (code === 'ERR_MODULE_NOT_FOUND')
+    return `${error.message}: the packages are not installed as the lockfile says; run npm ci`
   if (code === 'EADDRINUSE')
     return `port ${port} is taken: stop what listens there, or set PORT to another one (0 chooses a free one)`
   if (code === 'ECONNREFUSED')

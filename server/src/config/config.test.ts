@@ -78,6 +78,7 @@ test('an empty environment is a complete development configuration', () => {
         poolTimeoutSeconds: 30,
         connectionMaxAgeSeconds: 3600,
         pooler: 'none',
+        programs: 'system',
       },
       redisUrl: undefined,
       secretKey: '',

@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { isLoopback } from './kinds.ts'
 import { doubtAboutPasskeys, readRelyingParty, type RelyingParty } from './passkeys.ts'
-import { checkRules, joinParts, listDoubts } from './rules.ts'
+import { checkRules, joinParts, listDoubts, needsOfService, type Need } from './rules.ts'
 import { isExample, readOrMakeSecretKey } from './secrets.ts'
 import { readSocial, type SocialConfig } from './social.ts'
 import { type Reading, readVariables } from './sources.ts'
@@ -30,6 +30,8 @@ export interface Config {
     /** 0: a connection is kept however old it is. */
     connectionMaxAgeSeconds: number
     pooler: 'none' | 'transaction'
+    /** Which PostgreSQL is embedded: `system`, `bundled`, or the absolute path of a folder with its programs. */
+    programs: string
   }
   redisUrl: string | undefined
   secretKey: string
@@ -98,15 +100,16 @@ export class ConfigError extends Error {
 
 /**
  * Reads the environment and, where it is silent, `.env` in the working directory.
- * In development a missing SECRET_KEY is made once and kept in `DATA_DIR/secret-key`.
+ * In development a missing SECRET_KEY is made once and kept in `DATA_DIR/secret-key`. Outside it only what is needed is asked for.
  * @throws ConfigError listing every fault at once: the variable, what is wrong (never a secret), what is accepted
  */
 export function loadConfig(
   environment: Record<string, string | undefined> = process.env,
   workingDirectory: string = process.cwd(),
+  needs: readonly Need[] = needsOfService,
 ): Config {
   const reading = joinParts(readVariables(environment, workingDirectory))
-  const faults = [...reading.faults, ...checkRules(reading)]
+  const faults = [...reading.faults, ...checkRules(reading, needs)]
   if (faults.length > 0) throw new ConfigError(faults)
   const warnings = [...reading.warnings, ...listDoubts(reading, environment.NODE_ENV)]
   return freezeDeeply(composeConfig(reading, workingDirectory, warnings))
@@ -134,9 +137,13 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
       poolTimeoutSeconds: values.DATABASE_POOL_TIMEOUT_SECONDS,
       connectionMaxAgeSeconds: values.DATABASE_CONNECTION_MAX_AGE_SECONDS,
       pooler: values.DATABASE_POOLER,
+      programs: ['system', 'bundled'].includes(values.EMBEDDED_POSTGRES)
+        ? values.EMBEDDED_POSTGRES
+        : resolve(workingDirectory, values.EMBEDDED_POSTGRES),
     },
     redisUrl: values.REDIS_URL,
-    secretKey: values.SECRET_KEY ?? getOwnSecretKey(dataDir),
+    // Outside development it is given, or nothing needs it.
+    secretKey: values.SECRET_KEY ?? (values.ENVIRONMENT === 'development' ? getOwnSecretKey(dataDir) : ''),
     jwtAlgorithm: values.JWT_ALGORITHM,
     accessTokenSeconds: values.ACCESS_TOKEN_EXPIRE_MINUTES,
     refreshTokenSeconds: values.REFRESH_TOKEN_EXPIRE_DAYS,

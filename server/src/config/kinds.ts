@@ -62,6 +62,12 @@ export const path: Kind<string> = trimmed('a path, absolute or from the working 
   return text
 })
 
+/** Which PostgreSQL is embedded. */
+export const programs: Kind<string> = {
+  ...path,
+  accepts: '`system`, `bundled` (the one that npm installs), or the folder of `postgres` and `initdb`',
+}
+
 /** Read as it is, spaces included: a password may begin with one. */
 export const secret = (minimum = 1): Kind<string> => ({
   accepts: minimum > 1 ? `at least ${minimum} characters` : 'any text',

@@ -38,14 +38,21 @@ export function joinParts(reading: Reading): Reading {
   }
 }
 
-/** The faults that no variable has alone. */
-export function checkRules(reading: Reading): string[] {
+/** What a command may need outside development: the owner's login, one of the restricted ones, secrets, its address, mail. */
+export type Need = 'owner' | 'tenant' | 'system' | 'secret' | 'address' | 'mail'
+
+/** What the running service needs. */
+export const needsOfService: readonly Need[] = ['secret', 'address', 'tenant', 'system', 'mail']
+
+/** The faults that no variable has alone. A variable that is not needed is not asked for. */
+export function checkRules(reading: Reading, needs: readonly Need[]): string[] {
   const isDeployed = reading.values.ENVIRONMENT !== 'development'
   return [
     ...checkPairs(reading, isDeployed),
     ...checkMeaning(reading),
+    ...(needs.includes('mail') ? checkMail(reading) : []),
     ...checkLogins(reading),
-    ...(isDeployed ? checkDeployment(reading) : []),
+    ...(isDeployed ? checkDeployment(reading, needs) : []),
   ]
 }
 
@@ -70,6 +77,11 @@ function checkMeaning({ values, given }: Reading): string[] {
     const refresh = given.get('REFRESH_TOKEN_EXPIRE_DAYS') ?? 'REFRESH_TOKEN_EXPIRE_DAYS'
     faults.push(`${refresh}: a refresh token would end before the access token; accepted: at least as long as that`)
   }
+  return faults
+}
+
+function checkMail({ given }: Reading): string[] {
+  const faults: string[] = []
   const mailers = (['RESEND_API_KEY', 'SMTP_URL'] as const).filter(name => given.has(name))
   if (mailers.length > 1) faults.push(`${mailers.join(' and ')} are both set: keep one of them`)
   if (mailers.length > 0 && !given.has('FROM_EMAIL')) {
@@ -99,17 +111,22 @@ function checkLogins({ values, given }: Reading): string[] {
 
 const canMail = ({ RESEND_API_KEY, SMTP_URL }: Reading['values']) => (RESEND_API_KEY ?? SMTP_URL) !== undefined
 
-function checkDeployment({ values, given }: Reading): string[] {
-  const required: Partial<Record<VariableName, string>> = {
-    SECRET_KEY: 'make one with `openssl rand -hex 32`',
-    PUBLIC_URL: 'it is where clients reach the service, such as https://api.example.com',
-    DATABASE_TENANT_URL: '`freehold doctor --roles` prints the SQL that makes this login',
-    DATABASE_SYSTEM_URL: '`freehold doctor --roles` prints the SQL that makes this login',
-  }
-  const faults = Object.entries(required)
-    .filter(([name]) => !given.has(name as VariableName))
-    .map(([name, advice]) => `${name} is not set, and ${values.ENVIRONMENT} requires it: ${advice}`)
-  if (values.EMAIL_VERIFICATION === 'required' && !canMail(values)) {
+/** Which variable fulfils a need, and where its value comes from. */
+const required: Readonly<Record<Exclude<Need, 'mail'>, readonly [VariableName, string]>> = {
+  secret: ['SECRET_KEY', 'make one with `openssl rand -hex 32`'],
+  address: ['PUBLIC_URL', 'it is where clients reach the service, such as https://api.example.com'],
+  owner: ['DATABASE_URL', 'it is the login of the owner of the schema, as whom migrations run'],
+  tenant: ['DATABASE_TENANT_URL', '`freehold doctor --roles` prints the SQL that makes this login'],
+  system: ['DATABASE_SYSTEM_URL', '`freehold doctor --roles` prints the SQL that makes this login'],
+}
+
+function checkDeployment({ values, given }: Reading, needs: readonly Need[]): string[] {
+  const faults = needs.flatMap(need => {
+    const [name, advice] = need === 'mail' ? [] : required[need]
+    if (name === undefined || given.has(name)) return []
+    return [`${name} is not set, and ${values.ENVIRONMENT} requires it: ${advice}`]
+  })
+  if (needs.includes('mail') && values.EMAIL_VERIFICATION === 'required' && !canMail(values)) {
     faults.push(
       `RESEND_API_KEY or SMTP_URL is not set, and EMAIL_VERIFICATION=required, which is the default in ` +
         `${values.ENVIRONMENT}, needs mail: set one of them and FROM_EMAIL, or EMAIL_VERIFICATION=optional`,

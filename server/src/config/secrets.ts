@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { describeFileFault } from './file-faults.ts'
 
 const minimumLength = 32
 const minimumVariety = 8
@@ -54,6 +55,10 @@ export function readOrMakeSecretKey(dataDir: string): string {
     if (secretKey.length < minimumLength) throw new Error('it is damaged; restore it, or set SECRET_KEY')
     return secretKey
   } catch (error) {
+    const { syscall, path } = error as NodeJS.ErrnoException
+    // Where the directory itself is at fault, a key in the environment would only move the fault on.
+    const refusal = syscall === 'open' && path === file ? undefined : describeFileFault(error, dataDir)
+    if (refusal !== undefined) throw new Error(`DATA_DIR: ${refusal}`, { cause: error })
     const reason = error instanceof Error ? error.message : String(error)
     throw new Error(`SECRET_KEY is not set, and ${file} cannot stand in for it: ${reason}`, { cause: error })
   }

@@ -92,6 +92,14 @@ export const variables = {
     default: 'none',
     about: 'Whether a pooler in transaction mode, such as PgBouncer, stands before the database.',
   },
+  EMBEDDED_POSTGRES: {
+    kind: kinds.programs,
+    default: 'system',
+    about:
+      'The PostgreSQL that keeps the data where no `DATABASE_URL` is set. `system`: for a new data directory the newest one of ' +
+      'this machine (15 to 19) without known faults of security, else the one that npm installs; for an existing one, the best of ' +
+      'its own major version.',
+  },
 
   REDIS_URL: { begins: 'Redis', kind: redisUrl, secret: true, later: true, about: 'A Redis that nodes may share.' },
   REDIS_HOST: { kind: kinds.hostname, otherwise: partOfUrl, later: true, about: 'Server.' },

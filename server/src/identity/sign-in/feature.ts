@@ -29,7 +29,7 @@ const problems = {
   'email-unverified': [
     403,
     'E-mail address unverified',
-    'Confirm the address by the link in the mail; POST /api/v1/auth/verify-email/resend sends another.',
+    'Confirm the address by the link in the mail, which a sign-in sends as well; POST /api/v1/auth/verify-email/resend sends another.',
   ],
   'last-way-in': [
     409,
@@ -55,7 +55,7 @@ declare module '../../platform/services.ts' {
 /** Signing in and out, and going on with a session. Every other sign-in method ends here too. */
 export const signIn = feature({
   name: 'sign-in',
-  uses: ['users', 'sessions', 'history', 'organizations', 'passwords', 'devices', 'lockout', 'factors'],
+  uses: ['users', 'sessions', 'history', 'organizations', 'accounts', 'passwords', 'devices', 'lockout', 'factors'],
   tags: { Authentication: 'Signing up, in, out, and staying signed in.' },
   problems,
   tokens: [mfaToken],

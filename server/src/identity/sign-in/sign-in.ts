@@ -10,7 +10,8 @@ import type { Declarations } from '../../platform/declarations.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { insertToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { insertToken, mailToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { verifyEmailToken } from '../accounts/email.ts'
 import { lockAccount } from '../factors/factors.ts'
 import type { SecondFactor } from '../factors/factors.ts'
 import type { Requirement } from '../factors/requirements.ts'
@@ -92,11 +93,38 @@ export const signIn = (transaction: Transaction<'system'>, services: SignInServi
   takeSteps(transaction, services, proof, last => transaction.run(last))
 
 /** The same in a transaction of its own, where nothing else is to be checked or written. @throws what signIn throws */
-export const completeSignIn = (visitor: SystemRunner, services: SignInServices, proof: Proof): Promise<SignInOutcome> =>
-  // system: the session that a gate would ask for is made here
-  visitor
-    .with({ user_id: proof.user_id })
-    .transaction(transaction => takeSteps(transaction, services, proof, last => transaction.finish(last)))
+export const completeSignIn = (
+  visitor: SystemRunner,
+  services: SignInServices,
+  proof: Proof,
+): Promise<SignInOutcome> => {
+  const known = visitor.with({ user_id: proof.user_id })
+  return mailingUnverified(known, () =>
+    // system: the session that a gate would ask for is made here
+    known.transaction(transaction => takeSteps(transaction, services, proof, last => transaction.finish(last))),
+  )
+}
+
+/** The refusal of a sign-in that was right, but for the address. */
+class AddressUnverified extends Problem {
+  readonly user: Pick<User, 'id' | 'email'>
+
+  constructor(user: Pick<User, 'id' | 'email'>) {
+    super('email-unverified')
+    this.user = user
+  }
+}
+
+/**
+ * Mails the link that verifies the address to whoever is refused for want of it: an account that was made before addresses had
+ * to be verified was never sent one. Around the transaction that calls signIn, since the refusal undoes that.
+ */
+export const mailingUnverified = <Result>(visitor: SystemRunner, work: () => Promise<Result>): Promise<Result> =>
+  work().catch(async (error: unknown) => {
+    if (error instanceof AddressUnverified)
+      await mailToken(visitor, verifyEmailToken, { user_id: error.user.id, email: error.user.email, details: {} })
+    throw error
+  })
 
 /** account → second factor → organization → device → session, in three statements. */
 async function takeSteps(
@@ -107,7 +135,7 @@ async function takeSteps(
 ): Promise<SignInOutcome> {
   // account
   const account = await transaction.run(lockUser(proof))
-  if (rules.emailVerification === 'required' && !account.user.email_verified) throw new Problem('email-unverified')
+  if (rules.emailVerification === 'required' && !account.user.email_verified) throw new AddressUnverified(account.user)
   // Looked up now that nobody else can change it: what was enrolled, removed or revoked meanwhile counts.
   const found = await transaction.run(lookUp(declared, account, proof))
   // second factor

@@ -14,7 +14,7 @@ import {
   spendToken,
   tokenKind,
 } from '../../platform/tokens/one-time-tokens.ts'
-import { signIn } from '../sign-in/sign-in.ts'
+import { mailingUnverified, signIn } from '../sign-in/sign-in.ts'
 import type { SignInOutcome } from '../sign-in/sign-in.ts'
 import { digest } from './browser-cookie.ts'
 import { withAccount } from './social.ts'
@@ -75,8 +75,10 @@ export async function exchangeCode(
   const found = await presentedToken(visitor, services.keys.oneTime, socialCodeToken, code).catch(ifSpent)
   if (found !== undefined) checkBinding(found.details, given)
   const known = visitor.with({ user_id: found?.user_id ?? undefined })
-  // system: there is no session yet
-  const signedIn = await known.transaction(transaction => redeem(transaction, services, id, device_id)).catch(asClosed)
+  const signedIn = await mailingUnverified(known, () =>
+    // system: there is no session yet
+    known.transaction(transaction => redeem(transaction, services, id, device_id)).catch(asClosed),
+  )
   if (signedIn === undefined) throw new Problem('invalid-token')
   return signedIn
 }

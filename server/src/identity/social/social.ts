@@ -19,7 +19,7 @@ import {
 } from '../accounts/identities.ts'
 import { lockAccount } from '../factors/factors.ts'
 import { loginFailed } from '../sign-in/log-in.ts'
-import { keepSignInMethod, signIn } from '../sign-in/sign-in.ts'
+import { keepSignInMethod, mailingUnverified, signIn } from '../sign-in/sign-in.ts'
 import type { SignInOutcome } from '../sign-in/sign-in.ts'
 import { signUpToken } from '../sign-up/sign-up.ts'
 import type { Profile } from './profile.ts'
@@ -39,8 +39,10 @@ export const signInByProvider = (
   given: ProviderSignIn,
   device_id: string | undefined,
 ): Promise<SignInOutcome> =>
-  withAccount(visitor, services, given, (transaction, user_id) =>
-    signIn(transaction, services, { user_id, device_id, methods: [given.provider], isTwoFactor: false }),
+  mailingUnverified(visitor, () =>
+    withAccount(visitor, services, given, (transaction, user_id) =>
+      signIn(transaction, services, { user_id, device_id, methods: [given.provider], isTwoFactor: false }),
+    ),
   )
 
 /** Runs in the transaction that has found or made the account. */

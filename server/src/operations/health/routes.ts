@@ -4,7 +4,7 @@ import { Problem } from '../../platform/problems.ts'
 import { OneOf, Time } from '../../platform/schemas.ts'
 import type { App } from '../../platform/http/route.ts'
 import type { Services } from '../../platform/services.ts'
-import { probeDatabase } from './health.ts'
+import { createProbe } from './health.ts'
 
 const Word = Type.String({ maxLength: 200 })
 const Root = Type.Object(
@@ -20,7 +20,7 @@ const Health = Type.Object(
     status: OneOf(['healthy', 'unhealthy']),
     version: Word,
     environment: Word,
-    database: OneOf(['connected', 'unavailable']),
+    database: OneOf(['connected', 'outdated', 'unavailable']),
     timestamp: Time,
   },
   { title: 'Health' },
@@ -33,9 +33,10 @@ const KeySet = Type.Object(
 
 export function healthRoutes(
   app: App,
-  { config, version, signingKeys }: Pick<Services, 'config' | 'version' | 'signingKeys'>,
+  { config, version, signingKeys, declared }: Pick<Services, 'config' | 'version' | 'signingKeys' | 'declared'>,
 ): void {
   const { appName: name, environment } = config
+  const probe = createProbe({ config, declared })
   const tags = ['System']
 
   app.get(
@@ -65,15 +66,12 @@ export function healthRoutes(
       schema: { operationId: 'getHealth', summary: 'How the service is', tags, response: { 200: Health, 503: Health } },
     },
     async ({ visitor }, reply) => {
-      const connected = await probeDatabase(visitor).then(
-        () => true,
-        () => false,
-      )
-      return reply.code(connected ? 200 : 503).send({
-        status: connected ? 'healthy' : 'unhealthy',
+      const { state } = await probe(visitor)
+      return reply.code(state === 'connected' ? 200 : 503).send({
+        status: state === 'connected' ? 'healthy' : 'unhealthy',
         version,
         environment,
-        database: connected ? 'connected' : 'unavailable',
+        database: state,
         timestamp: new Date().toISOString(),
       })
     },
@@ -84,12 +82,15 @@ export function healthRoutes(
     {
       access: 'public',
       perMinute: Infinity,
+      problems: ['database-outdated'],
       schema: { operationId: 'getReady', summary: 'Whether it takes requests', tags, response: { 200: Ready } },
     },
     async ({ visitor }) => {
-      await probeDatabase(visitor).catch((cause: unknown) => {
-        throw new Problem('database-unavailable', { retryAfter: 1, cause })
-      })
+      const found = await probe(visitor)
+      if (found.state === 'unavailable')
+        throw new Problem('database-unavailable', { retryAfter: 1, cause: found.cause })
+      if (found.state === 'outdated')
+        throw new Problem('database-outdated', { retryAfter: 5, cause: new Error(found.missing.join('; ')) })
       return { status: 'ready' as const }
     },
   )

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { Problem } from '../problems.ts'
+import { poolClient } from './connection.ts'
 import { find, refusalOf, tables } from './statement.ts'
 import type { LoginName, Refusals, Row, Statement } from './statement.ts'
 import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
@@ -95,10 +96,6 @@ export interface DatabaseOptions {
   onError: (error: Error) => void
 }
 
-// Times stay text, RFC 3339 in UTC with the database's microseconds: nothing computes with them, and no Date is built.
-pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, value => value.replace(' ', 'T').replace('+00', 'Z'))
-pg.types.setTypeParser(pg.types.builtins.INT8, Number)
-
 export function openDatabase(options: DatabaseOptions): Database {
   const systemSize = Math.max(1, Math.floor(options.poolSize / 4))
   const tenant = openLogin<'tenant'>(options, options.tenantUrl, Math.max(1, options.poolSize - systemSize), true)
@@ -123,6 +120,7 @@ function openLogin<Name extends LoginName>(
 ): Login<Name> {
   const prepared = options.pooler === 'none'
   const pool = new pg.Pool({
+    Client: poolClient,
     connectionString,
     max,
     connectionTimeoutMillis: options.poolTimeoutSeconds * 1000,

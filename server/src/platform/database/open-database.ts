@@ -2,9 +2,13 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../../config/config.ts'
 import { openDatabase } from './database.ts'
 import type { Database } from './database.ts'
-import type { PermissionTable } from '../gate/permissions.ts'
+import { checkConnection } from './connection-faults.ts'
+import { inspectSessionSettings } from './session-settings.ts'
+import type { Declarations } from '../declarations.ts'
+import { postgresFault } from '../fixed-versions.ts'
 import { inspectDeclaredRows } from '../schema/declared-rows.ts'
 import { inspectSchema } from '../schema/inspection.ts'
+import { inspectMigrations, requiredMigrations } from '../schema/required-migrations.ts'
 
 /** The URLs of the two restricted logins. */
 export interface DatabaseUrls {
@@ -16,7 +20,7 @@ export interface DatabaseUrls {
 export async function openInspectedDatabase(
   config: Config,
   { tenantUrl, systemUrl }: DatabaseUrls,
-  { log, permissions }: { log: FastifyBaseLogger; permissions: PermissionTable },
+  { log, declared }: { log: FastifyBaseLogger; declared: Pick<Declarations, 'features' | 'permissions'> },
   stack: AsyncDisposableStack,
 ): Promise<Database> {
   const database = openDatabase({
@@ -26,11 +30,62 @@ export async function openInspectedDatabase(
     onError: error => log.warn({ err: error }, 'an idle database connection was lost'),
   })
   stack.defer(() => database.close())
-  const faults = await inspectSchema(database.tenant.pool, database.system.pool, config.database.schema)
-  if (faults.length === 0) faults.push(...(await inspectDeclaredRows(database.system.pool, permissions)))
+  const { faults, remarks } = await inspectDatabase(database, config, { tenantUrl, systemUrl }, declared)
   if (faults.length > 0)
     throw new Error(
-      `the database is not as declared, so nothing is served:\n${faults.map(fault => `- ${fault}`).join('\n')}`,
+      `the database is not as this version needs it, so nothing is served:\n${faults.map(fault => `- ${fault}`).join('\n')}`,
     )
+  for (const remark of remarks) log.warn(remark)
+  const unfixed = postgresFault(await readServerVersion(database))
+  if (unfixed !== undefined) log[config.environment === 'development' ? 'warn' : 'error'](unfixed)
   return database
+}
+
+/** What the service cannot work on, and what it can but should not. @throws ConnectionError when either login cannot connect */
+async function inspectDatabase(
+  { tenant, system }: Database,
+  config: Config,
+  urls: DatabaseUrls,
+  { features, permissions }: Pick<Declarations, 'features' | 'permissions'>,
+): Promise<{ faults: string[]; remarks: string[] }> {
+  const { schema } = config.database
+  await checkConnection(tenant.pool, { variable: variableOf(config, 'tenant'), url: urls.tenantUrl })
+  await checkConnection(system.pool, { variable: variableOf(config, 'system'), url: urls.systemUrl })
+  const settings = await inspectSettings({ tenant, system }, config)
+  if (settings.length > 0) return { faults: settings, remarks: [] }
+  const { missing, newer } = await inspectMigrations(system.pool, schema, requiredMigrations(features))
+  if (missing.length > 0) return { faults: missing, remarks: [] }
+  const faults = await inspectSchema(tenant.pool, system.pool, schema)
+  if (faults.length > 0) return { faults, remarks: newer }
+  const rows = await inspectDeclaredRows(system.pool, permissions)
+  return { faults: rows.length > 0 && newer.length > 0 ? newer : rows, remarks: newer }
+}
+
+/** Which variable leads there; a login that is derived follows the owner's. */
+export const variableOf = ({ database }: Config, login: 'tenant' | 'system'): string =>
+  database.tenantUrl !== undefined
+    ? `DATABASE_${login.toUpperCase()}_URL`
+    : database.url !== undefined
+      ? 'DATABASE_URL'
+      : 'the embedded PostgreSQL'
+
+/** What is wrong with the server and the settings of both logins. */
+export async function inspectSettings(
+  database: Pick<Database, 'tenant' | 'system'>,
+  config: Config,
+): Promise<string[]> {
+  const major = Math.floor((await readServerVersion(database)) / 10_000)
+  if (major < 15) return [`PostgreSQL ${major} is too old: 15 is the oldest supported`]
+  return [
+    ...(await inspectSessionSettings(database.tenant.pool, variableOf(config, 'tenant'))),
+    ...(await inspectSessionSettings(database.system.pool, variableOf(config, 'system'))),
+  ]
+}
+
+/** As `server_version_num` has it: 150020 is 15.20. */
+export async function readServerVersion({ system }: Pick<Database, 'system'>): Promise<number> {
+  const { rows } = await system.pool.query<{ version: number }>(
+    `select current_setting('server_version_num')::int as version`,
+  )
+  return rows[0]?.version ?? 0
 }

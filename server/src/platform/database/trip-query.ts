@@ -1,5 +1,9 @@
 import pg from 'pg'
 
+// Times stay text, RFC 3339 in UTC with the database's microseconds: nothing computes with them, and no Date is built.
+pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, value => value.replace(' ', 'T').replace('+00', 'Z'))
+pg.types.setTypeParser(pg.types.builtins.INT8, Number)
+
 /** The four settings that the gate and history read, in this order, '' where there is none. */
 export type SettingValues = readonly [session_id: string, organization_id: string, permission: string, context: string]
 

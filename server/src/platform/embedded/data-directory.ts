@@ -1,6 +1,7 @@
-import { accessSync, chmodSync, constants, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { accessSync, chmodSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { describeFileFault } from '../../config/file-faults.ts'
 
 /** The data directory cannot be used; the message is one line and says what to do. */
 export class DataDirectoryError extends Error {
@@ -52,31 +53,6 @@ export function lockFile(path: string, mode: keyof typeof beginnings): FileLock 
     release: () => {
       if (held.delete(database)) database.close()
     },
-  }
-}
-
-/** What a file system's refusal means for whoever started the service, in one line; undefined for other errors. */
-export function describeFileFault(error: unknown, path: string): string | undefined {
-  const code = (error as NodeJS.ErrnoException).code
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return `The disk that holds ${path} is full. Free some space, or set DATA_DIR to a directory on another disk.`
-  }
-  if (code === 'EROFS') return `${path} is on a read-only file system. Set DATA_DIR to a directory that can be written.`
-  if (code === 'ENOTDIR' || code === 'EEXIST') return `${path} is not a directory. Move it, or set DATA_DIR to another.`
-  if (code !== 'EACCES' && code !== 'EPERM') return undefined
-  const owner = findOwner(path)
-  const own = process.geteuid?.()
-  return owner === undefined || owner === own
-    ? `${path} cannot be written. Change its permissions, or set DATA_DIR to another directory.`
-    : `${path} belongs to another user (uid ${owner}, this process is uid ${own}). ` +
-        'Run as that user, give the directory to this one, or set DATA_DIR to a directory of your own.'
-}
-
-function findOwner(path: string): number | undefined {
-  try {
-    return statSync(path).uid
-  } catch {
-    return undefined // below a folder that cannot be entered
   }
 }
 

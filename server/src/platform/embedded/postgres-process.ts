@@ -14,9 +14,9 @@ import {
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import pg from 'pg'
+import { Connection } from '../database/connection.ts'
 import { isProcessAlive } from './data-directory.ts'
-import { EmbeddedPostgresError, serverEnvironment } from './postgres-installation.ts'
+import { EmbeddedPostgresError, serverEnvironment } from './postgres-programs.ts'
 import type { Home, Log } from './postgres-installation.ts'
 
 const pollMs = 25
@@ -76,12 +76,9 @@ function describeWrongPassword({ folder }: Home): string {
 
 /** `ready`, or the code of the refusal. Asks as a client does: only that proves that the address and password work. */
 async function askServer(port: number, password: string): Promise<string> {
-  const client = new pg.Client({
-    host: '127.0.0.1',
-    port,
-    user: 'postgres',
-    password,
-    database: 'postgres',
+  const client = new Connection({
+    connectionString: `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres`,
+    application_name: 'freehold',
     connectionTimeoutMillis: 5_000,
   })
   client.on('error', () => {}) // a server that dies while we say goodbye

@@ -179,7 +179,9 @@ function openPrivateKey(sealed: Buffer, secretKey: string, id: string): string {
     return decrypt(wrappingKey(secretKey), sealed, id)
   } catch (cause) {
     throw new Error(
-      `signing key ${id} does not open with this SECRET_KEY: give the one that the database was set up with`,
+      `SECRET_KEY is not the one that this database was set up with (signing key ${id} does not open): give that one, it cannot be changed yet. ` +
+        'If it is lost, remove each key that `freehold keys list` shows (`freehold keys remove ID`): sessions, authenticator apps, ' +
+        'recovery codes, known devices and links in mails are then lost; passwords, passkeys and all other rows are not',
       { cause },
     )
   }

@@ -171,7 +171,10 @@ test('a template that cannot be meant is refused at start, every fault at once a
     () => loadTemplates(declared, all),
     ({ message }: Error) => message.split('\n').length === 4,
   )
-  assert.throws(() => loadTemplates(declared, join(scratch, 'missing')), /^Error: MAIL_TEMPLATES: ENOENT/)
+  assert.throws(
+    () => loadTemplates(declared, join(scratch, 'missing')),
+    /^Error: MAIL_TEMPLATES: \S+ cannot be read \(ENOENT\)/,
+  )
 })
 
 // Red when: requireAll of templates.ts is left out.

@@ -63,7 +63,11 @@ function readOperatorsOwn(directory: string): Map<string, string> {
   try {
     return readDirectory(directory)
   } catch (error) {
-    throw new Error(`MAIL_TEMPLATES: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    const reason = (error as NodeJS.ErrnoException).code ?? String(error)
+    throw new Error(
+      `MAIL_TEMPLATES: ${directory} cannot be read (${reason}): name a directory of templates that can, or take the variable away`,
+      { cause: error },
+    )
   }
 }
 

@@ -23,7 +23,7 @@ export const globalTables: Readonly<Record<string, string>> = {
   role_permissions: 'which role holds which permission, written by the owner; the tenant login may not touch it',
   audit_log: "an organization's history; written by triggers alone, under policies of its own",
   audit_log_default: 'a partition of audit_log, reached through it: no grants',
-  migrations: "the owner's; the tenant login may not touch it",
+  migrations: 'written by the owner; both logins may read what ran here',
 }
 
 /**

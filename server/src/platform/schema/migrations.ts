@@ -252,11 +252,17 @@ async function underLock<T>(client: pg.Client, { schema, log }: MigrationOptions
   }
 }
 
-/** Makes the schema and the table of what ran. A login that may not make schemas needs to find its own. */
+/** Makes the schema and the table of what ran, which both logins may read. Who may not make schemas needs to find one. */
 async function makeTable(client: pg.Client, ledger: Ledger): Promise<void> {
   const { schema } = ledger
   const table = tableOf(ledger)
-  if (await exists(client, 'to_regclass', table)) return
+  const grants = `grant select on ${table} to freehold_system, freehold_tenant`
+  if (await exists(client, 'to_regclass', table)) {
+    // Until 0.3.0 the tenant login was left out.
+    const seen = await client.query(`select where has_table_privilege('freehold_tenant', $1, 'select')`, [table])
+    if (seen.rows.length === 0) await client.query(grants)
+    return
+  }
   const create = (await exists(client, 'to_regnamespace', quoteSchema(schema))) ? '' : 'create schema {{schema}};'
   await runScript(
     client,
@@ -265,7 +271,7 @@ async function makeTable(client: pg.Client, ledger: Ledger): Promise<void> {
     `${create} create table ${table} (number integer primary key, name text not null, checksum text not null,
       applied_at timestamptz not null default now(), digest text);
     comment on table ${table} is '${LEDGER_COMMENT}';
-    grant select on ${table} to freehold_system`,
+    ${grants}`,
   )
 }
 

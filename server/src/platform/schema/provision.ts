@@ -17,8 +17,12 @@ export interface ProvisionOptions {
   systemUrl: string | undefined
   dataDir: string
   secretKey: string
+  /** Whether logins that are not given are made, as in development. */
+  makesLogins?: boolean
   /** Of the embedded one; 100 when left out. */
   maxConnections?: number
+  /** Which PostgreSQL that is: `system`, `bundled` (when left out) or a folder, as EMBEDDED_POSTGRES has it. */
+  programs?: string
   log: (level: 'info' | 'warn' | 'error', message: string) => void
 }
 
@@ -38,17 +42,18 @@ const EMBEDDED = 'freehold'
 
 /** Finds the database that the configuration names, or starts the embedded one, and makes the restricted logins where it may. */
 export async function provisionDatabase(options: ProvisionOptions): Promise<Provisioned> {
-  const { url, schema, tenantUrl, systemUrl, dataDir, secretKey, maxConnections, log } = options
-  if (url !== undefined || (tenantUrl !== undefined && systemUrl !== undefined)) {
+  const { url, schema, tenantUrl, systemUrl, dataDir, secretKey, makesLogins = true } = options
+  const { maxConnections, programs, log } = options
+  if (url !== undefined || tenantUrl !== undefined || systemUrl !== undefined) {
+    const isMissing = tenantUrl === undefined || systemUrl === undefined
     const derived =
-      url !== undefined && (tenantUrl === undefined || systemUrl === undefined)
-        ? await deriveLogins(url, schema, secretKey)
-        : undefined
+      url !== undefined && isMissing && makesLogins ? await deriveLogins(url, schema, secretKey) : undefined
     return {
       ownerUrl: url,
       adminUrl: undefined,
-      tenantUrl: tenantUrl ?? (derived as { tenant: string }).tenant,
-      systemUrl: systemUrl ?? (derived as { system: string }).system,
+      // Empty where it was not asked for, because the command does not use it.
+      tenantUrl: tenantUrl ?? derived?.tenant ?? '',
+      systemUrl: systemUrl ?? derived?.system ?? '',
       stop: async () => {},
     }
   }
@@ -57,6 +62,7 @@ export async function provisionDatabase(options: ProvisionOptions): Promise<Prov
     dataDir,
     log,
     ...(maxConnections !== undefined && { maxConnections }),
+    ...(programs !== undefined && { programs }),
   })
   try {
     const ownerUrl = await makeEmbeddedDatabase(postgres.url, secretKey)

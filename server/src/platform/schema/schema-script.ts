@@ -1,4 +1,6 @@
 import pg from 'pg'
+import { Connection } from '../database/connection.ts'
+import { describeConnectionFault } from '../database/connection-faults.ts'
 
 /** Says what is wrong with the migrations or the database, and what to do; the command line prints it as it is. */
 export class MigrationError extends Error {
@@ -22,31 +24,21 @@ export const jobSchemaOf = (schema: string): string => `${schema}_jobs`
 export const nameSchema = (sql: string, schema: string): string =>
   sql.replaceAll('{{schema}}', quoteSchema(schema)).replaceAll('{{jobs}}', quoteSchema(jobSchemaOf(schema)))
 
-/** Opens a connection. @throws MigrationError naming host, database and user, never the password */
-export async function connectToDatabase(url: string): Promise<pg.Client> {
-  const client = new pg.Client({
-    connectionString: url,
-    application_name: 'freehold migrate',
-    connectionTimeoutMillis: 10_000,
-  })
-  client.on('error', () => {}) // a server that stops in between fails the next query, not the process
+/** Opens a connection of the owner, or of whoever `variable` names. @throws MigrationError that says what to do, never the password */
+export async function connectToDatabase(url: string, variable = 'DATABASE_URL'): Promise<pg.Client> {
   try {
+    const client = new Connection({
+      connectionString: url,
+      application_name: 'freehold migrate',
+      connectionTimeoutMillis: 10_000,
+    })
+    client.on('error', () => {}) // a server that stops in between fails the next query, not the process
     await client.connect()
+    return client
   } catch (error) {
-    throw new MigrationError(
-      `Cannot connect to ${client.host}:${client.port}, database ${client.database}, as ${client.user}: ${messageOf(error)}`,
-    )
+    throw new MigrationError(describeConnectionFault(error, { variable, url }), { cause: error })
   }
-  return client
 }
-
-/** Several addresses of one host fail together, in an error without a message of its own. */
-const messageOf = (error: unknown): string =>
-  error instanceof AggregateError
-    ? error.errors.map(messageOf).join(', ')
-    : error instanceof Error
-      ? error.message
-      : String(error)
 
 /**
  * Runs a script in a transaction of its own, with the schema on the search path. Row-level security is forced on the
@@ -64,7 +56,7 @@ export async function runScript(
   await client.query('begin')
   try {
     // whoever waits for a lock makes everyone behind it wait too: better to give up and be started again
-    await client.query(`set local app.maintenance = 'on'; set local search_path = ${quoteSchema(schema)}, pg_temp;
+    await client.query(`set local app.maintenance = 'on'; set local quote_all_identifiers = off; set local search_path = ${quoteSchema(schema)}, pg_temp;
       set local statement_timeout = 0; set local lock_timeout = '10s'`)
     await client.query(text)
     await record()

@@ -1,8 +1,11 @@
 import type { Config } from '../../config/config.ts'
+import { checkConnection } from '../database/connection-faults.ts'
 import { openDatabase, systemFor } from '../database/database.ts'
 import type { Database, Transaction } from '../database/database.ts'
+import { variableOf } from '../database/open-database.ts'
 import { provisionDatabase } from './provision.ts'
 import type { Provisioned } from './provision.ts'
+import { inspectMigrations, requiredMigrations } from './required-migrations.ts'
 
 /** Runs a command against the configured database, attaching to the embedded one or starting it for as long as the command lasts. */
 export async function withProvision<Result>(
@@ -13,6 +16,7 @@ export async function withProvision<Result>(
     ...config.database,
     dataDir: config.dataDir,
     secretKey: config.secretKey,
+    makesLogins: config.environment === 'development',
     log: (level, message) => {
       if (level !== 'info') console.error(message)
     },
@@ -24,6 +28,7 @@ export async function withProvision<Result>(
   }
 }
 
+/** The same with the restricted logins. @throws Error when a migration that this version needs is not there */
 export const withDatabase = <Result>(
   config: Config,
   work: (database: Database) => Promise<Result>,
@@ -32,6 +37,9 @@ export const withDatabase = <Result>(
   withProvision(config, async ({ tenantUrl, systemUrl }) => {
     const database = openDatabase({ ...config.database, poolSize, tenantUrl, systemUrl, onError: () => {} })
     try {
+      await checkConnection(database.system.pool, { variable: variableOf(config, 'system'), url: systemUrl })
+      const { missing } = await inspectMigrations(database.system.pool, config.database.schema, requiredMigrations())
+      if (missing.length > 0) throw new Error(missing.join('\n'))
       return await work(database)
     } finally {
       await database.close()

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { pino } from 'pino'
 import type { Logger } from 'pino'
+import { prepareLogFile } from './log-file.ts'
 
 export interface LogOptions {
   level: string
@@ -9,8 +10,12 @@ export interface LogOptions {
   file: string | undefined
 }
 
-/** One line an event: JSON for machines, or readable text. Nothing here ever logs a header, a body or a query string. */
+/**
+ * One line an event: JSON for machines, or readable text. Nothing here ever logs a header, a body or a query string.
+ * @throws Error that names LOG_FILE when it cannot be written
+ */
 export async function createLogger({ level, format, file }: LogOptions): Promise<Logger> {
+  if (file !== undefined) prepareLogFile(file)
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: serializeError } }
   // A write for each line would cost more than making it: lines of JSON leave by the page, or after a fifth of a second, or at the exit.
   const buffered = format === 'json' ? { minLength: 4096, periodicFlush: 200 } : {}
@@ -49,7 +54,13 @@ const refusals = new WeakMap<FastifyRequest, string>()
 /** Remembers for the request's line why it was refused: the status alone does not tell a wrong password from a dead session. */
 export const noteRefusal = (request: FastifyRequest, code: string): void => void refusals.set(request, code)
 
-/** One line a request: method, route pattern, status, why it was refused, milliseconds, and the ids that lead further. */
+/** How much of a path is logged that no route has. Characters. */
+const LOGGED_PATH = 200
+
+/**
+ * One line a request: method, route pattern, status, why it was refused, milliseconds, and the ids that lead further. The
+ * path stands there where no route fits: a mistyped one is told from a row that is missing.
+ */
 export function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', (request, reply, done) => {
     const { method, actor, ip } = request
@@ -58,6 +69,7 @@ export function logRequests(app: FastifyInstance): void {
       {
         method,
         route: request.routeOptions.url ?? null,
+        ...(request.routeOptions.url === undefined && { path: pathOf(request) }),
         status: reply.statusCode,
         ...(refusal !== undefined && { problem: refusal }),
         ms: Math.round(reply.elapsedTime * 10) / 10,
@@ -69,3 +81,7 @@ export function logRequests(app: FastifyInstance): void {
     done()
   })
 }
+
+/** A segment that is longer than an id may be a token: it is left out. */
+const pathOf = ({ originalUrl }: FastifyRequest): string =>
+  (originalUrl.split('?', 1)[0] ?? '').replaceAll(/[^/]{37,}/g, '…').slice(0, LOGGED_PATH)

@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type pg from 'pg'
+import { features } from '../src/features.ts'
+import { declare } from '../src/platform/declarations.ts'
+import { migrateJobs } from '../src/platform/jobs/jobs.ts'
+import { readDigest } from '../src/platform/schema/inspection.ts'
+import { applyMigrations } from '../src/platform/schema/migrations.ts'
+import { connectToDatabase } from '../src/platform/schema/schema-script.ts'
+import { codeOf, stepNow } from './authenticator-app.ts'
+import { createAuthenticator } from './authenticator.ts'
+import { createBentProvider } from './bent-provider.ts'
+import { releases } from './fixtures/releases/releases.ts'
+import type { Captured, CapturedPerson } from './fixtures/releases/releases.ts'
+import { createOwnDatabase } from './own-database.ts'
+import { openTestApp } from './provider-browser.ts'
+import { PASSWORD } from './test-app.ts'
+import type { Answer } from './test-app.ts'
+
+// From each released state to this one: no row is lost or changed, and every way in that worked works. The states were written
+// down by their own services (fixtures/releases/capture.ts), with people in them.
+
+/** What an upgrade changes in rows that it keeps, and why. */
+const changed: Readonly<Record<string, string>> = {
+  'role_permissions.permission': 'which role holds which permission is what the version declares',
+  'role_permissions.role': 'the same',
+}
+
+const bent = await createBentProvider()
+
+/** The state as it was, with its times moved to the present and the provider where it is now. */
+async function loadRelease(
+  { captured, sql }: (typeof releases)[number],
+  ownerUrl: string,
+  admin: pg.Pool,
+): Promise<void> {
+  const owner = await connectToDatabase(ownerUrl)
+  // The job queue came with the second migration.
+  if (captured.migrations > 1) await migrateJobs(owner, 'freehold', declare(features).jobs)
+  await applyMigrations(owner, { schema: 'freehold', to: captured.migrations, digest: readDigest })
+  await owner.end()
+  const client = await admin.connect()
+  await client.query(`begin; set local session_replication_role = replica;
+    create function pg_temp.at(moment timestamptz) returns timestamptz language sql stable
+      as $$ select moment + (now() - '${captured.captured_at}'::timestamptz) $$;
+    ${sql.replaceAll(captured.issuer, bent.url)}
+    drop function pg_temp.at; commit`)
+  const { rows } = await client.query<{ name: string }>(
+    `select tablename as name from pg_tables t join pg_class c on c.relname = t.tablename and c.relnamespace = 'freehold'::regnamespace
+      where schemaname = 'freehold' and not c.relispartition and tablename <> 'migrations'`,
+  )
+  await client.query('create schema kept')
+  for (const { name } of rows) await client.query(`create table kept.${name} as select * from freehold.${name}`)
+  client.release()
+}
+
+/** What is no longer there as it was, table by table. */
+async function listLosses(admin: pg.Pool): Promise<string[]> {
+  const { rows } = await admin.query<{ name: string; columns: string[]; gone: string[] }>(`
+    select k.table_name as name,
+      array_agg(k.column_name::text order by k.ordinal_position) filter (where c.column_name is not null) as columns,
+      coalesce(array_agg(k.column_name::text) filter (where c.column_name is null), '{}') as gone
+    from information_schema.columns k left join information_schema.columns c
+      on c.table_schema = 'freehold' and c.table_name = k.table_name and c.column_name = k.column_name
+    where k.table_schema = 'kept' group by 1 order by 1`)
+  const losses: string[] = []
+  for (const { name, columns, gone } of rows) {
+    losses.push(...gone.filter(column => !(`${name}.${column}` in changed)).map(column => `${name}.${column} is gone`))
+    const compared = (columns ?? []).filter(column => !(`${name}.${column}` in changed))
+    if (compared.length === 0) continue
+    const list = compared.map(column => `"${column}"`).join(', ')
+    const lost = await admin.query(`select ${list} from kept.${name} except select ${list} from freehold.${name}`)
+    losses.push(...lost.rows.map(row => `${name}: ${JSON.stringify(row)}`))
+  }
+  return losses
+}
+
+type App = Awaited<ReturnType<typeof openTestApp>>
+
+const openUpgraded = (
+  { secret_key }: Captured,
+  { ownerUrl, tenantUrl, systemUrl }: { ownerUrl: string; tenantUrl: string; systemUrl: string },
+  settings: Record<string, string>,
+): Promise<App> =>
+  openTestApp(
+    () => ({
+      SECRET_KEY: secret_key,
+      DATABASE_URL: ownerUrl,
+      DATABASE_TENANT_URL: tenantUrl,
+      DATABASE_SYSTEM_URL: systemUrl,
+      OIDC_PROVIDERS: JSON.stringify([
+        { name: 'bent', issuer: bent.url, client_id: bent.clientId, client_secret: bent.clientSecret },
+      ]),
+      ...settings,
+    }),
+    'localhost',
+  )
+
+/** Every way in that the person had, each by a name; tried, it answers as a sign-in does. */
+function waysIn({ call, publicUrl, newBrowser }: App, person: CapturedPerson): Map<string, () => Promise<Answer>> {
+  const { email, username, password, refresh_token, totp_secret, recovery_codes, device_token, passkey, provider } =
+    person
+  const ways = new Map<string, () => Promise<Answer>>()
+  const logIn = (more: object) => call('POST', '/api/v1/auth/login', { password, ...more })
+  const withFactor = async (factor: object): Promise<Answer> => {
+    const asked = await logIn({ email })
+    assert.equal(asked.body.code, 'mfa-required', asked.text)
+    return call('POST', '/api/v1/auth/mfa/verify', { mfa_token: asked.body.mfa_token, ...factor })
+  }
+  if (refresh_token !== undefined)
+    ways.set('refresh token', () => call('POST', '/api/v1/auth/refresh', { refresh_token }))
+  if (password !== undefined && totp_secret === undefined) {
+    ways.set('password', () => logIn({ email }))
+    if (username !== undefined) ways.set('username', () => logIn({ username }))
+  }
+  if (totp_secret !== undefined) ways.set('code', () => withFactor({ code: codeOf(totp_secret, stepNow() + 1) }))
+  if (recovery_codes?.[0] !== undefined)
+    ways.set('recovery code', () => withFactor({ recovery_code: recovery_codes[0] }))
+  if (device_token !== undefined) ways.set('trusted device', () => logIn({ email, device_token }))
+  if (passkey !== undefined) {
+    const authenticator = createAuthenticator(publicUrl, { kept: passkey })
+    ways.set('passkey', async () => {
+      const { body } = await call('POST', '/api/v1/auth/passkeys/authentication-options')
+      const response = authenticator.get(body.options)
+      return call('POST', '/api/v1/auth/passkeys/login', { challenge_token: body.challenge_token, response })
+    })
+  }
+  if (provider !== undefined)
+    ways.set('provider', async () => {
+      bent.behave({ claims: provider })
+      return newBrowser().follow(`${publicUrl}/oauth/bent/initiate`)
+    })
+  return ways
+}
+
+for (const release of releases) {
+  const { name, captured } = release
+  const { people, links } = captured
+
+  // Red when: a migration drops a row, or a key, a token or a session of the former version is no longer understood.
+  test(`${name}: every row is kept, and every way in works`, async t => {
+    const database = await createOwnDatabase('freehold', features, (ownerUrl, admin) =>
+      loadRelease(release, ownerUrl, admin),
+    )
+    assert.deepEqual(await listLosses(database.admin), [])
+    const app = await openUpgraded(captured, database, { EMAIL_VERIFICATION: 'optional' })
+    const tried: string[] = []
+    for (const person of people)
+      for (const [way, enter] of waysIn(app, person)) {
+        const { status, body, text } = await enter()
+        assert.equal(status, 200, `${person.name} by ${way}: ${text}`)
+        assert.equal(body.user.email, person.email)
+        if (way === 'refresh token') assert.equal(body.organization?.id, person.organization_id, person.name)
+        const headers = { authorization: `Bearer ${body.access_token}` }
+        const me = await app.call('GET', '/api/v1/auth/me', undefined, headers)
+        assert.equal(me.status, 200, `${person.name} by ${way}: ${me.text}`)
+        assert.ok(person.user_id === undefined || me.body.user.id === person.user_id)
+        tried.push(way)
+      }
+    t.diagnostic(`${tried.length} sign-ins: ${[...new Set(tried)].join(', ')}`)
+
+    // The organization is as it was left.
+    const ada = await app.call('POST', '/api/v1/auth/login', {
+      email: 'ada@example.com',
+      password: people[0]!.password,
+    })
+    const asAda = { authorization: `Bearer ${ada.body.access_token}` }
+    const { body: projects } = await app.call('GET', '/api/v1/projects?sort=name', undefined, asAda)
+    assert.deepEqual(
+      projects.items.map((project: { name: string }) => project.name),
+      ['Engine', 'Loom'],
+    )
+    const { body: history } = await app.call('GET', '/api/v1/audit-logs?entity_type=projects', undefined, asAda)
+    assert.equal(history.items.length, 2)
+    const made = await app.call('POST', '/api/v1/projects', { name: 'Made after the upgrade' }, asAda)
+    assert.equal(made.status, 201, made.text)
+
+    if (links.invitation !== undefined) await followLinks(app, captured)
+  })
+
+  // Red when: sign-in refuses an unverified address without sending the mail that verifies it.
+  test(`${name}: where addresses must be verified, whoever is refused is sent the mail that ends it`, async () => {
+    const database = await createOwnDatabase('freehold', features, (ownerUrl, admin) =>
+      loadRelease(release, ownerUrl, admin),
+    )
+    const app = await openUpgraded(captured, database, { EMAIL_VERIFICATION: 'required' })
+    // As in a state that asked nobody to verify an address.
+    await database.admin.query('update users set email_verified_at = null')
+    const refused: string[] = []
+    for (const person of people) {
+      const ways = waysIn(app, person)
+      const refreshed = await ways.get('refresh token')?.()
+      assert.equal(refreshed?.status ?? 200, 200, 'a session goes on')
+      for (const way of ['password', 'passkey', 'provider']) {
+        const enter = ways.get(way)
+        if (enter === undefined) continue
+        await app.mailTo(person.email)
+        const first = await enter()
+        assert.deepEqual([first.status, first.body.code], [403, 'email-unverified'], `${person.name}: ${first.text}`)
+        const mails = await app.mailTo(person.email)
+        assert.equal(mails.length, 1, `${person.name}, refused by ${way}, is sent one mail`)
+        const verified = await verifyEmail(app, mails[0]!.token, PASSWORD)
+        assert.equal(verified.status, 200, verified.text)
+        assert.equal((await enter()).status, 200)
+        refused.push(way)
+      }
+    }
+    assert.ok(refused.includes('password'))
+    if (captured.migrations > 1) assert.ok(refused.includes('passkey') && refused.includes('provider'))
+  })
+}
+
+/** By the token alone, or with the password where the account has one. */
+async function verifyEmail({ call }: App, token: string, password: string | undefined): Promise<Answer> {
+  const alone = await call('POST', '/api/v1/auth/verify-email', { token })
+  return alone.status === 422 && password !== undefined
+    ? call('POST', '/api/v1/auth/verify-email', { token, password })
+    : alone
+}
+
+/** The links of mails that were sent before the upgrade lead where they were to lead. */
+async function followLinks(app: App, { people, links }: Captured): Promise<void> {
+  const { call } = app
+  const una = people.find(({ name }) => name === 'una')
+  const verified = await verifyEmail(app, links.verify_email!, una?.password)
+  assert.equal(verified.status, 200, verified.text)
+  const new_password = 'Brand-new-zebra-42'
+  // The mail itself was still to be sent: it waits, and is composed by this version.
+  const [mail] = (await app.mailTo('rob@example.com')).filter(({ link }) => link.includes('/reset-password'))
+  assert.ok(mail !== undefined, 'the mail that waited is sent')
+  const reset = await call('POST', '/api/v1/auth/password-reset/complete', {
+    token: mail.token,
+    new_password,
+  })
+  assert.equal(reset.status, 204, reset.text)
+  const rob = await call('POST', '/api/v1/auth/login', { email: 'rob@example.com', password: new_password })
+  assert.equal(rob.status, 200, rob.text)
+  const restored = await call('POST', '/api/v1/auth/restore-account', { token: links.restore_account })
+  assert.ok(restored.status < 300, restored.text)
+  const accepted = await call('POST', '/api/v1/invitations/accept', {
+    token: links.invitation,
+    password: new_password,
+    full_name: 'New',
+  })
+  assert.ok(accepted.status < 300, accepted.text)
+}
