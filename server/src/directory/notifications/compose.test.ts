@@ -28,7 +28,7 @@ const issue = ({ purpose, details = {}, ...token }: Issued): Promise<string> => 
 }
 const tell = (type: string, user_id: string, details = {}, from = origin) =>
   systemRunnerOf(database.system, { origin: { ...from, user_id } }).run(
-    recordEvent(declared.events.get(type) ?? eventKind(type), user_id, null, details),
+    recordEvent(eventKind(type, { mailed: declared.events.get(type)?.mailed ?? false }), user_id, null, details),
   )
 const strangerOf = () => `nobody-${randomUUID()}@example.com`
 

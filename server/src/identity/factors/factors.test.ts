@@ -10,7 +10,7 @@ import { systemFor } from '../../platform/database/database.ts'
 import { issueToken, sealToken } from '../../platform/tokens/one-time-tokens.ts'
 import { unlockToken } from '../lockout/lockout.ts'
 import { mfaToken } from '../sign-in/sign-in.ts'
-import { matchStep } from '../totp/totp.ts'
+import { matchStep } from '../totp/codes.ts'
 
 const test_ = await createTestApp({ ACCOUNT_LOCKOUT_THRESHOLD: '5', DATABASE_POOL_SIZE: '32' })
 const { admin, call, signUp, mailTo, database, services, tokens } = test_

@@ -5,6 +5,7 @@ import type { Transaction } from '../../platform/database/database.ts'
 import { execute, raw, statement, tables } from '../../platform/database/statement.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import type { Services } from '../../platform/services.ts'
+import type { KeptRow } from '../changes/changes.ts'
 import type { Requirement } from './requirements.ts'
 
 const query = tables('system', 'recovery_codes')
@@ -52,6 +53,20 @@ export async function makeRecoveryCodes(
 export const deleteRecoveryCodes = (user_id: string) =>
   execute(query.deleteFrom('recovery_codes').where('user_id', '=', user_id))
 
+/** Deletes all codes. @returns the rows, to be kept */
+export const takeRecoveryCodes = (user_id: string) =>
+  statement(
+    raw(
+      query,
+      sql<{ row: KeptRow }>`delete from recovery_codes r where user_id = ${user_id} returning to_jsonb(r) as row`,
+    ),
+    rows => rows.map(({ row }) => row),
+  )
+
+/** Deletes the codes that were made at that moment. */
+export const deleteRecoveryCodesOf = (user_id: string, made_at: string) =>
+  execute(query.deleteFrom('recovery_codes').where('user_id', '=', user_id).where('created_at', '=', made_at))
+
 /** How many codes a user has left, as SQL for either login. */
 export const unusedRecoveryCodes = (user_id: RawBuilder<unknown>): RawBuilder<number> =>
   sql<number>`(select count(*)::int from recovery_codes r where r.user_id = ${user_id} and r.used_at is null)`
@@ -68,9 +83,12 @@ export const recoveryCodeOf = (
   { keys }: Pick<Services, 'keys'>,
   { user_id, session_id }: { user_id: string; session_id: string | null },
   code: string,
+  /** Only one that was made by then. */
+  by?: string,
 ): Requirement => ({
   row: sql`update recovery_codes set used_at = now()
     where user_id = ${user_id} and code_hash = ${hashCode(keys.recovery, user_id, code)} and used_at is null
+      and created_at <= coalesce(${by ?? null}::timestamptz, now())
     returning record_event(${recoveryCodeUsed.type}, ${user_id}, ${session_id}, '{}', ${recoveryCodeUsed.mailed})`,
   otherwise: 'invalid-code',
 })
