@@ -27,7 +27,7 @@ function makeCode(): string {
 }
 
 /** As people write it: in any case, with or without hyphens and spaces, O for 0, I or L for 1. */
-const hashCode = (key: Buffer, user_id: string, code: string): Buffer => {
+export const hashRecoveryCode = (key: Buffer, user_id: string, code: string): Buffer => {
   const plain = code.toUpperCase().replace(/[\s-]/g, '').replaceAll('O', '0').replace(/[IL]/g, '1')
   return createHmac('sha256', key).update(`${user_id}\0${plain}`).digest()
 }
@@ -44,7 +44,7 @@ export async function makeRecoveryCodes(
     execute(
       query
         .insertInto('recovery_codes')
-        .values(codes.map(code => ({ user_id, code_hash: hashCode(keys.recovery, user_id, code) }))),
+        .values(codes.map(code => ({ user_id, code_hash: hashRecoveryCode(keys.recovery, user_id, code) }))),
     ),
   )
   return codes
@@ -87,7 +87,7 @@ export const recoveryCodeOf = (
   by?: string,
 ): Requirement => ({
   row: sql`update recovery_codes set used_at = now()
-    where user_id = ${user_id} and code_hash = ${hashCode(keys.recovery, user_id, code)} and used_at is null
+    where user_id = ${user_id} and code_hash = ${hashRecoveryCode(keys.recovery, user_id, code)} and used_at is null
       and created_at <= coalesce(${by ?? null}::timestamptz, now())
     returning record_event(${recoveryCodeUsed.type}, ${user_id}, ${session_id}, '{}', ${recoveryCodeUsed.mailed})`,
   otherwise: 'invalid-code',
