@@ -66,8 +66,11 @@ export interface ChangeKind extends EventDeclaration {
 }
 
 /** Declares a change of a way in. The user is told of it by the mail of that name, which holds the link that undoes it. */
-export const changeKind = (type: string, change: ChangeKind['change']): ChangeKind =>
-  Object.freeze({ ...eventKind(type, { mailed: true }), change })
+export const changeKind = (
+  type: string,
+  change: ChangeKind['change'],
+  options: Pick<EventDeclaration, 'toFormerAddress'> = {},
+): ChangeKind => Object.freeze({ ...eventKind(type, { mailed: true }), ...options, change })
 
 export const isChange = (kind: EventDeclaration | undefined): kind is ChangeKind => kind?.change !== undefined
 

@@ -49,17 +49,21 @@ export const changeEmailToken = tokenKind({
 })
 
 export const emailChangeRequested = eventKind('email-change-requested', { mailed: true, toFormerAddress: true })
-export const emailChanged = changeKind('email-changed', {
-  words: {
-    en: 'The e-mail address of your account was changed.',
-    de: 'Die E-Mail-Adresse Ihres Kontos wurde geändert.',
+export const emailChanged = changeKind(
+  'email-changed',
+  {
+    words: {
+      en: 'The e-mail address of your account was changed.',
+      de: 'Die E-Mail-Adresse Ihres Kontos wurde geändert.',
+    },
+    undo: async (transaction, { user_id, trace: { former }, changed_at }) => {
+      if (former === undefined) return
+      await transaction.run(restoreEmail(user_id, former))
+      await transaction.run(readdressChanges(user_id, former.email, changed_at))
+    },
   },
-  undo: async (transaction, { user_id, trace: { former }, changed_at }) => {
-    if (former === undefined) return
-    await transaction.run(restoreEmail(user_id, former))
-    await transaction.run(readdressChanges(user_id, former.email, changed_at))
-  },
-})
+  { toFormerAddress: true },
+)
 /** The password was wrong that an address is verified with. */
 export const verificationFailed = eventKind('verification-failed')
 
