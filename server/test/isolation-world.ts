@@ -53,7 +53,7 @@ export async function giveFixtures(
   { user_id, organization_id, word }: { user_id: string; organization_id: string; word: string },
 ) {
   const own = { invitation: randomUUIDv7(), device: randomUUIDv7(), passkey: randomUUIDv7(), identity: randomUUIDv7() }
-  const codes = [1, 2, 3, 4].map(number => `${word}-${number}`)
+  const codes = Array.from({ length: 10 }, (_, number) => `${word}-${number}`)
   const hashes = codes.map(code => hashRecoveryCode(recoveryKey, user_id, code))
   await admin.query({
     name: 'fixtures',

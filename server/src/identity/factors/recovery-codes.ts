@@ -83,12 +83,19 @@ export const recoveryCodeOf = (
   { keys }: Pick<Services, 'keys'>,
   { user_id, session_id }: { user_id: string; session_id: string | null },
   code: string,
-  /** Only one that was made by then. */
-  by?: string,
+  /** Only one that was made before. */
+  before?: string,
 ): Requirement => ({
   row: sql`update recovery_codes set used_at = now()
     where user_id = ${user_id} and code_hash = ${hashRecoveryCode(keys.recovery, user_id, code)} and used_at is null
-      and created_at <= coalesce(${by ?? null}::timestamptz, now())
+      and (${before ?? null}::timestamptz is null or created_at < ${before ?? null}::timestamptz)
     returning record_event(${recoveryCodeUsed.type}, ${user_id}, ${session_id}, '{}', ${recoveryCodeUsed.mailed})`,
+  otherwise: 'invalid-code',
+})
+
+/** Whether it is a code of the user's that was not used; it stays so. */
+export const findRecoveryCode = ({ keys }: Pick<Services, 'keys'>, user_id: string, code: string): Requirement => ({
+  row: sql`select 1 from recovery_codes
+    where user_id = ${user_id} and code_hash = ${hashRecoveryCode(keys.recovery, user_id, code)} and used_at is null`,
   otherwise: 'invalid-code',
 })

@@ -32,6 +32,8 @@ export interface Claim {
 export interface VerifiedFactor {
   factor: SecondFactor
   requirement: Requirement
+  /** Where only using it up says whether it is right: the same without using it. */
+  check?: Requirement
   /** Of a code: what it is good for settles it. */
   guess?: OpenGuess
 }

@@ -178,7 +178,12 @@ async function verifyAnswer(
 ): Promise<Verified> {
   const claim: Claim = { ...session, answer, failed: proofFailed }
   const verified = await verifyFactor(visitor, services, claim)
-  const { requirement, guess } = verified
+  const { requirement, check, guess } = verified
+  if (check !== undefined)
+    await changeCredentials(visitor, session, transaction => transaction.run(fulfil(check))).catch(async error => {
+      await settleUnused(visitor, claim, verified, error)
+      throw error
+    })
   let isUsed = false
   return {
     requirement,

@@ -339,6 +339,22 @@ test('a signed-in person links a provider and signs in with it from then on', as
   assert.equal((await app.mailTo(person.email)).length, 0, 'what is linked already is no news')
 })
 
+// Red when: the undoing of identity-linked leaves the identity, or the link by address is written down without its undoing.
+test('a provider that somebody else linked is unlinked by the mail about it, whichever way it was linked', async () => {
+  const [person, claims] = [await app.signUp(), somebody()]
+  assert.equal((await link(person, claims)).status, 201)
+  const verified = await app.signUp()
+  await app.verify(verified)
+  const byAddress = somebody({ email: verified.email })
+  assert.equal((await signIn(byAddress)).body.user.id, verified.user_id)
+  for (const { email, user_id } of [person, verified]) {
+    const mail = (await app.mailTo(email)).findLast(({ link: url }) => url.includes('/account/undo?token='))
+    assert.equal((await app.call('POST', '/api/v1/auth/undo', { token: mail?.token })).status, 204)
+    assert.equal((await app.admin.query('select from identities where user_id = $1', [user_id])).rowCount, 0)
+  }
+  assert.notEqual((await signIn(claims)).body.user.id, person.user_id)
+})
+
 // Red when: linkIdentity moves an identity, or its owner is not compared.
 test('an identity that belongs to somebody else is not linked a second time, also when two want it at once', async () => {
   const [one, two, claims] = [await app.signUp(), await app.signUp(), somebody()]

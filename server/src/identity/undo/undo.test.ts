@@ -404,8 +404,9 @@ test('what was removed is put back as it was: an app with its recovery codes, an
   const proof = { recovery_code: kept }
   const { body } = await again.owner.call('POST', `${auth}/mfa/recovery-codes`, { proof })
   const { token } = await undoLink(again.owner.email)
-  const late = await undo(token, { recovery_code: body.recovery_codes[0] })
-  assert.deepEqual(outcomeOf(late), [204, 'ok'], 'made in the same moment as the change')
+  const made = await undo(token, { recovery_code: body.recovery_codes[0] })
+  assert.deepEqual(outcomeOf(made), [401, 'invalid-code'], 'made by the change itself')
+  assert.equal((await undo(token, { code: await again.authenticator.next() })).status, 204)
   assert.equal((await factorsOf(again.owner)).codes, 0)
 })
 
@@ -421,6 +422,25 @@ test('an app is not put back into a place that is taken: what came later is undo
   await forgetSteps(owner)
   assert.equal((await undo(later.token, { code: codeOf(authenticator.secret, stepNow()) })).status, 204)
   assert.equal((await undo(token)).status, 204)
+})
+
+// Red when: forgetRemovalOf is left out: what the attacker has added and removed would stand before the rest.
+test('a factor of an attacker’s making protects nothing of theirs once its addition is undone', async () => {
+  const owner = await newOwner()
+  const theirs = await enrolApp(app, owner)
+  const added = await undoLink(owner.email)
+  const passkey = await addPasskey(owner, { code: await theirs.next() })
+  const second = await undoLink(owner.email)
+  const removal = { proof: await byPasskey(passkey, owner) }
+  assert.equal((await owner.call('DELETE', `${auth}/mfa/totp`, removal)).status, 204)
+  const removed = await undoLink(owner.email)
+  // The owner does not have it; the page says what to do first.
+  assert.deepEqual(outcomeOf(await undo(second.token)), [422, 'invalid-fields'])
+  assert.match((await page('POST', '/account/undo', { token: second.token })).text, /undo its addition first/)
+  assert.equal((await undo(added.token)).status, 204)
+  assert.deepEqual(outcomeOf(await undo(removed.token)), [422, 'invalid-token'], 'it is not put back')
+  assert.equal((await undo(second.token)).status, 204)
+  assert.deepEqual(await factorsOf(owner), { passkeys: 0, totp: 0, codes: 0 })
 })
 
 // Red when: two undoings of one change, or an undoing and the change itself, do not take turns.
