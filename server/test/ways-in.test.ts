@@ -41,7 +41,11 @@ async function waysOf({ user_id }: World): Promise<string> {
 }
 
 /** Sends the caller's own request, with another body than the generated one where `change` gives it. */
-async function send(operation: Operation, world: World, change: (body: object) => object = body => body): Promise<Answer> {
+async function send(
+  operation: Operation,
+  world: World,
+  change: (body: object) => object = body => body,
+): Promise<Answer> {
   const { method, path, body, headers } = buildRequest(operation, world, new Map())
   return world.call(method, path, body && change(body), headers)
 }
@@ -59,20 +63,17 @@ test('the operations that change a way in are known', () => {
     holders,
     'a feature with another way in: add its rows to waysOf',
   )
-  assert.deepEqual(
-    proving.map(({ id }) => id).sort(),
-    [
-      'addPasskey',
-      'changeEmail',
-      'changePassword',
-      'confirmTotp',
-      'linkIdentity',
-      'makeRecoveryCodes',
-      'removePasskey',
-      'removeTotp',
-      'unlinkIdentity',
-    ],
-  )
+  assert.deepEqual(proving.map(({ id }) => id).sort(), [
+    'addPasskey',
+    'changeEmail',
+    'changePassword',
+    'confirmTotp',
+    'linkIdentity',
+    'makeRecoveryCodes',
+    'removePasskey',
+    'removeTotp',
+    'unlinkIdentity',
+  ])
 })
 
 // Red when: changeWithProof is replaced by changeCredentials in any of them, or choose lets a password stand for a second factor.
@@ -87,7 +88,8 @@ for (const operation of proving)
     const two = await send(operation, world, withProof({ code: '123456', password: WORLD_PASSWORD }))
     assert.equal(two.status, 422, two.text)
     const failures = async () =>
-      (await admin.query('select failures from throttles where key = $1', [`mfa ${world.user_id}`])).rows[0]?.failures ?? 0
+      (await admin.query('select failures from throttles where key = $1', [`mfa ${world.user_id}`])).rows[0]
+        ?.failures ?? 0
     for (const count of [1, 2]) {
       const wrong = await send(operation, world, withProof({ code: '123456' }))
       assert.deepEqual([wrong.status, wrong.body.code], [401, 'invalid-code'], wrong.text)
@@ -114,9 +116,7 @@ for (const operation of proving)
     const before = await waysOf(world)
     const own = operation.plain !== undefined && 'current_password' in operation.plain
     const given = (password: string) =>
-      own
-        ? (body: object) => ({ ...withProof(undefined)(body), current_password: password })
-        : withProof({ password })
+      own ? (body: object) => ({ ...withProof(undefined)(body), current_password: password }) : withProof({ password })
     for (const proof of own ? [] : [undefined, { code: '123456' }]) {
       const refused = await send(operation, world, withProof(proof))
       assert.deepEqual([refused.status, refused.body.errors?.[0].pointer], [422, '/proof'], refused.text)

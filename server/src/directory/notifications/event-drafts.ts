@@ -61,7 +61,9 @@ const findEvent = (id: string) =>
         ),
       )
       .leftJoin('one_time_tokens as undo', join =>
-        join.on(sql<boolean>`undo.id = (security_events.details ->> 'undo_id')::uuid and undo.user_id = security_events.user_id`),
+        join.on(
+          sql<boolean>`undo.id = (security_events.details ->> 'undo_id')::uuid and undo.user_id = security_events.user_id`,
+        ),
       )
       .select([
         'undo.id as undo_id',

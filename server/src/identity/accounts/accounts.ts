@@ -137,7 +137,9 @@ export const isHeldForAnother = (email: string, user_id: string | null) =>
   statement(
     raw(
       query,
-      sql<{ held: boolean }>`select exists (select from one_time_tokens where email = ${email} and purpose = ${undoToken.purpose}
+      sql<{
+        held: boolean
+      }>`select exists (select from one_time_tokens where email = ${email} and purpose = ${undoToken.purpose}
         and details #>> '{former,email}' = ${email} and user_id is distinct from ${user_id}::uuid and used_at is null and expires_at > now()) as held`,
     ),
     ([found]) => found?.held === true,

@@ -21,7 +21,12 @@ export const identityLinked = changeKind('identity-linked', {
   },
   undo: (transaction, { user_id, trace }) =>
     transaction.run(
-      execute(query.deleteFrom('identities').where('user_id', '=', user_id).where('id', '=', trace.added ?? null)),
+      execute(
+        query
+          .deleteFrom('identities')
+          .where('user_id', '=', user_id)
+          .where('id', '=', trace.added ?? null),
+      ),
     ),
 })
 export const identityUnlinked = changeKind('identity-unlinked', {
@@ -152,7 +157,9 @@ const takeIdentities = (user_id: string, id?: string) =>
   statement(
     raw(
       query,
-      sql<{ row: KeptRow }>`delete from identities i where user_id = ${user_id} and id = coalesce(${id ?? null}::uuid, id)
+      sql<{
+        row: KeptRow
+      }>`delete from identities i where user_id = ${user_id} and id = coalesce(${id ?? null}::uuid, id)
         returning to_jsonb(i) as row`,
     ),
     rows => rows.map(({ row }) => row),

@@ -48,7 +48,7 @@ export const undoToken = tokenKind({
 })
 
 /** A change that is to be undone, under the lock of its account. */
-export interface Undoing {
+interface Undoing {
   user_id: string
   trace: Trace
   /** When the change was made. */

@@ -64,7 +64,10 @@ test('an authenticator app is demanded from the code on that confirms it', async
     required_by: [],
     trusted_device_days: 30,
   })
-  assert.equal((await person.call('POST', `${mfa}/totp/confirm`, { code: '123456', ...byPassword })).body.code, 'not-found')
+  assert.equal(
+    (await person.call('POST', `${mfa}/totp/confirm`, { code: '123456', ...byPassword })).body.code,
+    'not-found',
+  )
   const first = (await person.call('POST', `${mfa}/totp`)).body
   const begun = (await person.call('POST', `${mfa}/totp`)).body
   assert.notEqual(first.secret, begun.secret)
@@ -206,9 +209,7 @@ test('of two confirmations at the same moment one succeeds and shows recovery co
   const { secret } = (await person.call('POST', `${mfa}/totp`)).body
   const [code, ahead] = [codeOf(secret, stepNow()), codeOf(secret, stepNow() + 1)]
   const answers = await Promise.all(
-    [code, ahead, code, ahead].map(given =>
-      person.call('POST', `${mfa}/totp/confirm`, { code: given, ...byPassword }),
-    ),
+    [code, ahead, code, ahead].map(given => person.call('POST', `${mfa}/totp/confirm`, { code: given, ...byPassword })),
   )
   // By then the account has a second factor, and a password proves nothing any more.
   assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 422, 422, 422])
@@ -422,7 +423,10 @@ test('a recovery code stands in for the app once, however it is written', async 
   assert.equal((await noticesTo(person)).length, 6, 'app added, two used, one used to make them anew, one used')
 
   const nobody = await signUp()
-  assert.deepEqual(outcomeOf(await nobody.call('POST', `${mfa}/recovery-codes`, byPassword)), [409, 'second-factor-missing'])
+  assert.deepEqual(outcomeOf(await nobody.call('POST', `${mfa}/recovery-codes`, byPassword)), [
+    409,
+    'second-factor-missing',
+  ])
 })
 
 test('neither seeds nor recovery codes stand readable in the database, the log or an event', async () => {

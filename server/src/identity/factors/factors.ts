@@ -1,10 +1,6 @@
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
-import {
-  forgetSecondFactor,
-  noteSecondFactor,
-  revokeSingleFactorSessions,
-} from '../../directory/sessions/sessions.ts'
+import { forgetSecondFactor, noteSecondFactor, revokeSingleFactorSessions } from '../../directory/sessions/sessions.ts'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { execute, get, raw, statement, tables } from '../../platform/database/statement.ts'

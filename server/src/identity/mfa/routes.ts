@@ -18,7 +18,15 @@ import { stepUpByPassword } from './step-up.ts'
 
 type MfaServices = Pick<
   Services,
-  'config' | 'declared' | 'factorVerifiers' | 'issuer' | 'keys' | 'lockout' | 'passwords' | 'relyingParty' | 'signInRules'
+  | 'config'
+  | 'declared'
+  | 'factorVerifiers'
+  | 'issuer'
+  | 'keys'
+  | 'lockout'
+  | 'passwords'
+  | 'relyingParty'
+  | 'signInRules'
 >
 
 /** Tries a minute from one address, wherever something can be guessed. */

@@ -6,7 +6,16 @@ import type {
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Id, Name, Nullable, OneOf, Strict, Time, timestamps } from '../../platform/schemas.ts'
-import { Base64url, Challenge, ClientData, credential, CredentialId, PasskeyAnswer, Proof, Transports } from '../proofs/messages.ts'
+import {
+  Base64url,
+  Challenge,
+  ClientData,
+  credential,
+  CredentialId,
+  PasskeyAnswer,
+  Proof,
+  Transports,
+} from '../proofs/messages.ts'
 
 /**
  * What travels between a browser and an authenticator, in the words of WebAuthn Level 3, section 5.1: the options are for

@@ -67,7 +67,7 @@ export async function challengePasskey(
  * the challenge and the passkey must be that account's, as for a second factor; without, the passkey says whose it is.
  * A refusal is a security event, `passkey-refused`. @throws Problem invalid-token, invalid-passkey, passkeys-unavailable
  */
-export async function verifyPasskey(
+async function verifyPasskey(
   visitor: SystemRunner,
   services: Pick<Services, 'keys' | 'relyingParty'>,
   { challenge_token, response }: PasskeyAnswer,
@@ -128,7 +128,10 @@ export const passkeyVerifier = (services: Pick<Services, 'keys' | 'relyingParty'
     if (passkey === undefined) throw new Problem('invalid-passkey')
     const { passkey_id } = await verifyPasskey(visitor, services, passkey, { user_id, among })
     const isKept = among?.kept.some(({ id }) => id === passkey_id) === true
-    return { factor: 'passkey', requirement: isKept ? keptPasskeyOf(user_id, passkey_id) : passkeyOf(user_id, passkey_id) }
+    return {
+      factor: 'passkey',
+      requirement: isKept ? keptPasskeyOf(user_id, passkey_id) : passkeyOf(user_id, passkey_id),
+    }
   },
 })
 

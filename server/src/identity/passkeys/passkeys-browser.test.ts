@@ -129,7 +129,10 @@ test('a person adds two passkeys, signs in with each, and removes one', { skip: 
   )
   const one = `/auth/passkeys/${second.body.id}`
   assert.equal((await run(laptop, `call('PATCH', ${words(one)}, { name: 'Key at work' })`)).body.name, 'Key at work')
-  assert.equal((await run(laptop, `proveByPasskey().then(proof => call('DELETE', ${words(one)}, { proof }))`)).status, 204)
+  assert.equal(
+    (await run(laptop, `proveByPasskey().then(proof => call('DELETE', ${words(one)}, { proof }))`)).status,
+    204,
+  )
   assert.equal((await key.credentials()).length, 1)
   assert.equal((await run(desk, 'signIn()')).body.code, 'invalid-passkey')
 
@@ -137,7 +140,10 @@ test('a person adds two passkeys, signs in with each, and removes one', { skip: 
   const phishing = await openApp(browser, foreign.origin, service.url)
   const lured = await addAuthenticator(phishing)
   await phishing.evaluate(`window.token = ${words(proved.body.access_token)}`)
-  assert.equal((await run(phishing, `addPasskey('Lured', { recovery_code: ${words(another)} })`)).body.errors[0].pointer, '/response')
+  assert.equal(
+    (await run(phishing, `addPasskey('Lured', { recovery_code: ${words(another)} })`)).body.errors[0].pointer,
+    '/response',
+  )
   await phishing.evaluate('window.token = undefined')
   assert.equal((await lured.credentials()).length, 1)
   assert.equal((await run(phishing, 'signIn()')).body.code, 'invalid-passkey')

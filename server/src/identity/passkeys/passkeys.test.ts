@@ -340,7 +340,11 @@ test('a challenge registers one passkey, of the person it was made for', async (
   const other = await person.call('POST', path, { ...body, challenge_token: login.challenge_token, response })
   assert.deepEqual(problemOf(other), problemOf(stolen))
   assert.equal((await person.call('POST', path, body)).status, 201)
-  const again = { ...body, response: createAuthenticator(SITE).create(options), ...(await proveBy(authenticator, person)) }
+  const again = {
+    ...body,
+    response: createAuthenticator(SITE).create(options),
+    ...(await proveBy(authenticator, person)),
+  }
   assert.deepEqual(problemOf(await person.call('POST', path, again)), problemOf(stolen))
   assert.equal((await person.call('GET', path)).body.items.length, 1)
 })
@@ -370,9 +374,8 @@ test('a person has twenty passkeys at most, however many are added at once', asy
     [person.user_id],
   )
   const begun = await Promise.all(Array.from({ length: 4 }, () => begin(person)))
-  const recovery_codes = (
-    await person.call('POST', '/api/v1/auth/mfa/recovery-codes', await proveBy(first, person))
-  ).body.recovery_codes as string[]
+  const recovery_codes = (await person.call('POST', '/api/v1/auth/mfa/recovery-codes', await proveBy(first, person)))
+    .body.recovery_codes as string[]
   const added = await Promise.all(
     begun.map(({ body: { challenge_token, options } }, index) => {
       const proof = { recovery_code: recovery_codes[index] }

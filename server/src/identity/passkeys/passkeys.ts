@@ -42,7 +42,12 @@ export const passkeyAdded = changeKind('passkey-added', {
   },
   undo: async (transaction, { user_id, trace }, { declared }) => {
     await transaction.run(
-      execute(query.deleteFrom('passkeys').where('user_id', '=', user_id).where('id', '=', trace.added ?? null)),
+      execute(
+        query
+          .deleteFrom('passkeys')
+          .where('user_id', '=', user_id)
+          .where('id', '=', trace.added ?? null),
+      ),
     )
     await forgetFactors(transaction, declared, user_id)
   },
@@ -207,7 +212,10 @@ export const removePasskey = (
 /** The row as it is kept. @throws Problem not-found */
 const findRow = (user_id: string, id: string) =>
   statement(
-    raw(query, sql<{ row: KeptRow }>`select to_jsonb(p) as row from passkeys p where id = ${id} and user_id = ${user_id}`),
+    raw(
+      query,
+      sql<{ row: KeptRow }>`select to_jsonb(p) as row from passkeys p where id = ${id} and user_id = ${user_id}`,
+    ),
     ([found]) => {
       if (found === undefined) throw new Problem('not-found')
       return found.row

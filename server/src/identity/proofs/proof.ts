@@ -10,6 +10,7 @@ import type { Services } from '../../platform/services.ts'
 import { fulfil } from '../factors/requirements.ts'
 import type { Requirement } from '../factors/requirements.ts'
 import { passwordGuess, reserveGuess, settleRefused, settleRight, verifyGuess } from '../lockout/attempts.ts'
+import type { OpenGuess } from '../lockout/attempts.ts'
 import { settleUnused, verifyFactor } from './factor.ts'
 import type { Claim, FactorAnswer } from './factor.ts'
 import type { Proof } from './messages.ts'
@@ -41,8 +42,9 @@ interface Means {
 /** Something that was verified under no lock; it must still hold, and is used up, when the change is made. */
 interface Verified {
   requirement: Requirement
-  settleRight: (transaction: Transaction<'system'>) => Promise<void>
-  settleRefused: (error: unknown) => Promise<void>
+  guess?: OpenGuess | undefined
+  /** `isUsed`: what it was for was refused, not the proof. */
+  settleRefused: (error: unknown, isUsed: boolean) => Promise<void>
 }
 
 /** A request that was shown to be the owner's. Nothing else makes one, and it makes the change. */
@@ -74,9 +76,9 @@ export async function withProof<Result>(
   const means = await changeCredentials(visitor, session, transaction => transaction.run(look))
   const asked = choose(means, given)
   const verified: Verified[] = []
+  let isUsed = false
   try {
-    if (asked.password !== undefined)
-      verified.push(await verifyPassword(visitor, services, session, asked.password))
+    if (asked.password !== undefined) verified.push(await verifyPassword(visitor, services, session, asked.password))
     if (asked.factor !== undefined) verified.push(await verifyAnswer(visitor, services, session, asked.factor))
     return await work({
       means,
@@ -84,15 +86,16 @@ export async function withProof<Result>(
         changeCredentials(visitor, session, async transaction => {
           // Once more under the lock: the first second factor may have been enrolled meanwhile.
           choose(await transaction.run(look), given)
-          for (const { requirement, settleRight: settle } of verified) {
-            await transaction.run(fulfil(requirement))
-            await settle(transaction)
-          }
-          return change(transaction)
+          for (const { requirement } of verified) await transaction.run(fulfil(requirement))
+          isUsed = true
+          const result = await change(transaction)
+          // Counters come last, as in every transaction that changes sessions.
+          for (const { guess } of verified) if (guess !== undefined) await transaction.run(settleRight(guess))
+          return result
         }),
     })
   } catch (error) {
-    for (const { settleRefused: settle } of verified) await settle(error)
+    for (const { settleRefused: settle } of verified) await settle(error, isUsed)
     throw error
   }
 }
@@ -165,7 +168,7 @@ async function verifyPassword(
       row: sql`select id from live_users where id = ${user_id} and password_hash = ${account.secret}`,
       otherwise: 'invalid-credentials',
     },
-    settleRight: transaction => transaction.run(settleRight(guess)),
+    guess,
     settleRefused: error => settleRefused(visitor, guess, error, true),
   }
 }
@@ -184,14 +187,10 @@ async function verifyAnswer(
       await settleUnused(visitor, claim, verified, error)
       throw error
     })
-  let isUsed = false
   return {
     requirement,
-    settleRight: async transaction => {
-      isUsed = true
-      if (guess !== undefined) await transaction.run(settleRight(guess))
-    },
+    guess,
     // A wrong code in what the proof is for, such as that of a new app, says nothing of the proof.
-    settleRefused: error => settleUnused(visitor, claim, verified, error, isUsed ? false : undefined),
+    settleRefused: (error, isUsed) => settleUnused(visitor, claim, verified, error, isUsed ? false : undefined),
   }
 }

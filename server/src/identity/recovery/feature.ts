@@ -1,7 +1,7 @@
 import type { SystemRunner } from '../../platform/database/database.ts'
 import { feature } from '../../platform/feature.ts'
 import type { Locale } from '../../platform/locales.ts'
-import type { Offered } from '../../platform/pages/account-pages.ts'
+import type { Offered } from '../../platform/pages/account-pages-fields.ts'
 import { mails, tokenMails } from './mails.ts'
 import { recoveryPages } from './pages.ts'
 import { passwordChanged, passwordReset, resetPasswordToken } from './recovery.ts'

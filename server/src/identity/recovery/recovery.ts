@@ -130,7 +130,8 @@ export const changePassword = (
       const { declared, passwords, passwordPolicy } = services
       const account = await findAccount(visitor, user_id)
       if (account === undefined) throw new Problem('session-ended')
-      if (means.has_password && new_password === current_password) throw weakPassword('must not be the current password')
+      if (means.has_password && new_password === current_password)
+        throw weakPassword('must not be the current password')
       await checkPassword(new_password, passwordPolicy, personalWords(account), '/new_password')
       const password_hash = await passwords.hash(new_password)
       await change(async transaction => {

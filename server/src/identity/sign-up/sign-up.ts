@@ -74,8 +74,7 @@ export async function requestSignUp(
   { keys }: Pick<Services, 'keys'>,
   account: Omit<Enrolment, 'password_hash'>,
 ): Promise<void> {
-  const { email, username, given_name, family_name, full_name, locale, organization } =
-    normalizeNames(account)
+  const { email, username, given_name, family_name, full_name, locale, organization } = normalizeNames(account)
   // system: names are looked up among all accounts and organizations
   const taken = await visitor.run(findTaken(keys.oneTime, username, organization?.slug))
   if (taken.username) throw new Problem('username-taken')
@@ -116,7 +115,14 @@ export async function completeSignUp(
   if (password === undefined) throw invalidField('/password', 'is required: choose the password of the account')
   const { mailed_at: _mailed_at, browser: asked_by, identity, ...details } = token.details
   const { username, given_name, family_name, full_name, organization } = details
-  await checkPassword(password, passwordPolicy, [email, username, given_name, family_name, full_name, organization?.name])
+  await checkPassword(password, passwordPolicy, [
+    email,
+    username,
+    given_name,
+    family_name,
+    full_name,
+    organization?.name,
+  ])
   const password_hash = await passwords.hash(password)
   const finish = async (transaction: Transaction<'system'>): Promise<string> => {
     await transaction.run(spendToken(signUpToken, token_id))

@@ -37,7 +37,11 @@ export const totpVerifier = ({ keys, lockout }: Pick<Services, 'keys' | 'lockout
   verify: async (visitor, { user_id, session_id, answer: { code = '' }, failed, among }) => {
     const device = session_id === null ? {} : { session_id }
     const secret = seedOfAccount(among?.ids)
-    const guess = await reserveGuess(visitor, { lockout }, { counter: 'mfa', secret, who: { user_id }, failed, ...device })
+    const guess = await reserveGuess(
+      visitor,
+      { lockout },
+      { counter: 'mfa', secret, who: { user_id }, failed, ...device },
+    )
     let requirement: Requirement | undefined
     const account = await verifyGuess(visitor, guess, async found => {
       const seed = found?.secret

@@ -27,7 +27,12 @@ export const totpAdded = changeKind('totp-added', {
   },
   undo: async (transaction, { user_id, trace }, { declared }) => {
     await transaction.run(
-      execute(query.deleteFrom('totp_factors').where('user_id', '=', user_id).where('id', '=', trace.added ?? null)),
+      execute(
+        query
+          .deleteFrom('totp_factors')
+          .where('user_id', '=', user_id)
+          .where('id', '=', trace.added ?? null),
+      ),
     )
     await forgetFactors(transaction, declared, user_id)
   },
@@ -155,4 +160,3 @@ const deleteTotp = (user_id: string) =>
     ),
     ([removed]) => removed?.row,
   )
-

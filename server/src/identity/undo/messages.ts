@@ -8,7 +8,11 @@ import { FactorProof } from '../proofs/messages.ts'
 export const UndoableChange = Type.Object(
   {
     token: Token,
-    change: Type.String({ maxLength: 100, description: 'The type of the security event.', examples: ['passkey-added'] }),
+    change: Type.String({
+      maxLength: 100,
+      description: 'The type of the security event.',
+      examples: ['passkey-added'],
+    }),
     changed_at: Time,
     expires_at: Time,
     asks_second_factor: Type.Boolean({

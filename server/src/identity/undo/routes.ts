@@ -90,7 +90,9 @@ export function undoRoutes(
           '`POST /api/v1/auth/undo` takes the token of each. The token of the reset stays good.',
         tags,
         body: Strict({ token: Token }),
-        response: { 200: Type.Object({ items: Type.Array(UndoableChange, { maxItems: 100 }) }, { title: 'UndoableChanges' }) },
+        response: {
+          200: Type.Object({ items: Type.Array(UndoableChange, { maxItems: 100 }) }, { title: 'UndoableChanges' }),
+        },
       },
     },
     async ({ visitor, body }) => ({ items: await listChangesByReset(visitor, services, body.token) }),

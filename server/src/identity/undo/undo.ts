@@ -44,7 +44,8 @@ interface Offer {
 }
 
 /** Whether a second factor is asked for. */
-export const isProtected = ({ standing: { ids, kept } }: Pick<Offer, 'standing'>): boolean => ids.length + kept.length > 0
+export const isProtected = ({ standing: { ids, kept } }: Pick<Offer, 'standing'>): boolean =>
+  ids.length + kept.length > 0
 
 /** Runs what is asked about changes, for whoever holds a link of the account's mailbox. */
 const ask = <Result>(visitor: SystemRunner, statement: Statement<'system', Result>): Promise<Result> =>
@@ -69,8 +70,7 @@ const findOffer = async (
   visitor: SystemRunner,
   services: Pick<Services, 'declared' | 'keys'>,
   token: string,
-): Promise<Offer> =>
-  offerOf(visitor, services, await presentedToken(visitor, services.keys.oneTime, undoToken, token))
+): Promise<Offer> => offerOf(visitor, services, await presentedToken(visitor, services.keys.oneTime, undoToken, token))
 
 /** What the link undoes, as it is told. @throws Problem invalid-token */
 export const describeChange = async (
@@ -117,15 +117,15 @@ export async function undoChange(
       known,
       undoToken,
       { id, user_id },
-      (transaction, { details }) => takeBack(transaction, services, { kind, user_id, changed_at, details, id }),
+      async (transaction, { details }) => {
+        await takeBack(transaction, services, { kind, user_id, changed_at, details, id })
+        if (verified?.guess !== undefined) await transaction.run(settleRight(verified.guess))
+      },
       async transaction => {
         if (verified === undefined) {
           const now = await transaction.run(findStanding(services.declared, user_id, protectors, changed_at))
           if (isProtected({ standing: now })) throw missingFactor()
-        } else {
-          await transaction.run(fulfil(verified.requirement))
-          if (verified.guess !== undefined) await transaction.run(settleRight(verified.guess))
-        }
+        } else await transaction.run(fulfil(verified.requirement))
       },
     )
   if (!isProtected(offer)) return work()
@@ -210,7 +210,9 @@ async function listOffers(
     many(
       raw(
         query,
-        sql<OpenToken<Details>>`select t.id, t.user_id, t.email, t.details, t.created_at, t.expires_at from one_time_tokens t
+        sql<
+          OpenToken<Details>
+        >`select t.id, t.user_id, t.email, t.details, t.created_at, t.expires_at from one_time_tokens t
           join live_users u on u.id = t.user_id and u.email = t.email
           where t.email = ${email} and t.purpose = ${undoToken.purpose} and t.used_at is null and t.expires_at > now()
           order by t.id desc limit 100`,

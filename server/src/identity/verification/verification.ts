@@ -233,9 +233,16 @@ async function verifyAccount(
   if (password === undefined)
     return confirmEmail(visitor, token, async transaction => {
       if (await transaction.run(hasPassword(user_id)))
-        throw invalidField('/password', 'is required: the password of the account, unless a session of it is sent along')
+        throw invalidField(
+          '/password',
+          'is required: the password of the account, unless a session of it is sent along',
+        )
     })
-  const guess = await reserveGuess(visitor, services, { ...passwordGuess, who: { user_id }, failed: verificationFailed })
+  const guess = await reserveGuess(visitor, services, {
+    ...passwordGuess,
+    who: { user_id },
+    failed: verificationFailed,
+  })
   const account = await verifyGuess(visitor, guess, async found => {
     const isRight = await services.passwords.verify(found?.secret, password)
     return isRight || (found !== undefined && found.secret === null)

@@ -30,7 +30,8 @@ export const words = {
     code: 'Code Ihrer Authenticator-App oder ein Wiederherstellungscode',
     differ: 'Die beiden Passwörter unterscheiden sich.',
     wrongPassword: 'Das ist nicht das Passwort des Kontos, oder es kamen zu viele falsche zuvor.',
-    wrongCode: 'Der Code ist falsch, wurde schon benutzt, oder es kamen zu viele falsche zuvor. Warten Sie auf den nächsten.',
+    wrongCode:
+      'Der Code ist falsch, wurde schon benutzt, oder es kamen zu viele falsche zuvor. Warten Sie auf den nächsten.',
     missingPassword: 'Geben Sie das Passwort ein.',
     missingCode:
       'Geben Sie einen Code der Authenticator-App ein, die Ihr Konto vorher hatte, oder einen Wiederherstellungscode. Haben Sie auch diese App nicht selbst hinzugefügt, machen Sie zuerst das rückgängig, mit der E-Mail darüber.',

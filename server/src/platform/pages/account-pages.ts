@@ -11,6 +11,8 @@ import type { OpenToken } from '../tokens/one-time-tokens.ts'
 import { Problem } from '../problems.ts'
 import type { FieldError } from '../problems.ts'
 import { Strict } from '../schemas.ts'
+import type { Offered } from './account-pages-fields.ts'
+import { codeField, faultList, faultsOf, linkList, newPasswords, presentPassword } from './account-pages-fields.ts'
 import { faultIn, problemWords, words } from './account-pages-words.ts'
 import { problemOf, statusOf } from '../server/errors.ts'
 import { html, sendPage } from './html.ts'
@@ -45,17 +47,11 @@ export interface Filled {
 }
 
 /** What is special about the form of this very link. */
-export interface FormParts {
+interface FormParts {
   /** Stands above the text of the page. */
   notice?: string
   asksPassword?: boolean
   asksCode?: boolean
-}
-
-/** What else can be done when the button was pressed: links below the page. */
-export interface Offered {
-  text: string
-  links: readonly { text: string; href: string }[]
 }
 
 /**
@@ -165,8 +161,8 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
           <p>${text}</p>
           <form method="post" action="${purpose}">
             <input type="hidden" name="token" value="${token}" />
-            ${email !== null && html`<p><strong>${email}</strong></p>`}
-            ${faultList('faults', faults)} ${asks && newPasswords(email ?? '', locale)}
+            ${email !== null && html`<p><strong>${email}</strong></p>`} ${faultList('faults', faults)}
+            ${asks && newPasswords(email ?? '', locale)}
             ${parts?.asksPassword === true && presentPassword(email ?? '', locale)}
             ${parts?.asksCode === true && codeField(locale)}
             <button>${button}</button>
@@ -253,64 +249,6 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
     })
   }
 }
-
-/** What is wrong with a field, or with what was typed to prove something; undefined for what the reader cannot mend. */
-function faultsOf({ code, errors }: Problem, locale: Locale): readonly FieldError[] | undefined {
-  const { wrongPassword, wrongCode, missingPassword, missingCode } = words[locale]
-  if (code === 'invalid-credentials') return [{ pointer: '/password', detail: wrongPassword }]
-  if (code === 'invalid-code') return [{ pointer: '/code', detail: wrongCode }]
-  if (code !== 'invalid-fields') return errors
-  return errors?.map(({ pointer, detail }) => {
-    if (pointer === '/proof') return { pointer, detail: missingCode }
-    return pointer === '/password' ? { pointer, detail: missingPassword } : { pointer, detail }
-  })
-}
-
-/** A password manager keeps it under the address. No longest length: a browser would cut off silently what is pasted. */
-const newPasswords = (email: string, locale: Locale): Html =>
-  html`<input type="email" autocomplete="username" value="${email}" readonly hidden />
-    <label for="new-password">${words[locale].newPassword}</label>
-    <input
-      id="new-password"
-      name="new_password"
-      type="password"
-      autocomplete="new-password"
-      required
-      aria-describedby="faults"
-    />
-    <label for="repeated-password">${words[locale].repeatedPassword}</label>
-    <input id="repeated-password" name="repeated_password" type="password" autocomplete="new-password" required />`
-
-const presentPassword = (email: string, locale: Locale): Html =>
-  html`<input type="email" autocomplete="username" value="${email}" readonly hidden />
-    <label for="password">${words[locale].password}</label>
-    <input
-      id="password"
-      name="password"
-      type="password"
-      autocomplete="current-password"
-      required
-      aria-describedby="faults"
-    />`
-
-const codeField = (locale: Locale): Html =>
-  html`<label for="code">${words[locale].code}</label>
-    <input id="code" name="code" autocomplete="one-time-code" required aria-describedby="faults" />`
-
-const linkList = ({ text, links }: Offered): Html =>
-  html`<p>${text}</p>
-    <ul>
-      ${links.map(({ text: name, href }) => html`<li><a href="${href}">${name}</a></li>`)}
-    </ul>`
-
-const faultList = (id: string, faults: readonly string[]): Html =>
-  faults.length === 0
-    ? html``
-    : html`<div class="errors" role="alert" id="${id}">
-        <ul>
-          ${faults.map(fault => html`<li>${fault}</li>`)}
-        </ul>
-      </div>`
 
 function ignoreInvalid(error: unknown): undefined {
   if (!(error instanceof Problem) || error.code !== 'invalid-token') throw error
