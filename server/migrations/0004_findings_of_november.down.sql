@@ -1,8 +1,12 @@
 -- Takes 0004_findings_of_november back.
+-- loses: totp_factors.id
 
 set local check_function_bodies = off;
 
 drop index {{schema}}."memberships_role";
+
+alter table {{schema}}."totp_factors"
+  drop column "id";
 
 create or replace function {{schema}}.gate_is_open()
   returns boolean

@@ -84,3 +84,6 @@ grant execute on function {{schema}}."own_role_permits"() to "freehold_system", 
 grant select on table {{schema}}."gate" to "freehold_system", "freehold_tenant";
 
 grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_tenant";
+
+alter table {{schema}}."totp_factors"
+  add column "id" uuid not null default {{schema}}.new_id();

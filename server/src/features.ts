@@ -5,6 +5,7 @@ import { organizations } from './directory/organizations/feature.ts'
 import { sessions } from './directory/sessions/feature.ts'
 import { users } from './directory/users/feature.ts'
 import { accounts } from './identity/accounts/feature.ts'
+import { changes } from './identity/changes/feature.ts'
 import { devices } from './identity/devices/feature.ts'
 import { factors } from './identity/factors/feature.ts'
 import { accountImport } from './identity/import/feature.ts'
@@ -14,11 +15,13 @@ import { lockout } from './identity/lockout/feature.ts'
 import { mfa } from './identity/mfa/feature.ts'
 import { passkeys } from './identity/passkeys/feature.ts'
 import { passwords } from './identity/passwords/feature.ts'
+import { proofs } from './identity/proofs/feature.ts'
 import { recovery } from './identity/recovery/feature.ts'
 import { signIn } from './identity/sign-in/feature.ts'
 import { signUp } from './identity/sign-up/feature.ts'
 import { social } from './identity/social/feature.ts'
 import { totp } from './identity/totp/feature.ts'
+import { undo } from './identity/undo/feature.ts'
 import { verification } from './identity/verification/feature.ts'
 import { health } from './operations/health/feature.ts'
 import { retention } from './operations/retention/feature.ts'
@@ -31,11 +34,13 @@ const directory: readonly Feature[] = [users, sessions, organizations, history, 
 
 /** How people get in and out. */
 const identity: readonly Feature[] = [
+  changes,
   accounts,
   passwords,
   devices,
   lockout,
   factors,
+  proofs,
   signIn,
   recovery,
   signUp,
@@ -44,6 +49,7 @@ const identity: readonly Feature[] = [
   passkeys,
   mfa,
   social,
+  undo,
   invitations,
   accountImport,
   leaving,

@@ -27,10 +27,15 @@ export interface Authenticator {
 }
 
 /** Enrols an authenticator app for somebody who has just signed in. */
-export async function enrolApp({ admin }: TestApp, person: Person): Promise<Authenticator> {
+export async function enrolApp(
+  { admin }: TestApp,
+  person: Person,
+  proof: object = { password: person.password },
+): Promise<Authenticator> {
   const begun = expect200(await person.call('POST', '/api/v1/auth/mfa/totp')).body
   const confirmed = await person.call('POST', '/api/v1/auth/mfa/totp/confirm', {
     code: codeOf(begun.secret, stepNow()),
+    proof,
   })
   const { recovery_codes = [] } = expect200(confirmed).body
   return {

@@ -409,7 +409,10 @@ test('a key that is no key, and a condition on a state that never was, are refus
     const payload = operation.example === undefined ? {} : { payload: JSON.stringify(operation.example) }
     for (const tag of ['', '"', 'W/"x.1"', `"${randomUUID()}.1"`, '"99999999999999999999"']) {
       const { status } = await send(operation, { ...payload, headers: { 'if-match': tag } })
-      assert.ok([404, 409, 412, 422].includes(status), `${operation.operationId} ${tag}: ${status}`)
+      // The proof of the example is not that of this account, which comes first.
+      const isProved = operation.example !== undefined && 'proof' in operation.example
+      const refusals = [...(isProved ? [401] : []), 404, 409, 412, 422]
+      assert.ok(refusals.includes(status), `${operation.operationId} ${tag}: ${status}`)
     }
   }
 })

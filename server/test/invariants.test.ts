@@ -473,6 +473,10 @@ const publicOperations: Readonly<Record<string, string>> = {
   requestPasswordReset: 'who has forgotten the password cannot sign in',
   completePasswordReset: 'the link in the mail speaks',
   restoreAccount: 'the link in the mail speaks',
+  undoChange: 'the link in the mail speaks',
+  describeChange: 'the link in the mail speaks',
+  challengeUndo: 'the link in the mail speaks',
+  listUndoableChanges: 'the link in the mail speaks',
 }
 
 test('only listed operations are public', () => {

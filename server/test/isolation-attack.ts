@@ -135,7 +135,8 @@ async function createVictim(app: TestApp, operations: readonly Operation[]): Pro
   const session: string = sessions.body.items.find((one: { current: boolean }) => !one.current).id
 
   const { user_id, organization_id } = owner
-  const fixtures = await giveFixtures(app.admin, { user_id, organization_id, word })
+  const { recovery } = app.services.keys
+  const { own: fixtures } = await giveFixtures(app.admin, recovery, { user_id, organization_id, word })
   const own: Record<string, string> = {
     organization: organization_id,
     user: member.user_id,
@@ -144,7 +145,7 @@ async function createVictim(app: TestApp, operations: readonly Operation[]): Pro
     ...fixtures,
   }
   // Two of each, so that there is a cursor to steal.
-  await giveFixtures(app.admin, { user_id, organization_id, word: `second-${word}` })
+  await giveFixtures(app.admin, recovery, { user_id, organization_id, word: `second-${word}` })
   const resources = listResources(operations)
   await makeResources(owner.call, resources, own, `second-${word}`)
   await makeResources(owner.call, resources, own, word)

@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import type pg from 'pg'
+import { hashRecoveryCode } from '../src/identity/factors/recovery-codes.ts'
 import { sealRefreshToken } from '../src/identity/sign-in/refresh-token.ts'
 import { sealId } from '../src/platform/crypto/sealing.ts'
 import { isLedger } from '../src/platform/schema/inspection.ts'
@@ -38,17 +39,22 @@ export interface World {
   own: Record<Kind, string>
   access_token: string
   refresh_token: string
+  /** Shows that it is the caller who changes a way in: by a recovery code, since the caller has a passkey. */
+  nextProof: () => object
   /** The own device's, which skips the second factor. */
   device_token: string
   call: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
 }
 
-/** Gives a person and an organization an invitation, a device, a passkey and an identity, past every policy. */
+/** Gives a person and an organization an invitation, a device, a passkey with recovery codes, and an identity, past every policy. */
 export async function giveFixtures(
   admin: pg.Pool,
+  recoveryKey: Buffer,
   { user_id, organization_id, word }: { user_id: string; organization_id: string; word: string },
 ) {
   const own = { invitation: randomUUIDv7(), device: randomUUIDv7(), passkey: randomUUIDv7(), identity: randomUUIDv7() }
+  const codes = Array.from({ length: 10 }, (_, number) => `${word}-${number}`)
+  const hashes = codes.map(code => hashRecoveryCode(recoveryKey, user_id, code))
   await admin.query({
     name: 'fixtures',
     text: `
@@ -56,11 +62,12 @@ export async function giveFixtures(
           select organization_id, $3, 'invited-' || $7 || '@example.com', 'viewer', user_id, now() + interval '1 day'
           from memberships where organization_id = $1 limit 1),
         device as (insert into devices (id, user_id, user_agent, trusted_until) values ($4, $2, 'device of ' || $7, now() + interval '1 day')),
+        codes as (insert into recovery_codes (user_id, code_hash) select $2, unnest($8::bytea[])),
         passkey as (insert into passkeys (id, user_id, credential_id, public_key, name) values ($5, $2, convert_to($7, 'UTF8'), '\\x00', 'Key of ' || $7))
       insert into identities (id, user_id, provider, issuer, subject, email) values ($6, $2, 'google', 'https://accounts.google.com', $7, $7 || '@example.net')`,
-    values: [organization_id, user_id, own.invitation, own.device, own.passkey, own.identity, word],
+    values: [organization_id, user_id, own.invitation, own.device, own.passkey, own.identity, word, hashes],
   })
-  return own
+  return { own, nextProof: () => ({ recovery_code: codes.pop() ?? 'none' }) }
 }
 
 /**
@@ -93,7 +100,7 @@ export type MakeWorld = (standing?: Standing, kinds?: readonly Kind[] | 'all') =
  */
 export async function createWorlds({ app, admin, tokens, call, services }: TestApp): Promise<MakeWorld> {
   const resources = listResources(await listOperations(app))
-  const { refresh: refreshKey, device: deviceKey } = services.keys
+  const { refresh: refreshKey, device: deviceKey, recovery } = services.keys
   const signedUp = await call('POST', '/api/v1/auth/signup', {
     email: `template-${randomWord()}@example.com`,
     password: WORLD_PASSWORD,
@@ -216,7 +223,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       user_id,
       ...(named && { organization_id, tenant_id: organization_id, ...(role !== 'none' && { role }) }),
     })
-    const fixtures = await giveFixtures(admin, { user_id, organization_id, word })
+    const { nextProof, own: fixtures } = await giveFixtures(admin, recovery, { user_id, organization_id, word })
     const own: World['own'] = {
       organization: organization_id,
       user: member_id,
@@ -245,6 +252,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       outsider: { user_id: outsider_id, email: outsiderEmail },
       device_token: sealId(deviceKey, 'device', fixtures.device),
       refresh_token: sealRefreshToken(refreshKey, { session_id, generation: 1 }),
+      nextProof,
       call: callWith(access_token),
     }
   }

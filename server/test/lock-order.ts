@@ -5,6 +5,7 @@ import { sealToken } from '../src/platform/tokens/one-time-tokens.ts'
 import { permissionsOf } from '../src/platform/gate/permissions.ts'
 import type { Permission } from '../src/platform/gate/permissions.ts'
 import { codeOf as totpCodeOf, stepNow } from './authenticator-app.ts'
+import { WORLD_PASSWORD } from './isolation-words.ts'
 import { buildRequest, kindsOf, listOperations, unproved } from './isolation-requests.ts'
 import type { Operation, Request } from './isolation-requests.ts'
 import { createWorlds, giveFixtures } from './isolation-world.ts'
@@ -82,7 +83,7 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
       {
         body: async ({ call }) => {
           const { body } = await call('POST', '/api/v1/auth/mfa/totp')
-          return { code: totpCodeOf(body.secret ?? 'A', stepNow()) } // refused without a second factor
+          return { code: totpCodeOf(body.secret ?? 'A', stepNow()) }
         },
         ...ofOtherSession,
       },
@@ -185,7 +186,7 @@ export async function createArenas(
   const makeWorld = await createWorlds(app)
   const personOf = (
     world: World,
-    person: Pick<World, 'user_id' | 'session_id' | 'email' | 'member_id' | 'own'>,
+    person: Pick<World, 'user_id' | 'session_id' | 'email' | 'member_id' | 'own' | 'nextProof'>,
   ): World => {
     const { user_id, session_id, email } = person
     const { organization_id } = world
@@ -217,7 +218,8 @@ export async function createArenas(
     const { organization_id, member_id, user_id, outsider, own } = world
     const word = world.email.slice('caller-'.length, -'@example.com'.length)
     const [here, there, outside] = [randomUUIDv7(), randomUUIDv7(), randomUUIDv7()]
-    const fixtures = await giveFixtures(admin, { user_id: member_id, organization_id, word: `${word}-second` })
+    const given = { user_id: member_id, organization_id, word: `${word}-second` }
+    const { nextProof, own: fixtures } = await giveFixtures(admin, services.keys.recovery, given)
     const older = personOf(world, { ...world, own: { ...own, user: member_id } })
     const younger = personOf(world, {
       user_id: member_id,
@@ -225,6 +227,7 @@ export async function createArenas(
       email: `member-${word}@example.com`,
       member_id: user_id,
       own: { ...own, ...fixtures, user: user_id, session: there },
+      nextProof,
     })
     const [first, second] = isYounger ? [younger, older] : [older, younger]
     await admin.query({
@@ -254,7 +257,12 @@ export async function createArenas(
       first,
       second,
       elsewhere: personOf(first, { ...first, ...elsewhere }),
-      outsider: personOf(world, { ...world, ...outsider, session_id: outside }),
+      outsider: personOf(world, {
+        ...world,
+        ...outsider,
+        session_id: outside,
+        nextProof: () => ({ password: WORLD_PASSWORD }),
+      }),
     }
   }
 }

@@ -34,13 +34,6 @@ export const exceptions: Readonly<Record<string, string>> = {
   'getMe an ended membership': 'membership-ended',
   'getMe a disabled membership': 'membership-ended',
   'getMe a closed organization': 'membership-ended',
-  // The caller has a passkey, and whoever has a second factor changes factors in a session that has proved one.
-  ...Object.fromEntries(
-    ['beginTotp', 'confirmTotp', 'removeTotp', 'makeRecoveryCodes', 'beginPasskey', 'removePasskey'].map(id => [
-      `${id} a session without the second factor that is demanded`,
-      'step-up-required',
-    ]),
-  ),
   'switchOrganization no member': 'invalid-fields', // it asks for the organization that the world has
   'switchOrganization a superuser who is no member': 'invalid-fields',
   'switchOrganization an ended membership': 'invalid-fields',

@@ -32,6 +32,8 @@ export interface Declarations {
   secondFactors: readonly NonNullable<Feature['secondFactor']>[]
   /** Whether the user has any second factor; recovery codes alone are none. */
   hasSecondFactor: (user_id: RawBuilder<unknown>) => RawBuilder<boolean>
+  /** The ids of all second factors of a user, as a query with the column `id`. */
+  secondFactorIds: (user_id: RawBuilder<unknown>) => RawBuilder<{ id: string }>
   /** Whether the user has any sign-in method left. */
   hasSignInMethod: (user_id: string) => RawBuilder<boolean>
   /** Erases what every feature holds of an account, the last feature first: what refers goes before what is referred to. */
@@ -97,6 +99,11 @@ export function declare(features: readonly Feature[]): Declarations {
     ].map(url => url.pathname),
     secondFactors,
     hasSecondFactor: user_id => anyOf(secondFactors.map(({ exists }) => exists(user_id))),
+    secondFactorIds: user_id =>
+      sql<{ id: string }>`(select null::uuid as id where false ${sql.join(
+        secondFactors.map(({ ids }) => sql`union all ${ids(user_id)}`),
+        sql` `,
+      )})`,
     hasSignInMethod: user_id => anyOf(methods.map(method => method(user_id))),
     eraseAccount: async (transaction, account, services) => {
       for (const { erasure, erase } of features.toReversed()) {

@@ -68,7 +68,12 @@ export interface Feature {
   /** What a user's export holds of it. */
   export?: readonly ExportSection[]
   /** A second factor that it holds, as SQL that is true where the user (a column, say) has one. */
-  secondFactor?: { method: string; exists: (user_id: RawBuilder<unknown>) => RawBuilder<boolean> }
+  secondFactor?: {
+    method: string
+    exists: (user_id: RawBuilder<unknown>) => RawBuilder<boolean>
+    /** The ids of those that the user has, as a query with the column `id`. */
+    ids: (user_id: RawBuilder<unknown>) => RawBuilder<{ id: string }>
+  }
   /** Whether the user can sign in by it, as SQL that is true or false: a last sign-in method is not removed. */
   signInMethod?: (user_id: string) => RawBuilder<boolean>
   /** What it makes once for the app, the jobs and the command line; it sees what the features before it have made. */

@@ -68,7 +68,13 @@ export const OneOf = <const Words extends readonly string[]>(
 /** An object that refuses what it does not name. */
 export const Strict = <P extends Record<string, TSchema>>(
   properties: P,
-  options: { title?: string; minProperties?: number; description?: string; examples?: readonly object[] } = {},
+  options: {
+    title?: string
+    minProperties?: number
+    maxProperties?: number
+    description?: string
+    examples?: readonly object[]
+  } = {},
 ) => Type.Object(properties, { additionalProperties: false, ...options })
 
 export const timestamps = { created_at: Time, updated_at: Time }

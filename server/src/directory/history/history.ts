@@ -9,7 +9,7 @@ import { Id, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
 import { execute, find, many, raw, tables } from '../../platform/database/statement.ts'
 import type { Statement } from '../../platform/database/statement.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
-import type { EventDeclaration } from '../../platform/mail/mails.ts'
+import type { PlainEvent } from '../../platform/mail/mails.ts'
 
 const query = tables('tenant', 'audit_log')
 
@@ -126,7 +126,7 @@ const system = tables('system', 'security_events')
 
 /** Writes down an event of an account, and has the user told where the event is mailed. */
 export const recordEvent = (
-  { type, mailed }: EventDeclaration,
+  { type, mailed }: PlainEvent,
   user_id: string | null,
   session_id: string | null,
   details: Readonly<Record<string, unknown>> = {},
@@ -138,7 +138,7 @@ export const recordEvent = (
 /** Writes down what was refused, in a transaction of its own: the refusal undoes whatever else was begun. */
 export const reportEvent = (
   visitor: SystemRunner,
-  event: EventDeclaration,
+  event: PlainEvent,
   user_id: string | null,
   session_id: string | null,
   details: Readonly<Record<string, unknown>> = {},

@@ -28,7 +28,7 @@ const issue = ({ purpose, details = {}, ...token }: Issued): Promise<string> => 
 }
 const tell = (type: string, user_id: string, details = {}, from = origin) =>
   systemRunnerOf(database.system, { origin: { ...from, user_id } }).run(
-    recordEvent(declared.events.get(type) ?? eventKind(type), user_id, null, details),
+    recordEvent(eventKind(type, { mailed: declared.events.get(type)?.mailed ?? false }), user_id, null, details),
   )
 const strangerOf = () => `nobody-${randomUUID()}@example.com`
 
@@ -126,10 +126,11 @@ test('asking again for the mail that confirms an address', async () => {
     pending,
     'the sign-up under way',
   )
-  await issue({ purpose: 'sign-up', email: stranger })
+  // Whoever asked for it: the reader of the mail chooses the password.
+  const latest = await issue({ purpose: 'sign-up', email: stranger })
   await theMailTo(stranger)
   await issue({ purpose: 'verify-email', email: stranger })
-  assert.deepEqual(await mailTo(stranger), [], 'of two one may be a stranger’s')
+  assert.equal(openToken(key, { purpose: 'sign-up' }, (await theMailTo(stranger)).token), latest)
 })
 
 // Red when: change-email is mailed to the old address, or the taken one is not looked for.

@@ -36,7 +36,7 @@ export async function composeMail(
   // system: a mail is about any user, and what it says depends on tokens, which only this login reads
   const draft = await system.transaction(async transaction => {
     if (token_id !== undefined) return draftOfToken({ transaction, declared, links }, token_id)
-    return event_id === undefined ? undefined : draftOfEvent(transaction, declared, links.reset, event_id)
+    return event_id === undefined ? undefined : draftOfEvent(transaction, declared, links, event_id)
   })
   if (draft === undefined) return undefined
   const { name, to, person } = draft

@@ -6,6 +6,7 @@ import { asName } from '../../platform/mail/mails.ts'
 import type { Draft } from '../../platform/mail/mails.ts'
 import { findAddressee } from './addressees.ts'
 import { describeDevice } from './device.ts'
+import type { Links } from './token-drafts.ts'
 
 const query = tables('system', 'security_events', 'one_time_tokens')
 
@@ -16,21 +17,23 @@ const providers = new Map([
 
 /**
  * The notice of a security event, to the user whose account it happened to, whatever state the account is in by now. What
- * concerns the address goes to the former one, which the token of the change remembers. Undefined: nothing is to be sent.
+ * changes a way in goes to the address that was current before, with the link that undoes it; what concerns the address goes
+ * to the former one, which the token of the change remembers. Undefined: nothing is to be sent.
  */
 export async function draftOfEvent(
   transaction: Transaction<'system'>,
   { events }: Pick<Declarations, 'events'>,
-  link: string,
+  links: Pick<Links, 'of' | 'reset'>,
   id: string,
 ): Promise<Draft | undefined> {
   const event = await transaction.run(findEvent(id))
   const kind = event && events.get(event.type)
   if (event === undefined || event.user_id === null || kind?.mailed !== true) return undefined
   const person = await transaction.run(findAddressee(event.user_id))
-  const to = kind.toFormerAddress === true ? event.old_email : person?.email
+  const to = event.undo_email ?? (kind.toFormerAddress === true ? event.old_email : person?.email)
   if (person === undefined || person.erased_at !== null || to == null) return undefined
-  const { provider } = event
+  const { provider, undo_id, undo_purpose, undo_expires } = event
+  const isUndoable = undo_id !== null && undo_purpose !== null && undo_expires !== null
   return {
     name: event.type,
     to,
@@ -39,7 +42,9 @@ export async function draftOfEvent(
       when: new Date(event.created_at),
       ip: event.ip,
       device: describeDevice(event.user_agent),
-      link,
+      link: links.reset,
+      undo: isUndoable ? links.of(undo_purpose, undo_id) : undefined,
+      undo_expires: isUndoable ? new Date(undo_expires) : undefined,
       new_email: event.new_email,
       provider: provider === null ? undefined : asName(providers.get(provider) ?? provider),
     },
@@ -55,7 +60,16 @@ const findEvent = (id: string) =>
           sql<boolean>`change.id = (security_events.details ->> 'token_id')::uuid and change.purpose = 'change-email'`,
         ),
       )
+      .leftJoin('one_time_tokens as undo', join =>
+        join.on(
+          sql<boolean>`undo.id = (security_events.details ->> 'undo_id')::uuid and undo.user_id = security_events.user_id`,
+        ),
+      )
       .select([
+        'undo.id as undo_id',
+        'undo.purpose as undo_purpose',
+        'undo.email as undo_email',
+        'undo.expires_at as undo_expires',
         'security_events.user_id',
         'security_events.type',
         'security_events.ip',

@@ -71,7 +71,9 @@ async function decide(
     run: statement => transaction.run(statement),
     findUserByEmail: email => transaction.run(findAddresseeByEmail(email)),
     listTokens: (email, other) =>
-      transaction.run(many(spendable.where('email', '=', email).where('purpose', '=', other).limit(2))),
+      transaction.run(
+        many(spendable.where('email', '=', email).where('purpose', '=', other).orderBy('id', 'desc').limit(2)),
+      ),
     decideFor: (other, itsPurpose) => decide(tools, itsPurpose, other, user),
   })
 }

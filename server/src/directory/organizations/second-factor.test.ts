@@ -179,7 +179,8 @@ test('whoever removes the last second factor is shut out at once, in every sessi
   const elsewhere = await call('POST', '/api/v1/auth/mfa/verify', { mfa_token, code: await next() })
   const authorization = `Bearer ${elsewhere.body.access_token}`
   assert.equal((await call('GET', '/api/v1/projects', undefined, { authorization })).status, 200)
-  assert.equal((await owner.call('DELETE', '/api/v1/auth/mfa/totp')).status, 204)
+  const proof = { code: await next() }
+  assert.equal((await owner.call('DELETE', '/api/v1/auth/mfa/totp', { proof })).status, 204)
   for (const answer of [
     await owner.call('GET', '/api/v1/projects'),
     await call('GET', '/api/v1/projects', undefined, { authorization }),
@@ -239,7 +240,10 @@ test('two demands and a confirmation at the same moment leave a demand that the 
   const owner = await signUp('Acme')
   const { secret } = (await owner.call('POST', '/api/v1/auth/mfa/totp')).body
   const [confirmed, ...demanded] = await Promise.all([
-    owner.call('POST', '/api/v1/auth/mfa/totp/confirm', { code: codeOf(secret, stepNow()) }),
+    owner.call('POST', '/api/v1/auth/mfa/totp/confirm', {
+      code: codeOf(secret, stepNow()),
+      proof: { password: PASSWORD },
+    }),
     demand(owner, true),
     demand(owner, true),
   ])

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
-import type { SystemRunner } from '../../platform/database/database.ts'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { find, tables } from '../../platform/database/statement.ts'
 import { locales } from '../../platform/locales.ts'
 import type { Locale } from '../../platform/locales.ts'
@@ -24,21 +24,31 @@ export const verifyEmailToken = tokenKind({
 export const requestVerification = (visitor: SystemRunner, email: string, locale: Locale | undefined) =>
   mailToken(visitor, verifyEmailToken, { email, details: locale === undefined ? {} : { locale } })
 
-/** Notes that the address is the user's. @returns the address @throws Problem invalid-token */
-export const confirmEmail = (visitor: SystemRunner, token: OpenToken<unknown>): Promise<string> =>
-  redeemLink(visitor, verifyEmailToken, token, async (transaction, { user_id, email }) => {
-    const user = await transaction.run(
-      find(
-        query
-          .updateTable('users')
-          .set({ email_verified_at: sql<string>`coalesce(email_verified_at, now())` })
-          .where('id', '=', user_id)
-          // The address may be another by now.
-          .where('email', '=', email)
-          .where('deleted_at', 'is', null)
-          .returning('email'),
-      ),
-    )
-    if (user === undefined) throw new Problem('invalid-token')
-    return user.email
-  })
+/** Notes that the address is the user's. `check` comes first, under the lock of the account. @returns the address @throws Problem invalid-token */
+export const confirmEmail = (
+  visitor: SystemRunner,
+  token: OpenToken<unknown>,
+  check: (transaction: Transaction<'system'>) => Promise<void>,
+): Promise<string> =>
+  redeemLink(
+    visitor,
+    verifyEmailToken,
+    token,
+    async (transaction, { user_id, email }) => {
+      const user = await transaction.run(
+        find(
+          query
+            .updateTable('users')
+            .set({ email_verified_at: sql<string>`coalesce(email_verified_at, now())` })
+            .where('id', '=', user_id)
+            // The address may be another by now.
+            .where('email', '=', email)
+            .where('deleted_at', 'is', null)
+            .returning('email'),
+        ),
+      )
+      if (user === undefined) throw new Problem('invalid-token')
+      return user.email
+    },
+    check,
+  )

@@ -23,7 +23,7 @@ declare module '../../platform/problems.ts' {
 /** How an account begins: the user, their first organization, their address, and the identities that they sign in with. */
 export const accounts = feature({
   name: 'accounts',
-  uses: ['users', 'organizations'],
+  uses: ['users', 'sessions', 'organizations', 'changes'],
   sql: [new URL('identities.sql', import.meta.url)],
   problems,
   tokens: [verifyEmailToken],

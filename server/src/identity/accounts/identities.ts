@@ -1,16 +1,41 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
+import type { SessionRef } from '../../directory/sessions/sessions.ts'
+import type { Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { find, get, many, raw, statement, tables } from '../../platform/database/statement.ts'
-import { eventKind } from '../../platform/mail/mails.ts'
+import { execute, find, get, raw, statement, tables } from '../../platform/database/statement.ts'
+import type { Declarations } from '../../platform/declarations.ts'
+import { Problem } from '../../platform/problems.ts'
 import { Email, Id, Nullable, Time } from '../../platform/schemas.ts'
+import { changeKind, recordChange } from '../changes/changes.ts'
+import type { KeptRow } from '../changes/changes.ts'
 
 const query = tables('system', 'identities', 'users', 'live_users')
 const own = tables('tenant', 'identities', 'self')
 
-export const identityLinked = eventKind('identity-linked', { mailed: true })
-export const identityUnlinked = eventKind('identity-unlinked', { mailed: true })
+export const identityLinked = changeKind('identity-linked', {
+  words: {
+    en: 'An account at a sign-in provider was linked to your account.',
+    de: 'Mit Ihrem Konto wurde ein Konto bei einem Anmeldedienst verknüpft.',
+  },
+  undo: (transaction, { user_id, trace }) =>
+    transaction.run(
+      execute(
+        query
+          .deleteFrom('identities')
+          .where('user_id', '=', user_id)
+          .where('id', '=', trace.added ?? null),
+      ),
+    ),
+})
+export const identityUnlinked = changeKind('identity-unlinked', {
+  words: {
+    en: 'An account at a sign-in provider was unlinked from your account.',
+    de: 'Die Verknüpfung Ihres Kontos mit einem Konto bei einem Anmeldedienst wurde aufgehoben.',
+  },
+  undo: async () => {},
+})
 
 export const Identity = Type.Object(
   {
@@ -127,10 +152,47 @@ export const findIdentity = ({ user_id, profile: { issuer, subject } }: NewIdent
       .where('user_id', '=', user_id),
   )
 
-/** Unlinks an identity. @throws Problem not-found */
-export const deleteIdentity = (user_id: string, id: string) =>
-  get(query.deleteFrom('identities').where('id', '=', id).where('user_id', '=', user_id).returning('provider'))
+/** Unlinks identities of a user: one, or all. @returns their rows, to be kept */
+const takeIdentities = (user_id: string, id?: string) =>
+  statement(
+    raw(
+      query,
+      sql<{
+        row: KeptRow
+      }>`delete from identities i where user_id = ${user_id} and id = coalesce(${id ?? null}::uuid, id)
+        returning to_jsonb(i) as row`,
+    ),
+    rows => rows.map(({ row }) => row),
+  )
 
-/** Unlinks all identities of a user. @returns the provider of each */
-export const deleteIdentities = (user_id: string) =>
-  many(query.deleteFrom('identities').where('user_id', '=', user_id).returning('provider'))
+/** Unlinks an identity, which is told and can be undone. @throws Problem not-found */
+export async function unlinkIdentity(
+  transaction: Transaction<'system'>,
+  declared: Pick<Declarations, 'secondFactorIds'>,
+  session: SessionRef,
+  id: string,
+): Promise<void> {
+  const [row] = await transaction.run(takeIdentities(session.user_id, id))
+  if (row === undefined) throw new Problem('not-found')
+  await recordUnlinked(transaction, declared, session, row)
+}
+
+/** Unlinks all identities of a user, each of which is told and can be undone. */
+export async function unlinkIdentities(
+  transaction: Transaction<'system'>,
+  declared: Pick<Declarations, 'secondFactorIds'>,
+  user_id: string,
+): Promise<void> {
+  for (const row of await transaction.run(takeIdentities(user_id)))
+    await recordUnlinked(transaction, declared, { user_id, session_id: null }, row)
+}
+
+const recordUnlinked = (
+  transaction: Transaction<'system'>,
+  declared: Pick<Declarations, 'secondFactorIds'>,
+  { user_id, session_id }: { user_id: string; session_id: string | null },
+  row: KeptRow,
+) => {
+  const change = { trace: { kept: { identities: [row] } }, details: { provider: row['provider'] } }
+  return transaction.run(recordChange(declared, identityUnlinked, { user_id, session_id, ...change }))
+}

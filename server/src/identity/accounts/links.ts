@@ -16,9 +16,12 @@ export const redeemLink = <Details extends TSchema, Result>(
   kind: TokenKind<Details>,
   { id, user_id }: { id: string; user_id: string | null },
   work: (transaction: Transaction<'system'>, token: OpenToken<Static<Details>>) => Promise<Result>,
+  /** What comes before the token is spent. */
+  first: (transaction: Transaction<'system'>) => Promise<void> = async () => {},
 ): Promise<Result> =>
   // system: the link stands for the user, who is signed in nowhere
   visitor.transaction(async transaction => {
     await transaction.run(execute(query.selectFrom('users').select('id').where('id', '=', user_id).forNoKeyUpdate()))
+    await first(transaction)
     return work(transaction, await transaction.run(spendToken(kind, id)))
   })

@@ -13,13 +13,10 @@ const verifyEmail: TokenMail = async context => {
   return { name: 'verify-email', to: user.email, person: user, owner_id: user.id, values: { ...values, link } }
 }
 
-/**
- * The mail is asked for again without there being an account: that of the sign-up under way. Of several at once none, since
- * one of them may be a stranger's, with a password that only the stranger knows.
- */
+/** The mail is asked for again without there being an account: that of the latest sign-up under way. */
 async function repeatSignUp({ listTokens, decideFor }: TokenMailContext, email: string): Promise<Draft | undefined> {
-  const [token, ...others] = await listTokens(email, 'sign-up')
-  return token === undefined || others.length > 0 ? undefined : decideFor(token, 'sign-up')
+  const [token] = await listTokens(email, 'sign-up')
+  return token && decideFor(token, 'sign-up')
 }
 
 export const tokenMails = { 'verify-email': verifyEmail }

@@ -10,7 +10,7 @@ import { systemFor } from '../../platform/database/database.ts'
 import { issueToken, sealToken } from '../../platform/tokens/one-time-tokens.ts'
 import { unlockToken } from '../lockout/lockout.ts'
 import { mfaToken } from '../sign-in/sign-in.ts'
-import { matchStep } from '../totp/totp.ts'
+import { matchStep } from '../totp/codes.ts'
 
 const test_ = await createTestApp({ ACCOUNT_LOCKOUT_THRESHOLD: '5', DATABASE_POOL_SIZE: '32' })
 const { admin, call, signUp, mailTo, database, services, tokens } = test_
@@ -18,6 +18,7 @@ const auth = '/api/v1/auth'
 const mfa = `${auth}/mfa`
 
 const enrol = (person: Person) => enrolApp(test_, person)
+const byPassword = { proof: { password: PASSWORD } }
 const logIn = ({ email }: Person, more: object = {}) =>
   call('POST', `${auth}/login`, { email, password: PASSWORD, ...more })
 const verify = (answer: object) => call('POST', `${mfa}/verify`, answer)
@@ -63,16 +64,22 @@ test('an authenticator app is demanded from the code on that confirms it', async
     required_by: [],
     trusted_device_days: 30,
   })
-  assert.equal((await person.call('POST', `${mfa}/totp/confirm`, { code: '123456' })).body.code, 'not-found')
+  assert.equal(
+    (await person.call('POST', `${mfa}/totp/confirm`, { code: '123456', ...byPassword })).body.code,
+    'not-found',
+  )
   const first = (await person.call('POST', `${mfa}/totp`)).body
   const begun = (await person.call('POST', `${mfa}/totp`)).body
   assert.notEqual(first.secret, begun.secret)
   assert.equal((await logIn(person)).status, 200, 'nothing is confirmed')
 
-  const wrong = await person.call('POST', `${mfa}/totp/confirm`, { code: codeOf(first.secret, stepNow()) })
+  const wrong = await person.call('POST', `${mfa}/totp/confirm`, {
+    code: codeOf(first.secret, stepNow()),
+    ...byPassword,
+  })
   assert.deepEqual(outcomeOf(wrong), [401, 'invalid-code'], 'the seed was replaced')
   const spaced = codeOf(begun.secret, stepNow()).replace(/^.../, '$& ')
-  const { status, body } = await person.call('POST', `${mfa}/totp/confirm`, { code: spaced })
+  const { status, body } = await person.call('POST', `${mfa}/totp/confirm`, { code: spaced, ...byPassword })
   assert.equal(status, 200)
   assert.equal(new Set(body.recovery_codes).size, 10)
   for (const code of body.recovery_codes) assert.match(code, /^([0-9A-HJKMNP-TV-Z]{4}-){5}[0-9A-HJKMNP-TV-Z]{4}$/)
@@ -85,11 +92,10 @@ test('an authenticator app is demanded from the code on that confirms it', async
   })
   const paused = await logIn(person)
   assert.deepEqual([paused.status, paused.body.methods], [401, ['totp', 'recovery_code']])
-  for (const again of ['totp', 'totp/confirm'])
-    assert.deepEqual(
-      outcomeOf(await person.call('POST', `${mfa}/${again}`, again === 'totp' ? undefined : { code: '123456' })),
-      [409, 'totp-enrolled'],
-    )
+  assert.deepEqual(outcomeOf(await person.call('POST', `${mfa}/totp`)), [409, 'totp-enrolled'])
+  const proof = { recovery_code: body.recovery_codes[0] }
+  const again = await person.call('POST', `${mfa}/totp/confirm`, { code: '123456', proof })
+  assert.deepEqual(outcomeOf(again), [409, 'totp-enrolled'])
   assert.equal((await eventsOf(person)).filter(type => type === 'totp-added').length, 1)
   assert.equal((await noticesTo(person)).length, 1)
 })
@@ -160,7 +166,7 @@ test(
     const { email, user_id, access_token } = await signUp()
     const { secret = '' } = (await post('/mfa/totp', undefined, access_token)).body
     const now = () => Math.floor(Date.now() / 1000)
-    const confirmed = await post('/mfa/totp/confirm', { code: oathtool(secret, now()) }, access_token)
+    const confirmed = await post('/mfa/totp/confirm', { code: oathtool(secret, now()), ...byPassword }, access_token)
     assert.equal(confirmed.status, 200)
     for (const [shift, status] of [
       [-60, 401],
@@ -197,15 +203,16 @@ test('a code is good once, also twice at the same moment, and none is that is ol
   assert.equal(after.status, 200)
 })
 
-// Red when: changeFactors does not lock the session first.
+// Red when: withProof does not look again under the lock.
 test('of two confirmations at the same moment one succeeds and shows recovery codes', async () => {
   const person = await signUp()
   const { secret } = (await person.call('POST', `${mfa}/totp`)).body
   const [code, ahead] = [codeOf(secret, stepNow()), codeOf(secret, stepNow() + 1)]
   const answers = await Promise.all(
-    [code, ahead, code, ahead].map(given => person.call('POST', `${mfa}/totp/confirm`, { code: given })),
+    [code, ahead, code, ahead].map(given => person.call('POST', `${mfa}/totp/confirm`, { code: given, ...byPassword })),
   )
-  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 409, 409, 409])
+  // By then the account has a second factor, and a password proves nothing any more.
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 422, 422, 422])
   assert.equal((await person.call('GET', mfa)).body.recovery_codes, 10)
 })
 
@@ -216,7 +223,7 @@ test('an enrolment that nobody has confirmed is void after half an hour', async 
   await admin.query(`update totp_factors set created_at = now() - interval '31 minutes' where user_id = $1`, [
     person.user_id,
   ])
-  const late = await person.call('POST', `${mfa}/totp/confirm`, { code: codeOf(secret, stepNow()) })
+  const late = await person.call('POST', `${mfa}/totp/confirm`, { code: codeOf(secret, stepNow()), ...byPassword })
   assert.deepEqual(outcomeOf(late), [404, 'not-found'])
 })
 
@@ -355,7 +362,8 @@ test('the code of another person, or of an app that was removed, signs nobody in
   assert.equal((await verify({ mfa_token: await pauseAt(bob), code: await annApp.next() })).status, 500)
 
   const waiting = await pauseAt(ann)
-  assert.equal((await ann.call('DELETE', `${mfa}/totp`)).status, 204)
+  const proof = { code: await annApp.next() }
+  assert.equal((await ann.call('DELETE', `${mfa}/totp`, { proof })).status, 204)
   assert.deepEqual(outcomeOf(await verify({ mfa_token: waiting, code: await annApp.next() })), [401, 'invalid-code'])
   assert.equal((await bobApp.next()).length, 6)
 })
@@ -366,8 +374,9 @@ test('with the last second factor go recovery codes, trust in devices and what s
   const { next, recovery_codes } = await enrol(person)
   const trusted = await verify({ mfa_token: await pauseAt(person), code: await next(), trust_device: true })
   assert.equal((await logIn(person, { device_token: trusted.body.device_token })).status, 200)
-  assert.equal((await person.call('DELETE', `${mfa}/totp`)).status, 204)
-  assert.equal((await person.call('DELETE', `${mfa}/totp`)).status, 404)
+  const proof = { code: await next() }
+  assert.equal((await person.call('DELETE', `${mfa}/totp`, { proof })).status, 204)
+  assert.equal((await person.call('DELETE', `${mfa}/totp`, byPassword)).status, 404)
   const left = await person.call('GET', mfa)
   assert.deepEqual([left.body.totp, left.body.recovery_codes, left.body.second_factor_proved], [false, 0, false])
   const { rows } = await admin.query(
@@ -398,22 +407,26 @@ test('a recovery code stands in for the app once, however it is written', async 
   assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 401])
   assert.equal((await person.call('GET', mfa)).body.recovery_codes, 8)
 
-  const renewed = await person.call('POST', `${mfa}/recovery-codes`)
+  const proof = { recovery_code: recovery_codes[3] }
+  const renewed = await person.call('POST', `${mfa}/recovery-codes`, { proof })
   assert.equal(new Set(renewed.body.recovery_codes).size, 10)
   assert.equal((await verify({ mfa_token: await pauseAt(person), recovery_code: third })).status, 401, 'it is void')
   const [fresh] = renewed.body.recovery_codes
   assert.equal((await verify({ mfa_token: await pauseAt(person), recovery_code: fresh })).status, 200)
   const types = await eventsOf(person)
   for (const [type, count] of [
-    ['recovery-code-used', 3],
+    ['recovery-code-used', 4],
     ['recovery-codes-made', 1],
     ['mfa-failed', 3],
   ] as const)
     assert.equal(types.filter(name => name === type).length, count, type)
-  assert.equal((await noticesTo(person)).length, 5, 'app added, two used, made anew, one used')
+  assert.equal((await noticesTo(person)).length, 6, 'app added, two used, one used to make them anew, one used')
 
   const nobody = await signUp()
-  assert.deepEqual(outcomeOf(await nobody.call('POST', `${mfa}/recovery-codes`)), [409, 'second-factor-missing'])
+  assert.deepEqual(outcomeOf(await nobody.call('POST', `${mfa}/recovery-codes`, byPassword)), [
+    409,
+    'second-factor-missing',
+  ])
 })
 
 test('neither seeds nor recovery codes stand readable in the database, the log or an event', async () => {
@@ -501,9 +514,9 @@ test('a trusted device skips the second factor for thirty days, and for its own 
     [tokens.verify(skipped.body.access_token).sid],
   )
   assert.deepEqual(rows, [{ methods: ['password', 'trusted_device'], proved: true, month: true }])
-  // Red when: requireVerifiedFactor takes the trust for a factor; who has stolen the device and the password would be rid of it.
-  const removed = await call('DELETE', `${mfa}/totp`, undefined, under(skipped.body.access_token))
-  assert.deepEqual(outcomeOf(removed), [401, 'step-up-required'])
+  // Red when: choose (identity/proofs) takes the trust for a factor; who has stolen the device and the password would be rid of it.
+  const removed = await call('DELETE', `${mfa}/totp`, byPassword, under(skipped.body.access_token))
+  assert.deepEqual(outcomeOf(removed), [422, 'invalid-fields'])
   await pauseAt(stranger, { device_token })
   assert.equal((await strangers.next()).length, 6)
 
@@ -567,23 +580,7 @@ test('any factor proves again who one is, and a second factor counts for the ses
   assert.equal((await call('POST', `${auth}/step-up`, { code: await next() }, old)).body.code, 'session-ended')
 })
 
-test('factors are changed only by who has just proved who they are', async () => {
-  const person = await signUp()
-  await enrol(person)
-  const stale = tokens.sign({
-    ...tokens.verify(person.access_token),
-    jti: 'stale',
-    auth_time: Math.floor(Date.now() / 1000) - 601,
-  })
-  for (const [method, path] of [
-    ['POST', 'totp'],
-    ['DELETE', 'totp'],
-    ['POST', 'recovery-codes'],
-  ] as const)
-    assert.equal((await call(method, `${mfa}/${path}`, undefined, under(stale))).body.code, 'step-up-required')
-})
-
-// Red when: requireVerifiedFactor does not ask what the session has verified.
+// Red when: choose (identity/proofs) lets a password stand where there is a second factor.
 test('where there is a second factor, none is added or removed, and no recovery code made, by a password alone', async () => {
   const person = await signUp()
   const before = await logIn(person)
@@ -592,22 +589,21 @@ test('where there is a second factor, none is added or removed, and no recovery 
   // Red when: completeEnrolment leaves them; a stolen password may have opened them, and would now be all it takes.
   assert.equal((await call('GET', `${auth}/me`, undefined, old)).body.code, 'session-ended')
   await revive(person.user_id)
-  const stepped = await call('POST', `${auth}/step-up`, { password: PASSWORD }, old)
-  assert.equal(stepped.status, 200)
-  const weak = under(stepped.body.access_token)
   for (const [method, path] of [
     ['POST', `${mfa}/recovery-codes`],
     ['DELETE', `${mfa}/totp`],
-    ['POST', `${auth}/passkeys/registration-options`],
-  ] as const)
-    assert.deepEqual(outcomeOf(await call(method, path, undefined, weak)), [401, 'step-up-required'], path)
-  const proved = await call('POST', `${auth}/step-up`, { code: await next() }, old)
-  const strong = under(proved.body.access_token)
-  assert.equal((await call('POST', `${mfa}/recovery-codes`, undefined, strong)).status, 200)
-  assert.equal((await call('DELETE', `${mfa}/totp`, undefined, strong)).status, 204)
+  ] as const) {
+    const refused = await call(method, path, byPassword, old)
+    assert.deepEqual([refused.status, refused.body.errors?.[0].pointer], [422, '/proof'], path)
+  }
+  const proof = { code: await next() }
+  assert.equal((await call('POST', `${mfa}/recovery-codes`, { proof }, old)).status, 200)
+  const again = await call('DELETE', `${mfa}/totp`, { proof }, old)
+  assert.deepEqual(outcomeOf(again), [401, 'invalid-code'], 'a code proves one change')
+  assert.equal((await call('DELETE', `${mfa}/totp`, { proof: { code: await next() } }, old)).status, 204)
 })
 
-// Red when: confirmTotp does not ask what the session has verified; it begins before there is a factor and ends after.
+// Red when: withProof does not look again under the lock, or choose takes a password where there is a second factor.
 test('an enrolment that was begun before the first factor is not confirmed without it', async () => {
   const person = await signUp()
   const old = under((await logIn(person)).body.access_token)
@@ -616,8 +612,9 @@ test('an enrolment that was begun before the first factor is not confirmed witho
     `insert into passkeys (user_id, credential_id, public_key, name) values ($1::uuid, decode(md5($1::text), 'hex'), '\\x00', 'Key')`,
     [person.user_id],
   )
-  const late = await call('POST', `${mfa}/totp/confirm`, { code: codeOf(secret, stepNow()) }, old)
-  assert.deepEqual(outcomeOf(late), [401, 'step-up-required'])
+  const code = codeOf(secret, stepNow())
+  const late = await call('POST', `${mfa}/totp/confirm`, { code, ...byPassword }, old)
+  assert.deepEqual([late.status, late.body.errors?.[0].pointer], [422, '/proof'])
 })
 
 test('an answer names exactly one factor', async () => {

@@ -1,29 +1,35 @@
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
-import { recordEvent } from '../../directory/history/history.ts'
-import {
-  changeCredentials,
-  forgetSecondFactor,
-  noteSecondFactor,
-  revokeSingleFactorSessions,
-} from '../../directory/sessions/sessions.ts'
+import { forgetSecondFactor, noteSecondFactor, revokeSingleFactorSessions } from '../../directory/sessions/sessions.ts'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
-import type { Runner, Transaction } from '../../platform/database/database.ts'
+import type { Transaction } from '../../platform/database/database.ts'
 import { execute, get, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Declarations } from '../../platform/declarations.ts'
-import { eventKind } from '../../platform/mail/mails.ts'
-import type { EventDeclaration } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
+import { changeKind, recordChange } from '../changes/changes.ts'
+import type { ChangeKind, KeptRow } from '../changes/changes.ts'
 import { untrustDevices } from '../devices/devices.ts'
-import { countRecoveryCodes, deleteRecoveryCodes, makeRecoveryCodes, unusedRecoveryCodes } from './recovery-codes.ts'
+import {
+  countRecoveryCodes,
+  deleteRecoveryCodesOf,
+  makeRecoveryCodes,
+  takeRecoveryCodes,
+  unusedRecoveryCodes,
+} from './recovery-codes.ts'
 
-const query = tables('system', 'live_users', 'sessions')
+const query = tables('system', 'live_users')
 
 /** A method that verifies a second factor, as sessions and answers name it. */
 export type SecondFactor = 'totp' | 'passkey' | 'recovery_code'
 
-export const recoveryCodesMade = eventKind('recovery-codes-made', { mailed: true })
+export const recoveryCodesMade = changeKind('recovery-codes-made', {
+  words: {
+    en: 'New recovery codes were made for your account, and all earlier ones stopped working.',
+    de: 'Für Ihr Konto wurden neue Wiederherstellungscodes erzeugt, und alle früheren wurden ungültig.',
+  },
+  undo: (transaction, { user_id, changed_at }) => transaction.run(deleteRecoveryCodesOf(user_id, changed_at)),
+})
 
 /** Fails unless the caller's session is live: before what asks no gate itself, such as a guess. @throws Problem session-ended */
 export const requireSession = get(tables('tenant', 'self').selectFrom('self').select('session_id'))
@@ -48,41 +54,10 @@ export function listSecondFactors(
     from (select array_remove(array[${sql.join(held)}]::text[], null) as held) as methods)`
 }
 
-/**
- * Changes the second factors of the caller's account. Where it has one, the session must have verified it: a password
- * alone neither adds another nor removes any, also in a session that is older than the factors. What is thrown undoes all.
- * @throws Problem session-ended, step-up-required, and what `work` throws
- */
-export const changeFactors = <Result>(
-  visitor: Runner<'system'>,
-  { declared }: Pick<Services, 'declared'>,
-  session: SessionRef,
-  work: (transaction: Transaction<'system'>) => Promise<Result>,
-): Promise<Result> =>
-  changeCredentials(visitor, session, async transaction => {
-    await transaction.run(requireVerifiedFactor(declared, session))
-    return work(transaction)
-  })
-
-/** That a device is trusted opens a session and verifies nothing: both may have been stolen with the password. */
-const requireVerifiedFactor = (declared: Declarations, { session_id }: SessionRef) => {
-  const methods = [...declared.secondFactors.map(({ method }) => method), 'recovery_code']
-  return statement(
-    raw(
-      query,
-      sql<{ is_missing: boolean }>`select ${declared.hasSecondFactor(sql`sessions.user_id`)}
-        and (second_factor_at is null or not methods && ${methods}::text[]) as is_missing
-        from sessions where id = ${session_id}`,
-    ),
-    ([row]) => {
-      if (row?.is_missing !== false) throw new Problem('step-up-required')
-    },
-  )
-}
-
-/** A factor that was added: how history and the mail tell of it, and by which method sessions verify it. */
+/** A factor that was added: how history and the mail tell of it, its id, and by which method sessions verify it. */
 export interface AddedFactor {
-  event: EventDeclaration
+  kind: ChangeKind
+  id: string
   method: SecondFactor
 }
 
@@ -93,43 +68,59 @@ export interface AddedFactor {
  */
 export async function completeEnrolment(
   transaction: Transaction<'system'>,
-  services: Pick<Services, 'keys'>,
+  services: Pick<Services, 'declared' | 'keys'>,
   { user_id, session_id }: SessionRef,
-  { event, method }: AddedFactor,
+  { kind, id, method }: AddedFactor,
 ): Promise<string[] | undefined> {
   await transaction.run(noteSecondFactor(session_id, method))
-  await transaction.run(revokeSingleFactorSessions(user_id, session_id, event.type))
-  await transaction.run(recordEvent(event, user_id, session_id))
+  await transaction.run(revokeSingleFactorSessions(user_id, session_id, kind.type))
+  await transaction.run(recordChange(services.declared, kind, { user_id, session_id, trace: { added: id } }))
   if ((await transaction.run(countRecoveryCodes(user_id))) > 0) return undefined
   return makeRecoveryCodes(transaction, services, user_id)
 }
 
+/** A factor that was removed: how history and the mail tell of it, and its row, to be kept with its table. */
+export interface RemovedFactor {
+  kind: ChangeKind
+  table: string
+  row: KeptRow
+}
+
 /**
  * What follows when one was removed, in the same transaction: the user is told, and with the last one go the recovery
- * codes, the trust in devices, and what sessions have verified.
+ * codes, the trust in devices, and what sessions have verified. What can be put back is kept.
  */
 export async function completeRemoval(
   transaction: Transaction<'system'>,
   { declared }: Pick<Services, 'declared'>,
   { user_id, session_id }: SessionRef,
-  event: EventDeclaration,
+  { kind, table, row }: RemovedFactor,
 ): Promise<void> {
-  await transaction.run(recordEvent(event, user_id, session_id))
-  if (await transaction.run(hasSecondFactor(declared, user_id))) return
-  await transaction.run(deleteRecoveryCodes(user_id))
-  await transaction.run(untrustDevices(user_id))
-  await transaction.run(forgetSecondFactor(user_id))
+  const codes = await forgetFactors(transaction, declared, user_id)
+  const kept = { [table]: [row], ...(codes.length > 0 && { recovery_codes: codes }) }
+  const trace = { removed: String(row['id']), kept }
+  await transaction.run(recordChange(declared, kind, { user_id, session_id, trace }))
 }
 
-/** Replaces all recovery codes. @throws Problem second-factor-missing, session-ended, step-up-required */
-export const renewRecoveryCodes = (
-  visitor: Runner<'system'>,
+/** With the last second factor go the recovery codes, the trust in devices, and what sessions have verified. @returns the codes' rows */
+export async function forgetFactors(
+  transaction: Transaction<'system'>,
+  declared: Pick<Declarations, 'hasSecondFactor'>,
+  user_id: string,
+): Promise<KeptRow[]> {
+  if (await transaction.run(hasSecondFactor(declared, user_id))) return []
+  await transaction.run(untrustDevices(user_id))
+  await transaction.run(forgetSecondFactor(user_id))
+  return transaction.run(takeRecoveryCodes(user_id))
+}
+
+/** Replaces all recovery codes of an account that has a second factor. @throws Problem second-factor-missing */
+export async function renewRecoveryCodes(
+  transaction: Transaction<'system'>,
   services: Pick<Services, 'declared' | 'keys'>,
-  session: SessionRef,
-): Promise<string[]> =>
-  changeFactors(visitor, services, session, async transaction => {
-    if (!(await transaction.run(hasSecondFactor(services.declared, session.user_id))))
-      throw new Problem('second-factor-missing')
-    await transaction.run(recordEvent(recoveryCodesMade, session.user_id, session.session_id))
-    return makeRecoveryCodes(transaction, services, session.user_id)
-  })
+  { user_id, session_id }: SessionRef,
+): Promise<string[]> {
+  if (!(await transaction.run(hasSecondFactor(services.declared, user_id)))) throw new Problem('second-factor-missing')
+  await transaction.run(recordChange(services.declared, recoveryCodesMade, { user_id, session_id, trace: {} }))
+  return makeRecoveryCodes(transaction, services, user_id)
+}

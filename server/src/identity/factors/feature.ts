@@ -4,7 +4,6 @@ import type { Codes, ProblemTable } from '../../platform/problems.ts'
 import { recoveryCodesMade } from './factors.ts'
 import { mails } from './mails.ts'
 import { deleteRecoveryCodes, recoveryCodeUsed } from './recovery-codes.ts'
-import { factorRoutes } from './routes.ts'
 
 const problems = {
   'invalid-code': [
@@ -32,7 +31,7 @@ declare module '../../platform/services.ts' {
 /** What all second factors share, and the recovery codes that stand in for them. */
 export const factors = feature({
   name: 'factors',
-  uses: ['users', 'sessions', 'history', 'devices'],
+  uses: ['users', 'sessions', 'history', 'devices', 'changes'],
   sql: [new URL('factors.sql', import.meta.url)],
   tags: { 'Second factors': 'Authenticator apps and recovery codes: enrolling, verifying, removing.' },
   problems,
@@ -40,5 +39,4 @@ export const factors = feature({
   mails,
   erasure: ({ id }) => [deleteRecoveryCodes(id)],
   provide: ({ config, keys }) => ({ keys: { ...keys, recovery: deriveKey(config.secretKey, 'recovery codes') } }),
-  routes: [factorRoutes],
 })

@@ -5,6 +5,7 @@ import type { Transaction } from '../../platform/database/database.ts'
 import { execute, raw, statement, tables } from '../../platform/database/statement.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import type { Services } from '../../platform/services.ts'
+import type { KeptRow } from '../changes/changes.ts'
 import type { Requirement } from './requirements.ts'
 
 const query = tables('system', 'recovery_codes')
@@ -26,7 +27,7 @@ function makeCode(): string {
 }
 
 /** As people write it: in any case, with or without hyphens and spaces, O for 0, I or L for 1. */
-const hashCode = (key: Buffer, user_id: string, code: string): Buffer => {
+export const hashRecoveryCode = (key: Buffer, user_id: string, code: string): Buffer => {
   const plain = code.toUpperCase().replace(/[\s-]/g, '').replaceAll('O', '0').replace(/[IL]/g, '1')
   return createHmac('sha256', key).update(`${user_id}\0${plain}`).digest()
 }
@@ -43,7 +44,7 @@ export async function makeRecoveryCodes(
     execute(
       query
         .insertInto('recovery_codes')
-        .values(codes.map(code => ({ user_id, code_hash: hashCode(keys.recovery, user_id, code) }))),
+        .values(codes.map(code => ({ user_id, code_hash: hashRecoveryCode(keys.recovery, user_id, code) }))),
     ),
   )
   return codes
@@ -51,6 +52,20 @@ export async function makeRecoveryCodes(
 
 export const deleteRecoveryCodes = (user_id: string) =>
   execute(query.deleteFrom('recovery_codes').where('user_id', '=', user_id))
+
+/** Deletes all codes. @returns the rows, to be kept */
+export const takeRecoveryCodes = (user_id: string) =>
+  statement(
+    raw(
+      query,
+      sql<{ row: KeptRow }>`delete from recovery_codes r where user_id = ${user_id} returning to_jsonb(r) as row`,
+    ),
+    rows => rows.map(({ row }) => row),
+  )
+
+/** Deletes the codes that were made at that moment. */
+export const deleteRecoveryCodesOf = (user_id: string, made_at: string) =>
+  execute(query.deleteFrom('recovery_codes').where('user_id', '=', user_id).where('created_at', '=', made_at))
 
 /** How many codes a user has left, as SQL for either login. */
 export const unusedRecoveryCodes = (user_id: RawBuilder<unknown>): RawBuilder<number> =>
@@ -68,9 +83,19 @@ export const recoveryCodeOf = (
   { keys }: Pick<Services, 'keys'>,
   { user_id, session_id }: { user_id: string; session_id: string | null },
   code: string,
+  /** Only one that was made before. */
+  before?: string,
 ): Requirement => ({
   row: sql`update recovery_codes set used_at = now()
-    where user_id = ${user_id} and code_hash = ${hashCode(keys.recovery, user_id, code)} and used_at is null
+    where user_id = ${user_id} and code_hash = ${hashRecoveryCode(keys.recovery, user_id, code)} and used_at is null
+      and (${before ?? null}::timestamptz is null or created_at < ${before ?? null}::timestamptz)
     returning record_event(${recoveryCodeUsed.type}, ${user_id}, ${session_id}, '{}', ${recoveryCodeUsed.mailed})`,
+  otherwise: 'invalid-code',
+})
+
+/** Whether it is a code of the user's that was not used; it stays so. */
+export const findRecoveryCode = ({ keys }: Pick<Services, 'keys'>, user_id: string, code: string): Requirement => ({
+  row: sql`select 1 from recovery_codes
+    where user_id = ${user_id} and code_hash = ${hashRecoveryCode(keys.recovery, user_id, code)} and used_at is null`,
   otherwise: 'invalid-code',
 })

@@ -197,7 +197,8 @@ test('names of an erased account stay taken, by every way to take one, unless th
   assert.deepEqual([retired.status, retired.text], [known.status, known.text])
   const [mail, ...more] = await strict.mailTo(person.email)
   assert.deepEqual([mail?.subject, mail?.token, more], ['This address cannot be used with Freehold', '', []])
-  const asked = await stranger.call('POST', '/api/v1/auth/change-email', { new_email: person.email })
+  const proof = { password: PASSWORD }
+  const asked = await stranger.call('POST', '/api/v1/auth/change-email', { new_email: person.email, proof })
   assert.equal(asked.status, 202)
   assert.match((await strict.mailTo(person.email)).at(-1)!.subject, /cannot be used/)
   const line = (user: object, number: number) => ({ line: number, user: user as { email: string } })

@@ -1,9 +1,7 @@
 import { Type } from 'typebox'
 import { Id, Name, Strict } from '../../platform/schemas.ts'
-import { RecoveryCode } from '../factors/messages.ts'
-import { PasskeyAnswer } from '../passkeys/messages.ts'
 import { Password } from '../passwords/password-policy.ts'
-import { Code } from '../totp/messages.ts'
+import { factorAnswer } from '../proofs/messages.ts'
 
 /** What travels when a second factor is verified. */
 
@@ -28,15 +26,10 @@ export const SecondFactors = Type.Object(
 
 export const MfaToken = Type.String({ minLength: 1, maxLength: 200, description: 'From the answer `mfa-required`.' })
 
-const answer = {
-  code: Type.Optional(Code),
-  recovery_code: Type.Optional(RecoveryCode),
-  passkey: Type.Optional(PasskeyAnswer),
-}
 export const MfaAnswer = Strict(
   {
     mfa_token: MfaToken,
-    ...answer,
+    ...factorAnswer,
     trust_device: Type.Optional(
       Type.Boolean({
         description:
@@ -51,7 +44,7 @@ export const MfaAnswer = Strict(
   },
 )
 export const StepUp = Strict(
-  { password: Type.Optional(Password), ...answer },
+  { password: Type.Optional(Password), ...factorAnswer },
   {
     title: 'StepUp',
     description: 'One of `password`, `code`, `recovery_code` and `passkey` is the proof.',

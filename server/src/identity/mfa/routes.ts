@@ -1,11 +1,15 @@
+import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { App } from '../../platform/http/route.ts'
 import { invalidField } from '../../platform/problems.ts'
 import { Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { requireSession } from '../factors/factors.ts'
+import { renewRecoveryCodes, requireSession } from '../factors/factors.ts'
+import { RecoveryCodes } from '../factors/messages.ts'
 import { AuthenticationOptions } from '../passkeys/messages.ts'
 import { challengePasskey } from '../passkeys/passkey-sign-in.ts'
+import { ProofBody, proofProblems } from '../proofs/messages.ts'
+import { changeWithProof } from '../proofs/proof.ts'
 import { AccessToken, SignedInAnswer } from '../sign-in/messages.ts'
 import { MfaAnswer, MfaToken, SecondFactors, StepUp } from './messages.ts'
 import { challengeSecondFactor, finishSignIn, stepUpByFactor } from './proofs.ts'
@@ -14,7 +18,15 @@ import { stepUpByPassword } from './step-up.ts'
 
 type MfaServices = Pick<
   Services,
-  'config' | 'declared' | 'issuer' | 'keys' | 'lockout' | 'passwords' | 'relyingParty' | 'signInRules'
+  | 'config'
+  | 'declared'
+  | 'factorVerifiers'
+  | 'issuer'
+  | 'keys'
+  | 'lockout'
+  | 'passwords'
+  | 'relyingParty'
+  | 'signInRules'
 >
 
 /** Tries a minute from one address, wherever something can be guessed. */
@@ -88,6 +100,31 @@ export function mfaRoutes(app: App, services: MfaServices): void {
   )
 }
 
+export function recoveryCodeRoutes(app: App, services: MfaServices): void {
+  app.post(
+    '/auth/mfa/recovery-codes',
+    {
+      access: 'session',
+      noStore: true,
+      perMinute: TRIES,
+      problems: [...proofProblems, 'second-factor-missing'],
+      schema: {
+        operationId: 'makeRecoveryCodes',
+        summary: 'Generate new recovery codes',
+        description: 'All earlier ones are void.',
+        tags: ['Second factors'],
+        body: ProofBody,
+        response: { 200: Type.Object({ recovery_codes: RecoveryCodes }, { title: 'RecoveryCodes' }) },
+      },
+    },
+    async ({ actor, visitor, body }) => ({
+      recovery_codes: await changeWithProof(visitor, services, actor, body?.proof, transaction =>
+        renewRecoveryCodes(transaction, services, actor),
+      ),
+    }),
+  )
+}
+
 export function stepUpRoutes(app: App, services: MfaServices): void {
   const rules = { access: 'session', noStore: true, perMinute: TRIES } as const
 
@@ -103,7 +140,7 @@ export function stepUpRoutes(app: App, services: MfaServices): void {
         response: { 200: AuthenticationOptions },
       },
     },
-    ({ actor, visitor }) => challengePasskey(visitor, services, actor.user_id),
+    ({ actor, visitor }) => challengePasskey(visitor, services, { user_id: actor.user_id }),
   )
 
   app.post(

@@ -4,8 +4,8 @@ import { feature } from '../../platform/feature.ts'
 import type { Codes, ProblemTable } from '../../platform/problems.ts'
 import type { RelyingParty } from './ceremonies.ts'
 import { mails } from './mails.ts'
-import { passkeyAuthenticationToken, passkeyRefused } from './passkey-sign-in.ts'
-import { hasAnyPasskey, passkeyAdded, passkeyRegistrationToken, passkeyRemoved } from './passkeys.ts'
+import { passkeyAuthenticationToken, passkeyRefused, passkeyVerifier } from './passkey-sign-in.ts'
+import { hasAnyPasskey, passkeyAdded, passkeyIds, passkeyRegistrationToken, passkeyRemoved } from './passkeys.ts'
 import { passkeyRoutes, passkeySignInRoutes } from './routes.ts'
 
 const query = tables('system', 'passkeys')
@@ -38,14 +38,14 @@ declare module '../../platform/services.ts' {
 /** Passkeys (WebAuthn): a sign-in method of two factors, and a second factor after a password. */
 export const passkeys = feature({
   name: 'passkeys',
-  uses: ['users', 'sessions', 'history', 'factors', 'sign-in'],
+  uses: ['users', 'sessions', 'history', 'changes', 'factors', 'proofs', 'sign-in'],
   sql: [new URL('passkeys.sql', import.meta.url)],
   tags: { Passkeys: 'Adding, naming, removing, and signing in with them.' },
   problems,
   tokens: [passkeyRegistrationToken, passkeyAuthenticationToken],
   events: [passkeyAdded, passkeyRemoved, passkeyRefused],
   mails,
-  secondFactor: { method: 'passkey', exists: hasAnyPasskey },
+  secondFactor: { method: 'passkey', exists: hasAnyPasskey, ids: passkeyIds },
   signInMethod: user_id => hasAnyPasskey(sql`${user_id}`),
   erasure: ({ id }) => [execute(query.deleteFrom('passkeys').where('user_id', '=', id))],
   export: [
@@ -57,8 +57,9 @@ export const passkeys = feature({
       key: sql`id`,
     },
   ],
-  provide: ({ config: { appName: name, passkeys: party } }) => ({
-    relyingParty: party && { id: party.rpId, name, origins: party.origins },
-  }),
+  provide: ({ config: { appName: name, passkeys: party }, keys, factorVerifiers }) => {
+    const relyingParty = party && { id: party.rpId, name, origins: party.origins }
+    return { relyingParty, factorVerifiers: [...factorVerifiers, passkeyVerifier({ keys, relyingParty })] }
+  },
   routes: [passkeyRoutes, passkeySignInRoutes],
 })

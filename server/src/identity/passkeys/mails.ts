@@ -1,7 +1,7 @@
-import { eventValues } from '../../platform/mail/mails.ts'
 import type { MailDeclaration } from '../../platform/mail/mails.ts'
+import { changeValues } from '../changes/changes.ts'
 
 export const mails: MailDeclaration = {
   directory: new URL('mails/', import.meta.url),
-  values: { 'passkey-added': eventValues, 'passkey-removed': eventValues },
+  values: { 'passkey-added': changeValues, 'passkey-removed': changeValues },
 }

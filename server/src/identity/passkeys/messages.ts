@@ -1,5 +1,4 @@
 import type {
-  AuthenticationResponseJSON,
   PublicKeyCredentialCreationOptionsJSON,
   PublicKeyCredentialRequestOptionsJSON,
   RegistrationResponseJSON,
@@ -7,22 +6,24 @@ import type {
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Id, Name, Nullable, OneOf, Strict, Time, timestamps } from '../../platform/schemas.ts'
+import {
+  Base64url,
+  Challenge,
+  ClientData,
+  credential,
+  CredentialId,
+  PasskeyAnswer,
+  Proof,
+  Transports,
+} from '../proofs/messages.ts'
 
 /**
  * What travels between a browser and an authenticator, in the words of WebAuthn Level 3, section 5.1: the options are for
  * `PublicKeyCredential.parse…OptionsFromJSON()`, and a response is what `credential.toJSON()` gives.
  */
 
-const Base64url = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: '^[A-Za-z0-9_-]+$' })
-const Word = Type.String({ minLength: 1, maxLength: 64 })
-
-/** Credential ids have at most 1023 bytes (section 5.8.3). */
-const CredentialId = Base64url(1364)
-const ClientData = Base64url(4096)
 /** Room for a public key of RSA, and an attestation that was not asked for. */
 const Attestation = Base64url(16384)
-const AuthenticatorData = Base64url(4096)
-const Transports = Type.Array(Word, { maxItems: 10 })
 
 export const Passkey = Type.Object(
   {
@@ -37,14 +38,6 @@ export const Passkey = Type.Object(
 )
 export type Passkey = Static<typeof Passkey>
 
-/** What a browser adds and is not named here passes: browsers are ahead of servers. */
-const credential = {
-  id: CredentialId,
-  rawId: CredentialId,
-  type: Type.Literal('public-key'),
-  authenticatorAttachment: Type.Optional(Nullable(Word)),
-  clientExtensionResults: Type.Object({}),
-}
 const RegistrationResponse = Type.Unsafe<RegistrationResponseJSON>(
   Type.Object(
     {
@@ -58,34 +51,6 @@ const RegistrationResponse = Type.Unsafe<RegistrationResponseJSON>(
     { title: 'PasskeyRegistration', description: '`toJSON()` of what `navigator.credentials.create()` gave.' },
   ),
 )
-const AuthenticationResponse = Type.Unsafe<AuthenticationResponseJSON>(
-  Type.Object(
-    {
-      ...credential,
-      response: Type.Object({
-        clientDataJSON: ClientData,
-        authenticatorData: AuthenticatorData,
-        signature: Base64url(4096),
-        userHandle: Type.Optional(Nullable(Type.String({ maxLength: 86, pattern: '^[A-Za-z0-9_-]*$' }))),
-      }),
-    },
-    { title: 'PasskeyAuthentication', description: '`toJSON()` of what `navigator.credentials.get()` gave.' },
-  ),
-)
-
-const Challenge = Type.String({
-  minLength: 64,
-  maxLength: 64,
-  examples: ['AZCcip6oVXydLpsfPytqHJ2Zr0u4wq7kK3d1o9Xn5bTtYgE8mVhLs6RcPjWfQaUi'],
-})
-
-/** A passkey's answer to a challenge, wherever a factor may be given. */
-export const PasskeyAnswer = Strict(
-  { challenge_token: Challenge, response: AuthenticationResponse },
-  { title: 'PasskeyAnswer' },
-)
-export type PasskeyAnswer = Static<typeof PasskeyAnswer>
-
 export const PasskeyLogin = Strict(
   {
     ...PasskeyAnswer.properties,
@@ -96,7 +61,7 @@ export const PasskeyLogin = Strict(
 )
 
 export const NewPasskey = Strict(
-  { challenge_token: Challenge, name: Name, response: RegistrationResponse },
+  { challenge_token: Challenge, name: Name, response: RegistrationResponse, proof: Type.Optional(Proof) },
   { title: 'NewPasskey' },
 )
 export type NewPasskey = Static<typeof NewPasskey>
@@ -104,7 +69,7 @@ export const PasskeyName = Strict({ name: Name }, { title: 'PasskeyName' })
 
 const Descriptors = Type.Array(
   Type.Object({ id: CredentialId, type: Type.Literal('public-key'), transports: Type.Optional(Transports) }),
-  { maxItems: 20 },
+  { maxItems: 100 },
 )
 const Domain = Type.String({ minLength: 1, maxLength: 253 })
 const Algorithm = Type.Integer({ minimum: -65536, maximum: 65535, description: 'COSE number.' })

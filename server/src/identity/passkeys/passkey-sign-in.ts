@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { Type } from 'typebox'
 import { reportEvent } from '../../directory/history/history.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
@@ -7,6 +8,11 @@ import { Problem } from '../../platform/problems.ts'
 import { Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { presentedToken, sealToken, spendToken, startToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { undoToken } from '../changes/changes.ts'
+import type { Standing } from '../changes/changes.ts'
+import type { Requirement } from '../factors/requirements.ts'
+import type { FactorVerifier } from '../proofs/factor.ts'
+import type { PasskeyAnswer } from '../proofs/messages.ts'
 import { completeSignIn } from '../sign-in/sign-in.ts'
 import type { Proof, SignInOutcome } from '../sign-in/sign-in.ts'
 import {
@@ -16,7 +22,8 @@ import {
   newChallenge,
   readAuthentication,
 } from './ceremonies.ts'
-import type { AuthenticationOptions, PasskeyAnswer } from './messages.ts'
+import type { KnownCredential } from './ceremonies.ts'
+import type { AuthenticationOptions } from './messages.ts'
 import { listCredentials, passkeyOf, recordUse, requireParty } from './passkeys.ts'
 
 const query = tables('system', 'passkeys', 'live_users')
@@ -30,6 +37,13 @@ export const passkeyAuthenticationToken = tokenKind({
 
 export const passkeyRefused = eventKind('passkey-refused')
 
+/** Whose passkey it must be. */
+interface Expected {
+  user_id?: string | undefined
+  /** Only one of these counts, also one that is kept to be put back. */
+  among?: Standing | undefined
+}
+
 /**
  * A challenge, good for five minutes: for the passkeys of an account that is known already, or for any passkey of the
  * site, which tells nothing of who has one. @throws Problem passkeys-unavailable
@@ -37,14 +51,14 @@ export const passkeyRefused = eventKind('passkey-refused')
 export async function challengePasskey(
   visitor: SystemRunner,
   services: Pick<Services, 'keys' | 'relyingParty'>,
-  user_id?: string,
+  { user_id, among }: Expected = {},
 ): Promise<AuthenticationOptions> {
   const party = requireParty(services)
   const challenge = newChallenge()
   const id = await startToken(visitor, passkeyAuthenticationToken, { user_id, details: { challenge } })
   // system: keys are out of the tenant login's sight, and a sign-in that waits for its second factor has no session
-  const known = user_id === undefined ? undefined : await visitor.run(listCredentials(user_id))
-  const options = await makeAuthenticationOptions(party, challenge, known)
+  const known = user_id === undefined ? undefined : await visitor.run(listCredentials(user_id, among?.ids))
+  const options = await makeAuthenticationOptions(party, challenge, known && [...known, ...keptCredentials(among)])
   return { challenge_token: sealToken(services.keys.oneTime, passkeyAuthenticationToken, id), options }
 }
 
@@ -53,21 +67,24 @@ export async function challengePasskey(
  * the challenge and the passkey must be that account's, as for a second factor; without, the passkey says whose it is.
  * A refusal is a security event, `passkey-refused`. @throws Problem invalid-token, invalid-passkey, passkeys-unavailable
  */
-export async function verifyPasskey(
+async function verifyPasskey(
   visitor: SystemRunner,
   services: Pick<Services, 'keys' | 'relyingParty'>,
   { challenge_token, response }: PasskeyAnswer,
-  user_id?: string,
+  { user_id, among }: Expected = {},
 ): Promise<{ user_id: string; passkey_id: string }> {
   const party = requireParty(services)
   const token = await presentedToken(visitor, services.keys.oneTime, passkeyAuthenticationToken, challenge_token)
   if (token.user_id !== (user_id ?? null)) throw new Problem('invalid-token')
 
+  const credential_id = Buffer.from(response.id, 'base64url')
   // system: the passkey is looked up before it is known whose it is
-  const passkey = await visitor.run(findCredential(Buffer.from(response.id, 'base64url')))
+  const held = await visitor.run(findCredential(credential_id))
+  const kept = user_id === undefined ? undefined : findKept(among, user_id, credential_id)
+  const passkey = kept ?? (among === undefined || among.ids.includes(held?.id ?? '') ? held : undefined)
   async function refuse(reason: string, cause?: unknown): Promise<never> {
-    const details = { reason, passkey_id: passkey?.id ?? null }
-    await reportEvent(visitor, passkeyRefused, passkey?.user_id ?? null, null, details)
+    const details = { reason, passkey_id: passkey?.id ?? held?.id ?? null }
+    await reportEvent(visitor, passkeyRefused, passkey?.user_id ?? held?.user_id ?? null, null, details)
     throw new Problem('invalid-passkey', { cause })
   }
   if (passkey === undefined || !isOf(passkey.user_id, response.response.userHandle, user_id)) return refuse('unknown')
@@ -78,11 +95,52 @@ export async function verifyPasskey(
   // system: the challenge is spent and the use counted, whether or not a sign-in follows
   const isCounted = await visitor.transaction(async transaction => {
     await transaction.run(spendToken(passkeyAuthenticationToken, token.id))
-    return transaction.run(recordUse(passkey.id, use))
+    return kept !== undefined || transaction.run(recordUse(passkey.id, use))
   })
   if (!isCounted) return refuse('counter')
   return { user_id: passkey.user_id, passkey_id: passkey.id }
 }
+
+/** A passkey that was removed and is kept to be put back. */
+function findKept(among: Standing | undefined, user_id: string, credential_id: Buffer) {
+  const found = among?.kept.find(
+    ({ table, row }) => table === 'passkeys' && bytesOf(row['credential_id']).equals(credential_id),
+  )
+  return found && { id: found.id, user_id, public_key: bytesOf(found.row['public_key']) }
+}
+
+/** The passkeys that are kept to be put back, as browsers are told of them. */
+const keptCredentials = (among: Standing | undefined): KnownCredential[] =>
+  (among?.kept ?? [])
+    .filter(({ table }) => table === 'passkeys')
+    .map(({ row }) => ({
+      id: bytesOf(row['credential_id']).toString('base64url'),
+      transports: row['transports'] as string[],
+    }))
+
+/** As `to_jsonb` writes bytes. */
+const bytesOf = (text: unknown): Buffer => Buffer.from(String(text).replace(/^\\x/, ''), 'hex')
+
+/** A passkey's answer as a second factor. */
+export const passkeyVerifier = (services: Pick<Services, 'keys' | 'relyingParty'>): FactorVerifier => ({
+  answers: 'passkey',
+  verify: async (visitor, { user_id, answer: { passkey }, among }) => {
+    if (passkey === undefined) throw new Problem('invalid-passkey')
+    const { passkey_id } = await verifyPasskey(visitor, services, passkey, { user_id, among })
+    const isKept = among?.kept.some(({ id }) => id === passkey_id) === true
+    return {
+      factor: 'passkey',
+      requirement: isKept ? keptPasskeyOf(user_id, passkey_id) : passkeyOf(user_id, passkey_id),
+    }
+  },
+})
+
+/** A passkey that is kept: its removal may have been undone, or be final, since it was verified. */
+const keptPasskeyOf = (user_id: string, id: string): Requirement => ({
+  row: sql`select id from one_time_tokens where user_id = ${user_id} and purpose = ${undoToken.purpose}
+    and details ->> 'removed' = ${id} and used_at is null for key share`,
+  otherwise: 'invalid-passkey',
+})
 
 /** Whether the passkey is of the account that is known, or else of the one that the authenticator names (section 7.2, step 6). */
 function isOf(owner_id: string, userHandle: string | null | undefined, known_id: string | undefined): boolean {

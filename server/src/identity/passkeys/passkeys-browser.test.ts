@@ -19,10 +19,10 @@ const script = `
     return { status: answer.status, body: text && JSON.parse(text) }
   }
   const { startRegistration, startAuthentication } = SimpleWebAuthnBrowser
-  async function addPasskey(name) {
+  async function addPasskey(name, proof) {
     const { options, challenge_token } = (await call('POST', '/auth/passkeys/registration-options')).body
     const response = await startRegistration({ optionsJSON: options })
-    return call('POST', '/auth/passkeys', { challenge_token, name, response })
+    return call('POST', '/auth/passkeys', { challenge_token, name, response, proof })
   }
   async function answerChallenge(path, body) {
     const { options, challenge_token } = (await call('POST', path, body)).body
@@ -36,6 +36,7 @@ const script = `
     if (!mfa_token) return paused
     return call('POST', '/auth/mfa/verify', { mfa_token, passkey: await answerChallenge('/auth/mfa/passkey-options', { mfa_token }) })
   }
+  const proveByPasskey = async () => ({ passkey: await answerChallenge('/auth/step-up/passkey-options') })
   const stepUp = async () => call('POST', '/auth/step-up', { passkey: await answerChallenge('/auth/step-up/passkey-options') })
 `
 
@@ -85,7 +86,7 @@ test('a person adds two passkeys, signs in with each, and removes one', { skip: 
   )
   assert.equal(signedUp.status, 201)
   await laptop.evaluate(`window.token = ${words(signedUp.body.access_token)}`)
-  const added = await run(laptop, `addPasskey('Laptop')`)
+  const added = await run(laptop, `addPasskey('Laptop', { password: ${words(PASSWORD)} })`)
   assert.equal(added.status, 201, JSON.stringify(added.body))
   assert.equal(added.body.recovery_codes.length, 10)
   const held = await lock.credentials()
@@ -109,7 +110,8 @@ test('a person adds two passkeys, signs in with each, and removes one', { skip: 
   const afterPassword = await run(laptop, `signInWithPassword(${words(email, PASSWORD)})`)
   assert.equal(afterPassword.status, 200, JSON.stringify(afterPassword.body))
   await desk.evaluate(`window.token = ${words(afterPassword.body.access_token)}`)
-  const second = await run(desk, `addPasskey('Key')`)
+  const [recovery_code, another] = added.body.recovery_codes
+  const second = await run(desk, `addPasskey('Key', { recovery_code: ${words(recovery_code)} })`)
   assert.equal(second.status, 201, JSON.stringify(second.body))
   assert.deepEqual(second.body.transports, ['usb'])
   assert.equal(second.body.recovery_codes, undefined)
@@ -127,7 +129,10 @@ test('a person adds two passkeys, signs in with each, and removes one', { skip: 
   )
   const one = `/auth/passkeys/${second.body.id}`
   assert.equal((await run(laptop, `call('PATCH', ${words(one)}, { name: 'Key at work' })`)).body.name, 'Key at work')
-  assert.equal((await run(laptop, `call('DELETE', ${words(one)})`)).status, 204)
+  assert.equal(
+    (await run(laptop, `proveByPasskey().then(proof => call('DELETE', ${words(one)}, { proof }))`)).status,
+    204,
+  )
   assert.equal((await key.credentials()).length, 1)
   assert.equal((await run(desk, 'signIn()')).body.code, 'invalid-passkey')
 
@@ -135,7 +140,10 @@ test('a person adds two passkeys, signs in with each, and removes one', { skip: 
   const phishing = await openApp(browser, foreign.origin, service.url)
   const lured = await addAuthenticator(phishing)
   await phishing.evaluate(`window.token = ${words(proved.body.access_token)}`)
-  assert.equal((await run(phishing, `addPasskey('Lured')`)).body.errors[0].pointer, '/response')
+  assert.equal(
+    (await run(phishing, `addPasskey('Lured', { recovery_code: ${words(another)} })`)).body.errors[0].pointer,
+    '/response',
+  )
   await phishing.evaluate('window.token = undefined')
   assert.equal((await lured.credentials()).length, 1)
   assert.equal((await run(phishing, 'signIn()')).body.code, 'invalid-passkey')

@@ -1,20 +1,25 @@
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
+import { changeCredentials } from '../../directory/sessions/sessions.ts'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { get, statement, tables } from '../../platform/database/statement.ts'
-import { eventKind } from '../../platform/mail/mails.ts'
+import { execute, get, raw, statement, tables } from '../../platform/database/statement.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { issueToken, presentedToken, sealToken, spendToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
-import { changeFactors, completeEnrolment, completeRemoval } from '../factors/factors.ts'
+import { changeKind } from '../changes/changes.ts'
+import type { KeptRow } from '../changes/changes.ts'
+import { completeEnrolment, completeRemoval, forgetFactors } from '../factors/factors.ts'
 import type { Requirement } from '../factors/requirements.ts'
+import type { Proof } from '../proofs/messages.ts'
+import { changeWithProof, withProof } from '../proofs/proof.ts'
+import type { ProofServices } from '../proofs/proof.ts'
 import { keepSignInMethod } from '../sign-in/sign-in.ts'
 import { CHALLENGE_SECONDS, makeRegistrationOptions, newChallenge, readRegistration } from './ceremonies.ts'
 import type { KnownCredential, NewCredential, RelyingParty } from './ceremonies.ts'
@@ -30,8 +35,30 @@ export const passkeyRegistrationToken = tokenKind({
   details: Strict({ challenge: Type.String() }),
 })
 
-export const passkeyAdded = eventKind('passkey-added', { mailed: true })
-export const passkeyRemoved = eventKind('passkey-removed', { mailed: true })
+export const passkeyAdded = changeKind('passkey-added', {
+  words: {
+    en: 'A passkey was added to your account.',
+    de: 'Ihrem Konto wurde ein Passkey hinzugefügt.',
+  },
+  undo: async (transaction, { user_id, trace }, { declared }) => {
+    await transaction.run(
+      execute(
+        query
+          .deleteFrom('passkeys')
+          .where('user_id', '=', user_id)
+          .where('id', '=', trace.added ?? null),
+      ),
+    )
+    await forgetFactors(transaction, declared, user_id)
+  },
+})
+export const passkeyRemoved = changeKind('passkey-removed', {
+  words: {
+    en: 'A passkey was removed from your account.',
+    de: 'Aus Ihrem Konto wurde ein Passkey entfernt.',
+  },
+  undo: async () => {},
+})
 
 /** How many a user may have. */
 const MAX_PASSKEYS = 20
@@ -58,6 +85,10 @@ export function requireParty({ relyingParty }: Pick<Services, 'relyingParty'>): 
 export const hasAnyPasskey = (user_id: RawBuilder<unknown>): RawBuilder<boolean> =>
   sql<boolean>`exists (select from passkeys p where p.user_id = ${user_id})`
 
+/** The ids of a user's passkeys. */
+export const passkeyIds = (user_id: RawBuilder<unknown>): RawBuilder<{ id: string }> =>
+  sql<{ id: string }>`select p.id from passkeys p where p.user_id = ${user_id}`
+
 /** How many a user has, as SQL for either login. */
 export const passkeyCount = (user_id: RawBuilder<unknown>): RawBuilder<number> =>
   sql<number>`(select count(*)::int from passkeys p where p.user_id = ${user_id})`
@@ -81,10 +112,14 @@ export const getPasskey = (user_id: string, id: string) =>
 export const renamePasskey = (user_id: string, id: string, name: string, condition: Condition) =>
   updateRow({ query: own, table: 'passkeys', key: { id, user_id }, columns, condition }, { name })
 
-/** The passkeys of an account, as browsers are told of them. */
-export const listCredentials = (user_id: string) =>
+/** The passkeys of an account, or those of them that have one of these ids, as browsers are told of them. */
+export const listCredentials = (user_id: string, ids?: readonly string[]) =>
   statement(
-    query.selectFrom('passkeys').select(['credential_id', 'transports']).where('user_id', '=', user_id),
+    query
+      .selectFrom('passkeys')
+      .select(['credential_id', 'transports'])
+      .where('user_id', '=', user_id)
+      .where(sql<boolean>`(${ids ?? null}::uuid[] is null or id = any (${ids ?? null}::uuid[]))`),
     (rows): KnownCredential[] =>
       rows.map(({ credential_id, transports }) => ({ id: credential_id.toString('base64url'), transports })),
   )
@@ -94,17 +129,17 @@ const findUser = (user_id: string) =>
 
 /**
  * Begins to add a passkey: a challenge for this user, good for five minutes.
- * @throws Problem passkeys-unavailable, too-many-passkeys, session-ended, step-up-required
+ * @throws Problem passkeys-unavailable, too-many-passkeys, session-ended
  */
 export async function beginPasskey(
   visitor: SystemRunner,
-  services: Pick<Services, 'declared' | 'keys' | 'relyingParty'>,
+  services: Pick<Services, 'keys' | 'relyingParty'>,
   session: SessionRef,
 ): Promise<RegistrationOptions> {
   const party = requireParty(services)
   const { user_id } = session
   const challenge = newChallenge()
-  const { user, known, id } = await changeFactors(visitor, services, session, async transaction => {
+  const { user, known, id } = await changeCredentials(visitor, session, async transaction => {
     const user = await transaction.run(findUser(user_id))
     const known = await transaction.run(listCredentials(user_id))
     if (known.length >= MAX_PASSKEYS) throw new Problem('too-many-passkeys')
@@ -117,30 +152,34 @@ export async function beginPasskey(
 
 /**
  * Adds the passkey that an authenticator has made for the challenge. With the first second factor come recovery codes.
- * @throws Problem invalid-token, passkey-taken, too-many-passkeys, session-ended, step-up-required; invalid-fields when it is no answer to it
+ * @throws Problem passkey-taken, too-many-passkeys, invalid-token; invalid-fields when it is no answer to it; and what withProof throws
  */
 export async function addPasskey(
   visitor: SystemRunner,
-  services: Pick<Services, 'declared' | 'keys' | 'relyingParty'>,
+  services: ProofServices & Pick<Services, 'keys' | 'relyingParty'>,
   session: SessionRef,
-  { challenge_token, name, response }: NewPasskey,
+  { challenge_token, name, response, proof }: NewPasskey,
 ): Promise<PasskeyRow & { recovery_codes?: string[] }> {
   const party = requireParty(services)
   const { user_id } = session
-  const token = await presentedToken(visitor, services.keys.oneTime, passkeyRegistrationToken, challenge_token)
-  if (token.user_id !== user_id) throw new Problem('invalid-token')
-  const credential = await readRegistration(party, token.details.challenge, response).catch((error: unknown) => {
-    const errors = [{ pointer: '/response', detail: 'is no answer of an authenticator to this challenge on this site' }]
-    throw new Problem('invalid-fields', { errors, cause: error })
-  })
-  return changeFactors(visitor, services, session, async transaction => {
-    await transaction.run(spendToken(passkeyRegistrationToken, token.id))
-    const known = await transaction.run(listCredentials(user_id))
-    if (known.length >= MAX_PASSKEYS) throw new Problem('too-many-passkeys')
-    const passkey = await transaction.run(insertPasskey(user_id, name, credential))
-    const added = { event: passkeyAdded, method: 'passkey' } as const
-    const recovery_codes = await completeEnrolment(transaction, services, session, added)
-    return { ...passkey, ...(recovery_codes && { recovery_codes }) }
+  return withProof(visitor, services, session, { proof }, async ({ change }) => {
+    const token = await presentedToken(visitor, services.keys.oneTime, passkeyRegistrationToken, challenge_token)
+    if (token.user_id !== user_id) throw new Problem('invalid-token')
+    const credential = await readRegistration(party, token.details.challenge, response).catch((error: unknown) => {
+      const errors = [
+        { pointer: '/response', detail: 'is no answer of an authenticator to this challenge on this site' },
+      ]
+      throw new Problem('invalid-fields', { errors, cause: error })
+    })
+    return change(async transaction => {
+      await transaction.run(spendToken(passkeyRegistrationToken, token.id))
+      const known = await transaction.run(listCredentials(user_id))
+      if (known.length >= MAX_PASSKEYS) throw new Problem('too-many-passkeys')
+      const passkey = await transaction.run(insertPasskey(user_id, name, credential))
+      const added = { kind: passkeyAdded, id: passkey.id, method: 'passkey' } as const
+      const recovery_codes = await completeEnrolment(transaction, services, session, added)
+      return { ...passkey, ...(recovery_codes && { recovery_codes }) }
+    })
   })
 }
 
@@ -153,20 +192,35 @@ const insertPasskey = (user_id: string, name: string, credential: NewCredential)
     { passkeys_credential_id_key: 'passkey-taken' },
   )
 
-/** Removes one; from now on it signs in no more. @throws Problem not-found, entity-tag-stale, last-way-in, session-ended, step-up-required */
+/** Removes one; from now on it signs in no more. @throws Problem not-found, entity-tag-stale, last-way-in, and what changeWithProof throws */
 export const removePasskey = (
   visitor: SystemRunner,
-  services: Pick<Services, 'declared'>,
+  services: ProofServices,
   session: SessionRef,
   id: string,
   condition: Condition,
+  proof: Proof | undefined,
 ): Promise<void> =>
-  changeFactors(visitor, services, session, async transaction => {
+  changeWithProof(visitor, services, session, proof, async transaction => {
     const { user_id } = session
+    const row = await transaction.run(findRow(user_id, id))
     await transaction.run(deleteRow({ query, table: 'passkeys', key: { id, user_id }, columns: ['id'], condition }))
     await keepSignInMethod(transaction, services, user_id)
-    await completeRemoval(transaction, services, session, passkeyRemoved)
+    await completeRemoval(transaction, services, session, { kind: passkeyRemoved, table: 'passkeys', row })
   })
+
+/** The row as it is kept. @throws Problem not-found */
+const findRow = (user_id: string, id: string) =>
+  statement(
+    raw(
+      query,
+      sql<{ row: KeptRow }>`select to_jsonb(p) as row from passkeys p where id = ${id} and user_id = ${user_id}`,
+    ),
+    ([found]) => {
+      if (found === undefined) throw new Problem('not-found')
+      return found.row
+    },
+  )
 
 /** A passkey may have been removed since it was verified. */
 export const passkeyOf = (user_id: string, id: string): Requirement => ({

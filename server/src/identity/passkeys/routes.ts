@@ -3,8 +3,9 @@ import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
 import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { requireSession } from '../factors/factors.ts'
 import { RecoveryCodes } from '../factors/messages.ts'
+import { ProofBody, proofProblems } from '../proofs/messages.ts'
+import type { ProofServices } from '../proofs/proof.ts'
 import { SignedInAnswer } from '../sign-in/messages.ts'
 import {
   AuthenticationOptions,
@@ -23,20 +24,19 @@ const AddedPasskey = Type.Object(
   { title: 'AddedPasskey' },
 )
 
-/** Requests a minute from one address, where a sign-in begins. */
+/** Requests a minute from one address, where a sign-in begins or something can be guessed. */
 const TRIES = 10
 
 const tags = ['Passkeys']
 
 export function passkeyRoutes(
   app: App,
-  services: Pick<Services, 'cursors' | 'declared' | 'keys' | 'relyingParty'>,
+  services: ProofServices & Pick<Services, 'cursors' | 'keys' | 'relyingParty'>,
 ): void {
   app.post(
     '/auth/passkeys/registration-options',
     {
       access: 'session',
-      stepUp: true,
       noStore: true,
       problems: ['too-many-passkeys', 'passkeys-unavailable'],
       schema: {
@@ -56,7 +56,8 @@ export function passkeyRoutes(
       access: 'session',
       noStore: true,
       tagged: true,
-      problems: ['invalid-token', 'passkey-taken', 'step-up-required', 'too-many-passkeys', 'passkeys-unavailable'],
+      perMinute: TRIES,
+      problems: [...proofProblems, 'passkey-taken', 'too-many-passkeys'],
       schema: {
         operationId: 'addPasskey',
         summary: 'Add a passkey',
@@ -68,7 +69,6 @@ export function passkeyRoutes(
     },
     async (request, reply) => {
       const { actor, visitor, body } = request
-      await actor.account.run(requireSession)
       const passkey = await addPasskey(visitor, services, actor, body)
       reply.code(201).header('location', `/api/v1/auth/passkeys/${passkey.id}`)
       return sendTagged(reply, passkey.id, passkey)
@@ -140,20 +140,21 @@ export function passkeyRoutes(
     '/auth/passkeys/:id',
     {
       access: 'session',
-      stepUp: true,
       tagged: true,
-      problems: ['last-way-in'],
+      perMinute: TRIES,
+      problems: [...proofProblems, 'last-way-in'],
       schema: {
         operationId: 'removePasskey',
         summary: 'Remove a passkey',
         tags,
         params: IdParams,
+        body: ProofBody,
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
-      const { actor, visitor, params } = request
-      await removePasskey(visitor, services, actor, params.id, conditionOf(request, params.id))
+      const { actor, visitor, params, body } = request
+      await removePasskey(visitor, services, actor, params.id, conditionOf(request, params.id), body?.proof)
       return reply.code(204).send(null)
     },
   )

@@ -1,17 +1,28 @@
+import type { SystemRunner } from '../../platform/database/database.ts'
 import { feature } from '../../platform/feature.ts'
+import type { Locale } from '../../platform/locales.ts'
+import type { Offered } from '../../platform/pages/account-pages-fields.ts'
 import { mails, tokenMails } from './mails.ts'
 import { recoveryPages } from './pages.ts'
-import { passwordChanged, passwordChangeFailed, passwordReset, resetPasswordToken } from './recovery.ts'
+import { passwordChanged, passwordReset, resetPasswordToken } from './recovery.ts'
 import { recoveryRoutes } from './routes.ts'
+
+declare module '../../platform/services.ts' {
+  interface Services {
+    /** What the page of a reset offers to the reader of that mailbox when it is done: nothing, unless a feature knows more. */
+    readonly offerAfterReset: (email: string, visitor: SystemRunner, locale: Locale) => Promise<Offered | undefined>
+  }
+}
 
 /** Forgotten passwords, and changes of a password. */
 export const recovery = feature({
   name: 'recovery',
-  uses: ['users', 'sessions', 'history', 'accounts', 'passwords', 'devices', 'lockout'],
+  uses: ['users', 'sessions', 'history', 'changes', 'accounts', 'passwords', 'devices', 'lockout', 'proofs'],
   tokens: [resetPasswordToken],
-  events: [passwordReset, passwordChanged, passwordChangeFailed],
+  events: [passwordReset, passwordChanged],
   mails,
   tokenMails,
+  provide: () => ({ offerAfterReset: async () => undefined }),
   routes: [recoveryRoutes],
   pages: recoveryPages,
 })

@@ -1,3 +1,4 @@
+import { changeValues } from '../changes/changes.ts'
 import { eventValues, isLive } from '../../platform/mail/mails.ts'
 import type { MailDeclaration, TokenMail } from '../../platform/mail/mails.ts'
 
@@ -5,7 +6,7 @@ export const mails: MailDeclaration = {
   directory: new URL('mails/', import.meta.url),
   values: {
     'reset-password': ['link', 'expires', 'when'],
-    'password-changed': eventValues,
+    'password-changed': changeValues,
     'password-reset': eventValues,
   },
 }

@@ -3,13 +3,14 @@ import type { AccountPage, PageWords } from '../../platform/pages/account-pages.
 import type { Services } from '../../platform/services.ts'
 import { completePasswordReset, requestPasswordReset } from './recovery.ts'
 
-/** The page behind the link that lets its reader set a new password. */
+/** The page behind the link that lets its reader set a new password, and what a later feature offers then. */
 export const recoveryPages = (services: Services) =>
   ({
     'reset-password': {
       words,
       asksPassword: true,
       act: ({ token, new_password }, visitor) => completePasswordReset(visitor, services, token, new_password),
+      offer: services.offerAfterReset,
       ask: (email, visitor, locale) => requestPasswordReset(visitor, email, locale),
     },
   }) satisfies Record<string, AccountPage>

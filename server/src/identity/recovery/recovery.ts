@@ -1,14 +1,15 @@
+import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import { recordEvent } from '../../directory/history/history.ts'
-import { changeCredentials, revokeOtherSessions, revokeSessions } from '../../directory/sessions/sessions.ts'
+import { revokeOtherSessions, revokeSessions } from '../../directory/sessions/sessions.ts'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
-import { find, statement, tables } from '../../platform/database/statement.ts'
+import { execute, find, statement, tables } from '../../platform/database/statement.ts'
 import { locales } from '../../platform/locales.ts'
 import type { Locale } from '../../platform/locales.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
-import { invalidField, Problem } from '../../platform/problems.ts'
+import { Problem } from '../../platform/problems.ts'
 import { OneOf, Strict, Time } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import {
@@ -19,11 +20,14 @@ import {
   tokenKind,
 } from '../../platform/tokens/one-time-tokens.ts'
 import { redeemLink } from '../accounts/links.ts'
-import { deleteIdentities, identityUnlinked } from '../accounts/identities.ts'
+import { unlinkIdentities } from '../accounts/identities.ts'
+import { changeKind, recordChange } from '../changes/changes.ts'
 import { revokeDevices } from '../devices/devices.ts'
-import { passwordGuess, withAttempt } from '../lockout/attempts.ts'
 import { unlockSignIn } from '../lockout/lockout.ts'
 import { checkPassword } from '../passwords/password-policy.ts'
+import type { Proof } from '../proofs/messages.ts'
+import { withProof } from '../proofs/proof.ts'
+import type { ProofServices } from '../proofs/proof.ts'
 
 const query = tables('system', 'live_users')
 
@@ -36,15 +40,13 @@ export const resetPasswordToken = tokenKind({
 })
 
 export const passwordReset = eventKind('password-reset', { mailed: true })
-export const passwordChanged = eventKind('password-changed', { mailed: true })
-export const passwordChangeFailed = eventKind('password-change-failed')
+export const passwordChanged = changeKind('password-changed', {
+  words: { en: 'The password of your account was changed.', de: 'Das Passwort Ihres Kontos wurde geändert.' },
+  // The former one is not brought back: whoever changed it knew it.
+  undo: (transaction, { user_id, trace }) => transaction.run(voidPassword(user_id, trace.password ?? '')),
+})
 
-type RecoveryServices = Pick<Services, 'keys' | 'declared' | 'passwords' | 'passwordPolicy' | 'lockout'>
-
-/** The session that asks, and whether its sign-in is recent. */
-interface RecentSession extends SessionRef {
-  isFresh: boolean
-}
+type RecoveryServices = Pick<Services, 'keys' | 'declared' | 'passwords' | 'passwordPolicy'>
 
 /** Asks for the mail that lets its reader set a new password. Whether the address has an account is looked up when it is sent. */
 export const requestPasswordReset = (
@@ -58,21 +60,21 @@ export const requestPasswordReset = (
  * only, and revokes everything that the former one opened: sessions, devices, locks. It creates no session, so no second factor
  * is skipped. Where the address was not verified before, its owner comes only now: an account that was made beforehand by
  * anyone else loses its providers and, where it holds a second factor that the owner lacks, stays unverified.
- * @throws Problem weak-password, at `/new_password`, with the token unspent; invalid-token
+ * @returns the address @throws Problem weak-password, at `/new_password`, with the token unspent; invalid-token
  */
 export async function completePasswordReset(
   visitor: SystemRunner,
-  { keys, declared, passwords, passwordPolicy }: Omit<RecoveryServices, 'lockout'>,
+  { keys, declared, passwords, passwordPolicy }: RecoveryServices,
   token: string,
   new_password: string,
-): Promise<void> {
+): Promise<string> {
   const presented = await presentedToken(visitor, keys.oneTime, resetPasswordToken, token)
   const account = await findAccount(visitor, presented.user_id)
   if (account === undefined) throw new Problem('invalid-token')
   await checkPassword(new_password, passwordPolicy, personalWords(account), '/new_password')
   const password_hash = await passwords.hash(new_password)
   const known = visitor.with({ user_id: account.id })
-  await redeemLink(known, resetPasswordToken, presented, async (transaction, { email }) => {
+  return redeemLink(known, resetPasswordToken, presented, async (transaction, { email }) => {
     const wasVerified = await transaction.run(hasVerifiedAddress(account.id))
     const user = await transaction.run(
       find(
@@ -95,63 +97,64 @@ export async function completePasswordReset(
     await transaction.run(revokeDevices(account.id, null))
     await transaction.run(revokeTokens(account.id, kindsThatEndWith(declared.tokens, 'password')))
     await transaction.run(unlockSignIn(account.id, 'password-reset'))
-    for (const { provider } of wasVerified ? [] : await transaction.run(deleteIdentities(account.id)))
-      await transaction.run(recordEvent(identityUnlinked, account.id, null, { provider }))
+    if (!wasVerified) await unlinkIdentities(transaction, declared, account.id)
     await transaction.run(recordEvent(passwordReset, account.id, null))
+    return account.email
   })
+}
+
+interface PasswordChange {
+  current_password: string | undefined
+  proof: Proof | undefined
+  new_password: string
+  endsOthers: boolean
 }
 
 /**
- * Changes the user's password, on the current one; an account without one needs a recent sign-in. Other sessions and
- * devices are revoked unless they are to stay.
- * @throws Problem invalid-credentials, step-up-required, weak-password at `/new_password`, invalid-fields, session-ended
+ * Changes the user's password, on the current one where there is one, and a second factor where there is one. Other sessions
+ * and devices are revoked unless they are to stay.
+ * @throws Problem weak-password at `/new_password`, and what withProof throws
  */
-export async function changePassword(
+export const changePassword = (
   visitor: SystemRunner,
-  services: Omit<RecoveryServices, 'keys'>,
-  { user_id, session_id, isFresh }: RecentSession,
-  {
-    current_password,
-    new_password,
-    endsOthers,
-  }: { current_password: string | undefined; new_password: string; endsOthers: boolean },
-): Promise<void> {
-  const { declared, passwords, passwordPolicy } = services
-  const account = await findAccount(visitor, user_id)
-  if (account === undefined) throw new Problem('session-ended')
-  let former: string | null = null
-  if (account.has_password) {
-    if (current_password === undefined) throw invalidField('/current_password', 'is required')
-    const guess = { ...passwordGuess, who: { user_id }, failed: passwordChangeFailed, session_id }
-    const verified = await withAttempt(visitor, services, guess, found =>
-      passwords.verify(found?.secret, current_password),
-    )
-    if (verified === undefined) throw new Problem('invalid-credentials')
-    if (new_password === current_password) throw weakPassword('must not be the current password')
-    former = verified.secret
-  } else if (!isFresh) throw new Problem('step-up-required')
-  await checkPassword(new_password, passwordPolicy, personalWords(account), '/new_password')
-  const password_hash = await passwords.hash(new_password)
-  await changeCredentials(visitor, { user_id, session_id }, async transaction => {
-    await transaction.run(replaceHash(user_id, former, password_hash))
-    if (endsOthers) {
-      await transaction.run(revokeOtherSessions(user_id, session_id, 'password-changed'))
-      await transaction.run(revokeDevices(user_id, session_id))
-    }
-    await transaction.run(revokeTokens(user_id, kindsThatEndWith(declared.tokens, 'password')))
-    await transaction.run(recordEvent(passwordChanged, user_id, session_id))
-  })
-}
+  services: ProofServices & Pick<Services, 'passwordPolicy'>,
+  { user_id, session_id }: SessionRef,
+  { current_password, proof, new_password, endsOthers }: PasswordChange,
+): Promise<void> =>
+  withProof(
+    visitor,
+    services,
+    { user_id, session_id },
+    { proof, current_password: { value: current_password } },
+    async ({ means, change }) => {
+      const { declared, passwords, passwordPolicy } = services
+      const account = await findAccount(visitor, user_id)
+      if (account === undefined) throw new Problem('session-ended')
+      if (means.has_password && new_password === current_password)
+        throw weakPassword('must not be the current password')
+      await checkPassword(new_password, passwordPolicy, personalWords(account), '/new_password')
+      const password_hash = await passwords.hash(new_password)
+      await change(async transaction => {
+        await transaction.run(replaceHash(user_id, password_hash))
+        if (endsOthers) {
+          await transaction.run(revokeOtherSessions(user_id, session_id, 'password-changed'))
+          await transaction.run(revokeDevices(user_id, session_id))
+        }
+        await transaction.run(revokeTokens(user_id, kindsThatEndWith(declared.tokens, 'password')))
+        const trace = { password: digestOf(password_hash) }
+        await transaction.run(recordChange(declared, passwordChanged, { user_id, session_id, trace }))
+      })
+    },
+  )
 
 /** A live account, as far as its new password must not be made of it. */
 const findAccount = (visitor: SystemRunner, user_id: string | null) =>
-  // system: a link in a mail has no session, and whether there is a password is out of the tenant login's sight
+  // system: a link in a mail has no session
   visitor.run(
     find(
       query
         .selectFrom('live_users')
         .select(['id', 'email', 'username', 'given_name', 'family_name', 'full_name'])
-        .select(sql<boolean>`password_hash is not null`.as('has_password'))
         .where('id', '=', user_id),
     ),
   )
@@ -176,16 +179,18 @@ type PersonalWords = Record<'email' | 'username' | 'given_name' | 'family_name' 
 const weakPassword = (detail: string): Problem =>
   new Problem('weak-password', { errors: [{ pointer: '/new_password', detail }] })
 
-/** The hash that was verified is still the account's: of two changes at once, one succeeds. */
-const replaceHash = (user_id: string, former: string | null, password_hash: string) =>
-  statement(
+const replaceHash = (user_id: string, password_hash: string) =>
+  execute(query.updateTable('live_users').set({ password_hash }).where('id', '=', user_id))
+
+/** By which a change finds its own password again: a hash is stored in no other place than the account. */
+const digestOf = (password_hash: string): string => createHash('sha256').update(password_hash).digest('hex')
+
+/** Takes the password away that a change has set, unless it is another by now: the account then needs a reset. */
+const voidPassword = (user_id: string, digest: string) =>
+  execute(
     query
       .updateTable('live_users')
-      .set({ password_hash })
+      .set({ password_hash: null })
       .where('id', '=', user_id)
-      .where('password_hash', 'is not distinct from', former)
-      .returning('id'),
-    rows => {
-      if (rows.length === 0) throw new Problem('invalid-credentials')
-    },
+      .where(sql<boolean>`encode(sha256(convert_to(password_hash, 'UTF8')), 'hex') = ${digest}`),
   )

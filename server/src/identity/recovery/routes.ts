@@ -1,10 +1,10 @@
 import { Type } from 'typebox'
-import { isFresh } from '../../platform/gate/actor.ts'
 import { preferredLocale } from '../../platform/locales.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Accepted, Email, Strict, Token } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { NewPassword, Password } from '../passwords/password-policy.ts'
+import { Proof, proofProblems } from '../proofs/messages.ts'
 import { changePassword, completePasswordReset, requestPasswordReset } from './recovery.ts'
 
 const rules = { access: 'public', noStore: true, perMinute: 10 } as const
@@ -61,18 +61,19 @@ export function recoveryRoutes(app: App, services: Services): void {
     {
       ...rules,
       access: 'session',
-      problems: ['invalid-credentials', 'step-up-required', 'weak-password'],
+      problems: [...proofProblems, 'weak-password'],
       schema: {
         operationId: 'changePassword',
         summary: "Change the current user's password",
         description:
-          'Takes the current password; an account without one, which signs in with a provider or a passkey, needs a sign-in ' +
-          'younger than ten minutes. Other sessions are revoked, and other devices are forgotten, unless `end_other_sessions` ' +
+          'Takes the current password where the account has one, and `proof` by a second factor where it has one; an account ' +
+          'that has neither needs a sign-in by its provider younger than two minutes. Other sessions are revoked, and other devices are forgotten, unless `end_other_sessions` ' +
           'is false.',
         tags,
         body: Strict(
           {
             current_password: Type.Optional(Password),
+            proof: Type.Optional(Proof),
             new_password: NewPassword,
             end_other_sessions: Type.Optional(Type.Boolean({ default: true })),
           },
@@ -83,9 +84,8 @@ export function recoveryRoutes(app: App, services: Services): void {
     },
     async (request, reply) => {
       const { actor, body, visitor } = request
-      const { current_password, new_password, end_other_sessions: endsOthers = true } = body
-      const session = { user_id: actor.user_id, session_id: actor.session_id, isFresh: isFresh(actor) }
-      await changePassword(visitor, services, session, { current_password, new_password, endsOthers })
+      const { current_password, proof, new_password, end_other_sessions: endsOthers = true } = body
+      await changePassword(visitor, services, actor, { current_password, proof, new_password, endsOthers })
       return reply.code(204).send(null)
     },
   )

@@ -6,7 +6,7 @@ import { signUpToken } from './sign-up.ts'
 /** Accounts that people make themselves. */
 export const signUp = feature({
   name: 'sign-up',
-  uses: ['users', 'organizations', 'accounts', 'passwords', 'sign-in', 'recovery'],
+  uses: ['users', 'organizations', 'accounts', 'passwords', 'sign-in'],
   tokens: [signUpToken],
   mails,
   tokenMails,

@@ -7,7 +7,12 @@ import { NewPassword } from '../passwords/password-policy.ts'
 const person = {
   email: Email,
   username: Type.Optional(Username),
-  password: NewPassword,
+  password: Type.Optional({
+    ...NewPassword,
+    description:
+      'Required where addresses may be verified later. Where they are verified first it is only checked: the password is ' +
+      'chosen with the link in the mail.',
+  }),
   given_name: Type.Optional(Name),
   family_name: Type.Optional(Name),
   full_name: Type.Optional(Name),

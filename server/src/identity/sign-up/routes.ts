@@ -15,7 +15,8 @@ const tags = ['Authentication']
 const response = { 201: SignedInAnswer, 202: Accepted }
 const description =
   'Answers 201 with tokens where addresses may be verified later. Where they must be verified first it answers 202 whether ' +
-  'the address has an account or not, and reserves nothing: the link in the mail makes the account.'
+  'the address has an account or not, and reserves nothing: the link in the mail makes the account, with the password that is ' +
+  'chosen there; one that is sent here is only checked.'
 
 export function signUpRoutes(
   app: App,
@@ -32,14 +33,15 @@ export function signUpRoutes(
   ) {
     const { email, username, given_name, family_name, full_name } = names
     const personal = [email, username, given_name, family_name, full_name, organization?.name]
-    await checkPassword(password, passwordPolicy, personal)
-    const password_hash = await passwords.hash(password)
     const locale = preferredLocale(request.headers['accept-language'])
-    const account: Enrolment = { ...names, password_hash, organization, locale }
-    if (signInRules.emailVerification === 'required') {
-      await requestSignUp(request.visitor, services, account)
+    const isRequired = signInRules.emailVerification === 'required'
+    if (password === undefined && !isRequired) throw invalidField('/password', 'is required')
+    if (password !== undefined) await checkPassword(password, passwordPolicy, personal)
+    if (isRequired || password === undefined) {
+      await requestSignUp(request.visitor, services, { ...names, organization, locale })
       return reply.code(202).send({ status: 'accepted' as const })
     }
+    const account: Enrolment = { ...names, password_hash: await passwords.hash(password), organization, locale }
     return reply.code(201).send(issuer.answer(reply, await signUp(request.visitor, services, account)))
   }
 

@@ -2,12 +2,11 @@ import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { isRetired, normalizeNames } from '../../directory/users/users.ts'
-import type { User } from '../../directory/users/users.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { execute, get, raw, tables } from '../../platform/database/statement.ts'
 import { locales } from '../../platform/locales.ts'
 import type { Locale } from '../../platform/locales.ts'
-import { Problem } from '../../platform/problems.ts'
+import { invalidField, Problem } from '../../platform/problems.ts'
 import { Nullable, OneOf, Strict, Time } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { issueToken, mailToken, spendToken, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
@@ -15,7 +14,8 @@ import type { OpenToken } from '../../platform/tokens/one-time-tokens.ts'
 import { createAccount } from '../accounts/accounts.ts'
 import type { AccountServices, NewAccount } from '../accounts/accounts.ts'
 import { verifyEmailToken } from '../accounts/email.ts'
-import { resetPasswordToken } from '../recovery/recovery.ts'
+import { digest } from '../accounts/browser-cookie.ts'
+import { checkPassword } from '../passwords/password-policy.ts'
 import { signIn } from '../sign-in/sign-in.ts'
 import type { SignInOutcome } from '../sign-in/sign-in.ts'
 
@@ -23,18 +23,19 @@ const query = tables('system', 'users', 'organizations', 'one_time_tokens')
 
 const OptionalText = Type.Optional(Nullable(Type.String()))
 
-/** An account that waits for its address to be verified: all that it will begin with. */
+/** An account that waits for its address to be verified: all that it will begin with but the password, which is chosen then. */
 export const signUpToken = tokenKind({
   purpose: 'sign-up',
   seconds: 86400,
   details: Strict({
-    password_hash: OptionalText,
     username: OptionalText,
     given_name: OptionalText,
     family_name: OptionalText,
     full_name: OptionalText,
     locale: Type.Optional(Nullable(OneOf(locales))),
     identity: Type.Optional(Strict({ provider: Type.String(), issuer: Type.String(), subject: Type.String() })),
+    /** Digest of the secret of the browser that came from the provider. */
+    browser: Type.Optional(Type.String()),
     organization: Type.Optional(Strict({ name: Type.String(), slug: Type.Optional(Type.String()) })),
     mailed_at: Type.Optional(Time),
   }),
@@ -71,15 +72,14 @@ export const signUp = (
 export async function requestSignUp(
   visitor: SystemRunner,
   { keys }: Pick<Services, 'keys'>,
-  account: Enrolment,
+  account: Omit<Enrolment, 'password_hash'>,
 ): Promise<void> {
-  const { email, username, password_hash, given_name, family_name, full_name, locale, organization } =
-    normalizeNames(account)
+  const { email, username, given_name, family_name, full_name, locale, organization } = normalizeNames(account)
   // system: names are looked up among all accounts and organizations
   const taken = await visitor.run(findTaken(keys.oneTime, username, organization?.slug))
   if (taken.username) throw new Problem('username-taken')
   if (taken.slug) throw new Problem('organization-slug-taken')
-  const details = { username, password_hash, given_name, family_name, full_name, locale, organization }
+  const details = { username, given_name, family_name, full_name, locale, organization }
   await mailToken(visitor, signUpToken, { email, details: withoutUndefined(details) })
 }
 
@@ -98,33 +98,48 @@ const findTaken = (key: Buffer, username: string | null | undefined, slug: strin
   )
 
 /**
- * Makes the account that the link in the mail stands for. A username that has gone meanwhile is left out, a slug made from
- * the name. Where several are asked for with one address, any of them may be a stranger's, whichever link was used: the
- * account then takes neither password nor identity, and a mail lets its owner choose a password.
- * @returns its address @throws Problem invalid-token, also when the address or its identity has an account by now
+ * Makes the account that the link in the mail stands for, with the password that the reader of the mail chooses: whoever asked
+ * for it may be a stranger. So the account at a provider that it was asked for with is linked only where both are the same
+ * browser. A username that has gone meanwhile is left out, a slug made from the name.
+ * @returns its address @throws Problem weak-password at `/password`; invalid-fields where that is missing; invalid-token, also
+ * when the address or its identity has an account by now
  */
 export async function completeSignUp(
   visitor: SystemRunner,
-  services: AccountServices,
+  { keys, passwords, passwordPolicy }: AccountServices & Pick<Services, 'passwords' | 'passwordPolicy'>,
   token: OpenToken<Static<typeof signUpToken.details>>,
+  { password, browser }: { password?: string | undefined; browser?: string | undefined },
 ): Promise<string> {
   const { id: token_id, email } = token
   if (email === null) throw new Problem('invalid-token')
-  // system: the link is opened without a session
-  const { is_contested } = await visitor.run(isContested(email, token_id))
-  const finish = async (transaction: Transaction<'system'>, made: { user: User }): Promise<string> => {
+  if (password === undefined) throw invalidField('/password', 'is required: choose the password of the account')
+  const { mailed_at: _mailed_at, browser: asked_by, identity, ...details } = token.details
+  const { username, given_name, family_name, full_name, organization } = details
+  await checkPassword(password, passwordPolicy, [
+    email,
+    username,
+    given_name,
+    family_name,
+    full_name,
+    organization?.name,
+  ])
+  const password_hash = await passwords.hash(password)
+  const finish = async (transaction: Transaction<'system'>): Promise<string> => {
     await transaction.run(spendToken(signUpToken, token_id))
     await transaction.run(forgetSignUps(email))
-    if (is_contested)
-      await transaction.run(issueToken(resetPasswordToken, { user_id: made.user.id, email, details: {}, mailed: true }))
     return email
   }
-  const { mailed_at: _mailed_at, ...details } = token.details
-  const kept = is_contested ? { ...details, password_hash: null, identity: undefined } : details
-  let account: NewAccount = { ...kept, email, email_verified: true }
+  const isSameBrowser = browser !== undefined && asked_by === digest(browser)
+  let account: NewAccount = {
+    ...details,
+    email,
+    password_hash,
+    email_verified: true,
+    ...(isSameBrowser && { identity }),
+  }
   for (;;) {
     try {
-      return await createAccount(visitor, services, account, finish)
+      return await createAccount(visitor, { keys }, account, finish)
     } catch (error) {
       if (!(error instanceof Problem)) throw error
       if (error.code === 'email-taken' || error.code === 'identity-taken')
@@ -137,17 +152,7 @@ export async function completeSignUp(
   }
 }
 
-/** Whether another account may have been asked for with the address as well. */
-const isContested = (email: string, token_id: string) =>
-  get(
-    raw(
-      query,
-      sql<{ is_contested: boolean }>`select exists (select from one_time_tokens where email = ${email}
-        and purpose = ${signUpToken.purpose} and id <> ${token_id} and used_at is null and expires_at > now()) as is_contested`,
-    ),
-  )
-
-/** Whatever else was asked for with the address is void, and no hash of it is kept. */
+/** Whatever else was asked for with the address is void, and nothing of it is kept. */
 const forgetSignUps = (email: string) =>
   execute(
     query

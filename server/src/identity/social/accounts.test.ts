@@ -5,6 +5,7 @@ import { createBentProvider } from '../../../test/bent-provider.ts'
 import { openTestApp } from '../../../test/provider-browser.ts'
 import type { Browser } from '../../../test/provider-browser.ts'
 import { waitUntil } from '../../../test/service-process.ts'
+import { PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
 // Whose account it is that somebody who comes back from a provider gets into: new, known, linked, somebody else's.
@@ -59,7 +60,7 @@ async function link(
   const begun = await browser.open(`${app.publicUrl}/api/v1/oauth/bent/link`, {
     method: 'POST',
     headers: { authorization: `Bearer ${person.access_token}`, 'content-type': 'application/json' },
-    body: JSON.stringify(redirect_to === '' ? {} : { redirect_to }),
+    body: JSON.stringify({ ...(redirect_to !== '' && { redirect_to }), proof: { password: person.password } }),
   })
   assert.equal(begun.status, 200, begun.text)
   return browser.follow(begun.body.authorization_url, FRONTEND)
@@ -165,6 +166,7 @@ test('where addresses may be confirmed later, an address that the provider has n
   const { status, body } = await signIn(claims)
   assert.deepEqual([status, body.user.email_verified], [200, false])
   const [mail] = await app.mailTo(claims.email)
+  // It has no password that could be asked for.
   assert.equal((await app.call('POST', '/api/v1/auth/verify-email', { token: mail!.token })).status, 200)
   assert.equal((await signIn(claims)).body.user.email_verified, true)
 })
@@ -185,10 +187,29 @@ test('where addresses must be confirmed, one that only the provider’s word sta
   assert.equal(rowCount, 0)
   const [[invitation], [warning]] = [await strict.mailTo(claims.email), await strict.mailTo(known.email)]
   assert.equal(warning!.token, '', 'the owner of a known address gets no link that makes an account')
-  assert.equal((await strict.call('POST', '/api/v1/auth/verify-email', { token: invitation!.token })).status, 200)
+  const { body } = await strict.call('POST', '/api/v1/auth/verify-email', {
+    token: invitation!.token,
+    password: PASSWORD,
+  })
+  assert.equal(body.status, 'signed-up')
+  // Red when: completeSignUp links the identity whichever browser it is: whoever came from the provider may be a stranger.
+  assertRefused(await signIn(claims, { on: strict }), 403, 'email-unverified')
+  assertRefused(await signIn(taken, { on: strict }), 403, 'email-unverified')
+})
+
+// Red when: completeSignUp links no identity, or the callback does not remember the browser.
+test('a sign-up by a provider keeps the provider where the link is opened in the same browser', async () => {
+  const [claims, browser] = [somebody({ email_verified: false }), strict.newBrowser()]
+  assertRefused(await signIn(claims, { on: strict, browser }), 403, 'email-unverified')
+  const [mail] = await strict.mailTo(claims.email)
+  const verified = await browser.open(`${strict.publicUrl}/api/v1/auth/verify-email`, {
+    method: 'POST',
+    body: JSON.stringify({ token: mail!.token, password: PASSWORD }),
+    headers: { 'content-type': 'application/json' },
+  })
+  assert.equal(verified.status, 200, verified.text)
   const { status, body } = await signIn(claims, { on: strict })
   assert.deepEqual([status, body.user?.email, body.user?.email_verified], [200, claims.email, true])
-  assertRefused(await signIn(taken, { on: strict }), 403, 'email-unverified')
 })
 
 // Red when: is_live is not asked.
@@ -318,6 +339,22 @@ test('a signed-in person links a provider and signs in with it from then on', as
   assert.equal((await app.mailTo(person.email)).length, 0, 'what is linked already is no news')
 })
 
+// Red when: the undoing of identity-linked leaves the identity, or the link by address is written down without its undoing.
+test('a provider that somebody else linked is unlinked by the mail about it, whichever way it was linked', async () => {
+  const [person, claims] = [await app.signUp(), somebody()]
+  assert.equal((await link(person, claims)).status, 201)
+  const verified = await app.signUp()
+  await app.verify(verified)
+  const byAddress = somebody({ email: verified.email })
+  assert.equal((await signIn(byAddress)).body.user.id, verified.user_id)
+  for (const { email, user_id } of [person, verified]) {
+    const mail = (await app.mailTo(email)).findLast(({ link: url }) => url.includes('/account/undo?token='))
+    assert.equal((await app.call('POST', '/api/v1/auth/undo', { token: mail?.token })).status, 204)
+    assert.equal((await app.admin.query('select from identities where user_id = $1', [user_id])).rowCount, 0)
+  }
+  assert.notEqual((await signIn(claims)).body.user.id, person.user_id)
+})
+
 // Red when: linkIdentity moves an identity, or its owner is not compared.
 test('an identity that belongs to somebody else is not linked a second time, also when two want it at once', async () => {
   const [one, two, claims] = [await app.signUp(), await app.signUp(), somebody()]
@@ -338,7 +375,8 @@ test('a link that another browser finishes, or that outlives its session, links 
   const begin = () =>
     browser.open(`${app.publicUrl}/api/v1/oauth/bent/link`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${person.access_token}` },
+      headers: { authorization: `Bearer ${person.access_token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ proof: { password: PASSWORD } }),
     })
   const lured = await begin()
   assertRefused(await app.newBrowser().follow(lured.body.authorization_url), 403, 'browser-unknown')
@@ -353,9 +391,10 @@ test('a link that another browser finishes, or that outlives its session, links 
 test('an identity is removed by its owner only, and the last way in by nobody', async () => {
   const [person, other, claims] = [await app.signUp(), await app.signUp(), somebody()]
   const { id } = (await link(person, claims)).body
-  assert.equal((await other.call('DELETE', `/api/v1/oauth/identities/${id}`)).status, 404)
-  assert.equal((await person.call('DELETE', `/api/v1/oauth/identities/${id}`)).status, 204)
-  assert.equal((await person.call('DELETE', `/api/v1/oauth/identities/${id}`)).status, 404)
+  const proof = { password: PASSWORD }
+  assert.equal((await other.call('DELETE', `/api/v1/oauth/identities/${id}`, { proof })).status, 404)
+  assert.equal((await person.call('DELETE', `/api/v1/oauth/identities/${id}`, { proof })).status, 204)
+  assert.equal((await person.call('DELETE', `/api/v1/oauth/identities/${id}`, { proof })).status, 404)
   assert.ok((await app.mailTo(person.email)).some(({ subject }) => /removed|unlinked|no longer/i.test(subject)))
   assert.notEqual((await signIn(claims)).body.user.id, person.user_id)
 
@@ -383,20 +422,21 @@ test('of two identities removed at once, one stays', async () => {
   assert.deepEqual(answers.map(({ status }) => status).sort(), [204, 409])
 })
 
-// Red when: stepUp is left out of the routes.
-test('linking and unlinking want a recent sign-in', async () => {
-  const person = await app.signUp()
-  await app.admin.query(`update sessions set authenticated_at = now() - interval '1 hour' where user_id = $1`, [
-    person.user_id,
+// Red when: choose (identity/proofs) asks nothing of an account that has neither a password nor a second factor.
+test('an account with nothing but a provider links and unlinks within two minutes of its sign-in', async () => {
+  const claims = somebody()
+  const { body } = await signIn(claims)
+  const headers = { authorization: `Bearer ${body.access_token}` }
+  const path = `/api/v1/oauth/identities/${body.user.id}`
+  assertRefused(await app.call('DELETE', path, undefined, headers), 404, 'not-found')
+  await app.admin.query(`update sessions set authenticated_at = now() - interval '3 minutes' where user_id = $1`, [
+    body.user.id,
   ])
-  const refreshed = await app.call('POST', '/api/v1/auth/refresh', { refresh_token: person.refresh_token })
-  const headers = { authorization: `Bearer ${refreshed.body.access_token}` }
   assertRefused(await app.call('POST', '/api/v1/oauth/bent/link', {}, headers), 401, 'step-up-required')
-  assertRefused(
-    await app.call('DELETE', `/api/v1/oauth/identities/${person.user_id}`, undefined, headers),
-    401,
-    'step-up-required',
-  )
+  assertRefused(await app.call('DELETE', path, undefined, headers), 401, 'step-up-required')
+  const again = await signIn(claims)
+  const recent = { authorization: `Bearer ${again.body.access_token}` }
+  assert.equal((await app.call('POST', '/api/v1/oauth/bent/link', {}, recent)).status, 200)
 })
 
 // Red when: createBrowserCookie leaves an attribute out.

@@ -16,7 +16,7 @@ import {
 } from '../../platform/tokens/one-time-tokens.ts'
 import { mailingUnverified, signIn } from '../sign-in/sign-in.ts'
 import type { SignInOutcome } from '../sign-in/sign-in.ts'
-import { digest } from './browser-cookie.ts'
+import { digest } from '../accounts/browser-cookie.ts'
 import { withAccount } from './social.ts'
 import type { ProviderSignIn, SocialServices } from './social.ts'
 

@@ -40,7 +40,7 @@ declare module '../../platform/problems.ts' {
 /** Sign-in with an account at Google, GitHub or any OpenID Connect provider. */
 export const social = feature({
   name: 'social',
-  uses: ['users', 'sessions', 'history', 'accounts', 'factors', 'sign-in', 'sign-up'],
+  uses: ['users', 'sessions', 'history', 'changes', 'accounts', 'factors', 'proofs', 'sign-in', 'sign-up'],
   tags: { 'Social sign-in': 'With an account at Google, GitHub or any OpenID Connect provider.' },
   problems,
   tokens: [socialToken, socialCodeToken],

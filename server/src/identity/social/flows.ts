@@ -1,5 +1,4 @@
 import { Type } from 'typebox'
-import { changeCredentials } from '../../directory/sessions/sessions.ts'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import { sealId } from '../../platform/crypto/sealing.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
@@ -14,7 +13,10 @@ import {
   startToken,
   tokenKind,
 } from '../../platform/tokens/one-time-tokens.ts'
-import { digest } from './browser-cookie.ts'
+import type { Proof } from '../proofs/messages.ts'
+import { changeWithProof } from '../proofs/proof.ts'
+import type { ProofServices } from '../proofs/proof.ts'
+import { digest } from '../accounts/browser-cookie.ts'
 import type { FlowSecrets, Provider } from './providers.ts'
 
 /** A flow from here to a provider and back; sealed, it is the `state`. */
@@ -37,12 +39,18 @@ export interface FlowPlan {
   redirect_to?: string | undefined
   /** What the code at the end is bound to instead of the browser: SHA-256 of a secret of the client's, base64url. */
   code_challenge?: string | undefined
-  /** The session that adds the provider to its account; without one the flow signs in. */
-  link?: SessionRef | undefined
 }
 
 export interface Flow extends FlowPlan {
   secrets: FlowSecrets
+  /** The session that adds the provider to its account; without one the flow signs in. */
+  link?: SessionRef | undefined
+}
+
+/** The session that is to add the provider to its account, and the proof that its user asks for it: the provider adds none. */
+export interface Link {
+  session: SessionRef
+  proof: Proof | undefined
 }
 
 /** Derived from the flow's id, so that nothing secret stands in its row. */
@@ -52,26 +60,30 @@ const secretsOf = (key: Buffer, id: string): FlowSecrets => ({
   verifier: sealId(key, 'social verifier', id),
 })
 
-/** Begins a flow for this browser. @returns where it is sent to @throws Problem provider-failed, session-ended */
+/** Begins a flow for this browser. @returns where it is sent to @throws Problem provider-failed, and what changeWithProof throws */
 export async function beginFlow(
   visitor: SystemRunner,
-  { keys }: Pick<Services, 'keys'>,
+  services: ProofServices & Pick<Services, 'keys'>,
   provider: Provider,
   browser: string,
-  { redirect_to, code_challenge, link }: FlowPlan,
+  { redirect_to, code_challenge }: FlowPlan,
+  link?: Link,
 ): Promise<string> {
+  const { keys } = services
   const details = {
     provider: provider.name,
     browser: digest(browser),
     ...(redirect_to !== undefined && { redirect_to }),
     ...(code_challenge !== undefined && { code_challenge }),
-    ...(link !== undefined && { session_id: link.session_id }),
+    ...(link !== undefined && { session_id: link.session.session_id }),
   }
-  const token = { user_id: link?.user_id, details }
+  const token = { user_id: link?.session.user_id, details }
   const id =
     link === undefined
       ? await startToken(visitor, socialToken, token)
-      : await changeCredentials(visitor, link, transaction => transaction.run(issueToken(socialToken, token)))
+      : await changeWithProof(visitor, services, link.session, link.proof, transaction =>
+          transaction.run(issueToken(socialToken, token)),
+        )
   return provider.authorizationUrl(secretsOf(keys.oneTime, id))
 }
 

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { Strict } from '../../platform/schemas.ts'
+import { Proof } from '../proofs/messages.ts'
 
 /** What travels when users sign in with an account at a provider. */
 
@@ -68,7 +69,7 @@ export const ExchangeBody = Strict(
 )
 
 export const LinkBody = Type.Union([
-  Strict({ redirect_to: Type.Optional(Address) }, { title: 'SocialLink' }),
+  Strict({ redirect_to: Type.Optional(Address), proof: Type.Optional(Proof) }, { title: 'SocialLink' }),
   Type.Null(),
 ])
 

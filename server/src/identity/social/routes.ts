@@ -5,17 +5,22 @@ import { invalidField, Problem } from '../../platform/problems.ts'
 import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { Identity, listIdentities } from '../accounts/identities.ts'
+import { ProofBody, proofProblems } from '../proofs/messages.ts'
+import type { ProofServices } from '../proofs/proof.ts'
 import { SignedInAnswer } from '../sign-in/messages.ts'
-import { createBrowserCookie, newBrowserSecret } from './browser-cookie.ts'
+import { createBrowserCookie, digest, newBrowserSecret } from '../accounts/browser-cookie.ts'
 import { exchangeCode, issueCode, socialCodeToken } from './codes.ts'
 import { addParameter, beginFlow, endFlow, isAllowedRedirect, socialToken } from './flows.ts'
-import type { FlowPlan } from './flows.ts'
+import type { FlowPlan, Link } from './flows.ts'
 import * as messages from './messages.ts'
 import { createProviders } from './providers.ts'
 import type { Provider } from './providers.ts'
 import { addIdentity, removeIdentity, signInByProvider } from './social.ts'
 
-type SocialServices = Pick<Services, 'config' | 'cursors' | 'declared' | 'issuer' | 'keys' | 'signInRules'>
+type SocialServices = ProofServices & Pick<Services, 'config' | 'cursors' | 'issuer' | 'keys' | 'signInRules'>
+
+/** Requests a minute from one address, where a proof is given. */
+const TRIES = 10
 
 /** Sign-in with an account at a provider. The paths stand at `/oauth` as well (platform/server/legacy.ts), where providers send browsers back to. */
 export function socialRoutes(app: App, services: SocialServices): void {
@@ -54,9 +59,10 @@ export function socialRoutes(app: App, services: SocialServices): void {
     { headers, visitor }: Pick<FastifyRequest, 'headers' | 'visitor'>,
     provider: Provider,
     plan: FlowPlan,
+    link?: Link,
   ): Promise<{ url: string; setCookie: string }> {
     const browser = cookie.read(headers.cookie) ?? newBrowserSecret()
-    const url = await beginFlow(visitor, services, provider, browser, plan)
+    const url = await beginFlow(visitor, services, provider, browser, plan, link)
     return { url, setCookie: cookie.write(browser, socialToken.seconds + socialCodeToken.seconds) }
   }
 
@@ -123,11 +129,12 @@ export function socialRoutes(app: App, services: SocialServices): void {
       const flow = await endFlow(visitor, services, provider, request.query.state, browser)
       const receive = async () => ({
         provider: provider.name,
+        browser: browser && digest(browser),
         profile: await provider.receive(request.url.slice(request.url.indexOf('?') + 1), flow.secrets),
       })
       const { redirect_to, link } = flow
       if (redirect_to === undefined) {
-        if (link !== undefined) return reply.code(201).send(await addIdentity(visitor, link, await receive()))
+        if (link !== undefined) return reply.code(201).send(await addIdentity(visitor, services, link, await receive()))
         const device_id = issuer.readDevice(request)
         return issuer.answer(reply, await signInByProvider(visitor, services, await receive(), device_id))
       }
@@ -137,7 +144,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
           const code = await issueCode(visitor, services, await receive(), bound)
           return reply.redirect(addParameter(redirect_to, 'code', code))
         }
-        await addIdentity(visitor, link, await receive())
+        await addIdentity(visitor, services, link, await receive())
         return reply.redirect(addParameter(redirect_to, 'linked', provider.name))
       } catch (error) {
         if (!(error instanceof Problem)) throw error
@@ -175,9 +182,9 @@ export function socialRoutes(app: App, services: SocialServices): void {
     '/oauth/:provider/link',
     {
       access: 'session',
-      stepUp: true,
       noStore: true,
-      problems: beginning,
+      perMinute: TRIES,
+      problems: [...beginning, ...proofProblems],
       schema: {
         operationId: 'linkIdentity',
         summary: 'Begin to link a provider',
@@ -191,8 +198,8 @@ export function socialRoutes(app: App, services: SocialServices): void {
     async (request, reply) => {
       const provider = getProvider(request.params.provider)
       const redirect_to = checkRedirect(request.body?.redirect_to, '/redirect_to')
-      const { user_id, session_id } = request.actor
-      const { url, setCookie } = await begin(request, provider, { redirect_to, link: { user_id, session_id } })
+      const link = { session: request.actor, proof: request.body?.proof }
+      const { url, setCookie } = await begin(request, provider, { redirect_to }, link)
       reply.header('set-cookie', setCookie)
       return { authorization_url: url }
     },
@@ -217,18 +224,19 @@ export function socialRoutes(app: App, services: SocialServices): void {
     '/oauth/identities/:id',
     {
       access: 'session',
-      stepUp: true,
-      problems: ['last-way-in'],
+      perMinute: TRIES,
+      problems: [...proofProblems, 'last-way-in'],
       schema: {
         operationId: 'unlinkIdentity',
         summary: 'Unlink an identity',
         tags,
         params: IdParams,
+        body: ProofBody,
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
-      await removeIdentity(request.visitor, services, request.actor, request.params.id)
+      await removeIdentity(request.visitor, services, request.actor, request.params.id, request.body?.proof)
       return reply.code(204).send(null)
     },
   )

@@ -1,4 +1,4 @@
-import { recordEvent, reportEvent } from '../../directory/history/history.ts'
+import { reportEvent } from '../../directory/history/history.ts'
 import { changeCredentials } from '../../directory/sessions/sessions.ts'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
@@ -8,16 +8,19 @@ import { issueToken, mailToken } from '../../platform/tokens/one-time-tokens.ts'
 import { createAccount } from '../accounts/accounts.ts'
 import { verifyEmailToken } from '../accounts/email.ts'
 import {
-  deleteIdentity,
   findAccount,
   findIdentity,
   identityLinked,
-  identityUnlinked,
   linkByAddress,
   linkIdentity,
   noteUse,
+  unlinkIdentity,
 } from '../accounts/identities.ts'
+import { recordChange } from '../changes/changes.ts'
 import { lockAccount } from '../factors/factors.ts'
+import type { Proof } from '../proofs/messages.ts'
+import { changeWithProof } from '../proofs/proof.ts'
+import type { ProofServices } from '../proofs/proof.ts'
 import { loginFailed } from '../sign-in/log-in.ts'
 import { keepSignInMethod, mailingUnverified, signIn } from '../sign-in/sign-in.ts'
 import type { SignInOutcome } from '../sign-in/sign-in.ts'
@@ -30,6 +33,8 @@ export type SocialServices = Pick<Services, 'config' | 'declared' | 'keys' | 'si
 export interface ProviderSignIn {
   provider: string
   profile: Profile
+  /** Digest of the secret of the browser that came back. */
+  browser: string | undefined
 }
 
 /** Signs in a user who came back from a provider. @throws what withAccount and signIn throw */
@@ -103,7 +108,10 @@ async function withAccountOnce<Result>(
         ? await transaction.run(linkByAddress({ user_id, provider, profile }))
         : await transaction.run(noteUse(identity_id, user_id, email))
     if (held === undefined) throw new Problem('link-required')
-    if (identity_id === null) await transaction.run(recordEvent(identityLinked, user_id, null, { provider }))
+    if (identity_id === null) {
+      const change = { trace: { added: held.id }, details: { provider } }
+      await transaction.run(recordChange(services.declared, identityLinked, { user_id, session_id: null, ...change }))
+    }
     return then(transaction, user_id)
   })
 }
@@ -112,14 +120,14 @@ async function withAccountOnce<Result>(
 async function enrol<Result>(
   visitor: SystemRunner,
   services: SocialServices,
-  { provider, profile }: ProviderSignIn,
+  { provider, profile, browser }: ProviderSignIn,
   { email, isMailed }: { email: string; isMailed: boolean },
   then: Then<Result>,
 ): Promise<Result> {
   const { issuer, subject, email_verified, given_name = null, family_name = null, full_name = null } = profile
   const person = { given_name, family_name, full_name, identity: { provider, issuer, subject } }
   if (isMailed) {
-    await mailToken(visitor, signUpToken, { email, details: person })
+    await mailToken(visitor, signUpToken, { email, details: { ...person, ...(browser !== undefined && { browser }) } })
     throw new Problem('email-unverified')
   }
   return createAccount(visitor, services, { ...person, email, email_verified }, async (transaction, { user }) => {
@@ -133,13 +141,19 @@ async function enrol<Result>(
  * Adds an identity to the account of a session, which must still be live; one that the user has already stays as it is.
  * @throws Problem identity-taken; invalid-token when the session has ended
  */
-export async function addIdentity(visitor: SystemRunner, { user_id, session_id }: SessionRef, given: ProviderSignIn) {
+export async function addIdentity(
+  visitor: SystemRunner,
+  { declared }: Pick<Services, 'declared'>,
+  { user_id, session_id }: SessionRef,
+  given: ProviderSignIn,
+) {
   const { provider, profile } = given
   const identity = { user_id, provider, profile }
   const link = async (transaction: Transaction<'system'>) => {
     const made = await transaction.run(linkIdentity(identity))
     if (made !== undefined) {
-      await transaction.run(recordEvent(identityLinked, user_id, session_id, { provider }))
+      const change = { trace: { added: made.id }, details: { provider } }
+      await transaction.run(recordChange(declared, identityLinked, { user_id, session_id, ...change }))
       return made
     }
     const own = await transaction.run(findIdentity(identity))
@@ -151,16 +165,15 @@ export async function addIdentity(visitor: SystemRunner, { user_id, session_id }
   })
 }
 
-/** Unlinks an identity of the user's account. @throws Problem not-found, last-way-in, session-ended */
+/** Unlinks an identity of the user's account. @throws Problem not-found, last-way-in, and what changeWithProof throws */
 export const removeIdentity = (
   visitor: SystemRunner,
-  services: Pick<Services, 'declared'>,
+  services: ProofServices,
   session: SessionRef,
   id: string,
+  proof: Proof | undefined,
 ): Promise<void> =>
-  changeCredentials(visitor, session, async transaction => {
-    const { user_id, session_id } = session
-    const { provider } = await transaction.run(deleteIdentity(user_id, id))
-    await keepSignInMethod(transaction, services, user_id)
-    await transaction.run(recordEvent(identityUnlinked, user_id, session_id, { provider }))
+  changeWithProof(visitor, services, session, proof, async transaction => {
+    await unlinkIdentity(transaction, services.declared, session, id)
+    await keepSignInMethod(transaction, services, session.user_id)
   })

@@ -4,7 +4,8 @@ import { feature } from '../../platform/feature.ts'
 import type { Codes, ProblemTable } from '../../platform/problems.ts'
 import { mails } from './mails.ts'
 import { totpRoutes } from './routes.ts'
-import { hasTotp, totpAdded, totpRemoved } from './totp.ts'
+import { totpVerifier } from './codes.ts'
+import { hasTotp, totpAdded, totpIds, totpRemoved } from './totp.ts'
 
 const query = tables('system', 'totp_factors')
 
@@ -29,13 +30,16 @@ declare module '../../platform/services.ts' {
 /** Authenticator apps (TOTP, RFC 6238). */
 export const totp = feature({
   name: 'totp',
-  uses: ['users', 'sessions', 'factors'],
+  uses: ['users', 'sessions', 'lockout', 'changes', 'factors', 'proofs'],
   sql: [new URL('totp.sql', import.meta.url)],
   problems,
   events: [totpAdded, totpRemoved],
   mails,
-  secondFactor: { method: 'totp', exists: hasTotp },
+  secondFactor: { method: 'totp', exists: hasTotp, ids: totpIds },
   erasure: ({ id }) => [execute(query.deleteFrom('totp_factors').where('user_id', '=', id))],
-  provide: ({ config, keys }) => ({ keys: { ...keys, totp: deriveKey(config.secretKey, 'authenticator apps') } }),
+  provide: ({ config, keys: given, lockout, factorVerifiers }) => {
+    const keys = { ...given, totp: deriveKey(config.secretKey, 'authenticator apps') }
+    return { keys, factorVerifiers: [...factorVerifiers, totpVerifier({ keys, lockout })] }
+  },
   routes: [totpRoutes],
 })

@@ -3,13 +3,6 @@ import type { Static } from 'typebox'
 
 /** What travels about authenticator apps. */
 
-export const Code = Type.String({
-  pattern: '^[0-9]{3} ?[0-9]{3}$',
-  maxLength: 7,
-  description: 'Six digits, as the authenticator app shows them.',
-  examples: ['492039'],
-})
-
 export const TotpSeed = Type.Object(
   {
     secret: Type.String({

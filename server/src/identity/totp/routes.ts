@@ -3,13 +3,15 @@ import type { App } from '../../platform/http/route.ts'
 import { Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { RecoveryCodes } from '../factors/messages.ts'
-import { Code, TotpSeed } from './messages.ts'
+import { Code, Proof, ProofBody, proofProblems } from '../proofs/messages.ts'
+import type { ProofServices } from '../proofs/proof.ts'
+import { TotpSeed } from './messages.ts'
 import { beginTotp, confirmTotp, removeTotp } from './totp.ts'
 
 /** Confirmations a minute from one address. */
 const TRIES = 10
 
-export function totpRoutes(app: App, services: Pick<Services, 'config' | 'declared' | 'keys'>): void {
+export function totpRoutes(app: App, services: ProofServices & Pick<Services, 'config' | 'keys'>): void {
   const tags = ['Second factors']
   const session = { access: 'session', noStore: true } as const
 
@@ -17,7 +19,6 @@ export function totpRoutes(app: App, services: Pick<Services, 'config' | 'declar
     '/auth/mfa/totp',
     {
       ...session,
-      stepUp: true,
       problems: ['totp-enrolled'],
       schema: {
         operationId: 'beginTotp',
@@ -35,18 +36,18 @@ export function totpRoutes(app: App, services: Pick<Services, 'config' | 'declar
     {
       ...session,
       perMinute: TRIES,
-      problems: ['invalid-code', 'not-found', 'step-up-required', 'totp-enrolled'],
+      problems: [...proofProblems, 'not-found', 'totp-enrolled'],
       schema: {
         operationId: 'confirmTotp',
         summary: 'Confirm the authenticator app with one of its codes',
         description: 'From now on it is demanded at every sign-in, and this session counts as having verified it.',
         tags,
-        body: Strict({ code: Code }),
+        body: Strict({ code: Code, proof: Type.Optional(Proof) }, { title: 'TotpConfirmation' }),
         response: { 200: Type.Object({ recovery_codes: Type.Optional(RecoveryCodes) }, { title: 'TotpConfirmed' }) },
       },
     },
     async ({ actor, visitor, body }) => {
-      const recovery_codes = await confirmTotp(visitor, services, actor, body.code)
+      const recovery_codes = await confirmTotp(visitor, services, actor, body.code, body.proof)
       return recovery_codes === undefined ? {} : { recovery_codes }
     },
   )
@@ -55,19 +56,20 @@ export function totpRoutes(app: App, services: Pick<Services, 'config' | 'declar
     '/auth/mfa/totp',
     {
       ...session,
-      stepUp: true,
-      problems: ['not-found'],
+      perMinute: TRIES,
+      problems: [...proofProblems, 'not-found'],
       schema: {
         operationId: 'removeTotp',
         summary: 'Remove the authenticator app',
         description:
           'With the last second factor go the recovery codes and the trust in devices, and organizations that demand one are closed to all sessions.',
         tags,
+        body: ProofBody,
         response: { 204: Type.Null() },
       },
     },
-    async ({ actor, visitor }, reply) => {
-      await removeTotp(visitor, services, actor)
+    async ({ actor, visitor, body }, reply) => {
+      await removeTotp(visitor, services, actor, body?.proof)
       return reply.code(204).send(null)
     },
   )

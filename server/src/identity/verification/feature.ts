@@ -2,14 +2,14 @@ import { feature } from '../../platform/feature.ts'
 import { mails, tokenMails } from './mails.ts'
 import { verificationPages } from './pages.ts'
 import { verificationRoutes } from './routes.ts'
-import { changeEmailToken, emailChanged, emailChangeRequested } from './verification.ts'
+import { changeEmailToken, emailChanged, emailChangeRequested, verificationFailed } from './verification.ts'
 
 /** Verifying e-mail addresses by a mail, and changing them. */
 export const verification = feature({
   name: 'verification',
-  uses: ['users', 'sessions', 'history', 'accounts', 'sign-up'],
+  uses: ['users', 'sessions', 'history', 'changes', 'accounts', 'passwords', 'lockout', 'factors', 'proofs', 'sign-up'],
   tokens: [changeEmailToken],
-  events: [emailChangeRequested, emailChanged],
+  events: [emailChangeRequested, emailChanged, verificationFailed],
   mails,
   tokenMails,
   routes: [verificationRoutes],

@@ -7,7 +7,7 @@ export const mails: MailDeclaration = {
   values: {
     'change-email': ['link', 'expires'],
     'email-change-requested': [...eventValues, 'new_email'],
-    'email-changed': ['when', 'ip', 'device', 'new_email'],
+    'email-changed': ['when', 'ip', 'device', 'new_email', 'undo', 'undo_expires'],
   },
 }
 

@@ -1,20 +1,43 @@
 import type { SystemRunner } from '../../platform/database/database.ts'
 import type { Locale } from '../../platform/locales.ts'
-import type { AccountPage, PageWords } from '../../platform/pages/account-pages.ts'
+import type { AccountPage, Filled, PageWords } from '../../platform/pages/account-pages.ts'
 import type { Services } from '../../platform/services.ts'
+import { Problem } from '../../platform/problems.ts'
+import { createBrowserCookie } from '../accounts/browser-cookie.ts'
 import { requestVerification } from '../accounts/email.ts'
-import { verifyEmail } from './verification.ts'
+import { asksForPassword, verifyEmail } from './verification.ts'
 
 /** The pages behind the links that verify an address, by the purpose of their token. */
 export const verificationPages = (services: Services) => {
-  const act = ({ token }: { token: string }, visitor: SystemRunner) => verifyEmail(visitor, services, token)
+  const cookie = createBrowserCookie(services.config.publicUrl)
   const ask = (email: string, visitor: SystemRunner, locale: Locale) => requestVerification(visitor, email, locale)
+  const verify = (visitor: SystemRunner, { token, cookies }: Filled, password?: string) =>
+    verifyEmail(visitor, services, token, { password, browser: cookie.read(cookies) })
   return {
-    'verify-email': { words: verificationWords, act, ask },
-    'sign-up': { words: signUpWords, act, ask },
-    'change-email': { words: changeWords, act },
+    'verify-email': {
+      words: verificationWords,
+      form: async (token, visitor) => ({ asksPassword: await asksForPassword(visitor, token) }),
+      act: (given, visitor) => verify(visitor, given, given.password || undefined),
+      ask,
+    },
+    'sign-up': {
+      words: signUpWords,
+      asksPassword: true,
+      act: (given, visitor) =>
+        verify(visitor, given, given.new_password).catch((error: unknown) => {
+          throw atNewPassword(error)
+        }),
+      ask,
+    },
+    'change-email': { words: changeWords, act: (given, visitor) => verify(visitor, given) },
   } satisfies Record<string, AccountPage>
 }
+
+/** The field of the page where a password is chosen. */
+const atNewPassword = (error: unknown): unknown =>
+  error instanceof Problem && error.code === 'weak-password' && error.errors !== undefined
+    ? new Problem('weak-password', { errors: error.errors.map(({ detail }) => ({ pointer: '/new_password', detail })) })
+    : error
 
 const askAgain: Record<Locale, NonNullable<PageWords['ask']>> = {
   en: {
@@ -51,16 +74,16 @@ const verificationWords: Record<Locale, PageWords> = {
 const signUpWords: Record<Locale, PageWords> = {
   en: {
     title: 'Finish signing up',
-    text: 'With this you confirm that the address is yours, and your account is made. If you did not sign up yourself, close this page.',
+    text: 'Choose the password of your account. With it you confirm that the address is yours, and your account is made. If you did not sign up yourself, close this page.',
     button: 'Make my account',
-    done: 'Your account is ready. Sign in with the password that you chose when you signed up. If you signed up more than once, a mail is on its way in which you choose a new one.',
+    done: 'Your account is ready. Sign in with the password that you have just chosen.',
     ask: askAgain.en,
   },
   de: {
     title: 'Registrierung abschließen',
-    text: 'Damit bestätigen Sie, dass die Adresse Ihnen gehört, und Ihr Konto wird angelegt. Haben Sie sich nicht selbst registriert, schließen Sie diese Seite.',
+    text: 'Wählen Sie das Passwort Ihres Kontos. Damit bestätigen Sie, dass die Adresse Ihnen gehört, und Ihr Konto wird angelegt. Haben Sie sich nicht selbst registriert, schließen Sie diese Seite.',
     button: 'Konto anlegen',
-    done: 'Ihr Konto ist bereit. Melden Sie sich mit dem Passwort an, das Sie bei der Registrierung gewählt haben. Haben Sie sich mehrmals registriert, ist eine E-Mail unterwegs, über die Sie ein neues festlegen.',
+    done: 'Ihr Konto ist bereit. Melden Sie sich mit dem Passwort an, das Sie gerade gewählt haben.',
     ask: askAgain.de,
   },
 }

@@ -1,8 +1,13 @@
+import { Type } from 'typebox'
 import { preferredLocale } from '../../platform/locales.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Accepted, Email, Strict, Token } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
+import { createBrowserCookie } from '../accounts/browser-cookie.ts'
 import { requestVerification } from '../accounts/email.ts'
+import { requireSession } from '../factors/factors.ts'
+import { Password } from '../passwords/password-policy.ts'
+import { Proof, proofProblems } from '../proofs/messages.ts'
 import { requestEmailChange, Verification, verifyEmail } from './verification.ts'
 
 const rules = { access: 'public', noStore: true, perMinute: 10 } as const
@@ -10,23 +15,31 @@ const tags = ['Authentication']
 
 /** Verifying an address, and changing it. */
 export function verificationRoutes(app: App, services: Services): void {
+  const cookie = createBrowserCookie(services.config.publicUrl)
   app.post(
     '/auth/verify-email',
     {
       ...rules,
-      problems: ['invalid-token'],
+      problems: ['invalid-token', 'invalid-credentials', 'session-ended', 'weak-password'],
       schema: {
         operationId: 'verifyEmail',
         summary: 'Verify an e-mail address',
         description:
-          'Takes the token of every mail that verifies an address: of a sign-up, which creates the account, of a change of ' +
-          'address, and of an account whose address is not verified. It creates no session and revokes none.',
+          'Takes the token of every mail that verifies an address. That of a sign-up creates the account with the `password` ' +
+          'that is chosen here. That of an account that has a password takes it again, or comes with an access token of that ' +
+          'account. That of a change of address, and of an account without a password, is enough. It creates no session and ' +
+          'revokes none.',
         tags,
-        body: Strict({ token: Token }, { title: 'EmailVerification' }),
+        body: Strict({ token: Token, password: Type.Optional(Password) }, { title: 'EmailVerification' }),
         response: { 200: Verification },
       },
     },
-    request => verifyEmail(request.visitor, services, request.body.token),
+    ({ visitor, actor, body: { token, password }, headers }) =>
+      verifyEmail(visitor, services, token, {
+        password,
+        browser: cookie.read(headers.cookie),
+        session: actor && { user_id: actor.user_id, check: () => actor.account.run(requireSession) },
+      }),
   )
 
   app.post(
@@ -54,7 +67,7 @@ export function verificationRoutes(app: App, services: Services): void {
     {
       ...rules,
       access: 'session',
-      stepUp: true,
+      problems: proofProblems,
       schema: {
         operationId: 'changeEmail',
         summary: "Change the current user's e-mail address",
@@ -62,13 +75,14 @@ export function verificationRoutes(app: App, services: Services): void {
           'A mail to the new address confirms it, with `POST /api/v1/auth/verify-email`; until then the present one stays, ' +
           'and is told. Answers the same whether the new one has an account or not.',
         tags,
-        body: Strict({ new_email: Email }, { title: 'EmailChange' }),
+        body: Strict({ new_email: Email, proof: Type.Optional(Proof) }, { title: 'EmailChange' }),
         response: { 202: Accepted },
       },
     },
     async (request, reply) => {
       const { actor, body, headers, visitor } = request
-      await requestEmailChange(visitor, actor, body.new_email, preferredLocale(headers['accept-language']))
+      const locale = preferredLocale(headers['accept-language'])
+      await requestEmailChange(visitor, services, actor, { ...body, proof: body.proof, locale })
       return reply.code(202).send({ status: 'accepted' })
     },
   )

@@ -12,7 +12,9 @@ const kept = await createTestApp({ UNVERIFIED_ACCESS: 'own' })
 const newAddress = () => `verify-${randomUUID()}@example.com`
 const isThere = async (app: TestApp, email: string) =>
   (await app.admin.query('select from users where email = $1', [email])).rowCount === 1
-const verify = (app: TestApp, token: unknown) => app.call('POST', '/api/v1/auth/verify-email', { token })
+/** With the password that is chosen, or that the account has. */
+const verify = (app: TestApp, token: unknown, password: string | undefined = PASSWORD) =>
+  app.call('POST', '/api/v1/auth/verify-email', { token, password })
 
 /** Asks for an account under `required`. @returns the token of the mail */
 async function askForAccount(email: string, more: object = {}): Promise<string> {
@@ -48,7 +50,7 @@ test('under required, signing up makes an account only when the link is used, an
   assert.equal(body.user.full_name, 'Ada Lovelace')
   assert.equal(body.organization.name, 'Engines')
   assert.equal(body.organization.role, undefined)
-  // The hash of the password stands in the account alone.
+  // Nothing of what was asked for is kept.
   const { rows } = await required.admin.query(`select details from one_time_tokens where email = $1`, [email])
   assert.deepEqual(rows, [{ details: {} }])
   assert.equal((await verify(required, mail!.token)).body.code, 'invalid-token')
@@ -102,24 +104,83 @@ test('of many sign-ups with one address one becomes an account, and the links of
   assert.deepEqual(rows, [{ people: 1, memberships: 1 }])
 })
 
-// Red when: completeSignUp takes the password of one of several that were asked for.
-test('of several sign-ups with one address the account takes no password: one of them may be a stranger’s', async () => {
+// Red when: completeSignUp takes the password of the request instead of the one that comes with the token.
+test('the password of an account is the one that is typed with the link, whatever was asked for and however often', async () => {
   const passwords = [PASSWORD, 'Strangers-horse-8']
   for (const clicked of [0, 1]) {
     const email = newAddress()
     const tokens = [await askForAccount(email), await askForAccount(email, { password: passwords[1] })]
-    assert.deepEqual((await verify(required, tokens[clicked])).body, { status: 'signed-up', email })
-    for (const password of passwords)
-      assert.equal((await required.call('POST', '/api/v1/auth/login', { email, password })).status, 401)
-    const [mail, ...more] = await required.mailTo(email)
-    assert.deepEqual(more, [])
-    assert.match(mail!.link, /\/account\/reset-password\?token=/)
-    const new_password = 'Brand-new-zebra-42'
-    const done = { token: mail!.token, new_password }
-    assert.equal((await required.call('POST', '/api/v1/auth/password-reset/complete', done)).status, 204)
-    const login = await required.call('POST', '/api/v1/auth/login', { email, password: new_password })
-    assert.equal(login.status, 200)
+    const chosen = 'Brand-new-zebra-42'
+    assert.deepEqual((await verify(required, tokens[clicked], chosen)).body, { status: 'signed-up', email })
+    for (const password of [...passwords, chosen]) {
+      const { status } = await required.call('POST', '/api/v1/auth/login', { email, password })
+      assert.equal(status, password === chosen ? 200 : 401)
+    }
   }
+})
+
+// Red when: signUpRoutes keeps the hash, or completeSignUp does not judge the password.
+test('a sign-up needs no password before the link, keeps none that is sent, and judges both', async () => {
+  const email = newAddress()
+  const signup = (body: object, app = required) => app.call('POST', '/api/v1/auth/signup', { email, ...body })
+  assert.equal((await signup({ password: 'weak' })).body.code, 'weak-password')
+  assert.equal((await signup({}, optional)).body.errors[0].pointer, '/password')
+  assert.equal((await signup({})).status, 202)
+  const [mail] = await required.mailTo(email)
+  const { rows } = await required.admin.query(`select details::text from one_time_tokens where email = $1`, [email])
+  assert.doesNotMatch(JSON.stringify(rows), /argon|password/)
+  const token = mail!.token
+  const missing = await required.call('POST', '/api/v1/auth/verify-email', { token })
+  assert.deepEqual([missing.status, missing.body.errors[0].pointer], [422, '/password'])
+  const weak = await verify(required, token, 'weak')
+  assert.deepEqual([weak.body.code, weak.body.errors[0].pointer], ['weak-password', '/password'])
+  assert.equal((await verify(required, token)).status, 200)
+})
+
+/** An account that somebody made with an address that is not theirs, and the mail to its owner. */
+async function squat() {
+  const squatter = await optional.signUp()
+  const [mail] = await optional.mailTo(squatter.email)
+  return { squatter, token: mail!.token }
+}
+
+// Red when: verifyAccount confirms without the password, or reserves no guess.
+test('who holds a mailbox does not confirm an account of a stranger’s making: its password is asked for, and counted', async () => {
+  const { squatter, token } = await squat()
+  const confirm = (password?: string) =>
+    optional.call('POST', '/api/v1/auth/verify-email', { token, ...(password !== undefined && { password }) })
+  const missing = await confirm()
+  assert.deepEqual([missing.status, missing.body.errors[0].pointer], [422, '/password'])
+  for (let guess = 0; guess < 5; guess++)
+    assert.deepEqual((await confirm('Wrong-horse-7')).body.code, 'invalid-credentials')
+  assert.equal((await confirm(PASSWORD)).body.code, 'invalid-credentials', 'five failures lock')
+  const stranger = await optional.signUp()
+  const foreign = await stranger.call('POST', '/api/v1/auth/verify-email', { token })
+  assert.equal(foreign.body.errors[0].pointer, '/password', 'a session of another account is none of this one')
+  assert.equal((await squatter.call('GET', '/api/v1/auth/me')).body.user.email_verified, false)
+  // A reset confirms the address as well, and ends what the stranger has.
+  await optional.call('POST', '/api/v1/auth/password-reset', { email: squatter.email })
+  const reset = (await optional.mailTo(squatter.email)).at(-1)!
+  const done = { token: reset.token, new_password: 'Brand-new-zebra-42' }
+  assert.equal((await optional.call('POST', '/api/v1/auth/password-reset/complete', done)).status, 204)
+  assert.equal((await squatter.call('GET', '/api/v1/auth/me')).status, 401)
+})
+
+// Red when: verifyEmail does not look at the session, or takes one that has ended.
+test('a session of the account stands for its password, while it is live', async () => {
+  const { squatter: person, token } = await squat()
+  const other = await optional.logIn(person)
+  await other.call('POST', '/api/v1/auth/logout')
+  const ended = await other.call('POST', '/api/v1/auth/verify-email', { token })
+  assert.equal(ended.body.code, 'session-ended')
+  const verified = await person.call('POST', '/api/v1/auth/verify-email', { token })
+  assert.deepEqual(verified.body, { status: 'email-verified', email: person.email })
+})
+
+test('an account without a password confirms its address by the link alone', async () => {
+  const { squatter: person, token } = await squat()
+  await optional.admin.query('update users set password_hash = null where id = $1', [person.user_id])
+  assert.equal((await optional.call('POST', '/api/v1/auth/verify-email', { token })).status, 200)
 })
 
 test('a username or slug that is taken is said at once; one that is taken meanwhile is done without', async () => {
@@ -178,7 +239,7 @@ test('the token of a sign-up is refused in the same words however it is spoilt, 
   const email = newAddress()
   const token = await askForAccount(email)
   const path = '/api/v1/auth/verify-email'
-  await attackToken(required, { path, purpose: 'sign-up', token, user_id: randomUUID() })
+  await attackToken(required, { path, purpose: 'sign-up', token, user_id: randomUUID(), body: { password: PASSWORD } })
   assert.equal(await isThere(required, email), false)
   assert.equal((await verify(required, token)).status, 200)
 })
@@ -192,6 +253,7 @@ test('under optional, the mail that confirms the address comes with the account,
     path: '/api/v1/auth/verify-email',
     purpose: 'verify-email',
     token: mail!.token,
+    body: { password: PASSWORD },
     user_id: person.user_id,
   })
   const answers = await Promise.all([1, 2, 3, 4].map(() => verify(optional, mail!.token)))

@@ -3,12 +3,11 @@ import { Type } from 'typebox'
 import type { Static, TSchema } from 'typebox'
 import { eventKind } from '../../platform/mail/mails.ts'
 import { recordEvent } from '../../directory/history/history.ts'
-import { changeCredentials } from '../../directory/sessions/sessions.ts'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import { findRetiredNames } from '../../directory/users/users.ts'
 import { openId } from '../../platform/crypto/sealing.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
-import { get, statement, tables } from '../../platform/database/statement.ts'
+import { execute, get, statement, tables } from '../../platform/database/statement.ts'
 import { locales } from '../../platform/locales.ts'
 import type { Locale } from '../../platform/locales.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
@@ -23,11 +22,18 @@ import {
   tokenKind,
 } from '../../platform/tokens/one-time-tokens.ts'
 import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { isHeldForAnother } from '../accounts/accounts.ts'
 import { confirmEmail, verifyEmailToken } from '../accounts/email.ts'
 import { redeemLink } from '../accounts/links.ts'
+import { changeKind, recordChange, undoToken } from '../changes/changes.ts'
+import type { Trace } from '../changes/changes.ts'
+import { passwordGuess, reserveGuess, settleRefused, settleRight, verifyGuess } from '../lockout/attempts.ts'
+import type { Proof } from '../proofs/messages.ts'
+import { changeWithProof } from '../proofs/proof.ts'
+import type { ProofServices } from '../proofs/proof.ts'
 import { completeSignUp, signUpToken } from '../sign-up/sign-up.ts'
 
-const query = tables('system', 'live_users')
+const query = tables('system', 'live_users', 'one_time_tokens')
 
 /** Goes to the new address; the details remember the one that it replaces. */
 export const changeEmailToken = tokenKind({
@@ -43,9 +49,34 @@ export const changeEmailToken = tokenKind({
 })
 
 export const emailChangeRequested = eventKind('email-change-requested', { mailed: true, toFormerAddress: true })
-export const emailChanged = eventKind('email-changed', { mailed: true, toFormerAddress: true })
+export const emailChanged = changeKind(
+  'email-changed',
+  {
+    words: {
+      en: 'The e-mail address of your account was changed.',
+      de: 'Die E-Mail-Adresse Ihres Kontos wurde geändert.',
+    },
+    undo: async (transaction, { user_id, trace: { former }, changed_at }) => {
+      if (former === undefined) return
+      await transaction.run(restoreEmail(user_id, former))
+      await transaction.run(readdressChanges(user_id, former.email, changed_at))
+    },
+  },
+  { toFormerAddress: true },
+)
+/** The password was wrong that an address is verified with. */
+export const verificationFailed = eventKind('verification-failed')
 
-type VerificationServices = Parameters<typeof completeSignUp>[1] & Pick<Services, 'keys' | 'declared'>
+type VerificationServices = Parameters<typeof completeSignUp>[1] & Pick<Services, 'declared' | 'lockout'>
+
+/** What comes with the token, to show that it is more than a mailbox: an account of before may not be its reader's. */
+export interface VerificationGiven {
+  password?: string | undefined
+  /** Of the browser in which it is used. */
+  browser?: string | undefined
+  /** The session that the request comes with. `check` fails unless it is live. */
+  session?: { user_id: string; check: () => Promise<unknown> } | undefined
+}
 
 /** What came of the verification of an address. */
 export const Verification = Type.Object(
@@ -56,7 +87,12 @@ export type Verification = Static<typeof Verification>
 
 interface Handler {
   purpose: string
-  verify: (visitor: SystemRunner, services: VerificationServices, token: string) => Promise<Verification>
+  verify: (
+    visitor: SystemRunner,
+    services: VerificationServices,
+    token: string,
+    given: VerificationGiven,
+  ) => Promise<Verification>
 }
 
 /** What a token of this kind verifies. `complete` spends it and returns the address. */
@@ -67,40 +103,43 @@ const handlerOf = <Details extends TSchema>(
     visitor: SystemRunner,
     services: VerificationServices,
     token: OpenToken<Static<Details>>,
+    given: VerificationGiven,
   ) => Promise<string>,
 ): Handler => ({
   purpose: kind.purpose,
-  verify: async (visitor, services, token) => ({
-    status,
-    email: await complete(visitor, services, await presentedToken(visitor, services.keys.oneTime, kind, token)),
-  }),
+  verify: async (visitor, services, token, given) => {
+    const presented = await presentedToken(visitor, services.keys.oneTime, kind, token)
+    return { status, email: await complete(visitor, services, presented, given) }
+  },
 })
 
 /**
- * Spends the token of any mail that verifies an address; it creates no session. @throws Problem invalid-token
+ * Spends the token of any mail that verifies an address; it creates no session.
+ * @throws Problem invalid-token, invalid-credentials, weak-password at `/password`; invalid-fields where that is missing
  */
 export async function verifyEmail(
   visitor: SystemRunner,
   services: VerificationServices,
   token: string,
+  given: VerificationGiven,
 ): Promise<Verification> {
   const handler = handlers.find(({ purpose }) => openId(services.keys.oneTime, purpose, token) !== undefined)
   if (handler === undefined) throw new Problem('invalid-token')
-  return handler.verify(visitor, services, token)
+  return handler.verify(visitor, services, token, given)
 }
 
 /**
  * Asks for another address: a mail to it confirms the change, one to the present address tells of it. Whether it has an
  * account is looked up when the mail is sent. A change that was asked for before is revoked.
- * @throws Problem invalid-fields when it is the user's address already, session-ended
+ * @throws Problem invalid-fields when it is the user's address already, and what changeWithProof throws
  */
 export const requestEmailChange = (
   visitor: SystemRunner,
+  services: ProofServices,
   { user_id, session_id }: SessionRef,
-  new_email: string,
-  locale: Locale | undefined,
+  { new_email, proof, locale }: { new_email: string; proof: Proof | undefined; locale: Locale | undefined },
 ): Promise<void> =>
-  changeCredentials(visitor, { user_id, session_id }, async transaction => {
+  changeWithProof(visitor, services, { user_id, session_id }, proof, async transaction => {
     const { email: old_email } = await transaction.run(
       get(query.selectFrom('live_users').select('email').where('id', '=', user_id)),
     )
@@ -125,13 +164,17 @@ const completeEmailChange = (
 ): Promise<string> =>
   redeemLink(visitor, changeEmailToken, token, async (transaction, { id: token_id, user_id, email, details }) => {
     const { old_email } = details
-    if ((await transaction.run(findRetiredNames(keys.oneTime, { email }))).email) throw new Problem('invalid-token')
+    const isRetired = (await transaction.run(findRetiredNames(keys.oneTime, { email }))).email
+    if (isRetired || (await transaction.run(isHeldForAnother(email ?? '', user_id)))) throw new Problem('invalid-token')
+    const { email_verified_at } = await transaction.run(findVerification(user_id))
     const user = await transaction.run(replaceEmail(user_id, old_email, email ?? ''))
     if (user === undefined || email === null) throw new Problem('invalid-token')
     const kinds = kindsThatEndWith(declared.tokens, 'address')
     await transaction.run(revokeTokens(user.id, kinds))
     await transaction.run(revokeMailedTokens(old_email, kinds))
-    await transaction.run(recordEvent(emailChanged, user.id, null, { token_id }))
+    const trace = { former: { email: old_email, email_verified_at } }
+    const change = { user_id: user.id, session_id: null, trace, details: { token_id } }
+    await transaction.run(recordChange(declared, emailChanged, change))
     return user.email
   })
 
@@ -147,9 +190,102 @@ const replaceEmail = (user_id: string | null, old_email: string, email: string) 
     { users_email_key: 'invalid-token' },
   )
 
+const findVerification = (user_id: string | null) =>
+  get(query.selectFrom('live_users').select('email_verified_at').where('id', '=', user_id))
+
+/** @throws Problem email-taken when another account has it by now */
+const restoreEmail = (user_id: string, { email, email_verified_at }: NonNullable<Trace['former']>) =>
+  execute(query.updateTable('live_users').set({ email, email_verified_at }).where('id', '=', user_id), {
+    users_email_key: 'email-taken',
+  })
+
+/**
+ * What was changed since then was told to an address that is the account's no more: it is offered to the restored one, and
+ * later changes of the address are final, since undoing them would bring such an address back.
+ */
+const readdressChanges = (user_id: string, email: string, changed_at: string) =>
+  execute(
+    query
+      .updateTable('one_time_tokens')
+      .set({ email, used_at: sql<string | null>`case when details ? 'former' then now() else used_at end` })
+      .where('user_id', '=', user_id)
+      .where('purpose', '=', undoToken.purpose)
+      .where('used_at', 'is', null)
+      .where('created_at', '>', changed_at),
+  )
+
+/**
+ * Verifies the address of an account that has it already. One that has a password may have been made by someone else before the
+ * owner of the address came: it takes that password again, or a session of that account.
+ */
+async function verifyAccount(
+  visitor: SystemRunner,
+  services: VerificationServices,
+  token: OpenToken<unknown>,
+  { password, session }: VerificationGiven,
+): Promise<string> {
+  const { user_id } = token
+  if (user_id === null) throw new Problem('invalid-token')
+  if (session?.user_id === user_id && password === undefined) {
+    await session.check()
+    return confirmEmail(visitor, token, async () => {})
+  }
+  if (password === undefined)
+    return confirmEmail(visitor, token, async transaction => {
+      if (await transaction.run(hasPassword(user_id)))
+        throw invalidField(
+          '/password',
+          'is required: the password of the account, unless a session of it is sent along',
+        )
+    })
+  const guess = await reserveGuess(visitor, services, {
+    ...passwordGuess,
+    who: { user_id },
+    failed: verificationFailed,
+  })
+  const account = await verifyGuess(visitor, guess, async found => {
+    const isRight = await services.passwords.verify(found?.secret, password)
+    return isRight || (found !== undefined && found.secret === null)
+  })
+  if (account === undefined) throw new Problem('invalid-credentials')
+  try {
+    return await confirmEmail(visitor, token, async transaction => {
+      await transaction.run(requireHash(user_id, account.secret))
+      await transaction.run(settleRight(guess))
+    })
+  } catch (error) {
+    await settleRefused(visitor, guess, error, true)
+    throw error
+  }
+}
+
+const hasPassword = (user_id: string) =>
+  statement(
+    query.selectFrom('live_users').select('id').where('id', '=', user_id).where('password_hash', 'is not', null),
+    rows => rows.length > 0,
+  )
+
+/** Whether the page of the link asks for the password of the account. */
+export const asksForPassword = async (visitor: SystemRunner, { user_id }: OpenToken<unknown>): Promise<boolean> =>
+  // system: a link in a mail has no session, and whether there is a password is out of the tenant login's sight
+  user_id !== null && (await visitor.run(hasPassword(user_id)))
+
+/** The password may have been changed since it was verified. @throws Problem invalid-credentials (when read) */
+const requireHash = (user_id: string, password_hash: string | null) =>
+  statement(
+    query
+      .selectFrom('live_users')
+      .select('id')
+      .where('id', '=', user_id)
+      .where('password_hash', 'is not distinct from', password_hash),
+    rows => {
+      if (rows.length === 0) throw new Problem('invalid-credentials')
+    },
+  )
+
 /** Every kind of token whose mail verifies an address. */
 const handlers: readonly Handler[] = [
-  handlerOf(verifyEmailToken, 'email-verified', (visitor, _services, token) => confirmEmail(visitor, token)),
+  handlerOf(verifyEmailToken, 'email-verified', verifyAccount),
   handlerOf(signUpToken, 'signed-up', completeSignUp),
   handlerOf(changeEmailToken, 'email-changed', completeEmailChange),
 ]

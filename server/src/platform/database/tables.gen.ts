@@ -518,6 +518,7 @@ interface SystemThrottles {
 interface SystemTotpFactors {
   confirmed_at: string | null
   created_at: Generated<string>
+  id: Generated<string>
   last_step: number | null
   secret: Buffer
   user_id: string

@@ -25,10 +25,15 @@ export interface EventDeclaration {
   mailed: boolean
   /** Goes to the address that the account had before, which the token named in the details holds. */
   toFormerAddress?: boolean
+  /** It changes a way in, and can be taken back: such an event is written down by `recordChange` alone (identity/changes). */
+  change?: unknown
 }
 
+/** An event that changes no way in. */
+export type PlainEvent = EventDeclaration & { change?: undefined }
+
 /** Declares an event. The feature's value lists it. */
-export const eventKind = (type: string, options: Partial<EventDeclaration> = {}): EventDeclaration =>
+export const eventKind = (type: string, options: Partial<PlainEvent> = {}): PlainEvent =>
   Object.freeze({ mailed: false, ...options, type })
 
 /** A user as a mail needs to know them. */
@@ -77,7 +82,7 @@ export interface TokenMailContext {
   resetLink: string
   run<Result>(statement: Statement<'system', Result>): Promise<Result>
   findUserByEmail(email: string): Promise<Addressee | undefined>
-  /** The tokens of a purpose that were made for an address and can be spent; two at most. */
+  /** The tokens of a purpose that were made for an address and can be spent, the newest first; two at most. */
   listTokens(email: string, purpose: string): Promise<MailedToken[]>
   /** Decides for another token of the same mailbox instead. */
   decideFor(token: MailedToken, purpose: string): Promise<Draft | undefined>
@@ -102,6 +107,7 @@ const ofAll = ['app', 'home', 'name']
 const pieces = new Map<string, readonly string[]>([
   ['circumstances', eventValues],
   ['not-you', eventValues],
+  ['undo', [...eventValues, 'undo', 'undo_expires']],
 ])
 
 /** The values that a template may show, by its path below a directory of templates; undefined: there is no such template. */

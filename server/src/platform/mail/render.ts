@@ -35,7 +35,7 @@ export function renderMail(
           app: view['app'],
           locale,
           subject,
-          body: paragraphsOf(text, view['link']),
+          body: paragraphsOf(text, [view['link'], view['undo']]),
         })
       : mustache.render(page, view)
   return { to, subject, text, html }
@@ -53,15 +53,16 @@ const oneLine = (value: string): string =>
 
 const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
 
-/** Each paragraph as HTML. One that ends in a line which is only the link is a button; the line above is its label. */
-function paragraphsOf(text: string, link: unknown): string {
+/** Each paragraph as HTML. One that ends in a line which is only a link is a button; the line above is its label. */
+function paragraphsOf(text: string, links: readonly unknown[]): string {
   return text
     .trim()
     .split('\n\n')
     .map(paragraph => {
       const lines = paragraph.split('\n')
-      if (lines.at(-1) !== link) return `<p style="margin:0 0 16px">${lines.map(escapeHtml).join('<br>')}</p>`
-      return buttonOf(lines.slice(0, -1).join(' ').replace(/:$/, ''), escapeHtml(link as string))
+      const link = links.find(one => one === lines.at(-1))
+      if (typeof link !== 'string') return `<p style="margin:0 0 16px">${lines.map(escapeHtml).join('<br>')}</p>`
+      return buttonOf(lines.slice(0, -1).join(' ').replace(/:$/, ''), escapeHtml(link))
     })
     .join('\n')
 }

@@ -6,7 +6,14 @@ export const words = {
     address: 'E-mail address',
     newPassword: 'New password',
     repeatedPassword: 'New password, once more',
+    password: 'Password',
+    code: 'Code of your authenticator app, or a recovery code',
     differ: 'The two passwords differ.',
+    wrongPassword: 'This is not the password of the account, or too many wrong ones came before.',
+    wrongCode: 'The code is wrong, was used before, or too many wrong ones came before. Wait for the next one.',
+    missingPassword: 'Enter the password.',
+    missingCode:
+      'Enter a code of the authenticator app that your account had before, or a recovery code. If you did not add that app either, undo its addition first, with the mail that told of it.',
     badAddress: 'This is no e-mail address.',
     goOn: (name: string) => `Go to ${name}`,
     again: 'Ask for a new link',
@@ -19,7 +26,15 @@ export const words = {
     address: 'E-Mail-Adresse',
     newPassword: 'Neues Passwort',
     repeatedPassword: 'Neues Passwort, noch einmal',
+    password: 'Passwort',
+    code: 'Code Ihrer Authenticator-App oder ein Wiederherstellungscode',
     differ: 'Die beiden Passwörter unterscheiden sich.',
+    wrongPassword: 'Das ist nicht das Passwort des Kontos, oder es kamen zu viele falsche zuvor.',
+    wrongCode:
+      'Der Code ist falsch, wurde schon benutzt, oder es kamen zu viele falsche zuvor. Warten Sie auf den nächsten.',
+    missingPassword: 'Geben Sie das Passwort ein.',
+    missingCode:
+      'Geben Sie einen Code der Authenticator-App ein, die Ihr Konto vorher hatte, oder einen Wiederherstellungscode. Haben Sie auch diese App nicht selbst hinzugefügt, machen Sie zuerst das rückgängig, mit der E-Mail darüber.',
     badAddress: 'Das ist keine E-Mail-Adresse.',
     goOn: (name: string) => `Weiter zu ${name}`,
     /** What a password lacks; the refusal says it in English. */

@@ -231,7 +231,11 @@ test('a sign-up, a confirmation and a change of address each have their page', a
   const shown = await send(bare, 'GET', pathOf(signUp.link))
   checkPage(shown)
   assert.match(shown.text, /<form method="post" action="sign-up">/)
-  const done = await send(bare, 'POST', '/account/sign-up', { token: signUp.token })
+  assert.match(shown.text, /autocomplete="new-password"/)
+  const weak = await send(bare, 'POST', '/account/sign-up', { token: signUp.token, new_password: 'weak' })
+  assert.equal(weak.status, 422)
+  const chosen = { new_password: PASSWORD, repeated_password: PASSWORD }
+  const done = await send(bare, 'POST', '/account/sign-up', { token: signUp.token, ...chosen })
   assert.equal(done.status, 200)
   checkPage(done)
   const login = await bare.call('POST', '/api/v1/auth/login', { email, password: PASSWORD })
@@ -239,7 +243,8 @@ test('a sign-up, a confirmation and a change of address each have their page', a
 
   const new_email = newAddress()
   const authorization = `Bearer ${login.body.access_token}`
-  await bare.call('POST', '/api/v1/auth/change-email', { new_email }, { authorization })
+  const proof = { password: PASSWORD }
+  await bare.call('POST', '/api/v1/auth/change-email', { new_email, proof }, { authorization })
   const change = (await bare.mailTo(new_email))[0]!
   const changing = await send(bare, 'GET', pathOf(change.link))
   assert.ok(changing.text.includes(new_email))
@@ -251,13 +256,27 @@ test('a sign-up, a confirmation and a change of address each have their page', a
   await bare.call('POST', '/api/v1/auth/signup', { email: late, password: PASSWORD })
   const { token: lateToken } = (await bare.mailTo(late))[0]!
   assert.equal((await app.call('POST', '/api/v1/auth/signup', { email: late, password: PASSWORD })).status, 201)
-  const refused = await send(bare, 'POST', '/account/sign-up', { token: lateToken })
+  const refused = await send(bare, 'POST', '/account/sign-up', { token: lateToken, ...chosen })
   assert.equal(refused.status, 422)
   assert.match(refused.text, /This link does not work/)
 
   const person = await app.signUp()
   const confirm = (await app.mailTo(person.email))[0]!
-  assert.equal((await send(app, 'POST', '/account/verify-email', { token: confirm.token })).status, 200)
+  // The password of the account is asked for: it may be somebody else's, made with this address.
+  const asking = await send(app, 'GET', pathOf(confirm.link))
+  checkPage(asking)
+  assert.match(asking.text, /autocomplete="current-password"/)
+  for (const [password, said] of [
+    ['', /Enter the password/],
+    ['Wrong-horse-7', /not the password/],
+  ] as const) {
+    const wrong = await send(app, 'POST', '/account/verify-email', { token: confirm.token, password })
+    checkPage(wrong)
+    assert.equal(wrong.status, 422)
+    assert.match(wrong.text, said)
+  }
+  const confirmed = await send(app, 'POST', '/account/verify-email', { token: confirm.token, password: PASSWORD })
+  assert.equal(confirmed.status, 200)
   assert.equal((await person.call('GET', '/api/v1/auth/me')).body.user.email_verified, true)
   // The token of one page is none at another.
   const { token } = await askForReset()

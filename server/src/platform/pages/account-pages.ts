@@ -11,6 +11,8 @@ import type { OpenToken } from '../tokens/one-time-tokens.ts'
 import { Problem } from '../problems.ts'
 import type { FieldError } from '../problems.ts'
 import { Strict } from '../schemas.ts'
+import type { Offered } from './account-pages-fields.ts'
+import { codeField, faultList, faultsOf, linkList, newPasswords, presentPassword } from './account-pages-fields.ts'
 import { faultIn, problemWords, words } from './account-pages-words.ts'
 import { problemOf, statusOf } from '../server/errors.ts'
 import { html, sendPage } from './html.ts'
@@ -33,6 +35,25 @@ export interface PageWords {
   refused?: Readonly<Record<string, string>>
 }
 
+/** What a form gives: the token of the link, and what its reader has filled in. */
+export interface Filled {
+  token: string
+  new_password: string
+  /** The present password of the account. */
+  password: string
+  /** A code of an authenticator app, or a recovery code. */
+  code: string
+  cookies: string | undefined
+}
+
+/** What is special about the form of this very link. */
+interface FormParts {
+  /** Stands above the text of the page. */
+  notice?: string
+  asksPassword?: boolean
+  asksCode?: boolean
+}
+
 /**
  * A page that the link in a mail leads to: `/account/<purpose>?token=…`. Looking at it changes nothing, since programs that
  * scan mails look at every link; its button spends the token.
@@ -41,8 +62,12 @@ export interface AccountPage {
   words: Readonly<Record<Locale, PageWords>>
   /** Whether a new password is chosen here; for some pages it depends on whose the address is. */
   asksPassword?: boolean | ((token: OpenToken<never>, visitor: SystemRunner) => Promise<boolean>)
-  /** Spends the token. @throws Problem invalid-token, or one whose `errors` name the field `/new_password` */
-  act(given: { token: string; new_password: string }, visitor: SystemRunner): Promise<unknown>
+  /** What depends on the link. */
+  form?(token: OpenToken<never>, visitor: SystemRunner, locale: Locale): Promise<FormParts>
+  /** Spends the token. @throws Problem invalid-token, or one whose `errors` name a field of the form */
+  act(given: Filled, visitor: SystemRunner): Promise<unknown>
+  /** What is offered when it is done. */
+  offer?(result: never, visitor: SystemRunner, locale: Locale): Promise<Offered | undefined>
   /** Asks for a mail to an address, for who comes without a token. Says nothing of the address. */
   ask?(email: string, visitor: SystemRunner, locale: Locale): Promise<unknown>
 }
@@ -50,9 +75,16 @@ export interface AccountPage {
 export type AccountPages = Readonly<Record<string, AccountPage>>
 
 const Text = Type.Optional(Type.String({ maxLength: 4096 }))
-const Form = Strict({ token: Text, email: Text, new_password: Text, repeated_password: Text })
+const Form = Strict({
+  token: Text,
+  email: Text,
+  new_password: Text,
+  repeated_password: Text,
+  password: Text,
+  code: Text,
+})
 
-/** A form holds a token, an address and two passwords. Bytes. */
+/** A form holds a token, an address, passwords and a code. Bytes. */
 const LARGEST_FORM = 16 * 1024
 
 const rules = { access: 'public', noStore: true } as const
@@ -117,6 +149,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       const { email } = found
       const asks = await asksPassword(found, reply.request)
       const locale = localeOf(reply.request)
+      const parts = await page.form?.(found as OpenToken<never>, reply.request.visitor, locale)
       const { title, text, button } = page.words[locale]
       const faults = errors.map(({ detail }) => faultIn(detail, locale))
       return send(
@@ -124,11 +157,14 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
         errors.length === 0 ? 200 : 422,
         title,
         html`<h1>${title}</h1>
+          ${parts?.notice !== undefined && html`<p><strong>${parts.notice}</strong></p>`}
           <p>${text}</p>
           <form method="post" action="${purpose}">
             <input type="hidden" name="token" value="${token}" />
-            ${email !== null && html`<p><strong>${email}</strong></p>`}
-            ${asks && passwords(email ?? '', faults, locale)}
+            ${email !== null && html`<p><strong>${email}</strong></p>`} ${faultList('faults', faults)}
+            ${asks && newPasswords(email ?? '', locale)}
+            ${parts?.asksPassword === true && presentPassword(email ?? '', locale)}
+            ${parts?.asksCode === true && codeField(locale)}
             <button>${button}</button>
           </form>`,
       )
@@ -180,7 +216,8 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
     app.post(path, { ...rules, perMinute: 10, schema: { ...schema, body: Form } }, async (request, reply) => {
       const { visitor } = request
       const locale = localeOf(request)
-      const { token, email = '', new_password = '', repeated_password = '' } = request.body as Static<typeof Form>
+      const given = request.body as Static<typeof Form>
+      const { token, email = '', new_password = '', repeated_password = '', password = '', code = '' } = given
       if (token === undefined && page.ask !== undefined) {
         if (!isEmail(email)) return sendAsk(reply, email, 422)
         await page.ask(email, visitor, locale)
@@ -192,47 +229,26 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       const asks = await asksPassword(found, request)
       if (asks && new_password !== repeated_password)
         return sendForm(reply, token, found, [{ pointer: '/repeated_password', detail: words[locale].differ }])
+      let result: unknown
       try {
-        await page.act({ token, new_password }, visitor)
+        const { cookie: cookies } = request.headers
+        result = await page.act({ token, new_password, password, code, cookies }, visitor)
       } catch (error) {
         if (!(error instanceof Problem)) throw error
         if (error.code === 'invalid-token') return sendBroken(reply)
         const refused = page.words[locale].refused?.[error.code]
         if (refused !== undefined)
           return sendText(reply, statusOf(declared.problems, error.code), page.words[locale].title, refused)
-        if (!asks || error.errors === undefined) throw error
-        return sendForm(reply, token, found, error.errors)
+        const errors = faultsOf(error, locale)
+        if (errors === undefined) throw error
+        return sendForm(reply, token, found, errors)
       }
       const { title, done } = page.words[locale]
-      return sendText(reply, 200, title, html`<span class="good">${done}</span>`)
+      const offered = await page.offer?.(result as never, visitor, locale)
+      return sendText(reply, 200, title, html`<span class="good">${done}</span>`, offered && linkList(offered))
     })
   }
 }
-
-/** A password manager keeps it under the address. No longest length: a browser would cut off silently what is pasted. */
-const passwords = (email: string, faults: readonly string[], locale: Locale): Html =>
-  html`<input type="email" autocomplete="username" value="${email}" readonly hidden />
-    ${faultList('password-faults', faults)}
-    <label for="new-password">${words[locale].newPassword}</label>
-    <input
-      id="new-password"
-      name="new_password"
-      type="password"
-      autocomplete="new-password"
-      required
-      aria-describedby="password-faults"
-    />
-    <label for="repeated-password">${words[locale].repeatedPassword}</label>
-    <input id="repeated-password" name="repeated_password" type="password" autocomplete="new-password" required />`
-
-const faultList = (id: string, faults: readonly string[]): Html =>
-  faults.length === 0
-    ? html``
-    : html`<div class="errors" role="alert" id="${id}">
-        <ul>
-          ${faults.map(fault => html`<li>${fault}</li>`)}
-        </ul>
-      </div>`
 
 function ignoreInvalid(error: unknown): undefined {
   if (!(error instanceof Problem) || error.code !== 'invalid-token') throw error

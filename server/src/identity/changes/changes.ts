@@ -1,0 +1,168 @@
+import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import type { Transaction } from '../../platform/database/database.ts'
+import { execute, raw, statement, tables } from '../../platform/database/statement.ts'
+import type { Declarations } from '../../platform/declarations.ts'
+import type { Locale } from '../../platform/locales.ts'
+import { eventKind } from '../../platform/mail/mails.ts'
+import type { EventDeclaration } from '../../platform/mail/mails.ts'
+import { Id, Nullable, Strict } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
+import { tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+
+const query = tables('system', 'users', 'one_time_tokens')
+
+const Row = Type.Record(Type.String(), Type.Unknown())
+/** A row as JSON, as `to_jsonb` writes it. */
+export type KeptRow = Static<typeof Row>
+
+/** What a change of a way in leaves behind, so that exactly this change can be undone. */
+const trace = {
+  /** The row that was added: a passkey, an authenticator app, a linked identity. */
+  added: Type.Optional(Id),
+  /** The second factor that was removed; its row is among those kept. */
+  removed: Type.Optional(Id),
+  /** Rows that were removed, by their table. Secrets in them are encrypted or hashed, as they were in the table. */
+  kept: Type.Optional(Type.Record(Type.String(), Type.Array(Row))),
+  /** The address before. */
+  former: Type.Optional(Strict({ email: Type.String(), email_verified_at: Nullable(Type.String()) })),
+  /** Digest of the hash of the password that was set. */
+  password: Type.Optional(Type.String()),
+}
+const TraceSchema = Strict(trace)
+export type Trace = Static<typeof TraceSchema>
+
+/** Undoes one change of a way in. It is mailed to the address that was current before, by the mail about the change. */
+export const undoToken = tokenKind({
+  purpose: 'undo',
+  seconds: 7 * 86400,
+  details: Strict({
+    ...trace,
+    /** The type of the event. */
+    change: Type.String(),
+    /** Second factors that the account had before; undoing asks for one of those that are still there or kept. */
+    protectors: Type.Array(Id),
+  }),
+})
+
+/** A change that is to be undone, under the lock of its account. */
+interface Undoing {
+  user_id: string
+  trace: Trace
+  /** When the change was made. */
+  changed_at: string
+}
+
+/** An event that changes a way in: a password, an address, a second factor, an identity. */
+export interface ChangeKind extends EventDeclaration {
+  readonly change: {
+    /** What has happened, as the page behind the link says it: a whole sentence. */
+    words: Readonly<Record<Locale, string>>
+    /** Takes back exactly this change. Ending sessions, and putting kept rows back, is not its business. @throws Problem */
+    undo: (transaction: Transaction<'system'>, undoing: Undoing, services: Pick<Services, 'declared'>) => Promise<void>
+  }
+}
+
+/** Declares a change of a way in. The user is told of it by the mail of that name, which holds the link that undoes it. */
+export const changeKind = (
+  type: string,
+  change: ChangeKind['change'],
+  options: Pick<EventDeclaration, 'toFormerAddress'> = {},
+): ChangeKind => Object.freeze({ ...eventKind(type, { mailed: true }), ...options, change })
+
+export const isChange = (kind: EventDeclaration | undefined): kind is ChangeKind => kind?.change !== undefined
+
+/** What the mail of a change may show beside what all mails about events do. */
+export const changeValues = ['when', 'ip', 'device', 'link', 'undo', 'undo_expires'] as const
+
+interface Change {
+  user_id: string
+  /** The session that made it; null where a link or a provider did. */
+  session_id: string | null
+  trace: Trace
+  /** What history holds of it beside the id of the token. */
+  details?: Readonly<Record<string, unknown>>
+}
+
+/**
+ * Writes down a change of a way in, in the transaction that has made it, and has the user told at the address that was
+ * current before, with the link that undoes it.
+ */
+export const recordChange = (
+  declared: Pick<Declarations, 'secondFactorIds'>,
+  { type }: ChangeKind,
+  { user_id, session_id, trace: given, details = {} }: Change,
+) =>
+  execute(
+    raw(
+      query,
+      sql`with token as (
+        insert into one_time_tokens (purpose, user_id, email, details, expires_at)
+        select ${undoToken.purpose}, id, coalesce(${given.former?.email ?? null}::text, email),
+          ${JSON.stringify({ ...given, change: type })}::jsonb || jsonb_build_object('protectors', ${protectorsOf(declared, user_id, given.added)}),
+          now() + make_interval(secs => ${undoToken.seconds})
+        from users where id = ${user_id} returning id)
+      select record_event(${type}, ${user_id}, ${session_id}, ${JSON.stringify(details)}::jsonb || jsonb_build_object('undo_id', token.id), true)
+      from token`,
+    ),
+  )
+
+/** The changes of a user that can still be undone. */
+const undoable = (user_id: string) =>
+  sql`one_time_tokens where user_id = ${user_id} and purpose = ${undoToken.purpose} and used_at is null and expires_at > now()`
+
+/**
+ * The second factors that stand before undoing a change: those that the account has beside the added one, those whose
+ * removal can still be undone, and, where one of these was itself added lately, those that stood before that. Else an
+ * attacker who adds a factor and removes the owner's would leave only the attacker's standing.
+ */
+const protectorsOf = (
+  { secondFactorIds }: Pick<Declarations, 'secondFactorIds'>,
+  user_id: string,
+  added: string | undefined,
+): RawBuilder<string[]> =>
+  sql`(with undoable as (select details from ${undoable(user_id)}),
+    others as (select id from ${secondFactorIds(sql`${user_id}::uuid`)} held where id is distinct from ${added ?? null}::uuid
+      union select (details ->> 'removed')::uuid from undoable where details ? 'removed')
+    select coalesce(jsonb_agg(distinct id), '[]') from (
+      select id::text from others
+      union select jsonb_array_elements_text(details -> 'protectors') from undoable
+        where (details ->> 'added')::uuid in (select id from others)) as all_of_them)`
+
+/** A row that was kept when it was removed, and the change that keeps it. */
+export interface KeptFactor {
+  id: string
+  /** Its table, and the row as JSON. */
+  table: string
+  row: KeptRow
+}
+
+/** Which second factors may stand for an undoing: those that were there before, as far as they are there or kept. */
+export interface Standing {
+  ids: readonly string[]
+  kept: readonly KeptFactor[]
+  /** Recovery codes that are younger than the change are the changer's. */
+  changed_at: string
+}
+
+/** Of these second factors, those that the user still has, and those whose removal can be undone. */
+export const findStanding = (
+  { secondFactorIds }: Pick<Declarations, 'secondFactorIds'>,
+  user_id: string,
+  protectors: readonly string[],
+  changed_at: string,
+) =>
+  statement(
+    raw(
+      query,
+      sql<{ ids: string[]; kept: KeptFactor[] }>`select
+        array(select id::text from ${secondFactorIds(sql`${user_id}::uuid`)} held where id = any (${protectors}::uuid[])) as ids,
+        (select coalesce(jsonb_agg(jsonb_build_object('id', undoable.removed, 'table', rows_of.key, 'row', kept_row.value)), '[]')
+          from (select details ->> 'removed' as removed, details -> 'kept' as kept from ${undoable(user_id)}) undoable
+          cross join jsonb_each(undoable.kept) rows_of cross join jsonb_array_elements(rows_of.value) kept_row
+          where undoable.removed::uuid = any (${protectors}::uuid[]) and kept_row.value ->> 'id' = undoable.removed) as kept`,
+    ),
+    ([found]): Standing => ({ ids: found?.ids ?? [], kept: found?.kept ?? [], changed_at }),
+  )

@@ -1,0 +1,28 @@
+import { feature } from '../../platform/feature.ts'
+import { mails } from './mails.ts'
+import { offerChanges, undoPages } from './pages.ts'
+import { undoRoutes } from './routes.ts'
+import { changeUndone, undoFailed } from './undo.ts'
+
+/** Undoing a change of a way in: by the link of the mail about it, and after a reset of the password. */
+export const undo = feature({
+  name: 'undo',
+  uses: [
+    'users',
+    'sessions',
+    'history',
+    'changes',
+    'accounts',
+    'devices',
+    'lockout',
+    'factors',
+    'proofs',
+    'recovery',
+    'passkeys',
+  ],
+  events: [changeUndone, undoFailed],
+  mails,
+  provide: services => ({ offerAfterReset: offerChanges(services) }),
+  routes: [undoRoutes],
+  pages: undoPages,
+})

@@ -1,0 +1,100 @@
+import { Type } from 'typebox'
+import type { App } from '../../platform/http/route.ts'
+import { Strict, Token } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
+import { AuthenticationOptions } from '../passkeys/messages.ts'
+import { Undo, UndoableChange } from './messages.ts'
+import { challengeUndo, describeChange, listChangesByReset, undoChange } from './undo.ts'
+
+const rules = { access: 'public', noStore: true, perMinute: 10 } as const
+const tags = ['Authentication']
+
+/** Undoing a change of a way in, by the link of the mail that told of it. */
+export function undoRoutes(
+  app: App,
+  services: Pick<Services, 'declared' | 'factorVerifiers' | 'keys' | 'relyingParty'>,
+): void {
+  app.post(
+    '/auth/undo',
+    {
+      ...rules,
+      problems: [
+        'invalid-token',
+        'invalid-code',
+        'invalid-passkey',
+        'email-taken',
+        'totp-enrolled',
+        'passkeys-unavailable',
+      ],
+      schema: {
+        operationId: 'undoChange',
+        summary: 'Undo a change to how an account is signed in to',
+        description:
+          'By the token of the mail that told of the change, within seven days and once. Takes back exactly that change, revokes ' +
+          'all sessions and devices, and creates no session. A password that was changed becomes void, and the account needs a ' +
+          'reset. Where the account had another second factor before the change, `proof` gives it.',
+        tags,
+        body: Undo,
+        response: { 204: Type.Null() },
+      },
+    },
+    async ({ visitor, body }, reply) => {
+      await undoChange(visitor, services, body.token, body.proof)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/auth/undo/preview',
+    {
+      ...rules,
+      problems: ['invalid-token'],
+      schema: {
+        operationId: 'describeChange',
+        summary: 'Get the change that a token undoes',
+        description: 'It changes nothing, and the token stays good.',
+        tags,
+        body: Strict({ token: Token }),
+        response: { 200: UndoableChange },
+      },
+    },
+    ({ visitor, body }) => describeChange(visitor, services, body.token),
+  )
+
+  app.post(
+    '/auth/undo/passkey-options',
+    {
+      ...rules,
+      problems: ['invalid-token', 'passkeys-unavailable'],
+      schema: {
+        operationId: 'challengeUndo',
+        summary: 'Get the options for undoing a change with a passkey',
+        tags: ['Passkeys'],
+        body: Strict({ token: Token }),
+        response: { 200: AuthenticationOptions },
+      },
+    },
+    ({ visitor, body }) => challengeUndo(visitor, services, body.token),
+  )
+
+  app.post(
+    '/auth/password-reset/changes',
+    {
+      ...rules,
+      problems: ['invalid-token'],
+      schema: {
+        operationId: 'listUndoableChanges',
+        summary: 'List the recent changes that the holder of a reset token can undo',
+        description:
+          'Those of the last seven days to how the account is signed in to, the newest first. The reset itself undoes none; ' +
+          '`POST /api/v1/auth/undo` takes the token of each. The token of the reset stays good.',
+        tags,
+        body: Strict({ token: Token }),
+        response: {
+          200: Type.Object({ items: Type.Array(UndoableChange, { maxItems: 100 }) }, { title: 'UndoableChanges' }),
+        },
+      },
+    },
+    async ({ visitor, body }) => ({ items: await listChangesByReset(visitor, services, body.token) }),
+  )
+}

@@ -1,0 +1,242 @@
+import { sql } from 'kysely'
+import type { Static } from 'typebox'
+import { recordEvent } from '../../directory/history/history.ts'
+import { revokeSessions } from '../../directory/sessions/sessions.ts'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
+import { execute, find, many, raw, tables } from '../../platform/database/statement.ts'
+import type { Statement } from '../../platform/database/statement.ts'
+import { eventKind } from '../../platform/mail/mails.ts'
+import { invalidField, Problem } from '../../platform/problems.ts'
+import type { Services } from '../../platform/services.ts'
+import { kindsThatEndWith, presentedToken, revokeTokens, sealToken } from '../../platform/tokens/one-time-tokens.ts'
+import type { OpenToken } from '../../platform/tokens/one-time-tokens.ts'
+import { redeemLink } from '../accounts/links.ts'
+import { findStanding, isChange, undoToken } from '../changes/changes.ts'
+import type { ChangeKind, KeptRow, Standing } from '../changes/changes.ts'
+import { revokeDevices } from '../devices/devices.ts'
+import { fulfil } from '../factors/requirements.ts'
+import { settleRight } from '../lockout/attempts.ts'
+import type { AuthenticationOptions } from '../passkeys/messages.ts'
+import { challengePasskey } from '../passkeys/passkey-sign-in.ts'
+import { withFactor } from '../proofs/factor.ts'
+import type { FactorAnswer, VerifiedFactor } from '../proofs/factor.ts'
+import { resetPasswordToken } from '../recovery/recovery.ts'
+import type { UndoableChange } from './messages.ts'
+
+const query = tables('system', 'live_users', 'one_time_tokens')
+
+/** The user is told once more: by then it may be a stranger who reads the mail. */
+export const changeUndone = eventKind('change-undone', { mailed: true })
+/** The second factor was wrong that stands before undoing a change. */
+export const undoFailed = eventKind('undo-failed')
+
+type Details = Static<typeof undoToken.details>
+
+/** A change that can be undone, and the second factors that stand before it. */
+interface Offer {
+  id: string
+  user_id: string
+  kind: ChangeKind
+  changed_at: string
+  expires_at: string
+  protectors: readonly string[]
+  standing: Standing
+}
+
+/** Whether a second factor is asked for. */
+export const isProtected = ({ standing: { ids, kept } }: Pick<Offer, 'standing'>): boolean =>
+  ids.length + kept.length > 0
+
+/** Runs what is asked about changes, for whoever holds a link of the account's mailbox. */
+const ask = <Result>(visitor: SystemRunner, statement: Statement<'system', Result>): Promise<Result> =>
+  // system: a link in a mail has no session, and what a change has left is out of the tenant login's sight
+  visitor.run(statement)
+
+/** What a token undoes. @throws Problem invalid-token */
+export async function offerOf(
+  visitor: SystemRunner,
+  { declared }: Pick<Services, 'declared'>,
+  { id, user_id, created_at, expires_at, details }: OpenToken<Details>,
+): Promise<Offer> {
+  const kind = declared.events.get(details.change)
+  if (user_id === null || !isChange(kind)) throw new Problem('invalid-token')
+  const { protectors } = details
+  const standing = await ask(visitor, findStanding(declared, user_id, protectors, created_at))
+  return { id, user_id, kind, changed_at: created_at, expires_at, protectors, standing }
+}
+
+/** The change that a link undoes, looking changes nothing. @throws Problem invalid-token */
+const findOffer = async (
+  visitor: SystemRunner,
+  services: Pick<Services, 'declared' | 'keys'>,
+  token: string,
+): Promise<Offer> => offerOf(visitor, services, await presentedToken(visitor, services.keys.oneTime, undoToken, token))
+
+/** What the link undoes, as it is told. @throws Problem invalid-token */
+export const describeChange = async (
+  visitor: SystemRunner,
+  services: Pick<Services, 'declared' | 'keys'>,
+  token: string,
+): Promise<UndoableChange> => describe(services, await findOffer(visitor, services, token))
+
+const describe = ({ keys }: Pick<Services, 'keys'>, offer: Offer): UndoableChange => ({
+  token: sealToken(keys.oneTime, undoToken, offer.id),
+  change: offer.kind.type,
+  changed_at: offer.changed_at,
+  expires_at: offer.expires_at,
+  asks_second_factor: isProtected(offer),
+})
+
+/** A passkey's challenge before undoing a change, for those that stand before it. @throws Problem invalid-token, passkeys-unavailable */
+export async function challengeUndo(
+  visitor: SystemRunner,
+  services: Pick<Services, 'declared' | 'keys' | 'relyingParty'>,
+  token: string,
+): Promise<AuthenticationOptions> {
+  const { user_id, standing } = await findOffer(visitor, services, token)
+  return challengePasskey(visitor, services, { user_id, among: standing })
+}
+
+/**
+ * Undoes exactly the change that the link was mailed for, once, and revokes all sessions and devices; it creates no session and
+ * brings no password back. Where another second factor was there before the change, it is asked for.
+ * @throws Problem invalid-token, invalid-code, invalid-passkey, email-taken, totp-enrolled; invalid-fields where the factor is
+ * missing; rate-limited, busy
+ */
+export async function undoChange(
+  visitor: SystemRunner,
+  services: Pick<Services, 'declared' | 'factorVerifiers' | 'keys'>,
+  token: string,
+  proof: FactorAnswer | undefined,
+): Promise<void> {
+  const offer = await findOffer(visitor, services, token)
+  const { id, user_id, kind, changed_at, protectors, standing } = offer
+  const known = visitor.with({ user_id })
+  const work = (verified?: VerifiedFactor) =>
+    redeemLink(
+      known,
+      undoToken,
+      { id, user_id },
+      async (transaction, { details }) => {
+        await takeBack(transaction, services, { kind, user_id, changed_at, details, id })
+        if (verified?.guess !== undefined) await transaction.run(settleRight(verified.guess))
+      },
+      async transaction => {
+        if (verified === undefined) {
+          const now = await transaction.run(findStanding(services.declared, user_id, protectors, changed_at))
+          if (isProtected({ standing: now })) throw missingFactor()
+        } else await transaction.run(fulfil(verified.requirement))
+      },
+    )
+  if (!isProtected(offer)) return work()
+  if (proof === undefined) throw missingFactor()
+  const claim = { user_id, session_id: null, answer: proof, failed: undoFailed, among: standing }
+  return withFactor(known, services, claim, work)
+}
+
+const missingFactor = (): Problem =>
+  invalidField(
+    '/proof',
+    'must be a second factor that the account had before the change: give one of code, recovery_code, passkey',
+  )
+
+interface Undone {
+  id: string
+  user_id: string
+  kind: ChangeKind
+  changed_at: string
+  details: Details
+}
+
+async function takeBack(
+  transaction: Transaction<'system'>,
+  services: Pick<Services, 'declared'>,
+  { id, user_id, kind, changed_at, details: trace }: Undone,
+): Promise<void> {
+  const user = await transaction.run(find(query.selectFrom('live_users').select('id').where('id', '=', user_id)))
+  if (user === undefined) throw new Problem('invalid-token')
+  await transaction.run(revokeSessions(user_id, 'change-undone'))
+  await transaction.run(revokeDevices(user_id, null))
+  // What was begun under the sessions that end; a reset is begun by a mailbox.
+  const ending = kindsThatEndWith(services.declared.tokens, 'password').filter(other => other !== resetPasswordToken)
+  await transaction.run(revokeTokens(user_id, ending))
+  await kind.change.undo(transaction, { user_id, trace, changed_at }, services)
+  for (const [table, rows] of Object.entries(trace.kept ?? {})) await transaction.run(restoreRows(table, rows))
+  if (trace.added !== undefined) await transaction.run(forgetRemovalOf(user_id, trace.added))
+  await transaction.run(forgetKept(id))
+  await transaction.run(recordEvent(changeUndone, user_id, null, { change: kind.type }))
+}
+
+/** Puts kept rows back, as they were. One that stands elsewhere by now, as a linked identity may, stays there. */
+function restoreRows(table: string, rows: readonly KeptRow[]) {
+  const columns = sql.join(
+    Object.keys(rows[0] ?? {})
+      .sort()
+      .map(name => sql.ref(name)),
+  )
+  return execute(
+    raw(
+      query,
+      sql`insert into ${sql.table(table)} (${columns}) select ${columns}
+        from jsonb_populate_recordset(null::${sql.table(table)}, ${JSON.stringify(rows)}::jsonb) on conflict do nothing`,
+    ),
+  )
+}
+
+/** What was added and is undone is put back by no other link, where it was removed meanwhile. */
+const forgetRemovalOf = (user_id: string, added: string) =>
+  execute(
+    raw(
+      query,
+      sql`update one_time_tokens set used_at = now(), details = details - 'kept' where user_id = ${user_id}
+        and purpose = ${undoToken.purpose} and details ->> 'removed' = ${added} and used_at is null`,
+    ),
+  )
+
+/** What was put back is kept no longer. */
+const forgetKept = (id: string) =>
+  execute(raw(query, sql`update one_time_tokens set details = details - 'kept' where id = ${id}`))
+
+/**
+ * The changes of the last days that a mailbox may undo: those that were told to this address. The newest comes first.
+ */
+async function listOffers(
+  visitor: SystemRunner,
+  services: Pick<Services, 'declared' | 'keys'>,
+  email: string,
+): Promise<Offer[]> {
+  const tokens = await ask(
+    visitor,
+    many(
+      raw(
+        query,
+        sql<
+          OpenToken<Details>
+        >`select t.id, t.user_id, t.email, t.details, t.created_at, t.expires_at from one_time_tokens t
+          join live_users u on u.id = t.user_id and u.email = t.email
+          where t.email = ${email} and t.purpose = ${undoToken.purpose} and t.used_at is null and t.expires_at > now()
+          order by t.id desc limit 100`,
+      ),
+    ),
+  )
+  const offers: Offer[] = []
+  for (const token of tokens) offers.push(await offerOf(visitor, services, token))
+  return offers
+}
+
+/** The same, as they are told. */
+export const listChanges = async (
+  visitor: SystemRunner,
+  services: Pick<Services, 'declared' | 'keys'>,
+  email: string,
+): Promise<UndoableChange[]> => (await listOffers(visitor, services, email)).map(offer => describe(services, offer))
+
+/** What the link of a reset may undo as well: looking spends nothing. @throws Problem invalid-token */
+export async function listChangesByReset(
+  visitor: SystemRunner,
+  services: Pick<Services, 'declared' | 'keys'>,
+  token: string,
+): Promise<UndoableChange[]> {
+  const { email, user_id } = await presentedToken(visitor, services.keys.oneTime, resetPasswordToken, token)
+  return email === null || user_id === null ? [] : listChanges(visitor, services, email)
+}
