@@ -7,8 +7,10 @@ import type { Provisioned } from './platform/schema/provision.ts'
 import { createLogger } from './platform/server/logging.ts'
 
 export interface RunningService {
-  /** Finishes what is in flight, then closes everything. */
-  stop(): Promise<void>
+  /** Finishes what is in flight, then closes everything. With `drains` it first serves on for DRAIN_SECONDS. */
+  stop(how: { drains: boolean }): Promise<void>
+  /** Opens LOG_FILE anew, after a rename. */
+  reopenLog(): void
 }
 
 export interface StartOptions {
@@ -28,7 +30,13 @@ export async function startService(
 export const startWorker = (config: Config): Promise<RunningService> =>
   run(config, async () => (await import('./work.ts')).work, { claims: false, migrate: false })
 
-type Task = (config: Config, urls: Provisioned, log: Logger, stack: AsyncDisposableStack) => Promise<void>
+/** @returns what comes before everything is closed again, where there is such a thing */
+type Task = (
+  config: Config,
+  urls: Provisioned,
+  log: Logger,
+  stack: AsyncDisposableStack,
+) => Promise<{ drain: () => Promise<void> } | void>
 
 /** `claims`: the one process that may be told to serve this data directory. */
 async function run(
@@ -36,7 +44,7 @@ async function run(
   load: () => Promise<Task>,
   { claims, migrate }: { claims: boolean; migrate: boolean },
 ): Promise<RunningService> {
-  const log = await createLogger(config.log)
+  const { log, reopen } = await createLogger(config.log)
   for (const warning of config.warnings) log.warn(warning)
   const stack = new AsyncDisposableStack()
 
@@ -67,12 +75,17 @@ async function run(
     loading.catch(() => {})
     const provisioned = await prepareDatabase()
     const task = await loading
-    await task(config, provisioned, log, stack)
+    const running = await task(config, provisioned, log, stack)
     return {
-      stop: async () => {
+      stop: async ({ drains }) => {
+        if (drains && running !== undefined && config.drainSeconds > 0) {
+          log.info(`stopping in ${config.drainSeconds} seconds: until then requests are served, and /ready answers 503`)
+          await running.drain()
+        }
         log.info('stopping: what is in flight is finished first')
         await stack.disposeAsync()
       },
+      reopenLog: reopen,
     }
   } catch (error) {
     await stack.disposeAsync()

@@ -10,18 +10,20 @@ import { declare } from './platform/declarations.ts'
 import { createAccessTokens } from './platform/gate/access-tokens.ts'
 import { followSigningKeys } from './platform/gate/signing-keys.ts'
 import type { RunningJobs } from './platform/jobs/jobs.ts'
+import { drain } from './platform/server/closing.ts'
 import { createServices } from './services.ts'
 
 /**
  * database → keys → services → app → listen → jobs, on a PostgreSQL that is there and migrated. What is opened is left to
- * `stack` to close. @throws Error when the database is not as declared, or the port is taken
+ * `stack` to close. @returns how it takes its leave before that. @throws Error when the database is not as declared, or the
+ * port is taken
  */
 export async function serve(
   config: Config,
   urls: DatabaseUrls,
   log: FastifyBaseLogger,
   stack: AsyncDisposableStack,
-): Promise<void> {
+): Promise<{ drain: () => Promise<void> }> {
   const declared = declare(features)
   const { permissions } = declared
   const database = await openInspectedDatabase(config, urls, { log, permissions }, stack)
@@ -50,4 +52,5 @@ export async function serve(
   })
   // Only now: what waits for the service to start needs none of it.
   if (config.runJobs) jobs = await (await import('./work.ts')).startJobs(services, database)
+  return { drain: () => drain(app, config.drainSeconds) }
 }

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { ConfigError, loadConfig } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
 import { Problem } from '../platform/problems.ts'
@@ -18,6 +19,15 @@ const commands: Record<string, () => Promise<Command>> = {
   keys: async () => (await import('./keys.ts')).keys,
   jobs: async () => (await import('./jobs.ts')).jobs,
   doctor: async () => (await import('./doctor.ts')).doctor,
+}
+
+/** The commands that listen to signals themselves. */
+const untilTold = new Set<string | undefined>(['start', 'worker'])
+
+/** A command that is ended half-way ends through `exit`, whose listeners take the embedded PostgreSQL along. */
+function endBySignal(): void {
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => process.exit(128 + constants.signals[signal]))
 }
 
 /** Runs one command of the command line. @returns the exit code: 0 done, 1 failed, 2 not understood */
@@ -43,6 +53,7 @@ export async function runCommand(args: string[]): Promise<number> {
     const isAsking = command === 'doctor' && rest.includes('--roles')
     const config = loadConfig(isAsking ? { ...process.env, ...wanted } : process.env)
     const run = await load()
+    if (!untilTold.has(command)) endBySignal()
     return await run(rest, config)
   } catch (error) {
     console.error(`freehold ${command}: ${explain(error)}`)

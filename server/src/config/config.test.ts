@@ -68,6 +68,7 @@ test('an empty environment is a complete development configuration', () => {
       publicUrl: 'http://localhost:8000',
       frontendUrl: undefined,
       appName: 'Freehold',
+      drainSeconds: 0,
       dataDir: join(directory, '.freehold'),
       database: {
         url: undefined,
@@ -125,6 +126,7 @@ test('staging and production listen everywhere, log JSON, lock for 30 minutes an
     assert.equal(config.host, '0.0.0.0')
     assert.equal(config.log.format, 'json')
     assert.equal(config.lockout.seconds, 1800)
+    assert.equal(config.drainSeconds, 5)
     assert.deepEqual(config.corsOrigins, [])
     assert.equal(config.database.url, undefined)
     assert.equal(existsSync(config.dataDir), false)
