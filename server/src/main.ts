@@ -4,6 +4,7 @@ import { claimDataDirectory } from './platform/embedded/data-directory.ts'
 import { findFreePort } from './platform/embedded/postgres-process.ts'
 import { migrateDatabase, provisionDatabase } from './platform/schema/provision.ts'
 import type { Provisioned } from './platform/schema/provision.ts'
+import type { Leaving } from './platform/server/closing.ts'
 import { createLogger } from './platform/server/logging.ts'
 
 export interface RunningService {
@@ -30,13 +31,12 @@ export async function startService(
 export const startWorker = (config: Config): Promise<RunningService> =>
   run(config, async () => (await import('./work.ts')).work, { claims: false, migrate: false })
 
-/** @returns what comes before everything is closed again, where there is such a thing */
 type Task = (
   config: Config,
   urls: Provisioned,
   log: Logger,
   stack: AsyncDisposableStack,
-) => Promise<{ drain: () => Promise<void> } | void>
+) => Promise<Leaving | undefined>
 
 /** `claims`: the one process that may be told to serve this data directory. */
 async function run(
@@ -78,10 +78,10 @@ async function run(
     const running = await task(config, provisioned, log, stack)
     return {
       stop: async ({ drains }) => {
-        if (drains && running !== undefined && config.drainSeconds > 0) {
-          log.info(`stopping in ${config.drainSeconds} seconds: until then requests are served, and /ready answers 503`)
-          await running.drain()
-        }
+        const seconds = drains && running !== undefined ? config.drainSeconds : 0
+        if (seconds > 0)
+          log.info(`stopping in ${seconds} seconds: until then requests are served, and /ready answers 503`)
+        await running?.leave(seconds)
         log.info('stopping: what is in flight is finished first')
         await stack.disposeAsync()
       },

@@ -10,12 +10,13 @@ import { declare } from './platform/declarations.ts'
 import { createAccessTokens } from './platform/gate/access-tokens.ts'
 import { followSigningKeys } from './platform/gate/signing-keys.ts'
 import type { RunningJobs } from './platform/jobs/jobs.ts'
-import { drain } from './platform/server/closing.ts'
+import { leave } from './platform/server/closing.ts'
+import type { Leaving } from './platform/server/closing.ts'
 import { createServices } from './services.ts'
 
 /**
  * database → keys → services → app → listen → jobs, on a PostgreSQL that is there and migrated. What is opened is left to
- * `stack` to close. @returns how it takes its leave before that. @throws Error when the database is not as declared, or the
+ * `stack` to close. @returns what comes before that. @throws Error when the database is not as declared, or the
  * port is taken
  */
 export async function serve(
@@ -23,7 +24,7 @@ export async function serve(
   urls: DatabaseUrls,
   log: FastifyBaseLogger,
   stack: AsyncDisposableStack,
-): Promise<{ drain: () => Promise<void> }> {
+): Promise<Leaving> {
   const declared = declare(features)
   const { permissions } = declared
   const database = await openInspectedDatabase(config, urls, { log, permissions }, stack)
@@ -52,5 +53,5 @@ export async function serve(
   })
   // Only now: what waits for the service to start needs none of it.
   if (config.runJobs) jobs = await (await import('./work.ts')).startJobs(services, database)
-  return { drain: () => drain(app, config.drainSeconds) }
+  return { leave: seconds => leave(app, seconds) }
 }

@@ -17,11 +17,18 @@ const SWEEP_MS = 250
 /** How long a moment without new connections is waited for. Milliseconds. */
 const QUIET_MS = 500
 
+/** What comes before everything is closed: it serves on for so long, then takes no more connections. */
+export interface Leaving {
+  leave(seconds: number): Promise<void>
+}
+
 interface Closing {
   isDraining: boolean
   /** Whether an answer ends its connection. */
   isParting: boolean
-  connections: number
+  /** How many connections were accepted. */
+  accepted: number
+  left?: Promise<void>
 }
 
 const closings = new WeakMap<object, Closing>()
@@ -31,41 +38,51 @@ export const isDraining = ({ server }: Pick<FastifyInstance, 'server'>): boolean
   closings.get(server)?.isDraining ?? false
 
 /**
- * Serves as before for `seconds`, while `/ready` answers 503 and every answer ends its connection, so that load balancers
- * and proxies move on. What follows is `app.close()`.
+ * Stops listening so that no request is lost; `app.close()` does the rest. For `seconds` everything is served while `/ready`
+ * answers 503 and every answer ends its connection, so that load balancers and proxies move on. Then the listener goes, and
+ * every connection that is left gets one more answer.
+ *
+ * A listener that closes resets the connections that wait to be accepted, and an idle connection may be ended while a request
+ * is on its way; a proxy repeats neither request if it is a POST. So the listener goes in a quiet moment, while idle
+ * connections stay: a proxy that is refused a new connection goes elsewhere, with all that it has.
  */
-export async function drain(app: FastifyInstance, seconds: number): Promise<void> {
-  const closing = closings.get(app.server)
-  if (closing === undefined) return
-  closing.isDraining = closing.isParting = true
-  const settling = Math.min(SETTLING_MS, seconds * 250)
-  await delay(seconds * 1000 - settling)
-  closing.isParting = false
-  await delay(settling)
+export function leave(app: FastifyInstance, seconds: number): Promise<void> {
+  const { server } = app
+  const closing = closings.get(server)
+  if (closing === undefined) throw new Error('this app was not told to close gently')
+  return (closing.left ??= leaveOnce(server, closing, seconds))
+}
+
+async function leaveOnce(server: FastifyInstance['server'], closing: Closing, seconds: number): Promise<void> {
+  closing.isDraining = true
+  if (!server.listening) return
+  if (seconds > 0) {
+    const settling = Math.min(SETTLING_MS, seconds * 250)
+    closing.isParting = true
+    await delay(seconds * 1000 - settling)
+    closing.isParting = false
+    await delay(settling)
+  }
+  await awaitQuiet(closing)
+  // Not the method of the HTTP server, which ends idle connections at once. What it does besides follows in `app.close()`.
+  Server.prototype.close.call(server)
+  closing.isParting = true
+  for (const deadline = Date.now() + LAST_ANSWERS_MS; Date.now() < deadline && (await countConnections(server)) > 0;)
+    await delay(25)
 }
 
 /**
- * What happens when the app is closed, so that no request is lost: first the listener goes, then every connection that is
- * left gets one more answer, then idle ones are ended, and what is in flight is finished. A listener that closes resets the
- * connections that wait to be accepted, and an idle connection may be ended while a request is on its way; a proxy repeats
- * neither request if it is a POST. Once a proxy was refused a new connection, it goes elsewhere with all of them. The app is
- * made with `return503OnClosing: false`, because the framework would refuse the last requests.
+ * When the app closes, idle connections are ended until none is left, and what is in flight is finished. The app is made
+ * with `return503OnClosing: false`, because the framework would refuse the last requests.
  */
 export function closeGently(app: FastifyInstance): void {
-  const { server } = app
-  const closing: Closing = { isDraining: false, isParting: false, connections: 0 }
-  closings.set(server, closing)
-  server.on('connection', () => (closing.connections += 1))
+  const closing: Closing = { isDraining: false, isParting: false, accepted: 0 }
+  closings.set(app.server, closing)
+  app.server.on('connection', () => (closing.accepted += 1))
   let sweep: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
-    closing.isDraining = closing.isParting = true
-    if (!server.listening) return
-    await awaitQuiet(closing)
-    // Not the method of the HTTP server, which ends idle connections at once. What it does besides follows in `app.close()`.
-    Server.prototype.close.call(server)
-    for (const deadline = Date.now() + LAST_ANSWERS_MS; Date.now() < deadline && (await countConnections(server)) > 0;)
-      await delay(25)
-    sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS)
+    await leave(app, 0)
+    sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS)
   })
   app.addHook('onClose', (_app, done) => {
     clearInterval(sweep)
@@ -80,8 +97,8 @@ export function closeGently(app: FastifyInstance): void {
 /** Waits for a turn of the event loop in which nobody connected: then no connection waits to be accepted. */
 async function awaitQuiet(closing: Closing): Promise<void> {
   let before = -1
-  for (const deadline = Date.now() + QUIET_MS; before !== closing.connections && Date.now() < deadline;) {
-    before = closing.connections
+  for (const deadline = Date.now() + QUIET_MS; before !== closing.accepted && Date.now() < deadline;) {
+    before = closing.accepted
     await nextTurn()
   }
 }
