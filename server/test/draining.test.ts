@@ -4,7 +4,8 @@ import { Agent as SecureAgent, request as secureRequest } from 'node:https'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { findFreePort } from './pgbouncer.ts'
-import { needs, readDeployed, startNginx } from './proxies.ts'
+import { needs } from './programs.ts'
+import { readDeployed, startNginx } from './proxies.ts'
 import { onTestDatabase, signUpAt, startServiceProcess, waitUntil } from './service-process.ts'
 
 interface Answer {

@@ -6,19 +6,7 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { repository } from './markdown.ts'
-
-/** Whether a program can be run here. */
-export const isInstalled = (program: string): boolean =>
-  spawnSync('sh', ['-c', `command -v ${program}`], { env: programPaths }).status === 0
-
-/** Debian's servers lie in `sbin`, which is on the path of root alone. */
-export const programPaths = { PATH: `${process.env['PATH']}:/usr/sbin:/sbin` }
-
-/** The option that skips a test where a program is missing, with a line that says so. */
-export const needs = (...programs: string[]): { skip?: string } => {
-  const missing = programs.filter(program => !isInstalled(program))
-  return missing.length > 0 ? { skip: `${missing.join(' and ')} is not installed` } : {}
-}
+import { programPaths } from './programs.ts'
 
 /** A file of the deployment guide, with the ports of this test for those that it names. */
 export function readDeployed(name: string, ports: Record<number, number> = {}): string {

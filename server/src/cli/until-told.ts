@@ -1,11 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RunningService } from '../main.ts'
+import { awaitOrphanage } from './orphanage.ts'
 
 /** How long a start may take to come to its end once it is no longer wanted. Milliseconds. */
 const START_MS = 5000
-
-/** How often is looked whether npm is still there. Milliseconds. */
-const WATCH_MS = 500
 
 interface Told {
   /** Whether there is time for load balancers to notice. */
@@ -21,7 +19,10 @@ export async function runUntilTold(
   { file }: { file: string | undefined },
 ): Promise<number> {
   let service: RunningService | undefined
-  const told = Promise.race([awaitSignal(file === undefined ? undefined : () => service?.reopenLog()), awaitOrphanage()])
+  const told = Promise.race([
+    awaitSignal(file === undefined ? undefined : () => service?.reopenLog()),
+    awaitOrphanage().then(() => ({ drains: false })),
+  ])
   // Heard from the beginning. A start that hangs is ended, and the listeners of `exit` take the embedded PostgreSQL along.
   const isGivenUp = told.then(() => delay(START_MS, 'given-up' as const, { ref: false }))
   let isStarted = false
@@ -46,24 +47,5 @@ function awaitSignal(reopenLog?: () => void): Promise<Told> {
     }
     process.on('SIGTERM', end).on('SIGINT', end)
     process.on('SIGHUP', reopenLog ?? end)
-  })
-}
-
-/**
- * The end of the launcher that handed over to this Node (it holds the other end of a channel), or of npm and its shell.
- * Whoever started those takes the service for stopped, and will want its port: nothing is drained.
- */
-function awaitOrphanage(): Promise<Told> {
-  return new Promise(resolve => {
-    const end = () => resolve({ drains: false })
-    if (process.channel != null) {
-      process.once('disconnect', end)
-      process.channel.unref()
-    }
-    const parent = process.ppid
-    if (process.env['npm_lifecycle_event'] !== undefined)
-      setInterval(() => {
-        if (process.ppid !== parent) end()
-      }, WATCH_MS).unref()
   })
 }
