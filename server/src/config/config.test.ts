@@ -53,6 +53,7 @@ const production = {
   DATABASE_SYSTEM_URL: 'postgresql://freehold_sys:Ty72bbKw@db.internal/app',
   SMTP_URL: 'smtp://freehold:Rw4490Lkq@mail.internal:587',
   FROM_EMAIL: 'Acme <no-reply@acme.test>',
+  TRUSTED_PROXIES: '10.0.0.1',
 }
 
 // Red when: a default of the table or of composeConfig changes.
@@ -741,6 +742,15 @@ test('passkeys belong to the front end’s domain, and to none where no browser 
 })
 
 // Red when: `ignored` or `later` has no effect, or false counts as use.
+// Red when: listDoubts does not look at PUBLIC_URL, or warns of a development or of a service without TLS before it.
+test('a deployment behind TLS that trusts no proxy is warned', () => {
+  const warningsOf = (settings: Environment) => load({ ...production, ...settings }).warnings.join()
+  assert.match(warningsOf({ TRUSTED_PROXIES: '' }), /^TRUSTED_PROXIES is empty, although PUBLIC_URL is https/)
+  assert.equal(warningsOf({}), '')
+  assert.equal(warningsOf({ TRUSTED_PROXIES: '', PUBLIC_URL: 'http://localhost:8000' }), '')
+  assert.deepEqual(load({ PUBLIC_URL: 'https://api.example.com' }).warnings, [])
+})
+
 test('variables that change nothing and doubtful settings are said in the warnings', () => {
   const quiet = { SECRET_KEY: secretKey, TESTING: 'false', ENABLE_METRICS: 'false' }
   assert.deepEqual(loadConfig(quiet, makeDirectory()).warnings, [])
