@@ -29,7 +29,7 @@ const forms: readonly Form[] = [
   { pattern: new RegExp(`^${table}validate\\s+constraint\\s+"?\\w+"?$`, 'i'), blocks: false },
   {
     pattern: new RegExp(
-      `^${table}add\\s+constraint\\s+${name}\\s+(?:check\\b.*\\bnot\\s+valid|.*\\busing\\s+index\\s+"?\\w+"?)$`,
+      `^${table}add\\s+constraint\\s+${name}\\s+(?:check\\b.*\\bnot\\s+valid|.*\\busing\\s+index\\s+"?\\2"?)$`,
       'is',
     ),
     blocks: true,
@@ -52,7 +52,7 @@ export function readOnlineScript(
     throw new MigrationError(
       `${file} says "-- transaction: none", and holds a statement that could not be repeated if it stopped half-way: ` +
         `"${statement.replace(/\s+/g, ' ').slice(0, 80)}". Only these may stand there: create index concurrently, drop index ` +
-        'concurrently if exists, validate constraint, add constraint … check … not valid, add constraint … using index, drop ' +
+        'concurrently if exists, validate constraint, add constraint … check … not valid, add constraint … using index of the same name, drop ' +
         'constraint if exists, alter column … set or drop not null. Give the others a migration of their own.',
     )
   })
