@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { findFreePort } from './pgbouncer.ts'
 import { needs } from './programs.ts'
-import { readDeployed, startNginx } from './proxies.ts'
+import { readDeployed, startCaddy, startNginx } from './proxies.ts'
 import { onTestDatabase, signUpAt, startServiceProcess, waitUntil } from './service-process.ts'
 
 interface Answer {
@@ -66,44 +66,55 @@ test(
   },
 )
 
-// Red when: the listener closes by the method of the HTTP server, or while a proxy opens a connection for every request.
-test(
-  'no POST is lost or done twice while two processes behind nginx are replaced one after the other',
-  { timeout: 120_000, ...needs('nginx', 'openssl') },
-  async t => {
-    const [http, https, ...ports] = await Promise.all(Array.from({ length: 4 }, findFreePort))
-    const settings = { ...onTestDatabase(), DRAIN_SECONDS: '3', TRUSTED_PROXIES: '127.0.0.1', LOG_LEVEL: 'warn' }
-    const start = (port: number) => startServiceProcess({ ...settings, PORT: String(port) })
-    const services = await Promise.all(ports.map(start))
-    t.after(() => Promise.all(services.map(service => service.end('SIGKILL'))))
-    const names = { 80: http!, 443: https!, 8001: ports[0]!, 8002: ports[1]! }
-    const nginx = await startNginx(readDeployed('nginx-site.conf', names), https!)
-    const client = await signUpAt(services[0]!.url)
-    const headers = { authorization: `Bearer ${client.access_token}`, host: 'api.example.com' }
-    const agent = new SecureAgent({ keepAlive: true, maxSockets: 12 })
+// Red when: the listener closes by the method of the HTTP server, or while every answer ends its connection.
+for (const proxy of ['nginx', 'caddy'] as const)
+  test(
+    `no POST is lost or done twice while a process behind ${proxy} is replaced`,
+    { timeout: 120_000, ...needs(proxy, ...(proxy === 'nginx' ? ['openssl'] : [])) },
+    async t => {
+      const [plain, port, first, second] = (await Promise.all(Array.from({ length: 4 }, findFreePort))) as [
+        number,
+        number,
+        number,
+        number,
+      ]
+      const ports = [first, second]
+      const names = { 8001: first, 8002: second }
+      const settings = { ...onTestDatabase(), DRAIN_SECONDS: '2', TRUSTED_PROXIES: '127.0.0.1', LOG_LEVEL: 'warn' }
+      const start = (own: number) => startServiceProcess({ ...settings, PORT: String(own) })
+      const services = await Promise.all(ports.map(start))
+      t.after(() => Promise.all(services.map(service => service.end('SIGKILL'))))
+      const log =
+        proxy === 'nginx'
+          ? await startNginx(readDeployed('nginx-site.conf', { ...names, 80: plain, 443: port }), port)
+          : await startCaddy(readDeployed('Caddyfile', names).replace(/^api\.example\.com /m, `http://:${port} `), port)
+      const client = await signUpAt(services[0]!.url)
+      const headers = { authorization: `Bearer ${client.access_token}`, host: 'api.example.com' }
+      const options = { keepAlive: true, maxSockets: 12 }
+      const agent = proxy === 'nginx' ? new SecureAgent(options) : new Agent(options)
+      const url = `${proxy === 'nginx' ? 'https' : 'http'}://127.0.0.1:${port}/api/v1/projects`
 
-    const outcomes: Record<string, number> = {}
-    let isOver = false
-    const load = Array.from({ length: 12 }, async () => {
-      while (!isOver) {
-        const body = { name: `Posted ${crypto.randomUUID()}` }
-        const { status, text } = await ask(agent, `https://127.0.0.1:${https}/api/v1/projects`, 'POST', body, headers)
-        const outcome = status === 201 ? '201' : `${status} ${text.slice(0, 200)}`
-        outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+      const outcomes: Record<string, number> = {}
+      const over = new AbortController()
+      const load = Array.from({ length: 12 }, async () => {
+        while (!over.signal.aborted) {
+          const { status, text } = await ask(agent, url, 'POST', { name: `Posted ${crypto.randomUUID()}` }, headers)
+          const outcome = status === 201 ? '201' : `${status} ${text.slice(0, 200)}`
+          outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+        }
+      })
+      await waitUntil(() => (outcomes['201'] ?? 0) > 200)
+      for (const [index, own] of (proxy === 'nginx' ? ports : [first]).entries()) {
+        assert.deepEqual(await services[index]!.end('SIGTERM'), { code: 0, signal: null })
+        services[index] = await start(own)
+        await delay(2000) // as the unit does
       }
-    })
-    await waitUntil(() => (outcomes['201'] ?? 0) > 200)
-    for (const [index, port] of ports.entries()) {
-      assert.deepEqual(await services[index]!.end('SIGTERM'), { code: 0, signal: null })
-      services[index] = await start(port)
-      await delay(500)
-    }
-    isOver = true
-    await Promise.all(load)
-    agent.destroy()
-    t.diagnostic(`${JSON.stringify(outcomes)}\n${nginx.log()}`)
-    assert.deepEqual(Object.keys(outcomes), ['201'], nginx.log())
-    const total = (await client.call('GET', '/api/v1/projects?include_total=true')) as { body: { total: number } }
-    assert.equal(total.body.total, outcomes['201'])
-  },
-)
+      over.abort()
+      await Promise.all(load)
+      agent.destroy()
+      t.diagnostic(JSON.stringify(outcomes))
+      assert.deepEqual(Object.keys(outcomes), ['201'], log())
+      const { body } = await client.call('GET', '/api/v1/projects?include_total=true')
+      assert.equal(body.total, outcomes['201'])
+    },
+  )

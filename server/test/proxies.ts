@@ -18,8 +18,8 @@ export function readDeployed(name: string, ports: Record<number, number> = {}): 
   return text
 }
 
-/** Starts nginx with a site, as Debian includes one, and a certificate of its own. Ends with the test file. */
-export async function startNginx(site: string, port: number): Promise<{ log: () => string }> {
+/** Starts nginx with a site, as Debian includes one, and a certificate of its own, until the tests end. @returns its log */
+export async function startNginx(site: string, port: number): Promise<() => string> {
   const folder = makeFolder('nginx')
   mkdirSync(join(folder, 'tls'))
   const [certificate, key] = ['pem', 'key'].map(kind => join(folder, 'tls', `api.example.com.${kind}`)) as [
@@ -28,10 +28,9 @@ export async function startNginx(site: string, port: number): Promise<{ log: () 
   ]
   execFileSync(
     'openssl',
-    [
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-      ...['-subj', '/CN=api.example.com', '-keyout', key, '-out', certificate],
-    ],
+    `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=api.example.com -keyout ${key} -out ${certificate}`.split(
+      ' ',
+    ),
     { stdio: 'ignore' },
   )
   const log = join(folder, 'error.log')
@@ -50,14 +49,14 @@ http { access_log off; ${temporary.join(' ')} include site.conf; }
   const tried = spawnSync('nginx', ['-t', ...args], { env: programPaths, encoding: 'utf8' })
   if (tried.status !== 0) throw new Error(`nginx refuses the site:\n${tried.stderr}`)
   await runUntilEnd('nginx', args, port)
-  return { log: () => readFileSync(log, 'utf8') }
+  return () => readFileSync(log, 'utf8')
 }
 
-/** Starts Caddy with a Caddyfile. Ends with the test file. */
-export async function startCaddy(caddyfile: string, port: number): Promise<void> {
+/** Starts Caddy with a Caddyfile, until the tests end. @returns its log */
+export async function startCaddy(caddyfile: string, port: number): Promise<() => string> {
   const folder = makeFolder('caddy')
   writeFileSync(join(folder, 'Caddyfile'), `{\n\tadmin off\n}\n${caddyfile}`)
-  await runUntilEnd('caddy', ['run', '--adapter', 'caddyfile', '--config', join(folder, 'Caddyfile')], port, {
+  return runUntilEnd('caddy', ['run', '--adapter', 'caddyfile', '--config', join(folder, 'Caddyfile')], port, {
     HOME: folder,
     XDG_DATA_HOME: folder,
     XDG_CONFIG_HOME: folder,
@@ -71,7 +70,7 @@ function makeFolder(name: string): string {
   return folder
 }
 
-async function runUntilEnd(program: string, args: string[], port: number, settings = {}): Promise<void> {
+async function runUntilEnd(program: string, args: string[], port: number, settings = {}): Promise<() => string> {
   const child = spawn(program, args, { env: { ...programPaths, ...settings }, stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
@@ -84,6 +83,7 @@ async function runUntilEnd(program: string, args: string[], port: number, settin
   for (const deadline = Date.now() + 10_000; !(await answers(port)); await delay(25)) {
     if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${program} does not start: ${said}`)
   }
+  return () => said
 }
 
 const answers = (port: number): Promise<boolean> =>

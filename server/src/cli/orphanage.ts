@@ -26,9 +26,9 @@ export function awaitOrphanage(): Promise<void> {
 function listLaunchers(): { pid: number; parent: number }[] {
   const script = process.env['npm_lifecycle_script']
   const launchers: { pid: number; parent: number }[] = []
-  for (let pid = process.pid; script !== undefined;) {
-    const parent = findParent(pid)
-    if (parent === undefined) break
+  if (script === undefined) return launchers
+  let pid = process.pid
+  for (let parent = findParent(pid); parent !== undefined; parent = findParent(pid)) {
     launchers.push({ pid, parent })
     const handsOver = pid === process.pid && process.channel != null
     if (!handsOver && !runsScript(parent, script)) break

@@ -1,4 +1,4 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { MigrationError, nameSchema, quoteSchema, toMigrationError } from './schema-script.ts'
 
 /**
