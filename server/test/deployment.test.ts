@@ -106,7 +106,7 @@ const ask = (url: string): Promise<{ status: number | undefined; headers: Incomi
       .end()
   })
 
-// Red when: a proxy passes on what the client said, or the settings do not trust it.
+// Red when: a proxy leaves X-Forwarded-For to the client, or the settings do not trust the proxy.
 for (const proxy of ['nginx', 'caddy'] as const)
   test(
     `behind ${proxy} a client has its own address, whatever it says, and is told to stay with HTTPS`,

@@ -22,6 +22,8 @@ chmodSync(scratch, 0o755) // as root, PostgreSQL runs as somebody who has to ent
 const children: ChildProcess[] = []
 after(() => {
   for (const { pid } of children) endGroup(pid!)
+  const left = findEmbeddedPostgres(dataDir) // only where a test failed
+  if (left !== undefined) process.kill(left, 'SIGQUIT')
   rmSync(scratch, { recursive: true, force: true, maxRetries: 5 })
 })
 
