@@ -7,6 +7,9 @@ import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+// By default it opens the port of the debugger to everybody on this machine; `--inspect` does so when it is wanted.
+process.on('SIGUSR1', () => {})
+
 const here = dirname(fileURLToPath(import.meta.url))
 
 if (Number(process.versions.node.split('.')[0]) < 26) handOver()
@@ -16,7 +19,10 @@ else {
   process.exitCode = await runCommand(process.argv.slice(2))
 }
 
-/** Runs the same command on the installed Node, passes on the signals that end it, and ends as it ends. */
+/**
+ * Runs the same command on the installed Node, passes on the signals that end it, and ends as it ends. The channel tells it
+ * when this process is killed.
+ */
 function handOver() {
   const installed = ['../../node_modules/.bin/node', '../node_modules/.bin/node', '../../.bin/node'].map(path =>
     join(here, path),
@@ -28,7 +34,9 @@ function handOver() {
     )
     process.exit(1)
   }
-  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' })
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]))
 }

@@ -5,11 +5,14 @@ import { findFreePort } from './platform/embedded/postgres-process.ts'
 import { runtimeFault } from './platform/fixed-versions.ts'
 import { migrateDatabase, provisionDatabase } from './platform/schema/provision.ts'
 import type { Provisioned } from './platform/schema/provision.ts'
+import type { Leaving } from './platform/server/closing.ts'
 import { createLogger } from './platform/server/logging.ts'
 
 export interface RunningService {
-  /** Finishes what is in flight, then closes everything. */
-  stop(): Promise<void>
+  /** Finishes what is in flight, then closes everything. With `drains` it first serves on for DRAIN_SECONDS. */
+  stop(how: { drains: boolean }): Promise<void>
+  /** Opens LOG_FILE anew, after a rename. */
+  reopenLog(): void
 }
 
 export interface StartOptions {
@@ -34,7 +37,12 @@ export async function startService(
 export const startWorker = (config: Config): Promise<RunningService> =>
   run(config, async () => (await import('./work.ts')).work, { claims: false, migrate: false })
 
-type Task = (config: Config, urls: Provisioned, log: Logger, stack: AsyncDisposableStack) => Promise<void>
+type Task = (
+  config: Config,
+  urls: Provisioned,
+  log: Logger,
+  stack: AsyncDisposableStack,
+) => Promise<Leaving | undefined>
 
 /** `claims`: the one process that may be told to serve this data directory. */
 async function run(
@@ -42,7 +50,7 @@ async function run(
   load: () => Promise<Task>,
   { claims, migrate }: { claims: boolean; migrate: boolean },
 ): Promise<RunningService> {
-  const log = await createLogger(config.log)
+  const { log, reopen } = await createLogger(config.log)
   for (const warning of config.warnings) log.warn(warning)
   const outdated = runtimeFault()
   if (outdated !== undefined) log[config.environment === 'development' ? 'warn' : 'error'](outdated)
@@ -76,12 +84,17 @@ async function run(
     loading.catch(() => {})
     const provisioned = await prepareDatabase()
     const task = await loading
-    await task(config, provisioned, log, stack)
+    const running = await task(config, provisioned, log, stack)
     return {
-      stop: async () => {
+      stop: async ({ drains }) => {
+        const seconds = drains && running !== undefined ? config.drainSeconds : 0
+        if (seconds > 0)
+          log.info(`stopping in ${seconds} seconds: until then requests are served, and /ready answers 503`)
+        await running?.leave(seconds)
         log.info('stopping: what is in flight is finished first')
         await stack.disposeAsync()
       },
+      reopenLog: reopen,
     }
   } catch (error) {
     await stack.disposeAsync()

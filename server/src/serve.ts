@@ -10,18 +10,21 @@ import { declare } from './platform/declarations.ts'
 import { createAccessTokens } from './platform/gate/access-tokens.ts'
 import { followSigningKeys } from './platform/gate/signing-keys.ts'
 import type { RunningJobs } from './platform/jobs/jobs.ts'
+import { leave } from './platform/server/closing.ts'
+import type { Leaving } from './platform/server/closing.ts'
 import { createServices } from './services.ts'
 
 /**
  * database → keys → services → app → listen → jobs, on a PostgreSQL that is there and migrated. What is opened is left to
- * `stack` to close. @throws Error when the database is not as declared, or the port is taken
+ * `stack` to close. @returns what comes before that. @throws Error when the database is not as declared, or the
+ * port is taken
  */
 export async function serve(
   config: Config,
   urls: DatabaseUrls,
   log: FastifyBaseLogger,
   stack: AsyncDisposableStack,
-): Promise<void> {
+): Promise<Leaving> {
   const declared = declare(features)
   const database = await openInspectedDatabase(config, urls, { log, declared }, stack)
   const { publicUrl: issuer, accessTokenSeconds } = config
@@ -49,4 +52,5 @@ export async function serve(
   })
   // Only now: what waits for the service to start needs none of it.
   if (config.runJobs) jobs = await (await import('./work.ts')).startJobs(services, database)
+  return { leave: seconds => leave(app, seconds) }
 }

@@ -17,7 +17,7 @@ export async function work(
   urls: DatabaseUrls,
   log: FastifyBaseLogger,
   stack: AsyncDisposableStack,
-): Promise<void> {
+): Promise<undefined> {
   const declared = declare(features)
   const database = await openInspectedDatabase(config, urls, { log, declared }, stack)
   const services = await createServices({ config, declared, log })

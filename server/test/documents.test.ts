@@ -240,7 +240,7 @@ function makeFolder(): string {
 function makeCheckout(): string {
   const folder = makeFolder()
   cpSync(join(repository, 'package.json'), join(folder, 'package.json'))
-  for (const name of ['server', 'node_modules']) symlinkSync(join(repository, name), join(folder, name))
+  for (const name of ['server', 'deploy', 'node_modules']) symlinkSync(join(repository, name), join(folder, name))
   return folder
 }
 
@@ -248,6 +248,7 @@ function makeCheckout(): string {
 const environmentOf = (checkout: string, settings: Record<string, string>): Record<string, string> => ({
   PATH: process.env['PATH'] ?? '',
   HOME: checkout,
+  DRAIN_SECONDS: '0', // nobody is sent anywhere else
   NODE_DISABLE_COMPILE_CACHE: '1', // it would keep what belongs to these folders
   DATA_DIR: join(checkout, '.freehold'),
   EMBEDDED_POSTGRES: process.env['EMBEDDED_POSTGRES'] ?? 'bundled',

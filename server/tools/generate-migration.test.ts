@@ -417,6 +417,94 @@ test('the commands answer as documented, and bad input gets the usage', async ()
   })
 })
 
+const crowd = `create table people (id int primary key);
+  create table crowd (id int not null, size int, label text, person int, born timestamptz) WITH_MORE;`
+const more = `alter table crowd add column code uuid default gen_random_uuid();
+  alter table crowd add column kind text not null default 'a';
+  alter table crowd alter column label set not null, add constraint crowd_id unique (id);
+  alter table crowd add constraint crowd_size check (size > 0 and label <> ';--');
+  alter table crowd add constraint crowd_person foreign key (person) references people;
+  create index crowd_label on crowd (label);
+  create unique index crowd_code on crowd (lower(label)) where size > 1;
+  create table fresh (id int primary key, person int references people, size int not null check (size > 0));
+  create index fresh_size on fresh (size);`
+
+// Red when: splitOnline moves nothing, explainLocks says nothing, or either looks at new tables.
+test('a change of tables that are there says what it locks, and does online what can be done so', async () => {
+  const { migrate, declare, read, query } = await createProject()
+  declare(crowd.replace(' WITH_MORE', ''))
+  await migrate('auto first')
+  assert.doesNotMatch(read('0001').up, /lock:|not valid|concurrently/)
+  await query("insert into people values (1); insert into crowd select n, n, 'l' || n, 1 from generate_series(1, 50) n")
+  declare(crowd.replace(' WITH_MORE', '').replace('size int,', 'size bigint,') + more)
+  const { code, said } = await migrate('auto more')
+  assert.equal(code, 0, said)
+  assert.match(said, /wrote .*0003_more_online\.down\.sql\n0003_more_online runs without a transaction/)
+
+  const [now, online] = [read('0002').up, read('0003').up]
+  const above = (text: string, statement: RegExp) =>
+    new RegExp(String.raw`^-- lock: (.*)\n${statement.source}`, 'm').exec(text)?.[1] ?? ''
+  assert.match(
+    above(now, /alter table \S+"crowd"\s+alter column "size" type/),
+    /^ACCESS EXCLUSIVE on crowd: .* written anew/,
+  )
+  assert.match(above(now, /alter table \S+"crowd"\s+add column "code"/), /^ACCESS EXCLUSIVE on crowd: .* minutes/)
+  assert.match(
+    above(now, /alter table \S+"crowd"\s+add constraint "crowd_id" unique/),
+    /^ACCESS EXCLUSIVE .* 60 seconds/,
+  )
+  assert.match(
+    above(now, /alter table \S+"crowd"\s+add constraint "crowd_size" check [^;]*';--'[^;]* not valid;/),
+    /moment/,
+  )
+  assert.match(
+    above(now, /alter table \S+"crowd"\s+add constraint "crowd_person" foreign key [^;]* not valid;/),
+    /moment/,
+  )
+  assert.equal(above(now, /alter table \S+"crowd"\s+add column "kind"/), '')
+  assert.doesNotMatch(now, /concurrently|set not null|index \S*crowd/)
+  assert.equal(now.match(/^-- lock: /gm)?.length, 5, 'new tables are locked by nobody')
+  for (const statement of [
+    /create index concurrently "?crowd_label/,
+    /create unique index concurrently "?crowd_code/,
+    /alter table \S+"crowd"\s+validate constraint "crowd_size"/,
+    /alter table \S+"crowd"\s+validate constraint "crowd_person"/,
+  ])
+    assert.match(
+      above(online, statement),
+      /^SHARE UPDATE EXCLUSIVE on crowd: reads and writes go on.* 10 million rows/,
+      online,
+    )
+  assert.match(
+    above(online, /alter table \S+"crowd"\s+alter column "label" set not null/),
+    /for a moment: the constraint/,
+  )
+
+  const constraints =
+    "select conname || ' ' || convalidated from pg_constraint where conrelid = 'crowd'::regclass and contype in ('c', 'f') order by 1"
+  assert.deepEqual(await query(constraints), ['crowd_person true', 'crowd_size true'])
+  assert.match((await migrate('check')).said, /No drift/)
+  assert.equal(
+    (await migrate('rollback --steps 2 --allow-data-loss')).said,
+    'rolled back 0003_more_online\nrolled back 0002_more',
+  )
+  assert.deepEqual(await query(constraints), [])
+  assert.equal((await migrate('apply')).code, 0)
+  assert.match((await migrate('check')).said, /No drift/)
+})
+
+// Red when: a transaction that needs the index is not tried again with it.
+test('what a foreign key of the same migration needs stays with it', async () => {
+  const { migrate, declare, read } = await createProject()
+  declare('create table a (x int);')
+  await migrate('auto first')
+  declare('create table a (x int); create unique index a_x on a (x); create table b (x int references a (x));')
+  const { code, said } = await migrate('auto second')
+  assert.equal(code, 0, said)
+  assert.match(read('0002').up, /^-- lock: SHARE on a: .*\ncreate unique index a_x/m)
+  assert.deepEqual(read('0003'), { up: '', down: '' })
+})
+
 const binaries = '/usr/lib/postgresql/15/bin'
 
 // Red when: a statement that only 18 knows gets into a file (the owner's MAINTAIN, say).

@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type pg from 'pg'
-import { migrationsDirectory, readMigrations } from '../src/platform/schema/migrations.ts'
+import { migrationsDirectory, readMigrations, runMigration } from '../src/platform/schema/migrations.ts'
 import { connectToDatabase, jobSchemaOf, MigrationError, runScript } from '../src/platform/schema/schema-script.ts'
-import { diffSnapshots, listUndeclaredPartitions, readSnapshot } from './schema-difference.ts'
+import { explainLocks, splitOnline } from './migration-locks.ts'
+import type { OnlineSplit, Tables } from './migration-locks.ts'
+import { diffSnapshots, listUndeclaredPartitions, readSnapshot, tablesOf } from './schema-difference.ts'
 import type { Difference, Snapshot } from './schema-difference.ts'
 import { readCatalog, readRenames, renameMigrated } from './schema-renames.ts'
 import type { Catalog } from './schema-renames.ts'
@@ -48,28 +50,36 @@ export async function generateMigration(message: string, options: DeclaredSchema
       return undefined
     }
     const backward = diffSnapshots(wanted, renamed, partitions)
-    const up = renderScript([message.replace(/\s+/g, ' ')], {
-      ...forward,
-      statements: [...renames.map(({ forth }) => forth), ...forward.statements],
-    })
-    const undo = renames.map(({ back }) => back).reverse()
-    const down = renderScript([`Takes ${name} back.`], { ...backward, statements: [...backward.statements, ...undo] })
+    const [forth, undo] = [renames.map(({ forth }) => forth), renames.map(({ back }) => back).reverse()]
+    const change = { name, message: message.replace(/\s+/g, ' '), forward, backward, forth, undo }
+    const tables = { before: tablesOf(renamed), after: tablesOf(wanted) }
 
     // the proof, with the very text of the files
     for (const statement of undo) await runScript(migrated, scratchSchema, 'rename', statement)
-    await runScript(migrated, scratchSchema, `${name}.up.sql`, up)
+    let parts = writeParts(change, tables, splitOnline(forward.statements, tables.before))
+    const run = (half: 'up' | 'down', part: Part) =>
+      runMigration(migrated, scratchSchema, `${part.name}.${half}.sql`, part[half])
+    try {
+      await run('up', parts[0]!)
+    } catch (error) {
+      // Something in the transaction needs what was to come after it, as a foreign key needs a unique index.
+      if (parts.length === 1 || !(error instanceof MigrationError)) throw error
+      parts = writeParts(change, tables)
+      await run('up', parts[0]!)
+    }
+    for (const part of parts.slice(1)) await run('up', part)
     expectNone(`${name}.up.sql`, diffSnapshots(await readSnapshot(migrated), wanted, partitions))
-    await runScript(migrated, scratchSchema, `${name}.down.sql`, down)
+    for (const part of [...parts].reverse()) await run('down', part)
     expectNone(`${name}.down.sql`, diffSnapshots(await readSnapshot(migrated), before))
 
-    for (const [half, text] of [
-      ['up', up],
-      ['down', down],
-    ] as const) {
-      const file = join(directory, `${name}.${half}.sql`)
-      writeFileSync(file, text, { flag: 'wx' })
-      print(`wrote ${file}`)
-    }
+    for (const part of parts)
+      for (const half of ['up', 'down'] as const) {
+        const file = join(directory, `${part.name}.${half}.sql`)
+        writeFileSync(file, part[half], { flag: 'wx' })
+        print(`wrote ${file}`)
+      }
+    if (parts.length > 1)
+      print(`${parts[1]!.name} runs without a transaction, while the service works; stopped half-way, it is run again.`)
     if (forward.loses.length > 0)
       print(`The up discards ${forward.loses.join(', ')}. If that was renamed, declare it: -- renamed: old -> new`)
     if (backward.loses.length > 0) print(`The down discards ${backward.loses.join(', ')}.`)
@@ -94,9 +104,57 @@ function expectNone(file: string, { statements }: Difference): void {
   )
 }
 
-function renderScript(comments: string[], { statements, loses }: Difference): string {
+interface Change {
+  name: string
+  message: string
+  forward: Difference
+  backward: Difference
+  /** The renames, and what takes them back. */
+  forth: string[]
+  undo: string[]
+}
+
+/** One migration: the texts of both files. */
+interface Part {
+  name: string
+  up: string
+  down: string
+}
+
+/** One migration, or two where a part of it needs no transaction and holds nobody up. */
+function writeParts(
+  { name, message, forward, backward, forth, undo }: Change,
+  { before, after }: { before: Tables; after: Tables },
+  split?: OnlineSplit,
+): Part[] {
+  const now = split?.now ?? explainLocks(forward.statements, before)
+  const back = backward.statements.filter(statement => !split?.isUndone(statement))
+  const first = {
+    name,
+    up: renderScript([message], [...forth, ...now], forward.loses),
+    down: renderScript([`Takes ${name} back.`], [...explainLocks(back, after), ...undo], backward.loses),
+  }
+  if (split === undefined || split.online.length === 0) return [first]
+  const second = `${String(Number.parseInt(name, 10) + 1).padStart(4, '0')}${name.slice(4)}_online`
+  const header = ['transaction: none', `Each statement by itself, and again from the first one if it stopped half-way.`]
+  const rest = [
+    ...split.undo,
+    ...(split.undo.length === 0 ? ['-- What it checked stays checked until the constraint goes'] : []),
+  ]
+  return [
+    first,
+    {
+      name: second,
+      up: renderScript([...header, `The part of ${name} that lets others work.`], split.online),
+      down: renderScript([...header, `Takes ${second} back.`], rest),
+    },
+  ]
+}
+
+function renderScript(comments: string[], statements: string[], loses: string[] = []): string {
   const header = [...comments, ...loses.map(name => `loses: ${name}`)].map(line => `-- ${line}\n`).join('')
-  return `${header}\n${statements.map(statement => `${withToken(statement)};\n`).join('\n')}`
+  const end = (statement: string) => (/^--[^\n]*$/.test(statement) ? '.' : ';')
+  return `${header}\n${statements.map(statement => `${withToken(statement)}${end(statement)}\n`).join('\n')}`
 }
 
 /** PostgreSQL prints the schema as an identifier, quoted or not; as a literal where a function sets its search path. */
@@ -141,7 +199,7 @@ async function withScratchDatabase<T>(
       await client.query(`create schema ${scratchSchema}`)
       const declared = await readDeclared(client, declaredFiles)
       for (const migration of readMigrations(directory))
-        await runScript(client, scratchSchema, `${migration.name}.up.sql`, migration.up)
+        await runMigration(client, scratchSchema, `${migration.name}.up.sql`, migration.up)
       return await work(client, declared)
     } finally {
       await client.end()

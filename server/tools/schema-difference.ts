@@ -101,6 +101,18 @@ function grantsToRepeat(deltas: Delta[], desired: FactBase): string[] {
   })
 }
 
+/** The tables of a database, and whether each is partitioned. */
+export const tablesOf = ({ facts }: Snapshot): Map<string, { partitioned: boolean }> =>
+  new Map(
+    facts
+      .facts()
+      .flatMap(({ id, payload }) =>
+        id.kind === 'table'
+          ? [[id.name, { partitioned: (payload as { partitionKey?: unknown }).partitionKey != null }]]
+          : [],
+      ),
+  )
+
 /** The partitions that only the migrations made, months of a log, say: nobody's drift, and never dropped. */
 export function listUndeclaredPartitions(migrated: Snapshot, declared: Snapshot): string[] {
   return migrated.facts.facts().flatMap(({ id, payload }) => {

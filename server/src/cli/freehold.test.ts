@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
+import { findOlderNode } from '../../test/programs.ts'
 import { TEST_SECRET, testDatabase } from '../../test/test-database.ts'
 
 const bin = fileURLToPath(new URL('../../bin/freehold.js', import.meta.url))
@@ -99,9 +100,9 @@ test('superusers are granted, listed and revoked by address', () => {
 
 test(
   'an older Node hands the command over to the one that npm installed',
-  { skip: olderNode() === undefined && 'no older Node on the PATH' },
+  { skip: findOlderNode() === undefined && 'no older Node on the PATH' },
   () => {
-    const { status, stdout } = run(['help'], {}, olderNode())
+    const { status, stdout } = run(['help'], {}, findOlderNode())
     assert.equal(status, 0)
     assert.match(stdout, /freehold start/)
   },
@@ -119,16 +120,6 @@ test('a Ctrl-C that arrives twice still stops the service in order', async () =>
   service.kill('SIGINT')
   assert.equal(await ended, 0, log)
 })
-
-function olderNode(): string | undefined {
-  return (process.env['PATH'] ?? '')
-    .split(delimiter)
-    .map(path => join(path, 'node'))
-    .filter(path => existsSync(path))
-    .find(
-      path => Number(spawnSync(path, ['-p', 'process.versions.node.split(".")[0]'], { encoding: 'utf8' }).stdout) < 26,
-    )
-}
 
 // Red when: a command asks for what the service needs: its address, mail, a login that it does not use.
 test('outside development each command asks only for the settings that it uses, and leaves no file', () => {

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { ConfigError, loadConfig } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
 import { needsOfService } from '../config/rules.ts'
@@ -30,6 +31,15 @@ const commands: Record<string, Entry> = {
   doctor: { load: async () => (await import('./doctor.ts')).doctor, needs: needsOfService },
 }
 
+/** The commands that listen to signals themselves. */
+const untilTold = new Set<string | undefined>(['start', 'worker'])
+
+/** A command that is ended half-way ends through `exit`, whose listeners take the embedded PostgreSQL along. */
+function endBySignal(): void {
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => process.exit(128 + constants.signals[signal]))
+}
+
 /** Runs one command of the command line. @returns the exit code: 0 done, 1 failed, 2 not understood */
 export async function runCommand(args: string[]): Promise<number> {
   const [command, ...rest] = args
@@ -49,6 +59,7 @@ export async function runCommand(args: string[]): Promise<number> {
     const needs = command === 'doctor' && rest.includes('--roles') ? (['secret'] as const) : entry.needs
     const config = loadConfig(process.env, process.cwd(), needs)
     const run = await entry.load()
+    if (!untilTold.has(command)) endBySignal()
     return await run(rest, config)
   } catch (error) {
     console.error(`freehold ${command}: ${explain(error)}`)

@@ -6,5 +6,6 @@ import { runUntilTold } from './until-told.ts'
 /** `freehold start`: runs until it is told to stop. */
 export async function start(args: string[], config: Config): Promise<number> {
   const { values } = parseArgs({ args, options: { migrate: { type: 'boolean' } } })
-  return runUntilTold(() => startService(config, values.migrate === undefined ? {} : { migrate: values.migrate }))
+  const options = values.migrate === undefined ? {} : { migrate: values.migrate }
+  return runUntilTold(() => startService(config, options), config.log)
 }

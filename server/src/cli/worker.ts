@@ -6,5 +6,5 @@ import { runUntilTold } from './until-told.ts'
 /** `freehold worker`: does the jobs, without HTTP, until it is told to stop. */
 export async function worker(args: string[], config: Config): Promise<number> {
   parseArgs({ args, options: {} })
-  return runUntilTold(() => startWorker(config))
+  return runUntilTold(() => startWorker(config), config.log)
 }

@@ -53,6 +53,7 @@ const production = {
   DATABASE_SYSTEM_URL: 'postgresql://freehold_sys:Ty72bbKw@db.internal/app',
   SMTP_URL: 'smtp://freehold:Rw4490Lkq@mail.internal:587',
   FROM_EMAIL: 'Acme <no-reply@acme.test>',
+  TRUSTED_PROXIES: '10.0.0.1',
 }
 
 // Red when: a default of the table or of composeConfig changes.
@@ -68,6 +69,7 @@ test('an empty environment is a complete development configuration', () => {
       publicUrl: 'http://localhost:8000',
       frontendUrl: undefined,
       appName: 'Freehold',
+      drainSeconds: 0,
       dataDir: join(directory, '.freehold'),
       database: {
         url: undefined,
@@ -126,6 +128,7 @@ test('staging and production listen everywhere, log JSON, lock for 30 minutes an
     assert.equal(config.host, '0.0.0.0')
     assert.equal(config.log.format, 'json')
     assert.equal(config.lockout.seconds, 1800)
+    assert.equal(config.drainSeconds, 5)
     assert.deepEqual(config.corsOrigins, [])
     assert.equal(config.database.url, undefined)
     assert.equal(existsSync(config.dataDir), false)
@@ -740,6 +743,15 @@ test('passkeys belong to the front end’s domain, and to none where no browser 
 })
 
 // Red when: `ignored` or `later` has no effect, or false counts as use.
+// Red when: listDoubts does not look at PUBLIC_URL, or warns of a development or of a service without TLS before it.
+test('a deployment behind TLS that trusts no proxy is warned', () => {
+  const warningsOf = (settings: Environment) => load({ ...production, ...settings }).warnings.join()
+  assert.match(warningsOf({ TRUSTED_PROXIES: '' }), /^TRUSTED_PROXIES is empty, although PUBLIC_URL is https/)
+  assert.equal(warningsOf({}), '')
+  assert.equal(warningsOf({ TRUSTED_PROXIES: '', PUBLIC_URL: 'http://localhost:8000' }), '')
+  assert.deepEqual(load({ PUBLIC_URL: 'https://api.example.com' }).warnings, [])
+})
+
 test('variables that change nothing and doubtful settings are said in the warnings', () => {
   const quiet = { SECRET_KEY: secretKey, TESTING: 'false', ENABLE_METRICS: 'false' }
   assert.deepEqual(loadConfig(quiet, makeDirectory()).warnings, [])

@@ -17,6 +17,8 @@ export interface Config {
   publicUrl: string
   frontendUrl: string | undefined
   appName: string
+  /** For how long the service still serves once it was told to stop. */
+  drainSeconds: number
   /** Absolute. */
   dataDir: string
   database: {
@@ -127,6 +129,7 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
     publicUrl,
     frontendUrl: values.FRONTEND_URL,
     appName: values.APP_NAME,
+    drainSeconds: values.DRAIN_SECONDS,
     dataDir,
     database: {
       url: values.DATABASE_URL,

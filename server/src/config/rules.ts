@@ -169,6 +169,13 @@ export function listDoubts({ values, given }: Reading, nodeEnv: string | undefin
       doubts.push(`${given.get(name)} is an example: mail goes to the outbox at /dev/mail instead`)
     }
   }
+  // The service speaks no TLS, so something in front of it does.
+  if (!isDevelopment && values.PUBLIC_URL?.startsWith('https:') && values.TRUSTED_PROXIES.length === 0) {
+    doubts.push(
+      `TRUSTED_PROXIES is empty, although ${given.get('PUBLIC_URL')} is https, so there is a proxy: all clients share its ` +
+        'address in rate limits, history and logs. Set it to where the proxy connects from, such as 127.0.0.1',
+    )
+  }
   if (!isDevelopment && !canMail(values)) {
     doubts.push(
       'NO MAIL IS SENT: neither RESEND_API_KEY nor SMTP_URL is set. Nobody can reset a password or hears of a change ' +

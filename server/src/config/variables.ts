@@ -31,6 +31,14 @@ export const variables = {
     about: 'Where people reach the product; links and redirects may lead there.',
   },
   APP_NAME: { kind: kinds.line, default: 'Freehold', about: 'The name that people read in mails and documents.' },
+  DRAIN_SECONDS: {
+    kind: kinds.integer(0, 600),
+    default: '0',
+    deployedDefault: '5',
+    about:
+      'How long the service goes on serving after SIGTERM, while `/ready` answers 503 so that load balancers send nothing ' +
+      'more. At least as long as they take to notice, and shorter than what ends the process by force allows.',
+  },
   DATA_DIR: {
     kind: kinds.path,
     default: '.freehold',

@@ -3,6 +3,7 @@ import { publicKeySet } from '../../platform/gate/signing-keys.ts'
 import { Problem } from '../../platform/problems.ts'
 import { OneOf, Time } from '../../platform/schemas.ts'
 import type { App } from '../../platform/http/route.ts'
+import { isDraining } from '../../platform/server/closing.ts'
 import type { Services } from '../../platform/services.ts'
 import { createProbe } from './health.ts'
 
@@ -86,6 +87,7 @@ export function healthRoutes(
       schema: { operationId: 'getReady', summary: 'Whether it takes requests', tags, response: { 200: Ready } },
     },
     async ({ visitor }) => {
+      if (isDraining(app)) throw new Problem('shutting-down', { retryAfter: 1 })
       const found = await probe(visitor)
       if (found.state === 'unavailable')
         throw new Problem('database-unavailable', { retryAfter: 1, cause: found.cause })

@@ -16,6 +16,7 @@ import {
   launchServer,
   readPassword,
   shutDownServer,
+  tellServerToEnd,
 } from './postgres-process.ts'
 
 export interface EmbeddedPostgres {
@@ -61,9 +62,19 @@ export async function startEmbeddedPostgres(options: {
   const stopping = new AbortController()
   let use: FileLock | undefined
   let supervision: FileLock | undefined
+  /** The process ends without `stop`: after an error that was not caught, or at once because it was asked twice. */
+  let leave: (() => void) | undefined
   try {
     const server: Server = { ...prepareHome(dataDir, log), log, maxConnections, wanted, stopping: stopping.signal }
     const lockPath = join(server.folder, 'server.lock')
+    leave = () => {
+      supervision?.release()
+      use?.release()
+      const last = lockFile(lockPath, 'alone')
+      if (last) tellServerToEnd(server)
+      last?.release()
+    }
+    process.once('exit', leave)
     let port: number | undefined
     for (const deadline = Date.now() + patienceMs; ; await delay(pollMs)) {
       use ??= lockFile(lockPath, 'shared') // refused while another process shuts the server down
@@ -81,11 +92,12 @@ export async function startEmbeddedPostgres(options: {
       supervision?.release()
       use?.release()
       const last = lockFile(lockPath, 'alone')
-      if (!last) return log('info', 'PostgreSQL keeps running for another process')
       try {
+        if (!last) return log('info', 'PostgreSQL keeps running for another process')
         await shutDownServer(server)
       } finally {
-        last.release()
+        last?.release()
+        if (leave !== undefined) process.removeListener('exit', leave)
       }
     }
     return {
@@ -99,6 +111,7 @@ export async function startEmbeddedPostgres(options: {
   } catch (error) {
     supervision?.release()
     use?.release()
+    if (leave !== undefined) process.removeListener('exit', leave)
     throw toEmbeddedPostgresError(error, dataDir)
   }
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import {
   closeSync,
   constants,
@@ -20,6 +21,7 @@ import { EmbeddedPostgresError, serverEnvironment } from './postgres-programs.ts
 import type { Home, Log } from './postgres-installation.ts'
 
 const pollMs = 25
+const launched = new Map<string, ChildProcess>()
 const silenceMs = 15_000
 const logLimitBytes = 10 * 1024 * 1024
 
@@ -125,6 +127,7 @@ export async function launchServer(
     },
   )
   const end: { said?: string } = {}
+  launched.set(data, child)
   child.once('error', error => (end.said = error.message))
   child.once('exit', () => (end.said = readLog(folder).subarray(said).toString()))
   child.unref()
@@ -198,6 +201,17 @@ export async function shutDownServer(home: Home): Promise<void> {
     for (const deadline = Date.now() + patienceMs; Date.now() < deadline; await delay(pollMs)) {
       if (!findPostmaster(home)) return
     }
+  }
+}
+
+/** Tells the server to shut down, if one runs, without waiting; also one that has not written its number yet. */
+export function tellServerToEnd(home: Home): void {
+  try {
+    const child = launched.get(home.data)
+    if (child?.exitCode === null && child.signalCode === null) child.kill('SIGINT')
+    else process.kill(findPostmaster(home)?.pid ?? Number.NaN, 'SIGINT')
+  } catch {
+    // none runs
   }
 }
 

@@ -306,6 +306,107 @@ test('the schema may have any plain name, and no other', async () => {
   }
 })
 
+const online = (text: string): string => `-- any words\n-- transaction: none\n\n${text}`
+
+// Red when: forms takes any statement, or readMigrations does not ask.
+test('a migration without a transaction holds only what can be repeated', () => {
+  const allowed = `create unique index concurrently a_x on {{schema}}.a using btree (x) where (y <> ';');
+    drop index concurrently if exists a_y; -- and a comment; create table b ()
+    alter table {{schema}}."a" add constraint "a_z" check ((z <> '--;')) not valid;
+    alter table {{schema}}."a"\n  validate constraint "a_z"; alter table a alter column x set not null;
+    alter table a alter column x drop not null; alter table a drop constraint if exists a_w;
+    alter table a add constraint a_x unique using index a_x;`
+  assert.equal(write({ '0001_a': [online(allowed), online('')] }).migrations.length, 1)
+  for (const statement of [
+    'create table a ()',
+    'create index a_x on a (x)',
+    'drop index a_x',
+    'drop index concurrently a_x',
+    'alter table a add constraint a_z check (true)',
+    'alter table a validate constraint a_z, drop column x',
+    'alter table a add constraint a_other unique using index a_x',
+    'update a set x = 1',
+    'select 1',
+  ]) {
+    const holds = { message: /0001_a\.up\.sql says "-- transaction: none", and holds .* could not be repeated/ }
+    assert.throws(() => write({ '0001_a': [online(`${allowed}${statement}`)] }), holds, statement)
+  }
+  assert.equal(write({ '0001_a': ['create table a ();\n-- transaction: none\n'] }).migrations.length, 1)
+})
+
+// Red when: an invalid index is left, a valid one is built again, or the migration is recorded before its end.
+test('a migration without a transaction that stopped half-way is run again, and goes up and down', async () => {
+  const client = await (await createDatabase()).connect()
+  const { migrations } = write({
+    '0001_a': ['create table a (x int, y int); insert into a values (1, 1), (1, 2)', 'drop table a'],
+    '0002_online': [
+      online(`create index concurrently a_y on {{schema}}.a (y);
+        alter table {{schema}}.a add constraint a_small check (x < 10) not valid;
+        create unique index concurrently a_x on {{schema}}.a (x);
+        alter table {{schema}}.a validate constraint a_small;
+        alter table {{schema}}.a add constraint a_x unique using index a_x`),
+      online(`alter table {{schema}}.a drop constraint if exists a_x; alter table {{schema}}.a drop constraint if exists a_small;
+        drop index concurrently if exists {{schema}}.a_y`),
+    ],
+  })
+  await assert.rejects(
+    applyMigrations(client, { schema, migrations }),
+    /^MigrationError: 0002_online\.up\.sql, "create unique index concurrently .*could not create unique index "a_x" \(Key \(x\)=\(1\)/,
+  )
+  const state = () =>
+    rows(
+      client,
+      `select relname || ' ' || indisvalid from pg_index join pg_class on oid = indexrelid where relname like 'a\\_%' order by 1`,
+    )
+  assert.deepEqual(await state(), ['a_x false', 'a_y true'])
+  assert.deepEqual(await rows(client, `select name from ${schema}.migrations`), ['0001_a'])
+  assert.deepEqual(
+    await rows(client, `select current_setting('app.maintenance', true), current_setting('lock_timeout')`),
+    ['', '0'],
+  )
+  const [built] = await rows(client, `select '${schema}.a_y'::regclass::oid`)
+
+  await client.query(`update ${schema}.a set x = y`)
+  assert.deepEqual(await applyMigrations(client, { schema, migrations }), ['0002_online'])
+  assert.deepEqual(await state(), ['a_x true', 'a_y true'])
+  assert.deepEqual(await rows(client, `select '${schema}.a_y'::regclass::oid`), [built])
+  // As it stands after the last statement, and before it was recorded.
+  await client.query(`delete from ${schema}.migrations where number = 2`)
+  assert.deepEqual(await applyMigrations(client, { schema, migrations }), ['0002_online'])
+  assert.deepEqual(await rollbackMigrations(client, { schema, migrations, steps: 2 }), ['0002_online', '0001_a'])
+})
+
+// Red when: the lock of migrations is waited for in a statement, lock_timeout holds for these too, or the index is built in a transaction.
+test('an index is built while others write, wait or migrate as well', async () => {
+  const database = await createDatabase()
+  const { migrations } = write({
+    '0001_a': ['create table a (x int); insert into a values (1)'],
+    '0002_online': [online('create index concurrently a_x on {{schema}}.a (x)')],
+  })
+  const [first, second, writer, other] = [
+    await database.connect(),
+    await database.connect(),
+    await database.connect(),
+    await database.connect(),
+  ]
+  await applyMigrations(first, { schema, migrations, to: 1 })
+  // A transaction that goes on holds the build up, and nobody else.
+  await writer.query(`begin; insert into ${schema}.a values (2)`)
+  const both = [first, second].map(client => applyMigrations(client, { schema, migrations }))
+  while ((await rows(admin, `select from pg_stat_progress_create_index`)).length === 0) {
+    const waiting = await rows(
+      admin,
+      `select pid from pg_stat_activity where query like 'create index concurrently%' and wait_event_type = 'Lock'`,
+    )
+    if (waiting.length > 0) break
+  }
+  await other.query(
+    `set statement_timeout = '2s'; insert into ${schema}.a values (3); update ${schema}.a set x = 4 where x = 3`,
+  )
+  await writer.query('commit')
+  assert.deepEqual((await Promise.all(both)).flat(), ['0002_online'])
+})
+
 // Red when: the record or the digest is written outside the transaction, or no digest after a rollback or a stamp.
 test('what the catalog looks like is stored with the last migration', async () => {
   const client = await (await createDatabase()).connect()

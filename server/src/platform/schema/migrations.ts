@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type pg from 'pg'
+import { isOnline, readOnlineScript, runOnlineScript } from './online-script.ts'
 import { MigrationError, quoteSchema, runScript } from './schema-script.ts'
 
 export interface Migration {
@@ -54,6 +56,7 @@ export function readMigrations(directory = migrationsDirectory): Migration[] {
       throw new MigrationError(
         `${file} says "${control[1]}": a migration is one transaction, which is begun and ended for it.`,
       )
+    if (isOnline(sql)) readOnlineScript(file, sql)
     return sql
   }
   const names = new Set<string>()
@@ -90,7 +93,7 @@ const withoutBodies = (sql: string): string => sql.replace(/--.*$/gm, '').replac
 
 /**
  * Applies what is pending up to number `to`, one transaction each, and answers the names of what ran. Killed half-way, it
- * leaves whole migrations.
+ * leaves whole migrations; one without a transaction is then run again from its beginning.
  */
 export async function applyMigrations(
   client: pg.Client,
@@ -108,7 +111,7 @@ export async function applyMigrations(
     if (late)
       throw new MigrationError(`${late.name} is new, but ${last?.name} has run already: give it the next number.`)
     for (const migration of pending) {
-      await runScript(client, schema, `${migration.name}.up.sql`, migration.up, async () => {
+      await runMigration(client, schema, `${migration.name}.up.sql`, migration.up, async () => {
         await recordMigration(client, options, migration)
         await storeDigest(client, options)
       })
@@ -147,7 +150,7 @@ export async function rollbackMigrations(
       )
     }
     for (const { number, name, down } of leaving) {
-      await runScript(client, schema, `${name}.down.sql`, down, async () => {
+      await runMigration(client, schema, `${name}.down.sql`, down, async () => {
         await client.query(`delete from ${tableOf(options)} where number = $1`, [number])
         await storeDigest(client, options)
       })
@@ -193,6 +196,11 @@ export async function listMigrations(client: pg.Client, options: MigrationOption
     return { name, appliedAt: row ? new Date(row.applied_ms) : null, changed, known: file !== undefined }
   })
 }
+
+/** In one transaction, or statement by statement where the file says so. */
+export const runMigration = (
+  ...[client, schema, file, sql, record = async () => {}]: Parameters<typeof runScript>
+): Promise<void> => (isOnline(sql) ? runOnlineScript : runScript)(client, schema, file, sql, record)
 
 type AppliedMigration = Pick<Migration, 'number' | 'name' | 'checksum'> & { applied_ms: number }
 
@@ -241,9 +249,8 @@ async function underLock<T>(client: pg.Client, { schema, log }: MigrationOptions
   const { rows } = await client.query(`select where pg_try_advisory_lock(${key})`)
   if (rows.length === 0) {
     log?.('waiting for another process that migrates this schema')
-    await client.query(
-      `begin; set local statement_timeout = 0; set local lock_timeout = 0; select pg_advisory_lock(${key}); commit`,
-    )
+    // Asked again and again: an index that is built concurrently waits for every older statement, also one that waits for us.
+    while ((await client.query(`select where pg_try_advisory_lock(${key})`)).rows.length === 0) await delay(100)
   }
   try {
     return await work()

@@ -63,12 +63,15 @@ export async function runScript(
     await client.query('commit')
   } catch (error) {
     await client.query('rollback').catch(() => {})
-    if (!(error instanceof pg.DatabaseError)) throw error
-    const line = error.position ? `, line ${text.slice(0, Number(error.position)).split('\n').length}` : ''
-    const advice =
-      error.code === '55P03'
-        ? ' Another transaction holds a table for more than 10 seconds; nothing has changed, try again.'
-        : ''
-    throw new MigrationError(`${file}${line}: ${error.message}${error.detail ? ` (${error.detail})` : ''}.${advice}`)
+    const position = error instanceof pg.DatabaseError ? error.position : undefined
+    const line = position ? `, line ${text.slice(0, Number(position)).split('\n').length}` : ''
+    throw toMigrationError(error, `${file}${line}`, 'nothing has changed, try again')
   }
+}
+
+/** What PostgreSQL refused, with where that was and, for a lock that did not come, what to do; other errors as they are. */
+export function toMigrationError(error: unknown, where: string, then = 'apply again to go on'): unknown {
+  if (!(error instanceof pg.DatabaseError)) return error
+  const advice = error.code === '55P03' ? ` Another transaction holds a table for more than 10 seconds; ${then}.` : ''
+  return new MigrationError(`${where}: ${error.message}${error.detail ? ` (${error.detail})` : ''}.${advice}`)
 }

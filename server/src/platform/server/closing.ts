@@ -1,37 +1,107 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { Server } from 'node:net'
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
-import { Problem } from '../problems.ts'
 
-/** How long everything is still served once the service closes, so that busy connections end with an answer. Milliseconds. */
-const LAST_ANSWERS_MS = 300
+/**
+ * For how long, at the end of the drain, new connections are kept again (at most a quarter of it), so that a proxy has its
+ * connections and opens no others when the listener closes. Milliseconds.
+ */
+const SETTLING_MS = 500
+
+/** For how long connections stay open for one last answer once no others are accepted. Milliseconds. */
+const LAST_ANSWERS_MS = 500
 
 /** How often connections that have become idle are looked for after that. Milliseconds. */
 const SWEEP_MS = 250
 
+/** How long a moment without new connections is waited for. Milliseconds. */
+const QUIET_MS = 500
+
+/** What comes before everything is closed: it serves on for so long, then takes no more connections. */
+export interface Leaving {
+  leave(seconds: number): Promise<void>
+}
+
+interface Closing {
+  isDraining: boolean
+  /** Whether an answer ends its connection. */
+  isParting: boolean
+  /** How many connections were accepted. */
+  accepted: number
+  left?: Promise<void>
+}
+
+const closings = new WeakMap<object, Closing>()
+
+/** Whether the service was told to stop: it still answers, and a load balancer should send nothing more. */
+export const isDraining = ({ server }: Pick<FastifyInstance, 'server'>): boolean =>
+  closings.get(server)?.isDraining ?? false
+
 /**
- * How the service says goodbye: every answer now ends its connection, what is in flight is finished, and what still arrives
- * on a kept connection is sent elsewhere. Otherwise an idle client would hold the service up until its connection timed
- * out, and a busy one would find its next request cut off. The app is made with `return503OnClosing: false`, because the
- * framework's own 503 is no problem document.
+ * Stops listening so that no request is lost; `app.close()` does the rest. For `seconds` everything is served while `/ready`
+ * answers 503 and every answer ends its connection, so that load balancers and proxies move on. Then the listener goes, and
+ * every connection that is left gets one more answer.
+ *
+ * A listener that closes resets the connections that wait to be accepted, and an idle connection may be ended while a request
+ * is on its way; a proxy repeats neither request if it is a POST. So the listener goes in a quiet moment, while idle
+ * connections stay: a proxy that is refused a new connection goes elsewhere, with all that it has.
+ */
+export function leave(app: FastifyInstance, seconds: number): Promise<void> {
+  const { server } = app
+  const closing = closings.get(server)
+  if (closing === undefined) throw new Error('this app was not told to close gently')
+  return (closing.left ??= leaveOnce(server, closing, seconds))
+}
+
+async function leaveOnce(server: FastifyInstance['server'], closing: Closing, seconds: number): Promise<void> {
+  closing.isDraining = true
+  if (!server.listening) return
+  if (seconds > 0) {
+    const settling = Math.min(SETTLING_MS, seconds * 250)
+    closing.isParting = true
+    await delay(seconds * 1000 - settling)
+    closing.isParting = false
+    await delay(settling)
+  }
+  await awaitQuiet(closing)
+  // Not the method of the HTTP server, which ends idle connections at once. What it does besides follows in `app.close()`.
+  Server.prototype.close.call(server)
+  closing.isParting = true
+  for (const deadline = Date.now() + LAST_ANSWERS_MS; Date.now() < deadline && (await countConnections(server)) > 0;)
+    await delay(25)
+}
+
+/**
+ * When the app closes, idle connections are ended until none is left, and what is in flight is finished. The app is made
+ * with `return503OnClosing: false`, because the framework would refuse the last requests.
  */
 export function closeGently(app: FastifyInstance): void {
-  let isClosing = false
+  const closing: Closing = { isDraining: false, isParting: false, accepted: 0 }
+  closings.set(app.server, closing)
+  app.server.on('connection', () => (closing.accepted += 1))
   let sweep: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
-    isClosing = true
-    if (!app.server.listening) return
-    await delay(LAST_ANSWERS_MS)
+    await leave(app, 0)
     sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS)
   })
   app.addHook('onClose', (_app, done) => {
     clearInterval(sweep)
     done()
   })
-  app.addHook('onRequest', (_request, _reply, done) =>
-    done(sweep === undefined ? undefined : new Problem('shutting-down', { retryAfter: 1 })),
-  )
   app.addHook('onSend', (_request, reply, payload, done) => {
-    if (isClosing) void reply.header('connection', 'close')
+    if (closing.isParting) void reply.header('connection', 'close')
     done(null, payload)
   })
 }
+
+/** Waits for a turn of the event loop in which nobody connected: then no connection waits to be accepted. */
+async function awaitQuiet(closing: Closing): Promise<void> {
+  let before = -1
+  for (const deadline = Date.now() + QUIET_MS; before !== closing.accepted && Date.now() < deadline;) {
+    before = closing.accepted
+    await nextTurn()
+  }
+}
+
+const countConnections = (server: Server): Promise<number> =>
+  new Promise(resolve => server.getConnections((_error, count) => resolve(count)))

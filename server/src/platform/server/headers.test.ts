@@ -52,6 +52,43 @@ test('HSTS is sent over HTTPS alone, as a trusted proxy says and nobody else', a
   assert.equal((await call('GET', '/health', undefined, https)).headers['strict-transport-security'], undefined)
 })
 
+// Red when: securityHeadersOf does not look at PUBLIC_URL, or answerUnreadable gets other fields.
+test('HSTS is sent wherever PUBLIC_URL is https, also to what never became a request, and never for this machine', async () => {
+  for (const [PUBLIC_URL, isSent] of [
+    ['https://api.example.com', true],
+    ['https://localhost:8443', false],
+    ['http://api.example.com', false],
+  ] as const) {
+    const app = await createTestApp({ PUBLIC_URL })
+    for (const [method, path] of [
+      ['GET', '/health'],
+      ['GET', '/nowhere'],
+      ['GET', '/%zz'],
+      ['POST', '/api/v1/auth/login'],
+    ] as const) {
+      const field = (await app.call(method, path)).headers['strict-transport-security']
+      assert.equal(field !== undefined, isSent, `${PUBLIC_URL} ${path}`)
+    }
+  }
+})
+
+// Red when: noticeProxies says nothing, says it twice, or does not know its proxies.
+test('a proxy that is not trusted is named in the log, once', async () => {
+  const warningsOf = async (settings: Record<string, string>, headers: Record<string, string>) => {
+    const app = await createTestApp(settings)
+    for (let count = 0; count < 3; count += 1) await app.call('GET', '/health', undefined, headers)
+    return app.logged().match(/a request from 127\.0\.0\.1 says [^"]*/g) ?? []
+  }
+  const forwarded = { 'x-forwarded-for': '203.0.113.7' }
+  const [empty] = await warningsOf({}, forwarded)
+  assert.match(String(empty), /says x-forwarded-for, and TRUSTED_PROXIES is empty.*set TRUSTED_PROXIES=127\.0\.0\.1$/)
+  for (const name of ['forwarded', 'x-real-ip', 'x-forwarded-proto'])
+    assert.equal((await warningsOf({}, { [name]: 'https' })).length, 1, name)
+  assert.match((await warningsOf({ TRUSTED_PROXIES: '10.0.0.0/8' }, forwarded)).join(), /does not name it/)
+  assert.deepEqual(await warningsOf({ TRUSTED_PROXIES: '127.0.0.0/8,::1' }, forwarded), [])
+  assert.deepEqual(await warningsOf({}, {}), [])
+})
+
 test('answers with secrets, and every problem, are stored nowhere', async () => {
   const person = await signUp()
   assert.equal((await person.call('GET', '/api/v1/auth/me')).headers['cache-control'], 'no-store')

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { isLoopback } from '../../config/kinds.ts'
 
 export type CspMode = 'strict' | 'relaxed' | 'disabled'
 
@@ -36,12 +37,27 @@ const pagePolicies: Record<CspMode, ((providers: string) => string) | undefined>
 }
 
 /** Two years, as the preload list asks. */
-const HSTS = 'max-age=63072000; includeSubDomains'
+const HSTS = { 'strict-transport-security': 'max-age=63072000; includeSubDomains' } as const
 
-/** The header fields that every answer carries, even one to what never became a request. */
-export function securityHeadersOf(cspMode: CspMode): Readonly<Record<string, string>> {
+export interface HeaderOptions {
+  cspMode: CspMode
+  /** Where clients reach the service. */
+  publicUrl: string
+}
+
+/**
+ * The header fields that every answer carries, even one to what never became a request. Where clients come by HTTPS they are
+ * told to stay there, whether or not the proxy says how a request came; browsers ignore the field over HTTP (RFC 6797, section
+ * 8.1). Never for this machine's own names, where other programs are served without TLS.
+ */
+export function securityHeadersOf({ cspMode, publicUrl }: HeaderOptions): Readonly<Record<string, string>> {
   const policy = policies[cspMode]
-  return policy === undefined ? always : { ...always, 'content-security-policy': policy }
+  const { protocol, hostname } = new URL(publicUrl)
+  return {
+    ...always,
+    ...(policy !== undefined && { 'content-security-policy': policy }),
+    ...(protocol === 'https:' && !isLoopback(hostname) && HSTS),
+  }
 }
 
 /** The policy of a page of ours, given the origins of sign-in providers; `extra` is one more directive. Undefined: none is to be sent. */
@@ -50,12 +66,12 @@ export const pagePolicyOf = (cspMode: CspMode, providers: readonly string[], ext
   return policy === undefined || extra === undefined ? policy : `${policy}; ${extra}`
 }
 
-export function sendSecurityHeaders(app: FastifyInstance, cspMode: CspMode): void {
-  const headers = securityHeadersOf(cspMode)
+export function sendSecurityHeaders(app: FastifyInstance, options: HeaderOptions): void {
+  const headers = securityHeadersOf(options)
   app.addHook('onRequest', (request, reply, done) => {
     reply.headers(headers)
     reply.header('x-request-id', request.id)
-    if (request.protocol === 'https') reply.header('strict-transport-security', HSTS)
+    if (request.protocol === 'https') reply.headers(HSTS)
     if (request.routeOptions.config.rules?.noStore) reply.header('cache-control', 'no-store')
     done()
   })

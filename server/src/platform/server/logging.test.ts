@@ -127,7 +127,7 @@ test('the log is JSON for programs, and lines to read for people; a value that t
   after(() => rmSync(directory, { recursive: true, force: true }))
   const written = async (format: 'json' | 'text') => {
     const file = join(directory, 'deeper', `${format}.log`)
-    const log = await createLogger({ level: 'info', format, file })
+    const { log } = await createLogger({ level: 'info', format, file })
     log.debug('too fine')
     log.info({ status: 200 }, 'request')
     const refused = Object.assign(new Error('invalid input syntax for type uuid: "quoted-value"'), {

@@ -1,3 +1,5 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { pino } from 'pino'
 import type { Logger } from 'pino'
@@ -10,11 +12,17 @@ export interface LogOptions {
   file: string | undefined
 }
 
+export interface Log {
+  log: Logger
+  /** Opens the file anew, after a rename; standard output stays as it is. */
+  reopen: () => void
+}
+
 /**
  * One line an event: JSON for machines, or readable text. Nothing here ever logs a header, a body or a query string.
  * @throws Error that names LOG_FILE when it cannot be written
  */
-export async function createLogger({ level, format, file }: LogOptions): Promise<Logger> {
+export async function createLogger({ level, format, file }: LogOptions): Promise<Log> {
   if (file !== undefined) prepareLogFile(file)
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: serializeError } }
   // A write for each line would cost more than making it: lines of JSON leave by the page, or after a fifth of a second, or at the exit.
@@ -22,12 +30,29 @@ export async function createLogger({ level, format, file }: LogOptions): Promise
   const sink = pino.destination({ dest: file ?? 1, mkdir: true, append: true, sync: false, ...buffered })
   // A reader that has gone or a disk that is full costs the lines, never the service.
   sink.on('error', () => {})
-  if (format === 'json') return pino(options, sink)
-  const { default: pretty } = await import('pino-pretty')
-  return pino(
-    options,
-    pretty({ destination: sink, singleLine: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }),
-  )
+  const log = await makeLogger()
+  return { log, reopen: file === undefined ? () => {} : () => reopenFile(file) }
+
+  async function makeLogger(): Promise<Logger> {
+    if (format === 'json') return pino(options, sink)
+    const { default: pretty } = await import('pino-pretty')
+    return pino(
+      options,
+      pretty({ destination: sink, singleLine: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' }),
+    )
+  }
+
+  /** Tried first: a sink that fails to open its file may later close a descriptor that is no longer its own. */
+  function reopenFile(path: string): void {
+    try {
+      mkdirSync(dirname(path), { recursive: true })
+      closeSync(openSync(path, 'a'))
+      sink.reopen()
+      log.info('the log file was opened again')
+    } catch (error) {
+      log.warn({ err: error }, `LOG_FILE ${path} could not be opened again; the log goes on in the former file`)
+    }
+  }
 }
 
 /** Of a database error only what the schema says: messages of classes 22 and 23, `detail` and `where` quote rows and parameters. */

@@ -15,6 +15,7 @@ import { securityHeadersOf, sendSecurityHeaders } from './headers.ts'
 import { readJsonOnly } from './json.ts'
 import { announceSuccessors, rewriteUrl } from './legacy.ts'
 import { logRequests } from './logging.ts'
+import { noticeProxies } from './proxies.ts'
 import { createRateLimit } from './rate-limit.ts'
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
@@ -45,14 +46,15 @@ export async function createServer(
     clientErrorHandler: answerUnreadable({
       problems: declared.problems,
       publicUrl: config.publicUrl,
-      headers: securityHeadersOf(config.cspMode),
+      headers: securityHeadersOf(config),
       log,
     }),
   })
   readJsonOnly(app)
   answerErrors(app, declared.problems, config.publicUrl)
   logRequests(app)
-  sendSecurityHeaders(app, config.cspMode)
+  sendSecurityHeaders(app, config)
+  noticeProxies(app, config.trustedProxies)
   closeGently(app)
   announceSuccessors(app)
   requireAccess(app, declared.permissions)
