@@ -19,6 +19,8 @@ export interface Scope {
   organization_id?: string
   /** The one permission that the gate will demand; none for what a live session alone may do. */
   permission?: string
+  /** Told when the database has found the session alive. */
+  confirm?: () => void
   origin: Origin
 }
 
@@ -180,8 +182,9 @@ function openLogin<Name extends LoginName>(
   async function diagnose(scope: Scope, settings: SettingValues): Promise<void> {
     const [state] = await connected(client => trip(client, settings, gateState.sql, gateState.parameters))
     if (state?.live !== true) throw new Problem('session-ended')
-    if (scope.permission === undefined) return
+    if (scope.permission === undefined) return scope.confirm?.()
     if (state.member !== true && !scope.permission.startsWith('admin:')) throw new Problem('membership-ended')
+    scope.confirm?.()
     if (state.permitted === true) return
     throw new Problem(state.second_factor_missing === true ? 'second-factor-required' : 'permission-missing')
   }
@@ -205,6 +208,7 @@ function openLogin<Name extends LoginName>(
       throw meaningOf(error, statement)
     }
     if (gated && rows.length === 0) await diagnose(scope, settings)
+    else scope.confirm?.()
     return statement.read(rows)
   }
 
@@ -236,6 +240,7 @@ function openLogin<Name extends LoginName>(
         try {
           if (asksGate && (await step(scope.permission === undefined ? openSelf : openGate)).length === 0)
             throw new ClosedGate()
+          scope.confirm?.()
           const result = await work({ origin: scope.origin, run: take(false), finish: take(true) })
           if (state === 'open') await client.query('commit')
           return result

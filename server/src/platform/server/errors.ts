@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { readAddress } from '../addresses.ts'
 import { Problem } from '../problems.ts'
 import type { FieldError, ProblemCode, ProblemTable } from '../problems.ts'
 import { isUnreadable } from './legacy.ts'
@@ -132,7 +133,10 @@ export const answerUnreadable =
     const code = parserProblems[error.code ?? ''] ?? 'malformed-request'
     const [status, title] = problems[code] ?? [400, code]
     const request_id = randomUUID()
-    log.info({ method: null, route: null, status, request_id, ip: socket.remoteAddress }, 'request')
+    log.info(
+      { method: null, route: null, status, request_id, ip: readAddress(socket.remoteAddress ?? '') ?? '' },
+      'request',
+    )
     const body = JSON.stringify(bodyOf(code, { problems, publicUrl }, request_id))
     const fields = {
       ...headers,

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { pino } from 'pino'
 import type { Logger } from 'pino'
+import { clientAddress } from '../http/client-address.ts'
 
 export interface LogOptions {
   level: string
@@ -52,7 +53,7 @@ export const noteRefusal = (request: FastifyRequest, code: string): void => void
 /** One line a request: method, route pattern, status, why it was refused, milliseconds, and the ids that lead further. */
 export function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', (request, reply, done) => {
-    const { method, actor, ip } = request
+    const { method, actor } = request
     const refusal = refusals.get(request)
     request.log.info(
       {
@@ -62,7 +63,7 @@ export function logRequests(app: FastifyInstance): void {
         ...(refusal !== undefined && { problem: refusal }),
         ms: Math.round(reply.elapsedTime * 10) / 10,
         ...(actor && { user_id: actor.user_id, organization_id: actor.organization_id, session_id: actor.session_id }),
-        ip,
+        ip: clientAddress(request),
       },
       'request',
     )

@@ -7,6 +7,7 @@ import type { Database } from '../database/database.ts'
 import { admit, identify } from '../http/access.ts'
 import type { App, RouteRules } from '../http/route.ts'
 import { compileValidator, refuseUnknownParameters } from '../http/validation.ts'
+import { networkTest } from '../addresses.ts'
 import { Problem } from '../problems.ts'
 import type { Services } from '../services.ts'
 import { closeGently } from './closing.ts'
@@ -31,7 +32,7 @@ export async function createServer(
       const given = request.headers['x-request-id']
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
     },
-    trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
+    trustProxy: config.trustedProxies.length > 0 ? networkTest(config.trustedProxies) : false,
     bodyLimit: 256 * 1024,
     // No longer than the request line may be: what is too long for an id names nothing.
     routerOptions: { maxParamLength: 16 * 1024 },
@@ -58,14 +59,18 @@ export async function createServer(
   requireAccess(app, declared.permissions)
   refuseUnknownParameters(app)
   await app.register(cors, { delegator: corsFor(config) })
-  const limitRate = createRateLimit(config.rateLimit)
+  const rateLimit = createRateLimit(config.rateLimit)
   app.decorateRequest('actor')
   app.decorateRequest('visitor')
   app.addHook('onRequest', async (request, reply) => {
     const identity = identify(request, accessTokens)
-    await limitRate(request, reply, identity === undefined || identity instanceof Problem ? undefined : identity.sub)
-    admit(request, request.routeOptions.config.rules ?? { access: 'public' }, identity, database)
+    await rateLimit.count(request, reply, identity instanceof Problem ? undefined : identity)
+    const rules = request.routeOptions.config.rules ?? { access: 'public' }
+    admit(request, rules, identity, { database, confirm: rateLimit.confirm })
   })
+  app.addHook('onSend', async (request, reply) => rateLimit.settle(request, reply))
+  // Who hangs up gets no answer.
+  app.addHook('onResponse', async (request, reply) => rateLimit.settle(request, reply))
   return app
 }
 
