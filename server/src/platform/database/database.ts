@@ -108,9 +108,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     tenant,
     system,
-    close: async () => {
-      await Promise.all([tenant.pool.end(), system.pool.end()])
-    },
+    close: async () => void (await Promise.all([tenant.pool.end(), system.pool.end()])),
   }
 }
 
@@ -134,10 +132,8 @@ function openLogin<Name extends LoginName>(
     application_name: gated ? 'freehold tenant' : 'freehold system',
     ...(prepared ? { onConnect } : {}),
   })
-  pool.on('error', error => {
-    // An idle connection that the server closed; the pool opens another, unless it is closing itself.
-    if (!pool.ending) options.onError(error)
-  })
+  // An idle connection that the server closed; the pool opens another, unless it is closing itself.
+  pool.on('error', error => (pool.ending ? undefined : options.onError(error)))
 
   const trip = (
     client: pg.PoolClient,

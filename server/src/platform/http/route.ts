@@ -11,6 +11,7 @@ import type { Actor } from '../gate/actor.ts'
 import type { Permission } from '../gate/permissions.ts'
 import type { Origin, SystemRunner } from '../database/database.ts'
 import type { ProblemCode } from '../problems.ts'
+import { readLine } from '../texts.ts'
 import { clientAddress } from './client-address.ts'
 
 /** The Fastify instance that every feature's routes take; schemas are its types. */
@@ -75,6 +76,6 @@ export function originOf(request: FastifyRequest): Origin {
   return {
     request_id: request.id,
     ip: clientAddress(request),
-    user_agent: (request.headers['user-agent'] ?? '').slice(0, 500),
+    user_agent: (readLine(request.headers['user-agent'] ?? '') ?? '').slice(0, 500),
   }
 }

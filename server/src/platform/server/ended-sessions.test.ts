@@ -79,7 +79,7 @@ test('a dead token is refused with its address, and tells nothing of what its pe
 })
 
 // Red when: requests without an answer are counted by person instead of by session.
-test('requests of an ended session that hang keep nobody else out', async t => {
+test('requests of an ended session that hang keep nobody else out', async () => {
   const app = await createTestApp({ ...limited, RATE_LIMIT_PER_MINUTE: '10' })
   await app.app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.app.server.address() as AddressInfo
@@ -92,14 +92,16 @@ test('requests of an ended session that hang keep nobody else out', async t => {
     )
     return socket
   })
-  t.after(() => {
+  try {
+    let text = ''
+    for (const socket of sockets) socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk))
+    // Ten wait for the rest of their bodies, ten are refused.
+    await waitUntil(() => text.split('HTTP/1.1 429').length === 11)
+    assert.equal((await live.call('GET', '/api/v1/auth/me')).status, 200)
+  } finally {
+    // The app would wait for them when it closes.
     for (const socket of sockets) socket.destroy()
-  })
-  let text = ''
-  for (const socket of sockets) socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk))
-  // Ten wait for the rest of their bodies, ten are refused.
-  await waitUntil(() => text.split('HTTP/1.1 429').length === 11)
-  assert.equal((await live.call('GET', '/api/v1/auth/me')).status, 200)
+  }
 })
 
 // Red when: a person is charged only where the answer is a success.

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { pino } from 'pino'
 import type { Logger } from 'pino'
 import { clientAddress } from '../http/client-address.ts'
+import { sentMethodOf } from './head.ts'
 
 export interface LogOptions {
   level: string
@@ -53,11 +54,11 @@ export const noteRefusal = (request: FastifyRequest, code: string): void => void
 /** One line a request: method, route pattern, status, why it was refused, milliseconds, and the ids that lead further. */
 export function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', (request, reply, done) => {
-    const { method, actor } = request
+    const { actor } = request
     const refusal = refusals.get(request)
     request.log.info(
       {
-        method,
+        method: sentMethodOf(request.raw),
         route: request.routeOptions.url ?? null,
         status: reply.statusCode,
         ...(refusal !== undefined && { problem: refusal }),

@@ -5,6 +5,7 @@ import Fastify, { LogController } from 'fastify'
 import type { Config } from '../../config/config.ts'
 import type { Database } from '../database/database.ts'
 import { admit, identify } from '../http/access.ts'
+import { checkHeaderFields } from '../http/header-fields.ts'
 import type { App, RouteRules } from '../http/route.ts'
 import { compileValidator, refuseUnknownParameters } from '../http/validation.ts'
 import { networkTest } from '../addresses.ts'
@@ -17,6 +18,8 @@ import { readJsonOnly } from './json.ts'
 import { announceSuccessors, rewriteUrl } from './legacy.ts'
 import { logRequests } from './logging.ts'
 import { createRateLimit } from './rate-limit.ts'
+import { noteRoutes, refuseUnrouted } from './unrouted.ts'
+import type { RouteTable } from './unrouted.ts'
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
 
@@ -25,6 +28,7 @@ export async function createServer(
   { config, log, declared, accessTokens }: Services,
   database: Database,
 ): Promise<App> {
+  let routes: RouteTable | undefined
   const app: App = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -41,14 +45,18 @@ export async function createServer(
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
+    // Where an answer has a choice of schemas, it is compared with them.
+    serializerOpts: { ajv: { formats: { line: true } } },
     rewriteUrl,
     clientErrorHandler: answerUnreadable({
       problems: declared.problems,
       publicUrl: config.publicUrl,
       headers: securityHeadersOf(config.cspMode),
       log,
+      routes: () => routes,
     }),
   })
+  routes = noteRoutes(app)
   app.setValidatorCompiler(compileValidator)
   readJsonOnly(app)
   answerErrors(app, declared.problems, config.publicUrl)
@@ -67,7 +75,9 @@ export async function createServer(
     await rateLimit.count(request, reply, identity instanceof Problem ? undefined : identity)
     const rules = request.routeOptions.config.rules ?? { access: 'public' }
     admit(request, rules, identity, { database, confirm: rateLimit.confirm })
+    checkHeaderFields(request, rules)
   })
+  refuseUnrouted(app, routes)
   app.addHook('onSend', async (request, reply) => rateLimit.settle(request, reply))
   // Who hangs up gets no answer.
   app.addHook('onResponse', async (request, reply) => rateLimit.settle(request, reply))
@@ -111,7 +121,7 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
     const fromPlugin = route.method === 'OPTIONS' || /^\/docs(\/|$)/.test(route.url)
     if (route.access === undefined && !fromPlugin)
       throw new Error(`route ${place} declares no access: give it access: 'public', 'session' or a permission`)
-    const { access, stepUp = false, perMinute, noStore = false } = route as Partial<RouteRules>
+    const { access, stepUp = false, perMinute, noStore = false, tagged = false } = route as Partial<RouteRules>
     if (access !== undefined && access !== 'public' && access !== 'session' && !(access in permissions))
       throw new Error(
         `route ${place} asks for the permission ${access}, which no feature declares: add it to the permissions of the feature`,
@@ -122,7 +132,7 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
     if (operationId !== undefined) known.add(operationId)
     route.config = {
       ...route.config,
-      rules: { access: access ?? 'public', stepUp, noStore, ...(perMinute === undefined ? {} : { perMinute }) },
+      rules: { access: access ?? 'public', stepUp, noStore, tagged, ...(perMinute === undefined ? {} : { perMinute }) },
     }
   })
 }
