@@ -156,7 +156,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
         operationId: 'exchangeSocialCode',
         summary: 'Exchange the code of a callback for a session',
         description:
-          'Within a minute, once, with the cookie of the browser or the `code_verifier`. A code that is used twice ends the session that it has made.',
+          'Within a minute, once, with the cookie of the browser that began, and the `code_verifier` where it began with a `code_challenge`. A code that is used twice ends the session that it has made.',
         tags,
         body: messages.ExchangeBody,
         response: { 200: SignedInAnswer },
