@@ -14,7 +14,7 @@ import { Id, Name, Nullable, OneOf, Strict, Time, timestamps } from '../../platf
  */
 
 const Base64url = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: '^[A-Za-z0-9_-]+$' })
-const Word = Type.String({ minLength: 1, maxLength: 64 })
+const Word = Type.String({ minLength: 1, maxLength: 64, pattern: '^[\\x21-\\x7e]+$' })
 
 /** Credential ids have at most 1023 bytes (section 5.8.3). */
 const CredentialId = Base64url(1364)
