@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import type { App } from '../../platform/http/route.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
+import { noteFailure } from '../../platform/server/failures.ts'
 import type { Services } from '../../platform/services.ts'
 import { Identity, listIdentities } from '../accounts/identities.ts'
 import { SignedInAnswer } from '../sign-in/messages.ts'
@@ -15,7 +16,7 @@ import { createProviders } from './providers.ts'
 import type { Provider } from './providers.ts'
 import { addIdentity, removeIdentity, signInByProvider } from './social.ts'
 
-type SocialServices = Pick<Services, 'config' | 'cursors' | 'declared' | 'issuer' | 'keys' | 'signInRules'>
+type SocialServices = Pick<Services, 'config' | 'cursors' | 'declared' | 'issuer' | 'keys' | 'log' | 'signInRules'>
 
 /** Sign-in with an account at a provider. The paths stand at `/oauth` as well (platform/server/legacy.ts), where providers send browsers back to. */
 export function socialRoutes(app: App, services: SocialServices): void {
@@ -141,7 +142,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
         return reply.redirect(addParameter(redirect_to, 'linked', provider.name))
       } catch (error) {
         if (!(error instanceof Problem)) throw error
-        if (error.cause !== undefined) request.log.warn({ err: error.cause }, error.code)
+        if (error.cause !== undefined) noteFailure(services.log, error.code, error.cause)
         return reply.redirect(addParameter(redirect_to, 'error', error.code))
       }
     },

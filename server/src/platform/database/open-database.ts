@@ -3,6 +3,7 @@ import type { Config } from '../../config/config.ts'
 import { openDatabase } from './database.ts'
 import type { Database } from './database.ts'
 import type { PermissionTable } from '../gate/permissions.ts'
+import { noteFailure } from '../server/failures.ts'
 import { inspectDeclaredRows } from '../schema/declared-rows.ts'
 import { inspectSchema } from '../schema/inspection.ts'
 
@@ -23,7 +24,7 @@ export async function openInspectedDatabase(
     ...config.database,
     tenantUrl,
     systemUrl,
-    onError: error => log.warn({ err: error }, 'an idle database connection was lost'),
+    onError: error => noteFailure(log, 'an idle database connection was lost', error),
   })
   stack.defer(() => database.close())
   const faults = await inspectSchema(database.tenant.pool, database.system.pool, config.database.schema)

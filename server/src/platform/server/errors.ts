@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, Fa
 import { readAddress } from '../addresses.ts'
 import { Problem } from '../problems.ts'
 import type { FieldError, ProblemCode, ProblemTable } from '../problems.ts'
+import { noteFailure } from './failures.ts'
 import { noteRefusal } from './logging.ts'
 import { methodsOfRefused } from './unrouted.ts'
 import type { RouteTable } from './unrouted.ts'
@@ -32,7 +33,7 @@ export function answerErrors(app: FastifyInstance, problems: ProblemTable, publi
     const problem = problemOf(error)
     const status = statusOf(problems, problem.code)
     if (status === 500) request.log.error({ err: error }, 'unexpected error')
-    else if (status > 500 && problem.cause !== undefined) request.log.warn({ err: problem.cause }, problem.code)
+    else if (status > 500 && problem.cause !== undefined) noteFailure(app.log, problem.code, problem.cause)
     return sendProblem(reply, request, problem, answers)
   })
 
