@@ -10,7 +10,7 @@ import { declare } from './platform/declarations.ts'
 import { createAccessTokens } from './platform/gate/access-tokens.ts'
 import { followSigningKeys } from './platform/gate/signing-keys.ts'
 import type { RunningJobs } from './platform/jobs/jobs.ts'
-import { noteFailure } from './platform/server/failures.ts'
+import { noteFailure } from './platform/failures.ts'
 import { createServices } from './services.ts'
 
 /**

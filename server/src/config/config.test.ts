@@ -88,6 +88,7 @@ test('an empty environment is a complete development configuration', () => {
       cspMode: 'strict',
       rateLimit: { enabled: true, perMinute: 60, globalPerSecond: 0 },
       trustedProxies: [],
+      outboundNetworks: [],
       lockout: { threshold: 5, seconds: 300, failuresPerAddress: 100 },
       passwordPolicy: 'composition',
       deletion: { graceDays: 30, reuseNames: false },

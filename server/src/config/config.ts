@@ -43,6 +43,8 @@ export interface Config {
   rateLimit: { enabled: boolean; perMinute: number; globalPerSecond: number }
   /** IP addresses and networks in CIDR notation. */
   trustedProxies: readonly string[]
+  /** Private networks that addresses of somebody else's choice may lead to, written alike. */
+  outboundNetworks: readonly string[]
   /** `failuresPerAddress` within an hour; 0: no limit. */
   lockout: { threshold: number; seconds: number; failuresPerAddress: number }
   passwordPolicy: 'composition' | 'length'
@@ -152,6 +154,7 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
       globalPerSecond: values.RATE_LIMIT_GLOBAL_PER_SECOND,
     },
     trustedProxies: values.TRUSTED_PROXIES,
+    outboundNetworks: values.OUTBOUND_NETWORKS,
     lockout: {
       threshold: values.ACCOUNT_LOCKOUT_THRESHOLD,
       seconds: values.ACCOUNT_LOCKOUT_DURATION_MINUTES * 60,

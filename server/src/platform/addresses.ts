@@ -50,3 +50,17 @@ export function networkTest(networks: readonly string[]): (address: string | und
     return address !== undefined && known.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6')
   }
 }
+
+/** What is no place on the public Internet (IANA's registries of special addresses), or hides which one it is. */
+const special = networkTest([
+  ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.0.0.0/24'],
+  ...['192.0.2.0/24', '192.88.99.0/24', '192.168.0.0/16', '198.18.0.0/15', '198.51.100.0/24', '203.0.113.0/24'],
+  ...['224.0.0.0/4', '240.0.0.0/4', '2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'],
+])
+const isGlobalUnicast = networkTest(['2000::/3'])
+
+/** Whether an address is one of the public Internet. */
+export function isPublicAddress(text: string): boolean {
+  const address = readAddress(text)
+  return address !== undefined && !special(address) && (isIPv4(address) || isGlobalUnicast(address))
+}

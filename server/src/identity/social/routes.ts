@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { App } from '../../platform/http/route.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
-import { noteFailure } from '../../platform/server/failures.ts'
+import { noteFailure } from '../../platform/failures.ts'
 import type { Services } from '../../platform/services.ts'
 import { Identity, listIdentities } from '../accounts/identities.ts'
 import { SignedInAnswer } from '../sign-in/messages.ts'
@@ -22,7 +22,7 @@ type SocialServices = Pick<Services, 'config' | 'cursors' | 'declared' | 'issuer
 export function socialRoutes(app: App, services: SocialServices): void {
   const { config, cursors, issuer } = services
   const { publicUrl, social } = config
-  const providers = createProviders(social, publicUrl)
+  const providers = createProviders(social, config)
   const cookie = createBrowserCookie(publicUrl)
   const tags = ['Social sign-in']
   const rules = { access: 'public', noStore: true, perMinute: 30 } as const

@@ -3,7 +3,7 @@ import type { Config } from '../../config/config.ts'
 import { openDatabase } from './database.ts'
 import type { Database } from './database.ts'
 import type { PermissionTable } from '../gate/permissions.ts'
-import { noteFailure } from '../server/failures.ts'
+import { noteFailure } from '../failures.ts'
 import { inspectDeclaredRows } from '../schema/declared-rows.ts'
 import { inspectSchema } from '../schema/inspection.ts'
 

@@ -6,8 +6,8 @@ import type { PgBoss as Boss } from 'pg-boss'
 import type { SystemRunner } from '../database/database.ts'
 import { get, raw, tables } from '../database/statement.ts'
 import { jobSchemaOf, quoteSchema } from '../schema/schema-script.ts'
-import { noteFailure } from '../server/failures.ts'
-import type { FailureSink } from '../server/failures.ts'
+import { noteFailure } from '../failures.ts'
+import type { FailureSink } from '../failures.ts'
 import type { Services } from '../services.ts'
 
 /**

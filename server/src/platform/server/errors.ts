@@ -4,7 +4,7 @@ import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, Fa
 import { readAddress } from '../addresses.ts'
 import { Problem } from '../problems.ts'
 import type { FieldError, ProblemCode, ProblemTable } from '../problems.ts'
-import { noteFailure } from './failures.ts'
+import { noteFailure } from '../failures.ts'
 import { noteRefusal } from './logging.ts'
 import { methodsOfRefused } from './unrouted.ts'
 import type { RouteTable } from './unrouted.ts'
