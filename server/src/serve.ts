@@ -10,6 +10,7 @@ import { declare } from './platform/declarations.ts'
 import { createAccessTokens } from './platform/gate/access-tokens.ts'
 import { followSigningKeys } from './platform/gate/signing-keys.ts'
 import type { RunningJobs } from './platform/jobs/jobs.ts'
+import { noteFailure } from './platform/failures.ts'
 import { leave } from './platform/server/closing.ts'
 import type { Leaving } from './platform/server/closing.ts'
 import { createServices } from './services.ts'
@@ -33,7 +34,7 @@ export async function serve(
     systemFor(database, 'signing-keys'),
     config,
     accessTokens.useKeys,
-    error => log.warn({ err: error }, 'the signing keys could not be read'),
+    error => noteFailure(log, 'the signing keys could not be read', error),
   )
   stack.defer(() => signingKeys.stop())
   const services = await createServices({ config, declared, log, accessTokens, signingKeys: signingKeys.current })

@@ -207,7 +207,7 @@ test('a field of a wrong type is refused by its name', async () => {
   }
 })
 
-// Red when: a content type parser of another kind is added, or bodyLimit is raised.
+// Red when: a content type parser of another kind is added, bodyLimit is raised, or json.ts counts no levels.
 test('a body that cannot be read is refused before anything looks at it', async () => {
   const broken: [name: string, request: Request, status: number][] = [
     ['no JSON', { payload: '{"a":' }, 400],
@@ -218,7 +218,7 @@ test('a body that cannot be read is refused before anything looks at it', async 
     ['a prototype, escaped', { payload: '{"\\u005f_proto__":{"superuser":true}}' }, 400],
     ['a constructor', { payload: '{"constructor":{"prototype":{"superuser":true}}}' }, 400],
     ['depth', { payload: '['.repeat(100_000) + ']'.repeat(100_000) }, 422],
-    ['depth without an end', { payload: '{"a":'.repeat(40_000) }, 400],
+    ['depth without an end', { payload: '{"a":'.repeat(40_000) }, 422],
     ['size', { payload: JSON.stringify({ a: 'x'.repeat(300 * 1024) }) }, 413],
     [
       'keys',
@@ -417,19 +417,75 @@ test('a key that is no key, and a condition on a state that never was, are refus
   }
 })
 
+// Red when: unrouted.ts refuses in the handler, after the body was read (400, 415), or leaves QUERY to the framework.
 test('a method that a path does not know is answered 405 with those that it knows', async () => {
   for (const path of Object.keys(document.paths)) {
     // What stands in a collection beside its members, such as /auth/passkeys/login, is also where one of that name would be.
     const known = Object.entries(document.paths)
       .filter(([other]) => new RegExp(`^${other.replace(/\{[^}]+\}/g, '[^/]+')}$`).test(path))
       .flatMap(([, methods]) => Object.keys(methods).map(method => method.toUpperCase()))
-    for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND', 'SEARCH'].filter(
-      name => !known.includes(name),
-    )) {
+    if (known.includes('GET')) known.push('HEAD')
+    for (const method of METHODS.filter(name => !known.includes(name))) {
       const url = path.replace(/\{[^}]+\}/g, () => randomUUID())
-      const response = await app.inject({ method: method as 'GET', url })
-      assert.equal(response.statusCode, 405, `${method} ${url}`)
-      assert.deepEqual(String(response.headers['allow']).split(', '), [...known, 'OPTIONS'].sort(), `${method} ${url}`)
+      for (const [type, payload] of [[], ['application/json', '{}'], ['application/json', '{'], ['text/plain', 'x']]) {
+        const body = type === undefined ? {} : { headers: { 'content-type': type }, payload: payload! }
+        const response = await app.inject({ method: method as 'GET', url, ...body })
+        const sent = `${method} ${url} ${payload}`
+        assert.equal(response.statusCode, 405, sent)
+        assert.deepEqual(String(response.headers['allow']).split(', '), [...known, 'OPTIONS'].sort(), sent)
+      }
+    }
+  }
+})
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND', 'SEARCH', 'QUERY', 'LINK']
+
+// Red when: server.ts does not check the fields, or a field has another schema in the document.
+test('a header field is refused where it is not as the document says, and only there', async () => {
+  const { components } = document as unknown as {
+    components: { parameters: Record<string, { schema: { pattern: string; maxLength: number; minLength?: number } }> }
+  }
+  const values = [
+    'x'.repeat(255),
+    'x'.repeat(256),
+    'x'.repeat(1000),
+    'x'.repeat(1001),
+    'x'.repeat(1200),
+    'a\tb',
+    '"a",\t"b"',
+    'a b',
+    '\u00e9',
+    '*',
+  ]
+  let checked = 0
+  for (const operation of operations) {
+    for (const name of operation.headers) {
+      const { pattern, maxLength, minLength = 0 } = components.parameters[name]!.schema
+      for (const value of values) {
+        const isGood = new RegExp(pattern).test(value) && value.length >= minLength && value.length <= maxLength
+        const payload = operation.example === undefined ? {} : { payload: JSON.stringify(operation.example) }
+        const answer = await send(operation, { ...payload, headers: { [name.toLowerCase()]: value } })
+        const { errors = [] } = answer.body as { errors?: { pointer: string }[] }
+        const isRefused = answer.status === 422 && errors.some(({ pointer }) => pointer === `#${name}`)
+        assert.equal(isRefused, !isGood, `${operation.operationId} ${name}: ${value.slice(0, 20)} ${answer.text}`)
+        checked++
+      }
+    }
+  }
+  assert.ok(checked > 200)
+})
+
+test('a method that nobody has heard of is answered 405 as well, on its path and the older one', async () => {
+  const raw = await connectRaw(app)
+  for (const [path, allowed] of [
+    ['/health', 'GET, HEAD, OPTIONS'],
+    ['/api/v1/projects?limit=1', 'GET, HEAD, OPTIONS, POST'],
+    ['/api/auth/login', 'OPTIONS, POST'],
+  ]) {
+    for (const method of ['FOO', 'get', 'X-TRY']) {
+      const { status, headers, text } = await raw(`${method} ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
+      assert.deepEqual([status, headers['allow']], [405, allowed], `${method} ${path}`)
+      assert.equal((JSON.parse(text) as { code: string }).code, 'method-not-allowed')
     }
   }
 })
@@ -438,7 +494,14 @@ test('what is no HTTP is answered with a problem and the end of the connection',
   const raw = await connectRaw(app)
   const login = 'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
   const broken: [request: string, status: number][] = [
-    ['FOO /health HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['FOO /nowhere HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['GET /health HTTP/1.1\r\nHost: x\r\nHost: x\r\nConnection: close\r\n\r\n', 400],
+    ['GET /health HTTP/1.1\r\nHost: x\r\nhOSt: y\r\nConnection: close\r\n\r\n', 400],
+    [
+      'GET /health HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\nConnection: close\r\n\r\n',
+      400,
+    ],
+    [`${login}Content-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}`, 400],
     ['GET /health HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
     ['GET /health HTTP/1.1\r\nHost: x\r\nHost: y\r\nExpect: nothing\r\nConnection: close\r\nX-A: a\0\r\n\r\n', 400],
     ['GET /he alth HTTP/1.1\r\nHost: x\r\n\r\n', 400],

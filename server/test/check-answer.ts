@@ -40,7 +40,7 @@ interface Known {
 const knownOf = new WeakMap<App, Known>()
 
 const ajv = new Ajv2020({ strict: false, allErrors: true })
-addFormats.default(ajv)
+addFormats.default(ajv).addFormat('line', true)
 
 /**
  * Fails unless the answer is one that the OpenAPI document promises: its status, its content type, its problem, its

@@ -48,6 +48,7 @@ export async function doctor(args: string[], config: Config): Promise<number> {
       ['pool', () => checkPool(config, database)],
       ['clock', () => checkClock(database)],
       ['disk', () => checkDisk(config)],
+      ['files with secrets', async () => [...config.exposedFiles]],
     ]
     let healthy = true
     for (const [name, check, isOnlyAdvice = false] of checks) {

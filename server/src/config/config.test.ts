@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -91,6 +91,7 @@ test('an empty environment is a complete development configuration', () => {
       cspMode: 'strict',
       rateLimit: { enabled: true, perMinute: 60, globalPerSecond: 0 },
       trustedProxies: [],
+      outboundNetworks: [],
       lockout: { threshold: 5, seconds: 300, failuresPerAddress: 100 },
       passwordPolicy: 'composition',
       deletion: { graceDays: 30, reuseNames: false },
@@ -115,6 +116,7 @@ test('an empty environment is a complete development configuration', () => {
       metrics: { enabled: false, token: undefined },
       publicDocuments: true,
       log: { level: 'info', format: 'text', file: undefined },
+      exposedFiles: [],
       warnings: [],
     },
   )
@@ -840,3 +842,46 @@ test('.env.example names every variable that has an effect, and uncommented it i
   rmSync(join(directory, '.env'))
   assert.deepEqual(config, loadConfig({}, directory))
 })
+
+// Red when: listExposures looks at nothing, or config.ts leaves one of the files out.
+test(
+  'files with secrets that other users can read or change are complained of, outside development',
+  {
+    skip: process.platform === 'win32',
+  },
+  () => {
+    const directory = makeDirectory({ '.env': 'APP_NAME=Acme\n', mail: 'smtp://u:Rw4490Lkq@mail.internal\n' })
+    const [env, mail, dataDir] = [join(directory, '.env'), join(directory, 'mail'), join(directory, 'data')]
+    mkdirSync(dataDir)
+    const key = join(dataDir, 'secret-key')
+    writeFileSync(key, secretKey)
+    const { SMTP_URL: _url, ...rest } = production
+    const settings = { ...rest, SMTP_URL_FILE: mail, DATA_DIR: dataDir }
+    const complaints = (modes: Record<string, number>, more: Environment = {}) => {
+      for (const path of [env, mail, key]) chmodSync(path, modes[path] ?? 0o600)
+      chmodSync(directory, modes[directory] ?? 0o700)
+      const { exposedFiles, warnings } = loadConfig({ ...settings, ...more }, directory)
+      for (const line of exposedFiles) assert.ok(warnings.includes(line), line)
+      return exposedFiles
+    }
+    assert.deepEqual(complaints({}), [])
+    assert.deepEqual(complaints({ [env]: 0o640, [mail]: 0o440, [key]: 0o600 }), [])
+    for (const [path, name] of [
+      [env, '.env'],
+      [mail, 'SMTP_URL_FILE'],
+      [key, 'secret-key in DATA_DIR'],
+    ] as const) {
+      for (const mode of [0o644, 0o604, 0o666, 0o620, 0o602]) {
+        const found = complaints({ [path]: mode })
+        assert.equal(found.length, 1, `${name} ${mode.toString(8)}: ${found.join('\n')}`)
+        assert.ok(found[0]!.startsWith(`${name} `), found.join())
+        assert.match(found[0]!, (mode & 0o022) === 0 ? /can be read by every user.*chmod 600/ : /can be changed by/)
+        assert.doesNotMatch(found[0]!, /freehold-config/, 'a path stays unsaid')
+      }
+    }
+    assert.equal(complaints({ [directory]: 0o777 }).length, 2, 'the folder of two of them')
+    assert.deepEqual(complaints({ [directory]: 0o1777 }), [])
+    const all = { [env]: 0o666, [mail]: 0o666, [key]: 0o666, [directory]: 0o777 }
+    assert.deepEqual(complaints(all, { ENVIRONMENT: 'development' }), [])
+  },
+)

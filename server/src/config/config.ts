@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url'
 import { isLoopback } from './kinds.ts'
 import { doubtAboutPasskeys, readRelyingParty, type RelyingParty } from './passkeys.ts'
 import { checkRules, joinParts, listDoubts, needsOfService, type Need } from './rules.ts'
-import { isExample, readOrMakeSecretKey } from './secrets.ts'
+import { isExample, listExposures, readOrMakeSecretKey } from './secrets.ts'
 import { readSocial, type SocialConfig } from './social.ts'
 import { type Reading, readVariables } from './sources.ts'
 
@@ -47,6 +47,8 @@ export interface Config {
   rateLimit: { enabled: boolean; perMinute: number; globalPerSecond: number }
   /** IP addresses and networks in CIDR notation. */
   trustedProxies: readonly string[]
+  /** Private networks that addresses of somebody else's choice may lead to, written alike. */
+  outboundNetworks: readonly string[]
   /** `failuresPerAddress` within an hour; 0: no limit. */
   lockout: { threshold: number; seconds: number; failuresPerAddress: number }
   passwordPolicy: 'composition' | 'length'
@@ -86,6 +88,8 @@ export interface Config {
     /** Absolute; undefined is standard output. */
     file: string | undefined
   }
+  /** Files with secrets that other users of the machine can read or change, outside development. They are warned of as well. */
+  exposedFiles: readonly string[]
   /** Lines for the log, at start. */
   warnings: readonly string[]
 }
@@ -122,6 +126,8 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
   const dataDir = resolve(workingDirectory, values.DATA_DIR)
   const publicUrl = values.PUBLIC_URL ?? describeAddress(values.HOST, values.PORT)
   const passkeys = readRelyingParty(reading, publicUrl)
+  const kept = [...reading.files, { name: 'secret-key in DATA_DIR', path: join(dataDir, 'secret-key') }]
+  const exposedFiles = values.ENVIRONMENT === 'development' ? [] : listExposures(kept)
   return {
     environment: values.ENVIRONMENT,
     host: values.HOST,
@@ -158,6 +164,7 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
       globalPerSecond: values.RATE_LIMIT_GLOBAL_PER_SECOND,
     },
     trustedProxies: values.TRUSTED_PROXIES,
+    outboundNetworks: values.OUTBOUND_NETWORKS,
     lockout: {
       threshold: values.ACCOUNT_LOCKOUT_THRESHOLD,
       seconds: values.ACCOUNT_LOCKOUT_DURATION_MINUTES * 60,
@@ -194,7 +201,8 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
       format: values.LOG_FORMAT,
       file: values.LOG_FILE === undefined ? undefined : resolve(workingDirectory, values.LOG_FILE),
     },
-    warnings: [...warnings, ...doubtAboutPasskeys(passkeys)],
+    exposedFiles,
+    warnings: [...warnings, ...doubtAboutPasskeys(passkeys), ...exposedFiles],
   }
 }
 

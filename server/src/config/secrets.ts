@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { linkSync, mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describeFileFault } from './file-faults.ts'
 
 const minimumLength = 32
@@ -76,4 +76,30 @@ function makeSecretKey(file: string): void {
   } finally {
     rmSync(draft)
   }
+}
+
+/** A file that holds secrets, by the name under which a person knows it: a path may be a secret in the wrong place. */
+export interface SecretFile {
+  name: string
+  path: string
+}
+
+/** What lets other users of the machine read or change such files; nothing where all are well kept, or not there. */
+export function listExposures(files: readonly SecretFile[]): string[] {
+  if (process.platform === 'win32') return []
+  return files.flatMap(({ name, path }) => {
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (found === undefined) return []
+    const folder = statSync(dirname(realpathSync(path)))
+    // In a folder that is sticky, as /tmp, nobody but the owner of a file can put another in its place.
+    const isOpenFolder = (folder.mode & 0o002) !== 0 && (folder.mode & 0o1000) === 0
+    // What a container engine mounts there is in the container alone, where it is readable by default.
+    const isMounted = path.startsWith('/run/secrets/')
+    if ((found.mode & 0o022) !== 0) return [`${name} can be changed by other users: chmod go-w, better 600`]
+    if ((found.mode & 0o004) !== 0 && !isMounted)
+      return [
+        `${name} holds secrets and can be read by every user of this machine: chmod 600, or 640 with a group of its own`,
+      ]
+    return isOpenFolder ? [`${name} lies in a folder in which every user can replace it: chmod o-w the folder`] : []
+  })
 }

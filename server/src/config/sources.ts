@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { isDeepStrictEqual, parseEnv } from 'node:util'
 import { BadValue, type Kind, type Variable } from './kinds.ts'
+import type { SecretFile } from './secrets.ts'
 import { type VariableName, variables } from './variables.ts'
 
 type ValueOf<V extends Variable> = ReturnType<V['kind']['read']> | (V extends { default: string } ? never : undefined)
@@ -15,6 +16,8 @@ export interface Reading {
   given: ReadonlyMap<VariableName, string>
   faults: string[]
   warnings: string[]
+  /** The files that secrets were read from. */
+  files: SecretFile[]
 }
 
 type Texts = Readonly<Record<string, string | undefined>>
@@ -35,6 +38,7 @@ const allNames = variableList.flatMap(([name, variable]) =>
 export function readVariables(environment: Texts, workingDirectory: string): Reading {
   const faults: string[] = []
   const file = readEnvFile(workingDirectory, faults)
+  const files: SecretFile[] = [{ name: '.env', path: join(workingDirectory, '.env') }]
   // Set but empty is not set: compose files and shells hand on `NAME=` for what nobody gave.
   const isSet = ([, text]: [string, string | undefined]) => text !== undefined && text.trim() !== ''
   const texts: Texts = Object.fromEntries([...Object.entries(file), ...Object.entries(environment)].filter(isSet))
@@ -42,7 +46,8 @@ export function readVariables(environment: Texts, workingDirectory: string): Rea
   const given = new Map<VariableName, string>()
   const found = new Map<VariableName, { as: string; value: unknown }>()
   for (const [name, variable] of variableList) {
-    for (const { as, kind, text } of textsOf(name, variable, texts, workingDirectory)) {
+    for (const { as, kind, text, path } of textsOf(name, variable, texts, workingDirectory)) {
+      if (path !== undefined) files.push({ name: as, path })
       given.set(name, given.get(name) ?? as)
       if (typeof text !== 'string') {
         faults.push(`${as}: ${text.fault}`)
@@ -69,7 +74,7 @@ export function readVariables(environment: Texts, workingDirectory: string): Rea
     return [name, own ? own.value : readDefault(variable, isDeployed)]
   })
   const warnings = [...suspectNames(Object.keys(file)), ...idleVariables(given, found)]
-  return { values: Object.fromEntries(values) as Values, given, faults, warnings }
+  return { values: Object.fromEntries(values) as Values, given, faults, warnings, files }
 }
 
 function readDefault(variable: Variable, isDeployed = false): unknown {
@@ -80,9 +85,11 @@ function readDefault(variable: Variable, isDeployed = false): unknown {
 function* textsOf(name: string, variable: Variable, texts: Texts, workingDirectory: string) {
   for (const { name: as, kind } of namesOf(name, variable)) {
     const text = texts[as]
-    if (text !== undefined) yield { as, kind, text }
+    if (text !== undefined) yield { as, kind, text, path: undefined }
     const file = variable.secret ? texts[`${as}_FILE`] : undefined
-    if (file !== undefined) yield { as: `${as}_FILE`, kind, text: readSecretFile(resolve(workingDirectory, file)) }
+    if (file === undefined) continue
+    const path = resolve(workingDirectory, file)
+    yield { as: `${as}_FILE`, kind, text: readSecretFile(path), path }
   }
 }
 

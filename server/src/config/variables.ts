@@ -177,6 +177,14 @@ export const variables = {
     about: "The proxies whose `X-Forwarded-*` headers are believed; without them a client's address is its own.",
   },
 
+  OUTBOUND_NETWORKS: {
+    kind: kinds.networks,
+    default: '',
+    about:
+      'Private networks, such as `10.0.0.0/8`, that requests may reach where not you have chosen the address but a provider, ' +
+      'in what it says of itself; public addresses and those that you configure are reached anyway.',
+  },
+
   ...accountVariables,
 
   RUN_JOBS: {

@@ -1,26 +1,66 @@
-import { isIPv6 } from 'node:net'
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
 
-/** One IPv6 subscriber holds a /64 at least, so it counts as one; an IPv4 address in IPv6's clothes is what it is. */
-export function addressKey(ip: string): string {
-  // The colon first: the whole test is a long expression, and most addresses are IPv4.
-  if (!ip.includes(':') || !isIPv6(ip)) return ip
-  const groups = groupsOf(ip)
-  const isMapped = groups.slice(0, 5).every(group => group === 0) && groups[5] === 0xffff
-  if (isMapped)
-    return groups
-      .slice(6)
-      .flatMap(group => [group >> 8, group & 0xff])
-      .join('.')
-  return `${groups
-    .slice(0, 4)
-    .map(group => group.toString(16))
-    .join(':')}::/64`
+/**
+ * The address that a proxy or a socket means, in one spelling: without port, brackets, quotes and zone, IPv4 as IPv4.
+ * Undefined for what is none.
+ */
+export function readAddress(text: string): string | undefined {
+  if (isIPv4(text)) return text
+  const bare = text.trim().replace(/^"(.*)"$/, '$1')
+  const [, inBrackets, beforePort] = /^(?:\[([^\]]*)\]|([\d.]+))(?::\d{1,5})?$/.exec(bare) ?? []
+  const [address = ''] = (inBrackets ?? beforePort ?? bare).split('%', 1)
+  if (isIPv4(address)) return inBrackets === undefined ? address : undefined
+  if (!isIPv6(address)) return undefined
+  // URL writes every spelling in one way.
+  const written = new URL(`http://[${address}]`).hostname.slice(1, -1)
+  return mappedOf(written) ?? written
 }
 
-/** The eight numbers of an IPv6 address. URL writes every spelling in one way. */
-function groupsOf(ip: string): number[] {
-  const written = new URL(`http://[${ip.split('%', 1)[0]}]`).hostname.slice(1, -1)
-  const [front = [], back] = written.split('::').map(part => part.split(':').filter(group => group !== ''))
+/** The IPv4 address in IPv6's clothes (RFC 4291, section 2.5.5.2), as URL writes it. */
+function mappedOf(address: string): string | undefined {
+  const [, high, low] = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(address) ?? []
+  if (high === undefined || low === undefined) return undefined
+  const [one, other] = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
+  return [one >> 8, one & 0xff, other >> 8, other & 0xff].join('.')
+}
+
+/** What an address is counted by: one IPv6 subscriber holds a /64 at least, so it counts as one. */
+export function addressKey(text: string): string {
+  const address = readAddress(text) ?? text
+  // The colon first: the whole test is a long expression, and most addresses are IPv4.
+  if (!address.includes(':') || !isIPv6(address)) return address
+  const [front = [], back] = address.split('::').map(part => part.split(':').filter(group => group !== ''))
   const gap = back === undefined ? [] : Array<string>(8 - front.length - back.length).fill('0')
-  return [...front, ...gap, ...(back ?? [])].map(group => Number.parseInt(group, 16))
+  return `${[...front, ...gap, ...(back ?? [])].slice(0, 4).join(':')}::/64`
+}
+
+/** Whether an address, in any spelling, lies in one of these networks (CIDR, or single addresses). */
+export function networkTest(networks: readonly string[]): (address: string | undefined) => boolean {
+  const known = new BlockList()
+  for (const network of networks) {
+    const [given = '', bits] = network.split('/')
+    const address = readAddress(given) ?? given
+    const isMapped = isIPv4(address) && !isIPv4(given)
+    const prefix = Number(bits ?? (isIPv6(given) ? 128 : 32)) - (isMapped ? 96 : 0)
+    // Less of a mapped address than says that it is one holds no address that is written as IPv4.
+    if (prefix >= 0) known.addSubnet(address, prefix, isIPv4(address) ? 'ipv4' : 'ipv6')
+  }
+  return text => {
+    const address = readAddress(text ?? '')
+    return address !== undefined && known.check(address, isIP(address) === 4 ? 'ipv4' : 'ipv6')
+  }
+}
+
+/** What is no place on the public Internet (IANA's registries of special addresses), or hides which one it is. */
+const special = networkTest([
+  ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.0.0.0/24'],
+  ...['192.0.2.0/24', '192.88.99.0/24', '192.168.0.0/16', '198.18.0.0/15', '198.51.100.0/24', '203.0.113.0/24'],
+  ...['224.0.0.0/4', '240.0.0.0/4', '2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'],
+])
+const isGlobalUnicast = networkTest(['2000::/3'])
+
+/** Whether an address is one of the public Internet. */
+export function isPublicAddress(text: string): boolean {
+  const address = readAddress(text)
+  return address !== undefined && !special(address) && (isIPv4(address) || isGlobalUnicast(address))
 }

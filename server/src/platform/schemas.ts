@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import type { Static, TSchema } from 'typebox'
+import { LINE, LINES } from './texts.ts'
 
 /** The words that several features' schemas share. A schema is validation, type, serializer and OpenAPI at once. */
 
@@ -21,14 +22,22 @@ export const Time = Type.String({
 
 /** Characters of the longest name. */
 export const NAME_LENGTH = 200
-/** One line: control characters would end headers and lines where a name is shown. */
+/** Every text that is shown in one line: names of people, organizations, projects, devices, and what else has one. */
 export const Name = Type.String({
   minLength: 1,
   maxLength: NAME_LENGTH,
-  pattern: '^(?=.*\\S)[^\\x00-\\x1f\\x7f]*$',
+  format: 'line',
+  pattern: LINE,
+  description: 'One line with something to see: no control characters, no line separators, no bidirectional overrides.',
   examples: ['Acme Corp'],
 })
-export const Text = Type.String({ maxLength: 4000, examples: ['What it is for.'] })
+/** Texts of several lines, such as descriptions. */
+export const Text = Type.String({
+  maxLength: 4000,
+  pattern: LINES,
+  description: 'May have several lines: no control characters but tabs and line ends.',
+  examples: ['What it is for.'],
+})
 export const Slug = Type.String({
   minLength: 1,
   maxLength: 63,
@@ -46,14 +55,14 @@ export const Username = Type.String({
 })
 
 /**
- * The value or null. A plain type says so in `type`: as a choice of schemas, every value would be validated when it is
- * sent, which costs more than all else of a list, and one that no longer fits would fail the answer.
+ * The value or null, said in `type`: as a choice of schemas, every value would be validated when it is sent, which costs
+ * more than all else of a list, and one that no longer fits would fail the answer. The document shows an object with a
+ * title as a choice all the same, so that it keeps its name.
  */
 export const Nullable = <T extends TSchema>(schema: T) => {
   const { type, enum: words } = schema as { type?: unknown; enum?: readonly unknown[] }
-  const isPlain = typeof type === 'string' && type !== 'object'
   return Type.Unsafe<Static<T> | null>(
-    isPlain
+    typeof type === 'string'
       ? { ...schema, type: [type, 'null'], ...(words && { enum: [...words, null] }) }
       : Type.Union([schema, Type.Null()]),
   )
@@ -96,9 +105,7 @@ export const PageQueryOf = <P extends Record<string, TSchema>>(filters: P) =>
 export const PageSchema = <T extends TSchema>(item: T) =>
   Type.Object({
     items: Type.Array(item, { maxItems: 100 }),
-    next_cursor: Type.Union([Type.String({ maxLength: CURSOR_LENGTH }), Type.Null()], {
-      description: 'Null on the last page.',
-    }),
+    next_cursor: Nullable(Type.String({ maxLength: CURSOR_LENGTH, description: 'Null on the last page.' })),
     total: Type.Optional(Type.Integer({ minimum: 0, maximum: 2147483647 })),
   })
 

@@ -3,6 +3,7 @@ import type { Options, ValidateFunction } from 'ajv'
 import addFormats from 'ajv-formats'
 import type { TSchema } from 'typebox'
 import { Email } from './schemas.ts'
+import { isLine } from './texts.ts'
 
 const options: Options = {
   allErrors: true,
@@ -19,7 +20,7 @@ export const exactValidator = new Ajv2020(options)
 /** A query string and a path cannot: their texts become what the schema says. */
 export const coercingValidator = new Ajv2020({ ...options, coerceTypes: true })
 for (const validator of [exactValidator, coercingValidator])
-  addFormats.default(validator, ['uuid', 'email', 'date-time', 'password', 'uri'])
+  addFormats.default(validator, ['uuid', 'email', 'date-time', 'password', 'uri']).addFormat('line', isLine)
 
 const compiled = new WeakMap<TSchema, ValidateFunction>()
 

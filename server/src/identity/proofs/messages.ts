@@ -17,7 +17,7 @@ export const Code = Type.String({
 
 /** The words of WebAuthn Level 3, section 5.1, that registrations and authentications share. */
 export const Base64url = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: '^[A-Za-z0-9_-]+$' })
-const Word = Type.String({ minLength: 1, maxLength: 64 })
+const Word = Type.String({ minLength: 1, maxLength: 64, pattern: '^[\\x21-\\x7e]+$' })
 /** Credential ids have at most 1023 bytes (section 5.8.3). */
 export const CredentialId = Base64url(1364)
 export const ClientData = Base64url(4096)

@@ -145,7 +145,7 @@ test('what a provider says of a person is taken only as far as an account can ha
     somebody({ name: `  Zoë \u0000\u001b[31m ${'x'.repeat(300)}`, given_name: 7, family_name: ' ' }),
   )
   assert.equal(body.user.full_name.length, 200)
-  assert.match(body.user.full_name, /^Zoë   \[31m x+$/)
+  assert.match(body.user.full_name, /^Zoë {2}\[31m x+$/)
   assert.deepEqual([body.user.given_name, body.user.family_name], [null, null])
   for (const email of [
     undefined,
@@ -283,16 +283,28 @@ test('the second factor still applies, at the callback and at the exchange', asy
   assert.equal(await waiting(), open - 1)
 })
 
-// Red when: checkBinding takes the cookie where a challenge was given, or any verifier.
-test('a code may be bound to a secret of the front end instead of the cookie', async () => {
+// Red when: checkBinding or issueCode takes the challenge for the browser, the cookie where a challenge was given, or any verifier.
+test('a code is bound to the browser that began, whatever challenge its link brought along', async () => {
   const verifier = randomBytes(32).toString('base64url')
   const code_challenge = createHash('sha256').update(verifier).digest('base64url')
   const browser = app.newBrowser()
   const { url } = await signIn(somebody(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
   assertRefused(await exchange(browser, url), 422, 'invalid-token')
   assertRefused(await exchange(browser, url, { code_verifier: `${verifier.slice(1)}A` }), 422, 'invalid-token')
+  // Whoever wrote the link knows the verifier, and would exchange a code that leaked.
   const elsewhere = app.newBrowser()
-  assert.equal((await exchange(elsewhere, url, { code_verifier: verifier })).status, 200)
+  assertRefused(await exchange(elsewhere, url, { code_verifier: verifier }), 403, 'browser-unknown')
+  const busy = app.newBrowser()
+  await signIn(somebody(), { browser: busy, query: toFrontEnd })
+  assertRefused(await exchange(busy, url, { code_verifier: verifier }), 403, 'browser-unknown')
+  assert.equal((await exchange(browser, url, { code_verifier: verifier })).status, 200)
+  // A code of the time before has no browser in it.
+  const { url: older } = await signIn(somebody(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
+  await app.admin.query(
+    `update one_time_tokens set details = details - 'browser' where purpose = 'social-code' and used_at is null and details ->> 'code_challenge' = $1`,
+    [code_challenge],
+  )
+  assertRefused(await exchange(browser, older, { code_verifier: verifier }), 403, 'browser-unknown')
 })
 
 // Red when: the code is not spent in the transaction that signs in, or what it has made is not revoked.

@@ -22,7 +22,7 @@ import type { ProviderSignIn, SocialServices } from './social.ts'
 
 const query = tables('system', 'one_time_tokens', 'sessions', 'live_users')
 
-/** Signs in a front end, bound to the challenge if there is one, else to the browser; then it notes what it has made. */
+/** Signs in a front end, bound to the browser, and to the challenge if there is one; then it notes what it has made. */
 export const socialCodeToken = tokenKind({
   purpose: 'social-code',
   seconds: 60,
@@ -36,7 +36,8 @@ export const socialCodeToken = tokenKind({
 })
 
 /**
- * A code for the front end instead, good for a minute and once: bound to the challenge if there is one, else to the browser.
+ * A code for the front end instead, good for a minute and once: bound to the browser that began, and to the challenge if
+ * there is one. A challenge alone binds to nobody: whoever makes a link to `initiate` can put one in.
  * @throws what withAccount throws
  */
 export async function issueCode(
@@ -45,8 +46,8 @@ export async function issueCode(
   given: ProviderSignIn,
   bound: { browser: string; code_challenge: string | undefined },
 ): Promise<string> {
-  const { code_challenge } = bound
-  const binding = code_challenge === undefined ? { browser: digest(bound.browser) } : { code_challenge }
+  const { browser, code_challenge } = bound
+  const binding = { browser: digest(browser), ...(code_challenge !== undefined && { code_challenge }) }
   const details = { provider: given.provider, ...binding }
   const id = await withAccount(visitor, services, given, (transaction, user_id) =>
     transaction.run(issueToken(socialCodeToken, { user_id, details })),
@@ -88,11 +89,10 @@ function checkBinding(
   { code_challenge, browser }: Static<typeof socialCodeToken.details>,
   given: Pick<Exchange, 'code_verifier' | 'browser'>,
 ): void {
-  if (code_challenge === undefined) {
-    if (given.browser === undefined || digest(given.browser) !== browser) throw new Problem('browser-unknown')
-  } else if (given.code_verifier === undefined || digest(given.code_verifier) !== code_challenge) {
+  if (given.browser === undefined || digest(given.browser) !== browser) throw new Problem('browser-unknown')
+  if (code_challenge === undefined) return
+  if (given.code_verifier === undefined || digest(given.code_verifier) !== code_challenge)
     throw new Problem('invalid-token')
-  }
 }
 
 /** Spends the code and signs in. Undefined when it was spent before: then what it has made is revoked, which must be committed. */

@@ -37,7 +37,7 @@ export const socialToken = tokenKind({
 export interface FlowPlan {
   /** Where the browser goes in the end; without it the callback answers by itself. */
   redirect_to?: string | undefined
-  /** What the code at the end is bound to instead of the browser: SHA-256 of a secret of the client's, base64url. */
+  /** What the code at the end is bound to beside the browser: SHA-256 of a secret of the client's, base64url. */
   code_challenge?: string | undefined
 }
 

@@ -1,6 +1,6 @@
 import * as client from 'openid-client'
 import type { SocialConfig } from '../../config/social.ts'
-import { outbound } from './outbound.ts'
+import { outboundTo } from './outbound.ts'
 import { readProfile } from './profile.ts'
 import type { Provider } from './providers.ts'
 
@@ -13,6 +13,7 @@ export function createGithub(
   callback: string,
 ): Provider {
   const issuer = `${url}/login/oauth`
+  const outbound = outboundTo([url, apiUrl], [])
   const configuration = new client.Configuration(
     { issuer, authorization_endpoint: `${issuer}/authorize`, token_endpoint: `${issuer}/access_token` },
     clientId,

@@ -38,7 +38,7 @@ export const InitiateQuery = Strict({
       pattern: '^[A-Za-z0-9_-]{43}$',
       examples: ['E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'],
       description:
-        'SHA-256 of a secret of the front end, base64url (RFC 7636, S256). The exchange then asks for the secret, not for the cookie.',
+        'SHA-256 of a secret of the front end, base64url (RFC 7636, S256). The exchange then asks for the secret as well as for the cookie.',
     }),
   ),
 })

@@ -1,5 +1,6 @@
 import { ClientError } from 'openid-client'
 import { NAME_LENGTH } from '../../platform/schemas.ts'
+import { readLine } from '../../platform/texts.ts'
 import { isEmail } from '../../platform/validator.ts'
 
 /** Who a user is at a provider: known by issuer and subject; all else is what the provider says. */
@@ -39,9 +40,6 @@ export function readProfile({
 /** A name as an account may have it, or undefined. */
 function readName(value: unknown): string | undefined {
   if (typeof value !== 'string') return undefined
-  const name = value
-    .toWellFormed()
-    .replaceAll(/\p{Cc}/gu, ' ')
-    .trim()
-  return Array.from(name).slice(0, NAME_LENGTH).join('').trim() || undefined
+  const name = readLine(value)
+  return name && readLine(Array.from(name).slice(0, NAME_LENGTH).join(''))
 }

@@ -1,8 +1,10 @@
 import * as client from 'openid-client'
+import type { Config } from '../../config/config.ts'
 import type { OidcProvider, SocialConfig } from '../../config/social.ts'
 import { Problem } from '../../platform/problems.ts'
 import { createGithub } from './github.ts'
-import { isSafe, outbound } from './outbound.ts'
+import { isSafe } from '../../platform/outbound/outbound.ts'
+import { outboundTo } from './outbound.ts'
 import { readProfile } from './profile.ts'
 import type { Profile } from './profile.ts'
 
@@ -25,10 +27,13 @@ export interface Provider {
 }
 
 /** Every configured provider, by name. Nothing is asked of any before a sign-in begins. */
-export function createProviders({ oidc, github }: SocialConfig, publicUrl: string): ReadonlyMap<string, Provider> {
+export function createProviders(
+  { oidc, github }: SocialConfig,
+  { publicUrl, outboundNetworks }: Pick<Config, 'publicUrl' | 'outboundNetworks'>,
+): ReadonlyMap<string, Provider> {
   const callbackOf = (name: string) => `${publicUrl}/oauth/${name}/callback`
   const providers = [
-    ...oidc.map(one => createOidcProvider(one, callbackOf(one.name))),
+    ...oidc.map(one => createOidcProvider(one, callbackOf(one.name), outboundNetworks)),
     ...(github ? [createGithub(github, callbackOf('github'))] : []),
   ]
   return new Map(providers.map(provider => [provider.name, reportFailures(provider)]))
@@ -37,11 +42,15 @@ export function createProviders({ oidc, github }: SocialConfig, publicUrl: strin
 /** How long what a provider says of itself is believed. Its keys are read anew every five minutes. Milliseconds. */
 const METADATA_LIFE = 3600_000
 
-function createOidcProvider({ name, issuer, clientId, clientSecret }: OidcProvider, callback: string): Provider {
+function createOidcProvider(
+  { name, issuer, clientId, clientSecret }: OidcProvider,
+  callback: string,
+  networks: readonly string[],
+): Provider {
   const server = new URL(issuer)
   const discover = remember(METADATA_LIFE, async () => {
     const found = await client.discovery(server, clientId, clientSecret, authentication(clientSecret), {
-      ...outbound,
+      ...outboundTo([issuer], networks),
       // Loopback only: what fetches, and the line below, refuse any other address that is not https.
       execute: [
         client.enableNonRepudiationChecks,

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import type { App } from '../../platform/http/route.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
+import { noteFailure } from '../../platform/failures.ts'
 import type { Services } from '../../platform/services.ts'
 import { Identity, listIdentities } from '../accounts/identities.ts'
 import { ProofBody, proofProblems } from '../proofs/messages.ts'
@@ -17,7 +18,7 @@ import { createProviders } from './providers.ts'
 import type { Provider } from './providers.ts'
 import { addIdentity, removeIdentity, signInByProvider } from './social.ts'
 
-type SocialServices = ProofServices & Pick<Services, 'config' | 'cursors' | 'issuer' | 'keys' | 'signInRules'>
+type SocialServices = ProofServices & Pick<Services, 'config' | 'cursors' | 'issuer' | 'keys' | 'log' | 'signInRules'>
 
 /** Requests a minute from one address, where a proof is given. */
 const TRIES = 10
@@ -26,7 +27,7 @@ const TRIES = 10
 export function socialRoutes(app: App, services: SocialServices): void {
   const { config, cursors, issuer } = services
   const { publicUrl, social } = config
-  const providers = createProviders(social, publicUrl)
+  const providers = createProviders(social, config)
   const cookie = createBrowserCookie(publicUrl)
   const tags = ['Social sign-in']
   const rules = { access: 'public', noStore: true, perMinute: 30 } as const
@@ -148,7 +149,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
         return reply.redirect(addParameter(redirect_to, 'linked', provider.name))
       } catch (error) {
         if (!(error instanceof Problem)) throw error
-        if (error.cause !== undefined) request.log.warn({ err: error.cause }, error.code)
+        if (error.cause !== undefined) noteFailure(services.log, error.code, error.cause)
         return reply.redirect(addParameter(redirect_to, 'error', error.code))
       }
     },
@@ -163,7 +164,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
         operationId: 'exchangeSocialCode',
         summary: 'Exchange the code of a callback for a session',
         description:
-          'Within a minute, once, with the cookie of the browser or the `code_verifier`. A code that is used twice ends the session that it has made.',
+          'Within a minute, once, with the cookie of the browser that began, and the `code_verifier` where it began with a `code_challenge`. A code that is used twice ends the session that it has made.',
         tags,
         body: messages.ExchangeBody,
         response: { 200: SignedInAnswer },

@@ -20,6 +20,8 @@ export interface Scope {
   organization_id?: string
   /** The one permission that the gate will demand; none for what a live session alone may do. */
   permission?: string
+  /** Told when the database has found the session alive. */
+  confirm?: () => void
   origin: Origin
 }
 
@@ -103,9 +105,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     tenant,
     system,
-    close: async () => {
-      await Promise.all([tenant.pool.end(), system.pool.end()])
-    },
+    close: async () => void (await Promise.all([tenant.pool.end(), system.pool.end()])),
   }
 }
 
@@ -130,10 +130,8 @@ function openLogin<Name extends LoginName>(
     application_name: gated ? 'freehold tenant' : 'freehold system',
     ...(prepared ? { onConnect } : {}),
   })
-  pool.on('error', error => {
-    // An idle connection that the server closed; the pool opens another, unless it is closing itself.
-    if (!pool.ending) options.onError(error)
-  })
+  // An idle connection that the server closed; the pool opens another, unless it is closing itself.
+  pool.on('error', error => (pool.ending ? undefined : options.onError(error)))
 
   const trip = (
     client: pg.PoolClient,
@@ -178,8 +176,9 @@ function openLogin<Name extends LoginName>(
   async function diagnose(scope: Scope, settings: SettingValues): Promise<void> {
     const [state] = await connected(client => trip(client, settings, gateState.sql, gateState.parameters))
     if (state?.live !== true) throw new Problem('session-ended')
-    if (scope.permission === undefined) return
+    if (scope.permission === undefined) return scope.confirm?.()
     if (state.member !== true && !scope.permission.startsWith('admin:')) throw new Problem('membership-ended')
+    scope.confirm?.()
     if (state.permitted === true) return
     throw new Problem(state.second_factor_missing === true ? 'second-factor-required' : 'permission-missing')
   }
@@ -203,6 +202,7 @@ function openLogin<Name extends LoginName>(
       throw meaningOf(error, statement)
     }
     if (gated && rows.length === 0) await diagnose(scope, settings)
+    else scope.confirm?.()
     return statement.read(rows)
   }
 
@@ -234,6 +234,7 @@ function openLogin<Name extends LoginName>(
         try {
           if (asksGate && (await step(scope.permission === undefined ? openSelf : openGate)).length === 0)
             throw new ClosedGate()
+          scope.confirm?.()
           const result = await work({ origin: scope.origin, run: take(false), finish: take(true) })
           if (state === 'open') await client.query('commit')
           return result

@@ -6,6 +6,7 @@ import { checkConnection } from './connection-faults.ts'
 import { inspectSessionSettings } from './session-settings.ts'
 import type { Declarations } from '../declarations.ts'
 import { postgresFault } from '../fixed-versions.ts'
+import { noteFailure } from '../failures.ts'
 import { inspectDeclaredRows } from '../schema/declared-rows.ts'
 import { inspectSchema } from '../schema/inspection.ts'
 import { inspectMigrations, requiredMigrations } from '../schema/required-migrations.ts'
@@ -27,7 +28,7 @@ export async function openInspectedDatabase(
     ...config.database,
     tenantUrl,
     systemUrl,
-    onError: error => log.warn({ err: error }, 'an idle database connection was lost'),
+    onError: error => noteFailure(log, 'an idle database connection was lost', error),
   })
   stack.defer(() => database.close())
   const { faults, remarks } = await inspectDatabase(database, config, { tenantUrl, systemUrl }, declared)

@@ -4,7 +4,7 @@ import { createTestApp } from '../../../test/test-app.ts'
 
 // Red when: the MAC of a cursor leaves out the list (pagination.ts, macOf), or is not compared.
 
-const { signUp, logIn, addMember } = await createTestApp()
+const { app, signUp, logIn, addMember } = await createTestApp()
 const owner = await signUp('Acme')
 for (const name of ['a', 'b', 'c']) await owner.call('POST', '/api/v1/projects', { name })
 const cursorOf = async (path: string): Promise<string> => (await owner.call('GET', path)).body.next_cursor as string
@@ -75,5 +75,52 @@ test('a cursor that was changed anywhere is refused like a random one', async ()
     bytes.subarray(0, -1).toString('base64url'),
   ]) {
     assert.equal((await owner.call('GET', `/api/v1/projects?cursor=${odd}`)).status, 422, odd)
+  }
+})
+
+// Red when: cursors.ts refuses a cursor before the list has asked the gate.
+test('whether a cursor is genuine is told to those alone who may read the list', async () => {
+  const { paths } = app.swagger() as unknown as {
+    paths: Record<string, Record<string, { operationId: string; parameters?: { name?: string }[] }>>
+  }
+  const lists = Object.entries(paths).filter(([, { get }]) => get?.parameters?.some(({ name }) => name === 'cursor'))
+  assert.ok(lists.length >= 8, `${lists.length} lists were found`)
+  const boss = await signUp('Cursors')
+  const admin = await addMember(boss, 'admin')
+  for (const name of ['a', 'b', 'c']) await boss.call('POST', '/api/v1/projects', { name })
+  const again = [await logIn(admin, boss.organization_id), await logIn(admin, boss.organization_id)]
+  const signedOut = again[0]!
+  const pathOf = (template: string) => template.replace('{id}', boss.organization_id)
+  const genuine = new Map<string, string | null>()
+  for (const [path] of lists) {
+    const answer = await signedOut.call('GET', `${pathOf(path)}?limit=1`)
+    assert.equal(answer.status, 200, path)
+    genuine.set(path, answer.body.next_cursor)
+  }
+  const known = [...genuine.values()].filter(cursor => cursor !== null)
+  assert.ok(known.length >= 4, `${known.length} lists go on`)
+  await signedOut.call('POST', '/api/v1/auth/logout')
+  const removed = again[1]!
+  await boss.call('DELETE', `/api/v1/organizations/${boss.organization_id}/members/${admin.user_id}`)
+  const member = await addMember(boss, 'member')
+  const random = Buffer.from(crypto.getRandomValues(new Uint8Array(80))).toString('base64url')
+  for (const [path, { get }] of lists) {
+    const cursors = [genuine.get(path) ?? known[0]!, random, known.at(-1)!, 'x']
+    const codesOf = async (call: typeof boss.call) =>
+      Promise.all(
+        cursors.map(async cursor => {
+          const { status, body } = await call('GET', `${pathOf(path)}?cursor=${cursor}`)
+          return status === 200 ? 'read' : String(body.code)
+        }),
+      )
+    assert.deepEqual(new Set(await codesOf(signedOut.call)), new Set(['session-ended']), get!.operationId)
+    const ofRemoved = new Set(await codesOf(removed.call))
+    const isOwn = ofRemoved.has('read') || ofRemoved.has('invalid-cursor')
+    // What is one's own stays so after leaving an organization.
+    if (!isOwn) assert.deepEqual(ofRemoved, new Set(['membership-ended']), get!.operationId)
+    const ofMember = new Set(await codesOf(member.call))
+    if (ofMember.has('permission-missing')) assert.equal(ofMember.size, 1, get!.operationId)
+    // Whoever may read it is told.
+    assert.ok((await codesOf(boss.call)).includes('invalid-cursor'), get!.operationId)
   }
 })

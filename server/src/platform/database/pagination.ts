@@ -12,6 +12,8 @@ export interface Page {
   /** The sort column's value and the id of the last row of the page before. */
   after: readonly [value: string, id: string] | undefined
   includeTotal: boolean
+  /** A cursor that is none of this list: the list is asked for all the same, so that only its readers learn of it. */
+  refusal?: Problem | undefined
   /** Seals the position of the last row into the next cursor. */
   seal: (value: string, id: string) => string
 }
@@ -34,7 +36,6 @@ const MAC_BYTES = 16
  * Opens and seals the cursors of one list. A cursor is the last row's position under a MAC that covers the list itself
  * (organization, route, filters, order): one of another organization or list is answered like a random one. The list is
  * described, and a MAC made, only where a cursor is given or a page follows.
- * @throws Problem invalid-cursor
  */
 export function openPage(
   key: KeyObject,
@@ -43,9 +44,12 @@ export function openPage(
 ): Page {
   const macOf = (position: string) =>
     createHmac('sha256', key).update(`${describeList()}\n${position}`).digest().subarray(0, MAC_BYTES)
+  const after = cursor === undefined ? undefined : open(cursor, macOf)
+  const isRefused = cursor !== undefined && after === undefined
   return {
     limit,
-    after: cursor === undefined ? undefined : open(cursor, macOf),
+    after,
+    refusal: isRefused ? new Problem('invalid-cursor') : undefined,
     includeTotal: include_total,
     seal: (value, id) => {
       const position = JSON.stringify([value, id])
@@ -54,11 +58,11 @@ export function openPage(
   }
 }
 
-function open(cursor: string, macOf: (position: string) => Buffer): readonly [string, string] {
+/** The position that a cursor of this list holds. */
+function open(cursor: string, macOf: (position: string) => Buffer): readonly [string, string] | undefined {
   const bytes = Buffer.from(cursor, 'base64url')
   const position = bytes.subarray(MAC_BYTES).toString()
-  if (bytes.length <= MAC_BYTES || !timingSafeEqual(bytes.subarray(0, MAC_BYTES), macOf(position)))
-    throw new Problem('invalid-cursor')
+  if (bytes.length <= MAC_BYTES || !timingSafeEqual(bytes.subarray(0, MAC_BYTES), macOf(position))) return undefined
   return JSON.parse(position) as [string, string]
 }
 
@@ -100,7 +104,12 @@ export function pagesOf<Values extends Readonly<Record<string, unknown>>, DB, T 
       ) as unknown as Compile)
     compiled.set(shape, compile)
     const [after_value, after_id] = page.after ?? []
-    const query = compile({ ...values, page_size: page.limit + 1, after_value, after_id })
+    const query = compile({
+      ...values,
+      page_size: page.refusal === undefined ? page.limit + 1 : 1,
+      after_value,
+      after_id,
+    })
     return statement(query as BoundQuery<never, Item>, rows => readPage(rows, page)) as never
   }
 }
@@ -132,7 +141,9 @@ function pageQuery<Values, DB, T extends keyof DB, Item>(
   >
 }
 
+/** @throws Problem invalid-cursor, now that the database has let the caller in */
 function readPage<Item>(rows: Item[], page: Page): PageOf<Item> {
+  if (page.refusal !== undefined) throw page.refusal
   const all = rows as (Item & { page_value: string; page_id: string; total?: number })[]
   const items = all.slice(0, page.limit)
   const last = items.at(-1)

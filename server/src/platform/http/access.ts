@@ -27,10 +27,15 @@ export function identify(request: FastifyRequest, tokens: AccessTokens): Identit
 
 /**
  * Admits a request to its route, as far as the token alone can say; the gate decides the rest, in the statement itself.
- * It is given the ways to the database: `actor`, `actor.account` and `visitor`.
+ * It is given the ways to the database: `actor`, `actor.account` and `visitor`. `confirm` is told when its session was found alive.
  * @throws Problem not-signed-in, access-token-expired, organization-required, step-up-required
  */
-export function admit(request: FastifyRequest, rules: RouteRules, identity: Identity, database: Database): void {
+export function admit(
+  request: FastifyRequest,
+  rules: RouteRules,
+  identity: Identity,
+  { database, confirm }: { database: Database; confirm: (request: FastifyRequest) => void },
+): void {
   const origin = originOf(request)
   const isPublic = rules.access === 'public'
   if (isPublic) request.visitor = systemRunnerOf(database.system, { origin })
@@ -43,7 +48,7 @@ export function admit(request: FastifyRequest, rules: RouteRules, identity: Iden
   if (rules.stepUp && !isFresh(identity)) throw new Problem('step-up-required')
   const { sub: user_id, sid: session_id, organization_id, role, email, auth_time } = identity
   const principal: SessionPrincipal = { kind: 'session', session_id, user_id, auth_time }
-  const self: Scope = { session_id, origin: { ...origin, user_id } }
+  const self: Scope = { session_id, origin: { ...origin, user_id }, confirm: () => confirm(request) }
   const gated = permission === undefined ? self : { ...self, permission, organization_id: organization_id as string }
   if (!isPublic) request.visitor = systemRunnerOf(database.system, self)
   const keyed = honoursIdempotencyKey({ ...rules, method: request.method })

@@ -4,7 +4,7 @@ import { openPage } from '../database/pagination.ts'
 import type { Page, PageQuery } from '../database/pagination.ts'
 
 export interface Cursors {
-  /** The page that a list request asks for. @throws Problem invalid-cursor */
+  /** The page that a list request asks for. A cursor of another list is refused by the list, once its gate has let the caller in. */
   open(request: FastifyRequest<{ Querystring: unknown }>): Page
 }
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Runner, Transaction } from '../database/database.ts'
 import { execute, find, raw, statement, tables } from '../database/statement.ts'
-import { invalidField, Problem } from '../problems.ts'
+import { Problem } from '../problems.ts'
 
 const query = tables('tenant', 'idempotency_keys')
 
@@ -14,13 +14,11 @@ interface KeyedRequest {
   routeOptions: { url?: string | undefined }
 }
 
-const KEY = /^[\x21-\x7e]{1,255}$/
-
 /**
  * Honours Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): what the request's one statement or transaction
  * gave is stored in that very transaction and given again for 24 hours, and the answer is made anew from it. A twin still
  * running holds an advisory lock: 409 at once, no waiting. A refusal is not stored.
- * @throws Problem idempotency-key-in-use, idempotency-key-reused, invalid-fields
+ * @throws Problem idempotency-key-in-use, idempotency-key-reused
  */
 export function rememberResult(
   runner: Runner<'tenant'>,
@@ -28,9 +26,7 @@ export function rememberResult(
   { user_id, organization_id }: { user_id: string; organization_id: string | undefined },
 ): Runner<'tenant'> {
   const key = request.headers['idempotency-key']
-  if (key === undefined) return runner
-  if (typeof key !== 'string' || !KEY.test(key))
-    throw invalidField('#Idempotency-Key', 'must be 1 to 255 visible ASCII characters')
+  if (typeof key !== 'string') return runner
   const place: Place = { user_id, route: `${request.method} ${request.routeOptions.url}`, key }
   const once = <Result>(work: (transaction: Transaction<'tenant'>) => Promise<Result>): Promise<Result> =>
     runner.transaction(async transaction => {

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type {
   FastifyBaseLogger,
@@ -12,6 +11,8 @@ import type { Actor } from '../gate/actor.ts'
 import type { Permission } from '../gate/permissions.ts'
 import type { Origin, SystemRunner } from '../database/database.ts'
 import type { ProblemCode } from '../problems.ts'
+import { readLine } from '../texts.ts'
+import { clientAddress } from './client-address.ts'
 
 /** The Fastify instance that every feature's routes take; schemas are its types. */
 export type App = FastifyInstance<
@@ -70,11 +71,11 @@ declare module 'fastify' {
 export const honoursIdempotencyKey = ({ access, noStore, method }: RouteRules & { method: string }): boolean =>
   method === 'POST' && access !== 'public' && noStore !== true
 
-/** Where a request comes from, as history keeps it: a proxy may have named as its client what is no address. */
+/** Where a request comes from, as history keeps it. */
 export function originOf(request: FastifyRequest): Origin {
   return {
     request_id: request.id,
-    ip: isIP(request.ip) === 0 ? '' : request.ip,
-    user_agent: (request.headers['user-agent'] ?? '').slice(0, 500),
+    ip: clientAddress(request),
+    user_agent: (readLine(request.headers['user-agent'] ?? '') ?? '').slice(0, 500),
   }
 }

@@ -6,6 +6,8 @@ import type { PgBoss as Boss } from 'pg-boss'
 import type { SystemRunner } from '../database/database.ts'
 import { get, raw, tables } from '../database/statement.ts'
 import { jobSchemaOf, quoteSchema } from '../schema/schema-script.ts'
+import { noteFailure } from '../failures.ts'
+import type { FailureSink } from '../failures.ts'
 import type { Services } from '../services.ts'
 
 /**
@@ -147,7 +149,7 @@ export interface RunningJobs {
  * `toolsOf` gives what the handler of a queue is made with.
  */
 export async function runJobs(
-  { pool, schema, log }: { pool: pg.Pool; schema: string; log: JobLog },
+  { pool, schema, log }: { pool: pg.Pool; schema: string; log: FailureSink },
   jobs: JobDeclarations,
   toolsOf: (queue: string) => JobTools,
 ): Promise<RunningJobs> {
@@ -157,7 +159,7 @@ export async function runJobs(
     if (handle !== undefined) working.push({ queue, concurrency, pollingSeconds, handle })
   }
   const boss = await openQueues(pool, schema)
-  boss.on('error', error => log.warn({ err: error }, 'the job queue met an error; it goes on'))
+  boss.on('error', error => noteFailure(log, 'the job queue met an error; it goes on', error))
   await boss.start()
   for (const { queue, concurrency, pollingSeconds, handle } of working) {
     const polling = { pollingIntervalSeconds: pollingSeconds, batchSize: 1 }
@@ -169,7 +171,7 @@ export async function runJobs(
         try {
           await handle(job.data ?? {}, job.id, job.signal)
         } catch (error) {
-          log.warn({ err: error, queue, job: job.id }, 'a job failed and will be tried again')
+          noteFailure(log, `a job of the queue ${queue} failed and will be tried again`, error, { queue, job: job.id })
           // Without its cause: the library keeps all of it in the job's row.
           // eslint-disable-next-line preserve-caught-error
           throw new Error(describeFailure(error))
@@ -191,7 +193,3 @@ const describeFailure = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error))
     .replaceAll(/[^\s<>"'(]+@[^\s<>"')]+/g, '(address)')
     .slice(0, 500)
-
-export interface JobLog {
-  warn(details: object, message: string): void
-}

@@ -1,3 +1,4 @@
+import { headerFields } from '../http/header-fields.ts'
 import type { ProblemCode, ProblemTable } from '../problems.ts'
 
 export type Json = Record<string, unknown>
@@ -31,6 +32,7 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
           pointer: {
             type: 'string',
             maxLength: 1000,
+            pattern: '^([/?#][\\s\\S]*)?$',
             description:
               'A JSON pointer (RFC 6901) into the body, `?name` for a query parameter, `#name` for a header.',
           },
@@ -93,41 +95,9 @@ export const headers: Json = {
   Location: header('Where the new resource is.', '/api/v1/projects/0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e'),
 }
 
-const parameter = (name: string, description: string, schema: Json): Json => ({
-  name,
-  in: 'header',
-  required: false,
-  description,
-  schema: { type: 'string', ...schema },
-})
-
-export const parameters: Json = {
-  'If-Match': parameter(
-    'If-Match',
-    'The ETag that was read: a change since then is answered 412 instead of being overwritten.',
-    {
-      maxLength: 1000,
-      pattern: LINE,
-      examples: ['"0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e.3"'],
-    },
-  ),
-  'If-None-Match': parameter(
-    'If-None-Match',
-    'The ETag that was read: as long as it is current the answer is 304, without a body.',
-    {
-      maxLength: 1000,
-      pattern: LINE,
-      examples: ['"0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e.3"'],
-    },
-  ),
-  'Idempotency-Key': parameter(
-    'Idempotency-Key',
-    'A repetition with the same key and body within 24 hours gets the first answer again.',
-    {
-      minLength: 1,
-      maxLength: 255,
-      pattern: '^[\\x21-\\x7e]+$',
-      examples: ['8e03978e-40d5-43dd-bc93-6894a57f9324'],
-    },
-  ),
-}
+export const parameters: Json = Object.fromEntries(
+  Object.entries(headerFields).map(([name, { description, schema }]) => [
+    name,
+    { name, in: 'header', required: false, description, schema },
+  ]),
+)

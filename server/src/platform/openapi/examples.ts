@@ -27,7 +27,7 @@ export function exampleOfSchema(schema: Json): unknown {
   const { examples, anyOf, type, properties, items } = schema as {
     examples?: unknown[]
     anyOf?: Json[]
-    type?: string
+    type?: string | readonly string[]
     properties?: Record<string, Json>
     items?: Json
   }
@@ -35,7 +35,7 @@ export function exampleOfSchema(schema: Json): unknown {
   for (const keyword of ['default', 'const'] as const) if (keyword in schema) return schema[keyword]
   if (Array.isArray(schema['enum'])) return schema['enum'][0]
   if (anyOf?.[0] !== undefined) return exampleOfSchema(anyOf[0])
-  switch (type) {
+  switch (Array.isArray(type) ? type[0] : type) {
     case 'object':
       return Object.fromEntries(
         Object.entries(properties ?? {}).map(([name, property]) => [

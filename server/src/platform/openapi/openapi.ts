@@ -1,7 +1,8 @@
 import type { RouteOptions } from 'fastify'
 import type { Declarations } from '../declarations.ts'
 import { STEP_UP_SECONDS } from '../gate/actor.ts'
-import { honoursIdempotencyKey } from '../http/route.ts'
+import { honouredFields } from '../http/header-fields.ts'
+import { STORABLE } from '../texts.ts'
 import { schemaController } from '../http/validation.ts'
 import type { ProblemCode, ProblemTable } from '../problems.ts'
 import { exampleOfProblem, headers, parameters, problemSchemaOf, reference } from './components.ts'
@@ -11,7 +12,7 @@ import type { App, RouteRules } from '../http/route.ts'
 
 const description = `The backend that a multi-tenant product needs before its first own feature.
 
-Every answer carries \`X-Request-ID\`, and \`RateLimit\` while requests are limited. Every error is \`application/problem+json\` (RFC 9457); \`x-problems\` lists the codes that an operation answers with. \`x-permission\` names the permission that the caller's role must hold, \`x-rate-limit\` a limit stricter than the general one.`
+Every answer carries \`X-Request-ID\`, and \`RateLimit\` while requests are limited. \`HEAD\` answers wherever \`GET\` does. Every error is \`application/problem+json\` (RFC 9457); \`x-problems\` lists the codes that an operation answers with. \`x-permission\` names the permission that the caller's role must hold, \`x-rate-limit\` a limit stricter than the general one.`
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -153,7 +154,7 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
   // What has a default may be left out.
   for (const parameter of operation.parameters ?? [])
     if ((parameter['schema'] as Json | undefined)?.['default'] !== undefined) parameter['required'] = false
-  const sent = headersOf(rule).map(name => reference('parameters', name))
+  const sent = honouredFields(rule).map(name => reference('parameters', name))
   if (sent.length > 0) operation.parameters = [...(operation.parameters ?? []), ...sent]
   for (const media of Object.values(operation.requestBody?.content ?? {}))
     media.example ??= exampleOfSchema(media.schema)
@@ -224,14 +225,6 @@ function wordsOf({ access, stepUp, perMinute }: RouteRules, { permissions }: Dec
   ]
 }
 
-/** The request header fields that a route honours beyond those that all do. */
-function headersOf(rule: OperationRules): string[] {
-  const { method, tagged } = rule
-  if (method === 'POST') return honoursIdempotencyKey(rule) ? ['Idempotency-Key'] : []
-  if (!tagged) return []
-  return [method === 'GET' ? 'If-None-Match' : 'If-Match']
-}
-
 /** Every problem that an operation can answer with: what follows from its rules and its schema, and what it declares. */
 function problemsOf(operation: Operation, rule: OperationRules, problems: ProblemTable): ProblemCode[] {
   const { access, stepUp, problems: declared = [] } = rule
@@ -239,7 +232,7 @@ function problemsOf(operation: Operation, rule: OperationRules, problems: Proble
     (operation.parameters ?? []).some(
       parameter => parameter['in'] === place && (name === undefined || parameter['name'] === name),
     )
-  const sent = headersOf(rule)
+  const sent = honouredFields(rule)
   const found: (readonly ProblemCode[] | false)[] = [
     ['malformed-request'],
     access !== 'public' && ['not-signed-in', 'access-token-expired', 'session-ended'],
@@ -272,16 +265,29 @@ function problemsOf(operation: Operation, rule: OperationRules, problems: Proble
   return (Object.keys(problems) as ProblemCode[]).filter(code => codes.has(code))
 }
 
-/** Replaces every schema that has a title by a reference, and collects it under that title. Every whole number gets its size. */
+/**
+ * Replaces every schema that has a title by a reference, and collects it under that title. Every whole number gets its
+ * size, every text what it may hold.
+ */
 function nameSchemas(node: unknown, named: Json): unknown {
   if (Array.isArray(node)) return node.map(item => nameSchemas(item, named))
   if (typeof node !== 'object' || node === null) return node
   const inner: Json = Object.fromEntries(
     Object.entries(node).map(([key, value]) => [key, key.startsWith('example') ? value : nameSchemas(value, named)]),
   )
-  if (inner['type'] === 'integer') inner['format'] ??= 'int32'
-  const title = inner['title']
-  if (typeof title !== 'string' || typeof inner['type'] !== 'string') return inner
+  const { type, title, format } = inner
+  if (type === 'integer') inner['format'] ??= 'int32'
+  const isText = type === 'string' || (Array.isArray(type) && type.includes('string'))
+  const isBounded = inner['enum'] !== undefined || 'const' in inner || (format !== undefined && format !== 'password')
+  // PostgreSQL stores no NUL, so http/validation.ts refuses it in every text.
+  if (isText && !isBounded) inner['pattern'] ??= STORABLE
+  if (typeof title !== 'string') return inner
+  const isNullable = Array.isArray(type) && type.length === 2 && type[1] === 'null'
+  if (typeof type !== 'string' && !isNullable) return inner
+  if (isNullable) {
+    named[title] ??= { ...inner, type: type[0] }
+    return { anyOf: [reference('schemas', title), { type: 'null' }] }
+  }
   named[title] = inner
   return reference('schemas', title)
 }

@@ -17,6 +17,7 @@ import { faultIn, problemWords, words } from './account-pages-words.ts'
 import { problemOf, statusOf } from '../server/errors.ts'
 import { html, sendPage } from './html.ts'
 import type { Html } from './html.ts'
+import { noteFailure } from '../failures.ts'
 import { noteRefusal } from '../server/logging.ts'
 import type { App } from '../http/route.ts'
 import { isEmail } from '../validator.ts'
@@ -126,7 +127,8 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
     const problem = problemOf(error as Parameters<typeof problemOf>[0])
     const status = statusOf(declared.problems, problem.code)
     noteRefusal(request, problem.code)
-    if (status >= 500) request.log.error({ err: error }, 'a page met an error')
+    if (status === 500) request.log.error({ err: error }, 'a page met an error')
+    else if (status > 500) noteFailure(services.log, problem.code, problem.cause ?? error)
     const { title, text } = problemWords(status, localeOf(request))
     if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
     return sendText(reply, status, title, text)

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { readAddress } from '../addresses.ts'
 import { Problem } from '../problems.ts'
 import type { FieldError, ProblemCode, ProblemTable } from '../problems.ts'
-import { isUnreadable } from './legacy.ts'
+import { noteFailure } from '../failures.ts'
 import { noteRefusal } from './logging.ts'
+import { methodsOfRefused } from './unrouted.ts'
+import type { RouteTable } from './unrouted.ts'
 
 /** What the framework refuses before a handler runs, in our words. */
 const frameworkProblems: Record<string, ProblemCode> = {
@@ -22,17 +25,6 @@ const parserProblems: Record<string, ProblemCode> = {
 /** One place answers every error, as RFC 9457 problem details; nothing internal leaves. */
 export function answerErrors(app: FastifyInstance, problems: ProblemTable, publicUrl: string): void {
   const answers = { problems, publicUrl }
-  const routes: { url: string; pattern: RegExp; methods: readonly string[] }[] = []
-  app.addHook('onRoute', ({ url, method }) => {
-    const methods = [method].flat().filter(name => name !== 'OPTIONS')
-    const pattern = new RegExp(
-      `^${url
-        .split(/:\w+/)
-        .map(part => RegExp.escape(part).replace('\\*', '.*'))
-        .join('[^/]+')}$`,
-    )
-    if (methods.length > 0) routes.push({ url, pattern, methods })
-  })
 
   // An expectation that nobody knows is passed over (RFC 9110, section 10.1.1); Node would answer an empty 417.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
@@ -41,18 +33,12 @@ export function answerErrors(app: FastifyInstance, problems: ProblemTable, publi
     const problem = problemOf(error)
     const status = statusOf(problems, problem.code)
     if (status === 500) request.log.error({ err: error }, 'unexpected error')
-    else if (status > 500 && problem.cause !== undefined) request.log.warn({ err: problem.cause }, problem.code)
+    else if (status > 500 && problem.cause !== undefined) noteFailure(app.log, problem.code, problem.cause)
     return sendProblem(reply, request, problem, answers)
   })
 
-  app.setNotFoundHandler((request, reply) => {
-    if (isUnreadable(request.raw)) return sendProblem(reply, request, new Problem('malformed-request'), answers)
-    const path = request.url.split('?', 1)[0] as string
-    const allowed = [...new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods))]
-    if (allowed.length === 0) return sendProblem(reply, request, new Problem('not-found'), answers)
-    reply.header('allow', [...allowed, 'OPTIONS'].sort().join(', '))
-    return sendProblem(reply, request, new Problem('method-not-allowed'), answers)
-  })
+  // What no route takes has been refused (unrouted.ts); what comes here was given up by its route.
+  app.setNotFoundHandler((request, reply) => sendProblem(reply, request, new Problem('not-found'), answers))
 }
 
 export function problemOf(error: FastifyError): Problem {
@@ -118,24 +104,32 @@ export const answerUnreadable =
     publicUrl,
     headers,
     log,
+    routes,
   }: {
     problems: ProblemTable
     publicUrl: string
     headers: Readonly<Record<string, string>>
     log: FastifyBaseLogger
+    /** Undefined while there is no server yet. */
+    routes: () => RouteTable | undefined
   }) =>
-  (error: Error & { code?: string }, socket: Socket): void => {
+  (error: Error & { code?: string; rawPacket?: unknown }, socket: Socket): void => {
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy()
       return
     }
-    const code = parserProblems[error.code ?? ''] ?? 'malformed-request'
+    const allowed = error.code === 'HPE_INVALID_METHOD' ? methodsOfRefused(routes(), error.rawPacket) : []
+    const code = allowed.length > 0 ? 'method-not-allowed' : (parserProblems[error.code ?? ''] ?? 'malformed-request')
     const [status, title] = problems[code] ?? [400, code]
     const request_id = randomUUID()
-    log.info({ method: null, route: null, status, request_id, ip: socket.remoteAddress }, 'request')
+    log.info(
+      { method: null, route: null, status, request_id, ip: readAddress(socket.remoteAddress ?? '') ?? '' },
+      'request',
+    )
     const body = JSON.stringify(bodyOf(code, { problems, publicUrl }, request_id))
     const fields = {
       ...headers,
+      ...(allowed.length > 0 && { allow: allowed.join(', ') }),
       'x-request-id': request_id,
       'cache-control': 'no-store',
       'content-type': 'application/problem+json',

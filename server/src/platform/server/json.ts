@@ -1,7 +1,10 @@
 import type { App } from '../http/route.ts'
-import { Problem } from '../problems.ts'
+import { invalidField, Problem } from '../problems.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** No body that a route takes is nearly as deep, and all that walks over one may call itself as often. */
+const MOST_LEVELS = 32
 
 /** JSON is the only body there is, and JSON is UTF-8 (RFC 8259, section 8.1): other bytes are refused, never replaced. */
 export function readJsonOnly(app: App): void {
@@ -11,6 +14,10 @@ export function readJsonOnly(app: App): void {
     // Many clients name the type of a body that they do not send.
     if (body.length === 0) {
       done(null)
+      return
+    }
+    if (isTooDeep(body)) {
+      done(invalidField('', `must not be nested deeper than ${MOST_LEVELS} levels`))
       return
     }
     let text: string
@@ -23,3 +30,20 @@ export function readJsonOnly(app: App): void {
     void parse(request, text, done)
   })
 }
+
+/** Whether objects and arrays stand in more of one another than that, as far as the text is JSON at all. */
+function isTooDeep(body: Buffer): boolean {
+  let level = 0
+  let isInText = false
+  for (let at = 0; at < body.length; at++) {
+    const byte = body[at]
+    if (byte === QUOTE) isInText = !isInText
+    else if (isInText) at += byte === BACKSLASH ? 1 : 0
+    else if (byte === BRACE || byte === BRACKET) level++
+    else if (byte === BRACE_END || byte === BRACKET_END) level--
+    if (level > MOST_LEVELS) return true
+  }
+  return false
+}
+
+const [QUOTE, BACKSLASH, BRACE, BRACE_END, BRACKET, BRACKET_END] = [...Buffer.from('"\\{}[]')]

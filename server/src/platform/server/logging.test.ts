@@ -50,7 +50,7 @@ test('a request that fits no route, or no HTTP, is a line too', async () => {
   assert.deepEqual([line?.['route'], line?.['path'], line?.['status']], [null, '/nowhere/…/x', 404])
   assert.doesNotMatch(logged(), /secret-segment/)
   const raw = await connectRaw(app)
-  const { headers } = await raw('FOO / HTTP/1.1\r\nHost: x\r\n\r\n')
+  const { headers } = await raw('GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n')
   assert.equal(linesOf(headers['x-request-id']!)[0]?.['status'], 400)
 })
 

@@ -3,6 +3,8 @@ import { dirname } from 'node:path'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { pino } from 'pino'
 import type { Logger } from 'pino'
+import { clientAddress } from '../http/client-address.ts'
+import { sentMethodOf } from './head.ts'
 import { prepareLogFile } from './log-file.ts'
 
 export interface LogOptions {
@@ -88,18 +90,18 @@ const LOGGED_PATH = 200
  */
 export function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', (request, reply, done) => {
-    const { method, actor, ip } = request
+    const { actor } = request
     const refusal = refusals.get(request)
     request.log.info(
       {
-        method,
+        method: sentMethodOf(request.raw),
         route: request.routeOptions.url ?? null,
         ...(request.routeOptions.url === undefined && { path: pathOf(request) }),
         status: reply.statusCode,
         ...(refusal !== undefined && { problem: refusal }),
         ms: Math.round(reply.elapsedTime * 10) / 10,
         ...(actor && { user_id: actor.user_id, organization_id: actor.organization_id, session_id: actor.session_id }),
-        ip,
+        ip: clientAddress(request),
       },
       'request',
     )

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { addressKey } from '../addresses.ts'
+import { clientAddress } from '../http/client-address.ts'
 import { Problem } from '../problems.ts'
 
 export interface RateLimitOptions {
@@ -11,33 +12,121 @@ export interface RateLimitOptions {
   globalPerSecond: number
 }
 
-/** Counts one request. @throws Problem rate-limited */
-export type LimitRate = (request: FastifyRequest, reply: FastifyReply, user_id: string | undefined) => Promise<void>
+/** Who a verified access token names. Whether its session still lives, only the gate knows. */
+export interface Claimed {
+  sub: string
+  sid: string
+}
+
+export interface RateLimit {
+  /** Counts one request. @throws Problem rate-limited */
+  count(request: FastifyRequest, reply: FastifyReply, claimed: Claimed | undefined): Promise<void>
+  /** The session of this request lives: the gate has said so. */
+  confirm(request: FastifyRequest): void
+  /** Charges whom the request turned out to be of; once, however often it is called. */
+  settle(request: FastifyRequest, reply: FastifyReply): Promise<void>
+}
+
+/** A request that counts against a person, if its session lives. */
+interface Claim extends Claimed {
+  isLive: boolean
+  /** Whether the address was counted at the beginning. */
+  isCounted: boolean
+}
+
+/** A session of which so many requests in a row got no further than the token is counted by address from the beginning. */
+const MOST_DOUBTS = 10
+
+/** Sessions that are remembered as doubtful. */
+const MOST_SESSIONS = 10_000
+
+const none: RateLimit = { count: async () => {}, confirm: () => {}, settle: async () => {} }
 
 /**
  * Three limits, counted in this process: the global one, the general one by person or address, and the stricter ones that
  * routes declare, always by address. Every answer says where its limit stands (draft-ietf-httpapi-ratelimit-headers-10).
+ *
+ * A token outlives its session, so what it says alone is charged to nobody: a person is charged when the gate has let the
+ * session in, else the address is. Until that is known, a request takes room from those of its own session only.
  */
-export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLimitOptions): LimitRate {
-  if (!enabled) return async () => {}
+export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLimitOptions): RateLimit {
+  if (!enabled) return none
   const everyone = globalPerSecond > 0 ? new RateLimiterMemory({ points: globalPerSecond, duration: 1 }) : undefined
   const general = new RateLimiterMemory({ points: perMinute, duration: 60 })
   const strict = new Map<number, RateLimiterMemory>()
+  const claims = new WeakMap<FastifyRequest, Claim>()
+  /** How many requests of a session have no answer yet. */
+  const open = new Map<string, number>()
+  const doubts = new Map<string, number>()
 
-  return async (request, reply, user_id) => {
-    const own = request.routeOptions.config.rules?.perMinute
-    // A probe shares its address with traffic, and may not take a healthy process out of service.
-    if (own === Infinity) return
-    const address = addressKey(request.ip)
-    await consume(general, user_id ?? address, reply, 'client', 60)
-    if (own !== undefined) {
-      const points = Math.min(own, perMinute)
-      const limiter = strict.get(points) ?? new RateLimiterMemory({ points, duration: 60 })
-      strict.set(points, limiter)
-      await consume(limiter, `${request.routeOptions.url} ${address}`, reply, 'route', 60)
-    }
-    // Last: who has used up their own limit takes nothing from the others.
-    if (everyone !== undefined) await consume(everyone, 'all', reply, 'global', 1)
+  /** Makes room for a request of a session, within what its person has left. @throws Problem rate-limited */
+  async function reserve(reply: FastifyReply, { sub, sid }: Claimed): Promise<void> {
+    const used = await general.get(sub)
+    const waiting = open.get(sid) ?? 0
+    const left = perMinute - (used?.consumedPoints ?? 0) - waiting
+    const reset = Math.max(1, Math.ceil((used?.msBeforeNext ?? 60_000) / 1000))
+    tell(reply, { policy: 'client', points: perMinute, window: 60, left: Math.max(0, left - 1), reset })
+    if (left <= 0) throw new Problem('rate-limited', { retryAfter: reset })
+    open.set(sid, waiting + 1)
+  }
+
+  function release(sid: string): void {
+    const waiting = open.get(sid) ?? 0
+    if (waiting > 1) open.set(sid, waiting - 1)
+    else open.delete(sid)
+  }
+
+  function doubt(sid: string, howMuch: number): void {
+    const [oldest] = doubts.size < MOST_SESSIONS ? [] : doubts.keys()
+    if (oldest !== undefined) doubts.delete(oldest)
+    doubts.set(sid, howMuch)
+  }
+
+  return {
+    count: async (request, reply, claimed) => {
+      const { perMinute: own, access = 'public' } = request.routeOptions.config.rules ?? {}
+      // A probe shares its address with traffic, and may not take a healthy process out of service.
+      if (own === Infinity) return
+      const address = addressKey(clientAddress(request))
+      // Nobody asks, on a public route, whether the session lives.
+      const isNamed = claimed !== undefined && access !== 'public'
+      const isDoubted = isNamed && (doubts.get(claimed.sid) ?? 0) >= MOST_DOUBTS
+      if (isNamed && !isDoubted) await reserve(reply, claimed)
+      else await consume(general, address, reply, 'client', 60)
+      if (isNamed) claims.set(request, { ...claimed, isLive: false, isCounted: isDoubted })
+      if (own !== undefined) {
+        const points = Math.min(own, perMinute)
+        const limiter = strict.get(points) ?? new RateLimiterMemory({ points, duration: 60 })
+        strict.set(points, limiter)
+        await consume(limiter, `${request.routeOptions.url} ${address}`, reply, 'route', 60)
+      }
+      // Last: who has used up their own limit takes nothing from the others.
+      if (everyone !== undefined) await consume(everyone, 'all', reply, 'global', 1)
+    },
+    confirm: request => {
+      const claim = claims.get(request)
+      if (claim !== undefined) claim.isLive = true
+    },
+    settle: async (request, reply) => {
+      const claim = claims.get(request)
+      if (claim === undefined) return
+      claims.delete(request)
+      const { sub, sid, isLive, isCounted } = claim
+      if (!isCounted) release(sid)
+      if (isLive) {
+        doubts.delete(sid)
+        if (!isCounted) await general.penalty(sub)
+        return
+      }
+      doubt(sid, reply.statusCode === 401 ? MOST_DOUBTS : (doubts.get(sid) ?? 0) + 1)
+      if (isCounted) return
+      const { remainingPoints: left, msBeforeNext } = await general.penalty(addressKey(clientAddress(request)))
+      // A stricter limit stands there already, or the answer is gone.
+      if (reply.sent || !String(reply.getHeader('ratelimit-policy')).startsWith('"client"')) return
+      // What the person has left is not for a session that has ended.
+      const reset = Math.max(1, Math.ceil(msBeforeNext / 1000))
+      tell(reply, { policy: 'client', points: perMinute, window: 60, left, reset })
+    },
   }
 }
 
@@ -48,16 +137,28 @@ async function consume(
   policy: string,
   window: number,
 ): Promise<void> {
-  const left = await limiter.consume(key).catch((refused: unknown) => {
+  const { consumedPoints, remainingPoints, msBeforeNext } = await limiter.consume(key).catch((refused: unknown) => {
     if (refused instanceof RateLimiterRes) return refused
     throw refused
   })
-  const reset = Math.max(1, Math.ceil(left.msBeforeNext / 1000))
-  const isRefused = left.consumedPoints > limiter.points
+  const { points } = limiter
+  const reset = Math.max(1, Math.ceil(msBeforeNext / 1000))
+  const isRefused = consumedPoints > points
   // What all have left together is told only to those whom it refuses.
-  if (policy !== 'global' || isRefused) {
-    reply.header('ratelimit-policy', `"${policy}";q=${limiter.points};w=${window}`)
-    reply.header('ratelimit', `"${policy}";r=${left.remainingPoints};t=${reset}`)
-  }
+  if (policy !== 'global' || isRefused) tell(reply, { policy, points, window, left: remainingPoints, reset })
   if (isRefused) throw new Problem('rate-limited', { retryAfter: reset })
+}
+
+interface Standing {
+  policy: string
+  points: number
+  /** Seconds, as `reset`. */
+  window: number
+  left: number
+  reset: number
+}
+
+function tell(reply: FastifyReply, { policy, points, window, left, reset }: Standing): void {
+  reply.header('ratelimit-policy', `"${policy}";q=${points};w=${window}`)
+  reply.header('ratelimit', `"${policy}";r=${left};t=${reset}`)
 }

@@ -5,8 +5,10 @@ import Fastify, { LogController } from 'fastify'
 import type { Config } from '../../config/config.ts'
 import type { Database } from '../database/database.ts'
 import { admit, identify } from '../http/access.ts'
+import { checkHeaderFields } from '../http/header-fields.ts'
 import type { App, RouteRules } from '../http/route.ts'
 import { refuseUnknownParameters, schemaController } from '../http/validation.ts'
+import { networkTest } from '../addresses.ts'
 import { Problem } from '../problems.ts'
 import type { Services } from '../services.ts'
 import { closeGently } from './closing.ts'
@@ -17,6 +19,8 @@ import { announceSuccessors, rewriteUrl } from './legacy.ts'
 import { logRequests } from './logging.ts'
 import { noticeProxies } from './proxies.ts'
 import { createRateLimit } from './rate-limit.ts'
+import { noteRoutes, refuseUnrouted } from './unrouted.ts'
+import type { RouteTable } from './unrouted.ts'
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
 
@@ -25,6 +29,7 @@ export async function createServer(
   { config, log, declared, accessTokens }: Services,
   database: Database,
 ): Promise<App> {
+  let routes: RouteTable | undefined
   const app: App = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -32,7 +37,7 @@ export async function createServer(
       const given = request.headers['x-request-id']
       return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
     },
-    trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
+    trustProxy: config.trustedProxies.length > 0 ? networkTest(config.trustedProxies) : false,
     bodyLimit: 256 * 1024,
     // No longer than the request line may be: what is too long for an id names nothing.
     routerOptions: { maxParamLength: 16 * 1024 },
@@ -41,6 +46,8 @@ export async function createServer(
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
+    // Where an answer has a choice of schemas, it is compared with them.
+    serializerOpts: { ajv: { formats: { line: true } } },
     rewriteUrl,
     schemaController,
     clientErrorHandler: answerUnreadable({
@@ -48,8 +55,10 @@ export async function createServer(
       publicUrl: config.publicUrl,
       headers: securityHeadersOf(config),
       log,
+      routes: () => routes,
     }),
   })
+  routes = noteRoutes(app)
   readJsonOnly(app)
   answerErrors(app, declared.problems, config.publicUrl)
   logRequests(app)
@@ -60,14 +69,20 @@ export async function createServer(
   requireAccess(app, declared.permissions)
   refuseUnknownParameters(app)
   await app.register(cors, { delegator: corsFor(config) })
-  const limitRate = createRateLimit(config.rateLimit)
+  const rateLimit = createRateLimit(config.rateLimit)
   app.decorateRequest('actor')
   app.decorateRequest('visitor')
   app.addHook('onRequest', async (request, reply) => {
     const identity = identify(request, accessTokens)
-    await limitRate(request, reply, identity === undefined || identity instanceof Problem ? undefined : identity.sub)
-    admit(request, request.routeOptions.config.rules ?? { access: 'public' }, identity, database)
+    await rateLimit.count(request, reply, identity instanceof Problem ? undefined : identity)
+    const rules = request.routeOptions.config.rules ?? { access: 'public' }
+    admit(request, rules, identity, { database, confirm: rateLimit.confirm })
+    checkHeaderFields(request, rules)
   })
+  refuseUnrouted(app, routes)
+  app.addHook('onSend', async (request, reply) => rateLimit.settle(request, reply))
+  // Who hangs up gets no answer.
+  app.addHook('onResponse', async (request, reply) => rateLimit.settle(request, reply))
   return app
 }
 
@@ -108,7 +123,7 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
     // The preflight of CORS is its plugin's.
     if (route.access === undefined && route.method !== 'OPTIONS')
       throw new Error(`route ${place} declares no access: give it access: 'public', 'session' or a permission`)
-    const { access, stepUp = false, perMinute, noStore = false } = route as Partial<RouteRules>
+    const { access, stepUp = false, perMinute, noStore = false, tagged = false } = route as Partial<RouteRules>
     if (access !== undefined && access !== 'public' && access !== 'session' && !(access in permissions))
       throw new Error(
         `route ${place} asks for the permission ${access}, which no feature declares: add it to the permissions of the feature`,
@@ -119,7 +134,7 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
     if (operationId !== undefined) known.add(operationId)
     route.config = {
       ...route.config,
-      rules: { access: access ?? 'public', stepUp, noStore, ...(perMinute === undefined ? {} : { perMinute }) },
+      rules: { access: access ?? 'public', stepUp, noStore, tagged, ...(perMinute === undefined ? {} : { perMinute }) },
     }
   })
 }

@@ -1,0 +1,16 @@
+import type { IncomingMessage } from 'node:http'
+
+const heads = new WeakSet<IncomingMessage>()
+
+/**
+ * The answer to HEAD is that to GET without its content (RFC 9110, section 9.3.2): everything sees a GET, and Node, which
+ * has looked at the method before, sends the header fields alone.
+ */
+export function answerHeadAsGet(request: IncomingMessage): void {
+  if (request.method !== 'HEAD') return
+  heads.add(request)
+  request.method = 'GET'
+}
+
+/** The method that was sent. */
+export const sentMethodOf = (request: IncomingMessage): string => (heads.has(request) ? 'HEAD' : (request.method ?? ''))
