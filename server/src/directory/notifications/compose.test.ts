@@ -174,7 +174,7 @@ test('a lock, a leave and an invitation reach the person they are about', async 
   const invite = () =>
     owner.call('POST', `/api/v1/organizations/${owner.organization_id}/invitations`, { email: guest, role: 'member' })
   const { body, status } = await invite()
-  assert.equal(status, 201)
+  assert.equal(status, 202)
   const invitation = await theMailTo(guest)
   assert.equal(invitation.link, `${PAGES}/invitation?token=${invitation.token}`)
   assert.match(

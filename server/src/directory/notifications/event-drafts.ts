@@ -7,7 +7,7 @@ import type { Draft } from '../../platform/mail/mails.ts'
 import { findAddressee } from './addressees.ts'
 import { describeDevice } from './device.ts'
 
-const query = tables('system', 'security_events', 'one_time_tokens')
+const query = tables('system', 'security_events', 'one_time_tokens', 'organizations')
 
 const providers = new Map([
   ['google', 'Google'],
@@ -42,6 +42,7 @@ export async function draftOfEvent(
       link,
       new_email: event.new_email,
       provider: provider === null ? undefined : asName(providers.get(provider) ?? provider),
+      organization: event.organization === null ? undefined : asName(event.organization),
     },
   }
 }
@@ -55,7 +56,11 @@ const findEvent = (id: string) =>
           sql<boolean>`change.id = (security_events.details ->> 'token_id')::uuid and change.purpose = 'change-email'`,
         ),
       )
+      .leftJoin('organizations', join =>
+        join.on(sql<boolean>`organizations.id = (security_events.details ->> 'organization_id')::uuid`),
+      )
       .select([
+        'organizations.name as organization',
         'security_events.user_id',
         'security_events.type',
         'security_events.ip',

@@ -18,7 +18,7 @@ const urls = {
   DATABASE_SYSTEM_URL: systemUrl,
   DATABASE_POOL_SIZE: '24',
 }
-const { call, signUp, verify, logIn, addMember, services } = await createTestApp(urls)
+const { call, signUp, join, verify, logIn, addMember, services } = await createTestApp(urls)
 const strict = await createTestApp({ ...urls, EMAIL_VERIFICATION: 'required' })
 const key = tokenKeyOf(TEST_SECRET)
 
@@ -84,12 +84,8 @@ test('nothing of an erased person stands anywhere, but ids; colleagues, history 
       proxied.call(method, path, payload, { authorization: `Bearer ${body.access_token}`, ...headers, ...more })
   }
   const path = `/api/v1/organizations/${owner.organization_id}/members`
-  await owner.call('POST', path, {
-    user_id: person.user_id,
-    role: 'member',
-    title: 'Zaphod, President',
-    company: 'Betelgeuse',
-  })
+  await join(owner, person, 'member')
+  await owner.call('PATCH', `${path}/${person.user_id}`, { title: 'Zaphod, President', company: 'Betelgeuse' })
   await verify(owner)
   await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/invitations`, {
     email: 'zaphod@betelgeuse.example',

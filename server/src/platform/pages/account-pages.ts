@@ -39,7 +39,7 @@ export interface PageWords {
  */
 export interface AccountPage {
   words: Readonly<Record<Locale, PageWords>>
-  /** Whether a new password is chosen here; for some pages it depends on whose the address is. */
+  /** Whether a new password is chosen here; for some pages it depends on whose the address is. May throw what `refused` has words for. */
   asksPassword?: boolean | ((token: OpenToken<never>, visitor: SystemRunner) => Promise<boolean>)
   /** Spends the token. @throws Problem invalid-token, or one whose `errors` name the field `/new_password` */
   act(given: { token: string; new_password: string }, visitor: SystemRunner): Promise<unknown>
@@ -161,6 +161,15 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       return sendText(reply, 422, broken.title, broken.text, more || undefined)
     }
 
+    /** What the page has words for. */
+    const sendRefused = (reply: FastifyReply, error: unknown) => {
+      const { title, refused } = page.words[localeOf(reply.request)]
+      const text = error instanceof Problem ? refused?.[error.code] : undefined
+      if (!(error instanceof Problem) || text === undefined) throw error
+      noteRefusal(reply.request, error.code)
+      return sendText(reply, statusOf(declared.problems, error.code), title, text)
+    }
+
     /** The token, while it can be spent. */
     const find = async ({ visitor }: FastifyRequest, token: string) => {
       const kind = declared.tokens.get(purpose)
@@ -174,7 +183,8 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       if (token === undefined) return sendAsk(reply)
       const given = Array.isArray(token) ? '' : token
       const found = await find(request, given)
-      return found === undefined ? sendBroken(reply) : sendForm(reply, given, found)
+      if (found === undefined) return sendBroken(reply)
+      return sendForm(reply, given, found).catch((error: unknown) => sendRefused(reply, error))
     })
 
     app.post(path, { ...rules, perMinute: 10, schema: { ...schema, body: Form } }, async (request, reply) => {
@@ -189,7 +199,8 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       }
       const found = token === undefined ? undefined : await find(request, token)
       if (token === undefined || found === undefined) return sendBroken(reply)
-      const asks = await asksPassword(found, request)
+      const asks = await asksPassword(found, request).catch((error: unknown) => error)
+      if (typeof asks !== 'boolean') return sendRefused(reply, asks)
       if (asks && new_password !== repeated_password)
         return sendForm(reply, token, found, [{ pointer: '/repeated_password', detail: words[locale].differ }])
       try {
@@ -197,10 +208,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       } catch (error) {
         if (!(error instanceof Problem)) throw error
         if (error.code === 'invalid-token') return sendBroken(reply)
-        const refused = page.words[locale].refused?.[error.code]
-        if (refused !== undefined)
-          return sendText(reply, statusOf(declared.problems, error.code), page.words[locale].title, refused)
-        if (!asks || error.errors === undefined) throw error
+        if (!asks || error.errors === undefined) return sendRefused(reply, error)
         return sendForm(reply, token, found, error.errors)
       }
       const { title, done } = page.words[locale]
