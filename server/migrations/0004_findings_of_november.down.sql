@@ -72,6 +72,8 @@ drop view {{schema}}."gate";
 alter table {{schema}}."former_addresses"
   drop constraint "former_addresses_user_id_fkey";
 
+drop function {{schema}}."addresses_in_trigger"(uuid);
+
 drop function {{schema}}."is_way_out"(text);
 
 drop function {{schema}}."keep_former_address"();
@@ -83,8 +85,6 @@ drop function {{schema}}."lock_place"(uuid, uuid);
 drop function {{schema}}."mail_sender"();
 
 drop function {{schema}}."revoke_invitations"();
-
-drop function {{schema}}."revoke_open_invitations"(uuid, uuid);
 
 drop function {{schema}}."tell_restored_member"();
 

@@ -69,6 +69,20 @@ alter table {{schema}}."memberships"
 alter table {{schema}}."one_time_tokens"
   add column "sender" text;
 
+create or replace function {{schema}}.addresses_in_trigger (
+  person uuid
+)
+  returns table (
+    email      text,
+    held_until timestamp with time zone
+  )
+  language sql
+  stable
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select email, held_until from account_addresses where user_id = person and pg_trigger_depth() > 0 $function$;
+
 create or replace function {{schema}}.gate_is_open()
   returns boolean
   language plpgsql
@@ -111,7 +125,7 @@ create or replace function {{schema}}.guard_membership()
 declare
   wanted constant text := coalesce(current_setting('app.permission', true), '');
   is_own constant boolean := new.user_id = acting_user();
-  concerns_owners constant boolean := new.role = 'owner' or tg_op = 'UPDATE' and old.role = 'owner';
+  concerns_owners constant boolean := tg_op = 'UPDATE' and (new.role = 'owner' or old.role = 'owner');
   ends_only constant boolean := tg_op = 'UPDATE' and old.deleted_at is null and new.deleted_at is not null
     and (old.role, old.role_id, old.title, old.company, old.disabled_at) is not distinct from (new.role, new.role_id, new.title, new.company, new.disabled_at);
   transfers_only constant boolean := tg_op = 'UPDATE' and new.role_id is null
@@ -125,14 +139,17 @@ begin
   if nullif(current_setting('app.session_id', true), '') is null then
     return new;
   end if;
+  if tg_op = 'INSERT' and wanted <> '' then
+    raise exception 'no request adds a member' using errcode = '42501';
+  end if;
   if wanted = 'members:write' and concerns_owners
-    and (tg_op = 'INSERT' or (old.role, old.disabled_at, old.deleted_at) is distinct from (new.role, new.disabled_at, new.deleted_at))
+    and (old.role, old.disabled_at, old.deleted_at) is distinct from (new.role, new.disabled_at, new.deleted_at)
     and not exists (select from gate where organization_id = new.organization_id and role = 'owner') then
     raise exception 'only an owner decides who is an owner' using errcode = '23514', constraint = 'memberships_owner_by_owner';
   end if;
-  if wanted = 'members:write' and reopens and not (case when new.deleted_at is null
-      then old.removed_at > now() - interval '30 days' and exists (select from users u where u.id = new.user_id and u.deleted_at is null)
-      else old.removed_at is null and exists (select from users u where u.id = new.user_id and u.deleted_at = old.deleted_at and u.erased_at is null) end) then
+  if wanted = 'members:write' and reopens and not exists (select from users u where u.id = new.user_id and case when new.deleted_at is null
+      then old.removed_at > now() - interval '30 days' and u.deleted_at is null
+      else old.removed_at is null and u.deleted_at = old.deleted_at and u.erased_at is null end) then
     raise exception 'the membership has ended' using errcode = '23514', constraint = 'memberships_restorable';
   end if;
   if wanted = 'invitations:write' or wanted = 'organization:leave' and not (is_own and ends_only)
@@ -282,26 +299,14 @@ end $function$;
 create or replace function {{schema}}.revoke_invitations()
   returns trigger
   language plpgsql
-  security definer
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 begin
-  perform revoke_open_invitations(new.organization_id, new.user_id);
+  update invitations i set revoked_at = now() from addresses_in_trigger(new.user_id) a
+  where i.organization_id = new.organization_id and i.email = a.email and (a.held_until is null or i.updated_at <= a.held_until)
+    and i.accepted_at is null and i.revoked_at is null;
   return null;
 end $function$;
-
-create or replace function {{schema}}.revoke_open_invitations (
-  organization uuid,
-  person       uuid
-)
-  returns void
-  language sql
-  security definer
-  set search_path to {{schema}}, 'pg_temp'
-  AS $function$
-  update invitations i set revoked_at = now() from account_addresses a
-  where a.user_id = person and i.organization_id = organization and i.email = a.email
-    and (a.held_until is null or i.updated_at <= a.held_until) and i.accepted_at is null and i.revoked_at is null $function$;
 
 create or replace function {{schema}}.tell_restored_member()
   returns trigger
@@ -453,14 +458,21 @@ create policy "system" on {{schema}}."former_addresses"
 
 create policy "revocation_read" on {{schema}}."invitations"
   for select
-  to "freehold_owner"
-  using (true);
+  to "freehold_tenant"
+  using
+    (((pg_trigger_depth() > 0) AND (organization_id = (NULLIF(current_setting('app.organization_id'::text, true),
+    ''::text))::uuid)));
 
 create policy "revocation" on {{schema}}."invitations"
   for update
-  to "freehold_owner"
-  using (((accepted_at is null) AND (revoked_at is null)))
-  with check ((revoked_at IS NOT NULL));
+  to "freehold_tenant"
+  using
+    (((pg_trigger_depth() > 0) AND (organization_id = (NULLIF(current_setting('app.organization_id'::text, true),
+    ''::text))::uuid) AND (accepted_at is null) AND (revoked_at is null)))
+  with
+    check
+    (((pg_trigger_depth() > 0) AND (organization_id = (NULLIF(current_setting('app.organization_id'::text, true),
+    ''::text))::uuid) AND (accepted_at IS NULL) AND (revoked_at IS NOT NULL)));
 
 create policy "tenant_insert" on {{schema}}."invitations"
   for insert
@@ -486,9 +498,11 @@ create policy "tenant_update" on {{schema}}."invitations"
 create policy "leaving" on {{schema}}."memberships"
   for select
   to "freehold_tenant"
-  using ((organization_id = ( select gate.organization_id
+  using (((organization_id = ( select gate.organization_id
    from {{schema}}.gate
-  where (not gate.reads))));
+  where (not gate.reads))) AND ((user_id = ( select gate.user_id
+   from {{schema}}.gate)) or (( select gate.permission
+   from {{schema}}.gate) = 'organization:transfer'::text))));
 
 create policy "tenant_read" on {{schema}}."memberships"
   for select
@@ -578,6 +592,10 @@ create policy "colleagues" on {{schema}}."users"
   where (m.user_id = users.id)
  OFFSET 0))));
 
+revoke all on function {{schema}}."addresses_in_trigger"(uuid) from public;
+
+grant execute on function {{schema}}."addresses_in_trigger"(uuid) to "freehold_system", "freehold_tenant";
+
 revoke all on function {{schema}}."is_way_out"(text) from public;
 
 grant execute on function {{schema}}."is_way_out"(text) to "freehold_system", "freehold_tenant";
@@ -595,10 +613,6 @@ revoke all on function {{schema}}."mail_sender"() from public;
 grant execute on function {{schema}}."mail_sender"() to "freehold_system";
 
 revoke all on function {{schema}}."revoke_invitations"() from public;
-
-revoke all on function {{schema}}."revoke_open_invitations"(uuid, uuid) from public;
-
-grant execute on function {{schema}}."revoke_open_invitations"(uuid, uuid) to "freehold_system";
 
 revoke all on function {{schema}}."tell_restored_member"() from public;
 

@@ -36,7 +36,7 @@ declare module '../../platform/problems.ts' {
 /** Who belongs to an organization, in which role. */
 export const members = feature({
   name: 'members',
-  uses: ['users', 'organizations'],
+  uses: ['users', 'organizations', 'history'],
   sql: [new URL('members.sql', import.meta.url)],
   tags: { Members: 'Who belongs to an organization, in which role.' },
   permissions,

@@ -8,9 +8,11 @@ select organization_table('memberships', history => '{role, role_id, disabled_at
   writes => '{members:write, organization:leave, organization:transfer, invitations:write}', commands => '{update}', for_system => true);
 create policy system_insert on memberships for insert to freehold_system with check (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 grant insert on memberships to freehold_tenant, freehold_system;
--- On a way out without the second factor the organization is seen, and who belongs to it by id, but no user and nothing else.
+-- On a way out without the second factor that is demanded, the organization and the own membership are seen, for a transfer the
+-- others' as well; but no user, and nothing else.
 create policy leaving on organizations for select to freehold_tenant using (id = (select organization_id from gate where not reads));
-create policy leaving on memberships for select to freehold_tenant using (organization_id = (select organization_id from gate where not reads));
+create policy leaving on memberships for select to freehold_tenant using (organization_id = (select organization_id from gate where not reads)
+  and (user_id = (select user_id from gate) or (select permission from gate) = 'organization:transfer'));
 -- No route writes roles of an organization's own yet.
 select organization_table('roles', history => '{name, description}', writes => '{}', commands => '{}');
 select organization_table('custom_role_permissions', history => '{role_id, permission}', writes => '{}', commands => '{}');
@@ -59,7 +61,7 @@ create function guard_membership() returns trigger language plpgsql security def
 declare
   wanted constant text := coalesce(current_setting('app.permission', true), '');
   is_own constant boolean := new.user_id = acting_user();
-  concerns_owners constant boolean := new.role = 'owner' or tg_op = 'UPDATE' and old.role = 'owner';
+  concerns_owners constant boolean := tg_op = 'UPDATE' and (new.role = 'owner' or old.role = 'owner');
   ends_only constant boolean := tg_op = 'UPDATE' and old.deleted_at is null and new.deleted_at is not null
     and (old.role, old.role_id, old.title, old.company, old.disabled_at) is not distinct from (new.role, new.role_id, new.title, new.company, new.disabled_at);
   transfers_only constant boolean := tg_op = 'UPDATE' and new.role_id is null
@@ -73,14 +75,17 @@ begin
   if nullif(current_setting('app.session_id', true), '') is null then
     return new;
   end if;
+  if tg_op = 'INSERT' and wanted <> '' then
+    raise exception 'no request adds a member' using errcode = '42501';
+  end if;
   if wanted = 'members:write' and concerns_owners
-    and (tg_op = 'INSERT' or (old.role, old.disabled_at, old.deleted_at) is distinct from (new.role, new.disabled_at, new.deleted_at))
+    and (old.role, old.disabled_at, old.deleted_at) is distinct from (new.role, new.disabled_at, new.deleted_at)
     and not exists (select from gate where organization_id = new.organization_id and role = 'owner') then
     raise exception 'only an owner decides who is an owner' using errcode = '23514', constraint = 'memberships_owner_by_owner';
   end if;
-  if wanted = 'members:write' and reopens and not (case when new.deleted_at is null
-      then old.removed_at > now() - interval '30 days' and exists (select from users u where u.id = new.user_id and u.deleted_at is null)
-      else old.removed_at is null and exists (select from users u where u.id = new.user_id and u.deleted_at = old.deleted_at and u.erased_at is null) end) then
+  if wanted = 'members:write' and reopens and not exists (select from users u where u.id = new.user_id and case when new.deleted_at is null
+      then old.removed_at > now() - interval '30 days' and u.deleted_at is null
+      else old.removed_at is null and u.deleted_at = old.deleted_at and u.erased_at is null end) then
     raise exception 'the membership has ended' using errcode = '23514', constraint = 'memberships_restorable';
   end if;
   if wanted = 'invitations:write' or wanted = 'organization:leave' and not (is_own and ends_only)

@@ -14,7 +14,7 @@ import { createAccount } from '../accounts/accounts.ts'
 import { checkPassword } from '../passwords/password-policy.ts'
 import { invitationToken } from './invitations.ts'
 
-const query = tables('system', 'invitations', 'memberships', 'organizations', 'users', 'live_users')
+const query = tables('system', 'invitations', 'memberships', 'organizations', 'users', 'live_users', 'account_addresses')
 
 type InvitationToken = OpenToken<Static<typeof invitationToken.details>>
 
@@ -211,4 +211,11 @@ async function join(
 
 /** Every other one of the organization for an address of this user, as when a membership begins. */
 const revokeOpenInvitations = (organization_id: string, user_id: string) =>
-  execute(raw(query, sql`select revoke_open_invitations(${organization_id}::uuid, ${user_id}::uuid)`))
+  execute(
+    raw(
+      query,
+      sql`update invitations i set revoked_at = now() from account_addresses a
+        where a.user_id = ${user_id} and i.organization_id = ${organization_id} and i.email = a.email
+          and (a.held_until is null or i.updated_at <= a.held_until) and i.accepted_at is null and i.revoked_at is null`,
+    ),
+  )

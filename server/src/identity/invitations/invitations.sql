@@ -55,19 +55,23 @@ create trigger mail_update after update on invitations for each row
   when ((old.expires_at, old.accepted_at, old.revoked_at) is distinct from (new.expires_at, new.accepted_at, new.revoked_at)) execute function mail_invitation();
 
 -- Whoever joins has spent every invitation of the organization, and a membership that ends leaves no way back: what is open for
--- any address of the user is revoked. Runs as the owner, whom policies of its own let do this and no more: the permission that
--- ends a membership writes no invitations.
-create policy revocation_read on invitations for select to freehold_owner using (true);
-create policy revocation on invitations for update to freehold_owner using (accepted_at is null and revoked_at is null) with check (revoked_at is not null);
-create function revoke_open_invitations(organization uuid, person uuid) returns void language sql security definer set search_path = {{schema}}, pg_temp as $$
-  update invitations i set revoked_at = now() from account_addresses a
-  where a.user_id = person and i.organization_id = organization and i.email = a.email
-    and (a.held_until is null or i.updated_at <= a.held_until) and i.accepted_at is null and i.revoked_at is null $$;
-revoke execute on function revoke_open_invitations(uuid, uuid) from public;
-grant execute on function revoke_open_invitations(uuid, uuid) to freehold_system;
-create function revoke_invitations() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+-- any address of the user is revoked. The permission that ends a membership writes no invitations, and no login of a request
+-- sees what accounts were called: inside a trigger, and only there, both do.
+create policy revocation_read on invitations for select to freehold_tenant
+  using (pg_trigger_depth() > 0 and organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+create policy revocation on invitations for update to freehold_tenant
+  using (pg_trigger_depth() > 0 and organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and accepted_at is null and revoked_at is null)
+  with check (pg_trigger_depth() > 0 and organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and accepted_at is null and revoked_at is not null);
+create function addresses_in_trigger(person uuid) returns table (email text, held_until timestamptz) language sql stable security definer
+  set search_path = {{schema}}, pg_temp as $$
+  select email, held_until from account_addresses where user_id = person and pg_trigger_depth() > 0 $$;
+revoke execute on function addresses_in_trigger(uuid) from public;
+grant execute on function addresses_in_trigger(uuid) to freehold_tenant, freehold_system;
+create function revoke_invitations() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
-  perform revoke_open_invitations(new.organization_id, new.user_id);
+  update invitations i set revoked_at = now() from addresses_in_trigger(new.user_id) a
+  where i.organization_id = new.organization_id and i.email = a.email and (a.held_until is null or i.updated_at <= a.held_until)
+    and i.accepted_at is null and i.revoked_at is null;
   return null;
 end $$;
 revoke execute on function revoke_invitations() from public;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 
-const { call, signUp, join, verify, logIn, addMember, tokens, admin } = await createTestApp()
+const { call, signUp, join, logIn, addMember, tokens, admin } = await createTestApp()
 const api = '/api/v1/auth'
 const unique = () => `u${process.pid}-${Date.now()}-${Math.random().toString(36).slice(2, 8)}`
 

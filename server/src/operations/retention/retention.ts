@@ -73,7 +73,7 @@ async function removeOf(
   let removed = 0
   let last: Batch['last'] = null
   for (let batch = 0; batch < MAX_BATCHES && signal?.aborted !== true; batch++) {
-    // system: as above
+    // system: what has expired is removed of all users and organizations
     const done: Batch = await system.run(removeBatch(retention, isMeant, last))
     removed += done.rows
     last = done.last
