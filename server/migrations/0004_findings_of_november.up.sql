@@ -202,7 +202,7 @@ create or replace function {{schema}}.lock_place (
   AS $function$
 begin
   perform from memberships where organization_id = organization and user_id = person for no key update;
-  perform from organizations where id = organization for key share;
+  perform from organizations where id = organization for share; -- which is not closed meanwhile
   perform from users where id = person for no key update;
 end $function$;
 

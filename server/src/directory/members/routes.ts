@@ -120,6 +120,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
     '/members/:user_id/restore',
     {
       access: 'members:write',
+      noStore: true, // nothing is made: of a repetition the answer is that there is a member
       problems: ['already-member', 'member-not-restorable', 'owner-required', 'step-up-required'],
       schema: {
         operationId: 'restoreMember',

@@ -101,7 +101,7 @@ create trigger guard before insert or update on memberships for each row execute
 create function lock_place(organization uuid, person uuid) returns void language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   perform from memberships where organization_id = organization and user_id = person for no key update;
-  perform from organizations where id = organization for key share;
+  perform from organizations where id = organization for share; -- which is not closed meanwhile
   perform from users where id = person for no key update;
 end $$;
 revoke execute on function lock_place(uuid, uuid) from public;

@@ -14,7 +14,15 @@ import { createAccount } from '../accounts/accounts.ts'
 import { checkPassword } from '../passwords/password-policy.ts'
 import { invitationToken } from './invitations.ts'
 
-const query = tables('system', 'invitations', 'memberships', 'organizations', 'users', 'live_users', 'account_addresses')
+const query = tables(
+  'system',
+  'invitations',
+  'memberships',
+  'organizations',
+  'users',
+  'live_users',
+  'account_addresses',
+)
 
 type InvitationToken = OpenToken<Static<typeof invitationToken.details>>
 

@@ -245,3 +245,129 @@ test('the link of an invitation leads nowhere while the account of its address i
     assert.deepEqual([status, body.code], [409, 'account-unavailable'], column)
   }
 })
+
+// Red when: getOpen() or join() leaves out a condition, or the account is made in a transaction of its own.
+test('an invitation that nothing stands behind any more makes no account, and says that it has ended', async () => {
+  const ends: Record<string, (owner: Person, inviter: Person, id: string) => Promise<unknown>> = {
+    'the organization is closed': owner => owner.call('DELETE', `/api/v1/organizations/${owner.organization_id}`),
+    'its row is gone': (_owner, _inviter, id) => admin.query('delete from invitations where id = $1', [id]),
+    'the inviter is disabled': (_owner, { user_id }) =>
+      admin.query('update users set disabled_at = now() where id = $1', [user_id]),
+    'the inviter has deleted the account': (_owner, inviter) => inviter.call('DELETE', '/api/v1/users/me'),
+    'the inviter’s membership is disabled': (_owner, { user_id, organization_id }) =>
+      admin.query('update memberships set disabled_at = now() where user_id = $1 and organization_id = $2', [
+        user_id,
+        organization_id,
+      ]),
+    'it has expired': (_owner, _inviter, id) =>
+      admin.query(`update one_time_tokens set expires_at = now() where details ->> 'invitation_id' = $1`, [id]),
+  }
+  for (const [name, end] of Object.entries(ends)) {
+    const owner = await newOwner()
+    const inviter = await test_.addMember(owner, 'admin')
+    const email = newAddress()
+    const { body } = await invite(inviter, email)
+    const token = await tokenOf(email)
+    await end(owner, inviter, body.id)
+    const answer = await accept(token, { password: PASSWORD })
+    assert.deepEqual([answer.status, answer.body.code], [410, 'invitation-ended'], name)
+    assert.equal((await admin.query('select from users where email = $1', [email])).rowCount, 0, name)
+    const page = await test_.app.inject({ url: `/account/invitation?token=${token}` })
+    assert.ok([410, 422].includes(page.statusCode), `${name}: ${page.statusCode}`)
+    assert.doesNotMatch(page.body, /<button/, name)
+  }
+  assert.equal((await accept('x'.repeat(64), { password: PASSWORD })).body.code, 'invalid-token')
+})
+
+// Red when: the account of an invited address is made before joining is certain.
+test('an organization that closes while an account is being made leaves no account behind', async () => {
+  const owner = await newOwner()
+  const email = newAddress()
+  await invite(owner, email)
+  const token = await tokenOf(email)
+  const client = await admin.connect()
+  await client.query('begin')
+  await client.query('update organizations set deleted_at = now() where id = $1', [owner.organization_id])
+  const accepting = accept(token, { password: PASSWORD })
+  await new Promise(resolve => setTimeout(resolve, 300)) // it has looked, hashed, and waits for the row
+  await client.query('commit')
+  client.release()
+  assert.equal((await accepting).body.code, 'invitation-ended')
+  assert.equal((await admin.query('select from users where email = $1', [email])).rowCount, 0)
+})
+
+// Red when: join() throws already-member inside its transaction.
+test('a member who opens an invitation has spent it, although it was not needed', async () => {
+  const owner = await newOwner()
+  const person = await signUp()
+  await verify(person)
+  await invite(owner, person.email, 'admin')
+  const token = await tokenOf(person.email)
+  await admin.query('alter table memberships disable trigger invitations_insert')
+  await test_
+    .join(owner, person, 'viewer')
+    .finally(() => admin.query('alter table memberships enable trigger invitations_insert'))
+  assert.equal((await accept(token)).body.code, 'already-member')
+  assert.equal((await accept(token)).body.code, 'invitation-ended')
+  assert.deepEqual(
+    (await owner.call('GET', `/api/v1/organizations/${owner.organization_id}/invitations`)).body.items,
+    [],
+  )
+  await owner.call('DELETE', `/api/v1/organizations/${owner.organization_id}/members/${person.user_id}`)
+  assert.equal((await accept(token)).body.code, 'invitation-ended', 'no way back')
+  assert.equal((await invite(owner, owner.email)).body.code, 'already-member')
+})
+
+// Red when: POST …/members looks an address up, adds anyone, or takes an id.
+test('adding a member is inviting an address: the membership begins with the yes of whoever reads the mail', async () => {
+  const owner = await newOwner()
+  const person = await signUp()
+  await verify(person)
+  const path = `/api/v1/organizations/${owner.organization_id}/members`
+  const place = { role: 'viewer', title: 'Guest', company: 'Acme' }
+  const [known, unknown] = [
+    await owner.call('POST', path, { email: person.email.toUpperCase(), ...place }),
+    await owner.call('POST', path, { email: newAddress(), ...place }),
+  ]
+  assert.deepEqual([known.status, unknown.status], [202, 202])
+  const plain = ({
+    body: { id: _id, email: _email, created_at: _created, expires_at: _expires, ...rest },
+  }: typeof known) => rest
+  assert.deepEqual(plain(known), plain(unknown))
+  const byId = await owner.call('POST', path, { user_id: person.user_id, role: 'viewer' })
+  assert.deepEqual(
+    [byId.status, byId.body.errors.map(({ pointer }: { pointer: string }) => pointer).toSorted()],
+    [422, ['/email', '/user_id']],
+  )
+  assert.equal((await owner.call('GET', path)).body.items.length, 1)
+  assert.equal((await accept(await tokenOf(person.email))).status, 200)
+  const { body } = await owner.call('GET', `${path}/${person.user_id}`)
+  assert.deepEqual([body.role, body.title, body.company], ['viewer', 'Guest', 'Acme'])
+})
+
+// Red when: keep_mail_quota() counts what other senders have sent, or drops instead of refusing.
+test('an address is mailed five invitations an hour by one organization and by one inviter, and the sixth is refused', async () => {
+  const email = newAddress()
+  const first = await newOwner()
+  for (let time = 0; time < 5; time++) assert.equal((await invite(first, email)).status, 202)
+  const sixth = await invite(first, email)
+  assert.deepEqual([sixth.status, sixth.body.code, sixth.headers['retry-after']], [429, 'too-many-invitations', '3600'])
+  // Revoking and inviting anew, by another administrator or for another organization of the same inviter, is no way around.
+  const administrator = await test_.addMember(first, 'admin')
+  const path = `/api/v1/organizations/${first.organization_id}/invitations`
+  assert.equal((await invite(administrator, email)).status, 429)
+  const { body } = await first.call('POST', '/api/v1/organizations', { name: 'Second' })
+  const elsewhere = await test_.logIn(first, body.id)
+  assert.equal((await invite(elsewhere, email)).status, 429)
+  const token = await tokenOf(email)
+  const [mail, ...more] = await test_.mailTo(email)
+  assert.deepEqual([mail?.token, more], [token, []], 'the last one is mailed and stays good')
+
+  // Another organization's mail comes all the same.
+  const other = await newOwner()
+  assert.equal((await invite(other, email)).status, 202)
+  assert.equal((await test_.mailTo(email)).length, 1)
+  const [{ id }] = (await first.call('GET', path)).body.items
+  await first.call('DELETE', `${path}/${id}`)
+  assert.equal((await invite(first, email)).status, 429)
+})
