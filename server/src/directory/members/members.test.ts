@@ -13,9 +13,9 @@ const restoreAccount = async ({ email }: Person) => {
   const token = (await mailTo(email)).findLast(mail => mail.token !== '')!.token
   return call('POST', '/api/v1/auth/restore-account', { token })
 }
-const statesIn = async (reader: Person, team: Person, query = '') =>
+const statusesIn = async (reader: Person, team: Person, query = '') =>
   (await reader.call('GET', `${members(team)}${query}`)).body.items.map(
-    ({ user_id, state }: { user_id: string; state: string }) => [user_id, state],
+    ({ user_id, status }: { user_id: string; status: string }) => [user_id, status],
   )
 
 // Red when: listedMembers leaves out memberships that ended with their account, or removeMember and guard_membership() do.
@@ -27,12 +27,12 @@ test('who deletes the account stays visible to those who manage members, and doe
     await addMember(owner, 'viewer'),
   ]
   for (const person of [leaver, staying]) assert.equal((await deleteAccount(person)).status, 204)
-  assert.deepEqual(await statesIn(owner, owner, '?state=account-deleted'), [
+  assert.deepEqual(await statusesIn(owner, owner, '?status=account-deleted'), [
     [leaver.user_id, 'account-deleted'],
     [staying.user_id, 'account-deleted'],
   ])
-  assert.equal((await statesIn(viewer, owner)).length, 2, 'a viewer sees members')
-  assert.deepEqual(await statesIn(viewer, owner, '?state=account-deleted'), [])
+  assert.equal((await statusesIn(viewer, owner)).length, 2, 'a viewer sees members')
+  assert.deepEqual(await statusesIn(viewer, owner, '?status=account-deleted'), [])
   assert.equal((await viewer.call('GET', memberOf(owner, leaver))).status, 404)
 
   const { headers } = await owner.call('GET', memberOf(owner, leaver))
@@ -86,11 +86,11 @@ test('an administrator restores whom an administrator removed, for 30 days, and 
   await owner.call('PATCH', memberOf(owner, member), { title: 'Guest' })
   await administrator.call('DELETE', memberOf(owner, member))
   assert.equal(outcomeOf(await member.call('GET', '/api/v1/projects')), 'membership-ended')
-  assert.deepEqual(await statesIn(administrator, owner, '?state=removed'), [[member.user_id, 'removed']])
+  assert.deepEqual(await statusesIn(administrator, owner, '?status=removed'), [[member.user_id, 'removed']])
   await mailTo(member.email)
 
   const restored = await administrator.call('POST', `${memberOf(owner, member)}/restore`)
-  assert.deepEqual([restored.status, restored.body.state, restored.body.title], [200, 'active', 'Guest'])
+  assert.deepEqual([restored.status, restored.body.status, restored.body.title], [200, 'active', 'Guest'])
   assert.equal((await member.call('GET', '/api/v1/projects')).status, 200)
   const [mail, ...more] = await mailTo(member.email)
   assert.equal(more.length, 0)
@@ -107,7 +107,7 @@ test('an administrator restores whom an administrator removed, for 30 days, and 
     update memberships set removed_at = now() - interval '31 days' where user_id = '${member.user_id}'; commit`,
   )
   assert.equal(outcomeOf(await owner.call('POST', `${memberOf(owner, member)}/restore`)), 'member-not-restorable')
-  assert.deepEqual(await statesIn(owner, owner, '?state=removed'), [])
+  assert.deepEqual(await statusesIn(owner, owner, '?status=removed'), [])
   const stranger = await signUp()
   assert.equal(outcomeOf(await owner.call('POST', `${memberOf(owner, stranger)}/restore`)), 'not-found')
 

@@ -13,7 +13,7 @@ import { Role_ } from '../organizations/organizations.ts'
 
 const query = tables('tenant', 'memberships', 'users', 'gate')
 
-export const MemberState = OneOf(['active', 'disabled', 'account-deleted', 'removed'], {
+export const MemberStatus = OneOf(['active', 'disabled', 'account-deleted', 'removed'], {
   description:
     '`account-deleted`: the membership comes back with the account, while that can be restored, unless it is removed. ' +
     '`removed`: by an administrator, in the last 30 days; it can be restored.',
@@ -28,7 +28,7 @@ export const Member = Type.Object(
     role: Role_,
     title: Nullable(Name),
     company: Nullable(Name),
-    state: MemberState,
+    status: MemberStatus,
     ...timestamps,
   },
   { title: 'Member' },
@@ -57,7 +57,7 @@ const membershipColumns = [
 ] as const
 
 /** What has become of a membership. It ended with the account where both bear the same moment. */
-const stateOf = sql<'active' | 'disabled' | 'account-deleted' | 'removed' | 'left'>`case
+const statusOf = sql<'active' | 'disabled' | 'account-deleted' | 'removed' | 'left'>`case
   when memberships.deleted_at is null then case when memberships.disabled_at is null then 'active' else 'disabled' end
   when memberships.removed_at is not null then 'removed'
   when memberships.deleted_at = users.deleted_at and users.erased_at is null then 'account-deleted' else 'left' end`
@@ -73,7 +73,7 @@ const memberRows = (organization_id: string) =>
     .innerJoin('users', 'users.id', 'memberships.user_id')
     .select(membershipColumns)
     .select(['users.email', 'users.username', 'users.full_name'])
-    .select(stateOf.$castTo<Member['state']>().as('state'))
+    .select(statusOf.$castTo<Member['status']>().as('status'))
     // Both rows only ever count up, so the sum moves with either.
     .select(sql<number>`memberships.version + users.version`.as('version'))
     .where('memberships.organization_id', '=', organization_id)
@@ -81,38 +81,38 @@ const memberRows = (organization_id: string) =>
 /** Current members and, for those who manage them, whose account is deleted. */
 const listedMembers = (organization_id: string) =>
   memberRows(organization_id).where(
-    sql<boolean>`(memberships.deleted_at is null or ${stateOf} = 'account-deleted' and ${isManager})`,
+    sql<boolean>`(memberships.deleted_at is null or ${statusOf} = 'account-deleted' and ${isManager})`,
   )
 
-/** In one state, of which `removed` is no member's. */
-const membersInState = (organization_id: string, state: string) =>
+/** In one status, of which `removed` is no member's. */
+const membersInStatus = (organization_id: string, status: string) =>
   memberRows(organization_id).where(
-    sql<boolean>`${stateOf} = ${state} and (memberships.deleted_at is null or ${isManager} and (memberships.removed_at is null or ${isRestorable}))`,
+    sql<boolean>`${statusOf} = ${status} and (memberships.deleted_at is null or ${isManager} and (memberships.removed_at is null or ${isRestorable}))`,
   )
 
 interface MemberFilters {
   role?: Role
-  state?: Member['state']
+  status?: Member['status']
 }
 
 const memberPages = pagesOf(
   ({
     organization_id,
     role,
-    state,
+    status,
   }: {
     organization_id: string
     role: string | undefined
-    state: string | undefined
+    status: string | undefined
   }) => {
-    const members = state === undefined ? listedMembers(organization_id) : membersInState(organization_id, state)
+    const members = status === undefined ? listedMembers(organization_id) : membersInStatus(organization_id, status)
     return role === undefined ? members : members.where('memberships.role', '=', role as Role)
   },
 )
 
 /** The members; to those who manage them also the ones whose account is deleted and, where asked for, whom they may restore. */
-export const listMembers = (organization_id: string, { role, state }: MemberFilters, page: Page) =>
-  memberPages({ organization_id, role, state }, orderOf('created_at', 'memberships', 'user_id'), page)
+export const listMembers = (organization_id: string, { role, status }: MemberFilters, page: Page) =>
+  memberPages({ organization_id, role, status }, orderOf('created_at', 'memberships', 'user_id'), page)
 
 /** @throws Problem not-found */
 export const getMember = (organization_id: string, user_id: string) =>
@@ -141,7 +141,7 @@ const lockMember = (organization_id: string, user_id: string) =>
       .select(['memberships.role', 'own.role as actor_role'])
       .select([
         sql<number>`memberships.version + users.version`.as('version'),
-        stateOf.as('state'),
+        statusOf.as('status'),
         isRestorable.as('is_restorable'),
       ])
       .where('memberships.user_id', '=', user_id),
@@ -184,8 +184,8 @@ export async function changeMember(
 ): Promise<MemberRow> {
   const current = await transaction.run(getMember(organization_id, user_id))
   const member = await transaction.run(lockMember(organization_id, user_id))
-  if (member.state === 'account-deleted') throw new Problem('member-account-deleted')
-  if (member.state === 'removed' || member.state === 'left') throw new Problem('not-found')
+  if (member.status === 'account-deleted') throw new Problem('member-account-deleted')
+  if (member.status === 'removed' || member.status === 'left') throw new Problem('not-found')
   if (isStale(condition, member.version)) throw new Problem('entity-tag-stale')
   requireOwner(member, fresh, [member.role, changes.role ?? member.role])
   const changed = await transaction.run(
@@ -214,7 +214,7 @@ export async function removeMember(
   { condition, fresh }: ChangeRules,
 ): Promise<void> {
   const member = await transaction.run(lockMember(organization_id, user_id))
-  if (member.state === 'removed' || member.state === 'left') throw new Problem('not-found')
+  if (member.status === 'removed' || member.status === 'left') throw new Problem('not-found')
   if (isStale(condition, member.version)) throw new Problem('entity-tag-stale')
   requireOwner(member, fresh, [member.role, undefined])
   await transaction.run(
@@ -241,7 +241,7 @@ export async function restoreMember(
   fresh: boolean,
 ): Promise<MemberRow> {
   const member = await transaction.run(lockMember(organization_id, user_id))
-  if (member.state === 'active' || member.state === 'disabled') throw new Problem('already-member')
+  if (member.status === 'active' || member.status === 'disabled') throw new Problem('already-member')
   if (!member.is_restorable) throw new Problem('member-not-restorable')
   requireOwner(member, fresh, [undefined, member.role])
   await transaction.run(

@@ -66,7 +66,7 @@ test('closing a team shuts everybody out at once; a personal organization stays'
   )
 })
 
-test('members are changed and removed, and members of a role or state are found', async () => {
+test('members are changed and removed, and members of a role or status are found', async () => {
   const owner = await signUp('Acme')
   const [ann, bob] = [await addMember(owner, 'viewer'), await addMember(owner, 'member')]
   const path = `/api/v1/organizations/${owner.organization_id}/members`
@@ -75,7 +75,7 @@ test('members are changed and removed, and members of a role or state are found'
 
   const one = `${path}/${ann.user_id}`
   const read = await bob.call('GET', one)
-  assert.deepEqual([read.status, read.body.state], [200, 'active'])
+  assert.deepEqual([read.status, read.body.status], [200, 'active'])
   const tag = { 'if-match': read.headers['etag']! }
   const changed = await owner.call('PATCH', one, { role: 'member', title: 'Guest' }, tag)
   assert.deepEqual([changed.status, changed.body.role, changed.body.title], [200, 'member', 'Guest'])
@@ -87,7 +87,7 @@ test('members are changed and removed, and members of a role or state are found'
     bob.user_id,
     owner.organization_id,
   ])
-  const disabled = (await owner.call('GET', `${path}?state=disabled`)).body.items
+  const disabled = (await owner.call('GET', `${path}?status=disabled`)).body.items
   assert.deepEqual(
     disabled.map(({ user_id }: { user_id: string }) => user_id),
     [bob.user_id],

@@ -183,9 +183,10 @@ test('no address that an erased account ever had stands anywhere, unless another
   const word = `marvin-${Date.now()}`
   const addresses = [`${word}-1@example.com`, `${word}-2@example.com`, `${word}-3@example.com`]
   const kept = `${word}-kept@example.com`
+  let serial = 0
   const path = `/api/v1/organizations/${owner.organization_id}/invitations`
   const invite = (email: string) =>
-    owner.call('POST', path, { email, role: 'viewer', title: word }, { 'idempotency-key': `${email}-key` })
+    owner.call('POST', path, { email, role: 'viewer', title: word }, { 'idempotency-key': `${email}-${serial++}` })
   for (const email of [...addresses, kept]) {
     await strict.call('POST', '/api/v1/auth/signup', { email, password: PASSWORD, full_name: word })
     await strict.call('POST', '/api/v1/auth/password-reset', { email })

@@ -88,7 +88,7 @@ test('who would leave a team without an owner has to give it one first; a team o
   const successor = await logIn(member, owner.organization_id)
   const members = await successor.call('GET', `/api/v1/organizations/${owner.organization_id}/members`)
   assert.deepEqual(
-    members.body.items.map(({ user_id, state }: { user_id: string; state: string }) => [user_id, state]),
+    members.body.items.map(({ user_id, status }: { user_id: string; status: string }) => [user_id, status]),
     [
       [owner.user_id, 'account-deleted'],
       [member.user_id, 'active'],
