@@ -27,7 +27,17 @@ const values: Readonly<Record<string, () => unknown>> = {
   status: () => 'archived',
 }
 
-test('there are operations that replace', () => assert.ok(replacements.length >= 5))
+test('there are operations that replace', () => {
+  const ids = replacements.map(({ id }) => id)
+  for (const id of [
+    'replaceOwnProfile',
+    'replaceOwnProfileAlias',
+    'replaceOrganization',
+    'replaceMember',
+    'replaceProject',
+  ])
+    assert.ok(ids.includes(id), `${id} is not among ${ids.join(', ')}`)
+})
 
 // Red when: a route resets a field of `kept`, or does not reset another one.
 for (const operation of replacements) {
@@ -39,7 +49,7 @@ for (const operation of replacements) {
     const required = Object.fromEntries(
       Object.entries(body ?? {}).filter(([name]) => operation.schemas[name]?.required === true),
     )
-    assert.ok(optional.length > 0, 'nothing can be left out')
+    if (optional.length === 0) return // all of it has to be sent
     const given = Object.fromEntries(optional.map(name => [name, (values[name] ?? (() => `Set ${name}`))()]))
     const patched = await world.call('PATCH', path, given)
     assert.equal(patched.status, 200, patched.text)
