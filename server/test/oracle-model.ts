@@ -110,7 +110,7 @@ export function write(world: World, permissions: Permissions, question: Question
     const isPassedOn = after.role_id === null && after.role === (isOwn ? 'admin' : 'owner')
     const allowed: Record<string, boolean> = {
       'members:write': true,
-      'organization:leave': isOwn && only('deleted') && changed.length === 1 && !!after.deleted,
+      'organization:leave': after.deleted && isOwn && only('deleted') && changed.length === 1,
       'organization:transfer': only('role', 'role_id') && isPassedOn,
     }
     if (allowed[permission] !== true) return '0'

@@ -72,7 +72,8 @@ async function removeOf(
     organization_id === undefined ? isOver : sql<boolean>`${isOver} and organization_id = ${organization_id}::uuid`
   let removed = 0
   let last: Batch['last'] = null
-  for (let batch = 0; batch < MAX_BATCHES && signal?.aborted !== true; batch++) {
+  for (let batch = 0; batch < MAX_BATCHES; batch++) {
+    if (signal?.aborted === true) break
     // system: what has expired is removed of all users and organizations
     const done: Batch = await system.run(removeBatch(retention, isMeant, last))
     removed += done.rows

@@ -55,7 +55,7 @@ export const insertToken = <Details extends TSchema>(
       now() + make_interval(secs => ${seconds ?? kind.seconds}), ${mailed ? sql`mail_sender()` : sql`null`}) returning id`
 
 /** Five mails of a purpose go to an address in an hour for one sender who is signed in, or for one organization. */
-export const mailQuota = { one_time_tokens_mail_quota: { code: 'rate-limited', retryAfter: 3600 } } as const
+const mailQuota = { one_time_tokens_mail_quota: { code: 'rate-limited', retryAfter: 3600 } } as const
 
 /** Makes a one-time token. @returns its id, which sealToken turns into what travels @throws Problem rate-limited */
 export function issueToken<Details extends TSchema>(
