@@ -35,6 +35,7 @@ const upward: Readonly<Record<string, string>> = {
   'platform/gate → organizations': 'the gate: whether the organization is open, and demands a second factor',
   'platform/gate → memberships': 'the gate: which role the user has there',
   'platform/gate → custom_role_permissions': "the gate: what a role of the organization's own holds",
+  'platform/gate → is_way_out': 'the gate: what no demand for a second factor withholds',
   'platform/gate → audit_log': 'the trigger of history that organization_table() gives every table',
   'platform/tokens → users': 'the key of one-time tokens: a token goes with its user',
   'platform/http → users': 'the key of idempotency keys: what a user repeats goes with the user',

@@ -10,7 +10,7 @@ import type { Answer, TestApp } from './test-app.ts'
 // headers, bytes, statements and the number of hashes are equal. How long each takes is measured by `npm run bench -- enumeration`.
 
 const app = await createTestApp()
-const { admin, call, signUp } = app
+const { admin, call, signUp, verify } = app
 const observe = observer(app)
 
 const required = await createTestApp({ EMAIL_VERIFICATION: 'required' })
@@ -159,6 +159,28 @@ test('a sign-up that is refused for its names or its password is refused alike f
     assert.equal(expected.status, status)
     for (const [whose, email] of Object.entries(people))
       assert.deepEqual(await observeRequired(ask(email)), expected, whose)
+  }
+})
+
+// Red when: createInvitation looks an address up beyond the members whom the inviter sees.
+test('inviting an address, or adding it as a member, looks and costs the same for every one', async () => {
+  const owner = await signUp('Inviting')
+  await verify(owner)
+  const people = await knownAddresses()
+  for (const path of ['invitations', 'members']) {
+    const ask = (email: string) => async (): Promise<Answer> => {
+      const invite = { email, role: 'member' }
+      const answer = await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/${path}`, invite)
+      // What is the invitation's own, and as long for every one.
+      const { id, email: invited, created_at: _created, expires_at: _expires, ...body } = answer.body
+      assert.deepEqual([typeof id, invited], ['string', email.toLowerCase()])
+      delete answer.headers['content-length']
+      return { ...answer, text: JSON.stringify(body) }
+    }
+    const expected = await observe(ask(`nobody-${randomUUID()}@example.com`))
+    assert.deepEqual([expected.status, expected.hashes], [202, 0])
+    for (const [whose, email] of Object.entries(people))
+      assert.deepEqual(await observe(ask(email)), expected, `${path} for ${whose}`)
   }
 })
 

@@ -153,14 +153,16 @@ const definers: Readonly<Record<string, string>> = {
   guard_membership: 'asks the gate who may decide about owners; reads only',
   guard_creation:
     'looks whether an organization that is being created has members, which no gate shows yet; reads only',
-  find_confirmed_user: 'looks a user up for whoever may add members, and asks the gate itself; reads only',
+  addresses_in_trigger: 'what an account is and was called, for a trigger that revokes invitations; reads only',
+  tell_restored_member: 'writes the event and the mail of a restored membership into tables that no request writes',
   mail_invitation: 'makes the link of an invitation and its mail, which the login that invites may not see',
   erase_history: 'leaves one line of the history of an organization that is gone, which no login may delete',
 }
 
 /** What writes with the owner's power, and what: no table of an organization. */
 const writers: Readonly<Record<string, string>> = {
-  mail_invitation: 'one_time_tokens',
+  mail_invitation: 'one_time_tokens one_time_tokens',
+  tell_restored_member: 'security_events',
   erase_history: 'audit_log audit_log',
 }
 
@@ -170,18 +172,20 @@ const callable: Readonly<Record<string, string>> = {
   acting_user: 'called by triggers of history; names the caller alone',
   own_role_permits: "called by the gate; answers for the caller's own role alone",
   lock_key: 'a number made of words; reads nothing',
+  is_way_out: 'three permissions by name; reads nothing',
+  addresses_in_trigger: 'answers nothing outside of a trigger',
   hold_users: 'takes part in the locks of users, in the order of all locks; reads nothing',
   record_event:
     'called by triggers as whoever changes the row; outside of one the policy of security_events refuses the tenant login',
 }
 
 /** Functions that the tenant login alone may call. */
-const callableByTenant: Readonly<Record<string, string>> = {
-  find_confirmed_user: 'adds a user to an organization by address or id; answers nothing behind a closed gate',
-}
+const callableByTenant: Readonly<Record<string, string>> = {}
 
 /** Functions that the system login alone may call. */
 const callableBySystem: Readonly<Record<string, string>> = {
+  lock_place: 'locks what joining an organization concerns, as the login that lets people in',
+  mail_sender: 'names whose quota a mail counts in; reads settings',
   enqueue_job: 'puts work into the queue of the jobs, whose tables the tenant login does not see',
   reserve_guess: 'counts a guess before it is verified, in a table that the tenant login does not see',
   settle_guess: 'counts what came of a guess, and locks',
@@ -274,6 +278,7 @@ const readable: Readonly<Record<string, readonly string[]>> = {
     'locale',
     'disabled_at',
     'deleted_at',
+    'erased_at',
     'created_at',
     'updated_at',
     'version',

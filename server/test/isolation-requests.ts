@@ -149,11 +149,11 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   challengeSecondFactor: 'invalid-token',
   confirmTotp: 'not-found', // nothing was begun
   removeTotp: 'not-found',
+  restoreMember: 'already-member', // the member is there
 }
 
 /** Fields of which an operation takes exactly one. */
 const alternatives: Readonly<Record<string, readonly string[]>> = {
-  addMember: ['user_id', 'email'],
   logIn: ['email', 'username'],
   stepUp: ['password', 'code', 'recovery_code', 'passkey'],
   verifySecondFactor: ['code', 'recovery_code', 'passkey'],
@@ -413,7 +413,7 @@ function newWord(kind: Kind, word: string): string | undefined {
 function ownValue(id: string, { kind }: Place, world: World): string {
   switch (kind) {
     case 'user':
-      return id === 'addMember' ? world.outsider.user_id : world.member_id
+      return world.member_id
     case 'email':
       return id === 'logIn' ? world.email : `new-${randomWord()}@example.com`
     case 'username':

@@ -16,7 +16,6 @@ const writers: Readonly<Record<string, readonly string[]>> = {
   organizations: ['organization:write', 'organization:delete'],
   memberships: ['members:write', 'organization:leave', 'organization:transfer', 'invitations:write'],
 }
-
 const isCurrent = (row?: { disabled: boolean; deleted: boolean }): boolean => row?.disabled === false && !row.deleted
 const sorted = (ids: string[]): string => ids.sort().join(' ')
 const idsOf = (rows: { id: string }[]): string => sorted(rows.map(({ id }) => id))
@@ -39,18 +38,19 @@ export function standingOf(world: World, permissions: Permissions, question: Que
   const isRanked = ladder.indexOf(membership?.role ?? '') >= ladder.indexOf(least ?? '')
   const isOwn = ownRole?.permissions.includes(permission) === true && least !== 'owner' // as an administrator, at most
   const held = isOperator ? user?.superuser === true : membership?.role_id === null ? isRanked : isOwn
-  const open = live && organization !== undefined && least !== undefined && !lacksFactor && held
+  const may = live && organization !== undefined && least !== undefined && held
+  const open = may && (!lacksFactor || /^organization:(leave|transfer|delete)$/.test(permission)) // ways out
   const role = isOperator ? 'superuser' : membership?.role
-  return { session, user, live, membership, lacksFactor, open, role, isOperator }
+  return { session, user, live, membership, lacksFactor, open, reads: may && !lacksFactor, role, isOperator }
 }
 
 /** What is seen: the rows of each table by their ids, and what the views and functions of the gate say. */
 export function read(world: World, permissions: Permissions, question: Question): Answers {
   const standing = standingOf(world, permissions, question)
-  const { session, user, live, membership, lacksFactor, open, role, isOperator } = standing
-  const { permission, organization_id, person } = question
+  const { session, user, live, membership, lacksFactor, open, reads, role, isOperator } = standing
+  const { permission, organization_id } = question
   const here = <Row extends { organization_id: string }>(rows: Row[]) =>
-    rows.filter(row => open && row.organization_id === organization_id)
+    rows.filter(row => reads && row.organization_id === organization_id)
   const own = <Row extends { user_id: string }>(rows: Row[]) => rows.filter(row => live && row.user_id === user?.id)
   const isLost = membership === undefined && !isOperator
   const isToldOfFactor = lacksFactor && (membership !== undefined || user?.superuser === true)
@@ -58,7 +58,8 @@ export function read(world: World, permissions: Permissions, question: Question)
   const places = own(world.memberships).filter(
     row => isCurrent(row) && world.organizations.some(({ id, deleted }) => id === row.organization_id && !deleted),
   )
-  const found = world.users.filter(row => row.id === person && row.verified && isCurrent(row))
+  const shown = open && permission === 'organization:transfer' ? world.memberships : own(world.memberships)
+  const members = reads ? here(world.memberships) : shown.filter(row => open && row.organization_id === organization_id)
   const colleagues = here(world.memberships).map(({ user_id }) => user_id)
   const belongings = own(world.belongings)
   const owners = sorted(belongings.map(({ user_id }) => user_id))
@@ -67,9 +68,8 @@ export function read(world: World, permissions: Permissions, question: Question)
     verdict: !live ? 'session-ended' : isLost ? 'membership-ended' : open ? 'open' : refusal,
     self: live ? `${session?.id} ${user?.id} ${session?.second_factor} ${user?.superuser} ${user?.verified}` : '',
     own_organizations: sorted(places.map(({ organization_id, role }) => `${organization_id}:${role}`)),
-    find_confirmed_user: open && permission === 'members:write' ? idsOf(found) : '',
     organizations: open ? organization_id : '',
-    memberships: sorted(here(world.memberships).map(({ user_id }) => user_id)),
+    memberships: sorted(members.map(({ user_id }) => user_id)),
     roles: idsOf(here(world.roles)),
     custom_role_permissions: sorted(here(world.roles).flatMap(row => row.permissions.map(word => `${row.id}:${word}`))),
     invitations: idsOf(here(world.invitations)),
@@ -93,7 +93,7 @@ export function read(world: World, permissions: Permissions, question: Question)
  */
 export function write(world: World, permissions: Permissions, question: Question, later: World): Answers {
   const { session, user, live, open, role } = standingOf(world, permissions, question)
-  const { session_id, permission, organization_id, place, person, member, fresh, flaw } = question
+  const { permission, organization_id, place, person, member, fresh, flaw } = question
   const writes = (table: string): boolean => open && writers[table]?.includes(permission) === true
   const within = <Row extends { organization_id: string }>(table: string, rows: Row[]) =>
     rows.filter(row => writes(table) && row.organization_id === organization_id)
@@ -103,20 +103,24 @@ export function write(world: World, permissions: Permissions, question: Question
   const isOpenLater = (kept: Partial<World>): boolean =>
     standingOf({ ...later, ...kept }, permissions, question)[permission === '' ? 'live' : 'open']
   // Memberships have rules of their own, which speak before the policies do. None is broken: undefined.
-  const ruleOn = (before: Membership | undefined, after: Membership): string | undefined => {
+  const ruleOn = (before: Membership, after: Membership): string | undefined => {
     const isOwn = after.user_id === user?.id
     const changed = Object.keys(after).filter(key => Object(before)[key] !== Object(after)[key])
-    const only = (...keys: string[]): boolean => before !== undefined && changed.every(key => keys.includes(key))
+    const only = (...keys: string[]): boolean => changed.every(key => keys.includes(key))
     const isPassedOn = after.role_id === null && after.role === (isOwn ? 'admin' : 'owner')
     const allowed: Record<string, boolean> = {
       'members:write': true,
-      'organization:leave': isOwn && only('deleted') && changed.length === 1 && after.deleted,
+      'organization:leave': after.deleted && isOwn && only('deleted') && changed.length === 1,
       'organization:transfer': only('role', 'role_id') && isPassedOn,
     }
     if (allowed[permission] !== true) return '0'
-    const isAboutOwners = [before?.role, after.role].includes('owner') && !only('title', 'role_id')
+    const isAboutOwners = [before.role, after.role].includes('owner') && !only('title', 'role_id')
     const mayDecide = open && after.organization_id === organization_id && role === 'owner'
-    return (isAboutOwners && !mayDecide) || (after.role_id !== null && after.role !== 'member') ? 'rule' : undefined
+    // What has ended stays so, unless an administrator removed it; what ended with the account is ended again.
+    const isGone = world.users.some(({ id, deleted }) => id === after.user_id && deleted)
+    const isKept = after.deleted ? isGone && !before.removed : before.removed && !isGone
+    const isRaised = (before.deleted && changed.includes('deleted') && !isKept) || (isAboutOwners && !mayDecide)
+    return isRaised || (after.role_id !== null && after.role !== 'member') ? 'rule' : undefined
   }
   const isOwner = (row: Membership): boolean => row.role === 'owner' && isCurrent(row)
   type Changes = (row: Membership) => Partial<Membership>
@@ -130,13 +134,9 @@ export function write(world: World, permissions: Permissions, question: Question
   const isMember = (row: Membership): boolean => row.organization_id === place && row.user_id === member
   const isMine = (row: Membership): boolean => row.organization_id === place && row.user_id === user?.id
   const set = (changes: Partial<Membership>): string => change(() => changes, isMember)
-  const added = { role: question.role, role_id: null, title: '', disabled: false, deleted: false }
-  const addedRule = session_id === '' ? '0' : ruleOn(undefined, { organization_id: place, user_id: person, ...added })
-  const isTaken = world.memberships.some(row => row.organization_id === place && row.user_id === person)
   const leave = change(() => ({ deleted: true }), isMine)
   const title = change(() => ({ title: 'x' }))
   const passOn: Changes = row => ({ role: row.user_id === user?.id ? 'admin' : 'owner', role_id: null })
-
   // A live session alone creates a team, which is new in every respect, and becomes its owner.
   const mayCreate = live && permission === '' && question.kind === 'team' && flaw !== 'organization'
   const isCreated = mayCreate && organization_id === fresh
@@ -166,11 +166,11 @@ export function write(world: World, permissions: Permissions, question: Question
     'insert an invitation': one(isInPlace && writes('invitations')),
     'update invitations': count(invitations),
     'revoke an invitation': has(invitations, question.invitation),
-    'add a member': addedRule ?? (isInPlace && writes('memberships') ? (isTaken ? 'exists' : '1') : '0'),
     'title members': title,
     'give a role': set({ role: question.role, role_id: question.role_id }),
     'disable a member': set({ disabled: true }),
     'end a membership': set({ deleted: true }),
+    'end a membership again': set({ deleted: {} as never }), // at another moment
     'restore a member': set({ disabled: false, deleted: false }),
     'end the own membership': leave,
     'pass the organization on':

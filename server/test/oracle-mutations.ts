@@ -8,12 +8,13 @@ import { functionChanges } from './oracle-mutations-of-functions.ts'
 export type Change = readonly [find: string, replace: string]
 
 const setting = `(NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid`
-const gate = '( SELECT gate.organization_id FROM gate)'
+const gate = '( SELECT gate.organization_id FROM gate WHERE gate.reads)'
 const self = '( SELECT self.user_id FROM self)'
 const writes = (permissions: string): string =>
   `( SELECT gate.organization_id FROM gate WHERE (gate.writes AND (gate.permission = ANY ('{${permissions}}'::text[]))))`
 const ofMemberships = 'members:write,organization:leave,organization:transfer,invitations:write'
 const toldOfFactor = '(((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL)) OR u.superuser)'
+const wayOut = "is_way_out(current_setting('app.permission'::text, true))"
 /** Whoever names the organization reads it; who has no session reads what the session's user has. */
 const readByName: Change = [gate, setting]
 const readByDead: Change = [self, 'acting_user()']
@@ -45,12 +46,21 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ['(u.disabled_at IS NULL) AND (u.deleted_at IS NULL)', '((u.disabled_at IS NULL) OR (u.deleted_at IS NULL))'],
     ['(o.deleted_at IS NULL) AND ', ''],
     ['o.deleted_at IS NULL', 'u.deleted_at IS NULL'],
-    ['((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required)) AND ', ''],
-    [' OR (NOT o.second_factor_required)', ''],
-    ['OR (NOT o.second_factor_required)', 'OR o.second_factor_required'],
-    ['OR (NOT o.second_factor_required)', 'AND (NOT o.second_factor_required)'],
-    ['OR (NOT o.second_factor_required)', 'OR u.email_verified'],
-    ['s.second_factor_at IS NOT NULL', 's.last_seen_at IS NOT NULL'],
+    [`((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required) OR ${wayOut}) AND `, ''],
+    [`OR (NOT o.second_factor_required) OR ${wayOut}`, `OR ${wayOut}`],
+    [`OR (NOT o.second_factor_required) OR ${wayOut}`, `OR o.second_factor_required OR ${wayOut}`],
+    [`OR (NOT o.second_factor_required) OR ${wayOut}`, `AND (NOT o.second_factor_required) OR ${wayOut}`],
+    [`OR (NOT o.second_factor_required) OR ${wayOut}`, `OR u.email_verified OR ${wayOut}`],
+    [
+      `s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required) OR ${wayOut}`,
+      `s.last_seen_at IS NOT NULL) OR ${wayOut}`,
+    ],
+    [` OR ${wayOut}`, ''],
+    ['((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required)) AS reads', 'true AS reads'],
+    [
+      '((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required)) AS reads',
+      '(s.second_factor_at IS NOT NULL) AS reads',
+    ],
     ['(memberships.disabled_at IS NULL) AND ', ''],
     [' AND (memberships.deleted_at IS NULL)', ''],
     [
@@ -112,7 +122,17 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
   ],
   'policy audit_log.history': [['(pg_trigger_depth() > 0) AND ', '']],
   'policy security_events.history': [['pg_trigger_depth() > 0', 'true']],
-  'policy users.colleagues': [['m.user_id = users.id', 'm.user_id IS NOT NULL']],
+  'policy users.colleagues': [
+    ['m.user_id = users.id', 'm.user_id IS NOT NULL'],
+    ['( SELECT gate.reads FROM gate) AND ', ''],
+  ],
+  'policy organizations.leaving': [['WHERE (NOT gate.reads)', '']],
+  'policy memberships.leaving': [
+    ['(user_id = ( SELECT gate.user_id FROM gate)) OR ', ''],
+    [" OR (( SELECT gate.permission FROM gate) = 'organization:transfer'::text)", ''],
+    ["'organization:transfer'", "'organization:leave'"],
+    ['WHERE (NOT gate.reads)', ''],
+  ],
   'policy users.self': [readByDead, ['(id = ', '(id <> ']],
   'policy users.self_update': [['(id = ', '(true OR id = ']],
   'policy sessions.self': [readByDead],
@@ -174,7 +194,6 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ['(NOT second_factor_required) AND ', ''],
     [' AND (EXISTS ( SELECT FROM self))', ''],
   ],
-  'policy memberships.tenant_insert': [['{members:write,', '{']],
   'policy memberships.tenant_update': [
     [writes(ofMemberships), setting],
     ['{members:write,', '{projects:write,members:write,'],

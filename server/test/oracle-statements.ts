@@ -18,7 +18,6 @@ export const readings: Readonly<Record<string, string>> = {
     when second_factor_missing then 'second-factor-required' else 'permission-missing' end from gate_state)`,
   self: rows('self', `concat_ws(' ', session_id, user_id, second_factor::text, superuser::text, email_verified::text)`),
   own_organizations: rows('own_organizations', `id || ':' || role`),
-  find_confirmed_user: `coalesce(find_confirmed_user(q.person || '@example.com', null)::text, '')`,
   organizations: rows('organizations'),
   memberships: rows('memberships', 'user_id::text'),
   roles: rows('roles'),
@@ -68,6 +67,7 @@ export const writings: Statements = {
   'give a role': [`update memberships set role = q.role, role_id = q.role_id where ${member}`],
   'disable a member': [`update memberships set disabled_at = coalesce(disabled_at, now()) where ${member}`],
   'end a membership': [`update memberships set deleted_at = coalesce(deleted_at, now()) where ${member}`],
+  'end a membership again': [`update memberships set deleted_at = now() + interval '1 second' where ${member}`],
   'restore a member': [`update memberships set disabled_at = null, deleted_at = null where ${member}`],
   'end the own membership': [endOwn],
   'pass the organization on': [
@@ -181,9 +181,9 @@ export const loads: readonly [of: keyof World, type: string, into: string, value
   ],
   [
     'memberships',
-    'organization_id uuid, user_id uuid, role text, role_id uuid, disabled bool, deleted bool',
-    'memberships (organization_id, user_id, role, role_id, disabled_at, deleted_at)',
-    `organization_id, user_id, role, role_id, ${state('disabled')}, ${state('deleted')}`,
+    'organization_id uuid, user_id uuid, role text, role_id uuid, disabled bool, deleted bool, removed bool',
+    'memberships (organization_id, user_id, role, role_id, disabled_at, deleted_at, removed_at)',
+    `organization_id, user_id, role, role_id, ${state('disabled')}, ${state('deleted')}, ${state('removed')}`,
   ],
   [
     'sessions',

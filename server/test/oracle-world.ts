@@ -11,6 +11,8 @@ export interface Membership {
   title: string
   disabled: boolean
   deleted: boolean
+  /** Deleted by an administrator, lately. */
+  removed: boolean
 }
 type OfOrganization = { id: string; organization_id: string }
 
@@ -89,6 +91,13 @@ const roles = ['viewer', 'member', 'admin', 'owner'] as const
 /** The first one stands in roles of an organization's own, where nothing keeps it out. */
 const unknownPermissions = ['everything:write', 'projects', 'projects:read ', 'admin:everything:read', 'admin:%', '%']
 
+/** How memberships stand: mostly they have not ended. */
+const endings = [
+  ...Array.from({ length: 18 }, () => ({ deleted: false, removed: false })),
+  { deleted: true, removed: false },
+  { deleted: true, removed: true },
+]
+
 /** Mostly in order, and in every state that closes a gate. */
 export function createWorld({ id, below, chance, pick, some, times }: Random, permissions: readonly string[]): World {
   const users = times(9, () => ({
@@ -125,7 +134,7 @@ export function createWorld({ id, below, chance, pick, some, times }: Random, pe
         role_id: role === 'member' && own.length > 0 && chance(0.8) ? pick(own).id : null,
         title: '',
         disabled: chance(0.07),
-        deleted: chance(0.07),
+        ...pick(endings),
       }
     })
   })
@@ -192,7 +201,7 @@ export function createQuestion(random: Random, world: World, permissions: readon
     person: chance(founds ? 0.7 : 0.15)
       ? holder.user_id
       : pick(near(world.users, row => row.disabled || row.deleted)).id,
-    member: pick(near(world.memberships.filter(ofPlace), own)).user_id,
+    member: pick(near(world.memberships.filter(ofPlace), row => own(row) || row.deleted)).user_id,
     role: founds && chance(0.7) ? 'owner' : pick(roles),
     role_id: ownRoles.length > 0 && chance(0.3) ? pick(ownRoles).id : null,
     kind: chance(0.8) ? 'team' : 'personal',

@@ -82,6 +82,15 @@ for (const { number, name, up, down } of migrations.slice(1)) {
   })
 }
 
+// Red when: the statements at the end of migration 0004 go.
+test('0004 keeps former addresses, and closes invitations of members', async () => {
+  const { rows: former } = await observer.query('select email from former_addresses')
+  assert.deepEqual(former, [{ email: 'annie@example.com' }])
+  const { rows } = await observer.query('select email from invitations where revoked_at is null order by email')
+  // One was invited after leaving, and one is no member.
+  assert.deepEqual(rows, [{ email: 'bob@example.com' }, { email: 'cleo@example.com' }])
+})
+
 /** A migration that makes tables brings rows for them: test/fixtures/<number>.sql. */
 async function loadFixture(number: number): Promise<void> {
   const file = new URL(`fixtures/${String(number).padStart(4, '0')}.sql`, import.meta.url)

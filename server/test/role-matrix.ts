@@ -27,6 +27,9 @@ const standings: Readonly<Record<string, Standing | 'nobody'>> = {
   'a deleted account': { account: 'deleted' },
 }
 
+/** No demand for a second factor withholds them. */
+const waysOut = ['organization:leave', 'organization:transfer', 'organization:delete']
+
 /** What differs from the rule, each with the reason. */
 export const exceptions: Readonly<Record<string, string>> = {
   'getMe no member': 'membership-ended', // the token names an organization that is not the caller's
@@ -66,7 +69,7 @@ function expected(
   if (!named) return 'organization-required'
   if (session !== 'live' || account !== 'live') return 'session-ended'
   if ((permissions as Record<string, string>)[access] === 'superuser') return superuser ? 'done' : 'permission-missing'
-  if (secondFactor === 'missing') return 'second-factor-required'
+  if (secondFactor === 'missing' && !waysOut.includes(access)) return 'second-factor-required'
   if (role === 'none' || membership !== 'live' || organization !== 'live') return 'membership-ended'
   return permissionsOf(permissions, role).includes(access as Permission) ? 'done' : 'permission-missing'
 }

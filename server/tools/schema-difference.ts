@@ -2,11 +2,11 @@ import { encodeId, extract, plan } from '@supabase/pg-delta'
 import type { Action, Delta, Fact, FactBase, StableId } from '@supabase/pg-delta'
 import { formatSqlStatements } from '@supabase/pg-delta/sql-format'
 import type pg from 'pg'
-import { replaceViews } from './schema-views.ts'
+import { readViewColumns, replaceViews } from './schema-views.ts'
+import type { Viewed } from './schema-views.ts'
 
 /** A database as pg-delta reads it: each table, column, policy, grant and so on a fact. */
-export interface Snapshot {
-  facts: FactBase
+export interface Snapshot extends Viewed {
   /** Whoever owns what was read; the grants that an owner has anyway are no difference. */
   owner: string
   /** In words, the objects of kinds that pg-delta does not compare. */
@@ -30,7 +30,7 @@ export async function readSnapshot(client: pg.Client): Promise<Snapshot> {
     rows: [user],
   } = await client.query<{ name: string }>('select current_user as name')
   const unseen = diagnostics.filter(({ code }) => code === 'unmodeled_kind').map(({ message }) => message)
-  return { facts, owner: user?.name ?? '', unseen }
+  return { facts, owner: user?.name ?? '', unseen, columns: await readViewColumns(client) }
 }
 
 const OF_COLUMNS = /^(grant|revoke)\s+[a-z ]+\(/i
@@ -61,7 +61,7 @@ export function diffSnapshots(source: Snapshot, desired: Snapshot, ignoredTables
       assumedRoles: desired.facts.facts().flatMap(({ id }) => (id.kind === 'role' ? [id.name] : [])),
     },
   })
-  const actions = replaceViews(planned, source.facts, desired.facts)
+  const actions = replaceViews(planned, { source, desired })
   if (actions.length === 0) return { statements: [], loses: [], words: [] }
   // search_path is the migration's own, and every name is qualified
   const settings = preamble

@@ -1,25 +1,47 @@
 import { encodeId } from '@supabase/pg-delta'
 import type { Action, FactBase, StableId } from '@supabase/pg-delta'
+import type pg from 'pg'
+
+interface Both<Side> {
+  source: Side
+  desired: Side
+}
+
+/** A database, and the columns of its views in their order, each as its name and type. */
+export interface Viewed {
+  facts: FactBase
+  columns: ReadonlyMap<string, readonly string[]>
+}
+
+/** pg-delta reads no columns of views. */
+export async function readViewColumns(client: pg.Client): Promise<Map<string, string[]>> {
+  const { rows } = await client.query<{ name: string; columns: string[] }>(
+    `select c.relname as name, array_agg(format('%s %s', a.attname, format_type(a.atttypid, a.atttypmod)) order by a.attnum) as columns
+      from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+      where c.relkind = 'v' and c.relnamespace::regnamespace::text not in ('pg_catalog', 'information_schema') group by c.oid`,
+  )
+  return new Map(rows.map(({ name, columns }) => [name, columns]))
+}
 
 /**
  * pg-delta drops a view to change it, and with it all that stands on it: every policy of every table. A product's own tables
- * have such policies too, which no plan of ours knows, so the drop would fail there. A view that keeps its columns is replaced
- * in place instead, and what stands on it is left alone.
+ * have such policies too, which no plan of ours knows, so the drop would fail there. A view that keeps its columns, or gets more at
+ * its end, is replaced in place instead, and what stands on it is left alone.
  */
-export function replaceViews(actions: readonly Action[], source: FactBase, desired: FactBase): Action[] {
+export function replaceViews(actions: readonly Action[], { source, desired }: Both<Viewed>): Action[] {
+  const facts = { source: source.facts, desired: desired.facts }
   const destroyed = new Map(actions.flatMap(({ destroys }) => destroys.map(id => [encodeId(id), id] as const)))
-  const isKept = (id: StableId): boolean =>
-    id.kind === 'view' &&
-    !isSame(id, source, desired) &&
-    destroyed.has(encodeId(id)) &&
-    desired.has(id) &&
-    columnsOf(source, id) === columnsOf(desired, id)
+  const isKept = (id: StableId): boolean => {
+    if (id.kind !== 'view' || isSame(id, facts)) return false
+    const [before, after] = [source.columns.get(id.name), desired.columns.get(id.name)]
+    return before !== undefined && after !== undefined && before.every((column, index) => column === after[index])
+  }
   const kept = new Set([...destroyed].flatMap(([key, id]) => (isKept(id) ? [key] : [])))
   if (kept.size === 0) return [...actions]
-  const spared = spare(destroyed, kept, source, desired)
+  const spared = spare(destroyed, kept, facts)
 
   const needed = new Set(
-    [...kept].flatMap(key => source.outgoingEdges(destroyed.get(key)!).map(({ to }) => encodeId(to))),
+    [...kept].flatMap(key => source.facts.outgoingEdges(destroyed.get(key)!).map(({ to }) => encodeId(to))),
   )
   const isSpared = (ids: readonly StableId[]): boolean => ids.length > 0 && ids.every(id => spared.has(encodeId(id)))
   const replaced = actions.flatMap((action): Action[] => {
@@ -33,27 +55,21 @@ export function replaceViews(actions: readonly Action[], source: FactBase, desir
   return [...replaced.filter(action => !isLeft(action)), ...replaced.filter(isLeft)]
 }
 
-const isSame = (id: StableId, source: FactBase, desired: FactBase): boolean =>
+const isSame = (id: StableId, { source, desired }: Both<FactBase>): boolean =>
   source.has(id) && desired.has(id) && source.hashOf(id) === desired.hashOf(id)
-
-const columnsOf = (facts: FactBase, view: StableId): string =>
-  JSON.stringify(facts.childrenOf(view).filter(({ id }) => id.kind === 'column'))
 
 /** What would be dropped and made again only because of a view that is kept: it is the same before and after. */
 function spare(
   destroyed: ReadonlyMap<string, StableId>,
   kept: ReadonlySet<string>,
-  source: FactBase,
-  desired: FactBase,
+  facts: Both<FactBase>,
 ): Set<string> {
-  const spared = new Set(
-    [...destroyed].flatMap(([key, id]) => (!kept.has(key) && isSame(id, source, desired) ? [key] : [])),
-  )
+  const spared = new Set([...destroyed].flatMap(([key, id]) => (!kept.has(key) && isSame(id, facts) ? [key] : [])))
   const stays = (key: string): boolean => !destroyed.has(key) || kept.has(key) || spared.has(key)
   for (let before = -1; before !== spared.size;) {
     before = spared.size
     for (const key of spared)
-      if (!source.outgoingEdges(destroyed.get(key)!).every(({ to }) => stays(encodeId(to)))) spared.delete(key)
+      if (!facts.source.outgoingEdges(destroyed.get(key)!).every(({ to }) => stays(encodeId(to)))) spared.delete(key)
   }
   return spared
 }

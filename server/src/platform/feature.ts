@@ -15,6 +15,8 @@ export interface Retention {
   table: string
   key: string
   /** `before(days)` is the first UUIDv7 of that many days ago. */
+  /** The rows are organizations': each is removed within its own, as the policies ask. */
+  ofOrganizations?: true
   isOver: (limits: { before: (days: number) => string; services: Services }) => RawBuilder<boolean>
 }
 

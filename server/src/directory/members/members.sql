@@ -1,7 +1,15 @@
--- The user whom an administrator adds by address or id: an enabled account whose address is confirmed, or else anyone who
--- took another person's address would be let in instead of them. Tells nothing unless the gate is open for adding members.
-create function find_confirmed_user(wanted_email text, wanted_id uuid) returns uuid language sql stable security definer set search_path = {{schema}}, pg_temp as $$
-  select id from live_users where (email = wanted_email or id = wanted_id) and email_verified
-    and exists (select from gate where permission = 'members:write') $$;
-revoke execute on function find_confirmed_user(text, uuid) from public;
-grant execute on function find_confirmed_user(text, uuid) to freehold_tenant;
+-- Whoever is restored by an administrator is told. Where the administrator is, is nothing that the user's own record holds.
+create function tell_restored_member() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+  event_id constant uuid := new_id();
+begin
+  insert into security_events (id, type, user_id, actor_id, request_id, details)
+  values (event_id, 'membership-restored', new.user_id, acting_user(), context ->> 'request_id', jsonb_build_object('organization_id', new.organization_id));
+  perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
+  return null;
+end $$;
+revoke execute on function tell_restored_member() from public;
+create trigger restored after update on memberships for each row
+  when (old.removed_at is not null and new.deleted_at is null and current_setting('app.permission', true) = 'members:write')
+  execute function tell_restored_member();

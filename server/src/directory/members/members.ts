@@ -7,11 +7,17 @@ import type { Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
-import { Email, Id, Name, Nullable, Strict, timestamps, Username } from '../../platform/schemas.ts'
+import { Email, Id, Name, Nullable, OneOf, Strict, timestamps, Username } from '../../platform/schemas.ts'
 import { affect, get, raw, statement, tables } from '../../platform/database/statement.ts'
-import { joinOrganization, requirePlace, Role_ } from '../organizations/organizations.ts'
+import { Role_ } from '../organizations/organizations.ts'
 
 const query = tables('tenant', 'memberships', 'users', 'gate')
+
+export const MemberStatus = OneOf(['active', 'disabled', 'account-deleted', 'removed'], {
+  description:
+    '`account-deleted`: the membership comes back with the account, while that can be restored, unless it is removed. ' +
+    '`removed`: by an administrator, in the last 30 days; it can be restored.',
+})
 
 export const Member = Type.Object(
   {
@@ -22,6 +28,7 @@ export const Member = Type.Object(
     role: Role_,
     title: Nullable(Name),
     company: Nullable(Name),
+    status: MemberStatus,
     ...timestamps,
   },
   { title: 'Member' },
@@ -30,11 +37,6 @@ export type Member = Static<typeof Member>
 type MemberRow = Member & { version: number }
 
 const placeFields = { title: Type.Optional(Nullable(Name)), company: Type.Optional(Nullable(Name)) }
-export const NewMember = Strict(
-  { user_id: Type.Optional(Id), email: Type.Optional(Email), role: Role_, ...placeFields },
-  { title: 'NewMember', description: 'Either `user_id` or `email` says who.' },
-)
-export type NewMember = Static<typeof NewMember>
 export const MemberChanges = Strict(
   { role: Type.Optional(Role_), ...placeFields },
   { title: 'MemberChanges', minProperties: 1 },
@@ -54,119 +56,138 @@ const membershipColumns = [
   'memberships.updated_at',
 ] as const
 
+/** What has become of a membership. It ended with the account where both bear the same moment. */
+const statusOf = sql<'active' | 'disabled' | 'account-deleted' | 'removed' | 'left'>`case
+  when memberships.deleted_at is null then case when memberships.disabled_at is null then 'active' else 'disabled' end
+  when memberships.removed_at is not null then 'removed'
+  when memberships.deleted_at = users.deleted_at and users.erased_at is null then 'account-deleted' else 'left' end`
+
+const isRestorable = sql<boolean>`coalesce(memberships.removed_at > now() - interval '30 days' and users.deleted_at is null, false)`
+
+/** Those who may end a membership see whose it may be again. */
+const isManager = sql<boolean>`(select role from gate) in ('owner', 'admin')`
+
 const memberRows = (organization_id: string) =>
   query
     .selectFrom('memberships')
     .innerJoin('users', 'users.id', 'memberships.user_id')
     .select(membershipColumns)
     .select(['users.email', 'users.username', 'users.full_name'])
+    .select(statusOf.$castTo<Member['status']>().as('status'))
     // Both rows only ever count up, so the sum moves with either.
     .select(sql<number>`memberships.version + users.version`.as('version'))
     .where('memberships.organization_id', '=', organization_id)
-    .where('memberships.deleted_at', 'is', null)
 
-const memberPages = pagesOf(({ organization_id, role }: { organization_id: string; role: Role | undefined }) => {
-  const members = memberRows(organization_id)
-  return role === undefined ? members : members.where('memberships.role', '=', role)
-})
-
-export const listMembers = (organization_id: string, { role }: { role?: Role }, page: Page) =>
-  memberPages({ organization_id, role }, orderOf('created_at', 'memberships', 'user_id'), page)
-
-export const getMember = (organization_id: string, user_id: string) =>
-  get(memberRows(organization_id).where('memberships.user_id', '=', user_id))
-
-/**
- * Adds a user by address or id, also a former member. Only an owner with a recent sign-in makes an owner.
- * @throws Problem already-member, owner-required, personal-organization, step-up-required; invalid-fields when there is no such account
- */
-export async function addMember(
-  transaction: Transaction<'tenant'>,
-  organization_id: string,
-  { role, title, company, email, user_id: given_id }: NewMember,
-  isFresh: boolean,
-): Promise<MemberRow> {
-  await transaction.run(requirePlace(organization_id, role, isFresh))
-  const { user_id } = await transaction.run(
-    get(
-      raw(
-        query,
-        sql<{
-          user_id: string | null
-        }>`select find_confirmed_user(${email?.toLowerCase() ?? null}::text, ${given_id ?? null}::uuid) as user_id`,
-      ),
-    ),
+/** Current members and, for those who manage them, whose account is deleted. */
+const listedMembers = (organization_id: string) =>
+  memberRows(organization_id).where(
+    sql<boolean>`(memberships.deleted_at is null or ${statusOf} = 'account-deleted' and ${isManager})`,
   )
-  if (user_id === null)
-    throw invalidField(
-      email === undefined ? '/user_id' : '/email',
-      'names no account with a confirmed address; invite it instead',
-    )
-  const place = { role, title: title ?? null, company: company ?? null }
-  const added = await transaction.run(joinOrganization(organization_id, user_id, place))
-  if (added === undefined) throw new Problem('already-member')
-  return transaction.run(getMember(organization_id, user_id))
+
+/** In one status, of which `removed` is no member's. */
+const membersInStatus = (organization_id: string, status: string) =>
+  memberRows(organization_id).where(
+    sql<boolean>`${statusOf} = ${status} and (memberships.deleted_at is null or ${isManager} and (memberships.removed_at is null or ${isRestorable}))`,
+  )
+
+interface MemberFilters {
+  role?: Role
+  status?: Member['status']
 }
 
+const memberPages = pagesOf(
+  ({
+    organization_id,
+    role,
+    status,
+  }: {
+    organization_id: string
+    role: string | undefined
+    status: string | undefined
+  }) => {
+    const members = status === undefined ? listedMembers(organization_id) : membersInStatus(organization_id, status)
+    return role === undefined ? members : members.where('memberships.role', '=', role as Role)
+  },
+)
+
+/** The members; to those who manage them also the ones whose account is deleted and, where asked for, whom they may restore. */
+export const listMembers = (organization_id: string, { role, status }: MemberFilters, page: Page) =>
+  memberPages({ organization_id, role, status }, orderOf('created_at', 'memberships', 'user_id'), page)
+
+/** @throws Problem not-found */
+export const getMember = (organization_id: string, user_id: string) =>
+  get(listedMembers(organization_id).where('memberships.user_id', '=', user_id))
+
 /**
- * Locks a member for a change and refuses what the caller may not do: only an owner changes who is an owner. The caller's
- * own membership is locked too, so that an owner who has just lost the role makes no other owner.
- * @throws Problem not-found, entity-tag-stale, owner-required, step-up-required
+ * Locks a member for a change, and with it the caller's own membership, so that an owner who has just lost the role makes
+ * no other owner. @throws Problem not-found
  */
-async function lockMember(
-  transaction: Transaction<'tenant'>,
-  organization_id: string,
-  user_id: string,
-  { condition, fresh, role }: ChangeRules,
-): Promise<void> {
-  const member = await transaction.run(
-    get(
-      query
-        .with('locked', members =>
-          members
-            .selectFrom('memberships')
-            .select(['user_id', 'role', 'version', 'deleted_at'])
-            .where('organization_id', '=', organization_id)
-            .where(eb => eb('user_id', 'in', [eb.val(user_id), sql<string>`(select user_id from gate)`]))
-            // The order that every lock of memberships keeps, so that no two wait for each other.
-            .orderBy('user_id')
-            .forNoKeyUpdate(),
-        )
-        .selectFrom('locked as member')
-        .innerJoin('users', 'users.id', 'member.user_id')
-        .innerJoin('locked as own', join => join.onRef('own.user_id', '=', sql`(select user_id from gate)`))
-        .select(['member.role', 'own.role as actor_role'])
-        .select(sql<number>`member.version + users.version`.as('version'))
-        .where('member.user_id', '=', user_id)
-        .where('member.deleted_at', 'is', null),
-    ),
+const lockMember = (organization_id: string, user_id: string) =>
+  get(
+    query
+      .with('locked', members =>
+        members
+          .selectFrom('memberships')
+          .select(['user_id', 'role', 'version', 'disabled_at', 'deleted_at', 'removed_at'])
+          .where('organization_id', '=', organization_id)
+          .where(eb => eb('user_id', 'in', [eb.val(user_id), sql<string>`(select user_id from gate)`]))
+          // The order that every lock of memberships keeps, so that no two wait for each other.
+          .orderBy('user_id')
+          .forNoKeyUpdate(),
+      )
+      .selectFrom('locked as memberships')
+      .innerJoin('users', 'users.id', 'memberships.user_id')
+      .innerJoin('locked as own', join => join.onRef('own.user_id', '=', sql`(select user_id from gate)`))
+      .select(['memberships.role', 'own.role as actor_role'])
+      .select([
+        sql<number>`memberships.version + users.version`.as('version'),
+        statusOf.as('status'),
+        isRestorable.as('is_restorable'),
+      ])
+      .where('memberships.user_id', '=', user_id),
   )
-  if (condition !== undefined && !condition.includes(member.version)) throw new Problem('entity-tag-stale')
-  const concernsOwners = role !== member.role && (member.role === 'owner' || role === 'owner')
-  if (concernsOwners && member.actor_role !== 'owner') throw new Problem('owner-required')
-  if (concernsOwners && !fresh) throw new Problem('step-up-required')
+
+interface LockedMember {
+  role: Role
+  actor_role: Role
+}
+
+/** Only an owner with a recent sign-in decides who is an owner. @throws Problem owner-required, step-up-required */
+function requireOwner({ actor_role }: LockedMember, fresh: boolean, roles: readonly (Role | undefined)[]): void {
+  if (roles[0] === roles[1] || !roles.includes('owner')) return
+  if (actor_role !== 'owner') throw new Problem('owner-required')
+  if (!fresh) throw new Problem('step-up-required')
 }
 
 export interface ChangeRules {
   condition: Condition
   /** Whether the caller has proved who they are recently: needed to change who owns the organization. */
   fresh: boolean
-  /** The role that the member is to have; undefined: none any more. */
-  role: string | undefined
 }
 
-const ownerRules = { memberships_keep_an_owner: 'last-owner', memberships_owner_by_owner: 'owner-required' } as const
+const ownerRules = {
+  memberships_keep_an_owner: 'last-owner',
+  memberships_owner_by_owner: 'owner-required',
+  memberships_restorable: 'member-not-restorable',
+} as const
 
-/** Changes a member's role or place. @throws Problem last-owner, and what lockMember throws */
+const isStale = (condition: Condition, version: number): boolean =>
+  condition !== undefined && !condition.includes(version)
+
+/** Changes a member's role or place. @throws Problem not-found, member-account-deleted, entity-tag-stale, last-owner, owner-required, step-up-required */
 export async function changeMember(
   transaction: Transaction<'tenant'>,
   organization_id: string,
   user_id: string,
   changes: MemberChanges,
-  rules: Omit<ChangeRules, 'role'>,
+  { condition, fresh }: ChangeRules,
 ): Promise<MemberRow> {
-  const current = await transaction.run(get(memberRows(organization_id).where('memberships.user_id', '=', user_id)))
-  await lockMember(transaction, organization_id, user_id, { ...rules, role: changes.role ?? current.role })
+  const current = await transaction.run(getMember(organization_id, user_id))
+  const member = await transaction.run(lockMember(organization_id, user_id))
+  if (member.status === 'account-deleted') throw new Problem('member-account-deleted')
+  if (member.status === 'removed' || member.status === 'left') throw new Problem('not-found')
+  if (isStale(condition, member.version)) throw new Problem('entity-tag-stale')
+  requireOwner(member, fresh, [member.role, changes.role ?? member.role])
   const changed = await transaction.run(
     get(
       query
@@ -182,7 +203,63 @@ export async function changeMember(
   return { ...current, ...changed, version: current.version + 1 }
 }
 
-const ended = (organization_id: string, user_id: string) =>
+/**
+ * Removes a member, also one whose account is deleted and would bring the membership back; the row stays for history.
+ * @throws Problem not-found, entity-tag-stale, last-owner, owner-required, step-up-required
+ */
+export async function removeMember(
+  transaction: Transaction<'tenant'>,
+  organization_id: string,
+  user_id: string,
+  { condition, fresh }: ChangeRules,
+): Promise<void> {
+  const member = await transaction.run(lockMember(organization_id, user_id))
+  if (member.status === 'removed' || member.status === 'left') throw new Problem('not-found')
+  if (isStale(condition, member.version)) throw new Problem('entity-tag-stale')
+  requireOwner(member, fresh, [member.role, undefined])
+  await transaction.run(
+    affect(
+      query
+        .updateTable('memberships')
+        .set({ deleted_at: sql<string>`now()` })
+        .where('organization_id', '=', organization_id)
+        .where('user_id', '=', user_id)
+        .returning('user_id'),
+      ownerRules,
+    ),
+  )
+}
+
+/**
+ * Restores a membership that an administrator ended in the last 30 days; the user is told by mail. Who left is invited.
+ * @throws Problem not-found, already-member, member-not-restorable, owner-required, step-up-required
+ */
+export async function restoreMember(
+  transaction: Transaction<'tenant'>,
+  organization_id: string,
+  user_id: string,
+  fresh: boolean,
+): Promise<MemberRow> {
+  const member = await transaction.run(lockMember(organization_id, user_id))
+  if (member.status === 'active' || member.status === 'disabled') throw new Problem('already-member')
+  if (!member.is_restorable) throw new Problem('member-not-restorable')
+  requireOwner(member, fresh, [undefined, member.role])
+  await transaction.run(
+    affect(
+      query
+        .updateTable('memberships')
+        .set({ deleted_at: null })
+        .where('organization_id', '=', organization_id)
+        .where('user_id', '=', user_id)
+        .returning('user_id'),
+      ownerRules,
+    ),
+  )
+  return transaction.run(getMember(organization_id, user_id))
+}
+
+/** Ends one's own membership. @throws Problem last-owner */
+export const leaveOrganization = (organization_id: string, user_id: string) =>
   affect(
     query
       .updateTable('memberships')
@@ -193,20 +270,6 @@ const ended = (organization_id: string, user_id: string) =>
       .returning('user_id'),
     ownerRules,
   )
-
-/** Ends a membership; the row stays for history. @throws Problem last-owner, and what lockMember throws */
-export async function removeMember(
-  transaction: Transaction<'tenant'>,
-  organization_id: string,
-  user_id: string,
-  rules: Omit<ChangeRules, 'role'>,
-): Promise<void> {
-  await lockMember(transaction, organization_id, user_id, { ...rules, role: undefined })
-  await transaction.run(ended(organization_id, user_id))
-}
-
-/** Ends one's own membership. @throws Problem last-owner */
-export const leaveOrganization = (organization_id: string, user_id: string) => ended(organization_id, user_id)
 
 /** Hands the organization to another member; the caller stays as an administrator. One statement: it closes its own gate. */
 export const transferOrganization = (organization_id: string, from: string, to: string) =>

@@ -1,12 +1,10 @@
 import { Type } from 'typebox'
 import { isFresh } from '../../platform/gate/actor.ts'
-import { invalidField } from '../../platform/problems.ts'
 import { IdOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
 import {
-  addMember,
   changeMember,
   getMember,
   leaveOrganization,
@@ -14,8 +12,9 @@ import {
   Member,
   MemberChanges,
   MemberReplacement,
-  NewMember,
+  MemberStatus,
   removeMember,
+  restoreMember,
   transferOrganization,
 } from './members.ts'
 import { Role_ } from '../organizations/organizations.ts'
@@ -33,40 +32,15 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
       schema: {
         operationId: 'listMembers',
         summary: 'List members',
+        description:
+          'Owners and administrators also see members whose account is deleted and, with `status=removed`, whom they may restore.',
         tags,
         params: OrganizationParams,
-        querystring: PageQueryOf({ role: Type.Optional(Role_) }),
+        querystring: PageQueryOf({ role: Type.Optional(Role_), status: Type.Optional(MemberStatus) }),
         response: { 200: PageSchema(Member) },
       },
     },
     request => request.actor.run(listMembers(request.params.id, request.query, cursors.open(request))),
-  )
-
-  app.post(
-    '/members',
-    {
-      access: 'members:write',
-      tagged: true,
-      problems: ['already-member', 'owner-required', 'personal-organization', 'step-up-required'],
-      schema: {
-        operationId: 'addMember',
-        summary: 'Add an existing user',
-        tags,
-        params: OrganizationParams,
-        body: NewMember,
-        response: { 201: Member },
-      },
-    },
-    async (request, reply) => {
-      const { actor, body } = request
-      if ((body.user_id === undefined) === (body.email === undefined))
-        throw invalidField('/email', 'give either email or user_id')
-      const member = await actor.transaction(transaction =>
-        addMember(transaction, request.params.id, body, isFresh(actor)),
-      )
-      reply.code(201).header('location', `/api/v1/organizations/${request.params.id}/members/${member.user_id}`)
-      return sendTagged(reply, member.user_id, member)
-    },
   )
 
   app.get(
@@ -97,7 +71,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
       url: '/members/:user_id',
       access: 'members:write',
       tagged: true,
-      problems: ['last-owner', 'owner-required', 'step-up-required'],
+      problems: ['last-owner', 'member-account-deleted', 'owner-required', 'step-up-required'],
       schema: {
         operationId: `${name}Member`,
         summary,
@@ -127,6 +101,8 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
       schema: {
         operationId: 'removeMember',
         summary: 'Remove a member',
+        description:
+          'Revokes their open invitations as well. A member whose account is deleted does not come back with it.',
         tags,
         params: MemberParams,
         response: { 204: Type.Null() },
@@ -141,6 +117,29 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
   )
 
   app.post(
+    '/members/:user_id/restore',
+    {
+      access: 'members:write',
+      noStore: true, // nothing is made: of a repetition the answer is that there is a member
+      problems: ['already-member', 'member-not-restorable', 'owner-required', 'step-up-required'],
+      schema: {
+        operationId: 'restoreMember',
+        summary: 'Restore a removed member',
+        description:
+          'Within 30 days of the removal by an administrator; the user is told by mail. A user who left is invited.',
+        tags,
+        params: MemberParams,
+        response: { 200: Member },
+      },
+    },
+    async request => {
+      const { id, user_id } = request.params
+      const fresh = isFresh(request.actor)
+      return request.actor.transaction(transaction => restoreMember(transaction, id, user_id, fresh))
+    },
+  )
+
+  app.post(
     '/leave',
     {
       access: 'organization:leave',
@@ -149,6 +148,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
       schema: {
         operationId: 'leaveOrganization',
         summary: 'Leave the organization',
+        description: 'No second factor that the organization demands stands in the way.',
         tags: ['Organizations'],
         params: OrganizationParams,
         response: { 204: Type.Null() },
@@ -170,6 +170,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
       schema: {
         operationId: 'transferOrganization',
         summary: 'Transfer ownership',
+        description: 'No second factor that the organization demands stands in the way.',
         tags: ['Organizations'],
         params: OrganizationParams,
         body: Strict({ user_id: IdOf('user') }),

@@ -175,7 +175,7 @@ test('a lock, a leave and an invitation reach the person they are about', async 
   const invite = () =>
     owner.call('POST', `/api/v1/organizations/${owner.organization_id}/invitations`, { email: guest, role: 'member' })
   const { body, status } = await invite()
-  assert.equal(status, 201)
+  assert.equal(status, 202)
   const invitation = await theMailTo(guest)
   assert.equal(invitation.link, `${PAGES}/invitation?token=${invitation.token}`)
   assert.match(
@@ -201,7 +201,7 @@ test('a token that has been spent or has expired by now is not mailed, and an un
 })
 
 // Red when: claim() counts what was not sent, counts itself, takes no lock, or looks further back than an hour.
-test('at most five mails of a purpose go to an address in an hour, also when ten are composed at once', async () => {
+test('at most five mails of a purpose go to an address in an hour for one sender, also when ten are composed at once', async () => {
   // With connections enough to be at it at the same time.
   const { database, services } = await createTestApp({ DATABASE_POOL_SIZE: '40' })
   const system = systemFor(database, 'mail')
@@ -223,6 +223,56 @@ test('at most five mails of a purpose go to an address in an hour, also when ten
   )
   const later = await issue({ purpose: 'reset-password', email })
   assert.ok(await composeMail(system, complete, { token_id: later }))
+})
+
+/** As if the request came from this client address. */
+const issueFrom = (ip: string, token: Issued): Promise<string> => {
+  const kind = declared.tokens.get(token.purpose)
+  assert.ok(kind, token.purpose)
+  const system = systemRunnerOf(database.system, { origin: { ...origin, ip } })
+  return system.run(issueToken(kind, { mailed: true, details: {}, ...token }))
+}
+
+// Red when: claim() counts what other senders asked for, or drops although no link is out.
+test('no client uses up the mails of another, and none is left without a link that works', async () => {
+  const { email } = await createPerson()
+  const purpose = 'reset-password'
+  const mailsFrom = async (ip: string, count: number) => {
+    for (let time = 0; time < count; time++) await issueFrom(ip, { purpose, email })
+    return (await mailTo(email)).length
+  }
+  assert.equal(await mailsFrom('192.0.2.1', 7), 5)
+  assert.equal(await mailsFrom('192.0.2.2', 1), 1, 'another client')
+  // A network of IPv6 is one client, and an address that nobody knows is one too.
+  assert.equal(await mailsFrom('2001:db8::1', 3), 3)
+  assert.equal(await mailsFrom('2001:db8::ffff:2', 4), 2)
+  assert.equal(await mailsFrom('2001:db8:0:1::2', 1), 1)
+  assert.equal(await mailsFrom('', 1), 1)
+  // Of all together there were thirteen; from the twentieth on each gets a first one, and no second.
+  assert.equal(await mailsFrom('192.0.2.3', 5), 5)
+  assert.equal(await mailsFrom('192.0.2.4', 5), 2)
+  assert.equal(await mailsFrom('192.0.2.5', 5), 1)
+  // Once the links are used or over, the next mail comes.
+  await admin.query(`update one_time_tokens set used_at = now() where email = $1`, [email])
+  assert.equal(await mailsFrom('192.0.2.1', 1), 1)
+  await admin.query(`update one_time_tokens set expires_at = now() where email = $1`, [email])
+  assert.equal(await mailsFrom('192.0.2.1', 1), 1)
+})
+
+// Red when: the trigger mail_quota is left out, or a route drops what it refuses.
+test('who is signed in is told that a quota is used up, and the last link stays good', async () => {
+  const person = await createPerson()
+  const new_email = strangerOf()
+  const ask = () => person.call('POST', '/api/v1/auth/change-email', { new_email })
+  for (let time = 0; time < 5; time++) assert.equal((await ask()).status, 202)
+  const refused = await ask()
+  assert.deepEqual([refused.status, refused.body.code, refused.headers['retry-after']], [429, 'rate-limited', '3600'])
+  const [mail, ...more] = await mailTo(new_email)
+  assert.equal(more.length, 0)
+  assert.equal((await rowOf(openToken(key, { purpose: 'change-email' }, mail!.token))).used_at, null)
+  const other = await createPerson()
+  assert.equal((await other.call('POST', '/api/v1/auth/change-email', { new_email })).status, 202)
+  assert.equal((await mailTo(new_email)).length, 1, 'another user’s')
 })
 
 // Red when: the order of locales changes.

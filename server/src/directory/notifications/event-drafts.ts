@@ -8,7 +8,7 @@ import { findAddressee } from './addressees.ts'
 import { describeDevice } from './device.ts'
 import type { Links } from './token-drafts.ts'
 
-const query = tables('system', 'security_events', 'one_time_tokens')
+const query = tables('system', 'security_events', 'one_time_tokens', 'organizations')
 
 const providers = new Map([
   ['google', 'Google'],
@@ -47,6 +47,7 @@ export async function draftOfEvent(
       undo_expires: isUndoable ? new Date(undo_expires) : undefined,
       new_email: event.new_email,
       provider: provider === null ? undefined : asName(providers.get(provider) ?? provider),
+      organization: event.organization === null ? undefined : asName(event.organization),
     },
   }
 }
@@ -65,11 +66,15 @@ const findEvent = (id: string) =>
           sql<boolean>`undo.id = (security_events.details ->> 'undo_id')::uuid and undo.user_id = security_events.user_id`,
         ),
       )
+      .leftJoin('organizations', join =>
+        join.on(sql<boolean>`organizations.id = (security_events.details ->> 'organization_id')::uuid`),
+      )
       .select([
         'undo.id as undo_id',
         'undo.purpose as undo_purpose',
         'undo.email as undo_email',
         'undo.expires_at as undo_expires',
+        'organizations.name as organization',
         'security_events.user_id',
         'security_events.type',
         'security_events.ip',

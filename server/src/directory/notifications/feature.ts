@@ -4,7 +4,7 @@ import { patientRetries } from '../../platform/jobs/jobs.ts'
 /** The mails of all features: composed when they are sent, from the tokens and events that ask for them. */
 export const notifications = feature({
   name: 'notifications',
-  uses: ['users', 'history'],
+  uses: ['users', 'organizations', 'history'],
   jobs: {
     mail: {
       queue: { ...patientRetries, deleteAfterSeconds: 86400 },

@@ -7,8 +7,9 @@ import { findAddressee, findAddresseeByEmail } from './addressees.ts'
 
 const query = tables('system', 'one_time_tokens')
 
-/** Mails of one purpose to one address, or, where a token names none, to one user, in an hour. */
-const MAX_MAILS_AN_HOUR = 5
+/** Mails of one purpose to one address (or, where a token names none, to one user) in an hour: of one sender, and of all. */
+const MAX_OF_SENDER = 5
+const MAX_OF_ALL = 20
 
 export interface Links {
   /** Of one-time tokens, and of the digests of addresses that erased accounts had. */
@@ -26,11 +27,11 @@ interface Tools {
   links: Links
 }
 
-type Token = MailedToken & { purpose: string }
+type Token = MailedToken & { purpose: string; sender: string | null }
 
 const spendable = query
   .selectFrom('one_time_tokens')
-  .select(['id', 'purpose', 'user_id', 'email', 'created_at', 'expires_at'])
+  .select(['id', 'purpose', 'user_id', 'email', 'created_at', 'expires_at', 'sender'])
   .select(eb => eb.ref('details').$castTo<MailedToken['details']>().as('details'))
   .where('used_at', 'is', null)
   .where('expires_at', '>', sql<string>`now()`)
@@ -78,10 +79,14 @@ async function decide(
   })
 }
 
-/** Counts this mail among those of its purpose to its address, unless there have been too many. */
+/**
+ * Counts this mail among those of its purpose to its address. There are too many when the sender's or all senders' quota is
+ * used up and a link that the sender asked for is still out and works: so no sender uses up another's quota, and nobody
+ * waits for a mail without one at hand.
+ */
 async function claim(
   { transaction }: Tools,
-  { id, purpose, email, user_id }: Token,
+  { id, purpose, email, user_id, sender }: Token,
   owner_id: string | null,
 ): Promise<boolean> {
   const addressee = email ?? user_id ?? id
@@ -89,18 +94,24 @@ async function claim(
   await transaction.run(
     execute(raw(query, sql`select pg_advisory_xact_lock(lock_key('mail', ${`${purpose} ${addressee}`}))`)),
   )
-  const { sent } = await transaction.run(
+  const isOwn = sql<boolean>`sender is not distinct from ${sender}::text`
+  const isOfThisHour = sql<boolean>`(details ->> 'mailed_at')::timestamptz > now() - interval '1 hour'`
+  const { sent, sent_by_sender, is_link_out } = await transaction.run(
     get(
       query
         .selectFrom('one_time_tokens')
-        .select(sql<number>`count(*)::int`.as('sent'))
+        .select([
+          sql<number>`(count(*) filter (where ${isOfThisHour}))::int`.as('sent'),
+          sql<number>`(count(*) filter (where ${isOfThisHour} and ${isOwn}))::int`.as('sent_by_sender'),
+          sql<boolean>`coalesce(bool_or(${isOwn} and used_at is null and expires_at > now()), false)`.as('is_link_out'),
+        ])
         .where('purpose', '=', purpose)
         .where('id', '<>', id)
-        .where(eb => (email === null ? eb('user_id', '=', user_id) : eb('email', '=', email)))
-        .where(sql<boolean>`(details ->> 'mailed_at')::timestamptz > now() - interval '1 hour'`),
+        .where(sql<boolean>`details ? 'mailed_at'`)
+        .where(eb => (email === null ? eb('user_id', '=', user_id) : eb('email', '=', email))),
     ),
   )
-  if (sent >= MAX_MAILS_AN_HOUR) return false
+  if (is_link_out && (sent_by_sender >= MAX_OF_SENDER || sent >= MAX_OF_ALL)) return false
   await transaction.run(
     execute(
       raw(

@@ -2,9 +2,17 @@
 -- any gate is open.
 select organization_table('organizations', history => '{name, slug, kind, second_factor_required, deleted_at}',
   writes => '{organization:write, organization:delete}', commands => '{insert, update}', key => 'id', for_system => true);
--- Title and company say something of the user, which history may not.
-select organization_table('memberships', history => '{role, role_id, disabled_at, deleted_at}',
-  writes => '{members:write, organization:leave, organization:transfer, invitations:write}', commands => '{insert, update}', for_system => true);
+-- Title and company say something of the user, which history may not. No request makes a membership: it begins with the user's
+-- own yes, by the system login, or with a team of one's own (the policy `creation` below).
+select organization_table('memberships', history => '{role, role_id, disabled_at, deleted_at, removed_at}',
+  writes => '{members:write, organization:leave, organization:transfer, invitations:write}', commands => '{update}', for_system => true);
+create policy system_insert on memberships for insert to freehold_system with check (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+grant insert on memberships to freehold_tenant, freehold_system;
+-- On a way out without the second factor that is demanded, the organization and the own membership are seen, for a transfer the
+-- others' as well; but no user, and nothing else.
+create policy leaving on organizations for select to freehold_tenant using (id = (select organization_id from gate where not reads));
+create policy leaving on memberships for select to freehold_tenant using (organization_id = (select organization_id from gate where not reads)
+  and (user_id = (select user_id from gate) or (select permission from gate) = 'organization:transfer'));
 -- No route writes roles of an organization's own yet.
 select organization_table('roles', history => '{name, description}', writes => '{}', commands => '{}');
 select organization_table('custom_role_permissions', history => '{role_id, permission}', writes => '{}', commands => '{}');
@@ -13,7 +21,8 @@ create policy system_delete on organizations for delete to freehold_system
   using (kind = 'personal' and id = nullif(current_setting('app.organization_id', true), '')::uuid);
 grant delete on organizations to freehold_system;
 -- Members see each other. offset 0: no hashed scan of the whole organization
-create policy colleagues on users for select to freehold_tenant using (exists (select from memberships m where m.user_id = users.id offset 0));
+create policy colleagues on users for select to freehold_tenant
+  using ((select reads from gate) and exists (select from memberships m where m.user_id = users.id offset 0));
 -- The views of the gate, and the rule that an organization keeps an owner, read these as their owner.
 create policy gate on organizations for select to freehold_owner using (true);
 create policy gate on memberships for select to freehold_owner using (true);
@@ -46,24 +55,38 @@ create trigger guard before update on organizations for each row execute functio
 
 -- What a permission lets its holder change of memberships, whatever the statement says: owners alone decide who is an owner,
 -- who leaves ends their own place and nothing else, a transfer changes roles alone, and an invitation, whose statement locks
--- the inviter's row, changes none.
+-- the inviter's row, changes none. A membership that has ended stays ended, but for one that an administrator removed: it is
+-- restored within 30 days, to an account that is there. One that ended with its account is removed before it comes back with it.
 create function guard_membership() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
   wanted constant text := coalesce(current_setting('app.permission', true), '');
   is_own constant boolean := new.user_id = acting_user();
-  concerns_owners constant boolean := new.role = 'owner' or tg_op = 'UPDATE' and old.role = 'owner';
+  concerns_owners constant boolean := tg_op = 'UPDATE' and (new.role = 'owner' or old.role = 'owner');
   ends_only constant boolean := tg_op = 'UPDATE' and old.deleted_at is null and new.deleted_at is not null
     and (old.role, old.role_id, old.title, old.company, old.disabled_at) is not distinct from (new.role, new.role_id, new.title, new.company, new.disabled_at);
   transfers_only constant boolean := tg_op = 'UPDATE' and new.role_id is null
     and (old.title, old.company, old.disabled_at, old.deleted_at) is not distinct from (new.title, new.company, new.disabled_at, new.deleted_at);
+  reopens constant boolean := tg_op = 'UPDATE' and old.deleted_at is not null and old.deleted_at is distinct from new.deleted_at;
 begin
+  if tg_op = 'UPDATE' then
+    new.removed_at := case when new.deleted_at is null then null
+      when wanted = 'members:write' and not is_own and old.deleted_at is distinct from new.deleted_at then now() else old.removed_at end;
+  end if;
   if nullif(current_setting('app.session_id', true), '') is null then
     return new;
   end if;
+  if tg_op = 'INSERT' and wanted <> '' then
+    raise exception 'no request adds a member' using errcode = '42501';
+  end if;
   if wanted = 'members:write' and concerns_owners
-    and (tg_op = 'INSERT' or (old.role, old.disabled_at, old.deleted_at) is distinct from (new.role, new.disabled_at, new.deleted_at))
+    and (old.role, old.disabled_at, old.deleted_at) is distinct from (new.role, new.disabled_at, new.deleted_at)
     and not exists (select from gate where organization_id = new.organization_id and role = 'owner') then
     raise exception 'only an owner decides who is an owner' using errcode = '23514', constraint = 'memberships_owner_by_owner';
+  end if;
+  if wanted = 'members:write' and reopens and not exists (select from users u where u.id = new.user_id and case when new.deleted_at is null
+      then old.removed_at > now() - interval '30 days' and u.deleted_at is null
+      else old.removed_at is null and u.deleted_at = old.deleted_at and u.erased_at is null end) then
+    raise exception 'the membership has ended' using errcode = '23514', constraint = 'memberships_restorable';
   end if;
   if wanted = 'invitations:write' or wanted = 'organization:leave' and not (is_own and ends_only)
     or wanted = 'organization:transfer' and not (transfers_only and new.role = case when is_own then 'admin' else 'owner' end) then
@@ -73,6 +96,16 @@ begin
 end $$;
 revoke execute on function guard_membership() from public;
 create trigger guard before insert or update on memberships for each row execute function guard_membership();
+
+-- Locks what joining concerns, in the order of all locks: the user's former place, the organization, the account.
+create function lock_place(organization uuid, person uuid) returns void language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  perform from memberships where organization_id = organization and user_id = person for no key update;
+  perform from organizations where id = organization for share; -- which is not closed meanwhile
+  perform from users where id = person for no key update;
+end $$;
+revoke execute on function lock_place(uuid, uuid) from public;
+grant execute on function lock_place(uuid, uuid) to freehold_system;
 
 -- A live session alone creates a team and becomes its owner: there is no gate yet. The settings name the new team and no
 -- permission, and guard_creation() refuses one that has members.

@@ -13,6 +13,12 @@ create table organizations (
 );
 create unique index organizations_slug_key on organizations (slug) where deleted_at is null;
 
+-- What no demand for a second factor withholds: leaving an organization, giving up its ownership, closing it.
+create function is_way_out(permission text) returns boolean language sql immutable set search_path = {{schema}}, pg_temp as $$
+  select permission in ('organization:leave', 'organization:transfer', 'organization:delete') $$;
+revoke execute on function is_way_out(text) from public;
+grant execute on function is_way_out(text) to freehold_tenant, freehold_system;
+
 -- Roles of an organization's own, beside the four that every organization has (role_permissions).
 create table roles (
   organization_id uuid not null references organizations on delete cascade,
@@ -44,7 +50,8 @@ create table memberships (
   title           text,
   company         text,
   disabled_at     timestamptz,
-  deleted_at      timestamptz,
+  deleted_at      timestamptz, -- when it ended; the very moment of the account's deletion where that has ended it
+  removed_at      timestamptz, -- when an administrator ended it, who may restore it for 30 days; set by guard_membership() alone
   gate_changed_in xid8, -- as in users
   created_at      timestamptz not null default now(),
   updated_at      timestamptz not null default now(),

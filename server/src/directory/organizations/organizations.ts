@@ -51,7 +51,7 @@ export const OrganizationChanges = Strict(
 export type OrganizationChanges = Static<typeof OrganizationChanges>
 export const OrganizationReplacement = Strict(
   { name: Name, slug: Slug, second_factor_required: Type.Optional(SecondFactorRequired) },
-  { title: 'OrganizationReplacement', description: 'What is left out is reset.' },
+  { title: 'OrganizationReplacement', description: 'The demand for a second factor stays where it is left out.' },
 )
 
 const organizationColumns = [
@@ -160,22 +160,24 @@ export const requirePlace = (organization_id: string, role: Role, isFresh: boole
     },
   )
 
-const system = tables('system', 'organizations', 'memberships')
+const system = tables('system', 'organizations', 'memberships', 'users')
 
 /** Names the organization that a transaction of the system login writes in from here on. */
 export const writeWithin = (organization_id: string) =>
   execute(raw(system, sql`select set_config('app.organization_id', ${organization_id}, true)`))
 
-const either = tables('either', 'memberships')
+/** Locks what joining an organization concerns, in the order of all locks. */
+export const lockPlace = (organization_id: string, user_id: string) =>
+  execute(raw(system, sql`select lock_place(${organization_id}::uuid, ${user_id}::uuid)`))
 
-/** Makes a user a member, also a former one again; undefined when they are one already. */
+/** Makes a user a member, also a former one again, with their own consent; undefined when they are one already. */
 export const joinOrganization = (
   organization_id: string,
   user_id: string,
   place: { role: Role; title: string | null; company: string | null },
 ) =>
   find(
-    either
+    system
       .insertInto('memberships')
       .values({ organization_id, user_id, ...place })
       .onConflict(conflict =>

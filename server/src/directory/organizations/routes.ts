@@ -87,9 +87,9 @@ export function organizationRoutes(app: App): void {
     },
   )
 
-  for (const [method, verb, summary, body, resets] of [
-    ['PATCH', 'update', 'Update the organization', OrganizationChanges, {}],
-    ['PUT', 'replace', 'Replace the organization', OrganizationReplacement, { second_factor_required: false }],
+  for (const [method, verb, summary, body] of [
+    ['PATCH', 'update', 'Update the organization', OrganizationChanges],
+    ['PUT', 'replace', 'Replace the organization', OrganizationReplacement],
   ] as const) {
     app.route({
       method,
@@ -100,8 +100,7 @@ export function organizationRoutes(app: App): void {
       schema: { ...single, operationId: `${verb}Organization`, summary, body, response: { 200: Organization } },
       handler: async (request, reply) => {
         const { id } = request.params
-        const changes = { ...resets, ...request.body }
-        const organization = await request.actor.run(updateOrganization(id, changes, conditionOf(request, id)))
+        const organization = await request.actor.run(updateOrganization(id, request.body, conditionOf(request, id)))
         return sendTagged(reply, id, organization)
       },
     })
@@ -118,7 +117,7 @@ export function organizationRoutes(app: App): void {
         ...single,
         operationId: 'deleteOrganization',
         summary: 'Delete the organization',
-        description: 'It is closed at once for all of its members.',
+        description: 'It is closed at once for all of its members. No second factor that it demands stands in the way.',
         response: { 204: Type.Null() },
       },
     },

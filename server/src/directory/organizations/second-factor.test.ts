@@ -70,20 +70,21 @@ test('an owner who was overtaken by losing the role, or the factor, demands noth
   }
 })
 
-// Red when: the PUT handler leaves second_factor_required as it is.
-test('PUT resets the demand, and for whoever is no owner only as long as that changes nothing', async () => {
+// Red when: the PUT handler resets what it is not sent.
+test('PUT keeps the demand where it is left out, and changes it for an owner alone', async () => {
   const owner = await signUp('Acme')
   await enrolApp(app, owner)
   const administrator = await addMember(owner, 'admin')
   await enrolApp(app, administrator)
   await demand(owner, true)
   const path = `/api/v1/organizations/${owner.organization_id}`
-  const { name, slug } = (await owner.call('GET', path)).body
-  assert.deepEqual(outcomeOf(await administrator.call('PUT', path, { name, slug })), [403, 'owner-required'])
-  const kept = await administrator.call('PUT', path, { name: 'Renamed', slug, second_factor_required: true })
-  assert.deepEqual([kept.status, kept.body.name, kept.body.second_factor_required], [200, 'Renamed', true])
-  const reset = await owner.call('PUT', path, { name, slug })
-  assert.deepEqual([reset.status, reset.body.second_factor_required], [200, false])
+  const { slug } = (await owner.call('GET', path)).body
+  const renamed = await administrator.call('PUT', path, { name: 'Renamed', slug })
+  assert.deepEqual([renamed.status, renamed.body.name, renamed.body.second_factor_required], [200, 'Renamed', true])
+  const whole = { name: 'Renamed', slug, second_factor_required: false }
+  assert.deepEqual(outcomeOf(await administrator.call('PUT', path, whole)), [403, 'owner-required'])
+  const lifted = await owner.call('PUT', path, whole)
+  assert.deepEqual([lifted.status, lifted.body.second_factor_required], [200, false])
 })
 
 // Red when: the gate or gate_state leaves second_factor_required out.
@@ -99,7 +100,6 @@ test('members without a second factor are told how to enrol, see nothing until t
     ['GET', `/api/v1/projects/${project.id}`],
     ['POST', '/api/v1/projects', { name: 'Mine' }],
     ['DELETE', `/api/v1/projects/${project.id}`],
-    ['POST', `${home}/leave`],
   ]
   for (const [method, path, body] of requests) {
     const answer = await member.call(method, path, body)
@@ -125,6 +125,64 @@ test('members without a second factor are told how to enrol, see nothing until t
   for (const [method, path, body] of requests.slice(0, 6))
     assert.ok((await member.call(method, path, body)).status < 300, `${method} ${path}`)
   assert.ok((await member.call('GET', '/api/v1/auth/me')).body.permissions.includes('projects:write'))
+})
+
+// Red when: is_way_out() leaves a permission out, or the policies `leaving` do.
+test('a demand stands before no way out: leaving, handing over, closing, deleting the account', async () => {
+  const ways: Record<string, (owner: Person, other: Person) => Promise<Answer>> = {
+    leave: (_owner, other) => other.call('POST', `/api/v1/organizations/${other.organization_id}/leave`),
+    transfer: (owner, { user_id }) =>
+      owner.call('POST', `/api/v1/organizations/${owner.organization_id}/transfer`, { user_id }),
+    close: owner => owner.call('DELETE', `/api/v1/organizations/${owner.organization_id}`),
+    delete: (_owner, other) => other.call('DELETE', '/api/v1/users/me'),
+  }
+  for (const [name, goes] of Object.entries(ways)) {
+    const { owner, member } = await demandingTeam()
+    await owner.call('POST', '/api/v1/projects', { name: 'Secret' })
+    // A stranger's trap: they make someone the owner of a team that demands what that one does not have, and leave.
+    const trapped = await addMember(owner, 'owner')
+    assert.equal((await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/leave`)).status, 204)
+    for (const path of ['/api/v1/projects', `/api/v1/organizations/${owner.organization_id}/members`])
+      assert.deepEqual(outcomeOf(await trapped.call('GET', path)), [403, 'second-factor-required'])
+    const answer = await goes(trapped, member)
+    assert.deepEqual([answer.status, answer.text], [204, ''], `${name}: ${answer.text}`)
+    if (name === 'close') assert.equal((await trapped.call('DELETE', '/api/v1/users/me')).status, 204)
+  }
+})
+
+// Red when: organization_table() or the policy `colleagues` lets the gate of a way out read.
+test('a way out shows nothing of what the demand guards, whatever statement runs on it', async () => {
+  const { owner, member } = await demandingTeam()
+  await owner.call('POST', '/api/v1/projects', { name: 'Secret' })
+  const { sid } = tokens.verify(member.access_token)
+  const client = await app.database.tenant.pool.connect()
+  try {
+    await client.query('begin')
+    await client.query(
+      `select set_config('app.session_id', $1, true), set_config('app.organization_id', $2, true), set_config('app.permission', 'organization:leave', true)`,
+      [sid, member.organization_id],
+    )
+    const { rows: tables } = await client.query<{ name: string }>(
+      `select c.relname as name from pg_class c where c.relnamespace = 'freehold'::regnamespace and c.relkind in ('r', 'p')
+        and not c.relispartition and has_any_column_privilege(c.oid, 'select') and c.relname in
+          (select table_name from information_schema.columns where table_schema = 'freehold' and column_name = 'organization_id')`,
+    )
+    const seen: Record<string, number> = {}
+    for (const { name } of tables)
+      seen[name] = (await client.query(`select organization_id from ${name}`)).rowCount ?? 0
+    assert.ok(tables.length > 6)
+    // The session and its own keys are the user's; of the organization only who belongs to it, by id.
+    const { memberships, sessions: _own, ...others } = seen
+    assert.equal(memberships, 2)
+    assert.deepEqual(
+      Object.entries(others).filter(([, rows]) => rows > 0),
+      [],
+    )
+    assert.deepEqual((await client.query('select id from users')).rows, [{ id: member.user_id }])
+  } finally {
+    await client.query('rollback')
+    client.release()
+  }
 })
 
 test('no other way to a token opens the organization to a session without a second factor', async () => {

@@ -1,8 +1,9 @@
+import { sql } from 'kysely'
 import { feature } from '../../platform/feature.ts'
 import type { Codes, ProblemTable } from '../../platform/problems.ts'
 import { retireNames } from './retired-names.ts'
 import { userRoutes } from './routes.ts'
-import { overwriteUser } from './users.ts'
+import { forgetFormerAddresses, overwriteUser } from './users.ts'
 
 const problems = {
   'email-taken': [409, 'E-mail address taken', 'An account with this e-mail address exists. Sign in instead.'],
@@ -23,7 +24,17 @@ export const users = feature({
   // The last of all features: this row marks the account as erased.
   erase: async (transaction, { id, email, username }, { config, keys }) => {
     if (!config.deletion.reuseNames) await transaction.run(retireNames(keys.oneTime, { email, username }))
+    await transaction.run(forgetFormerAddresses(id))
     await transaction.run(overwriteUser(id))
   },
+  export: [
+    {
+      name: 'former_addresses',
+      description: 'Addresses that the account had before.',
+      columns: sql`email, held_until`,
+      from: sql`former_addresses where user_id = (select user_id from self)`,
+      key: sql`held_until`,
+    },
+  ],
   routes: [userRoutes],
 })

@@ -5,7 +5,8 @@ import type { App } from '../../platform/http/route.ts'
 import type { Services } from '../../platform/services.ts'
 import { getProfile, ProfileChanges, ProfileReplacement, refuseRetiredNames, updateProfile, User } from './users.ts'
 
-const resets = { username: null, given_name: null, family_name: null, full_name: null, locale: null }
+/** What PUT resets; not the name that the user signs in with. */
+const resets = { given_name: null, family_name: null, full_name: null, locale: null }
 
 export function userRoutes(app: App, { keys }: Pick<Services, 'keys'>): void {
   /** A username that an erased account had is as good as taken. */

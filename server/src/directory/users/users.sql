@@ -39,13 +39,39 @@ create trigger open_organization before update of last_organization_id on users 
 -- Enabled, not forced: the gate's views read this table as its owner.
 alter table users enable row level security;
 grant select (id, email, username, given_name, family_name, full_name, superuser, email_verified, locale, disabled_at,
-  deleted_at, created_at, updated_at, version) on users to freehold_tenant;
+  deleted_at, erased_at, created_at, updated_at, version) on users to freehold_tenant;
 grant update (username, given_name, family_name, full_name, locale, last_organization_id) on users to freehold_tenant;
 grant select, insert, update on users to freehold_system;
 create policy system on users to freehold_system using (true);
 -- Accounts that can be used: neither disabled nor deleted. Sign-in looks at no others.
 create view live_users with (security_barrier) as select * from users where disabled_at is null and deleted_at is null;
 grant select, update on live_users to freehold_system;
+
+-- Addresses that an account had before: what is mailed and said of them concerns its user still.
+create table former_addresses (
+  user_id    uuid not null references users on delete cascade,
+  email      text not null check (email = lower(email)),
+  held_until timestamptz not null default now(),
+  primary key (user_id, email, held_until)
+);
+alter table former_addresses enable row level security;
+grant select, insert, delete on former_addresses to freehold_system;
+create policy system on former_addresses to freehold_system using (true);
+create function keep_former_address() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  insert into former_addresses (user_id, email) values (old.id, old.email) on conflict do nothing;
+  return null;
+end $$;
+revoke execute on function keep_former_address() from public;
+create trigger former_address after update of email on users for each row
+  when (old.email is distinct from new.email and new.erased_at is null) execute function keep_former_address();
+-- Every address that an account ever had. Where another account has it by now, what is newer than `held_until` is that one's.
+create view account_addresses with (security_barrier) as
+  select id as user_id, email, null::timestamptz as held_until from users
+  union all
+  select f.user_id, f.email, case when exists (select from users u where u.email = f.email and u.id <> f.user_id) then f.held_until end
+  from former_addresses f;
+grant select on account_addresses to freehold_system;
 
 -- What a deleted account was called, as keyed digests, where a setting keeps it from being used again.
 create table retired_names (

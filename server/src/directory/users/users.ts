@@ -46,7 +46,8 @@ export const ProfileChanges = Strict(names, { title: 'ProfileChanges', minProper
 export type ProfileChanges = Static<typeof ProfileChanges>
 export const ProfileReplacement = Strict(names, {
   title: 'ProfileReplacement',
-  description: 'What is left out is reset.',
+  description:
+    'What is left out is reset, except `username`: a name to sign in with goes only where it is sent as null.',
 })
 export type ProfileReplacement = Static<typeof ProfileReplacement>
 
@@ -108,6 +109,10 @@ export const preferredOrganizations = ({ unopened_organization_ids, last_organiz
   ...unopened_organization_ids.toReversed(),
   ...(last_organization_id === null ? [] : [last_organization_id]),
 ]
+
+/** Forgets the addresses that an erased account had before. */
+export const forgetFormerAddresses = (id: string) =>
+  execute(tables('system', 'former_addresses').deleteFrom('former_addresses').where('user_id', '=', id))
 
 /**
  * Overwrites what is personal in the row of an erased account; the row stays for whatever refers to it. Its address belongs

@@ -15,6 +15,21 @@ const problems = {
     'Invitation for another address',
     'The invitation went to another address than that of your account. Sign in with the account of that address.',
   ],
+  'account-unavailable': [
+    409,
+    'Account unavailable',
+    'The account of this address is deleted or disabled, or the address was one of an erased account. Restore the account, or ask for an invitation of another address.',
+  ],
+  'invitation-ended': [
+    410,
+    'Invitation ended',
+    'The invitation was accepted, replaced or revoked, has expired, or the organization or the inviter’s right to invite is gone. Ask for a new one.',
+  ],
+  'too-many-invitations': [
+    429,
+    'Too many invitations',
+    'This address was mailed five invitations within an hour. The one that is open stays so; wait as long as Retry-After says.',
+  ],
 } as const satisfies ProblemTable
 
 declare module '../../platform/gate/permissions.ts' {
@@ -35,12 +50,20 @@ export const invitations = feature({
   tokens: [invitationToken],
   mails,
   tokenMails,
-  erase: (transaction, { email }) => deleteInvitations(transaction, email),
+  retention: [
+    {
+      table: 'invitations',
+      key: 'id',
+      ofOrganizations: true,
+      isOver: () => sql`coalesce(accepted_at, revoked_at, expires_at) < now() - interval '30 days'`,
+    },
+  ],
+  erase: (transaction, { id }) => deleteInvitations(transaction, id),
   export: [
     {
       name: 'invitations',
       description: "To the user's address, once it is confirmed.",
-      columns: sql`i.id, i.organization_id, i.role, i.created_at, i.expires_at, i.accepted_at, i.revoked_at`,
+      columns: sql`i.id, i.organization_id, i.role, i.title, i.company, i.created_at, i.expires_at, i.accepted_at, i.revoked_at`,
       from: sql`invitations i join users u on u.email = i.email and u.email_verified where u.id = (select user_id from self)`,
       key: sql`i.id`,
     },

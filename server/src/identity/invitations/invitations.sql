@@ -4,6 +4,8 @@ create table invitations (
   id              uuid not null default new_id(),
   email           text not null check (email = lower(email)),
   role            text not null check (role in ('owner', 'admin', 'member', 'viewer')),
+  title           text, -- what the membership begins with
+  company         text,
   invited_by      uuid not null,
   expires_at      timestamptz not null,
   accepted_at     timestamptz,
@@ -16,21 +18,33 @@ create table invitations (
 );
 create unique index invitations_email_key on invitations (organization_id, email) where accepted_at is null and revoked_at is null;
 create index invitations_invited_by on invitations (organization_id, invited_by);
+create index invitations_over on invitations (coalesce(accepted_at, revoked_at, expires_at));
 -- The address stays out of history, which holds no personal values.
 select organization_table('invitations', history => '{role, invited_by, expires_at, accepted_at, revoked_at}',
   writes => '{invitations:write}', commands => '{insert, update}', for_system => true);
--- The sweep deletes what nobody can accept any more.
+-- The sweep deletes what can be accepted no more, and erasure what went to an address of the account.
 create policy system_delete on invitations for delete to freehold_system using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 grant delete on invitations to freehold_system;
 
--- Whatever makes or renews an invitation mails a link for that very version, in the same transaction. Runs as the owner:
--- the inviter's login may neither make one-time tokens nor enqueue mail.
+-- Whatever makes or renews an invitation mails a link for that very version, in the same transaction, and whatever changes it
+-- spends the links before. An address is mailed five an hour for one organization (keep_mail_quota) and for one inviter: what is
+-- more is refused, not dropped. Runs as the owner: the inviter's login may neither make one-time tokens nor enqueue mail.
 create function mail_invitation() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
   token_id uuid;
 begin
-  insert into one_time_tokens (purpose, email, details, expires_at)
-  values ('invitation', new.email, jsonb_build_object('organization_id', new.organization_id, 'invitation_id', new.id, 'version', new.version), new.expires_at)
+  update one_time_tokens set used_at = now()
+  where email = new.email and purpose = 'invitation' and used_at is null and details ->> 'invitation_id' = new.id::text;
+  if new.accepted_at is not null or new.revoked_at is not null then
+    return null;
+  end if;
+  if (select count(*) from one_time_tokens where email = new.email and purpose = 'invitation' and details ->> 'invited_by' = new.invited_by::text
+      and created_at > now() - interval '1 hour') >= 5 then
+    raise exception 'one user had the address mailed five invitations within an hour' using errcode = '23514', constraint = 'invitations_mail_quota';
+  end if;
+  insert into one_time_tokens (purpose, email, details, expires_at, sender)
+  values ('invitation', new.email, jsonb_build_object('organization_id', new.organization_id, 'invitation_id', new.id, 'version', new.version,
+    'invited_by', new.invited_by), new.expires_at, 'organization ' || new.organization_id)
   returning id into token_id;
   perform enqueue_job('mail', jsonb_build_object('token_id', token_id));
   return null;
@@ -38,4 +52,29 @@ end $$;
 revoke execute on function mail_invitation() from public;
 create trigger mail_insert after insert on invitations for each row execute function mail_invitation();
 create trigger mail_update after update on invitations for each row
-  when (old.expires_at is distinct from new.expires_at and new.accepted_at is null and new.revoked_at is null) execute function mail_invitation();
+  when ((old.expires_at, old.accepted_at, old.revoked_at) is distinct from (new.expires_at, new.accepted_at, new.revoked_at)) execute function mail_invitation();
+
+-- Whoever joins has spent every invitation of the organization, and a membership that ends leaves no way back: what is open for
+-- any address of the user is revoked. The permission that ends a membership writes no invitations, and no login of a request
+-- sees what accounts were called: inside a trigger, and only there, both do.
+create policy revocation_read on invitations for select to freehold_tenant
+  using (pg_trigger_depth() > 0 and organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
+create policy revocation on invitations for update to freehold_tenant
+  using (pg_trigger_depth() > 0 and organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and accepted_at is null and revoked_at is null)
+  with check (pg_trigger_depth() > 0 and organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and accepted_at is null and revoked_at is not null);
+create function addresses_in_trigger(person uuid) returns table (email text, held_until timestamptz) language sql stable security definer
+  set search_path = {{schema}}, pg_temp as $$
+  select email, held_until from account_addresses where user_id = person and pg_trigger_depth() > 0 $$;
+revoke execute on function addresses_in_trigger(uuid) from public;
+grant execute on function addresses_in_trigger(uuid) to freehold_tenant, freehold_system;
+create function revoke_invitations() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  update invitations i set revoked_at = now() from addresses_in_trigger(new.user_id) a
+  where i.organization_id = new.organization_id and i.email = a.email and (a.held_until is null or i.updated_at <= a.held_until)
+    and i.accepted_at is null and i.revoked_at is null;
+  return null;
+end $$;
+revoke execute on function revoke_invitations() from public;
+create trigger invitations_insert after insert on memberships for each row execute function revoke_invitations();
+create trigger invitations_update after update on memberships for each row
+  when (old.deleted_at is distinct from new.deleted_at) execute function revoke_invitations();

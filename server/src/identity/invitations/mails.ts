@@ -2,7 +2,7 @@ import { find, tables } from '../../platform/database/statement.ts'
 import { asName } from '../../platform/mail/mails.ts'
 import type { MailDeclaration, MailedToken, TokenMail } from '../../platform/mail/mails.ts'
 
-const query = tables('system', 'invitations', 'organizations', 'users')
+const query = tables('system', 'invitations', 'organizations', 'memberships', 'live_users')
 
 export const mails: MailDeclaration = {
   directory: new URL('mails/', import.meta.url),
@@ -18,17 +18,24 @@ const invitation: TokenMail = async ({ token, user, values, link, run }) => {
   return { name: 'invitation', to: token.email, person: user, values: { ...values, ...names, link } }
 }
 
-/** The names in an invitation; none when it is another version by now, accepted or revoked say, or the organization was deleted. */
+/** The names in an invitation; none when it is another version by now, accepted or revoked say, or nobody stands behind it any more. */
 const findNames = ({ organization_id, invitation_id, version }: MailedToken['details']) =>
   find(
     query
       .selectFrom('invitations')
       .innerJoin('organizations', 'organizations.id', 'invitations.organization_id')
-      .innerJoin('users', 'users.id', 'invitations.invited_by')
-      .select(['organizations.name', 'users.full_name', 'users.given_name'])
+      .innerJoin('live_users', 'live_users.id', 'invitations.invited_by')
+      .innerJoin('memberships as inviter', join =>
+        join
+          .onRef('inviter.organization_id', '=', 'invitations.organization_id')
+          .onRef('inviter.user_id', '=', 'invitations.invited_by'),
+      )
+      .select(['organizations.name', 'live_users.full_name', 'live_users.given_name'])
       .where('invitations.organization_id', '=', String(organization_id))
       .where('invitations.id', '=', String(invitation_id))
       .where('invitations.version', '=', Number(version))
+      .where('inviter.disabled_at', 'is', null)
+      .where('inviter.deleted_at', 'is', null)
       .where('organizations.deleted_at', 'is', null),
   )
 

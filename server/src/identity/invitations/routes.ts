@@ -4,14 +4,8 @@ import { isFresh } from '../../platform/gate/actor.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Id, IdOf, Name, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import {
-  acceptInvitation,
-  createInvitation,
-  Invitation,
-  listInvitations,
-  NewInvitation,
-  revokeInvitation,
-} from './invitations.ts'
+import { acceptInvitation } from './acceptance.ts'
+import { createInvitation, Invitation, listInvitations, NewInvitation, revokeInvitation } from './invitations.ts'
 
 const OrganizationParams = Strict({ id: IdOf('organization') })
 const InvitationParams = Strict({ id: IdOf('organization'), invitation_id: IdOf('invitation') })
@@ -36,31 +30,43 @@ export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
     request => request.actor.run(listInvitations(request.params.id, cursors.open(request))),
   )
 
-  app.post(
-    '/invitations',
-    {
-      access: 'invitations:write',
-      perMinute: 20,
-      problems: ['email-unverified', 'owner-required', 'personal-organization', 'step-up-required'],
-      schema: {
-        operationId: 'createInvitation',
-        summary: 'Invite an address by mail',
-        description:
-          'Answers the same whether the address has an account or not; the mail leads to its account, or to a new one.',
-        tags,
-        params: OrganizationParams,
-        body: NewInvitation,
-        response: { 201: Invitation },
+  // A membership begins with the user's own yes, so adding a member is inviting an address.
+  for (const [url, operationId, summary] of [
+    ['/invitations', 'createInvitation', 'Invite an address by mail'],
+    ['/members', 'addMember', 'Add a member, by an invitation'],
+  ] as const)
+    app.post(
+      url,
+      {
+        access: 'invitations:write',
+        perMinute: 20,
+        problems: [
+          'already-member',
+          'email-unverified',
+          'owner-required',
+          'personal-organization',
+          'step-up-required',
+          'too-many-invitations',
+        ],
+        schema: {
+          operationId,
+          summary,
+          description:
+            'Answers the same whether the address has an account or not; the mail leads to its account, or to a new one.',
+          tags: url === '/members' ? ['Members'] : tags,
+          params: OrganizationParams,
+          body: NewInvitation,
+          response: { 202: Invitation },
+        },
       },
-    },
-    async (request, reply) => {
-      const { actor, body } = request
-      const invitation = await actor.transaction(transaction =>
-        createInvitation(transaction, actor, body, isFresh(actor)),
-      )
-      return reply.code(201).send(invitation)
-    },
-  )
+      async (request, reply) => {
+        const { actor, body } = request
+        const invitation = await actor.transaction(transaction =>
+          createInvitation(transaction, actor, body, isFresh(actor)),
+        )
+        return reply.code(202).send(invitation)
+      },
+    )
 
   app.delete(
     '/invitations/:invitation_id',
@@ -90,7 +96,15 @@ export function acceptanceRoutes(app: App, services: Services): void {
       access: 'public',
       noStore: true,
       perMinute: 10,
-      problems: ['invalid-token', 'invitation-for-another', 'email-unverified', 'already-member', 'weak-password'],
+      problems: [
+        'account-unavailable',
+        'already-member',
+        'email-unverified',
+        'invalid-token',
+        'invitation-ended',
+        'invitation-for-another',
+        'weak-password',
+      ],
       schema: {
         operationId: 'acceptInvitation',
         summary: 'Accept an invitation',

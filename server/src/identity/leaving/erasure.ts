@@ -6,7 +6,7 @@ import type { ErasedAccount } from '../../platform/feature.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import type { Services } from '../../platform/services.ts'
 
-const query = tables('system', 'users', 'one_time_tokens', 'idempotency_keys')
+const query = tables('system', 'users', 'account_addresses', 'one_time_tokens', 'idempotency_keys')
 
 export const accountErased = eventKind('account-erased')
 
@@ -56,8 +56,15 @@ const eraseAccount = (system: SystemRunner, services: Services, id: string): Pro
     return true
   })
 
-/** The platform's rows of an account: what was mailed to it, and its stored answers. */
-export const erasePlatformRows = ({ id, email }: ErasedAccount) => [
-  execute(raw(query, sql`delete from one_time_tokens where user_id = ${id} or email = ${email}`)),
+/** The platform's rows of an account: what was mailed to it, by whatever address, and its stored answers. */
+export const erasePlatformRows = ({ id }: ErasedAccount) => [
+  execute(query.deleteFrom('one_time_tokens').where('user_id', '=', id)),
+  execute(
+    raw(
+      query,
+      sql`delete from one_time_tokens t using account_addresses a where a.user_id = ${id} and t.email = a.email
+        and (a.held_until is null or t.created_at <= a.held_until)`,
+    ),
+  ),
   execute(query.deleteFrom('idempotency_keys').where('user_id', '=', id)),
 ]

@@ -82,8 +82,8 @@ export const deleteAccount = (
   })
 
 /**
- * Restores a deleted account by the link in the mail, with what the deletion ended: its memberships, and what was closed
- * with them. It creates no session. @throws Problem invalid-token, busy when a slug is taken at this very moment
+ * Restores a deleted account by the link in the mail, with what the deletion ended: its memberships, unless they were
+ * removed since, and what was closed with them. It creates no session. @throws Problem invalid-token, busy when a slug is taken at this very moment
  */
 export async function restoreAccount(
   visitor: SystemRunner,
@@ -95,10 +95,15 @@ export async function restoreAccount(
     const account = await transaction.run(findDeleted(user_id))
     if (account === undefined) throw new Problem('invalid-token')
     const { id, deleted_at } = account
-    for (const { organization_id, is_closed } of await transaction.run(listEnded(id, deleted_at))) {
+    const places = await transaction.run(listEnded(id, deleted_at))
+    for (const { organization_id } of places) {
+      await transaction.run(writeWithin(organization_id))
+      await transaction.run(lockMembership(organization_id, id))
+    }
+    for (const { organization_id, is_closed } of places) {
       await transaction.run(writeWithin(organization_id))
       if (is_closed) await transaction.run(reopen(organization_id))
-      await transaction.run(renewMembership(organization_id, id))
+      await transaction.run(renewMembership(organization_id, id, deleted_at))
     }
     await transaction.run(
       affect(query.updateTable('users').set({ deleted_at: null }).where('id', '=', id).returning('id')),
@@ -234,12 +239,13 @@ const reopen = (id: string) =>
     { organizations_slug_key: 'busy' },
   )
 
-const renewMembership = (organization_id: string, user_id: string) =>
-  affect(
+/** Not where an administrator has removed the member meanwhile. */
+const renewMembership = (organization_id: string, user_id: string, moment: string) =>
+  execute(
     query
       .updateTable('memberships')
       .set({ deleted_at: null })
       .where('organization_id', '=', organization_id)
       .where('user_id', '=', user_id)
-      .returning('user_id'),
+      .where('deleted_at', '=', moment),
   )

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 
-const { call, signUp, verify, logIn, addMember, tokens, admin } = await createTestApp()
+const { call, signUp, join, logIn, addMember, tokens, admin } = await createTestApp()
 const api = '/api/v1/auth'
 const unique = () => `u${process.pid}-${Date.now()}-${Math.random().toString(36).slice(2, 8)}`
 
@@ -115,11 +115,7 @@ test('one signs in by e-mail address or username, in any case, and nobody learns
 test('a sign-in goes to the organization asked for, else the last active one, else the oldest team', async () => {
   const owner = await signUp('Acme')
   const person = await signUp()
-  await verify(person)
-  await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/members`, {
-    email: person.email,
-    role: 'member',
-  })
+  await join(owner, person, 'member')
   assert.equal((await logIn(person)).organization_id, person.organization_id, 'the last active')
   const switched = await person.call('POST', `${api}/switch-organization`, { organization_id: owner.organization_id })
   assert.deepEqual([switched.status, switched.body.organization.id], [200, owner.organization_id])

@@ -34,6 +34,12 @@ const idOf = (days: number, n = 0) =>
 const person = idOf(500)
 await admin.query(`insert into users (id, email) values ($1, 'somebody@example.com')`, [person])
 
+const [team, other] = [idOf(450), idOf(451)]
+await admin.query(
+  `with teams as (insert into organizations (id, name, slug) values ('${team}', 'Team', 'team'), ('${other}', 'Other', 'other'))
+  insert into memberships (organization_id, user_id, role) values ('${team}', '${person}', 'owner'), ('${other}', '${person}', 'owner')`,
+)
+
 const days = (count: number) => `now() - interval '${count} days'`
 const countOf = async (table: string) =>
   Number((await admin.query<{ count: string }>(`select count(*) from ${table}`)).rows[0]!.count)
@@ -80,6 +86,21 @@ test('what has expired is removed, and nothing else', async () => {
       [`('${idOf(401)}', '${person}', 'gone', ${days(367)})`],
     ],
     [
+      'invitations',
+      'organization_id, email, role, invited_by, expires_at, accepted_at, revoked_at',
+      [
+        `('${team}', 'kept-1@example.com', 'viewer', '${person}', ${days(29)}, null, null)`,
+        `('${team}', 'kept-2@example.com', 'viewer', '${person}', ${days(-7)}, null, ${days(29)})`,
+        `('${team}', 'kept-3@example.com', 'viewer', '${person}', ${days(40)}, ${days(29)}, null)`,
+        `('${other}', 'kept-4@example.com', 'viewer', '${person}', ${days(-7)}, null, null)`,
+      ],
+      [
+        `('${team}', 'gone-1@example.com', 'viewer', '${person}', ${days(31)}, null, null)`,
+        `('${other}', 'gone-2@example.com', 'viewer', '${person}', ${days(20)}, ${days(31)}, null)`,
+        `('${other}', 'gone-3@example.com', 'viewer', '${person}', ${days(-1)}, null, ${days(31)})`,
+      ],
+    ],
+    [
       'security_events',
       'id, type, created_at',
       [`('${idOf(399)}', 'kept', ${days(399)})`],
@@ -88,6 +109,7 @@ test('what has expired is removed, and nothing else', async () => {
   ]
   await admin.query('delete from security_events')
   await admin.query('alter table sessions disable trigger event_insert')
+  await admin.query('alter table invitations disable trigger mail_insert')
   for (const [table, columns, kept, gone] of rows)
     await admin.query(`insert into ${table} (${columns}) values ${[...kept, ...gone].join(', ')}`)
 
@@ -132,6 +154,7 @@ test('every sweep finds its rows by an index', async () => {
       ['sessions', `id < '${idOf(90)}'`],
       ['idempotency_keys', 'created_at < now()'],
       ['throttles', 'updated_at < now()'],
+      ['invitations', 'coalesce(accepted_at, revoked_at, expires_at) < now()'],
       ['devices', `id < '${idOf(90)}'`],
       ['security_events', `id < '${idOf(90)}'`],
     ] as const) {

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import type { SystemRunner } from '../../platform/database/database.ts'
 import { firstIdAt } from '../../platform/database/ids.ts'
-import { get, raw, tables } from '../../platform/database/statement.ts'
+import { get, many, raw, tables } from '../../platform/database/statement.ts'
 import type { Retention } from '../../platform/feature.ts'
 import type { Services } from '../../platform/services.ts'
 import { releaseNames } from '../../directory/users/retired-names.ts'
@@ -44,22 +44,55 @@ export async function removeExpired(
   const before = (days: number) => firstIdAt(now - days * DAY_MS)
   const removed: Record<string, number> = {}
   for (const retention of services.declared.retention) {
-    const { table } = retention
     const isOver = retention.isOver({ before, services })
-    removed[table] = 0
-    let last: Batch['last'] = null
-    for (let batch = 0; batch < MAX_BATCHES; batch++) {
-      if (signal?.aborted === true) return removed
-      // system: what has expired is removed of all users and organizations
-      const done: Batch = await system.run(removeBatch(retention, isOver, last))
-      if (done.rows === 0) break
-      removed[table] += done.rows
-      last = done.last
-      if (done.rows < BATCH) break
-    }
+    const expired = { retention, isOver, signal }
+    // system: what has expired is removed of all users and organizations
+    const places = retention.ofOrganizations ? await system.run(listOrganizations(retention, isOver)) : []
+    let rows = 0
+    for (const { organization_id } of places)
+      rows += await removeOf(system.with({ organization_id }), expired, organization_id)
+    removed[retention.table] = retention.ofOrganizations ? rows : await removeOf(system, expired)
   }
   return removed
 }
+
+interface Expired {
+  retention: Retention
+  isOver: RawBuilder<boolean>
+  signal: AbortSignal | undefined
+}
+
+/** By the batch. @returns rows */
+async function removeOf(
+  system: SystemRunner,
+  { retention, isOver, signal }: Expired,
+  organization_id?: string,
+): Promise<number> {
+  const isMeant =
+    organization_id === undefined ? isOver : sql<boolean>`${isOver} and organization_id = ${organization_id}::uuid`
+  let removed = 0
+  let last: Batch['last'] = null
+  for (let batch = 0; batch < MAX_BATCHES; batch++) {
+    if (signal?.aborted === true) break
+    // system: what has expired is removed of all users and organizations
+    const done: Batch = await system.run(removeBatch(retention, isMeant, last))
+    removed += done.rows
+    last = done.last
+    if (done.rows < BATCH) break
+  }
+  return removed
+}
+
+/** As many as one sweep looks at; the rest is left to the next. */
+const listOrganizations = ({ table }: Retention, isOver: RawBuilder<boolean>) =>
+  many(
+    raw(
+      query,
+      sql<{
+        organization_id: string
+      }>`select distinct organization_id from ${sql.table(table)} where ${isOver} limit ${BATCH}`,
+    ),
+  )
 
 /** A batch in the order of the key, beginning after the last one. Rows that are locked are in use, or being removed by a twin. */
 function removeBatch({ table, key }: Retention, isOver: RawBuilder<boolean>, last: Batch['last']) {

@@ -44,8 +44,10 @@ export const tables = <Login extends keyof Grants, Name extends keyof Grants[Log
 
 export type Row = Record<string, unknown>
 
-/** What a violated constraint means to the caller: a problem, or a field that names nothing. */
-export type Refusals = Readonly<Record<string, ProblemCode | { pointer: string; detail: string }>>
+/** What a violated constraint means to the caller: a problem, one to wait for (seconds), or a field that names nothing. */
+export type Refusals = Readonly<
+  Record<string, ProblemCode | { code: ProblemCode; retryAfter: number } | { pointer: string; detail: string }>
+>
 
 declare const boundTo: unique symbol
 
@@ -159,7 +161,8 @@ export function refusalOf(
   const name = error.constraint ?? Object.keys(refusals).find(constraint => error.message.includes(`"${constraint}"`))
   const refusal = name === undefined ? undefined : refusals[name]
   if (refusal === undefined) return undefined
-  return typeof refusal === 'string'
-    ? new Problem(refusal, { cause: error })
+  if (typeof refusal === 'string') return new Problem(refusal, { cause: error })
+  return 'code' in refusal
+    ? new Problem(refusal.code, { retryAfter: refusal.retryAfter, cause: error })
     : invalidField(refusal.pointer, refusal.detail)
 }

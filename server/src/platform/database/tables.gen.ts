@@ -48,6 +48,7 @@ interface TenantDevices {
 interface TenantGate {
   organization_id: ColumnType<string, never, never>
   permission: ColumnType<string, never, never>
+  reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
@@ -84,6 +85,7 @@ interface TenantIdentities {
 
 interface TenantInvitations {
   accepted_at: string | null
+  company: string | null
   created_at: Generated<string>
   email: string
   expires_at: string
@@ -92,6 +94,7 @@ interface TenantInvitations {
   organization_id: string
   revoked_at: string | null
   role: 'owner' | 'admin' | 'member' | 'viewer'
+  title: string | null
   updated_at: Generated<string>
   version: Generated<number>
 }
@@ -103,6 +106,7 @@ interface TenantMemberships {
   disabled_at: string | null
   gate_changed_in: string | null
   organization_id: string
+  removed_at: string | null
   role: 'owner' | 'admin' | 'member' | 'viewer'
   role_id: string | null
   title: string | null
@@ -231,6 +235,7 @@ interface TenantUsers {
   disabled_at: ColumnType<string | null, never, never>
   email: ColumnType<string, never, never>
   email_verified: ColumnType<boolean, never, never>
+  erased_at: ColumnType<string | null, never, never>
   family_name: ColumnType<string | null, never, string | null>
   full_name: ColumnType<string | null, never, string | null>
   given_name: ColumnType<string | null, never, string | null>
@@ -268,6 +273,12 @@ export interface TenantTables {
   users: TenantUsers
 }
 
+interface SystemAccountAddresses {
+  email: ColumnType<string, never, never>
+  held_until: ColumnType<string, never, never>
+  user_id: ColumnType<string, never, never>
+}
+
 interface SystemAuditLog {
   action: ColumnType<string, string, never>
   actor_id: ColumnType<string | null, string | null | undefined, never>
@@ -296,9 +307,16 @@ interface SystemDevices {
   user_id: string
 }
 
+interface SystemFormerAddresses {
+  email: ColumnType<string, string, never>
+  held_until: ColumnType<string, string | undefined, never>
+  user_id: ColumnType<string, string, never>
+}
+
 interface SystemGate {
   organization_id: ColumnType<string, never, never>
   permission: ColumnType<string, never, never>
+  reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
@@ -335,6 +353,7 @@ interface SystemIdentities {
 
 interface SystemInvitations {
   accepted_at: string | null
+  company: string | null
   created_at: Generated<string>
   email: string
   expires_at: string
@@ -343,6 +362,7 @@ interface SystemInvitations {
   organization_id: string
   revoked_at: string | null
   role: 'owner' | 'admin' | 'member' | 'viewer'
+  title: string | null
   updated_at: Generated<string>
   version: Generated<number>
 }
@@ -377,6 +397,7 @@ interface SystemMemberships {
   disabled_at: string | null
   gate_changed_in: string | null
   organization_id: string
+  removed_at: string | null
   role: 'owner' | 'admin' | 'member' | 'viewer'
   role_id: string | null
   title: string | null
@@ -392,6 +413,7 @@ interface SystemOneTimeTokens {
   expires_at: string
   id: Generated<string>
   purpose: string
+  sender: string | null
   used_at: string | null
   user_id: string | null
 }
@@ -549,8 +571,10 @@ interface SystemUsers {
 
 export interface SystemTables {
   [runsOn]: 'system'
+  account_addresses: SystemAccountAddresses
   audit_log: SystemAuditLog
   devices: SystemDevices
+  former_addresses: SystemFormerAddresses
   gate: SystemGate
   gate_state: SystemGateState
   idempotency_keys: SystemIdempotencyKeys
@@ -606,6 +630,7 @@ interface EitherDevices {
 interface EitherGate {
   organization_id: ColumnType<string, never, never>
   permission: ColumnType<string, never, never>
+  reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
@@ -642,6 +667,7 @@ interface EitherIdentities {
 
 interface EitherInvitations {
   accepted_at: string | null
+  company: string | null
   created_at: Generated<string>
   email: string
   expires_at: string
@@ -650,6 +676,7 @@ interface EitherInvitations {
   organization_id: string
   revoked_at: string | null
   role: 'owner' | 'admin' | 'member' | 'viewer'
+  title: string | null
   updated_at: Generated<string>
   version: Generated<number>
 }
@@ -661,6 +688,7 @@ interface EitherMemberships {
   disabled_at: string | null
   gate_changed_in: string | null
   organization_id: string
+  removed_at: string | null
   role: 'owner' | 'admin' | 'member' | 'viewer'
   role_id: string | null
   title: string | null
@@ -766,6 +794,7 @@ interface EitherUsers {
   disabled_at: ColumnType<string | null, never, never>
   email: ColumnType<string, never, never>
   email_verified: ColumnType<boolean, never, never>
+  erased_at: ColumnType<string | null, never, never>
   family_name: ColumnType<string | null, never, string | null>
   full_name: ColumnType<string | null, never, string | null>
   given_name: ColumnType<string | null, never, string | null>

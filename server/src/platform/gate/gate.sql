@@ -26,7 +26,9 @@ grant execute on function own_role_permits() to freehold_tenant, freehold_system
 create view gate with (security_barrier) as
   select s.id as session_id, s.user_id, o.id as organization_id, current_setting('app.permission', true) as permission,
     case when current_setting('app.permission', true) not like 'admin:%' then m.role when u.superuser then 'superuser' end as role,
-    current_setting('app.permission', true) not like '%:read' as writes
+    current_setting('app.permission', true) not like '%:read' as writes,
+    -- Without the second factor that the organization demands there are ways out, and nothing of it is read on them.
+    s.second_factor_at is not null or not o.second_factor_required as reads
   from sessions s
   join users u on u.id = s.user_id
   join organizations o on o.id = nullif(current_setting('app.organization_id', true), '')::uuid
@@ -35,7 +37,8 @@ create view gate with (security_barrier) as
     and disabled_at is null and deleted_at is null offset 0) as m on true
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null
-    and o.deleted_at is null and (s.second_factor_at is not null or not o.second_factor_required)
+    and o.deleted_at is null and (s.second_factor_at is not null or not o.second_factor_required
+      or is_way_out(current_setting('app.permission', true)))
     -- the setting is read once, not for each row of the table
     and (exists (select from role_permissions p where p.permission = (select current_setting('app.permission', true))
         and (p.role = m.built_in or u.superuser and p.role = 'superuser'))
@@ -95,7 +98,7 @@ begin
       and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
       and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null)
       and (o.gate_changed_in = own
-        or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required))
+        or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out(wanted)))
       and (m.gate_changed_in = own
         or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
         or m.disabled_at is null and m.deleted_at is null and (m.role_id is not null and own_role_permits()

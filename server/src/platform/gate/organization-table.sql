@@ -37,7 +37,7 @@ declare
   line text;
   command text;
   in_setting constant text := format('%I = nullif(current_setting(''app.organization_id'', true), '''')::uuid', key);
-  in_gate constant text := format('%I = (select organization_id from gate)', key);
+  in_gate constant text := format('%I = (select organization_id from gate where reads)', key);
   in_writing_gate constant text := format('%I = (select organization_id from gate where writes and permission = any (%L::text[]))', key, writes);
 begin
   foreach line in array array[

@@ -61,7 +61,7 @@ interface FormParts {
  */
 export interface AccountPage {
   words: Readonly<Record<Locale, PageWords>>
-  /** Whether a new password is chosen here; for some pages it depends on whose the address is. */
+  /** Whether a new password is chosen here; for some pages it depends on whose the address is. May throw what `refused` has words for. */
   asksPassword?: boolean | ((token: OpenToken<never>, visitor: SystemRunner) => Promise<boolean>)
   /** What depends on the link. */
   form?(token: OpenToken<never>, visitor: SystemRunner, locale: Locale): Promise<FormParts>
@@ -199,6 +199,15 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       return sendText(reply, 422, broken.title, broken.text, more || undefined)
     }
 
+    /** What the page has words for. */
+    const sendRefused = (reply: FastifyReply, error: unknown) => {
+      const { title, refused } = page.words[localeOf(reply.request)]
+      const text = error instanceof Problem ? refused?.[error.code] : undefined
+      if (!(error instanceof Problem) || text === undefined) throw error
+      noteRefusal(reply.request, error.code)
+      return sendText(reply, statusOf(declared.problems, error.code), title, text)
+    }
+
     /** The token, while it can be spent. */
     const find = async ({ visitor }: FastifyRequest, token: string) => {
       const kind = declared.tokens.get(purpose)
@@ -212,7 +221,8 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       if (token === undefined) return sendAsk(reply)
       const given = Array.isArray(token) ? '' : token
       const found = await find(request, given)
-      return found === undefined ? sendBroken(reply) : sendForm(reply, given, found)
+      if (found === undefined) return sendBroken(reply)
+      return sendForm(reply, given, found).catch((error: unknown) => sendRefused(reply, error))
     })
 
     app.post(path, { ...rules, perMinute: 10, schema: { ...schema, body: Form } }, async (request, reply) => {
@@ -228,7 +238,8 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       }
       const found = token === undefined ? undefined : await find(request, token)
       if (token === undefined || found === undefined) return sendBroken(reply)
-      const asks = await asksPassword(found, request)
+      const asks = await asksPassword(found, request).catch((error: unknown) => error)
+      if (typeof asks !== 'boolean') return sendRefused(reply, asks)
       if (asks && new_password !== repeated_password)
         return sendForm(reply, token, found, [{ pointer: '/repeated_password', detail: words[locale].differ }])
       let result: unknown
@@ -238,9 +249,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       } catch (error) {
         if (!(error instanceof Problem)) throw error
         if (error.code === 'invalid-token') return sendBroken(reply)
-        const refused = page.words[locale].refused?.[error.code]
-        if (refused !== undefined)
-          return sendText(reply, statusOf(declared.problems, error.code), page.words[locale].title, refused)
+        if (page.words[locale].refused?.[error.code] !== undefined) return sendRefused(reply, error)
         const errors = faultsOf(error, locale)
         if (errors === undefined) throw error
         return sendForm(reply, token, found, errors)

@@ -7,6 +7,7 @@ import { jobSchemaOf, quoteSchema } from './schema-script.ts'
  */
 export const globalTables: Readonly<Record<string, string>> = {
   users: 'a person belongs to no organization; policies show oneself and colleagues',
+  former_addresses: 'what accounts were called; the tenant login may not touch it',
   sessions: "a person's own; the policy shows one's own",
   security_events: 'what happened to accounts, some of them unknown; the tenant login may only add, through triggers',
   idempotency_keys: "a person's own; the policy shows one's own",

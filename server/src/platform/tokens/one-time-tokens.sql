@@ -8,11 +8,40 @@ create table one_time_tokens (
   details    jsonb not null default '{}',
   created_at timestamptz not null default now(),
   expires_at timestamptz not null,
-  used_at    timestamptz
+  used_at    timestamptz,
+  sender     text                                     -- of a mail: whose quota it counts in
 );
 create index one_time_tokens_email on one_time_tokens (email, purpose, id) where email is not null;
 create index one_time_tokens_user_id on one_time_tokens (user_id, purpose);
 create index one_time_tokens_expires_at on one_time_tokens (expires_at);
+
+-- Who has a mail sent: the user of the session, else the client's address, of which a network of IPv6 (64 bits) is one.
+create function mail_sender() returns text language plpgsql stable set search_path = {{schema}}, pg_temp as $$
+declare
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+  ip constant text := coalesce(context ->> 'ip', '');
+begin
+  if nullif(current_setting('app.session_id', true), '') is not null then
+    return 'user ' || (context ->> 'user_id');
+  end if;
+  return 'client ' || case when ip ~ '^[0-9a-f:.]+$' and ip ~ ':' then host(network(set_masklen(ip::inet, 64))) else ip end;
+end $$;
+revoke execute on function mail_sender() from public;
+grant execute on function mail_sender() to freehold_system;
+
+-- Who is known is told when a quota is used up, before the links that are out are replaced: five mails of a purpose to an
+-- address in an hour. What anybody may ask for is decided when it is about to be sent (directory/notifications).
+create function keep_mail_quota() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  if (select count(*) from one_time_tokens where email = new.email and purpose = new.purpose and sender = new.sender
+      and created_at > now() - interval '1 hour') >= 5 then
+    raise exception 'five mails of this kind went to the address within an hour' using errcode = '23514', constraint = 'one_time_tokens_mail_quota';
+  end if;
+  return new;
+end $$;
+revoke execute on function keep_mail_quota() from public;
+create trigger mail_quota before insert on one_time_tokens for each row
+  when (new.sender not like 'client %' and new.email is not null) execute function keep_mail_quota();
 
 alter table one_time_tokens enable row level security;
 grant select, insert, update, delete on one_time_tokens to freehold_system;

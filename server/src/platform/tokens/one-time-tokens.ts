@@ -48,22 +48,26 @@ export interface NewToken<Details extends TSchema> {
 export const insertToken = <Details extends TSchema>(
   kind: TokenKind<Details>,
   { user_id, email, details, seconds }: Omit<NewToken<Details>, 'mailed'>,
+  mailed = false,
 ): RawBuilder<{ id: string }> =>
-  sql<{ id: string }>`insert into one_time_tokens (purpose, user_id, email, details, expires_at)
+  sql<{ id: string }>`insert into one_time_tokens (purpose, user_id, email, details, expires_at, sender)
     values (${kind.purpose}, ${user_id ?? null}::uuid, ${email?.toLowerCase() ?? null}::text, ${JSON.stringify(details)}::jsonb,
-      now() + make_interval(secs => ${seconds ?? kind.seconds})) returning id`
+      now() + make_interval(secs => ${seconds ?? kind.seconds}), ${mailed ? sql`mail_sender()` : sql`null`}) returning id`
 
-/** Makes a one-time token. @returns its id, which sealToken turns into what travels */
+/** Five mails of a purpose go to an address in an hour for one sender who is signed in, or for one organization. */
+const mailQuota = { one_time_tokens_mail_quota: { code: 'rate-limited', retryAfter: 3600 } } as const
+
+/** Makes a one-time token. @returns its id, which sealToken turns into what travels @throws Problem rate-limited */
 export function issueToken<Details extends TSchema>(
   kind: TokenKind<Details>,
   { mailed, ...token }: NewToken<Details>,
 ): Statement<'system', string> {
-  const row = insertToken(kind, token)
+  const row = insertToken(kind, token, mailed)
   const made = mailed
     ? sql<{ id: string }>`with made as (${row})
           select id, enqueue_job('mail', jsonb_build_object('token_id', id)) as job_id from made`
     : row
-  return statement(raw(query, made), ([token]) => (token as { id: string }).id)
+  return statement(raw(query, made), ([token]) => (token as { id: string }).id, mailQuota)
 }
 
 /** What seals one-time tokens, derived from SECRET_KEY. */

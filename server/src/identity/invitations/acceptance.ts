@@ -1,0 +1,229 @@
+import { sql } from 'kysely'
+import type { Static } from 'typebox'
+import { joinOrganization, lockPlace, writeWithin } from '../../directory/organizations/organizations.ts'
+import { announceOrganization } from '../../directory/users/users.ts'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
+import { execute, find, raw, tables } from '../../platform/database/statement.ts'
+import { permissionsOf } from '../../platform/gate/permissions.ts'
+import type { PermissionTable, Role } from '../../platform/gate/permissions.ts'
+import { invalidField, Problem } from '../../platform/problems.ts'
+import type { Services } from '../../platform/services.ts'
+import { openToken, presentedToken } from '../../platform/tokens/one-time-tokens.ts'
+import type { OpenToken } from '../../platform/tokens/one-time-tokens.ts'
+import { createAccount } from '../accounts/accounts.ts'
+import { checkPassword } from '../passwords/password-policy.ts'
+import { invitationToken } from './invitations.ts'
+
+const query = tables(
+  'system',
+  'invitations',
+  'memberships',
+  'organizations',
+  'users',
+  'live_users',
+  'account_addresses',
+)
+
+type InvitationToken = OpenToken<Static<typeof invitationToken.details>>
+
+interface Acceptance {
+  token: string
+  /** Of the signed-in user, if there is one. */
+  user_id?: string | undefined
+  /** Make the account of an address that has none. */
+  password?: string | undefined
+  full_name?: string | undefined
+}
+
+interface AcceptedInvitation {
+  organization_id: string
+  user_id: string
+  role: Role
+}
+
+type AcceptanceServices = Pick<Services, 'keys' | 'declared' | 'passwords' | 'passwordPolicy'>
+
+/**
+ * Joins the organization that the link in the mail leads to. The link verifies the address, not the user: it lets in the
+ * account of that address only and, without a session, only one whose address was verified before. Where the address has
+ * no account, the account is made and joins, or neither. Who is a member already has spent the invitation.
+ * @throws Problem invalid-token, invitation-ended, invitation-for-another, account-unavailable, email-unverified,
+ * already-member, weak-password; invalid-fields when there is no account and none is to be made
+ */
+export async function acceptInvitation(
+  visitor: SystemRunner,
+  services: AcceptanceServices,
+  { token: sealed, user_id, password, full_name }: Acceptance,
+): Promise<AcceptedInvitation> {
+  const { keys, declared, passwords, passwordPolicy } = services
+  const { permissions } = declared
+  const token = await presentedInvitation(visitor, keys.oneTime, sealed)
+  const { account_id, email, email_verified, is_unavailable } = await getOpen(visitor, permissions, token, user_id)
+  if (user_id !== undefined && account_id === null) throw new Problem('invitation-for-another')
+  if (is_unavailable) throw new Problem('account-unavailable')
+  if (user_id === undefined && email_verified === false) throw new Problem('email-unverified')
+  const { organization_id } = token.details
+  if (account_id !== null)
+    return accepted(
+      // system: who joins has no role there before, and the token is out of the tenant login's sight
+      await visitor
+        .with({ user_id: account_id, organization_id })
+        .transaction(transaction => join(transaction, permissions, token, account_id)),
+    )
+  if (password === undefined) throw invalidField('/password', 'is required: the address has no account yet')
+  await checkPassword(password, passwordPolicy, [email, full_name])
+  const account = { email, full_name, password_hash: await passwords.hash(password), email_verified: true }
+  try {
+    const made = await createAccount(visitor, services, account, async (transaction, { user }) => {
+      await transaction.run(writeWithin(organization_id))
+      return join(transaction, permissions, token, user.id)
+    })
+    return accepted(made)
+  } catch (error) {
+    // The address had an account that was erased, or an account was made at this very moment.
+    if (!(error instanceof Problem) || error.code !== 'email-taken') throw error
+    throw new Problem('account-unavailable', { cause: error })
+  }
+}
+
+/**
+ * Whether the address of an invitation has an account that can be used; for a reader who holds the link.
+ * @throws Problem invitation-ended
+ */
+export const hasAccount = async (
+  visitor: SystemRunner,
+  { declared }: Pick<Services, 'declared'>,
+  token: InvitationToken,
+): Promise<boolean> => (await getOpen(visitor, declared.permissions, token, undefined)).account_id !== null
+
+/** The token that a client presents. One of ours that leads nowhere is told from what is none. @throws Problem invalid-token, invitation-ended */
+async function presentedInvitation(visitor: SystemRunner, key: Buffer, sealed: string): Promise<InvitationToken> {
+  openToken(key, invitationToken, sealed)
+  try {
+    return await presentedToken(visitor, key, invitationToken, sealed)
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code !== 'invalid-token') throw error
+    throw new Problem('invitation-ended', { cause: error })
+  }
+}
+
+/**
+ * What is still open of it, looked up before an account is made for nothing, with the account of the address; under a
+ * session only when that is the session's user. @throws Problem invitation-ended
+ */
+async function getOpen(
+  visitor: SystemRunner,
+  permissions: PermissionTable,
+  { email, details: { organization_id, invitation_id, version } }: InvitationToken,
+  user_id: string | undefined,
+) {
+  const open = find(
+    query
+      .selectFrom('invitations')
+      .innerJoin('organizations', 'organizations.id', 'invitations.organization_id')
+      .innerJoin('live_users as inviting', 'inviting.id', 'invitations.invited_by')
+      .innerJoin('memberships as inviter', join =>
+        join
+          .onRef('inviter.organization_id', '=', 'invitations.organization_id')
+          .onRef('inviter.user_id', '=', 'invitations.invited_by'),
+      )
+      .leftJoin('users as taken', 'taken.email', 'invitations.email')
+      .leftJoin('live_users as account', join => {
+        const ofAddress = join.onRef('account.id', '=', 'taken.id')
+        return user_id === undefined ? ofAddress : ofAddress.on('account.id', '=', user_id)
+      })
+      .select(['invitations.role', 'invitations.email', 'inviter.role as inviter_role'])
+      .select(['account.id as account_id', 'account.email_verified'])
+      .select(sql<boolean>`taken.disabled_at is not null or taken.deleted_at is not null`.as('is_unavailable'))
+      .where('invitations.organization_id', '=', organization_id)
+      .where('invitations.id', '=', invitation_id)
+      .where('invitations.version', '=', version)
+      .where('invitations.email', '=', email)
+      .where('invitations.accepted_at', 'is', null)
+      .where('invitations.revoked_at', 'is', null)
+      .where('invitations.expires_at', '>', sql<string>`now()`)
+      .where('organizations.deleted_at', 'is', null)
+      .where('inviter.disabled_at', 'is', null)
+      .where('inviter.deleted_at', 'is', null),
+  )
+  // system: the link is opened by an address that belongs to no organization yet, and may have no account
+  const found = await visitor.run(open)
+  if (found === undefined || !mayStillInvite(permissions, found)) throw new Problem('invitation-ended')
+  return found
+}
+
+/** Else a member who is about to lose a role would keep it under another address. */
+const mayStillInvite = (
+  permissions: PermissionTable,
+  { role, inviter_role }: { role: Role; inviter_role: Role },
+): boolean =>
+  permissionsOf(permissions, inviter_role).includes('invitations:write') &&
+  (role !== 'owner' || inviter_role === 'owner')
+
+/** What has to last although it is refused is returned, and thrown only now. @throws Problem already-member */
+function accepted(joined: AcceptedInvitation | undefined): AcceptedInvitation {
+  if (joined === undefined) throw new Problem('already-member')
+  return joined
+}
+
+/** Undefined: the user is a member already, and the invitation is spent. @throws Problem invitation-ended */
+async function join(
+  transaction: Transaction<'system'>,
+  permissions: PermissionTable,
+  { details: { organization_id, invitation_id, version } }: InvitationToken,
+  user_id: string,
+): Promise<AcceptedInvitation | undefined> {
+  await transaction.run(lockPlace(organization_id, user_id))
+  // Of two at once one finds it open. Its links are spent by the trigger `mail_update`.
+  const invitation = await transaction.run(
+    find(
+      query
+        .updateTable('invitations')
+        .from(['organizations', 'memberships as inviter', 'live_users as inviting'])
+        .set({ accepted_at: sql<string>`now()` })
+        .whereRef('organizations.id', '=', 'invitations.organization_id')
+        .where('organizations.deleted_at', 'is', null)
+        .whereRef('inviter.organization_id', '=', 'invitations.organization_id')
+        .whereRef('inviter.user_id', '=', 'invitations.invited_by')
+        .where('inviter.disabled_at', 'is', null)
+        .where('inviter.deleted_at', 'is', null)
+        .whereRef('inviting.id', '=', 'invitations.invited_by')
+        .where('invitations.organization_id', '=', organization_id)
+        .where('invitations.id', '=', invitation_id)
+        .where('invitations.version', '=', version)
+        .where('invitations.accepted_at', 'is', null)
+        .where('invitations.revoked_at', 'is', null)
+        .where('invitations.expires_at', '>', sql<string>`now()`)
+        .returning(['invitations.role', 'invitations.title', 'invitations.company', 'inviter.role as inviter_role']),
+    ),
+  )
+  if (invitation === undefined || !mayStillInvite(permissions, invitation)) throw new Problem('invitation-ended')
+  const { role, title, company } = invitation
+  const joined = await transaction.run(joinOrganization(organization_id, user_id, { role, title, company }))
+  if (joined === undefined) {
+    await transaction.run(revokeOpenInvitations(organization_id, user_id))
+    return undefined
+  }
+  await transaction.run(
+    execute(
+      query
+        .updateTable('users')
+        .set({ email_verified_at: sql<string>`now()` })
+        .where('id', '=', user_id)
+        .where('email_verified_at', 'is', null),
+    ),
+  )
+  await transaction.run(announceOrganization(user_id, organization_id))
+  return { organization_id, user_id, role }
+}
+
+/** Every other one of the organization for an address of this user, as when a membership begins. */
+const revokeOpenInvitations = (organization_id: string, user_id: string) =>
+  execute(
+    raw(
+      query,
+      sql`update invitations i set revoked_at = now() from account_addresses a
+        where a.user_id = ${user_id} and i.organization_id = ${organization_id} and i.email = a.email
+          and (a.held_until is null or i.updated_at <= a.held_until) and i.accepted_at is null and i.revoked_at is null`,
+    ),
+  )

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { buildRequest, kindsOf, listOperations } from './isolation-requests.ts'
+import { createWorlds } from './isolation-world.ts'
+import { randomWord } from './isolation-words.ts'
+import { createTestApp } from './test-app.ts'
+
+// PUT replaces: what may be left out is reset, but for what people sign in with and what guards them. The operations are
+// those of the OpenAPI document; PATCH sets what PUT then leaves out.
+
+const app = await createTestApp()
+const worlds = await createWorlds(app)
+const all = await listOperations(app.app)
+const replacements = all.filter(({ method }) => method === 'PUT')
+
+/** What a PUT does not reset, each with the reason. */
+const kept: Readonly<Record<string, string>> = {
+  username: 'people sign in with it',
+  second_factor_required: 'it guards the organization, and an old client does not know it',
+}
+
+/** What each optional field is set to, unlike what it is reset to. */
+const values: Readonly<Record<string, () => unknown>> = {
+  username: () => `put-${randomWord()}`,
+  locale: () => 'de',
+  second_factor_required: () => true,
+  status: () => 'archived',
+}
+
+test('there are operations that replace', () => {
+  const ids = replacements.map(({ id }) => id)
+  for (const id of [
+    'replaceOwnProfile',
+    'replaceOwnProfileAlias',
+    'replaceOrganization',
+    'replaceMember',
+    'replaceProject',
+  ])
+    assert.ok(ids.includes(id), `${id} is not among ${ids.join(', ')}`)
+})
+
+// Red when: a route resets a field of `kept`, or does not reset another one.
+for (const operation of replacements) {
+  test(`${operation.id} resets what is left out, and only what may be`, async () => {
+    const world = await worlds({ secondFactor: 'proved' }, kindsOf(operation))
+    const { path, body } = buildRequest(operation, world, new Map())
+    const fields = Object.entries(operation.schemas)
+    const optional = fields.filter(([, { required }]) => !required).map(([name]) => name)
+    const required = Object.fromEntries(
+      Object.entries(body ?? {}).filter(([name]) => operation.schemas[name]?.required === true),
+    )
+    if (optional.length === 0) return // all of it has to be sent
+    const given = Object.fromEntries(optional.map(name => [name, (values[name] ?? (() => `Set ${name}`))()]))
+    const patched = await world.call('PATCH', path, given)
+    assert.equal(patched.status, 200, patched.text)
+    const replaced = await world.call('PUT', path, required)
+    assert.equal(replaced.status, 200, replaced.text)
+    for (const name of optional) {
+      const [before, after] = [patched.body[name], replaced.body[name]]
+      if (name in kept) assert.deepEqual(after, before, `${name} is kept: ${kept[name]}`)
+      else assert.notDeepEqual(after, before, `${name} is reset`)
+    }
+    // What is sent as null goes, whatever it is.
+    const nullable = optional.filter(name => operation.schemas[name]?.nullable === true)
+    const emptied = await world.call('PUT', path, {
+      ...required,
+      ...Object.fromEntries(nullable.map(name => [name, null])),
+    })
+    assert.equal(emptied.status, 200, emptied.text)
+    for (const name of nullable) assert.equal(emptied.body[name], null, name)
+  })
+}
