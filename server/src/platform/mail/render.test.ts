@@ -132,8 +132,19 @@ test('an operator’s file replaces ours, a text, an HTML page, a piece or the l
     `<p title="&quot;&gt;&lt;b&gt;">&quot;&gt;&lt;b&gt;: <a href="https:&#x2F;&#x2F;api.example.com&#x2F;account&#x2F;page?token&#x3D;AAAAAAAA">go</a></p>`,
   )
   assert.equal(text, render('reset-password', { ...full, name: '"><b>' }).text)
-  assert.match(render('totp-added', full, 'de', templates).text, /Windows\n\nRufen Sie uns an\.\n\nhttps/)
-  assert.match(render('totp-added', full, 'en', templates).text, /somebody else has access/)
+  assert.match(render('recovery-code-used', full, 'de', templates).text, /Windows[^]*\n\nRufen Sie uns an\.\n\nhttps/)
+  assert.match(render('recovery-code-used', full, 'en', templates).text, /somebody else has access/)
+})
+
+// Red when: the piece loses a section, or renderMail makes no button of the link that undoes.
+test('a mail about a change has a button that undoes it, where it can be undone', () => {
+  const undo = 'https://api.example.com/account/undo?token=BBBB'
+  for (const locale of ['en', 'de'] as const) {
+    const { text, html } = render('totp-added', { ...full, undo, undo_expires: 'LATER' }, locale)
+    assert.match(text, new RegExp(`:\n${undo.replaceAll(/[.?]/g, '\\$&')}\n\n.*LATER`))
+    assert.equal(html.split('class="button"').length, 3)
+    assert.equal(render('totp-added', full, locale).html.split('class="button"').length, 2)
+  }
 })
 
 // Red when: a check of templates.ts is left out.
