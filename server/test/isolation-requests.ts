@@ -262,7 +262,12 @@ function describe(document: Document, method: string, path: string, described: D
     else if (where === 'query') operation.plainQuery[name] = (plain as string[] | undefined) ?? choicesOf(schema)
     else {
       ;(operation.plain ??= {})[name] = plain ?? exampleOf(name, schema)
-      if (plain === undefined && typesOf(schema).includes('string') && !('format' in schema) && !('enum' in schema))
+      if (
+        plain === undefined &&
+        typesOf(schema).includes('string') &&
+        (schema.format ?? 'line') === 'line' &&
+        !('enum' in schema)
+      )
         texts.add(name)
     }
   }

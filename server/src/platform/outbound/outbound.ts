@@ -30,7 +30,7 @@ export interface OutboundRequest {
 }
 
 /** What somebody else's choice of an address may reach. */
-export interface Reach {
+interface Reach {
   /** Whether an address that is not public may be reached all the same. */
   isAllowed: (address: string) => boolean
   /** For tests: how names are looked up. */

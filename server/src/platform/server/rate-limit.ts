@@ -13,7 +13,7 @@ export interface RateLimitOptions {
 }
 
 /** Who a verified access token names. Whether its session still lives, only the gate knows. */
-export interface Claimed {
+interface Claimed {
   sub: string
   sid: string
 }
