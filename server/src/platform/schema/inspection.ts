@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { LEDGER_COMMENT } from './migrations.ts'
+import { LEDGER_COMMENT } from './ledger.ts'
 import { jobSchemaOf, quoteSchema } from './schema-script.ts'
 
 /**

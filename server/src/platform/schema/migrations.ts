@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type pg from 'pg'
+import { makeTable, readApplied, recordMigration, storeDigest, tableOf } from './ledger.ts'
+import type { AppliedMigration, Ledger } from './ledger.ts'
 import { isOnline, readOnlineScript, runOnlineScript } from './online-script.ts'
 import { MigrationError, quoteSchema, runScript } from './schema-script.ts'
 
@@ -202,20 +204,6 @@ export const runMigration = (
   ...[client, schema, file, sql, record = async () => {}]: Parameters<typeof runScript>
 ): Promise<void> => (isOnline(sql) ? runOnlineScript : runScript)(client, schema, file, sql, record)
 
-type AppliedMigration = Pick<Migration, 'number' | 'name' | 'checksum'> & { applied_ms: number }
-
-async function readApplied(client: pg.Client, ledger: Ledger): Promise<AppliedMigration[]> {
-  if (!(await exists(client, 'to_regclass', tableOf(ledger)))) return []
-  const { rows } = await client.query<AppliedMigration>(`select number, name, checksum,
-    extract(epoch from applied_at)::float8 * 1000 as applied_ms from ${tableOf(ledger)} order by number`)
-  return rows
-}
-
-async function exists(client: pg.Client, find: 'to_regclass' | 'to_regnamespace', name: string): Promise<boolean> {
-  const { rows } = await client.query(`select where ${find}($1) is not null`, [name])
-  return rows.length > 0
-}
-
 function checkNumber(migrations: Migration[], number: number | undefined): void {
   if (number === undefined || number === 0 || migrations.some(migration => migration.number === number)) return
   throw new MigrationError(
@@ -257,50 +245,4 @@ async function underLock<T>(client: pg.Client, { schema, log }: MigrationOptions
   } finally {
     await client.query(`select pg_advisory_unlock(${key})`).catch(() => {}) // a lost connection has given it back
   }
-}
-
-/** Makes the schema and the table of what ran, which both logins may read. Who may not make schemas needs to find one. */
-async function makeTable(client: pg.Client, ledger: Ledger): Promise<void> {
-  const { schema } = ledger
-  const table = tableOf(ledger)
-  const grants = `grant select on ${table} to freehold_system, freehold_tenant`
-  if (await exists(client, 'to_regclass', table)) {
-    // Until 0.3.0 the tenant login was left out.
-    const seen = await client.query(`select where has_table_privilege('freehold_tenant', $1, 'select')`, [table])
-    if (seen.rows.length === 0) await client.query(grants)
-    return
-  }
-  const create = (await exists(client, 'to_regnamespace', quoteSchema(schema))) ? '' : 'create schema {{schema}};'
-  await runScript(
-    client,
-    schema,
-    'the table of migrations',
-    `${create} create table ${table} (number integer primary key, name text not null, checksum text not null,
-      applied_at timestamptz not null default now(), digest text);
-    comment on table ${table} is '${LEDGER_COMMENT}';
-    ${grants}`,
-  )
-}
-
-type Ledger = Pick<MigrationOptions, 'schema' | 'ledger'>
-
-/** By this the inspection of the schema knows a ledger from a table that escaped it. */
-export const LEDGER_COMMENT = 'migrations that ran here'
-
-const tableOf = ({ schema, ledger = 'migrations' }: Ledger): string => `${quoteSchema(schema)}.${quoteSchema(ledger)}`
-
-const recordMigration = (client: pg.Client, ledger: Ledger, { number, name, checksum }: Migration): Promise<unknown> =>
-  client.query(
-    `insert into ${tableOf(ledger)} (number, name, checksum) values ($1, $2, $3)
-    on conflict (number) do update set name = excluded.name, checksum = excluded.checksum`,
-    [number, name, checksum],
-  )
-
-/** What ran last says what the catalog looks like, whichever ledger it stands in: the service's is compared at the start. */
-async function storeDigest(client: pg.Client, { schema, digest }: MigrationOptions): Promise<void> {
-  if (!digest) return
-  const table = tableOf({ schema })
-  await client.query(`update ${table} set digest = $1 where number = (select max(number) from ${table})`, [
-    await digest(client),
-  ])
 }
