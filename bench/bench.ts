@@ -8,18 +8,18 @@ import { measureGate } from './gate.ts'
 import { measureLogins } from './logins.ts'
 import { measureRequests } from './requests.ts'
 import { measureSizes } from './sizes.ts'
-import { openTheatre } from './stage.ts'
-import type { Theatre } from './stage.ts'
+import { startBenchEnvironment } from './stage.ts'
+import type { BenchEnvironment } from './stage.ts'
 import { measureStarts } from './starts.ts'
 
-const parts: Record<string, (theatre: Theatre, rounds: number) => Promise<Figure[]>> = {
-  requests: async (theatre, rounds) => measureRequests(theatre, await theatre.stage('thousand', 1000), rounds, 3),
-  gate: async (theatre, rounds) => measureGate(theatre, await theatre.stage('thousand', 1000), rounds, 2),
-  logins: async (theatre, rounds) => measureLogins(await theatre.stage('thousand', 1000), rounds, 5),
-  sizes: async (theatre, rounds) =>
-    measureSizes(await theatre.stage('hundred', 100), await theatre.stage('ten_thousand', 10_000), rounds, 3),
-  enumeration: async (theatre, rounds) => measureEnumeration(await theatre.stage('names', 500), rounds),
-  starts: (_theatre, rounds) => measureStarts(rounds),
+const parts: Record<string, (bench: BenchEnvironment, rounds: number) => Promise<Figure[]>> = {
+  requests: async (bench, rounds) => measureRequests(bench, await bench.stage('thousand', 1000), rounds, 3),
+  gate: async (bench, rounds) => measureGate(bench, await bench.stage('thousand', 1000), rounds, 2),
+  logins: async (bench, rounds) => measureLogins(await bench.stage('thousand', 1000), rounds, 5),
+  sizes: async (bench, rounds) =>
+    measureSizes(await bench.stage('hundred', 100), await bench.stage('ten_thousand', 10_000), rounds, 3),
+  enumeration: async (bench, rounds) => measureEnumeration(await bench.stage('names', 500), rounds),
+  starts: (_bench, rounds) => measureStarts(rounds),
 }
 
 const { values, positionals } = parseArgs({
@@ -33,18 +33,18 @@ if (unknown.length > 0 || !(rounds >= 1)) {
   process.exit(2)
 }
 
-const theatre = await openTheatre()
+const bench = await startBenchEnvironment()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => void theatre.close().finally(() => process.exit(130)))
+  process.once(signal, () => void bench.close().finally(() => process.exit(130)))
 }
 try {
   console.log(
     `${cpus()[0]?.model.trim()}, ${availableParallelism()} cores, ${Math.round(totalmem() / 2 ** 30)} GB; ${process.platform} ${process.arch}; ` +
-      `Node ${process.versions.node}, PostgreSQL ${theatre.version}; ${rounds} rounds; load ${loadavg()[0]?.toFixed(1)} at the start`,
+      `Node ${process.versions.node}, PostgreSQL ${bench.version}; ${rounds} rounds; load ${loadavg()[0]?.toFixed(1)} at the start`,
   )
   for (const name of positionals.length > 0 ? positionals : Object.keys(parts))
-    printFigures(name, await parts[name]!(theatre, rounds))
+    printFigures(name, await parts[name]!(bench, rounds))
   console.log(`\nload ${loadavg()[0]?.toFixed(1)} at the end`)
 } finally {
-  await theatre.close()
+  await bench.close()
 }

@@ -22,7 +22,7 @@ interface Flow {
   path: string
   body(email: string): object
   status: number
-  /** Whether somebody signed in asks. */
+  /** Whether someone signed in asks. */
   asOwner?: boolean
 }
 
@@ -101,7 +101,7 @@ interface Timings {
 
 const pick = <T>(values: readonly T[]): T => values[randomInt(values.length)] as T
 
-/** An address as long as theirs, which nobody has. */
+/** An address as long as theirs, which no one has. */
 const strangerTo = ({ email }: Owner): string => email.replace('owner-', 'other-')
 
 async function interleave(

@@ -5,7 +5,7 @@ import { compare } from './figures.ts'
 import type { Figure } from './figures.ts'
 import { cpuSeconds } from './processes.ts'
 import { TENANT_POOL_SIZE } from './stage.ts'
-import type { Owner, Stage, Theatre } from './stage.ts'
+import type { Owner, Stage, BenchEnvironment } from './stage.ts'
 
 const REQUESTERS = 64
 const { text, values } = statements.projects
@@ -22,7 +22,12 @@ const CHECK = `
 type Read = (owner: Owner) => Promise<unknown[]>
 
 /** The project list behind forced row-level security and the gate, by the driver alone, against the two ways without. */
-export async function measureGate(theatre: Theatre, stage: Stage, rounds: number, seconds: number): Promise<Figure[]> {
+export async function measureGate(
+  bench: BenchEnvironment,
+  stage: Stage,
+  rounds: number,
+  seconds: number,
+): Promise<Figure[]> {
   const gated = openPool(stage.tenantUrl, TENANT_POOL_SIZE)
   const open = openPool(stage.adminUrl, TENANT_POOL_SIZE)
   const reads = {
@@ -38,13 +43,13 @@ export async function measureGate(theatre: Theatre, stage: Stage, rounds: number
     checked: (owner: Owner) => readChecked(open, owner),
   } satisfies Record<string, Read>
   const run = async (read: Read) => {
-    const before = cpuSeconds(theatre.postgresPid, true)
+    const before = cpuSeconds(bench.postgresPid, true)
     const ownBefore = process.cpuUsage()
     const { perSecond, count } = await repeat(read, stage.owners, seconds)
     const own = process.cpuUsage(ownBefore)
     return {
       perSecond,
-      postgresMicros: ((cpuSeconds(theatre.postgresPid, true) - before) / count) * 1e6,
+      postgresMicros: ((cpuSeconds(bench.postgresPid, true) - before) / count) * 1e6,
       driverMicros: (own.user + own.system) / count,
     }
   }

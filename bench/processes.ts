@@ -13,7 +13,7 @@ export interface ServerProcess {
   stop(): Promise<void>
 }
 
-const PATIENCE_MS = 60_000
+const TIMEOUT_MS = 60_000
 
 /** Starts a program that listens on PORT, and waits until `path` answers 200. @throws Error with what it wrote, when it ends first */
 export async function startServer(
@@ -39,7 +39,7 @@ export async function startServer(
     stream.on('data', (text: Buffer) => (said = (said + text.toString()).slice(-4000)))
   while (!(await isReady(url + path))) {
     if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}: ${said}`)
-    if (performance.now() - startedAt > PATIENCE_MS) {
+    if (performance.now() - startedAt > TIMEOUT_MS) {
       child.kill('SIGKILL')
       throw new Error(`${program} was not ready in a minute: ${said}`)
     }

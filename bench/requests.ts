@@ -3,16 +3,16 @@ import type { Figure } from './figures.ts'
 import { saturate } from './load.ts'
 import { cpuSeconds, residentMegabytes, startServer } from './processes.ts'
 import { startService } from './stage.ts'
-import type { Stage, Theatre } from './stage.ts'
+import type { Stage, BenchEnvironment } from './stage.ts'
 
 const CONNECTIONS = 64
-/** So few that the warm-up sees every token: verifying a new one is measured by nobody's list. */
+/** So few that the warm-up sees every token: verifying a new one is measured by no one's list. */
 const PEOPLE = 256
 const paths = ['/api/v1/auth/me', '/api/v1/projects?limit=20'] as const
 
 /** Throughput of one process against the ceiling, CPU beside it, and the memory that the load leaves. */
 export async function measureRequests(
-  theatre: Theatre,
+  bench: BenchEnvironment,
   stage: Stage,
   rounds: number,
   seconds: number,
@@ -24,17 +24,14 @@ export async function measureRequests(
   try {
     const run = async (server: typeof service, path: string, duration: number) => {
       const requests = stage.owners.slice(0, PEOPLE).map(({ authorization }) => ({ path, headers: { authorization } }))
-      const before = [cpuSeconds(server.pid), cpuSeconds(theatre.postgresPid, true)] as const
+      const before = [cpuSeconds(server.pid), cpuSeconds(bench.postgresPid, true)] as const
       const { perSecond, count } = await saturate({
         url: server.url,
         connections: CONNECTIONS,
         seconds: duration,
         requests,
       })
-      const [process, postgres] = [
-        cpuSeconds(server.pid) - before[0],
-        cpuSeconds(theatre.postgresPid, true) - before[1],
-      ]
+      const [process, postgres] = [cpuSeconds(server.pid) - before[0], cpuSeconds(bench.postgresPid, true) - before[1]]
       return { perSecond, processMicros: (process / count) * 1e6, postgresMicros: (postgres / count) * 1e6 }
     }
     for (const path of paths) for (const server of [service, ceiling]) await run(server, path, 2)

@@ -5,7 +5,7 @@ import type { Load } from './load.ts'
 import { startService } from './stage.ts'
 import type { Stage } from './stage.ts'
 
-/** Few enough that nobody queues for long: latency is the question here. */
+/** Few enough that no one queues for long: latency is the question here. */
 const CONNECTIONS = 4
 
 /** Whether the list gets slower as tenants and projects get a hundred times more. */

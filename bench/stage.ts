@@ -40,7 +40,7 @@ export interface Owner {
   authorization: string
 }
 
-export interface Theatre {
+export interface BenchEnvironment {
   /** The postmaster, for its CPU time. */
   postgresPid: number
   version: string
@@ -50,10 +50,10 @@ export interface Theatre {
 }
 
 const PROJECTS_EACH = 100
-const MOST_OWNERS = 2000
+const MAX_OWNERS = 2000
 
 /** An embedded PostgreSQL of its own, in a directory that `close` removes. */
-export async function openTheatre(): Promise<Theatre> {
+export async function startBenchEnvironment(): Promise<BenchEnvironment> {
   const directory = await mkdtemp(join(tmpdir(), 'freehold-bench-'))
   await chmod(directory, 0o711) // PostgreSQL may run as another user than this one
   const provisioned = await provisionDatabase({
@@ -92,7 +92,7 @@ export async function openTheatre(): Promise<Theatre> {
     await admin.query('set search_path = freehold')
     await seed(admin, organizations)
     const chosen = await admin.query<Omit<Owner, 'authorization'>>(
-      `select u.email, u.id as user_id, s.id as session_id, s.organization_id from sessions s join users u on u.id = s.user_id order by random() limit ${MOST_OWNERS}`,
+      `select u.email, u.id as user_id, s.id as session_id, s.organization_id from sessions s join users u on u.id = s.user_id order by random() limit ${MAX_OWNERS}`,
     )
     await admin.end()
     const tenantUrl = named(ownerUrl, name, loginNames(name).tenant, passwords.tenant)

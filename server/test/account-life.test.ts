@@ -81,7 +81,7 @@ test(
     await start(false)
     const asked = await post('signup', { email, full_name: 'Ada Lovelace' })
     assert.equal(asked.status, 202)
-    // The process dies before anybody has sent the mail.
+    // The process dies before anyone has sent the mail.
     await service.end('SIGKILL')
     await start(true)
     assert.equal((await logIn(PASSWORD)).status, 401)

@@ -26,7 +26,7 @@ export interface Authenticator {
   next(): Promise<string>
 }
 
-/** Enrols an authenticator app for somebody who has just signed in. */
+/** Enrols an authenticator app for someone who has just signed in. */
 export async function enrolApp(
   { admin }: TestApp,
   person: Person,

@@ -202,7 +202,7 @@ test('a field of a wrong type is refused by its name', async () => {
         `${operation.operationId} ${name}: ${JSON.stringify(errors)}`,
       )
     }
-    const unknown = await send(operation, { payload: JSON.stringify({ ...operation.example, nobody_knows_this: 1 }) })
+    const unknown = await send(operation, { payload: JSON.stringify({ ...operation.example, unknown_name: 1 }) })
     assert.equal(unknown.status, 422, operation.operationId)
   }
 })
@@ -243,7 +243,7 @@ test('a body that cannot be read is refused before anything looks at it', async 
   assert.equal(({} as { superuser?: boolean }).superuser, undefined)
 })
 
-test('a query that nobody asked for is refused by its name', async () => {
+test('a query that no one asked for is refused by its name', async () => {
   const suspects = [
     'nobody_knows_this=1',
     '__proto__=1',
@@ -475,7 +475,7 @@ test('a header field is refused where it is not as the document says, and only t
   assert.ok(checked > 200)
 })
 
-test('a method that nobody has heard of is answered 405 as well, on its path and the older one', async () => {
+test('a method that no one has heard of is answered 405 as well, on its path and the older one', async () => {
   const raw = await connectRaw(app)
   for (const [path, allowed] of [
     ['/health', 'GET, HEAD, OPTIONS'],

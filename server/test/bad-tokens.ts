@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { tokenKeyOf } from '../src/platform/tokens/one-time-tokens.ts'
-import { openId, sealId } from '../src/platform/crypto/sealing.ts'
+import { openId, signId } from '../src/platform/crypto/sealing.ts'
 import type { TestApp } from './test-app.ts'
 import { TEST_SECRET } from './test-database.ts'
 
@@ -25,10 +25,10 @@ export function spoilToken(purpose: string, token: string): Record<string, strin
     'its middle changed': changed(32),
     'its last character changed': changed(63),
     'in upper case': token.toUpperCase(),
-    'of another purpose': sealId(key, otherPurpose, id),
-    'of another key': sealId(tokenKeyOf(`${TEST_SECRET} of others`), purpose, id),
+    'of another purpose': signId(key, otherPurpose, id),
+    'of another key': signId(tokenKeyOf(`${TEST_SECRET} of others`), purpose, id),
     'its bare id': id,
-    'of nobody': sealId(key, purpose, '01900000-0000-7000-8000-000000000000'),
+    'of nobody': signId(key, purpose, '01900000-0000-7000-8000-000000000000'),
   }
 }
 

@@ -13,6 +13,7 @@ const steps: [name: string, command: string, ...args: string[]][] = [
   ['lint', 'oxlint', '--type-aware', '--deny-warnings', 'server', 'bench'],
   ['format', 'oxfmt', '--check', 'server', 'bench'],
   ['dead code', 'knip'],
+  ['words', node, 'server/tools/check-words.ts'],
   ['generated files', node, 'server/tools/generate.ts', '--check'],
   ['schema drift', node, 'server/bin/freehold.js', 'migrate', 'check'],
   ['OpenAPI: Redocly', 'redocly', 'lint', 'openapi.json'],

@@ -89,7 +89,7 @@ test('Caddy accepts its file', needs('caddy'), () => {
   }
 })
 
-/** A client at 127.0.0.2 that says it is somebody else. */
+/** A client at 127.0.0.2 that says it is someone else. */
 const ask = (url: string): Promise<{ status: number | undefined; headers: IncomingHttpHeaders }> =>
   new Promise((resolve, reject) => {
     const forged = { 'x-forwarded-for': '203.0.113.9', 'x-forwarded-proto': 'gopher', 'x-real-ip': '203.0.113.9' }

@@ -20,7 +20,7 @@ interface Printed {
   of: Document
   request: string
   body?: object
-  /** Nobody is signed in. */
+  /** No one is signed in. */
   anonymous?: boolean
   status: number
   /** Fields of the answer that the document shows, as a path of names. */

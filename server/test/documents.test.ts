@@ -60,7 +60,7 @@ test('every relative link leads to a file, and every anchor to a heading', () =>
   assert.deepEqual(broken, [])
 })
 
-// Red when: a comment mentions a folder of somebody's machine, or where its author got the packages from.
+// Red when: a comment mentions a folder of someone's machine, or where its author got the packages from.
 test('no file names a machine, a registry or how it was written', () => {
   const forbidden = [
     /(?<![\w.])\/(?:work|root|home\/\w+|Users\/\w+|mnt|workspace)\/[\w.-]+/,
@@ -231,7 +231,7 @@ for i in $(seq 300); do curl -sf http://localhost:${port}/ready > /dev/null && b
 
 function makeFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'freehold-documents-'))
-  chmodSync(folder, 0o755) // as root, PostgreSQL runs as somebody who has to enter it
+  chmodSync(folder, 0o755) // as root, PostgreSQL runs as someone who has to enter it
   folders.push(folder)
   return folder
 }
@@ -248,7 +248,7 @@ function makeCheckout(): string {
 const environmentOf = (checkout: string, settings: Record<string, string>): Record<string, string> => ({
   PATH: process.env['PATH'] ?? '',
   HOME: checkout,
-  DRAIN_SECONDS: '0', // nobody is sent anywhere else
+  DRAIN_SECONDS: '0', // no one is sent anywhere else
   NODE_DISABLE_COMPILE_CACHE: '1', // it would keep what belongs to these folders
   DATA_DIR: join(checkout, '.freehold'),
   EMBEDDED_POSTGRES: process.env['EMBEDDED_POSTGRES'] ?? 'bundled',

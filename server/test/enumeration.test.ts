@@ -6,7 +6,7 @@ import { recordStatements } from './statements.ts'
 import { createTestApp, PASSWORD } from './test-app.ts'
 import type { Answer, TestApp } from './test-app.ts'
 
-// Nobody learns from an answer, or from the work that it takes, whether an e-mail address or username is known: status,
+// No one learns from an answer, or from the work that it takes, whether an e-mail address or username is known: status,
 // headers, bytes, statements and the number of hashes are equal. How long each takes is measured by `npm run bench -- enumeration`.
 
 const app = await createTestApp()
@@ -47,7 +47,7 @@ const wrong = (who: object) => () => call('POST', '/api/v1/auth/login', { ...who
 // Red when: the accounts' conditions move from the join into a check after it, verify() returns early without a hash, or
 // a locked account is refused before the hash.
 test('a wrong password looks and costs the same, whosever name it is, and so does the right one where none is accepted', async () => {
-  const nobody = { email: `nobody-${randomUUID()}@example.com`, username: `n-${randomUUID()}` }
+  const noOne = { email: `nobody-${randomUUID()}@example.com`, username: `n-${randomUUID()}` }
   const locked = await personWith('disabled_at = null')
   for (let guess = 0; guess < 5; guess++) await wrong({ email: locked.email })()
   const imported = await bcrypt(PASSWORD, 4)
@@ -62,7 +62,7 @@ test('a wrong password looks and costs the same, whosever name it is, and so doe
     locked,
   }
   for (const identifier of ['email', 'username'] as const) {
-    const expected = await observe(wrong({ [identifier]: nobody[identifier] }))
+    const expected = await observe(wrong({ [identifier]: noOne[identifier] }))
     assert.equal(expected.status, 401)
     assert.equal(expected.hashes, 1)
     assert.ok(expected.statements.length >= 2)
@@ -76,7 +76,7 @@ test('a wrong password looks and costs the same, whosever name it is, and so doe
   }
 })
 
-test('the failure that locks looks and costs the same for a name that nobody has', async () => {
+test('the failure that locks looks and costs the same for a name that no one has', async () => {
   const [known, unknown] = [(await signUp()).email, `nobody-${randomUUID()}@example.com`]
   for (let guess = 0; guess < 7; guess++) {
     const expected = await observe(wrong({ email: unknown }))
@@ -89,7 +89,7 @@ test('the failure that locks looks and costs the same for a name that nobody has
   assert.deepEqual(rows, [{ failures: 5 }], 'it was locked on the way')
 })
 
-test('a device that is somebody else’s looks and costs as one that is nobody’s', async () => {
+test('a device that is someone else’s looks and costs as one that is no one’s', async () => {
   const [person, other] = [await signUp(), await signUp()]
   const { device_token } = (await call('POST', '/api/v1/auth/login', { email: other.email, password: PASSWORD })).body
   const expected = await observe(wrong({ email: person.email }))
@@ -115,7 +115,7 @@ async function knownAddresses(): Promise<Record<string, string>> {
   return Object.fromEntries([...addresses, ...capitals])
 }
 
-/** Every request that a mail may follow, as somebody makes it for an address; `hashes` is what it costs. */
+/** Every request that a mail may follow, as someone makes it for an address; `hashes` is what it costs. */
 const mailed: readonly { name: string; path: string; hashes: number; body: (email: string) => object }[] = [
   { name: 'a reset', path: 'password-reset', hashes: 0, body: email => ({ email }) },
   { name: 'a repeated confirmation', path: 'verify-email/resend', hashes: 0, body: email => ({ email }) },
@@ -130,8 +130,8 @@ const mailed: readonly { name: string; path: string; hashes: number; body: (emai
 ]
 
 // Red when: a route looks the address up, answers before it has done all of its work, or leaves the mail's job out where
-// nobody will be sent one.
-test('whatever a mail may follow looks and costs the same for every address, whether anybody has it or not', async () => {
+// no one will be sent one.
+test('whatever a mail may follow looks and costs the same for every address, whether anyone has it or not', async () => {
   const people = await knownAddresses()
   for (const { name, path, hashes, body } of mailed) {
     const ask = (email: string) => () => required.call('POST', `/api/v1/auth/${path}`, body(email))

@@ -258,7 +258,7 @@ test('a second service on one data directory is told whose it is, and the first 
 })
 
 // Red when: platform/embedded/data-directory.ts passes the system's error through.
-test('a data directory that belongs to somebody else is said to, with both numbers', async t => {
+test('a data directory that belongs to someone else is said to, with both numbers', async t => {
   const program = spawnSync(
     process.execPath,
     ['--version'],

@@ -78,7 +78,7 @@ test('two features with one path stop the start, and are named', async () => {
   assert.equal(await startWith(birds, { name: 'wrens', routes: serves('POST', '/birds/:id', open) }), 'nothing')
 })
 
-test('a route without access, or with a permission that nobody declares, stops the start', async () => {
+test('a route without access, or with a permission that no one declares, stops the start', async () => {
   for (const place of ['routes', 'rootRoutes'] as const) {
     const prefix = place === 'routes' ? '/api/v1' : ''
     assert.equal(

@@ -21,7 +21,7 @@ const operations = (await listOperations(app.app)).filter(({ places }) =>
   places.some(({ name }) => name === 'Idempotency-Key'),
 )
 
-/** How many rows each table has, the queue of jobs among them. Nobody else writes in this database. */
+/** How many rows each table has, the queue of jobs among them. No one else writes in this database. */
 async function countRows(): Promise<Record<string, number>> {
   const { rows: tables } = await admin.query<{ name: string }>(
     `select c.oid::regclass::text as name from pg_class c

@@ -34,7 +34,7 @@ test('every global table that the tenant login may touch has row-level security'
   )
 })
 
-test('a policy for everybody is only one that a trigger passes', async () => {
+test('a policy for everyone is only one that a trigger passes', async () => {
   // To public means to the gate's own view as well: one that asks the gate would be asked without end.
   const open =
     await lines(`select tablename || ': ' || policyname as line from pg_policies where schemaname = 'freehold' and 'public' = any (roles)
@@ -196,7 +196,7 @@ const callableBySystem: Readonly<Record<string, string>> = {
   lock_throttle: 'locks a counter, and has the person told',
 }
 
-test('functions are not executable by everybody, pin their search_path, and only listed ones run as the owner', async () => {
+test('functions are not executable by everyone, pin their search_path, and only listed ones run as the owner', async () => {
   const { rows: functions } = await admin.query<{
     name: string
     definer: boolean
@@ -452,7 +452,7 @@ test('every operation says who may call it, by a permission that there is', () =
   )
 })
 
-/** Operations that anybody may call, each with the reason. */
+/** Operations that anyone may call, each with the reason. */
 const publicOperations: Readonly<Record<string, string>> = {
   getRoot: 'name, version, links',
   getHealth: 'for monitors',

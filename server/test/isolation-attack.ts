@@ -107,7 +107,7 @@ interface Victim {
   /** Something of the victim's, by its kind. */
   values: Record<string, string>
   rowsOf: { organization_ids: string[]; ids: string[] }
-  /** Whatever must never stand in an answer to somebody else. */
+  /** Whatever must never stand in an answer to someone else. */
   marks: string[]
 }
 

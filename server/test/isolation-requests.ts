@@ -6,7 +6,7 @@ import type { World } from './isolation-world.ts'
 import { randomWord, WORLD_PASSWORD } from './isolation-words.ts'
 
 /**
- * What a place in a request names; every kind can be somebody else's: a thing with an id, by its word (`project`, from
+ * What a place in a request names; every kind can be someone else's: a thing with an id, by its word (`project`, from
  * `IdOf('project')` in the schema), or one of `words`.
  */
 export type Kind = string
@@ -17,7 +17,7 @@ const words = ['email', 'username', 'slug', 'request', 'text', 'cursor', 'tag', 
 /** Things that a world has without being asked; every other is made by the operation that creates it. */
 const builtIn = ['organization', 'user', 'project', 'session', 'invitation', 'device', 'passkey', 'identity']
 
-/** A place in a request where something of somebody else's can stand. */
+/** A place in a request where something of someone else's can stand. */
 export interface Place {
   where: 'path' | 'query' | 'body' | 'header'
   name: string
@@ -32,7 +32,7 @@ export interface Operation {
   /** Who may call it: 'public', 'session' (any live one) or a permission. */
   access: string
   places: Place[]
-  /** The body's fields that name nobody, with a value each; undefined when the operation takes no body. */
+  /** The body's fields that name no one, with a value each; undefined when the operation takes no body. */
   plain: Record<string, unknown> | undefined
   /** Query parameters that name nothing, each with the values that it takes. */
   plainQuery: Record<string, readonly string[]>
@@ -64,7 +64,7 @@ export interface Request {
 }
 
 /**
- * Fields and parameters that can name something of somebody else's, where neither the schema (`IdOf`) nor the path says what.
+ * Fields and parameters that can name something of someone else's, where neither the schema (`IdOf`) nor the path says what.
  * Any other id has to say it.
  */
 const fields: Readonly<Record<string, Kind>> = {
@@ -94,7 +94,7 @@ const passkeyResponse = {
   response: { clientDataJSON: 'e30', attestationObject: 'oA', authenticatorData: 'AA', signature: 'AA' },
 }
 
-/** Fields and parameters that name nothing of anybody's and want more than the example of their schema. */
+/** Fields and parameters that name nothing of anyone's and want more than the example of their schema. */
 const plainValues: Readonly<Record<string, unknown>> = {
   'body role': 'viewer',
   'body password': WORLD_PASSWORD,
@@ -102,7 +102,7 @@ const plainValues: Readonly<Record<string, unknown>> = {
   'body new_password': 'Another-horse-8',
   'body end_other_sessions': false,
   'body refresh_token': (world: World) => world.refresh_token, // the caller's own: another's would be that person's sign-in
-  'body token': 'x'.repeat(64), // a link's; what it leads to is decided before anybody looks who asks
+  'body token': 'x'.repeat(64), // a link's; what it leads to is decided before anyone looks who asks
   'body device_token': (world: World) => world.device_token,
   'body challenge_token': 'x'.repeat(64),
   'body mfa_token': 'x'.repeat(64),
@@ -129,7 +129,7 @@ const plainValues: Readonly<Record<string, unknown>> = {
 
 /**
  * Operations that ask for a proof which no fixed request can carry, with the problem that the caller's own request gets
- * instead: what passes the gate comes that far, and nobody comes further.
+ * instead: what passes the gate comes that far, and no one comes further.
  */
 export const unproved: Readonly<Record<string, ProblemCode>> = {
   acceptInvitation: 'invalid-token',
@@ -288,7 +288,7 @@ function describe(document: Document, method: string, path: string, described: D
   return operation
 }
 
-/** No requirement, or an empty one among several (OpenAPI 3.1, section 4.8.30), lets anybody in. */
+/** No requirement, or an empty one among several (OpenAPI 3.1, section 4.8.30), lets anyone in. */
 const needsToken = ({ security = [] }: Described): boolean =>
   security.length > 0 && security.every(way => Object.keys(way).length > 0)
 
@@ -408,7 +408,7 @@ export function buildRequest(
   }
 }
 
-/** An address or a name that nobody has yet. */
+/** An address or a name that no one has yet. */
 function newWord(kind: Kind, word: string): string | undefined {
   if (kind === 'email') return `${word}@example.com`
   return kind === 'slug' || kind === 'username' ? word : undefined
@@ -433,7 +433,7 @@ function ownValue(id: string, { kind }: Place, world: World): string {
   }
 }
 
-/** What nobody has. `like` is the foreign value whose form it takes. */
+/** What no one has. `like` is the foreign value whose form it takes. */
 export function randomLike({ kind }: Place, like: string): string {
   if (!words.includes(kind)) return randomUUIDv7()
   switch (kind) {
@@ -444,6 +444,6 @@ export function randomLike({ kind }: Place, like: string): string {
     case 'cursor':
       return randomBytes(Buffer.from(like, 'base64url').length).toString('base64url')
     default:
-      return `nobody-${randomWord()}`
+      return `noOne-${randomWord()}`
   }
 }

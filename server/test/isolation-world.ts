@@ -2,7 +2,7 @@ import { randomUUIDv7 } from 'node:crypto'
 import type pg from 'pg'
 import { hashRecoveryCode } from '../src/identity/factors/recovery-codes.ts'
 import { sealRefreshToken } from '../src/identity/sign-in/refresh-token.ts'
-import { sealId } from '../src/platform/crypto/sealing.ts'
+import { signId } from '../src/platform/crypto/sealing.ts'
 import { isLedger } from '../src/platform/schema/inspection.ts'
 import { buildCreation, listOperations, listResources } from './isolation-requests.ts'
 import type { Kind, Resource } from './isolation-requests.ts'
@@ -111,7 +111,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
     (method, path, body, headers = {}) =>
       call(method, path, body, { authorization: `Bearer ${access_token}`, ...headers })
 
-  /** A role of the organization's own, which nobody has. */
+  /** A role of the organization's own, which no one has. */
   async function giveRole(organization_id: string, word: string): Promise<string> {
     const { rows } = await admin.query<{ id: string }>(
       `with role as (insert into roles (organization_id, name) values ($1, 'Role of ' || $2) returning id),
@@ -250,7 +250,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       project_id,
       access_token,
       outsider: { user_id: outsider_id, email: outsiderEmail },
-      device_token: sealId(deviceKey, 'device', fixtures.device),
+      device_token: signId(deviceKey, 'device', fixtures.device),
       refresh_token: sealRefreshToken(refreshKey, { session_id, generation: 1 }),
       nextProof,
       call: callWith(access_token),

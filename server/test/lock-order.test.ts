@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { accessOf, createArenas, listDeeds } from './lock-order.ts'
-import type { Author, Deed } from './lock-order.ts'
+import { accessOf, createArenas, listActions } from './lock-order.ts'
+import type { Author, Action } from './lock-order.ts'
 import { createHolder, installWatch, watch } from './lock-watch.ts'
 import type { Deadlock } from './lock-watch.ts'
 import { createTestApp } from './test-app.ts'
@@ -17,8 +17,8 @@ const ROUNDS = Number(process.env['LOCK_ORDER_ROUNDS'] ?? 1)
 const LANES = 10
 
 interface Pair {
-  revoking: Deed
-  other: Deed
+  revoking: Action
+  other: Action
   /** Who sends the other one; the revocation is sent by the first. */
   author: Author
 }
@@ -34,17 +34,17 @@ const KNOWN = [
   'logOutEverywhere × confirmTotp by first',
 ]
 
-function listPairs(deeds: readonly Deed[]): Pair[] {
-  const revoking = deeds.filter(({ closes }) => closes !== undefined)
+function listPairs(actions: readonly Action[]): Pair[] {
+  const revoking = actions.filter(({ closes }) => closes !== undefined)
   return revoking.flatMap((revocation, index) =>
-    deeds
+    actions
       // Of two revocations each pair once.
-      .filter(deed => deed.closes === undefined || revoking.indexOf(deed) >= index)
+      .filter(action => action.closes === undefined || revoking.indexOf(action) >= index)
       .flatMap(other => authorsOf(other).map((author): Pair => ({ revoking: revocation, other, author }))),
   )
 }
 
-const authorsOf = ({ operation }: Deed): Author[] =>
+const authorsOf = ({ operation }: Action): Author[] =>
   operation?.id === 'acceptInvitation' ? ['outsider'] : ['first', 'second']
 
 // Red when: deleteAccount (identity/leaving/leaving.ts) changes the user before it locks memberships and organizations;
@@ -56,7 +56,7 @@ test(
   async t => {
     const app = await createTestApp({ DATABASE_POOL_SIZE: '40' })
     const makeArena = await createArenas(app)
-    const pairs = listPairs(await listDeeds(app))
+    const pairs = listPairs(await listActions(app))
     assert.ok(pairs.length > 500, `only ${pairs.length} pairs`)
     const { hold, end } = createHolder(app, LANES)
     t.after(end)
@@ -83,11 +83,11 @@ test(
       )
       statements += both.statements
       deadlocks.push(...both.deadlocks)
-      for (const [index, deed] of [revoking, other].entries()) {
+      for (const [index, action] of [revoking, other].entries()) {
         const { status, text } = both.result[index]!
-        if (status >= 500) faults.push(`${name}: ${deed.name} answered ${status} ${text}`)
-        if (status < 300) done[deed.name] = (done[deed.name] ?? 0) + 1
-        else done[deed.name] ??= 0
+        if (status >= 500) faults.push(`${name}: ${action.name} answered ${status} ${text}`)
+        if (status < 300) done[action.name] = (done[action.name] ?? 0) + 1
+        else done[action.name] ??= 0
       }
       if (both.result[0].status >= 300 || revoking.closes?.(author, accessOf(other)) !== true) return
       checked++

@@ -1,6 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { sealRefreshToken } from '../src/identity/sign-in/refresh-token.ts'
-import { sealId } from '../src/platform/crypto/sealing.ts'
+import { signId } from '../src/platform/crypto/sealing.ts'
 import { sealToken } from '../src/platform/tokens/one-time-tokens.ts'
 import { permissionsOf } from '../src/platform/gate/permissions.ts'
 import type { Permission } from '../src/platform/gate/permissions.ts'
@@ -14,14 +14,14 @@ import type { Answer, TestApp } from './test-app.ts'
 
 /**
  * Who sends a request: two owners of one organization (there is a third, who stays), the first of them from two sessions, the
- * second of which has verified no second factor; and somebody whom the first has invited.
+ * second of which has verified no second factor; and someone whom the first has invited.
  */
 export const authors = ['first', 'elsewhere', 'second', 'outsider'] as const
 export type Author = (typeof authors)[number]
 export type Arena = Readonly<Record<Author, World>>
 
 /** One way of running an operation. */
-export interface Deed {
+export interface Action {
   name: string
   operation: Operation | undefined
   /** What is made ready before; sends it when it is called. */
@@ -30,7 +30,7 @@ export interface Deed {
   closes?: (author: Author, access: string) => boolean
 }
 
-interface Way extends Pick<Deed, 'closes'> {
+interface Way extends Pick<Action, 'closes'> {
   name?: string
   /** What the body says beside what the schemas' examples do. */
   body?: (world: World, arena: Arena) => object | Promise<object>
@@ -134,7 +134,7 @@ const proved = ['acceptInvitation', 'completePasswordReset', 'confirmTotp']
 const isTwin = ({ id, method }: Operation): boolean => method === 'PUT' || id.endsWith('Alias')
 
 /** Every operation of the OpenAPI document that writes, and what an operator does by hand. */
-export async function listDeeds(app: TestApp): Promise<Deed[]> {
+export async function listActions(app: TestApp): Promise<Action[]> {
   const ways = waysOf(app)
   const operations = (await listOperations(app.app)).filter(
     operation =>
@@ -145,8 +145,8 @@ export async function listDeeds(app: TestApp): Promise<Deed[]> {
   )
   const missing = Object.keys(ways).filter(id => !operations.some(operation => operation.id === id))
   if (missing.length > 0) throw new Error(`there are no operations ${missing.join()}`)
-  const deeds = operations.flatMap(operation =>
-    (ways[operation.id] ?? [{}]).map(({ name, body, path, closes }): Deed => ({
+  const actions = operations.flatMap(operation =>
+    (ways[operation.id] ?? [{}]).map(({ name, body, path, closes }): Action => ({
       name: name === undefined ? operation.id : `${operation.id} (${name})`,
       operation,
       ...(closes && { closes }),
@@ -162,7 +162,7 @@ export async function listDeeds(app: TestApp): Promise<Deed[]> {
       },
     })),
   )
-  const disable: Deed = {
+  const disable: Action = {
     name: 'user disabled by an operator',
     operation: undefined,
     ...ofAccount,
@@ -171,17 +171,17 @@ export async function listDeeds(app: TestApp): Promise<Deed[]> {
       return { status: 204, text: '' }
     },
   }
-  return [...deeds, disable]
+  return [...actions, disable]
 }
 
 /** Whose operation it is: a refresh is the session's. */
-export const accessOf = ({ operation }: Deed): string =>
+export const accessOf = ({ operation }: Action): string =>
   operation === undefined ? 'operator' : operation.id === 'refresh' ? 'session' : operation.access
 
 /** Makes a small world of its own; `isYounger`: the first owner has the greater id, which decides who is locked first. */
 export async function createArenas(
   app: TestApp,
-): Promise<(deeds: readonly Deed[], isYounger: boolean) => Promise<Arena>> {
+): Promise<(actions: readonly Action[], isYounger: boolean) => Promise<Arena>> {
   const { admin, tokens, call, services } = app
   const makeWorld = await createWorlds(app)
   const personOf = (
@@ -206,14 +206,14 @@ export async function createArenas(
       ...person,
       other_session_id: person.own['session'] as string,
       access_token,
-      device_token: sealId(services.keys.device, 'device', person.own['device'] as string),
+      device_token: signId(services.keys.device, 'device', person.own['device'] as string),
       refresh_token: sealRefreshToken(services.keys.refresh, { session_id, generation: 1 }),
       call: (method, path, body, headers = {}) =>
         call(method, path, body, { authorization: `Bearer ${access_token}`, ...headers }),
     }
   }
-  return async (deeds, isYounger) => {
-    const kinds = deeds.flatMap(({ operation }) => (operation === undefined ? [] : kindsOf(operation)))
+  return async (actions, isYounger) => {
+    const kinds = actions.flatMap(({ operation }) => (operation === undefined ? [] : kindsOf(operation)))
     const world = await makeWorld({}, kinds)
     const { organization_id, member_id, user_id, outsider, own } = world
     const word = world.email.slice('caller-'.length, -'@example.com'.length)

@@ -49,7 +49,7 @@ export async function watch<Result>(name: string, work: () => Promise<Result>) {
 }
 
 /**
- * What is held for a moment while two deeds begin, so that both wait there with all that they have locked until then: else
+ * What is held for a moment while two actions begin, so that both wait there with all that they have locked until then: else
  * two statements would have to meet within microseconds.
  */
 const held: readonly ((arena: Arena) => [sql: string, values: string[]])[] = [

@@ -61,8 +61,8 @@ export function read(world: World, permissions: Permissions, question: Question)
   const shown = open && permission === 'organization:transfer' ? world.memberships : own(world.memberships)
   const members = reads ? here(world.memberships) : shown.filter(row => open && row.organization_id === organization_id)
   const colleagues = here(world.memberships).map(({ user_id }) => user_id)
-  const belongings = own(world.belongings)
-  const owners = sorted(belongings.map(({ user_id }) => user_id))
+  const fixtures = own(world.fixtures)
+  const owners = sorted(fixtures.map(({ user_id }) => user_id))
   return {
     gate: open ? `${session?.id} ${user?.id} ${organization_id} ${role} ${!permission.endsWith(':read')}` : '',
     verdict: !live ? 'session-ended' : isLost ? 'membership-ended' : open ? 'open' : refusal,
@@ -78,8 +78,8 @@ export function read(world: World, permissions: Permissions, question: Question)
     users: idsOf(world.users.filter(({ id }) => (live && id === user?.id) || colleagues.includes(id))),
     sessions: idsOf(own(world.sessions)),
     devices: idsOf(own(world.devices)),
-    identities: idsOf(belongings),
-    passkeys: idsOf(belongings),
+    identities: idsOf(fixtures),
+    passkeys: idsOf(fixtures),
     totp_factors: owners,
     recovery_codes: owners,
     idempotency_keys: owners,
@@ -89,7 +89,7 @@ export function read(world: World, permissions: Permissions, question: Question)
 
 /**
  * What a change does: how many rows it reaches, `0` where it is refused, `rule` or `exists` where a constraint says no.
- * `later` is the world after somebody else's change, which comes before the commit of what is called late.
+ * `later` is the world after someone else's change, which comes before the commit of what is called late.
  */
 export function write(world: World, permissions: Permissions, question: Question, later: World): Answers {
   const { session, user, live, open, role } = standingOf(world, permissions, question)
@@ -189,9 +189,9 @@ export function write(world: World, permissions: Permissions, question: Question
     'choose an organization': one(account && question.session === session?.id),
     'revoke devices': count(devices),
     'revoke a device': has(devices, question.device),
-    'rename passkeys': count(own(world.belongings)),
+    'rename passkeys': count(own(world.fixtures)),
     'insert a key': one(live && person === user?.id),
-    'delete keys': count(world.belongings.filter(row => live && row.user_id === user?.id)),
+    'delete keys': count(world.fixtures.filter(row => live && row.user_id === user?.id)),
     'write late': late > 0 && isOpenLater({}) ? String(late) : '0',
     'leave late': permission === 'organization:leave' && (leave !== '1' || isOpenLater(left)) ? leave : '0',
     'sign out late': one(account && isOpenLater(signedOut)),

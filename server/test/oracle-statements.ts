@@ -133,7 +133,7 @@ export const forbidden: readonly string[] = [
   `insert into security_events (type, user_id) values ('x', q.me)`,
 ]
 
-/** What somebody else's change overtakes before the commit. All but the first close the caller's own gate. */
+/** What someone else's change overtakes before the commit. All but the first close the caller's own gate. */
 export const lateWritings: Statements = {
   'write late': [
     `update projects set description = 'x'`,
@@ -216,21 +216,21 @@ export const loads: readonly [of: keyof World, type: string, into: string, value
     `id, user_id, ${state('revoked')}`,
   ],
   [
-    'belongings',
+    'fixtures',
     'id uuid, user_id uuid',
     'identities (id, user_id, provider, issuer, subject)',
     `id, user_id, 'p', 'i', id`,
   ],
   [
-    'belongings',
+    'fixtures',
     'id uuid, user_id uuid',
     'passkeys (id, user_id, credential_id, public_key, name)',
     `id, user_id, uuid_send(id), '', 'p'`,
   ],
-  ['belongings', 'user_id uuid', 'totp_factors (user_id, secret)', `user_id, ''`],
-  ['belongings', 'user_id uuid', 'recovery_codes (user_id, code_hash)', `user_id, ''`],
+  ['fixtures', 'user_id uuid', 'totp_factors (user_id, secret)', `user_id, ''`],
+  ['fixtures', 'user_id uuid', 'recovery_codes (user_id, code_hash)', `user_id, ''`],
   [
-    'belongings',
+    'fixtures',
     'user_id uuid',
     'idempotency_keys (user_id, route, key, request_hash, result)',
     `user_id, 'r', 'k', '', '{}'`,

@@ -27,7 +27,7 @@ export interface World {
   history: OfOrganization[]
   devices: { id: string; user_id: string; revoked: boolean }[]
   /** Some users have one row in each other table that shows a user's own. */
-  belongings: { id: string; user_id: string }[]
+  fixtures: { id: string; user_id: string }[]
 }
 
 /** What the settings of a transaction say, and the rows that its statements are about. */
@@ -55,7 +55,7 @@ export interface Question {
   session: string
   /** An id that no row has. */
   fresh: string
-  /** What somebody else changes before the commit, and of whom. */
+  /** What someone else changes before the commit, and of whom. */
   change: string
   change_session: string
   change_user: string
@@ -161,11 +161,11 @@ export function createWorld({ id, below, chance, pick, some, times }: Random, pe
     })),
     history: inOrganizations(3),
     devices: users.flatMap(user => times(below(3), () => ({ id: id(), user_id: user.id, revoked: chance(0.3) }))),
-    belongings: some(users, 0.6).map(user => ({ id: id(), user_id: user.id })),
+    fixtures: some(users, 0.6).map(user => ({ id: id(), user_id: user.id })),
   }
 }
 
-/** Mostly asked by somebody who may do something, about rows that are within reach. */
+/** Mostly asked by someone who may do something, about rows that are within reach. */
 export function createQuestion(random: Random, world: World, permissions: readonly string[]): Question {
   const { id, chance, pick } = random
   const pickId = (rows: { id: string }[]): string => (rows.length > 0 ? pick(rows).id : id())
@@ -229,7 +229,7 @@ const ofUser = 'where id = q.change_user'
 const ofMembership = 'where user_id = q.change_user and organization_id = q.change_organization'
 const ofOrganization = 'where id = q.change_organization'
 
-/** What somebody else changes while a statement waits for its commit. */
+/** What someone else changes while a statement waits for its commit. */
 export const changes: Readonly<Record<string, Meanwhile>> = {
   nothing: { table: 'users', to: {}, sql: `perform q.change` },
   'ends the session': {

@@ -72,12 +72,12 @@ for (const { number, name, up, down } of migrations.slice(1)) {
   test(`${name} goes up, down and up, and leaves the rows of every table that it does not name alone`, async () => {
     const before = await readRows(up + down)
     await applyMigrations(owner, { schema, to: number })
-    const wall = await digest()
+    const declared = await digest()
     await rollbackMigrations(owner, { schema, allowDataLoss: true })
     assert.deepEqual(await readRows(up + down), before)
     await applyMigrations(owner, { schema, to: number })
     assert.deepEqual(await readRows(up + down), before)
-    assert.equal(await digest(), wall)
+    assert.equal(await digest(), declared)
     await loadFixture(number)
   })
 }

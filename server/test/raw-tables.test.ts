@@ -311,7 +311,7 @@ test('the same commands under an open gate reach the rows, so it is the gate tha
     const { lines, message } = await attempt({ ...world, permission }, `select ${text(readable)} as line from ${name}`)
     assert.ok(lines.length > 0, `${name}: ${message}`)
     assert.ok(
-      // These name nobody, whoever asks.
+      // These name no one, whoever asks.
       ['gate_state', 'retired_names', 'migrations'].includes(name) ||
         lines.some(line => [world.organization_id, world.user_id].some(id => line.includes(id))),
       `${name}: ${lines.join('\n')}`,

@@ -159,7 +159,7 @@ const countOf = async (person: Person, slug: string): Promise<number[]> => {
   return [rows[0].projects, rows[0].events]
 }
 
-/** Every way to close a person's gate, as one statement of somebody else. */
+/** Every way to close a person's gate, as one statement of someone else. */
 const closings = {
   session: (person: Person) => [
     'update sessions set revoked_at = now() where id = $1',
@@ -309,7 +309,7 @@ test('an owner who was overtaken by losing the role hands nothing over', limit, 
 })
 
 // Red when: `lockMember` in directory/members/members.ts takes the role from the gate, or does not hold the caller's own row.
-test('an owner who was overtaken by losing the role makes nobody an owner, not even themself', limit, async () => {
+test('an owner who was overtaken by losing the role makes no one an owner, not even themself', limit, async () => {
   const first = await signUp('Acme')
   const path = `/api/v1/organizations/${first.organization_id}/members`
   const rowOf = 'from memberships where organization_id = $1 and user_id = $2'

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { createRoleMatrix, exceptions, outcomeOf } from './role-matrix.ts'
 import { createTestApp } from './test-app.ts'
 
-// Every operation of the document by everybody: what the features declare (`permissions` in feature.ts) is what the service
+// Every operation of the document by everyone: what the features declare (`permissions` in feature.ts) is what the service
 // answers. Each request has a world of its own in which it would succeed, so that only the caller's standing decides.
 
 const { operations, check, askAsStranger } = await createRoleMatrix(await createTestApp())

@@ -12,7 +12,7 @@ const standings: Readonly<Record<string, Standing | 'nobody'>> = {
   admin: { role: 'admin' },
   member: { role: 'member' },
   viewer: { role: 'viewer' },
-  nobody: 'nobody',
+  noOne: 'nobody',
   'no member': { role: 'none' },
   'a superuser who is no member': { role: 'none', superuser: true },
   'a token without an organization': { named: false },

@@ -12,7 +12,7 @@ const app = await createTestApp()
 const operations = await listOperations(app.app)
 const worlds = await createWorlds(app)
 
-/** Whatever a body holds that nobody else may read. */
+/** Whatever a body holds that no one else may read. */
 const secretFields = [
   'password',
   'current_password',

@@ -94,10 +94,10 @@ export async function startServiceProcess(
   return service
 }
 
-/** Asks every 25 ms. @throws Error when it is still not so after `patienceMs` */
-export async function waitUntil(isSo: () => boolean | Promise<boolean>, patienceMs = 20_000): Promise<void> {
-  for (const deadline = Date.now() + patienceMs; !(await isSo()); await delay(25)) {
-    if (Date.now() > deadline) throw new Error(`not so after ${patienceMs} ms: ${isSo.toString()}`)
+/** Asks every 25 ms. @throws Error when it is still not so after `timeoutMs` */
+export async function waitUntil(isSo: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+  for (const deadline = Date.now() + timeoutMs; !(await isSo()); await delay(25)) {
+    if (Date.now() > deadline) throw new Error(`not so after ${timeoutMs} ms: ${isSo.toString()}`)
   }
 }
 

@@ -42,7 +42,7 @@ function ask(agent: Agent, url: string, access_token: string, body?: object): Pr
   })
 }
 
-/** Keeps everybody from changing a project until `release`. */
+/** Keeps everyone from changing a project until `release`. */
 async function holdProject(id: string): Promise<{ waits: () => Promise<boolean>; release: () => Promise<void> }> {
   const [password, port] = ['password', 'port'].map(name =>
     readFileSync(join(dataDir, 'postgres', name), 'utf8').trim(),
@@ -67,7 +67,7 @@ async function holdProject(id: string): Promise<{ waits: () => Promise<boolean>;
 }
 
 // Red when: main.ts closes the database before the app; when cli/freehold.ts exits at the first signal; when http answers
-// are cut (`forceCloseConnections: true` in app.ts); when app.ts leaves out closeGently, or main.ts provisioned.stop().
+// are cut (`forceCloseConnections: true` in app.ts); when app.ts leaves out closeGracefully, or main.ts provisioned.stop().
 test('SIGTERM under load finishes what is in flight, then exits 0 and takes the embedded PostgreSQL along', async t => {
   const service = await startServiceProcess({ DATA_DIR: dataDir })
   t.after(() => service.end('SIGKILL'))

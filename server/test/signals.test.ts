@@ -18,7 +18,7 @@ import { TEST_SECRET } from './test-database.ts'
 // What becomes of the service, its port and its PostgreSQL, whichever signal arrives at whichever process.
 
 const scratch = mkdtempSync(join(tmpdir(), 'freehold-signals-'))
-chmodSync(scratch, 0o755) // as root, PostgreSQL runs as somebody who has to enter it
+chmodSync(scratch, 0o755) // as root, PostgreSQL runs as someone who has to enter it
 const children: ChildProcess[] = []
 after(() => {
   for (const { pid } of children) endGroup(pid!)
@@ -72,7 +72,7 @@ async function launchService(command: string, args: string[], settings: Record<s
   return { ...service, isGone: async () => !(await isServed(port)) && !hasPostgres() }
 }
 
-// Red when: cli/until-told.ts does not listen to it.
+// Red when: cli/until-signal.ts does not listen to it.
 test('SIGHUP ends a service without a log file in order', { timeout: 90_000 }, async () => {
   const service = await launchService(process.execPath, [program, 'start'])
   service.kill('SIGHUP')

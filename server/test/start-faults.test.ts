@@ -259,7 +259,7 @@ const faults: { name: string; env: Record<string, string>; says: RegExp; cwd?: s
   },
 ]
 
-// Red when: a fault reaches cli/freehold.ts as the system or the driver put it, or before there is anybody to explain it.
+// Red when: a fault reaches cli/freehold.ts as the system or the driver put it, or before there is anyone to explain it.
 for (const { name, env, says, cwd, skip = false } of faults)
   test(`${name} is told in one line, with the variable and what mends it`, { skip }, async () => {
     const { code, errors } = await start(env, cwd)

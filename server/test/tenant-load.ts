@@ -98,7 +98,7 @@ const good: Request[] = [
   },
 ]
 
-const nobody = '00000000-0000-7000-8000-000000000000'
+const noOne = '00000000-0000-7000-8000-000000000000'
 const thrown = () => {
   throw new Error('thrown')
 }
@@ -122,7 +122,7 @@ const bad: [code: string, request: (tenant: LoadTenant, login: Login_, other: Lo
   ],
   ['42501', (tenant, login, other) => login.run(tenant.scope, insertOwn(tenant, other.organization_id))],
   ['thrown', (tenant, login) => login.run(tenant.scope, { ...readAll, read: thrown })],
-  ['session-ended', (tenant, login) => login.run({ ...tenant.scope, session_id: nobody }, readAll)],
+  ['session-ended', (tenant, login) => login.run({ ...tenant.scope, session_id: noOne }, readAll)],
   [
     'membership-ended',
     (tenant, login, other) => login.run({ ...tenant.scope, organization_id: other.organization_id }, readAll),
@@ -131,7 +131,7 @@ const bad: [code: string, request: (tenant: LoadTenant, login: Login_, other: Lo
   [
     'session-ended',
     (tenant, login) =>
-      login.transaction({ ...tenant.scope, session_id: nobody }, transaction => transaction.run(insertOwn(tenant))),
+      login.transaction({ ...tenant.scope, session_id: noOne }, transaction => transaction.run(insertOwn(tenant))),
   ],
   [
     'thrown',
@@ -188,7 +188,7 @@ export async function runTenantLoad(
 }
 
 /**
- * What stands in the settings of each server connection behind a pool once nobody uses it: its process id → settings.
+ * What stands in the settings of each server connection behind a pool once no one uses it: its process id → settings.
  * `count` clients hold a transaction open at once, so that a pooler in between cannot answer twice from one connection.
  */
 export async function readLeftSettings(pool: pg.Pool, count: number): Promise<Map<number, string[]>> {

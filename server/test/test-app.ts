@@ -86,7 +86,7 @@ export async function createTestApp(
     RATE_LIMIT_ENABLED: 'false',
     SIGN_IN_FAILURES_PER_ADDRESS_PER_HOUR: '0', // all tests have one address
     PUBLIC_URL: 'http://localhost:8000',
-    // A provider that is not asked anything before somebody comes back from it.
+    // A provider that is not asked anything before someone comes back from it.
     GITHUB_CLIENT_ID: 'Test-client',
     GITHUB_CLIENT_SECRET: 'Test-client-secret',
     SOCIAL_REDIRECTS: 'https://app.example.com',

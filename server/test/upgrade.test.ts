@@ -184,7 +184,7 @@ for (const release of releases) {
       loadRelease(release, ownerUrl, admin),
     )
     const app = await openUpgraded(captured, database, { EMAIL_VERIFICATION: 'required' })
-    // As in a state that asked nobody to verify an address.
+    // As in a state that asked no one to verify an address.
     await database.admin.query('update users set email_verified_at = null')
     const refused: string[] = []
     for (const person of people) {

@@ -106,7 +106,7 @@ test('an operator sees what could not be sent, and has it tried again', async t 
   t.after(() => service.end('SIGKILL'))
   const { email } = await signUpAt(service.url)
   await admin.query(`update freehold_jobs.job set retry_limit = 0 where state = 'created' and name = 'mail'`)
-  // Nobody listens there.
+  // No one listens there.
   const lost = await startWorker({ SMTP_URL: 'smtp://127.0.0.1:1', FROM_EMAIL: 'shop@example.com' })
   await waitUntil(() => /^dead: 1 waiting/m.test(runCommand(['jobs']).stdout))
   assert.equal(await lost.end('SIGTERM'), 0)

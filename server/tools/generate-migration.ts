@@ -121,7 +121,7 @@ interface Part {
   down: string
 }
 
-/** One migration, or two where a part of it needs no transaction and holds nobody up. */
+/** One migration, or two where a part of it needs no transaction and holds no one up. */
 function writeParts(
   { name, message, forward, backward, forth, undo }: Change,
   { before, after }: { before: Tables; after: Tables },

@@ -113,7 +113,7 @@ export const tablesOf = ({ facts }: Snapshot): Map<string, { partitioned: boolea
       ),
   )
 
-/** The partitions that only the migrations made, months of a log, say: nobody's drift, and never dropped. */
+/** The partitions that only the migrations made, months of a log, say: no one's drift, and never dropped. */
 export function listUndeclaredPartitions(migrated: Snapshot, declared: Snapshot): string[] {
   return migrated.facts.facts().flatMap(({ id, payload }) => {
     const { partitionBound, parentTable } = payload as {

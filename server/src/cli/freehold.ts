@@ -75,7 +75,7 @@ interface Place {
   hostname?: string
 }
 
-/** The one sentence that helps; a stack only for what nobody foresaw. */
+/** The one sentence that helps; a stack only for what no one foresaw. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError) return error.message
   if (error instanceof Problem)

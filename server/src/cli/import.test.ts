@@ -30,7 +30,7 @@ const BCRYPT = '$2y$04$abcdefghijklmnopqrstuulGVWXz5ntA6ll07RaYv1qGs5fBjEmBy'
 const DJANGO = 'pbkdf2_sha256$1000$abcdefghij12$PPsIC24wW6lW2odV13RO3t/YHCzc9rdbkhXTKRKYu8o='
 
 let serial = 0
-/** A word that nobody else has. */
+/** A word that no one else has. */
 const unique = () => `i${process.pid}x${Date.now()}x${serial++}`
 const addressOf = (name: string) => `${name}@example.com`
 
@@ -131,7 +131,7 @@ test('people come with all that their line says, and sign in with the password t
   assert.equal((await logIn({ email: addressOf(eve) })).status, 401)
 })
 
-// Red when: the import's origin is left out, or an import asks everybody to confirm the address.
+// Red when: the import's origin is left out, or an import asks everyone to confirm the address.
 test('an import leaves the history of any account, under one request id, and sends no mail', async () => {
   const name = unique()
   const file = fileOf([{ email: addressOf(name), password_hash: BCRYPT }, { email: addressOf(`${name}-2`) }])

@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util'
 import type { Config } from '../config/config.ts'
 import { startWorker } from '../main.ts'
-import { runUntilTold } from './until-told.ts'
+import { runUntilSignal } from './until-signal.ts'
 
 /** `freehold worker`: does the jobs, without HTTP, until it is told to stop. */
 export async function worker(args: string[], config: Config): Promise<number> {
   parseArgs({ args, options: {} })
-  return runUntilTold(() => startWorker(config), config.log)
+  return runUntilSignal(() => startWorker(config), config.log)
 }

@@ -821,7 +821,7 @@ test('two that start at the same instant end up with one key', async () => {
   assert.equal(new Set(one).size, rounds)
 })
 
-// Red when: the table changes and nobody runs the generator.
+// Red when: the table changes and no one runs the generator.
 test('the reference page and .env.example are fresh, and --check says so', () => {
   const root = fileURLToPath(new URL('../../../', import.meta.url))
   assert.equal(readFileSync(join(root, 'docs/reference/configuration.md'), 'utf8'), describeConfiguration())

@@ -47,7 +47,7 @@ export interface Config {
   rateLimit: { enabled: boolean; perMinute: number; globalPerSecond: number }
   /** IP addresses and networks in CIDR notation. */
   trustedProxies: readonly string[]
-  /** Private networks that addresses of somebody else's choice may lead to, written alike. */
+  /** Private networks that addresses of someone else's choice may lead to, written alike. */
   outboundNetworks: readonly string[]
   /** `failuresPerAddress` within an hour; 0: no limit. */
   lockout: { threshold: number; seconds: number; failuresPerAddress: number }
@@ -183,7 +183,7 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
     })),
     social: readSocial(values),
     mail: {
-      // Out of a copied .env: in development the outbox serves better than an address where nobody answers.
+      // Out of a copied .env: in development the outbox serves better than an address where no one answers.
       resendApiKey: isExample(values.RESEND_API_KEY ?? '') ? undefined : values.RESEND_API_KEY,
       smtpUrl: isExample(values.SMTP_URL ?? '') ? undefined : values.SMTP_URL,
       from: values.FROM_EMAIL,

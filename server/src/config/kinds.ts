@@ -83,7 +83,7 @@ export const boolean: Kind<boolean> = trimmed('`true` or `false`', text => {
   throw new BadValue(`${shown(text)} is neither true nor false`)
 })
 
-/** For names that other programs use as well: whatever is not plainly true is somebody else's. */
+/** For names that other programs use as well: whatever is not plainly true is someone else's. */
 export const sharedFlag: Kind<boolean> = trimmed('`true`; anything else is left alone', text =>
   trueWords.includes(text.toLowerCase()),
 )
@@ -232,7 +232,7 @@ export const networks: Kind<readonly string[]> = trimmed(
       if (isIP(address) === 0 || address.includes('%') || !isNetwork || rest.length > 0) {
         throw new BadValue('is neither an IP address nor a network')
       }
-      // Whoever may speak for everybody may also choose the address that limits and history see.
+      // Whoever may speak for everyone may also choose the address that limits and history see.
       if (bits !== undefined && Number(bits) === 0) throw new BadValue('would trust everybody')
       return entry
     }),

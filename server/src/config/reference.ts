@@ -50,7 +50,7 @@ function describeDefault(variable: Variable): string {
   return `${show(variable.default)}; ${show(variable.deployedDefault)} outside development`
 }
 
-/** The file .env.example. Every line is a comment: a copy of it changes nothing until somebody edits it. */
+/** The file .env.example. Every line is a comment: a copy of it changes nothing until someone edits it. */
 export function describeEnvFile(): string {
   const groups = variableList
     .filter(([, variable]) => !variable.ignored)

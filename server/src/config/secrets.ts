@@ -91,7 +91,7 @@ export function listExposures(files: readonly SecretFile[]): string[] {
     const found = statSync(path, { throwIfNoEntry: false })
     if (found === undefined) return []
     const folder = statSync(dirname(realpathSync(path)))
-    // In a folder that is sticky, as /tmp, nobody but the owner of a file can put another in its place.
+    // In a folder that is sticky, as /tmp, no one but the owner of a file can put another in its place.
     const isOpenFolder = (folder.mode & 0o002) !== 0 && (folder.mode & 0o1000) === 0
     // What a container engine mounts there is in the container alone, where it is readable by default.
     const isMounted = path.startsWith('/run/secrets/')

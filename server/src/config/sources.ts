@@ -39,7 +39,7 @@ export function readVariables(environment: Texts, workingDirectory: string): Rea
   const faults: string[] = []
   const file = readEnvFile(workingDirectory, faults)
   const files: SecretFile[] = [{ name: '.env', path: join(workingDirectory, '.env') }]
-  // Set but empty is not set: compose files and shells hand on `NAME=` for what nobody gave.
+  // Set but empty is not set: compose files and shells hand on `NAME=` for what no one gave.
   const isSet = ([, text]: [string, string | undefined]) => text !== undefined && text.trim() !== ''
   const texts: Texts = Object.fromEntries([...Object.entries(file), ...Object.entries(environment)].filter(isSet))
 

@@ -12,7 +12,7 @@ export interface FailureLog {
 const WINDOW_MS = 10_000
 
 /** Kinds of failure that are told apart; what comes beyond counts by its message alone. */
-const MOST_KINDS = 500
+const MAX_KINDS = 500
 
 /** Counts failures by what went wrong and why: an outage is a few lines, however many requests it meets. */
 export function createFailureLog(sink: FailureSink, windowMs = WINDOW_MS): FailureLog {
@@ -29,7 +29,7 @@ export function createFailureLog(sink: FailureSink, windowMs = WINDOW_MS): Failu
     note: (message, error, details = {}) => {
       const reason = reasonOf(error)
       const exact = `${message} ${reason}`
-      const isKnown = repeated.has(exact) || repeated.size < MOST_KINDS
+      const isKnown = repeated.has(exact) || repeated.size < MAX_KINDS
       const kind = isKnown ? exact : message
       const times = repeated.get(kind)
       if (times !== undefined) {

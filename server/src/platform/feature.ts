@@ -56,7 +56,7 @@ export interface Feature {
   permissions?: PermissionTable
   problems?: ProblemTable
   tokens?: readonly TokenKind[]
-  /** What is written down of accounts, and whether the user is told by mail. */
+  /** What is written down of accounts, and whether the user is notified by mail. */
   events?: readonly EventDeclaration[]
   mails?: MailDeclaration
   /** The mails of its one-time tokens, by purpose. */

@@ -56,7 +56,7 @@ test('a member may not read history', async () => {
 })
 
 // Red when: history.sql grants update without columns or delete, or its policy forget looks at no account.
-test('nobody writes, changes or deletes history; it is only forgotten, with a person or an organization', async () => {
+test('no one writes, changes or deletes history; it is only forgotten, with a person or an organization', async () => {
   const { rows } = await admin.query(`
     select r.rolname, p.privilege from pg_roles r, unnest(array['update', 'delete', 'truncate']) as p(privilege)
     where r.rolname in ('freehold_tenant', 'freehold_system') and has_table_privilege(r.rolname, 'audit_log', p.privilege)`)

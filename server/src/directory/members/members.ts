@@ -231,7 +231,7 @@ export async function removeMember(
 }
 
 /**
- * Restores a membership that an administrator ended in the last 30 days; the user is told by mail. Who left is invited.
+ * Restores a membership that an administrator ended in the last 30 days; the user is notified by mail. Who left is invited.
  * @throws Problem not-found, already-member, member-not-restorable, owner-required, step-up-required
  */
 export async function restoreMember(

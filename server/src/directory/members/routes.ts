@@ -126,7 +126,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
         operationId: 'restoreMember',
         summary: 'Restore a removed member',
         description:
-          'Within 30 days of the removal by an administrator; the user is told by mail. A user who left is invited.',
+          'Within 30 days of the removal by an administrator; the user is notified by mail. A user who left is invited.',
         tags,
         params: MemberParams,
         response: { 200: Member },

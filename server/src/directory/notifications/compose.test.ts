@@ -69,7 +69,7 @@ test('a link leads to the page of its purpose and carries a token of that purpos
 })
 
 // Red when: resetPassword (recovery/mails.ts) sends to an address that it has not found, or to an account that is closed.
-test('a reset goes to an account that lives; nobody else gets a mail, and the token belongs to nobody', async () => {
+test('a reset goes to an account that lives; no one else gets a mail, and the token belongs to no one', async () => {
   const stranger = strangerOf()
   const id = await issue({ purpose: 'reset-password', email: stranger })
   assert.deepEqual(await mailTo(stranger), [])
@@ -243,7 +243,7 @@ test('no client uses up the mails of another, and none is left without a link th
   }
   assert.equal(await mailsFrom('192.0.2.1', 7), 5)
   assert.equal(await mailsFrom('192.0.2.2', 1), 1, 'another client')
-  // A network of IPv6 is one client, and an address that nobody knows is one too.
+  // A network of IPv6 is one client, and an address that no one knows is one too.
   assert.equal(await mailsFrom('2001:db8::1', 3), 3)
   assert.equal(await mailsFrom('2001:db8::ffff:2', 4), 2)
   assert.equal(await mailsFrom('2001:db8:0:1::2', 1), 1)

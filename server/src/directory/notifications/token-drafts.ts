@@ -81,7 +81,7 @@ async function decide(
 
 /**
  * Counts this mail among those of its purpose to its address. There are too many when the sender's or all senders' quota is
- * used up and a link that the sender asked for is still out and works: so no sender uses up another's quota, and nobody
+ * used up and a link that the sender asked for is still out and works: so no sender uses up another's quota, and no one
  * waits for a mail without one at hand.
  */
 async function claim(

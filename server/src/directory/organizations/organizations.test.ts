@@ -52,7 +52,7 @@ test('an owner or administrator changes name and slug; a member does not', async
   assert.equal((await owner.call('PATCH', path, { slug: body.slug })).body.code, 'organization-slug-taken')
 })
 
-test('closing a team shuts everybody out at once; a personal organization stays', async () => {
+test('closing a team shuts everyone out at once; a personal organization stays', async () => {
   const owner = await signUp('Acme')
   const member = await addMember(owner, 'member')
   assert.equal((await member.call('DELETE', `/api/v1/organizations/${owner.organization_id}`)).status, 403)

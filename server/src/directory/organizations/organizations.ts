@@ -19,8 +19,7 @@ const query = tables('tenant', 'organizations', 'memberships', 'own_organization
 export const Role_ = OneOf(roles, { description: 'owner > admin > member > viewer' })
 
 const SecondFactorRequired = Type.Boolean({
-  description:
-    'Whether members reach it only by a session that has proved a second factor. An owner with such a session decides.',
+  description: 'Whether members reach it only by a session with a second factor. An owner with such a session decides.',
 })
 
 export const Organization = Type.Object(
@@ -109,7 +108,7 @@ export const updateOrganization = (id: string, changes: OrganizationChanges, con
     organizations_second_factor_proved: 'second-factor-required',
   })
 
-/** Closes a team at once for everybody; the rows stay until they are erased. @throws Problem personal-organization, entity-tag-stale */
+/** Closes a team at once for everyone; the rows stay until they are erased. @throws Problem personal-organization, entity-tag-stale */
 export const deleteOrganization = (id: string, condition: Condition) =>
   updateRow(
     { query, table: 'organizations', key: { id }, columns: organizationColumns, condition },

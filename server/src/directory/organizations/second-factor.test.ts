@@ -26,7 +26,7 @@ const revive = (user_id: string) =>
   admin.query('update sessions set revoked_at = null, revoked_reason = null where user_id = $1', [user_id])
 
 // Red when: platform/gate/gate.sql loses the trigger second_factor_rule, or either of its questions.
-test('an owner who has proved a second factor demands one, and nobody else does', async () => {
+test('an owner who has proved a second factor demands one, and no one else does', async () => {
   const owner = await signUp('Acme')
   const [administrator, member] = [await addMember(owner, 'admin'), await addMember(owner, 'member')]
   assert.deepEqual(outcomeOf(await demand(owner, true)), [403, 'second-factor-required'])
@@ -46,7 +46,7 @@ test('an owner who has proved a second factor demands one, and nobody else does'
   assert.equal(history.body.items[0].actor_id, owner.user_id)
 })
 
-// Red when: the trigger second_factor_rule runs before the one named revocation, which waits for nobody to take the role.
+// Red when: the trigger second_factor_rule runs before the one named revocation, which waits for no one to take the role.
 test('an owner who was overtaken by losing the role, or the factor, demands nothing', async () => {
   const founder = await signUp('Acme')
   for (const [loss, code] of [

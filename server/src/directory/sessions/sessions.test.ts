@@ -4,7 +4,7 @@ import { createTestApp } from '../../../test/test-app.ts'
 
 const { call, signUp, logIn, admin } = await createTestApp()
 
-test('one sees and ends one’s own devices, and nobody else’s', async () => {
+test('one sees and ends one’s own devices, and no one else’s', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const laptop = await call(
     'POST',

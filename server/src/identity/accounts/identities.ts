@@ -92,7 +92,7 @@ export const findAccount = ({ issuer, subject }: ProviderProfile, email: string 
   )
 
 /** Records a sign-in, and what the provider now says of the address; undefined when the identity was unlinked meanwhile. */
-export const noteUse = (id: string, user_id: string, email: string | undefined) =>
+export const recordUse = (id: string, user_id: string, email: string | undefined) =>
   find(
     query
       .updateTable('identities')

@@ -66,7 +66,7 @@ test('one may forget the device that one sits at, which ends this session too', 
 })
 
 // Red when: neither lockUser locks the account nor findDevice the device: revokeDevice then does not wait for a sign-in on it.
-test('no session is left on a device that is forgotten while somebody signs in on it', async () => {
+test('no session is left on a device that is forgotten while someone signs in on it', async () => {
   for (let round = 0; round < 5; round++) {
     const person = await signUp()
     const { body } = await call('POST', `${api}/login`, { email: person.email, password: PASSWORD })

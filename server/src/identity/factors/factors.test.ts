@@ -217,7 +217,7 @@ test('of two confirmations at the same moment one succeeds and shows recovery co
 })
 
 // Red when: confirmTotp takes a seed of any age.
-test('an enrolment that nobody has confirmed is void after half an hour', async () => {
+test('an enrolment that no one has confirmed is void after half an hour', async () => {
   const person = await signUp()
   const { secret } = (await person.call('POST', `${mfa}/totp`)).body
   await admin.query(`update totp_factors set created_at = now() - interval '31 minutes' where user_id = $1`, [
@@ -308,7 +308,7 @@ test('a hundred wrong codes at the same moment, under as many tokens, get no mor
   assert.equal((await verify({ mfa_token: unlocked, code: await next() })).status, 200)
 })
 
-test('ten right answers at the same moment lock nobody out, and a wrong code spends no token', async () => {
+test('ten right answers at the same moment lock no one out, and a wrong code spends no token', async () => {
   const person = await signUp()
   const { recovery_codes, next } = await enrol(person)
   const mfa_tokens = await Promise.all(recovery_codes.map(() => pauseAt(person)))
@@ -348,7 +348,7 @@ test('a code that was used before is a failure, and a right one is settled, also
   assert.deepEqual(await counter(), { failures: 0, pending: 0 })
 })
 
-test('the code of another person, or of an app that was removed, signs nobody in', async () => {
+test('the code of another person, or of an app that was removed, signs no one in', async () => {
   const [ann, bob] = [await signUp(), await signUp()]
   const [annApp, bobApp] = [await enrol(ann), await enrol(bob)]
   assert.equal((await verify({ mfa_token: await pauseAt(bob), code: await annApp.next() })).status, 401)
@@ -422,8 +422,8 @@ test('a recovery code stands in for the app once, however it is written', async 
     assert.equal(types.filter(name => name === type).length, count, type)
   assert.equal((await noticesTo(person)).length, 6, 'app added, two used, one used to make them anew, one used')
 
-  const nobody = await signUp()
-  assert.deepEqual(outcomeOf(await nobody.call('POST', `${mfa}/recovery-codes`, byPassword)), [
+  const noOne = await signUp()
+  assert.deepEqual(outcomeOf(await noOne.call('POST', `${mfa}/recovery-codes`, byPassword)), [
     409,
     'second-factor-missing',
   ])

@@ -10,7 +10,7 @@ const { call, signUp, verify, admin, services } = test_
 let serial = 0
 const newAddress = () => `invited-${process.pid}-${Date.now()}-${serial++}@example.com`
 
-/** Somebody who may write to strangers: their own address is confirmed. */
+/** Someone who may write to strangers: their own address is confirmed. */
 const newOwner = async (): Promise<Person> => {
   const owner = await signUp('Acme')
   await verify(owner)
@@ -129,7 +129,7 @@ test('an Idempotency-Key makes one invitation of several requests, and its link 
   assert.equal((await accept(mails[0]!.token, { password: PASSWORD })).body.role, 'viewer')
 })
 
-test('only administrators invite, only owners invite owners, and nobody into a personal organization', async () => {
+test('only administrators invite, only owners invite owners, and no one into a personal organization', async () => {
   const owner = await newOwner()
   const [administrator, member] = [await test_.addMember(owner, 'admin'), await test_.addMember(owner, 'member')]
   assert.equal((await invite(member, newAddress())).body.code, 'permission-missing')

@@ -10,7 +10,7 @@ import { sealToken, tokenKeyOf } from '../../platform/tokens/one-time-tokens.ts'
 import { eraseAccounts } from './erasure.ts'
 import { restoreAccountToken } from './leaving.ts'
 
-// In a database of its own: what erases, erases everybody whose time has come.
+// In a database of its own: what erases, erases everyone whose time has come.
 const { admin, database, ownerUrl, tenantUrl, systemUrl } = await createOwnDatabase()
 const urls = {
   DATABASE_URL: ownerUrl,
@@ -194,7 +194,7 @@ test('no address that an erased account ever had stands anywhere, unless another
     const changed = (await strict.mailTo(email)).findLast(({ link }) => link.includes('change-email'))
     assert.ok(changed, email)
     assert.equal((await call('POST', '/api/v1/auth/verify-email', { token: changed.token })).status, 200)
-    // What comes to an address after the change is the user's as well, while nobody else has it.
+    // What comes to an address after the change is the user's as well, while no one else has it.
     assert.equal((await invite(addresses[0]!)).status, 202)
     assert.equal((await invite(email)).status, 202)
   }

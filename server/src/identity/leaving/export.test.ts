@@ -28,7 +28,7 @@ const exportOf = async (person: { call: typeof call }) => {
 }
 
 // Red when: a section that a feature declares reads without `self`, or a column that holds a secret is added.
-test('one gets all that is stored of oneself, no secret, and nothing of anybody else', async () => {
+test('one gets all that is stored of oneself, no secret, and nothing of anyone else', async () => {
   const owner = await signUp('Marvin Ltd')
   await verify(owner)
   const person = await addMember(owner, 'admin')
@@ -48,7 +48,7 @@ test('one gets all that is stored of oneself, no secret, and nothing of anybody 
     `insert into identities (user_id, provider, issuer, subject) select id, 'google', 'https://g', id::text from users where id = any ($1)`,
     [[person.user_id, stranger.user_id]],
   )
-  // Somebody else did something to the account: where they were is theirs.
+  // Someone else did something to the account: where they were is theirs.
   await admin.query(
     `insert into security_events (type, user_id, actor_id, ip, user_agent) values ('account-changed', $1, $2, '198.51.100.7', 'operator')`,
     [person.user_id, owner.user_id],

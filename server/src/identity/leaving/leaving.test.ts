@@ -131,7 +131,7 @@ test('the link in the mail brings back the account and what the deletion ended, 
   assert.ok((await events(person)).includes('account-restored'))
 })
 
-test('a slug that somebody has taken meanwhile is left to them', async () => {
+test('a slug that someone has taken meanwhile is left to them', async () => {
   const person = await signUp()
   const slug = `taken-${Date.now()}`
   const team = await person.call('POST', '/api/v1/organizations', { name: 'Team', slug })

@@ -78,7 +78,7 @@ export function leavingRoutes(app: App, services: Services): void {
       schema: {
         operationId: 'restoreAccount',
         summary: 'Restore a deleted account',
-        description: 'By the token of the mail that told of the deletion. It creates no session.',
+        description: 'By the token of the mail about the deletion. It creates no session.',
         tags: ['Authentication'],
         body: Strict({ token: Token }, { title: 'Restoration' }),
         response: { 204: Type.Null() },

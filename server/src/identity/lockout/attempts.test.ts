@@ -50,7 +50,7 @@ const eventsOf = async (user_id: string, type: string): Promise<Record<string, u
     )
   ).rows.map(({ details }) => details)
 
-/** Locks an account from a device that nobody knows. */
+/** Locks an account from a device that no one knows. */
 async function lock(person: Person, app: TestApp = here): Promise<void> {
   for (let guess = 0; guess < THRESHOLD; guess++)
     assert.equal((await logIn(app, { email: person.email }, WRONG)).body.code, 'invalid-credentials')
@@ -139,7 +139,7 @@ test('guesses at a locked account neither count nor lock it for longer, and when
   assert.equal((await throttleOf(key))?.failures, 0)
 })
 
-test('a name that nobody has is locked as any other, by the same rows, and nobody is told', async () => {
+test('a name that no one has is locked as any other, by the same rows, and no one is told', async () => {
   const email = `nobody-${randomUUID()}@example.com`
   const locks = async () =>
     Number(
@@ -257,7 +257,7 @@ test('a stranger who locks an account does not lock the devices that its owner h
 })
 
 // Red when: the reservation joins the device without its user_id, or without revoked_at.
-test("somebody else's device, one that was forgotten and one that was made up are none", async () => {
+test("someone else's device, one that was forgotten and one that was made up are none", async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const foreign: string = (await logIn(here, { email: stranger.email }, PASSWORD)).body.device_token
   const signedIn = await logIn(here, { email: person.email }, PASSWORD)

@@ -52,7 +52,7 @@ export const unlockSignIn = (user_id: string, by: 'mail' | 'operator' | 'passwor
     rows => rows.length > 0,
   )
 
-/** By the link in the mail that told of the lock. @throws Problem invalid-token */
+/** By the link in the mail about the lock. @throws Problem invalid-token */
 export async function unlockByToken(
   visitor: SystemRunner,
   { keys }: Pick<Services, 'keys'>,

@@ -15,7 +15,7 @@ export function lockoutRoutes(app: App, services: Pick<Services, 'keys'>): void 
       schema: {
         operationId: 'unlock',
         summary: 'Unlock sign-in after too many failures',
-        description: 'By the token of the mail that told of the lock.',
+        description: 'By the token of the mail about the lock.',
         tags: ['Authentication'],
         body: Strict({ token: Token }, { title: 'Unlock' }),
         response: { 204: Type.Null() },

@@ -94,7 +94,7 @@ test('a person adds two passkeys, signs in with each, and removes one', { skip: 
   assert.equal(Buffer.from(held[0]!.userHandle, 'base64url').toString('hex'), signedUp.body.user.id.replaceAll('-', ''))
   await assert.rejects(run(laptop, `addPasskey('Again')`), /InvalidStateError|previously registered/)
 
-  // Without a name, in a browser that knows nobody.
+  // Without a name, in a browser that knows no one.
   await laptop.evaluate('window.token = undefined')
   const signedIn = await run(laptop, 'signIn()')
   assert.equal(signedIn.status, 200, JSON.stringify(signedIn.body))

@@ -166,7 +166,7 @@ test('a passkey signs in without a name, and as two factors', async () => {
   assert.equal(foreign.body.errors[0].pointer, '/organization_id')
 })
 
-test('the options to sign in tell everybody the same', async () => {
+test('the options to sign in tell everyone the same', async () => {
   const { options } = await challenge()
   assert.deepEqual(
     { ...options, challenge: '' },
@@ -186,7 +186,7 @@ const lies: Record<string, Lie> = {
 }
 
 // Red when: a line of readAuthentication's or isOf's is taken out, or origins, domain or requireUserVerification are not passed on.
-test('what a passkey did not sign for this site and this moment signs nobody in, and tells nothing', async () => {
+test('what a passkey did not sign for this site and this moment signs no one in, and tells nothing', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const [passkey, foreign] = [await enrol(person), await enrol(stranger)]
   const unknown = problemOf(await present(createAuthenticator(SITE)))
@@ -277,7 +277,7 @@ test('the passkey of a disabled or deleted account is not known', async () => {
 })
 
 // Red when: logInByPasskey requires no passkey, or lookUp does not look whether what is required was there.
-test('a passkey that is removed while its answer is checked signs nobody in', async () => {
+test('a passkey that is removed while its answer is checked signs no one in', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
   const removal = await admin.connect()

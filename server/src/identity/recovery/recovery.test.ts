@@ -304,7 +304,7 @@ test('an address that has an account is not taken over: its owner is told, the p
   assert.equal(own.body.code, 'invalid-fields')
 })
 
-test('an address that somebody took in between is refused like a bad link, and nothing changes', async () => {
+test('an address that someone took in between is refused like a bad link, and nothing changes', async () => {
   // Red when: users_email_key is not answered as invalid-token.
   const person = await newPerson()
   const new_email = newAddress()

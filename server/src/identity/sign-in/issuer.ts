@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
-import { sealId } from '../../platform/crypto/sealing.ts'
+import { signId } from '../../platform/crypto/sealing.ts'
 import type { AccessTokens } from '../../platform/gate/access-tokens.ts'
 import type { Role } from '../../platform/gate/permissions.ts'
 import { Problem } from '../../platform/problems.ts'
@@ -53,7 +53,7 @@ export function createIssuer(
         throw new Problem('mfa-required', { extension: { mfa_token, methods: result.methods } })
       }
       const { user, organization, session, device_id } = result
-      const device_token = device_id === undefined ? undefined : sealId(keys.device, 'device', device_id)
+      const device_token = device_id === undefined ? undefined : signId(keys.device, 'device', device_id)
       if (device_token !== undefined) reply.header('set-cookie', writeDeviceCookie(device_token))
       return {
         user,

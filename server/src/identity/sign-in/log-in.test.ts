@@ -13,7 +13,7 @@ const hashOf = async (user_id: string): Promise<string> =>
   (await admin.query<{ password_hash: string }>('select password_hash from users where id = $1', [user_id])).rows[0]!
     .password_hash
 
-/** Until the password has been verified and the sign-in waits for the account: its guess is pending, and somebody waits. */
+/** Until the password has been verified and the sign-in waits for the account: its guess is pending, and someone waits. */
 const waitsFor = (user_id: string): Promise<void> =>
   waitUntil(async () => {
     const { rows } = await admin.query(
@@ -112,7 +112,7 @@ test('a factor that is enrolled while the password is verified is demanded', asy
 })
 
 // Red when: lockUser does not compare the hash, or does not lock; the view that it reads loses a condition.
-test('a password that is changed and an account that is disabled while the password is verified sign nobody in', async () => {
+test('a password that is changed and an account that is disabled while the password is verified sign no one in', async () => {
   for (const change of [`password_hash = 'another'`, 'disabled_at = now()']) {
     const { email, user_id } = await signUp()
     const changing = await admin.connect()

@@ -10,7 +10,7 @@ const app = await createTestApp()
 const { admin, call, mailTo, signUp, verify, tokens } = app
 const auth = '/api/v1/auth'
 
-/** Somebody who may invite: the own address is verified. */
+/** Someone who may invite: the own address is verified. */
 async function newOwner(name: string): Promise<Person> {
   const owner = await signUp(name)
   await verify(owner)

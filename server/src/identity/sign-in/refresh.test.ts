@@ -110,7 +110,7 @@ test('an older generation is honoured for ten seconds after its successor was ha
       revoked_reason: 'refresh-token-reused',
     })
     assert.deepEqual(events.rows, [{ session_id: id, details: { generation: 1, current: generations + 1 } }])
-    // Dead for the thief and for the owner alike, with whatever token; nobody else is touched.
+    // Dead for the thief and for the owner alike, with whatever token; no one else is touched.
     for (const token of handed) assert.equal((await refresh(token)).body.code, 'invalid-refresh-token')
     assert.equal((await person.call('GET', '/api/v1/auth/me')).body.code, 'session-ended')
     await follow(second.refresh_token)

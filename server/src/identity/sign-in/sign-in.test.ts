@@ -91,7 +91,7 @@ test('a weak password is refused with all that it lacks', async () => {
   assert.match(await lacks('Aa1!'), /at least 8/)
 })
 
-test('one signs in by e-mail address or username, in any case, and nobody learns which was wrong', async () => {
+test('one signs in by e-mail address or username, in any case, and no one learns which was wrong', async () => {
   const name = unique()
   await call('POST', `${api}/register`, { email: `${name}@example.com`, username: name, password: PASSWORD })
   assert.equal(
@@ -172,7 +172,7 @@ test('logging out ends the session at once, with an expired access token too', a
   assert.equal((await call('POST', `${api}/logout`)).status, 401)
 })
 
-test('logging out everywhere ends every session of the person and of nobody else', async () => {
+test('logging out everywhere ends every session of the person and of no one else', async () => {
   const [person, bystander] = [await signUp(), await signUp()]
   const second = await logIn(person)
   assert.equal((await second.call('POST', `${api}/logout-all`)).status, 204)

@@ -136,7 +136,7 @@ async function takeSteps(
   // account
   const account = await transaction.run(lockUser(proof))
   if (rules.emailVerification === 'required' && !account.user.email_verified) throw new AddressUnverified(account.user)
-  // Looked up now that nobody else can change it: what was enrolled, removed or revoked meanwhile counts.
+  // Looked up now that no one else can change it: what was enrolled, removed or revoked meanwhile counts.
   const found = await transaction.run(lookUp(declared, account, proof))
   // second factor
   const verified = verifiedFactors(proof, found)

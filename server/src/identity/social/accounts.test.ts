@@ -8,7 +8,7 @@ import { waitUntil } from '../../../test/service-process.ts'
 import { PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
-// Whose account it is that somebody who comes back from a provider gets into: new, known, linked, somebody else's.
+// Whose account it is that someone who comes back from a provider gets into: new, known, linked, someone else's.
 
 const FRONTEND = 'http://localhost:3998'
 const bent = await createBentProvider()
@@ -23,7 +23,7 @@ const strict = await open({ EMAIL_VERIFICATION: 'required' })
 const careful = await open({ SOCIAL_AUTO_LINK: 'false' })
 
 type Claims = Record<string, unknown> & { sub: string; email: string }
-const somebody = (claims: Record<string, unknown> = {}): Claims => {
+const someone = (claims: Record<string, unknown> = {}): Claims => {
   const sub = randomBytes(8).toString('hex')
   return { sub, email: `${sub}@example.com`, email_verified: true, ...claims }
 }
@@ -67,9 +67,9 @@ async function link(
 }
 
 // Red when: linkByAddress or createAccount is not tried again after it was overtaken.
-test('two callbacks at once for somebody new make one account', async () => {
+test('two callbacks at once for someone new make one account', async () => {
   for (let round = 0; round < 3; round++) {
-    const claims = somebody()
+    const claims = someone()
     const answers = await Promise.all([signIn(claims), signIn(claims), signIn(claims)])
     assert.deepEqual(
       answers.map(({ status }) => status),
@@ -81,8 +81,8 @@ test('two callbacks at once for somebody new make one account', async () => {
 })
 
 // Red when: an account is looked for by address before the identity, or the address is changed along.
-test('an identity stays its owner’s when the address changes at the provider, even to somebody else’s', async () => {
-  const [claims, other] = [somebody(), await app.signUp()]
+test('an identity stays its owner’s when the address changes at the provider, even to someone else’s', async () => {
+  const [claims, other] = [someone(), await app.signUp()]
   await app.verify(other)
   const first = await signIn(claims)
   const later = await signIn({ ...claims, email: other.email })
@@ -97,9 +97,9 @@ test('an identity stays its owner’s when the address changes at the provider, 
   )
 })
 
-// Red when: only the subject is compared: the same one at another provider is somebody else.
+// Red when: only the subject is compared: the same one at another provider is someone else.
 test('a subject of another issuer is another person', async () => {
-  const claims = somebody()
+  const claims = someone()
   const { body } = await signIn(claims)
   await app.admin.query(`update identities set issuer = 'https://elsewhere.example.com' where user_id = $1`, [
     body.user.id,
@@ -124,7 +124,7 @@ test('an address leads to an account only when both the provider and we have pro
   ] as const) {
     const person = await app.signUp()
     if (here) await app.verify(person)
-    const answer = await signIn(somebody({ email: person.email.toUpperCase(), email_verified: provider }), { on })
+    const answer = await signIn(someone({ email: person.email.toUpperCase(), email_verified: provider }), { on })
     assert.equal(answer.status, expected, `${String(provider)} ${here} ${answer.text}`)
     if (expected === 200) assert.equal(answer.body.user.id, person.user_id)
     else assert.equal(answer.body.code, 'link-required')
@@ -142,7 +142,7 @@ test('an address leads to an account only when both the provider and we have pro
 // Red when: a name that no account may have is stored, or an address that none may have.
 test('what a provider says of a person is taken only as far as an account can have it', async () => {
   const { body } = await signIn(
-    somebody({ name: `  Zoë \u0000\u001b[31m ${'x'.repeat(300)}`, given_name: 7, family_name: ' ' }),
+    someone({ name: `  Zoë \u0000\u001b[31m ${'x'.repeat(300)}`, given_name: 7, family_name: ' ' }),
   )
   assert.equal(body.user.full_name.length, 200)
   assert.match(body.user.full_name, /^Zoë {2}\[31m x+$/)
@@ -157,12 +157,12 @@ test('what a provider says of a person is taken only as far as an account can ha
     7,
     { a: 1 },
   ])
-    assertRefused(await signIn({ ...somebody(), email } as never), 403, 'provider-email-missing')
+    assertRefused(await signIn({ ...someone(), email } as never), 403, 'provider-email-missing')
 })
 
 // Red when: the account is made as verified, or its owner is not asked to confirm.
 test('where addresses may be confirmed later, an address that the provider has not proved makes an account to be confirmed', async () => {
-  const claims = somebody({ email_verified: false })
+  const claims = someone({ email_verified: false })
   const { status, body } = await signIn(claims)
   assert.deepEqual([status, body.user.email_verified], [200, false])
   const [mail] = await app.mailTo(claims.email)
@@ -175,7 +175,7 @@ test('where addresses may be confirmed later, an address that the provider has n
 test('where addresses must be confirmed, one that only the provider’s word stands for is answered alike, known or not', async () => {
   const known = await app.signUp()
   await app.verify(known)
-  const [claims, taken] = [somebody({ email_verified: false }), somebody({ email_verified: false, email: known.email })]
+  const [claims, taken] = [someone({ email_verified: false }), someone({ email_verified: false, email: known.email })]
   const [fresh, old] = [await signIn(claims, { on: strict }), await signIn(taken, { on: strict })]
   assertRefused(fresh, 403, 'email-unverified')
   const bare = ({ text, headers, body }: Answer) => [
@@ -199,7 +199,7 @@ test('where addresses must be confirmed, one that only the provider’s word sta
 
 // Red when: completeSignUp links no identity, or the callback does not remember the browser.
 test('a sign-up by a provider keeps the provider where the link is opened in the same browser', async () => {
-  const [claims, browser] = [somebody({ email_verified: false }), strict.newBrowser()]
+  const [claims, browser] = [someone({ email_verified: false }), strict.newBrowser()]
   assertRefused(await signIn(claims, { on: strict, browser }), 403, 'email-unverified')
   const [mail] = await strict.mailTo(claims.email)
   const verified = await browser.open(`${strict.publicUrl}/api/v1/auth/verify-email`, {
@@ -213,13 +213,13 @@ test('a sign-up by a provider keeps the provider where the link is opened in the
 })
 
 // Red when: is_live is not asked.
-test('a disabled or deleted account opens to nobody, by its identity or by its address', async () => {
+test('a disabled or deleted account opens to no one, by its identity or by its address', async () => {
   for (const column of ['disabled_at', 'deleted_at']) {
-    const claims = somebody()
+    const claims = someone()
     const { body } = await signIn(claims)
     await app.admin.query(`update users set ${column} = now() where id = $1`, [body.user.id])
     assertRefused(await signIn(claims), 403, 'link-required')
-    assertRefused(await signIn(somebody({ email: claims.email })), 403, 'link-required')
+    assertRefused(await signIn(someone({ email: claims.email })), 403, 'link-required')
     const led = await signIn(claims, { query: toFrontEnd })
     assert.equal(led.url, `${FRONTEND}/?error=link-required`)
   }
@@ -227,7 +227,7 @@ test('a disabled or deleted account opens to nobody, by its identity or by its a
 
 // Red when: exchangeCode does not map the refusal of an account that is closed between callback and exchange.
 test('an account that is closed within the minute of its code is not entered', async () => {
-  const [claims, browser] = [somebody(), app.newBrowser()]
+  const [claims, browser] = [someone(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   await app.admin.query('update users set disabled_at = now() where email = $1', [claims.email])
   assertRefused(await exchange(browser, url), 403, 'link-required')
@@ -236,7 +236,7 @@ test('an account that is closed within the minute of its code is not entered', a
 // Red when: the transaction of a provider sign-in uses the identity before it has locked the account: one of the two is the
 // victim of a deadlock.
 test('an identity that is unlinked while its user signs in is not used, and neither waits for the other', async () => {
-  const claims = somebody()
+  const claims = someone()
   const { id: user_id } = (await signIn(claims)).body.user
   const unlinking = await app.admin.connect()
   try {
@@ -255,7 +255,7 @@ test('an identity that is unlinked while its user signs in is not used, and neit
 
 // Red when: isTwoFactor is true for a provider, or a session is made before the second factor.
 test('the second factor still applies, at the callback and at the exchange', async () => {
-  const claims = somebody()
+  const claims = someone()
   const { body } = await signIn(claims)
   await app.admin.query(`insert into totp_factors (user_id, secret, confirmed_at) values ($1, '\\x00', now())`, [
     body.user.id,
@@ -288,18 +288,18 @@ test('a code is bound to the browser that began, whatever challenge its link bro
   const verifier = randomBytes(32).toString('base64url')
   const code_challenge = createHash('sha256').update(verifier).digest('base64url')
   const browser = app.newBrowser()
-  const { url } = await signIn(somebody(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
+  const { url } = await signIn(someone(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
   assertRefused(await exchange(browser, url), 422, 'invalid-token')
   assertRefused(await exchange(browser, url, { code_verifier: `${verifier.slice(1)}A` }), 422, 'invalid-token')
   // Whoever wrote the link knows the verifier, and would exchange a code that leaked.
   const elsewhere = app.newBrowser()
   assertRefused(await exchange(elsewhere, url, { code_verifier: verifier }), 403, 'browser-unknown')
   const busy = app.newBrowser()
-  await signIn(somebody(), { browser: busy, query: toFrontEnd })
+  await signIn(someone(), { browser: busy, query: toFrontEnd })
   assertRefused(await exchange(busy, url, { code_verifier: verifier }), 403, 'browser-unknown')
   assert.equal((await exchange(browser, url, { code_verifier: verifier })).status, 200)
   // A code of the time before has no browser in it.
-  const { url: older } = await signIn(somebody(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
+  const { url: older } = await signIn(someone(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
   await app.admin.query(
     `update one_time_tokens set details = details - 'browser' where purpose = 'social-code' and used_at is null and details ->> 'code_challenge' = $1`,
     [code_challenge],
@@ -309,7 +309,7 @@ test('a code is bound to the browser that began, whatever challenge its link bro
 
 // Red when: the code is not spent in the transaction that signs in, or what it has made is not revoked.
 test('a code that is exchanged several times at once makes one session, which its reuse ends', async () => {
-  const [claims, browser] = [somebody(), app.newBrowser()]
+  const [claims, browser] = [someone(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   const answers = await Promise.all([exchange(browser, url), exchange(browser, url), exchange(browser, url)])
   assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 422, 422])
@@ -322,7 +322,7 @@ test('a code that is exchanged several times at once makes one session, which it
 
 // Red when: a code outlives its minute, or one of another purpose is taken.
 test('a code that is late, broken or something else is refused', async () => {
-  const [claims, browser] = [somebody(), app.newBrowser()]
+  const [claims, browser] = [someone(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   const code = new URL(url).searchParams.get('code') as string
   await app.admin.query(
@@ -335,7 +335,7 @@ test('a code that is late, broken or something else is refused', async () => {
 
 // Red when: the event is left out, or another's browser can finish.
 test('a signed-in person links a provider and signs in with it from then on', async () => {
-  const [person, claims, browser] = [await app.signUp(), somebody(), app.newBrowser()]
+  const [person, claims, browser] = [await app.signUp(), someone(), app.newBrowser()]
   const made = await link(person, claims, { browser })
   assert.equal(made.status, 201, made.text)
   assert.deepEqual([made.body.provider, made.body.email], ['bent', claims.email])
@@ -352,12 +352,12 @@ test('a signed-in person links a provider and signs in with it from then on', as
 })
 
 // Red when: the undoing of identity-linked leaves the identity, or the link by address is written down without its undoing.
-test('a provider that somebody else linked is unlinked by the mail about it, whichever way it was linked', async () => {
-  const [person, claims] = [await app.signUp(), somebody()]
+test('a provider that someone else linked is unlinked by the mail about it, whichever way it was linked', async () => {
+  const [person, claims] = [await app.signUp(), someone()]
   assert.equal((await link(person, claims)).status, 201)
   const verified = await app.signUp()
   await app.verify(verified)
-  const byAddress = somebody({ email: verified.email })
+  const byAddress = someone({ email: verified.email })
   assert.equal((await signIn(byAddress)).body.user.id, verified.user_id)
   for (const { email, user_id } of [person, verified]) {
     const mail = (await app.mailTo(email)).findLast(({ link: url }) => url.includes('/account/undo?token='))
@@ -368,20 +368,20 @@ test('a provider that somebody else linked is unlinked by the mail about it, whi
 })
 
 // Red when: linkIdentity moves an identity, or its owner is not compared.
-test('an identity that belongs to somebody else is not linked a second time, also when two want it at once', async () => {
-  const [one, two, claims] = [await app.signUp(), await app.signUp(), somebody()]
+test('an identity that belongs to someone else is not linked a second time, also when two want it at once', async () => {
+  const [one, two, claims] = [await app.signUp(), await app.signUp(), someone()]
   assert.equal((await link(one, claims)).status, 201)
   assertRefused(await link(two, claims), 409, 'identity-taken')
   assert.equal((await link(two, claims, { redirect_to: `${FRONTEND}/` })).url, `${FRONTEND}/?error=identity-taken`)
   assert.equal((await signIn(claims)).body.user.id, one.user_id)
-  const wanted = somebody()
+  const wanted = someone()
   const answers = await Promise.all([link(one, wanted), link(two, wanted)])
   assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409])
 })
 
 // Red when: the link is finished for whoever comes back, or by a session that has ended.
 test('a link that another browser finishes, or that outlives its session, links nothing', async () => {
-  const [person, claims] = [await app.signUp(), somebody()]
+  const [person, claims] = [await app.signUp(), someone()]
   bent.behave({ claims })
   const browser = app.newBrowser()
   const begin = () =>
@@ -400,8 +400,8 @@ test('a link that another browser finishes, or that outlives its session, links 
 })
 
 // Red when: keepSignInMethod or the owner is left out of removeIdentity, or the event is.
-test('an identity is removed by its owner only, and the last way in by nobody', async () => {
-  const [person, other, claims] = [await app.signUp(), await app.signUp(), somebody()]
+test('an identity is removed by its owner only, and the last way in by no one', async () => {
+  const [person, other, claims] = [await app.signUp(), await app.signUp(), someone()]
   const { id } = (await link(person, claims)).body
   const proof = { password: PASSWORD }
   assert.equal((await other.call('DELETE', `/api/v1/oauth/identities/${id}`, { proof })).status, 404)
@@ -410,7 +410,7 @@ test('an identity is removed by its owner only, and the last way in by nobody', 
   assert.ok((await app.mailTo(person.email)).some(({ subject }) => /removed|unlinked|no longer/i.test(subject)))
   assert.notEqual((await signIn(claims)).body.user.id, person.user_id)
 
-  const { body } = await signIn(somebody())
+  const { body } = await signIn(someone())
   const call = (method: string, path: string) =>
     app.call(method, path, undefined, { authorization: `Bearer ${body.access_token}` })
   const [only] = (await call('GET', '/api/v1/oauth/identities')).body.items
@@ -420,7 +420,7 @@ test('an identity is removed by its owner only, and the last way in by nobody', 
 
 // Red when: neither changeCredentials nor keepSignInMethod takes its lock.
 test('of two identities removed at once, one stays', async () => {
-  const claims = somebody()
+  const claims = someone()
   const { body } = await signIn(claims)
   const headers = { authorization: `Bearer ${body.access_token}` }
   await app.admin.query(
@@ -436,7 +436,7 @@ test('of two identities removed at once, one stays', async () => {
 
 // Red when: choose (identity/proofs) asks nothing of an account that has neither a password nor a second factor.
 test('an account with nothing but a provider links and unlinks within two minutes of its sign-in', async () => {
-  const claims = somebody()
+  const claims = someone()
   const { body } = await signIn(claims)
   const headers = { authorization: `Bearer ${body.access_token}` }
   const path = `/api/v1/oauth/identities/${body.user.id}`

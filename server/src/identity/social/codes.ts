@@ -37,7 +37,7 @@ export const socialCodeToken = tokenKind({
 
 /**
  * A code for the front end instead, good for a minute and once: bound to the browser that began, and to the challenge if
- * there is one. A challenge alone binds to nobody: whoever makes a link to `initiate` can put one in.
+ * there is one. A challenge alone binds to no one: whoever makes a link to `initiate` can put one in.
  * @throws what withAccount throws
  */
 export async function issueCode(

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
-import { sealId } from '../../platform/crypto/sealing.ts'
+import { signId } from '../../platform/crypto/sealing.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, Strict } from '../../platform/schemas.ts'
@@ -56,8 +56,8 @@ export interface Link {
 /** Derived from the flow's id, so that nothing secret stands in its row. */
 const secretsOf = (key: Buffer, id: string): FlowSecrets => ({
   state: sealToken(key, socialToken, id),
-  nonce: sealId(key, 'social nonce', id),
-  verifier: sealId(key, 'social verifier', id),
+  nonce: signId(key, 'social nonce', id),
+  verifier: signId(key, 'social verifier', id),
 })
 
 /** Begins a flow for this browser. @returns where it is sent to @throws Problem provider-failed, and what changeWithProof throws */

@@ -9,7 +9,7 @@ import { openTestApp } from '../../../test/provider-browser.ts'
 import type { Browser } from '../../../test/provider-browser.ts'
 import type { Answer } from '../../../test/test-app.ts'
 
-// Providers that lie, fall silent or are somebody else, and browsers that come back from flows that they did not begin.
+// Providers that lie, fall silent or are someone else, and browsers that come back from flows that they did not begin.
 
 const FRONTEND = 'http://localhost:3999'
 const names = ['bent', 'other', 'none', 'secret', 'renamed', 'moved', 'clear-page', 'script', 'pageless', 'clear-token']
@@ -45,14 +45,14 @@ const app = await openTestApp(() => ({
 }))
 
 let serial = 0
-const somebody = () => {
+const someone = () => {
   const sub = `subject-${process.pid}-${serial++}`
   return { sub, email: `${sub}@example.com`, email_verified: true, name: 'Some Body' }
 }
 
-/** A whole sign-in with a provider that behaves like this; by default with somebody new, who would otherwise be let in. */
+/** A whole sign-in with a provider that behaves like this; by default with someone new, who would otherwise be let in. */
 async function signInWith(behaviour: Behaviour, name = 'bent'): Promise<Answer> {
-  providerOf(name).behave({ claims: somebody(), ...behaviour })
+  providerOf(name).behave({ claims: someone(), ...behaviour })
   return app.newBrowser().follow(`${app.publicUrl}/oauth/${name}/initiate`)
 }
 
@@ -71,7 +71,7 @@ async function assertRefused(answer: Answer, status: number, code: string): Prom
   assert.deepEqual([answer.status, answer.body.code], [status, code], answer.text)
 }
 
-test('a provider that tells the truth lets somebody in', async () => {
+test('a provider that tells the truth lets someone in', async () => {
   const { status, body } = await signInWith({})
   assert.equal(status, 200, JSON.stringify(body))
 })
@@ -81,18 +81,18 @@ const now = () => Math.floor(Date.now() / 1000)
 // Red when: enableNonRepudiationChecks is left out (signatures), expectedNonce is left out (nonce), the check of the
 // library named in each line is switched off.
 const lies: Record<string, () => Behaviour> = {
-  'an ID token of another issuer': () => ({ claims: { ...somebody(), iss: 'https://accounts.example.com' } }),
-  'an ID token for another client': () => ({ claims: { ...somebody(), aud: 'another client' } }),
+  'an ID token of another issuer': () => ({ claims: { ...someone(), iss: 'https://accounts.example.com' } }),
+  'an ID token for another client': () => ({ claims: { ...someone(), aud: 'another client' } }),
   'an ID token for two clients, handed to the other': () => ({
-    claims: { ...somebody(), aud: [bent.clientId, 'another'], azp: 'another' },
+    claims: { ...someone(), aud: [bent.clientId, 'another'], azp: 'another' },
   }),
-  'a nonce of another flow': () => ({ claims: { ...somebody(), nonce: 'another' } }),
-  'no nonce': () => ({ claims: { ...somebody(), nonce: undefined } }),
-  'no subject': () => ({ claims: { ...somebody(), sub: undefined } }),
-  'an empty subject': () => ({ claims: { ...somebody(), sub: '' } }),
-  'a subject that is too long': () => ({ claims: { ...somebody(), sub: 's'.repeat(256) } }),
-  'a subject that no database stores': () => ({ claims: { ...somebody(), sub: 'nul\0nul' } }),
-  'an ID token that has expired': () => ({ claims: { ...somebody(), iat: now() - 900, exp: now() - 600 } }),
+  'a nonce of another flow': () => ({ claims: { ...someone(), nonce: 'another' } }),
+  'no nonce': () => ({ claims: { ...someone(), nonce: undefined } }),
+  'no subject': () => ({ claims: { ...someone(), sub: undefined } }),
+  'an empty subject': () => ({ claims: { ...someone(), sub: '' } }),
+  'a subject that is too long': () => ({ claims: { ...someone(), sub: 's'.repeat(256) } }),
+  'a subject that no database stores': () => ({ claims: { ...someone(), sub: 'nul\0nul' } }),
+  'an ID token that has expired': () => ({ claims: { ...someone(), iat: now() - 900, exp: now() - 600 } }),
   'an ID token that is not signed': () => ({ signature: 'none' }),
   'an ID token signed with a key of somebody else': () => ({ signature: 'stranger' }),
   'an ID token signed with a key that is not in the set': () => ({ signature: 'stranger', header: { kid: 'unknown' } }),
@@ -114,7 +114,7 @@ const lies: Record<string, () => Behaviour> = {
   'the issuer of another provider in the callback': () => ({ back: { iss: other.url } }),
   'no issuer in the callback, though it was announced': () => ({ back: { iss: undefined } }),
   'a user of another subject at userinfo': () => ({
-    claims: somebody(),
+    claims: someone(),
     userinfo: { sub: 'another', email: 'another@example.com', email_verified: true },
   }),
   'a request that it calls invalid': () => ({ back: { code: undefined, error: 'invalid_request' } }),
@@ -140,7 +140,7 @@ function pour(response: ServerResponse): void {
 }
 let poured = 0
 
-test('whatever a provider must not say lets nobody in and makes no account', async t => {
+test('whatever a provider must not say lets no one in and makes no account', async t => {
   for (const [lie, behaviour] of Object.entries(lies)) {
     await t.test(lie, async () => {
       const before = await traces()
@@ -180,7 +180,7 @@ function algorithms(...names: string[]) {
 }
 
 // Red when: signatures are not verified; the metadata of another issuer is taken; an address in the clear, elsewhere, is asked.
-test('a provider whose metadata lies lets nobody in', async t => {
+test('a provider whose metadata lies lets no one in', async t => {
   for (const [name, { lie, reason }] of Object.entries(metadata)) {
     await t.test(name, async () => {
       const logged = app.logged().length
@@ -200,8 +200,8 @@ test('a provider that does not answer is given up after five seconds', async () 
 
 /** Where the provider sends the browser back to, not yet followed. */
 async function comeBackTo(browser: Browser, name = 'bent', query = ''): Promise<URL> {
-  bent.behave({ claims: somebody() })
-  other.behave({ claims: somebody() })
+  bent.behave({ claims: someone() })
+  other.behave({ claims: someone() })
   return new URL(
     (await browser.follow(`${app.publicUrl}/oauth/${name}/initiate${query}`, `${app.publicUrl}/oauth/${name}/callback`))
       .url,
@@ -218,7 +218,7 @@ const changed = (url: URL, changes: Record<string, string | undefined>): string 
 }
 
 // Red when: endFlow does not compare the browser (the attacker's sign-in in the victim's browser, RFC 6749, section 10.12).
-test('a callback in another browser signs nobody in, and the one that began can still finish', async () => {
+test('a callback in another browser signs no one in, and the one that began can still finish', async () => {
   const [begun, stranger, busy] = [app.newBrowser(), app.newBrowser(), app.newBrowser()]
   const back = await comeBackTo(begun)
   await assertRefused(await stranger.open(back.href), 403, 'browser-unknown')

@@ -16,7 +16,7 @@ import type { FlowPlan, Link } from './flows.ts'
 import * as messages from './messages.ts'
 import { createProviders } from './providers.ts'
 import type { Provider } from './providers.ts'
-import { addIdentity, removeIdentity, signInByProvider } from './social.ts'
+import { addIdentity, removeIdentity, signInWithProvider } from './social.ts'
 
 type SocialServices = ProofServices & Pick<Services, 'config' | 'cursors' | 'issuer' | 'keys' | 'log' | 'signInRules'>
 
@@ -137,7 +137,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
       if (redirect_to === undefined) {
         if (link !== undefined) return reply.code(201).send(await addIdentity(visitor, services, link, await receive()))
         const device_id = issuer.readDevice(request)
-        return issuer.answer(reply, await signInByProvider(visitor, services, await receive(), device_id))
+        return issuer.answer(reply, await signInWithProvider(visitor, services, await receive(), device_id))
       }
       try {
         if (link === undefined) {

@@ -98,7 +98,7 @@ const identitiesOf = async (email: string) =>
   ).rows
 
 // Red when: email_verified is not handed on, or names are left out.
-test('somebody new signs in with Google and has an account, with a proved address and names', async () => {
+test('someone new signs in with Google and has an account, with a proved address and names', async () => {
   const { status, body, headers } = await comeBack('google', addressOf('ann'))
   assert.equal(status, 200, JSON.stringify(body))
   const { email, email_verified, full_name, given_name } = body.user
@@ -123,7 +123,7 @@ test('whoever signs in again has the same account and a new session', async () =
 })
 
 // Red when: createGithub takes no verified address, or the callback's issuer is compared with another.
-test('somebody new signs in with GitHub', async () => {
+test('someone new signs in with GitHub', async () => {
   const { status, body } = await comeBack('github', addressOf('octo'))
   assert.equal(status, 200, JSON.stringify(body))
   assert.deepEqual(
@@ -149,7 +149,7 @@ test('a second provider that proves the same address leads to the same account, 
 })
 
 // Red when: userinfo is not asked, the verifier is not sent, or credentials travel in the body only.
-test('an OpenID Connect provider with pages of its own, PKCE and userinfo signs somebody in', async () => {
+test('an OpenID Connect provider with pages of its own, PKCE and userinfo signs someone in', async () => {
   const browser = app.newBrowser()
   const signIn = await browser.follow(`${app.publicUrl}/oauth/acme/initiate`)
   const consent = await browser.submit(signIn, 'name="login"', { login: 'wile', password: 'any' })

@@ -13,7 +13,7 @@ import {
   identityLinked,
   linkByAddress,
   linkIdentity,
-  noteUse,
+  recordUse,
   unlinkIdentity,
 } from '../accounts/identities.ts'
 import { recordChange } from '../changes/changes.ts'
@@ -38,7 +38,7 @@ export interface ProviderSignIn {
 }
 
 /** Signs in a user who came back from a provider. @throws what withAccount and signIn throw */
-export const signInByProvider = (
+export const signInWithProvider = (
   visitor: SystemRunner,
   services: SocialServices,
   given: ProviderSignIn,
@@ -106,7 +106,7 @@ async function withAccountOnce<Result>(
     const held =
       identity_id === null
         ? await transaction.run(linkByAddress({ user_id, provider, profile }))
-        : await transaction.run(noteUse(identity_id, user_id, email))
+        : await transaction.run(recordUse(identity_id, user_id, email))
     if (held === undefined) throw new Problem('link-required')
     if (identity_id === null) {
       const change = { trace: { added: held.id }, details: { provider } }

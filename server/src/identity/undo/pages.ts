@@ -65,7 +65,7 @@ const words: Record<Locale, PageWords> = {
     refused: {
       'email-taken': 'Another account has this address by now. Write to those who run this service, from this address.',
       'totp-enrolled':
-        'Another authenticator app was added after this change. Undo that first, with the mail that told of it.',
+        'Another authenticator app was added after this change. Undo that first, with the mail about it.',
     },
   },
   de: {

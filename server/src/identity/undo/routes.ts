@@ -9,7 +9,7 @@ import { challengeUndo, describeChange, listChangesByReset, undoChange } from '.
 const rules = { access: 'public', noStore: true, perMinute: 10 } as const
 const tags = ['Authentication']
 
-/** Undoing a change of a way in, by the link of the mail that told of it. */
+/** Undoing a change of a way in, by the link of the mail about it. */
 export function undoRoutes(
   app: App,
   services: Pick<Services, 'declared' | 'factorVerifiers' | 'keys' | 'relyingParty'>,
@@ -30,7 +30,7 @@ export function undoRoutes(
         operationId: 'undoChange',
         summary: 'Undo a change to how an account is signed in to',
         description:
-          'By the token of the mail that told of the change, within seven days and once. Takes back exactly that change, revokes ' +
+          'By the token of the mail about the change, within seven days and once. Reverts exactly that change, revokes ' +
           'all sessions and devices, and creates no session. A password that was changed becomes void, and the account needs a ' +
           'reset. Where the account had another second factor before the change, `proof` gives it.',
         tags,

@@ -8,7 +8,7 @@ import { accountState, attackToken, idOf } from '../../../test/bad-tokens.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
-// Who gets into an account and who stays out, when somebody else changes how it is signed in to: a thief of a session without the
+// Who gets into an account and who stays out, when someone else changes how it is signed in to: a thief of a session without the
 // mailbox, a thief of the mailbox without session or factor, a phisher who has the password (and a code), and the owner who
 // comes back. What each can do stands in docs/decisions/0026-….
 
@@ -180,7 +180,7 @@ test('a phisher moves the account to another mailbox, twice, and the first addre
   }
   const passkey = await addPasskey(phisher, { password: PASSWORD })
   await undoLink(second)
-  // Nobody takes the address in the meantime.
+  // No one takes the address in the meantime.
   assert.equal(
     (await call('POST', `${auth}/signup`, { email: owner.email, password: PASSWORD })).body.code,
     'email-taken',

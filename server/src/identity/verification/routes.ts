@@ -73,7 +73,7 @@ export function verificationRoutes(app: App, services: Services): void {
         summary: "Change the current user's e-mail address",
         description:
           'A mail to the new address confirms it, with `POST /api/v1/auth/verify-email`; until then the present one stays, ' +
-          'and is told. Answers the same whether the new one has an account or not.',
+          'and gets a notice. Answers the same whether the new one has an account or not.',
         tags,
         body: Strict({ new_email: Email, proof: Type.Optional(Proof) }, { title: 'EmailChange' }),
         response: { 202: Accepted },

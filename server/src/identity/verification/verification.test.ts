@@ -137,7 +137,7 @@ test('a sign-up needs no password before the link, keeps none that is sent, and 
   assert.equal((await verify(required, token)).status, 200)
 })
 
-/** An account that somebody made with an address that is not theirs, and the mail to its owner. */
+/** An account that someone made with an address that is not theirs, and the mail to its owner. */
 async function squat() {
   const squatter = await optional.signUp()
   const [mail] = await optional.mailTo(squatter.email)

@@ -11,7 +11,7 @@ import { declare } from '../../platform/declarations.ts'
 import { createServices } from '../../services.ts'
 import { removeExpired, sweep } from './retention.ts'
 
-// In a database of its own: a sweep is everybody's.
+// In a database of its own: a sweep is everyone's.
 const { admin, database } = await createOwnDatabase()
 const system = systemFor(database, 'sweep')
 const createSweepServices = (settings: Record<string, string> = {}) =>
@@ -127,22 +127,18 @@ test('what has expired is removed, and nothing else', async () => {
 })
 
 // Red when: the batches' loop ends after the first; when `skip locked` is left out (it waits, and the test runs into its limit).
-test(
-  'much is removed by the batch, and what somebody holds is left for the next time',
-  { timeout: 30_000 },
-  async t => {
-    await admin.query(
-      `insert into one_time_tokens (purpose, expires_at) select 'many', ${days(8)} from generate_series(1, 2500)`,
-    )
-    const holder = await admin.connect()
-    t.after(() => holder.release(true))
-    await holder.query('begin')
-    await holder.query(`select from one_time_tokens where purpose = 'many' order by expires_at, id limit 2 for update`)
-    assert.equal((await removeAll())['one_time_tokens'], 2498)
-    await holder.query('rollback')
-    assert.equal((await removeAll())['one_time_tokens'], 2)
-  },
-)
+test('much is removed by the batch, and what someone holds is left for the next time', { timeout: 30_000 }, async t => {
+  await admin.query(
+    `insert into one_time_tokens (purpose, expires_at) select 'many', ${days(8)} from generate_series(1, 2500)`,
+  )
+  const holder = await admin.connect()
+  t.after(() => holder.release(true))
+  await holder.query('begin')
+  await holder.query(`select from one_time_tokens where purpose = 'many' order by expires_at, id limit 2 for update`)
+  assert.equal((await removeAll())['one_time_tokens'], 2498)
+  await holder.query('rollback')
+  assert.equal((await removeAll())['one_time_tokens'], 2)
+})
 
 // Red when: an index that the retention of a table relies on is not there.
 test('every sweep finds its rows by an index', async () => {

@@ -23,7 +23,7 @@ const macOf = (key: Buffer, use: string, id: Buffer): Buffer =>
   createHmac('sha256', key).update(`${use}\0`).update(id).digest()
 
 /** An id as a secret that only we can make: id and HMAC-SHA-256 over its use and itself, base64url, 64 characters. Nothing is stored. */
-export function sealId(key: Buffer, use: string, id: string): string {
+export function signId(key: Buffer, use: string, id: string): string {
   const bytes = Buffer.from(id.replaceAll('-', ''), 'hex')
   return Buffer.concat([bytes, macOf(key, use, bytes)]).toString('base64url')
 }

@@ -46,7 +46,7 @@ test('a list sorted by the longest names goes on', async () => {
 })
 
 // Red when: createPages (platform/http/cursors.ts) binds a list of one's own to the organization of the token.
-test('a list of one’s own goes on after switching to another organization, and for nobody else', async () => {
+test('a list of one’s own goes on after switching to another organization, and for no one else', async () => {
   const person = await signUp('Mine')
   const { body: second } = await person.call('POST', '/api/v1/organizations', { name: 'Second' })
   const switched = await logIn(person, second.id)

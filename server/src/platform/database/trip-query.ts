@@ -8,7 +8,7 @@ pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 export type SettingValues = readonly [session_id: string, organization_id: string, permission: string, context: string]
 
 const SETTINGS_NAME = 'settings'
-// A setting is never null, so all four are made and no row comes back: nobody would read it.
+// A setting is never null, so all four are made and no row comes back: no one would read it.
 const SETTINGS =
   "select where set_config('app.session_id', $1, true) is null or set_config('app.organization_id', $2, true) is null or set_config('app.permission', $3, true) is null or set_config('app.context', $4, true) is null"
 

@@ -30,7 +30,7 @@ const held = new Set<DatabaseSync>()
 
 /**
  * Takes a lock on a file of its own, made if missing: any number may hold it `shared`, one of them may hold it `single`
- * as well, and `alone` excludes everybody else. Undefined when others stand in the way. Never waits, except `alone`:
+ * as well, and `alone` excludes everyone else. Undefined when others stand in the way. Never waits, except `alone`:
  * 100 ms, lest two that ask at once both lose.
  *
  * The kernel keeps it, so it ends with its process however that dies: there is no stale claim to take over, no process

@@ -41,7 +41,7 @@ interface Server extends Home {
 const pollMs = 25
 const watchMs = 200
 const longestPauseMs = 10_000
-const patienceMs = 60_000
+const timeoutMs = 60_000
 
 /**
  * Brings up the embedded PostgreSQL of a data directory, or attaches to the one that runs, and keeps it up until
@@ -76,7 +76,7 @@ export async function startEmbeddedPostgres(options: {
     }
     process.once('exit', leave)
     let port: number | undefined
-    for (const deadline = Date.now() + patienceMs; ; await delay(pollMs)) {
+    for (const deadline = Date.now() + timeoutMs; ; await delay(pollMs)) {
       use ??= lockFile(lockPath, 'shared') // refused while another process shuts the server down
       supervision = use && lockFile(lockPath, 'single')
       port = supervision ? await bringUp(server) : use && (await awaitServer(server))
@@ -142,7 +142,7 @@ async function startServer(server: Server, port: number): Promise<boolean> {
   const { folder: programs, major, minor, isBundled } = choosePrograms(server, server.wanted)
   if (!isBundled) server.log('info', `PostgreSQL ${major}.${minor} of this machine serves the data (${programs})`)
   const launch = { ...server, programs, port }
-  for (const deadline = Date.now() + patienceMs; ; await delay(pollMs)) {
+  for (const deadline = Date.now() + timeoutMs; ; await delay(pollMs)) {
     const said = await launchServer(server, launch)
     if (said === undefined) return true
     if (said.includes('Address already in use')) return false
@@ -162,7 +162,7 @@ async function watchServer(server: Server, port: number, superviseServer: () => 
     if (stopping.aborted) return
     try {
       if (!superviseServer() || findPostmaster(server)) {
-        if (Date.now() - startedAt > patienceMs) pauseMs = watchMs
+        if (Date.now() - startedAt > timeoutMs) pauseMs = watchMs
         continue
       }
       log('warn', `PostgreSQL has died: starting it again on port ${port}`)

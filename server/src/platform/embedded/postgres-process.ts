@@ -148,7 +148,7 @@ export async function launchServer(
 }
 
 /**
- * PostgreSQL takes any living process with its predecessor's number for that predecessor: a zombie nobody has reaped,
+ * PostgreSQL takes any living process with its predecessor's number for that predecessor: a zombie no one has reaped,
  * or a stranger after a reboot. So the number goes; the other lines stay, by which it finds surviving children.
  */
 function disownPidFile({ data }: Home): void {
@@ -186,7 +186,7 @@ export function endOrphans({ data }: Home): void {
 
 /** Shuts the server down, if one runs, and waits: 30 s for an orderly end; then it is killed, and recovers later. */
 export async function shutDownServer(home: Home): Promise<void> {
-  for (const [signal, patienceMs] of [
+  for (const [signal, timeoutMs] of [
     ['SIGINT', 30_000],
     ['SIGQUIT', 5_000],
     ['SIGKILL', 5_000],
@@ -198,7 +198,7 @@ export async function shutDownServer(home: Home): Promise<void> {
     } catch {
       // gone this instant
     }
-    for (const deadline = Date.now() + patienceMs; Date.now() < deadline; await delay(pollMs)) {
+    for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await delay(pollMs)) {
       if (!findPostmaster(home)) return
     }
   }

@@ -30,7 +30,7 @@ export function identify(request: FastifyRequest, tokens: AccessTokens): Identit
  * It is given the ways to the database: `actor`, `actor.account` and `visitor`. `confirm` is told when its session was found alive.
  * @throws Problem not-signed-in, access-token-expired, organization-required, step-up-required
  */
-export function admit(
+export function authorize(
   request: FastifyRequest,
   rules: RouteRules,
   identity: Identity,

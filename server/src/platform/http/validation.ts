@@ -83,13 +83,13 @@ function fieldErrorOf({ instancePath, keyword, params, message = 'is invalid' }:
 }
 
 /** As many as an answer takes: a large body can hold thousands. */
-const MOST_FAULTS = 100
-const LONGEST_POINTER = 1000
+const MAX_FAULTS = 100
+const MAX_POINTER = 1000
 
 const distinct = (errors: FieldError[]): FieldError[] => {
   const shown = errors
-    .slice(0, MOST_FAULTS)
-    .map(({ pointer, detail }) => ({ pointer: pointer.slice(0, LONGEST_POINTER).toWellFormed(), detail }))
+    .slice(0, MAX_FAULTS)
+    .map(({ pointer, detail }) => ({ pointer: pointer.slice(0, MAX_POINTER).toWellFormed(), detail }))
   return [...new Map(shown.map(error => [`${error.pointer} ${error.detail}`, error])).values()]
 }
 

@@ -79,7 +79,7 @@ test('a job is there when the transaction that causes it commits, and is not whe
 })
 
 // Red when: enqueue_job leaves out the queue's rules for retries.
-test('a job that fails is tried again, later each time, and says why without anybody’s address', async () => {
+test('a job that fails is tried again, later each time, and says why without anyone’s address', async () => {
   const id = await enqueue()
   let attempts = 0
   const running = await work(async () => {

@@ -16,7 +16,7 @@ import type { Services } from '../services.ts'
  */
 
 /** A job that fails is tried again after a minute, two, four … at most six hours apart: two days in all. Then it is dead. */
-export const patientRetries = {
+export const longRetries = {
   retryLimit: 14,
   retryDelay: 60,
   retryBackoff: true,

@@ -12,7 +12,7 @@ export interface KeptMail extends Message {
 }
 
 /** The newest mails are enough; the rest is removed. */
-const MOST_KEPT = 200
+const MAX_KEPT = 200
 
 /** Whether mail goes into the outbox: in development, unless a way to send it is configured. */
 export const usesOutbox = ({ environment, mail }: Pick<Config, 'environment' | 'mail'>): boolean =>
@@ -37,7 +37,7 @@ export function createOutbox(dataDir: string, enclose: (message: Message, id: st
       const draft = join(folder, `.${id}.json`)
       await writeFile(draft, JSON.stringify(kept), { mode: 0o600 })
       await rename(draft, join(folder, `${id}.json`))
-      for (const { id: old } of (await listOutbox(dataDir)).slice(MOST_KEPT)) {
+      for (const { id: old } of (await listOutbox(dataDir)).slice(MAX_KEPT)) {
         await Promise.all(['json', 'eml'].map(kind => rm(join(folder, `${old}.${kind}`), { force: true })))
       }
     },

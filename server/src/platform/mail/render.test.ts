@@ -84,7 +84,7 @@ test('both languages say the same: each value that one shows, the other shows', 
 })
 
 // Red when: a notice leaves out {{> circumstances}} or what to do.
-test('every notice says when, from where, with what, and what to do if it was somebody else', () => {
+test('every notice says when, from where, with what, and what to do if it was someone else', () => {
   for (const name of names.filter(name => valuesOf(name).includes('device'))) {
     const { text } = render(name)
     assert.match(text, /When: WHEN\nAddress: 192\.0\.2\.7\nDevice: Firefox, Windows\n/, name)
@@ -133,7 +133,7 @@ test('an operator’s file replaces ours, a text, an HTML page, a piece or the l
   )
   assert.equal(text, render('reset-password', { ...full, name: '"><b>' }).text)
   assert.match(render('recovery-code-used', full, 'de', templates).text, /Windows[^]*\n\nRufen Sie uns an\.\n\nhttps/)
-  assert.match(render('recovery-code-used', full, 'en', templates).text, /somebody else has access/)
+  assert.match(render('recovery-code-used', full, 'en', templates).text, /someone else has access/)
 })
 
 // Red when: the piece loses a section, or renderMail makes no button of the link that undoes.

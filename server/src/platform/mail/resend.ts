@@ -6,7 +6,7 @@ import type { Envelope, Mailer } from './transport.ts'
 export function createResend(
   key: string,
   enclose: (message: Message, id: string) => Envelope,
-  { patience, resendUrl }: { patience: number; resendUrl: string },
+  { timeoutMs, resendUrl }: { timeoutMs: number; resendUrl: string },
 ): Mailer {
   return {
     kind: 'resend',
@@ -15,7 +15,7 @@ export function createResend(
         method: 'POST',
         headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'idempotency-key': id },
         body: JSON.stringify(enclose(message, id)),
-        timeoutMs: patience,
+        timeoutMs: timeoutMs,
         to: 'operator',
       }).then(faultOf, (error: Error) => `no answer: ${error.message}`)
       if (fault === undefined) return

@@ -4,7 +4,7 @@ import type { Message } from './render.ts'
 import type { Envelope, Mailer } from './transport.ts'
 
 /** Mail by a server: a connection a mail, TLS with a valid certificate unless the server is this machine. */
-export function createSmtp(url: URL, enclose: (message: Message, id: string) => Envelope, patience: number): Mailer {
+export function createSmtp(url: URL, enclose: (message: Message, id: string) => Envelope, timeoutMs: number): Mailer {
   const secure = url.protocol === 'smtps:'
   const host = url.hostname.replace(/^\[|\]$/g, '')
   const options = {
@@ -16,9 +16,9 @@ export function createSmtp(url: URL, enclose: (message: Message, id: string) => 
     ...(url.username === ''
       ? {}
       : { auth: { user: decodeURIComponent(url.username), pass: decodeURIComponent(url.password) } }),
-    dnsTimeout: patience,
-    connectionTimeout: patience,
-    socketTimeout: patience,
+    dnsTimeout: timeoutMs,
+    connectionTimeout: timeoutMs,
+    socketTimeout: timeoutMs,
     disableFileAccess: true,
     disableUrlAccess: true,
   }

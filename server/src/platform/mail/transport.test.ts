@@ -146,7 +146,7 @@ test('a mail server that falls silent is given up', async () => {
   for (const at of ['greeting', 'EHLO', 'RCPT', '.']) {
     const port = await smtp([], { [at]: '' })
     const started = performance.now()
-    const mailer = mailerOf({ smtpUrl: `smtp://127.0.0.1:${port}` }, { patience: 200 })
+    const mailer = mailerOf({ smtpUrl: `smtp://127.0.0.1:${port}` }, { timeoutMs: 200 })
     await assert.rejects(mailer.send(message, id), /ETIMEDOUT/, at)
     assert.ok(performance.now() - started < 2000, at)
   }
@@ -215,7 +215,7 @@ test('Resend gets the mail once, however often it is tried', async () => {
   })
   const port = await listen(server)
   after(() => server.closeAllConnections())
-  const mailer = mailerOf({ resendApiKey: 're_key' }, { resendUrl: `http://127.0.0.1:${port}`, patience: 300 })
+  const mailer = mailerOf({ resendApiKey: 're_key' }, { resendUrl: `http://127.0.0.1:${port}`, timeoutMs: 300 })
   assert.equal(mailer.kind, 'resend')
   await assert.rejects(mailer.send(message, id), { message: 'Resend did not take a mail: application_error: for …' })
   fault = { status: 401, body: { name: 'invalid_api_key', message: 'API key is invalid', statusCode: 401 } }

@@ -20,7 +20,7 @@ export interface Envelope extends Message {
 
 export interface MailerOptions {
   /** How long the other side may be silent. Milliseconds. */
-  patience?: number
+  timeoutMs?: number
   /** For tests: where Resend is. */
   resendUrl?: string
 }
@@ -28,7 +28,7 @@ export interface MailerOptions {
 /** The configured way to send. None is configured, outside development: undefined, and what is to be sent waits. */
 export function createMailer(
   config: Pick<Config, 'environment' | 'mail' | 'appName' | 'dataDir'>,
-  { patience = 20_000, resendUrl = 'https://api.resend.com' }: MailerOptions = {},
+  { timeoutMs = 20_000, resendUrl = 'https://api.resend.com' }: MailerOptions = {},
 ): Mailer | undefined {
   const { mail, appName, dataDir } = config
   const from = senderOf(mail.from ?? 'no-reply@localhost', appName)
@@ -44,8 +44,8 @@ export function createMailer(
       'X-Auto-Response-Suppress': 'All',
     },
   })
-  if (mail.resendApiKey !== undefined) return createResend(mail.resendApiKey, enclose, { patience, resendUrl })
-  if (mail.smtpUrl !== undefined) return createSmtp(new URL(mail.smtpUrl), enclose, patience)
+  if (mail.resendApiKey !== undefined) return createResend(mail.resendApiKey, enclose, { timeoutMs, resendUrl })
+  if (mail.smtpUrl !== undefined) return createSmtp(new URL(mail.smtpUrl), enclose, timeoutMs)
   return usesOutbox(config) ? createOutbox(dataDir, enclose) : undefined
 }
 

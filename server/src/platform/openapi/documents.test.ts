@@ -21,7 +21,7 @@ const open = await createTestApp({ GITHUB_CLIENT_ID: '', GITHUB_CLIENT_SECRET: '
 const closed = await createTestApp({ PUBLIC_DOCUMENTS: 'false', METRICS_TOKEN: TOKEN })
 const { problems } = open.services.declared
 
-test('everybody may read the documents where they are open', async () => {
+test('everyone may read the documents where they are open', async () => {
   for (const path of DOCUMENTS) assert.equal((await open.call('GET', path)).status, 200, path)
 })
 

@@ -98,7 +98,7 @@ async function readRedoc(): Promise<string> {
 
 const NO_PICTURE = 'data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=='
 
-/** @throws Problem not-found, so that nobody learns what is kept from them */
+/** @throws Problem not-found, so that no one learns what is kept from them */
 async function requireReader(request: FastifyRequest, token: string | undefined): Promise<void> {
   const { actor } = request
   const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]

@@ -179,7 +179,7 @@ const publicAddress = fc.oneof(
 const nowhere = networkTest([])
 
 // Red when: a network is taken off the list in addresses.ts, or an address in a URL is not looked at.
-test('an address of somebody else’s choice leads to the public Internet only, in whatever spelling', async () => {
+test('an address of someone else’s choice leads to the public Internet only, in whatever spelling', async () => {
   fc.assert(
     fc.property(publicAddress, address => {
       fc.pre(!address.startsWith('203.0.113.'))

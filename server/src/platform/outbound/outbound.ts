@@ -23,13 +23,13 @@ export interface OutboundRequest {
   /** Of the answer's body. */
   maxBytes?: number
   /**
-   * `operator`: the operator has chosen the address, wherever it leads. Otherwise somebody else has, and it leads to public
+   * `operator`: the operator has chosen the address, wherever it leads. Otherwise someone else has, and it leads to public
    * addresses only: each that the name stands for is looked at, and the connection goes to one of these very addresses.
    */
   to: 'operator' | Reach
 }
 
-/** What somebody else's choice of an address may reach. */
+/** What someone else's choice of an address may reach. */
 interface Reach {
   /** Whether an address that is not public may be reached all the same. */
   isAllowed: (address: string) => boolean

@@ -13,7 +13,7 @@ export const words = {
     wrongCode: 'The code is wrong, was used before, or too many wrong ones came before. Wait for the next one.',
     missingPassword: 'Enter the password.',
     missingCode:
-      'Enter a code of the authenticator app that your account had before, or a recovery code. If you did not add that app either, undo its addition first, with the mail that told of it.',
+      'Enter a code of the authenticator app that your account had before, or a recovery code. If you did not add that app either, undo its addition first, with the mail about it.',
     badAddress: 'This is no e-mail address.',
     goOn: (name: string) => `Go to ${name}`,
     again: 'Ask for a new link',

@@ -251,7 +251,7 @@ test('a sign-up, a confirmation and a change of address each have their page', a
   assert.equal((await send(bare, 'POST', '/account/change-email', { token: change.token })).status, 200)
   assert.equal((await bare.call('POST', '/api/v1/auth/login', { email: new_email, password: PASSWORD })).status, 200)
 
-  // Red when: what the token's spending refuses is no broken link. Somebody took the address while the page was open.
+  // Red when: what the token's spending refuses is no broken link. Someone took the address while the page was open.
   const late = newAddress()
   await bare.call('POST', '/api/v1/auth/signup', { email: late, password: PASSWORD })
   const { token: lateToken } = (await bare.mailTo(late))[0]!
@@ -262,7 +262,7 @@ test('a sign-up, a confirmation and a change of address each have their page', a
 
   const person = await app.signUp()
   const confirm = (await app.mailTo(person.email))[0]!
-  // The password of the account is asked for: it may be somebody else's, made with this address.
+  // The password of the account is asked for: it may be someone else's, made with this address.
   const asking = await send(app, 'GET', pathOf(confirm.link))
   checkPage(asking)
   assert.match(asking.text, /autocomplete="current-password"/)

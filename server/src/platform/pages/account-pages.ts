@@ -18,7 +18,7 @@ import { problemOf, statusOf } from '../server/errors.ts'
 import { html, sendPage } from './html.ts'
 import type { Html } from './html.ts'
 import { noteFailure } from '../failures.ts'
-import { noteRefusal } from '../server/logging.ts'
+import { recordRefusal } from '../server/logging.ts'
 import type { App } from '../http/route.ts'
 import { isEmail } from '../validator.ts'
 
@@ -126,7 +126,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error as Parameters<typeof problemOf>[0])
     const status = statusOf(declared.problems, problem.code)
-    noteRefusal(request, problem.code)
+    recordRefusal(request, problem.code)
     if (status === 500) request.log.error({ err: error }, 'a page met an error')
     else if (status > 500) noteFailure(services.log, problem.code, problem.cause ?? error)
     const { title, text } = problemWords(status, localeOf(request))
@@ -193,7 +193,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
 
     /** The token that is not to be spent, whatever the reason. */
     const sendBroken = (reply: FastifyReply) => {
-      noteRefusal(reply.request, 'invalid-token')
+      recordRefusal(reply.request, 'invalid-token')
       const { broken, again } = words[localeOf(reply.request)]
       const more = page.ask !== undefined && html`<p><a class="button" href="${purpose}">${again}</a></p>`
       return sendText(reply, 422, broken.title, broken.text, more || undefined)
@@ -204,7 +204,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       const { title, refused } = page.words[localeOf(reply.request)]
       const text = error instanceof Problem ? refused?.[error.code] : undefined
       if (!(error instanceof Problem) || text === undefined) throw error
-      noteRefusal(reply.request, error.code)
+      recordRefusal(reply.request, error.code)
       return sendText(reply, statusOf(declared.problems, error.code), title, text)
     }
 

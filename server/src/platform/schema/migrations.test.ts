@@ -272,11 +272,11 @@ test('rolling back takes the newest first, and refuses to lose data without bein
 // Red when: app.maintenance is not set.
 test('a migration sees the rows behind forced row-level security: it fills them, and a foreign key finds the one that breaks it', async () => {
   const client = await (await createDatabase()).connect()
-  const wall = `create table parents (id int primary key); create table children (parent int, note text);
+  const isolated = `create table parents (id int primary key); create table children (parent int, note text);
     alter table children enable row level security; alter table children force row level security;
     create policy maintenance on children to freehold_owner using (current_setting('app.maintenance', true) = 'on')`
   const { migrations } = write({
-    '0001_wall': [wall],
+    '0001_wall': [isolated],
     '0002_rows': ["insert into children values (7, 'old')"],
     '0003_fill': ["update children set note = 'filled'"],
     '0004_key': ['alter table children add foreign key (parent) references parents'],
@@ -390,7 +390,7 @@ test('an index is built while others write, wait or migrate as well', async () =
     await database.connect(),
   ]
   await applyMigrations(first, { schema, migrations, to: 1 })
-  // A transaction that goes on holds the build up, and nobody else.
+  // A transaction that goes on holds the build up, and no one else.
   await writer.query(`begin; insert into ${schema}.a values (2)`)
   const both = [first, second].map(client => applyMigrations(client, { schema, migrations }))
   while ((await rows(admin, `select from pg_stat_progress_create_index`)).length === 0) {

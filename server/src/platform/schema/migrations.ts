@@ -5,9 +5,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type pg from 'pg'
 import { makeTable, readApplied, recordMigration, storeDigest, tableOf } from './ledger.ts'
-import type { AppliedMigration, Ledger } from './ledger.ts'
+import type { AppliedMigration } from './ledger.ts'
 import { isOnline, readOnlineScript, runOnlineScript } from './online-script.ts'
-import { MigrationError, quoteSchema, runScript } from './schema-script.ts'
+import { MigrationError, runScript } from './schema-script.ts'
 
 export interface Migration {
   number: number

@@ -85,7 +85,7 @@ export async function runOnlineScript(
     await client.query(`set app.maintenance = 'on'; set search_path = ${path}; set statement_timeout = 0`)
     for (const { statement, form, match } of steps) {
       if ((await form.repeat?.(client, schema, match)) === 'skip') continue
-      // What blocks nobody may wait as long as others' transactions last.
+      // What blocks no one may wait as long as others' transactions last.
       await client.query(`set lock_timeout = '${form.blocks ? '10s' : '0'}'`)
       try {
         await client.query(nameSchema(statement, schema))

@@ -75,7 +75,7 @@ async function leaveOnce(server: FastifyInstance['server'], closing: Closing, se
  * When the app closes, idle connections are ended until none is left, and what is in flight is finished. The app is made
  * with `return503OnClosing: false`, because the framework would refuse the last requests.
  */
-export function closeGently(app: FastifyInstance): void {
+export function closeGracefully(app: FastifyInstance): void {
   const closing: Closing = { isDraining: false, isParting: false, accepted: 0 }
   closings.set(app.server, closing)
   app.server.on('connection', () => (closing.accepted += 1))
@@ -94,7 +94,7 @@ export function closeGently(app: FastifyInstance): void {
   })
 }
 
-/** Waits for a turn of the event loop in which nobody connected: then no connection waits to be accepted. */
+/** Waits for a turn of the event loop in which no one connected: then no connection waits to be accepted. */
 async function awaitQuiet(closing: Closing): Promise<void> {
   let before = -1
   for (const deadline = Date.now() + QUIET_MS; before !== closing.accepted && Date.now() < deadline;) {

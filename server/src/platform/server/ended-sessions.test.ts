@@ -38,7 +38,7 @@ test('no request with the token of an ended session is charged to its person, wh
       const path = template
         .replace('/organizations/{id}', `/organizations/${live.organization_id}`)
         .replace(/\{[^}]+\}/g, () => randomUUID())
-      const bodies = requestBody === undefined ? [undefined] : [{}, '{', { nobody_knows_this: 1 }]
+      const bodies = requestBody === undefined ? [undefined] : [{}, '{', { unknown_name: 1 }]
       for (const body of bodies) {
         const before = await leftToPerson()
         const { status } = await ended.call(method.toUpperCase(), path, body, from('198.51.100.2'))
@@ -79,7 +79,7 @@ test('a dead token is refused with its address, and tells nothing of what its pe
 })
 
 // Red when: requests without an answer are counted by person instead of by session.
-test('requests of an ended session that hang keep nobody else out', async () => {
+test('requests of an ended session that hang keep no one else out', async () => {
   const app = await createTestApp({ ...limited, RATE_LIMIT_PER_MINUTE: '10' })
   await app.app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.app.server.address() as AddressInfo

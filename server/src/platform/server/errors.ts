@@ -5,7 +5,7 @@ import { readAddress } from '../addresses.ts'
 import { Problem } from '../problems.ts'
 import type { FieldError, ProblemCode, ProblemTable } from '../problems.ts'
 import { noteFailure } from '../failures.ts'
-import { noteRefusal } from './logging.ts'
+import { recordRefusal } from './logging.ts'
 import { methodsOfRefused } from './unrouted.ts'
 import type { RouteTable } from './unrouted.ts'
 
@@ -26,7 +26,7 @@ const parserProblems: Record<string, ProblemCode> = {
 export function answerErrors(app: FastifyInstance, problems: ProblemTable, publicUrl: string): void {
   const answers = { problems, publicUrl }
 
-  // An expectation that nobody knows is passed over (RFC 9110, section 10.1.1); Node would answer an empty 417.
+  // An expectation that no one knows is passed over (RFC 9110, section 10.1.1); Node would answer an empty 417.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
 
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -78,7 +78,7 @@ function sendProblem(
   { code, errors, retryAfter, extension }: Problem,
   answers: Answers,
 ): FastifyReply {
-  noteRefusal(request, code)
+  recordRefusal(request, code)
   const status = statusOf(answers.problems, code)
   if (status === 401) reply.header('www-authenticate', challengeOf(answers.problems, code))
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))

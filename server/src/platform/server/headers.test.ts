@@ -41,7 +41,7 @@ test('the policy of a page names where a sign-in is led to', async () => {
 })
 
 // Red when: headers.ts asks X-Forwarded-Proto itself instead of request.protocol.
-test('HSTS is sent over HTTPS alone, as a trusted proxy says and nobody else', async () => {
+test('HSTS is sent over HTTPS alone, as a trusted proxy says and no one else', async () => {
   const proxied = await createTestApp({ TRUSTED_PROXIES: '127.0.0.1' })
   const https = { 'x-forwarded-proto': 'https' }
   assert.match(
@@ -119,7 +119,7 @@ test('a page of an allowed origin may call, with the methods and headers that ar
   const { status, headers } = await call('OPTIONS', '/api/v1/projects', undefined, preflight)
   assert.equal(status, 204)
   assert.equal(headers['access-control-allow-origin'], ORIGIN)
-  // The cookies that there are tie a browser to what it began; they let nobody in.
+  // The cookies that there are tie a browser to what it began; they let no one in.
   assert.equal(headers['access-control-allow-credentials'], 'true')
   assert.deepEqual(headers['access-control-allow-methods']?.split(', '), ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'])
   assert.match(headers['access-control-allow-headers'] ?? '', /Authorization.*Idempotency-Key.*If-Match/)

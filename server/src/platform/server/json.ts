@@ -4,7 +4,7 @@ import { invalidField, Problem } from '../problems.ts'
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** No body that a route takes is nearly as deep, and all that walks over one may call itself as often. */
-const MOST_LEVELS = 32
+const MAX_LEVELS = 32
 
 /** JSON is the only body there is, and JSON is UTF-8 (RFC 8259, section 8.1): other bytes are refused, never replaced. */
 export function readJsonOnly(app: App): void {
@@ -17,7 +17,7 @@ export function readJsonOnly(app: App): void {
       return
     }
     if (isTooDeep(body)) {
-      done(invalidField('', `must not be nested deeper than ${MOST_LEVELS} levels`))
+      done(invalidField('', `must not be nested deeper than ${MAX_LEVELS} levels`))
       return
     }
     let text: string
@@ -41,7 +41,7 @@ function isTooDeep(body: Buffer): boolean {
     else if (isInText) at += byte === BACKSLASH ? 1 : 0
     else if (byte === BRACE || byte === BRACKET) level++
     else if (byte === BRACE_END || byte === BRACKET_END) level--
-    if (level > MOST_LEVELS) return true
+    if (level > MAX_LEVELS) return true
   }
   return false
 }

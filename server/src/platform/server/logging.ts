@@ -79,7 +79,7 @@ function serializeError(
 const refusals = new WeakMap<FastifyRequest, string>()
 
 /** Remembers for the request's line why it was refused: the status alone does not tell a wrong password from a dead session. */
-export const noteRefusal = (request: FastifyRequest, code: string): void => void refusals.set(request, code)
+export const recordRefusal = (request: FastifyRequest, code: string): void => void refusals.set(request, code)
 
 /** How much of a path is logged that no route has. Characters. */
 const LOGGED_PATH = 200

@@ -119,7 +119,7 @@ test('an address has one key in all its spellings', () => {
   assert.equal(addressKey('no address'), 'no address')
 })
 
-test('everybody together is limited by the second', async () => {
+test('everyone together is limited by the second', async () => {
   const { call } = await createTestApp({
     ...limited,
     RATE_LIMIT_PER_MINUTE: '1000',
@@ -135,7 +135,7 @@ test('everybody together is limited by the second', async () => {
 })
 
 // Red when: the limit of all counts what another limit refuses.
-test('who is refused takes nothing from everybody', async () => {
+test('who is refused takes nothing from everyone', async () => {
   const { call } = await createTestApp({
     ...limited,
     RATE_LIMIT_PER_MINUTE: '2',

@@ -35,10 +35,10 @@ interface Claim extends Claimed {
 }
 
 /** A session of which so many requests in a row got no further than the token is counted by address from the beginning. */
-const MOST_DOUBTS = 10
+const MAX_DOUBTS = 10
 
 /** Sessions that are remembered as doubtful. */
-const MOST_SESSIONS = 10_000
+const MAX_SESSIONS = 10_000
 
 const none: RateLimit = { count: async () => {}, confirm: () => {}, settle: async () => {} }
 
@@ -46,7 +46,7 @@ const none: RateLimit = { count: async () => {}, confirm: () => {}, settle: asyn
  * Three limits, counted in this process: the global one, the general one by person or address, and the stricter ones that
  * routes declare, always by address. Every answer says where its limit stands (draft-ietf-httpapi-ratelimit-headers-10).
  *
- * A token outlives its session, so what it says alone is charged to nobody: a person is charged when the gate has let the
+ * A token outlives its session, so what it says alone is charged to no one: a person is charged when the gate has let the
  * session in, else the address is. Until that is known, a request takes room from those of its own session only.
  */
 export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLimitOptions): RateLimit {
@@ -77,7 +77,7 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
   }
 
   function doubt(sid: string, howMuch: number): void {
-    const [oldest] = doubts.size < MOST_SESSIONS ? [] : doubts.keys()
+    const [oldest] = doubts.size < MAX_SESSIONS ? [] : doubts.keys()
     if (oldest !== undefined) doubts.delete(oldest)
     doubts.set(sid, howMuch)
   }
@@ -88,9 +88,9 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
       // A probe shares its address with traffic, and may not take a healthy process out of service.
       if (own === Infinity) return
       const address = addressKey(clientAddress(request))
-      // Nobody asks, on a public route, whether the session lives.
+      // No one asks, on a public route, whether the session lives.
       const isNamed = claimed !== undefined && access !== 'public'
-      const isDoubted = isNamed && (doubts.get(claimed.sid) ?? 0) >= MOST_DOUBTS
+      const isDoubted = isNamed && (doubts.get(claimed.sid) ?? 0) >= MAX_DOUBTS
       if (isNamed && !isDoubted) await reserve(reply, claimed)
       else await consume(general, address, reply, 'client', 60)
       if (isNamed) claims.set(request, { ...claimed, isLive: false, isCounted: isDoubted })
@@ -118,7 +118,7 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
         if (!isCounted) await general.penalty(sub)
         return
       }
-      doubt(sid, reply.statusCode === 401 ? MOST_DOUBTS : (doubts.get(sid) ?? 0) + 1)
+      doubt(sid, reply.statusCode === 401 ? MAX_DOUBTS : (doubts.get(sid) ?? 0) + 1)
       if (isCounted) return
       const { remainingPoints: left, msBeforeNext } = await general.penalty(addressKey(clientAddress(request)))
       // A stricter limit stands there already, or the answer is gone.

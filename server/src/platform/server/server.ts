@@ -4,14 +4,14 @@ import type { FastifyCorsOptionsDelegateCallback } from '@fastify/cors'
 import Fastify, { LogController } from 'fastify'
 import type { Config } from '../../config/config.ts'
 import type { Database } from '../database/database.ts'
-import { admit, identify } from '../http/access.ts'
+import { authorize, identify } from '../http/access.ts'
 import { checkHeaderFields } from '../http/header-fields.ts'
 import type { App, RouteRules } from '../http/route.ts'
 import { refuseUnknownParameters, schemaController } from '../http/validation.ts'
 import { networkTest } from '../addresses.ts'
 import { Problem } from '../problems.ts'
 import type { Services } from '../services.ts'
-import { closeGently } from './closing.ts'
+import { closeGracefully } from './closing.ts'
 import { answerErrors, answerUnreadable } from './errors.ts'
 import { securityHeadersOf, sendSecurityHeaders } from './headers.ts'
 import { readJsonOnly } from './json.ts'
@@ -64,7 +64,7 @@ export async function createServer(
   logRequests(app)
   sendSecurityHeaders(app, config)
   noticeProxies(app, config.trustedProxies)
-  closeGently(app)
+  closeGracefully(app)
   announceSuccessors(app)
   requireAccess(app, declared.permissions)
   refuseUnknownParameters(app)
@@ -76,7 +76,7 @@ export async function createServer(
     const identity = identify(request, accessTokens)
     await rateLimit.count(request, reply, identity instanceof Problem ? undefined : identity)
     const rules = request.routeOptions.config.rules ?? { access: 'public' }
-    admit(request, rules, identity, { database, confirm: rateLimit.confirm })
+    authorize(request, rules, identity, { database, confirm: rateLimit.confirm })
     checkHeaderFields(request, rules)
   })
   refuseUnrouted(app, routes)

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import type { Static, TSchema } from 'typebox'
-import { deriveKey, openId, sealId } from '../crypto/sealing.ts'
+import { deriveKey, openId, signId } from '../crypto/sealing.ts'
 import type { SystemRunner } from '../database/database.ts'
 import { execute, find, raw, statement, tables } from '../database/statement.ts'
 import type { Statement } from '../database/statement.ts'
@@ -74,7 +74,7 @@ export function issueToken<Details extends TSchema>(
 export const tokenKeyOf = (secretKey: string): Buffer => deriveKey(secretKey, 'one-time tokens')
 
 /** The token that travels. */
-export const sealToken = (key: Buffer, { purpose }: { purpose: string }, id: string): string => sealId(key, purpose, id)
+export const sealToken = (key: Buffer, { purpose }: { purpose: string }, id: string): string => signId(key, purpose, id)
 
 /** The id of a token that we made for this purpose. @throws Problem invalid-token */
 export function openToken(key: Buffer, { purpose }: { purpose: string }, token: string): string {
@@ -179,7 +179,7 @@ export const revokeTokens = (user_id: string, kinds?: readonly { purpose: string
   return execute(purposes === undefined ? tokens : tokens.where('purpose', '=', sql<string>`any (${purposes})`))
 }
 
-/** Revokes what was mailed to an address for these purposes, spent by nobody yet. */
+/** Revokes what was mailed to an address for these purposes, spent by no one yet. */
 export const revokeMailedTokens = (email: string, kinds: readonly { purpose: string }[]) =>
   execute(
     query

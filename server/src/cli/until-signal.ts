@@ -14,7 +14,7 @@ interface Told {
  * Runs a service until the process is told to end: by SIGTERM or SIGINT, by SIGHUP where there is no log file to open
  * again, or by the end of what launched it. Asked again a second later, it ends at once. @returns the exit code
  */
-export async function runUntilTold(
+export async function runUntilSignal(
   start: () => Promise<RunningService>,
   { file }: { file: string | undefined },
 ): Promise<number> {
