@@ -23,7 +23,7 @@ interface Operation {
   requestBody?: { content: Record<string, { schema: Schema; example: Record<string, unknown> }> }
   responses: Record<string, { content?: Record<string, { schema: Schema }> }>
 }
-const { paths, components } = app.swagger() as unknown as {
+const { paths, components } = (await app.openApi()) as {
   paths: Record<string, Record<string, Operation>>
   components: { schemas: Record<string, Schema> }
 }

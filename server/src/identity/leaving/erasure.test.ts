@@ -190,7 +190,7 @@ test('no address that an erased account ever had stands anywhere, unless another
   for (const email of [...addresses, kept]) {
     await strict.call('POST', '/api/v1/auth/signup', { email, password: PASSWORD, full_name: word })
     await strict.call('POST', '/api/v1/auth/password-reset', { email })
-    await person.call('POST', '/api/v1/auth/change-email', { new_email: email })
+    await person.call('POST', '/api/v1/auth/change-email', { new_email: email, proof: { password: person.password } })
     const changed = (await strict.mailTo(email)).findLast(({ link }) => link.includes('change-email'))
     assert.ok(changed, email)
     assert.equal((await call('POST', '/api/v1/auth/verify-email', { token: changed.token })).status, 200)

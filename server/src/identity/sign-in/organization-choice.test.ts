@@ -20,7 +20,7 @@ async function newOwner(name: string): Promise<Person> {
 /** Invites an address and accepts by the link in the mail; with a password, an account is made for it. */
 async function join(owner: Person, email: string, password?: string): Promise<void> {
   const invitations = `/api/v1/organizations/${owner.organization_id}/invitations`
-  assert.equal((await owner.call('POST', invitations, { email, role: 'member' })).status, 201)
+  assert.equal((await owner.call('POST', invitations, { email, role: 'member' })).status, 202)
   const { token } = (await mailTo(email)).at(-1)!
   const accepted = await call('POST', '/api/v1/invitations/accept', { token, ...(password && { password }) })
   assert.equal(accepted.status, 200, accepted.text)

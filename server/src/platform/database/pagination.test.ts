@@ -80,7 +80,7 @@ test('a cursor that was changed anywhere is refused like a random one', async ()
 
 // Red when: cursors.ts refuses a cursor before the list has asked the gate.
 test('whether a cursor is genuine is told to those alone who may read the list', async () => {
-  const { paths } = app.swagger() as unknown as {
+  const { paths } = (await app.openApi()) as {
     paths: Record<string, Record<string, { operationId: string; parameters?: { name?: string }[] }>>
   }
   const lists = Object.entries(paths).filter(([, { get }]) => get?.parameters?.some(({ name }) => name === 'cursor'))

@@ -28,7 +28,7 @@ async function signInTwice(app: App): Promise<{ live: Person; ended: Person }> {
 // Red when: rate-limit.ts charges the person before the gate has answered, or at a route that does not ask it.
 test('no request with the token of an ended session is charged to its person, whatever comes of it', async () => {
   const app = await createTestApp({ ...limited, RATE_LIMIT_PER_MINUTE: MANY })
-  const { paths } = app.app.swagger() as unknown as { paths: Record<string, Record<string, { requestBody?: unknown }>> }
+  const { paths } = (await app.app.openApi()) as { paths: Record<string, Record<string, { requestBody?: unknown }>> }
   const { live, ended } = await signInTwice(app)
   const leftToPerson = async () => leftOf(await live.call('GET', '/api/v1/auth/me', undefined, from('198.51.100.1')))
   let sent = 0

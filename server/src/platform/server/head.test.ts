@@ -13,7 +13,7 @@ const differing = ['date', 'x-request-id', 'set-cookie', 'location', 'transfer-e
 test('HEAD answers wherever GET does, with its header fields and without its content', async () => {
   const person = await signUp('Acme')
   const { body: project } = await person.call('POST', '/api/v1/projects', { name: 'Looked at' })
-  const { paths } = app.swagger() as unknown as { paths: Record<string, Record<string, object>> }
+  const { paths } = (await app.openApi()) as { paths: Record<string, Record<string, object>> }
   const documented = Object.entries(paths).flatMap(([path, operations]) => ('get' in operations ? [path] : []))
   const urls = [
     ...documented.map(path =>

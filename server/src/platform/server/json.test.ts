@@ -28,7 +28,7 @@ interface Operation {
   example: Record<string, unknown>
 }
 
-const { paths } = app.swagger() as unknown as {
+const { paths } = (await app.openApi()) as {
   paths: Record<
     string,
     Record<string, { operationId: string; requestBody?: { content: Record<string, { example: never }> } }>
