@@ -79,8 +79,8 @@ async function decide(
 
 /**
  * Counts this mail among those of its purpose to its address. There are too many when the sender's or all senders' quota is
- * used up and a link that the sender asked for is still out and works: so no sender uses up another's quota, and nobody
- * waits for a mail without one at hand.
+ * used up and a link that the sender asked for is still out and works: so no sender uses up another's quota, and no
+ * user waits for a mail without a working link.
  */
 async function claim(
   { transaction }: Tools,

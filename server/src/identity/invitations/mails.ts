@@ -18,7 +18,7 @@ const invitation: TokenMail = async ({ token, user, values, link, run }) => {
   return { name: 'invitation', to: token.email, person: user, values: { ...values, ...names, link } }
 }
 
-/** The names in an invitation; none when it is another version by now, accepted or revoked say, or nobody stands behind it any more. */
+/** The names in an invitation; none when it is another version by now, accepted or revoked say, or the inviter or the organization is gone. */
 const findNames = ({ organization_id, invitation_id, version }: MailedToken['details']) =>
   find(
     query

@@ -1,9 +1,4 @@
--- Takes 0004_findings_of_november back.
--- loses: former_addresses
--- loses: invitations.company
--- loses: invitations.title
--- loses: memberships.removed_at
--- loses: one_time_tokens.sender
+-- proof, consent and quotas
 
 set local check_function_bodies = off;
 
@@ -11,23 +6,17 @@ drop policy "tenant_read" on {{schema}}."audit_log";
 
 drop policy "tenant_read" on {{schema}}."custom_role_permissions";
 
-drop policy "revocation_read" on {{schema}}."invitations";
-
-drop policy "revocation" on {{schema}}."invitations";
-
 drop policy "tenant_insert" on {{schema}}."invitations";
 
 drop policy "tenant_read" on {{schema}}."invitations";
 
 drop policy "tenant_update" on {{schema}}."invitations";
 
-drop policy "leaving" on {{schema}}."memberships";
+drop policy "tenant_insert" on {{schema}}."memberships";
 
 drop policy "tenant_read" on {{schema}}."memberships";
 
 drop policy "tenant_update" on {{schema}}."memberships";
-
-drop policy "leaving" on {{schema}}."organizations";
 
 drop policy "tenant_insert" on {{schema}}."organizations";
 
@@ -51,69 +40,48 @@ drop trigger "mail_update" on {{schema}}."invitations";
 
 drop trigger "history" on {{schema}}."memberships";
 
-drop trigger "invitations_insert" on {{schema}}."memberships";
-
-drop trigger "invitations_update" on {{schema}}."memberships";
-
-drop trigger "restored" on {{schema}}."memberships";
-
-drop trigger "mail_quota" on {{schema}}."one_time_tokens";
-
-drop trigger "former_address" on {{schema}}."users";
-
-drop index {{schema}}."invitations_over";
-
-drop view {{schema}}."account_addresses";
-
 drop view {{schema}}."gate_state";
 
 drop view {{schema}}."gate";
 
+drop function {{schema}}."find_confirmed_user"(text, uuid);
+
+create table {{schema}}."former_addresses" (
+  "user_id"    uuid                     not null,
+  "email"      text                     not null,
+  "held_until" timestamp with time zone not null default now(),
+  constraint "former_addresses_email_check" check ((email = lower(email))),
+  constraint "former_addresses_pkey" primary key (user_id, email, held_until)
+);
+
 alter table {{schema}}."former_addresses"
-  drop constraint "former_addresses_user_id_fkey";
-
-drop function {{schema}}."addresses_in_trigger"(uuid);
-
-drop function {{schema}}."is_way_out"(text);
-
-drop function {{schema}}."keep_former_address"();
-
-drop function {{schema}}."keep_mail_quota"();
-
-drop function {{schema}}."lock_place"(uuid, uuid);
-
-drop function {{schema}}."mail_sender"();
-
-drop function {{schema}}."revoke_invitations"();
-
-drop function {{schema}}."tell_restored_member"();
+  enable row level security;
 
 alter table {{schema}}."invitations"
-  drop column "company";
+  add column "title" text;
 
 alter table {{schema}}."invitations"
-  drop column "title";
+  add column "company" text;
 
 alter table {{schema}}."memberships"
-  drop column "removed_at";
+  add column "removed_at" timestamp with time zone;
 
 alter table {{schema}}."one_time_tokens"
-  drop column "sender";
+  add column "sender" text;
 
-drop table {{schema}}."former_addresses";
-
-create or replace function {{schema}}.find_confirmed_user (
-  wanted_email text,
-  wanted_id    uuid
+create or replace function {{schema}}.addresses_in_trigger (
+  person uuid
 )
-  returns uuid
+  returns table (
+    email      text,
+    held_until timestamp with time zone
+  )
   language sql
   stable
   security definer
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
-  select id from live_users where (email = wanted_email or id = wanted_id) and email_verified
-    and exists (select from gate where permission = 'members:write') $function$;
+  select email, held_until from account_addresses where user_id = person and pg_trigger_depth() > 0 $function$;
 
 create or replace function {{schema}}.gate_is_open()
   returns boolean
@@ -139,7 +107,7 @@ begin
       and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
       and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null)
       and (o.gate_changed_in = own
-        or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required))
+        or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out(wanted)))
       and (m.gate_changed_in = own
         or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
         or m.disabled_at is null and m.deleted_at is null and (exists (select from role_permissions p where m.role_id is null and p.permission = wanted and p.role = m.role)
@@ -157,25 +125,85 @@ create or replace function {{schema}}.guard_membership()
 declare
   wanted constant text := coalesce(current_setting('app.permission', true), '');
   is_own constant boolean := new.user_id = acting_user();
-  concerns_owners constant boolean := new.role = 'owner' or tg_op = 'UPDATE' and old.role = 'owner';
+  concerns_owners constant boolean := tg_op = 'UPDATE' and (new.role = 'owner' or old.role = 'owner');
   ends_only constant boolean := tg_op = 'UPDATE' and old.deleted_at is null and new.deleted_at is not null
     and (old.role, old.role_id, old.title, old.company, old.disabled_at) is not distinct from (new.role, new.role_id, new.title, new.company, new.disabled_at);
   transfers_only constant boolean := tg_op = 'UPDATE' and new.role_id is null
     and (old.title, old.company, old.disabled_at, old.deleted_at) is not distinct from (new.title, new.company, new.disabled_at, new.deleted_at);
+  reopens constant boolean := tg_op = 'UPDATE' and old.deleted_at is not null and old.deleted_at is distinct from new.deleted_at;
 begin
+  if tg_op = 'UPDATE' then
+    new.removed_at := case when new.deleted_at is null then null
+      when wanted = 'members:write' and not is_own and old.deleted_at is distinct from new.deleted_at then now() else old.removed_at end;
+  end if;
   if nullif(current_setting('app.session_id', true), '') is null then
     return new;
   end if;
+  if tg_op = 'INSERT' and wanted <> '' then
+    raise exception 'no request adds a member' using errcode = '42501';
+  end if;
   if wanted = 'members:write' and concerns_owners
-    and (tg_op = 'INSERT' or (old.role, old.disabled_at, old.deleted_at) is distinct from (new.role, new.disabled_at, new.deleted_at))
+    and (old.role, old.disabled_at, old.deleted_at) is distinct from (new.role, new.disabled_at, new.deleted_at)
     and not exists (select from gate where organization_id = new.organization_id and role = 'owner') then
     raise exception 'only an owner decides who is an owner' using errcode = '23514', constraint = 'memberships_owner_by_owner';
+  end if;
+  if wanted = 'members:write' and reopens and not exists (select from users u where u.id = new.user_id and case when new.deleted_at is null
+      then old.removed_at > now() - interval '30 days' and u.deleted_at is null
+      else old.removed_at is null and u.deleted_at = old.deleted_at and u.erased_at is null end) then
+    raise exception 'the membership has ended' using errcode = '23514', constraint = 'memberships_restorable';
   end if;
   if wanted = 'invitations:write' or wanted = 'organization:leave' and not (is_own and ends_only)
     or wanted = 'organization:transfer' and not (transfers_only and new.role = case when is_own then 'admin' else 'owner' end) then
     raise exception '% does not allow this change of a membership', wanted using errcode = '42501';
   end if;
   return new;
+end $function$;
+
+create or replace function {{schema}}.is_way_out (
+  permission text
+)
+  returns boolean
+  language sql
+  immutable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select permission in ('organization:leave', 'organization:transfer', 'organization:delete') $function$;
+
+create or replace function {{schema}}.keep_former_address()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  insert into former_addresses (user_id, email) values (old.id, old.email) on conflict do nothing;
+  return null;
+end $function$;
+
+create or replace function {{schema}}.keep_mail_quota()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if (select count(*) from one_time_tokens where email = new.email and purpose = new.purpose and sender = new.sender
+      and created_at > now() - interval '1 hour') >= 5 then
+    raise exception 'five mails of this kind went to the address within an hour' using errcode = '23514', constraint = 'one_time_tokens_mail_quota';
+  end if;
+  return new;
+end $function$;
+
+create or replace function {{schema}}.lock_place (
+  organization uuid,
+  person       uuid
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform from memberships where organization_id = organization and user_id = person for no key update;
+  perform from organizations where id = organization for share; -- which is not closed meanwhile
+  perform from users where id = person for no key update;
 end $function$;
 
 create or replace function {{schema}}.mail_invitation()
@@ -187,11 +215,37 @@ create or replace function {{schema}}.mail_invitation()
 declare
   token_id uuid;
 begin
-  insert into one_time_tokens (purpose, email, details, expires_at)
-  values ('invitation', new.email, jsonb_build_object('organization_id', new.organization_id, 'invitation_id', new.id, 'version', new.version), new.expires_at)
+  update one_time_tokens set used_at = now()
+  where email = new.email and purpose = 'invitation' and used_at is null and details ->> 'invitation_id' = new.id::text;
+  if new.accepted_at is not null or new.revoked_at is not null then
+    return null;
+  end if;
+  if (select count(*) from one_time_tokens where email = new.email and purpose = 'invitation' and details ->> 'invited_by' = new.invited_by::text
+      and created_at > now() - interval '1 hour') >= 5 then
+    raise exception 'one user had the address mailed five invitations within an hour' using errcode = '23514', constraint = 'invitations_mail_quota';
+  end if;
+  insert into one_time_tokens (purpose, email, details, expires_at, sender)
+  values ('invitation', new.email, jsonb_build_object('organization_id', new.organization_id, 'invitation_id', new.id, 'version', new.version,
+    'invited_by', new.invited_by), new.expires_at, 'organization ' || new.organization_id)
   returning id into token_id;
   perform enqueue_job('mail', jsonb_build_object('token_id', token_id));
   return null;
+end $function$;
+
+create or replace function {{schema}}.mail_sender()
+  returns text
+  language plpgsql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+  ip constant text := coalesce(context ->> 'ip', '');
+begin
+  if nullif(current_setting('app.session_id', true), '') is not null then
+    return 'user ' || (context ->> 'user_id');
+  end if;
+  return 'client ' || case when ip ~ '^[0-9a-f:.]+$' and ip ~ ':' then host(network(set_masklen(ip::inet, 64))) else ip end;
 end $function$;
 
 create or replace function {{schema}}.organization_table (
@@ -210,7 +264,7 @@ declare
   line text;
   command text;
   in_setting constant text := format('%I = nullif(current_setting(''app.organization_id'', true), '''')::uuid', key);
-  in_gate constant text := format('%I = (select organization_id from gate)', key);
+  in_gate constant text := format('%I = (select organization_id from gate where reads)', key);
   in_writing_gate constant text := format('%I = (select organization_id from gate where writes and permission = any (%L::text[]))', key, writes);
 begin
   foreach line in array array[
@@ -242,6 +296,53 @@ begin
   end loop;
 end $function$;
 
+create or replace function {{schema}}.revoke_invitations()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  update invitations i set revoked_at = now() from addresses_in_trigger(new.user_id) a
+  where i.organization_id = new.organization_id and i.email = a.email and (a.held_until is null or i.updated_at <= a.held_until)
+    and i.accepted_at is null and i.revoked_at is null;
+  return null;
+end $function$;
+
+create or replace function {{schema}}.tell_restored_member()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+  event_id constant uuid := new_id();
+begin
+  insert into security_events (id, type, user_id, actor_id, request_id, details)
+  values (event_id, 'membership-restored', new.user_id, acting_user(), context ->> 'request_id', jsonb_build_object('organization_id', new.organization_id));
+  perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
+  return null;
+end $function$;
+
+alter table {{schema}}."former_addresses"
+  add constraint "former_addresses_user_id_fkey" foreign key (user_id) references {{schema}}.users(id)
+    on delete cascade;
+
+create view {{schema}}."account_addresses" with (security_barrier=true) AS  SELECT users.id AS user_id,
+    users.email,
+    NULL::timestamp with time zone AS held_until
+   FROM {{schema}}.users
+UNION ALL
+ SELECT f.user_id,
+    f.email,
+        CASE
+            WHEN (EXISTS ( SELECT
+               FROM {{schema}}.users u
+              WHERE ((u.email = f.email) AND (u.id <> f.user_id)))) THEN f.held_until
+            ELSE NULL::timestamp with time zone
+        END AS held_until
+   FROM {{schema}}.former_addresses f;
+
 create view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS session_id,
     s.user_id,
     o.id AS organization_id,
@@ -251,7 +352,8 @@ create view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS se
             WHEN u.superuser THEN 'superuser'::text
             ELSE NULL::text
         END AS role,
-    (current_setting('app.permission'::text, true) !~~ '%:read'::text) AS writes
+    (current_setting('app.permission'::text, true) !~~ '%:read'::text) AS writes,
+    ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required)) AS reads
    FROM ((({{schema}}.sessions s
      JOIN {{schema}}.users u ON ((u.id = s.user_id)))
      JOIN {{schema}}.organizations o ON ((o.id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid)))
@@ -264,7 +366,7 @@ create view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS se
            FROM {{schema}}.memberships
           WHERE ((memberships.organization_id = o.id) AND (memberships.user_id = s.user_id) AND (memberships.disabled_at IS NULL) AND (memberships.deleted_at IS NULL))
          OFFSET 0) m ON (true))
-  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required)) AND ((EXISTS ( SELECT
+  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required) OR {{schema}}.is_way_out(current_setting('app.permission'::text, true))) AND ((EXISTS ( SELECT
            FROM {{schema}}.role_permissions p
           WHERE ((p.permission = current_setting('app.permission'::text, true)) AND (p.role = ANY (ARRAY[m.built_in,
                 CASE
@@ -288,16 +390,52 @@ create view {{schema}}."gate_state" with (security_barrier=true) AS  SELECT (EXI
      LEFT JOIN {{schema}}.organizations o ON ((o.id = named.organization_id)))
      LEFT JOIN {{schema}}.memberships m ON (((m.organization_id = o.id) AND (m.user_id = s.user_id))));
 
+create index invitations_over on {{schema}}.invitations
+  using btree (COALESCE(accepted_at, revoked_at, expires_at));
+
 create trigger mail_update
   after update on {{schema}}.invitations
   for each row
-  when (((old.expires_at IS DISTINCT FROM new.expires_at) AND (new.accepted_at IS NULL) AND (new.revoked_at IS NULL)))
+  when
+    (((old.expires_at IS DISTINCT FROM new.expires_at) OR (old.accepted_at IS DISTINCT FROM new.accepted_at) OR
+    (old.revoked_at IS DISTINCT FROM new.revoked_at)))
   execute function {{schema}}.mail_invitation();
 
 create trigger history
   after insert or delete or update on {{schema}}.memberships
   for each row
-  execute function {{schema}}.record_change('memberships', '{role,role_id,disabled_at,deleted_at}');
+  execute function
+    {{schema}}.record_change('memberships', '{role,role_id,disabled_at,deleted_at,removed_at}');
+
+create trigger invitations_insert
+  after insert on {{schema}}.memberships
+  for each row
+  execute function {{schema}}.revoke_invitations();
+
+create trigger invitations_update
+  after update on {{schema}}.memberships
+  for each row
+  when ((old.deleted_at IS DISTINCT FROM new.deleted_at))
+  execute function {{schema}}.revoke_invitations();
+
+create trigger restored
+  after update on {{schema}}.memberships
+  for each row
+  when (((old.removed_at IS
+    NOT NULL) AND (new.deleted_at IS NULL) AND (current_setting('app.permission'::text, true) = 'members:write'::text)))
+  execute function {{schema}}.tell_restored_member();
+
+create trigger mail_quota
+  before insert on {{schema}}.one_time_tokens
+  for each row
+  when (((new.sender !~~ 'client %'::text) AND (new.email IS NOT NULL)))
+  execute function {{schema}}.keep_mail_quota();
+
+create trigger former_address
+  after update of email on {{schema}}.users
+  for each row
+  when (((old.email IS DISTINCT FROM new.email) AND (new.erased_at IS NULL)))
+  execute function {{schema}}.keep_former_address();
 
 create policy "tenant_read" on {{schema}}."audit_log"
   for select
@@ -310,7 +448,31 @@ create policy "tenant_read" on {{schema}}."custom_role_permissions"
   for select
   to "freehold_tenant"
   using ((organization_id = ( select gate.organization_id
-   from {{schema}}.gate)));
+   from {{schema}}.gate
+  where gate.reads)));
+
+create policy "system" on {{schema}}."former_addresses"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "revocation_read" on {{schema}}."invitations"
+  for select
+  to "freehold_tenant"
+  using
+    (((pg_trigger_depth() > 0) AND (organization_id = (NULLIF(current_setting('app.organization_id'::text, true),
+    ''::text))::uuid)));
+
+create policy "revocation" on {{schema}}."invitations"
+  for update
+  to "freehold_tenant"
+  using
+    (((pg_trigger_depth() > 0) AND (organization_id = (NULLIF(current_setting('app.organization_id'::text, true),
+    ''::text))::uuid) AND (accepted_at is null) AND (revoked_at is null)))
+  with
+    check
+    (((pg_trigger_depth() > 0) AND (organization_id = (NULLIF(current_setting('app.organization_id'::text, true),
+    ''::text))::uuid) AND (accepted_at IS NULL) AND (revoked_at IS NOT NULL)));
 
 create policy "tenant_insert" on {{schema}}."invitations"
   for insert
@@ -323,7 +485,8 @@ create policy "tenant_read" on {{schema}}."invitations"
   for select
   to "freehold_tenant"
   using ((organization_id = ( select gate.organization_id
-   from {{schema}}.gate)));
+   from {{schema}}.gate
+  where gate.reads)));
 
 create policy "tenant_update" on {{schema}}."invitations"
   for update
@@ -332,20 +495,21 @@ create policy "tenant_update" on {{schema}}."invitations"
    from {{schema}}.gate
   where (gate.writes AND (gate.permission = ANY ('{invitations:write}'::text[]))))));
 
-create policy "tenant_insert" on {{schema}}."memberships"
-  for insert
+create policy "leaving" on {{schema}}."memberships"
+  for select
   to "freehold_tenant"
-  with check ((organization_id = ( SELECT gate.organization_id
-   FROM {{schema}}.gate
-  WHERE
-    (gate.writes AND (gate.permission = ANY
-    ('{members:write,organization:leave,organization:transfer,invitations:write}'::text[]))))));
+  using (((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (not gate.reads))) AND ((user_id = ( select gate.user_id
+   from {{schema}}.gate)) or (( select gate.permission
+   from {{schema}}.gate) = 'organization:transfer'::text))));
 
 create policy "tenant_read" on {{schema}}."memberships"
   for select
   to "freehold_tenant"
   using ((organization_id = ( select gate.organization_id
-   from {{schema}}.gate)));
+   from {{schema}}.gate
+  where gate.reads)));
 
 create policy "tenant_update" on {{schema}}."memberships"
   for update
@@ -355,6 +519,13 @@ create policy "tenant_update" on {{schema}}."memberships"
   where
     (gate.writes AND (gate.permission = ANY
     ('{members:write,organization:leave,organization:transfer,invitations:write}'::text[]))))));
+
+create policy "leaving" on {{schema}}."organizations"
+  for select
+  to "freehold_tenant"
+  using ((id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (not gate.reads))));
 
 create policy "tenant_insert" on {{schema}}."organizations"
   for insert
@@ -367,7 +538,8 @@ create policy "tenant_read" on {{schema}}."organizations"
   for select
   to "freehold_tenant"
   using ((id = ( select gate.organization_id
-   from {{schema}}.gate)));
+   from {{schema}}.gate
+  where gate.reads)));
 
 create policy "tenant_update" on {{schema}}."organizations"
   for update
@@ -394,7 +566,8 @@ create policy "tenant_read" on {{schema}}."projects"
   for select
   to "freehold_tenant"
   using ((organization_id = ( select gate.organization_id
-   from {{schema}}.gate)));
+   from {{schema}}.gate
+  where gate.reads)));
 
 create policy "tenant_update" on {{schema}}."projects"
   for update
@@ -407,22 +580,50 @@ create policy "tenant_read" on {{schema}}."roles"
   for select
   to "freehold_tenant"
   using ((organization_id = ( select gate.organization_id
-   from {{schema}}.gate)));
+   from {{schema}}.gate
+  where gate.reads)));
 
 create policy "colleagues" on {{schema}}."users"
   for select
   to "freehold_tenant"
-  using ((exists ( select
+  using ((( select gate.reads
+   from {{schema}}.gate) AND (exists ( select
    from {{schema}}.memberships m
   where (m.user_id = users.id)
- OFFSET 0)));
+ OFFSET 0))));
 
-revoke all on function {{schema}}."find_confirmed_user"(text, uuid) from public;
+revoke all on function {{schema}}."addresses_in_trigger"(uuid) from public;
 
-grant execute on function {{schema}}."find_confirmed_user"(text, uuid) to "freehold_tenant";
+grant execute on function {{schema}}."addresses_in_trigger"(uuid) to "freehold_system", "freehold_tenant";
+
+revoke all on function {{schema}}."is_way_out"(text) from public;
+
+grant execute on function {{schema}}."is_way_out"(text) to "freehold_system", "freehold_tenant";
+
+revoke all on function {{schema}}."keep_former_address"() from public;
+
+revoke all on function {{schema}}."keep_mail_quota"() from public;
+
+revoke all on function {{schema}}."lock_place"(uuid, uuid) from public;
+
+grant execute on function {{schema}}."lock_place"(uuid, uuid) to "freehold_system";
+
+revoke all on function {{schema}}."mail_sender"() from public;
+
+grant execute on function {{schema}}."mail_sender"() to "freehold_system";
+
+revoke all on function {{schema}}."revoke_invitations"() from public;
+
+revoke all on function {{schema}}."tell_restored_member"() from public;
+
+grant delete, insert, select on table {{schema}}."former_addresses" to "freehold_system";
+
+grant select on table {{schema}}."account_addresses" to "freehold_system";
 
 grant select on table {{schema}}."gate" to "freehold_system", "freehold_tenant";
 
 grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_tenant";
 
 revoke all ("erased_at") on table {{schema}}."users" from "freehold_tenant";
+
+grant select ("erased_at") on table {{schema}}."users" to "freehold_tenant";
