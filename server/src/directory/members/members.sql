@@ -1,4 +1,4 @@
--- Whoever is restored by an administrator is told. Where the administrator is, is nothing that the user's own record holds.
+-- A user whose membership an administrator restores is told. The address of the administrator stays out of the user's record.
 create function tell_restored_member() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
   context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;

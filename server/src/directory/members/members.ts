@@ -258,7 +258,7 @@ export async function restoreMember(
   return transaction.run(getMember(organization_id, user_id))
 }
 
-/** Ends one's own membership. @throws Problem last-owner */
+/** Ends the membership of the current user. @throws Problem last-owner */
 export const leaveOrganization = (organization_id: string, user_id: string) =>
   affect(
     query

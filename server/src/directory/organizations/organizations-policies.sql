@@ -3,7 +3,7 @@
 select organization_table('organizations', history => '{name, slug, kind, second_factor_required, deleted_at}',
   writes => '{organization:write, organization:delete}', commands => '{insert, update}', key => 'id', for_system => true);
 -- Title and company say something of the user, which history may not. No request makes a membership: it begins with the user's
--- own yes, by the system login, or with a team of one's own (the policy `creation` below).
+-- own yes, by the system login, or with a new team of their own (the policy `creation` below).
 select organization_table('memberships', history => '{role, role_id, disabled_at, deleted_at, removed_at}',
   writes => '{members:write, organization:leave, organization:transfer, invitations:write}', commands => '{update}', for_system => true);
 create policy system_insert on memberships for insert to freehold_system with check (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);

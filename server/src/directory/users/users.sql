@@ -65,7 +65,7 @@ end $$;
 revoke execute on function keep_former_address() from public;
 create trigger former_address after update of email on users for each row
   when (old.email is distinct from new.email and new.erased_at is null) execute function keep_former_address();
--- Every address that an account ever had. Where another account has it by now, what is newer than `held_until` is that one's.
+-- Every address that an account ever had. Where another account has it by now, what is newer than `held_until` belongs to that account.
 create view account_addresses with (security_barrier) as
   select id as user_id, email, null::timestamptz as held_until from users
   union all

@@ -54,7 +54,7 @@ create trigger mail_insert after insert on invitations for each row execute func
 create trigger mail_update after update on invitations for each row
   when ((old.expires_at, old.accepted_at, old.revoked_at) is distinct from (new.expires_at, new.accepted_at, new.revoked_at)) execute function mail_invitation();
 
--- Whoever joins has spent every invitation of the organization, and a membership that ends leaves no way back: what is open for
+-- A user who joins has spent every invitation of the organization, and a membership that ends leaves no way back: what is open for
 -- any address of the user is revoked. The permission that ends a membership writes no invitations, and no login of a request
 -- sees what accounts were called: inside a trigger, and only there, both do.
 create policy revocation_read on invitations for select to freehold_tenant
