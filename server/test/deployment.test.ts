@@ -33,8 +33,9 @@ const secrets = {
 /** An installation: the settings, and a file for each secret. */
 function install() {
   mkdirSync(join(scratch, 'secrets'), { recursive: true, mode: 0o700 })
-  for (const [name, text] of Object.entries(secrets)) writeFileSync(join(scratch, 'secrets', name), `${text}\n`)
-  writeFileSync(join(scratch, '.env'), readDeployed('production.env'))
+  for (const [name, text] of Object.entries(secrets))
+    writeFileSync(join(scratch, 'secrets', name), `${text}\n`, { mode: 0o600 })
+  writeFileSync(join(scratch, '.env'), readDeployed('production.env'), { mode: 0o600 })
   return loadConfig({}, scratch)
 }
 

@@ -221,7 +221,7 @@ test('a line that is wrong is refused with its number and the reason, and the ot
       '13 refused /email must match format "email"',
       '14 refused /superuser is not known here',
       '15 refused /email_verified must be boolean',
-      '16 refused /full_name must match pattern "^(?=.*\\S)[^\\x00-\\x1f\\x7f]*$"',
+      '16 refused /full_name must be one line with visible characters, without control characters or changes of the text direction',
       '17 refused /full_name must be well-formed Unicode without NUL',
       '18 refused /username must match pattern "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"',
       '19 refused /username is taken',

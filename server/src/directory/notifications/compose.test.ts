@@ -263,7 +263,8 @@ test('no client uses up the mails of another, and none is left without a link th
 test('who is signed in is told that a quota is used up, and the last link stays good', async () => {
   const person = await createPerson()
   const new_email = strangerOf()
-  const ask = () => person.call('POST', '/api/v1/auth/change-email', { new_email, proof: { password: person.password } })
+  const ask = () =>
+    person.call('POST', '/api/v1/auth/change-email', { new_email, proof: { password: person.password } })
   for (let time = 0; time < 5; time++) assert.equal((await ask()).status, 202)
   const refused = await ask()
   assert.deepEqual([refused.status, refused.body.code, refused.headers['retry-after']], [429, 'rate-limited', '3600'])
@@ -271,7 +272,10 @@ test('who is signed in is told that a quota is used up, and the last link stays 
   assert.equal(more.length, 0)
   assert.equal((await rowOf(openToken(key, { purpose: 'change-email' }, mail!.token))).used_at, null)
   const other = await createPerson()
-  assert.equal((await other.call('POST', '/api/v1/auth/change-email', { new_email, proof: { password: other.password } })).status, 202)
+  assert.equal(
+    (await other.call('POST', '/api/v1/auth/change-email', { new_email, proof: { password: other.password } })).status,
+    202,
+  )
   assert.equal((await mailTo(new_email)).length, 1, 'another user’s')
 })
 

@@ -7,4 +7,8 @@ import { readAddress } from '../addresses.ts'
  * none, as behind a Unix socket.
  */
 export const clientAddress = (request: Pick<FastifyRequest, 'ip' | 'socket'>): string =>
-  readAddress(request.ip ?? '') ?? readAddress(request.socket.remoteAddress ?? '') ?? ''
+  readAddress(request.ip ?? '') ?? peerAddress(request)
+
+/** The other end of the socket: the client, or the proxy before it. Empty where there is none. */
+export const peerAddress = ({ socket }: Pick<FastifyRequest, 'socket'>): string =>
+  readAddress(socket.remoteAddress ?? '') ?? ''

@@ -5,6 +5,7 @@ import type { ErrorObject, ValidateFunction } from 'ajv'
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
 import { Problem } from '../problems.ts'
 import type { FieldError } from '../problems.ts'
+import { LINE, LINES, STORABLE } from '../texts.ts'
 import { coercingValidator, exactValidator } from '../validator.ts'
 
 type Part = 'body' | 'querystring' | 'params' | 'headers'
@@ -77,9 +78,20 @@ function fieldErrorOf({ instancePath, keyword, params, message = 'is invalid' }:
       return { pointer: at(params['additionalProperty'] as string), detail: 'is not known here' }
     case 'enum':
       return { pointer: at(), detail: `must be one of ${(params['allowedValues'] as string[]).join(', ')}` }
+    case 'pattern':
+      return { pointer: at(), detail: patternWords[params['pattern'] as string] ?? message }
+    case 'format':
+      return { pointer: at(), detail: params['format'] === 'line' ? patternWords[LINE]! : message }
     default:
       return { pointer: at(), detail: message }
   }
+}
+
+/** What is wrong with a text, where its pattern says it to programs alone. */
+const patternWords: Readonly<Record<string, string>> = {
+  [LINE]: 'must be one line with visible characters, without control characters or changes of the text direction',
+  [LINES]: 'must contain no control characters except tabs and line breaks',
+  [STORABLE]: 'must contain no NUL character',
 }
 
 /** As many as an answer takes: a large body can hold thousands. */

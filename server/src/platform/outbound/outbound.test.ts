@@ -301,6 +301,7 @@ const mayConnect: Readonly<Record<string, string>> = {
   'platform/addresses.ts node:net': 'what an address is',
   'config/kinds.ts node:net': 'what an address is',
   'platform/embedded/postgres-process.ts node:net': 'whether a port of this machine is free',
+  'platform/server/closing.ts node:net': 'the type of the listener, which connects to nothing',
   'platform/mail/outbox.ts nodemailer': 'makes files of mails, and connects to nothing',
   'platform/mail/smtp.ts nodemailer': 'SMTP, whose connections it bounds by itself',
 }

@@ -1,5 +1,6 @@
-import { BlockList, isIPv6 } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import { networkTest } from '../addresses.ts'
+import { peerAddress } from '../http/client-address.ts'
 
 const FORWARDED = ['x-forwarded-for', 'forwarded', 'x-real-ip', 'x-forwarded-proto'] as const
 
@@ -9,10 +10,10 @@ const FORWARDED = ['x-forwarded-for', 'forwarded', 'x-real-ip', 'x-forwarded-pro
  */
 export function noticeProxies(app: FastifyInstance, trustedProxies: readonly string[]): void {
   let isSaid = false
-  const trusts = trust(trustedProxies)
+  const trusts = networkTest(trustedProxies)
   app.addHook('onRequest', (request, _reply, done) => {
     const field = isSaid ? undefined : FORWARDED.find(name => request.headers[name] !== undefined)
-    const address = request.socket.remoteAddress ?? ''
+    const address = peerAddress(request)
     if (field !== undefined && !trusts(address)) {
       isSaid = true
       const state = trustedProxies.length === 0 ? 'TRUSTED_PROXIES is empty' : 'TRUSTED_PROXIES does not name it'
@@ -23,15 +24,4 @@ export function noticeProxies(app: FastifyInstance, trustedProxies: readonly str
     }
     done()
   })
-}
-
-function trust(proxies: readonly string[]): (address: string) => boolean {
-  const list = new BlockList()
-  const familyOf = (address: string) => (isIPv6(address) ? 'ipv6' : 'ipv4')
-  for (const entry of proxies) {
-    const [address = '', bits] = entry.split('/')
-    if (bits === undefined) list.addAddress(address, familyOf(address))
-    else list.addSubnet(address, Number(bits), familyOf(address))
-  }
-  return address => list.check(address, familyOf(address))
 }
