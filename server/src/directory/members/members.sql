@@ -1,4 +1,4 @@
--- Whoever is restored by an administrator is told. Where the administrator is, is nothing that the user's own record holds.
+-- A member whom an administrator restores gets an email. The user's own event holds no IP address of the administrator.
 create function tell_restored_member() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
   context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
