@@ -110,9 +110,7 @@ const memberPages = pagesOf(
   },
 )
 
-/**
- * The members. Owners and administrators also see deleted accounts and, with `status`, members whom they can restore.
- */
+/** The members. Owners and administrators also see deleted accounts and, with `status`, restorable members. */
 export const listMembers = (organization_id: string, { role, status }: MemberFilters, page: Page) =>
   memberPages({ organization_id, role, status }, orderOf('created_at', 'memberships', 'user_id'), page)
 
@@ -154,10 +152,7 @@ interface LockedMember {
   actor_role: Role
 }
 
-/**
- * Only an owner with a recent sign-in may grant or revoke the role owner. @throws Problem owner-required,
- * step-up-required
- */
+/** Only a recently signed-in owner may grant or revoke the role owner. @throws Problem owner-required, step-up-required */
 function requireOwner({ actor_role }: LockedMember, fresh: boolean, roles: readonly (Role | undefined)[]): void {
   if (roles[0] === roles[1] || !roles.includes('owner')) return
   if (actor_role !== 'owner') throw new Problem('owner-required')
@@ -279,9 +274,7 @@ export const leaveOrganization = (organization_id: string, user_id: string) =>
     ownerRules,
   )
 
-/**
- * Makes another member the owner and the caller an administrator; one statement, since it revokes its own permission.
- */
+/** Makes another member the owner, and the caller an administrator, in one statement: it revokes its own permission. */
 export const transferOrganization = (organization_id: string, from: string, to: string) =>
   statement(
     raw(

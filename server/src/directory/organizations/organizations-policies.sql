@@ -18,7 +18,6 @@ create policy leaving on memberships for select to freehold_tenant using (organi
 select organization_table('roles', history => '{name, description}', writes => '{}', commands => '{}');
 select organization_table('custom_role_permissions', history => '{role_id, permission}', writes => '{}', commands => '{}');
 -- The personal organization is deleted when its account is erased. No other organization row is ever deleted.
--- deleted.
 create policy system_delete on organizations for delete to freehold_system
   using (kind = 'personal' and id = nullif(current_setting('app.organization_id', true), '')::uuid);
 grant delete on organizations to freehold_system;

@@ -5,7 +5,7 @@ create table projects (
   slug            text not null,
   description     text,
   status          text not null default 'active' check (status in ('active', 'archived')),
-  created_by      uuid, -- null if an operator created it: an operator has no membership
+  created_by      uuid, -- null when an operator made it: an operator has no membership
   created_at      timestamptz not null default now(),
   updated_at      timestamptz not null default now(),
   version         integer not null default 1,
