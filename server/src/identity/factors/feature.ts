@@ -14,7 +14,7 @@ const problems = {
   'second-factor-missing': [
     409,
     'No second factor',
-    'Recovery codes can only replace a second factor. First enroll one with POST /api/v1/auth/mfa/totp or /api/v1/auth/passkeys first.',
+    'Recovery codes can only replace a second factor. First enrol one with POST /api/v1/auth/mfa/totp or /api/v1/auth/passkeys first.',
   ],
 } as const satisfies ProblemTable
 
@@ -33,7 +33,7 @@ export const factors = feature({
   name: 'factors',
   uses: ['users', 'sessions', 'history', 'devices', 'changes'],
   sql: [new URL('factors.sql', import.meta.url)],
-  tags: { 'Second factors': 'Enroll, verify and remove authenticator apps, and generate recovery codes.' },
+  tags: { 'Second factors': 'Enrol, verify and remove authenticator apps, and generate recovery codes.' },
   problems,
   events: [recoveryCodesMade, recoveryCodeUsed],
   mails,

@@ -28,7 +28,7 @@ export const accountExportOf = (sections: readonly ExportSection[]) =>
       exported_at: Time,
       user: Row,
       ...Object.fromEntries(inOrder(sections).map(({ name, description }) => [name, rowsOf(description)])),
-      history: rowsOf('The user's changes in organizations whose audit log the user may read.'),
+      history: rowsOf("The user's changes in organizations whose audit log the user may read."),
     },
     { title: 'AccountExport' },
   )

@@ -13,7 +13,7 @@ export const SecondFactors = Type.Object(
     second_factor_proved: Type.Boolean({ description: 'Whether this session has verified a second factor.' }),
     required_by: Type.Array(Type.Object({ id: Id, name: Name }), {
       maxItems: 10_000,
-      description: 'The current user's organizations that require a second factor.',
+      description: "The current user's organizations that require a second factor.",
     }),
     trusted_device_days: Type.Integer({
       minimum: 0,

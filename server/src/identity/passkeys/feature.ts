@@ -16,8 +16,16 @@ const problems = {
     'Invalid passkey',
     'The passkey is unknown, or its signature for this challenge is not valid. Get new options and try again, or use another sign-in method.',
   ],
-  'passkey-taken': [409, 'Passkey registered', 'This passkey is already registered. Use it, or add one on another authenticator.'],
-  'too-many-passkeys': [409, 'Too many passkeys', 'An account can have 20 passkeys. Remove one that is no longer used.'],
+  'passkey-taken': [
+    409,
+    'Passkey registered',
+    'This passkey is already registered. Use it, or add one on another authenticator.',
+  ],
+  'too-many-passkeys': [
+    409,
+    'Too many passkeys',
+    'An account can have 20 passkeys. Remove one that is no longer used.',
+  ],
   'passkeys-unavailable': [
     409,
     'Passkeys unavailable',
@@ -51,7 +59,7 @@ export const passkeys = feature({
   export: [
     {
       name: 'passkeys',
-      description: 'The user's passkeys, without their keys.',
+      description: "The user's passkeys, without their keys.",
       columns: sql`id, name, transports, backed_up, created_at, last_used_at`,
       from: sql`passkeys where user_id = (select user_id from self)`,
       key: sql`id`,

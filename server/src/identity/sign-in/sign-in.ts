@@ -137,7 +137,7 @@ async function takeSteps(
   // account
   const account = await transaction.run(lockUser(proof))
   if (rules.emailVerification === 'required' && !account.user.email_verified) throw new AddressUnverified(account.user)
-  // Looked up under the lock, so that a concurrent enrollment, removal or revocation counts.
+  // Looked up under the lock, so that a concurrent enrolment, removal or revocation counts.
   const found = await transaction.run(lookUp(declared, account, proof))
   // second factor
   const verified = verifiedFactors(proof, found)

@@ -22,7 +22,7 @@ export function totpRoutes(app: App, services: ProofServices & Pick<Services, 'c
       problems: ['totp-enrolled'],
       schema: {
         operationId: 'beginTotp',
-        summary: 'Begin to enroll an authenticator app',
+        summary: 'Begin to enrol an authenticator app',
         description: 'Codes are not required until one has confirmed the app. Beginning again replaces the seed.',
         tags,
         response: { 200: TotpSeed },

@@ -49,7 +49,7 @@ export const totpRemoved = changeKind('totp-removed', {
   },
 })
 
-/** How long an enrollment can be confirmed, in minutes. */
+/** How long an enrolment can be confirmed, in minutes. */
 const CONFIRM_MINUTES = 30
 
 /** Whether a user has an authenticator app, as SQL for either login. */
@@ -64,7 +64,7 @@ const deleteUnconfirmed = (user_id: string) =>
   execute(query.deleteFrom('totp_factors').where('user_id', '=', user_id).where('confirmed_at', 'is', null))
 
 /**
- * Begins to enroll an authenticator app, which shows the codes under `label`. It has no effect until a code confirms
+ * Begins to enrol an authenticator app, which shows the codes under `label`. It has no effect until a code confirms
  * it; beginning again replaces the seed. @throws Problem totp-enrolled, session-ended
  */
 export async function beginTotp(
