@@ -227,7 +227,7 @@ test('a line that is wrong is refused with its number and the reason, and the ot
       '19 refused /username is taken',
       '20 refused /username is taken',
       '21 refused /password_hash is not a whole hash of a known kind',
-      '22 refused /password_hash has bcrypt cost 31: 4 to 15 are taken',
+      '22 refused /password_hash has bcrypt cost 31: 4 to 15 are accepted',
       '23 refused /created_at must match format "date-time"',
       '24 refused /username is taken; /created_at must lie between 1970 and now',
       '25 refused /created_at must lie between 1970 and now',

@@ -88,7 +88,7 @@ const bcryptBytesOf = (text: string): Buffer =>
 
 function readBcrypt({ cost = '', salt = '', digest = '' }: Groups): PasswordHash | HashFault {
   if (Number(cost) < 4 || Number(cost) > MAX_BCRYPT_COST)
-    return { fault: `has bcrypt cost ${Number(cost)}: 4 to ${MAX_BCRYPT_COST} are taken` }
+    return { fault: `has bcrypt cost ${Number(cost)}: 4 to ${MAX_BCRYPT_COST} are accepted` }
   // All three letters mean the same, but with $2a$ this library treats a password of 255 bytes as empty.
   const setting = `$2b$${cost}$${salt}`
   return {
@@ -104,7 +104,7 @@ function readArgon2({ kind = '', version = '16', m, t, p, ...encoded }: Groups):
     return { fault: `has impossible Argon2 parameters: m=${m},t=${t},p=${p}` }
   if (memoryCost > MAX_MEMORY_KIB || memoryCost * timeCost > MAX_ARGON2_KIB)
     return {
-      fault: `costs too much: Argon2 with m=${m},t=${t}; m up to ${MAX_MEMORY_KIB} and m × t up to ${MAX_ARGON2_KIB} are taken`,
+      fault: `costs too much: Argon2 with m=${m},t=${t}; m up to ${MAX_MEMORY_KIB} and m × t up to ${MAX_ARGON2_KIB} are accepted`,
     }
   const options = {
     salt,
@@ -125,7 +125,7 @@ function readScrypt({ ln, r, p, ...encoded }: Groups): PasswordHash | HashFault 
   if (N < 2 || blocks < 1 || lanes < 1) return { fault: `has impossible scrypt parameters: ln=${ln},r=${r},p=${p}` }
   if (memory > MAX_MEMORY_KIB || memory * lanes > MAX_SCRYPT_KIB || Math.max(blocks, lanes) > MAX_SCRYPT_BLOCKS)
     return {
-      fault: `costs too much: scrypt with ln=${ln},r=${r},p=${p}; ${MAX_MEMORY_KIB / 1024} MiB (ln=18,r=8), ${MAX_SCRYPT_KIB / 1024} MiB for all p together, r and p up to ${MAX_SCRYPT_BLOCKS} are taken`,
+      fault: `costs too much: scrypt with ln=${ln},r=${r},p=${p}; ${MAX_MEMORY_KIB / 1024} MiB (ln=18,r=8), ${MAX_SCRYPT_KIB / 1024} MiB for all p together, r and p up to ${MAX_SCRYPT_BLOCKS} are accepted`,
     }
   const options = { N, r: blocks, p: lanes, maxmem: 2 * MAX_SCRYPT_KIB * 1024 }
   return faultOf(salt, digest) ?? { digest, derive: password => scrypt(password, salt, digest.length, options) }
@@ -137,7 +137,7 @@ function readPbkdf2({ kind = '', i, ...encoded }: Groups, salt: Buffer): Passwor
   if (iterations < 1) return { fault: `has impossible PBKDF2 parameters: i=${i}` }
   const rounds = iterations * Math.ceil(digest.length / (kind === 'sha256' ? 32 : 64))
   if (rounds > MAX_PBKDF2_ITERATIONS)
-    return { fault: `costs too much: PBKDF2 with i=${i}; up to ${MAX_PBKDF2_ITERATIONS} are taken` }
+    return { fault: `costs too much: PBKDF2 with i=${i}; up to ${MAX_PBKDF2_ITERATIONS} are accepted` }
   return (
     faultOf(salt, digest) ?? { digest, derive: password => pbkdf2(password, salt, iterations, digest.length, kind) }
   )
@@ -145,8 +145,8 @@ function readPbkdf2({ kind = '', i, ...encoded }: Groups, salt: Buffer): Passwor
 
 function faultOf(salt: Buffer, digest: Buffer): HashFault | undefined {
   if (salt.length < SALT_BYTES[0] || salt.length > SALT_BYTES[1])
-    return { fault: `has a salt of ${salt.length} bytes: ${SALT_BYTES.join(' to ')} are taken` }
+    return { fault: `has a salt of ${salt.length} bytes: ${SALT_BYTES.join(' to ')} are accepted` }
   if (digest.length < DIGEST_BYTES[0] || digest.length > DIGEST_BYTES[1])
-    return { fault: `has a digest of ${digest.length} bytes: ${DIGEST_BYTES.join(' to ')} are taken` }
+    return { fault: `has a digest of ${digest.length} bytes: ${DIGEST_BYTES.join(' to ')} are accepted` }
   return undefined
 }

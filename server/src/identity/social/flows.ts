@@ -92,16 +92,28 @@ export async function beginFlow(
 
 /**
  * The flow that a callback ends, once: it must have begun with this provider (its code never goes to another) and in
- * this browser. @throws Problem invalid-token, browser-unknown; both leave the flow as it is export async function
- * endFlow(   visitor: SystemRunner,   { keys }: Pick<Services, 'keys'>,   provider: Provider,   state: string |
- * undefined,   browser: string | undefined, ): Promise<Flow> {   const { id, user_id, details } = await
- * presentedToken(visitor, keys.oneTime, socialToken, state ?? '')   if (details.provider !== provider.name) throw new
- * Problem('invalid-token')   if (browser === undefined || digest(browser) !== details.browser) throw new
- * Problem('browser-unknown')   // system: a provider redirects browsers back without a session   await
- * visitor.run(spendToken(socialToken, id))   const { redirect_to, code_challenge, session_id } = details   const link =
- * user_id === null || session_id === undefined ? undefined : { user_id, session_id }   return { redirect_to,
- * code_challenge, link, secrets: secretsOf(keys.oneTime, id) } }  /** Whether a sign-in may redirect there: the address
- * must begin with exactly this origin, so without a username or password, and continue as a path does.
+ * this browser. @throws Problem invalid-token, browser-unknown; both leave the flow as it is
+ */
+export async function endFlow(
+  visitor: SystemRunner,
+  { keys }: Pick<Services, 'keys'>,
+  provider: Provider,
+  state: string | undefined,
+  browser: string | undefined,
+): Promise<Flow> {
+  const { id, user_id, details } = await presentedToken(visitor, keys.oneTime, socialToken, state ?? '')
+  if (details.provider !== provider.name) throw new Problem('invalid-token')
+  if (browser === undefined || digest(browser) !== details.browser) throw new Problem('browser-unknown')
+  // system: a provider redirects browsers back without a session
+  await visitor.run(spendToken(socialToken, id))
+  const { redirect_to, code_challenge, session_id } = details
+  const link = user_id === null || session_id === undefined ? undefined : { user_id, session_id }
+  return { redirect_to, code_challenge, link, secrets: secretsOf(keys.oneTime, id) }
+}
+
+/**
+ * Whether a sign-in may redirect there: the address must begin with exactly this origin, so without a username or
+ * password, and continue as a path does.
  */
 export function isAllowedRedirect(address: string, origins: readonly string[]): boolean {
   const url = URL.parse(address)
