@@ -22,7 +22,7 @@ export const Session = Type.Object(
   { title: 'Session' },
 )
 
-/** A session expires this long after its sign-in, even if it is refreshed. */
+/** A session expires at the latest this long after its sign-in, even if it is refreshed. */
 const ABSOLUTE_DAYS = 90
 
 /** When a session that is used now expires unless it is used again. */

@@ -149,7 +149,7 @@ export const changePassword = (
 
 /** A live account, with the values that its new password must not contain. */
 const findAccount = (visitor: SystemRunner, user_id: string | null) =>
-  // system: a link in a mail has no session
+  // system: a link in an email has no session
   visitor.run(
     find(
       query

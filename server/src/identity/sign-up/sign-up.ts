@@ -102,7 +102,7 @@ const findTaken = (key: Buffer, username: string | null | undefined, slug: strin
  * stranger may have requested it. For the same reason the identity at a provider that it was requested with is linked
  * only in the same browser. If the username is taken by now, it is omitted; if the slug is, one is made from the name.
  * @returns its address @throws Problem weak-password at `/password`; invalid-fields where that is missing;
- * invalid-token, also when the address or its identity has an account by now
+ * invalid-token, also when the address or its identity has an account already
  */
 export async function completeSignUp(
   visitor: SystemRunner,

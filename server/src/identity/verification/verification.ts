@@ -155,7 +155,7 @@ export const requestEmailChange = (
 /**
  * Gives the account the new address of the token. Its sessions continue, all other tokens sent to the former address
  * are revoked, and the user is notified there.
- * @returns the address @throws Problem invalid-token, also when the address has an account by now
+ * @returns the address @throws Problem invalid-token, also when the address has an account already
  */
 const completeEmailChange = (
   visitor: SystemRunner,
