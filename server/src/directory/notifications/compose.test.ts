@@ -342,7 +342,7 @@ test('a change of address is told to the former one, and even a closed account h
   assert.match(changed!.text, new RegExp(`now has the address ${new_email}\\.`))
   assert.match(
     changed!.text,
-    /write to those who run Freehold without delay, from this address\. You find them at http:\/\/localhost:8000$/m,
+    /write to the operators of Freehold without delay, from this address\. You can reach them at http:\/\/localhost:8000$/m,
   )
   assert.deepEqual(await mailTo(new_email), [])
 

@@ -28,7 +28,7 @@ type InvitationToken = OpenToken<Static<typeof invitationToken.details>>
 
 interface Acceptance {
   token: string
-  /** The session of the signed-in user, if any. */
+  /** The signed-in user, if any. */
   user_id?: string | undefined
   /** Needed to create an account if the address has none. */
   password?: string | undefined
