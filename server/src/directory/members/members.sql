@@ -1,4 +1,4 @@
--- A user whose membership an administrator restores is told. The address of the administrator stays out of the user's record.
+-- A member whom an administrator restores gets an email. The user's own event holds no IP address of the administrator.
 create function tell_restored_member() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
   context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;

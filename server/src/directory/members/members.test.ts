@@ -94,7 +94,7 @@ test('an administrator restores whom an administrator removed, for 30 days, and 
   assert.equal((await member.call('GET', '/api/v1/projects')).status, 200)
   const [mail, ...more] = await mailTo(member.email)
   assert.equal(more.length, 0)
-  assert.match(mail!.subject, /You belong to Acme again/)
+  assert.match(mail!.subject, /You are a member of Acme again/)
   assert.doesNotMatch(mail!.text, /127\.0\.0\.1/, 'where the administrator is')
   assert.equal(outcomeOf(await administrator.call('POST', `${memberOf(owner, member)}/restore`)), 'already-member')
 

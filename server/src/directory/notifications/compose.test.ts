@@ -94,7 +94,7 @@ test('signing up with a known address mails its owner that there is an account, 
   const known = await theMailTo(email)
   assert.equal(known.subject, 'You already have an account with Freehold')
   assert.equal(known.link, `${PAGES}/reset-password`)
-  assert.match(known.text, /^Hello Ann,\n\nsomebody, perhaps you, tried to sign up/)
+  assert.match(known.text, /^Hello Ann,\n\nsomeone, perhaps you, tried to sign up/)
 
   const leaving = await createPerson({ deleted_at: new Date() })
   await issue({ purpose: 'sign-up', email: leaving.email })
@@ -145,7 +145,7 @@ test('a new address gets the link, and one that is taken only hears of it', asyn
   const other = await createPerson({ given_name: 'Bob' })
   await issue({ purpose: 'change-email', user_id, email: other.email, details: { old_email } })
   const taken = await theMailTo(other.email)
-  assert.match(taken.text, /^Hello Bob,\n\nsomebody asked to use this address for another account/)
+  assert.match(taken.text, /^Hello Bob,\n\nsomeone asked to use this address for another account/)
   assert.equal(taken.token, '')
   await issue({ purpose: 'change-email', user_id, email: old_email, details: { old_email } })
   assert.deepEqual(await mailTo(old_email), [], 'the same address is no change')
@@ -346,7 +346,7 @@ test('a change of address is told to the former one, and even a closed account h
   assert.match(changed!.text, new RegExp(`now has the address ${new_email}\\.`))
   assert.match(
     changed!.text,
-    /write to those who run Freehold without delay, from this address\. You find them at http:\/\/localhost:8000$/m,
+    /write to the operators of Freehold without delay, from this address\. You can reach them at http:\/\/localhost:8000$/m,
   )
   assert.deepEqual(await mailTo(new_email), [])
 

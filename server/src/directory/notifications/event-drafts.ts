@@ -16,9 +16,9 @@ const providers = new Map([
 ])
 
 /**
- * The notice of a security event, to the user whose account it happened to, whatever state the account is in by now. What
- * changes a way in goes to the address that was current before, with the link that undoes it; what concerns the address goes
- * to the former one, which the token of the change remembers. Undefined: nothing is to be sent.
+ * The notice of a security event, for the user of the account in any state. Changes of a sign-in method go to the
+ * address that was current before, with the link that undoes the change; changes of the address go to the former
+ * address, which the token of the change stores. Returns undefined when no email is to be sent.
  */
 export async function draftOfEvent(
   transaction: Transaction<'system'>,

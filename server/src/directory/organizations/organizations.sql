@@ -1,4 +1,4 @@
--- Organizations, the tenants, and who belongs to them. A removed membership stays as a row: history refers to it.
+-- Organizations (the tenants) and memberships. A removed membership stays as a row: the audit log refers to it.
 create table organizations (
   id         uuid not null default new_id() primary key,
   kind       text not null default 'team' check (kind in ('personal', 'team')),
@@ -13,13 +13,13 @@ create table organizations (
 );
 create unique index organizations_slug_key on organizations (slug) where deleted_at is null;
 
--- What no demand for a second factor withholds: leaving an organization, giving up its ownership, closing it.
+-- What stays possible without a required second factor: leaving, transferring and deleting an organization.
 create function is_way_out(permission text) returns boolean language sql immutable set search_path = {{schema}}, pg_temp as $$
   select permission in ('organization:leave', 'organization:transfer', 'organization:delete') $$;
 revoke execute on function is_way_out(text) from public;
 grant execute on function is_way_out(text) to freehold_tenant, freehold_system;
 
--- Roles of an organization's own, beside the four that every organization has (role_permissions).
+-- Custom roles of an organization, in addition to the four built-in roles (role_permissions).
 create table roles (
   organization_id uuid not null references organizations on delete cascade,
   id              uuid not null default new_id(),
@@ -46,12 +46,12 @@ create table memberships (
   organization_id uuid not null references organizations on delete cascade,
   user_id         uuid not null references users,
   role            text not null check (role in ('owner', 'admin', 'member', 'viewer')),
-  role_id         uuid, -- a role of the organization's own, which then counts instead of `role`
+  role_id         uuid, -- a custom role, which then counts instead of `role`
   title           text,
   company         text,
   disabled_at     timestamptz,
-  deleted_at      timestamptz, -- when it ended; the very moment of the account's deletion where that has ended it
-  removed_at      timestamptz, -- when an administrator ended it, who may restore it for 30 days; set by guard_membership() alone
+  deleted_at      timestamptz, -- when it ended; equal to the deleted_at of the account if the deletion of the account ended it
+  removed_at      timestamptz, -- when an administrator ended it, which can be undone for 30 days; set only by guard_membership()
   gate_changed_in xid8, -- as in users
   created_at      timestamptz not null default now(),
   updated_at      timestamptz not null default now(),
@@ -61,11 +61,11 @@ create table memberships (
   constraint memberships_role_fkey foreign key (organization_id, role_id) references roles (organization_id, id)
 );
 create index memberships_user_id on memberships (user_id);
--- only where there is one: the gate looks a membership up by its key, and must not take this index for it
+-- partial, so that the gate, which looks up a membership by its key, does not use this index instead
 create index memberships_role on memberships (organization_id, role_id) where role_id is not null;
 
--- An organization always keeps one owner. The lock makes two owners who leave at once take turns: the second one's
--- query has a snapshot of its own, taken after the first has committed.
+-- An organization always keeps an owner. The lock serializes two owners who leave at once: the query of the second has
+-- its own snapshot, taken after the commit of the first.
 create function keep_an_owner() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 begin
   perform pg_advisory_xact_lock(lock_key('owners', old.organization_id::text));

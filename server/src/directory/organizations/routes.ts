@@ -47,7 +47,7 @@ export function ownOrganizationRoutes(app: App, { cursors }: Pick<Services, 'cur
       schema: {
         operationId: 'createOrganization',
         summary: 'Create an organization',
-        description: 'To work in it, get a token for it from `/api/v1/auth/switch-organization`.',
+        description: 'To work in it, get an access token for it from `/api/v1/auth/switch-organization`.',
         tags,
         body: NewOrganization,
         response: { 201: OwnOrganization },
@@ -117,7 +117,7 @@ export function organizationRoutes(app: App): void {
         ...single,
         operationId: 'deleteOrganization',
         summary: 'Delete the organization',
-        description: 'It is closed at once for all of its members. No second factor that it demands stands in the way.',
+        description: 'Closes it at once for all members. Possible without the second factor that it requires.',
         response: { 204: Type.Null() },
       },
     },

@@ -45,7 +45,7 @@ export const Identity = Type.Object(
     created_at: Time,
     last_used_at: Nullable(Time),
   },
-  { title: 'Identity', description: 'An account at a provider that its owner signs in with.' },
+  { title: 'Identity', description: 'An account at a provider that the user signs in with.' },
 )
 
 const columns = ['id', 'provider', 'email', 'created_at', 'last_used_at'] as const
@@ -57,7 +57,7 @@ export interface ProviderIdentity {
   subject: string
 }
 
-/** Who signs in, as the provider says it. */
+/** The user who signs in, as the provider describes them. */
 interface ProviderProfile {
   issuer: string
   subject: string
@@ -68,15 +68,15 @@ const identityPages = pagesOf(() =>
   own
     .selectFrom('identities')
     .select(columns)
-    // The policy shows only the user's own; said again here, it picks the index.
+    // The policy already restricts this to the current user; repeated here, so that the index is used.
     .where('user_id', '=', sql<string>`(select user_id from self)`),
 )
 
-/** The current user's, the newest first. */
+/** The current user's identities, the newest first. */
 export const listIdentities = (page: Page) => identityPages({}, orderOf('-created_at', 'identities'), page)
 
 /**
- * Whose sign-in this is, as far as is known: the account that the identity belongs to, else the one that has the address.
+ * Finds the account of a provider sign-in: the one that the identity is linked to, else the one that has the address.
  * Without an address only the identity is looked up.
  */
 export const findAccount = ({ issuer, subject }: ProviderProfile, email: string | undefined) =>
@@ -91,7 +91,7 @@ export const findAccount = ({ issuer, subject }: ProviderProfile, email: string 
     ),
   )
 
-/** Records a sign-in, and what the provider now says of the address; undefined when the identity was unlinked meanwhile. */
+/** Records a sign-in and the address that the provider now states; undefined if the identity was unlinked meanwhile. */
 export const recordUse = (id: string, user_id: string, email: string | undefined) =>
   find(
     query
@@ -108,7 +108,7 @@ interface NewIdentity {
   profile: ProviderProfile
 }
 
-/** Gives a new account the identity that it comes with. @throws Problem identity-taken */
+/** Links the identity of a new account. @throws Problem identity-taken */
 export const insertIdentity = ({ id, email }: { id: string; email: string }, identity: ProviderIdentity) =>
   get(
     query
@@ -118,7 +118,7 @@ export const insertIdentity = ({ id, email }: { id: string; email: string }, ide
     { identities_subject_key: 'identity-taken' },
   )
 
-/** Links by address: only while account and address still are what they were. @throws Problem identity-taken */
+/** Links by address, only if account and address have not changed since. @throws Problem identity-taken */
 export const linkByAddress = ({ user_id, provider, profile: { issuer, subject, email } }: NewIdentity) =>
   statement(
     raw(
@@ -131,7 +131,7 @@ export const linkByAddress = ({ user_id, provider, profile: { issuer, subject, e
     { identities_subject_key: 'identity-taken' },
   )
 
-/** Links an identity that no account has; undefined when an account has it. */
+/** Links an identity that is not linked yet; undefined if it is. */
 export const linkIdentity = ({ user_id, provider, profile: { issuer, subject, email } }: NewIdentity) =>
   find(
     query
@@ -141,7 +141,7 @@ export const linkIdentity = ({ user_id, provider, profile: { issuer, subject, em
       .returning(columns),
   )
 
-/** The identity, if it is that user's. */
+/** The identity, if it is linked to that user. */
 export const findIdentity = ({ user_id, profile: { issuer, subject } }: NewIdentity) =>
   find(
     query
@@ -152,7 +152,7 @@ export const findIdentity = ({ user_id, profile: { issuer, subject } }: NewIdent
       .where('user_id', '=', user_id),
   )
 
-/** Unlinks identities of a user: one, or all. @returns their rows, to be kept */
+/** Unlinks one or all identities of a user. @returns their rows, to be kept */
 const takeIdentities = (user_id: string, id?: string) =>
   statement(
     raw(
@@ -165,7 +165,7 @@ const takeIdentities = (user_id: string, id?: string) =>
     rows => rows.map(({ row }) => row),
   )
 
-/** Unlinks an identity, which is told and can be undone. @throws Problem not-found */
+/** Unlinks an identity; the user is notified and can undo it. @throws Problem not-found */
 export async function unlinkIdentity(
   transaction: Transaction<'system'>,
   declared: Pick<Declarations, 'secondFactorIds'>,
@@ -177,7 +177,7 @@ export async function unlinkIdentity(
   await recordUnlinked(transaction, declared, session, row)
 }
 
-/** Unlinks all identities of a user, each of which is told and can be undone. */
+/** Unlinks all identities of a user; the user is notified of each and can undo it. */
 export async function unlinkIdentities(
   transaction: Transaction<'system'>,
   declared: Pick<Declarations, 'secondFactorIds'>,

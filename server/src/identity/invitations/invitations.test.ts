@@ -165,7 +165,7 @@ test('the page behind the link asks for a password where there is no account, an
   assert.equal(weak.statusCode, 422)
   assert.match(weak.body, /must have at least 8 characters/)
   const joined = await page(token, { new_password: PASSWORD, repeated_password: PASSWORD })
-  assert.match(joined.body, /You belong to the organization now/)
+  assert.match(joined.body, /You are now a member of the organization/)
 
   const known = await signUp()
   await invite(owner, known.email)
@@ -175,7 +175,7 @@ test('the page behind the link asks for a password where there is no account, an
   assert.match(refused.body, /never confirmed/)
   await verify(known)
   assert.doesNotMatch((await page(other)).body, /type="password"/)
-  assert.match((await page(other, {})).body, /You belong to the organization now/)
+  assert.match((await page(other, {})).body, /You are now a member of the organization/)
   assert.match((await page(other, {})).body, /This link does not work/)
 })
 

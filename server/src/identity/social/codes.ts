@@ -22,7 +22,10 @@ import type { ProviderSignIn, SocialServices } from './social.ts'
 
 const query = tables('system', 'one_time_tokens', 'sessions', 'live_users')
 
-/** Signs in a front end, bound to the browser, and to the challenge if there is one; then it notes what it has made. */
+/**
+ * Signs in a front end; bound to the browser, and to the challenge if there is one. After use it records what it
+ * created.
+ */
 export const socialCodeToken = tokenKind({
   purpose: 'social-code',
   seconds: 60,
@@ -36,8 +39,8 @@ export const socialCodeToken = tokenKind({
 })
 
 /**
- * A code for the front end instead, good for a minute and once: bound to the browser that began, and to the challenge if
- * there is one. A challenge alone binds to no one: whoever makes a link to `initiate` can put one in.
+ * Returns a code for the front end, valid for one minute and one use: bound to the browser that began, and to the
+ * challenge if there is one. A challenge alone binds no one, because an attacker can put one into a link to `initiate`.
  * @throws what withAccount throws
  */
 export async function issueCode(
@@ -55,7 +58,7 @@ export async function issueCode(
   return sealToken(services.keys.oneTime, socialCodeToken, id)
 }
 
-/** What a front end sends for its code. */
+/** What a front end sends to exchange its code. */
 export interface Exchange {
   code: string
   code_verifier: string | undefined
@@ -64,7 +67,7 @@ export interface Exchange {
 }
 
 /**
- * Signs in for a code, once: a second use is refused, and what the first has made is revoked (RFC 6749, section 4.1.2).
+ * Signs in for a code, once: a second use is refused, and what the first created is revoked (RFC 6749, section 4.1.2).
  * @throws Problem invalid-token, browser-unknown, link-required, and what signIn throws
  */
 export async function exchangeCode(
@@ -95,7 +98,10 @@ function checkBinding(
     throw new Problem('invalid-token')
 }
 
-/** Spends the code and signs in. Undefined when it was spent before: then what it has made is revoked, which must be committed. */
+/**
+ * Spends the code and signs in. Undefined if it was already spent: what it created is then revoked, which must be
+ * committed.
+ */
 async function redeem(
   transaction: Transaction<'system'>,
   services: SocialServices,
@@ -121,12 +127,12 @@ function ifSpent(error: unknown): undefined {
   if (!(error instanceof Problem) || error.code !== 'invalid-token') throw error
 }
 
-/** The account was closed within the minute. */
+/** The account was disabled or deleted within the minute. */
 function asClosed(error: unknown): never {
   throw error instanceof Problem && error.code === 'invalid-credentials' ? new Problem('link-required') : error
 }
 
-/** Locks the account that a code is of: before the code, as everything does that revokes tokens of an account. */
+/** Locks the account of a code before the code, as in every transaction that revokes tokens of an account. */
 const lockOwner = (id: string) =>
   execute(
     query
@@ -136,7 +142,7 @@ const lockOwner = (id: string) =>
       .forNoKeyUpdate(),
   )
 
-/** Revokes the session that a spent code has made, or the sign-in that still waits for its second factor. */
+/** Revokes the session that a spent code created, or the sign-in that still waits for its second factor. */
 const revokeIssued = (id: string) =>
   execute(
     raw(

@@ -25,14 +25,14 @@ import type { UndoableChange } from './messages.ts'
 
 const query = tables('system', 'live_users', 'one_time_tokens')
 
-/** The user is told once more: by then it may be a stranger who reads the mail. */
+/** The user is notified of the undo as well, because a stranger may be reading the mailbox. */
 export const changeUndone = eventKind('change-undone', { mailed: true })
-/** The second factor was wrong that stands before undoing a change. */
+/** A wrong second factor for undoing a change. */
 export const undoFailed = eventKind('undo-failed')
 
 type Details = Static<typeof undoToken.details>
 
-/** A change that can be undone, and the second factors that stand before it. */
+/** A change that can be undone, and the second factors that can authorize it. */
 interface Offer {
   id: string
   user_id: string
@@ -43,16 +43,16 @@ interface Offer {
   standing: Standing
 }
 
-/** Whether a second factor is asked for. */
+/** Whether a second factor is required. */
 export const isProtected = ({ standing: { ids, kept } }: Pick<Offer, 'standing'>): boolean =>
   ids.length + kept.length > 0
 
-/** Runs what is asked about changes, for whoever holds a link of the account's mailbox. */
+/** Runs a query about changes, for the holder of a link from the account's mailbox. */
 const ask = <Result>(visitor: SystemRunner, statement: Statement<'system', Result>): Promise<Result> =>
-  // system: a link in a mail has no session, and what a change has left is out of the tenant login's sight
+  // system: a link in an email has no session, and the tenant login cannot read the stored changes
   visitor.run(statement)
 
-/** What a token undoes. @throws Problem invalid-token */
+/** The change that a token undoes. @throws Problem invalid-token */
 export async function offerOf(
   visitor: SystemRunner,
   { declared }: Pick<Services, 'declared'>,
@@ -65,14 +65,14 @@ export async function offerOf(
   return { id, user_id, kind, changed_at: created_at, expires_at, protectors, standing }
 }
 
-/** The change that a link undoes, looking changes nothing. @throws Problem invalid-token */
+/** The change that a link undoes; reading it does not spend the token. @throws Problem invalid-token */
 const findOffer = async (
   visitor: SystemRunner,
   services: Pick<Services, 'declared' | 'keys'>,
   token: string,
 ): Promise<Offer> => offerOf(visitor, services, await presentedToken(visitor, services.keys.oneTime, undoToken, token))
 
-/** What the link undoes, as it is told. @throws Problem invalid-token */
+/** The change that the link undoes, as the API describes it. @throws Problem invalid-token */
 export const describeChange = async (
   visitor: SystemRunner,
   services: Pick<Services, 'declared' | 'keys'>,
@@ -87,7 +87,9 @@ const describe = ({ keys }: Pick<Services, 'keys'>, offer: Offer): UndoableChang
   asks_second_factor: isProtected(offer),
 })
 
-/** A passkey's challenge before undoing a change, for those that stand before it. @throws Problem invalid-token, passkeys-unavailable */
+/**
+ * A challenge for the passkeys that can authorize undoing a change. @throws Problem invalid-token, passkeys-unavailable
+ */
 export async function challengeUndo(
   visitor: SystemRunner,
   services: Pick<Services, 'declared' | 'keys' | 'relyingParty'>,
@@ -98,8 +100,8 @@ export async function challengeUndo(
 }
 
 /**
- * Undoes exactly the change that the link was mailed for, once, and revokes all sessions and devices; it creates no session and
- * brings no password back. Where another second factor was there before the change, it is asked for.
+ * Undoes exactly the change of the link, once, and revokes all sessions and devices; creates no session and restores no
+ * password. If the account had another second factor before the change, it is required.
  * @throws Problem invalid-token, invalid-code, invalid-passkey, email-taken, totp-enrolled; invalid-fields where the factor is
  * missing; rate-limited, busy
  */
@@ -157,7 +159,7 @@ async function takeBack(
   if (user === undefined) throw new Problem('invalid-token')
   await transaction.run(revokeSessions(user_id, 'change-undone'))
   await transaction.run(revokeDevices(user_id, null))
-  // What was begun under the sessions that end; a reset is begun by a mailbox.
+  // The tokens that revoked sessions have issued; a reset is not among them, because the mailbox requests it.
   const ending = kindsThatEndWith(services.declared.tokens, 'password').filter(other => other !== resetPasswordToken)
   await transaction.run(revokeTokens(user_id, ending))
   await kind.change.undo(transaction, { user_id, trace, changed_at }, services)
@@ -167,7 +169,9 @@ async function takeBack(
   await transaction.run(recordEvent(changeUndone, user_id, null, { change: kind.type }))
 }
 
-/** Puts kept rows back, as they were. One that stands elsewhere by now, as a linked identity may, stays there. */
+/**
+ * Restores kept rows unchanged. A row that conflicts with a new one, such as an identity linked elsewhere, is skipped.
+ */
 function restoreRows(table: string, rows: readonly KeptRow[]) {
   const columns = sql.join(
     Object.keys(rows[0] ?? {})
@@ -183,7 +187,7 @@ function restoreRows(table: string, rows: readonly KeptRow[]) {
   )
 }
 
-/** What was added and is undone is put back by no other link, where it was removed meanwhile. */
+/** If the added row was removed meanwhile, no other link may restore it after this undo. */
 const forgetRemovalOf = (user_id: string, added: string) =>
   execute(
     raw(
@@ -193,12 +197,12 @@ const forgetRemovalOf = (user_id: string, added: string) =>
     ),
   )
 
-/** What was put back is kept no longer. */
+/** Deletes the kept copies of restored rows. */
 const forgetKept = (id: string) =>
   execute(raw(query, sql`update one_time_tokens set details = details - 'kept' where id = ${id}`))
 
 /**
- * The changes of the last days that a mailbox may undo: those that were told to this address. The newest comes first.
+ * The recent changes that a mailbox may undo: those whose notice was sent to this address. The newest comes first.
  */
 async function listOffers(
   visitor: SystemRunner,
@@ -224,14 +228,14 @@ async function listOffers(
   return offers
 }
 
-/** The same, as they are told. */
+/** The same, as the API describes them. */
 export const listChanges = async (
   visitor: SystemRunner,
   services: Pick<Services, 'declared' | 'keys'>,
   email: string,
 ): Promise<UndoableChange[]> => (await listOffers(visitor, services, email)).map(offer => describe(services, offer))
 
-/** What the link of a reset may undo as well: looking spends nothing. @throws Problem invalid-token */
+/** The changes that the holder of a reset link may undo; reading them spends no token. @throws Problem invalid-token */
 export async function listChangesByReset(
   visitor: SystemRunner,
   services: Pick<Services, 'declared' | 'keys'>,

@@ -51,7 +51,7 @@ test('the history of an organization that no request founded can be read', async
 
 test('an existing account is not promoted, and a warning says so', async () => {
   const person = await signUp()
-  assert.match(await ensure(person.email), /stays as it is/)
+  assert.match(await ensure(person.email), /it was not changed/)
   const { rows } = await admin.query('select superuser from users where id = $1', [person.user_id])
   assert.equal(rows[0].superuser, false)
 })
