@@ -249,7 +249,7 @@ const faults: { name: string; env: Record<string, string>; says: RegExp; cwd?: s
   {
     name: 'programs that are not there',
     env: { DATA_DIR: join(scratch, 'no-programs'), EMBEDDED_POSTGRES: join(scratch, 'nowhere') },
-    says: /EMBEDDED_POSTGRES: \S+nowhere holds no postgres and initdb/,
+    says: /EMBEDDED_POSTGRES: \S+nowhere has no postgres and initdb/,
   },
   {
     name: 'an .env that cannot be read',

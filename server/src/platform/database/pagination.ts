@@ -88,7 +88,7 @@ type Position = { page_size: number; after_value: string | undefined; after_id: 
 
 /**
  * Keyset pagination: no row is skipped or repeated during concurrent writes. The list selects columns and filters;
- * order, position and limit are added here. The same statement counts `total`, which an empty page after a cursor omits.
+ * order, position and limit are added here. The same statement counts `total`; an empty page after a cursor omits it.
  */
 export function pagesOf<Values extends Readonly<Record<string, unknown>>, DB, T extends keyof DB, Item>(
   list: List<Values, DB, T, Item>,

@@ -37,7 +37,7 @@ export interface Actor extends Runner<'tenant'> {
 }
 
 export interface Account extends Runner<'tenant'> {
-  /** With `permission`, asks the organization's gate (for the data export); without, the organization is just created. */
+  /** With `permission`, asks the organization's gate (for the data export); without, the organization is being made. */
   within(organization_id: string, permission?: Permission): Runner<'tenant'>
 }
 

@@ -57,7 +57,7 @@ declare module 'fastify' {
     tags?: readonly string[]
   }
   interface FastifyRequest {
-    /** The authenticated caller; `actor.account` is for the user's own rows. Public routes set it only for a valid token. */
+    /** The authenticated caller; `actor.account` is for the user's own rows. Set on a public route by a valid token. */
     actor: Actor
     /**
      * The system login, for decisions before a gate is open, and for secrets. On a public route it needs no session; on
