@@ -147,7 +147,7 @@ const faults: { name: string; env: Record<string, string>; says: RegExp; cwd?: s
     {
       name: `a certificate that signed itself in ${variable}`,
       env: { ...fallen, [variable]: change(database[variable], { port: tls.port, search: '?sslmode=require' }) },
-      says: new RegExp(`${variable}: the certificate of PostgreSQL at \\S+ is signed by none .*sslrootcert=`),
+      says: new RegExp(`${variable}: the certificate of PostgreSQL at \\S+ is not signed by an authority .*sslrootcert=`),
     },
     {
       name: `nothing that answers in ${variable}`,
@@ -174,7 +174,7 @@ const faults: { name: string; env: Record<string, string>; says: RegExp; cwd?: s
         search: `?sslmode=verify-full&sslrootcert=${tls.certificate}`,
       }),
     },
-    says: /DATABASE_TENANT_URL: the certificate of PostgreSQL at \S+ is for another name than 127\.0\.0\.1: write/,
+    says: /DATABASE_TENANT_URL: the certificate of PostgreSQL at \S+ is not for the name 127\.0\.0\.1: use/,
   },
   {
     name: 'a file of certificates that is not there',
@@ -249,7 +249,7 @@ const faults: { name: string; env: Record<string, string>; says: RegExp; cwd?: s
   {
     name: 'programs that are not there',
     env: { DATA_DIR: join(scratch, 'no-programs'), EMBEDDED_POSTGRES: join(scratch, 'nowhere') },
-    says: /EMBEDDED_POSTGRES: \S+nowhere holds no postgres and initdb/,
+    says: /EMBEDDED_POSTGRES: \S+nowhere has no postgres and initdb/,
   },
   {
     name: 'an .env that cannot be read',

@@ -468,6 +468,6 @@ test('a PostgreSQL of this machine keeps new data, and those data stay with its 
       message: new RegExp(`made by PostgreSQL ${debian.at(-1)}, and this`),
     })
   await assert.rejects(start(join(scratch, 'no-programs'), scratch), {
-    message: /^EMBEDDED_POSTGRES: \S+ holds no postgres and initdb/,
+    message: /^EMBEDDED_POSTGRES: \S+ has no postgres and initdb/,
   })
 })

@@ -158,7 +158,7 @@ test('a template that cannot be meant is refused at start, every fault at once a
     [{ 'en/not-you.html': text }, /^- en\/not-you\.html belongs to no mail/m],
     [
       { 'en/sign-up.txt': `${text}{{token}}` },
-      /^- en\/sign-up\.txt names \{\{token\}\}, which it has not: there are app, home/m,
+      /^- en\/sign-up\.txt uses \{\{token\}\}, which it does not have: there are app, home/m,
     ],
     [{ 'en/sign-up.txt': `${text}{{#when}}x{{/when}}` }, /^- en\/sign-up\.txt names \{\{when\}\}/m],
     [{ 'en/sign-up.txt': `${text}{{#name}}` }, /^- en\/sign-up\.txt is not well-formed: Unclosed section "name"/m],
@@ -166,7 +166,7 @@ test('a template that cannot be meant is refused at start, every fault at once a
     [{ 'en/sign-up.html': '{{link}}{{> not-you}}' }, /^- en\/sign-up\.html includes \{\{> not-you\}\}/m],
     [{ 'en/sign-up.html': '<p>' }, /^- en\/sign-up\.html has no \{\{link\}\}/m],
     [{ 'en/sign-up.txt': `${text}{{> ../../etc/passwd}}` }, /^- en\/sign-up\.txt includes/m],
-    [{ 'en/sign-up.txt': `${text}{{=<% %>=}}` }, /^- en\/sign-up\.txt changes what tags look like/m],
+    [{ 'en/sign-up.txt': `${text}{{=<% %>=}}` }, /^- en\/sign-up\.txt changes the delimiters of tags/m],
     [{ 'en/sign-up.txt': 'Subject\n\nSee {{link}}' }, /^- en\/sign-up\.txt has no line that is only \{\{link\}\}/m],
     [
       { 'en/sign-up.txt': 'Subject\nText\n\n{{link}}' },

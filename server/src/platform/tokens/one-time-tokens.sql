@@ -1,21 +1,21 @@
--- What a person carries from one step to the next: a link in a mail, the pause before the second factor, a challenge. The
--- token itself is derived from the id (platform/tokens/one-time-tokens.ts), so whoever reads this table holds none.
+-- One-time tokens: a link in an email, the step before the second factor, a challenge. The token itself is derived from
+-- the id with a key (platform/tokens/one-time-tokens.ts), so the table contains no usable tokens.
 create table one_time_tokens (
   id         uuid not null default new_id() primary key,
   purpose    text not null,
-  user_id    uuid references users on delete cascade, -- none while nobody has looked whose the address is
-  email      text,                                    -- where it is sent, lowered
+  user_id    uuid references users on delete cascade, -- null until the address has been looked up
+  email      text,                                    -- the recipient, in lower case
   details    jsonb not null default '{}',
   created_at timestamptz not null default now(),
   expires_at timestamptz not null,
   used_at    timestamptz,
-  sender     text                                     -- of a mail: whose quota it counts in
+  sender     text                                     -- of an email: the sender whose quota it counts for
 );
 create index one_time_tokens_email on one_time_tokens (email, purpose, id) where email is not null;
 create index one_time_tokens_user_id on one_time_tokens (user_id, purpose);
 create index one_time_tokens_expires_at on one_time_tokens (expires_at);
 
--- Who has a mail sent: the user of the session, else the client's address, of which a network of IPv6 (64 bits) is one.
+-- The sender of an email: the user of the session, else the client's address; an IPv6 network (/64) counts as one address.
 create function mail_sender() returns text language plpgsql stable set search_path = {{schema}}, pg_temp as $$
 declare
   context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
@@ -29,8 +29,8 @@ end $$;
 revoke execute on function mail_sender() from public;
 grant execute on function mail_sender() to freehold_system;
 
--- Who is known is told when a quota is used up, before the links that are out are replaced: five mails of a purpose to an
--- address in an hour. What anybody may ask for is decided when it is about to be sent (directory/notifications).
+-- The quota of known senders: five emails of a purpose to an address within an hour, checked before earlier links are
+-- replaced. For requests of unknown clients, the job that sends the emails checks a quota (directory/notifications).
 create function keep_mail_quota() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   if (select count(*) from one_time_tokens where email = new.email and purpose = new.purpose and sender = new.sender
