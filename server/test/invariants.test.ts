@@ -8,24 +8,25 @@ import { listOperations } from './isolation-requests.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
 
-// What must hold of every table, function, view, role and route, now and later, read from the catalog and the document.
-// Each list of exceptions gives its reasons and may not go stale. How each was seen red: docs/testing.md.
+// The rules for every table, function, view, role and route, including future ones, read from the catalog and the
+// document. Each list of exceptions gives its reasons and may not become stale. How each was made to fail:
+// docs/testing.md.
 
 const app = await createTestApp()
 const { admin } = app
 const urls = testDatabase()
 
-/** Lines of one column. */
+/** The values of a query with one column. */
 const lines = async (sql: string, values: unknown[] = []): Promise<string[]> =>
   (await admin.query<{ line: string }>(sql, values)).rows.map(({ line }) => line)
 const schema = `'freehold'::regnamespace`
 const globals = Object.keys(globalTables)
 
-test('every table is guarded by organization_table() or stands on the list of global tables with a reason', async () => {
+test('every table is guarded by organization_table() or is on the list of global tables with a reason', async () => {
   assert.deepEqual(await inspectTables(admin), [])
 })
 
-test('every global table that the tenant login may touch has row-level security', async () => {
+test('every global table that the tenant login may use has row-level security', async () => {
   assert.deepEqual(
     await lines(`select relname as line from pg_class c where relnamespace = ${schema} and relkind in ('r', 'p') and not relrowsecurity
       and not ${isLedger} -- says which migrations ran, and names nobody
@@ -34,8 +35,8 @@ test('every global table that the tenant login may touch has row-level security'
   )
 })
 
-test('a policy for everyone is only one that a trigger passes', async () => {
-  // To public means to the gate's own view as well: one that asks the gate would be asked without end.
+test('a policy for everyone is allowed only for triggers', async () => {
+  // A policy to public also applies to the gate's own view; if it used the gate, that would recurse infinitely.
   const open =
     await lines(`select tablename || ': ' || policyname as line from pg_policies where schemaname = 'freehold' and 'public' = any (roles)
     and (cmd <> 'INSERT' or with_check not like '%pg_trigger_depth() > 0%')`)
@@ -63,12 +64,12 @@ test("keys and unique constraints of an organization's table begin with organiza
   assert.deepEqual(nullable, [])
 })
 
-/** Keys of an organization's table that lead elsewhere than into the same organization, each with the reason. */
+/** Keys of an organization's table that do not lead into the same organization, each with the reason. */
 const plainKeys: Readonly<Record<string, string>> = {
   memberships_user_id_fkey: 'a membership is what ties a person to an organization: everything else refers to it',
 }
 
-test('a foreign key stays within the organization, refers to people through memberships, and is indexed', async () => {
+test('a foreign key stays within the organization, refers to users through memberships, and is indexed', async () => {
   const { rows: keys } = await admin.query<{
     name: string
     child: string
@@ -117,7 +118,7 @@ test('a foreign key stays within the organization, refers to people through memb
   )
 })
 
-test("no column that names an organization, a person or a session in an organization's table goes without its key", async () => {
+test("a column that names an organization, a user or a session in an organization's table has a foreign key", async () => {
   const unkeyed = await lines(
     `select format('%s.%s', c.relname, a.attname) as line from pg_attribute a join pg_class c on c.oid = a.attrelid
     where c.relnamespace = ${schema} and c.relkind in ('r', 'p') and c.relname <> all ($1) and a.attnum > 0 and a.atttypid = 'uuid'::regtype and a.attname <> 'id'
@@ -127,7 +128,7 @@ test("no column that names an organization, a person or a session in an organiza
   assert.deepEqual(unkeyed, [])
 })
 
-test('a partition has no grants and is reached through its parent', async () => {
+test('a partition has no grants and is used only through its parent', async () => {
   const partitions = await lines(
     `select relname as line from pg_class where relnamespace = ${schema} and relispartition and relkind = 'r'`,
   )
@@ -143,7 +144,7 @@ test('a partition has no grants and is reached through its parent', async () => 
   }
 })
 
-/** What runs with the owner's power, each with the reason. None writes an organization's table. */
+/** Functions that run with the owner's rights, each with the reason. None writes a table of an organization. */
 const definers: Readonly<Record<string, string>> = {
   keep_an_owner: 'counts the owners that are left, which the one who leaves may not see any more; reads only',
   lock_revocation: 'locks, and asks the gate of whoever changes what some gate stands on; reads only',
@@ -159,14 +160,14 @@ const definers: Readonly<Record<string, string>> = {
   erase_history: 'leaves one line of the history of an organization that is gone, which no login may delete',
 }
 
-/** What writes with the owner's power, and what: no table of an organization. */
+/** Functions that write with the owner's rights, and the tables: none of an organization. */
 const writers: Readonly<Record<string, string>> = {
   mail_invitation: 'one_time_tokens one_time_tokens',
   tell_restored_member: 'security_events',
   erase_history: 'audit_log audit_log',
 }
 
-/** What the logins may call themselves; a trigger's function needs no grant to run. */
+/** Functions that the logins may call; a trigger function needs no grant to run. */
 const callable: Readonly<Record<string, string>> = {
   new_id: 'the default of every id',
   acting_user: 'called by triggers of history; names the caller alone',
@@ -179,10 +180,10 @@ const callable: Readonly<Record<string, string>> = {
     'called by triggers as whoever changes the row; outside of one the policy of security_events refuses the tenant login',
 }
 
-/** Functions that the tenant login alone may call. */
+/** Functions that only the tenant login may call. */
 const callableByTenant: Readonly<Record<string, string>> = {}
 
-/** Functions that the system login alone may call. */
+/** Functions that only the system login may call. */
 const callableBySystem: Readonly<Record<string, string>> = {
   lock_place: 'locks what joining an organization concerns, as the login that lets people in',
   mail_sender: 'names whose quota a mail counts in; reads settings',
@@ -241,7 +242,7 @@ test('functions are not executable by everyone, pin their search_path, and only 
   )
 })
 
-test("every view that a login may read is a security barrier and not the invoker's", async () => {
+test("every view that a login may read is a security barrier and does not use the invoker's rights", async () => {
   const views =
     await lines(`select relname as line from pg_class where relnamespace = ${schema} and relkind in ('v', 'm')
     and (has_any_column_privilege('freehold_tenant', oid, 'select') or has_any_column_privilege('freehold_system', oid, 'select'))`)
@@ -261,8 +262,8 @@ test("every view that a login may read is a security barrier and not the invoker
 })
 
 /**
- * Every column of a global table that the tenant login may read. Whoever adds a column there decides here whether
- * requests see it; a hash or a secret never stands here.
+ * Every column of a global table that the tenant login may read. When you add a column to such a table, decide here
+ * whether requests may read it; never list a hash or a secret.
  */
 const readable: Readonly<Record<string, readonly string[]>> = {
   migrations: ['number', 'name', 'checksum', 'applied_at', 'digest'],
@@ -326,7 +327,7 @@ const readable: Readonly<Record<string, readonly string[]>> = {
 
 const SECRET = /password|passwd|hash|secret|token|private|credential|api_key|salt|otp|recovery|cipher|encrypted/
 
-/** Columns whose names sound secret and are not. */
+/** Columns whose names look secret and are not. */
 const harmless: Readonly<Record<string, string>> = {
   'idempotency_keys.request_hash': "tells a repeated request from another; one's own rows only",
   'totp_factors.user_id': 'whose authenticator app it is; the own row only',
@@ -371,7 +372,7 @@ test('the tenant role reads no password hash, token hash or secret', async () =>
   ])
 })
 
-test('history keeps no secret and only columns that exist', async () => {
+test('the audit log stores no secrets and only columns that exist', async () => {
   const kept =
     await lines(`select format('%s.%s', c.relname, field) as line from pg_trigger t join pg_class c on c.oid = t.tgrelid,
       unnest((string_to_array(encode(t.tgargs, 'escape'), '\\000'))[2]::text[]) field
@@ -390,7 +391,7 @@ test('history keeps no secret and only columns that exist', async () => {
   )
 })
 
-test('logins and roles hold no power of their own, and the schema belongs to no superuser', async () => {
+test('logins and roles have no rights of their own, and no superuser owns the schema', async () => {
   const logins = [urls.tenantUrl, urls.systemUrl].map(url => decodeURIComponent(new URL(url).username))
   const powers = await lines(
     `select rolname as line from pg_roles where rolname = any ($1) and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication)
@@ -422,7 +423,7 @@ test('logins and roles hold no power of their own, and the schema belongs to no 
   }
 })
 
-test('the logins cannot connect to the databases that the cluster came with', async () => {
+test('the logins cannot connect to the default databases of the cluster', async () => {
   const others = await lines(
     `select datname as line from pg_database where datname in ('postgres', 'template0', 'template1')`,
   )
@@ -444,7 +445,7 @@ test('the logins cannot connect to the databases that the cluster came with', as
 
 const operations = await listOperations(app.app)
 
-test('every operation says who may call it, by a permission that there is', () => {
+test('every operation declares who may call it, by an existing permission', () => {
   const known = new Set(['public', 'session', ...Object.keys(app.services.declared.permissions)])
   assert.deepEqual(
     operations.filter(({ access }) => !known.has(access)).map(({ id }) => id),
@@ -494,7 +495,7 @@ test('only listed operations are public', () => {
   )
 })
 
-test('a route without access stops the start, also one that the document hides', async () => {
+test('a route without access stops the start, even if the document hides it', async () => {
   const bare = await createApp(app.services, app.database)
   after(() => bare.close())
   for (const options of [{}, { schema: { hide: true } }]) {
