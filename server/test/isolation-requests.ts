@@ -101,7 +101,7 @@ const plainValues: Readonly<Record<string, unknown>> = {
   'body current_password': WORLD_PASSWORD,
   'body new_password': 'Another-horse-8',
   'body end_other_sessions': false,
-  'body refresh_token': (world: World) => world.refresh_token, // the caller's own: another user's would sign in as that user
+  'body refresh_token': (world: World) => world.refresh_token, // the caller's own: another one would sign in that user
   'body token': 'x'.repeat(64), // from a link; what it leads to is decided before the caller matters
   'body device_token': (world: World) => world.device_token,
   'body challenge_token': 'x'.repeat(64),
