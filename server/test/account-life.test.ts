@@ -169,7 +169,7 @@ test('an account is deleted, and restored by the page behind the link in the ema
   const { page, faults } = await openPhone()
   await page.goto(link)
   await page.goto(link)
-  assert.equal((await post('login', credentials)).status, 401, 'who only looks changes nothing')
+  assert.equal((await post('login', credentials)).status, 401, 'opening the page changes nothing')
   await page.getByRole('button', { name: 'Restore my account' }).click()
   await page.getByText('Your account is back').waitFor()
   assert.equal((await post('login', credentials)).status, 200)

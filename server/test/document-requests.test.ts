@@ -213,12 +213,12 @@ const notServedYet: readonly { of: Document; requests: readonly string[]; reason
   {
     of: 0,
     requests: ['GET /api/v1/users', 'POST /api/v1/users', 'GET /api/v1/licenses', 'POST /api/v1/licenses'],
-    reason: 'placeholders there, without fields: the people of an organization, and licences, are features to come',
+    reason: 'placeholders without fields: users of an organization and licences are not implemented yet',
   },
   {
     of: 1,
     requests: ['GET /api/v1/admin/sessions'],
-    reason: 'administration across organizations is a feature to come',
+    reason: 'administration across organizations is not implemented yet',
   },
   {
     of: 2,
@@ -233,22 +233,22 @@ const notServedYet: readonly { of: Document; requests: readonly string[]; reason
       'POST /a2a',
       'GET /api/v5/agents',
     ],
-    reason: 'the v5 surface, workspaces, agents and their protocols are features to come',
+    reason: 'the v5 API, workspaces, agents and their protocols are not implemented yet',
   },
   {
     of: 3,
     requests: ['companies', 'branches', 'departments'].flatMap(kind => crud(`/api/org/${kind}`)),
-    reason: 'the structure of organizations is a feature to come',
+    reason: 'the structure of organizations is not implemented yet',
   },
   {
     of: 3,
     requests: ['GET /api/health', 'GET /api/healthz', 'GET /api/system/info'],
-    reason: 'the health of each component, and which features are enabled, come with the components',
+    reason: 'the health of each component and the list of enabled features will be added with the components',
   },
   {
     of: 4,
     requests: ['GET /api/v1/health/detailed', 'GET /api/v1/health/database'],
-    reason: 'measurements of the running service are a feature to come',
+    reason: 'measurements of the running service are not implemented yet',
   },
 ]
 

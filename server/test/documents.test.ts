@@ -172,7 +172,7 @@ function changeText(text: string, change: string, place: string): string {
       .map(line => `${line.slice(1)}\n`)
       .join('')
   const parts = text.split(join('-'))
-  assert.equal(parts.length, 2, `${place}: what it changes stands there ${parts.length - 1} times`)
+  assert.equal(parts.length, 2, `${place}: the text to change occurs ${parts.length - 1} times`)
   return parts.join(join('+'))
 }
 

@@ -57,7 +57,7 @@ test(
       assert.deepEqual([answer.status, answer.connection], [201, 'close'], answer.text)
       agent.destroy()
     }
-    assert.equal((await ask(new Agent(), `${service.url}/health`, 'GET')).status, 200, 'it is alive')
+    assert.equal((await ask(new Agent(), `${service.url}/health`, 'GET')).status, 200, 'it is still running')
     await delay(Math.max(0, 1700 - (Date.now() - signalled)))
     assert.ok((await ask(new Agent(), `${service.url}/api/v1/projects`, 'GET', undefined, headers)).status === 200)
     assert.deepEqual(await ended, { code: 0, signal: null })

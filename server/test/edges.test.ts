@@ -30,15 +30,16 @@ function refuse(found: readonly string[]): void {
 
 /** Edges that may point to a higher layer, each with the reason: the gate reads the tables of the directory. */
 const upward: Readonly<Record<string, string>> = {
-  'platform/gate → users': 'the gate: a live session is one of a live user',
-  'platform/gate → sessions': 'the gate: whether the session lives, and has verified a second factor',
-  'platform/gate → organizations': 'the gate: whether the organization is open, and demands a second factor',
+  'platform/gate → users': 'the gate: a session is live only if its user is',
+  'platform/gate → sessions': 'the gate: whether the session is live, and has verified a second factor',
+  'platform/gate → organizations':
+    'the gate: whether the organization is deleted, and whether it requires a second factor',
   'platform/gate → memberships': 'the gate: which role the user has there',
-  'platform/gate → custom_role_permissions': "the gate: what a role of the organization's own holds",
-  'platform/gate → is_way_out': 'the gate: what no demand for a second factor withholds',
-  'platform/gate → audit_log': 'the trigger of history that organization_table() gives every table',
-  'platform/tokens → users': 'the key of one-time tokens: a token goes with its user',
-  'platform/http → users': 'the key of idempotency keys: what a user repeats goes with the user',
+  'platform/gate → custom_role_permissions': 'the gate: the permissions of a custom role',
+  'platform/gate → is_way_out': 'the gate: the permissions that need no second factor',
+  'platform/gate → audit_log': 'the audit log trigger that organization_table() adds to every table',
+  'platform/tokens → users': 'the foreign key of one-time tokens: a token is deleted with its user',
+  'platform/http → users': 'the foreign key of idempotency keys: they are deleted with their user',
 }
 
 test('the dependencies of the product are found', () => {
@@ -88,7 +89,7 @@ test('features import only files with functions from each other', () => refuse(d
 const ofDriver: Readonly<Record<string, string>> = {
   'platform/database': 'the pools and the one-trip query',
   'platform/schema': 'migrations and inspections, as the owner',
-  'platform/embedded': 'asks the PostgreSQL that it has started whether it answers',
+  'platform/embedded': 'checks whether the PostgreSQL that it has started answers',
   cli: 'commands that look behind it',
 }
 
@@ -153,21 +154,20 @@ test('every place that uses the system login says why, and there are few', t => 
       .filter(({ reason }) => reason === undefined || reason.length < 10)
       .map(
         ({ file, line, function: name }) =>
-          `${file}:${line} (${name}) opens the system login: say why no gate will do, in a line \`// system: …\` directly above, or run it by the actor`,
+          `${file}:${line} (${name}) uses the system login: say why the gate cannot be used, in a line \`// system: …\` directly above, or use the actor`,
       ),
   )
-  t.diagnostic(`${opened.length} places open the system login`)
+  t.diagnostic(`${opened.length} places use the system login`)
   assert.ok(
     opened.length <= MAX_SYSTEM_CALLS,
-    `${opened.length} places open the system login, and at most ${MAX_SYSTEM_CALLS} may: let one function do what several do, or run it by the actor`,
+    `${opened.length} places use the system login, and at most ${MAX_SYSTEM_CALLS} may: combine several functions, or use the actor`,
   )
   // Only code below the logins may use the pool itself.
   refuse(
     calls
       .filter(({ way, file }) => way === 'pool' && isFeatures(file))
       .map(
-        ({ file, line }) =>
-          `${file}:${line} takes the pool of the system login: run a statement by the visitor instead`,
+        ({ file, line }) => `${file}:${line} uses the pool of the system login: run a statement by the visitor instead`,
       ),
   )
 })

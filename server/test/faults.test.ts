@@ -92,7 +92,7 @@ async function readNames({ call }: Client): Promise<string[]> {
 async function checkNames(client: Client, { acknowledged, sent }: Writing): Promise<void> {
   const names = await readNames(client)
   const found = new Set(names)
-  assert.equal(found.size, names.length, 'nothing twice')
+  assert.equal(found.size, names.length, 'nothing exists twice')
   assert.deepEqual(
     acknowledged.filter(name => !found.has(name)),
     [],
@@ -122,9 +122,9 @@ async function killTwice(
   }
   await writing.stop()
   assert.ok(service.isRunning(), 'the service has survived')
-  assert.deepEqual(writing.faults.slice(0, 5), [], 'everything but 201 was a 503 with Retry-After')
-  assert.equal(writing.counts['no answer'] ?? 0, 0, 'every request got an answer')
-  assert.ok((writing.counts['503'] ?? 0) > 0, 'the kill was felt')
+  assert.deepEqual(writing.faults.slice(0, 5), [], 'every response except 201 is a 503 with Retry-After')
+  assert.equal(writing.counts['no answer'] ?? 0, 0, 'every request got a response')
+  assert.ok((writing.counts['503'] ?? 0) > 0, 'the kill had an effect')
   await checkNames(client, writing)
   return writing
 }
@@ -169,7 +169,7 @@ test('a PostgreSQL behind DATABASE_URL that is killed under load is reconnected 
   const { acknowledged, counts } = await killTwice(service, client, () => findEmbeddedPostgres(databaseDir))
   t.diagnostic(`${acknowledged.length} acknowledged and found again; answers: ${JSON.stringify(counts)}`)
   assert.deepEqual(await service.end('SIGTERM'), { code: 0, signal: null })
-  assert.notEqual(findEmbeddedPostgres(databaseDir), undefined, 'somebody else’s server stays')
+  assert.notEqual(findEmbeddedPostgres(databaseDir), undefined, 'another program’s server keeps running')
 })
 
 // Red when: the lock of a data directory outlives its process (platform/embedded/data-directory.ts), the launcher does
@@ -241,7 +241,7 @@ test('a port that is in use is named, with what to do', async () => {
   const dataDir = makeDirectory('port')
   const said = await failToStart({ DATA_DIR: dataDir, PORT: String(port) })
   assert.match(said, new RegExp(`^freehold start: port ${port} is taken: .*set PORT`))
-  assert.equal(findEmbeddedPostgres(dataDir), undefined, 'it takes its PostgreSQL down again')
+  assert.equal(findEmbeddedPostgres(dataDir), undefined, 'it stops its PostgreSQL again')
   holder.close()
 })
 

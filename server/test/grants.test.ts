@@ -68,7 +68,7 @@ test('the logins have the grants that the code uses, and no others', async () =>
     where c.relnamespace = 'freehold'::regnamespace and c.relkind in ('r', 'p', 'v') and case command
       when 'delete' then has_table_privilege('freehold_' || login, c.oid, command)
       else has_any_column_privilege('freehold_' || login, c.oid, command) end`)
-  assert.ok(rows.length > 20, 'the grants are there to be compared')
+  assert.ok(rows.length > 20, 'there are grants to compare')
   const uses = listUses([...new Set(rows.map(({ name }) => name))])
   const idle = rows.map(({ granted }) => granted).filter(granted => !uses.has(granted))
   assert.deepEqual(idle, [], 'grants that no code uses: revoke them')

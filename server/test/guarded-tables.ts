@@ -6,9 +6,9 @@ import { globalTables, isLedger } from '../src/platform/schema/inspection.ts'
  * checked.
  */
 const forSystem: Readonly<Record<string, string>> = {
-  organizations: 'sign-in chooses one, and asks whether it demands a second factor',
-  memberships: 'sign-in chooses an organization by them; deleting and restoring an account ends and restores them',
-  invitations: 'the link in a mail is opened by an address that belongs to no organization yet',
+  organizations: 'sign-in chooses one, and checks whether it requires a second factor',
+  memberships: 'sign-in chooses an organization by them; deleting an account ends them, and restoring it restores them',
+  invitations: 'the link in an email is opened by a user who is not a member yet',
 }
 
 interface Guarded {

@@ -66,7 +66,7 @@ test("keys and unique constraints of an organization's table begin with organiza
 
 /** Keys of an organization's table that do not lead into the same organization, each with the reason. */
 const plainKeys: Readonly<Record<string, string>> = {
-  memberships_user_id_fkey: 'a membership is what ties a person to an organization: everything else refers to it',
+  memberships_user_id_fkey: 'a membership connects a user with an organization: all other tables refer to it',
 }
 
 test('a foreign key stays within the organization, refers to users through memberships, and is indexed', async () => {
@@ -101,7 +101,7 @@ test('a foreign key stays within the organization, refers to users through membe
     else if (toGlobal) {
       assert.ok(
         name in plainKeys,
-        `${name}: ${child} points at ${parent}: people are referred to by (organization_id, user_id) through memberships`,
+        `${name}: ${child} points at ${parent}: refer to users by (organization_id, user_id) through memberships`,
       )
       used.add(name)
     } else
@@ -139,25 +139,25 @@ test('a partition has no grants and is used only through its parent', async () =
         `select (has_table_privilege($1, $2, 'select, insert, update, delete, truncate, references, trigger') or has_any_column_privilege($1, $2, 'select, insert, update, references'))::text as line`,
         [role, `freehold.${name}`],
       )
-      assert.equal(granted, 'false', `${role} holds a grant on ${name}`)
+      assert.equal(granted, 'false', `${role} has a grant on ${name}`)
     }
   }
 })
 
 /** Functions that run with the owner's rights, each with the reason. None writes a table of an organization. */
 const definers: Readonly<Record<string, string>> = {
-  keep_an_owner: 'counts the owners that are left, which the one who leaves may not see any more; reads only',
-  lock_revocation: 'locks, and asks the gate of whoever changes what some gate stands on; reads only',
-  still_open: 'asks the gate at the commit about a gate that may have closed; reads only',
+  keep_an_owner: 'counts the remaining owners, which the leaving owner can no longer see; reads only',
+  lock_revocation: 'locks, and checks the gate of a caller who changes rows that a gate reads; reads only',
+  still_open: 'checks the gate again at the commit; reads only',
   acting_user: 'names the user of the session that the settings name; reads only',
-  own_role_permits: "asks what the role permits that the caller's membership names, for the gate; reads only",
-  guard_membership: 'asks the gate who may decide about owners; reads only',
+  own_role_permits: "returns for the gate what the caller's custom role permits; reads only",
+  guard_membership: 'checks by the gate who may decide about owners; reads only',
   guard_creation:
-    'looks whether an organization that is being created has members, which no gate shows yet; reads only',
-  addresses_in_trigger: 'what an account is and was called, for a trigger that revokes invitations; reads only',
-  tell_restored_member: 'writes the event and the mail of a restored membership into tables that no request writes',
-  mail_invitation: 'makes the link of an invitation and its mail, which the login that invites may not see',
-  erase_history: 'leaves one line of the history of an organization that is gone, which no login may delete',
+    'checks whether an organization that is being created has members, which no gate shows yet; reads only',
+  addresses_in_trigger: 'all addresses of an account, for a trigger that revokes invitations; reads only',
+  tell_restored_member: 'writes the event and the email of a restored membership into tables that no request writes',
+  mail_invitation: 'creates the link of an invitation and its email, which the inviting login may not read',
+  erase_history: 'replaces the audit log of a deleted organization by one entry; no login may delete entries',
 }
 
 /** Functions that write with the owner's rights, and the tables: none of an organization. */
@@ -170,14 +170,14 @@ const writers: Readonly<Record<string, string>> = {
 /** Functions that the logins may call; a trigger function needs no grant to run. */
 const callable: Readonly<Record<string, string>> = {
   new_id: 'the default of every id',
-  acting_user: 'called by triggers of history; names the caller alone',
-  own_role_permits: "called by the gate; answers for the caller's own role alone",
-  lock_key: 'a number made of words; reads nothing',
+  acting_user: 'called by the audit log triggers; returns only the caller',
+  own_role_permits: "called by the gate; answers only for the caller's own role",
+  lock_key: 'computes a number from texts; reads nothing',
   is_way_out: 'three permissions by name; reads nothing',
-  addresses_in_trigger: 'answers nothing outside of a trigger',
-  hold_users: 'takes part in the locks of users, in the order of all locks; reads nothing',
+  addresses_in_trigger: 'returns nothing outside of a trigger',
+  hold_users: 'locks keys of users in the lock order; reads nothing',
   record_event:
-    'called by triggers as whoever changes the row; outside of one the policy of security_events refuses the tenant login',
+    'called by triggers with the rights of the caller; elsewhere the policy of security_events refuses the tenant login',
 }
 
 /** Functions that only the tenant login may call. */
@@ -185,16 +185,16 @@ const callableByTenant: Readonly<Record<string, string>> = {}
 
 /** Functions that only the system login may call. */
 const callableBySystem: Readonly<Record<string, string>> = {
-  lock_place: 'locks what joining an organization concerns, as the login that lets people in',
-  mail_sender: 'names whose quota a mail counts in; reads settings',
-  enqueue_job: 'puts work into the queue of the jobs, whose tables the tenant login does not see',
-  reserve_guess: 'counts a guess before it is verified, in a table that the tenant login does not see',
-  settle_guess: 'counts what came of a guess, and locks',
+  lock_place: 'locks the rows that joining an organization needs, as the login that adds members',
+  mail_sender: 'returns the sender whose quota an email counts in; reads settings',
+  enqueue_job: 'adds a job to the queue, whose tables the tenant login cannot read',
+  reserve_guess: 'counts a guess before it is verified, in a table that the tenant login cannot read',
+  settle_guess: 'records the result of a guess, and starts a lockout',
   take_guess: 'one counter of reserve_guess',
   settle_throttle: 'one counter of settle_guess',
   open_throttle: 'reads a counter and locks its row',
   keep_throttle: 'writes a counter',
-  lock_throttle: 'locks a counter, and has the person told',
+  lock_throttle: 'starts a lockout, and notifies the user',
 }
 
 test('functions are not executable by everyone, pin their search_path, and only listed ones run as the owner', async () => {
@@ -329,9 +329,9 @@ const SECRET = /password|passwd|hash|secret|token|private|credential|api_key|sal
 
 /** Columns whose names look secret and are not. */
 const harmless: Readonly<Record<string, string>> = {
-  'idempotency_keys.request_hash': "tells a repeated request from another; one's own rows only",
+  'idempotency_keys.request_hash': 'recognizes a repeated request; the own rows only',
   'totp_factors.user_id': 'whose authenticator app it is; the own row only',
-  'totp_factors.confirmed_at': 'since when there is one; the own row only',
+  'totp_factors.confirmed_at': 'when it was enabled; the own row only',
   'recovery_codes.user_id': 'whose code it is; the own rows only',
   'recovery_codes.used_at': 'how many are left; the own rows only',
 }
@@ -459,30 +459,30 @@ const publicOperations: Readonly<Record<string, string>> = {
   getHealth: 'for monitors',
   getReady: 'for load balancers',
   getKeySet: 'public keys',
-  signUp: 'nobody has an account yet',
-  register: 'nobody has an account yet',
-  logIn: 'the password speaks',
-  verifySecondFactor: 'the token of a sign-in that waits speaks, and the second factor',
-  refresh: 'the refresh token speaks',
-  acceptInvitation: 'the link in the mail speaks',
-  unlock: 'the link in the mail speaks',
-  listProviders: 'for the page that people sign in on',
-  initiateSocialSignIn: 'nobody is signed in yet',
-  endSocialSignIn: 'the provider speaks, and the cookie of the browser',
-  exchangeSocialCode: 'the code speaks, and the cookie or the verifier',
-  logOut: 'an expired access token with its refresh token must do',
-  logInByPasskey: 'the passkey speaks',
-  challengePasskey: 'nobody is signed in yet',
-  challengeSecondFactor: 'the token of a sign-in that waits speaks',
-  verifyEmail: 'the link in the mail speaks',
-  resendVerification: 'who must confirm an address first cannot sign in',
-  requestPasswordReset: 'who has forgotten the password cannot sign in',
-  completePasswordReset: 'the link in the mail speaks',
-  restoreAccount: 'the link in the mail speaks',
-  undoChange: 'the link in the mail speaks',
-  describeChange: 'the link in the mail speaks',
-  challengeUndo: 'the link in the mail speaks',
-  listUndoableChanges: 'the link in the mail speaks',
+  signUp: 'the caller has no account yet',
+  register: 'the caller has no account yet',
+  logIn: 'authenticated by the password',
+  verifySecondFactor: 'authenticated by the mfa_token and the second factor',
+  refresh: 'authenticated by the refresh token',
+  acceptInvitation: 'authenticated by the link in the email',
+  unlock: 'authenticated by the link in the email',
+  listProviders: 'for the page where users sign in',
+  initiateSocialSignIn: 'the caller is not signed in yet',
+  endSocialSignIn: 'authenticated by the provider and the cookie of the browser',
+  exchangeSocialCode: 'authenticated by the code and the cookie or the verifier',
+  logOut: 'an expired access token with its refresh token is enough',
+  logInByPasskey: 'authenticated by the passkey',
+  challengePasskey: 'the caller is not signed in yet',
+  challengeSecondFactor: 'authenticated by the mfa_token',
+  verifyEmail: 'authenticated by the link in the email',
+  resendVerification: 'a user who must verify an address first cannot sign in',
+  requestPasswordReset: 'a user who has forgotten the password cannot sign in',
+  completePasswordReset: 'authenticated by the link in the email',
+  restoreAccount: 'authenticated by the link in the email',
+  undoChange: 'authenticated by the link in the email',
+  describeChange: 'authenticated by the link in the email',
+  challengeUndo: 'authenticated by the link in the email',
+  listUndoableChanges: 'authenticated by the link in the email',
 }
 
 test('only listed operations are public', () => {

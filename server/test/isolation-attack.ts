@@ -11,8 +11,9 @@ import type { Answer, Person, TestApp } from './test-app.ts'
  * no longer occurs fails the test, so the list stays correct.
  */
 export const exceptions: Readonly<Record<string, string>> = {
-  'signUp body email': 'addresses are unique in the whole service, and without mail a taken one is said to be so',
-  'register body email': 'addresses are unique in the whole service, and without mail a taken one is said to be so',
+  'signUp body email': 'addresses are unique in the whole service, and without email the response says if one is taken',
+  'register body email':
+    'addresses are unique in the whole service, and without email the response says if one is taken',
   'signUp body username': 'usernames are unique in the whole service',
   'register body username': 'usernames are unique in the whole service',
   'updateOwnProfile body username': 'usernames are unique in the whole service',
@@ -211,12 +212,12 @@ async function sendVariant(
   const nobodys = await send(random, { 'x-request-id': trace })
   const places = [...foreign.keys()]
   if (name in exceptions) {
-    assert.notDeepEqual(theirs.compared, nobodys.compared, `${name} is no exception any more: take it off the list`)
+    assert.notDeepEqual(theirs.compared, nobodys.compared, `${name} is no longer an exception: remove it from the list`)
     return
   }
   assert.deepEqual(theirs.compared, nobodys.compared, name)
   const found = marks.filter(mark => ![...foreign.values()].includes(mark) && theirs.answer.text.includes(mark))
-  assert.deepEqual(found, [], `${name} shows something of the victim's: ${theirs.answer.text}`)
+  assert.deepEqual(found, [], `${name} shows data of the victim: ${theirs.answer.text}`)
   if (places.some(({ where }) => where === 'path'))
     assert.equal(theirs.answer.status, 404, `${name}: ${theirs.answer.text}`)
   if (places.some(({ kind }) => kind === 'tag') && operation.method !== 'GET')

@@ -256,7 +256,7 @@ function describe(document: Document, method: string, path: string, described: D
     if (kind !== undefined) operation.places.push({ where, name, kind })
     else if (plain === undefined && (where === 'path' || where === 'header' || holdsId(schema)))
       throw new Error(
-        `${operation.id} takes ${field}, and nothing says what it names: give it the schema IdOf('…'), or, where it is no id of one thing, say in isolation-requests.ts what stands there`,
+        `${operation.id} takes ${field}, and nothing says what it refers to: give it the schema IdOf('…'), or, if it is not an id, declare it in isolation-requests.ts`,
       )
     else if (where === 'path') operation.path = operation.path.replace(`{${name}}`, plain as string)
     else if (where === 'query') operation.plainQuery[name] = (plain as string[] | undefined) ?? choicesOf(schema)

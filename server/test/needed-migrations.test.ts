@@ -88,7 +88,7 @@ test('either login alone detects missing, changed and newer migrations, and a da
   const pools = [database.database.tenant.pool, database.database.system.pool]
   const seen = async () => {
     const states = await Promise.all(pools.map(pool => inspectMigrations(pool, database.schema, required)))
-    assert.deepEqual(states[0], states[1], 'both logins see the same')
+    assert.deepEqual(states[0], states[1], 'both logins see the same state')
     return states[0]!
   }
   assert.deepEqual(await seen(), { missing: [], newer: [] })

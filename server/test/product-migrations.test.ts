@@ -56,11 +56,11 @@ test('the first migration goes up, down and up again to the same schema, and rep
   const before = await digest()
   await loadFixture(1)
   await assert.rejects(rollbackMigrations(owner, { schema }), /projects/)
-  assert.deepEqual(await digest(), before, 'a refused way down changes nothing')
+  assert.deepEqual(await digest(), before, 'a refused rollback changes nothing')
   const lost = await readRows('')
   for (const [table, rows] of lost) {
     assert.ok(rows.length > 0, `the fixture has no row of ${table}`)
-    assert.ok(first?.loses.includes(table), `the way down does not tell that it loses ${table}`)
+    assert.ok(first?.loses.includes(table), `the down file does not declare that it loses ${table}`)
   }
   await rollbackMigrations(owner, { schema, allowDataLoss: true })
   await applyMigrations(owner, { schema, to: 1 })

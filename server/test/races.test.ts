@@ -184,7 +184,7 @@ test('of two owners who leave at once, or remove each other, one stays', async t
         'permission-missing',
         'not-found',
       ].includes(refusal?.body.code),
-      refusal?.text ?? 'nobody was refused',
+      refusal?.text ?? 'none was refused',
     )
   }
   t.diagnostic(JSON.stringify(outcomes))

@@ -222,7 +222,7 @@ const states: Record<string, Closed> = {
   'a disabled membership': { standing: { membership: 'disabled' }, settings: ofVictim, live: 'victim' },
   'an ended membership': { standing: { membership: 'ended' }, settings: ofVictim, live: 'victim' },
   'a closed organization': { standing: { organization: 'closed' }, settings: ofVictim, live: 'victim' },
-  'a session without the second factor that is demanded': {
+  'a session without the required second factor': {
     standing: { secondFactor: 'missing' },
     settings: ofVictim,
     live: 'victim',
@@ -288,7 +288,7 @@ for (const [name, { standing, settings, live, atHome = false, creates = false, f
           assert.deepEqual(
             marks.filter(mark => message.includes(mark) && !command.includes(mark)),
             [],
-            `an error tells of the victim: ${what}`,
+            `an error contains data of the victim: ${what}`,
           )
         }
       }

@@ -15,8 +15,8 @@ const replacements = all.filter(({ method }) => method === 'PUT')
 
 /** Fields that a PUT does not reset, each with the reason. */
 const kept: Readonly<Record<string, string>> = {
-  username: 'people sign in with it',
-  second_factor_required: 'it guards the organization, and an old client does not know it',
+  username: 'users sign in with it',
+  second_factor_required: 'it protects the organization, and an old client does not know it',
 }
 
 /** A value for each optional field that differs from its default. */

@@ -83,7 +83,7 @@ const revocations: {
     revoke: (_owner, member, url) => expect204(request(url, 'POST', '/api/v1/auth/logout-all', undefined, as(member))),
   },
   {
-    name: 'disabling the person',
+    name: 'disabling the user',
     code: 'session-ended',
     revoke: (_owner, member) => admin.query('update users set disabled_at = now() where id = $1', [member.user_id]),
   },
@@ -122,12 +122,12 @@ const revocations: {
       expect204(request(url, 'DELETE', `/api/v1/organizations/${owner.organization_id}`, undefined, as(owner))),
   },
   {
-    name: 'demanding a second factor',
+    name: 'requiring a second factor',
     code: 'second-factor-required',
     revoke: (owner, _member, url) => demandSecondFactor(url, owner),
   },
   {
-    name: 'losing the second factor that is demanded',
+    name: 'losing the required second factor',
     code: 'second-factor-required',
     revoke: async (owner, member, url) => {
       await proveSecondFactor(member)

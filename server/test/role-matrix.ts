@@ -13,14 +13,14 @@ const standings: Readonly<Record<string, Standing | 'nobody'>> = {
   member: { role: 'member' },
   viewer: { role: 'viewer' },
   noOne: 'nobody',
-  'no member': { role: 'none' },
-  'a superuser who is no member': { role: 'none', superuser: true },
+  'not a member': { role: 'none' },
+  'a superuser who is not a member': { role: 'none', superuser: true },
   'a token without an organization': { named: false },
   'an ended membership': { membership: 'ended' },
   'a disabled membership': { membership: 'disabled' },
   'a closed organization': { organization: 'closed' },
-  'a session without the second factor that is demanded': { secondFactor: 'missing' },
-  'a session that has proved the second factor': { secondFactor: 'proved' },
+  'a session without the required second factor': { secondFactor: 'missing' },
+  'a session that has verified the second factor': { secondFactor: 'proved' },
   'a revoked session': { session: 'revoked' },
   'an expired session': { session: 'expired' },
   'a disabled account': { account: 'disabled' },
@@ -32,13 +32,13 @@ const waysOut = ['organization:leave', 'organization:transfer', 'organization:de
 
 /** Deviations from the rule, each with the reason. */
 export const exceptions: Readonly<Record<string, string>> = {
-  'getMe no member': 'membership-ended', // the token names an organization that is not the caller's
-  'getMe a superuser who is no member': 'membership-ended',
+  'getMe not a member': 'membership-ended', // the token names an organization that is not the caller's
+  'getMe a superuser who is not a member': 'membership-ended',
   'getMe an ended membership': 'membership-ended',
   'getMe a disabled membership': 'membership-ended',
   'getMe a closed organization': 'membership-ended',
-  'switchOrganization no member': 'invalid-fields', // it asks for the organization of the world
-  'switchOrganization a superuser who is no member': 'invalid-fields',
+  'switchOrganization not a member': 'invalid-fields', // it asks for the organization of the world
+  'switchOrganization a superuser who is not a member': 'invalid-fields',
   'switchOrganization an ended membership': 'invalid-fields',
   'switchOrganization a disabled membership': 'invalid-fields',
   'switchOrganization a closed organization': 'invalid-fields',

@@ -48,7 +48,11 @@ test('a product’s feature has its own migrations, which run after the service�
   assert.deepEqual(await migrateDatabase(ownerUrl, schema, declared), [], 'they run once')
   assert.equal(ledgerOf(remarks), 'migrations_remarks')
   assert.deepEqual(await readLedger('migrations_remarks'), ['0001_remarks'])
-  assert.deepEqual(await readLedger('migrations'), before, 'the service’s own ledger names none of them')
+  assert.deepEqual(
+    await readLedger('migrations'),
+    before,
+    'the service’s own table of migrations contains none of them',
+  )
 })
 
 // Red when: storeDigest in migrations.ts writes into the feature's table, or the inspection counts these tables.

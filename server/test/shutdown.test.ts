@@ -106,13 +106,13 @@ test('SIGTERM under load finishes the requests in flight, then exits 0 and stops
   const signalled = Date.now()
   const ended = service.end('SIGTERM')
   await delay(1000)
-  assert.ok(service.isRunning(), 'it waits for what is in flight')
+  assert.ok(service.isRunning(), 'it waits for the requests in flight')
   await hold.release()
   const { status, body } = await held
   assert.deepEqual([status, body.name], [200, 'Let go'])
   for (const login of await Promise.all(hashing)) assert.equal(login.status, 200, JSON.stringify(login.body))
   assert.deepEqual(await ended, { code: 0, signal: null })
-  assert.ok(Date.now() - signalled < 15_000, 'no kept connection holds it up')
+  assert.ok(Date.now() - signalled < 15_000, 'no kept connection delays it')
   over.abort()
   await Promise.all(load)
 
@@ -153,7 +153,7 @@ test('SIGTERM under load finishes the requests in flight, then exits 0 and stops
   assert.equal(service.errors(), '')
 
   assert.equal(findEmbeddedPostgres(dataDir), undefined)
-  assert.equal(existsSync(join(dataDir, 'postgres/data/postmaster.pid')), false, 'an orderly end')
+  assert.equal(existsSync(join(dataDir, 'postgres/data/postmaster.pid')), false, 'a graceful shutdown')
   await assert.rejects(fetch(`${service.url}/ready`))
 })
 

@@ -95,7 +95,7 @@ test('SIGHUP reopens the log file after a rename, and no line in between is lost
     await waitUntil(() => read()[1] !== '' || existsSync(file))
     await ask('after-1')
     await waitUntil(() => read()[1]!.includes('after-1'))
-    assert.ok(!read()[0]!.includes('after-1'), 'the renamed file gets no more')
+    assert.ok(!read()[0]!.includes('after-1'), 'the renamed file gets no more lines')
     for (const id of ['before-1', 'before-2', 'after-1']) assert.equal(read().join('').split(id).length, 2, id)
 
     // The folder is a file now: the service logs the error, and continues to write to the open file.

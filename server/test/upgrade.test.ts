@@ -22,7 +22,7 @@ import type { Answer } from './test-app.ts'
 
 /** What an upgrade changes in the rows that it keeps, and why. */
 const changed: Readonly<Record<string, string>> = {
-  'role_permissions.permission': 'which role holds which permission is what the version declares',
+  'role_permissions.permission': 'each version declares the permissions of the roles',
   'role_permissions.role': 'the same',
 }
 
@@ -190,7 +190,7 @@ for (const release of releases) {
     for (const person of people) {
       const ways = waysIn(app, person)
       const refreshed = await ways.get('refresh token')?.()
-      assert.equal(refreshed?.status ?? 200, 200, 'a session goes on')
+      assert.equal(refreshed?.status ?? 200, 200, 'a session stays live')
       for (const way of ['password', 'passkey', 'provider']) {
         const enter = ways.get(way)
         if (enter === undefined) continue
@@ -227,7 +227,7 @@ async function followLinks(app: App, { people, links }: Captured): Promise<void>
   const new_password = 'Brand-new-zebra-42'
   // The email itself was still waiting to be sent: this version composes it.
   const [mail] = (await app.mailTo('rob@example.com')).filter(({ link }) => link.includes('/reset-password'))
-  assert.ok(mail !== undefined, 'the mail that waited is sent')
+  assert.ok(mail !== undefined, 'the waiting email is sent')
   const reset = await call('POST', '/api/v1/auth/password-reset/complete', {
     token: mail.token,
     new_password,

@@ -61,7 +61,7 @@ test('the operations that change a sign-in method are known', () => {
       .map(({ name }) => name)
       .sort(),
     holders,
-    'a feature with another way in: add its rows to waysOf',
+    'a feature with another sign-in method: add its rows to waysOf',
   )
   assert.deepEqual(proving.map(({ id }) => id).sort(), [
     'addPasskey',
