@@ -99,7 +99,7 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
     updateOrganization: [
       { body: () => ({ second_factor_required: undefined }) },
       {
-        name: 'second factor demanded',
+        name: 'second factor required',
         body: () => ({ name: undefined, slug: undefined, second_factor_required: true }),
         closes: (author, access) => author === 'elsewhere' && isGated(access),
       },
@@ -108,7 +108,7 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
     updateMember: [
       { body: () => ({ role: undefined, title: 'Colleague' }) },
       {
-        name: 'role of the other lowered',
+        name: 'role of the other owner lowered',
         body: () => lost,
         closes: (author, access) => author === 'second' && isGated(access) && !holds('viewer', access),
       },
