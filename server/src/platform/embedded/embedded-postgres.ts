@@ -168,8 +168,7 @@ async function watchServer(server: Server, port: number, superviseServer: () => 
       log('warn', `PostgreSQL has died: starting it again on port ${port}`)
       pauseMs = Math.min(pauseMs * 2, longestPauseMs)
       startedAt = Date.now()
-      if (!(await startServer(server, port)))
-        throw new EmbeddedPostgresError(`Port ${port} is used by another program`)
+      if (!(await startServer(server, port))) throw new EmbeddedPostgresError(`Port ${port} is used by another program`)
       log('info', `PostgreSQL is back on port ${port}`)
     } catch (error) {
       if (!stopping.aborted) log('error', `${toEmbeddedPostgresError(error, server.folder).message}; trying again`)

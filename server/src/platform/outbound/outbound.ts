@@ -60,7 +60,8 @@ export async function send(address: string | URL, request: OutboundRequest): Pro
   const url = new URL(address)
   const { timeoutMs = TIMEOUT_MS, maxBytes = MAX_BYTES, signal, to } = request
   if (!isSafe(url)) throw new OutboundError(`${url.origin} is not https`)
-  if (url.username !== '' || url.password !== '') throw new OutboundError('the address contains a user name or a password')
+  if (url.username !== '' || url.password !== '')
+    throw new OutboundError('the address contains a user name or a password')
   const host = url.hostname.replace(/^\[|\]$/g, '')
   // An IP address needs no lookup.
   if (to !== 'operator' && isIP(host) !== 0) requireReach(to, host, host)
@@ -100,7 +101,8 @@ async function readAnswer(answer: IncomingMessage, maxBytes: number): Promise<Re
   const { statusCode: status = 0, headers, rawHeaders } = answer
   try {
     const encoding = headers['content-encoding']
-    if (encoding !== undefined) throw new OutboundError('the response is compressed, although no compression was requested')
+    if (encoding !== undefined)
+      throw new OutboundError('the response is compressed, although no compression was requested')
     if (status < 200 || status > 599) throw new OutboundError('the status of the response is not valid')
     if (Number(headers['content-length'] ?? 0) > maxBytes) throw new OutboundError('the response is too long')
     const fields = new Headers()

@@ -72,6 +72,7 @@ export async function runScript(
 /** PostgreSQL's error with its place and, for a lock timeout, what to do; other errors are returned unchanged. */
 export function toMigrationError(error: unknown, where: string, then = 'apply again to continue'): unknown {
   if (!(error instanceof pg.DatabaseError)) return error
-  const advice = error.code === '55P03' ? ` Another transaction has locked a table for more than 10 seconds; ${then}.` : ''
+  const advice =
+    error.code === '55P03' ? ` Another transaction has locked a table for more than 10 seconds; ${then}.` : ''
   return new MigrationError(`${where}: ${error.message}${error.detail ? ` (${error.detail})` : ''}.${advice}`)
 }
