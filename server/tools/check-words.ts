@@ -43,10 +43,10 @@ const textWords: Readonly<Record<string, string>> = {
 
 const faults: string[] = []
 
-/** Code without comments and texts. */
+/** Code without comments, texts and regular expressions. */
 const bare = (code: string): string =>
   code.replaceAll(
-    /\/\*[\s\S]*?\*\/|(?<![:'"`\\])\/\/[^\n]*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g,
+    /\/\*[\s\S]*?\*\/|(?<![:'"`\\])\/\/[^\n]*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`|(?<=[(,=:[]\s*)\/(?![/*])(?:[^/\\\n]|\\.)+\//g,
     text => '\n'.repeat(text.split('\n').length - 1),
   )
 
