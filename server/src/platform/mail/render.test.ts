@@ -88,7 +88,7 @@ test('every notice says when, from where, with what, and what to do if it was so
   for (const name of names.filter(name => valuesOf(name).includes('device'))) {
     const { text } = render(name)
     assert.match(text, /When: WHEN\nAddress: 192\.0\.2\.7\nDevice: Firefox, Windows\n/, name)
-    assert.match(text, /Set a new password:\nhttps:|write to those who run Acme/, name)
+    assert.match(text, /Set a new password:\nhttps:|write to the operators of Acme/, name)
     assert.match(render(name, bare).text, /Address: unknown\nDevice: unknown\n/, name)
   }
 })
