@@ -19,7 +19,7 @@ const statusesIn = async (reader: Person, team: Person, query = '') =>
   )
 
 // Red when: listedMembers leaves out memberships that ended with their account, or removeMember and guard_membership() do.
-test('who deletes the account stays visible to those who manage members, and does not come back once removed', async () => {
+test('a member with a deleted account stays visible to administrators, and is not restored with the account once removed', async () => {
   const owner = await signUp('Acme')
   const [leaver, staying, viewer] = [
     await addMember(owner, 'admin'),
@@ -61,7 +61,7 @@ test('who deletes the account stays visible to those who manage members, and doe
 })
 
 // Red when: renewMembership() leaves out the moment of the deletion.
-test('a removal and the restoration of the account at once leave no member', async () => {
+test('a concurrent removal and restoration of the account leave no member', async () => {
   for (let round = 0; round < 6; round++) {
     const owner = await signUp('Acme')
     const leaver = await addMember(owner, 'admin')
@@ -76,7 +76,7 @@ test('a removal and the restoration of the account at once leave no member', asy
 })
 
 // Red when: restoreMember() or guard_membership() does not ask who ended the membership and when, or tell_restored_member() is left out.
-test('an administrator restores whom an administrator removed, for 30 days, and the person is told', async () => {
+test('an administrator can restore a removed member for 30 days, and the member is notified', async () => {
   const owner = await signUp('Acme')
   const [administrator, member, left] = [
     await addMember(owner, 'admin'),
@@ -119,7 +119,7 @@ test('an administrator restores whom an administrator removed, for 30 days, and 
 })
 
 // Red when: guard_membership() lets `members:write` do what restoreMember() and removeMember() refuse.
-test('no statement brings back who left, and none makes a member', async () => {
+test('no statement restores a member who left, and none creates a member', async () => {
   const owner = await signUp('Acme')
   const [left, stranger] = [await addMember(owner, 'member'), await signUp()]
   await left.call('POST', `/api/v1/organizations/${owner.organization_id}/leave`)
@@ -160,7 +160,7 @@ const openInvitations = async (owner: Person) =>
   )
 
 // Red when: the trigger `invitations_update` or `invitations_insert` goes, or looks at the present address alone.
-test('whatever ends or begins a membership leaves no open invitation for any address of the user', async () => {
+test('when a membership begins or ends, no invitation for any address of the user stays open', async () => {
   const owner = await signUp('Acme')
   await verify(owner)
   const path = `/api/v1/organizations/${owner.organization_id}`

@@ -56,7 +56,7 @@ async function theMailTo(email: string) {
 const rowOf = async (id: string) => (await admin.query(`select * from one_time_tokens where id = $1`, [id])).rows[0]
 
 // Red when: the link is made of anything but the configured address, the purpose and the sealed token.
-test('a link leads to the page of its purpose and carries a token of that purpose alone', async () => {
+test('a link leads to the page of its purpose and contains only a token of that purpose', async () => {
   const { email, user_id } = await createPerson()
   const id = await issue({ purpose: 'reset-password', email })
   const { to, link, token, subject } = await theMailTo(email)
@@ -69,7 +69,7 @@ test('a link leads to the page of its purpose and carries a token of that purpos
 })
 
 // Red when: resetPassword (recovery/mails.ts) sends to an address that it has not found, or to an account that is closed.
-test('a reset goes to an account that lives; no one else gets a mail, and the token belongs to no one', async () => {
+test('a reset is emailed only to a live account; for other addresses no email is sent, and the token has no owner', async () => {
   const stranger = strangerOf()
   const id = await issue({ purpose: 'reset-password', email: stranger })
   assert.deepEqual(await mailTo(stranger), [])
@@ -82,7 +82,7 @@ test('a reset goes to an account that lives; no one else gets a mail, and the to
 })
 
 // Red when: decide() asks another purpose's mail, or account-exists carries the token.
-test('signing up with a known address mails its owner that there is an account, and no way to make another', async () => {
+test('signing up with a known address emails its owner that the account exists, without a link to create another', async () => {
   const stranger = strangerOf()
   await issue({ purpose: 'sign-up', email: stranger, details: { full_name: 'Eve', password_hash: 'x' } })
   const fresh = await theMailTo(stranger)
@@ -102,7 +102,7 @@ test('signing up with a known address mails its owner that there is an account, 
 })
 
 // Red when: verifyEmail (accounts/mails.ts) forgets email_verified, or repeatSignUp takes the newest of several.
-test('asking again for the mail that confirms an address', async () => {
+test('requesting the verification email again', async () => {
   const { email, user_id } = await createPerson({ email_verified_at: null, given_name: 'Ann' })
   const id = await issue({ purpose: 'verify-email', email })
   const { link, token, text } = await theMailTo(email)
@@ -134,7 +134,7 @@ test('asking again for the mail that confirms an address', async () => {
 })
 
 // Red when: change-email is mailed to the old address, or the taken one is not looked for.
-test('a new address gets the link, and one that is taken only hears of it', async () => {
+test('a new address gets the link, and a taken one gets only a notice', async () => {
   const { email: old_email, user_id } = await createPerson({ given_name: 'Ann' })
   const email = strangerOf()
   await issue({ purpose: 'change-email', user_id, email, details: { old_email } })
@@ -152,7 +152,7 @@ test('a new address gets the link, and one that is taken only hears of it', asyn
 })
 
 // Red when: a feature leaves out its tokenMails, or restoring is offered to those who have not left.
-test('a lock, a leave and an invitation reach the person they are about', async () => {
+test('emails about a lock, a deletion and an invitation reach the user concerned', async () => {
   const locked = await createPerson()
   await issue({ purpose: 'unlock', user_id: locked.user_id })
   const lock = await theMailTo(locked.email)
@@ -189,7 +189,7 @@ test('a lock, a leave and an invitation reach the person they are about', async 
 })
 
 // Red when: `spendable` looks at neither used_at nor expires_at.
-test('a token that has been spent or has expired by now is not mailed, and an unknown one neither', async () => {
+test('no email is sent for a spent, expired or unknown token', async () => {
   const { email } = await createPerson()
   const spent = await issue({ purpose: 'reset-password', email })
   await admin.query('update one_time_tokens set used_at = now() where id = $1', [spent])
@@ -201,7 +201,7 @@ test('a token that has been spent or has expired by now is not mailed, and an un
 })
 
 // Red when: claim() counts what was not sent, counts itself, takes no lock, or looks further back than an hour.
-test('at most five mails of a purpose go to an address in an hour for one sender, also when ten are composed at once', async () => {
+test('an address gets at most five emails of a purpose per hour from one sender, even if ten are composed at once', async () => {
   // With connections enough to be at it at the same time.
   const { database, services } = await createTestApp({ DATABASE_POOL_SIZE: '40' })
   const system = systemFor(database, 'mail')
@@ -234,7 +234,7 @@ const issueFrom = (ip: string, token: Issued): Promise<string> => {
 }
 
 // Red when: claim() counts what other senders asked for, or drops although no link is out.
-test('no client uses up the mails of another, and none is left without a link that works', async () => {
+test('no client can use up the quota of another, and each has a link that works', async () => {
   const { email } = await createPerson()
   const purpose = 'reset-password'
   const mailsFrom = async (ip: string, count: number) => {
@@ -260,7 +260,7 @@ test('no client uses up the mails of another, and none is left without a link th
 })
 
 // Red when: the trigger mail_quota is left out, or a route drops what it refuses.
-test('who is signed in is told that a quota is used up, and the last link stays good', async () => {
+test('a signed-in user gets an error when a quota is used up, and the last link stays valid', async () => {
   const person = await createPerson()
   const new_email = strangerOf()
   const ask = () => person.call('POST', '/api/v1/auth/change-email', { new_email })
@@ -276,7 +276,7 @@ test('who is signed in is told that a quota is used up, and the last link stays 
 })
 
 // Red when: the order of locales changes.
-test('a mail is in the person’s language, else in that of the request, else in the default', async () => {
+test('an email is in the user’s language, else in that of the request, else in the default', async () => {
   const subjectOf = async (locale: string | null, details: Record<string, unknown>) => {
     const { email } = await createPerson({ locale })
     await issue({ purpose: 'reset-password', email, details })
@@ -299,7 +299,7 @@ test('a mail is in the person’s language, else in that of the request, else in
 })
 
 // Red when: a feature does not declare its event as mailed, or the page of the reset is not the button.
-test('every security event of the list is told to the person, with when, where and how', async () => {
+test('every security event of the list is emailed to the user, with time, address and device', async () => {
   const { email, user_id } = await createPerson({ given_name: 'Ann' })
   const types = [
     'password-changed',
@@ -329,7 +329,7 @@ test('every security event of the list is told to the person, with when, where a
 })
 
 // Red when: toFormerAddress is left out of one of these two, or draftOfEvent looks at whether the account is live.
-test('a change of address is told to the former one, and even a closed account hears what happened to it', async () => {
+test('the former address gets a notice of its change, and even a deleted account gets notices', async () => {
   const { email: old_email, user_id } = await createPerson({ given_name: 'Ann' })
   const new_email = strangerOf()
   const token_id = await issue({ purpose: 'change-email', user_id, email: new_email, details: { old_email } })
@@ -355,7 +355,7 @@ test('a change of address is told to the former one, and even a closed account h
 })
 
 // Red when: a job row takes anything but ids.
-test('a job in the queue holds ids and nothing else', async () => {
+test('a job in the queue contains only ids', async () => {
   const { email, user_id } = await createPerson()
   await issue({ purpose: 'reset-password', email })
   await tell('password-changed', user_id)

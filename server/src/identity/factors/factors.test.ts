@@ -53,7 +53,7 @@ async function eventsOf({ user_id }: Person): Promise<string[]> {
 const revive = (user_id: string) =>
   admin.query('update sessions set revoked_at = null, revoked_reason = null where user_id = $1', [user_id])
 
-test('an authenticator app is demanded from the code on that confirms it', async () => {
+test('an authenticator app is required once a code has confirmed it', async () => {
   const person = await signUp()
   const before = (await person.call('GET', mfa)).body
   assert.deepEqual(before, {
@@ -101,7 +101,7 @@ test('an authenticator app is demanded from the code on that confirms it', async
 })
 
 // Red when: beginTotp leaves out the margin, or puts another link into the image than into the answer.
-test('the QR code holds the link, and the link what an app needs', async () => {
+test('the QR code contains the link, and the link contains what an app needs', async () => {
   const person = await signUp()
   const { secret, otpauth_uri, qr_svg } = (await person.call('POST', `${mfa}/totp`)).body
   const link = new URL(otpauth_uri)
@@ -186,7 +186,7 @@ test(
 )
 
 // Red when: totpCodeOf leaves out last_step, or accepts last_step <= step; finishSignIn does not require it.
-test('a code is good once, also twice at the same moment, and none is that is older than the last', async () => {
+test('a code works once, even concurrently, and older codes do not work', async () => {
   const person = await signUp()
   const { secret, next } = await enrol(person)
   const used = codeOf(secret, stepNow())
@@ -204,7 +204,7 @@ test('a code is good once, also twice at the same moment, and none is that is ol
 })
 
 // Red when: withProof does not look again under the lock.
-test('of two confirmations at the same moment one succeeds and shows recovery codes', async () => {
+test('of two concurrent confirmations, one succeeds and shows recovery codes', async () => {
   const person = await signUp()
   const { secret } = (await person.call('POST', `${mfa}/totp`)).body
   const [code, ahead] = [codeOf(secret, stepNow()), codeOf(secret, stepNow() + 1)]
@@ -217,7 +217,7 @@ test('of two confirmations at the same moment one succeeds and shows recovery co
 })
 
 // Red when: confirmTotp takes a seed of any age.
-test('an enrolment that no one has confirmed is void after half an hour', async () => {
+test('an unconfirmed enrolment expires after half an hour', async () => {
   const person = await signUp()
   const { secret } = (await person.call('POST', `${mfa}/totp`)).body
   await admin.query(`update totp_factors set created_at = now() - interval '31 minutes' where user_id = $1`, [
@@ -228,7 +228,7 @@ test('an enrolment that no one has confirmed is void after half an hour', async 
 })
 
 // Red when: signIn is called with isTwoFactor: false; finishSignIn leaves the organization or the device of the token out.
-test('the second factor finishes the sign-in that was begun, to the organization and on the device it named', async () => {
+test('the second factor finishes the pending sign-in, with its organization and device', async () => {
   const person = await signUp('Acme')
   const personal = (await person.call('POST', '/api/v1/organizations', { name: 'Second' })).body.id
   const { next } = await enrol(person)
@@ -252,7 +252,7 @@ test('the second factor finishes the sign-in that was begun, to the organization
 
 // Red when: the guess is counted after the code is verified (verifyFactor runs verifyTotp before reserveGuess); the key is that of
 // the token instead of the user's.
-test('a hundred wrong codes at the same moment, under as many tokens, get no more checked than the threshold, and then the right one is refused', async () => {
+test('of a hundred concurrent wrong codes, under as many tokens, no more than the threshold are checked, and then the right one is refused', async () => {
   const person = await signUp()
   const { secret, next, recovery_codes } = await enrol(person)
   const mfa_tokens: string[] = []
@@ -308,7 +308,7 @@ test('a hundred wrong codes at the same moment, under as many tokens, get no mor
   assert.equal((await verify({ mfa_token: unlocked, code: await next() })).status, 200)
 })
 
-test('ten right answers at the same moment lock no one out, and a wrong code spends no token', async () => {
+test('ten concurrent right answers cause no lock, and a wrong code spends no token', async () => {
   const person = await signUp()
   const { recovery_codes, next } = await enrol(person)
   const mfa_tokens = await Promise.all(recovery_codes.map(() => pauseAt(person)))
@@ -331,7 +331,7 @@ test('ten right answers at the same moment lock no one out, and a wrong code spe
 })
 
 // Red when: withFactor settles a code that was used before as anything but wrong, or stepUpByFactor settles nothing.
-test('a code that was used before is a failure, and a right one is settled, also where it steps up', async () => {
+test('a used code counts as a failure, and a right one is settled, also in a step-up', async () => {
   const person = await signUp()
   const { next } = await enrol(person)
   const counter = async () =>
@@ -348,7 +348,7 @@ test('a code that was used before is a failure, and a right one is settled, also
   assert.deepEqual(await counter(), { failures: 0, pending: 0 })
 })
 
-test('the code of another person, or of an app that was removed, signs no one in', async () => {
+test('a code of another user, or of a removed app, does not sign in', async () => {
   const [ann, bob] = [await signUp(), await signUp()]
   const [annApp, bobApp] = [await enrol(ann), await enrol(bob)]
   assert.equal((await verify({ mfa_token: await pauseAt(bob), code: await annApp.next() })).status, 401)
@@ -369,7 +369,7 @@ test('the code of another person, or of an app that was removed, signs no one in
 })
 
 // Red when: completeRemoval leaves one of them standing.
-test('with the last second factor go recovery codes, trust in devices and what sessions have proved', async () => {
+test('removing the last second factor also removes recovery codes, trusted devices and verified factors of sessions', async () => {
   const person = await signUp()
   const { next, recovery_codes } = await enrol(person)
   const trusted = await verify({ mfa_token: await pauseAt(person), code: await next(), trust_device: true })
@@ -395,7 +395,7 @@ test('with the last second factor go recovery codes, trust in devices and what s
 })
 
 // Red when: recoveryCodeOf leaves out used_at; hashCode keeps the hyphens.
-test('a recovery code stands in for the app once, however it is written', async () => {
+test('a recovery code replaces the app once, in any notation', async () => {
   const person = await signUp()
   const { recovery_codes } = await enrol(person)
   const [first, second, third] = recovery_codes as [string, string, string]
@@ -429,7 +429,7 @@ test('a recovery code stands in for the app once, however it is written', async 
   ])
 })
 
-test('neither seeds nor recovery codes stand readable in the database, the log or an event', async () => {
+test('neither seeds nor recovery codes are readable in the database, the log or an event', async () => {
   const person = await signUp()
   const { secret, recovery_codes } = await enrol(person)
   await verify({ mfa_token: await pauseAt(person), recovery_code: recovery_codes[0] })
@@ -447,7 +447,7 @@ test('neither seeds nor recovery codes stand readable in the database, the log o
 })
 
 // Red when: openToken takes any purpose; admit takes what is no JWT.
-test('the token between the factors is no access token, no refresh token and no link, and none of those is one', async () => {
+test('the mfa token works as no other kind of token, and no other kind works as it', async () => {
   const person = await signUp()
   const { next } = await enrol(person)
   const mfa_token = await pauseAt(person)
@@ -476,7 +476,7 @@ test('the token between the factors is no access token, no refresh token and no 
 })
 
 // Red when: mfa.sql loses the trigger end_waiting_sign_ins; signIn does not look whether the account is disabled.
-test('a sign-in that waits for its code ends with the password it was begun with, and with the account', async () => {
+test('a pending sign-in ends when the password changes, and when the account is disabled or deleted', async () => {
   const person = await signUp()
   const { next } = await enrol(person)
   const waiting = await pauseAt(person)
@@ -498,7 +498,7 @@ test('a sign-in that waits for its code ends with the password it was begun with
 })
 
 // Red when: signIn asks only whether the device is known; rememberDevice forgets trusted_until.
-test('a trusted device skips the second factor for thirty days, and for its own person only', async () => {
+test('a trusted device skips the second factor for thirty days, and only for its own user', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const { next } = await enrol(person)
   const strangers = await enrol(stranger)
@@ -532,7 +532,7 @@ test('a trusted device skips the second factor for thirty days, and for its own 
 })
 
 // Red when: the route trusts a device for a time of its own.
-test('where the operator trusts no device, none skips the second factor', async () => {
+test('if the operator does not allow trusted devices, none skips the second factor', async () => {
   const strict = await createTestApp({ TRUSTED_DEVICE_DAYS: '0' })
   const person = await strict.signUp()
   const { next } = await enrolApp(strict, person)
@@ -545,7 +545,7 @@ test('where the operator trusts no device, none skips the second factor', async 
 })
 
 // Red when: stepUpByFactor leaves out renewSignIn or noteSecondFactor.
-test('any factor proves again who one is, and a second factor counts for the session from then on', async () => {
+test('any factor can re-authenticate, and a second factor then counts for the session', async () => {
   const person = await signUp()
   const before = await logIn(person)
   const { next, recovery_codes } = await enrol(person)
@@ -581,7 +581,7 @@ test('any factor proves again who one is, and a second factor counts for the ses
 })
 
 // Red when: choose (identity/proofs) lets a password stand where there is a second factor.
-test('where there is a second factor, none is added or removed, and no recovery code made, by a password alone', async () => {
+test('with a second factor, a password alone cannot add or remove factors or generate recovery codes', async () => {
   const person = await signUp()
   const before = await logIn(person)
   const old = under(before.body.access_token)
@@ -604,7 +604,7 @@ test('where there is a second factor, none is added or removed, and no recovery 
 })
 
 // Red when: withProof does not look again under the lock, or choose takes a password where there is a second factor.
-test('an enrolment that was begun before the first factor is not confirmed without it', async () => {
+test('an enrolment that began before the first factor cannot be confirmed without that factor', async () => {
   const person = await signUp()
   const old = under((await logIn(person)).body.access_token)
   const { secret } = (await call('POST', `${mfa}/totp`, undefined, old)).body

@@ -31,7 +31,7 @@ async function tokenOf(email: string): Promise<string> {
 
 const accept = (token: string, more: object = {}) => call('POST', '/api/v1/invitations/accept', { token, ...more })
 
-test('an invited address without an account makes one, confirmed, and belongs to the organization', async () => {
+test('an invited address without an account creates a confirmed one, which is a member of the organization', async () => {
   const owner = await newOwner()
   const email = newAddress()
   const invited = await invite(owner, email.toUpperCase(), 'viewer')
@@ -54,7 +54,7 @@ test('an invited address without an account makes one, confirmed, and belongs to
   assert.equal((await accept(token, { password: PASSWORD })).body.code, 'invitation-ended')
 })
 
-test('a known and an unknown address are invited alike, by the same answer', async () => {
+test('inviting a known and an unknown address gives the same response', async () => {
   const owner = await newOwner()
   const known = await signUp()
   const [one, other] = [await invite(owner, known.email), await invite(owner, newAddress())]
@@ -68,7 +68,7 @@ test('a known and an unknown address are invited alike, by the same answer', asy
   assert.deepEqual(shapeOf(one), shapeOf(other))
 })
 
-test('the link lets in the account of that address and no other', async () => {
+test('the link admits only the account of that address', async () => {
   const owner = await newOwner()
   const [invited, stranger] = [await signUp(), await signUp()]
   await invite(owner, invited.email)
@@ -83,7 +83,7 @@ test('the link lets in the account of that address and no other', async () => {
   assert.equal((await invited.call('GET', '/api/v1/auth/me')).body.user.email_verified, true)
 })
 
-test('of two at once one joins; a revoked or replaced invitation leads nowhere', async () => {
+test('of two concurrent requests one joins; a revoked or replaced invitation is refused', async () => {
   const owner = await newOwner()
   const person = await signUp()
   await verify(person)
@@ -113,7 +113,7 @@ test('of two at once one joins; a revoked or replaced invitation leads nowhere',
 })
 
 // Red when: createInvitation runs on another way than the actor's, or the mail is enqueued outside its transaction.
-test('an Idempotency-Key makes one invitation of several requests, and its link stays good', async () => {
+test('several requests with one Idempotency-Key create one invitation, and its link stays valid', async () => {
   const owner = await newOwner()
   const email = newAddress()
   const headers = { 'idempotency-key': `invite-${email}` }
@@ -146,7 +146,7 @@ test('only administrators invite, only owners invite owners, and no one into a p
   assert.equal((await foreign.call('POST', path, { email: newAddress(), role: 'viewer' })).status, 404)
 })
 
-test('the page behind the link asks for a password where there is no account, and lets in by the button', async () => {
+test('the page of the link asks for a password if there is no account, and joins by the button', async () => {
   const owner = await newOwner()
   const page = (token: string, form?: Record<string, string>) =>
     test_.app.inject({
@@ -180,7 +180,7 @@ test('the page behind the link asks for a password where there is no account, an
 })
 
 // Red when: join does not ask whether the inviter still may.
-test('an invitation is worth no more than whoever made it: it ends with their role, and with their membership', async () => {
+test('an invitation becomes invalid when the inviter loses the role or the membership', async () => {
   const owner = await newOwner()
   const members = `/api/v1/organizations/${owner.organization_id}/members`
   const [lowered, removed, staying] = [
@@ -233,7 +233,7 @@ test('an owner is invited only by an owner with a recent sign-in', async () => {
 })
 
 // Red when: acceptInvitation answers as the sign-up that it tries for an address whose account is closed.
-test('the link of an invitation leads nowhere while the account of its address is deleted or disabled', async () => {
+test('an invitation is refused while the account of its address is deleted or disabled', async () => {
   const owner = await newOwner()
   for (const column of ['deleted_at', 'disabled_at']) {
     const person = await signUp()
@@ -247,7 +247,7 @@ test('the link of an invitation leads nowhere while the account of its address i
 })
 
 // Red when: getOpen() or join() leaves out a condition, or the account is made in a transaction of its own.
-test('an invitation that nothing stands behind any more makes no account, and says that it has ended', async () => {
+test('an invalid invitation creates no account, and gives invitation-ended', async () => {
   const ends: Record<string, (owner: Person, inviter: Person, id: string) => Promise<unknown>> = {
     'the organization is closed': owner => owner.call('DELETE', `/api/v1/organizations/${owner.organization_id}`),
     'its row is gone': (_owner, _inviter, id) => admin.query('delete from invitations where id = $1', [id]),
@@ -280,7 +280,7 @@ test('an invitation that nothing stands behind any more makes no account, and sa
 })
 
 // Red when: the account of an invited address is made before joining is certain.
-test('an organization that closes while an account is being made leaves no account behind', async () => {
+test('an organization that is deleted while an account is created leaves no account behind', async () => {
   const owner = await newOwner()
   const email = newAddress()
   await invite(owner, email)
@@ -297,7 +297,7 @@ test('an organization that closes while an account is being made leaves no accou
 })
 
 // Red when: join() throws already-member inside its transaction.
-test('a member who opens an invitation has spent it, although it was not needed', async () => {
+test('an invitation that a member accepts is used up', async () => {
   const owner = await newOwner()
   const person = await signUp()
   await verify(person)
@@ -320,7 +320,7 @@ test('a member who opens an invitation has spent it, although it was not needed'
 })
 
 // Red when: POST …/members looks an address up, adds anyone, or takes an id.
-test('adding a member is inviting an address: the membership begins with the yes of whoever reads the mail', async () => {
+test('adding a member invites the address: the membership begins with the consent of the reader of the email', async () => {
   const owner = await newOwner()
   const person = await signUp()
   await verify(person)
@@ -347,7 +347,7 @@ test('adding a member is inviting an address: the membership begins with the yes
 })
 
 // Red when: keep_mail_quota() counts what other senders have sent, or drops instead of refusing.
-test('an address is mailed five invitations an hour by one organization and by one inviter, and the sixth is refused', async () => {
+test('an address gets five invitations an hour from one organization and from one inviter, and the sixth is refused', async () => {
   const email = newAddress()
   const first = await newOwner()
   for (let time = 0; time < 5; time++) assert.equal((await invite(first, email)).status, 202)

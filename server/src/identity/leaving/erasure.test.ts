@@ -72,7 +72,7 @@ async function findWords(words: string[]): Promise<string[]> {
 }
 
 // Red when: a feature leaves a table of its own out of its erasure.
-test('nothing of an erased person stands anywhere, but ids; colleagues, history and what they made stay', async () => {
+test('nothing of an erased user remains but ids; other members, history and what the user created stay', async () => {
   const owner = await signUp('Team')
   const marks = ['zaphod', '203.0.113.77', 'betelgeuse']
   const person = await signUp()
@@ -175,7 +175,7 @@ test('nothing of an erased person stands anywhere, but ids; colleagues, history 
 })
 
 // Red when: an erasure asks for the present address alone, users.sql keeps no former one, or a view says whose it is by now.
-test('no address that an erased account ever had stands anywhere, unless another account has it by now', async () => {
+test('no address that an erased account ever had remains, unless another account has it now', async () => {
   const owner = await signUp('Team')
   await verify(owner)
   const person = await signUp()
@@ -221,7 +221,7 @@ test('no address that an erased account ever had stands anywhere, unless another
   assert.deepEqual(rows, [{ invitations: 1, users: 1, former: 0 }], 'what is the heir’s stays')
 })
 
-test('names of an erased account stay taken, by every way to take one, unless they may be used again', async () => {
+test('names of an erased account stay taken for every operation, unless the setting allows their reuse', async () => {
   const person = await signUp()
   const username = `gone${Date.now()}`
   await person.call('PATCH', '/api/v1/users/me', { username })
@@ -271,7 +271,7 @@ test('names of an erased account stay taken, by every way to take one, unless th
 })
 
 // Red when: eraseAccount does not look again under the lock, or restoreAccount does not.
-test('restored or erased, and never both', async () => {
+test('an account is restored or erased, never both', async () => {
   const outcomes = new Set<string>()
   for (let round = 0; round < 12; round++) {
     const person = await signUp('Race')
@@ -298,7 +298,7 @@ test('restored or erased, and never both', async () => {
 })
 
 // Red when: `erased_at` is set in another transaction than the rest.
-test('an erasure that is broken off is done again', async () => {
+test('an interrupted erasure is repeated', async () => {
   const person = await signUp('Broken off')
   const colleague = await addMember(person, 'owner')
   await person.call('POST', '/api/v1/projects', { name: 'One' })
@@ -320,7 +320,7 @@ test('an erasure that is broken off is done again', async () => {
   assert.equal((await colleague.call('GET', '/api/v1/projects')).body.items.length, 1)
 })
 
-test('without a grace an account is erased soon, though not before its mail can be sent', async () => {
+test('without a grace period an account is erased soon, but not before its email can be sent', async () => {
   const person = await signUp()
   await leave(person)
   assert.equal(await erase({ graceDays: 0 }), 0)
@@ -329,7 +329,7 @@ test('without a grace an account is erased soon, though not before its mail can 
 })
 
 // Red when: requireSuperuser is left out, or lockSuperusers is.
-test('the last superuser stays', async () => {
+test('the last superuser cannot be deleted', async () => {
   for (let round = 0; round < 6; round++) {
     await admin.query(`update users set superuser = false where superuser`)
     const people = [await signUp(), await signUp()]

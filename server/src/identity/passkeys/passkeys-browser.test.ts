@@ -71,7 +71,7 @@ const run = (page: Page, expression: string): Promise<Answer> => page.evaluate<A
 const words = (...texts: string[]): string => texts.map(text => JSON.stringify(text)).join(', ')
 
 // Red when: an origin of the front end is not among PASSKEY_ORIGINS' default, or any of the routes answers otherwise.
-test('a person adds two passkeys, signs in with each, and removes one', { skip: noBrowser }, async () => {
+test('a user adds two passkeys, signs in with each, and removes one', { skip: noBrowser }, async () => {
   const [site, foreign] = [await serveSite(files), await serveSite(files)]
   const service = await startServiceProcess({ ...onTestDatabase(), FRONTEND_URL: site.origin })
   after(() => service.end('SIGTERM'))

@@ -59,7 +59,7 @@ const eventsOf = async (person: Person, type: string) =>
 const problemOf = ({ status, body: { request_id: _id, ...problem } }: Answer) => ({ status, ...problem })
 
 // Red when: the handle holds the address, verification is not required, or known passkeys are not excluded.
-test('a browser is asked for a passkey that is found without a name and asks who holds it', async () => {
+test('the options request a discoverable passkey with user verification', async () => {
   const person = await signUp()
   const first = await enrol(person)
   const { status, body } = await begin(person)
@@ -83,7 +83,7 @@ test('a browser is asked for a passkey that is found without a name and asks who
 })
 
 // Red when: completeEnrolment is left out of addPasskey.
-test('the first passkey brings recovery codes and proves a second factor; the person is told', async () => {
+test('the first passkey creates recovery codes and counts as a verified second factor; the user is notified', async () => {
   const person = await signUp()
   const { body } = await begin(person)
   const own = createAuthenticator(SITE)
@@ -136,7 +136,7 @@ test('the first passkey brings recovery codes and proves a second factor; the pe
 })
 
 // Red when: the sign-in does not say that it was two factors, or its use is not counted.
-test('a passkey signs in without a name, and as two factors', async () => {
+test('a passkey signs in without a username, and as two factors', async () => {
   const person = await signUp('Passkeys')
   const passkey = await enrol(person)
   const signedIn = await present(passkey)
@@ -166,7 +166,7 @@ test('a passkey signs in without a name, and as two factors', async () => {
   assert.equal(foreign.body.errors[0].pointer, '/organization_id')
 })
 
-test('the options to sign in tell everyone the same', async () => {
+test('the options to sign in are the same for everyone', async () => {
   const { options } = await challenge()
   assert.deepEqual(
     { ...options, challenge: '' },
@@ -186,7 +186,7 @@ const lies: Record<string, Lie> = {
 }
 
 // Red when: a line of readAuthentication's or isOf's is taken out, or origins, domain or requireUserVerification are not passed on.
-test('what a passkey did not sign for this site and this moment signs no one in, and tells nothing', async () => {
+test('a signature for another site or challenge signs no one in, and reveals nothing', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const [passkey, foreign] = [await enrol(person), await enrol(stranger)]
   const unknown = problemOf(await present(createAuthenticator(SITE)))
@@ -216,7 +216,7 @@ test('what a passkey did not sign for this site and this moment signs no one in,
 })
 
 // Red when: the challenge is not spent, or spent after the session is made.
-test('an answer signs in once, and only before its challenge expires', async () => {
+test('a response signs in once, and only before its challenge expires', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
   const { challenge_token, options } = await challenge()
@@ -246,7 +246,7 @@ test('an answer signs in once, and only before its challenge expires', async () 
 })
 
 // Red when: recordUse does not look at the counter, or takes an equal one.
-test('a counter that goes back shows a copied authenticator: refused, and recorded', async () => {
+test('a counter that goes backwards means a copied passkey: refused and recorded', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
   assert.equal((await present(passkey, { counter: 7 })).status, 200)
@@ -264,7 +264,7 @@ test('a counter that goes back shows a copied authenticator: refused, and record
 })
 
 // Red when: findCredential does not look at the account.
-test('the passkey of a disabled or deleted account is not known', async () => {
+test('the passkey of a disabled or deleted account is treated as unknown', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
   const unknown = problemOf(await present(createAuthenticator(SITE)))
@@ -277,7 +277,7 @@ test('the passkey of a disabled or deleted account is not known', async () => {
 })
 
 // Red when: logInByPasskey requires no passkey, or lookUp does not look whether what is required was there.
-test('a passkey that is removed while its answer is checked signs no one in', async () => {
+test('a passkey that is removed during the verification does not sign in', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
   const removal = await admin.connect()
@@ -296,7 +296,7 @@ test('a passkey that is removed while its answer is checked signs no one in', as
 })
 
 // Red when: a line of readRegistration's is taken out, or the token's owner is not compared.
-test('what no authenticator made for this site and this person is not registered', async () => {
+test('a credential that was not created for this site and this user is not registered', async () => {
   const person = await signUp()
   const all: Record<string, Lie> = {
     ...lies,
@@ -318,7 +318,7 @@ test('what no authenticator made for this site and this person is not registered
   assert.deepEqual(await eventsOf(person, 'passkey-added'), [])
 })
 
-test('a passkey that signs for itself, without a certificate, is registered', async () => {
+test('a passkey with self attestation is registered', async () => {
   const person = await signUp()
   const { challenge_token, options } = (await begin(person)).body
   const response = createAuthenticator(SITE).create(options, { attestation: 'packed' })
@@ -327,7 +327,7 @@ test('a passkey that signs for itself, without a certificate, is registered', as
 })
 
 // Red when: the token of another purpose or person is taken, or one is taken twice.
-test('a challenge registers one passkey, of the person it was made for', async () => {
+test('a challenge registers one passkey, for the user that it was created for', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const { challenge_token, options } = (await begin(person)).body
   const authenticator = createAuthenticator(SITE)
@@ -350,7 +350,7 @@ test('a challenge registers one passkey, of the person it was made for', async (
 })
 
 // Red when: the credential's unique key is not named in insertPasskey.
-test('of two registrations of one credential at once, by whomever, one stands', async () => {
+test('of two concurrent registrations of one credential, by any users, one succeeds', async () => {
   const people = [await signUp(), await signUp()]
   const authenticator = createAuthenticator(SITE)
   const answers = await Promise.all(
@@ -365,7 +365,7 @@ test('of two registrations of one credential at once, by whomever, one stands', 
 })
 
 // Red when: the count is not taken under the lock.
-test('a person has twenty passkeys at most, however many are added at once', async () => {
+test('a user has at most twenty passkeys, even if many are added at once', async () => {
   const person = await signUp()
   const first = await enrol(person)
   await admin.query(
@@ -408,7 +408,7 @@ test('a passkey is renamed by its owner, under If-Match', async () => {
 })
 
 // Red when: a statement runs under a scope that names no session.
-test('nothing about passkeys is done under a session that has ended', async () => {
+test('no passkey operation works under a revoked session', async () => {
   const person = await signUp()
   const { row_id } = await enrol(person)
   const { challenge_token, options } = (await begin(person)).body
@@ -447,7 +447,7 @@ test('a passkey is not removed by a session that is revoked meanwhile', async ()
 })
 
 // Red when: completeRemoval is left out.
-test('with the last second factor go the recovery codes and what sessions have proved', async () => {
+test('removing the last second factor also removes the recovery codes and the verified factors of sessions', async () => {
   const person = await signUp()
   const first = await enrol(person)
   const second = await enrol(person, undefined, first)
@@ -472,7 +472,7 @@ test('with the last second factor go the recovery codes and what sessions have p
 })
 
 // Red when: keepSignInMethod is left out, or looks before the removal.
-test('the last way in is never removed, of two at once neither', async () => {
+test('the last sign-in method cannot be removed, not even by two concurrent removals', async () => {
   const person = await signUp()
   const first = await enrol(person)
   const passkeys = [first, await enrol(person, undefined, first)]
@@ -492,7 +492,7 @@ test('the last way in is never removed, of two at once neither', async () => {
 })
 
 // Red when: verifyPasskey does not compare the account, or the sign-in does not say that a factor was verified.
-test('after the password a passkey of the account, and no other, finishes the sign-in', async () => {
+test('after the password, only a passkey of the account finishes the sign-in', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const [passkey, foreign] = [await enrol(person), await enrol(stranger)]
   const paused = await call('POST', '/api/v1/auth/login', { email: person.email, password: person.password })
@@ -525,7 +525,7 @@ test('after the password a passkey of the account, and no other, finishes the si
   assert.equal((await call('POST', '/api/v1/auth/mfa/passkey-options', { mfa_token })).body.code, 'invalid-token')
 })
 
-test('a passkey proves again who one is', async () => {
+test('a passkey can re-authenticate', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
   const { challenge_token, options } = (await person.call('POST', '/api/v1/auth/step-up/passkey-options')).body
@@ -542,7 +542,7 @@ test('a passkey proves again who one is', async () => {
   assert.equal((await call('POST', '/api/v1/auth/step-up', answer, stale)).body.code, 'invalid-token')
 })
 
-test('where the service is reached by an address, passkeys are said to be unavailable', async () => {
+test('without a domain name, passkeys are reported as unavailable', async () => {
   const byAddress = await createTestApp({ PUBLIC_URL: 'http://192.168.1.5:8000' })
   const person = await byAddress.signUp()
   assert.equal((await person.call('POST', `${path}/registration-options`)).body.code, 'passkeys-unavailable')

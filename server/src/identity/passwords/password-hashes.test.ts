@@ -50,7 +50,7 @@ test('a password beyond ASCII is hashed as UTF-8', async () => {
 })
 
 // Red when: the setting keeps the letter of the stored hash.
-test('bcrypt hears 72 bytes of a password, in every version, and no fewer', async () => {
+test('bcrypt uses exactly 72 bytes of a password, in every version', async () => {
   const stored = ['2a', '2b', '2y'].map(
     version => `$${version}$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i`,
   )
@@ -71,7 +71,7 @@ const salt = 'c29tZXNhbHRzb21lc2FsdA'
 const digest = 'YN9njvMx24a6qk3vqW09EqErLpxsR0YBiDCUfaoMOGI'
 
 // Red when: a bound is a hundred times wider, or verify() computes what cannot be read.
-test('a hash that would cost too much is refused with the reason and never computed', async () => {
+test('a too expensive hash is refused with the reason and never computed', async () => {
   const bombs: Record<string, RegExp> = {
     [`$2b$31$abcdefghijklmnopqrstuulGVWXz5ntA6ll07RaYv1qGs5fBjEmBy`]: /bcrypt cost 31: 4 to 15/,
     [`$argon2id$v=19$m=4194304,t=1,p=1$${salt}$${digest}`]: /m=4194304,t=1; m up to 262144/,
@@ -93,7 +93,7 @@ test('a hash that would cost too much is refused with the reason and never compu
 })
 
 // Red when: the pattern of a form loses its end, or faultOf() is left out.
-test('a hash that is no whole one of a known kind is refused with the reason', async () => {
+test('a malformed or unknown hash is refused with the reason', async () => {
   const faulty: Record<string, RegExp> = {
     '': /known kind/,
     [PASSWORD]: /known kind/,

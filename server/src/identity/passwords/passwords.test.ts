@@ -31,7 +31,7 @@ test('a hash with other parameters than todayâ€™s is renewed, and one of todayâ€
 })
 
 // Red when: imported hashes are computed beside the queue, or renew() waits in a full one.
-test('too many at once are told to wait, imported hashes as well, and nothing is renewed meanwhile', async () => {
+test('too many concurrent hashes are refused as busy, imported ones as well, and nothing is renewed meanwhile', async () => {
   const attempts = Array.from({ length: 200 }, () => passwords.verify(IMPORTED, 'Correct-horse-7'))
   const settled = Promise.allSettled(attempts)
   assert.equal(await passwords.renew(IMPORTED, 'Correct-horse-7'), undefined)

@@ -31,7 +31,7 @@ async function signUpElsewhere() {
   return person
 }
 
-test('the right password replaces an imported hash by one of ours, a wrong one does not', async () => {
+test('the right password replaces an imported hash by our own, a wrong one does not', async () => {
   const person = await signUpElsewhere()
   assert.equal((await logIn(person.email, 'Wrong-horse-7')).status, 401)
   assert.match(await hashOf(person.user_id), /^\$2b\$/)
@@ -95,7 +95,7 @@ test('a right guess is settled with the sign-in, and also where the sign-in is r
 })
 
 // Red when: takeSteps looks the second factors up before it has locked the account, or in the statement that locks it.
-test('a factor that is enrolled while the password is verified is demanded', async () => {
+test('a factor that is enrolled while the password is verified is required', async () => {
   const { email, user_id } = await signUp()
   const enrolment = await admin.connect()
   try {

@@ -67,7 +67,7 @@ const leave = (person: Person, owner: Person) =>
   owner.call('DELETE', `/api/v1/organizations/${owner.organization_id}/members/${person.user_id}`)
 
 // Red when: switchOrganization leaves the session as it is; rotate prefers the account's last organization to the session's.
-test('a session stays where it was switched to, and no other session moves', async () => {
+test('a session stays in the organization that it switched to, and other sessions do not change', async () => {
   const person = await newMember()
   const owner = await newOwner('Acme')
   await join(owner, person.email)
@@ -110,7 +110,7 @@ test('a refresh that is repeated remembers the organization that it names, too',
 })
 
 // Red when: chooseOrganization does not look at deleted_at of the membership; rotate does not store what it has chosen instead.
-test('when the membership of the remembered organization has ended, the rule of log-in decides and the answer says so', async () => {
+test('when the membership of the stored organization has ended, the sign-in rule decides and the response shows it', async () => {
   const person = await newMember()
   const [owner, other] = [await newOwner('Acme'), await newOwner('Globex')]
   await join(owner, person.email)
@@ -128,7 +128,7 @@ test('when the membership of the remembered organization has ended, the rule of 
 })
 
 // Red when: acceptInvitation does not announce the organization; preferredOrganizations leaves the unopened ones out.
-test('an invited person signs in to the organization that they have just joined, account or not', async () => {
+test('an invited user signs in to the organization that they have just joined, with or without an earlier account', async () => {
   const owner = await newOwner('Acme')
   const email = `invited-${randomUUID()}@example.com`
   await join(owner, email, PASSWORD)
@@ -145,7 +145,7 @@ test('an invited person signs in to the organization that they have just joined,
 })
 
 // Red when: preferredOrganizations puts the oldest first, or open_organization() empties the list.
-test('of several invitations the newest comes first, and each until a session has opened it, in whatever way', async () => {
+test('of several joined organizations the newest comes first, each until a session has opened it', async () => {
   const person = await newMember()
   const owners = [await newOwner('One'), await newOwner('Two'), await newOwner('Three'), await newOwner('Four')]
   for (const owner of owners) await join(owner, person.email)
@@ -164,7 +164,7 @@ test('of several invitations the newest comes first, and each until a session ha
 })
 
 // Red when: announceOrganization does not take an earlier place out, or join does not announce a former member.
-test('who is invited back after a removal is led there again', async () => {
+test('a user who joins again after a removal signs in to that organization again', async () => {
   const person = await newMember()
   const [owner, other] = [await newOwner('Acme'), await newOwner('Globex')]
   await join(owner, person.email)
@@ -193,7 +193,7 @@ test('without a hint a sign-in goes to the oldest team, and to the personal orga
 })
 
 // Red when: the policy `choice` does not compare the session; the tenant login is granted another column of sessions.
-test('a session moves itself alone', async () => {
+test('a session can change only its own organization', async () => {
   const owner = await signUp('Acme')
   const second: string = (await owner.call('POST', '/api/v1/organizations', { name: 'Second' })).body.id
   const [session, other] = [

@@ -67,7 +67,7 @@ async function link(
 }
 
 // Red when: linkByAddress or createAccount is not tried again after it was overtaken.
-test('two callbacks at once for someone new make one account', async () => {
+test('two concurrent callbacks for a new user create one account', async () => {
   for (let round = 0; round < 3; round++) {
     const claims = someone()
     const answers = await Promise.all([signIn(claims), signIn(claims), signIn(claims)])
@@ -81,7 +81,7 @@ test('two callbacks at once for someone new make one account', async () => {
 })
 
 // Red when: an account is looked for by address before the identity, or the address is changed along.
-test('an identity stays its owner’s when the address changes at the provider, even to someone else’s', async () => {
+test('an identity stays linked when the address changes at the provider, even to another user’s', async () => {
   const [claims, other] = [someone(), await app.signUp()]
   await app.verify(other)
   const first = await signIn(claims)
@@ -98,7 +98,7 @@ test('an identity stays its owner’s when the address changes at the provider, 
 })
 
 // Red when: only the subject is compared: the same one at another provider is someone else.
-test('a subject of another issuer is another person', async () => {
+test('the same subject of another issuer is another identity', async () => {
   const claims = someone()
   const { body } = await signIn(claims)
   await app.admin.query(`update identities set issuer = 'https://elsewhere.example.com' where user_id = $1`, [
@@ -109,7 +109,7 @@ test('a subject of another issuer is another person', async () => {
 })
 
 // Red when: autoLink, or either of the two verified addresses, is left out of mayLink.
-test('an address leads to an account only when both the provider and we have proved it, and the setting allows it', async () => {
+test('an address leads to an account only if both the provider and we have verified it, and the setting allows it', async () => {
   for (const [provider, here, on, expected] of [
     [true, true, app, 200],
     [false, true, app, 403],
@@ -140,7 +140,7 @@ test('an address leads to an account only when both the provider and we have pro
 })
 
 // Red when: a name that no account may have is stored, or an address that none may have.
-test('what a provider says of a person is taken only as far as an account can have it', async () => {
+test('data of a provider is used only if it is valid for an account', async () => {
   const { body } = await signIn(
     someone({ name: `  Zoë \u0000\u001b[31m ${'x'.repeat(300)}`, given_name: 7, family_name: ' ' }),
   )
@@ -161,7 +161,7 @@ test('what a provider says of a person is taken only as far as an account can ha
 })
 
 // Red when: the account is made as verified, or its owner is not asked to confirm.
-test('where addresses may be confirmed later, an address that the provider has not proved makes an account to be confirmed', async () => {
+test('under optional, an address that the provider has not verified creates an unconfirmed account', async () => {
   const claims = someone({ email_verified: false })
   const { status, body } = await signIn(claims)
   assert.deepEqual([status, body.user.email_verified], [200, false])
@@ -172,7 +172,7 @@ test('where addresses may be confirmed later, an address that the provider has n
 })
 
 // Red when: the address is looked up (the answers differ), or an account is made before it is verified.
-test('where addresses must be confirmed, one that only the provider’s word stands for is answered alike, known or not', async () => {
+test('under required, an address that the provider has not verified gets the same response, known or not', async () => {
   const known = await app.signUp()
   await app.verify(known)
   const [claims, taken] = [someone({ email_verified: false }), someone({ email_verified: false, email: known.email })]
@@ -198,7 +198,7 @@ test('where addresses must be confirmed, one that only the provider’s word sta
 })
 
 // Red when: completeSignUp links no identity, or the callback does not remember the browser.
-test('a sign-up by a provider keeps the provider where the link is opened in the same browser', async () => {
+test('a sign-up with a provider links the provider if the link is opened in the same browser', async () => {
   const [claims, browser] = [someone({ email_verified: false }), strict.newBrowser()]
   assertRefused(await signIn(claims, { on: strict, browser }), 403, 'email-unverified')
   const [mail] = await strict.mailTo(claims.email)
@@ -213,7 +213,7 @@ test('a sign-up by a provider keeps the provider where the link is opened in the
 })
 
 // Red when: is_live is not asked.
-test('a disabled or deleted account opens to no one, by its identity or by its address', async () => {
+test('no one can sign in to a disabled or deleted account, by its identity or by its address', async () => {
   for (const column of ['disabled_at', 'deleted_at']) {
     const claims = someone()
     const { body } = await signIn(claims)
@@ -226,7 +226,7 @@ test('a disabled or deleted account opens to no one, by its identity or by its a
 })
 
 // Red when: exchangeCode does not map the refusal of an account that is closed between callback and exchange.
-test('an account that is closed within the minute of its code is not entered', async () => {
+test('a code does not sign in to an account that was deleted within its minute', async () => {
   const [claims, browser] = [someone(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   await app.admin.query('update users set disabled_at = now() where email = $1', [claims.email])
@@ -235,7 +235,7 @@ test('an account that is closed within the minute of its code is not entered', a
 
 // Red when: the transaction of a provider sign-in uses the identity before it has locked the account: one of the two is the
 // victim of a deadlock.
-test('an identity that is unlinked while its user signs in is not used, and neither waits for the other', async () => {
+test('an identity that is unlinked during a sign-in is not used, without a deadlock', async () => {
   const claims = someone()
   const { id: user_id } = (await signIn(claims)).body.user
   const unlinking = await app.admin.connect()
@@ -284,7 +284,7 @@ test('the second factor still applies, at the callback and at the exchange', asy
 })
 
 // Red when: checkBinding or issueCode takes the challenge for the browser, the cookie where a challenge was given, or any verifier.
-test('a code is bound to the browser that began, whatever challenge its link brought along', async () => {
+test('a code is bound to the browser that began, whatever challenge the link contains', async () => {
   const verifier = randomBytes(32).toString('base64url')
   const code_challenge = createHash('sha256').update(verifier).digest('base64url')
   const browser = app.newBrowser()
@@ -308,7 +308,7 @@ test('a code is bound to the browser that began, whatever challenge its link bro
 })
 
 // Red when: the code is not spent in the transaction that signs in, or what it has made is not revoked.
-test('a code that is exchanged several times at once makes one session, which its reuse ends', async () => {
+test('concurrent exchanges of a code create one session, which the reuse revokes', async () => {
   const [claims, browser] = [someone(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   const answers = await Promise.all([exchange(browser, url), exchange(browser, url), exchange(browser, url)])
@@ -321,7 +321,7 @@ test('a code that is exchanged several times at once makes one session, which it
 })
 
 // Red when: a code outlives its minute, or one of another purpose is taken.
-test('a code that is late, broken or something else is refused', async () => {
+test('an expired, malformed or other token is refused as a code', async () => {
   const [claims, browser] = [someone(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   const code = new URL(url).searchParams.get('code') as string
@@ -334,7 +334,7 @@ test('a code that is late, broken or something else is refused', async () => {
 })
 
 // Red when: the event is left out, or another's browser can finish.
-test('a signed-in person links a provider and signs in with it from then on', async () => {
+test('a signed-in user links a provider and can then sign in with it', async () => {
   const [person, claims, browser] = [await app.signUp(), someone(), app.newBrowser()]
   const made = await link(person, claims, { browser })
   assert.equal(made.status, 201, made.text)
@@ -352,7 +352,7 @@ test('a signed-in person links a provider and signs in with it from then on', as
 })
 
 // Red when: the undoing of identity-linked leaves the identity, or the link by address is written down without its undoing.
-test('a provider that someone else linked is unlinked by the mail about it, whichever way it was linked', async () => {
+test('a provider that someone else linked can be unlinked by the email about it, however it was linked', async () => {
   const [person, claims] = [await app.signUp(), someone()]
   assert.equal((await link(person, claims)).status, 201)
   const verified = await app.signUp()
@@ -368,7 +368,7 @@ test('a provider that someone else linked is unlinked by the mail about it, whic
 })
 
 // Red when: linkIdentity moves an identity, or its owner is not compared.
-test('an identity that belongs to someone else is not linked a second time, also when two want it at once', async () => {
+test('an identity of another user is not linked a second time, even concurrently', async () => {
   const [one, two, claims] = [await app.signUp(), await app.signUp(), someone()]
   assert.equal((await link(one, claims)).status, 201)
   assertRefused(await link(two, claims), 409, 'identity-taken')
@@ -380,7 +380,7 @@ test('an identity that belongs to someone else is not linked a second time, also
 })
 
 // Red when: the link is finished for whoever comes back, or by a session that has ended.
-test('a link that another browser finishes, or that outlives its session, links nothing', async () => {
+test('a link flow that another browser finishes, or whose session is revoked, links nothing', async () => {
   const [person, claims] = [await app.signUp(), someone()]
   bent.behave({ claims })
   const browser = app.newBrowser()
@@ -400,7 +400,7 @@ test('a link that another browser finishes, or that outlives its session, links 
 })
 
 // Red when: keepSignInMethod or the owner is left out of removeIdentity, or the event is.
-test('an identity is removed by its owner only, and the last way in by no one', async () => {
+test('only its owner can remove an identity, and no one the last sign-in method', async () => {
   const [person, other, claims] = [await app.signUp(), await app.signUp(), someone()]
   const { id } = (await link(person, claims)).body
   const proof = { password: PASSWORD }
@@ -419,7 +419,7 @@ test('an identity is removed by its owner only, and the last way in by no one', 
 })
 
 // Red when: neither changeCredentials nor keepSignInMethod takes its lock.
-test('of two identities removed at once, one stays', async () => {
+test('of two identities that are removed concurrently, one stays', async () => {
   const claims = someone()
   const { body } = await signIn(claims)
   const headers = { authorization: `Bearer ${body.access_token}` }
@@ -435,7 +435,7 @@ test('of two identities removed at once, one stays', async () => {
 })
 
 // Red when: choose (identity/proofs) asks nothing of an account that has neither a password nor a second factor.
-test('an account with nothing but a provider links and unlinks within two minutes of its sign-in', async () => {
+test('an account with only a provider can link and unlink within two minutes of its sign-in', async () => {
   const claims = someone()
   const { body } = await signIn(claims)
   const headers = { authorization: `Bearer ${body.access_token}` }
@@ -452,7 +452,7 @@ test('an account with nothing but a provider links and unlinks within two minute
 })
 
 // Red when: createBrowserCookie leaves an attribute out.
-test('the cookie is this host’s alone where the service is reached by https', async () => {
+test('the cookie is bound to this host if the service is reached by https', async () => {
   const deployed = await open({ PUBLIC_URL: 'https://api.example.com' })
   const { headers } = await deployed.call('GET', '/oauth/bent/initiate')
   assert.match(

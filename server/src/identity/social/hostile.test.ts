@@ -71,7 +71,7 @@ async function assertRefused(answer: Answer, status: number, code: string): Prom
   assert.deepEqual([answer.status, answer.body.code], [status, code], answer.text)
 }
 
-test('a provider that tells the truth lets someone in', async () => {
+test('an honest provider signs a user in', async () => {
   const { status, body } = await signInWith({})
   assert.equal(status, 200, JSON.stringify(body))
 })
@@ -140,7 +140,7 @@ function pour(response: ServerResponse): void {
 }
 let poured = 0
 
-test('whatever a provider must not say lets no one in and makes no account', async t => {
+test('an invalid response of a provider signs no one in and creates no account', async t => {
   for (const [lie, behaviour] of Object.entries(lies)) {
     await t.test(lie, async () => {
       const before = await traces()
@@ -180,7 +180,7 @@ function algorithms(...names: string[]) {
 }
 
 // Red when: signatures are not verified; the metadata of another issuer is taken; an address in the clear, elsewhere, is asked.
-test('a provider whose metadata lies lets no one in', async t => {
+test('a provider with false metadata signs no one in', async t => {
   for (const [name, { lie, reason }] of Object.entries(metadata)) {
     await t.test(name, async () => {
       const logged = app.logged().length
@@ -192,7 +192,7 @@ test('a provider whose metadata lies lets no one in', async t => {
 })
 
 // Red when: the time of a request is not bounded.
-test('a provider that does not answer is given up after five seconds', async () => {
+test('a request to a provider times out after five seconds', async () => {
   const began = Date.now()
   await assertRefused(await app.newBrowser().open(`${app.publicUrl}/oauth/silent/initiate`), 502, 'provider-failed')
   assert.ok(Date.now() - began < 8000)
@@ -218,7 +218,7 @@ const changed = (url: URL, changes: Record<string, string | undefined>): string 
 }
 
 // Red when: endFlow does not compare the browser (the attacker's sign-in in the victim's browser, RFC 6749, section 10.12).
-test('a callback in another browser signs no one in, and the one that began can still finish', async () => {
+test('a callback in another browser signs no one in, and the first browser can still finish', async () => {
   const [begun, stranger, busy] = [app.newBrowser(), app.newBrowser(), app.newBrowser()]
   const back = await comeBackTo(begun)
   await assertRefused(await stranger.open(back.href), 403, 'browser-unknown')
@@ -246,7 +246,7 @@ test('a callback without its state, or with another, is refused and changes noth
 })
 
 // Red when: the flow is not spent.
-test('a callback that comes twice signs in once, also at the same time', async () => {
+test('a repeated callback signs in once, even concurrently', async () => {
   const browser = app.newBrowser()
   const back = await comeBackTo(browser)
   const answers = await Promise.all([browser.open(back.href), browser.open(back.href)])
@@ -265,7 +265,7 @@ test('the code of one provider never reaches another', async () => {
 })
 
 // Red when: the verifier is not the flow's own (RFC 7636).
-test('a code that was stolen from another flow is no use: its verifier is another', async () => {
+test('a code stolen from another flow does not work, because its verifier differs', async () => {
   const [victim, thief] = [app.newBrowser(), app.newBrowser()]
   const stolen = (await comeBackTo(victim)).searchParams.get('code') as string
   const own = await comeBackTo(thief)
@@ -273,7 +273,7 @@ test('a code that was stolen from another flow is no use: its verifier is anothe
 })
 
 // Red when: a refusal is answered as a failure, or stands in the address of a front end in words of the provider's.
-test('what goes wrong is told the front end in one word of ours', async () => {
+test('the front end gets only a problem code of ours', async () => {
   const browser = app.newBrowser()
   const to = `?redirect_to=${encodeURIComponent(`${FRONTEND}/in?keep=1`)}`
   const led = async (changes: Record<string, string | undefined>) =>
@@ -288,7 +288,7 @@ test('what goes wrong is told the front end in one word of ours', async () => {
 })
 
 // Red when: a token of the provider is stored, sent on or logged.
-test('the tokens of a provider stay nowhere', async () => {
+test('the tokens of a provider are stored nowhere', async () => {
   const { text, headers } = await signInWith({})
   const { rows } = await app.admin.query<{ line: string }>(
     `select to_jsonb(t)::text as line from one_time_tokens t union all select to_jsonb(i)::text from identities i
@@ -300,7 +300,7 @@ test('the tokens of a provider stay nowhere', async () => {
 })
 
 // Red when: isAllowedRedirect compares anything but the whole origin.
-test('a sign-in leads nowhere but to the origins that are allowed', async () => {
+test('a sign-in redirects only to allowed origins', async () => {
   const browser = app.newBrowser()
   for (const address of [
     'https://evil.example.com/',

@@ -98,7 +98,7 @@ const identitiesOf = async (email: string) =>
   ).rows
 
 // Red when: email_verified is not handed on, or names are left out.
-test('someone new signs in with Google and has an account, with a proved address and names', async () => {
+test('a new user signs in with Google and gets an account with a verified address and names', async () => {
   const { status, body, headers } = await comeBack('google', addressOf('ann'))
   assert.equal(status, 200, JSON.stringify(body))
   const { email, email_verified, full_name, given_name } = body.user
@@ -112,7 +112,7 @@ test('someone new signs in with Google and has an account, with a proved address
 })
 
 // Red when: an identity is looked for by address, or a session is used again.
-test('whoever signs in again has the same account and a new session', async () => {
+test('a second sign-in leads to the same account and a new session', async () => {
   const [first, second] = [await comeBack('google', addressOf('bea')), await comeBack('google', addressOf('bea'))]
   assert.equal(first.body.user.id, second.body.user.id)
   const sessions = await app.call('GET', '/api/v1/users/sessions', undefined, {
@@ -123,7 +123,7 @@ test('whoever signs in again has the same account and a new session', async () =
 })
 
 // Red when: createGithub takes no verified address, or the callback's issuer is compared with another.
-test('someone new signs in with GitHub', async () => {
+test('a new user signs in with GitHub', async () => {
   const { status, body } = await comeBack('github', addressOf('octo'))
   assert.equal(status, 200, JSON.stringify(body))
   assert.deepEqual(
@@ -136,7 +136,7 @@ test('someone new signs in with GitHub', async () => {
 })
 
 // Red when: withAccountOnce makes another account, or forgets the event.
-test('a second provider that proves the same address leads to the same account, and its owner hears of it', async () => {
+test('a second provider with the same verified address leads to the same account, and its owner is notified', async () => {
   const here = await comeBack('google', addressOf('ann'))
   const there = await comeBack('github', addressOf('ann'))
   assert.equal(there.body.user.id, here.body.user.id)
@@ -149,7 +149,7 @@ test('a second provider that proves the same address leads to the same account, 
 })
 
 // Red when: userinfo is not asked, the verifier is not sent, or credentials travel in the body only.
-test('an OpenID Connect provider with pages of its own, PKCE and userinfo signs someone in', async () => {
+test('an OpenID Connect provider with its own pages, PKCE and userinfo signs a user in', async () => {
   const browser = app.newBrowser()
   const signIn = await browser.follow(`${app.publicUrl}/oauth/acme/initiate`)
   const consent = await browser.submit(signIn, 'name="login"', { login: 'wile', password: 'any' })
@@ -162,7 +162,7 @@ test('an OpenID Connect provider with pages of its own, PKCE and userinfo signs 
 })
 
 // Red when: an error of the provider is taken for a fault of ours, or its flow can be used again.
-test('whoever says no at the provider is told so, here or at the front end', async () => {
+test('a refusal at the provider is reported, here or at the front end', async () => {
   for (const query of ['', `?redirect_to=${FRONTEND}/in`]) {
     const browser = app.newBrowser()
     const page = await browser.follow(`${app.publicUrl}/oauth/acme/initiate${query}`)
@@ -187,7 +187,7 @@ test('the configured providers are listed, at both addresses', async () => {
 })
 
 // Red when: issueCode or exchangeCode leaves out the browser or the revocation.
-test('a front end gets a code, which its browser exchanges once: a second use ends the session', async () => {
+test('a front end gets a code, which its browser exchanges once: a second use revokes the session', async () => {
   const browser = app.newBrowser()
   const back = await comeBack(
     'google',

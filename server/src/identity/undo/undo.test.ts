@@ -93,7 +93,7 @@ async function page(method: 'GET' | 'POST', url: string, fields?: Record<string,
 }
 
 // Red when: addPasskey runs without withProof.
-test('who has stolen a session, and nothing else, adds no way in', async () => {
+test('a thief of only a session cannot add a sign-in method', async () => {
   const owner = await newOwner()
   const thief = owner
   const { challenge_token, options } = (await thief.call('POST', `${auth}/passkeys/registration-options`)).body
@@ -116,7 +116,7 @@ test('who has stolen a session, and nothing else, adds no way in', async () => {
 })
 
 // Red when: takeBack leaves one of them standing: the passkey, its recovery codes, the sessions, the token.
-test('a phisher who has the password adds a passkey, and the link of the mail takes exactly that back', async () => {
+test('a phisher with the password adds a passkey, and the link in the email undoes exactly that', async () => {
   const owner = await newOwner()
   const phisher = await app.logIn(owner)
   const passkey = await addPasskey(phisher, { password: PASSWORD })
@@ -147,7 +147,7 @@ test('a phisher who has the password adds a passkey, and the link of the mail ta
 })
 
 // Red when: undoToken lives longer, or endsWithPassword or endsWithAddress revokes it.
-test('a change can be undone for seven days, also after a reset of the password', async () => {
+test('a change can be undone for seven days, even after a password reset', async () => {
   const owner = await newOwner()
   await addPasskey(await app.logIn(owner), { password: PASSWORD })
   const { token } = await undoLink(owner.email)
@@ -164,7 +164,7 @@ test('a change can be undone for seven days, also after a reset of the password'
 })
 
 // Red when: readdressChanges is left out, or the later change of address can still be undone.
-test('a phisher moves the account to another mailbox, twice, and the first address gets it back with all that was done since', async () => {
+test('a phisher changes the address twice, and the first address can undo everything since', async () => {
   const owner = await newOwner()
   const phisher = await app.logIn(owner)
   const [first, second] = [newAddress(), newAddress()]
@@ -198,7 +198,7 @@ test('a phisher moves the account to another mailbox, twice, and the first addre
 })
 
 // Red when: the page of the reset offers nothing, or what it offers leads elsewhere.
-test('the page of a reset offers to undo what was changed in the last seven days, and does so on the same conditions', async () => {
+test('the page of a reset offers to undo the changes of the last seven days, under the same conditions', async () => {
   const owner = await newOwner()
   const passkey = await addPasskey(await app.logIn(owner), { password: PASSWORD })
   await mailTo(owner.email)
@@ -217,7 +217,7 @@ test('the page of a reset offers to undo what was changed in the last seven days
 })
 
 // Red when: voidPassword is left out, brings the former hash back, or voids another password than the change has set.
-test('undoing a change of the password makes the new one void, brings none back, and leaves a later one alone', async () => {
+test('undoing a change of the password removes the new one, restores none, and keeps a later one', async () => {
   const owner = await newOwner()
   const phisher = await app.logIn(owner)
   const change = { current_password: PASSWORD, new_password: NEW_PASSWORD }
@@ -248,7 +248,7 @@ async function ownerWithApp() {
 }
 
 // Red when: undoChange asks for no factor, counts no guess, or takes any factor but those of before.
-test('who reads the mailbox, and has neither session nor factor, undoes nothing where a second factor stood before', async () => {
+test('a reader of the mailbox without session and factor cannot undo a change of an account that had a second factor', async () => {
   const { owner, authenticator } = await ownerWithApp()
   const passkey = await addPasskey(owner, { code: await authenticator.next() })
   const { link, token } = await undoLink(owner.email)
@@ -275,7 +275,7 @@ test('who reads the mailbox, and has neither session nor factor, undoes nothing 
   assert.deepEqual(await factorsOf(owner), { passkeys: 0, totp: 1, codes: 10 })
 })
 
-test('who reads the mailbox can undo the first second factor for seven days, as they could reset the password before it', async () => {
+test('a reader of the mailbox can undo the first second factor for seven days, as they could have reset the password before', async () => {
   const { owner } = await ownerWithApp()
   const [added] = await reset(owner.email)
   assert.equal(added?.change, 'totp-added')
@@ -310,7 +310,7 @@ async function takeOver(owner: Person, code: string) {
 }
 
 // Red when: protectorsOf leaves out what stood before the attacker's factor, or findStanding what is kept of a removed one.
-test('an owner whose app was removed by a phisher comes back with that app, in whichever order the mails are read', async () => {
+test('an owner whose app a phisher removed recovers the account with that app, in any order of the emails', async () => {
   const orders = [
     ['added', 'enrolled', 'removed', 'renewed'],
     ['renewed', 'enrolled', 'removed', 'added'],
@@ -348,7 +348,7 @@ async function forgetSteps({ user_id }: Person): Promise<void> {
 }
 
 // Red when: keptCodeOf does not use the code up.
-test('a code of an app that is kept undoes one change, and no two at the same moment', async () => {
+test('a code of a kept app undoes one change, never two concurrently', async () => {
   const { owner, authenticator } = await ownerWithApp()
   const { links } = await takeOver(owner, await authenticator.next())
   await forgetSteps(owner)
@@ -358,7 +358,7 @@ test('a code of an app that is kept undoes one change, and no two at the same mo
 })
 
 // Red when: findKept is left out of verifyPasskey, or challengePasskey names the passkeys of the attacker.
-test('a passkey that was removed proves that its owner undoes what came after', async () => {
+test('a removed passkey can authorize undoing later changes', async () => {
   const owner = await newOwner()
   const own = await addPasskey(owner, { password: PASSWORD })
   const { recovery_codes } = (
@@ -385,7 +385,7 @@ test('a passkey that was removed proves that its owner undoes what came after', 
 })
 
 // Red when: restoreRows is left out, or deleteRecoveryCodesOf takes other codes than those that were made then.
-test('what was removed is put back as it was: an app with its recovery codes, an identity; new recovery codes are void', async () => {
+test('removed rows are restored unchanged: an app with its recovery codes, an identity; new recovery codes become invalid', async () => {
   const { owner, authenticator } = await ownerWithApp()
   const rows = async () =>
     (
@@ -425,7 +425,7 @@ test('what was removed is put back as it was: an app with its recovery codes, an
 })
 
 // Red when: the seat of the app is taken from what was enrolled after the removal.
-test('an app is not put back into a place that is taken: what came later is undone first', async () => {
+test('an app is not restored while a newer one exists: the newer one must be undone first', async () => {
   const { owner, authenticator } = await ownerWithApp()
   assert.equal(
     (await owner.call('DELETE', `${auth}/mfa/totp`, { proof: { code: await authenticator.next() } })).status,
@@ -444,7 +444,7 @@ test('an app is not put back into a place that is taken: what came later is undo
 })
 
 // Red when: forgetRemovalOf is left out: what the attacker has added and removed would stand before the rest.
-test('a factor of an attacker’s making protects nothing of theirs once its addition is undone', async () => {
+test('a factor that an attacker added authorizes nothing once its addition is undone', async () => {
   const owner = await newOwner()
   const theirs = await enrolApp(app, owner)
   const added = await undoLink(owner.email)
@@ -463,7 +463,7 @@ test('a factor of an attacker’s making protects nothing of theirs once its add
 })
 
 // Red when: two undoings of one change, or an undoing and the change itself, do not take turns.
-test('of many who undo one change at once one does, whatever else happens to the account', async () => {
+test('of many concurrent attempts to undo one change, one succeeds, whatever else happens to the account', async () => {
   const owner = await newOwner()
   const phisher = await app.logIn(owner)
   await addPasskey(phisher, { password: PASSWORD })

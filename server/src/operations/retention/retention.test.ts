@@ -45,7 +45,7 @@ const countOf = async (table: string) =>
   Number((await admin.query<{ count: string }>(`select count(*) from ${table}`)).rows[0]!.count)
 
 // Red when: any number in a feature's retention is another, or a comparison is the other way round.
-test('what has expired is removed, and nothing else', async () => {
+test('expired rows are deleted, and nothing else', async () => {
   const rows: [table: string, columns: string, kept: string[], gone: string[]][] = [
     [
       'one_time_tokens',
@@ -127,7 +127,7 @@ test('what has expired is removed, and nothing else', async () => {
 })
 
 // Red when: the batches' loop ends after the first; when `skip locked` is left out (it waits, and the test runs into its limit).
-test('much is removed by the batch, and what someone holds is left for the next time', { timeout: 30_000 }, async t => {
+test('many rows are deleted in batches, and locked rows are left for the next run', { timeout: 30_000 }, async t => {
   await admin.query(
     `insert into one_time_tokens (purpose, expires_at) select 'many', ${days(8)} from generate_series(1, 2500)`,
   )
@@ -164,7 +164,7 @@ test('every sweep finds its rows by an index', async () => {
   }
 })
 
-test('a sweep that is told to stop leaves the rest to the next', async () => {
+test('a sweep that is stopped leaves the rest to the next', async () => {
   await admin.query(`insert into one_time_tokens (purpose, expires_at) values ('gone', ${days(8)})`)
   const removed = await removeAll(AbortSignal.abort())
   assert.ok(Object.values(removed).every(rows => rows === 0))
@@ -172,7 +172,7 @@ test('a sweep that is told to stop leaves the rest to the next', async () => {
 })
 
 // Red when: sweep() releases no names, or asks for no setting.
-test('names of erased accounts are released where they may be used again, and only there', async () => {
+test('names of erased accounts are released only if the setting allows their reuse', async () => {
   await admin.query(`insert into retired_names (digest) values ('\\x00')`)
   const { signal } = new AbortController()
   await sweep(system, services, signal)
