@@ -55,7 +55,7 @@ test('a member may not read history', async () => {
   assert.equal((await member.call('GET', '/api/v1/audit-logs')).body.code, 'permission-missing')
 })
 
-// Red when: history.sql grants update without columns or delete, or its policy forget looks at no account.
+// Red when: history.sql grants update without columns or delete, or its policy forget does not check the account.
 test('no login writes, changes or deletes history; only erasure of a user or an organization removes data from it', async () => {
   const { rows } = await admin.query(`
     select r.rolname, p.privilege from pg_roles r, unnest(array['update', 'delete', 'truncate']) as p(privilege)

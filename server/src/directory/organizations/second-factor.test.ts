@@ -25,7 +25,7 @@ async function demandingTeam() {
 const revive = (user_id: string) =>
   admin.query('update sessions set revoked_at = null, revoked_reason = null where user_id = $1', [user_id])
 
-// Red when: platform/gate/gate.sql loses the trigger second_factor_rule, or either of its questions.
+// Red when: platform/gate/gate.sql loses the trigger second_factor_rule, or either of its checks.
 test('only an owner with a verified second factor can require one', async () => {
   const owner = await signUp('Acme')
   const [administrator, member] = [await addMember(owner, 'admin'), await addMember(owner, 'member')]
@@ -35,7 +35,7 @@ test('only an owner with a verified second factor can require one', async () => 
   assert.deepEqual(outcomeOf(await demand(member, true)), [403, 'permission-missing'])
   assert.deepEqual(outcomeOf(await demand(administrator, false)), [200, 'ok'], 'it changes nothing')
 
-  // Another session of the same owner has proved it: that is not this one.
+  // Another session of the same owner has verified it, but not this one.
   const elsewhere = await logIn(owner, owner.organization_id)
   await enrolApp(app, elsewhere)
   await revive(owner.user_id)
@@ -46,7 +46,7 @@ test('only an owner with a verified second factor can require one', async () => 
   assert.equal(history.body.items[0].actor_id, owner.user_id)
 })
 
-// Red when: the trigger second_factor_rule runs before the one named revocation, which waits for no one to take the role.
+// Red when: the trigger second_factor_rule runs before the trigger revocation, which locks the role.
 test('an owner who concurrently loses the role or the factor cannot require one', async () => {
   const founder = await signUp('Acme')
   for (const [loss, code] of [
@@ -70,7 +70,7 @@ test('an owner who concurrently loses the role or the factor cannot require one'
   }
 })
 
-// Red when: the PUT handler resets what it is not sent.
+// Red when: the PUT handler resets an omitted value.
 test('PUT keeps an omitted second_factor_required, and changes it only for an owner', async () => {
   const owner = await signUp('Acme')
   await enrolApp(app, owner)
@@ -87,7 +87,7 @@ test('PUT keeps an omitted second_factor_required, and changes it only for an ow
   assert.deepEqual([lifted.status, lifted.body.second_factor_required], [200, false])
 })
 
-// Red when: the gate or gate_state leaves second_factor_required out.
+// Red when: the gate or gate_state ignores second_factor_required.
 test('members without a second factor get an error that says how to enrol, see nothing until then, and continue with the same token', async () => {
   const { owner, member } = await demandingTeam()
   const home = `/api/v1/organizations/${owner.organization_id}`
@@ -127,7 +127,7 @@ test('members without a second factor get an error that says how to enrol, see n
   assert.ok((await member.call('GET', '/api/v1/auth/me')).body.permissions.includes('projects:write'))
 })
 
-// Red when: is_way_out() leaves a permission out, or the policies `leaving` do.
+// Red when: is_way_out() or a policy `leaving` omits a permission.
 test('a required second factor does not prevent leaving, transferring, deleting the organization or deleting the account', async () => {
   const ways: Record<string, (owner: Person, other: Person) => Promise<Answer>> = {
     leave: (_owner, other) => other.call('POST', `/api/v1/organizations/${other.organization_id}/leave`),
@@ -139,7 +139,7 @@ test('a required second factor does not prevent leaving, transferring, deleting 
   for (const [name, goes] of Object.entries(ways)) {
     const { owner, member } = await demandingTeam()
     await owner.call('POST', '/api/v1/projects', { name: 'Secret' })
-    // A stranger's trap: they make someone the owner of a team that demands what that one does not have, and leave.
+    // An attack: make a user without a second factor the owner of a team that requires one, and leave.
     const trapped = await addMember(owner, 'owner')
     assert.equal((await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/leave`)).status, 204)
     for (const path of ['/api/v1/projects', `/api/v1/organizations/${owner.organization_id}/members`])
@@ -150,7 +150,7 @@ test('a required second factor does not prevent leaving, transferring, deleting 
   }
 })
 
-// Red when: organization_table() or the policy `colleagues` lets the gate of a way out read.
+// Red when: organization_table() or the policy `colleagues` allows reading when the gate has no `reads`.
 test('without the required second factor, no statement of a leaving operation reads protected rows', async () => {
   const { owner, member } = await demandingTeam()
   await owner.call('POST', '/api/v1/projects', { name: 'Secret' })
@@ -171,7 +171,7 @@ test('without the required second factor, no statement of a leaving operation re
     for (const { name } of tables)
       seen[name] = (await client.query(`select organization_id from ${name}`)).rowCount ?? 0
     assert.ok(tables.length > 6)
-    // The session and its own keys are the user's; of the organization only who belongs to it, by id.
+    // The session and its own keys belong to the user; of the organization, only the ids of its members are visible.
     const { memberships, sessions: _own, ...others } = seen
     assert.equal(memberships, 2)
     assert.deepEqual(
@@ -198,7 +198,7 @@ test('no way to get a token gives a session without a second factor access to th
     const answer = await call('GET', '/api/v1/projects', undefined, { authorization })
     assert.deepEqual(outcomeOf(answer), [403, 'second-factor-required'])
   }
-  // Elsewhere nothing is demanded of them.
+  // Other organizations do not require it.
   const own = await member.call('POST', '/api/v1/organizations', { name: 'Own' })
   const there = await member.call('POST', '/api/v1/auth/switch-organization', { organization_id: own.body.id })
   const home = await call('GET', '/api/v1/projects', undefined, { authorization: `Bearer ${there.body.access_token}` })
@@ -230,7 +230,7 @@ test('a sign-in with the second factor, a step-up by it and a trusted device ope
   assert.equal(await read(member.access_token), 200, 'it is the session that counts, not the token')
 })
 
-// Red when: completeRemoval leaves second_factor_at.
+// Red when: completeRemoval does not reset second_factor_at.
 test('removing the last second factor ends access at once, in every session, until a new one is enrolled', async () => {
   const { owner, next } = await demandingTeam()
   const { mfa_token } = (await call('POST', '/api/v1/auth/login', { email: owner.email, password: PASSWORD })).body
@@ -268,7 +268,7 @@ test('a cursor is refused once a second factor is required', async () => {
   assert.deepEqual(outcomeOf(next), [403, 'second-factor-required'])
 })
 
-// Red when: gate_state says second_factor_missing to whoever is no member.
+// Red when: gate_state gives second_factor_missing to a non-member.
 test('a non-member does not learn whether an organization requires a second factor', async () => {
   const [{ owner }, plain, stranger] = [await demandingTeam(), await signUp('Plain'), await signUp()]
   const answers = await Promise.all(

@@ -18,7 +18,7 @@ test('a user sees their own devices, the newest first, and which one is current'
     call('POST', `${api}/login`, { email: person.email, password: PASSWORD, ...more }, { 'user-agent': user_agent })
   const phone = await from('phone')
   await from('tablet')
-  // Signing in again from a known device makes no other one.
+  // Signing in again from a known device creates no new one.
   await from('phone, renewed', { device_token: phone.body.device_token })
   const authorization = `Bearer ${phone.body.access_token}`
   const list = await call('GET', `${api}/devices`, undefined, { authorization })
@@ -35,7 +35,7 @@ test('a user sees their own devices, the newest first, and which one is current'
   assert.deepEqual([...page.body.items, ...next.body.items], list.body.items)
 })
 
-// Red when: revokeDevice leaves out the sessions, or ends those of all devices.
+// Red when: revokeDevice omits the sessions, or revokes those of all devices.
 test('a revoked device leaves the list and loses its trust, its sessions are revoked at once, and others stay', async () => {
   const person = await signUp()
   const [lost, again] = [await logIn(person), await signUp()]
@@ -56,7 +56,7 @@ test('a revoked device leaves the list and loses its trust, its sessions are rev
   assert.deepEqual(rows, [{ reason: 'device-revoked' }])
 })
 
-// Red when: revokeDevice does not ask for the session again once it has waited.
+// Red when: revokeDevice does not check the session again after waiting.
 test('a user can revoke the current device, which revokes the current session, too', async () => {
   const person = await signUp()
   const [{ id }] = (await person.call('GET', `${api}/devices`)).body.items as [Device]

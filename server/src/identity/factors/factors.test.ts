@@ -100,7 +100,7 @@ test('an authenticator app is required once a code has confirmed it', async () =
   assert.equal((await noticesTo(person)).length, 1)
 })
 
-// Red when: beginTotp leaves out the margin, or puts another link into the image than into the answer.
+// Red when: beginTotp omits the margin, or the image contains a different link than the response.
 test('the QR code contains the link, and the link contains what an app needs', async () => {
   const person = await signUp()
   const { secret, otpauth_uri, qr_svg } = (await person.call('POST', `${mfa}/totp`)).body
@@ -130,7 +130,8 @@ const hasOathtool = spawnSync('oathtool', ['--version']).status === 0
 const oathtool = (secret: string, unixSeconds: number): string =>
   spawnSync('oathtool', ['--totp', '--base32', '--now', `@${unixSeconds}`, secret], { encoding: 'utf8' }).stdout.trim()
 
-// Red when: matchStep has another tolerance, period or number of digits; names the step of now instead of the one that matched.
+// Red when: matchStep has another tolerance, period or number of digits; returns the current step instead of the one
+// that matched.
 test(
   'codes of another generator count within one step of the clock, whichever second of the step it is',
   { skip: hasOathtool ? false : 'oathtool is not installed' },
@@ -177,7 +178,7 @@ test(
     ] as const) {
       await admin.query('update totp_factors set last_step = null where user_id = $1', [user_id])
       const { mfa_token } = (await post('/login', { email, password: PASSWORD })).body
-      // At the very edge of a step the clock may go on while the request is under way.
+      // Near the end of a step, the clock can reach the next one during the request.
       while (now() % 30 > 25) await delay(200)
       const answer = await post('/mfa/verify', { mfa_token, code: oathtool(secret, now() + shift) })
       assert.equal(answer.status, status, `${shift} seconds off: ${JSON.stringify(answer.body)}`)
@@ -203,7 +204,7 @@ test('a code works once, even concurrently, and older codes do not work', async 
   assert.equal(after.status, 200)
 })
 
-// Red when: withProof does not look again under the lock.
+// Red when: withProof does not check again under the lock.
 test('of two concurrent confirmations, one succeeds and shows recovery codes', async () => {
   const person = await signUp()
   const { secret } = (await person.call('POST', `${mfa}/totp`)).body
@@ -211,12 +212,12 @@ test('of two concurrent confirmations, one succeeds and shows recovery codes', a
   const answers = await Promise.all(
     [code, ahead, code, ahead].map(given => person.call('POST', `${mfa}/totp/confirm`, { code: given, ...byPassword })),
   )
-  // By then the account has a second factor, and a password proves nothing any more.
+  // By then the account has a second factor, so a password is no longer enough.
   assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 422, 422, 422])
   assert.equal((await person.call('GET', mfa)).body.recovery_codes, 10)
 })
 
-// Red when: confirmTotp takes a seed of any age.
+// Red when: confirmTotp accepts a seed of any age.
 test('an unconfirmed enrolment expires after half an hour', async () => {
   const person = await signUp()
   const { secret } = (await person.call('POST', `${mfa}/totp`)).body
@@ -227,7 +228,7 @@ test('an unconfirmed enrolment expires after half an hour', async () => {
   assert.deepEqual(outcomeOf(late), [404, 'not-found'])
 })
 
-// Red when: signIn is called with isTwoFactor: false; finishSignIn leaves the organization or the device of the token out.
+// Red when: signIn is called with isTwoFactor: false; finishSignIn ignores the organization or the device of the token.
 test('the second factor finishes the pending sign-in, with its organization and device', async () => {
   const person = await signUp('Acme')
   const personal = (await person.call('POST', '/api/v1/organizations', { name: 'Second' })).body.id
@@ -286,7 +287,7 @@ test('of a hundred concurrent wrong codes, under as many tokens, no more than th
   )
   assert.equal((await person.call('POST', `${auth}/step-up`, { code: await next() })).status, 401)
 
-  // Red when: lock_throttle mails a link for it; unlockSignIn takes the counter of codes also by mail.
+  // Red when: lock_throttle emails a link for it; unlockSignIn by email also lifts the lock on codes.
   const [notice] = (await mailTo(person.email)).filter(({ subject }) => /wrong codes/.test(subject))
   assert.equal(notice?.token, '', 'no link in a mail gives more guesses')
   assert.ok((await eventsOf(person)).includes('second-factor-locked'))
@@ -330,7 +331,7 @@ test('ten concurrent right answers cause no lock, and a wrong code spends no tok
   )
 })
 
-// Red when: withFactor settles a code that was used before as anything but wrong, or stepUpByFactor settles nothing.
+// Red when: withFactor settles a used code as anything but wrong, or stepUpByFactor settles nothing.
 test('a used code counts as a failure, and a right one is settled, also in a step-up', async () => {
   const person = await signUp()
   const { next } = await enrol(person)
@@ -354,7 +355,7 @@ test('a code of another user, or of a removed app, does not sign in', async () =
   assert.equal((await verify({ mfa_token: await pauseAt(bob), code: await annApp.next() })).status, 401)
   assert.equal((await verify({ mfa_token: await pauseAt(bob), recovery_code: annApp.recovery_codes[0] })).status, 401)
   assert.equal((await verify({ mfa_token: await pauseAt(ann), recovery_code: annApp.recovery_codes[0] })).status, 200)
-  // Moved between accounts behind the service's back, a seed is not read any more.
+  // A seed that was copied to another account in the database cannot be decrypted.
   await admin.query(
     `update totp_factors set secret = (select secret from totp_factors where user_id = $1) where user_id = $2`,
     [ann.user_id, bob.user_id],
@@ -368,7 +369,7 @@ test('a code of another user, or of a removed app, does not sign in', async () =
   assert.equal((await bobApp.next()).length, 6)
 })
 
-// Red when: completeRemoval leaves one of them standing.
+// Red when: completeRemoval leaves one of them.
 test('removing the last second factor also removes recovery codes, trusted devices and verified factors of sessions', async () => {
   const person = await signUp()
   const { next, recovery_codes } = await enrol(person)
@@ -446,7 +447,7 @@ test('neither seeds nor recovery codes are readable in the database, the log or 
   assert.ok(kept.includes(person.user_id))
 })
 
-// Red when: openToken takes any purpose; admit takes what is no JWT.
+// Red when: openToken accepts any purpose; admit accepts anything but a JWT.
 test('the mfa token works as no other kind of token, and no other kind works as it', async () => {
   const person = await signUp()
   const { next } = await enrol(person)
@@ -475,7 +476,7 @@ test('the mfa token works as no other kind of token, and no other kind works as 
   assert.equal((await verify({ mfa_token, code: await next() })).status, 200)
 })
 
-// Red when: mfa.sql loses the trigger end_waiting_sign_ins; signIn does not look whether the account is disabled.
+// Red when: mfa.sql loses the trigger end_waiting_sign_ins; signIn does not check whether the account is disabled.
 test('a pending sign-in ends when the password changes, and when the account is disabled or deleted', async () => {
   const person = await signUp()
   const { next } = await enrol(person)
@@ -497,7 +498,7 @@ test('a pending sign-in ends when the password changes, and when the account is 
   assert.equal((await verify({ mfa_token, recovery_code })).status, 200, 'the refusal took neither token nor code')
 })
 
-// Red when: signIn asks only whether the device is known; rememberDevice forgets trusted_until.
+// Red when: signIn checks only whether the device is known; rememberDevice ignores trusted_until.
 test('a trusted device skips the second factor for thirty days, and only for its own user', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const { next } = await enrol(person)
@@ -514,7 +515,8 @@ test('a trusted device skips the second factor for thirty days, and only for its
     [tokens.verify(skipped.body.access_token).sid],
   )
   assert.deepEqual(rows, [{ methods: ['password', 'trusted_device'], proved: true, month: true }])
-  // Red when: choose (identity/proofs) takes the trust for a factor; who has stolen the device and the password would be rid of it.
+  // Red when: choose (identity/proofs) accepts the trust as a factor; a thief of device and password could then remove
+  // the factor.
   const removed = await call('DELETE', `${mfa}/totp`, byPassword, under(skipped.body.access_token))
   assert.deepEqual(outcomeOf(removed), [422, 'invalid-fields'])
   await pauseAt(stranger, { device_token })
@@ -531,7 +533,7 @@ test('a trusted device skips the second factor for thirty days, and only for its
   await pauseAt(person, { device_token })
 })
 
-// Red when: the route trusts a device for a time of its own.
+// Red when: the route trusts a device for a fixed time.
 test('if the operator does not allow trusted devices, none skips the second factor', async () => {
   const strict = await createTestApp({ TRUSTED_DEVICE_DAYS: '0' })
   const person = await strict.signUp()
@@ -580,13 +582,13 @@ test('any factor can re-authenticate, and a second factor then counts for the se
   assert.equal((await call('POST', `${auth}/step-up`, { code: await next() }, old)).body.code, 'session-ended')
 })
 
-// Red when: choose (identity/proofs) lets a password stand where there is a second factor.
+// Red when: choose (identity/proofs) accepts a password if there is a second factor.
 test('with a second factor, a password alone cannot add or remove factors or generate recovery codes', async () => {
   const person = await signUp()
   const before = await logIn(person)
   const old = under(before.body.access_token)
   const { next } = await enrol(person)
-  // Red when: completeEnrolment leaves them; a stolen password may have opened them, and would now be all it takes.
+  // Red when: completeEnrolment keeps these sessions; a stolen password may have opened them.
   assert.equal((await call('GET', `${auth}/me`, undefined, old)).body.code, 'session-ended')
   await revive(person.user_id)
   for (const [method, path] of [
@@ -603,7 +605,7 @@ test('with a second factor, a password alone cannot add or remove factors or gen
   assert.equal((await call('DELETE', `${mfa}/totp`, { proof: { code: await next() } }, old)).status, 204)
 })
 
-// Red when: withProof does not look again under the lock, or choose takes a password where there is a second factor.
+// Red when: withProof does not check again under the lock, or choose accepts a password if there is a second factor.
 test('an enrolment that began before the first factor cannot be confirmed without that factor', async () => {
   const person = await signUp()
   const old = under((await logIn(person)).body.access_token)

@@ -48,7 +48,7 @@ test('the export contains all data of the user, no secrets, and no data of other
     `insert into identities (user_id, provider, issuer, subject) select id, 'google', 'https://g', id::text from users where id = any ($1)`,
     [[person.user_id, stranger.user_id]],
   )
-  // Someone else did something to the account: where they were is theirs.
+  // Another user changed the account: the IP address of that user is not exported.
   await admin.query(
     `insert into security_events (type, user_id, actor_id, ip, user_agent) values ('account-changed', $1, $2, '198.51.100.7', 'operator')`,
     [person.user_id, owner.user_id],

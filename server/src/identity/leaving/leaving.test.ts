@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Person } from '../../../test/test-app.ts'
 
-// As many connections of the system login as several people who leave at once need.
+// Enough connections of the system login for several concurrent deletions.
 const app = await createTestApp({ DATABASE_POOL_SIZE: '24' })
 const { call, signUp, join, logIn, addMember, admin, mailTo } = app
 
@@ -18,7 +18,7 @@ const events = async ({ user_id }: Person) =>
 const age = ({ user_id }: Person) =>
   admin.query(`update sessions set authenticated_at = now() - interval '11 minutes' where user_id = $1`, [user_id])
 
-// Red when: leaving.ts leaves out revokeSessions, revokeDevices or the token; when a sign-in looks at `users`, not `live_users`.
+// Red when: leaving.ts omits revokeSessions, revokeDevices or the token; or a sign-in reads `users`, not `live_users`.
 test('a deleted account loses access at once, everywhere, and its sign-in is refused like a wrong password', async () => {
   const person = await signUp()
   const other = await logIn(person)
@@ -58,7 +58,7 @@ test('the address and the username stay taken while the account can be restored'
   assert.equal((await stranger.call('PATCH', '/api/v1/users/me', { username })).body.code, 'username-taken')
 })
 
-// Red when: the route does not ask for `stepUp`.
+// Red when: the route does not require `stepUp`.
 test('deleting the account requires a recent sign-in, and honours If-Match', async () => {
   const person = await signUp()
   const { headers } = await person.call('GET', '/api/v1/users/me')
@@ -72,7 +72,7 @@ test('deleting the account requires a recent sign-in, and honours If-Match', asy
   assert.equal((await call('GET', '/api/v1/users/me', undefined, late)).status, 200)
 })
 
-// Red when: closeIfAlone asks for no other member; when endMembership maps no constraint.
+// Red when: closeIfAlone does not check for other members; or endMembership maps no constraint.
 test('an account cannot be deleted while it is the last owner of a team; a team without other members is deleted', async () => {
   const owner = await signUp('Shared')
   const member = await addMember(owner, 'member')
@@ -103,7 +103,7 @@ test('an account cannot be deleted while it is the last owner of a team; a team 
   assert.deepEqual(rows, [{ closed: true }])
 })
 
-// Red when: restoreAccount brings back more than what bears the deletion's moment, or less.
+// Red when: restoreAccount restores more or fewer rows than those with the time of the deletion.
 test('the link in the email restores the account and what the deletion ended, and nothing that ended before', async () => {
   const person = await signUp('Own team')
   const founder = await signUp('Stays')
@@ -153,7 +153,7 @@ test('a disabled account stays disabled when it is restored', async () => {
   assert.equal((await logInAgain(person)).body.code, 'invalid-credentials')
 })
 
-// Red when: deleteAccount takes no lock on the account before it looks at anything.
+// Red when: deleteAccount does not lock the account first.
 test('of two concurrent deletions, one succeeds, and one email is sent', async () => {
   const person = await signUp('Twice')
   const second = await logIn(person)

@@ -11,7 +11,8 @@ import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import { passwordGuess, withAttempt } from './attempts.ts'
 
-// The lockout at its edges: many at once, several nodes, strangers and owners. The threshold is 5 unless a test says else.
+// The edge cases of lockout: concurrency, several nodes, strangers and owners. The threshold is 5 unless a test says
+// otherwise.
 
 const [here, there] = [await createTestApp(), await createTestApp()]
 const { admin, signUp } = here
@@ -78,7 +79,7 @@ test('of a hundred concurrent guesses on two nodes, by address and by username, 
   assert.equal(refused + busy, 100)
   assert.deepEqual(await throttleOf(`account ${person.user_id}`), { failures: THRESHOLD, pending: 0, locked: true })
 
-  // The right one is not verified any more, here or there, by either name.
+  // The right password is no longer verified, on either node, by either name.
   for (const [app, who] of [[here, { email: person.email }] as const, [there, { username }] as const])
     assert.equal((await logIn(app, who, PASSWORD)).body.code, 'invalid-credentials')
   assert.equal(here.work.guesses + there.work.guesses - before, THRESHOLD)
@@ -122,7 +123,7 @@ test('the response of a locked account is identical to that of a wrong password,
   assert.deepEqual(await cost(`nobody-${randomUUID()}@example.com`, WRONG), wrong)
 })
 
-// Red when: a guess at a locked account counts or sets locked_until anew.
+// Red when: a guess at a locked account counts or changes locked_until.
 test('guesses at a locked account neither count nor extend the lock, and after it the count starts again', async () => {
   const person = await signUp()
   await lock(person)
@@ -135,7 +136,7 @@ test('guesses at a locked account neither count nor extend the lock, and after i
   await admin.query('update throttles set locked_until = now() where key = $1', [key])
   for (let guess = 0; guess < THRESHOLD - 1; guess++) await logIn(here, { email: person.email }, WRONG)
   assert.equal((await logIn(here, { email: person.email }, PASSWORD)).status, 200)
-  // A right one takes the failures before it back.
+  // A right password resets the failures before it.
   assert.equal((await throttleOf(key))?.failures, 0)
 })
 
@@ -163,7 +164,7 @@ test('two accounts do not share a counter', async () => {
   assert.equal((await logIn(here, { email: other.email }, PASSWORD)).status, 200)
 })
 
-// Red when: the reservation of reserve_guess counts what is pending as failed.
+// Red when: the reservation of reserve_guess counts pending guesses as failed.
 test('concurrent right passwords all sign in, even if one failure locks', async () => {
   const strict = await createTestApp({ ACCOUNT_LOCKOUT_THRESHOLD: '1' })
   for (const [app, times] of [[here, 10] as const, [strict, 4] as const]) {
@@ -189,7 +190,7 @@ test('guesses of a process that crashes before settling them count as failures',
   assert.equal((await logIn(here, { email: person.email }, PASSWORD)).status, 200)
 })
 
-// Red when: updated_at is set to the moment: each guess then leaves dead entries in the indexes, and every sign-in reads them.
+// Red when: updated_at is set to the exact time: each guess then leaves dead index entries that every sign-in reads.
 test('counting and settling a guess changes no indexed column', async () => {
   const client = await admin.connect()
   const updated = async () =>
@@ -244,7 +245,7 @@ test('a stranger who locks an account does not lock the devices that its owner h
   assert.equal(again.status, 200)
   assert.equal(again.body.device_token, device_token, 'the same device')
 
-  // The device has failures of its own, and its own lock; the mails say which.
+  // The device has its own failures and its own lock; the emails say which.
   for (let guess = 0; guess < THRESHOLD; guess++) await logIn(here, who, WRONG, sent)
   assert.equal((await logIn(here, who, PASSWORD, sent)).status, 401)
   const mails = (await here.mailTo(person.email)).filter(({ subject }) => /locked/.test(subject))
@@ -341,7 +342,7 @@ let serial = 0
 /** An address that no other test has. */
 const newAddress = () => `10.${process.pid % 250}.${serial >> 8}.${serial++ & 255}`
 
-// Red when: reserve_guess does not take a guess from the address.
+// Red when: reserve_guess does not count a guess of the address.
 test('a client address with ten failures, over all accounts and nodes, is blocked for an hour', async () => {
   const [one, other] = [await createTestApp(behindProxy), await createTestApp(behindProxy)]
   const person = await signUp()

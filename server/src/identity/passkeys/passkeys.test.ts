@@ -6,7 +6,7 @@ import { waitUntil } from '../../../test/service-process.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
-// Passkeys against an authenticator in software, which can lie; against a real browser: test/passkeys-browser.test.ts.
+// Passkeys with a software authenticator, which can lie; those with a real browser are in passkeys-browser.test.ts.
 
 const { call, signUp, logIn, admin, mailTo, tokens } = await createTestApp({
   DATABASE_POOL_SIZE: '16', // four connections of the system login: what is at once here is at once in the database
@@ -82,7 +82,7 @@ test('the options request a discoverable passkey with user verification', async 
   assert.notEqual((await begin(person)).body.options.challenge, one)
 })
 
-// Red when: completeEnrolment is left out of addPasskey.
+// Red when: addPasskey does not call completeEnrolment.
 test('the first passkey creates recovery codes and counts as a verified second factor; the user is notified', async () => {
   const person = await signUp()
   const { body } = await begin(person)
@@ -135,7 +135,7 @@ test('the first passkey creates recovery codes and counts as a verified second f
   assert.equal(another.body.recovery_codes, undefined)
 })
 
-// Red when: the sign-in does not say that it was two factors, or its use is not counted.
+// Red when: the sign-in does not count as two factors, or its use is not recorded.
 test('a passkey signs in without a username, and as two factors', async () => {
   const person = await signUp('Passkeys')
   const passkey = await enrol(person)
@@ -174,7 +174,7 @@ test('the options to sign in are the same for everyone', async () => {
   )
 })
 
-// Each is one thing wrong with an answer that is right otherwise.
+// Each case has one fault in an otherwise valid response.
 const lies: Record<string, Lie> = {
   'another origin': { origin: 'http://localhost:8001' },
   'an origin that only begins like ours': { origin: 'http://localhost:8000.example.com' },
@@ -185,7 +185,8 @@ const lies: Record<string, Lie> = {
   'nobody verified': { flags: 1 },
 }
 
-// Red when: a line of readAuthentication's or isOf's is taken out, or origins, domain or requireUserVerification are not passed on.
+// Red when: a line of readAuthentication or isOf is removed, or origins, domain or requireUserVerification are not
+// passed on.
 test('a signature for another site or challenge signs no one in, and reveals nothing', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const [passkey, foreign] = [await enrol(person), await enrol(stranger)]
@@ -215,7 +216,7 @@ test('a signature for another site or challenge signs no one in, and reveals not
   assert.equal(rows[0].sessions, 3)
 })
 
-// Red when: the challenge is not spent, or spent after the session is made.
+// Red when: the challenge is not spent, or is spent after the session was created.
 test('a response signs in once, and only before its challenge expires', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
@@ -235,7 +236,7 @@ test('a response signs in once, and only before its challenge expires', async ()
   const truncated = { ...answer, challenge_token: `${answer.challenge_token.slice(0, -1)}_` }
   assert.deepEqual(problemOf(await call('POST', `${path}/login`, truncated)), problemOf(replayed))
 
-  // What was issued for something else is no challenge, whoever holds it.
+  // A token that was issued for another purpose is not a challenge.
   const registration = (await begin(person)).body
   const bound = (await person.call('POST', '/api/v1/auth/step-up/passkey-options')).body
   for (const other of [registration, bound]) {
@@ -245,7 +246,7 @@ test('a response signs in once, and only before its challenge expires', async ()
   }
 })
 
-// Red when: recordUse does not look at the counter, or takes an equal one.
+// Red when: recordUse does not check the counter, or accepts an equal one.
 test('a counter that goes backwards means a copied passkey: refused and recorded', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
@@ -263,7 +264,7 @@ test('a counter that goes backwards means a copied passkey: refused and recorded
   assert.equal((await present(silent)).status, 200)
 })
 
-// Red when: findCredential does not look at the account.
+// Red when: findCredential does not check the account.
 test('the passkey of a disabled or deleted account is treated as unknown', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
@@ -276,7 +277,7 @@ test('the passkey of a disabled or deleted account is treated as unknown', async
   assert.equal((await present(passkey)).status, 200)
 })
 
-// Red when: logInByPasskey requires no passkey, or lookUp does not look whether what is required was there.
+// Red when: logInByPasskey requires no passkey, or lookUp does not check that the requirement was met.
 test('a passkey that is removed during the verification does not sign in', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
@@ -295,7 +296,7 @@ test('a passkey that is removed during the verification does not sign in', async
   }
 })
 
-// Red when: a line of readRegistration's is taken out, or the token's owner is not compared.
+// Red when: a line of readRegistration is removed, or the token's owner is not compared.
 test('a credential that was not created for this site and this user is not registered', async () => {
   const person = await signUp()
   const all: Record<string, Lie> = {
@@ -326,7 +327,7 @@ test('a passkey with self attestation is registered', async () => {
   assert.equal((await person.call('POST', path, given)).status, 201)
 })
 
-// Red when: the token of another purpose or person is taken, or one is taken twice.
+// Red when: the token of another purpose or user is accepted, or one is accepted twice.
 test('a challenge registers one passkey, for the user that it was created for', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const { challenge_token, options } = (await begin(person)).body
@@ -407,7 +408,7 @@ test('a passkey is renamed by its owner, under If-Match', async () => {
   assert.deepEqual((await stranger.call('GET', path)).body.items, [])
 })
 
-// Red when: a statement runs under a scope that names no session.
+// Red when: a statement runs in a scope without a session.
 test('no passkey operation works under a revoked session', async () => {
   const person = await signUp()
   const { row_id } = await enrol(person)
@@ -446,7 +447,7 @@ test('a passkey is not removed by a session that is revoked meanwhile', async ()
   assert.equal((await admin.query('select from passkeys where user_id = $1', [person.user_id])).rowCount, 2)
 })
 
-// Red when: completeRemoval is left out.
+// Red when: completeRemoval is omitted.
 test('removing the last second factor also removes the recovery codes and the verified factors of sessions', async () => {
   const person = await signUp()
   const first = await enrol(person)
@@ -471,7 +472,7 @@ test('removing the last second factor also removes the recovery codes and the ve
   await logIn(person) // by password alone again
 })
 
-// Red when: keepSignInMethod is left out, or looks before the removal.
+// Red when: keepSignInMethod is omitted, or runs before the removal.
 test('the last sign-in method cannot be removed, not even by two concurrent removals', async () => {
   const person = await signUp()
   const first = await enrol(person)
@@ -491,7 +492,7 @@ test('the last sign-in method cannot be removed, not even by two concurrent remo
   assert.equal((await remove(left)).status, 204)
 })
 
-// Red when: verifyPasskey does not compare the account, or the sign-in does not say that a factor was verified.
+// Red when: verifyPasskey does not compare the account, or the sign-in does not record the verified factor.
 test('after the password, only a passkey of the account finishes the sign-in', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const [passkey, foreign] = [await enrol(person), await enrol(stranger)]
@@ -512,7 +513,7 @@ test('after the password, only a passkey of the account finishes the sign-in', a
   const unbound = await challenge()
   assert.equal((await verify(unbound.challenge_token, passkey.get(unbound.options))).body.code, 'invalid-token')
 
-  // Authenticators that are told which passkey to use need not say whose it is.
+  // If the request names the passkey, authenticators may omit the user handle.
   const again = await ask()
   const finished = await verify(again.challenge_token, passkey.get(again.options, { userHandle: null }))
   assert.equal(finished.status, 200, finished.text)

@@ -52,7 +52,7 @@ const devicesOf = async (user_id: string) =>
   ).rows[0]!.count
 
 test('a reset sets a new password, revokes every session and device, confirms the address, and notifies the user', async () => {
-  // Red when: any step after spendToken is left out of completePasswordReset.
+  // Red when: completePasswordReset omits any step after spendToken.
   const person = await newPerson()
   const other = await app.logIn(person)
   const stranger = await newPerson()
@@ -91,7 +91,7 @@ test('no email is sent to an address without an account, or with a disabled or d
 })
 
 test("a password that the policy rejects leaves the token unspent, and the user's own data counts", async () => {
-  // Red when: checkPassword runs after spendToken, or without what is known of the person.
+  // Red when: checkPassword runs after spendToken, or without the data of the user.
   const person = await newPerson()
   await person.call('PATCH', '/api/v1/users/me', { full_name: 'Augusta Ada King' })
   const token = await askForReset(person.email)
@@ -106,7 +106,7 @@ test("a password that the policy rejects leaves the token unspent, and the user'
 })
 
 test('every kind of invalid reset token gets the same response, and the valid token still works once', async () => {
-  // Red when: spendToken does not look at used_at.
+  // Red when: spendToken does not check used_at.
   const person = await newPerson()
   const token = await askForReset(person.email)
   await attackToken(app, {
@@ -160,7 +160,7 @@ test('a user who signs in only with a provider gets a first password by a reset'
 })
 
 test('the link of a reset works only for the address that it was sent to, and for half an hour', async () => {
-  // Red when: completePasswordReset does not compare the address, or resetPasswordToken says another time.
+  // Red when: completePasswordReset does not compare the address, or resetPasswordToken has another lifetime.
   const person = await newPerson()
   const token = await askForReset(person.email)
   const { rows } = await app.admin.query<{ seconds: number }>(
@@ -173,7 +173,7 @@ test('the link of a reset works only for the address that it was sent to, and fo
 })
 
 test('a user changes the password with the current one; other sessions and devices are revoked, this one stays', async () => {
-  // Red when: revokeOtherSessions or revokeDevices is left out, or ends the session that asks.
+  // Red when: revokeOtherSessions or revokeDevices is omitted, or revokes the current session.
   const person = await newPerson()
   const [other, here] = [await app.logIn(person), await app.logIn(person)]
   const change = (body: object) => here.call('POST', '/api/v1/auth/change-password', body)
@@ -225,7 +225,7 @@ test('of two concurrent changes of a password, one succeeds', async () => {
 })
 
 test('an account without a password sets one within two minutes of its sign-in', async () => {
-  // Red when: choose (identity/proofs) does not ask how recent the sign-in is, or takes the claim of the token for it.
+  // Red when: choose (identity/proofs) does not check how recent the sign-in is, or trusts the claim of the token.
   const person = await newPerson()
   await app.admin.query('update users set password_hash = null where id = $1', [person.user_id])
   const set = (more: object = {}) =>
@@ -266,7 +266,7 @@ test('a revoked session can change neither password nor address', async () => {
 })
 
 test('an address changes when the new one is confirmed; the old one gets two notices, and sessions continue', async () => {
-  // Red when: completeEmailChange records no event or revokes no tokens, or the token forgets the old address.
+  // Red when: completeEmailChange records no event or revokes no tokens, or the token does not store the old address.
   const person = await newPerson()
   const reset = await askForReset(person.email)
   const new_email = newAddress()
@@ -305,7 +305,7 @@ test('an address with an account is not taken over: its owner is notified, and t
 })
 
 test('an address that was taken meanwhile is refused like an invalid link, and nothing changes', async () => {
-  // Red when: users_email_key is not answered as invalid-token.
+  // Red when: users_email_key is not mapped to invalid-token.
   const person = await newPerson()
   const new_email = newAddress()
   await person.call('POST', '/api/v1/auth/change-email', toAddress(new_email))
@@ -335,7 +335,7 @@ test('of two changes of address the latest request counts; of two users who requ
 })
 
 test('a concurrent sign-in with the old password leaves no session after a reset', async () => {
-  // Red when: completePasswordReset ends the sessions before it has changed the hash.
+  // Red when: completePasswordReset revokes the sessions before it has changed the hash.
   for (let round = 0; round < 5; round++) {
     const person = await newPerson()
     const token = await askForReset(person.email)
@@ -352,7 +352,8 @@ test('a concurrent sign-in with the old password leaves no session after a reset
   }
 })
 
-// Red when: completePasswordReset leaves identities of before, or confirms the address of an account that its owner cannot enter.
+// Red when: completePasswordReset keeps earlier identities, or confirms the address although the owner lacks the second
+// factor.
 test('after a reset, an account created by a stranger keeps neither its providers nor a verified address', async () => {
   const link = async ({ user_id }: Person) =>
     app.admin.query(
@@ -382,7 +383,8 @@ test('after a reset, an account created by a stranger keeps neither its provider
   assert.equal(await identitiesOf(owner), 1, 'a proved address keeps what it had')
 })
 
-// Red when: requestEmailChange does not lock the session: the reset has revoked the changes that it saw, and this one comes after.
+// Red when: requestEmailChange does not lock the session: its change would commit after the reset has revoked all
+// others.
 test('a change of address that a session began does not outlive the session', async () => {
   const person = await newPerson()
   const blocker = await app.admin.connect()
@@ -396,7 +398,7 @@ test('a change of address that a session began does not outlive the session', as
       )
       waiting = rows[0]!.waiting
     }
-    // Whoever ends the session now waits for the change, and then sees it; or the change sees that it has ended.
+    // A revocation of the session waits for the change and then sees it; or the change sees the revocation.
     await blocker.query(`set local lock_timeout = '500ms'`)
     await blocker.query('savepoint ending')
     const ended = await blocker
@@ -413,7 +415,7 @@ test('a change of address that a session began does not outlive the session', as
   }
 })
 
-// Red when: lockSession, completeEmailChange or completePasswordReset locks something else before the account.
+// Red when: lockSession, completeEmailChange or completePasswordReset locks another row before the account.
 test('concurrent changes of an account run one at a time, without a deadlock', async () => {
   const wide = await createTestApp({ DATABASE_POOL_SIZE: '24' })
   const api = '/api/v1'

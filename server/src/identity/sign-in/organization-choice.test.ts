@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Person } from '../../../test/test-app.ts'
 
-// Where a session goes: a session remembers the organization that it chose last, and a sign-in chooses one.
+// The organization of a session: a session stores the organization that it chose last, and a sign-in chooses one.
 
 const app = await createTestApp()
 const { admin, call, mailTo, signUp, verify, tokens } = app
@@ -84,7 +84,7 @@ test('a session stays in the organization that it switched to, and other session
   assert.equal((await newSession(person)).organization_id, owner.organization_id, 'where a session was active last')
 })
 
-// Red when: rotate stores no organization, or stores one that was not named where the session has one.
+// Red when: rotate stores no organization, or overwrites that of the session although none was requested.
 test('a refresh that names an organization is remembered, and tabs that name theirs do not move each other', async () => {
   const owner = await signUp('Acme')
   const second: string = (await owner.call('POST', '/api/v1/organizations', { name: 'Second' })).body.id
@@ -109,7 +109,8 @@ test('a refresh that is repeated remembers the organization that it names, too',
   assert.equal(next.body.organization.id, second)
 })
 
-// Red when: chooseOrganization does not look at deleted_at of the membership; rotate does not store what it has chosen instead.
+// Red when: chooseOrganization ignores deleted_at of the membership; rotate does not store the organization that it
+// chose instead.
 test('when the membership of the stored organization has ended, the sign-in rule decides and the response shows it', async () => {
   const person = await newMember()
   const [owner, other] = [await newOwner('Acme'), await newOwner('Globex')]
@@ -127,7 +128,7 @@ test('when the membership of the stored organization has ended, the sign-in rule
   assert.equal(await session.refresh(), person.organization_id, 'nothing is left but the personal one')
 })
 
-// Red when: acceptInvitation does not announce the organization; preferredOrganizations leaves the unopened ones out.
+// Red when: acceptInvitation does not announce the organization; preferredOrganizations omits the unopened ones.
 test('an invited user signs in to the organization that they have just joined, with or without an earlier account', async () => {
   const owner = await newOwner('Acme')
   const email = `invited-${randomUUID()}@example.com`
@@ -163,7 +164,7 @@ test('of several joined organizations the newest comes first, each until a sessi
   assert.equal((await newSession(person)).organization_id, one, 'now all are open, and this was the last')
 })
 
-// Red when: announceOrganization does not take an earlier place out, or join does not announce a former member.
+// Red when: announceOrganization does not remove an earlier entry, or join does not announce a former member.
 test('a user who joins again after a removal signs in to that organization again', async () => {
   const person = await newMember()
   const [owner, other] = [await newOwner('Acme'), await newOwner('Globex')]
@@ -179,7 +180,7 @@ test('a user who joins again after a removal signs in to that organization again
   assert.equal((await newSession(person)).organization_id, owner.organization_id)
 })
 
-// Red when: chooseOrganization goes by the name or the age alone.
+// Red when: chooseOrganization uses only the name or the age.
 test('without a hint a sign-in goes to the oldest team, and to the personal organization where there is no team', async () => {
   const person = await newMember()
   const teams: string[] = []

@@ -31,7 +31,7 @@ async function follow(refresh_token: string): Promise<string> {
   return body.refresh_token
 }
 
-// Red when: refresh.ts does not lock the session's row, or rotates at each presentation (`age === 0` left out).
+// Red when: refresh.ts does not lock the session's row, or rotates at each use (`age === 0` is omitted).
 test('a hundred concurrent refreshes of one token give the same successor', async t => {
   const person = await signUp()
   let token = person.refresh_token
@@ -48,7 +48,8 @@ test('a hundred concurrent refreshes of one token give the same successor', asyn
   assert.equal((await person.call('GET', '/api/v1/users/sessions?include_total=true')).body.total, 1)
 })
 
-// Red when: the grace is shortened to nothing (GRACE_SECONDS = 0 in refresh.ts), or a generation gives another successor the second time.
+// Red when: there is no grace period (GRACE_SECONDS = 0 in refresh.ts), or a generation gives a different successor the
+// second time.
 test('tabs that refresh concurrently, each with its own token, are never signed out', async () => {
   const person = await signUp()
   const tabs = Array.from({ length: 8 }, async () => {
@@ -110,7 +111,7 @@ test('an older generation is accepted for ten seconds after the rotation of its 
       revoked_reason: 'refresh-token-reused',
     })
     assert.deepEqual(events.rows, [{ session_id: id, details: { generation: 1, current: generations + 1 } }])
-    // Dead for the thief and for the owner alike, with whatever token; no one else is touched.
+    // The session is revoked for thief and owner, with any token; other users are not affected.
     for (const token of handed) assert.equal((await refresh(token)).body.code, 'invalid-refresh-token')
     assert.equal((await person.call('GET', '/api/v1/auth/me')).body.code, 'session-ended')
     await follow(second.refresh_token)
@@ -118,7 +119,7 @@ test('an older generation is accepted for ten seconds after the rotation of its 
   }
 })
 
-// Red when: refresh.ts reads the newest moment of `rotated_at` for every generation.
+// Red when: refresh.ts reads the newest time of `rotated_at` for every generation.
 test('a later rotation does not extend the ten seconds of a generation', async () => {
   const person = await signUp()
   const second = await follow(person.refresh_token)

@@ -46,7 +46,8 @@ test('registering creates a personal organization whose id is derived from the u
   )
 })
 
-// Red when: createAccount joins names without a limit: what is longer than the answer's schema allows is a 500 for ever.
+// Red when: createAccount joins names without a limit: a name that is too long for the response schema causes a 500
+// each time.
 test('two long names give a full name that is not too long', async () => {
   const email = `${unique()}@example.com`
   const names = { given_name: 'a'.repeat(200), family_name: '\u{1F600}'.repeat(200) }
@@ -86,7 +87,7 @@ test('a weak password is refused with all reasons', async () => {
   }
   assert.match(await lacks('password123'), /upper-case.*special.*most used/)
   assert.match(await lacks('Lovelace-1!', { family_name: 'Lovelace' }), /must not contain/)
-  // Red when: policyOf names no words.
+  // Red when: policyOf has no words.
   assert.match(await lacks('My-freehold-1!'), /must not contain/, 'what the product is called')
   assert.match(await lacks('Aa1!'), /at least 8/)
 })

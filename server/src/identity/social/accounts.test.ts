@@ -8,7 +8,7 @@ import { waitUntil } from '../../../test/service-process.ts'
 import { PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
-// Whose account it is that someone who comes back from a provider gets into: new, known, linked, someone else's.
+// Which account a user who returns from a provider signs in to: a new, known or linked one, or another user's.
 
 const FRONTEND = 'http://localhost:3998'
 const bent = await createBentProvider()
@@ -66,7 +66,7 @@ async function link(
   return browser.follow(begun.body.authorization_url, FRONTEND)
 }
 
-// Red when: linkByAddress or createAccount is not tried again after it was overtaken.
+// Red when: linkByAddress or createAccount is not retried after a concurrent one.
 test('two concurrent callbacks for a new user create one account', async () => {
   for (let round = 0; round < 3; round++) {
     const claims = someone()
@@ -80,7 +80,7 @@ test('two concurrent callbacks for a new user create one account', async () => {
   }
 })
 
-// Red when: an account is looked for by address before the identity, or the address is changed along.
+// Red when: an account is looked up by address before the identity, or the address of the account changes as well.
 test('an identity stays linked when the address changes at the provider, even to another user’s', async () => {
   const [claims, other] = [someone(), await app.signUp()]
   await app.verify(other)
@@ -97,7 +97,7 @@ test('an identity stays linked when the address changes at the provider, even to
   )
 })
 
-// Red when: only the subject is compared: the same one at another provider is someone else.
+// Red when: only the subject is compared: the same subject at another provider is another user.
 test('the same subject of another issuer is another identity', async () => {
   const claims = someone()
   const { body } = await signIn(claims)
@@ -108,7 +108,7 @@ test('the same subject of another issuer is another identity', async () => {
   assert.notEqual(other.body.user.id, body.user.id)
 })
 
-// Red when: autoLink, or either of the two verified addresses, is left out of mayLink.
+// Red when: mayLink ignores autoLink, or either of the two verified addresses.
 test('an address leads to an account only if both the provider and we have verified it, and the setting allows it', async () => {
   for (const [provider, here, on, expected] of [
     [true, true, app, 200],
@@ -116,7 +116,7 @@ test('an address leads to an account only if both the provider and we have verif
     [true, false, app, 403],
     [false, false, app, 403],
     [true, true, careful, 403],
-    // Text is taken for true, and nothing else is.
+    // The text 'true' counts as true, and no other text does.
     ['true', true, app, 200],
     ['yes', true, app, 403],
     [1, true, app, 403],
@@ -139,7 +139,7 @@ test('an address leads to an account only if both the provider and we have verif
   }
 })
 
-// Red when: a name that no account may have is stored, or an address that none may have.
+// Red when: a name or an address is stored that is not valid for an account.
 test('data of a provider is used only if it is valid for an account', async () => {
   const { body } = await signIn(
     someone({ name: `  Zoë \u0000\u001b[31m ${'x'.repeat(300)}`, given_name: 7, family_name: ' ' }),
@@ -160,13 +160,13 @@ test('data of a provider is used only if it is valid for an account', async () =
     assertRefused(await signIn({ ...someone(), email } as never), 403, 'provider-email-missing')
 })
 
-// Red when: the account is made as verified, or its owner is not asked to confirm.
+// Red when: the account is created as verified, or its owner is not asked to confirm.
 test('under optional, an address that the provider has not verified creates an unconfirmed account', async () => {
   const claims = someone({ email_verified: false })
   const { status, body } = await signIn(claims)
   assert.deepEqual([status, body.user.email_verified], [200, false])
   const [mail] = await app.mailTo(claims.email)
-  // It has no password that could be asked for.
+  // It has no password that could be required.
   assert.equal((await app.call('POST', '/api/v1/auth/verify-email', { token: mail!.token })).status, 200)
   assert.equal((await signIn(claims)).body.user.email_verified, true)
 })
@@ -192,12 +192,12 @@ test('under required, an address that the provider has not verified gets the sam
     password: PASSWORD,
   })
   assert.equal(body.status, 'signed-up')
-  // Red when: completeSignUp links the identity whichever browser it is: whoever came from the provider may be a stranger.
+  // Red when: completeSignUp links the identity in any browser: a stranger may have returned from the provider.
   assertRefused(await signIn(claims, { on: strict }), 403, 'email-unverified')
   assertRefused(await signIn(taken, { on: strict }), 403, 'email-unverified')
 })
 
-// Red when: completeSignUp links no identity, or the callback does not remember the browser.
+// Red when: completeSignUp links no identity, or the callback does not store the browser.
 test('a sign-up with a provider links the provider if the link is opened in the same browser', async () => {
   const [claims, browser] = [someone({ email_verified: false }), strict.newBrowser()]
   assertRefused(await signIn(claims, { on: strict, browser }), 403, 'email-unverified')
@@ -212,7 +212,7 @@ test('a sign-up with a provider links the provider if the link is opened in the 
   assert.deepEqual([status, body.user?.email, body.user?.email_verified], [200, claims.email, true])
 })
 
-// Red when: is_live is not asked.
+// Red when: is_live is not checked.
 test('no one can sign in to a disabled or deleted account, by its identity or by its address', async () => {
   for (const column of ['disabled_at', 'deleted_at']) {
     const claims = someone()
@@ -225,7 +225,7 @@ test('no one can sign in to a disabled or deleted account, by its identity or by
   }
 })
 
-// Red when: exchangeCode does not map the refusal of an account that is closed between callback and exchange.
+// Red when: exchangeCode does not map the refusal of an account that is deleted between callback and exchange.
 test('a code does not sign in to an account that was deleted within its minute', async () => {
   const [claims, browser] = [someone(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
@@ -271,7 +271,7 @@ test('the second factor still applies, at the callback and at the exchange', asy
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   assertRefused(await exchange(browser, url), 401, 'mfa-required')
   assert.equal(await sessions(), before)
-  // The sign-in that waits ends with a second use of the code.
+  // A second use of the code ends the pending sign-in.
   const waiting = async () =>
     (
       await app.admin.query(`select from one_time_tokens where user_id = $1 and purpose = 'mfa' and used_at is null`, [
@@ -283,7 +283,8 @@ test('the second factor still applies, at the callback and at the exchange', asy
   assert.equal(await waiting(), open - 1)
 })
 
-// Red when: checkBinding or issueCode takes the challenge for the browser, the cookie where a challenge was given, or any verifier.
+// Red when: checkBinding or issueCode accepts the challenge without the browser, the cookie without the challenge, or
+// any verifier.
 test('a code is bound to the browser that began, whatever challenge the link contains', async () => {
   const verifier = randomBytes(32).toString('base64url')
   const code_challenge = createHash('sha256').update(verifier).digest('base64url')
@@ -291,14 +292,14 @@ test('a code is bound to the browser that began, whatever challenge the link con
   const { url } = await signIn(someone(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
   assertRefused(await exchange(browser, url), 422, 'invalid-token')
   assertRefused(await exchange(browser, url, { code_verifier: `${verifier.slice(1)}A` }), 422, 'invalid-token')
-  // Whoever wrote the link knows the verifier, and would exchange a code that leaked.
+  // The author of the link knows the verifier, and could exchange a leaked code.
   const elsewhere = app.newBrowser()
   assertRefused(await exchange(elsewhere, url, { code_verifier: verifier }), 403, 'browser-unknown')
   const busy = app.newBrowser()
   await signIn(someone(), { browser: busy, query: toFrontEnd })
   assertRefused(await exchange(busy, url, { code_verifier: verifier }), 403, 'browser-unknown')
   assert.equal((await exchange(browser, url, { code_verifier: verifier })).status, 200)
-  // A code of the time before has no browser in it.
+  // A code from an earlier version contains no browser.
   const { url: older } = await signIn(someone(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
   await app.admin.query(
     `update one_time_tokens set details = details - 'browser' where purpose = 'social-code' and used_at is null and details ->> 'code_challenge' = $1`,
@@ -307,7 +308,7 @@ test('a code is bound to the browser that began, whatever challenge the link con
   assertRefused(await exchange(browser, older, { code_verifier: verifier }), 403, 'browser-unknown')
 })
 
-// Red when: the code is not spent in the transaction that signs in, or what it has made is not revoked.
+// Red when: the code is not spent in the transaction that signs in, or what it created is not revoked.
 test('concurrent exchanges of a code create one session, which the reuse revokes', async () => {
   const [claims, browser] = [someone(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
@@ -320,7 +321,7 @@ test('concurrent exchanges of a code create one session, which the reuse revokes
   assert.deepEqual(rows, [{ revoked_reason: 'code-reused' }])
 })
 
-// Red when: a code outlives its minute, or one of another purpose is taken.
+// Red when: a code works after its minute, or one of another purpose is accepted.
 test('an expired, malformed or other token is refused as a code', async () => {
   const [claims, browser] = [someone(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
@@ -333,7 +334,7 @@ test('an expired, malformed or other token is refused as a code', async () => {
     assertRefused(await exchange(browser, `${FRONTEND}/?code=${wrong}`), 422, 'invalid-token')
 })
 
-// Red when: the event is left out, or another's browser can finish.
+// Red when: the event is omitted, or another browser can finish.
 test('a signed-in user links a provider and can then sign in with it', async () => {
   const [person, claims, browser] = [await app.signUp(), someone(), app.newBrowser()]
   const made = await link(person, claims, { browser })
@@ -351,7 +352,7 @@ test('a signed-in user links a provider and can then sign in with it', async () 
   assert.equal((await app.mailTo(person.email)).length, 0, 'what is linked already is no news')
 })
 
-// Red when: the undoing of identity-linked leaves the identity, or the link by address is written down without its undoing.
+// Red when: undoing identity-linked keeps the identity, or a link by address is recorded without an undo.
 test('a provider that someone else linked can be unlinked by the email about it, however it was linked', async () => {
   const [person, claims] = [await app.signUp(), someone()]
   assert.equal((await link(person, claims)).status, 201)
@@ -379,7 +380,7 @@ test('an identity of another user is not linked a second time, even concurrently
   assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409])
 })
 
-// Red when: the link is finished for whoever comes back, or by a session that has ended.
+// Red when: the link is finished in any browser, or under a revoked session.
 test('a link flow that another browser finishes, or whose session is revoked, links nothing', async () => {
   const [person, claims] = [await app.signUp(), someone()]
   bent.behave({ claims })
@@ -399,7 +400,7 @@ test('a link flow that another browser finishes, or whose session is revoked, li
   assert.equal(rowCount, 0)
 })
 
-// Red when: keepSignInMethod or the owner is left out of removeIdentity, or the event is.
+// Red when: removeIdentity omits keepSignInMethod, the owner or the event.
 test('only its owner can remove an identity, and no one the last sign-in method', async () => {
   const [person, other, claims] = [await app.signUp(), await app.signUp(), someone()]
   const { id } = (await link(person, claims)).body
@@ -434,7 +435,7 @@ test('of two identities that are removed concurrently, one stays', async () => {
   assert.deepEqual(answers.map(({ status }) => status).sort(), [204, 409])
 })
 
-// Red when: choose (identity/proofs) asks nothing of an account that has neither a password nor a second factor.
+// Red when: choose (identity/proofs) requires nothing of an account that has neither a password nor a second factor.
 test('an account with only a provider can link and unlink within two minutes of its sign-in', async () => {
   const claims = someone()
   const { body } = await signIn(claims)
@@ -451,7 +452,7 @@ test('an account with only a provider can link and unlink within two minutes of 
   assert.equal((await app.call('POST', '/api/v1/oauth/bent/link', {}, recent)).status, 200)
 })
 
-// Red when: createBrowserCookie leaves an attribute out.
+// Red when: createBrowserCookie omits an attribute.
 test('the cookie is bound to this host if the service is reached by https', async () => {
   const deployed = await open({ PUBLIC_URL: 'https://api.example.com' })
   const { headers } = await deployed.call('GET', '/oauth/bent/initiate')

@@ -9,7 +9,7 @@ import { openTestApp } from '../../../test/provider-browser.ts'
 import type { Browser } from '../../../test/provider-browser.ts'
 import type { Answer } from '../../../test/test-app.ts'
 
-// Providers that lie, fall silent or are someone else, and browsers that come back from flows that they did not begin.
+// Providers that lie, do not respond or are impostors, and browsers that return from flows that they did not begin.
 
 const FRONTEND = 'http://localhost:3999'
 const names = ['bent', 'other', 'none', 'secret', 'renamed', 'moved', 'clear-page', 'script', 'pageless', 'clear-token']
@@ -146,7 +146,7 @@ test('an invalid response of a provider signs no one in and creates no account',
       const before = await traces()
       await assertRefused(await signInWith(behaviour()), 502, 'provider-failed')
       assert.deepEqual(await traces(), before)
-      // The same reason stands in the log once in a while.
+      // The log may contain the same reason repeatedly.
       assert.match(app.logged(), /"reason":"bent: [^"]+/, 'the operator reads why')
     })
   }
@@ -154,7 +154,7 @@ test('an invalid response of a provider signs no one in and creates no account',
   assert.equal((await signInWith({})).status, 200, 'and afterwards the truth is believed as before')
 })
 
-// Metadata is read once, so each of these has a provider of its own.
+// Metadata is read once, so each of these has its own provider.
 const metadata: Record<string, { lie: Behaviour; reason: RegExp }> = {
   none: { lie: { signature: 'none', metadata: algorithms('none', 'RS256') }, reason: /unsupported/ },
   secret: { lie: { signature: 'secret', metadata: algorithms('HS256') }, reason: /unsupported JWS algorithm/ },
@@ -179,7 +179,8 @@ function algorithms(...names: string[]) {
   return { id_token_signing_alg_values_supported: names }
 }
 
-// Red when: signatures are not verified; the metadata of another issuer is taken; an address in the clear, elsewhere, is asked.
+// Red when: signatures are not verified; the metadata of another issuer is accepted; another address without https is
+// requested.
 test('a provider with false metadata signs no one in', async t => {
   for (const [name, { lie, reason }] of Object.entries(metadata)) {
     await t.test(name, async () => {
@@ -191,7 +192,7 @@ test('a provider with false metadata signs no one in', async t => {
   assert.equal((await signInWith({}, 'renamed')).status, 200, 'a failure to discover is not kept')
 })
 
-// Red when: the time of a request is not bounded.
+// Red when: a request has no timeout.
 test('a request to a provider times out after five seconds', async () => {
   const began = Date.now()
   await assertRefused(await app.newBrowser().open(`${app.publicUrl}/oauth/silent/initiate`), 502, 'provider-failed')
@@ -222,7 +223,7 @@ test('a callback in another browser signs no one in, and the first browser can s
   const [begun, stranger, busy] = [app.newBrowser(), app.newBrowser(), app.newBrowser()]
   const back = await comeBackTo(begun)
   await assertRefused(await stranger.open(back.href), 403, 'browser-unknown')
-  // One that has begun something itself.
+  // A browser that has begun a flow itself.
   await comeBackTo(busy)
   await assertRefused(await busy.open(back.href), 403, 'browser-unknown')
   assert.equal((await begun.open(back.href)).status, 200)
@@ -272,7 +273,7 @@ test('a code stolen from another flow does not work, because its verifier differ
   await assertRefused(await thief.open(changed(own, { code: stolen })), 422, 'invalid-token')
 })
 
-// Red when: a refusal is answered as a failure, or stands in the address of a front end in words of the provider's.
+// Red when: a refusal is reported as a failure, or the front end's URL contains words of the provider.
 test('the front end gets only a problem code of ours', async () => {
   const browser = app.newBrowser()
   const to = `?redirect_to=${encodeURIComponent(`${FRONTEND}/in?keep=1`)}`

@@ -26,7 +26,7 @@ async function askForAccount(email: string, more: object = {}): Promise<string> 
 }
 
 test('under required, a sign-up creates the account only when the link is used, and the user can then sign in', async () => {
-  // Red when: signUpRoutes signs up at once, or completeSignUp leaves the address unconfirmed.
+  // Red when: signUpRoutes creates the account at once, or completeSignUp leaves the address unconfirmed.
   const email = newAddress()
   const asked = await required.call('POST', '/api/v1/auth/signup', {
     email: email.toUpperCase().replace('@EXAMPLE.COM', '@Example.com'),
@@ -50,7 +50,7 @@ test('under required, a sign-up creates the account only when the link is used, 
   assert.equal(body.user.full_name, 'Ada Lovelace')
   assert.equal(body.organization.name, 'Engines')
   assert.equal(body.organization.role, undefined)
-  // Nothing of what was asked for is kept.
+  // No data of the request is kept.
   const { rows } = await required.admin.query(`select details from one_time_tokens where email = $1`, [email])
   assert.deepEqual(rows, [{ details: {} }])
   assert.equal((await verify(required, mail!.token)).body.code, 'invalid-token')
@@ -83,7 +83,7 @@ test('a sign-up with a taken address creates no account, and its owner is notifi
 })
 
 test('of many sign-ups with one address, one becomes an account, and the links of the others are invalid', async () => {
-  // Red when: email-taken is answered as itself.
+  // Red when: the response is email-taken.
   const email = newAddress()
   const tokens = [
     await askForAccount(email, { organization_name: 'One', organization_slug: `one-${randomUUID()}` }),
@@ -119,7 +119,7 @@ test('the password of an account is the one that is entered with the link, regar
   }
 })
 
-// Red when: signUpRoutes keeps the hash, or completeSignUp does not judge the password.
+// Red when: signUpRoutes stores the hash, or completeSignUp does not check the password.
 test('a sign-up needs no password before the link, stores none that is sent, and checks both', async () => {
   const email = newAddress()
   const signup = (body: object, app = required) => app.call('POST', '/api/v1/auth/signup', { email, ...body })
@@ -158,7 +158,7 @@ test('the owner of a mailbox cannot confirm an account that a stranger created: 
   const foreign = await stranger.call('POST', '/api/v1/auth/verify-email', { token })
   assert.equal(foreign.body.errors[0].pointer, '/password', 'a session of another account is none of this one')
   assert.equal((await squatter.call('GET', '/api/v1/auth/me')).body.user.email_verified, false)
-  // A reset confirms the address as well, and ends what the stranger has.
+  // A reset also confirms the address, and revokes the stranger's access.
   await optional.call('POST', '/api/v1/auth/password-reset', { email: squatter.email })
   const reset = (await optional.mailTo(squatter.email)).at(-1)!
   const done = { token: reset.token, new_password: 'Brand-new-zebra-42' }
@@ -166,7 +166,7 @@ test('the owner of a mailbox cannot confirm an account that a stranger created: 
   assert.equal((await squatter.call('GET', '/api/v1/auth/me')).status, 401)
 })
 
-// Red when: verifyEmail does not look at the session, or takes one that has ended.
+// Red when: verifyEmail does not check the session, or accepts a revoked one.
 test('a live session of the account replaces its password', async () => {
   const { squatter: person, token } = await squat()
   const other = await optional.logIn(person)
@@ -184,7 +184,7 @@ test('an account without a password needs only the link to confirm its address',
 })
 
 test('a taken username or slug is reported at once; one that is taken meanwhile is omitted', async () => {
-  // Red when: completeSignUp gives up at a conflict of names.
+  // Red when: completeSignUp fails at a conflict of names.
   const username = `ada-${randomUUID().slice(0, 8)}`
   const slug = `engines-${randomUUID().slice(0, 8)}`
   const names = { username: username.toUpperCase(), organization_name: 'Engines', organization_slug: slug }
@@ -346,7 +346,7 @@ test('under own, an unconfirmed account cannot enter an organization in any way'
 })
 
 test('a token and its email job are written atomically', async () => {
-  // Red when: issueToken enqueues in a statement of its own.
+  // Red when: issueToken enqueues in a separate statement.
   const email = newAddress()
   await askForAccount(email)
   const { rows } = await required.admin.query<{ id: string }>(

@@ -36,7 +36,7 @@ test('the first superuser is created once, even if many processes start', async 
   )
 })
 
-// Red when: AuditEntry (directory/history/history.ts) demands an address.
+// Red when: AuditEntry (directory/history/history.ts) requires an address.
 test('the history of an organization that no request created can be read', async () => {
   const email = unique()
   await ensure(email)
