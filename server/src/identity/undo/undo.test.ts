@@ -455,7 +455,7 @@ test('a factor that an attacker added authorizes nothing once its addition is un
   const removed = await undoLink(owner.email)
   // The owner does not have it; the page says what to do first.
   assert.deepEqual(outcomeOf(await undo(second.token)), [422, 'invalid-fields'])
-  assert.match((await page('POST', '/account/undo', { token: second.token })).text, /undo its addition first/)
+  assert.match((await page('POST', '/account/undo', { token: second.token })).text, /undo that first/)
   assert.equal((await undo(added.token)).status, 204)
   assert.deepEqual(outcomeOf(await undo(removed.token)), [422, 'invalid-token'], 'it is not put back')
   assert.equal((await undo(second.token)).status, 204)
