@@ -444,6 +444,6 @@ export function randomLike({ kind }: Place, like: string): string {
     case 'cursor':
       return randomBytes(Buffer.from(like, 'base64url').length).toString('base64url')
     default:
-      return `noOne-${randomWord()}`
+      return `absent-${randomWord()}`
   }
 }
