@@ -16,9 +16,8 @@ import type { Leaving } from './platform/server/closing.ts'
 import { createServices } from './services.ts'
 
 /**
- * database → keys → services → app → listen → jobs, on a PostgreSQL that is there and migrated. What is opened is left to
- * `stack` to close. @returns what comes before that. @throws Error when the database is not as declared, or the
- * port is taken
+ * database → keys → services → app → listen → jobs, on a running, migrated PostgreSQL. `stack` closes everything.
+ * @returns the drain that runs before that @throws Error if the database is not as declared, or the port is taken
  */
 export async function serve(
   config: Config,

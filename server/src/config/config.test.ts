@@ -193,9 +193,9 @@ test('no fault and no warning ever shows a secret', () => {
   )
   assertFault(
     { PUBLIC_URL: `https://u:${marker}@h` },
-    /^PUBLIC_URL: holds a user name or password; accepted: (?!.*hUnTeR)/,
+    /^PUBLIC_URL: has a user name or password; accepted: (?!.*hUnTeR)/,
   )
-  const entry = /^CORS_ORIGINS: the value holds a user name or password/
+  const entry = /^CORS_ORIGINS: the value has a user name or password/
   assertFault({ CORS_ORIGINS: `https://u:${marker}@h` }, entry)
 })
 
@@ -546,7 +546,7 @@ test('lists are read as JSON or with commas, and every entry is checked', () => 
   ]) {
     assertFault({ TRUSTED_PROXIES: entry }, /is neither an IP address nor a network/)
   }
-  for (const entry of ['0.0.0.0/0', '::/0', '::/00']) assertFault({ TRUSTED_PROXIES: entry }, /would trust everybody/)
+  for (const entry of ['0.0.0.0/0', '::/0', '::/00']) assertFault({ TRUSTED_PROXIES: entry }, /would trust every client/)
 })
 
 // Red when: integer() accepts what Number() accepts, or a range moves.
@@ -602,16 +602,16 @@ test('what belongs together is given together', () => {
   assertFault({ RESEND_API_KEY: 'x' }, /^FROM_EMAIL is not set: RESEND_API_KEY needs a sender$/)
   const both = { RESEND_API_KEY: 'x', SMTP_URL: 'smtp://h', FROM_EMAIL: 'Acme <a@b.test>' }
   assertFault(both, /^RESEND_API_KEY and SMTP_URL are both set: keep one of them$/)
-  assertFault({ FROM_EMAIL: 'nobody' }, /^FROM_EMAIL: is not an e-mail address/)
+  assertFault({ FROM_EMAIL: 'nobody' }, /^FROM_EMAIL: is not an email address/)
 })
 
 // Red when: smtpUrl lets a query or path pass, or does not look at the scheme.
 test('a mail server is named by scheme, login, host and port, and nothing that could weaken TLS', () => {
   const mail = (SMTP_URL: string) => ({ SMTP_URL, FROM_EMAIL: 'a@b.test' })
   assert.equal(load(mail('smtps://u:p%2F@mail.test:465')).mail.smtpUrl, 'smtps://u:p%2F@mail.test:465')
-  assertFault(mail('smtp://mail.test?ignoreTLS=true'), /^SMTP_URL: has something behind host and port; accepted: smtp/)
-  assertFault(mail('smtp://mail.test/path'), /^SMTP_URL: has something behind host and port/)
-  assertFault(mail('smtp://u:50%@mail.test'), /^SMTP_URL: holds a % that does not begin an escape/)
+  assertFault(mail('smtp://mail.test?ignoreTLS=true'), /^SMTP_URL: has more than host and port; accepted: smtp/)
+  assertFault(mail('smtp://mail.test/path'), /^SMTP_URL: has more than host and port/)
+  assertFault(mail('smtp://u:50%@mail.test'), /^SMTP_URL: has a % that does not begin an escape/)
   assertFault(mail('mail.test:25'), /^SMTP_URL: is not an smtp:\/\/ or smtps:\/\/ URL/)
 })
 
@@ -623,7 +623,7 @@ test('a deployment confirms addresses, so it needs mail; without confirming it i
   assertFault(mute, /^RESEND_API_KEY or SMTP_URL is not set, and EMAIL_VERIFICATION=required.* needs mail: set one/)
   const { warnings } = load({ ...mute, EMAIL_VERIFICATION: 'optional' })
   assert.equal(warnings.length, 1)
-  assert.match(warnings[0]!, /^NO MAIL IS SENT: neither RESEND_API_KEY nor SMTP_URL is set\. Nobody can reset/)
+  assert.match(warnings[0]!, /^NO EMAIL IS SENT: neither RESEND_API_KEY nor SMTP_URL is set\. Users cannot reset/)
   assert.deepEqual(load({ ...production, EMAIL_VERIFICATION: 'optional' }).warnings, [])
   assert.equal(load({ EMAIL_VERIFICATION: 'required' }).emailVerification, 'required', 'the outbox is enough')
 })
@@ -636,7 +636,7 @@ test('links in mails lead to the service or to pages of one’s own, and an exam
   assertFault({ ...production, ACCOUNT_PAGES_URL: 'http://app.acme.test' }, /^ACCOUNT_PAGES_URL: is not https/)
   const copied = load({ RESEND_API_KEY: 'your-resend-api-key', FROM_EMAIL: 'a@b.test' })
   assert.equal(copied.mail.resendApiKey, undefined)
-  assert.deepEqual(copied.warnings, ['RESEND_API_KEY is an example: mail goes to the outbox at /dev/mail instead'])
+  assert.deepEqual(copied.warnings, ['RESEND_API_KEY is an example: emails go to the outbox at /dev/mail instead'])
 })
 
 function oidc(changes: Record<string, unknown>): string {
@@ -763,7 +763,7 @@ test('variables that change nothing and doubtful settings are said in the warnin
     'BCRYPT_COST_FACTOR changes nothing: passwords are hashed with Argon2id',
     'IS_TEST changes nothing: tests run the product as it is',
     'no effect yet, their features arrive with a later version: REDIS_URL, ENABLE_METRICS',
-    'NODE_ENV=production is not read here: without ENVIRONMENT=production this is development',
+    'NODE_ENV=production has no effect: without ENVIRONMENT=production this is development',
     'JWT_SECRET is an example: good enough for development only',
   ])
 })
@@ -779,10 +779,10 @@ test('development makes its secret key once, in an owner-only file', () => {
   assert.equal(loadConfig({}, directory).secretKey, made)
   assert.equal(loadConfig({ SECRET_KEY: secretKey }, directory).secretKey, secretKey)
   chmodSync(file, 0o644)
-  assertFault({}, /^SECRET_KEY is not set, and .*secret-key cannot stand in for it: other users may read it/, directory)
+  assertFault({}, /^SECRET_KEY is not set, and .*secret-key cannot be used instead: other users may read it/, directory)
   writeFileSync(file, 'short')
   chmodSync(file, 0o600)
-  assertFault({}, /cannot stand in for it: it is damaged/, directory)
+  assertFault({}, /cannot be used instead: it is damaged/, directory)
 })
 
 // Red when: loadConfig makes the key before it knows of the faults.
