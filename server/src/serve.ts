@@ -50,7 +50,7 @@ export async function serve(
     listenTextResolver: address =>
       `${config.appName} ${services.version} listens on ${address} (${config.environment}), documents at /docs`,
   })
-  // Only now: what waits for the service to start needs none of it.
+  // Only now, because the start does not depend on it.
   if (config.runJobs) jobs = await (await import('./work.ts')).startJobs(services, database)
   return { leave: seconds => leave(app, seconds) }
 }

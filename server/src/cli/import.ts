@@ -61,7 +61,7 @@ export async function importAccounts(args: string[], config: Config): Promise<nu
   )
   closeSync(report)
   const { unimported, refused, summary } = progress.end()
-  console.log(unimported > 0 ? `${summary}; ${reportPath} lists these lines and the reasons` : summary)
+  console.log(unimported > 0 ? `${summary}; ${reportPath} says which and why` : summary)
   return refused > 0 ? 1 : 0
 }
 

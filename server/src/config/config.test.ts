@@ -157,7 +157,7 @@ test('every fault is reported at once, with the name that was used and what is a
     /^PUBLIC_URL is not set, and staging requires it/,
     /^DATABASE_TENANT_URL is not set, and staging requires it: .*freehold doctor/,
     /^DATABASE_SYSTEM_URL is not set, and staging requires it/,
-    /^RESEND_API_KEY or SMTP_URL is not set, .* default in staging, needs mail/,
+    /^RESEND_API_KEY or SMTP_URL is not set, .* default in staging, needs emails/,
     /^JWT_SECRET: has 8 characters, and 32 are the least; accepted in staging/,
   ]
   assert.equal(faults.length, expected.length, faults.join('\n'))
@@ -226,7 +226,7 @@ test('an unreadable .env and a value cut short by a # are faults', () => {
   const directory = makeDirectory()
   assertFault(
     { DATA_DIR: directory, SECRET_KEY: secretKey },
-    /^DATABASE_PASSWORD in .env holds a #: put the value in quotes/,
+    /^DATABASE_PASSWORD in .env has a #: put the value in quotes/,
     makeDirectory({
       '.env':
         'DATABASE_PASSWORD=ab#cd\nOTHER=x#y\nAPP_NAME="x#y"\nPORT=80 # eighty#\nDATABASE_HOST=h\nDATABASE_NAME=n\n',
@@ -401,8 +401,8 @@ test('database URLs lose their driver and are refused when they cannot be unders
   assertFault({ DATABASE_URL: 'postgresql://' }, /names no host/)
   assertFault({ DATABASE_URL: 'postgresql://u@h' }, /^DATABASE_URL names no database/)
   assertFault({ DATABASE_URL: 'postgresql://u:p#1@h/d' }, /percent-encode special characters/)
-  assertFault({ DATABASE_URL: 'postgresql://u:1#1@h/d' }, /holds a # or \/ before the @/)
-  assertFault({ DATABASE_URL: 'postgresql://u:1/1@h/d' }, /holds a # or \/ before the @/)
+  assertFault({ DATABASE_URL: 'postgresql://u:1#1@h/d' }, /has a # or \/ before the @/)
+  assertFault({ DATABASE_URL: 'postgresql://u:1/1@h/d' }, /has a # or \/ before the @/)
   assertFault({ DATABASE_URL: 'postgresql://u:1%zz@h/d' }, /write a literal % as %25/)
   assertFault({ DATABASE_URL: 'postgresql:///d?host=a b' }, /has a host that cannot be used/)
 })
@@ -487,7 +487,7 @@ test('outside development weak and known secrets are refused', () => {
   for (const example of examples) {
     assertFault({ ...production, SECRET_KEY: example }, /^SECRET_KEY: is an example; accepted in production/)
   }
-  assertFault({ ...production, SECRET_KEY: 'abab'.repeat(10) }, /^SECRET_KEY: repeats a few characters only/)
+  assertFault({ ...production, SECRET_KEY: 'abab'.repeat(10) }, /^SECRET_KEY: has too few different characters/)
   const superuser = { ...production, FIRST_SUPERUSER_EMAIL: 'admin@example.com' }
   for (const password of ['SecurePass123!', 'SuperAdmin123!', 'password123', 'SecureP@ss123']) {
     assertFault({ ...superuser, FIRST_SUPERUSER_PASSWORD: password }, /^FIRST_SUPERUSER_PASSWORD: holds an example/)
@@ -570,7 +570,7 @@ test('numbers are whole and within their range', () => {
   assertFault({ DATABASE_POOL_SIZE: '1' }, /accepted: a whole number from 2 to 1000/)
   assertFault({ ACCOUNT_LOCKOUT_THRESHOLD: '0' }, /accepted: a whole number from 1 to 100/)
   assertFault({ REFRESH_TOKEN_EXPIRE_DAYS: '91' }, /accepted: a whole number from 1 to 90/)
-  assertFault({ REFRESH_TOKEN_EXPIRE_MINUTES: '10' }, /^REFRESH_TOKEN_EXPIRE_MINUTES: a refresh token would end before/)
+  assertFault({ REFRESH_TOKEN_EXPIRE_MINUTES: '10' }, /^REFRESH_TOKEN_EXPIRE_MINUTES: a refresh token would expire before/)
 })
 
 // Red when: choice() compares case, or DEBUG wins over LOG_LEVEL.
@@ -620,7 +620,7 @@ test('a deployment confirms addresses, so it needs mail; without confirming it i
   assert.equal(load({}).emailVerification, 'optional')
   assert.equal(load(production).emailVerification, 'required')
   const { SMTP_URL: _one, FROM_EMAIL: _other, ...mute } = production
-  assertFault(mute, /^RESEND_API_KEY or SMTP_URL is not set, and EMAIL_VERIFICATION=required.* needs mail: set one/)
+  assertFault(mute, /^RESEND_API_KEY or SMTP_URL is not set, and EMAIL_VERIFICATION=required.* needs emails: set one/)
   const { warnings } = load({ ...mute, EMAIL_VERIFICATION: 'optional' })
   assert.equal(warnings.length, 1)
   assert.match(warnings[0]!, /^NO EMAIL IS SENT: neither RESEND_API_KEY nor SMTP_URL is set\. Users cannot reset/)
@@ -741,7 +741,7 @@ test('passkeys belong to the front end’s domain, and to none where no browser 
   }
   for (const PASSKEY_RP_ID of ['192.168.1.5', '2130706433', '[::1]', 'https://example.com', 'example.com:443', 'a..b'])
     assertFault({ PASSKEY_RP_ID }, /^PASSKEY_RP_ID: is (an IP address|not a domain name); accepted: a domain name/)
-  assertFault({ PASSKEY_ORIGINS: 'http://example.com' }, /"http:\/\/example.com" is not https, and browsers offer/)
+  assertFault({ PASSKEY_ORIGINS: 'http://example.com' }, /"http:\/\/example.com" is not https, which browsers require/)
 })
 
 // Red when: `ignored` or `later` has no effect, or false counts as use.

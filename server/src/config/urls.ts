@@ -63,7 +63,7 @@ export const postgresUrl: Kind<string> = {
     }
     const url = new URL(href)
     if (url.hash || url.pathname.includes('@')) {
-      throw new BadValue('holds a # or / before the @; percent-encode it (# is %23, / is %2F)')
+      throw new BadValue('has a # or / before the @; percent-encode it (# is %23, / is %2F)')
     }
     for (const [key, field] of queryFields) {
       const value = url.searchParams.get(key)
