@@ -47,8 +47,8 @@ const flows: readonly Flow[] = [
 ]
 
 /**
- * Whether the time of a response reveals if an address has an account: how often a known one takes longer than an unknown
- * one (the area under the ROC curve; 0.50: nothing). One request at a time, known and unknown in random order.
+ * Whether the time of a response reveals if an address has an account: how often a known one takes longer than an
+ * unknown one (the area under the ROC curve; 0.50: nothing). One request at a time, known and unknown in random order.
  */
 export async function measureEnumeration(stage: Stage, rounds: number): Promise<Figure[]> {
   const { environment, adminUrl, owners } = stage

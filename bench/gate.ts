@@ -21,7 +21,7 @@ const CHECK = `
 
 type Read = (owner: Owner) => Promise<unknown[]>
 
-/** The project list behind forced row-level security and the gate, with the driver alone, compared to two ways without. */
+/** The project list behind row-level security and the gate, with the driver alone, compared to two ways without. */
 export async function measureGate(
   bench: BenchEnvironment,
   stage: Stage,

@@ -19,7 +19,7 @@ export interface LoadOptions {
   requests: readonly Request[]
 }
 
-/** As many requests as the server can answer: each connection sends one after the other. @throws Error on any status but 2xx */
+/** As many requests as the server can answer: one at a time per connection. @throws Error on any status but 2xx */
 export async function saturate({ url, connections, seconds, requests }: LoadOptions): Promise<Load> {
   const latencies: number[] = []
   const refused = new Map<number, number>()

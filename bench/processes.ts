@@ -15,7 +15,7 @@ export interface ServerProcess {
 
 const TIMEOUT_MS = 60_000
 
-/** Starts a program that listens on PORT, and waits until `path` answers 200. @throws Error with its output if it ends first */
+/** Starts a program that listens on PORT; waits until `path` answers 200. @throws Error with its output if it ends */
 export async function startServer(
   program: string,
   args: readonly string[],

@@ -155,8 +155,8 @@ function named(url: string, database: string, user?: string, password?: string):
 }
 
 /**
- * Creates organizations with a signed-in owner and 100 projects each. Projects of different organizations alternate, as if
- * many users had written at once, so that the rows of one list are spread over the table. Triggers are off meanwhile.
+ * Creates organizations with a signed-in owner and 100 projects each, without triggers. Projects of organizations
+ * alternate, as if many users had written at once, so that the rows of one list are spread over the table.
  */
 async function seed(admin: pg.Client, organizations: number): Promise<void> {
   const password = await hash(PASSWORD, { memoryCost: 19456, timeCost: 2, parallelism: 1 })

@@ -20,8 +20,8 @@ else {
 }
 
 /**
- * Runs the same command on the installed Node, forwards signals, and exits with the same code. The IPC channel closes if
- * this process is killed, so that the other one ends too.
+ * Runs the same command on the installed Node, forwards signals, and exits with the same code. The IPC channel closes
+ * if this process is killed, so that the other one ends too.
  */
 function handOver() {
   const installed = ['../../node_modules/.bin/node', '../node_modules/.bin/node', '../../.bin/node'].map(path =>

@@ -79,7 +79,7 @@ async function run(
   }
 
   try {
-    // PostgreSQL starts while the rest of the code is loaded. If loading fails, the error waits, so that PostgreSQL is closed.
+    // PostgreSQL starts while the rest of the code loads. If that fails, the error waits, so that PostgreSQL is closed.
     const loading = load()
     loading.catch(() => {})
     const provisioned = await prepareDatabase()

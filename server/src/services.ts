@@ -19,7 +19,7 @@ export interface ServiceOptions {
   accessTokens?: AccessTokens
 }
 
-/** Creates the services of the app, the jobs and the command line: the platform's, then each feature's, in their order. */
+/** Creates the services of the app, the jobs and the command line: the platform's, then each feature's, in order. */
 export async function createServices({
   config,
   declared,

@@ -26,7 +26,7 @@ export async function work(
   log.info(`${config.appName} ${services.version} works on the jobs (${config.environment})`)
 }
 
-/** Starts the jobs that the features declare. @throws Error if a handler cannot be created, as with faulty email templates */
+/** Starts the features' jobs. @throws Error if a handler cannot be created, as with faulty email templates */
 export async function startJobs(services: Services, database: Database): Promise<RunningJobs> {
   const { config, log, declared } = services
   const { pool } = database.system

@@ -164,7 +164,8 @@ test('migrations of a feature that are none stop the migration, and the file is 
   await assert.rejects(
     migrateDatabase(own.ownerUrl, own.schema, declare([...features, broken])),
     (error: unknown) =>
-      error instanceof MigrationError && /remarks\.sql is not a migration: they are called 0001_name/.test(error.message),
+      error instanceof MigrationError &&
+      /remarks\.sql is not a migration: they are called 0001_name/.test(error.message),
   )
 })
 

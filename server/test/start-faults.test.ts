@@ -147,7 +147,9 @@ const faults: { name: string; env: Record<string, string>; says: RegExp; cwd?: s
     {
       name: `a certificate that signed itself in ${variable}`,
       env: { ...fallen, [variable]: change(database[variable], { port: tls.port, search: '?sslmode=require' }) },
-      says: new RegExp(`${variable}: the certificate of PostgreSQL at \\S+ is not signed by an authority .*sslrootcert=`),
+      says: new RegExp(
+        `${variable}: the certificate of PostgreSQL at \\S+ is not signed by an authority .*sslrootcert=`,
+      ),
     },
     {
       name: `nothing that answers in ${variable}`,

@@ -1,5 +1,5 @@
-// `npm run check`: reports identifiers and texts of the OpenAPI document with a word that is not the field's term, and the
-// term to use. The glossary in CONTRIBUTING.md defines the terms.
+// `npm run check`: reports identifiers and texts of the OpenAPI document with a word that is not the field's term, and
+// the term to use. The glossary in CONTRIBUTING.md defines the terms.
 import { globSync, readFileSync } from 'node:fs'
 
 /** Words to avoid in identifiers, each with the one to use. */

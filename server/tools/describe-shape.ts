@@ -1,5 +1,5 @@
-// `npm run shape`: measures the structure of the code, compared to the code before the redesign around features (November
-// 2026) and to the targets. `--files` lists the files behind the numbers.
+// `npm run shape`: measures the structure of the code, compared to the code before the redesign around features
+// (November 2026) and to the targets. `--files` lists the files behind the numbers.
 import { features } from '../src/features.ts'
 import { declarationFaults, listCircles, listEdges, listUpwardUses, readFacts, roomOf, upwardNameOf } from './edges.ts'
 import { locateFeatures } from './known-features.ts'

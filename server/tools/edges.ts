@@ -4,7 +4,7 @@ import { readServicesUsed } from './services-used.ts'
 import { namingsOf, namingsOfSql, readOwners } from './tables-used.ts'
 import type { Naming, Owners } from './tables-used.ts'
 
-/** The uses between files, read from the code: imports, tables, views and functions of SQL, and services of features. */
+/** The uses between files, read from the code: imports; tables, views and functions of SQL; services of features. */
 export interface Facts {
   /** TypeScript and SQL. */
   files: readonly string[]

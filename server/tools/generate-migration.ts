@@ -79,9 +79,13 @@ export async function generateMigration(message: string, options: DeclaredSchema
         print(`wrote ${file}`)
       }
     if (parts.length > 1)
-      print(`${parts[1]!.name} runs without a transaction, while the service runs; after an interruption, it is run again.`)
+      print(
+        `${parts[1]!.name} runs without a transaction, while the service runs; after an interruption, it is run again.`,
+      )
     if (forward.loses.length > 0)
-      print(`The up migration discards ${forward.loses.join(', ')}. If it was renamed, declare it: -- renamed: old -> new`)
+      print(
+        `The up migration discards ${forward.loses.join(', ')}. If it was renamed, declare it: -- renamed: old -> new`,
+      )
     if (backward.loses.length > 0) print(`The down migration discards ${backward.loses.join(', ')}.`)
     for (const line of new Set([...wanted.unseen, ...before.unseen])) print(`Not compared, write it by hand: ${line}`)
     return name
@@ -100,7 +104,7 @@ export function findDrift(options: DeclaredSchema): Promise<string[]> {
 function expectNone(file: string, { statements }: Difference): void {
   if (statements.length === 0) return
   throw new MigrationError(
-    `${file} would not produce the declared schema, so nothing was written. Remaining differences:\n${statements.join('\n')}`,
+    `${file} would not arrive, so nothing was written. Remaining differences:\n${statements.join('\n')}`,
   )
 }
 
@@ -216,8 +220,8 @@ async function readDeclared(client: pg.Client, files: readonly string[]): Promis
   const empty = await readSnapshot(client)
   for (const file of files) await runScript(client, scratchSchema, file, readFileSync(file, 'utf8'))
   const written = await readSnapshot(client)
-  // PostgreSQL's output does not always parse to the original: (a, b) is distinct from (c, d) is printed as nested ORs, which
-  // are flat when parsed. Migrations contain that output, so the declared schema is compared after the same round trip.
+  // PostgreSQL's output does not always parse to the original: (a, b) is distinct from (c, d) is printed as nested ORs,
+  // which are flat when parsed. Migrations contain that output, so the declared schema is parsed from it too.
   await client.query(clear)
   await runScript(client, scratchSchema, 'the declared schema', diffSnapshots(empty, written).statements.join(';\n'))
   const wanted = { ...(await readSnapshot(client)), unseen: written.unseen }

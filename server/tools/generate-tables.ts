@@ -140,7 +140,8 @@ ${describeLogin('Either', "'tenant' | 'system'", tables, common)}`
 
 const config = loadConfig(process.env)
 process.exitCode = await withProvision(config, async ({ ownerUrl }) => {
-  if (ownerUrl === undefined) throw new Error('set DATABASE_URL, or unset all DATABASE_ variables for the embedded database')
+  if (ownerUrl === undefined)
+    throw new Error('set DATABASE_URL, or unset all DATABASE_ variables for the embedded database')
   const { schema } = config.database
   await migrateDatabase(ownerUrl, schema, declare(features))
   const client = await connectToDatabase(ownerUrl)

@@ -6,7 +6,7 @@ import { wings } from './edges.ts'
 import type { KnownFeature } from './edges.ts'
 import { listFiles, sourceFolder } from './source.ts'
 
-/** The features of a list that are below `server/src`, in its order, each with its folder; and the faults of the folders. */
+/** The features of a list below `server/src`, in its order, each with its folder; and the faults of the folders. */
 export async function locateFeatures(
   features: readonly Feature[],
 ): Promise<{ known: KnownFeature[]; faults: string[] }> {

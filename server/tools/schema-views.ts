@@ -24,9 +24,9 @@ export async function readViewColumns(client: pg.Client): Promise<Map<string, st
 }
 
 /**
- * pg-delta drops a view to change it, with everything that depends on it: every policy of every table. The drop would fail
- * if a product's own tables have such policies too, which our plan does not know. So a view that keeps its columns, or
- * gets more at its end, is replaced in place, and its dependents are not changed.
+ * pg-delta drops a view to change it, with everything that depends on it: every policy of every table. The drop would
+ * fail if a product's own tables have such policies too, which our plan does not know. So a view that keeps its
+ * columns, or gets more at its end, is replaced in place, and its dependents are not changed.
  */
 export function replaceViews(actions: readonly Action[], { source, desired }: Both<Viewed>): Action[] {
   const facts = { source: source.facts, desired: desired.facts }

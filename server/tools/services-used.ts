@@ -39,7 +39,7 @@ function readServiceOwners(files: readonly ProductFile[]): Map<string, string> {
   return owners
 }
 
-/** The uses of services in code: `Pick<Services, 'passwords'>`, `services.passwords`, `{ passwords }: Services`, `keys.device`. */
+/** Uses of services: `Pick<Services, 'passwords'>`, `services.passwords`, `{ passwords }: Services`, `keys.device`. */
 function servicesOf({ path, tree }: ProductFile, owners: ReadonlyMap<string, string>): Naming[] {
   const found: Naming[] = []
   const add = (node: Node, name: string) => {

@@ -29,7 +29,7 @@ const codeOf = (path: string): string =>
         .replace(/\/\*[\s\S]*?\*\//g, '')
         .replace(/(^|[\s;,{(])\/\/.*$/gm, '$1')
 
-/** Files outside a feature's folder that name it. The configuration and features that declare the use are expected to. */
+/** Files outside a feature's folder that name it. The configuration and features with a declared use are expected. */
 export function listMentions(
   { folder, name }: KnownFeature,
   word: RegExp,

@@ -82,7 +82,7 @@ export interface Import {
   typeOnly: boolean
 }
 
-/** The imports of a file in any form. `declare module` does not count: it extends a module that the file imports anyway. */
+/** The imports of a file in any form. `declare module` does not count: it extends a module that is imported anyway. */
 export function importsOf({ path, tree }: ProductFile): Import[] {
   const found: Import[] = []
   const add = (specifier: Node | undefined, typeOnly: boolean) => {

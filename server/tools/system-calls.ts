@@ -76,7 +76,7 @@ function accessOf(node: Node): { node: Node; holder: Node; way: SystemCall['way'
   return []
 }
 
-/** Whether it belongs to a login or its runner. An open transaction has a method of that name too, but does not count. */
+/** Whether it belongs to a login or its runner. An open transaction has such a method too, but does not count. */
 const isOfLogin = ({ declarations }: Symbol): boolean =>
   declarations.some(declaration => {
     const parent = declaration.resolve()?.parent

@@ -51,8 +51,8 @@ export function namingsOfSql(file: string, owners: Owners): Naming[] {
 }
 
 /**
- * The names that code uses: in `tables(…)`, in SQL templates, in strings that are SQL, and as the `table` of a declaration.
- * Kysely's builder can use only names in `tables(…)`.
+ * The names that code uses: in `tables(…)`, in SQL templates, in strings that are SQL, and as the `table` of a
+ * declaration. Kysely's builder can use only names in `tables(…)`.
  */
 export function namingsOf({ path, tree }: ProductFile, owners: Owners): Naming[] {
   const found: Naming[] = []

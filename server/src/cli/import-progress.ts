@@ -3,7 +3,7 @@ import type { UnimportedRow } from '../identity/import/import.ts'
 const EVERY_MS = 10_000
 const EVERY_MS_ON_A_TERMINAL = 500
 
-/** Counts the results of the lines and shows the progress on standard error. `share`: the part of the file read so far, if known. */
+/** Counts the results of the lines, and shows progress on standard error. `share`: the part read so far, if known. */
 export function showProgress(isDryRun: boolean, share: () => number | undefined) {
   const { isTTY } = process.stderr
   const began = performance.now()

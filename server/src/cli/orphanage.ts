@@ -5,8 +5,8 @@ const WATCH_MS = 500
 
 /**
  * Resolves when the launcher of this process has ended: the older Node that started it, which is at the other end of a
- * channel, or npm and its shell, which forward few signals. Their own launcher then assumes that the service has stopped
- * and its port is free. Without such a launcher the service may outlive its parent.
+ * channel, or npm and its shell, which forward few signals. Their own launcher then assumes that the service has
+ * stopped and its port is free. Without such a launcher the service may outlive its parent.
  */
 export function awaitOrphanage(): Promise<void> {
   return new Promise(resolve => {

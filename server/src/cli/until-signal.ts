@@ -11,8 +11,8 @@ interface Told {
 }
 
 /**
- * Runs a service until SIGTERM, SIGINT, SIGHUP (without a log file that it would open again) or the end of its launcher.
- * A second signal, at least a second later, ends it at once. @returns the exit code
+ * Runs a service until SIGTERM, SIGINT, SIGHUP (without a log file that it would open again) or the end of its
+ * launcher. A second signal, at least a second later, ends it at once. @returns the exit code
  */
 export async function runUntilSignal(
   start: () => Promise<RunningService>,

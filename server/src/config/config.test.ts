@@ -546,7 +546,8 @@ test('lists are read as JSON or with commas, and every entry is checked', () => 
   ]) {
     assertFault({ TRUSTED_PROXIES: entry }, /is neither an IP address nor a network/)
   }
-  for (const entry of ['0.0.0.0/0', '::/0', '::/00']) assertFault({ TRUSTED_PROXIES: entry }, /would trust every client/)
+  for (const entry of ['0.0.0.0/0', '::/0', '::/00'])
+    assertFault({ TRUSTED_PROXIES: entry }, /would trust every client/)
 })
 
 // Red when: integer() accepts what Number() accepts, or a range moves.
@@ -570,7 +571,10 @@ test('numbers are whole and within their range', () => {
   assertFault({ DATABASE_POOL_SIZE: '1' }, /accepted: a whole number from 2 to 1000/)
   assertFault({ ACCOUNT_LOCKOUT_THRESHOLD: '0' }, /accepted: a whole number from 1 to 100/)
   assertFault({ REFRESH_TOKEN_EXPIRE_DAYS: '91' }, /accepted: a whole number from 1 to 90/)
-  assertFault({ REFRESH_TOKEN_EXPIRE_MINUTES: '10' }, /^REFRESH_TOKEN_EXPIRE_MINUTES: a refresh token would expire before/)
+  assertFault(
+    { REFRESH_TOKEN_EXPIRE_MINUTES: '10' },
+    /^REFRESH_TOKEN_EXPIRE_MINUTES: a refresh token would expire before/,
+  )
 })
 
 // Red when: choice() compares case, or DEBUG wins over LOG_LEVEL.

@@ -105,8 +105,8 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the environment and, for variables that it does not set, `.env` in the working directory. In development a missing
- * SECRET_KEY is generated once, in `DATA_DIR/secret-key`. Outside of it, only the variables in `needs` are required.
+ * Reads the environment and, for variables that it does not set, `.env` in the working directory. In development a
+ * missing SECRET_KEY is generated once, in `DATA_DIR/secret-key`; otherwise only the `needs` are required.
  * @throws ConfigError with all faults: the variable, the fault (never a secret), the accepted values
  */
 export function loadConfig(

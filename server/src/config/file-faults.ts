@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs'
 
 /**
- * Explains an error of the file system to the operator, in one line; undefined for other errors. `variable` is the one
- * that sets the path.
+ * Explains an error of the file system to the operator, in one line; undefined for other errors. `variable` sets the
+ * path.
  */
 export function describeFileFault(error: unknown, path: string, variable = 'DATA_DIR'): string | undefined {
   const place = variable === 'DATA_DIR' ? 'a directory' : 'a file'

@@ -38,7 +38,7 @@ export function joinParts(reading: Reading): Reading {
   }
 }
 
-/** What a command may need outside development: the owner's login, a restricted login, the secret, the public URL, email. */
+/** Needs of commands outside development: the owner's login, a restricted login, the secret, the public URL, email. */
 export type Need = 'owner' | 'tenant' | 'system' | 'secret' | 'address' | 'mail'
 
 /** The needs of the running service. */

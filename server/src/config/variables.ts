@@ -72,7 +72,8 @@ export const variables = {
     kind: postgresUrl,
     secret: true,
     otherwise: 'derived in development, required outside it',
-    about: "The restricted login that serves organizations' requests; `freehold doctor --roles` prints the SQL that creates it.",
+    about:
+      "The restricted login that serves organizations' requests; `freehold doctor --roles` prints the SQL that creates it.",
   },
   DATABASE_SYSTEM_URL: {
     kind: postgresUrl,
@@ -109,7 +110,13 @@ export const variables = {
       'its own major version.',
   },
 
-  REDIS_URL: { begins: 'Redis', kind: redisUrl, secret: true, later: true, about: 'A Redis that several processes can share.' },
+  REDIS_URL: {
+    begins: 'Redis',
+    kind: redisUrl,
+    secret: true,
+    later: true,
+    about: 'A Redis that several processes can share.',
+  },
   REDIS_HOST: { kind: kinds.hostname, otherwise: partOfUrl, later: true, about: 'Server.' },
   REDIS_PORT: { kind: port, otherwise: '6379', later: true, about: 'Port of the server.' },
   REDIS_DB: { kind: kinds.integer(0, 999), otherwise: '0', later: true, about: 'Number of the database.' },
@@ -174,7 +181,8 @@ export const variables = {
   TRUSTED_PROXIES: {
     kind: kinds.networks,
     default: '',
-    about: 'The proxies whose `X-Forwarded-*` headers are trusted; without them, the address of the connection is used.',
+    about:
+      'The proxies whose `X-Forwarded-*` headers are trusted; without them, the address of the connection is used.',
   },
 
   OUTBOUND_NETWORKS: {
@@ -226,14 +234,23 @@ export const variables = {
   },
   LOG_FILE: { kind: kinds.path, otherwise: 'standard output', about: 'The file to write the log to.' },
   ENABLE_METRICS: { kind: kinds.boolean, default: 'false', later: true, about: 'Whether `/metrics` is served.' },
-  METRICS_TOKEN: { kind: kinds.secret(16), secret: true, about: 'Bearer token that gives access to metrics and documents.' },
+  METRICS_TOKEN: {
+    kind: kinds.secret(16),
+    secret: true,
+    about: 'Bearer token that gives access to metrics and documents.',
+  },
   PUBLIC_DOCUMENTS: {
     kind: kinds.boolean,
     default: 'true',
     deployedDefault: 'false',
     about: 'Whether the API documents are public; otherwise they require `METRICS_TOKEN` or a superuser.',
   },
-  SENTRY_DSN: { kind: kinds.url('https', 'http'), secret: true, later: true, about: 'The address to which errors are reported.' },
+  SENTRY_DSN: {
+    kind: kinds.url('https', 'http'),
+    secret: true,
+    later: true,
+    about: 'The address to which errors are reported.',
+  },
 
   IS_TEST: {
     begins: 'Accepted for compatibility',

@@ -25,7 +25,8 @@ const tags = {
 
 export const headerFields = {
   'If-Match': {
-    description: 'The ETag that was read. If the resource has changed since then, the response is 412, and nothing changes.',
+    description:
+      'The ETag that was read. If the resource has changed since then, the response is 412, and nothing changes.',
     ...tags,
   },
   'If-None-Match': {

@@ -217,7 +217,9 @@ test('Resend gets the mail once, however often it is tried', async () => {
   after(() => server.closeAllConnections())
   const mailer = mailerOf({ resendApiKey: 're_key' }, { resendUrl: `http://127.0.0.1:${port}`, timeoutMs: 300 })
   assert.equal(mailer.kind, 'resend')
-  await assert.rejects(mailer.send(message, id), { message: 'Resend did not accept an email: application_error: for …' })
+  await assert.rejects(mailer.send(message, id), {
+    message: 'Resend did not accept an email: application_error: for …',
+  })
   fault = { status: 401, body: { name: 'invalid_api_key', message: 'API key is invalid', statusCode: 401 } }
   await assert.rejects(mailer.send(message, id), /invalid_api_key/)
   fault = undefined

@@ -74,7 +74,10 @@ test('an encoded answer is refused before any of its body is there', async () =>
       response.flushHeaders()
     })
     const began = performance.now()
-    await assert.rejects(ask(url), { name: 'OutboundError', message: 'the response is compressed, although no compression was requested' })
+    await assert.rejects(ask(url), {
+      name: 'OutboundError',
+      message: 'the response is compressed, although no compression was requested',
+    })
     assert.ok(performance.now() - began < 2000, encoding)
   }
 })

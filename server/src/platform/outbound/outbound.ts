@@ -9,8 +9,8 @@ import { isLoopback } from '../../config/kinds.ts'
 import { isPublicAddress } from '../addresses.ts'
 
 /**
- * The only client for requests to other servers. It refuses compression, follows no redirects, keeps no connections, and
- * limits the size and the duration of a response.
+ * The only client for requests to other servers. It refuses compression, follows no redirects, keeps no connections,
+ * and limits the size and the duration of a response.
  */
 
 export interface OutboundRequest {
@@ -60,7 +60,8 @@ export async function send(address: string | URL, request: OutboundRequest): Pro
   const url = new URL(address)
   const { timeoutMs = TIMEOUT_MS, maxBytes = MAX_BYTES, signal, to } = request
   if (!isSafe(url)) throw new OutboundError(`${url.origin} is not https`)
-  if (url.username !== '' || url.password !== '') throw new OutboundError('the address contains a user name or a password')
+  if (url.username !== '' || url.password !== '')
+    throw new OutboundError('the address contains a user name or a password')
   const host = url.hostname.replace(/^\[|\]$/g, '')
   // An IP address needs no lookup.
   if (to !== 'operator' && isIP(host) !== 0) requireReach(to, host, host)
@@ -100,7 +101,8 @@ async function readAnswer(answer: IncomingMessage, maxBytes: number): Promise<Re
   const { statusCode: status = 0, headers, rawHeaders } = answer
   try {
     const encoding = headers['content-encoding']
-    if (encoding !== undefined) throw new OutboundError('the response is compressed, although no compression was requested')
+    if (encoding !== undefined)
+      throw new OutboundError('the response is compressed, although no compression was requested')
     if (status < 200 || status > 599) throw new OutboundError('the status of the response is not valid')
     if (Number(headers['content-length'] ?? 0) > maxBytes) throw new OutboundError('the response is too long')
     const fields = new Headers()
@@ -124,7 +126,7 @@ function requireReach({ isAllowed }: Reach, host: string, address: string): void
   throw new OutboundError(`${host} leads to a private address; OUTBOUND_NETWORKS lists those that are allowed`)
 }
 
-/** Looks a name up once, for the connection itself, so that the checked address is the one that is used (DNS rebinding). */
+/** Looks a name up once, for the connection itself, so that the checked address is the used one (DNS rebinding). */
 const pinnedLookup =
   (reach: Reach): LookupFunction =>
   (host, options, callback) => {
