@@ -152,10 +152,10 @@ test('a template that cannot be meant is refused at start, every fault at once a
   const text = 'Subject\n\nText\n\n{{link}}\n'
   const faults: [files: Record<string, string | Buffer>, pattern: RegExp][] = [
     [{ 'en/pasword-reset.txt': text }, /^- en\/pasword-reset\.txt belongs to no mail; files are layout\.html and/m],
-    [{ 'fr/sign-up.txt': text }, /^- fr\/sign-up\.txt belongs to no mail/m],
-    [{ 'en/sign-up.md': text }, /^- en\/sign-up\.md belongs to no mail/m],
-    [{ 'en/constructor.txt': text }, /^- en\/constructor\.txt belongs to no mail/m],
-    [{ 'en/not-you.html': text }, /^- en\/not-you\.html belongs to no mail/m],
+    [{ 'fr/sign-up.txt': text }, /^- fr\/sign-up\.txt belongs to no email/m],
+    [{ 'en/sign-up.md': text }, /^- en\/sign-up\.md belongs to no email/m],
+    [{ 'en/constructor.txt': text }, /^- en\/constructor\.txt belongs to no email/m],
+    [{ 'en/not-you.html': text }, /^- en\/not-you\.html belongs to no email/m],
     [
       { 'en/sign-up.txt': `${text}{{token}}` },
       /^- en\/sign-up\.txt uses \{\{token\}\}, which it does not have: there are app, home/m,
