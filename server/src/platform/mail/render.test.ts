@@ -151,7 +151,7 @@ test('a mail about a change has a button that undoes it, where it can be undone'
 test('a template that cannot be meant is refused at start, every fault at once and in words', () => {
   const text = 'Subject\n\nText\n\n{{link}}\n'
   const faults: [files: Record<string, string | Buffer>, pattern: RegExp][] = [
-    [{ 'en/pasword-reset.txt': text }, /^- en\/pasword-reset\.txt belongs to no mail; files are layout\.html and/m],
+    [{ 'en/pasword-reset.txt': text }, /^- en\/pasword-reset\.txt belongs to no email; files are layout\.html and/m],
     [{ 'fr/sign-up.txt': text }, /^- fr\/sign-up\.txt belongs to no email/m],
     [{ 'en/sign-up.md': text }, /^- en\/sign-up\.md belongs to no email/m],
     [{ 'en/constructor.txt': text }, /^- en\/constructor\.txt belongs to no email/m],
@@ -192,6 +192,6 @@ test('a template that cannot be meant is refused at start, every fault at once a
 test('a mail that a feature declares without a template stops the start, and the message says which', () => {
   const mails = { ...declared.mails, 'receipt-ready': ['link'] }
   assert.throws(() => loadTemplates({ ...declared, mails }), {
-    message: /^the mail receipt-ready has no en\/receipt-ready\.txt/,
+    message: /^the email receipt-ready has no en\/receipt-ready\.txt/,
   })
 })
