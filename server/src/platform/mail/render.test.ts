@@ -160,7 +160,7 @@ test('a template that cannot be meant is refused at start, every fault at once a
       { 'en/sign-up.txt': `${text}{{token}}` },
       /^- en\/sign-up\.txt uses \{\{token\}\}, which it does not have: there are app, home/m,
     ],
-    [{ 'en/sign-up.txt': `${text}{{#when}}x{{/when}}` }, /^- en\/sign-up\.txt names \{\{when\}\}/m],
+    [{ 'en/sign-up.txt': `${text}{{#when}}x{{/when}}` }, /^- en\/sign-up\.txt uses \{\{when\}\}/m],
     [{ 'en/sign-up.txt': `${text}{{#name}}` }, /^- en\/sign-up\.txt is not well-formed: Unclosed section "name"/m],
     [{ 'en/sign-up.html': '{{{link}}}' }, /^- en\/sign-up\.html shows link unescaped: write \{\{link\}\}/m],
     [{ 'en/sign-up.html': '{{link}}{{> not-you}}' }, /^- en\/sign-up\.html includes \{\{> not-you\}\}/m],
