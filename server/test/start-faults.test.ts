@@ -231,7 +231,7 @@ const faults: { name: string; env: Record<string, string>; says: RegExp; cwd?: s
   {
     name: 'an address of another machine',
     env: { ...database, HOST: '192.0.2.1' },
-    says: /HOST: 192\.0\.2\.1 is no address of this machine: set HOST/,
+    says: /HOST: 192\.0\.2\.1 is not an address of this machine: set HOST/,
   },
   {
     name: 'a host of its own that has no address',

@@ -110,7 +110,7 @@ test('an operator sees the emails that could not be sent, and retries them', asy
   const lost = await startWorker({ SMTP_URL: 'smtp://127.0.0.1:1', FROM_EMAIL: 'shop@example.com' })
   await waitUntil(() => /^dead: 1 waiting/m.test(runCommand(['jobs']).stdout))
   assert.equal(await lost.end('SIGTERM'), 0)
-  assert.match(runCommand(['doctor']).stdout, /FAULT jobs\n {6}- 1 job was given up: `freehold jobs dead`/)
+  assert.match(runCommand(['doctor']).stdout, /FAULT jobs\n {6}- 1 job has failed for good: `freehold jobs dead`/)
   const listed = runCommand(['jobs', 'dead'])
   assert.equal(listed.status, 0)
   const [id, queue, , data, reason] = listed.stdout.trim().split('  ')

@@ -36,7 +36,7 @@ export interface Declarations {
   secondFactorIds: (user_id: RawBuilder<unknown>) => RawBuilder<{ id: string }>
   /** Whether the user has any sign-in method left. */
   hasSignInMethod: (user_id: string) => RawBuilder<boolean>
-  /** Erases the data of an account in every feature, the last feature first, so that references go before their targets. */
+  /** Erases an account's data in every feature, the last feature first, so that references go before their targets. */
   eraseAccount: (transaction: Transaction<'system'>, account: ErasedAccount, services: Services) => Promise<void>
 }
 

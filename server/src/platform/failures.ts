@@ -56,7 +56,7 @@ export function noteFailure(sink: FailureSink, message: string, error: unknown, 
 const isFault = (error: unknown): boolean =>
   [TypeError, RangeError, ReferenceError, SyntaxError].some(kind => error instanceof kind)
 
-/** The reason in one line without a stack; of a database error only what the schema contains, as in server/logging.ts. */
+/** The reason in one line without a stack; of a database error only the schema's part, as in server/logging.ts. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error).slice(0, 500)
   const { code, severity } = error as { code?: string; severity?: string }

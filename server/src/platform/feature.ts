@@ -43,13 +43,13 @@ export interface ExportSection {
 export interface Feature {
   /** The name of its folder: the field's term, in kebab-case. */
   name: string
-  /** Features whose functions, views or tables it uses. `server/test/edges.test.ts` checks imports and SQL against it. */
+  /** Features whose functions, views or tables it uses; `server/test/edges.test.ts` checks this in imports and SQL. */
   uses?: readonly string[]
   /** SQL files with the tables that the gate itself reads, loaded before it. Only the directory has such tables. */
   tables?: readonly URL[]
   /** SQL files with all other tables, and with the feature's policies, grants, audit log and triggers. */
   sql?: readonly URL[]
-  /** A directory of own migrations, for a feature outside this repository; they run after the service's, numbered apart. */
+  /** Own migrations of a feature outside this repository; they run after the service's, and are numbered apart. */
   migrations?: URL
   /** Groups of operations in the OpenAPI document, each with a description. */
   tags?: Readonly<Record<string, string>>

@@ -4,7 +4,7 @@
  */
 export const fixedVersions = {
   date: '2026-11-28',
-  /** Release line → minor and patch. 26.12.1 of 21 October 2026 fixes, among others, the Brotli decoder (CVE-2026-111497). */
+  /** Release line → minor and patch. 26.12.1 of 21 October 2026 fixes, among others, CVE-2026-111497 (Brotli). */
   node: { 26: [12, 1] },
   /** Major version → minor version, of 12 November 2026. */
   postgres: { 15: 20, 16: 16, 17: 12, 18: 7, 19: 0 },
@@ -14,7 +14,7 @@ export const fixedVersions = {
   postgres: Readonly<Record<number, number>>
 }
 
-/** The platforms for which npm has a package of the fixed Node; on others its packages are older, for development only. */
+/** The platforms for which npm has a package of the fixed Node; on others it is older, for development only. */
 const pinned = ['linux-x64', 'linux-arm64']
 
 /** The known vulnerabilities of this Node, as a message; undefined if there are none. */
@@ -37,7 +37,7 @@ export function isFixedPostgres(major: number, minor: number): boolean {
   return fixed === undefined || minor >= fixed
 }
 
-/** The known vulnerabilities of a PostgreSQL, by its `server_version_num`, as a message; undefined if there are none. */
+/** The known vulnerabilities of a PostgreSQL (`server_version_num`), as a message; undefined if there are none. */
 export function postgresFault(versionNumber: number): string | undefined {
   const [major, minor] = [Math.floor(versionNumber / 10_000), versionNumber % 10_000]
   if (isFixedPostgres(major, minor)) return undefined

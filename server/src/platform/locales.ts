@@ -2,7 +2,7 @@
 export const locales = ['en', 'de'] as const
 export type Locale = (typeof locales)[number]
 
-/** The preferred one of our languages in an Accept-Language header (RFC 9110, section 12.5.4); undefined if it has none. */
+/** The preferred one of our languages in Accept-Language (RFC 9110, section 12.5.4); undefined if it has none. */
 export function preferredLocale(acceptLanguage: string | undefined): Locale | undefined {
   const wishes = (acceptLanguage ?? '').split(',', 100).flatMap(wish => {
     const [range = '', ...parameters] = wish

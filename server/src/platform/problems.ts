@@ -94,7 +94,7 @@ export interface FieldError {
   detail: string
 }
 
-/** An error that becomes a response (RFC 9457, application/problem+json). Its status and texts are in the declared table. */
+/** An error that becomes an RFC 9457 response (application/problem+json). The declared table has its status and texts. */
 export class Problem extends Error {
   readonly code: ProblemCode
   readonly errors: readonly FieldError[] | undefined

@@ -55,9 +55,9 @@ export const Username = Type.String({
 })
 
 /**
- * The value or null, expressed in `type`. With `anyOf`, every value would be validated when it is sent, which costs more
- * than the rest of a list, and one that is no longer valid would fail the response. The document nevertheless shows an
- * object with a title as `anyOf`, so that it keeps its name.
+ * The value or null, expressed in `type`. With `anyOf`, every value would be validated when it is sent, which costs
+ * more than the rest of a list, and one that is no longer valid would fail the response. The document nevertheless
+ * shows an object with a title as `anyOf`, so that it keeps its name.
  */
 export const Nullable = <T extends TSchema>(schema: T) => {
   const { type, enum: words } = schema as { type?: unknown; enum?: readonly unknown[] }

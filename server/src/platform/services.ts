@@ -14,9 +14,9 @@ export interface Keys {
 }
 
 /**
- * Created once from the configuration, for the app, the jobs and the command line. Each feature declares what it adds with
- * `provide`: `declare module '…/platform/services.ts' { interface Services { passwords: Passwords } }`. A function takes
- * only the services that it needs: `Pick<Services, 'passwords' | 'keys'>`.
+ * Created once from the configuration, for the app, the jobs and the command line. Each feature declares what it adds
+ * with `provide`: `declare module '…/platform/services.ts' { interface Services { passwords: Passwords } }`. A function
+ * takes only the services that it needs: `Pick<Services, 'passwords' | 'keys'>`.
  */
 export interface Services {
   readonly config: Config

@@ -11,7 +11,7 @@ const slugOf = (name: string): string =>
     .slice(0, 50)
     .replace(/^-+|-+$/g, '') || 'unnamed'
 
-/** Claims the given slug, or one made from the name, with a suffix if it is taken. `taken` is the problem if the given one is. */
+/** Claims the given slug (`taken` is the problem if it is taken), or one from the name, with a suffix if needed. */
 export async function claimSlug<Result>(
   { name, slug }: { name: string; slug?: string | undefined },
   taken: ProblemCode,

@@ -1,4 +1,4 @@
-/** The patterns of texts, which the server and the OpenAPI document use alike; they mean the same with and without the flag `u`. */
+/** The patterns of texts, for the server and the OpenAPI document; they mean the same with and without the flag `u`. */
 
 /** C0, DEL, C1 with NEL; line and paragraph separators; characters that override or embed the direction of text. */
 const UNPRINTABLE = '\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069'
@@ -19,7 +19,7 @@ export const STORABLE = '^[^\\u0000]*$'
 
 const line = new RegExp(LINE, 'u')
 const unprintable = new RegExp(`[${UNPRINTABLE}]+`, 'gu')
-/** Also covers invisible characters outside of the Basic Multilingual Plane, which patterns of a document cannot match. */
+/** Also covers invisible characters outside the Basic Multilingual Plane, which a document's patterns cannot match. */
 const visible = new RegExp(`[^${INVISIBLE}\\p{Default_Ignorable_Code_Point}\\p{White_Space}\\p{Cc}]`, 'u')
 
 /** The format `line`: one line with a visible character. */

@@ -4,7 +4,7 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, ti
 export const deriveKey = (secretKey: string, use: string): Buffer =>
   Buffer.from(hkdfSync('sha256', secretKey, '', `freehold ${use}`, 32))
 
-/** AES-256-GCM: nonce, tag, ciphertext. `bound` names the row that it belongs to, so that it cannot be moved to another. */
+/** AES-256-GCM: nonce, tag, ciphertext. `bound` names its row, so that it cannot be moved to another. */
 export function encrypt(key: Buffer, text: string, bound: string): Buffer {
   const nonce = randomBytes(12)
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(bound))

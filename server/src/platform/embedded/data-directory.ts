@@ -29,8 +29,8 @@ const sqliteBusy = 5
 const held = new Set<DatabaseSync>()
 
 /**
- * Locks a separate file, which is created if missing: any number of processes may lock it `shared`, one of them may lock
- * it `single` as well, and `alone` excludes all others. Undefined if another lock conflicts. Never waits, except
+ * Locks a separate file, which is created if missing: any number of processes may lock it `shared`, one of them may
+ * lock it `single` as well, and `alone` excludes all others. Undefined if another lock conflicts. Never waits, except
  * `alone`: 100 ms, so that two concurrent attempts do not both fail.
  *
  * The lock belongs to the kernel, so it ends with its process, however that ends: there are no stale locks or reused
@@ -56,7 +56,7 @@ export function lockFile(path: string, mode: keyof typeof beginnings): FileLock 
   }
 }
 
-/** Creates the data directory, accessible to its owner only, if missing. @throws DataDirectoryError if it is not writable */
+/** Creates the data directory, for its owner only, if missing. @throws DataDirectoryError if it is not writable */
 export function makeDataDirectory(dataDir: string): void {
   try {
     mkdirSync(dirname(dataDir), { recursive: true })

@@ -44,8 +44,8 @@ const longestPauseMs = 10_000
 const timeoutMs = 60_000
 
 /**
- * Starts the embedded PostgreSQL of a data directory, or attaches to the running one, and keeps it running until `stop`:
- * a server that dies is started again on its port. @throws EmbeddedPostgresError, whose message says what to do
+ * Starts the embedded PostgreSQL of a data directory, or attaches to the running one, and keeps it running until
+ * `stop`: a server that dies is started again on its port. @throws EmbeddedPostgresError, whose message says what to do
  *
  * One lock file coordinates the processes. Each user of the server locks it `shared`; the supervisor also locks it
  * `single`, and only it starts and restarts the server; the last user locks it `alone` while it shuts the server down.
@@ -131,7 +131,7 @@ async function bringUp(server: Server): Promise<number> {
   }
 }
 
-/** The same port for the same folder, even without its file; below 32768, where ports for outgoing connections begin. */
+/** The same port for the same folder, even without its file; below 32768, where outgoing ports begin. */
 function choosePort(folder: string): number {
   return 20_000 + (createHash('sha256').update(folder).digest().readUInt16BE() % 10_000)
 }

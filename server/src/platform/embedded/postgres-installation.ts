@@ -161,9 +161,9 @@ export function describeFailure({ folder }: Home, said: string): string {
 }
 
 /**
- * The builtin locale sorts and folds by PostgreSQL's own Unicode tables, independent of the machine's libc or ICU, so an
- * upgrade or a move to another machine never makes an index invalid. PostgreSQL 15 and 16 have no builtin locale: there
- * texts are sorted by their bytes, which is the same order, and folded by libc.
+ * The builtin locale sorts and folds by PostgreSQL's own Unicode tables, independent of the machine's libc or ICU, so
+ * an upgrade or a move to another machine never makes an index invalid. PostgreSQL 15 and 16 have no builtin locale:
+ * there texts are sorted by their bytes, which is the same order, and folded by libc.
  */
 const localeOptions = (major: number): string[] => [
   '--encoding=UTF8',

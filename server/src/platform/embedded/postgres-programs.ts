@@ -170,8 +170,8 @@ export function findPackage(platform: string, architecture: string): { folder: s
 }
 
 /**
- * The folder where the server's account can run the bundled `postgres` and `initdb`: the package itself, or a copy in the
- * server's folder if the account cannot enter the package, or its links to libraries are missing and cannot be created.
+ * The folder where the server's account can run the bundled `postgres` and `initdb`: the package itself, or a copy in
+ * the server's folder if the account cannot enter the package, or its links to libraries cannot be created.
  */
 function prepareBundled({ folder, account }: ServerHome): string {
   const { folder: source, version } = findPackage(process.platform, process.arch)

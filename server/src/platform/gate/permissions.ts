@@ -4,8 +4,8 @@ export const roles = ['viewer', 'member', 'admin', 'owner'] as const
 export type Role = (typeof roles)[number]
 
 /**
- * Permissions, each with the lowest role that has it; a higher role has all permissions of the lower ones. `:read` opens
- * the gate for reading only, every other verb for writing too. Only the superuser has `admin:` permissions.
+ * Permissions, each with the lowest role that has it; a higher role has all permissions of the lower ones. `:read`
+ * opens the gate for reading only, every other verb for writing too. Only the superuser has `admin:` permissions.
  */
 export type PermissionTable = Readonly<Record<`${string}:${string}`, Role | 'superuser'>>
 

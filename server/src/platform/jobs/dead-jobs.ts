@@ -24,7 +24,7 @@ export async function listDeadJobs(pool: pg.Pool, schema: string): Promise<DeadJ
   return rows
 }
 
-/** Puts dead jobs back into their queues, with all their attempts again: those with these ids, or all. @returns how many */
+/** Puts dead jobs (with these ids, or all) back into their queues, with all attempts again. @returns how many */
 export async function retryDeadJobs(pool: pg.Pool, schema: string, ids?: string[]): Promise<number> {
   const boss = await openQueues(pool, schema)
   const createdBefore = new Date()

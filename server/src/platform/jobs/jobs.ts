@@ -11,11 +11,11 @@ import type { FailureSink } from '../failures.ts'
 import type { Services } from '../services.ts'
 
 /**
- * Background jobs in PostgreSQL: pg-boss in its own schema, which the owner migrates. The statement or trigger that causes
- * a job enqueues it in its own transaction; the job contains ids, never secrets.
+ * Background jobs in PostgreSQL: pg-boss in its own schema, which the owner migrates. The statement or trigger that
+ * causes a job enqueues it in its own transaction; the job contains ids, never secrets.
  */
 
-/** A failed job is retried after 1, 2, 4 … minutes, with at most six hours between attempts, for two days. Then it is dead. */
+/** A failed job is retried after 1, 2, 4 … minutes, at most six hours apart, for two days. Then it is dead. */
 export const longRetries = {
   retryLimit: 14,
   retryDelay: 60,
@@ -82,8 +82,8 @@ export const openQueues = (pool: pg.Pool, schema: string, options: object = {}):
   openBoss(pool, schema, { migrate: false, createSchema: false, reindex: false, ...options })
 
 /**
- * Creates or migrates the jobs' schema and its queues, as the owner. Costs one query if nothing has changed: the schema's
- * comment contains a digest of the library's version and the queues. Concurrent processes take turns.
+ * Creates or migrates the jobs' schema and its queues, as the owner. Costs one query if nothing has changed: the
+ * schema's comment contains a digest of the library's version and the queues. Concurrent processes take turns.
  */
 export async function migrateJobs(client: pg.Client, schema: string, jobs: JobDeclarations): Promise<void> {
   const { default: library } = await import('pg-boss/package.json', { with: { type: 'json' } })

@@ -101,7 +101,7 @@ export const asName = (text: string): string =>
     .toWellFormed()
     .replaceAll(/[.:/@](?=\S)/g, '$&\u2060')
 
-/** The values of all emails: the product's name and URL, and the user's name if the address is verified to be the user's. */
+/** The values of all emails: the product's name and URL, and the user's name if the address is verified. */
 const ofAll = ['app', 'home', 'name']
 /** Pieces that emails include: `{{> not-you}}`. */
 const pieces = new Map<string, readonly string[]>([
@@ -110,7 +110,7 @@ const pieces = new Map<string, readonly string[]>([
   ['undo', [...eventValues, 'undo', 'undo_expires']],
 ])
 
-/** The values that a template may show, by its path in a directory of templates; undefined if there is no such template. */
+/** The values that a template may show, by its path in a directory; undefined if there is no such template. */
 export function valuesOf(mails: MailTable, path: string): readonly string[] | undefined {
   if (path === 'layout.html') return ['app', 'locale', 'subject', 'body']
   const [, locale = '', name = '', kind] = /^(\w+)\/([\w-]+)\.(txt|html)$/.exec(path) ?? []

@@ -13,7 +13,7 @@ const Mail = Type.Object({ id: Type.String({ pattern: '^[\\w-]{1,64}$' }) })
 const route = { access: 'public', noStore: true, schema: { hide: true } } as const
 const ofMail = { ...route, schema: { hide: true, params: Mail } } as const
 
-/** An email's HTML may run and load nothing. Its links open in new windows, which the frame's restrictions do not affect. */
+/** An email's HTML may run and load nothing. Its links open in new windows, without the frame's restrictions. */
 const framePolicy = [
   "default-src 'none'",
   "style-src 'unsafe-inline'",
@@ -23,7 +23,7 @@ const framePolicy = [
   'sandbox allow-popups allow-popups-to-escape-sandbox',
 ].join('; ')
 
-/** `/dev/mail`: the emails sent in development, as their recipients would see them. Only if emails go into the outbox. */
+/** `/dev/mail`: the emails in the outbox, as their recipients would see them. Only if the outbox is used. */
 export function outboxRoutes(app: App, { config }: Pick<Services, 'config'>): void {
   const { appName: name, dataDir, publicUrl, cspMode } = config
   const own = new URL(publicUrl).host

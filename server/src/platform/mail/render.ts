@@ -53,7 +53,7 @@ const oneLine = (value: string): string =>
 
 const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
 
-/** The paragraphs as HTML. If the last line of a paragraph is only a link, it becomes a button, labelled by the line above. */
+/** Paragraphs as HTML. If the last line is only a link, it becomes a button; the line above is its label. */
 function paragraphsOf(text: string, links: readonly unknown[]): string {
   return text
     .trim()

@@ -7,7 +7,7 @@ import { createSmtp } from './smtp.ts'
 /** A way to send emails; `kind` names it. */
 export interface Mailer {
   readonly kind: 'resend' | 'smtp' | 'outbox'
-  /** Sends it once for each id, if the server can detect repetitions. @throws Error for an operator, without personal data */
+  /** Sends it once per id, if the server detects repetitions. @throws Error for an operator, without personal data */
   send(message: Message, id: string): Promise<void>
   close(): void
 }

@@ -20,7 +20,7 @@ const announced = {
 }
 const announcements = Object.fromEntries(Object.keys(announced).map(name => [name, reference('headers', name)]))
 
-/** The document of the older paths, made from the current one: the same operations, deprecated, with their successors. */
+/** The document of the older paths, made from the current one: the same operations, deprecated, with successors. */
 export function describeLegacy(current: object): object {
   const { info, paths, components, ...rest } = structuredClone(current) as Document
   const legacy = Object.entries(paths).flatMap(([path, operations]) => {

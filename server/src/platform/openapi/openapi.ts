@@ -21,7 +21,7 @@ declare module 'fastify' {
   }
 }
 
-/** Describes all routes that are registered after this call. Nothing is built or loaded until the document is requested. */
+/** Describes all routes that are registered after this call, but builds nothing until the document is requested. */
 export function describeApi(
   app: App,
   { name, version, declared }: { name: string; version: string; declared: Declared },
@@ -110,7 +110,7 @@ function securityOf({
   return declared.includes('session-ended') ? [{ bearer: [] }, {}] : []
 }
 
-/** Adds what all operations have in common (problems, headers, parameters, examples), and names the schemas with a title. */
+/** Adds what all operations share (problems, headers, parameters, examples), and names the schemas with a title. */
 function complete(document: Document, rules: ReadonlyMap<string, OperationRules>, declared: Declared): Document {
   const { problems } = declared
   const responses: Json = {}
@@ -225,7 +225,7 @@ function wordsOf({ access, stepUp, perMinute }: RouteRules, { permissions }: Dec
   ]
 }
 
-/** All problems that an operation can return: those that follow from its rules and schema, and those that it declares. */
+/** All problems that an operation can return: those from its rules and schema, and those that it declares. */
 function problemsOf(operation: Operation, rule: OperationRules, problems: ProblemTable): ProblemCode[] {
   const { access, stepUp, problems: declared = [] } = rule
   const has = (place: string, name?: string) =>
@@ -266,8 +266,8 @@ function problemsOf(operation: Operation, rule: OperationRules, problems: Proble
 }
 
 /**
- * Replaces every schema that has a title by a reference, and collects it under that title. Every integer gets its format,
- * every string its pattern.
+ * Replaces every schema that has a title by a reference, and collects it under that title. Every integer gets its
+ * format, every string its pattern.
  */
 function nameSchemas(node: unknown, named: Json): unknown {
   if (Array.isArray(node)) return node.map(item => nameSchemas(item, named))

@@ -9,8 +9,8 @@ import { isLoopback } from '../../config/kinds.ts'
 import { isPublicAddress } from '../addresses.ts'
 
 /**
- * The only client for requests to other servers. It refuses compression, follows no redirects, keeps no connections, and
- * limits the size and the duration of a response.
+ * The only client for requests to other servers. It refuses compression, follows no redirects, keeps no connections,
+ * and limits the size and the duration of a response.
  */
 
 export interface OutboundRequest {
@@ -126,7 +126,7 @@ function requireReach({ isAllowed }: Reach, host: string, address: string): void
   throw new OutboundError(`${host} leads to a private address; OUTBOUND_NETWORKS lists those that are allowed`)
 }
 
-/** Looks a name up once, for the connection itself, so that the checked address is the one that is used (DNS rebinding). */
+/** Looks a name up once, for the connection itself, so that the checked address is the used one (DNS rebinding). */
 const pinnedLookup =
   (reach: Reach): LookupFunction =>
   (host, options, callback) => {

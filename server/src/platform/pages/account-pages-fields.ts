@@ -24,7 +24,7 @@ export function faultsOf({ code, errors }: Problem, locale: Locale): readonly Fi
   })
 }
 
-/** A password manager stores the password with the address. Without maxlength, because browsers truncate pasted text silently. */
+/** Password managers store it with the address. No maxlength, because browsers truncate pasted text silently. */
 export const newPasswords = (email: string, locale: Locale): Html =>
   html`<input type="email" autocomplete="username" value="${email}" readonly hidden />
     <label for="new-password">${words[locale].newPassword}</label>

@@ -56,8 +56,8 @@ interface FormParts {
 }
 
 /**
- * A page that the link in an email leads to: `/account/<purpose>?token=…`. Opening it changes nothing, because scanners of
- * emails open every link; only its button uses the token.
+ * A page that the link in an email leads to: `/account/<purpose>?token=…`. Opening it changes nothing, because scanners
+ * of emails open every link; only its button uses the token.
  */
 export interface AccountPage {
   words: Readonly<Record<Locale, PageWords>>
@@ -91,7 +91,7 @@ const LARGEST_FORM = 16 * 1024
 const rules = { access: 'public', noStore: true } as const
 const schema = { hide: true } as const
 
-/** Serves the pages, in English and German, without scripts. In the separate context `app`, forms are parsed and errors are pages. */
+/** Serves the pages, in English and German, without scripts. In the context `app`, forms are parsed; errors are pages. */
 export async function accountPageRoutes(app: App, pages: AccountPages, services: Services): Promise<void> {
   const { config, declared, keys } = services
   const { appName: name, cspMode, frontendUrl } = config

@@ -11,7 +11,7 @@ const markup = Symbol('markup')
 
 type Piece = string | number | Html | readonly Html[] | undefined | false
 
-/** An HTML template. Every text in it is escaped for elements and quoted attributes; undefined and false show nothing. */
+/** An HTML template. Texts in it are escaped for elements and quoted attributes; undefined and false show nothing. */
 export const html = (texts: TemplateStringsArray, ...pieces: Piece[]): Html => ({
   [markup]: texts.map((text, index) => text + markupOf(pieces[index])).join(''),
 })

@@ -11,7 +11,7 @@ const rowsOf = (permissions: PermissionTable): string[] =>
 
 const ROLE_PERMISSIONS = `select array_agg(permission || ' ' || role order by permission || ' ' || role collate "C") as rows from`
 
-/** Updates the roles' permissions to the declared ones, as the owner. So a permission of a new version reaches all organizations. */
+/** Updates the roles' permissions to the declared ones, as the owner, so that new ones apply to all organizations. */
 export async function writeDeclaredRows(
   client: pg.Client,
   schema: string,

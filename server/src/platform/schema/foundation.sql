@@ -18,9 +18,9 @@ begin
 end $$;
 revoke execute on function touch() from public;
 
--- The key of an advisory lock. Each purpose has its own first byte, so that purposes never collide; names are hashed with
--- SHA-256, so that no one can construct a name with the key of another. Locks of starts and migrations, which run before
--- this function exists, use two integers, which are a separate key space in PostgreSQL.
+-- The key of an advisory lock. Each purpose has its own first byte, so that purposes never collide; names are hashed
+-- with SHA-256, so that no one can construct a name with the key of another. Locks of starts and migrations, which run
+-- before this function exists, use two integers, which are a separate key space in PostgreSQL.
 create function lock_key(space text, name text) returns bigint language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 declare
   place constant integer := array_position(array['revocation', 'owners', 'idempotency', 'superusers', 'signing-keys', 'mail', 'product'], space);

@@ -33,7 +33,7 @@ export const globalTables: Readonly<Record<string, string>> = {
  */
 export const isLedger = `(c.relname = 'migrations' or c.relname like 'migrations\\_%' and obj_description(c.oid, 'pg_class') is not distinct from '${LEDGER_COMMENT}')`
 
-/** A digest of everything that isolation depends on: row-level security, policies, grants, views, functions, triggers. */
+/** A digest of what isolation depends on: row-level security, policies, grants, views, functions, triggers. */
 const digestSql = `
 select md5(string_agg(line, E'\\n' order by line collate "C")) as digest from (
   select format('table %s %s %s %s', c.relname, c.relrowsecurity, c.relforcerowsecurity,

@@ -18,7 +18,7 @@ async function exists(client: pg.Client, find: 'to_regclass' | 'to_regnamespace'
   return rows.length > 0
 }
 
-/** Creates the table, which both logins may read, and the schema, if missing. A login without CREATE needs an existing schema. */
+/** Creates the table, which both logins may read, and the schema if missing, which requires CREATE. */
 export async function makeTable(client: pg.Client, ledger: Ledger): Promise<void> {
   const { schema } = ledger
   const table = tableOf(ledger)
@@ -60,7 +60,7 @@ export const recordMigration = (
     [number, name, checksum],
   )
 
-/** Stores the digest with the service's last migration, even if a feature's migration ran last: the start compares that one. */
+/** Stores the digest with the service's last migration, even after a feature's: the start compares that one. */
 export async function storeDigest(client: pg.Client, { schema, digest }: MigrationOptions): Promise<void> {
   if (!digest) return
   const table = tableOf({ schema })

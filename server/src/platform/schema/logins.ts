@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import pg from 'pg'
 
-/** The two restricted logins of one database. Their names contain its name, because logins belong to the whole cluster. */
+/** The two restricted logins of a database. They contain its name, because logins belong to the whole cluster. */
 export interface LoginNames {
   tenant: string
   system: string
@@ -19,7 +19,7 @@ export const loginPassword = (secretKey: string, login: string): string =>
 export interface RoleOptions {
   database: string
   schema: string
-  /** The login that owns the schema and runs the migrations; never a superuser, because policies do not apply to one. */
+  /** The login that owns the schema and runs migrations; never a superuser, to whom policies do not apply. */
   owner: string
   passwords: { tenant: string; system: string }
 }
@@ -65,7 +65,7 @@ grant connect on database ${db} to ${ownerName};
 `
 }
 
-/** Runs rolesSql as the URL's login; concurrent processes take turns. @throws Error that says what to do if it may not */
+/** Runs rolesSql as the URL's login; processes take turns. @throws Error that says what to do if it may not */
 export async function ensureRoles(client: pg.Client, options: RoleOptions): Promise<void> {
   try {
     await client.query(

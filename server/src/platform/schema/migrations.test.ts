@@ -328,7 +328,7 @@ test('a migration without a transaction holds only what can be repeated', () => 
     'update a set x = 1',
     'select 1',
   ]) {
-    const holds = { message: /0001_a\.up\.sql says "-- transaction: none", and holds .* could not be repeated/ }
+    const holds = { message: /0001_a\.up\.sql says "-- transaction: none", but contains .* could not be repeated/ }
     assert.throws(() => write({ '0001_a': [online(`${allowed}${statement}`)] }), holds, statement)
   }
   assert.equal(write({ '0001_a': ['create table a ();\n-- transaction: none\n'] }).migrations.length, 1)

@@ -94,8 +94,8 @@ export function readMigrations(directory = migrationsDirectory): Migration[] {
 const withoutBodies = (sql: string): string => sql.replace(/--.*$/gm, '').replace(/(\$\w*\$)[\s\S]*?\1/g, '')
 
 /**
- * Applies the pending migrations up to number `to`, each in a transaction, and returns their names. If killed, it leaves
- * only complete migrations; one without a transaction runs again from its beginning.
+ * Applies the pending migrations up to number `to`, each in a transaction, and returns their names. If killed, it
+ * leaves only complete migrations; one without a transaction runs again from its beginning.
  */
 export async function applyMigrations(
   client: pg.Client,
@@ -230,15 +230,14 @@ function checkHistory(applied: AppliedMigration[], migrations: Migration[]): voi
 }
 
 /**
- * Only one process migrates a schema at a time; another one waits, and then has nothing left to do. The lock ends with
- * the connection.
+ * Only one process at a time migrates a schema; another waits, and has nothing to do. The lock ends with the connection.
  */
 async function underLock<T>(client: pg.Client, { schema, log }: MigrationOptions, work: () => Promise<T>): Promise<T> {
   const key = `hashtext('freehold'), hashtext(${client.escapeLiteral(`migrations ${schema}`)})`
   const { rows } = await client.query(`select where pg_try_advisory_lock(${key})`)
   if (rows.length === 0) {
     log?.('waiting for another process that migrates this schema')
-    // Polls instead of waiting: a concurrent index build waits for all older statements, and so for one that waits for it.
+    // Polls, because a concurrent index build waits for all older statements, including one that waits for this lock.
     while ((await client.query(`select where pg_try_advisory_lock(${key})`)).rows.length === 0) await delay(100)
   }
   try {

@@ -69,8 +69,8 @@ function splitStatements(sql: string): string[] {
 }
 
 /**
- * Runs an online migration from its first statement, even if it was interrupted before; `record` runs in a transaction at
- * the end. @throws MigrationError with the file, the statement and PostgreSQL's message
+ * Runs an online migration from its first statement, even if it was interrupted before; `record` runs in a transaction
+ * at the end. @throws MigrationError with the file, the statement and PostgreSQL's message
  */
 export async function runOnlineScript(
   client: pg.Client,

@@ -80,7 +80,7 @@ export async function provisionDatabase(options: ProvisionOptions): Promise<Prov
   }
 }
 
-/** As the owner, applies pending migrations (the service's, then the features'), writes the declared rows and stores the digest. */
+/** As the owner, applies pending migrations (the service's, then features'), writes declared rows, stores a digest. */
 export async function migrateDatabase(
   ownerUrl: string,
   schema: string,

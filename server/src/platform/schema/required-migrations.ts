@@ -11,7 +11,7 @@ export type RequiredMigrations = readonly { ledger: string; migrations: readonly
 
 let own: Migration[] | undefined
 
-/** The required migrations; the files are read once per process. @throws MigrationError for files that are not migrations */
+/** The required migrations; files are read once per process. @throws MigrationError for files that are no migrations */
 export const requiredMigrations = (
   features: readonly Pick<Feature, 'name' | 'migrations'>[] = [],
 ): RequiredMigrations => [

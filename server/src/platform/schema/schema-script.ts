@@ -24,7 +24,7 @@ export const jobSchemaOf = (schema: string): string => `${schema}_jobs`
 export const nameSchema = (sql: string, schema: string): string =>
   sql.replaceAll('{{schema}}', quoteSchema(schema)).replaceAll('{{jobs}}', quoteSchema(jobSchemaOf(schema)))
 
-/** Connects as the owner, or as the login in `variable`. @throws MigrationError that says what to do, never the password */
+/** Connects as the owner, or the login in `variable`. @throws MigrationError that says what to do, not the password */
 export async function connectToDatabase(url: string, variable = 'DATABASE_URL'): Promise<pg.Client> {
   try {
     const client = new Connection({
@@ -41,8 +41,8 @@ export async function connectToDatabase(url: string, variable = 'DATABASE_URL'):
 }
 
 /**
- * Runs a script in its own transaction, with the schema on the search path. Row-level security applies to the owner too:
- * without `app.maintenance` a backfill would change no rows, and foreign keys would be validated against no rows.
+ * Runs a script in its own transaction, with the schema on the search path. Row-level security applies to the owner
+ * too: without `app.maintenance` a backfill would change no rows, and foreign keys would be validated against no rows.
  * @throws MigrationError with the file, the line and PostgreSQL's message
  */
 export async function runScript(

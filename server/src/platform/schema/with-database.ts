@@ -7,7 +7,7 @@ import { provisionDatabase } from './provision.ts'
 import type { Provisioned } from './provision.ts'
 import { inspectMigrations, requiredMigrations } from './required-migrations.ts'
 
-/** Runs a command on the configured database; attaches to the embedded one, or starts it for the time of the command. */
+/** Runs a command on the configured database; attaches to the embedded one, or starts it during the command. */
 export async function withProvision<Result>(
   config: Config,
   work: (provisioned: Provisioned) => Promise<Result>,

@@ -42,9 +42,9 @@ export const isDraining = ({ server }: Pick<FastifyInstance, 'server'>): boolean
  * `/ready` answers 503 and every response closes its connection, so that load balancers and proxies use other servers.
  * Then the listener closes, and every remaining connection gets one more response.
  *
- * Closing a listener resets the connections that wait to be accepted, and an idle connection may be closed while a request
- * is on its way; a proxy repeats neither request if it is a POST. So the listener closes when no connections arrive, while
- * idle connections stay open: a proxy whose new connection is refused uses another server.
+ * Closing a listener resets the connections that wait to be accepted, and an idle connection may be closed while a
+ * request is on its way; a proxy repeats neither request if it is a POST. So the listener closes when no connections
+ * arrive, while idle connections stay open: a proxy whose new connection is refused uses another server.
  */
 export function leave(app: FastifyInstance, seconds: number): Promise<void> {
   const { server } = app

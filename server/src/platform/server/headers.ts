@@ -47,8 +47,8 @@ export interface HeaderOptions {
 
 /**
  * The header fields of every response, even to input that never became a request. If the public URL uses HTTPS, HSTS is
- * sent whether or not the proxy says how a request came; browsers ignore it over HTTP (RFC 6797, section 8.1). HSTS is never
- * sent for this machine's own names, because other programs are served there without TLS.
+ * sent whether or not the proxy says how a request came; browsers ignore it over HTTP (RFC 6797, section 8.1). HSTS is
+ * never sent for this machine's own names, because other programs are served there without TLS.
  */
 export function securityHeadersOf({ cspMode, publicUrl }: HeaderOptions): Readonly<Record<string, string>> {
   const policy = policies[cspMode]
@@ -60,7 +60,7 @@ export function securityHeadersOf({ cspMode, publicUrl }: HeaderOptions): Readon
   }
 }
 
-/** The policy of our own pages, with the origins of sign-in providers; `extra` is an additional directive. Undefined: send none. */
+/** The policy of our own pages, with the origins of providers; `extra` adds a directive. Undefined: no policy. */
 export const pagePolicyOf = (cspMode: CspMode, providers: readonly string[], extra?: string): string | undefined => {
   const policy = pagePolicies[cspMode]?.(providers.map(origin => ` ${origin}`).join(''))
   return policy === undefined || extra === undefined ? policy : `${policy}; ${extra}`

@@ -27,7 +27,7 @@ export interface Log {
 export async function createLogger({ level, format, file }: LogOptions): Promise<Log> {
   if (file !== undefined) prepareLogFile(file)
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: serializeError } }
-  // A write per line would cost more than the line itself, so JSON is written in blocks of 4 KiB, after 200 ms, or at the exit.
+  // A write per line would cost more than the line itself: JSON is written in blocks of 4 KiB, after 200 ms, or at exit.
   const buffered = format === 'json' ? { minLength: 4096, periodicFlush: 200 } : {}
   const sink = pino.destination({ dest: file ?? 1, mkdir: true, append: true, sync: false, ...buffered })
   // If the reader has gone or the disk is full, lines are lost, but the service continues.
@@ -44,7 +44,7 @@ export async function createLogger({ level, format, file }: LogOptions): Promise
     )
   }
 
-  /** Tests the path first: a sink that fails to open its file may later close a descriptor that is no longer its own. */
+  /** Tests the path first: a sink that fails to open its file may later close a descriptor of another file. */
   function reopenFile(path: string): void {
     try {
       mkdirSync(dirname(path), { recursive: true })
@@ -57,7 +57,7 @@ export async function createLogger({ level, format, file }: LogOptions): Promise
   }
 }
 
-/** Logs only the schema's part of a database error: `detail`, `where` and the messages of classes 22 and 23 quote rows and parameters. */
+/** Logs only the schema's part of a database error: `detail`, `where` and messages of class 22 and 23 quote values. */
 function serializeError(
   error: Error & { code?: string; constraint?: string; table?: string; severity?: string },
 ): object {
@@ -78,7 +78,7 @@ function serializeError(
 
 const refusals = new WeakMap<FastifyRequest, string>()
 
-/** Stores the reason of a refusal for the request's log line: the status alone does not distinguish, say, 401 responses. */
+/** Stores the reason of a refusal for the request's log line, because the status alone is not specific enough. */
 export const recordRefusal = (request: FastifyRequest, code: string): void => void refusals.set(request, code)
 
 /** How much of a path without a route is logged. Characters. */

@@ -34,7 +34,7 @@ interface Claim extends Claimed {
   isCounted: boolean
 }
 
-/** After this many requests in a row in which the gate did not confirm a session, it is counted by address from the start. */
+/** After this many requests in a row without confirmation by the gate, a session is counted by address at once. */
 const MAX_DOUBTS = 10
 
 /** How many unconfirmed sessions are remembered. */
@@ -44,7 +44,8 @@ const none: RateLimit = { count: async () => {}, confirm: () => {}, settle: asyn
 
 /**
  * Three limits, counted in this process: the global one, the general one by user or address, and the stricter ones that
- * routes declare, always by address. Every response has the state of its limit (draft-ietf-httpapi-ratelimit-headers-10).
+ * routes declare, always by address. Every response has the state of its limit
+ * (draft-ietf-httpapi-ratelimit-headers-10).
  *
  * A token can outlive its session, so it alone does not count for the user: the request counts for the user if the gate
  * has found the session valid, else for the address. Until then it competes only with requests of the same session.

@@ -15,7 +15,7 @@ create index one_time_tokens_email on one_time_tokens (email, purpose, id) where
 create index one_time_tokens_user_id on one_time_tokens (user_id, purpose);
 create index one_time_tokens_expires_at on one_time_tokens (expires_at);
 
--- The sender of an email: the user of the session, else the client's address; an IPv6 network (/64) counts as one address.
+-- The sender of an email: the user of the session, else the client's address; an IPv6 /64 counts as one address.
 create function mail_sender() returns text language plpgsql stable set search_path = {{schema}}, pg_temp as $$
 declare
   context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;

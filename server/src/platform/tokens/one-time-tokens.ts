@@ -139,7 +139,7 @@ export const startToken = <Details extends TSchema>(
   // system: the user is not known yet, and the request must not learn whose address it is or whether an email is sent
   system.run(issueToken(kind, token))
 
-/** Creates a token to be sent by email, whether or not the address has an account; the job that sends it looks that up. */
+/** Creates a token to be sent by email; the job that sends it looks up whether the address has an account. */
 export const mailToken = <Details extends TSchema>(
   system: SystemRunner,
   kind: TokenKind<Details>,
