@@ -44,7 +44,11 @@ export const undoToken = tokenKind({
     change: Type.String(),
     /** Second factors that the account had before; undoing asks for one of those that are still there or kept. */
     protectors: Type.Array(Id),
+    /** The first token for this change, which its event names; this one was issued in its place. */
+    replaces: Type.Optional(Id),
   }),
+  // Else whoever made the change ended its undoing as well, by deleting the account.
+  survivesDeletion: true,
 })
 
 /** A change that is to be undone, under the lock of its account. */
@@ -108,6 +112,11 @@ export const recordChange = (
       from token`,
     ),
   )
+
+/** Whether a user's address was changed in the last days and can still be undone, as SQL: what was undone keeps no former one. */
+export const hasNewAddress = (user_id: RawBuilder<unknown>): RawBuilder<boolean> =>
+  sql<boolean>`exists (select from one_time_tokens t where t.user_id = ${user_id} and t.purpose = ${undoToken.purpose}
+    and t.details ? 'former' and t.expires_at > now())`
 
 /** The changes of a user that can still be undone. */
 const undoable = (user_id: string) =>

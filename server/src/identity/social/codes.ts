@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
-import { execute, raw, tables } from '../../platform/database/statement.ts'
+import { execute, raw, statement, tables } from '../../platform/database/statement.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, Strict } from '../../platform/schemas.ts'
 import {
@@ -20,7 +20,7 @@ import { digest } from '../accounts/browser-cookie.ts'
 import { withAccount } from './social.ts'
 import type { ProviderSignIn, SocialServices } from './social.ts'
 
-const query = tables('system', 'one_time_tokens', 'sessions', 'live_users')
+const query = tables('system', 'one_time_tokens', 'sessions', 'live_users', 'identities')
 
 /** Signs in a front end, bound to the browser, and to the challenge if there is one; then it notes what it has made. */
 export const socialCodeToken = tokenKind({
@@ -32,7 +32,11 @@ export const socialCodeToken = tokenKind({
     browser: Type.Optional(Type.String()),
     session_id: Type.Optional(Id),
     token_id: Type.Optional(Id),
+    /** By which it was signed in; it must still be linked when the code is exchanged. */
+    identity_id: Type.Optional(Id),
   }),
+  endsWithPassword: true,
+  endsWithIdentity: true,
 })
 
 /**
@@ -49,8 +53,8 @@ export async function issueCode(
   const { browser, code_challenge } = bound
   const binding = { browser: digest(browser), ...(code_challenge !== undefined && { code_challenge }) }
   const details = { provider: given.provider, ...binding }
-  const id = await withAccount(visitor, services, given, (transaction, user_id) =>
-    transaction.run(issueToken(socialCodeToken, { user_id, details })),
+  const id = await withAccount(visitor, services, given, (transaction, user_id, identity_id) =>
+    transaction.run(issueToken(socialCodeToken, { user_id, details: { ...details, identity_id } })),
   )
   return sealToken(services.keys.oneTime, socialCodeToken, id)
 }
@@ -110,6 +114,7 @@ async function redeem(
   }
   const methods = [token.details.provider]
   const user_id = String(token.user_id)
+  if (!(await transaction.run(isLinked(user_id, token.details.identity_id)))) throw new Problem('invalid-token')
   const result = await signIn(transaction, services, { user_id, device_id, methods, isTwoFactor: false })
   const issued = result.outcome === 'signed-in' ? { session_id: result.session.id } : { token_id: result.token_id }
   await transaction.run(noteOnToken(id, issued))
@@ -134,6 +139,17 @@ const lockOwner = (id: string) =>
       .select('id')
       .where('id', '=', owner => owner.selectFrom('one_time_tokens').select('user_id').where('id', '=', id))
       .forNoKeyUpdate(),
+  )
+
+/** Whether an identity is the user's. */
+const isLinked = (user_id: string, id: string | undefined) =>
+  statement(
+    query
+      .selectFrom('identities')
+      .select('id')
+      .where('id', '=', id ?? null)
+      .where('user_id', '=', user_id),
+    rows => rows.length > 0,
   )
 
 /** Revokes the session that a spent code has made, or the sign-in that still waits for its second factor. */
