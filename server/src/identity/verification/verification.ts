@@ -7,7 +7,7 @@ import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import { findRetiredNames } from '../../directory/users/users.ts'
 import { openId } from '../../platform/crypto/sealing.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
-import { execute, get, raw, statement, tables } from '../../platform/database/statement.ts'
+import { execute, get, statement, tables } from '../../platform/database/statement.ts'
 import { locales } from '../../platform/locales.ts'
 import type { Locale } from '../../platform/locales.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
@@ -26,7 +26,7 @@ import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens
 import { isHeldForAnother } from '../accounts/accounts.ts'
 import { confirmEmail, verifyEmailToken } from '../accounts/email.ts'
 import { redeemLink } from '../accounts/links.ts'
-import { changeKind, recordChange, undoToken } from '../changes/changes.ts'
+import { changeKind, readdressChanges, recordChange } from '../changes/changes.ts'
 import type { Trace } from '../changes/changes.ts'
 import { restoreAccountToken } from '../leaving/leaving.ts'
 import { passwordGuess, reserveGuess, settleRefused, settleRight, verifyGuess } from '../lockout/attempts.ts'
@@ -35,7 +35,7 @@ import { changeWithProof } from '../proofs/proof.ts'
 import type { ProofServices } from '../proofs/proof.ts'
 import { completeSignUp, signUpToken } from '../sign-up/sign-up.ts'
 
-const query = tables('system', 'users', 'live_users', 'one_time_tokens', 'security_events')
+const query = tables('system', 'users', 'live_users')
 
 /** Goes to the new address; the details remember the one that it replaces. */
 export const changeEmailToken = tokenKind({
@@ -203,26 +203,6 @@ const restoreEmail = (user_id: string, { email, email_verified_at }: NonNullable
   execute(query.updateTable('users').set({ email, email_verified_at }).where('id', '=', user_id), {
     users_email_key: 'email-taken',
   })
-
-/**
- * What was changed since then was told to an address that is the account's no more: those links are spent, and the mails are
- * sent once more, with new ones, to the restored address. Later changes of the address are final, since undoing them would
- * bring such an address back.
- */
-const readdressChanges = (user_id: string, email: string, changed_at: string) =>
-  execute(
-    raw(
-      query,
-      sql`with former as (select * from one_time_tokens where user_id = ${user_id} and purpose = ${undoToken.purpose}
-          and used_at is null and expires_at > now() and created_at > ${changed_at}),
-        spent as (update one_time_tokens t set used_at = now(), details = t.details - 'kept' - 'former' from former where t.id = former.id),
-        made as (insert into one_time_tokens (purpose, user_id, email, details, created_at, expires_at)
-          select purpose, user_id, ${email}, jsonb_build_object('replaces', id) || details, created_at, expires_at
-          from former where not details ? 'former' order by created_at returning details ->> 'replaces' as first_id)
-        select enqueue_job('mail', jsonb_build_object('event_id', e.id))
-        from made join security_events e on e.user_id = ${user_id} and e.details ->> 'undo_id' = made.first_id`,
-    ),
-  )
 
 /**
  * Verifies the address of an account that has it already. One that has a password may have been made by someone else before the
