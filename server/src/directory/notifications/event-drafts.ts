@@ -61,10 +61,18 @@ const findEvent = (id: string) =>
           sql<boolean>`change.id = (security_events.details ->> 'token_id')::uuid and change.purpose = 'change-email'`,
         ),
       )
-      .leftJoin('one_time_tokens as undo', join =>
-        join.on(
-          sql<boolean>`undo.id = (security_events.details ->> 'undo_id')::uuid and undo.user_id = security_events.user_id`,
-        ),
+      // The token that the event names, or the latest that was issued in its place.
+      .leftJoinLateral(
+        events =>
+          events
+            .selectFrom('one_time_tokens as t')
+            .select(['t.id', 't.purpose', 't.email', 't.expires_at'])
+            .whereRef('t.user_id', '=', 'security_events.user_id')
+            .where(sql<boolean>`security_events.details ->> 'undo_id' in (t.id::text, t.details ->> 'replaces')`)
+            .orderBy('t.id', 'desc')
+            .limit(1)
+            .as('undo'),
+        join => join.onTrue(),
       )
       .leftJoin('organizations', join =>
         join.on(sql<boolean>`organizations.id = (security_events.details ->> 'organization_id')::uuid`),

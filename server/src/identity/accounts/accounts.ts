@@ -118,7 +118,7 @@ export async function createAccount<Result>(
   visitor: SystemRunner,
   { keys }: AccountServices,
   account: NewAccount,
-  then: (transaction: Transaction<'system'>, made: { user: User }) => Promise<Result>,
+  then: (transaction: Transaction<'system'>, made: { user: User; identity_id: string | undefined }) => Promise<Result>,
 ): Promise<Result> {
   const { person, organization } = describeAccount(account)
   const system = visitor.with({ user_id: person.id, organization_id: organization.id })
@@ -129,15 +129,14 @@ export async function createAccount<Result>(
       if (await transaction.run(isHeldForAnother(person.email, null))) throw new Problem('email-taken')
       const rows = { person, organization: { ...organization, slug }, role: 'owner' as const }
       const user = await transaction.run(insertAccount(rows))
-      if (account.identity !== undefined) await transaction.run(insertIdentity(person, account.identity))
-      return then(transaction, { user })
+      const { identity } = account
+      const linked = identity === undefined ? undefined : await transaction.run(insertIdentity(person, identity))
+      return then(transaction, { user, identity_id: linked?.id })
     }),
   )
 }
 
-/**
- * Whether another account had this address recently and can still get it back by an `undoToken` that was sent there.
- */
+/** Whether another account had this address until lately and may still get it back: it was changed within the time of `undoToken`, and not undone. */
 export const isHeldForAnother = (email: string, user_id: string | null) =>
   statement(
     raw(
@@ -145,7 +144,7 @@ export const isHeldForAnother = (email: string, user_id: string | null) =>
       sql<{
         held: boolean
       }>`select exists (select from one_time_tokens where email = ${email} and purpose = ${undoToken.purpose}
-        and details #>> '{former,email}' = ${email} and user_id is distinct from ${user_id}::uuid and used_at is null and expires_at > now()) as held`,
+        and details #>> '{former,email}' = ${email} and user_id is distinct from ${user_id}::uuid and expires_at > now()) as held`,
     ),
     ([found]) => found?.held === true,
   )

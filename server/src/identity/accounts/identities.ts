@@ -8,7 +8,8 @@ import { execute, find, get, raw, statement, tables } from '../../platform/datab
 import type { Declarations } from '../../platform/declarations.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Email, Id, Nullable, Time } from '../../platform/schemas.ts'
-import { changeKind, recordChange } from '../changes/changes.ts'
+import { kindsThatEndWith, revokeTokens } from '../../platform/tokens/one-time-tokens.ts'
+import { changeKind, hasNewAddress, recordChange } from '../changes/changes.ts'
 import type { KeptRow } from '../changes/changes.ts'
 
 const query = tables('system', 'identities', 'users', 'live_users')
@@ -76,15 +77,16 @@ const identityPages = pagesOf(() =>
 export const listIdentities = (page: Page) => identityPages({}, orderOf('-created_at', 'identities'), page)
 
 /**
- * Finds the account of a provider sign-in: the one that the identity is linked to, else the one that has the address.
- * Without an address only the identity is looked up.
+ * Whose sign-in this is, as far as is known: the account that the identity belongs to, else the one that has the address.
+ * Without an address only the identity is looked up. An address that can still be taken back is not verified here: its
+ * mailbox may be that of whoever has changed it.
  */
 export const findAccount = ({ issuer, subject }: ProviderProfile, email: string | undefined) =>
   find(
     raw(
       query,
       sql<{ user_id: string; identity_id: string | null; email_verified: boolean; is_live: boolean }>`
-      select u.id as user_id, known.identity_id, u.email_verified, exists (select from live_users where id = u.id) as is_live
+      select u.id as user_id, known.identity_id, u.email_verified and not ${hasNewAddress(sql`u.id`)} as email_verified, exists (select from live_users where id = u.id) as is_live
       from (select user_id, id as identity_id from identities where issuer = ${issuer} and subject = ${subject}
         union all select id, null from users where email = ${email ?? null}) as known
       join users u on u.id = known.user_id order by known.identity_id nulls last limit 1`,
@@ -168,7 +170,7 @@ const takeIdentities = (user_id: string, id?: string) =>
 /** Unlinks an identity; the user is notified and can undo it. @throws Problem not-found */
 export async function unlinkIdentity(
   transaction: Transaction<'system'>,
-  declared: Pick<Declarations, 'secondFactorIds'>,
+  declared: Pick<Declarations, 'secondFactorIds' | 'tokens'>,
   session: SessionRef,
   id: string,
 ): Promise<void> {
@@ -180,19 +182,20 @@ export async function unlinkIdentity(
 /** Unlinks all identities of a user; the user is notified of each and can undo it. */
 export async function unlinkIdentities(
   transaction: Transaction<'system'>,
-  declared: Pick<Declarations, 'secondFactorIds'>,
+  declared: Pick<Declarations, 'secondFactorIds' | 'tokens'>,
   user_id: string,
 ): Promise<void> {
   for (const row of await transaction.run(takeIdentities(user_id)))
     await recordUnlinked(transaction, declared, { user_id, session_id: null }, row)
 }
 
-const recordUnlinked = (
+const recordUnlinked = async (
   transaction: Transaction<'system'>,
-  declared: Pick<Declarations, 'secondFactorIds'>,
+  declared: Pick<Declarations, 'secondFactorIds' | 'tokens'>,
   { user_id, session_id }: { user_id: string; session_id: string | null },
   row: KeptRow,
 ) => {
+  await transaction.run(revokeTokens(user_id, kindsThatEndWith(declared.tokens, 'identity')))
   const change = { trace: { kept: { identities: [row] } }, details: { provider: row['provider'] } }
   return transaction.run(recordChange(declared, identityUnlinked, { user_id, session_id, ...change }))
 }

@@ -12,7 +12,7 @@ import { Id, Nullable, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { tokenKind } from '../../platform/tokens/one-time-tokens.ts'
 
-const query = tables('system', 'users', 'one_time_tokens')
+const query = tables('system', 'users', 'one_time_tokens', 'security_events')
 
 const Row = Type.Record(Type.String(), Type.Unknown())
 /** A row as JSON, as `to_jsonb` writes it. */
@@ -46,7 +46,11 @@ export const undoToken = tokenKind({
     change: Type.String(),
     /** Second factors that the account had before; undoing requires one of those that still exist or are kept. */
     protectors: Type.Array(Id),
+    /** The first token for this change, which its event names; this one was issued in its place. */
+    replaces: Type.Optional(Id),
   }),
+  // Else whoever made the change ended its undoing as well, by deleting the account.
+  survivesDeletion: true,
 })
 
 /** A change to undo, under the lock of its account. */
@@ -113,6 +117,11 @@ export const recordChange = (
     ),
   )
 
+/** Whether a user's address was changed in the last days and can still be undone, as SQL: what was undone keeps no former one. */
+export const hasNewAddress = (user_id: RawBuilder<unknown>): RawBuilder<boolean> =>
+  sql<boolean>`exists (select from one_time_tokens t where t.user_id = ${user_id} and t.purpose = ${undoToken.purpose}
+    and t.details ? 'former' and t.expires_at > now())`
+
 /** The changes of a user that can still be undone. */
 const undoable = (user_id: string) =>
   sql`one_time_tokens where user_id = ${user_id} and purpose = ${undoToken.purpose} and used_at is null and expires_at > now()`
@@ -135,7 +144,27 @@ const protectorsOf = (
       union select jsonb_array_elements_text(details -> 'protectors') from undoable
         where (details ->> 'added')::uuid in (select id from others)) as all_of_them)`
 
-/** A removed row that is kept, and the change that keeps it. */
+/**
+ * An address was given back that had been changed at that moment. What was changed since was told to another one: those links
+ * are spent, and the mails are sent once more, with new links, to the restored address. Later changes of the address are
+ * final, since undoing them would bring such an address back.
+ */
+export const readdressChanges = (user_id: string, email: string, changed_at: string) =>
+  execute(
+    raw(
+      query,
+      sql`with former as (select * from one_time_tokens where user_id = ${user_id} and purpose = ${undoToken.purpose}
+          and used_at is null and expires_at > now() and created_at > ${changed_at}),
+        spent as (update one_time_tokens t set used_at = now(), details = t.details - 'kept' - 'former' from former where t.id = former.id),
+        made as (insert into one_time_tokens (purpose, user_id, email, details, created_at, expires_at)
+          select purpose, user_id, ${email}, jsonb_build_object('replaces', id) || details, created_at, expires_at
+          from former where not details ? 'former' order by created_at returning details ->> 'replaces' as first_id)
+        select enqueue_job('mail', jsonb_build_object('event_id', e.id))
+        from made join security_events e on e.user_id = ${user_id} and e.details ->> 'undo_id' = made.first_id`,
+    ),
+  )
+
+/** A row that was kept when it was removed, and the change that keeps it. */
 export interface KeptFactor {
   id: string
   /** The table of the row, which is stored as JSON. */

@@ -10,13 +10,7 @@ import type { Services } from '../../platform/services.ts'
 import { changeKind, recordChange } from '../changes/changes.ts'
 import type { ChangeKind, KeptRow } from '../changes/changes.ts'
 import { untrustDevices } from '../devices/devices.ts'
-import {
-  countRecoveryCodes,
-  deleteRecoveryCodesOf,
-  makeRecoveryCodes,
-  takeRecoveryCodes,
-  unusedRecoveryCodes,
-} from './recovery-codes.ts'
+import { countRecoveryCodes, makeRecoveryCodes, takeRecoveryCodes, unusedRecoveryCodes } from './recovery-codes.ts'
 
 const query = tables('system', 'live_users')
 
@@ -28,7 +22,7 @@ export const recoveryCodesMade = changeKind('recovery-codes-made', {
     en: 'New recovery codes were made for your account, and all earlier ones stopped working.',
     de: 'Für Ihr Konto wurden neue Wiederherstellungscodes erzeugt, und alle früheren wurden ungültig.',
   },
-  undo: (transaction, { user_id, changed_at }) => transaction.run(deleteRecoveryCodesOf(user_id, changed_at)),
+  undo: async () => {},
 })
 
 /**

@@ -13,7 +13,13 @@ import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Strict, Time } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { issueToken, presentedToken, revokeTokens, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import {
+  issueToken,
+  kindsThatEndWith,
+  presentedToken,
+  revokeTokens,
+  tokenKind,
+} from '../../platform/tokens/one-time-tokens.ts'
 import { redeemLink } from '../accounts/links.ts'
 import { revokeDevices } from '../devices/devices.ts'
 
@@ -32,14 +38,14 @@ export const accountRestored = eventKind('account-restored')
 const MIN_RESTORE_SECONDS = 3600
 
 /**
- * Soft-deletes the user's own account: revokes every session, device and link at once, ends the memberships, and
- * deletes organizations without another member. An email with a link can restore the account until it is erased. All
- * rows that the deletion ends get the same timestamp.
+ * Deletes the user's own account, softly: every session, device and link is revoked at once, but for those that undo a
+ * change; memberships end, and an organization without another member is closed. A mail says so and restores the account until it is erased. What the
+ * deletion ended bears its very moment.
  * @throws Problem entity-tag-stale, last-owner, last-superuser, session-ended
  */
 export const deleteAccount = (
   visitor: SystemRunner,
-  { config }: Pick<Services, 'config'>,
+  { config, declared }: Pick<Services, 'config' | 'declared'>,
   { user_id, session_id }: SessionRef,
   condition: Condition,
 ): Promise<void> =>
@@ -75,7 +81,7 @@ export const deleteAccount = (
     }
     await transaction.run(revokeSessions(user_id, 'account-deleted'))
     await transaction.run(revokeDevices(user_id, null))
-    await transaction.run(revokeTokens(user_id))
+    await transaction.run(revokeTokens(user_id, kindsThatEndWith(declared.tokens, 'account')))
     const seconds = Math.max(config.deletion.graceDays * 86400, MIN_RESTORE_SECONDS)
     await transaction.run(issueToken(restoreAccountToken, { user_id, details: {}, seconds, mailed: true }))
     await transaction.run(recordEvent(accountDeleted, user_id, session_id))

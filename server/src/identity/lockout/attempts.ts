@@ -32,7 +32,9 @@ export interface Guess<Secret> {
   secret: RawBuilder<Secret | null>
   /** The security event that records a wrong guess. */
   failed: EventDeclaration
-  /** The device that the client names, or the session that began on it: a known device has its own counter. */
+  /** Whether an account counts that is disabled, or deleted and not erased; else only one that can be used. */
+  isAnyState?: boolean
+  /** A device that the client names, or the session whose device it is: a known one has a counter of its own. */
   device_id?: string | undefined
   session_id?: string | undefined
 }
@@ -157,7 +159,7 @@ async function reserve<Secret>(
 function reservation<Secret>(
   lockout: Lockout,
   origin: Origin,
-  { who, counter, secret, device_id, session_id }: Guess<Secret>,
+  { who, counter, secret, isAnyState, device_id, session_id }: Guess<Secret>,
 ) {
   const [column, name] =
     'email' in who
@@ -177,7 +179,7 @@ function reservation<Secret>(
         select account.id as user_id, ${secret} as secret, coalesce(${own}, ${unknown}) as counter,
           case when devices.id is null then ${address}::text end as address
         from (select) one
-        left join live_users account on account.${sql.ref(column)} = ${name}
+        left join ${isAnyState === true ? sql`users` : sql`live_users`} account on account.${sql.ref(column)} = ${name}
         left join devices on devices.id = ${device} and devices.user_id = account.id and devices.revoked_at is null)
       select guessed.*, reserved.verdict, reserved.retry_seconds from guessed cross join lateral reserve_guess(counter,
         ${lockout.threshold}, ${lockout.seconds}, user_id, address, ${lockout.failuresPerAddress}) reserved`,

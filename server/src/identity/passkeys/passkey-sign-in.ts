@@ -79,8 +79,8 @@ async function verifyPasskey(
   if (token.user_id !== (user_id ?? null)) throw new Problem('invalid-token')
 
   const credential_id = Buffer.from(response.id, 'base64url')
-  // system: the passkey is looked up before its account is known
-  const held = await visitor.run(findCredential(credential_id))
+  // system: the passkey is looked up before it is known whose it is
+  const held = await visitor.run(findCredential(credential_id, among !== undefined))
   const kept = user_id === undefined ? undefined : findKept(among, user_id, credential_id)
   const passkey = kept ?? (among === undefined || among.ids.includes(held?.id ?? '') ? held : undefined)
   async function refuse(reason: string, cause?: unknown): Promise<never> {
@@ -153,14 +153,15 @@ function isOf(owner_id: string, userHandle: string | null | undefined, known_id:
   return known_id === undefined ? isNamed : known_id === owner_id && (isNamed || userHandle == null)
 }
 
-/** The passkey, if its account is live. */
-const findCredential = (credential_id: Buffer) =>
+/** The passkey of an account that can be used, or with `isAnyState` of one that is disabled or deleted as well. */
+const findCredential = (credential_id: Buffer, isAnyState: boolean) =>
   find(
     query
       .selectFrom('passkeys')
-      .innerJoin('live_users', 'live_users.id', 'passkeys.user_id')
+      .leftJoin('live_users', 'live_users.id', 'passkeys.user_id')
       .select(['passkeys.id', 'passkeys.user_id', 'passkeys.public_key'])
-      .where('passkeys.credential_id', '=', credential_id),
+      .where('passkeys.credential_id', '=', credential_id)
+      .where(eb => eb.or([eb.lit(isAnyState), eb('live_users.id', 'is not', null)])),
   )
 
 /** Signs in with only a passkey, which counts as two factors. @throws what verifyPasskey and signIn throw */

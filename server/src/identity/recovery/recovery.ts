@@ -29,7 +29,7 @@ import type { Proof } from '../proofs/messages.ts'
 import { withProof } from '../proofs/proof.ts'
 import type { ProofServices } from '../proofs/proof.ts'
 
-const query = tables('system', 'live_users')
+const query = tables('system', 'users', 'live_users')
 
 export const resetPasswordToken = tokenKind({
   purpose: 'reset-password',
@@ -189,7 +189,7 @@ const digestOf = (password_hash: string): string => createHash('sha256').update(
 const voidPassword = (user_id: string, digest: string) =>
   execute(
     query
-      .updateTable('live_users')
+      .updateTable('users')
       .set({ password_hash: null })
       .where('id', '=', user_id)
       .where(sql<boolean>`encode(sha256(convert_to(password_hash, 'UTF8')), 'hex') = ${digest}`),

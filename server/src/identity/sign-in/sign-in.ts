@@ -50,6 +50,7 @@ export const mfaToken = tokenKind({
     device_id: Type.Optional(Id),
   }),
   endsWithPassword: true,
+  endsWithIdentity: true,
 })
 
 /** A verified sign-in method of any kind. */

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
-import { execute, raw, tables } from '../../platform/database/statement.ts'
+import { execute, raw, statement, tables } from '../../platform/database/statement.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, Strict } from '../../platform/schemas.ts'
 import {
@@ -20,7 +20,7 @@ import { digest } from '../accounts/browser-cookie.ts'
 import { withAccount } from './social.ts'
 import type { ProviderSignIn, SocialServices } from './social.ts'
 
-const query = tables('system', 'one_time_tokens', 'sessions', 'live_users')
+const query = tables('system', 'one_time_tokens', 'sessions', 'live_users', 'identities')
 
 /**
  * Signs in a front end; bound to the browser, and to the challenge if there is one. After use it records what it
@@ -35,7 +35,11 @@ export const socialCodeToken = tokenKind({
     browser: Type.Optional(Type.String()),
     session_id: Type.Optional(Id),
     token_id: Type.Optional(Id),
+    /** By which it was signed in; it must still be linked when the code is exchanged. */
+    identity_id: Type.Optional(Id),
   }),
+  endsWithPassword: true,
+  endsWithIdentity: true,
 })
 
 /**
@@ -52,8 +56,8 @@ export async function issueCode(
   const { browser, code_challenge } = bound
   const binding = { browser: digest(browser), ...(code_challenge !== undefined && { code_challenge }) }
   const details = { provider: given.provider, ...binding }
-  const id = await withAccount(visitor, services, given, (transaction, user_id) =>
-    transaction.run(issueToken(socialCodeToken, { user_id, details })),
+  const id = await withAccount(visitor, services, given, (transaction, user_id, identity_id) =>
+    transaction.run(issueToken(socialCodeToken, { user_id, details: { ...details, identity_id } })),
   )
   return sealToken(services.keys.oneTime, socialCodeToken, id)
 }
@@ -116,6 +120,7 @@ async function redeem(
   }
   const methods = [token.details.provider]
   const user_id = String(token.user_id)
+  if (!(await transaction.run(isLinked(user_id, token.details.identity_id)))) throw new Problem('invalid-token')
   const result = await signIn(transaction, services, { user_id, device_id, methods, isTwoFactor: false })
   const issued = result.outcome === 'signed-in' ? { session_id: result.session.id } : { token_id: result.token_id }
   await transaction.run(noteOnToken(id, issued))
@@ -142,7 +147,18 @@ const lockOwner = (id: string) =>
       .forNoKeyUpdate(),
   )
 
-/** Revokes the session that a spent code created, or the sign-in that still waits for its second factor. */
+/** Whether an identity is the user's. */
+const isLinked = (user_id: string, id: string | undefined) =>
+  statement(
+    query
+      .selectFrom('identities')
+      .select('id')
+      .where('id', '=', id ?? null)
+      .where('user_id', '=', user_id),
+    rows => rows.length > 0,
+  )
+
+/** Revokes the session that a spent code has made, or the sign-in that still waits for its second factor. */
 const revokeIssued = (id: string) =>
   execute(
     raw(

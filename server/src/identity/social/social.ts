@@ -50,8 +50,8 @@ export const signInWithProvider = (
     ),
   )
 
-/** Runs in the transaction that found or created the account. */
-type Then<Result> = (transaction: Transaction<'system'>, user_id: string) => Promise<Result>
+/** Runs in the transaction that has found or made the account. */
+type Then<Result> = (transaction: Transaction<'system'>, user_id: string, identity_id: string) => Promise<Result>
 
 /**
  * Finds or creates the account of a user who returned from a provider.
@@ -113,7 +113,7 @@ async function withAccountOnce<Result>(
       const change = { trace: { added: held.id }, details: { provider } }
       await transaction.run(recordChange(services.declared, identityLinked, { user_id, session_id: null, ...change }))
     }
-    return then(transaction, user_id)
+    return then(transaction, user_id, held.id)
   })
 }
 
@@ -134,11 +134,16 @@ async function enrol<Result>(
     await mailToken(visitor, signUpToken, { email, details: { ...person, ...(browser !== undefined && { browser }) } })
     throw new Problem('email-unverified')
   }
-  return createAccount(visitor, services, { ...person, email, email_verified }, async (transaction, { user }) => {
-    if (!email_verified)
-      await transaction.run(issueToken(verifyEmailToken, { user_id: user.id, email, details: {}, mailed: true }))
-    return then(transaction, user.id)
-  })
+  return createAccount(
+    visitor,
+    services,
+    { ...person, email, email_verified },
+    async (transaction, { user, identity_id }) => {
+      if (!email_verified)
+        await transaction.run(issueToken(verifyEmailToken, { user_id: user.id, email, details: {}, mailed: true }))
+      return then(transaction, user.id, String(identity_id))
+    },
+  )
 }
 
 /**

@@ -43,7 +43,7 @@ export const totpVerifier = ({ keys, lockout }: Pick<Services, 'keys' | 'lockout
     const guess = await reserveGuess(
       visitor,
       { lockout },
-      { counter: 'mfa', secret, who: { user_id }, failed, ...device },
+      { counter: 'mfa', secret, who: { user_id }, isAnyState: among !== undefined, failed, ...device },
     )
     let requirement: Requirement | undefined
     const account = await verifyGuess(visitor, guess, async found => {

@@ -14,6 +14,7 @@ import { redeemLink } from '../accounts/links.ts'
 import { findStanding, isChange, undoToken } from '../changes/changes.ts'
 import type { ChangeKind, KeptRow, Standing } from '../changes/changes.ts'
 import { revokeDevices } from '../devices/devices.ts'
+import { deleteRecoveryCodesOf } from '../factors/recovery-codes.ts'
 import { fulfil } from '../factors/requirements.ts'
 import { settleRight } from '../lockout/attempts.ts'
 import type { AuthenticationOptions } from '../passkeys/messages.ts'
@@ -23,7 +24,7 @@ import type { FactorAnswer, VerifiedFactor } from '../proofs/factor.ts'
 import { resetPasswordToken } from '../recovery/recovery.ts'
 import type { UndoableChange } from './messages.ts'
 
-const query = tables('system', 'live_users', 'one_time_tokens')
+const query = tables('system', 'users', 'one_time_tokens')
 
 /** The user is notified of the undo as well, because a stranger may be reading the mailbox. */
 export const changeUndone = eventKind('change-undone', { mailed: true })
@@ -100,8 +101,8 @@ export async function challengeUndo(
 }
 
 /**
- * Undoes exactly the change of the link, once, and revokes all sessions and devices; creates no session and restores no
- * password. If the account had another second factor before the change, it is required.
+ * Undoes exactly the change that the link was mailed for, once, and revokes all sessions and devices; it creates no session and
+ * brings no password back. It is done to a deleted account as well, until that is erased. Where another second factor was there before the change, it is asked for.
  * @throws Problem invalid-token, invalid-code, invalid-passkey, email-taken, totp-enrolled; invalid-fields where the factor is
  * missing; rate-limited, busy
  */
@@ -155,7 +156,9 @@ async function takeBack(
   services: Pick<Services, 'declared'>,
   { id, user_id, kind, changed_at, details: trace }: Undone,
 ): Promise<void> {
-  const user = await transaction.run(find(query.selectFrom('live_users').select('id').where('id', '=', user_id)))
+  const user = await transaction.run(
+    find(query.selectFrom('users').select('id').where('id', '=', user_id).where('erased_at', 'is', null)),
+  )
   if (user === undefined) throw new Problem('invalid-token')
   await transaction.run(revokeSessions(user_id, 'change-undone'))
   await transaction.run(revokeDevices(user_id, null))
@@ -164,8 +167,9 @@ async function takeBack(
   await transaction.run(revokeTokens(user_id, ending))
   await kind.change.undo(transaction, { user_id, trace, changed_at }, services)
   for (const [table, rows] of Object.entries(trace.kept ?? {})) await transaction.run(restoreRows(table, rows))
-  if (trace.added !== undefined) await transaction.run(forgetRemovalOf(user_id, trace.added))
-  await transaction.run(forgetKept(id))
+  await transaction.run(deleteRecoveryCodesOf(user_id, changed_at))
+  await transaction.run(forgetAdded(user_id, trace.added, changed_at))
+  await transaction.run(forgetTrace(id))
   await transaction.run(recordEvent(changeUndone, user_id, null, { change: kind.type }))
 }
 
@@ -187,19 +191,31 @@ function restoreRows(table: string, rows: readonly KeptRow[]) {
   )
 }
 
-/** If the added row was removed meanwhile, no other link may restore it after this undo. */
-const forgetRemovalOf = (user_id: string, added: string) =>
+/**
+ * What the change had added is put back by no other link, where it was removed meanwhile: the link of the removal is spent,
+ * and no link keeps recovery codes that were made at the moment of the change.
+ */
+const forgetAdded = (user_id: string, added: string | undefined, changed_at: string) =>
   execute(
     raw(
       query,
-      sql`update one_time_tokens set used_at = now(), details = details - 'kept' where user_id = ${user_id}
-        and purpose = ${undoToken.purpose} and details ->> 'removed' = ${added} and used_at is null`,
+      sql`update one_time_tokens t set used_at = case when found.is_removal then now() end,
+        details = t.details - 'kept' || case when found.is_removal then '{}' else found.rest end
+        from (select id, jsonb_path_exists(details, '$.kept.*[*].id ? (@ == $added)', jsonb_build_object('added', ${added ?? null}::text)) as is_removal,
+          coalesce((select jsonb_build_object('kept', jsonb_object_agg(others.key, others.rows)) from (
+            select places.key, jsonb_agg(kept.value) as rows
+            from jsonb_each(details -> 'kept') places cross join jsonb_array_elements(places.value) kept
+            where (kept.value ->> 'created_at')::timestamptz is distinct from ${changed_at}::timestamptz group by places.key) others
+            having count(*) > 0), '{}') as rest
+          from one_time_tokens
+          where user_id = ${user_id} and purpose = ${undoToken.purpose} and used_at is null and details ? 'kept') found
+        where t.id = found.id`,
     ),
   )
 
-/** Deletes the kept copies of restored rows. */
-const forgetKept = (id: string) =>
-  execute(raw(query, sql`update one_time_tokens set details = details - 'kept' where id = ${id}`))
+/** What was put back is kept no longer, neither the rows nor the address. */
+const forgetTrace = (id: string) =>
+  execute(raw(query, sql`update one_time_tokens set details = details - 'kept' - 'former' where id = ${id}`))
 
 /**
  * The recent changes that a mailbox may undo: those whose notice was sent to this address. The newest comes first.
@@ -219,7 +235,7 @@ async function listOffers(
         >`select t.id, t.user_id, t.email, t.details, t.created_at, t.expires_at from one_time_tokens t
           join live_users u on u.id = t.user_id and u.email = t.email
           where t.email = ${email} and t.purpose = ${undoToken.purpose} and t.used_at is null and t.expires_at > now()
-          order by t.id desc limit 100`,
+          order by t.created_at desc, t.id desc limit 100`,
       ),
     ),
   )

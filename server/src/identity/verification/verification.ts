@@ -17,6 +17,7 @@ import {
   issueToken,
   kindsThatEndWith,
   presentedToken,
+  reissueTokens,
   revokeMailedTokens,
   revokeTokens,
   tokenKind,
@@ -25,15 +26,16 @@ import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens
 import { isHeldForAnother } from '../accounts/accounts.ts'
 import { confirmEmail, verifyEmailToken } from '../accounts/email.ts'
 import { redeemLink } from '../accounts/links.ts'
-import { changeKind, recordChange, undoToken } from '../changes/changes.ts'
+import { changeKind, readdressChanges, recordChange } from '../changes/changes.ts'
 import type { Trace } from '../changes/changes.ts'
+import { restoreAccountToken } from '../leaving/leaving.ts'
 import { passwordGuess, reserveGuess, settleRefused, settleRight, verifyGuess } from '../lockout/attempts.ts'
 import type { Proof } from '../proofs/messages.ts'
 import { changeWithProof } from '../proofs/proof.ts'
 import type { ProofServices } from '../proofs/proof.ts'
 import { completeSignUp, signUpToken } from '../sign-up/sign-up.ts'
 
-const query = tables('system', 'live_users', 'one_time_tokens')
+const query = tables('system', 'users', 'live_users')
 
 /** Is sent to the new address; the details store the address that it replaces. */
 export const changeEmailToken = tokenKind({
@@ -56,9 +58,12 @@ export const emailChanged = changeKind(
       en: 'The email address of your account was changed.',
       de: 'Die E-Mail-Adresse Ihres Kontos wurde geändert.',
     },
-    undo: async (transaction, { user_id, trace: { former }, changed_at }) => {
+    undo: async (transaction, { user_id, trace: { former }, changed_at }, { declared }) => {
       if (former === undefined) return
       await transaction.run(restoreEmail(user_id, former))
+      // What was mailed to the address that goes is good no more.
+      await transaction.run(revokeTokens(user_id, kindsThatEndWith(declared.tokens, 'address')))
+      await transaction.run(reissueTokens(restoreAccountToken, user_id))
       await transaction.run(readdressChanges(user_id, former.email, changed_at))
     },
   },
@@ -195,28 +200,13 @@ const findVerification = (user_id: string | null) =>
 
 /** @throws Problem email-taken when another account has it now */
 const restoreEmail = (user_id: string, { email, email_verified_at }: NonNullable<Trace['former']>) =>
-  execute(query.updateTable('live_users').set({ email, email_verified_at }).where('id', '=', user_id), {
+  execute(query.updateTable('users').set({ email, email_verified_at }).where('id', '=', user_id), {
     users_email_key: 'email-taken',
   })
 
 /**
- * The notices of later changes went to an address that the account no longer has: they are offered to the restored
- * address. Later changes of the address become final, since undoing them would bring such an address back.
- */
-const readdressChanges = (user_id: string, email: string, changed_at: string) =>
-  execute(
-    query
-      .updateTable('one_time_tokens')
-      .set({ email, used_at: sql<string | null>`case when details ? 'former' then now() else used_at end` })
-      .where('user_id', '=', user_id)
-      .where('purpose', '=', undoToken.purpose)
-      .where('used_at', 'is', null)
-      .where('created_at', '>', changed_at),
-  )
-
-/**
- * Verifies the address of an existing account. If it has a password, someone else may have created it before the owner
- * of the address came: it then requires that password, or a session of that account.
+ * Verifies the address of an account that has it already. One that has a password may have been made by someone else before the
+ * owner of the address came: it takes that password again, or a session of that account.
  */
 async function verifyAccount(
   visitor: SystemRunner,

@@ -22,14 +22,24 @@ export interface TokenKind<Details extends TSchema = TSchema> {
   endsWithPassword?: boolean
   /** Whether a new email address of the account revokes it. */
   endsWithAddress?: boolean
+  /** Whether it ends when an identity is unlinked from its account: a sign-in that the identity may have begun. */
+  endsWithIdentity?: boolean
+  /** Whether it stays good when its account is deleted, until the account is erased. */
+  survivesDeletion?: boolean
 }
 
-/** The declared kinds of token that a new password, or a new address, revokes. */
+const endings = {
+  password: kind => kind.endsWithPassword === true,
+  address: kind => kind.endsWithAddress === true,
+  identity: kind => kind.endsWithIdentity === true,
+  account: kind => kind.survivesDeletion !== true,
+} satisfies Record<string, (kind: TokenKind) => boolean>
+
+/** The kinds that end with the password, the address, an identity or the account itself, of all that the features declare. */
 export const kindsThatEndWith = (
   tokens: ReadonlyMap<string, TokenKind>,
-  what: 'password' | 'address',
-): readonly TokenKind[] =>
-  [...tokens.values()].filter(kind => kind[what === 'password' ? 'endsWithPassword' : 'endsWithAddress'] === true)
+  what: keyof typeof endings,
+): readonly TokenKind[] => [...tokens.values()].filter(endings[what])
 
 /** Declares a kind of token. The feature's value lists it, for code that handles all tokens. */
 export const tokenKind = <Details extends TSchema>(kind: TokenKind<Details>): TokenKind<Details> => Object.freeze(kind)
@@ -168,16 +178,29 @@ export const spendingToken = ({ purpose }: { purpose: string }, id: string): Raw
   sql<{ id: string }>`update one_time_tokens set used_at = now()
     where id = ${id} and purpose = ${purpose} and used_at is null and expires_at > now() returning id`
 
-/** Revokes all unused tokens of a user: those of these purposes, or all. */
-export const revokeTokens = (user_id: string, kinds?: readonly { purpose: string }[]) => {
-  const tokens = query
-    .updateTable('one_time_tokens')
-    .set({ used_at: sql<string>`now()` })
-    .where('user_id', '=', user_id)
-    .where('used_at', 'is', null)
-  const purposes = kinds?.map(({ purpose }) => purpose)
-  return execute(purposes === undefined ? tokens : tokens.where('purpose', '=', sql<string>`any (${purposes})`))
-}
+/** Revokes the unspent tokens of a user that have these purposes. */
+export const revokeTokens = (user_id: string, kinds: readonly { purpose: string }[]) =>
+  execute(
+    query
+      .updateTable('one_time_tokens')
+      .set({ used_at: sql<string>`now()` })
+      .where('user_id', '=', user_id)
+      .where('purpose', '=', sql<string>`any (${kinds.map(({ purpose }) => purpose)})`)
+      .where('used_at', 'is', null),
+  )
+
+/** Replaces the unspent tokens of a user for a purpose, whose links may have gone to the wrong mailbox: a mail takes each new one. */
+export const reissueTokens = ({ purpose }: { purpose: string }, user_id: string) =>
+  execute(
+    raw(
+      query,
+      sql`with former as (update one_time_tokens set used_at = now()
+          where user_id = ${user_id} and purpose = ${purpose} and used_at is null and expires_at > now() returning *),
+        made as (insert into one_time_tokens (purpose, user_id, email, details, created_at, expires_at, sender)
+          select purpose, user_id, email, details - 'mailed_at', created_at, expires_at, mail_sender() from former returning id)
+        select enqueue_job('mail', jsonb_build_object('token_id', id)) from made`,
+    ),
+  )
 
 /** Revokes the unused tokens that were sent to an address for these purposes. */
 export const revokeMailedTokens = (email: string, kinds: readonly { purpose: string }[]) =>
