@@ -182,6 +182,22 @@ begin
   return new;
 end $function$;
 
+create or replace function {{schema}}.keep_an_owner()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform pg_advisory_xact_lock(lock_key('owners', old.organization_id::text));
+  if exists (select from organizations where id = old.organization_id and deleted_at is null)
+    and not exists (select from memberships where organization_id = old.organization_id and role = 'owner'
+      and disabled_at is null and deleted_at is null) then
+    raise exception 'an organization keeps one owner' using errcode = '23514', constraint = 'memberships_keep_an_owner';
+  end if;
+  return null;
+end $function$;
+
 create or replace function {{schema}}.mail_invitation()
   returns trigger
   language plpgsql

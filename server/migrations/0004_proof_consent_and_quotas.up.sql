@@ -125,6 +125,10 @@ begin
     and not exists (select from gate where organization_id = new.organization_id and role = 'owner') then
     raise exception 'only an owner decides who is an owner' using errcode = '23514', constraint = 'memberships_owner_by_owner';
   end if;
+  if wanted = 'members:write' and reopens and new.deleted_at is null then
+    -- The account is not deleted meanwhile, and its row comes after that of the membership in the order of locks.
+    perform from users where id = new.user_id for no key update;
+  end if;
   if wanted = 'members:write' and reopens and not exists (select from users u where u.id = new.user_id and case when new.deleted_at is null
       then old.removed_at > now() - interval '30 days' and u.deleted_at is null
       else old.removed_at is null and u.deleted_at = old.deleted_at and u.erased_at is null end) then
@@ -146,6 +150,22 @@ create or replace function {{schema}}.is_way_out (
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
   select permission in ('organization:leave', 'organization:transfer', 'organization:delete') $function$;
+
+create or replace function {{schema}}.keep_an_owner()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform pg_advisory_xact_lock(lock_key('owners', old.organization_id::text));
+  if exists (select from organizations where id = old.organization_id and deleted_at is null)
+    and not exists (select from memberships m join live_users u on u.id = m.user_id where m.organization_id = old.organization_id
+      and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null) then
+    raise exception 'an organization keeps one owner' using errcode = '23514', constraint = 'memberships_keep_an_owner';
+  end if;
+  return null;
+end $function$;
 
 create or replace function {{schema}}.keep_former_address()
   returns trigger

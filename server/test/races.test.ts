@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { createTestApp } from './test-app.ts'
 import type { Answer, Person } from './test-app.ts'
 
-const { admin, call, signUp, verify, logIn, addMember } = await createTestApp({ DATABASE_POOL_SIZE: '30' })
+const { admin, call, mailTo, signUp, verify, logIn, addMember } = await createTestApp({ DATABASE_POOL_SIZE: '30' })
 
 const atOnce = (count: number, request: (n: number) => Promise<Answer>) =>
   Promise.all(Array.from({ length: count }, (_, n) => request(n)))
@@ -228,4 +228,57 @@ test('of twenty who invite the same address at once five do, and one invitation 
   const answers = await atOnce(20, () => owner.call('POST', `${path}/members`, { email, role: 'member' }))
   assert.deepEqual(tally(answers), { 202: 5, 'too-many-invitations': 15 })
   assert.equal((await owner.call('GET', `${path}/invitations`)).body.items.length, 1)
+})
+
+// Red when: deleteAccount does not look again for memberships once it holds the user's key; join() does not ask for a live account; or guard_membership()
+// restores a membership without locking the account.
+test('whatever begins a membership while the account is deleted leaves no membership of a deleted account', async () => {
+  const owner = await signUp('Teams')
+  const path = `/api/v1/organizations/${owner.organization_id}`
+  const ways: Record<string, () => Promise<[Person, () => Promise<Answer>]>> = {
+    restored: async () => {
+      const person = await addMember(owner, 'owner')
+      await owner.call('DELETE', `${path}/members/${person.user_id}`)
+      return [await logIn(person), () => owner.call('POST', `${path}/members/${person.user_id}/restore`)]
+    },
+    invited: async () => {
+      const person = await signUp()
+      await owner.call('POST', `${path}/invitations`, { email: person.email, role: 'owner' })
+      const { token } = (await mailTo(person.email)).at(-1)!
+      return [person, () => person.call('POST', '/api/v1/invitations/accept', { token })]
+    },
+    founded: async () => {
+      const person = await signUp()
+      return [person, () => person.call('POST', '/api/v1/organizations', { name: 'Founded meanwhile' })]
+    },
+  }
+  await verify(owner)
+  for (const [way, prepare] of Object.entries(ways)) {
+    const rounds = await Promise.all(Array.from({ length: 8 }, prepare))
+    const answers = await Promise.all(
+      rounds.map(async ([person, begin], round) => {
+        const deletion = delay(round % 4).then(() => person.call('DELETE', '/api/v1/users/me'))
+        return Promise.all([begin(), deletion])
+      }),
+    )
+    const deleted = answers.filter(([, deletion]) => deletion.status === 204).length
+    assert.ok(deleted > 0, `${way}: ${JSON.stringify(answers.map(pair => tally(pair)))}`)
+  }
+  const { rows } = await admin.query(
+    `select m.* from memberships m join users u on u.id = m.user_id where m.deleted_at is null and u.deleted_at is not null`,
+  )
+  assert.deepEqual(rows, [])
+})
+
+// Red when: keep_an_owner() counts an owner whose account is deleted or disabled.
+test('an organization keeps an owner whose account can be used', async () => {
+  const owner = await signUp('Teams')
+  const second = await addMember(owner, 'owner')
+  for (const state of ['disabled_at', 'deleted_at']) {
+    await admin.query(`update users set ${state} = now() where id = $1`, [second.user_id])
+    const left = await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/leave`)
+    assert.equal(left.body.code, 'last-owner')
+    await admin.query(`update users set ${state} = null where id = $1`, [second.user_id])
+  }
+  assert.equal((await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/leave`)).status, 204)
 })
