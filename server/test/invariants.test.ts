@@ -186,6 +186,8 @@ const callableByTenant: Readonly<Record<string, string>> = {}
 const callableBySystem: Readonly<Record<string, string>> = {
   lock_place: 'locks what joining an organization concerns, as the login that lets people in',
   mail_sender: 'names whose quota a mail counts in; reads settings',
+  mail_client: 'names the client that a mail counts for; reads settings',
+  lock_mails: 'locks the count of mails to an address, which only the service makes',
   enqueue_job: 'puts work into the queue of the jobs, whose tables the tenant login does not see',
   reserve_guess: 'counts a guess before it is verified, in a table that the tenant login does not see',
   settle_guess: 'counts what came of a guess, and locks',

@@ -230,7 +230,25 @@ test('of twenty who invite the same address at once five do, and one invitation 
   assert.equal((await owner.call('GET', `${path}/invitations`)).body.items.length, 1)
 })
 
-// Red when: deleteAccount does not look again for memberships once it holds the user's key; join() does not ask for a live account; or guard_membership()
+// Red when: mail_invitation() counts before it holds the lock.
+test('of twelve teams of one owner that invite an address at once five do', async () => {
+  const owner = await signUp('Adding')
+  await verify(owner)
+  const teams: Person[] = []
+  for (let team = 0; team < 12; team++) {
+    const { body } = await owner.call('POST', '/api/v1/organizations', { name: `Team ${team}` })
+    teams.push(await logIn(owner, body.id))
+  }
+  const email = `teams-${Date.now()}@example.com`
+  const answers = await Promise.all(
+    teams.map(team =>
+      team.call('POST', `/api/v1/organizations/${team.organization_id}/invitations`, { email, role: 'member' }),
+    ),
+  )
+  assert.deepEqual(tally(answers), { 202: 5, 'too-many-invitations': 7 })
+})
+
+// Red when: deleteAccount does not look for memberships again once it holds the user's key; join() asks for no live account; or guard_membership()
 // restores a membership without locking the account.
 test('whatever begins a membership while the account is deleted leaves no membership of a deleted account', async () => {
   const owner = await signUp('Teams')
@@ -281,4 +299,29 @@ test('an organization keeps an owner whose account can be used', async () => {
     await admin.query(`update users set ${state} = null where id = $1`, [second.user_id])
   }
   assert.equal((await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/leave`)).status, 204)
+})
+
+// Red when: refuse_held_address() is left out, or asked before the row is written: the sign-up waits for the change of address.
+test('who signs up with an address while its account gives it up does not get it', async () => {
+  const owner = await signUp()
+  await verify(owner)
+  const client = await admin.connect()
+  try {
+    await client.query('begin')
+    await client.query(`update users set email = 'new-' || email where id = $1`, [owner.user_id])
+    await client.query(
+      `insert into one_time_tokens (purpose, user_id, email, details, expires_at) values ('undo', $1, $2,
+        jsonb_build_object('former', jsonb_build_object('email', $2::text, 'email_verified_at', now())), now() + interval '1 day')`,
+      [owner.user_id, owner.email],
+    )
+    const signedUp = call('POST', '/api/v1/auth/signup', { email: owner.email, password: owner.password })
+    const isWaiting = async () =>
+      (await admin.query(`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%"users"%'`))
+        .rowCount
+    for (let time = 0; time < 200 && (await isWaiting()) === 0; time++) await delay(10)
+    await client.query('commit')
+    assert.equal((await signedUp).body.code, 'email-taken')
+  } finally {
+    client.release(true)
+  }
 })

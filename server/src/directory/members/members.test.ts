@@ -118,6 +118,17 @@ test('an administrator restores whom an administrator removed, for 30 days, and 
   assert.equal((await owner.call('POST', `${memberOf(owner, second)}/restore`)).status, 200)
 })
 
+// Red when: tell_restored_member() does not count.
+test('a member who is restored again and again is told five times an hour', async () => {
+  const owner = await signUp('Acme')
+  const member = await addMember(owner, 'member')
+  for (let time = 0; time < 7; time++) {
+    assert.equal((await owner.call('DELETE', memberOf(owner, member))).status, 204)
+    assert.equal((await owner.call('POST', `${memberOf(owner, member)}/restore`)).status, 200)
+  }
+  assert.equal((await mailTo(member.email)).length, 5)
+})
+
 // Red when: guard_membership() lets `members:write` do what restoreMember() and removeMember() refuse.
 test('no statement brings back who left, and none makes a member', async () => {
   const owner = await signUp('Acme')

@@ -143,7 +143,7 @@ export const revokeInvitation = (organization_id: string, id: string) =>
 /** Rows about an address of the account, and not about another account that has the address by now. */
 const isOfAccount = (account_id: string) =>
   sql<boolean>`exists (select from account_addresses a where a.user_id = ${account_id} and a.email = invitations.email
-    and (a.held_until is null or invitations.updated_at <= a.held_until))`
+    and a.email_verified and (a.held_until is null or invitations.updated_at <= a.held_until))`
 
 /** Removes every invitation of an erased account, by whatever address, and what was answered to those who invited it. */
 export async function deleteInvitations(transaction: Transaction<'system'>, account_id: string): Promise<void> {

@@ -9,33 +9,51 @@ create table one_time_tokens (
   created_at timestamptz not null default now(),
   expires_at timestamptz not null,
   used_at    timestamptz,
-  sender     text                                     -- of a mail: whose quota it counts in
+  sender     text,                                    -- of a mail: whose quota it counts in
+  client     text                                     -- beside a user who sends it: the client, in whose quota it counts, too
 );
 create index one_time_tokens_email on one_time_tokens (email, purpose, id) where email is not null;
 create index one_time_tokens_user_id on one_time_tokens (user_id, purpose);
 create index one_time_tokens_expires_at on one_time_tokens (expires_at);
 
--- Who has a mail sent: the user of the session, else the client's address, of which a network of IPv6 (64 bits) is one.
-create function mail_sender() returns text language plpgsql stable set search_path = {{schema}}, pg_temp as $$
+-- The client's address, of which a network of IPv6 (64 bits) is one.
+create function mail_client() returns text language plpgsql stable set search_path = {{schema}}, pg_temp as $$
 declare
-  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
-  ip constant text := coalesce(context ->> 'ip', '');
+  ip constant text := coalesce(nullif(current_setting('app.context', true), '')::jsonb ->> 'ip', '');
 begin
-  if nullif(current_setting('app.session_id', true), '') is not null then
-    return 'user ' || (context ->> 'user_id');
-  end if;
   return 'client ' || case when ip ~ '^[0-9a-f:.]+$' and ip ~ ':' then host(network(set_masklen(ip::inet, 64))) else ip end;
 end $$;
+revoke execute on function mail_client() from public;
+grant execute on function mail_client() to freehold_system;
+-- Who has a mail sent: the user of the session, else the client.
+create function mail_sender() returns text language sql stable set search_path = {{schema}}, pg_temp as $$
+  select case when nullif(current_setting('app.session_id', true), '') is not null
+    then 'user ' || (nullif(current_setting('app.context', true), '')::jsonb ->> 'user_id') else mail_client() end $$;
 revoke execute on function mail_sender() from public;
 grant execute on function mail_sender() to freehold_system;
 
--- Who is known is told when a quota is used up, before the links that are out are replaced: five mails of a purpose to an
--- address in an hour. What anybody may ask for is decided when it is about to be sent (directory/notifications).
+-- Mails of a purpose to an address are counted one after the other, so that each sees those before it.
+create function lock_mails(purpose text, addressee text) returns void language sql volatile set search_path = {{schema}}, pg_temp as $$
+  select pg_advisory_xact_lock(lock_key('mail', purpose || ' ' || addressee)) $$;
+revoke execute on function lock_mails(text, text) from public;
+grant execute on function lock_mails(text, text) to freehold_system;
+
+-- Who is known is told when a quota is used up, before the links that are out are replaced: of the mails of a purpose to an
+-- address in an hour, five by the sender, five by users of the client, however many accounts it has, and twenty by all. What anybody may
+-- ask for is decided when it is about to be sent (directory/notifications).
 create function keep_mail_quota() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+declare
+  by_sender bigint;
+  by_client bigint;
+  by_all bigint;
 begin
-  if (select count(*) from one_time_tokens where email = new.email and purpose = new.purpose and sender = new.sender
-      and created_at > now() - interval '1 hour') >= 5 then
-    raise exception 'five mails of this kind went to the address within an hour' using errcode = '23514', constraint = 'one_time_tokens_mail_quota';
+  new.client := case when new.sender like 'user %' then nullif(mail_client(), 'client ') end;
+  perform lock_mails(new.purpose, new.email);
+  select count(*) filter (where sender = new.sender), count(*) filter (where client = new.client), count(*) into by_sender, by_client, by_all
+  from one_time_tokens where email = new.email and purpose = new.purpose and created_at > now() - interval '1 hour'
+    and (sender not like 'client %' or details ? 'mailed_at');
+  if by_sender >= 5 or by_client >= 5 or by_all >= 20 then
+    raise exception 'too many mails of this kind went to the address within an hour' using errcode = '23514', constraint = 'one_time_tokens_mail_quota';
   end if;
   return new;
 end $$;
