@@ -196,6 +196,7 @@ test('whatever ends or begins a membership leaves no open invitation for any add
   }
   // Joining spends what is open for another address of the same person.
   const person = await signUp()
+  await verify(person)
   await admin.query('update users set email = $2 where id = $1', [person.user_id, former('joined')])
   await owner.call('POST', `${path}/members`, { email: person.email, role: 'admin' })
   await join(owner, person, 'viewer')
