@@ -3,6 +3,7 @@
 -- loses: invitations.company
 -- loses: invitations.title
 -- loses: memberships.removed_at
+-- loses: one_time_tokens.client
 -- loses: one_time_tokens.sender
 -- loses: totp_factors.id
 
@@ -62,6 +63,10 @@ drop trigger "mail_quota" on {{schema}}."one_time_tokens";
 
 drop trigger "former_address" on {{schema}}."users";
 
+drop trigger "held_address_insert" on {{schema}}."users";
+
+drop trigger "held_address_update" on {{schema}}."users";
+
 drop view {{schema}}."account_addresses";
 
 drop view {{schema}}."gate_state";
@@ -79,11 +84,17 @@ drop function {{schema}}."keep_former_address"();
 
 drop function {{schema}}."keep_mail_quota"();
 
+drop function {{schema}}."lock_mails"(text, text);
+
 drop function {{schema}}."lock_place"(uuid, uuid);
+
+drop function {{schema}}."mail_client"();
 
 drop function {{schema}}."mail_sender"();
 
 drop function {{schema}}."own_role_permits"();
+
+drop function {{schema}}."refuse_held_address"();
 
 drop function {{schema}}."revoke_invitations"();
 
@@ -97,6 +108,9 @@ alter table {{schema}}."invitations"
 
 alter table {{schema}}."memberships"
   drop column "removed_at";
+
+alter table {{schema}}."one_time_tokens"
+  drop column "client";
 
 alter table {{schema}}."one_time_tokens"
   drop column "sender";
@@ -180,6 +194,22 @@ begin
     raise exception '% does not allow this change of a membership', wanted using errcode = '42501';
   end if;
   return new;
+end $function$;
+
+create or replace function {{schema}}.keep_an_owner()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform pg_advisory_xact_lock(lock_key('owners', old.organization_id::text));
+  if exists (select from organizations where id = old.organization_id and deleted_at is null)
+    and not exists (select from memberships where organization_id = old.organization_id and role = 'owner'
+      and disabled_at is null and deleted_at is null) then
+    raise exception 'an organization keeps one owner' using errcode = '23514', constraint = 'memberships_keep_an_owner';
+  end if;
+  return null;
 end $function$;
 
 create or replace function {{schema}}.mail_invitation()

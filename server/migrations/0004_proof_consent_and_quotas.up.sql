@@ -49,6 +49,9 @@ alter table {{schema}}."memberships"
 alter table {{schema}}."one_time_tokens"
   add column "sender" text;
 
+alter table {{schema}}."one_time_tokens"
+  add column "client" text;
+
 create or replace function {{schema}}.addresses_in_trigger (
   person uuid
 )
@@ -125,6 +128,10 @@ begin
     and not exists (select from gate where organization_id = new.organization_id and role = 'owner') then
     raise exception 'only an owner decides who is an owner' using errcode = '23514', constraint = 'memberships_owner_by_owner';
   end if;
+  if wanted = 'members:write' and reopens and new.deleted_at is null then
+    -- The account is not deleted meanwhile, and its row comes after that of the membership in the order of locks.
+    perform from users where id = new.user_id for no key update;
+  end if;
   if wanted = 'members:write' and reopens and not exists (select from users u where u.id = new.user_id and case when new.deleted_at is null
       then old.removed_at > now() - interval '30 days' and u.deleted_at is null
       else old.removed_at is null and u.deleted_at = old.deleted_at and u.erased_at is null end) then
@@ -147,6 +154,22 @@ create or replace function {{schema}}.is_way_out (
   AS $function$
   select permission in ('organization:leave', 'organization:transfer', 'organization:delete') $function$;
 
+create or replace function {{schema}}.keep_an_owner()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform pg_advisory_xact_lock(lock_key('owners', old.organization_id::text));
+  if exists (select from organizations where id = old.organization_id and deleted_at is null)
+    and not exists (select from memberships m join live_users u on u.id = m.user_id where m.organization_id = old.organization_id
+      and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null) then
+    raise exception 'an organization keeps one owner' using errcode = '23514', constraint = 'memberships_keep_an_owner';
+  end if;
+  return null;
+end $function$;
+
 create or replace function {{schema}}.keep_former_address()
   returns trigger
   language plpgsql
@@ -162,13 +185,31 @@ create or replace function {{schema}}.keep_mail_quota()
   language plpgsql
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
+declare
+  by_sender bigint;
+  by_client bigint;
+  by_all bigint;
 begin
-  if (select count(*) from one_time_tokens where email = new.email and purpose = new.purpose and sender = new.sender
-      and created_at > now() - interval '1 hour') >= 5 then
-    raise exception 'five mails of this kind went to the address within an hour' using errcode = '23514', constraint = 'one_time_tokens_mail_quota';
+  new.client := case when new.sender like 'user %' then nullif(mail_client(), 'client ') end;
+  perform lock_mails(new.purpose, new.email);
+  select count(*) filter (where sender = new.sender), count(*) filter (where client = new.client), count(*) into by_sender, by_client, by_all
+  from one_time_tokens where email = new.email and purpose = new.purpose and created_at > now() - interval '1 hour'
+    and (sender not like 'client %' or details ? 'mailed_at');
+  if by_sender >= 5 or by_client >= 5 or by_all >= 20 then
+    raise exception 'too many mails of this kind went to the address within an hour' using errcode = '23514', constraint = 'one_time_tokens_mail_quota';
   end if;
   return new;
 end $function$;
+
+create or replace function {{schema}}.lock_mails (
+  purpose   text,
+  addressee text
+)
+  returns void
+  language sql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select pg_advisory_xact_lock(lock_key('mail', purpose || ' ' || addressee)) $function$;
 
 create or replace function {{schema}}.lock_place (
   organization uuid,
@@ -182,6 +223,18 @@ begin
   perform from memberships where organization_id = organization and user_id = person for no key update;
   perform from organizations where id = organization for share; -- which is not closed meanwhile
   perform from users where id = person for no key update;
+end $function$;
+
+create or replace function {{schema}}.mail_client()
+  returns text
+  language plpgsql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  ip constant text := coalesce(nullif(current_setting('app.context', true), '')::jsonb ->> 'ip', '');
+begin
+  return 'client ' || case when ip ~ '^[0-9a-f:.]+$' and ip ~ ':' then host(network(set_masklen(ip::inet, 64))) else ip end;
 end $function$;
 
 create or replace function {{schema}}.mail_invitation()
@@ -198,6 +251,7 @@ begin
   if new.accepted_at is not null or new.revoked_at is not null then
     return null;
   end if;
+  perform lock_mails('invitation', new.email);
   if (select count(*) from one_time_tokens where email = new.email and purpose = 'invitation' and details ->> 'invited_by' = new.invited_by::text
       and created_at > now() - interval '1 hour') >= 5 then
     raise exception 'one user had the address mailed five invitations within an hour' using errcode = '23514', constraint = 'invitations_mail_quota';
@@ -212,19 +266,12 @@ end $function$;
 
 create or replace function {{schema}}.mail_sender()
   returns text
-  language plpgsql
+  language sql
   stable
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
-declare
-  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
-  ip constant text := coalesce(context ->> 'ip', '');
-begin
-  if nullif(current_setting('app.session_id', true), '') is not null then
-    return 'user ' || (context ->> 'user_id');
-  end if;
-  return 'client ' || case when ip ~ '^[0-9a-f:.]+$' and ip ~ ':' then host(network(set_masklen(ip::inet, 64))) else ip end;
-end $function$;
+  select case when nullif(current_setting('app.session_id', true), '') is not null
+    then 'user ' || (nullif(current_setting('app.context', true), '')::jsonb ->> 'user_id') else mail_client() end $function$;
 
 create or replace function {{schema}}.organization_table (
   name       text,
@@ -287,6 +334,19 @@ create or replace function {{schema}}.own_role_permits()
     join role_permissions known on known.permission = p.permission and known.role = 'admin'
     where s.id = nullif(current_setting('app.session_id', true), '')::uuid and p.permission = current_setting('app.permission', true)) $function$;
 
+create or replace function {{schema}}.refuse_held_address()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if exists (select from one_time_tokens where email = new.email and purpose = 'undo' and details #>> '{former,email}' = new.email
+      and details #>> '{former,email_verified_at}' is not null and user_id <> new.id and used_at is null and expires_at > now()) then
+    raise exception 'the address may go back to another account' using errcode = '23514', constraint = 'users_email_held';
+  end if;
+  return null;
+end $function$;
+
 create or replace function {{schema}}.revoke_invitations()
   returns trigger
   language plpgsql
@@ -308,10 +368,16 @@ create or replace function {{schema}}.tell_restored_member()
 declare
   context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
   event_id constant uuid := new_id();
+  by_organization bigint;
+  by_actor bigint;
 begin
+  select count(*) filter (where details ->> 'organization_id' = new.organization_id::text), count(*) filter (where actor_id = acting_user()) into by_organization, by_actor
+  from security_events where user_id = new.user_id and type = 'membership-restored' and created_at > now() - interval '1 hour';
   insert into security_events (id, type, user_id, actor_id, request_id, details)
   values (event_id, 'membership-restored', new.user_id, acting_user(), context ->> 'request_id', jsonb_build_object('organization_id', new.organization_id));
-  perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
+  if by_organization < 5 and by_actor < 5 then
+    perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
+  end if;
   return null;
 end $function$;
 
@@ -321,17 +387,21 @@ alter table {{schema}}."former_addresses"
 
 create view {{schema}}."account_addresses" with (security_barrier=true) AS  SELECT users.id AS user_id,
     users.email,
-    NULL::timestamp with time zone AS held_until
+    NULL::timestamp with time zone AS held_until,
+    users.email_verified
    FROM {{schema}}.users
 UNION ALL
  SELECT f.user_id,
     f.email,
         CASE
-            WHEN (EXISTS ( SELECT
+            WHEN ((EXISTS ( SELECT
                FROM {{schema}}.users u
-              WHERE ((u.email = f.email) AND (u.id <> f.user_id)))) THEN f.held_until
+              WHERE ((u.email = f.email) AND (u.id <> f.user_id)))) OR (EXISTS ( SELECT
+               FROM {{schema}}.former_addresses g
+              WHERE ((g.email = f.email) AND (g.user_id <> f.user_id) AND (g.held_until > f.held_until))))) THEN f.held_until
             ELSE NULL::timestamp with time zone
-        END AS held_until
+        END AS held_until,
+    true AS email_verified
    FROM {{schema}}.former_addresses f;
 
 create or replace view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS session_id,
@@ -360,6 +430,8 @@ create or replace view {{schema}}."gate" with (security_barrier=true) AS  SELECT
   WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required) OR {{schema}}.is_way_out(current_setting('app.permission'::text, true))) AND ((EXISTS ( SELECT
            FROM {{schema}}.role_permissions p
           WHERE ((p.permission = ( SELECT current_setting('app.permission'::text, true) AS current_setting)) AND ((p.role = m.built_in) OR (u.superuser AND (p.role = 'superuser'::text)))))) OR ((m.role_id IS NOT NULL) AND {{schema}}.own_role_permits())));
+
+create index former_addresses_email on {{schema}}.former_addresses using btree (email, held_until);
 
 create trigger mail_update
   after update on {{schema}}.invitations
@@ -402,8 +474,19 @@ create trigger mail_quota
 create trigger former_address
   after update of email on {{schema}}.users
   for each row
-  when (((old.email IS DISTINCT FROM new.email) AND (new.erased_at IS NULL)))
+  when (((old.email IS DISTINCT FROM new.email) AND old.email_verified AND (new.erased_at IS NULL)))
   execute function {{schema}}.keep_former_address();
+
+create trigger held_address_insert
+  after insert on {{schema}}.users
+  for each row
+  execute function {{schema}}.refuse_held_address();
+
+create trigger held_address_update
+  after update of email on {{schema}}.users
+  for each row
+  when ((old.email IS DISTINCT FROM new.email))
+  execute function {{schema}}.refuse_held_address();
 
 create policy "tenant_read" on {{schema}}."custom_role_permissions"
   for select
@@ -507,9 +590,17 @@ revoke all on function {{schema}}."keep_former_address"() from public;
 
 revoke all on function {{schema}}."keep_mail_quota"() from public;
 
+revoke all on function {{schema}}."lock_mails"(text, text) from public;
+
+grant execute on function {{schema}}."lock_mails"(text, text) to "freehold_system";
+
 revoke all on function {{schema}}."lock_place"(uuid, uuid) from public;
 
 grant execute on function {{schema}}."lock_place"(uuid, uuid) to "freehold_system";
+
+revoke all on function {{schema}}."mail_client"() from public;
+
+grant execute on function {{schema}}."mail_client"() to "freehold_system";
 
 revoke all on function {{schema}}."mail_sender"() from public;
 
@@ -518,6 +609,8 @@ grant execute on function {{schema}}."mail_sender"() to "freehold_system";
 revoke all on function {{schema}}."own_role_permits"() from public;
 
 grant execute on function {{schema}}."own_role_permits"() to "freehold_system", "freehold_tenant";
+
+revoke all on function {{schema}}."refuse_held_address"() from public;
 
 revoke all on function {{schema}}."revoke_invitations"() from public;
 

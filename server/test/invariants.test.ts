@@ -187,6 +187,8 @@ const callableByTenant: Readonly<Record<string, string>> = {}
 const callableBySystem: Readonly<Record<string, string>> = {
   lock_place: 'locks the rows that joining an organization needs, as the login that adds members',
   mail_sender: 'returns the sender whose quota an email counts in; reads settings',
+  mail_client: 'returns the client that an email counts for; reads settings',
+  lock_mails: 'locks the count of emails to an address, which only the service makes',
   enqueue_job: 'adds a job to the queue, whose tables the tenant login cannot read',
   reserve_guess: 'counts a guess before it is verified, in a table that the tenant login cannot read',
   settle_guess: 'records the result of a guess, and starts a lockout',

@@ -123,13 +123,15 @@ export function write(world: World, permissions: Permissions, question: Question
     return isRaised || (after.role_id !== null && after.role !== 'member') ? 'rule' : undefined
   }
   const isOwner = (row: Membership): boolean => row.role === 'owner' && isCurrent(row)
+  const isLiveOwner = (row: Membership): boolean =>
+    isOwner(row) && isCurrent(world.users.find(({ id }) => id === row.user_id))
   type Changes = (row: Membership) => Partial<Membership>
   const change = (changes: Changes, isMeant: (row: Membership) => boolean = () => true): string => {
     const members = within('memberships', world.memberships)
     const after = members.map(row => (isMeant(row) ? { ...row, ...changes(row) } : row))
     const broken = members.map((row, n) => (isMeant(row) ? ruleOn(row, after[n]!) : undefined)).find(Boolean)
     const losesOwner = members.some((row, n) => isOwner(row) && !isOwner(after[n]!))
-    return broken ?? (losesOwner && !after.some(isOwner) ? 'rule' : count(members.filter(isMeant)))
+    return broken ?? (losesOwner && !after.some(isLiveOwner) ? 'rule' : count(members.filter(isMeant)))
   }
   const isMember = (row: Membership): boolean => row.organization_id === place && row.user_id === member
   const isMine = (row: Membership): boolean => row.organization_id === place && row.user_id === user?.id

@@ -132,10 +132,11 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
     ["'') is null then return new", "'') is not null then return new"],
   ],
   'function keep_an_owner': [
-    ["role = 'owner' and disabled_at", "role in ('owner', 'admin') and disabled_at"],
-    ['disabled_at is null and deleted_at is null) then', 'deleted_at is null) then'],
-    ['disabled_at is null and deleted_at is null) then', 'disabled_at is null) then'],
-    ['where organization_id = old.organization_id and role', 'where role'],
+    ["m.role = 'owner' and", "m.role in ('owner', 'admin') and"],
+    ['m.disabled_at is null and m.deleted_at is null) then', 'm.deleted_at is null) then'],
+    ['m.disabled_at is null and m.deleted_at is null) then', 'm.disabled_at is null) then'],
+    ['where m.organization_id = old.organization_id and m.role', 'where m.role'],
+    ['join live_users u', 'join users u'],
   ],
   'trigger memberships.keep_an_owner_update': [
     ["(new.role <> 'owner'::text) OR ", ''],

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { createTestApp } from './test-app.ts'
 import type { Answer, Person } from './test-app.ts'
 
-const { admin, call, signUp, verify, logIn, addMember } = await createTestApp({ DATABASE_POOL_SIZE: '30' })
+const { admin, call, mailTo, signUp, verify, logIn, addMember } = await createTestApp({ DATABASE_POOL_SIZE: '30' })
 
 const atOnce = (count: number, request: (n: number) => Promise<Answer>) =>
   Promise.all(Array.from({ length: count }, (_, n) => request(n)))
@@ -229,4 +229,104 @@ test('of twenty who invite the same address at once five succeed, and one invita
   const answers = await atOnce(20, () => owner.call('POST', `${path}/members`, { email, role: 'member' }))
   assert.deepEqual(tally(answers), { 202: 5, 'too-many-invitations': 15 })
   assert.equal((await owner.call('GET', `${path}/invitations`)).body.items.length, 1)
+})
+
+// Red when: mail_invitation() counts before it holds the lock.
+test('of twelve teams of one owner that invite an address at once five do', async () => {
+  const owner = await signUp('Adding')
+  await verify(owner)
+  const teams: Person[] = []
+  for (let team = 0; team < 12; team++) {
+    const { body } = await owner.call('POST', '/api/v1/organizations', { name: `Team ${team}` })
+    teams.push(await logIn(owner, body.id))
+  }
+  const email = `teams-${Date.now()}@example.com`
+  const answers = await Promise.all(
+    teams.map(team =>
+      team.call('POST', `/api/v1/organizations/${team.organization_id}/invitations`, { email, role: 'member' }),
+    ),
+  )
+  assert.deepEqual(tally(answers), { 202: 5, 'too-many-invitations': 7 })
+})
+
+// Red when: deleteAccount does not look for memberships again once it holds the user's key; join() asks for no live account; or guard_membership()
+// restores a membership without locking the account.
+test('whatever begins a membership while the account is deleted leaves no membership of a deleted account', async () => {
+  const owner = await signUp('Teams')
+  const path = `/api/v1/organizations/${owner.organization_id}`
+  const ways: Record<string, () => Promise<[Person, () => Promise<Answer>]>> = {
+    restored: async () => {
+      const person = await addMember(owner, 'owner')
+      await owner.call('DELETE', `${path}/members/${person.user_id}`)
+      return [await logIn(person), () => owner.call('POST', `${path}/members/${person.user_id}/restore`)]
+    },
+    invited: async () => {
+      const person = await signUp()
+      await owner.call('POST', `${path}/invitations`, { email: person.email, role: 'owner' })
+      const { token } = (await mailTo(person.email)).at(-1)!
+      return [person, () => person.call('POST', '/api/v1/invitations/accept', { token })]
+    },
+    founded: async () => {
+      const person = await signUp()
+      return [person, () => person.call('POST', '/api/v1/organizations', { name: 'Founded meanwhile' })]
+    },
+  }
+  await verify(owner)
+  const people: string[] = []
+  for (const [way, prepare] of Object.entries(ways)) {
+    const rounds = await Promise.all(Array.from({ length: 8 }, prepare))
+    const answers = await Promise.all(
+      rounds.map(async ([person, begin], round) => {
+        const deletion = delay(round % 4).then(() => person.call('DELETE', '/api/v1/users/me'))
+        return Promise.all([begin(), deletion])
+      }),
+    )
+    people.push(...rounds.map(([{ user_id }]) => user_id))
+    const deleted = answers.filter(([, deletion]) => deletion.status === 204).length
+    assert.ok(deleted > 0, `${way}: ${JSON.stringify(answers.map(pair => tally(pair)))}`)
+  }
+  const { rows } = await admin.query(
+    `select m.* from memberships m join users u on u.id = m.user_id
+      where m.deleted_at is null and u.deleted_at is not null and u.id = any ($1)`,
+    [people],
+  )
+  assert.deepEqual(rows, [])
+})
+
+// Red when: keep_an_owner() counts an owner whose account is deleted or disabled.
+test('an organization keeps an owner whose account can be used', async () => {
+  const owner = await signUp('Teams')
+  const second = await addMember(owner, 'owner')
+  for (const state of ['disabled_at', 'deleted_at']) {
+    await admin.query(`update users set ${state} = now() where id = $1`, [second.user_id])
+    const left = await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/leave`)
+    assert.equal(left.body.code, 'last-owner')
+    await admin.query(`update users set ${state} = null where id = $1`, [second.user_id])
+  }
+  assert.equal((await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/leave`)).status, 204)
+})
+
+// Red when: refuse_held_address() is left out, or asked before the row is written: the sign-up waits for the change of address.
+test('who signs up with an address while its account gives it up does not get it', async () => {
+  const owner = await signUp()
+  await verify(owner)
+  const client = await admin.connect()
+  try {
+    await client.query('begin')
+    await client.query(`update users set email = 'new-' || email where id = $1`, [owner.user_id])
+    await client.query(
+      `insert into one_time_tokens (purpose, user_id, email, details, expires_at) values ('undo', $1, $2,
+        jsonb_build_object('former', jsonb_build_object('email', $2::text, 'email_verified_at', now())), now() + interval '1 day')`,
+      [owner.user_id, owner.email],
+    )
+    const signedUp = call('POST', '/api/v1/auth/signup', { email: owner.email, password: owner.password })
+    const isWaiting = async () =>
+      (await admin.query(`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%"users"%'`))
+        .rowCount
+    for (let time = 0; time < 200 && (await isWaiting()) === 0; time++) await delay(10)
+    await client.query('commit')
+    assert.equal((await signedUp).body.code, 'email-taken')
+  } finally {
+    client.release(true)
+  }
 })

@@ -119,6 +119,17 @@ test('an administrator can restore a removed member for 30 days, and the member 
   assert.equal((await owner.call('POST', `${memberOf(owner, second)}/restore`)).status, 200)
 })
 
+// Red when: tell_restored_member() does not count.
+test('a member who is restored again and again is told five times an hour', async () => {
+  const owner = await signUp('Acme')
+  const member = await addMember(owner, 'member')
+  for (let time = 0; time < 7; time++) {
+    assert.equal((await owner.call('DELETE', memberOf(owner, member))).status, 204)
+    assert.equal((await owner.call('POST', `${memberOf(owner, member)}/restore`)).status, 200)
+  }
+  assert.equal((await mailTo(member.email)).length, 5)
+})
+
 // Red when: guard_membership() allows with `members:write` what restoreMember() and removeMember() refuse.
 test('no statement restores a member who left, and none creates a member', async () => {
   const owner = await signUp('Acme')
@@ -186,6 +197,7 @@ test('when a membership begins or ends, no invitation for any address of the use
   }
   // Joining uses up open invitations for other addresses of the same user.
   const person = await signUp()
+  await verify(person)
   await admin.query('update users set email = $2 where id = $1', [person.user_id, former('joined')])
   await owner.call('POST', `${path}/members`, { email: person.email, role: 'admin' })
   await join(owner, person, 'viewer')

@@ -44,7 +44,7 @@ const spendable = query
  * needed. Records the owner if only the address was known, and the time of sending. Undefined: no email is to be sent.
  */
 export async function draftOfToken(tools: Tools, id: string): Promise<Draft | undefined> {
-  const token = await tools.transaction.run(find(spendable.where('id', '=', id)))
+  const token = await tools.transaction.run(find(spendable.where('id', '=', id).forNoKeyUpdate()))
   if (token === undefined) return undefined
   const draft = await decide(tools, token.purpose, token, await findOwner(tools, token))
   if (draft === undefined || !(await claim(tools, token, draft.owner_id ?? token.user_id))) return undefined
@@ -83,9 +83,9 @@ async function decide(
 }
 
 /**
- * Counts this email in the quotas for its purpose and address. Over the quota of the sender or of all senders, an email
- * is skipped only if the sender already has a working link: so no sender can use up another's quota, and everyone has a
- * link that works.
+ * Counts this email in the quotas for its purpose and address. Over the quota of the sender, an email is skipped if the sender
+ * already has a working link; over the quota of all senders, if anyone has one: so no one waits for an email without a link.
+ * Locks the count after the row of the token, as whatever replaces a link does.
  */
 async function claim(
   { transaction }: Tools,
@@ -94,19 +94,19 @@ async function claim(
 ): Promise<boolean> {
   const addressee = email ?? user_id ?? id
   // One at a time, so that each sees the emails before it.
-  await transaction.run(
-    execute(raw(query, sql`select pg_advisory_xact_lock(lock_key('mail', ${`${purpose} ${addressee}`}))`)),
-  )
+  await transaction.run(execute(raw(query, sql`select lock_mails(${purpose}, ${addressee})`)))
   const isOwn = sql<boolean>`sender is not distinct from ${sender}::text`
   const isOfThisHour = sql<boolean>`(details ->> 'mailed_at')::timestamptz > now() - interval '1 hour'`
-  const { sent, sent_by_sender, is_link_out } = await transaction.run(
+  const isOut = sql<boolean>`used_at is null and expires_at > now()`
+  const { sent, sent_by_sender, is_own_out, is_any_out } = await transaction.run(
     get(
       query
         .selectFrom('one_time_tokens')
         .select([
           sql<number>`(count(*) filter (where ${isOfThisHour}))::int`.as('sent'),
           sql<number>`(count(*) filter (where ${isOfThisHour} and ${isOwn}))::int`.as('sent_by_sender'),
-          sql<boolean>`coalesce(bool_or(${isOwn} and used_at is null and expires_at > now()), false)`.as('is_link_out'),
+          sql<boolean>`coalesce(bool_or(${isOwn} and ${isOut}), false)`.as('is_own_out'),
+          sql<boolean>`coalesce(bool_or(${isOut}), false)`.as('is_any_out'),
         ])
         .where('purpose', '=', purpose)
         .where('id', '<>', id)
@@ -114,7 +114,7 @@ async function claim(
         .where(eb => (email === null ? eb('user_id', '=', user_id) : eb('email', '=', email))),
     ),
   )
-  if (is_link_out && (sent_by_sender >= MAX_OF_SENDER || sent >= MAX_OF_ALL)) return false
+  if ((is_own_out && sent_by_sender >= MAX_OF_SENDER) || (is_any_out && sent >= MAX_OF_ALL)) return false
   await transaction.run(
     execute(
       raw(

@@ -85,6 +85,10 @@ begin
     and not exists (select from gate where organization_id = new.organization_id and role = 'owner') then
     raise exception 'only an owner decides who is an owner' using errcode = '23514', constraint = 'memberships_owner_by_owner';
   end if;
+  if wanted = 'members:write' and reopens and new.deleted_at is null then
+    -- The account is not deleted meanwhile, and its row comes after that of the membership in the order of locks.
+    perform from users where id = new.user_id for no key update;
+  end if;
   if wanted = 'members:write' and reopens and not exists (select from users u where u.id = new.user_id and case when new.deleted_at is null
       then old.removed_at > now() - interval '30 days' and u.deleted_at is null
       else old.removed_at is null and u.deleted_at = old.deleted_at and u.erased_at is null end) then

@@ -64,14 +64,14 @@ create index memberships_user_id on memberships (user_id);
 -- partial, so that the gate, which looks up a membership by its key, does not use this index instead
 create index memberships_role on memberships (organization_id, role_id) where role_id is not null;
 
--- An organization always keeps an owner. The lock serializes two owners who leave at once: the query of the second has
--- its own snapshot, taken after the commit of the first.
+-- An organization always keeps an owner whose account is live. The lock serializes two owners who leave at once: the query of the
+-- second has its own snapshot, taken after the commit of the first.
 create function keep_an_owner() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 begin
   perform pg_advisory_xact_lock(lock_key('owners', old.organization_id::text));
   if exists (select from organizations where id = old.organization_id and deleted_at is null)
-    and not exists (select from memberships where organization_id = old.organization_id and role = 'owner'
-      and disabled_at is null and deleted_at is null) then
+    and not exists (select from memberships m join live_users u on u.id = m.user_id where m.organization_id = old.organization_id
+      and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null) then
     raise exception 'an organization keeps one owner' using errcode = '23514', constraint = 'memberships_keep_an_owner';
   end if;
   return null;

@@ -47,13 +47,14 @@ create policy system on users to freehold_system using (true);
 create view live_users with (security_barrier) as select * from users where disabled_at is null and deleted_at is null;
 grant select, update on live_users to freehold_system;
 
--- Former addresses of an account: emails to them and rows about them still concern its user.
+-- Verified addresses that an account had before: emails to them and rows about them still concern its user.
 create table former_addresses (
   user_id    uuid not null references users on delete cascade,
   email      text not null check (email = lower(email)),
   held_until timestamptz not null default now(),
   primary key (user_id, email, held_until)
 );
+create index former_addresses_email on former_addresses (email, held_until);
 alter table former_addresses enable row level security;
 grant select, insert, delete on former_addresses to freehold_system;
 create policy system on former_addresses to freehold_system using (true);
@@ -64,13 +65,15 @@ begin
 end $$;
 revoke execute on function keep_former_address() from public;
 create trigger former_address after update of email on users for each row
-  when (old.email is distinct from new.email and new.erased_at is null) execute function keep_former_address();
--- Every address that an account ever had. If another account has it now, rows after `held_until` belong to that
--- account.
+  when (old.email is distinct from new.email and old.email_verified and new.erased_at is null) execute function keep_former_address();
+-- The address of an account, and those that it had. If another account has or had it since, rows after `held_until` belong to
+-- that account. An address that was never verified is left out: it may be a stranger's.
 create view account_addresses with (security_barrier) as
-  select id as user_id, email, null::timestamptz as held_until from users
+  select id as user_id, email, null::timestamptz as held_until, email_verified from users
   union all
-  select f.user_id, f.email, case when exists (select from users u where u.email = f.email and u.id <> f.user_id) then f.held_until end
+  select f.user_id, f.email, case when exists (select from users u where u.email = f.email and u.id <> f.user_id)
+      or exists (select from former_addresses g where g.email = f.email and g.user_id <> f.user_id and g.held_until > f.held_until)
+    then f.held_until end, true
   from former_addresses f;
 grant select on account_addresses to freehold_system;
 

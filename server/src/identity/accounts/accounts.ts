@@ -4,13 +4,11 @@ import { personalOrganizationId } from '../../directory/organizations/organizati
 import { normalizeNames, refuseRetiredNames, userColumns } from '../../directory/users/users.ts'
 import type { User } from '../../directory/users/users.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
-import { get, raw, statement, tables } from '../../platform/database/statement.ts'
+import { get, tables } from '../../platform/database/statement.ts'
 import type { Role } from '../../platform/gate/permissions.ts'
-import { Problem } from '../../platform/problems.ts'
 import { NAME_LENGTH } from '../../platform/schemas.ts'
 import type { Keys } from '../../platform/services.ts'
 import { claimSlug } from '../../platform/slugs.ts'
-import { undoToken } from '../changes/changes.ts'
 import { insertIdentity } from './identities.ts'
 import type { ProviderIdentity } from './identities.ts'
 
@@ -99,6 +97,7 @@ export function insertAccount({ person, organization, role }: AccountRows) {
       : member.with('founded', insert => insert.insertInto('organizations').values(organization))
   return get(rows.insertInto('users').values(person).returning(userColumns), {
     users_email_key: 'email-taken',
+    users_email_held: 'email-taken',
     users_username_key: 'username-taken',
     organizations_slug_key: 'organization-slug-taken',
     memberships_organization_id_fkey: { pointer: '/organization', detail: 'no longer exists' },
@@ -126,7 +125,6 @@ export async function createAccount<Result>(
     // system: a new account has no session yet, and gets a password hash
     system.transaction(async transaction => {
       await transaction.run(refuseRetiredNames(keys.oneTime, person))
-      if (await transaction.run(isHeldForAnother(person.email, null))) throw new Problem('email-taken')
       const rows = { person, organization: { ...organization, slug }, role: 'owner' as const }
       const user = await transaction.run(insertAccount(rows))
       const { identity } = account
@@ -135,16 +133,3 @@ export async function createAccount<Result>(
     }),
   )
 }
-
-/** Whether another account had this address until lately and may still get it back: it was changed within the time of `undoToken`, and not undone. */
-export const isHeldForAnother = (email: string, user_id: string | null) =>
-  statement(
-    raw(
-      query,
-      sql<{
-        held: boolean
-      }>`select exists (select from one_time_tokens where email = ${email} and purpose = ${undoToken.purpose}
-        and details #>> '{former,email}' = ${email} and user_id is distinct from ${user_id}::uuid and expires_at > now()) as held`,
-    ),
-    ([found]) => found?.held === true,
-  )

@@ -24,7 +24,7 @@ declare module '../../platform/problems.ts' {
 export const accounts = feature({
   name: 'accounts',
   uses: ['users', 'sessions', 'organizations', 'changes'],
-  sql: [new URL('identities.sql', import.meta.url)],
+  sql: [new URL('identities.sql', import.meta.url), new URL('addresses.sql', import.meta.url)],
   problems,
   tokens: [verifyEmailToken],
   events: [identityLinked, identityUnlinked],

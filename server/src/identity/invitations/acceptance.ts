@@ -182,7 +182,7 @@ async function join(
     find(
       query
         .updateTable('invitations')
-        .from(['organizations', 'memberships as inviter', 'live_users as inviting'])
+        .from(['organizations', 'memberships as inviter', 'live_users as inviting', 'live_users as joining'])
         .set({ accepted_at: sql<string>`now()` })
         .whereRef('organizations.id', '=', 'invitations.organization_id')
         .where('organizations.deleted_at', 'is', null)
@@ -191,6 +191,7 @@ async function join(
         .where('inviter.disabled_at', 'is', null)
         .where('inviter.deleted_at', 'is', null)
         .whereRef('inviting.id', '=', 'invitations.invited_by')
+        .where('joining.id', '=', user_id) // whose account may have been deleted while its lock was waited for
         .where('invitations.organization_id', '=', organization_id)
         .where('invitations.id', '=', invitation_id)
         .where('invitations.version', '=', version)

@@ -40,6 +40,7 @@ begin
   if new.accepted_at is not null or new.revoked_at is not null then
     return null;
   end if;
+  perform lock_mails('invitation', new.email);
   if (select count(*) from one_time_tokens where email = new.email and purpose = 'invitation' and details ->> 'invited_by' = new.invited_by::text
       and created_at > now() - interval '1 hour') >= 5 then
     raise exception 'one user had the address mailed five invitations within an hour' using errcode = '23514', constraint = 'invitations_mail_quota';

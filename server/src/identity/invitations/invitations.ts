@@ -146,7 +146,7 @@ export const revokeInvitation = (organization_id: string, id: string) =>
  */
 const isOfAccount = (account_id: string) =>
   sql<boolean>`exists (select from account_addresses a where a.user_id = ${account_id} and a.email = invitations.email
-    and (a.held_until is null or invitations.updated_at <= a.held_until))`
+    and a.email_verified and (a.held_until is null or invitations.updated_at <= a.held_until))`
 
 /** Deletes all invitations to any address of an erased account, and the stored responses to the inviters. */
 export async function deleteInvitations(transaction: Transaction<'system'>, account_id: string): Promise<void> {

@@ -228,6 +228,60 @@ test('no address that an erased account ever had remains, unless another account
   assert.deepEqual(rows, [{ invitations: 1, users: 1, former: 0 }], 'what is the heir’s stays')
 })
 
+// Red when: keep_former_address() keeps, or refuse_held_address() holds, an address that was never verified; or erasure deletes
+// what was mailed to another account's address, or to one that was never verified.
+test('an address that an account never verified is neither held for it nor erased with it', async () => {
+  const owner = await signUp('Another tenant')
+  await verify(owner)
+  const path = `/api/v1/organizations/${owner.organization_id}/invitations`
+  const [moved, staying] = [await signUp(), await signUp()]
+  const own = `own-${moved.email}`
+  const change = { new_email: own, proof: { password: moved.password } }
+  assert.equal((await moved.call('POST', '/api/v1/auth/change-email', change)).status, 202)
+  const { token } = (await strict.mailTo(own)).at(-1)!
+  assert.equal((await call('POST', '/api/v1/auth/verify-email', { token })).status, 200)
+  const strangers = [moved.email, staying.email]
+  for (const email of strangers) assert.equal((await owner.call('POST', path, { email, role: 'member' })).status, 202)
+  const invitation = (await strict.mailTo(moved.email)).find(({ link }) => link.includes('/invitation?'))!
+
+  for (const person of [moved, staying]) {
+    assert.equal((await leave(person)).status, 204)
+    await wait(person)
+  }
+  assert.equal(await erase(), 2)
+  const open = (await owner.call('GET', path)).body.items.map(({ email }: { email: string }) => email)
+  assert.deepEqual(open.toSorted(), strangers.toSorted())
+  const accept = { token: invitation.token, password: PASSWORD }
+  assert.equal((await call('POST', '/api/v1/invitations/accept', accept)).status, 200)
+})
+
+// Red when: erasure deletes tokens of other users, or account_addresses does not ask who had the address since.
+test('what went to the next account at a former address is not erased with the first one', async () => {
+  const [first, next] = [await signUp(), await signUp()]
+  const email = `passed-on-${first.email}`
+  for (const person of [first, next]) {
+    await verify(person)
+    await admin.query('update users set email = $2 where id = $1', [person.user_id, email])
+    await admin.query('update users set email = $2 where id = $1', [person.user_id, person.email])
+  }
+  await admin.query(
+    `insert into one_time_tokens (purpose, user_id, email, expires_at) values ('undo', $1, $3, now()), ('undo', $2, $3, now())`,
+    [first.user_id, next.user_id, email],
+  )
+  const owner = await signUp('Team')
+  await verify(owner)
+  const path = `/api/v1/organizations/${owner.organization_id}/invitations`
+  assert.equal((await owner.call('POST', path, { email, role: 'viewer' })).status, 202)
+  await leave(first)
+  await wait(first)
+  assert.equal(await erase(), 1)
+  const { rows } = await admin.query(`select user_id from one_time_tokens where email = $1 and purpose = 'undo'`, [
+    email,
+  ])
+  assert.deepEqual(rows, [{ user_id: next.user_id }])
+  assert.equal((await owner.call('GET', path)).body.items.length, 1)
+})
+
 test('names of an erased account stay taken for every operation, unless the setting allows their reuse', async () => {
   const person = await signUp()
   const username = `gone${Date.now()}`

@@ -63,7 +63,7 @@ export const erasePlatformRows = ({ id }: ErasedAccount) => [
     raw(
       query,
       sql`delete from one_time_tokens t using account_addresses a where a.user_id = ${id} and t.email = a.email
-        and (a.held_until is null or t.created_at <= a.held_until)`,
+        and t.user_id is null and a.email_verified and (a.held_until is null or t.created_at <= a.held_until)`,
     ),
   ),
   execute(query.deleteFrom('idempotency_keys').where('user_id', '=', id)),

@@ -38,17 +38,28 @@ export const accountRestored = eventKind('account-restored')
 const MIN_RESTORE_SECONDS = 3600
 
 /**
- * Deletes the user's own account, softly: every session, device and link is revoked at once, but for those that undo a
- * change; memberships end, and an organization without another member is closed. A mail says so and restores the account until it is erased. What the
- * deletion ended bears its very moment.
- * @throws Problem entity-tag-stale, last-owner, last-superuser, session-ended
+ * Soft-deletes the user's own account: revokes every session, device and link at once, except the links that undo a change,
+ * ends the memberships, and deletes organizations without another member. An email with a link can restore the account until
+ * it is erased. All rows that the deletion ends get the same timestamp.
+ * @throws Problem entity-tag-stale, last-owner, last-superuser, session-ended, busy when memberships keep beginning meanwhile
  */
-export const deleteAccount = (
+export async function deleteAccount(
+  visitor: SystemRunner,
+  services: Pick<Services, 'config' | 'declared'>,
+  session: SessionRef,
+  condition: Condition,
+): Promise<void> {
+  for (let attempt = 0; attempt < 5; attempt++) if (await tryToDelete(visitor, services, session, condition)) return
+  throw new Problem('busy')
+}
+
+/** @returns false when a membership began meanwhile: its row comes before that of the account in the order of locks */
+const tryToDelete = (
   visitor: SystemRunner,
   { config, declared }: Pick<Services, 'config' | 'declared'>,
   { user_id, session_id }: SessionRef,
   condition: Condition,
-): Promise<void> =>
+): Promise<boolean> =>
   // system: it ends memberships in every organization of the user, in any role
   visitor.transaction(async transaction => {
     // Rows before advisory locks, in the common order (docs/guides/isolation.md), to prevent deadlocks.
@@ -63,7 +74,10 @@ export const deleteAccount = (
     }
     await transaction.run(lockAccount(user_id))
     await transaction.run(writeWithin(''))
-    // From here on no other session of this user can commit a change: the trigger holds the lock that they need.
+    // From here on no other session of this user changes anything: all of them need this key.
+    await transaction.run(holdUser(user_id))
+    const known = places.map(({ organization_id }) => organization_id)
+    if ((await transaction.run(listPlaces(user_id))).some(place => !known.includes(place.organization_id))) return false
     const { superuser } = await transaction.run(
       updateRow(
         { query, table: 'users', key: { id: user_id }, columns: ['superuser'], condition },
@@ -85,6 +99,7 @@ export const deleteAccount = (
     const seconds = Math.max(config.deletion.graceDays * 86400, MIN_RESTORE_SECONDS)
     await transaction.run(issueToken(restoreAccountToken, { user_id, details: {}, seconds, mailed: true }))
     await transaction.run(recordEvent(accountDeleted, user_id, session_id))
+    return true
   })
 
 /**
@@ -172,6 +187,8 @@ const lockAccount = (user_id: string) =>
       .orderBy('sessions.id')
       .forNoKeyUpdate('sessions'),
   )
+
+const holdUser = (user_id: string) => execute(raw(query, sql`select hold_users(array[${user_id}::uuid])`))
 
 const closeIfAlone = (organization_id: string, user_id: string) =>
   execute(

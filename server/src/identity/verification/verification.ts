@@ -23,7 +23,6 @@ import {
   tokenKind,
 } from '../../platform/tokens/one-time-tokens.ts'
 import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
-import { isHeldForAnother } from '../accounts/accounts.ts'
 import { confirmEmail, verifyEmailToken } from '../accounts/email.ts'
 import { redeemLink } from '../accounts/links.ts'
 import { changeKind, readdressChanges, recordChange } from '../changes/changes.ts'
@@ -169,8 +168,7 @@ const completeEmailChange = (
 ): Promise<string> =>
   redeemLink(visitor, changeEmailToken, token, async (transaction, { id: token_id, user_id, email, details }) => {
     const { old_email } = details
-    const isRetired = (await transaction.run(findRetiredNames(keys.oneTime, { email }))).email
-    if (isRetired || (await transaction.run(isHeldForAnother(email ?? '', user_id)))) throw new Problem('invalid-token')
+    if ((await transaction.run(findRetiredNames(keys.oneTime, { email }))).email) throw new Problem('invalid-token')
     const { email_verified_at } = await transaction.run(findVerification(user_id))
     const user = await transaction.run(replaceEmail(user_id, old_email, email ?? ''))
     if (user === undefined || email === null) throw new Problem('invalid-token')
@@ -192,7 +190,7 @@ const replaceEmail = (user_id: string | null, old_email: string, email: string) 
       .where('email', '=', old_email)
       .returning(['id', 'email']),
     ([user]) => user,
-    { users_email_key: 'invalid-token' },
+    { users_email_key: 'invalid-token', users_email_held: 'invalid-token' },
   )
 
 const findVerification = (user_id: string | null) =>
@@ -202,6 +200,7 @@ const findVerification = (user_id: string | null) =>
 const restoreEmail = (user_id: string, { email, email_verified_at }: NonNullable<Trace['former']>) =>
   execute(query.updateTable('users').set({ email, email_verified_at }).where('id', '=', user_id), {
     users_email_key: 'email-taken',
+    users_email_held: 'email-taken',
   })
 
 /**

@@ -275,6 +275,7 @@ export interface TenantTables {
 
 interface SystemAccountAddresses {
   email: ColumnType<string, never, never>
+  email_verified: ColumnType<boolean, never, never>
   held_until: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
 }
@@ -407,6 +408,7 @@ interface SystemMemberships {
 }
 
 interface SystemOneTimeTokens {
+  client: string | null
   created_at: Generated<string>
   details: ColumnType<Json, string | undefined, string>
   email: string | null

@@ -9,33 +9,51 @@ create table one_time_tokens (
   created_at timestamptz not null default now(),
   expires_at timestamptz not null,
   used_at    timestamptz,
-  sender     text                                     -- of an email: the sender whose quota it counts for
+  sender     text,                                    -- of an email: the sender whose quota it counts for
+  client     text                                     -- beside a user who sends it: the client, whose quota it counts for, too
 );
 create index one_time_tokens_email on one_time_tokens (email, purpose, id) where email is not null;
 create index one_time_tokens_user_id on one_time_tokens (user_id, purpose);
 create index one_time_tokens_expires_at on one_time_tokens (expires_at);
 
--- The sender of an email: the user of the session, else the client's address; an IPv6 /64 counts as one address.
-create function mail_sender() returns text language plpgsql stable set search_path = {{schema}}, pg_temp as $$
+-- The client's address; an IPv6 /64 counts as one address.
+create function mail_client() returns text language plpgsql stable set search_path = {{schema}}, pg_temp as $$
 declare
-  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
-  ip constant text := coalesce(context ->> 'ip', '');
+  ip constant text := coalesce(nullif(current_setting('app.context', true), '')::jsonb ->> 'ip', '');
 begin
-  if nullif(current_setting('app.session_id', true), '') is not null then
-    return 'user ' || (context ->> 'user_id');
-  end if;
   return 'client ' || case when ip ~ '^[0-9a-f:.]+$' and ip ~ ':' then host(network(set_masklen(ip::inet, 64))) else ip end;
 end $$;
+revoke execute on function mail_client() from public;
+grant execute on function mail_client() to freehold_system;
+-- Who has a mail sent: the user of the session, else the client.
+create function mail_sender() returns text language sql stable set search_path = {{schema}}, pg_temp as $$
+  select case when nullif(current_setting('app.session_id', true), '') is not null
+    then 'user ' || (nullif(current_setting('app.context', true), '')::jsonb ->> 'user_id') else mail_client() end $$;
 revoke execute on function mail_sender() from public;
 grant execute on function mail_sender() to freehold_system;
 
--- The quota of known senders: five emails of a purpose to an address within an hour, checked before earlier links are
--- replaced. For requests of unknown clients, the job that sends the emails checks a quota (directory/notifications).
+-- Emails of a purpose to an address are counted one at a time, so that each count sees those before it.
+create function lock_mails(purpose text, addressee text) returns void language sql volatile set search_path = {{schema}}, pg_temp as $$
+  select pg_advisory_xact_lock(lock_key('mail', purpose || ' ' || addressee)) $$;
+revoke execute on function lock_mails(text, text) from public;
+grant execute on function lock_mails(text, text) to freehold_system;
+
+-- The quotas of known senders, checked before earlier links are replaced: emails of a purpose to an address within an hour, five by
+-- the sender, five by users of the client, and twenty by all. For requests of unknown clients, the job that sends the emails checks a
+-- quota (directory/notifications).
 create function keep_mail_quota() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+declare
+  by_sender bigint;
+  by_client bigint;
+  by_all bigint;
 begin
-  if (select count(*) from one_time_tokens where email = new.email and purpose = new.purpose and sender = new.sender
-      and created_at > now() - interval '1 hour') >= 5 then
-    raise exception 'five mails of this kind went to the address within an hour' using errcode = '23514', constraint = 'one_time_tokens_mail_quota';
+  new.client := case when new.sender like 'user %' then nullif(mail_client(), 'client ') end;
+  perform lock_mails(new.purpose, new.email);
+  select count(*) filter (where sender = new.sender), count(*) filter (where client = new.client), count(*) into by_sender, by_client, by_all
+  from one_time_tokens where email = new.email and purpose = new.purpose and created_at > now() - interval '1 hour'
+    and (sender not like 'client %' or details ? 'mailed_at');
+  if by_sender >= 5 or by_client >= 5 or by_all >= 20 then
+    raise exception 'too many mails of this kind went to the address within an hour' using errcode = '23514', constraint = 'one_time_tokens_mail_quota';
   end if;
   return new;
 end $$;
