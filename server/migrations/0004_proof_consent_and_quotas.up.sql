@@ -341,7 +341,7 @@ create or replace function {{schema}}.refuse_held_address()
   AS $function$
 begin
   if exists (select from one_time_tokens where email = new.email and purpose = 'undo' and details #>> '{former,email}' = new.email
-      and details #>> '{former,email_verified_at}' is not null and user_id <> new.id and used_at is null and expires_at > now()) then
+      and details #>> '{former,email_verified_at}' is not null and user_id <> new.id and expires_at > now()) then
     raise exception 'the address may go back to another account' using errcode = '23514', constraint = 'users_email_held';
   end if;
   return null;
