@@ -253,6 +253,70 @@ test('an identity that is unlinked during a sign-in is not used, without a deadl
   }
 })
 
+// Red when: socialCodeToken loses `endsWithPassword` or `endsWithIdentity`, or redeem does not ask for the identity.
+test('a code that is held back does not sign in once its identity is unlinked, or what it was linked with is gone', async () => {
+  const unlink = async (person: Person, id: string) => {
+    const proof = { password: PASSWORD }
+    return (await person.call('DELETE', `/api/v1/oauth/identities/${id}`, { proof })).status
+  }
+  const undo = async ({ email }: Person) => {
+    const { token } = (await app.mailTo(email)).findLast(({ link: to }) => to.includes('/account/undo?token='))!
+    return (await app.call('POST', '/api/v1/auth/undo', { token })).status
+  }
+  const reset = async ({ email }: Person) => {
+    await app.call('POST', '/api/v1/auth/password-reset', { email })
+    const { token } = (await app.mailTo(email)).at(-1)!
+    const given = { token, new_password: 'Brand-new-zebra-42' }
+    return (await app.call('POST', '/api/v1/auth/password-reset/complete', given)).status
+  }
+  const change = async (person: Person) => {
+    const given = { current_password: PASSWORD, new_password: 'Brand-new-zebra-42' }
+    return (await person.call('POST', '/api/v1/auth/change-password', given)).status
+  }
+  // As if the code had been made at the very moment of the removal.
+  const remove = async (_: Person, id: string) =>
+    (await app.admin.query('delete from identities where id = $1', [id])).rowCount === 1 ? 204 : 500
+  for (const end of [unlink, undo, reset, change, remove]) {
+    const [person, claims, browser] = [await app.signUp(), someone(), app.newBrowser()]
+    await app.verify(person)
+    await app.mailTo(person.email)
+    const linked = await link(person, claims, { browser })
+    assert.equal(linked.status, 201)
+    const { url } = await signIn(claims, { browser, query: toFrontEnd })
+    assert.equal(await end(person, linked.body.id), 204, end.name)
+    assertRefused(await exchange(browser, url), 422, 'invalid-token')
+  }
+})
+
+// Red when: findAccount takes an address for verified that can still be taken back, or one for new that was taken back.
+test('while a change of address can be undone, its mailbox links no provider', async () => {
+  const person = await app.signUp()
+  await app.verify(person)
+  const change = async (new_email: string) => {
+    const proof = { password: PASSWORD }
+    const session = await app.logIn({ ...person, email: (await emailOf()) ?? '' })
+    assert.equal((await session.call('POST', '/api/v1/auth/change-email', { new_email, proof })).status, 202)
+    const { token } = (await app.mailTo(new_email)).at(-1)!
+    assert.equal((await app.call('POST', '/api/v1/auth/verify-email', { token })).status, 200)
+  }
+  const emailOf = async () =>
+    (await app.admin.query<{ email: string }>('select email from users where id = $1', [person.user_id])).rows[0]?.email
+  await app.mailTo(person.email)
+  const email = someone().email
+  await change(email)
+  assertRefused(await signIn(someone({ email })), 403, 'link-required')
+  const { token } = (await app.mailTo(person.email)).findLast(({ link: to }) => to.includes('/account/undo?token='))!
+  assert.equal((await app.call('POST', '/api/v1/auth/undo', { token })).status, 204)
+  assert.equal((await signIn(someone({ email: person.email }))).body.user?.id, person.user_id, 'undone')
+
+  const later = someone().email
+  await change(later)
+  await app.admin.query(`update one_time_tokens set expires_at = now() where user_id = $1 and purpose = 'undo'`, [
+    person.user_id,
+  ])
+  assert.equal((await signIn(someone({ email: later }))).body.user?.id, person.user_id, 'over')
+})
+
 // Red when: isTwoFactor is true for a provider, or a session is made before the second factor.
 test('the second factor still applies, at the callback and at the exchange', async () => {
   const claims = someone()
