@@ -351,7 +351,7 @@ test('in whichever order the links are used, nothing comes back that was not the
       const open = new Set(order)
       // What is refused for the sake of another change is tried again after that.
       for (let round = 0; round < steps.length; round++)
-        for (const step of [...open]) {
+        for (const step of Array.from(open)) {
           const done = await undo(links[step]!, await undoingProof(account, links[step]!))
           if (done.status === 204 || done.body.code === 'invalid-token') open.delete(step)
         }
