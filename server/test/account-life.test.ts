@@ -171,7 +171,7 @@ test('an account is deleted, and restored by the page behind the link in the ema
   await page.goto(link)
   assert.equal((await post('login', credentials)).status, 401, 'opening the page changes nothing')
   await page.getByRole('button', { name: 'Restore my account' }).click()
-  await page.getByText('Your account is back').waitFor()
+  await page.getByText('Your account is restored').waitFor()
   assert.equal((await post('login', credentials)).status, 200)
   await page.goto(link)
   await page.getByText('This link does not work').waitFor()

@@ -79,7 +79,6 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
     ["'members:write' and concerns_owners", "'members:write' or concerns_owners"],
     ["(new.role = 'owner' or old.role = 'owner')", "old.role = 'owner'"],
     ["(new.role = 'owner' or old.role = 'owner')", "new.role = 'owner'"],
-    ["tg_op = 'INSERT' and wanted <> ''", 'false'],
     ["wanted = 'members:write' and reopens and", 'false and reopens and'],
     ["old.removed_at > now() - interval '30 days' and u.deleted_at is null", 'u.deleted_at is null'],
     [' and u.deleted_at is null else', ' else'],
