@@ -44,7 +44,6 @@ const identity: readonly Feature[] = [
   signIn,
   recovery,
   signUp,
-  verification,
   totp,
   passkeys,
   mfa,
@@ -53,6 +52,7 @@ const identity: readonly Feature[] = [
   invitations,
   accountImport,
   leaving,
+  verification,
 ]
 
 /** The resources of organizations, to which a product adds its own. */
