@@ -6,9 +6,7 @@ import type { Membership, Question, World } from './oracle-world.ts'
 /** An answer to each part of a question, as text: the visible ids, or the number of rows that a statement changes. */
 export type Answers = Record<string, string>
 export type Permissions = Readonly<Record<string, string>>
-
 const ladder: readonly string[] = ['viewer', 'member', 'admin', 'owner']
-
 /** The permissions that allow writes to a table. No request writes the other tables of an organization. */
 const writers: Readonly<Record<string, readonly string[]>> = {
   projects: ['projects:write'],
@@ -88,8 +86,8 @@ export function read(world: World, permissions: Permissions, question: Question)
 }
 
 /**
- * The effect of a change: the number of rows that it reaches, `0` if it is refused, `rule` or `exists` if a constraint
- * refuses it. `later` is the world after another user's change, which happens before the commit of the `… late` parts.
+ * The effect of a change: the number of rows that it reaches, `0` if it is refused, `rule` or `exists` if a constraint says so.
+ * `later` is the world after another user's change, which happens before the commit of the `… late` parts.
  */
 export function write(world: World, permissions: Permissions, question: Question, later: World): Answers {
   const { session, user, live, open, role } = standingOf(world, permissions, question)
