@@ -44,6 +44,7 @@ const identity: readonly Feature[] = [
   signIn,
   recovery,
   signUp,
+  verification,
   totp,
   passkeys,
   mfa,
@@ -52,7 +53,6 @@ const identity: readonly Feature[] = [
   invitations,
   accountImport,
   leaving,
-  verification,
 ]
 
 /** The resources of organizations, to which a product adds its own. */

@@ -29,6 +29,7 @@ export const restoreAccountToken = tokenKind({
   purpose: 'restore-account',
   seconds: 90 * 86400,
   details: Strict({ mailed_at: Type.Optional(Time) }),
+  followsAddress: true,
 })
 
 export const accountDeleted = eventKind('account-deleted')

@@ -7,19 +7,7 @@ import { changeEmailToken, emailChanged, emailChangeRequested, verificationFaile
 /** Verifying email addresses by a link, and changing them. */
 export const verification = feature({
   name: 'verification',
-  uses: [
-    'users',
-    'sessions',
-    'history',
-    'changes',
-    'accounts',
-    'passwords',
-    'lockout',
-    'factors',
-    'proofs',
-    'sign-up',
-    'leaving',
-  ],
+  uses: ['users', 'sessions', 'history', 'changes', 'accounts', 'passwords', 'lockout', 'factors', 'proofs', 'sign-up'],
   tokens: [changeEmailToken],
   events: [emailChangeRequested, emailChanged, verificationFailed],
   mails,

@@ -27,7 +27,6 @@ import { confirmEmail, verifyEmailToken } from '../accounts/email.ts'
 import { redeemLink } from '../accounts/links.ts'
 import { changeKind, readdressChanges, recordChange } from '../changes/changes.ts'
 import type { Trace } from '../changes/changes.ts'
-import { restoreAccountToken } from '../leaving/leaving.ts'
 import { passwordGuess, reserveGuess, settleRefused, settleRight, verifyGuess } from '../lockout/attempts.ts'
 import type { Proof } from '../proofs/messages.ts'
 import { changeWithProof } from '../proofs/proof.ts'
@@ -62,7 +61,7 @@ export const emailChanged = changeKind(
       await transaction.run(restoreEmail(user_id, former))
       // What was mailed to the address that goes is good no more.
       await transaction.run(revokeTokens(user_id, kindsThatEndWith(declared.tokens, 'address')))
-      await transaction.run(reissueTokens(restoreAccountToken, user_id))
+      await transaction.run(reissueTokens(declared.tokens, user_id))
       await transaction.run(readdressChanges(user_id, former.email, changed_at))
     },
   },

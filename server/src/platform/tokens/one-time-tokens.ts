@@ -26,6 +26,8 @@ export interface TokenKind<Details extends TSchema = TSchema> {
   endsWithIdentity?: boolean
   /** Whether it stays good when its account is deleted, until the account is erased. */
   survivesDeletion?: boolean
+  /** Whether it is replaced, and mailed anew, when its account gets a former address back. */
+  followsAddress?: boolean
 }
 
 const endings = {
@@ -189,18 +191,20 @@ export const revokeTokens = (user_id: string, kinds: readonly { purpose: string 
       .where('used_at', 'is', null),
   )
 
-/** Replaces the unspent tokens of a user for a purpose, whose links may have gone to the wrong mailbox: a mail takes each new one. */
-export const reissueTokens = ({ purpose }: { purpose: string }, user_id: string) =>
-  execute(
+/** Replaces the unspent tokens of a user that follow the address, whose links have gone to another mailbox: a mail takes each new one. */
+export const reissueTokens = (tokens: ReadonlyMap<string, TokenKind>, user_id: string) => {
+  const purposes = [...tokens.values()].filter(kind => kind.followsAddress === true).map(({ purpose }) => purpose)
+  return execute(
     raw(
       query,
       sql`with former as (update one_time_tokens set used_at = now()
-          where user_id = ${user_id} and purpose = ${purpose} and used_at is null and expires_at > now() returning *),
+          where user_id = ${user_id} and purpose = any (${purposes}) and used_at is null and expires_at > now() returning *),
         made as (insert into one_time_tokens (purpose, user_id, email, details, created_at, expires_at, sender)
           select purpose, user_id, email, details - 'mailed_at', created_at, expires_at, mail_sender() from former returning id)
         select enqueue_job('mail', jsonb_build_object('token_id', id)) from made`,
     ),
   )
+}
 
 /** Revokes the unused tokens that were sent to an address for these purposes. */
 export const revokeMailedTokens = (email: string, kinds: readonly { purpose: string }[]) =>
