@@ -241,7 +241,7 @@ const faults: { name: string; env: Record<string, string>; says: RegExp; cwd?: s
   {
     name: 'templates that are not there',
     env: { ...database, MAIL_TEMPLATES: join(scratch, 'nowhere') },
-    says: /MAIL_TEMPLATES: \S+nowhere cannot be read \(ENOENT\): name a directory/,
+    says: /MAIL_TEMPLATES: \S+nowhere cannot be read \(ENOENT\): set a directory/,
   },
   {
     name: 'a secret in a file that is not there',
