@@ -151,6 +151,7 @@ const definers: Readonly<Record<string, string>> = {
   acting_user: 'names the user of the session that the settings name; reads only',
   own_role_permits: "asks what the role permits that the caller's membership names, for the gate; reads only",
   guard_membership: 'asks the gate who may decide about owners; reads only',
+  is_way_out: 'looks whether another owner could act, for the gate; reads only',
   guard_creation:
     'looks whether an organization that is being created has members, which no gate shows yet; reads only',
   addresses_in_trigger: 'what an account is and was called, for a trigger that revokes invitations; reads only',
@@ -172,7 +173,7 @@ const callable: Readonly<Record<string, string>> = {
   acting_user: 'called by triggers of history; names the caller alone',
   own_role_permits: "called by the gate; answers for the caller's own role alone",
   lock_key: 'a number made of words; reads nothing',
-  is_way_out: 'three permissions by name; reads nothing',
+  is_way_out: 'called by the gate; answers for the caller alone',
   addresses_in_trigger: 'answers nothing outside of a trigger',
   hold_users: 'takes part in the locks of users, in the order of all locks; reads nothing',
   record_event:

@@ -17,6 +17,9 @@ const writers: Readonly<Record<string, readonly string[]>> = {
   memberships: ['members:write', 'organization:leave', 'organization:transfer', 'invitations:write'],
 }
 const isCurrent = (row?: { disabled: boolean; deleted: boolean }): boolean => row?.disabled === false && !row.deleted
+const isOwner = (row: Membership): boolean => row.role === 'owner' && isCurrent(row)
+const isLiveOwner = ({ users }: World, row: Membership): boolean =>
+  isOwner(row) && isCurrent(users.find(({ id }) => id === row.user_id))
 const sorted = (ids: string[]): string => ids.sort().join(' ')
 const idsOf = (rows: { id: string }[]): string => sorted(rows.map(({ id }) => id))
 const count = (rows: unknown[]): string => String(rows.length)
@@ -39,7 +42,9 @@ export function standingOf(world: World, permissions: Permissions, question: Que
   const isOwn = ownRole?.permissions.includes(permission) === true && least !== 'owner' // as an administrator, at most
   const held = isOperator ? user?.superuser === true : membership?.role_id === null ? isRanked : isOwn
   const may = live && organization !== undefined && least !== undefined && held
-  const open = may && (!lacksFactor || /^organization:(leave|transfer|delete)$/.test(permission)) // ways out
+  const others = world.memberships.filter(row => row.organization_id === organization_id && row.user_id !== user?.id)
+  const waysOut = others.some(row => isLiveOwner(world, row)) ? /:leave$/ : /^organization:(leave|transfer|delete)$/
+  const open = may && (!lacksFactor || waysOut.test(permission))
   const role = isOperator ? 'superuser' : membership?.role
   return { session, user, live, membership, lacksFactor, open, reads: may && !lacksFactor, role, isOperator }
 }
@@ -122,16 +127,15 @@ export function write(world: World, permissions: Permissions, question: Question
     const isRaised = (before.deleted && changed.includes('deleted') && !isKept) || (isAboutOwners && !mayDecide)
     return isRaised || (after.role_id !== null && after.role !== 'member') ? 'rule' : undefined
   }
-  const isOwner = (row: Membership): boolean => row.role === 'owner' && isCurrent(row)
-  const isLiveOwner = (row: Membership): boolean =>
-    isOwner(row) && isCurrent(world.users.find(({ id }) => id === row.user_id))
   type Changes = (row: Membership) => Partial<Membership>
   const change = (changes: Changes, isMeant: (row: Membership) => boolean = () => true): string => {
     const members = within('memberships', world.memberships)
     const after = members.map(row => (isMeant(row) ? { ...row, ...changes(row) } : row))
     const broken = members.map((row, n) => (isMeant(row) ? ruleOn(row, after[n]!) : undefined)).find(Boolean)
     const losesOwner = members.some((row, n) => isOwner(row) && !isOwner(after[n]!))
-    return broken ?? (losesOwner && !after.some(isLiveOwner) ? 'rule' : count(members.filter(isMeant)))
+    return (
+      broken ?? (losesOwner && !after.some(row => isLiveOwner(world, row)) ? 'rule' : count(members.filter(isMeant)))
+    )
   }
   const isMember = (row: Membership): boolean => row.organization_id === place && row.user_id === member
   const isMine = (row: Membership): boolean => row.organization_id === place && row.user_id === user?.id

@@ -13,12 +13,6 @@ create table organizations (
 );
 create unique index organizations_slug_key on organizations (slug) where deleted_at is null;
 
--- What no demand for a second factor withholds: leaving an organization, giving up its ownership, closing it.
-create function is_way_out(permission text) returns boolean language sql immutable set search_path = {{schema}}, pg_temp as $$
-  select permission in ('organization:leave', 'organization:transfer', 'organization:delete') $$;
-revoke execute on function is_way_out(text) from public;
-grant execute on function is_way_out(text) to freehold_tenant, freehold_system;
-
 -- Roles of an organization's own, beside the four that every organization has (role_permissions).
 create table roles (
   organization_id uuid not null references organizations on delete cascade,
@@ -63,6 +57,21 @@ create table memberships (
 create index memberships_user_id on memberships (user_id);
 -- only where there is one: the gate looks a membership up by its key, and must not take this index for it
 create index memberships_role on memberships (organization_id, role_id) where role_id is not null;
+
+-- What no demand for a second factor withholds from the caller: leaving and, where no other owner could let them go, giving up the
+-- ownership or closing the organization.
+create function is_way_out() returns boolean language plpgsql stable security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  wanted constant text := coalesce(current_setting('app.permission', true), '');
+begin
+  return wanted = 'organization:leave' or wanted in ('organization:transfer', 'organization:delete')
+    and not exists (select from memberships m join live_users u on u.id = m.user_id
+      where m.organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and m.user_id <> acting_user()
+        and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null
+        and (m.gate_changed_in = pg_current_xact_id_if_assigned()) is not true); -- whom this very transfer has made one
+end $$;
+revoke execute on function is_way_out() from public;
+grant execute on function is_way_out() to freehold_tenant, freehold_system;
 
 -- An organization always keeps one owner whose account can be used. The lock makes two owners who leave at once take turns: the second one's
 -- query has a snapshot of its own, taken after the first has committed.

@@ -150,6 +150,21 @@ test('a demand stands before no way out: leaving, handing over, closing, deletin
   }
 })
 
+// Red when: is_way_out() does not ask for another owner, or counts one whose account cannot be used.
+test('who can simply leave hands nothing over and closes nothing without the factor', async () => {
+  const { owner, member } = await demandingTeam()
+  const path = `/api/v1/organizations/${owner.organization_id}`
+  const second = await addMember(owner, 'owner')
+  const transfer = () => second.call('POST', `${path}/transfer`, { user_id: member.user_id })
+  for (const answer of [await transfer(), await second.call('DELETE', path)])
+    assert.deepEqual(outcomeOf(answer), [403, 'second-factor-required'])
+  await app.admin.query('update users set disabled_at = now() where id = $1', [owner.user_id])
+  assert.equal((await transfer()).status, 204, 'no other owner can act')
+  await app.admin.query('update users set disabled_at = null where id = $1', [owner.user_id])
+  const third = await addMember(owner, 'owner')
+  assert.equal((await third.call('POST', `${path}/leave`)).status, 204)
+})
+
 // Red when: organization_table() or the policy `colleagues` lets the gate of a way out read.
 test('a way out shows nothing of what the demand guards, whatever statement runs on it', async () => {
   const { owner, member } = await demandingTeam()
