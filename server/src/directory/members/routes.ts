@@ -170,7 +170,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
       schema: {
         operationId: 'transferOrganization',
         summary: 'Transfer ownership',
-        description: 'No second factor that the organization demands stands in the way.',
+        description: 'Without the second factor that the organization demands only where no other owner can act.',
         tags: ['Organizations'],
         params: OrganizationParams,
         body: Strict({ user_id: IdOf('user') }),

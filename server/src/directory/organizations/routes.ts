@@ -117,7 +117,8 @@ export function organizationRoutes(app: App): void {
         ...single,
         operationId: 'deleteOrganization',
         summary: 'Delete the organization',
-        description: 'It is closed at once for all of its members. No second factor that it demands stands in the way.',
+        description:
+          'It is closed at once for all of its members. Without the second factor that it demands only where no other owner can act.',
         response: { 204: Type.Null() },
       },
     },
