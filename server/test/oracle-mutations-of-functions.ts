@@ -36,7 +36,6 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
     ['m.disabled_at is null and ', ''],
     [' and m.deleted_at is null', ''],
     ['join live_users u', 'join users u'],
-    [' and (m.gate_changed_in = pg_current_xact_id_if_assigned()) is not true', ''],
   ],
   'function keep_gate_changed_in': [['then old.gate_changed_in', 'then new.gate_changed_in']],
   'function lock_revocation': [['new.gate_changed_in := pg_current_xact_id();', '']],

@@ -121,6 +121,12 @@ export function isAllowed(world: World, question: Question): boolean {
   return open || (live && question.permission === '')
 }
 
+/** Whether it is asked what an owner may do without the factor that is demanded. */
+export const isOwnerWithoutFactor = (world: World, question: Question): boolean => {
+  const { live, lacksFactor, membership } = standingOf(world, permissions, question)
+  return live && lacksFactor && membership?.role === 'owner' && question.permission.startsWith('organization:')
+}
+
 /** A database of its own, so that nothing else is in the tables, and the definitions can be changed. */
 export async function createOracle() {
   const { admin, tenantUrl } = await createOwnDatabase()
