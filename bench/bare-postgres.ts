@@ -1,4 +1,4 @@
-// The embedded PostgreSQL and nothing else: what every start has to wait for.
+// Only the embedded PostgreSQL, for which every start has to wait.
 import { createServer } from 'node:http'
 import { startEmbeddedPostgres } from '../server/src/platform/embedded/embedded-postgres.ts'
 

@@ -29,7 +29,7 @@ const { values, positionals } = parseArgs({
 const unknown = positionals.filter(name => !(name in parts))
 const rounds = Number(values.rounds)
 if (unknown.length > 0 || !(rounds >= 1)) {
-  console.error(`bench: the parts are ${Object.keys(parts).join(', ')}; --rounds is a number, 5 when left out`)
+  console.error(`bench: the parts are ${Object.keys(parts).join(', ')}; --rounds is a number, by default 5`)
   process.exit(2)
 }
 

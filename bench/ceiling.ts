@@ -1,5 +1,5 @@
-// The most that this runtime and driver can do: node:http, a token check, the settings and the query in one trip, JSON.
-// No framework, no validation, no log, no headers of its own.
+// The maximum for this runtime and driver: node:http, a token check, settings and query in one round trip, JSON.
+// No framework, validation, log or additional headers.
 import { createServer } from 'node:http'
 import { loadSigningKeys } from '../server/src/platform/gate/signing-keys.ts'
 import { createAccessTokens } from '../server/src/platform/gate/access-tokens.ts'
@@ -22,7 +22,7 @@ tokens.useKeys(await loadSigningKeys(systemFor(database, 'bench'), SECRET_KEY, '
 await database.close()
 const pool = openPool(DATABASE_TENANT_URL, TENANT_POOL_SIZE)
 
-// Both statements take the organization first; the list's second value is one more than its page.
+// Both statements take the organization first; the list's second value is its page size plus one.
 const routes: Record<
   string,
   { name: string; text: string; permission: string; values: (organization_id: string) => readonly unknown[] }

@@ -6,15 +6,15 @@ import { listProjects } from '../server/src/product/projects/projects.ts'
 
 export type Row = Record<string, unknown>
 
-/** A pool like the service's, without what the service adds to it. */
+/** A pool like the service's, without the service's additions. */
 export function openPool(connectionString: string, max: number): pg.Pool {
   const onConnect = (client => prepareSettings(client as pg.PoolClient)) as (client: pg.ClientBase) => void
   const pool = new pg.Pool({ connectionString, max, onConnect })
-  pool.on('error', () => {}) // the server ends before idle connections do
+  pool.on('error', () => {}) // the server stops before idle connections are closed
   return pool
 }
 
-/** The settings and the query in one round trip, as the service sends them, by the driver alone. */
+/** The settings and the query in one round trip, as the service sends them, with the driver alone. */
 export async function oneTrip(
   pool: pg.Pool,
   name: string,
@@ -36,7 +36,7 @@ export async function oneTrip(
   }
 }
 
-/** What the driver is told of a request; history is not written here, but the setting travels all the same. */
+/** The context of a request. No audit log is written here, but the setting is sent nevertheless. */
 export const contextOf = (user_id: string, request_id: string): string =>
   JSON.stringify({ request_id, ip: '127.0.0.1', user_agent: '', user_id })
 
@@ -47,7 +47,7 @@ const declared = { permissions: {} }
 const projectsOf = (organization_id: string) =>
   listProjects({ organization_id, user_id: '' }, { sort: '-created_at' }, page)
 
-/** The service's own statements: the text, and the values for one organization. */
+/** The service's own statements: their text, and the values for one organization. */
 export const statements = {
   me: {
     text: getMe(declared, '').sql,

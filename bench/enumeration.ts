@@ -6,14 +6,14 @@ import type { Figure } from './figures.ts'
 import { PASSWORD, startService } from './stage.ts'
 import type { Owner, Stage } from './stage.ts'
 
-/** Timings of each kind in a round. A round of imported accounts is shorter: its figure needs no precision. */
+/** Timings of each kind in a round. Fewer for imported accounts, whose figure needs less precision. */
 const TIMINGS = 400
 const IMPORTED_TIMINGS = 60
 const WARM_UP = 40
-/** Blind guessing is right half the time; with 2,000 timings each, chance alone moves it by 0.018 (95 %). */
+/** Random guessing is right half of the time; with 2,000 timings each, chance alone varies it by 0.018 (95 %). */
 const BLIND = { from: 0.47, to: 0.53 }
 
-/** Of no password that is tried here: what bcrypt computes before it refuses is what counts. */
+/** Matches no password that is tried here; only the time that bcrypt takes matters. */
 const BCRYPT = '$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy'
 const WRONG = 'Wrong-horse-7'
 
@@ -22,7 +22,7 @@ interface Flow {
   path: string
   body(email: string): object
   status: number
-  /** Whether someone signed in asks. */
+  /** Whether the request is made by a signed-in user. */
   asOwner?: boolean
 }
 
@@ -47,8 +47,8 @@ const flows: readonly Flow[] = [
 ]
 
 /**
- * Whether the time of an answer tells if an address has an account: how often a known one takes longer than an unknown one
- * (the area under the ROC curve; 0.50 is as often as not). One request at a time, known and unknown in random order.
+ * Whether the time of a response reveals if an address has an account: how often a known one takes longer than an
+ * unknown one (the area under the ROC curve; 0.50: nothing). One request at a time, known and unknown in random order.
  */
 export async function measureEnumeration(stage: Stage, rounds: number): Promise<Figure[]> {
   const { environment, adminUrl, owners } = stage
@@ -68,9 +68,9 @@ export async function measureEnumeration(stage: Stage, rounds: number): Promise<
       EMAIL_VERIFICATION: 'required',
       SMTP_URL: 'smtp://127.0.0.1:9',
       FROM_EMAIL: 'bench@example.com',
-      // Mail is sent elsewhere and later: that it is known then is not known here.
+      // Emails are sent later, by another process, and do not affect the time of the response.
       RUN_JOBS: 'false',
-      // So many failures of each account and of this address would lock both.
+      // The many failures would otherwise lock each account and this address.
       ACCOUNT_LOCKOUT_THRESHOLD: '100',
       SIGN_IN_FAILURES_PER_ADDRESS_PER_HOUR: '1000000',
     },
@@ -101,7 +101,7 @@ interface Timings {
 
 const pick = <T>(values: readonly T[]): T => values[randomInt(values.length)] as T
 
-/** An address as long as theirs, which no one has. */
+/** An unknown address of the same length. */
 const strangerTo = ({ email }: Owner): string => email.replace('owner-', 'other-')
 
 async function interleave(
@@ -119,7 +119,7 @@ async function interleave(
   return result
 }
 
-/** From the first byte sent to the last byte received. Milliseconds. @throws Error on any answer but the flow's */
+/** From the first byte sent to the last byte received. Milliseconds. @throws Error on any status but the flow's */
 const timer =
   (agent: Agent, url: string, { path, body, status, asOwner }: Flow, owners: readonly Owner[]) =>
   (email: string): Promise<number> => {
@@ -157,7 +157,7 @@ function figureOf(what: string, rounds: readonly Timings[]): Figure {
   }
 }
 
-/** How often one of the known takes longer than one of the unknown, ties by half (Mann and Whitney's U over its most). */
+/** How often a known one takes longer than an unknown one; ties count half (Mann–Whitney U, divided by its maximum). */
 function areaUnderCurve({ known, unknown }: Timings): number {
   const sorted = unknown.toSorted((a, b) => a - b)
   const countWhile = (isBelow: (other: number) => boolean): number => {

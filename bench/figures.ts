@@ -1,11 +1,11 @@
-/** One line of the result: what was measured, against which control, and what it should be. */
+/** One line of the result: the measurement, its control and the target. */
 export interface Figure {
   what: string
-  /** The two medians, in words with their unit. */
+  /** The two medians as text, with their unit. */
   measured: string
   control: string
   ratio: number
-  /** One for each round, to show the spread. */
+  /** One ratio for each round, to show the spread. */
   rounds: readonly number[]
   /** Undefined for a figure that only explains the others. */
   target?: { atLeast: number } | { atMost: number } | { from: number; to: number }
@@ -15,13 +15,13 @@ export function median(values: readonly number[]): number {
   return percentile(values, 0.5)
 }
 
-/** The smallest value that is not exceeded by the given share of them; NaN of none. */
+/** The smallest value that the given share of the values does not exceed; NaN without values. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
 }
 
-/** A figure whose ratio is the median of the rounds' ratios: a busy moment hits both sides of a round alike. */
+/** A figure whose ratio is the median of the rounds' ratios: a busy moment affects both sides of a round alike. */
 export function compare(
   what: string,
   unit: string,
@@ -41,7 +41,7 @@ export function compare(
 
 const show = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3))
 
-/** Markdown, one row a figure. */
+/** Markdown, one row for each figure. */
 export function printFigures(title: string, figures: readonly Figure[]): void {
   const rows = figures.map(({ what, measured, control, ratio, rounds, target }) => {
     const spread = `${Math.min(...rounds).toFixed(2)}–${Math.max(...rounds).toFixed(2)}`

@@ -10,7 +10,7 @@ import type { Owner, Stage, BenchEnvironment } from './stage.ts'
 const REQUESTERS = 64
 const { text, values } = statements.projects
 
-/** What an application without the gate asks first: the same liveness, membership and role, by keys it has at hand. */
+/** The check of an application without the gate: the same conditions on session, membership and role, by known keys. */
 const CHECK = `
   select m.role from sessions s
   join users u on u.id = s.user_id
@@ -21,7 +21,7 @@ const CHECK = `
 
 type Read = (owner: Owner) => Promise<unknown[]>
 
-/** The project list behind forced row-level security and the gate, by the driver alone, against the two ways without. */
+/** The project list behind row-level security and the gate, with the driver alone, compared to two ways without. */
 export async function measureGate(
   bench: BenchEnvironment,
   stage: Stage,

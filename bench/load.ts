@@ -15,11 +15,11 @@ export interface LoadOptions {
   url: string
   connections: number
   seconds: number
-  /** Dealt out to the connections, which repeat their own. */
+  /** Distributed among the connections, each of which repeats its own. */
   requests: readonly Request[]
 }
 
-/** As many requests as the server takes: every connection sends its next one when the last is answered. @throws Error on any answer but 2xx */
+/** As many requests as the server can answer: one at a time per connection. @throws Error on any status but 2xx */
 export async function saturate({ url, connections, seconds, requests }: LoadOptions): Promise<Load> {
   const latencies: number[] = []
   const refused = new Map<number, number>()
@@ -47,7 +47,7 @@ export async function saturate({ url, connections, seconds, requests }: LoadOpti
   return summarize(latencies, (endedAt - startedAt) / 1000)
 }
 
-/** One request every few milliseconds, whether or not the one before is answered. @throws Error on any answer but 200 */
+/** One request every few milliseconds, without waiting for responses. @throws Error on any status but 200 */
 export async function probe(
   url: string,
   requests: readonly Request[],
@@ -71,7 +71,7 @@ export async function probe(
   const startedAt = performance.now()
   await new Promise<void>(resolve => {
     const timer = setInterval(() => {
-      // A timer that comes late catches up, so that the rate does not depend on how busy this process is.
+      // Catches up after a late timer, so that the rate does not depend on how busy this process is.
       const due = Math.floor((performance.now() - startedAt) / everyMs)
       while (pending.length < due) pending.push(send(requests[pending.length % requests.length]!))
       if (performance.now() - startedAt < seconds * 1000) return

@@ -5,11 +5,11 @@ import { probe, saturate } from './load.ts'
 import { PASSWORD, startService } from './stage.ts'
 import type { Stage } from './stage.ts'
 
-/** More logins at once than hashes are computed, fewer than may wait. */
+/** More concurrent sign-ins than hashes are computed at once, but fewer than may wait. */
 const LOGINS_AT_ONCE = 16
 const PROBE_EVERY_MS = 10
 
-/** What a storm of logins does to a read beside it, and what the service adds to the hash of a login. */
+/** How many concurrent sign-ins slow down a read, and how much the service adds to the hash of a sign-in. */
 export async function measureLogins(stage: Stage, rounds: number, seconds: number): Promise<Figure[]> {
   const service = await startService(stage)
   const passwords = await createPasswords()

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 
-/** A server in a process of its own. */
+/** A server in its own process. */
 export interface ServerProcess {
   url: string
   pid: number
@@ -15,7 +15,7 @@ export interface ServerProcess {
 
 const TIMEOUT_MS = 60_000
 
-/** Starts a program that listens on PORT, and waits until `path` answers 200. @throws Error with what it wrote, when it ends first */
+/** Starts a program that listens on PORT; waits until `path` answers 200. @throws Error with its output if it ends */
 export async function startServer(
   program: string,
   args: readonly string[],
@@ -32,7 +32,7 @@ export async function startServer(
   })
   const ended = once(child, 'exit')
   const end = () => void child.kill()
-  process.once('exit', end) // should the benchmark itself be stopped
+  process.once('exit', end) // if the benchmark itself is stopped
   void ended.then(() => process.off('exit', end))
   let said = ''
   for (const stream of [child.stdout, child.stderr])
@@ -75,7 +75,7 @@ async function findFreePort(): Promise<number> {
 
 const TICKS_A_SECOND = 100
 
-/** CPU seconds that a process has used, with its children when asked; NaN where the system has no /proc. */
+/** CPU seconds that a process has used, optionally with its children; NaN if the system has no /proc. */
 export function cpuSeconds(pid: number, withChildren = false): number {
   try {
     const ticks = withChildren ? [pid, ...childrenOf(pid)].map(ticksOf) : [ticksOf(pid)]
@@ -90,7 +90,7 @@ function ticksOf(pid: number): number {
   return Number(user) + Number(system)
 }
 
-/** The fields of /proc/PID/stat behind the name, which may hold spaces. */
+/** The fields of /proc/PID/stat after the name, which may contain spaces. */
 const fieldsOf = (pid: number): string[] => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
 
 const childrenOf = (pid: number): number[] =>
@@ -101,11 +101,11 @@ const childrenOf = (pid: number): number[] =>
       try {
         return Number(fieldsOf(child)[1]) === pid
       } catch {
-        return false // it ended while we looked
+        return false // it has ended meanwhile
       }
     })
 
-/** Resident memory of one process in megabytes; NaN where the system has no /proc. */
+/** Resident memory of one process in megabytes; NaN if the system has no /proc. */
 export function residentMegabytes(pid: number): number {
   try {
     return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024

@@ -6,11 +6,11 @@ import { startService } from './stage.ts'
 import type { Stage, BenchEnvironment } from './stage.ts'
 
 const CONNECTIONS = 64
-/** So few that the warm-up sees every token: verifying a new one is measured by no one's list. */
+/** So few that the warm-up verifies every token, which would otherwise be part of the measurement. */
 const PEOPLE = 256
 const paths = ['/api/v1/auth/me', '/api/v1/projects?limit=20'] as const
 
-/** Throughput of one process against the ceiling, CPU beside it, and the memory that the load leaves. */
+/** The throughput of one process compared to the ceiling, its CPU time, and its memory after the load. */
 export async function measureRequests(
   bench: BenchEnvironment,
   stage: Stage,
@@ -38,7 +38,7 @@ export async function measureRequests(
     for (const path of paths) {
       const measured: { measured: Awaited<ReturnType<typeof run>>; control: Awaited<ReturnType<typeof run>> }[] = []
       for (let round = 0; round < rounds; round++) {
-        // Who goes first changes, so that neither always profits from a quiet moment or a warm cache.
+        // The order alternates, so that neither always profits from a quiet moment or a warm cache.
         const first = round % 2 === 0 ? await run(service, path, seconds) : undefined
         const control = await run(ceiling, path, seconds)
         measured.push({ measured: first ?? (await run(service, path, seconds)), control })

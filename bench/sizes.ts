@@ -5,10 +5,10 @@ import type { Load } from './load.ts'
 import { startService } from './stage.ts'
 import type { Stage } from './stage.ts'
 
-/** Few enough that no one queues for long: latency is the question here. */
+/** So few that requests do not queue, because this measures latency. */
 const CONNECTIONS = 4
 
-/** Whether the list gets slower as tenants and projects get a hundred times more. */
+/** Whether the list gets slower with a hundred times as many tenants and projects. */
 export async function measureSizes(small: Stage, large: Stage, rounds: number, seconds: number): Promise<Figure[]> {
   const [few, many] = await Promise.all([startService(small), startService(large)])
   const run = (url: string, { owners }: Stage, duration: number) =>

@@ -23,12 +23,12 @@ export const PASSWORD = 'Correct-horse-7'
 
 /** A database with tenants in it. */
 export interface Stage {
-  /** Behind no policy: a superuser, with the schema on its path. */
+  /** The URL of a superuser, to whom no policy applies, with the schema on its search path. */
   adminUrl: string
   tenantUrl: string
   /** Owners of different organizations, chosen at random. */
   owners: readonly Owner[]
-  /** What a server process needs to know of it. */
+  /** The environment for a server process. */
   environment: Record<string, string>
 }
 
@@ -44,7 +44,7 @@ export interface BenchEnvironment {
   /** The postmaster, for its CPU time. */
   postgresPid: number
   version: string
-  /** The database of that name with that many organizations, each of 100 projects; made when first asked for. */
+  /** The database of that name with that many organizations, each with 100 projects; created at the first call. */
   stage(name: string, organizations: number): Promise<Stage>
   close(): Promise<void>
 }
@@ -52,7 +52,7 @@ export interface BenchEnvironment {
 const PROJECTS_EACH = 100
 const MAX_OWNERS = 2000
 
-/** An embedded PostgreSQL of its own, in a directory that `close` removes. */
+/** Starts a separate embedded PostgreSQL, in a directory that `close` removes. */
 export async function startBenchEnvironment(): Promise<BenchEnvironment> {
   const directory = await mkdtemp(join(tmpdir(), 'freehold-bench-'))
   await chmod(directory, 0o711) // PostgreSQL may run as another user than this one
@@ -133,7 +133,7 @@ export async function startBenchEnvironment(): Promise<BenchEnvironment> {
   }
 }
 
-/** The service as it runs in production, on that stage. */
+/** Starts the service on that database, as in production. */
 export const startService = ({ environment }: Stage, nodeOptions: readonly string[] = []): Promise<ServerProcess> =>
   startServer('../server/bin/freehold.js', ['start'], environment, '/ready', nodeOptions)
 
@@ -155,8 +155,8 @@ function named(url: string, database: string, user?: string, password?: string):
 }
 
 /**
- * Organizations with an owner who is signed in and 100 projects. Projects of different organizations are stored in turn,
- * as they are where many people write: the rows of one list are spread over the table. Triggers are off meanwhile.
+ * Creates organizations with a signed-in owner and 100 projects each, without triggers. Projects of organizations
+ * alternate, as if many users had written at once, so that the rows of one list are spread over the table.
  */
 async function seed(admin: pg.Client, organizations: number): Promise<void> {
   const password = await hash(PASSWORD, { memoryCost: 19456, timeCost: 2, parallelism: 1 })
@@ -186,7 +186,7 @@ async function seed(admin: pg.Client, organizations: number): Promise<void> {
   await admin.query(`checkpoint`)
 }
 
-/** Access tokens as the service itself would give them. */
+/** Access tokens as the service itself would issue them. */
 async function signIn(
   people: readonly Omit<Owner, 'authorization'>[],
   tenantUrl: string,

@@ -12,7 +12,7 @@ interface Start {
   megabytes: number
 }
 
-/** From nothing to the first 200 of /ready, and once more with everything there; against the database alone. */
+/** The time to the first 200 of /ready, of a first start and of a warm one, compared to the database alone. */
 export async function measureStarts(rounds: number): Promise<Figure[]> {
   const measured: { measured: Start; control: Start }[] = []
   for (let round = 0; round < rounds; round++) {
@@ -22,7 +22,7 @@ export async function measureStarts(rounds: number): Promise<Figure[]> {
   const sides = (pick: keyof Start) =>
     measured.map(({ measured: own, control }) => ({ measured: own[pick], control: control[pick] }))
   return [
-    compare('first start ever, the database being made / bare PostgreSQL', 'ms', sides('first')),
+    compare('first start, which creates the database / bare PostgreSQL', 'ms', sides('first')),
     compare('warm start (aim: 1000 ms) / bare PostgreSQL', 'ms', sides('warm')),
     compare('memory of the idle service (aim: 150 MB) / bare runtime', 'MB', sides('megabytes')),
   ]
@@ -31,7 +31,7 @@ export async function measureStarts(rounds: number): Promise<Figure[]> {
 async function start(program: string, args: readonly string[], path: string): Promise<Start> {
   const directory = await mkdtemp(join(tmpdir(), 'freehold-bench-'))
   await chmod(directory, 0o711) // PostgreSQL may run as another user than this one
-  // A cache of compiled code of its own, so that the first start is a first one.
+  // An empty cache of compiled code, as in a real first start.
   const environment = {
     DATA_DIR: directory,
     SECRET_KEY: SECRET,

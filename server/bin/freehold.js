@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The way in: plain JavaScript, so that an older Node can read it and hand over to the one that npm installed beside us.
+// The entry point, in plain JavaScript, so that an older Node can run it and start the Node that npm has installed.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import module from 'node:module'
@@ -7,7 +7,7 @@ import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-// By default it opens the port of the debugger to everybody on this machine; `--inspect` does so when it is wanted.
+// By default SIGUSR1 opens the debugger's port to every user of this machine; `--inspect` does so on purpose.
 process.on('SIGUSR1', () => {})
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -20,8 +20,8 @@ else {
 }
 
 /**
- * Runs the same command on the installed Node, passes on the signals that end it, and ends as it ends. The channel tells it
- * when this process is killed.
+ * Runs the same command on the installed Node, forwards signals, and exits with the same code. The IPC channel closes
+ * if this process is killed, so that the other one ends too.
  */
 function handOver() {
   const installed = ['../../node_modules/.bin/node', '../node_modules/.bin/node', '../../.bin/node'].map(path =>

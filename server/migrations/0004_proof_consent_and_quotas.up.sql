@@ -158,7 +158,7 @@ begin
     and not exists (select from memberships m join live_users u on u.id = m.user_id
       where m.organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and m.user_id <> acting_user()
         and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null
-        and (m.gate_changed_in = pg_current_xact_id_if_assigned()) is not true); -- whom this very transfer has made one
+        and (m.gate_changed_in = pg_current_xact_id_if_assigned()) is not true); -- the new owner of this transfer
 end $function$;
 
 create or replace function {{schema}}.keep_an_owner()
@@ -348,7 +348,7 @@ create or replace function {{schema}}.refuse_held_address()
   AS $function$
 begin
   if exists (select from one_time_tokens where email = new.email and purpose = 'undo' and details #>> '{former,email}' = new.email
-      and details #>> '{former,email_verified_at}' is not null and user_id <> new.id and used_at is null and expires_at > now()) then
+      and details #>> '{former,email_verified_at}' is not null and user_id <> new.id and expires_at > now()) then
     raise exception 'the address may go back to another account' using errcode = '23514', constraint = 'users_email_held';
   end if;
   return null;

@@ -12,8 +12,7 @@ import { createServer } from './platform/server/server.ts'
 import type { Services } from './platform/services.ts'
 
 /**
- * The whole service but its socket: the server with its hooks, then the routes and pages of the features that the
- * services were made for, in their order.
+ * The whole service without its socket: the server with its hooks, then the routes and pages of the features in order.
  */
 export async function createApp(services: Services, database: Database): Promise<App> {
   const { config, version, declared } = services

@@ -29,10 +29,10 @@ import { superusers } from './operations/superusers/feature.ts'
 import type { Feature } from './platform/feature.ts'
 import { projects } from './product/projects/feature.ts'
 
-/** Who exists. */
+/** Users and organizations. */
 const directory: readonly Feature[] = [users, sessions, organizations, history, members, notifications]
 
-/** How people get in and out. */
+/** Sign-in and accounts. */
 const identity: readonly Feature[] = [
   changes,
   accounts,
@@ -55,11 +55,11 @@ const identity: readonly Feature[] = [
   leaving,
 ]
 
-/** What a product adds to: the resources of organizations. */
+/** The resources of organizations, to which a product adds its own. */
 const product: readonly Feature[] = [projects]
 
-/** What operators look after. */
+/** For operators. */
 const operations: readonly Feature[] = [superusers, health, retention]
 
-/** The table of contents: every feature, wing by wing. SQL files load, services are made and routes are registered in this order. */
+/** All features, layer by layer. SQL files are loaded, services created and routes registered in this order. */
 export const features: readonly Feature[] = [...directory, ...identity, ...product, ...operations]

@@ -9,18 +9,18 @@ import type { Leaving } from './platform/server/closing.ts'
 import { createLogger } from './platform/server/logging.ts'
 
 export interface RunningService {
-  /** Finishes what is in flight, then closes everything. With `drains` it first serves on for DRAIN_SECONDS. */
+  /** Finishes running requests, then closes everything. With `drains` it first continues to serve for DRAIN_SECONDS. */
   stop(how: { drains: boolean }): Promise<void>
-  /** Opens LOG_FILE anew, after a rename. */
+  /** Opens LOG_FILE again, after a rename. */
   reopenLog(): void
 }
 
 export interface StartOptions {
-  /** Apply pending migrations first; in development that happens anyway. */
+  /** Apply pending migrations first; in development they are always applied. */
   migrate?: boolean
 }
 
-/** config → database → app → listen. Whatever was opened is closed again, the last first, when it stops or a later step fails. */
+/** config → database → app → listen. If it stops or a step fails, everything is closed in reverse order. */
 export async function startService(
   given: Config,
   { migrate = given.environment === 'development' }: StartOptions = {},
@@ -28,12 +28,12 @@ export async function startService(
   const { database, environment } = given
   if (migrate && environment !== 'development' && database.url === undefined)
     throw new Error(
-      'DATABASE_URL is not set, and --migrate applies migrations as the owner: set it to the URL of the owner, or start without --migrate after `freehold migrate apply`',
+      'DATABASE_URL is not set, and --migrate applies migrations as the owner: set it to the URL of the owner, or run `freehold migrate apply` and start without --migrate',
     )
   return run(await choosePort(given), async () => (await import('./serve.ts')).serve, { claims: true, migrate })
 }
 
-/** config → database → jobs: the work beside the requests, in as many processes as are wanted, with or without a service. */
+/** config → database → jobs: runs the background jobs, in any number of processes, with or without a service. */
 export const startWorker = (config: Config): Promise<RunningService> =>
   run(config, async () => (await import('./work.ts')).work, { claims: false, migrate: false })
 
@@ -44,7 +44,7 @@ type Task = (
   stack: AsyncDisposableStack,
 ) => Promise<Leaving | undefined>
 
-/** `claims`: the one process that may be told to serve this data directory. */
+/** `claims`: whether this process claims the data directory for itself. */
 async function run(
   config: Config,
   load: () => Promise<Task>,
@@ -56,7 +56,7 @@ async function run(
   if (outdated !== undefined) log[config.environment === 'development' ? 'warn' : 'error'](outdated)
   const stack = new AsyncDisposableStack()
 
-  /** A PostgreSQL that is there and migrated. */
+  /** Provides a running, migrated PostgreSQL. */
   async function prepareDatabase(): Promise<Provisioned> {
     if (claims && config.database.url === undefined && config.database.tenantUrl === undefined) {
       const claim = claimDataDirectory(config.dataDir, config.port)
@@ -79,7 +79,7 @@ async function run(
   }
 
   try {
-    // PostgreSQL starts while the rest of the code is loaded. Code that does not load waits, so that what starts is closed too.
+    // PostgreSQL starts while the rest of the code loads. If that fails, the error waits, so that PostgreSQL is closed.
     const loading = load()
     loading.catch(() => {})
     const provisioned = await prepareDatabase()
@@ -89,9 +89,9 @@ async function run(
       stop: async ({ drains }) => {
         const seconds = drains && running !== undefined ? config.drainSeconds : 0
         if (seconds > 0)
-          log.info(`stopping in ${seconds} seconds: until then requests are served, and /ready answers 503`)
+          log.info(`stopping in ${seconds} seconds: requests are served until then, and /ready answers 503`)
         await running?.leave(seconds)
-        log.info('stopping: what is in flight is finished first')
+        log.info('stopping: running requests are finished first')
         await stack.disposeAsync()
       },
       reopenLog: reopen,
@@ -102,13 +102,13 @@ async function run(
   }
 }
 
-/** What is migrated is what the features declare; loaded here, because most starts have no owner's URL. */
+/** The declarations of the features, which migrations need; loaded only here, because most starts do not migrate. */
 const loadDeclarations = async () => {
   const [{ declare }, { features }] = [await import('./platform/declarations.ts'), await import('./features.ts')]
   return declare(features)
 }
 
-/** Port 0 is any free one; the URLs that were made from it follow. */
+/** Replaces port 0 by a free one, also in the URLs that were derived from it. */
 async function choosePort(config: Config): Promise<Config> {
   if (config.port !== 0) return config
   const port = await findFreePort(8000)

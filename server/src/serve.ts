@@ -16,9 +16,8 @@ import type { Leaving } from './platform/server/closing.ts'
 import { createServices } from './services.ts'
 
 /**
- * database → keys → services → app → listen → jobs, on a PostgreSQL that is there and migrated. What is opened is left to
- * `stack` to close. @returns what comes before that. @throws Error when the database is not as declared, or the
- * port is taken
+ * database → keys → services → app → listen → jobs, on a running, migrated PostgreSQL. `stack` closes everything.
+ * @returns the drain that runs before that @throws Error if the database is not as declared, or the port is taken
  */
 export async function serve(
   config: Config,
@@ -51,7 +50,7 @@ export async function serve(
     listenTextResolver: address =>
       `${config.appName} ${services.version} listens on ${address} (${config.environment}), documents at /docs`,
   })
-  // Only now: what waits for the service to start needs none of it.
+  // Only now, because the start does not depend on it.
   if (config.runJobs) jobs = await (await import('./work.ts')).startJobs(services, database)
   return { leave: seconds => leave(app, seconds) }
 }

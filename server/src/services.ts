@@ -14,12 +14,12 @@ export interface ServiceOptions {
   config: Config
   declared: Declarations
   log: FastifyBaseLogger
-  /** Undefined where no request is served. */
+  /** Undefined if no requests are served. */
   signingKeys?: () => readonly SigningKey[]
   accessTokens?: AccessTokens
 }
 
-/** Makes what the app, the jobs and the command line share: the platform's part, then each feature's, in their order. */
+/** Creates the services of the app, the jobs and the command line: the platform's, then each feature's, in order. */
 export async function createServices({
   config,
   declared,

@@ -4,5 +4,5 @@ const { version: packageVersion } = JSON.parse(readFileSync(new URL('../package.
   version: string
 }
 
-/** The service's own version, as its package says. */
+/** The service's version, from its package. */
 export const version = packageVersion

@@ -11,7 +11,7 @@ import type { RunningJobs } from './platform/jobs/jobs.ts'
 import type { Services } from './platform/services.ts'
 import { createServices } from './services.ts'
 
-/** Works on the jobs alone, on a PostgreSQL that is there and migrated. What is opened is left to `stack` to close. */
+/** Runs only the background jobs, on a running, migrated PostgreSQL. `stack` closes everything. */
 export async function work(
   config: Config,
   urls: DatabaseUrls,
@@ -26,7 +26,7 @@ export async function work(
   log.info(`${config.appName} ${services.version} works on the jobs (${config.environment})`)
 }
 
-/** Begins with the jobs that the features declare. @throws Error when a handler cannot be made, as with faulty mail templates */
+/** Starts the features' jobs. @throws Error if a handler cannot be created, as with faulty email templates */
 export async function startJobs(services: Services, database: Database): Promise<RunningJobs> {
   const { config, log, declared } = services
   const { pool } = database.system

@@ -12,8 +12,8 @@ import { findFreePort } from './pgbouncer.ts'
 import { request, startServiceProcess, waitUntil } from './service-process.ts'
 import type { ServiceProcess } from './service-process.ts'
 
-// An account from the first mail to a new password as its owner lives it: the real service, its worker and its outbox, over
-// a socket, in a browser on a phone that runs no scripts.
+// The life of an account from the first email to a new password: the real service, its worker and its outbox, over
+// a socket, in the browser of a phone that runs no scripts.
 
 const PASSWORD = 'Correct-horse-7'
 const NEW_PASSWORD = 'Brand-new-zebra-42'
@@ -48,7 +48,7 @@ const post = (path: string, body: object, headers = {}) =>
   request(origin, 'POST', `/api/v1/auth/${path}`, body, headers)
 const logIn = (password: string) => post('login', { email, password })
 
-/** The newest mail to the person with this in it. */
+/** The newest email to the user that contains this text. */
 async function mailWith(part: string): Promise<KeptMail & { link: string }> {
   let found: KeptMail | undefined
   await waitUntil(async () => {
@@ -60,7 +60,7 @@ async function mailWith(part: string): Promise<KeptMail & { link: string }> {
   return { ...found!, link }
 }
 
-/** A phone without scripts, which notes whatever a policy forbids. */
+/** A phone without scripts; records what the content security policy blocks. */
 async function openPhone(): Promise<{ page: Page; faults: string[] }> {
   const browser = await openBrowser()
   const context = await browser.newContext({ ...phone, javaScriptEnabled: false, locale: 'en-GB' })
@@ -74,14 +74,15 @@ async function openPhone(): Promise<{ page: Page; faults: string[] }> {
 }
 
 test(
-  'an account is signed up for, confirmed, signed in to, and its password forgotten and set anew',
+  'a user signs up, verifies the address, signs in, forgets the password and sets a new one',
   { skip: noBrowser },
   async () => {
-    // Red when: the job of a mail is enqueued after the answer, a page needs a script, or its policy forbids its own form.
+    // Red when: the job of an email is enqueued after the response, a page needs a script, or its policy blocks its
+    // form.
     await start(false)
     const asked = await post('signup', { email, full_name: 'Ada Lovelace' })
     assert.equal(asked.status, 202)
-    // The process dies before anyone has sent the mail.
+    // The process is killed before the email is sent.
     await service.end('SIGKILL')
     await start(true)
     assert.equal((await logIn(PASSWORD)).status, 401)
@@ -92,7 +93,7 @@ test(
     assert.equal((await logIn(PASSWORD)).status, 401)
     for (const label of ['New password', 'New password, once more'])
       await page.getByLabel(label, { exact: true }).fill(PASSWORD)
-    await page.getByRole('button', { name: 'Make my account' }).click()
+    await page.getByRole('button', { name: 'Create my account' }).click()
     await page.getByText('Your account is ready').waitFor()
     const signedIn = await logIn(PASSWORD)
     assert.equal(signedIn.status, 200)
@@ -102,7 +103,7 @@ test(
     await page.goto(`${origin}/account/reset-password`)
     await page.getByLabel('E-mail address').fill(email.toUpperCase())
     await page.getByRole('button', { name: 'Send the link' }).click()
-    await page.getByText('a mail with a link is on its way').waitFor()
+    await page.getByText('an email with a link is on its way').waitFor()
     const reset = await mailWith('/reset-password?token=')
     await page.goto(reset.link)
     const choose = async (password: string, repeated = password) => {
@@ -130,7 +131,7 @@ test(
   },
 )
 
-test('an address is changed over the wire, and both addresses hear of it', { skip: noBrowser }, async () => {
+test('a user changes the address over HTTP, and both addresses are notified', { skip: noBrowser }, async () => {
   const signedIn = await logIn(NEW_PASSWORD)
   const headers = { authorization: `Bearer ${signedIn.body.access_token}` }
   const new_email = 'countess@example.com'
@@ -150,33 +151,29 @@ test('an address is changed over the wire, and both addresses hear of it', { ski
   assert.equal((await post('login', { email: new_email, password: NEW_PASSWORD })).status, 200)
 })
 
-// Red when: looking at the page spends the token, or the page is not in app.ts.
-test(
-  'an account is deleted, and brought back by the page behind the link in the mail',
-  { skip: noBrowser },
-  async () => {
-    const credentials = { email: 'countess@example.com', password: NEW_PASSWORD }
-    const signedIn = await post('login', credentials)
-    const headers = { authorization: `Bearer ${signedIn.body.access_token}` }
-    assert.equal((await request(origin, 'DELETE', '/api/v1/users/me', undefined, headers)).status, 204)
-    assert.equal((await post('login', credentials)).status, 401)
-    let link = ''
-    await waitUntil(async () => {
-      const mail = (await listOutbox(dataDir)).find(
-        ({ to, text }) => to === credentials.email && text.includes('/restore'),
-      )
-      link = /^https?:\S+$/m.exec(mail?.text ?? '')?.[0] ?? ''
-      return link !== ''
-    })
-    const { page, faults } = await openPhone()
-    await page.goto(link)
-    await page.goto(link)
-    assert.equal((await post('login', credentials)).status, 401, 'who only looks changes nothing')
-    await page.getByRole('button', { name: 'Restore my account' }).click()
-    await page.getByText('Your account is back').waitFor()
-    assert.equal((await post('login', credentials)).status, 200)
-    await page.goto(link)
-    await page.getByText('This link does not work').waitFor()
-    assert.deepEqual(faults, [])
-  },
-)
+// Red when: opening the page uses the token, or the page is missing.
+test('an account is deleted, and restored by the page behind the link in the email', { skip: noBrowser }, async () => {
+  const credentials = { email: 'countess@example.com', password: NEW_PASSWORD }
+  const signedIn = await post('login', credentials)
+  const headers = { authorization: `Bearer ${signedIn.body.access_token}` }
+  assert.equal((await request(origin, 'DELETE', '/api/v1/users/me', undefined, headers)).status, 204)
+  assert.equal((await post('login', credentials)).status, 401)
+  let link = ''
+  await waitUntil(async () => {
+    const mail = (await listOutbox(dataDir)).find(
+      ({ to, text }) => to === credentials.email && text.includes('/restore'),
+    )
+    link = /^https?:\S+$/m.exec(mail?.text ?? '')?.[0] ?? ''
+    return link !== ''
+  })
+  const { page, faults } = await openPhone()
+  await page.goto(link)
+  await page.goto(link)
+  assert.equal((await post('login', credentials)).status, 401, 'opening the page changes nothing')
+  await page.getByRole('button', { name: 'Restore my account' }).click()
+  await page.getByText('Your account is restored').waitFor()
+  assert.equal((await post('login', credentials)).status, 200)
+  await page.goto(link)
+  await page.getByText('This link does not work').waitFor()
+  assert.deepEqual(faults, [])
+})

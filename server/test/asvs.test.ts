@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { readDocument, repository } from './markdown.ts'
 
-// docs/reference/asvs.md promises a test for a requirement: it must be there, under the name that it is called by.
+// docs/reference/asvs.md names a test for each requirement: the test must exist under that name.
 
-/** The requirements of levels 1 and 2 of chapters 6, 7, 10 and 16 of OWASP ASVS 5.0.0: how many each section has. */
+/** The number of requirements of levels 1 and 2 in each section of chapters 6, 7, 10 and 16 of OWASP ASVS 5.0.0. */
 const sections: Readonly<Record<string, number>> = {
   '6.1': 3,
   '6.2': 12,
@@ -52,7 +52,7 @@ test('the checklist has every requirement once, in order', () => {
   )
 })
 
-test('every test that the checklist names is there, and every requirement has one or a reason', () => {
+test('every test that the checklist names exists, and every requirement has a test or a reason', () => {
   const broken: string[] = []
   let named = 0
   for (const { id, met } of rows) {
@@ -61,7 +61,7 @@ test('every test that the checklist names is there, and every requirement has on
       named++
       const path = join('server/src', file!)
       if (!existsSync(join(repository, path))) broken.push(`${id}: there is no ${path}`)
-      // A title as it stands in the source, in whichever quotes; a template's begins with what does not change.
+      // A title as in the source, in any quotes; for a template literal, the part before the first expression.
       else if (!new RegExp(`test\\(\\s*['"\`]${RegExp.escape(title!)}`).test(readDocument(path)))
         broken.push(`${id}: ${path} has no test “${title}…”`)
     }

@@ -16,17 +16,17 @@ export function codeOf(secret: string, step: number): string {
 
 export const stepNow = (): number => Math.floor(Date.now() / 30_000)
 
-/** An authenticator app that never shows a code again that it has shown, and so may look a step ahead. */
+/** An authenticator app that returns each code only once, if necessary the code of a later time step. */
 export interface Authenticator {
   secret: string
   otpauth_uri: string
   qr_svg: string
   recovery_codes: string[]
-  /** A code that has not been used; the server forgets that it has seen later ones. */
+  /** A code that has not been used; the server forgets that it has accepted later ones. */
   next(): Promise<string>
 }
 
-/** Enrols an authenticator app for someone who has just signed in. */
+/** Enrolls an authenticator app for a user who has just signed in. */
 export async function enrolApp(
   { admin }: TestApp,
   person: Person,

@@ -1,31 +1,31 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 
-// An authenticator in software (WebAuthn Level 3, section 6): ES256, and as honest as its caller wants it to be.
+// An authenticator in software (WebAuthn Level 3, section 6): ES256; a test can make it send false data.
 
-/** What a test makes it lie about. */
+/** The false data that a test makes it send. */
 export interface Lie {
   origin?: string
   rpId?: string
   type?: string
   challenge?: string
   crossOrigin?: boolean
-  /** Of the authenticator data: 1 present, 4 verified, 8 may be backed up, 16 is backed up. */
+  /** Flags of the authenticator data: 1 user present, 4 user verified, 8 backup eligible, 16 backed up. */
   flags?: number
   counter?: number
   userHandle?: string | null
-  /** The credential that the answer says it is of. */
+  /** The id of the credential in the response. */
   id?: string
-  /** The key that signs. */
+  /** The key that signs the response. */
   by?: { signature(data: Buffer): Buffer }
-  /** Changes the signature after it was made. */
+  /** Changes the signature after it was created. */
   spoil?: boolean
-  /** By the passkey itself, or by a certificate; nothing unless it is said. */
+  /** Attestation by the passkey itself or by a certificate; none by default. */
   attestation?: 'packed' | 'fido-u2f'
-  /** COSE number of the algorithm that the key says it is for. */
+  /** COSE number of the algorithm in the public key. */
   algorithm?: number
 }
 
-/** Of a maker of security keys, for a hundred years: a key and its certificate. */
+/** The key and certificate of a manufacturer of security keys, valid for a hundred years. */
 const maker = {
   key: createPrivateKey({
     key: Buffer.from(
@@ -56,7 +56,7 @@ interface CreationOptions {
 const sha256 = (data: Buffer | string): Buffer => createHash('sha256').update(data).digest()
 const encode = (data: Buffer | string): string => Buffer.from(data).toString('base64url')
 
-/** CBOR (RFC 8949) of what attestations are made of. */
+/** CBOR (RFC 8949), as far as attestations need it. */
 export function cbor(value: unknown): Buffer {
   const head = (major: number, size: number): Buffer => {
     const first = major << 5
@@ -72,7 +72,7 @@ export function cbor(value: unknown): Buffer {
   throw new Error(`no CBOR for ${typeof value}`)
 }
 
-/** What an authenticator holds, to be put away and taken out again. */
+/** The state of an authenticator, so that a test can store and restore it. */
 export interface KeptPasskey {
   id: string
   /** PKCS#8, base64. */
@@ -86,7 +86,7 @@ const newKey = (): string =>
     .privateKey.export({ format: 'der', type: 'pkcs8' })
     .toString('base64')
 
-/** A new one, or one that was kept, in a browser at that origin. It counts its uses, as few real ones still do. */
+/** A new or restored authenticator in a browser at this origin. It counts its signatures, which few real ones do. */
 export function createAuthenticator(
   origin: string,
   { counts = true, kept }: { counts?: boolean; kept?: KeptPasskey } = {},

@@ -15,7 +15,7 @@ interface Operation {
   method: string
   path: string
   isPublic: boolean
-  /** The document's example of a body, which is accepted as it stands. */
+  /** The example body of the document, which is accepted unchanged. */
   example: Record<string, unknown> | undefined
   query: string[]
   headers: string[]
@@ -50,14 +50,14 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
 )
 const writing = operations.filter(({ example }) => example !== undefined)
 
-/** What a hostile client puts where a text belongs. */
+/** What a hostile client may send as a text. */
 const HOSTILE = [
   '',
   '\0',
   'a\0b',
   '\ud800',
   'x\udfffy',
-  'A\u030a ｱ ﬁ \u202e', // not normalised, and right to left
+  'A\u030a ｱ ﬁ \u202e', // not normalized, and right to left
   "'; drop table users; --",
   "' or '1'='1",
   '$1::uuid',
@@ -71,7 +71,7 @@ const HOSTILE = [
   'x'.repeat(100_000),
 ]
 
-/** Values of every type but the right one, and some that look right. */
+/** Values of every wrong type, and some that look right. */
 const WRONG: unknown[] = [
   null,
   true,
@@ -94,7 +94,7 @@ const WRONG: unknown[] = [
   '1',
 ]
 
-/** A person of one's own for each operation: some of them end the session when they succeed. */
+/** A separate user for each operation: some operations end the session when they succeed. */
 const people = new Map<string, Promise<Person>>()
 const personFor = (operationId: string): Promise<Person> => {
   let person = people.get(operationId)
@@ -108,7 +108,7 @@ interface Request {
   headers?: Record<string, string>
 }
 
-/** Sends it signed in; the answer is documented, no fault of ours, and tells nothing internal. */
+/** Sends it signed in. The response must be documented, no 5xx, and reveal nothing internal. */
 async function send(operation: Operation, request: Request): Promise<CheckedAnswer & { code: string | undefined }> {
   const { method, operationId } = operation
   const { path, payload, headers } = request
@@ -141,14 +141,14 @@ async function send(operation: Operation, request: Request): Promise<CheckedAnsw
   if (answer.status >= 400) assertNothingInternal(answer.text, sent)
   const { code } = (answer.body ?? {}) as { code?: string }
   if (code === 'session-ended' || code === 'membership-ended') {
-    // A request before this one ended the session, or the organization, as it may.
+    // An earlier request revoked the session or deleted the organization, which is allowed.
     people.delete(operationId)
     return send(operation, request)
   }
   return { ...answer, code }
 }
 
-/** Pointers quote the request; all else is ours. */
+/** Pointers quote the request; all other text is the service's own. */
 function assertNothingInternal(text: string, sent: string): void {
   const own =
     text === '' ? '' : JSON.stringify(JSON.parse(text), (key, value: unknown) => (key === 'pointer' ? '' : value))
@@ -159,12 +159,12 @@ function assertNothingInternal(text: string, sent: string): void {
   )
 }
 
-/** Settings for one property: the same cases at every run, and many more of them in a long one. */
+/** Settings for one property: the same cases in every run, and many more of them in a long run. */
 const settings = (numRuns: number) => ({ seed: SEED, numRuns: numRuns * PROPERTY_RUNS, endOnFailure: true })
 const PROPERTY_RUNS = Number(process.env['PROPERTY_RUNS'] ?? 1)
 
-// Red when: malformedTexts in platform/http/validation.ts looks at nothing (PostgreSQL refuses the NUL: 500).
-test('every route takes any JSON at all without a fault', async () => {
+// Red when: malformedTexts in platform/http/validation.ts checks nothing (PostgreSQL refuses the NUL: 500).
+test('every route accepts or refuses any JSON without an error of the service', async () => {
   const value = fc.oneof(
     { arbitrary: fc.constantFrom(...HOSTILE), weight: 3 },
     { arbitrary: fc.constantFrom(...WRONG), weight: 2 },
@@ -189,7 +189,7 @@ test('every route takes any JSON at all without a fault', async () => {
   }
 })
 
-test('a field of a wrong type is refused by its name', async () => {
+test('a field of a wrong type is refused, and the problem names it', async () => {
   for (const operation of writing) {
     for (const name of Object.keys(operation.example ?? {})) {
       const { status, body } = await send(operation, {
@@ -207,8 +207,8 @@ test('a field of a wrong type is refused by its name', async () => {
   }
 })
 
-// Red when: a content type parser of another kind is added, bodyLimit is raised, or json.ts counts no levels.
-test('a body that cannot be read is refused before anything looks at it', async () => {
+// Red when: a content type parser of another kind is added, bodyLimit is raised, or json.ts does not count levels.
+test('a body that cannot be parsed is refused before anything else is checked', async () => {
   const broken: [name: string, request: Request, status: number][] = [
     ['no JSON', { payload: '{"a":' }, 400],
     ['text after JSON', { payload: '{} {}' }, 400],
@@ -243,7 +243,7 @@ test('a body that cannot be read is refused before anything looks at it', async 
   assert.equal(({} as { superuser?: boolean }).superuser, undefined)
 })
 
-test('a query that no one asked for is refused by its name', async () => {
+test('an unknown query parameter is refused, and the problem names it', async () => {
   const suspects = [
     'nobody_knows_this=1',
     '__proto__=1',
@@ -273,7 +273,7 @@ test('a query that no one asked for is refused by its name', async () => {
   }
 })
 
-test('a query parameter takes any text without a fault', async () => {
+test('a query parameter accepts or refuses any text without an error of the service', async () => {
   const value = fc.oneof(
     fc.constantFrom(...HOSTILE.map(text => text.slice(0, 5000))),
     fc.constantFrom(
@@ -309,8 +309,8 @@ test('a query parameter takes any text without a fault', async () => {
   }
 })
 
-// Red when: rewriteUrl in platform/server/legacy.ts lets undecodable paths through (the router answers them past every hook).
-test('an id in the path that cannot be one names nothing', async () => {
+// Red when: rewriteUrl in platform/server/legacy.ts accepts undecodable paths (the router answers before any hook).
+test('a malformed id in the path is not found', async () => {
   const undecodable = ['%zz', '%', '%c0%ae', '%ed%a0%80', '%ff%fe']
   const impossible = [
     '%00',
@@ -340,8 +340,8 @@ test('an id in the path that cannot be one names nothing', async () => {
   }
 })
 
-test('a header field takes any text without a fault', async () => {
-  // What Node's parser lets through: tabs, visible ASCII and bytes above.
+test('a header field accepts or refuses any text without an error of the service', async () => {
+  // What Node's parser accepts: tabs, visible ASCII and bytes above it.
   const text = fc.oneof(
     fc.constantFrom(
       '*',
@@ -394,7 +394,7 @@ test('a header field takes any text without a fault', async () => {
   }
 })
 
-test('a key that is no key, and a condition on a state that never was, are refused', async () => {
+test('malformed idempotency keys and entity tags that never existed are refused', async () => {
   for (const operation of operations.filter(({ headers }) => headers.includes('Idempotency-Key'))) {
     const payload = operation.example === undefined ? {} : { payload: JSON.stringify(operation.example) }
     for (const key of ['', 'a b', 'é', 'x'.repeat(256)]) {
@@ -409,7 +409,7 @@ test('a key that is no key, and a condition on a state that never was, are refus
     const payload = operation.example === undefined ? {} : { payload: JSON.stringify(operation.example) }
     for (const tag of ['', '"', 'W/"x.1"', `"${randomUUID()}.1"`, '"99999999999999999999"']) {
       const { status } = await send(operation, { ...payload, headers: { 'if-match': tag } })
-      // The proof of the example is not that of this account, which comes first.
+      // The proof in the example is not this account's, and it is checked first.
       const isProved = operation.example !== undefined && 'proof' in operation.example
       const refusals = [...(isProved ? [401] : []), 404, 409, 412, 422]
       assert.ok(refusals.includes(status), `${operation.operationId} ${tag}: ${status}`)
@@ -418,9 +418,9 @@ test('a key that is no key, and a condition on a state that never was, are refus
 })
 
 // Red when: unrouted.ts refuses in the handler, after the body was read (400, 415), or leaves QUERY to the framework.
-test('a method that a path does not know is answered 405 with those that it knows', async () => {
+test('a method that a path does not support is 405, with the methods that it supports', async () => {
   for (const path of Object.keys(document.paths)) {
-    // What stands in a collection beside its members, such as /auth/passkeys/login, is also where one of that name would be.
+    // A literal path in a collection, such as /auth/passkeys/login, also matches the template of its members.
     const known = Object.entries(document.paths)
       .filter(([other]) => new RegExp(`^${other.replace(/\{[^}]+\}/g, '[^/]+')}$`).test(path))
       .flatMap(([, methods]) => Object.keys(methods).map(method => method.toUpperCase()))
@@ -441,7 +441,7 @@ test('a method that a path does not know is answered 405 with those that it know
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND', 'SEARCH', 'QUERY', 'LINK']
 
 // Red when: server.ts does not check the fields, or a field has another schema in the document.
-test('a header field is refused where it is not as the document says, and only there', async () => {
+test('a header field is refused exactly when it violates its schema in the document', async () => {
   const { components } = document as unknown as {
     components: { parameters: Record<string, { schema: { pattern: string; maxLength: number; minLength?: number } }> }
   }
@@ -475,7 +475,7 @@ test('a header field is refused where it is not as the document says, and only t
   assert.ok(checked > 200)
 })
 
-test('a method that no one has heard of is answered 405 as well, on its path and the older one', async () => {
+test('an unknown method is 405 too, on the path and on its older form', async () => {
   const raw = await connectRaw(app)
   for (const [path, allowed] of [
     ['/health', 'GET, HEAD, OPTIONS'],
@@ -490,7 +490,7 @@ test('a method that no one has heard of is answered 405 as well, on its path and
   }
 })
 
-test('what is no HTTP is answered with a problem and the end of the connection', async () => {
+test('bytes that are not HTTP are answered with a problem, and the connection is closed', async () => {
   const raw = await connectRaw(app)
   const login = 'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
   const broken: [request: string, status: number][] = [

@@ -6,10 +6,10 @@ import { TEST_SECRET } from './test-database.ts'
 
 const key = tokenKeyOf(TEST_SECRET)
 
-/** The id in a token of ours. */
+/** The id in a token of the service. */
 export const idOf = (purpose: string, token: string): string => openId(key, purpose, token)!
 
-/** Everything that is not the token, though much like it: each is to be refused in the same words. */
+/** Strings that resemble the token but are not it: each must be refused with the same response. */
 export function spoilToken(purpose: string, token: string): Record<string, string> {
   const id = idOf(purpose, token)
   const changed = (at: number) => token.slice(0, at) + (token[at] === 'A' ? 'B' : 'A') + token.slice(at + 1)
@@ -32,7 +32,7 @@ export function spoilToken(purpose: string, token: string): Record<string, strin
   }
 }
 
-/** The whole state that a one-time token could change of a person, as text. */
+/** Everything about a user that a one-time token could change, as text. */
 export async function accountState({ admin }: TestApp, user_id: string): Promise<string> {
   const { rows } = await admin.query<{ line: string }>(
     `select to_jsonb(u)::text as line from users u where id = $1
@@ -46,8 +46,8 @@ export async function accountState({ admin }: TestApp, user_id: string): Promise
 }
 
 /**
- * Sends every spoilt form of a token, the token expired, and things that are none, to a route; each is refused in the same
- * words, and nothing of the person changes. The token is good again afterwards.
+ * Sends every damaged form of a token, the expired token and other values to a route. Each must get the same refusal,
+ * and must not change the user. Afterwards the token is valid again.
  */
 export async function attackToken(
   test: TestApp,

@@ -6,21 +6,21 @@ import { after } from 'node:test'
 
 type Json = Record<string, unknown>
 
-/** How the provider behaves from now on; what is left out is as it must be. */
+/** How the provider behaves from now on; what is left out is correct. */
 export interface Behaviour {
-  /** Who is signed in there. */
+  /** The user who is signed in at the provider. */
   claims?: Json
-  /** Over what its metadata says. */
+  /** Overrides its metadata. */
   metadata?: Json
-  /** Over what the header of the ID token says. */
+  /** Overrides the header of the ID token. */
   header?: Json
-  /** `none`: no signature; `secret`: HMAC with the client's secret; `stranger`: a key that is not in its set. */
+  /** `none`: no signature; `secret`: HMAC with the client's secret; `stranger`: a key that is not in its key set. */
   signature?: 'none' | 'secret' | 'stranger'
-  /** Over the parameters that the browser brings back. */
+  /** Overrides the parameters that the browser brings back. */
   back?: Record<string, string | undefined>
-  /** Instead of the whole answer at a path, such as `/token`. */
+  /** Replaces the whole response of a path, such as `/token`. */
   answers?: Record<string, (response: ServerResponse) => void>
-  /** What the userinfo endpoint says; the claims are then not in the ID token. */
+  /** The response of the userinfo endpoint; the claims are then not in the ID token. */
   userinfo?: Json
 }
 
@@ -28,15 +28,17 @@ export interface BentProvider {
   url: string
   clientId: string
   clientSecret: string
-  /** Replaces how it behaves. */
+  /** Sets the behaviour. */
   behave(behaviour: Behaviour): void
-  /** The paths that were asked for, in order. */
+  /** The paths that were requested, in order. */
   asked: string[]
 }
 
 const base64 = (value: string | Buffer) => Buffer.from(value).toString('base64url')
 
-/** An OpenID Connect provider on loopback that signs in whoever it is told, at once, and lies as it is told. */
+/**
+ * An OpenID Connect provider on loopback. It signs the configured user in at once, and sends the configured false data.
+ */
 export async function createBentProvider(): Promise<BentProvider> {
   const own = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 })

@@ -8,19 +8,19 @@ const program = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/goo
   existsSync(path),
 )
 
-/** For `test(…, { skip: noBrowser })`: false, or why no browser can be opened here. */
+/** For `test(…, { skip: noBrowser })`: false, or the reason why no browser can be started here. */
 export const noBrowser = program === undefined && 'Chromium is not installed'
 
-/** A real browser without a window, until the tests of this file have ended. */
+/** A real browser without a window, closed after the tests of this file. */
 export async function openBrowser(): Promise<Browser> {
   if (program === undefined) throw new Error('Chromium is not installed')
-  // Its sandbox does not work as root, and it is shown nothing but our own pages.
+  // Its sandbox does not work as root, and it loads only the service's own pages.
   const browser = await chromium.launch({ executablePath: program, args: ['--no-sandbox', '--disable-dev-shm-usage'] })
   after(() => browser.close())
   return browser
 }
 
-/** A phone, for pages that people open from a mail. */
+/** A phone, for pages that users open from an email. */
 export const phone = {
   viewport: { width: 360, height: 640 },
   deviceScaleFactor: 2,
@@ -29,7 +29,7 @@ export const phone = {
 } as const
 
 export interface Site {
-  /** With `localhost` for a name: passkeys know no addresses. */
+  /** Named `localhost`, because passkeys do not work with IP addresses. */
   origin: string
 }
 
@@ -47,18 +47,18 @@ export async function serveSite(files: Readonly<Record<string, { type: string; t
   return { origin: `http://localhost:${address.port}` }
 }
 
-/** A security key or the device's own lock, simulated by the browser. */
+/** A security key or the device's own authenticator, simulated by the browser. */
 export interface VirtualAuthenticator {
-  /** The passkeys that it holds; ids in base64url, as the service sends them. */
+  /** Its passkeys; ids in base64url, as the service sends them. */
   credentials(): Promise<{ id: string; signCount: number; userHandle: string }[]>
-  /** Whether its holder can unlock it from now on. */
+  /** Whether the user can unlock it from now on. */
   unlock(isUnlocked: boolean): Promise<void>
   remove(): Promise<void>
 }
 
 const base64url = (text: string): string => Buffer.from(text, 'base64').toString('base64url')
 
-/** Plugs one into a page (WebAuthn Level 3, section 11: WebDriver's virtual authenticators, over the DevTools protocol). */
+/** Adds one to a page (WebAuthn Level 3, section 11: WebDriver's virtual authenticators, by the DevTools protocol). */
 export async function addAuthenticator(
   page: Page,
   { transport = 'internal' }: { transport?: 'internal' | 'usb' } = {},

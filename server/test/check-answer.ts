@@ -43,9 +43,9 @@ const ajv = new Ajv2020({ strict: false, allErrors: true })
 addFormats.default(ajv).addFormat('line', true)
 
 /**
- * Fails unless the answer is one that the OpenAPI document promises: its status, its content type, its problem, its
- * entity tag, and a body without anything that the schema does not name. Paths that no document describes must be pages,
- * or problems all the same.
+ * Fails unless the OpenAPI document describes the response: its status, content type, problem and entity tag, and a
+ * body without properties that the schema does not name. A path that the document does not describe must return a page
+ * or a problem.
  */
 export async function checkAnswer(app: App, method: string, path: string, answer: CheckedAnswer): Promise<void> {
   const { documents, validators } = await learn(app)
@@ -110,7 +110,7 @@ async function learn(app: App): Promise<Known> {
         parameters: template.split('{').length,
         operations,
       }))
-      // A literal path wins over a template.
+      // A literal path takes precedence over a template.
       return {
         document: described as unknown as Document,
         patterns: patterns.sort((a, b) => a.parameters - b.parameters),
@@ -134,7 +134,7 @@ function findOperation(
   return undefined
 }
 
-/** The schema with every object that says nothing about further properties closed to them: a leaked column fails. */
+/** The schema in which objects allow no further properties unless they say so: a leaked column fails. */
 function closed<Node>(node: Node): Node {
   if (Array.isArray(node)) return node.map(closed) as Node
   if (typeof node !== 'object' || node === null) return node

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-// `npm run check`: all that can be said about the code without running it. Every step runs; any that fails fails all.
+// `npm run check`: all static checks. Every step runs; if one fails, the check fails.
 
 const scratch = mkdtempSync(join(tmpdir(), 'freehold-check-'))
 const node = process.execPath

@@ -17,7 +17,7 @@ import { onTestDatabase, startServiceProcess, waitUntil } from './service-proces
 import { createTestApp } from './test-app.ts'
 import { TEST_SECRET } from './test-database.ts'
 
-// The files of the deployment guide, as they stand but for ports, the domain where a certificate would be asked for, and the
+// The files of the deployment guide, unchanged except for ports, the domain (to avoid requesting a certificate) and the
 // folder of the installation.
 
 const scratch = mkdtempSync(join(tmpdir(), 'freehold-deployment-'))
@@ -39,11 +39,11 @@ function install() {
   return loadConfig({}, scratch)
 }
 
-/** The number behind a word. */
+/** The number that the pattern captures. */
 const numberIn = (text: string, pattern: RegExp): number => Number(pattern.exec(text)?.[1] ?? assert.fail(`${pattern}`))
 
-// Red when: TRUSTED_PROXIES or a secret is missing from the settings, or one of the times is changed alone.
-test('the settings are complete, and their times fit those of the unit and of the proxies', async () => {
+// Red when: TRUSTED_PROXIES or a secret is missing from the settings, or only one of the times is changed.
+test('the settings are complete, and their times are consistent with the unit and the proxies', async () => {
   const config = install()
   assert.deepEqual([config.warnings, config.trustedProxies], [[], ['127.0.0.1', '::1']])
   assert.deepEqual([config.environment, config.host], ['production', '127.0.0.1'])
@@ -67,7 +67,7 @@ test('the settings are complete, and their times fit those of the unit and of th
   assert.match(unit, /^ExecStart=\/opt\/freehold\/node_modules\/\.bin\/node server\/bin\/freehold\.js start$/m)
 })
 
-// Red when: a setting of the unit is misspelled, or a program that it starts is not there.
+// Red when: a setting of the unit is misspelled, or a program that it starts does not exist.
 test('systemd accepts the unit', needs('systemd-analyze'), () => {
   const path = join(scratch, 'freehold@.service')
   writeFileSync(path, readDeployed('freehold@.service').replaceAll('/opt/freehold/', repository))
@@ -90,7 +90,7 @@ test('Caddy accepts its file', needs('caddy'), () => {
   }
 })
 
-/** A client at 127.0.0.2 that says it is someone else. */
+/** A client at 127.0.0.2 that claims another address. */
 const ask = (url: string): Promise<{ status: number | undefined; headers: IncomingHttpHeaders }> =>
   new Promise((resolve, reject) => {
     const forged = { 'x-forwarded-for': '203.0.113.9', 'x-forwarded-proto': 'gopher', 'x-real-ip': '203.0.113.9' }
@@ -107,10 +107,10 @@ const ask = (url: string): Promise<{ status: number | undefined; headers: Incomi
       .end()
   })
 
-// Red when: a proxy leaves X-Forwarded-For to the client, or the settings do not trust the proxy.
+// Red when: a proxy keeps the client's X-Forwarded-For, or the settings do not trust the proxy.
 for (const proxy of ['nginx', 'caddy'] as const)
   test(
-    `behind ${proxy} a client has its own address, whatever it says, and is told to stay with HTTPS`,
+    `behind ${proxy} a client has its real address, whatever it sends, and gets Strict-Transport-Security`,
     { timeout: 90_000, ...needs(proxy, ...(proxy === 'nginx' ? ['openssl'] : [])) },
     async t => {
       install()

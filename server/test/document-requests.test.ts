@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import { createTestApp, PASSWORD } from './test-app.ts'
 import type { Answer } from './test-app.ts'
 
-// Every request that the five documents print, by the document that prints it, with its method, path and fields as printed;
-// hosts, passwords that are known too widely, ids and tokens are put in. What they describe and the service does not have
-// yet stands below with the reason, and moves up with the feature that brings it.
+// Every request in the five documents, with its method, path and fields as printed. Hosts, ids, tokens and passwords
+// that are too common are replaced. What the documents describe and the service does not have yet is listed below with
+// the reason; the feature that adds it moves it up.
 
 const document = {
   0: 'the cloud backend with organizations and licences',
@@ -20,10 +20,10 @@ interface Printed {
   of: Document
   request: string
   body?: object
-  /** No one is signed in. */
+  /** Sent without signing in. */
   anonymous?: boolean
   status: number
-  /** Fields of the answer that the document shows, as a path of names. */
+  /** Fields of the response that the document shows, as paths of names. */
   shows?: readonly string[]
 }
 
@@ -185,7 +185,7 @@ const printed: readonly Printed[] = [
   },
   { of: 4, request: 'GET /oauth/providers', anonymous: true, status: 200 },
   { of: 4, request: 'GET /oauth/github/initiate', anonymous: true, status: 302 },
-  // The provider sends the browser back; without the cookie of the beginning it is refused.
+  // The provider redirects the browser back; without the cookie from the start of the flow it is refused.
   { of: 4, request: 'GET /oauth/github/callback?code=c&state=s', anonymous: true, status: 422, shows: ['code'] },
   { of: 4, request: 'GET /api/v1/users/profile', status: 200, shows: ['id', 'email', 'username'] },
   {
@@ -208,17 +208,17 @@ const crud = (path: string, methods = ['GET', 'POST', 'GET {id}', 'PUT {id}', 'D
     return `${verb} ${path}${id === undefined ? '' : `/${id}`}`
   })
 
-/** What the documents describe and the service does not have yet, each with what it waits for. */
+/** What the documents describe and the service does not have yet, each with the reason. */
 const notServedYet: readonly { of: Document; requests: readonly string[]; reason: string }[] = [
   {
     of: 0,
     requests: ['GET /api/v1/users', 'POST /api/v1/users', 'GET /api/v1/licenses', 'POST /api/v1/licenses'],
-    reason: 'placeholders there, without fields: the people of an organization, and licences, are features to come',
+    reason: 'placeholders without fields: users of an organization and licences are not implemented yet',
   },
   {
     of: 1,
     requests: ['GET /api/v1/admin/sessions'],
-    reason: 'administration across organizations is a feature to come',
+    reason: 'administration across organizations is not implemented yet',
   },
   {
     of: 2,
@@ -233,26 +233,26 @@ const notServedYet: readonly { of: Document; requests: readonly string[]; reason
       'POST /a2a',
       'GET /api/v5/agents',
     ],
-    reason: 'the v5 surface, workspaces, agents and their protocols are features to come',
+    reason: 'the v5 API, workspaces, agents and their protocols are not implemented yet',
   },
   {
     of: 3,
     requests: ['companies', 'branches', 'departments'].flatMap(kind => crud(`/api/org/${kind}`)),
-    reason: 'the structure of organizations is a feature to come',
+    reason: 'the structure of organizations is not implemented yet',
   },
   {
     of: 3,
     requests: ['GET /api/health', 'GET /api/healthz', 'GET /api/system/info'],
-    reason: 'the health of each component, and which features are enabled, come with the components',
+    reason: 'the health of each component and the list of enabled features will be added with the components',
   },
   {
     of: 4,
     requests: ['GET /api/v1/health/detailed', 'GET /api/v1/health/database'],
-    reason: 'measurements of the running service are a feature to come',
+    reason: 'measurements of the running service are not implemented yet',
   },
 ]
 
-/** A person with everything that a printed request names. */
+/** A user with everything that a printed request refers to. */
 async function createClient(needs: string) {
   const person = await signUp('Old client')
   const username = `old-${unique()}`
@@ -279,7 +279,7 @@ async function createClient(needs: string) {
 const read = (answer: Answer, path: string): unknown =>
   path.split('.').reduce((value: unknown, name) => (value as Record<string, unknown> | undefined)?.[name], answer.body)
 
-// Red when: a route goes, takes another field, leaves one out of its answer, or answers with another status.
+// Red when: a route is removed, takes another field, leaves one out of its response, or responds with another status.
 for (const { of, request, body, anonymous = false, status, shows = [] } of printed) {
   test(`${document[of]}: ${request} ${body === undefined ? '' : Object.keys(body).join(', ')}`, async () => {
     const { person, fill } = await createClient(JSON.stringify(body ?? {}))
@@ -292,7 +292,7 @@ for (const { of, request, body, anonymous = false, status, shows = [] } of print
   })
 }
 
-// Red when: a feature brings one of them and the table is not told.
+// Red when: a feature adds one of them and the table is not changed.
 for (const { of, requests, reason } of notServedYet) {
   test(`${document[of]}: ${requests.length} requests are not served yet: ${reason}`, async () => {
     const { person } = await createClient('')

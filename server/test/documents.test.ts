@@ -24,12 +24,12 @@ import type { Block } from './markdown.ts'
 import { testDatabase } from './test-database.ts'
 
 /**
- * The documents do what they say. Words behind a fence say how a block is checked:
- *   sh run       is run; all of a document's blocks in one shell, in their order, and none may fail
- *   sh serve     is started in the background; the shell goes on when the service is ready
- *   … output     is what the block before it printed, where `…` stands for anything
- *   … file=PATH  is that file; `diff file=PATH` is a change to it (CONTRIBUTING's walkthrough)
- * Every other sh block has to parse.
+ * Checks that the documents are correct. The words after a fence say how a block is checked:
+ *   sh run       is run; all blocks of a document run in one shell, in order, and none may fail
+ *   sh serve     is started in the background; the shell continues when the service is ready
+ *   … output     is the output of the previous block, where `…` stands for anything
+ *   … file=PATH  is that file; `diff file=PATH` is a change to it (the walkthrough in CONTRIBUTING)
+ * Every other sh block is only parsed.
  */
 const files = listFiles()
 const documents = files.filter(file => file.endsWith('.md'))
@@ -44,7 +44,7 @@ after(async () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
 })
 
-// Red when: a link of README.md names a file that is not there, or a heading that a link leads to is renamed.
+// Red when: a link of README.md names a missing file, or the heading that a link leads to is renamed.
 test('every relative link leads to a file, and every anchor to a heading', () => {
   const broken: string[] = []
   for (const document of documents) {
@@ -60,7 +60,7 @@ test('every relative link leads to a file, and every anchor to a heading', () =>
   assert.deepEqual(broken, [])
 })
 
-// Red when: a comment mentions a folder of someone's machine, or where its author got the packages from.
+// Red when: a comment mentions a folder on someone's machine, or the registry that its author used.
 test('no file names a machine, a registry or how it was written', () => {
   const forbidden = [
     /(?<![\w.])\/(?:work|root|home\/\w+|Users\/\w+|mnt|workspace)\/[\w.-]+/,
@@ -72,7 +72,7 @@ test('no file names a machine, a registry or how it was written', () => {
   assert.deepEqual(findWords(others, forbidden), [])
 })
 
-// Red when: a guide calls something seamless.
+// Red when: a guide uses the word seamless.
 test('no document advertises', () => {
   const forbidden = [
     /\b(?:synergy|seamless(?:ly)?|blazing(?:ly)?|world-class|cutting-edge|best-in-class|revolutionary|effortless(?:ly)?|supercharge|powerful|robust)\b/i,
@@ -88,7 +88,7 @@ const findWords = (paths: readonly string[], patterns: readonly RegExp[]): strin
   })
 
 // Red when: a quote is left open in a block of a guide.
-test('every shell block that is not run parses', needsBash, () => {
+test('every shell block that is not run can be parsed', needsBash, () => {
   const blocks = documents.flatMap(blocksOf).filter(block => block.language === 'sh' && !isRun(block))
   assert.ok(blocks.length > 0)
   for (const { text, place } of blocks) {
@@ -97,15 +97,15 @@ test('every shell block that is not run parses', needsBash, () => {
   }
 })
 
-// Red when: the problem of a foreign id is another than README.md prints, or a token outlives its session.
-test('the tour of the README shows what a new service answers', needsBash, async () => {
+// Red when: the problem for a foreign id differs from README.md, or a token outlives its session.
+test('the tour in the README shows the responses of a new service', needsBash, async () => {
   await runDocument('README.md', makeCheckout())
 })
 
-// Red when: a required variable is missing from the guide, or the tenant login is given one grant too many.
+// Red when: a required variable is missing from the guide, or the tenant login has one grant too many.
 test('the deployment guide leads from an empty database to a service in production', needsBash, async () => {
   const checkout = makeCheckout()
-  // PostgreSQL's own client need not be installed here; this does what the guide asks of it.
+  // PostgreSQL's own client may be missing here; this does what the guide needs of it.
   const folder = makeFolder()
   const script = `import pg from '${join(repository, 'node_modules/pg/esm/index.mjs')}'
 import { readFileSync } from 'node:fs'
@@ -121,7 +121,7 @@ await client.end()`
   const { adminUrl } = testDatabase()
   const { host } = new URL(adminUrl)
   const settings = { PATH: `${folder}${delimiter}${process.env['PATH']}`, ADMIN_URL: adminUrl }
-  // The server of the tests may be one whose faults are known, which is told as the only fault.
+  // The test server may have known vulnerabilities; then this is the only fault that doctor reports.
   const tolerant = `npx freehold doctor > doctor.log || [ "$(grep ^FAULT doctor.log)" = 'FAULT server version' ]
 sed -e '/^ *- PostgreSQL/d' -e 's/^FAULT server version/ok    server version/' doctor.log`
   await runDocument('docs/guides/deployment.md', checkout, settings, text =>
@@ -129,16 +129,12 @@ sed -e '/^ *- PostgreSQL/d' -e 's/^FAULT server version/ok    server version/' d
   )
 })
 
-// Red when: an output of the import is worded otherwise than the guide prints it, or the imported password does not sign in.
-test(
-  'the import guide leads from a file to people who sign in with the password that they had',
-  needsBash,
-  async () => {
-    await runDocument('docs/guides/import.md', makeCheckout())
-  },
-)
+// Red when: an output of the import differs from the guide, or the imported password does not sign in.
+test('the import guide leads from a file to users who sign in with their existing passwords', needsBash, async () => {
+  await runDocument('docs/guides/import.md', makeCheckout())
+})
 
-// Red when: an `access` is left out of its routes.ts, or a file that its diffs change has moved on.
+// Red when: an `access` is left out of its routes.ts, or a file that its diffs change has changed.
 test('the walkthrough of CONTRIBUTING adds a resource that works', needsBash, async () => {
   const copy = makeFolder()
   const ours = files.filter(file => !file.endsWith('.test.ts') || file === 'server/test/edges.test.ts')
@@ -152,7 +148,7 @@ test('the walkthrough of CONTRIBUTING adds a resource that works', needsBash, as
     mkdirSync(dirname(path), { recursive: true })
     writeFileSync(path, language === 'diff' ? changeText(readFileSync(path, 'utf8'), text, place) : `${text}\n`)
   }
-  // One server for all the commands, which attach to it.
+  // One server for all commands, which attach to it.
   const postgres = await startEmbeddedPostgres({ dataDir: join(copy, '.freehold'), log: () => {} })
   try {
     await runDocument('CONTRIBUTING.md', copy)
@@ -167,7 +163,7 @@ test('the walkthrough of CONTRIBUTING adds a resource that works', needsBash, as
   assert.equal(status, 0, stdout)
 })
 
-/** Applies a diff without line numbers: the lines it keeps or takes away must stand together exactly once. */
+/** Applies a diff without line numbers: the lines that it keeps or removes must occur exactly once, in sequence. */
 function changeText(text: string, change: string, place: string): string {
   const lines = change.split('\n')
   const join = (kept: string) =>
@@ -176,11 +172,11 @@ function changeText(text: string, change: string, place: string): string {
       .map(line => `${line.slice(1)}\n`)
       .join('')
   const parts = text.split(join('-'))
-  assert.equal(parts.length, 2, `${place}: what it changes stands there ${parts.length - 1} times`)
+  assert.equal(parts.length, 2, `${place}: the text to change occurs ${parts.length - 1} times`)
   return parts.join(join('+'))
 }
 
-/** Runs a document's blocks on a free port, and compares what they print with what it says they print. */
+/** Runs a document's blocks on a free port, and compares their output with the document. */
 async function runDocument(
   path: string,
   checkout: string,
@@ -188,7 +184,7 @@ async function runDocument(
   adapt = (text: string) => text,
 ): Promise<void> {
   const port = await findFreePort(21_000 + Math.floor(Math.random() * 9_000))
-  // What `npm ci` installs is in place, and must not be replaced under the feet of this run.
+  // The packages of `npm ci` are installed already, and must not be replaced during this run.
   const here = (text: string) => adapt(text).replaceAll('localhost:8000', `localhost:${port}`).replace('npm ci && ', '')
   const blocks = blocksOf(path).filter(block => isRun(block) || block.words.includes('output'))
   const runs = blocks.filter(isRun)
@@ -231,12 +227,12 @@ for i in $(seq 300); do curl -sf http://localhost:${port}/ready > /dev/null && b
 
 function makeFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'freehold-documents-'))
-  chmodSync(folder, 0o755) // as root, PostgreSQL runs as someone who has to enter it
+  chmodSync(folder, 0o755) // as root, PostgreSQL runs as another user, who has to enter the folder
   folders.push(folder)
   return folder
 }
 
-/** The repository as a stranger has it: without data and without settings of its own. */
+/** The repository as after a clone: without data and settings. */
 function makeCheckout(): string {
   const folder = makeFolder()
   cpSync(join(repository, 'package.json'), join(folder, 'package.json'))
@@ -244,18 +240,18 @@ function makeCheckout(): string {
   return folder
 }
 
-/** No variable of this run reaches the commands but the way to the programs. */
+/** The commands get no variable of this run except the search path. */
 const environmentOf = (checkout: string, settings: Record<string, string>): Record<string, string> => ({
   PATH: process.env['PATH'] ?? '',
   HOME: checkout,
-  DRAIN_SECONDS: '0', // no one is sent anywhere else
-  NODE_DISABLE_COMPILE_CACHE: '1', // it would keep what belongs to these folders
+  DRAIN_SECONDS: '0', // there is no load balancer
+  NODE_DISABLE_COMPILE_CACHE: '1', // it would store the paths of these folders
   DATA_DIR: join(checkout, '.freehold'),
   EMBEDDED_POSTGRES: process.env['EMBEDDED_POSTGRES'] ?? 'bundled',
   ...settings,
 })
 
-/** Ends a process and what it started, and waits until it is gone: it holds the folder that is removed next. */
+/** Ends a process and its children, and waits until they are gone: they use the folder that is removed next. */
 async function endProcess({ pid }: ChildProcess): Promise<void> {
   const signal = (name: NodeJS.Signals | 0): boolean => {
     try {

@@ -14,7 +14,7 @@ interface Answer {
   text: string
 }
 
-/** One request; a connection that breaks is status 0. */
+/** One request; a broken connection is status 0. */
 const ask = (agent: Agent, url: string, method: string, body?: object, headers = {}): Promise<Answer> =>
   new Promise(resolve => {
     const send = url.startsWith('https:') ? secureRequest : httpRequest
@@ -31,9 +31,9 @@ const ask = (agent: Agent, url: string, method: string, body?: object, headers =
     sent.end(body === undefined ? undefined : JSON.stringify(body))
   })
 
-// Red when: serve.ts does not drain, /ready does not ask, or closing.ts leaves the field out of answers.
+// Red when: serve.ts does not drain, /ready does not check for it, or closing.ts leaves the field out of responses.
 test(
-  'from SIGTERM on /ready answers 503, and everything is served until the time is over',
+  'after SIGTERM /ready answers 503, and everything is served until the time is over',
   { timeout: 60_000 },
   async t => {
     const service = await startServiceProcess({ ...onTestDatabase(), DRAIN_SECONDS: '2' })
@@ -57,7 +57,7 @@ test(
       assert.deepEqual([answer.status, answer.connection], [201, 'close'], answer.text)
       agent.destroy()
     }
-    assert.equal((await ask(new Agent(), `${service.url}/health`, 'GET')).status, 200, 'it is alive')
+    assert.equal((await ask(new Agent(), `${service.url}/health`, 'GET')).status, 200, 'it is still running')
     await delay(Math.max(0, 1700 - (Date.now() - signalled)))
     assert.ok((await ask(new Agent(), `${service.url}/api/v1/projects`, 'GET', undefined, headers)).status === 200)
     assert.deepEqual(await ended, { code: 0, signal: null })
@@ -66,7 +66,7 @@ test(
   },
 )
 
-// Red when: the listener closes by the method of the HTTP server, or while every answer ends its connection.
+// Red when: the HTTP server's own method closes the listener, or responses still close their connections at that time.
 for (const proxy of ['nginx', 'caddy'] as const)
   test(
     `no POST is lost or done twice while a process behind ${proxy} is replaced`,

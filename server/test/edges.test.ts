@@ -16,32 +16,33 @@ import { locateFeatures } from '../tools/known-features.ts'
 import { placesOf, readProduct, sourceFolder } from '../tools/source.ts'
 import { listSystemCalls } from '../tools/system-calls.ts'
 
-// Who uses whom: imports, tables and services, held against what each feature declares (`uses` in its feature.ts) and
-// against the direction of the wings. The declarations are the architecture diagram.
+// Dependencies between features (imports, tables and services), compared with the declarations (`uses` in feature.ts)
+// and with the direction of the layers. The declarations are the architecture diagram.
 
 const facts = readFacts()
 const { known, faults } = await locateFeatures(features)
 const edges = listEdges(facts, known)
 
-/** A test's message is the list itself: each line says what to do. */
+/** The test's message is the list itself: each line says what to do. */
 function refuse(found: readonly string[]): void {
   if (found.length > 0) assert.fail(`\n${found.join('\n')}\n`)
 }
 
-/** What may point up, each with the reason: the gate belongs to the platform and reads the tables of the directory. */
+/** Edges that may point to a higher layer, each with the reason: the gate reads the tables of the directory. */
 const upward: Readonly<Record<string, string>> = {
-  'platform/gate → users': 'the gate: a live session is one of a live user',
-  'platform/gate → sessions': 'the gate: whether the session lives, and has verified a second factor',
-  'platform/gate → organizations': 'the gate: whether the organization is open, and demands a second factor',
+  'platform/gate → users': 'the gate: a session is live only if its user is',
+  'platform/gate → sessions': 'the gate: whether the session is live, and has verified a second factor',
+  'platform/gate → organizations':
+    'the gate: whether the organization is deleted, and whether it requires a second factor',
   'platform/gate → memberships': 'the gate: which role the user has there',
-  'platform/gate → custom_role_permissions': "the gate: what a role of the organization's own holds",
-  'platform/gate → is_way_out': 'the gate: what no demand for a second factor withholds',
-  'platform/gate → audit_log': 'the trigger of history that organization_table() gives every table',
-  'platform/tokens → users': 'the key of one-time tokens: a token goes with its user',
-  'platform/http → users': 'the key of idempotency keys: what a user repeats goes with the user',
+  'platform/gate → custom_role_permissions': 'the gate: the permissions of a custom role',
+  'platform/gate → is_way_out': 'the gate: the permissions that need no second factor',
+  'platform/gate → audit_log': 'the audit log trigger that organization_table() adds to every table',
+  'platform/tokens → users': 'the foreign key of one-time tokens: a token is deleted with its user',
+  'platform/http → users': 'the foreign key of idempotency keys: they are deleted with their user',
 }
 
-test('the uses of the product are found', () => {
+test('the dependencies of the product are found', () => {
   assert.ok(facts.imports.length > 500, `only ${facts.imports.length} imports were found`)
   assert.ok(facts.namings.length > 200, `only ${facts.namings.length} names in SQL were found`)
   assert.ok(facts.owners.size > 40, `only ${facts.owners.size} tables, views and functions were found`)
@@ -58,7 +59,7 @@ test('the uses of the product are found', () => {
 
 test('every folder of a wing is a feature, and features.ts lists it', () => refuse(faults))
 
-test('every file of SQL is loaded by its feature', () => {
+test('every SQL file is loaded by its feature', () => {
   const loaded = new Set(declare(features).schemaFiles)
   refuse(
     facts.files
@@ -68,31 +69,31 @@ test('every file of SQL is loaded by its feature', () => {
 })
 
 // Red when: `uses` of projects is empty, a name is added to it, or a query of a feature names the table of another.
-test('every edge between features is declared, and every declared edge is there', t => {
+test('every edge between features is declared, and every declared edge exists', t => {
   refuse(declarationFaults(edges, known))
   const byTable = edges.filter(({ uses }) => uses.every(({ kind }) => kind === 'table'))
   t.diagnostic(`${edges.length} edges between ${known.length} features, ${byTable.length} of them through tables alone`)
 })
 
 // Red when: a file of sessions imports one of sign-in.
-test('features form no circle', () => refuse(circleFaults(edges)))
+test('features form no cycle', () => refuse(circleFaults(edges)))
 
-test('a feature stands in the list behind those that it uses', () => refuse(orderFaults(known)))
+test('a feature is listed after the features that it uses', () => refuse(orderFaults(known)))
 
 // Red when: a view of platform/gate reads devices, or a file of the platform imports one of a feature.
-test('nothing points up, from a wing to one above it', () => refuse(wingFaults(facts, upward)))
+test('nothing depends on a higher layer', () => refuse(wingFaults(facts, upward)))
 
-test('across features only files with functions are imported', () => refuse(doorFaults(facts)))
+test('features import only files with functions from each other', () => refuse(doorFaults(facts)))
 
-/** Where the driver is at home, each with the reason. */
+/** Folders that may import the driver, each with the reason. */
 const ofDriver: Readonly<Record<string, string>> = {
   'platform/database': 'the pools and the one-trip query',
   'platform/schema': 'migrations and inspections, as the owner',
-  'platform/embedded': 'asks the PostgreSQL that it has started whether it answers',
+  'platform/embedded': 'checks whether the PostgreSQL that it has started answers',
   cli: 'commands that look behind it',
 }
 
-test('the driver is imported where the database is the subject', () => {
+test('only code about the database itself imports the driver', () => {
   refuse(
     facts.imports
       .filter(
@@ -108,7 +109,7 @@ const folders = new Set(known.map(({ folder }) => folder))
 const isFeatures = (file: string): boolean => folders.has(roomOf(file))
 
 // Red when: a routes.ts imports `sql`, or takes the database as an argument.
-test('routes hold no SQL and no database', () => {
+test('routes contain no SQL and no database', () => {
   refuse(
     facts.imports
       .filter(
@@ -126,7 +127,7 @@ test('routes hold no SQL and no database', () => {
   )
 })
 
-test('feature functions know no HTTP', () => {
+test('feature functions do not use HTTP', () => {
   refuse(
     facts.imports
       .filter(
@@ -141,11 +142,11 @@ test('feature functions know no HTTP', () => {
   )
 })
 
-/** How many places may open the system login. */
+/** The maximum number of places that use the system login. */
 const MAX_SYSTEM_CALLS = 40
 
-// Red when: a `// system:` comment is taken away, or a statement is run by `request.visitor` without one.
-test('every place that opens the system login says why, and there are few', t => {
+// Red when: a `// system:` comment is removed, or `request.visitor` runs a statement without one.
+test('every place that uses the system login says why, and there are few', t => {
   const calls = readProduct(listSystemCalls)
   const opened = calls.filter(({ way }) => way !== 'pool')
   refuse(
@@ -153,21 +154,20 @@ test('every place that opens the system login says why, and there are few', t =>
       .filter(({ reason }) => reason === undefined || reason.length < 10)
       .map(
         ({ file, line, function: name }) =>
-          `${file}:${line} (${name}) opens the system login: say why no gate will do, in a line \`// system: …\` directly above, or run it by the actor`,
+          `${file}:${line} (${name}) uses the system login: say why the gate cannot be used, in a line \`// system: …\` directly above, or use the actor`,
       ),
   )
-  t.diagnostic(`${opened.length} places open the system login`)
+  t.diagnostic(`${opened.length} places use the system login`)
   assert.ok(
     opened.length <= MAX_SYSTEM_CALLS,
-    `${opened.length} places open the system login, and at most ${MAX_SYSTEM_CALLS} may: let one function do what several do, or run it by the actor`,
+    `${opened.length} places use the system login, and at most ${MAX_SYSTEM_CALLS} may: combine several functions, or use the actor`,
   )
-  // The pool itself is for what looks behind the logins.
+  // Only code below the logins may use the pool itself.
   refuse(
     calls
       .filter(({ way, file }) => way === 'pool' && isFeatures(file))
       .map(
-        ({ file, line }) =>
-          `${file}:${line} takes the pool of the system login: run a statement by the visitor instead`,
+        ({ file, line }) => `${file}:${line} uses the pool of the system login: run a statement by the visitor instead`,
       ),
   )
 })

@@ -6,8 +6,8 @@ import { recordStatements } from './statements.ts'
 import { createTestApp, PASSWORD } from './test-app.ts'
 import type { Answer, TestApp } from './test-app.ts'
 
-// No one learns from an answer, or from the work that it takes, whether an e-mail address or username is known: status,
-// headers, bytes, statements and the number of hashes are equal. How long each takes is measured by `npm run bench -- enumeration`.
+// No response, and no work that it causes, reveals whether an email address or username has an account: status,
+// headers, bytes, statements and the number of hashes are equal. `npm run bench -- enumeration` measures the times.
 
 const app = await createTestApp()
 const { admin, call, signUp, verify } = app
@@ -16,7 +16,7 @@ const observe = observer(app)
 const required = await createTestApp({ EMAIL_VERIFICATION: 'required' })
 const observeRequired = observer(required)
 
-/** Takes down all that can be seen of an answer, and what it cost. */
+/** Records everything that a client can see of a response, and what it cost. */
 function observer({ database, work }: TestApp) {
   const statements = recordStatements(database)
   return async (request: () => Promise<Answer>) => {
@@ -34,7 +34,7 @@ function observer({ database, work }: TestApp) {
   }
 }
 
-/** A person whose row was changed behind the wall, with a username. */
+/** A user with a username, whose row is changed directly in the database. */
 async function personWith(change: string): Promise<{ email: string; username: string }> {
   const { email, user_id } = await signUp()
   const username = `u-${randomUUID()}`
@@ -44,9 +44,9 @@ async function personWith(change: string): Promise<{ email: string; username: st
 
 const wrong = (who: object) => () => call('POST', '/api/v1/auth/login', { ...who, password: 'Wrong-horse-7' })
 
-// Red when: the accounts' conditions move from the join into a check after it, verify() returns early without a hash, or
+// Red when: the accounts' conditions move from the join into a later check, verify() returns early without a hash, or
 // a locked account is refused before the hash.
-test('a wrong password looks and costs the same, whosever name it is, and so does the right one where none is accepted', async () => {
+test('a wrong password looks and costs the same for every name, and so does the right one where none is accepted', async () => {
   const noOne = { email: `nobody-${randomUUID()}@example.com`, username: `n-${randomUUID()}` }
   const locked = await personWith('disabled_at = null')
   for (let guess = 0; guess < 5; guess++) await wrong({ email: locked.email })()
@@ -76,7 +76,7 @@ test('a wrong password looks and costs the same, whosever name it is, and so doe
   }
 })
 
-test('the failure that locks looks and costs the same for a name that no one has', async () => {
+test('the failure that starts a lockout looks and costs the same for a name without an account', async () => {
   const [known, unknown] = [(await signUp()).email, `nobody-${randomUUID()}@example.com`]
   for (let guess = 0; guess < 7; guess++) {
     const expected = await observe(wrong({ email: unknown }))
@@ -89,7 +89,7 @@ test('the failure that locks looks and costs the same for a name that no one has
   assert.deepEqual(rows, [{ failures: 5 }], 'it was locked on the way')
 })
 
-test('a device that is someone else’s looks and costs as one that is no one’s', async () => {
+test('the device token of another account looks and costs the same as an invalid one', async () => {
   const [person, other] = [await signUp(), await signUp()]
   const { device_token } = (await call('POST', '/api/v1/auth/login', { email: other.email, password: PASSWORD })).body
   const expected = await observe(wrong({ email: person.email }))
@@ -97,7 +97,7 @@ test('a device that is someone else’s looks and costs as one that is no one’
   assert.deepEqual(await observe(wrong({ email: person.email, device_token: 'x'.repeat(64) })), expected)
 })
 
-/** Addresses of every kind of account, and one of each kind under way. */
+/** Addresses of every kind of account, and one of each kind of pending request. */
 async function knownAddresses(): Promise<Record<string, string>> {
   const waiting = `waiting-${randomUUID()}@example.com`
   await required.call('POST', '/api/v1/auth/signup', { email: waiting, password: PASSWORD })
@@ -115,7 +115,7 @@ async function knownAddresses(): Promise<Record<string, string>> {
   return Object.fromEntries([...addresses, ...capitals])
 }
 
-/** Every request that a mail may follow, as someone makes it for an address; `hashes` is what it costs. */
+/** Every request that can cause an email to an address; `hashes` is the number of hashes that it takes. */
 const mailed: readonly { name: string; path: string; hashes: number; body: (email: string) => object }[] = [
   { name: 'a reset', path: 'password-reset', hashes: 0, body: email => ({ email }) },
   { name: 'a repeated confirmation', path: 'verify-email/resend', hashes: 0, body: email => ({ email }) },
@@ -129,9 +129,9 @@ const mailed: readonly { name: string; path: string; hashes: number; body: (emai
   { name: 'a registration', path: 'register', hashes: 0, body: email => ({ email, password: PASSWORD }) },
 ]
 
-// Red when: a route looks the address up, answers before it has done all of its work, or leaves the mail's job out where
-// no one will be sent one.
-test('whatever a mail may follow looks and costs the same for every address, whether anyone has it or not', async () => {
+// Red when: a route looks the address up, responds before it has done all of its work, or does not enqueue the job
+// where no email will be sent.
+test('a request that can cause an email looks and costs the same for every address, with and without an account', async () => {
   const people = await knownAddresses()
   for (const { name, path, hashes, body } of mailed) {
     const ask = (email: string) => () => required.call('POST', `/api/v1/auth/${path}`, body(email))
@@ -145,8 +145,8 @@ test('whatever a mail may follow looks and costs the same for every address, whe
   }
 })
 
-// Red when: requestSignUp looks at the address before the names.
-test('a sign-up that is refused for its names or its password is refused alike for every address', async () => {
+// Red when: requestSignUp checks the address before the names.
+test('a sign-up that is refused for its names or its password gets the same response for every address', async () => {
   const { username } = await personWith('disabled_at = null')
   const people = await knownAddresses()
   for (const [given, status] of [
@@ -162,8 +162,8 @@ test('a sign-up that is refused for its names or its password is refused alike f
   }
 })
 
-// Red when: createInvitation looks an address up beyond the members whom the inviter sees.
-test('inviting an address, or adding it as a member, looks and costs the same for every one', async () => {
+// Red when: createInvitation looks an address up, except among the members whom the inviter sees.
+test('inviting an address, or adding it as a member, looks and costs the same for every address', async () => {
   const owner = await signUp('Inviting')
   await verify(owner)
   const people = await knownAddresses()
@@ -171,7 +171,7 @@ test('inviting an address, or adding it as a member, looks and costs the same fo
     const ask = (email: string) => async (): Promise<Answer> => {
       const invite = { email, role: 'member' }
       const answer = await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/${path}`, invite)
-      // What is the invitation's own, and as long for every one.
+      // These values belong to the invitation, and have the same length in each.
       const { id, email: invited, created_at: _created, expires_at: _expires, ...body } = answer.body
       assert.deepEqual([typeof id, invited], ['string', email.toLowerCase()])
       delete answer.headers['content-length']
@@ -184,8 +184,8 @@ test('inviting an address, or adding it as a member, looks and costs the same fo
   }
 })
 
-// Red when: requestEmailChange looks whether the new address has an account.
-test('asking for another address looks and costs the same for every one', async () => {
+// Red when: requestEmailChange looks up whether the new address has an account.
+test('requesting a change of address looks and costs the same for every new address', async () => {
   const person = await signUp()
   const proof = { password: PASSWORD }
   const ask = (new_email: string) => () => person.call('POST', '/api/v1/auth/change-email', { new_email, proof })
@@ -196,8 +196,8 @@ test('asking for another address looks and costs the same for every one', async 
     assert.deepEqual(await observe(ask(email)), expected, whose)
 })
 
-// Red when: a page answers a known address with other words.
-test('the pages that ask for a mail look and cost the same for every address', async () => {
+// Red when: a page responds to a known address with a different text.
+test('the pages that request an email look and cost the same for every address', async () => {
   const people = await knownAddresses()
   for (const path of ['reset-password', 'verify-email', 'sign-up']) {
     const ask = (email: string) => async (): Promise<Answer> => {

@@ -34,16 +34,16 @@ const isRoot = process.geteuid?.() === 0
 interface Writing {
   /** What the service has acknowledged. */
   readonly acknowledged: string[]
-  /** Every name that was sent, with the Idempotency-Key of its own. */
+  /** Every name that was sent, with its Idempotency-Key. */
   readonly sent: string[]
-  /** How often each answer or error came. */
+  /** How often each status or error occurred. */
   readonly counts: Record<string, number>
-  /** Answers that must not be. */
+  /** Responses that must not occur. */
   readonly faults: string[]
   stop(): Promise<void>
 }
 
-/** Eight writers, each one project after the other until `stop`, a minute at most, and what they are told. */
+/** Eight writers, each creating one project after another until `stop`, for at most a minute, with the responses. */
 function write({ call }: Client): Writing {
   const over = new AbortController()
   const [acknowledged, sent, faults]: [string[], string[], string[]] = [[], [], []]
@@ -76,7 +76,7 @@ function write({ call }: Client): Writing {
   }
 }
 
-/** The names of all projects there are. */
+/** The names of all projects. */
 async function readNames({ call }: Client): Promise<string[]> {
   const names: string[] = []
   for (let cursor = ''; ;) {
@@ -88,11 +88,11 @@ async function readNames({ call }: Client): Promise<string[]> {
   }
 }
 
-/** Everything acknowledged is there, once. */
+/** Everything that was acknowledged exists exactly once. */
 async function checkNames(client: Client, { acknowledged, sent }: Writing): Promise<void> {
   const names = await readNames(client)
   const found = new Set(names)
-  assert.equal(found.size, names.length, 'nothing twice')
+  assert.equal(found.size, names.length, 'nothing exists twice')
   assert.deepEqual(
     acknowledged.filter(name => !found.has(name)),
     [],
@@ -114,7 +114,7 @@ async function killTwice(
     assert.ok(pid !== undefined)
     process.kill(pid, 'SIGKILL')
     const killed = writing.acknowledged.length
-    // Back, on its own, under the same load.
+    // It comes back without help, under the same load.
     await waitUntil(
       () => findPostgres() !== undefined && findPostgres() !== pid && writing.acknowledged.length > killed + 60,
       25_000,
@@ -122,16 +122,17 @@ async function killTwice(
   }
   await writing.stop()
   assert.ok(service.isRunning(), 'the service has survived')
-  assert.deepEqual(writing.faults.slice(0, 5), [], 'everything but 201 was a 503 with Retry-After')
-  assert.equal(writing.counts['no answer'] ?? 0, 0, 'every request got an answer')
-  assert.ok((writing.counts['503'] ?? 0) > 0, 'the kill was felt')
+  assert.deepEqual(writing.faults.slice(0, 5), [], 'every response except 201 is a 503 with Retry-After')
+  assert.equal(writing.counts['no answer'] ?? 0, 0, 'every request got a response')
+  assert.ok((writing.counts['503'] ?? 0) > 0, 'the kill had an effect')
   await checkNames(client, writing)
   return writing
 }
 
-// Red when: platform/database/database.ts has no listener for the errors of connections in use, `isBroken` knows fewer errors, or
-// platform/embedded/embedded-postgres.ts does not watch its server; lost rows: fsync=off and a power cut, which no test can make.
-test('an embedded PostgreSQL that is killed under load is brought back, and nothing acknowledged is lost', async t => {
+// Red when: platform/database/database.ts has no listener for the errors of connections in use, `isBroken` knows fewer
+// errors, or platform/embedded/embedded-postgres.ts does not watch its server. Lost rows would need fsync=off and a
+// power failure, which a test cannot cause.
+test('an embedded PostgreSQL that is killed under load is restarted, and nothing acknowledged is lost', async t => {
   const dataDir = makeDirectory('killed')
   const service = await startServiceProcess({ DATA_DIR: dataDir })
   t.after(() => service.end('SIGKILL'))
@@ -168,12 +169,13 @@ test('a PostgreSQL behind DATABASE_URL that is killed under load is reconnected 
   const { acknowledged, counts } = await killTwice(service, client, () => findEmbeddedPostgres(databaseDir))
   t.diagnostic(`${acknowledged.length} acknowledged and found again; answers: ${JSON.stringify(counts)}`)
   assert.deepEqual(await service.end('SIGTERM'), { code: 0, signal: null })
-  assert.notEqual(findEmbeddedPostgres(databaseDir), undefined, 'somebody else’s server stays')
+  assert.notEqual(findEmbeddedPostgres(databaseDir), undefined, 'another program’s server keeps running')
 })
 
-// Red when: the claim of a data directory outlives its process (platform/embedded/data-directory.ts), the launcher does not take over a
-// server that runs (platform/embedded/embedded-postgres.ts), or platform/http/idempotency.ts stores the result outside the transaction.
-test('a service that is killed under load starts again clean, and repeated requests are done once', async t => {
+// Red when: the lock of a data directory outlives its process (platform/embedded/data-directory.ts), the launcher does
+// not take over a running server (platform/embedded/embedded-postgres.ts), or platform/http/idempotency.ts stores the
+// result outside the transaction.
+test('a service that is killed under load restarts without errors, and repeated requests are done once', async t => {
   const dataDir = makeDirectory('service-killed')
   const { port } = new URL((await launchAndEnd()).url)
   let service = await startServiceProcess({ DATA_DIR: dataDir, PORT: port })
@@ -193,7 +195,7 @@ test('a service that is killed under load starts again clean, and repeated reque
   assert.deepEqual(writing.faults.slice(0, 5), [])
   await checkNames(client, writing)
 
-  // Whatever was cut off may have been done or not; repeated under its key, it is done exactly once.
+  // An interrupted request may have been done or not; repeated under its key, it is done exactly once.
   const repeated = await Promise.all(
     writing.sent.map(name => client.call('POST', '/api/v1/projects', { name }, { 'idempotency-key': name })),
   )
@@ -221,7 +223,7 @@ async function launchAndEnd(): Promise<{ url: string }> {
   return probe
 }
 
-/** Starts what cannot start, and returns what it says on standard error. */
+/** Starts a service that cannot start, and returns its standard error. */
 async function failToStart(environment: Record<string, string>, uid?: number): Promise<string> {
   const service = await launchService(environment, uid === undefined ? {} : { uid })
   const tooLong = setTimeout(() => void service.end('SIGKILL'), 30_000)
@@ -232,19 +234,19 @@ async function failToStart(environment: Record<string, string>, uid?: number): P
 }
 
 // Red when: cli/freehold.ts does not explain the system's error, or exits 0.
-test('a port that is taken is named, with what to do', async () => {
+test('a port that is in use is named, with what to do', async () => {
   const holder = createServer()
   await new Promise<void>(resolve => void holder.listen(0, '127.0.0.1', resolve))
   const { port } = holder.address() as { port: number }
   const dataDir = makeDirectory('port')
   const said = await failToStart({ DATA_DIR: dataDir, PORT: String(port) })
   assert.match(said, new RegExp(`^freehold start: port ${port} is taken: .*set PORT`))
-  assert.equal(findEmbeddedPostgres(dataDir), undefined, 'it takes its PostgreSQL down again')
+  assert.equal(findEmbeddedPostgres(dataDir), undefined, 'it stops its PostgreSQL again')
   holder.close()
 })
 
 // Red when: main.ts does not claim the data directory.
-test('a second service on one data directory is told whose it is, and the first one does not notice', async t => {
+test('a second service on one data directory names the first one, which is not affected', async t => {
   const dataDir = makeDirectory('twice')
   const first = await startServiceProcess({ DATA_DIR: dataDir })
   t.after(() => first.end('SIGKILL'))
@@ -258,7 +260,7 @@ test('a second service on one data directory is told whose it is, and the first 
 })
 
 // Red when: platform/embedded/data-directory.ts passes the system's error through.
-test('a data directory that belongs to someone else is said to, with both numbers', async t => {
+test('a data directory of another user is reported, with both user ids', async t => {
   const program = spawnSync(
     process.execPath,
     ['--version'],
@@ -276,13 +278,13 @@ test('a data directory that belongs to someone else is said to, with both number
 })
 
 // Red when: platform/embedded/data-directory.ts or platform/embedded/postgres-installation.ts passes ENOSPC through.
-test('a full disk is said to be full, with what to do', async t => {
+test('a full disk is reported as full, with what to do', async t => {
   const disk = makeDirectory('full')
   if (!isRoot) return t.skip('making a small disk needs root')
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk], { encoding: 'utf8' })
   if (mounted.status !== 0) return t.skip(`no small disk can be mounted here: ${mounted.stderr.trim()}`)
   try {
-    // Room for the lock files, none for a cluster; then no room at all.
+    // First there is room for the lock files but not for a cluster, then no room at all.
     for (const megabytes of [2, 4]) {
       spawnSync('dd', ['if=/dev/zero', `of=${join(disk, 'filler')}`, 'bs=1M', `count=${megabytes}`])
       const said = await failToStart({ DATA_DIR: join(disk, 'data') })

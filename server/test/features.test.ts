@@ -21,11 +21,11 @@ import { inspectTables } from './guarded-tables.ts'
 import { createOwnDatabase } from './own-database.ts'
 import { createTestApp } from './test-app.ts'
 
-// What a feature can do wrong, and the sentence that stops the check or the start: it names the feature and says what to do.
+// Errors in a feature, and the message that stops the check or the start: it names the feature and says what to do.
 
 const { services, database } = await createTestApp()
 
-/** Starts the service with features beside its own. @returns what stops it */
+/** Starts the service with additional features. @returns the error that stops it */
 async function startWith(...others: Feature[]): Promise<string> {
   try {
     const { config, log, accessTokens, signingKeys } = services
@@ -48,7 +48,7 @@ const serves = (method: string, url: string, rules: Partial<RouteRules>): Routes
 ]
 const open = { access: 'public' } as const
 
-test('a feature without a usable name is no feature', () => {
+test('a feature without a usable name is refused', () => {
   for (const name of [undefined, '', 'Notes', 'my notes', 'notes_of_mine', '-notes', 'notes/'])
     assert.throws(() => feature({ name } as Feature), {
       message: `a feature has the name ${JSON.stringify(name)}: give it one in kebab-case, such as name: 'projects'`,
@@ -56,8 +56,8 @@ test('a feature without a usable name is no feature', () => {
   assert.throws(() => feature({} as Feature), /give it one in kebab-case/)
 })
 
-// Red when: createApp registers all features in one context, or route-claims.ts forgets whose a route is.
-test('two features with one path stop the start, and are named', async () => {
+// Red when: createApp registers all features in one context, or route-claims.ts loses the feature of a route.
+test('two features with the same path stop the start, and are named', async () => {
   const birds = { name: 'birds', routes: serves('GET', '/birds/:id', open) }
   for (const [name, url] of [
     ['owls', '/birds/:id'],
@@ -78,7 +78,7 @@ test('two features with one path stop the start, and are named', async () => {
   assert.equal(await startWith(birds, { name: 'wrens', routes: serves('POST', '/birds/:id', open) }), 'nothing')
 })
 
-test('a route without access, or with a permission that no one declares, stops the start', async () => {
+test('a route without access, or with an undeclared permission, stops the start', async () => {
   for (const place of ['routes', 'rootRoutes'] as const) {
     const prefix = place === 'routes' ? '/api/v1' : ''
     assert.equal(
@@ -92,7 +92,7 @@ test('a route without access, or with a permission that no one declares, stops t
   }
 })
 
-/** What two features may not both declare: each with a feature that declares it, and what it is called. */
+/** Names that two features may not both declare: each with a feature that declares it, and the kind of the name. */
 const clashes: readonly [what: string, one: Omit<Feature, 'name'>][] = [
   ['problem bird-flown', { problems: { 'bird-flown': [409, 'Flown', 'Wait until it is back.'] } }],
   ['permission birds:read', { permissions: { 'birds:read': 'viewer' } }],
@@ -104,7 +104,7 @@ const clashes: readonly [what: string, one: Omit<Feature, 'name'>][] = [
   ['tag Birds', { tags: { Birds: 'What flies.' } }],
 ]
 
-test('what two features both declare stops the start, and both are named', async () => {
+test('a name that two features declare stops the start, and both are named', async () => {
   for (const [what, one] of clashes)
     assert.equal(
       await startWith({ ...one, name: 'birds' }, { ...one, name: 'owls' }),
@@ -120,7 +120,7 @@ test('what two features both declare stops the start, and both are named', async
   )
 })
 
-test('two files that declare one table are named', () => {
+test('two files that declare the same table are named', () => {
   assert.throws(
     () =>
       ownersIn([
@@ -146,7 +146,7 @@ test('a table that escapes organization_table() stops the check and the start', 
     atStart,
     /^table birds has no row-level security: declare it with select organization_table\('birds', …\) and migrate/,
   )
-  // With row-level security but without the rest, the start says that the catalog is not what the migrations made.
+  // With row-level security but without the rest, the start reports that the catalog differs from the migrations.
   await own.admin.query('alter table birds enable row level security; grant select on birds to freehold_system')
   assert.match(
     (await inspectTables(own.admin)).join('\n'),
@@ -158,13 +158,14 @@ test('a table that escapes organization_table() stops the check and the start', 
   )
 })
 
-test('migrations of a feature that are none stop the migration, and the file is named', async () => {
+test('an invalid migration of a feature stops the migration, and the file is named', async () => {
   const own = await createOwnDatabase()
   const broken = { ...remarks, migrations: new URL('fixtures/remarks-feature/', import.meta.url) }
   await assert.rejects(
     migrateDatabase(own.ownerUrl, own.schema, declare([...features, broken])),
     (error: unknown) =>
-      error instanceof MigrationError && /remarks\.sql is no migration: they are called 0001_name/.test(error.message),
+      error instanceof MigrationError &&
+      /remarks\.sql is not a migration: they are called 0001_name/.test(error.message),
   )
 })
 
@@ -177,7 +178,7 @@ const faultsWith = (name: string, uses: readonly string[]): string[] => {
   return declarationFaults(listEdges(facts, changed), changed).filter(fault => fault.startsWith(`${name} `))
 }
 
-test('an edge that is not declared stops the check, and so does one that is declared and not there', () => {
+test('an undeclared edge stops the check, and so does a declared edge that does not exist', () => {
   const [undeclared = '', ...others] = faultsWith('projects', [])
   assert.deepEqual(others, [])
   assert.match(
@@ -192,7 +193,7 @@ test('an edge that is not declared stops the check, and so does one that is decl
   ])
 })
 
-test('a circle stops the check, and so does a use that points up', () => {
+test('a cycle stops the check, and so does an edge to a higher layer', () => {
   const use = (from: string, to: string) => ({ from, to, uses: [] })
   assert.deepEqual(
     circleFaults([use('owls', 'birds'), use('birds', 'nests'), use('nests', 'owls'), use('owls', 'mice')]),

@@ -1,11 +1,14 @@
 import type pg from 'pg'
 import { globalTables, isLedger } from '../src/platform/schema/inspection.ts'
 
-/** Organizations' tables that the system login sees, each with the reason: what has to be known before a gate is asked. */
+/**
+ * Tables of organizations that the system login can read, each with the reason: they are needed before a gate can be
+ * checked.
+ */
 const forSystem: Readonly<Record<string, string>> = {
-  organizations: 'sign-in chooses one, and asks whether it demands a second factor',
-  memberships: 'sign-in chooses an organization by them; deleting and restoring an account ends and restores them',
-  invitations: 'the link in a mail is opened by an address that belongs to no organization yet',
+  organizations: 'sign-in chooses one, and checks whether it requires a second factor',
+  memberships: 'sign-in chooses an organization by them; deleting an account ends them, and restoring it restores them',
+  invitations: 'the link in an email is opened by a user who is not a member yet',
 }
 
 interface Guarded {
@@ -14,12 +17,12 @@ interface Guarded {
   forced: boolean
   policies: string[]
   triggers: string[]
-  /** What a login may do without a policy that lets it: `freehold_tenant insert`. */
+  /** Commands that a login may use without a policy that allows them: `freehold_tenant insert`. */
   open: string[]
   for_system: boolean
 }
 
-/** What each table has of what organization_table() gives it. */
+/** What each table has of the things that organization_table() adds. */
 const guardedSql = `
   select c.relname as name, c.relrowsecurity as enabled, c.relforcerowsecurity as forced,
     array(select policyname::text from pg_policies where schemaname = current_schema() and tablename = c.relname) as policies,
@@ -33,8 +36,8 @@ const guardedSql = `
   order by c.relname`
 
 /**
- * What is wrong with tables that are no global ones, in words that say what to do: they escape organization_table(), or the
- * system login sees them without need. `admin` is a superuser's pool with the schema on its path.
+ * The faults of tables that are not global, in messages that say what to do: tables that escape organization_table(),
+ * or that the system login can read without need. `admin` is a superuser's pool with the schema on its path.
  */
 export async function inspectTables(admin: pg.Pool): Promise<string[]> {
   const { rows: tables } = await admin.query<Guarded>(guardedSql)

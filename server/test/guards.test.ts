@@ -6,7 +6,7 @@ import type { Person } from './test-app.ts'
 
 const { admin, database, signUp, addMember, tokens } = await createTestApp()
 
-/** Raw SQL under the tenant login, as an injection would have it: whatever settings it likes, committed. */
+/** Raw SQL on the tenant login, as by an injection: with any settings, and committed. */
 async function inject(
   { access_token, organization_id }: Person,
   permission: string,
@@ -40,8 +40,8 @@ const roleOf = async ({ user_id, organization_id }: Person): Promise<unknown> =>
     )
   ).rows[0]
 
-// Red when: guard_membership() lets a permission pass, or is dropped.
-test('a permission changes of memberships what it is for, and nothing else', async () => {
+// Red when: guard_membership() accepts a permission that it must refuse, or is dropped.
+test('a permission allows exactly its own changes of memberships', async () => {
   const owner = await signUp('Acme')
   const administrator = await addMember(owner, 'admin')
   const viewer = await addMember(owner, 'viewer')
@@ -78,7 +78,7 @@ test('a permission changes of memberships what it is for, and nothing else', asy
       { code, changed: 0, rows: [] },
       `${permission}: ${statement}`,
     )
-  // Closing an organization is not changing it.
+  // Deleting an organization is a different permission than changing it.
   const here = `where id = '${owner.organization_id}'`
   for (const [permission, statement] of [
     ['organization:write', `update organizations set deleted_at = now() ${here}`],
@@ -86,7 +86,7 @@ test('a permission changes of memberships what it is for, and nothing else', asy
     ['organization:write', `update organizations set kind = 'personal' ${here}`],
   ] as const)
     assert.equal((await inject(owner, permission, statement)).code, '42501', statement)
-  // Any other permission that writes opens other tables.
+  // Any other permission that allows writes applies to other tables.
   for (const permission of ['projects:write', 'organization:write'])
     assert.equal((await inject(administrator, permission, `update memberships set title = 'x'`)).changed, 0, permission)
   assert.equal((await inject(administrator, 'members:write', `update projects set name = 'x'`)).changed, 0)
@@ -101,7 +101,7 @@ test('a permission changes of memberships what it is for, and nothing else', asy
 })
 
 // Red when: record_change() takes the actor from app.context.
-test('history names the user of the session, whatever the settings say', async () => {
+test('the audit log names the user of the session, regardless of the settings', async () => {
   const owner = await signUp('Acme')
   const other = await signUp()
   const insert = `insert into projects (organization_id, name, slug) values ('${owner.organization_id}', 'Forged', 'forged')`
@@ -113,8 +113,8 @@ test('history names the user of the session, whatever the settings say', async (
   assert.deepEqual(rows, [{ actor_id: owner.user_id }])
 })
 
-// Red when: gate_is_open() takes the caller's word, or a held lock, for what this transaction has changed.
-test('no lock and no column opens a gate that is closed', async () => {
+// Red when: gate_is_open() relies on the caller, or on a held lock, to know what this transaction has changed.
+test('no lock and no column opens a closed gate', async () => {
   const owner = await signUp('Acme')
   const { sid } = tokens.verify(owner.access_token)
   const insert = `insert into projects (organization_id, name, slug) values ('${owner.organization_id}', 'Late', 'late')`
@@ -133,14 +133,14 @@ test('no lock and no column opens a gate that is closed', async () => {
     await client.query('rollback')
     client.release()
   }
-  // The column is the triggers' own, also for whoever may write all others.
+  // Only triggers may write this column, even if a login may write all others.
   await admin.query(`update users set gate_changed_in = '1' where id = $1`, [owner.user_id])
   const { rows } = await admin.query('select gate_changed_in from users where id = $1', [owner.user_id])
   assert.deepEqual(rows, [{ gate_changed_in: null }])
 })
 
-// Red when: gate does not look at custom_role_permissions, or looks at `role` beside `role_id`.
-test("a role of the organization's own has its permissions and no others, at once", async () => {
+// Red when: gate does not read custom_role_permissions, or uses `role` in addition to `role_id`.
+test('a custom role has exactly its own permissions, immediately', async () => {
   const owner = await signUp('Acme')
   const member = await addMember(owner, 'member')
   const elsewhere = await signUp('Globex')
@@ -163,7 +163,7 @@ test("a role of the organization's own has its permissions and no others, at onc
     owner.organization_id,
   ])
   assert.deepEqual([await statusOf('GET'), await statusOf('POST')], [200, 403])
-  // At most what an administrator may do, whatever the rows say.
+  // At most the permissions of an administrator, whatever the rows say.
   await admin.query(
     `insert into custom_role_permissions (organization_id, role_id, permission) values ($1, $2, 'organization:delete'), ($1, $2, 'admin:audit:read')`,
     [owner.organization_id, role_id],

@@ -7,8 +7,9 @@ import { createOwnDatabase } from './own-database.ts'
 import { createTestApp } from './test-app.ts'
 import type { Answer } from './test-app.ts'
 
-// Whatever documents Idempotency-Key honours it: the same request is done once and answered alike, however often and at
-// once it comes; the key with another body is refused. The operations are those of the OpenAPI document.
+// Every operation that documents Idempotency-Key implements it: the same request is done once and gets the same
+// response, however often and however many times at once it is sent. The key with another body is refused. The
+// operations come from the OpenAPI document.
 
 const { ownerUrl, tenantUrl, systemUrl, admin } = await createOwnDatabase()
 const app = await createTestApp({
@@ -21,7 +22,7 @@ const operations = (await listOperations(app.app)).filter(({ places }) =>
   places.some(({ name }) => name === 'Idempotency-Key'),
 )
 
-/** How many rows each table has, the queue of jobs among them. No one else writes in this database. */
+/** The number of rows in each table, including the job queue. Nothing else writes in this database. */
 async function countRows(): Promise<Record<string, number>> {
   const { rows: tables } = await admin.query<{ name: string }>(
     `select c.oid::regclass::text as name from pg_class c
@@ -33,7 +34,7 @@ async function countRows(): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ name, count }) => [name, count]))
 }
 
-/** What was added since, by table; tables without a new row are left out. */
+/** The rows added since, by table; tables without a new row are left out. */
 async function addedSince(before: Record<string, number>): Promise<Record<string, number>> {
   const added = Object.entries(await countRows()).map(([name, count]): [string, number] => [
     name,
@@ -50,13 +51,13 @@ async function prepare(operation: Operation, key: string) {
   return { body, send }
 }
 
-/** The answer without what tells two requests apart. */
+/** The response without the values that differ between any two requests. */
 function comparable({ status, headers, body }: Answer): unknown {
   const { date: _date, 'x-request-id': _id, ...rest } = headers
   return { status, headers: rest, body }
 }
 
-/** The same body with something else in it. */
+/** The same body with one changed value. */
 function change(operation: Operation, body: Record<string, unknown> | undefined): Record<string, unknown> {
   const [text] = operation.texts
   if (text !== undefined) return { ...body, [text]: 'Something else' }
@@ -67,7 +68,7 @@ function change(operation: Operation, body: Record<string, unknown> | undefined)
   return { ...body, [place.name]: place.kind === 'email' ? 'somebody-else@example.com' : 'something-else' }
 }
 
-test('there are operations that document it', () => {
+test('some operations document it', () => {
   const ids = operations.map(({ id }) => id)
   for (const id of ['createProject', 'createOrganization', 'createInvitation', 'addMember'])
     assert.ok(ids.includes(id), `${id} is not among ${ids.join(', ')}`)
@@ -98,7 +99,7 @@ for (const operation of operations) {
     assert.deepEqual(await addedSince(before), effect, 'a refusal adds nothing')
   })
 
-  test(`${operation.id} is done once when it comes twenty times at once`, async () => {
+  test(`${operation.id} is done once when it is sent twenty times at once`, async () => {
     const alone = await prepare(operation, 'alone')
     const before = await countRows()
     assert.ok((await alone.send(alone.body)).status < 300)
@@ -117,7 +118,7 @@ for (const operation of operations) {
     )
     for (const answer of done) assert.deepEqual(answer.body, done[0]!.body)
     assert.deepEqual(await addedSince(start), effect, 'as one request alone')
-    // Whoever was told to wait gets the answer when it has come.
+    // A client that was told to wait gets the response when it is there.
     assert.deepEqual((await send(body)).body, done[0]!.body)
   })
 

@@ -8,24 +8,25 @@ import { listOperations } from './isolation-requests.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
 
-// What must hold of every table, function, view, role and route, now and later, read from the catalog and the document.
-// Each list of exceptions gives its reasons and may not go stale. How each was seen red: docs/testing.md.
+// The rules for every table, function, view, role and route, including future ones, read from the catalog and the
+// document. Each list of exceptions gives its reasons and may not become stale. How each was made to fail:
+// docs/testing.md.
 
 const app = await createTestApp()
 const { admin } = app
 const urls = testDatabase()
 
-/** Lines of one column. */
+/** The values of a query with one column. */
 const lines = async (sql: string, values: unknown[] = []): Promise<string[]> =>
   (await admin.query<{ line: string }>(sql, values)).rows.map(({ line }) => line)
 const schema = `'freehold'::regnamespace`
 const globals = Object.keys(globalTables)
 
-test('every table is guarded by organization_table() or stands on the list of global tables with a reason', async () => {
+test('every table is guarded by organization_table() or is on the list of global tables with a reason', async () => {
   assert.deepEqual(await inspectTables(admin), [])
 })
 
-test('every global table that the tenant login may touch has row-level security', async () => {
+test('every global table that the tenant login may use has row-level security', async () => {
   assert.deepEqual(
     await lines(`select relname as line from pg_class c where relnamespace = ${schema} and relkind in ('r', 'p') and not relrowsecurity
       and not ${isLedger} -- says which migrations ran, and names nobody
@@ -34,8 +35,8 @@ test('every global table that the tenant login may touch has row-level security'
   )
 })
 
-test('a policy for everyone is only one that a trigger passes', async () => {
-  // To public means to the gate's own view as well: one that asks the gate would be asked without end.
+test('a policy for everyone is allowed only for triggers', async () => {
+  // A policy to public also applies to the gate's own view; if it used the gate, that would recurse infinitely.
   const open =
     await lines(`select tablename || ': ' || policyname as line from pg_policies where schemaname = 'freehold' and 'public' = any (roles)
     and (cmd <> 'INSERT' or with_check not like '%pg_trigger_depth() > 0%')`)
@@ -63,12 +64,12 @@ test("keys and unique constraints of an organization's table begin with organiza
   assert.deepEqual(nullable, [])
 })
 
-/** Keys of an organization's table that lead elsewhere than into the same organization, each with the reason. */
+/** Keys of an organization's table that do not lead into the same organization, each with the reason. */
 const plainKeys: Readonly<Record<string, string>> = {
-  memberships_user_id_fkey: 'a membership is what ties a person to an organization: everything else refers to it',
+  memberships_user_id_fkey: 'a membership connects a user with an organization: all other tables refer to it',
 }
 
-test('a foreign key stays within the organization, refers to people through memberships, and is indexed', async () => {
+test('a foreign key stays within the organization, refers to users through memberships, and is indexed', async () => {
   const { rows: keys } = await admin.query<{
     name: string
     child: string
@@ -100,7 +101,7 @@ test('a foreign key stays within the organization, refers to people through memb
     else if (toGlobal) {
       assert.ok(
         name in plainKeys,
-        `${name}: ${child} points at ${parent}: people are referred to by (organization_id, user_id) through memberships`,
+        `${name}: ${child} points at ${parent}: refer to users by (organization_id, user_id) through memberships`,
       )
       used.add(name)
     } else
@@ -117,7 +118,7 @@ test('a foreign key stays within the organization, refers to people through memb
   )
 })
 
-test("no column that names an organization, a person or a session in an organization's table goes without its key", async () => {
+test("a column that names an organization, a user or a session in an organization's table has a foreign key", async () => {
   const unkeyed = await lines(
     `select format('%s.%s', c.relname, a.attname) as line from pg_attribute a join pg_class c on c.oid = a.attrelid
     where c.relnamespace = ${schema} and c.relkind in ('r', 'p') and c.relname <> all ($1) and a.attnum > 0 and a.atttypid = 'uuid'::regtype and a.attname <> 'id'
@@ -127,7 +128,7 @@ test("no column that names an organization, a person or a session in an organiza
   assert.deepEqual(unkeyed, [])
 })
 
-test('a partition has no grants and is reached through its parent', async () => {
+test('a partition has no grants and is used only through its parent', async () => {
   const partitions = await lines(
     `select relname as line from pg_class where relnamespace = ${schema} and relispartition and relkind = 'r'`,
   )
@@ -138,65 +139,65 @@ test('a partition has no grants and is reached through its parent', async () => 
         `select (has_table_privilege($1, $2, 'select, insert, update, delete, truncate, references, trigger') or has_any_column_privilege($1, $2, 'select, insert, update, references'))::text as line`,
         [role, `freehold.${name}`],
       )
-      assert.equal(granted, 'false', `${role} holds a grant on ${name}`)
+      assert.equal(granted, 'false', `${role} has a grant on ${name}`)
     }
   }
 })
 
-/** What runs with the owner's power, each with the reason. None writes an organization's table. */
+/** Functions that run with the owner's rights, each with the reason. None writes a table of an organization. */
 const definers: Readonly<Record<string, string>> = {
-  keep_an_owner: 'counts the owners that are left, which the one who leaves may not see any more; reads only',
-  lock_revocation: 'locks, and asks the gate of whoever changes what some gate stands on; reads only',
-  still_open: 'asks the gate at the commit about a gate that may have closed; reads only',
+  keep_an_owner: 'counts the remaining owners, which the leaving owner can no longer see; reads only',
+  lock_revocation: 'locks, and checks the gate of a caller who changes rows that a gate reads; reads only',
+  still_open: 'checks the gate again at the commit; reads only',
   acting_user: 'names the user of the session that the settings name; reads only',
-  own_role_permits: "asks what the role permits that the caller's membership names, for the gate; reads only",
-  guard_membership: 'asks the gate who may decide about owners; reads only',
-  is_way_out: 'looks whether another owner could act, for the gate; reads only',
+  own_role_permits: "returns for the gate what the caller's custom role permits; reads only",
+  guard_membership: 'checks by the gate who may decide about owners; reads only',
+  is_way_out: 'checks for the gate whether there is another owner; reads only',
   guard_creation:
-    'looks whether an organization that is being created has members, which no gate shows yet; reads only',
-  addresses_in_trigger: 'what an account is and was called, for a trigger that revokes invitations; reads only',
-  tell_restored_member: 'writes the event and the mail of a restored membership into tables that no request writes',
-  mail_invitation: 'makes the link of an invitation and its mail, which the login that invites may not see',
-  erase_history: 'leaves one line of the history of an organization that is gone, which no login may delete',
+    'checks whether an organization that is being created has members, which no gate shows yet; reads only',
+  addresses_in_trigger: 'all addresses of an account, for a trigger that revokes invitations; reads only',
+  tell_restored_member: 'writes the event and the email of a restored membership into tables that no request writes',
+  mail_invitation: 'creates the link of an invitation and its email, which the inviting login may not read',
+  erase_history: 'replaces the audit log of a deleted organization by one entry; no login may delete entries',
 }
 
-/** What writes with the owner's power, and what: no table of an organization. */
+/** Functions that write with the owner's rights, and the tables: none of an organization. */
 const writers: Readonly<Record<string, string>> = {
   mail_invitation: 'one_time_tokens one_time_tokens',
   tell_restored_member: 'security_events',
   erase_history: 'audit_log audit_log',
 }
 
-/** What the logins may call themselves; a trigger's function needs no grant to run. */
+/** Functions that the logins may call; a trigger function needs no grant to run. */
 const callable: Readonly<Record<string, string>> = {
   new_id: 'the default of every id',
-  acting_user: 'called by triggers of history; names the caller alone',
-  own_role_permits: "called by the gate; answers for the caller's own role alone",
-  lock_key: 'a number made of words; reads nothing',
-  is_way_out: 'called by the gate; answers for the caller alone',
-  addresses_in_trigger: 'answers nothing outside of a trigger',
-  hold_users: 'takes part in the locks of users, in the order of all locks; reads nothing',
+  acting_user: 'called by the audit log triggers; returns only the caller',
+  own_role_permits: "called by the gate; answers only for the caller's own role",
+  lock_key: 'computes a number from texts; reads nothing',
+  is_way_out: 'called by the gate; answers only for the caller',
+  addresses_in_trigger: 'returns nothing outside of a trigger',
+  hold_users: 'locks keys of users in the lock order; reads nothing',
   record_event:
-    'called by triggers as whoever changes the row; outside of one the policy of security_events refuses the tenant login',
+    'called by triggers with the rights of the caller; elsewhere the policy of security_events refuses the tenant login',
 }
 
-/** Functions that the tenant login alone may call. */
+/** Functions that only the tenant login may call. */
 const callableByTenant: Readonly<Record<string, string>> = {}
 
-/** Functions that the system login alone may call. */
+/** Functions that only the system login may call. */
 const callableBySystem: Readonly<Record<string, string>> = {
-  lock_place: 'locks what joining an organization concerns, as the login that lets people in',
-  mail_sender: 'names whose quota a mail counts in; reads settings',
-  mail_client: 'names the client that a mail counts for; reads settings',
-  lock_mails: 'locks the count of mails to an address, which only the service makes',
-  enqueue_job: 'puts work into the queue of the jobs, whose tables the tenant login does not see',
-  reserve_guess: 'counts a guess before it is verified, in a table that the tenant login does not see',
-  settle_guess: 'counts what came of a guess, and locks',
+  lock_place: 'locks the rows that joining an organization needs, as the login that adds members',
+  mail_sender: 'returns the sender whose quota an email counts in; reads settings',
+  mail_client: 'returns the client that an email counts for; reads settings',
+  lock_mails: 'locks the count of emails to an address, which only the service makes',
+  enqueue_job: 'adds a job to the queue, whose tables the tenant login cannot read',
+  reserve_guess: 'counts a guess before it is verified, in a table that the tenant login cannot read',
+  settle_guess: 'records the result of a guess, and starts a lockout',
   take_guess: 'one counter of reserve_guess',
   settle_throttle: 'one counter of settle_guess',
   open_throttle: 'reads a counter and locks its row',
   keep_throttle: 'writes a counter',
-  lock_throttle: 'locks a counter, and has the person told',
+  lock_throttle: 'starts a lockout, and notifies the user',
 }
 
 test('functions are not executable by everyone, pin their search_path, and only listed ones run as the owner', async () => {
@@ -244,7 +245,7 @@ test('functions are not executable by everyone, pin their search_path, and only 
   )
 })
 
-test("every view that a login may read is a security barrier and not the invoker's", async () => {
+test("every view that a login may read is a security barrier and does not use the invoker's rights", async () => {
   const views =
     await lines(`select relname as line from pg_class where relnamespace = ${schema} and relkind in ('v', 'm')
     and (has_any_column_privilege('freehold_tenant', oid, 'select') or has_any_column_privilege('freehold_system', oid, 'select'))`)
@@ -264,8 +265,8 @@ test("every view that a login may read is a security barrier and not the invoker
 })
 
 /**
- * Every column of a global table that the tenant login may read. Whoever adds a column there decides here whether
- * requests see it; a hash or a secret never stands here.
+ * Every column of a global table that the tenant login may read. When you add a column to such a table, decide here
+ * whether requests may read it; never list a hash or a secret.
  */
 const readable: Readonly<Record<string, readonly string[]>> = {
   migrations: ['number', 'name', 'checksum', 'applied_at', 'digest'],
@@ -329,11 +330,11 @@ const readable: Readonly<Record<string, readonly string[]>> = {
 
 const SECRET = /password|passwd|hash|secret|token|private|credential|api_key|salt|otp|recovery|cipher|encrypted/
 
-/** Columns whose names sound secret and are not. */
+/** Columns whose names look secret and are not. */
 const harmless: Readonly<Record<string, string>> = {
-  'idempotency_keys.request_hash': "tells a repeated request from another; one's own rows only",
+  'idempotency_keys.request_hash': 'recognizes a repeated request; the own rows only',
   'totp_factors.user_id': 'whose authenticator app it is; the own row only',
-  'totp_factors.confirmed_at': 'since when there is one; the own row only',
+  'totp_factors.confirmed_at': 'when it was enabled; the own row only',
   'recovery_codes.user_id': 'whose code it is; the own rows only',
   'recovery_codes.used_at': 'how many are left; the own rows only',
 }
@@ -374,7 +375,7 @@ test('the tenant role reads no password hash, token hash or secret', async () =>
   ])
 })
 
-test('history keeps no secret and only columns that exist', async () => {
+test('the audit log stores no secrets and only columns that exist', async () => {
   const kept =
     await lines(`select format('%s.%s', c.relname, field) as line from pg_trigger t join pg_class c on c.oid = t.tgrelid,
       unnest((string_to_array(encode(t.tgargs, 'escape'), '\\000'))[2]::text[]) field
@@ -393,7 +394,7 @@ test('history keeps no secret and only columns that exist', async () => {
   )
 })
 
-test('logins and roles hold no power of their own, and the schema belongs to no superuser', async () => {
+test('logins and roles have no rights of their own, and no superuser owns the schema', async () => {
   const logins = [urls.tenantUrl, urls.systemUrl].map(url => decodeURIComponent(new URL(url).username))
   const powers = await lines(
     `select rolname as line from pg_roles where rolname = any ($1) and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication)
@@ -425,7 +426,7 @@ test('logins and roles hold no power of their own, and the schema belongs to no 
   }
 })
 
-test('the logins cannot connect to the databases that the cluster came with', async () => {
+test('the logins cannot connect to the default databases of the cluster', async () => {
   const others = await lines(
     `select datname as line from pg_database where datname in ('postgres', 'template0', 'template1')`,
   )
@@ -447,7 +448,7 @@ test('the logins cannot connect to the databases that the cluster came with', as
 
 const operations = await listOperations(app.app)
 
-test('every operation says who may call it, by a permission that there is', () => {
+test('every operation declares who may call it, by an existing permission', () => {
   const known = new Set(['public', 'session', ...Object.keys(app.services.declared.permissions)])
   assert.deepEqual(
     operations.filter(({ access }) => !known.has(access)).map(({ id }) => id),
@@ -461,30 +462,30 @@ const publicOperations: Readonly<Record<string, string>> = {
   getHealth: 'for monitors',
   getReady: 'for load balancers',
   getKeySet: 'public keys',
-  signUp: 'nobody has an account yet',
-  register: 'nobody has an account yet',
-  logIn: 'the password speaks',
-  verifySecondFactor: 'the token of a sign-in that waits speaks, and the second factor',
-  refresh: 'the refresh token speaks',
-  acceptInvitation: 'the link in the mail speaks',
-  unlock: 'the link in the mail speaks',
-  listProviders: 'for the page that people sign in on',
-  initiateSocialSignIn: 'nobody is signed in yet',
-  endSocialSignIn: 'the provider speaks, and the cookie of the browser',
-  exchangeSocialCode: 'the code speaks, and the cookie or the verifier',
-  logOut: 'an expired access token with its refresh token must do',
-  logInByPasskey: 'the passkey speaks',
-  challengePasskey: 'nobody is signed in yet',
-  challengeSecondFactor: 'the token of a sign-in that waits speaks',
-  verifyEmail: 'the link in the mail speaks',
-  resendVerification: 'who must confirm an address first cannot sign in',
-  requestPasswordReset: 'who has forgotten the password cannot sign in',
-  completePasswordReset: 'the link in the mail speaks',
-  restoreAccount: 'the link in the mail speaks',
-  undoChange: 'the link in the mail speaks',
-  describeChange: 'the link in the mail speaks',
-  challengeUndo: 'the link in the mail speaks',
-  listUndoableChanges: 'the link in the mail speaks',
+  signUp: 'the caller has no account yet',
+  register: 'the caller has no account yet',
+  logIn: 'authenticated by the password',
+  verifySecondFactor: 'authenticated by the mfa_token and the second factor',
+  refresh: 'authenticated by the refresh token',
+  acceptInvitation: 'authenticated by the link in the email',
+  unlock: 'authenticated by the link in the email',
+  listProviders: 'for the page where users sign in',
+  initiateSocialSignIn: 'the caller is not signed in yet',
+  endSocialSignIn: 'authenticated by the provider and the cookie of the browser',
+  exchangeSocialCode: 'authenticated by the code and the cookie or the verifier',
+  logOut: 'an expired access token with its refresh token is enough',
+  logInByPasskey: 'authenticated by the passkey',
+  challengePasskey: 'the caller is not signed in yet',
+  challengeSecondFactor: 'authenticated by the mfa_token',
+  verifyEmail: 'authenticated by the link in the email',
+  resendVerification: 'a user who must verify an address first cannot sign in',
+  requestPasswordReset: 'a user who has forgotten the password cannot sign in',
+  completePasswordReset: 'authenticated by the link in the email',
+  restoreAccount: 'authenticated by the link in the email',
+  undoChange: 'authenticated by the link in the email',
+  describeChange: 'authenticated by the link in the email',
+  challengeUndo: 'authenticated by the link in the email',
+  listUndoableChanges: 'authenticated by the link in the email',
 }
 
 test('only listed operations are public', () => {
@@ -497,7 +498,7 @@ test('only listed operations are public', () => {
   )
 })
 
-test('a route without access stops the start, also one that the document hides', async () => {
+test('a route without access stops the start, even if the document hides it', async () => {
   const bare = await createApp(app.services, app.database)
   after(() => bare.close())
   for (const options of [{}, { schema: { hide: true } }]) {

@@ -7,12 +7,13 @@ import { randomWord } from './isolation-words.ts'
 import type { Answer, Person, TestApp } from './test-app.ts'
 
 /**
- * Where a foreign value may be answered unlike a random one, each with the reason. An exception that no longer shows
- * fails, so the list stays true.
+ * Where the response to a foreign value may differ from that to a random one, each with the reason. An exception that
+ * no longer occurs fails the test, so the list stays correct.
  */
 export const exceptions: Readonly<Record<string, string>> = {
-  'signUp body email': 'addresses are unique in the whole service, and without mail a taken one is said to be so',
-  'register body email': 'addresses are unique in the whole service, and without mail a taken one is said to be so',
+  'signUp body email': 'addresses are unique in the whole service, and without email the response says if one is taken',
+  'register body email':
+    'addresses are unique in the whole service, and without email the response says if one is taken',
   'signUp body username': 'usernames are unique in the whole service',
   'register body username': 'usernames are unique in the whole service',
   'updateOwnProfile body username': 'usernames are unique in the whole service',
@@ -25,22 +26,25 @@ export const exceptions: Readonly<Record<string, string>> = {
   'replaceOrganization body slug': "organizations' slugs are unique in the whole service",
 }
 
-/** Operations that show of their caller only how many and whether, with nothing in it that is one person's. */
+/** Operations whose responses about the caller contain only counts and flags, and nothing about a particular user. */
 const showsNoNames = ['getSecondFactors']
 
 export interface Attack {
   operations: readonly Operation[]
   /** The victim's own request reaches its rows, so that there is something to steal. */
   reach(operation: Operation): Promise<void>
-  /** Another organization's owner sends each place of the operation foreign. @returns how many attacks were made */
+  /**
+   * The owner of another organization puts foreign values into each place of the operation. @returns the number of
+   * attacks
+   */
   attack(operation: Operation): Promise<number>
-  /** Reads a list of the attacker's own in every order and under every filter. @returns how many pages were read */
+  /** Reads a list of the attacker's own in every order and with every filter. @returns the number of pages */
   readLists(operation: Operation): Promise<number>
 }
 
 export const nameOfPlace = ({ id }: Operation, { where, name }: Place): string => `${id} ${where} ${name}`
 
-/** Makes a victim by its own requests, with two of everything that lists show, and what attacks it. */
+/** Creates a victim by its own requests, with two of everything that lists show, and an attacker. */
 export async function createAttack(app: TestApp): Promise<Attack> {
   const operations = await listOperations(app.app)
   const victim = await createVictim(app, operations)
@@ -53,7 +57,7 @@ export async function createAttack(app: TestApp): Promise<Attack> {
       path,
     )
 
-  /** What the victim itself would put there. */
+  /** The value that the victim itself would use there. */
   async function valueOfVictim(operation: Operation, place: Place): Promise<string> {
     const known = values[place.kind]
     if (known !== undefined) return known
@@ -104,10 +108,10 @@ export async function createAttack(app: TestApp): Promise<Attack> {
 
 interface Victim {
   owner: Person
-  /** Something of the victim's, by its kind. */
+  /** A resource of the victim, by its kind. */
   values: Record<string, string>
   rowsOf: { organization_ids: string[]; ids: string[] }
-  /** Whatever must never stand in an answer to someone else. */
+  /** Everything that must never be in a response to another organization. */
   marks: string[]
 }
 
@@ -168,7 +172,7 @@ interface Variant {
   foreign: ReadonlyMap<Place, string>
 }
 
-/** Each place alone, all of the path, and all places at once. */
+/** Each place alone, all places of the path, and all places at once. */
 function variantsOf(operation: Operation, values: ReadonlyMap<Place, string>): Variant[] {
   const of = (places: readonly Place[]) => new Map(places.map(place => [place, values.get(place)!]))
   const variants = operation.places.map((place): Variant => ({
@@ -208,12 +212,12 @@ async function sendVariant(
   const nobodys = await send(random, { 'x-request-id': trace })
   const places = [...foreign.keys()]
   if (name in exceptions) {
-    assert.notDeepEqual(theirs.compared, nobodys.compared, `${name} is no exception any more: take it off the list`)
+    assert.notDeepEqual(theirs.compared, nobodys.compared, `${name} is no longer an exception: remove it from the list`)
     return
   }
   assert.deepEqual(theirs.compared, nobodys.compared, name)
   const found = marks.filter(mark => ![...foreign.values()].includes(mark) && theirs.answer.text.includes(mark))
-  assert.deepEqual(found, [], `${name} shows something of the victim's: ${theirs.answer.text}`)
+  assert.deepEqual(found, [], `${name} shows data of the victim: ${theirs.answer.text}`)
   if (places.some(({ where }) => where === 'path'))
     assert.equal(theirs.answer.status, 404, `${name}: ${theirs.answer.text}`)
   if (places.some(({ kind }) => kind === 'tag') && operation.method !== 'GET')
@@ -224,7 +228,10 @@ async function sendVariant(
   if (places.length === 1 && places[0]!.kind === 'cursor') assert.equal(theirs.answer.body.code, 'invalid-cursor', name)
 }
 
-/** The answer without what differs between any two answers. A success tells only of the attacker's own world: it is compared with that world's values named. */
+/**
+ * The response without values that differ between any two responses. A success concerns only the attacker's own world:
+ * it is compared with that world's values replaced by names.
+ */
 function comparable({ status, headers, text }: Answer, world: World, given: ReadonlyMap<Place, string>): unknown {
   const { date: _date, ...rest } = headers
   if (status >= 400) return { status, headers: rest, text }
@@ -273,10 +280,10 @@ async function readLists(operation: Operation, attacker: World, { values, marks 
   return answers
 }
 
-/** How many guesses at the victim's password have failed is counted, whoever makes them. */
+/** Failed guesses at the victim's password are counted, whoever makes them. */
 const isCounter = (line: string): boolean => line.startsWith('throttles {"key": "account ')
 
-/** A failed sign-in at the victim's address is written down as the victim's event: that is what the event is for. */
+/** A failed sign-in at the victim's address is recorded as the victim's event, which is its purpose. */
 function withoutExpected(after: readonly string[], before: readonly string[]): string[] {
   const known = new Set(before)
   const isEvent = (line: string) => line.startsWith('security_events ') && line.includes('"type": "login-failed"')

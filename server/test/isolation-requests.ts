@@ -6,18 +6,18 @@ import type { World } from './isolation-world.ts'
 import { randomWord, WORLD_PASSWORD } from './isolation-words.ts'
 
 /**
- * What a place in a request names; every kind can be someone else's: a thing with an id, by its word (`project`, from
- * `IdOf('project')` in the schema), or one of `words`.
+ * What a place in a request refers to; every kind can belong to another organization. It is a resource with an id, by
+ * its word (`project`, from `IdOf('project')` in the schema), or one of `words`.
  */
 export type Kind = string
 
-/** What is named otherwise than by an id. */
+/** Kinds that are not named by an id. */
 const words = ['email', 'username', 'slug', 'request', 'text', 'cursor', 'tag', 'key']
 
-/** Things that a world has without being asked; every other is made by the operation that creates it. */
+/** Resources that every world has; all others are created by the operation that creates them. */
 const builtIn = ['organization', 'user', 'project', 'session', 'invitation', 'device', 'passkey', 'identity']
 
-/** A place in a request where something of someone else's can stand. */
+/** A place in a request that can hold a foreign value. */
 export interface Place {
   where: 'path' | 'query' | 'body' | 'header'
   name: string
@@ -32,25 +32,25 @@ export interface Operation {
   /** Who may call it: 'public', 'session' (any live one) or a permission. */
   access: string
   places: Place[]
-  /** The body's fields that name no one, with a value each; undefined when the operation takes no body. */
+  /** The body's fields that refer to nothing, with a value each; undefined if the operation takes no body. */
   plain: Record<string, unknown> | undefined
-  /** Query parameters that name nothing, each with the values that it takes. */
+  /** Query parameters that refer to nothing, each with its possible values. */
   plainQuery: Record<string, readonly string[]>
   /** Fields of the body that take any text. */
   texts: ReadonlySet<string>
-  /** What its schemas say of the body's fields and the query's parameters, by their names. */
+  /** The schemas of the body's fields and the query's parameters, by their names. */
   schemas: Readonly<Record<string, FieldSchema>>
 }
 
-/** What a schema says of one field or parameter. */
+/** The schema of one field or parameter. */
 export interface FieldSchema {
   required: boolean
   nullable: boolean
-  /** Its words, where it takes some and no other. */
+  /** Its allowed words, if it takes no others. */
   words: readonly unknown[] | undefined
 }
 
-/** A thing of an organization with an operation that creates it: what a world or the victim has one of when it is needed. */
+/** A resource with an operation that creates it; a world or the victim gets one when it is needed. */
 export interface Resource {
   kind: Kind
   create: Operation
@@ -64,8 +64,8 @@ export interface Request {
 }
 
 /**
- * Fields and parameters that can name something of someone else's, where neither the schema (`IdOf`) nor the path says what.
- * Any other id has to say it.
+ * Fields and parameters that can refer to a foreign resource, where neither the schema (`IdOf`) nor the path says which
+ * kind. Every other id must say it.
  */
 const fields: Readonly<Record<string, Kind>> = {
   'query cursor': 'cursor',
@@ -85,7 +85,7 @@ const fields: Readonly<Record<string, Kind>> = {
   'header Idempotency-Key': 'key',
 }
 
-/** What a browser says to any challenge, as far as a schema can see; whose it is is decided by the challenge alone. */
+/** A browser's response to any challenge that satisfies the schema; only the challenge decides whose it is. */
 const passkeyResponse = {
   id: 'AA',
   rawId: 'AA',
@@ -94,15 +94,15 @@ const passkeyResponse = {
   response: { clientDataJSON: 'e30', attestationObject: 'oA', authenticatorData: 'AA', signature: 'AA' },
 }
 
-/** Fields and parameters that name nothing of anyone's and want more than the example of their schema. */
+/** Fields and parameters that refer to nothing and need another value than the example of their schema. */
 const plainValues: Readonly<Record<string, unknown>> = {
   'body role': 'viewer',
   'body password': WORLD_PASSWORD,
   'body current_password': WORLD_PASSWORD,
   'body new_password': 'Another-horse-8',
   'body end_other_sessions': false,
-  'body refresh_token': (world: World) => world.refresh_token, // the caller's own: another's would be that person's sign-in
-  'body token': 'x'.repeat(64), // a link's; what it leads to is decided before anyone looks who asks
+  'body refresh_token': (world: World) => world.refresh_token, // the caller's own: another one would sign in that user
+  'body token': 'x'.repeat(64), // from a link; what it leads to is decided before the caller matters
   'body device_token': (world: World) => world.device_token,
   'body challenge_token': 'x'.repeat(64),
   'body mfa_token': 'x'.repeat(64),
@@ -128,8 +128,8 @@ const plainValues: Readonly<Record<string, unknown>> = {
 }
 
 /**
- * Operations that ask for a proof which no fixed request can carry, with the problem that the caller's own request gets
- * instead: what passes the gate comes that far, and no one comes further.
+ * Operations that need a proof that no fixed request can contain, with the problem that the caller's own request gets
+ * instead: a caller who passes the gate gets that far, and no further.
  */
 export const unproved: Readonly<Record<string, ProblemCode>> = {
   acceptInvitation: 'invalid-token',
@@ -147,9 +147,9 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   addPasskey: 'invalid-token',
   logInByPasskey: 'invalid-token',
   challengeSecondFactor: 'invalid-token',
-  confirmTotp: 'not-found', // nothing was begun
+  confirmTotp: 'not-found', // no enrollment was started
   removeTotp: 'not-found',
-  restoreMember: 'already-member', // the member is there
+  restoreMember: 'already-member', // the member was not removed
 }
 
 /** Fields of which an operation takes exactly one. */
@@ -196,7 +196,7 @@ interface Document {
   components: { schemas: Record<string, Schema>; parameters?: Record<string, Parameter> }
 }
 
-/** Every operation of the document, with every place in it. Throws at an id of which nothing says what it names. */
+/** Every operation of the document, with every place in it. Throws if nothing says what an id refers to. */
 export async function listOperations(app: App): Promise<Operation[]> {
   const document = (await app.openApi()) as Document
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
@@ -206,10 +206,10 @@ export async function listOperations(app: App): Promise<Operation[]> {
   return operations
 }
 
-/** What a caller has to have so that the operation succeeds. */
+/** What a caller must have so that the operation succeeds. */
 export const kindsOf = ({ places }: Operation): Kind[] => places.map(({ kind }) => kind)
 
-/** Every thing that operations create and read by its id, beside those that each world has; what others refer to first. */
+/** Every resource that operations create and read by its id, except those in each world; referenced ones come first. */
 export function listResources(operations: readonly Operation[]): Resource[] {
   const found = operations.flatMap((create): Resource[] => {
     if (create.method !== 'POST' || create.access === 'public' || create.access === 'session') return []
@@ -256,7 +256,7 @@ function describe(document: Document, method: string, path: string, described: D
     if (kind !== undefined) operation.places.push({ where, name, kind })
     else if (plain === undefined && (where === 'path' || where === 'header' || holdsId(schema)))
       throw new Error(
-        `${operation.id} takes ${field}, and nothing says what it names: give it the schema IdOf('…'), or, where it is no id of one thing, say in isolation-requests.ts what stands there`,
+        `${operation.id} takes ${field}, and nothing says what it refers to: give it the schema IdOf('…'), or, if it is not an id, declare it in isolation-requests.ts`,
       )
     else if (where === 'path') operation.path = operation.path.replace(`{${name}}`, plain as string)
     else if (where === 'query') operation.plainQuery[name] = (plain as string[] | undefined) ?? choicesOf(schema)
@@ -294,7 +294,7 @@ const needsToken = ({ security = [] }: Described): boolean =>
 
 const lastOf = (reference: string | undefined): string => reference?.split('/').at(-1) ?? ''
 
-/** The schema with every reference in it replaced by what it leads to. */
+/** The schema with every reference replaced by its target. */
 function resolve<Node>(document: Document, node: Node): Node {
   if (Array.isArray(node)) return node.map(item => resolve(document, item)) as Node
   if (typeof node !== 'object' || node === null) return node
@@ -308,27 +308,27 @@ const typesOf = ({ type = [] }: Schema): string[] => (typeof type === 'string' ?
 const isNullable = (schema: Schema): boolean =>
   typesOf(schema).includes('null') || schema.anyOf?.some(({ type }) => type === 'null') === true
 
-/** What the schema says that it names, also where it may be null; else what is known of a field of that name. */
+/** What the schema says that it refers to, also if it may be null; otherwise what is known of a field of that name. */
 const kindOf = (field: string, schema: Schema): Kind | undefined =>
   schema['x-names'] ?? schema.anyOf?.find(one => one['x-names'] !== undefined)?.['x-names'] ?? fields[field]
 
-/** What a path's parameter names, by the segment before it. */
+/** What a parameter in a path refers to, by the segment before it. */
 function collectionOf(path: string, name: string): Kind | undefined {
   const segments = path.split('/')
   return segments[segments.indexOf(`{${name}}`) - 1]?.replace(/ies$/, 'y').replace(/s$/, '')
 }
 
-/** Whether an id stands anywhere in what the schema takes. */
+/** Whether the schema accepts an id anywhere. */
 const holdsId = (schema: Schema): boolean => /"format":"uuid"|"x-names":/.test(JSON.stringify(schema))
 
-/** A value that the field takes. */
+/** A value that the field accepts. */
 function exampleOf(name: string, schema: Schema): unknown {
   const type = typesOf(schema).find(one => one !== 'null')
   const property = type === undefined ? schema : { ...schema, type }
   return (exampleOfSchema({ type: 'object', properties: { [name]: property } }) as Record<string, unknown>)[name]
 }
 
-/** The values that a query parameter is tried with. */
+/** The values that are tried for a query parameter. */
 function choicesOf(schema: Schema): string[] {
   const types = typesOf(schema)
   if (schema.enum !== undefined) return schema.enum.map(String)
@@ -347,8 +347,8 @@ function objectOf(document: Document, schema: Schema, id: string): Schema & { pr
 }
 
 /**
- * The request that creates a resource: what its places name is looked up, all else is as the schemas' examples say. With a
- * word, it stands in every text, so that it is found again wherever the row shows.
+ * The request that creates a resource: its places are looked up, everything else comes from the schemas' examples. If a
+ * word is given, every text contains it, so that the row can be found wherever it appears.
  */
 export function buildCreation(
   { kind, create }: Resource,
@@ -370,7 +370,7 @@ export function buildCreation(
   return { path, body }
 }
 
-/** What stands in a path and a body must be given; a filter or a header only when it is what the request is about. */
+/** Places in a path and a body must be given; a filter or a header only if the request is about it. */
 const isNeeded = ({ where }: Place): boolean => where === 'path' || where === 'body'
 
 /** A request of that caller in which the `given` places hold these values and all others the caller's own. */
@@ -408,13 +408,13 @@ export function buildRequest(
   }
 }
 
-/** An address or a name that no one has yet. */
+/** An address or a name that is not used yet. */
 function newWord(kind: Kind, word: string): string | undefined {
   if (kind === 'email') return `${word}@example.com`
   return kind === 'slug' || kind === 'username' ? word : undefined
 }
 
-/** What the caller would send themselves, so that the operation succeeds. */
+/** What the caller would send, so that the operation succeeds. */
 function ownValue(id: string, { kind }: Place, world: World): string {
   switch (kind) {
     case 'user':
@@ -433,7 +433,7 @@ function ownValue(id: string, { kind }: Place, world: World): string {
   }
 }
 
-/** What no one has. `like` is the foreign value whose form it takes. */
+/** A value that does not exist, in the form of the foreign value `like`. */
 export function randomLike({ kind }: Place, like: string): string {
   if (!words.includes(kind)) return randomUUIDv7()
   switch (kind) {
@@ -444,6 +444,6 @@ export function randomLike({ kind }: Place, like: string): string {
     case 'cursor':
       return randomBytes(Buffer.from(like, 'base64url').length).toString('base64url')
     default:
-      return `noOne-${randomWord()}`
+      return `absent-${randomWord()}`
   }
 }

@@ -9,21 +9,21 @@ import type { Kind, Resource } from './isolation-requests.ts'
 import { randomWord, WORLD_PASSWORD } from './isolation-words.ts'
 import type { Answer, TestApp } from './test-app.ts'
 
-/** How the caller stands: a role, and what has happened to them since they signed in. */
+/** The state of the caller: a role, and what has happened since the sign-in. */
 export interface Standing {
   role?: 'owner' | 'admin' | 'member' | 'viewer' | 'none'
   session?: 'live' | 'revoked' | 'expired'
   account?: 'live' | 'disabled' | 'deleted'
   membership?: 'live' | 'disabled' | 'ended'
   organization?: 'live' | 'closed'
-  /** Whether the organization demands a second factor; the caller's session has proved one, unless it is missing. */
+  /** Whether the organization requires a second factor; the caller's session has verified one, unless it is missing. */
   secondFactor?: 'not demanded' | 'missing' | 'proved'
   superuser?: boolean
   /** False: the access token names no organization. */
   named?: boolean
 }
 
-/** An organization with a caller, a member, a founder, a project; and an outsider who belongs to nothing. */
+/** An organization with a caller, a member, a founder and a project; and an outsider who belongs to no organization. */
 export interface World {
   organization_id: string
   user_id: string
@@ -35,18 +35,23 @@ export interface World {
   member_id: string
   outsider: { user_id: string; email: string }
   project_id: string
-  /** A thing of each kind that is the caller's own, or the organization's, by its kind. */
+  /** One resource of each kind that belongs to the caller or the organization, by its kind. */
   own: Record<Kind, string>
   access_token: string
   refresh_token: string
-  /** Shows that it is the caller who changes a way in: by a recovery code, since the caller has a passkey. */
+  /**
+   * Proves for a change of a sign-in method that it is the caller: by a recovery code, since the caller has a passkey.
+   */
   nextProof: () => object
-  /** The own device's, which skips the second factor. */
+  /** The token of the caller's own device, which skips the second factor. */
   device_token: string
   call: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
 }
 
-/** Gives a person and an organization an invitation, a device, a passkey with recovery codes, and an identity, past every policy. */
+/**
+ * Gives a user and an organization an invitation, a device, a passkey with recovery codes, and an identity, without
+ * policies.
+ */
 export async function giveFixtures(
   admin: pg.Pool,
   recoveryKey: Buffer,
@@ -71,8 +76,8 @@ export async function giveFixtures(
 }
 
 /**
- * Makes one of each resource by the operation that creates it, as the schemas' examples say, and adds their ids to what is
- * the organization's own. @throws Error with the answer, where an example is refused
+ * Creates one of each resource by its own operation, from the schemas' examples, and adds the ids to those of the
+ * organization. @throws Error with the response, if an example is refused
  */
 export async function makeResources(
   call: World['call'],
@@ -91,12 +96,12 @@ export async function makeResources(
   }
 }
 
-/** Makes a world in which the caller stands so; with a thing of each of these kinds, or of every kind there is. */
+/** Creates a world with the caller in this state, with a resource of each of these kinds, or of every kind. */
 export type MakeWorld = (standing?: Standing, kinds?: readonly Kind[] | 'all') => Promise<World>
 
 /**
- * Makes worlds past every policy, in one statement each: an attack may spend a whole world on one request. Only the
- * resources that are asked for are made by requests.
+ * Creates worlds without policies, in one statement each: an attack may use up a whole world for one request. Only the
+ * resources that are asked for are created by requests.
  */
 export async function createWorlds({ app, admin, tokens, call, services }: TestApp): Promise<MakeWorld> {
   const resources = listResources(await listOperations(app))
@@ -111,7 +116,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
     (method, path, body, headers = {}) =>
       call(method, path, body, { authorization: `Bearer ${access_token}`, ...headers })
 
-  /** A role of the organization's own, which no one has. */
+  /** A custom role of the organization that no member has. */
   async function giveRole(organization_id: string, word: string): Promise<string> {
     const { rows } = await admin.query<{ id: string }>(
       `with role as (insert into roles (organization_id, name) values ($1, 'Role of ' || $2) returning id),
@@ -122,7 +127,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
     return rows[0]!.id
   }
 
-  /** The founder makes what the caller is to find: whoever the caller is, the founder may. */
+  /** The founder creates what the caller should find: the founder may, whatever the caller's role. */
   async function signInFounder(user_id: string, organization_id: string, word: string): Promise<World['call']> {
     const session_id = randomUUIDv7()
     await admin.query(
@@ -204,7 +209,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
         outsiderEmail,
         username,
         organization_id,
-        wanted.length === 0 ? organization : 'live', // nothing is made in one that is closed
+        wanted.length === 0 ? organization : 'live', // nothing is created in a deleted one
         membership,
         role,
         project_id,
@@ -268,8 +273,8 @@ function neededFor(kinds: readonly Kind[] | 'all', resources: readonly Resource[
 }
 
 /**
- * Every row that is an organization's or its people's, from whatever tables the catalog knows, as sorted text: a row of
- * an organization's table is named by its organization, any other by an id that stands anywhere in it.
+ * Every row of an organization or its users, from all tables in the catalog, as sorted text. A row of an organization's
+ * table is identified by its organization, any other row by an id anywhere in it.
  */
 export async function dumpRows(
   admin: pg.Pool,
@@ -283,7 +288,7 @@ export async function dumpRows(
     tables.map(async ({ name, key }) => {
       const isTheirs =
         key === null
-          ? 'to_jsonb(t)::text like any ($1::text[])' // patterns ready made: a sub-select would be run for each row
+          ? 'to_jsonb(t)::text like any ($1::text[])' // patterns computed in advance: a sub-select would be run for each row
           : `${key} = any ($1::uuid[])`
       const { rows } = await admin.query<{ line: string }>(
         `select '${name} ' || to_jsonb(t)::text as line from ${name} t where ${isTheirs}`,

@@ -3,9 +3,10 @@ import { test } from 'node:test'
 import { createAttack, exceptions, nameOfPlace } from './isolation-attack.ts'
 import { createTestApp } from './test-app.ts'
 
-// Every operation of the OpenAPI document, every place in it where an id, cursor, tag, key, address or name can stand:
-// another organization's owner puts the victim's real one there, and once more a random one. Both answers must be the
-// same to the byte, hold nothing of the victim's, and change nothing of it. How each part was seen red: docs/testing.md.
+// Every operation of the OpenAPI document, every place in it that accepts an id, cursor, tag, key, address or name: the
+// owner of another organization sends the victim's value there, and then a random one. Both responses must be the same,
+// byte for byte, contain nothing of the victim's, and change nothing of it. How each part was made to fail:
+// docs/testing.md.
 
 const { operations, reach, attack, readLists } = await createAttack(await createTestApp())
 
@@ -21,7 +22,7 @@ for (const operation of operations) {
   })
 }
 
-test('every exception names a place that there is', () => {
+test('every exception names an existing place', () => {
   const places = new Set(operations.flatMap(operation => operation.places.map(place => nameOfPlace(operation, place))))
   assert.deepEqual(
     Object.keys(exceptions).filter(name => !places.has(name)),
@@ -29,14 +30,14 @@ test('every exception names a place that there is', () => {
   )
 })
 
-test("lists and searches show nothing of another organization's, in any order, under any filter", async () => {
+test('lists and searches show nothing of another organization, in any order, with any filter', async () => {
   let answers = 0
   for (const operation of operations.filter(({ places }) => places.some(({ kind }) => kind === 'cursor')))
     answers += await readLists(operation)
   assert.ok(answers > 30, `only ${answers} pages were read`)
 })
 
-test('the attack was not idle', () => {
+test('the attack found something to attack', () => {
   assert.ok(attacked > 60, `only ${attacked} attacks were made`)
   assert.ok(operations.find(({ id }) => id === 'getProject')!.places.length > 0)
 })

@@ -1,5 +1,5 @@
-// A process that works on jobs, for the tests of the queue: writes a line when a job begins and when it ends. What it does
-// is said by the job's field: `short` or `endless`.
+// A process that runs jobs, for the tests of the queue: it prints a line when a job starts and when it ends. The field
+// of the job says what it does: `short` or `endless`.
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { runJobs } from '../src/platform/jobs/jobs.ts'

@@ -7,9 +7,9 @@ import { makeTenants, readLeftSettings, runTenantLoad } from './tenant-load.ts'
 
 const REQUESTS = 20_001
 
-// Red when: platform/database/trip-query.ts makes the settings session-wide (`set_config(…, false)`), or leaves one out; when
-// platform/database/database.ts forgets the rollback of a transaction that failed; when `tenant_read` in platform/gate/organization-table.sql
-// says `using (true)`.
+// Red when: platform/database/trip-query.ts makes the settings session-wide (`set_config(…, false)`) or leaves one out;
+// platform/database/database.ts does not roll back a failed transaction; or `tenant_read` in
+// platform/gate/organization-table.sql is `using (true)`.
 test('no row and no setting of one tenant reaches another, under load and among errors, and none is left behind', async t => {
   const app = await createTestApp()
   const { tenantUrl, systemUrl } = testDatabase()
@@ -42,7 +42,7 @@ test('no row and no setting of one tenant reaches another, under load and among 
   assert.equal(left.size, 5)
   for (const [pid, settings] of left) assert.deepEqual(settings, ['', '', '', ''], `connection ${pid}`)
 
-  // What failed wrote nothing, and what every tenant wrote is its own.
+  // A failed request wrote nothing, and every row belongs to the tenant that wrote it.
   const { rows } = await app.admin.query(
     `select count(*) filter (where slug like 'lost-%') as lost, count(*) filter (where name <> organization_id::text) as foreign
      from projects where organization_id = any ($1)`,

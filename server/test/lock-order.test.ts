@@ -9,9 +9,9 @@ import { createHolder, installWatch, watch } from './lock-watch.ts'
 import type { Deadlock } from './lock-watch.ts'
 import { createTestApp } from './test-app.ts'
 
-// Every operation that takes away a right runs at once with every operation that writes, each pair in a small world of its
-// own: no two may wait for each other, and what was refused a right may not write once the revocation was answered. The order
-// of locks is in docs/guides/isolation.md. LOCK_ORDER_ROUNDS: how often each pair is run.
+// Every operation that revokes access runs at the same time as every operation that writes, each pair in its own small
+// world: they may not deadlock, and after the response to the revocation the other may not write. The order of locks is
+// in docs/guides/isolation.md. LOCK_ORDER_ROUNDS: how often each pair is run.
 
 const ROUNDS = Number(process.env['LOCK_ORDER_ROUNDS'] ?? 1)
 const LANES = 10
@@ -25,7 +25,7 @@ interface Pair {
 
 const nameOf = ({ revoking, other, author }: Pair): string => `${revoking.name} × ${other.name} by ${author}`
 
-/** The pairs that met in a deadlock before there was one order of locks: run more often. */
+/** The pairs that deadlocked before there was one order of locks: run more often. */
 const KNOWN = [
   'deleteAccount × createProject by first',
   'deleteAccount × updateMember by second',
@@ -38,7 +38,7 @@ function listPairs(actions: readonly Action[]): Pair[] {
   const revoking = actions.filter(({ closes }) => closes !== undefined)
   return revoking.flatMap((revocation, index) =>
     actions
-      // Of two revocations each pair once.
+      // Each pair of two revocations once.
       .filter(action => action.closes === undefined || revoking.indexOf(action) >= index)
       .flatMap(other => authorsOf(other).map((author): Pair => ({ revoking: revocation, other, author }))),
   )
@@ -48,10 +48,11 @@ const authorsOf = ({ operation }: Action): Author[] =>
   operation?.id === 'acceptInvitation' ? ['outsider'] : ['first', 'second']
 
 // Red when: deleteAccount (identity/leaving/leaving.ts) changes the user before it locks memberships and organizations;
-// lockMember (directory/members/members.ts) locks in another order than that of users' ids; revokeOwnSessions (directory/sessions/
-// sessions.ts) does not lock the account; lock_revocation() (platform/gate/gate.sql) takes an organization's key before a user's.
+// lockMember (directory/members/members.ts) locks in another order than that of users' ids; revokeOwnSessions
+// (directory/sessions/ sessions.ts) does not lock the account; lock_revocation() (platform/gate/gate.sql) takes an
+// organization's key before a user's.
 test(
-  'of a revocation and any other change no two wait for each other, and nothing is written after the revocation',
+  'a revocation and any other change do not deadlock, and nothing is written after the revocation',
   { timeout: 120_000 + ROUNDS * 120_000 },
   async t => {
     const app = await createTestApp({ DATABASE_POOL_SIZE: '40' })
@@ -69,13 +70,13 @@ test(
 
     async function run(pair: Pair, round: number): Promise<void> {
       const { revoking, other } = pair
-      // What is held, which owner is the younger one, from which session the first works: 32 rounds meet every combination.
+      // What is held, which owner is younger, which session the first one uses: 32 rounds cover every combination.
       const author = pair.author === 'first' && round % 32 >= 16 ? 'elsewhere' : pair.author
       const arena = await makeArena([revoking, other], round % 16 >= 8)
       const revoke = await revoking.prepare(arena, 'first')
       const write = await other.prepare(arena, author)
       const name = nameOf({ ...pair, author })
-      // One of them begins a little later: its statements fall between those of the other.
+      // One of them starts a little later, so that its statements run between those of the other.
       const lead = (Math.random() - 0.5) * 30
       const begin = (wait: number, send: typeof write) => (wait > 0 ? delay(wait).then(send) : send())
       const both = await hold(arena, round, () =>
@@ -123,7 +124,7 @@ test(
 )
 
 // Red when: an advisory lock is taken by a number or a hash of its own.
-test('every advisory lock has a space of its own', async () => {
+test('every advisory lock has its own key space', async () => {
   const root = new URL('../src/', import.meta.url).pathname
   const read = (file: string) => readFileSync(root + file, 'utf8')
   const spaces = /array_position\(array\[(.*?)\], space\)/.exec(read('platform/schema/foundation.sql'))?.[1]

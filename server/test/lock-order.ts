@@ -13,8 +13,8 @@ import type { World } from './isolation-world.ts'
 import type { Answer, TestApp } from './test-app.ts'
 
 /**
- * Who sends a request: two owners of one organization (there is a third, who stays), the first of them from two sessions, the
- * second of which has verified no second factor; and someone whom the first has invited.
+ * Who sends a request: two owners of one organization (a third owner stays); the first of them has two sessions, of
+ * which the second has not verified a second factor; and a user whom the first one has invited.
  */
 export const authors = ['first', 'elsewhere', 'second', 'outsider'] as const
 export type Author = (typeof authors)[number]
@@ -24,29 +24,29 @@ export type Arena = Readonly<Record<Author, World>>
 export interface Action {
   name: string
   operation: Operation | undefined
-  /** What is made ready before; sends it when it is called. */
+  /** Prepares the request; the returned function sends it. */
   prepare(arena: Arena, author: Author): Promise<() => Promise<Pick<Answer, 'status' | 'text'>>>
-  /** Only a revocation, sent by the first: whose operations are refused from then on. */
+  /** Only for a revocation, sent by the first: whose operations are refused from then on. */
   closes?: (author: Author, access: string) => boolean
 }
 
 interface Way extends Pick<Action, 'closes'> {
   name?: string
-  /** What the body says beside what the schemas' examples do. */
+  /** The body's fields in addition to the schemas' examples. */
   body?: (world: World, arena: Arena) => object | Promise<object>
-  /** Whom it is aimed at; the other owner unless it says so. */
+  /** The target; the other owner by default. */
   path?: (world: World, path: string) => string
 }
 
 const isFirst = (author: Author): boolean => author === 'first' || author === 'elsewhere'
-/** Behind a gate of an organization, or of a session at least; all else is public, or an operator's. */
+/** Behind the gate of an organization, or at least of a session; all others are public, or for operators. */
 const isGated = (access: string): boolean => access.includes(':')
 const isSignedIn = (access: string): boolean => access === 'session' || isGated(access)
 
 /** Signing in is refused as well. */
 const ofAccount: Way = { closes: (author, access) => isFirst(author) && access !== 'operator' }
 
-/** How operations are run, where the example of their schema is not all there is; what closes a gate says whose. */
+/** How operations are run if the examples of their schema are not enough; for operations that close a gate, whose. */
 const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly Way[]>> => {
   const holds = (role: 'viewer' | 'admin', access: string) =>
     permissionsOf(services.declared.permissions, role).includes(access as Permission)
@@ -88,7 +88,7 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
         ...ofOtherSession,
       },
     ],
-    // No factor is left then, which the sessions note.
+    // The account then has no factor, which its sessions record.
     removePasskey: [{ closes: () => false }],
     deleteAccount: [ofAccount],
     leaveOrganization: [ofMembership],
@@ -99,7 +99,7 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
     updateOrganization: [
       { body: () => ({ second_factor_required: undefined }) },
       {
-        name: 'second factor demanded',
+        name: 'second factor required',
         body: () => ({ name: undefined, slug: undefined, second_factor_required: true }),
         closes: (author, access) => author === 'elsewhere' && isGated(access),
       },
@@ -108,7 +108,7 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
     updateMember: [
       { body: () => ({ role: undefined, title: 'Colleague' }) },
       {
-        name: 'role of the other lowered',
+        name: 'role of the other owner lowered',
         body: () => lost,
         closes: (author, access) => author === 'second' && isGated(access) && !holds('viewer', access),
       },
@@ -124,16 +124,16 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
   }
 }
 
-/** Public operations that a session, a person or an invitation stands behind. */
+/** Public operations that depend on a session, a user or an invitation. */
 const open = ['logIn', 'refresh', 'logOut', 'completePasswordReset', 'acceptInvitation']
 
-/** Made ready above, although no fixed request can carry what they ask for. */
+/** Prepared above, although no fixed request can contain what they need. */
 const proved = ['acceptInvitation', 'completePasswordReset', 'confirmTotp']
 
 /** The same statements under another name. */
 const isTwin = ({ id, method }: Operation): boolean => method === 'PUT' || id.endsWith('Alias')
 
-/** Every operation of the OpenAPI document that writes, and what an operator does by hand. */
+/** Every operation of the OpenAPI document that writes, and operations that an operator runs by hand. */
 export async function listActions(app: TestApp): Promise<Action[]> {
   const ways = waysOf(app)
   const operations = (await listOperations(app.app)).filter(
@@ -158,7 +158,7 @@ export async function listActions(app: TestApp): Promise<Action[]> {
         return () =>
           world
             .call(request.method, target, request.body && given, request.headers)
-            .catch((error: Error) => ({ status: 599, text: error.message })) // an answer that the document does not know
+            .catch((error: Error) => ({ status: 599, text: error.message })) // an undocumented status
       },
     })),
   )
@@ -174,11 +174,11 @@ export async function listActions(app: TestApp): Promise<Action[]> {
   return [...actions, disable]
 }
 
-/** Whose operation it is: a refresh is the session's. */
+/** Whose operation it is: a refresh belongs to its session. */
 export const accessOf = ({ operation }: Action): string =>
   operation === undefined ? 'operator' : operation.id === 'refresh' ? 'session' : operation.access
 
-/** Makes a small world of its own; `isYounger`: the first owner has the greater id, which decides who is locked first. */
+/** Creates a small world; `isYounger`: the first owner has the greater id, which decides who is locked first. */
 export async function createArenas(
   app: TestApp,
 ): Promise<(actions: readonly Action[], isYounger: boolean) => Promise<Arena>> {

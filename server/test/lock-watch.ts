@@ -9,7 +9,7 @@ export interface Deadlock {
   message: string
 }
 
-/** On whose behalf statements run. Deadlocks that the service hides by trying again are noted too. */
+/** Whose statements these are. Deadlocks that the service hides by retrying are recorded too. */
 const running = new AsyncLocalStorage<{ name: string; statements: number; deadlocks: Deadlock[] }>()
 
 interface Wire {
@@ -18,7 +18,7 @@ interface Wire {
 
 /**
  * Spreads the statements of what `watch` runs over some milliseconds, so that transactions meet between any two of
- * them, and listens on the wire for deadlocks. The other users of the process are left alone.
+ * them, and detects deadlocks in the protocol. Other statements of the process are not affected.
  */
 export function installWatch(): void {
   const seams = pg.Client.prototype as unknown as {
@@ -37,20 +37,20 @@ export function installWatch(): void {
     if (user === undefined) return query.apply(this, given)
     user.statements++
     const later = delay(Math.random() * 3).then(() => query.apply(this, given))
-    // The service's own kind of query answers by itself; all else is waited for.
+    // The service's own kind of query sends its result itself; all others are waited for.
     return typeof (given[0] as { submit?: unknown }).submit === 'function' ? undefined : later
   }
 }
 
-/** Runs work whose statements are counted and whose deadlocks are noted. */
+/** Runs work whose statements are counted and whose deadlocks are recorded. */
 export async function watch<Result>(name: string, work: () => Promise<Result>) {
   const seen = { name, statements: 0, deadlocks: [] as Deadlock[] }
   return { result: await running.run(seen, work), ...seen }
 }
 
 /**
- * What is held for a moment while two actions begin, so that both wait there with all that they have locked until then: else
- * two statements would have to meet within microseconds.
+ * Holds a lock for a moment while two actions start, so that both wait there with everything that they have locked so
+ * far. Otherwise two statements would have to meet within microseconds.
  */
 const held: readonly ((arena: Arena) => [sql: string, values: string[]])[] = [
   () => ['select', []],
@@ -70,7 +70,7 @@ const held: readonly ((arena: Arena) => [sql: string, values: string[]])[] = [
   ({ first }) => [`select pg_advisory_xact_lock(lock_key('revocation', $1))`, [first.organization_id]],
 ]
 
-/** Makes what holds one of these things, another one in each round, while work begins. */
+/** Creates the holder of one of these locks, another one in each round, while work starts. */
 export function createHolder(
   { admin }: TestApp,
   max: number,

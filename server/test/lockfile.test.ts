@@ -12,7 +12,7 @@ const { packages } = JSON.parse(readFileSync(new URL('../../package-lock.json', 
   packages: Record<string, Locked>
 }
 
-// `npm ci` refuses a lockfile that lacks a platform's package, on every platform.
+// `npm ci` refuses a lockfile that lacks a package of any platform.
 test('every platform package that a dependency names is locked', () => {
   const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
     Object.keys(optionalDependencies)
@@ -25,7 +25,7 @@ test('every platform package that a dependency names is locked', () => {
   assert.deepEqual(missing, [])
 })
 
-test('the lockfile names no registry, and every dependency of ours is exact', () => {
+test('the lockfile names no registry, and every direct dependency has an exact version', () => {
   assert.deepEqual(
     Object.values(packages).filter(({ resolved }) => resolved?.includes('://')),
     [],

@@ -5,9 +5,9 @@ import type { Login, Runner, Transaction } from '../src/platform/database/databa
 import { find, many, raw, tables } from '../src/platform/database/statement.ts'
 import { sql } from 'kysely'
 
-// What the grants forbid does not compile. `npm run check` compiles this file: where one of these lines compiles after all,
-// the compiler says that its `@ts-expect-error` is unused. Red when: statement.ts types a builder as Kysely<SystemTables>
-// whatever the login, or generate-tables.ts leaves the grants out.
+// Code that the grants forbid does not compile. `npm run check` compiles this file: if one of these lines compiles, the
+// compiler reports an unused `@ts-expect-error`. Red when: statement.ts types a builder as Kysely<SystemTables> for
+// every login, or generate-tables.ts leaves the grants out.
 
 const tenant = tables('tenant', 'projects', 'users')
 const system = tables('system', 'users', 'live_users')
@@ -21,7 +21,7 @@ const target = {
   condition: undefined,
 } as const
 
-/** Never called: what is tried here is tried by the compiler. */
+/** Never called: only the compiler checks it. */
 export function changeWhatIsNotThere(): void {
   updateRow(target, { name: 'New' })
   // @ts-expect-error -- a change names a column that the table does not have
@@ -91,7 +91,7 @@ export function readWhatIsNotNamed(): void {
   tables('tenant').selectFrom('projects')
 }
 
-test('what the grants forbid does not compile', () => {
-  // The builder knows no login when the program runs: only types and grants do, and the types are tried above.
+test('code that the grants forbid does not compile', () => {
+  // At run time the builder knows no login: only types and grants do, and the types are checked above.
   assert.equal(tenant, system)
 })

@@ -4,19 +4,19 @@ import { fileURLToPath } from 'node:url'
 
 export const repository = fileURLToPath(new URL('../../', import.meta.url))
 
-/** A fenced block: its language, the words behind it, and where it begins. */
+/** A fenced block: its language, the words after it, and its position. */
 export interface Block {
   language: string
   words: readonly string[]
   text: string
-  /** `README.md:12`. */
+  /** For example `README.md:12`. */
   place: string
 }
 
-/** What git would not hold, by its folder's name. */
+/** Folders that git ignores, by name. */
 const notOurs = new Set(['node_modules', '.git', '.freehold', 'coverage'])
 
-/** Every file of the repository, its path with slashes, as git would hold it. */
+/** Every file of the repository that git does not ignore, with slashes in its path. */
 export function listFiles(folder = repository): string[] {
   return readdirSync(folder, { withFileTypes: true })
     .filter(({ name }) => !notOurs.has(name) && name !== '.env' && !name.endsWith('.log'))
@@ -46,13 +46,13 @@ export function blocksOf(path: string): Block[] {
   return blocks
 }
 
-/** The document without its blocks and code spans, in which a link is a link. */
+/** The document without its blocks and code spans, which cannot contain links. */
 export const proseOf = (path: string): string =>
   readDocument(path)
     .replace(/^\s*(`{3,}).*\n[\s\S]*?^\s*\1\s*$/gm, '')
     .replace(/`[^`\n]*`/g, '')
 
-/** The anchors of a document's headings, as the usual viewers make them. */
+/** The anchors of a document's headings, as common viewers create them. */
 export const anchorsOf = (path: string): Set<string> =>
   new Set(
     [...readDocument(path).matchAll(/^#{1,6} +(.+?) *$/gm)].map(([, heading = '']) =>

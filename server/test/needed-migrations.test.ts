@@ -12,8 +12,8 @@ import type { OwnDatabase } from './own-database.ts'
 import { launchService, request, startServiceProcess, waitUntil } from './service-process.ts'
 import { TEST_SECRET } from './test-database.ts'
 
-// Which migrations a version needs: nothing is served, and nothing is called ready, without them. The running service has the
-// two restricted logins and no other, so they have to suffice.
+// Without the migrations that a version needs, nothing is served and nothing is ready. The running service has only the
+// two restricted logins, so they must suffice.
 
 const program = fileURLToPath(new URL('../bin/freehold.js', import.meta.url))
 
@@ -48,8 +48,8 @@ async function asOwner<T>(database: OwnDatabase, work: (client: pg.Client) => Pr
   }
 }
 
-// Red when: health.ts asks only whether the database answers, or open-database.ts does not compare migrations.
-test('a rollback under a running service is told at once, refused at the next start, and mended by applying', async t => {
+// Red when: health.ts checks only whether the database answers, or open-database.ts does not compare migrations.
+test('a rollback under a running service is reported at once, refused at the next start, and remedied by apply', async t => {
   const database = await createOwnDatabase()
   const env = restricted(database)
   const service = await startServiceProcess(env)
@@ -81,14 +81,14 @@ test('a rollback under a running service is told at once, refused at the next st
   await waitUntil(async () => (await ask('/ready'))[0] === 200)
 })
 
-// Red when: a ledger of nothing counts as up to date, or the tenant login may not read it.
-test('either login alone sees what is there: nothing, less, another file, more', async () => {
+// Red when: an empty table of migrations counts as up to date, or the tenant login may not read it.
+test('either login alone detects missing, changed and newer migrations, and a database without any', async () => {
   const database = await createOwnDatabase()
   const required = requiredMigrations(features)
   const pools = [database.database.tenant.pool, database.database.system.pool]
   const seen = async () => {
     const states = await Promise.all(pools.map(pool => inspectMigrations(pool, database.schema, required)))
-    assert.deepEqual(states[0], states[1], 'both logins see the same')
+    assert.deepEqual(states[0], states[1], 'both logins see the same state')
     return states[0]!
   }
   assert.deepEqual(await seen(), { missing: [], newer: [] })
@@ -112,8 +112,8 @@ test('either login alone sees what is there: nothing, less, another file, more',
   assert.match((await seen()).missing.join(), /^no migration has been applied: run `freehold migrate apply`$/)
 })
 
-// Red when: main.ts passes over --migrate where there is no owner's URL.
-test('a start that is to migrate and cannot says which variable is missing', async () => {
+// Red when: main.ts ignores --migrate if there is no owner's URL.
+test('start --migrate without the owner’s URL says which variable is missing', async () => {
   const database = await createOwnDatabase()
   const refused = run(['start', '--migrate'], { ...restricted(database), PORT: '0' })
   assert.equal(refused.status, 1)
@@ -123,8 +123,8 @@ test('a start that is to migrate and cannot says which variable is missing', asy
   )
 })
 
-// Red when: open-database.ts refuses what a newer version has applied: no old process could be started again during an upgrade.
-test('a database that a newer version has migrated is served, with a warning', async t => {
+// Red when: open-database.ts refuses newer migrations: no old process could be restarted during an upgrade.
+test('a database with migrations of a newer version is served, with a warning', async t => {
   const database = await createOwnDatabase()
   await asOwner(database, client =>
     client.query(`insert into freehold.migrations (number, name, checksum) values (9999, '9999_later', 'x')`),

@@ -1,15 +1,13 @@
 import type { Membership, Question, World } from './oracle-world.ts'
 
-// Who may do what, written down once more from the documents (docs/guides/isolation.md, docs/reference/permissions.md):
-// pure functions of a world and a question, which share nothing with the SQL. oracle.ts compares the two.
+// Who may do what, written independently from the documents (docs/guides/isolation.md, docs/reference/permissions.md):
+// pure functions of a world and a question that share nothing with the SQL. oracle.ts compares the two.
 
-/** An answer to each part of a question, as text: the ids that are seen, or how many rows a statement changes. */
+/** An answer to each part of a question, as text: the visible ids, or the number of rows that a statement changes. */
 export type Answers = Record<string, string>
 export type Permissions = Readonly<Record<string, string>>
-
 const ladder: readonly string[] = ['viewer', 'member', 'admin', 'owner']
-
-/** Which permissions write a table. An organization's other tables are written by no request. */
+/** The permissions that allow writes to a table. No request writes the other tables of an organization. */
 const writers: Readonly<Record<string, readonly string[]>> = {
   projects: ['projects:write'],
   invitations: ['invitations:write'],
@@ -18,22 +16,20 @@ const writers: Readonly<Record<string, readonly string[]>> = {
 }
 const isCurrent = (row?: { disabled: boolean; deleted: boolean }): boolean => row?.disabled === false && !row.deleted
 const isOwner = (row: Membership): boolean => row.role === 'owner' && isCurrent(row)
-const isLiveOwner = ({ users }: World, row: Membership): boolean =>
-  isOwner(row) && isCurrent(users.find(({ id }) => id === row.user_id))
+const liveOwnerOf = (w: World) => (m: Membership) => isOwner(m) && isCurrent(w.users.find(u => u.id === m.user_id))
 const sorted = (ids: string[]): string => ids.sort().join(' ')
 const idsOf = (rows: { id: string }[]): string => sorted(rows.map(({ id }) => id))
 const count = (rows: unknown[]): string => String(rows.length)
 
-/** Where the caller stands: alive, a current member, with the second factor that is demanded, and with the permission. */
+/** The state of the caller: live, a current member, with the required second factor, and with the permission. */
 export function standingOf(world: World, permissions: Permissions, question: Question) {
   const { session_id, organization_id, permission } = question
   const session = world.sessions.find(({ id }) => id === session_id)
   const user = world.users.find(({ id }) => id === session?.user_id)
   const live = session !== undefined && !session.revoked && !session.expired && isCurrent(user)
   const organization = world.organizations.find(({ id, deleted }) => id === organization_id && !deleted)
-  const membership = world.memberships.find(
-    row => row.organization_id === organization?.id && row.user_id === user?.id && isCurrent(row),
-  )
+  const members = world.memberships.filter(row => row.organization_id === organization?.id)
+  const membership = members.find(row => row.user_id === user?.id && isCurrent(row))
   const lacksFactor = organization?.second_factor_required === true && session?.second_factor === false
   const least = permissions[permission]
   const isOperator = permission.startsWith('admin:')
@@ -42,14 +38,14 @@ export function standingOf(world: World, permissions: Permissions, question: Que
   const isOwn = ownRole?.permissions.includes(permission) === true && least !== 'owner' // as an administrator, at most
   const held = isOperator ? user?.superuser === true : membership?.role_id === null ? isRanked : isOwn
   const may = live && organization !== undefined && least !== undefined && held
-  const others = world.memberships.filter(row => row.organization_id === organization_id && row.user_id !== user?.id)
-  const waysOut = others.some(row => isLiveOwner(world, row)) ? /:leave$/ : /^organization:(leave|transfer|delete)$/
+  const hasOther = members.filter(row => row.user_id !== user?.id).some(liveOwnerOf(world))
+  const waysOut = hasOther ? /^organization:leave$/ : /^organization:(leave|transfer|delete)$/
   const open = may && (!lacksFactor || waysOut.test(permission))
   const role = isOperator ? 'superuser' : membership?.role
   return { session, user, live, membership, lacksFactor, open, reads: may && !lacksFactor, role, isOperator }
 }
 
-/** What is seen: the rows of each table by their ids, and what the views and functions of the gate say. */
+/** What is visible: the ids of the rows of each table, and the results of the views and functions of the gate. */
 export function read(world: World, permissions: Permissions, question: Question): Answers {
   const standing = standingOf(world, permissions, question)
   const { session, user, live, membership, lacksFactor, open, reads, role, isOperator } = standing
@@ -93,8 +89,8 @@ export function read(world: World, permissions: Permissions, question: Question)
 }
 
 /**
- * What a change does: how many rows it reaches, `0` where it is refused, `rule` or `exists` where a constraint says no.
- * `later` is the world after someone else's change, which comes before the commit of what is called late.
+ * The effect of a change: the number of rows that it reaches, `0` if it is refused, `rule` or `exists` if a constraint says so.
+ * `later` is the world after another user's change, which happens before the commit of the `… late` parts.
  */
 export function write(world: World, permissions: Permissions, question: Question, later: World): Answers {
   const { session, user, live, open, role } = standingOf(world, permissions, question)
@@ -104,10 +100,10 @@ export function write(world: World, permissions: Permissions, question: Question
     rows.filter(row => writes(table) && row.organization_id === organization_id)
   const one = (may: boolean): string => (may ? '1' : '0')
   const has = (rows: { id: string }[], wanted: string): string => one(rows.some(({ id }) => id === wanted))
-  // What this very transaction has changed counts as open, as it is in `kept`.
+  // What this same transaction has changed counts as open, as it is in `kept`.
   const isOpenLater = (kept: Partial<World>): boolean =>
     standingOf({ ...later, ...kept }, permissions, question)[permission === '' ? 'live' : 'open']
-  // Memberships have rules of their own, which speak before the policies do. None is broken: undefined.
+  // Memberships have their own rules, which are checked before the policies. Undefined: no rule is violated.
   const ruleOn = (before: Membership, after: Membership): string | undefined => {
     const isOwn = after.user_id === user?.id
     const changed = Object.keys(after).filter(key => Object(before)[key] !== Object(after)[key])
@@ -121,7 +117,7 @@ export function write(world: World, permissions: Permissions, question: Question
     if (allowed[permission] !== true) return '0'
     const isAboutOwners = [before.role, after.role].includes('owner') && !only('title', 'role_id')
     const mayDecide = open && after.organization_id === organization_id && role === 'owner'
-    // What has ended stays so, unless an administrator removed it; what ended with the account is ended again.
+    // An ended membership stays ended, unless an administrator removed it; if the account ended it, it is ended again.
     const isGone = world.users.some(({ id, deleted }) => id === after.user_id && deleted)
     const isKept = after.deleted ? isGone && !before.removed : before.removed && !isGone
     const isRaised = (before.deleted && changed.includes('deleted') && !isKept) || (isAboutOwners && !mayDecide)
@@ -133,9 +129,7 @@ export function write(world: World, permissions: Permissions, question: Question
     const after = members.map(row => (isMeant(row) ? { ...row, ...changes(row) } : row))
     const broken = members.map((row, n) => (isMeant(row) ? ruleOn(row, after[n]!) : undefined)).find(Boolean)
     const losesOwner = members.some((row, n) => isOwner(row) && !isOwner(after[n]!))
-    return (
-      broken ?? (losesOwner && !after.some(row => isLiveOwner(world, row)) ? 'rule' : count(members.filter(isMeant)))
-    )
+    return broken ?? (losesOwner && !after.some(liveOwnerOf(world)) ? 'rule' : count(members.filter(isMeant)))
   }
   const isMember = (row: Membership): boolean => row.organization_id === place && row.user_id === member
   const isMine = (row: Membership): boolean => row.organization_id === place && row.user_id === user?.id
@@ -143,10 +137,10 @@ export function write(world: World, permissions: Permissions, question: Question
   const leave = change(() => ({ deleted: true }), isMine)
   const title = change(() => ({ title: 'x' }))
   const passOn: Changes = row => ({ role: row.user_id === user?.id ? 'admin' : 'owner', role_id: null })
-  // A live session alone creates a team, which is new in every respect, and becomes its owner.
+  // A live session is enough to create a team, if all of its rows are new; the user becomes its owner.
   const mayCreate = live && permission === '' && question.kind === 'team' && flaw !== 'organization'
   const isCreated = mayCreate && organization_id === fresh
-  // The account's own rows: by a live session, and where a permission is named, one that is held.
+  // The account's own rows: with a live session and, if a permission is named, one that the user has.
   const account = live && (permission === '' || open)
   const own = <Row extends { user_id: string }>(rows: Row[]) => rows.filter(row => account && row.user_id === user?.id)
   const sessions = own(world.sessions).filter(({ revoked }) => !revoked)
@@ -176,7 +170,7 @@ export function write(world: World, permissions: Permissions, question: Question
     'give a role': set({ role: question.role, role_id: question.role_id }),
     'disable a member': set({ disabled: true }),
     'end a membership': set({ deleted: true }),
-    'end a membership again': set({ deleted: {} as never }), // at another moment
+    'end a membership again': set({ deleted: {} as never }), // with another timestamp
     'restore a member': set({ disabled: false, deleted: false }),
     'end the own membership': leave,
     'pass the organization on':

@@ -1,9 +1,9 @@
 import type { Change } from './oracle-mutations.ts'
 
-// The mutations of functions and triggers, as in oracle-mutations.ts. Those that only a second connection could show, such
-// as asking the gate before a lock is waited for, are not among them: see revocation.test.ts.
+// The mutations of functions and triggers, as in oracle-mutations.ts. Mutations that only a second connection can
+// reveal, such as checking the gate before waiting for a lock, are not among them: see revocation.test.ts.
 
-/** The whole trigger. */
+/** Drops the whole trigger. */
 const dropped: Change = ['', '']
 
 export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
@@ -44,7 +44,7 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
     ['if gate_is_open() then', 'if not gate_is_open() then'],
   ],
   'function gate_is_open': [
-    // by the session alone
+    // for a permission of the session alone
     ['and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())', 'and s.expires_at > now()'],
     ['s.revoked_at is null and s.expires_at > now()', 's.expires_at > now()'],
     ['s.revoked_at is null and s.expires_at > now()', 's.revoked_at is null'],
@@ -55,7 +55,7 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
     ['return exists (select from gate) or', 'return'],
     ['return exists (select from gate) or', 'return exists (select from self) or'],
     ['exists (select from gate) or exists', 'exists (select from gate) and exists'],
-    // what this very transaction has closed
+    // what this same transaction has closed
     ['o.gate_changed_in, m.gate_changed_in)', 'o.gate_changed_in)'],
     ['o.gate_changed_in, m.gate_changed_in)', 'm.gate_changed_in)'],
     [
@@ -85,7 +85,6 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
     ["'members:write' and concerns_owners", "'members:write' or concerns_owners"],
     ["(new.role = 'owner' or old.role = 'owner')", "old.role = 'owner'"],
     ["(new.role = 'owner' or old.role = 'owner')", "new.role = 'owner'"],
-    ["tg_op = 'INSERT' and wanted <> ''", 'false'],
     ["wanted = 'members:write' and reopens and", 'false and reopens and'],
     ["old.removed_at > now() - interval '30 days' and u.deleted_at is null", 'u.deleted_at is null'],
     [' and u.deleted_at is null else', ' else'],

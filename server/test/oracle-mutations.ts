@@ -1,9 +1,9 @@
 import type pg from 'pg'
 import { functionChanges } from './oracle-mutations-of-functions.ts'
 
-// Changes of the gate, of the policies and of the triggers beside them, each of which opens or closes something wrongly: a
-// condition dropped, a column swapped, an `or` for an `and`. The oracle has to see every one. What is to be found stands in
-// the definition as PostgreSQL prints it, with every run of white space as one space.
+// Changes of the gate, the policies and the triggers, each of which allows or refuses something wrongly: a condition
+// dropped, a column swapped, an `or` for an `and`. The oracle must detect every one. The text to replace is in the
+// definition as PostgreSQL prints it, with all white space reduced to single spaces.
 
 export type Change = readonly [find: string, replace: string]
 
@@ -15,11 +15,11 @@ const writes = (permissions: string): string =>
 const ofMemberships = 'members:write,organization:leave,organization:transfer,invitations:write'
 const toldOfFactor = '(((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL)) OR u.superuser)'
 const wayOut = 'is_way_out()'
-/** Whoever names the organization reads it; who has no session reads what the session's user has. */
+/** Everyone who names the organization can read it; a caller without a session can read what the session's user can. */
 const readByName: Change = [gate, setting]
 const readByDead: Change = [self, 'acting_user()']
 
-/** By what is changed. A policy is its `using (…) with check (…)`. */
+/** For a policy, the text is `using (…) with check (…)`. */
 const asked = "(p.permission = ( SELECT current_setting('app.permission'::text, true) AS current_setting))"
 
 const changes: Readonly<Record<string, readonly Change[]>> = {
@@ -210,11 +210,14 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
 
 export interface Mutation {
   name: string
-  /** The SQL that makes the change, and that undoes it. @throws Error when the definition in the database does not hold the text */
+  /**
+   * The SQL that makes the change, and the SQL that undoes it. @throws Error if the definition in the database does not
+   * contain the text
+   */
   find: (admin: pg.Pool) => Promise<{ apply: string; restore: string }>
 }
 
-/** The definition of each kind of thing by `$1`, and of `$2` in a table, as SQL. */
+/** For each kind of object, the SQL that returns the definition of `$1`, or of `$2` in a table. */
 const definitions: Readonly<Record<string, string>> = {
   view: `select format('create or replace view %I with (security_barrier = true) as %s', relname, pg_get_viewdef(oid)) as sql
     from pg_class where relnamespace = 'freehold'::regnamespace and relname = $1 and $2::text is null`,

@@ -1,15 +1,15 @@
 import type { World } from './oracle-world.ts'
 
-// What is asked of the database about one question, in SQL: the statements run under the tenant login, in the functions
-// that oracle.ts makes of them.
+// The questions to the database, in SQL: the statements run on the tenant login, in the functions that oracle.ts makes
+// of them.
 
 type Statements = Readonly<Record<string, readonly string[]>>
 
-/** The rows that are seen, by what names them. */
+/** The visible rows, by the ids that name them. */
 const rows = (from: string, name = 'id::text'): string =>
   `coalesce((select string_agg(${name}, ' ' order by ${name} collate "C") from ${from}), '')`
 
-/** What is seen. `q` is the question. */
+/** What is visible. `q` is the question. */
 export const readings: Readonly<Record<string, string>> = {
   gate: rows('gate', `concat_ws(' ', session_id, user_id, organization_id, role, writes::text)`),
   // As platform/database reads it after an empty or refused result.
@@ -42,7 +42,7 @@ const endOwn = `update memberships set deleted_at = coalesce(deleted_at, now()) 
 const team = `insert into organizations (id, kind, name, slug, second_factor_required)
   values (q.fresh, q.kind, 'x', q.fresh::text, q.flaw = 'organization')`
 
-/** What is tried, and undone. Statements without `where` reach whatever the policies for writing let through. */
+/** What is tried and undone. Statements without `where` reach every row that the policies for writing allow. */
 export const writings: Statements = {
   'insert a project': [
     `insert into projects (organization_id, name, slug) values (q.place, 'x', q.fresh::text)`,
@@ -107,7 +107,7 @@ export const writings: Statements = {
   'delete keys': ['delete from idempotency_keys'],
 }
 
-/** What no request may do at all. */
+/** What no request may do. */
 export const forbidden: readonly string[] = [
   'delete from invitations',
   'delete from memberships',
@@ -133,7 +133,7 @@ export const forbidden: readonly string[] = [
   `insert into security_events (type, user_id) values ('x', q.me)`,
 ]
 
-/** What someone else's change overtakes before the commit. All but the first close the caller's own gate. */
+/** Changes of another user that happen before the commit. All but the first close the caller's own gate. */
 export const lateWritings: Statements = {
   'write late': [
     `update projects set description = 'x'`,
@@ -158,7 +158,7 @@ export const lateWritings: Statements = {
 
 const state = (flag: string): string => `case when ${flag} then now() end`
 const hour = `interval '1 hour'`
-/** Each table of a world, with the type of its rows and how they are inserted. */
+/** Each table of a world, with the type of its rows and the statement that inserts them. */
 export const loads: readonly [of: keyof World, type: string, into: string, values: string][] = [
   [
     'users',

@@ -1,4 +1,5 @@
-// Random worlds and questions about them, from a seed. The model reads a world as it is; oracle.ts loads it into the tables.
+// Random worlds and questions about them, from a seed. The model reads a world directly; oracle.ts loads it into the
+// tables.
 
 export type Role = 'viewer' | 'member' | 'admin' | 'owner'
 
@@ -6,12 +7,12 @@ export interface Membership {
   organization_id: string
   user_id: string
   role: Role
-  /** A role of the organization's own, which then counts instead. */
+  /** A custom role of the organization, which then counts instead. */
   role_id: string | null
   title: string
   disabled: boolean
   deleted: boolean
-  /** Deleted by an administrator, lately. */
+  /** Deleted by an administrator, recently. */
   removed: boolean
 }
 type OfOrganization = { id: string; organization_id: string }
@@ -26,27 +27,27 @@ export interface World {
   invitations: (OfOrganization & { invited_by: string })[]
   history: OfOrganization[]
   devices: { id: string; user_id: string; revoked: boolean }[]
-  /** Some users have one row in each other table that shows a user's own. */
+  /** Some users have one row in each other table of a user's own rows. */
   fixtures: { id: string; user_id: string }[]
 }
 
-/** What the settings of a transaction say, and the rows that its statements are about. */
+/** The settings of a transaction, and the rows that its statements are about. */
 export interface Question {
   session_id: string
   organization_id: string
   permission: string
   /** The user of the session, as the attacker knows it. */
   me: string
-  /** Where a new row is put, and where an old one is moved to. */
+  /** The organization of a new row, and the one that an existing row is moved to. */
   place: string
   elsewhere: string
-  /** A user who is looked up, added, or changed, and one who has a membership in `place`. */
+  /** A user who is looked up, added or changed, and one who has a membership in `place`. */
   person: string
   member: string
-  /** What a membership is to be. */
+  /** The new values of a membership. */
   role: Role
   role_id: string | null
-  /** What is new: of which kind, and with what wrong. */
+  /** The kind of a new organization, and what is wrong with it. */
   kind: 'personal' | 'team'
   flaw: '' | 'organization' | 'membership'
   project: string
@@ -55,14 +56,14 @@ export interface Question {
   session: string
   /** An id that no row has. */
   fresh: string
-  /** What someone else changes before the commit, and of whom. */
+  /** What another user changes before the commit, and whose. */
   change: string
   change_session: string
   change_user: string
   change_organization: string
 }
 
-/** Numbers between 0 and 1 that follow from the seed alone (mulberry32). */
+/** Numbers between 0 and 1 that depend only on the seed (mulberry32). */
 export function createRandom(seed: number) {
   let state = seed >>> 0
   const next = (): number => {
@@ -88,17 +89,17 @@ export function createRandom(seed: number) {
 export type Random = ReturnType<typeof createRandom>
 const roles = ['viewer', 'member', 'admin', 'owner'] as const
 
-/** The first one stands in roles of an organization's own, where nothing keeps it out. */
+/** The first one is in custom roles, where no constraint prevents it. */
 const unknownPermissions = ['everything:write', 'projects', 'projects:read ', 'admin:everything:read', 'admin:%', '%']
 
-/** How memberships stand: mostly they have not ended. */
+/** The states of memberships: most have not ended. */
 const endings = [
   ...Array.from({ length: 18 }, () => ({ deleted: false, removed: false })),
   { deleted: true, removed: false },
   { deleted: true, removed: true },
 ]
 
-/** Mostly in order, and in every state that closes a gate. */
+/** Mostly valid, and in every state that closes a gate. */
 export function createWorld({ id, below, chance, pick, some, times }: Random, permissions: readonly string[]): World {
   const users = times(9, () => ({
     id: id(),
@@ -113,7 +114,7 @@ export function createWorld({ id, below, chance, pick, some, times }: Random, pe
     second_factor_required: chance(0.3),
     deleted: chance(0.1),
   }))
-  // Ids are an organization's own: two organizations may have a role of one id each.
+  // Ids are unique only within an organization: two organizations may have a role with the same id.
   const roleIds = times(6, id)
   const ownRoles = organizations.flatMap(organization =>
     some(roleIds, 0.3).map(id => ({
@@ -165,7 +166,7 @@ export function createWorld({ id, below, chance, pick, some, times }: Random, pe
   }
 }
 
-/** Mostly asked by someone who may do something, about rows that are within reach. */
+/** Mostly asked by a user who may do something, about rows that the user can reach. */
 export function createQuestion(random: Random, world: World, permissions: readonly string[]): Question {
   const { id, chance, pick } = random
   const pickId = (rows: { id: string }[]): string => (rows.length > 0 ? pick(rows).id : id())
@@ -229,7 +230,7 @@ const ofUser = 'where id = q.change_user'
 const ofMembership = 'where user_id = q.change_user and organization_id = q.change_organization'
 const ofOrganization = 'where id = q.change_organization'
 
-/** What someone else changes while a statement waits for its commit. */
+/** What another user changes while a statement waits for its commit. */
 export const changes: Readonly<Record<string, Meanwhile>> = {
   nothing: { table: 'users', to: {}, sql: `perform q.change` },
   'ends the session': {
@@ -290,7 +291,7 @@ export const changes: Readonly<Record<string, Meanwhile>> = {
   },
 }
 
-/** The world after it. */
+/** The world after that change. */
 export function changeWorld(world: World, question: Question): World {
   const { change, change_session, change_user, change_organization, permission } = question
   const { table, to } = changes[change]!

@@ -10,20 +10,20 @@ import type { Question, World } from './oracle-world.ts'
 import { createOwnDatabase } from './own-database.ts'
 
 // Asks the database what the model answers. Three functions, which the tenant login runs with its own rights and under
-// every policy, take many questions at once; each answers every part of each question.
+// all policies, take many questions at once; each answers every part of each question.
 
 const permissions: Readonly<Record<string, string>> = declare(features).permissions
 const words = Object.keys(permissions)
 const given = process.env['ORACLE_SEED']
-/** From ORACLE_SEED, or by chance: what a run does follows from it. */
+/** From ORACLE_SEED, or random; it determines everything that a run does. */
 export const seed = given === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(given)
-/** How many decisions are wanted. A million makes it the long mode, in which no mutation is left out. */
+/** The number of decisions to compare. A million selects the long mode, which includes every mutation. */
 export const decisions = Number(process.env['ORACLE_DECISIONS'] ?? 10_000)
 export const isLong = decisions >= 1_000_000
 if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(decisions))
   throw new Error('ORACLE_SEED and ORACLE_DECISIONS are whole numbers')
 
-/** What each world is asked, and how much of it in one round trip. */
+/** The number of questions for each world, and in one round trip. */
 const QUESTIONS = 100
 const AT_ONCE = 25
 
@@ -33,7 +33,7 @@ const fields = Object.keys(createQuestion(sample, createWorld(sample, words), wo
 
 const writingParts = [...Object.keys(writings), ...forbidden]
 
-/** plpgsql that tries each statement and undoes it; what waits for the commit is asked before. */
+/** plpgsql that tries each statement and undoes it; deferred triggers are run before the undo. */
 const tries = (statements: readonly (readonly string[])[]): string =>
   statements
     .map(
@@ -107,7 +107,7 @@ export interface Wanted {
   untilDifferent?: boolean
   /** Asks only these. */
   only?: (world: World, question: Question) => boolean
-  /** Asks what is seen, and tries no change. */
+  /** Asks only what is visible, and tries no change. */
   readsOnly?: boolean
 }
 export interface Comparison {
@@ -115,19 +115,19 @@ export interface Comparison {
   differences: Difference[]
 }
 
-/** Whether a question comes from who may do something, by a permission or as the account's own user. */
+/** Whether the caller of a question may do something, by a permission or as the account's own user. */
 export function isAllowed(world: World, question: Question): boolean {
   const { open, live } = standingOf(world, permissions, question)
   return open || (live && question.permission === '')
 }
 
-/** Whether it is asked what an owner may do without the factor that is demanded. */
+/** Whether the question is what an owner may do without the required second factor. */
 export const isOwnerWithoutFactor = (world: World, question: Question): boolean => {
   const { live, lacksFactor, membership } = standingOf(world, permissions, question)
   return live && lacksFactor && membership?.role === 'owner' && question.permission.startsWith('organization:')
 }
 
-/** A database of its own, so that nothing else is in the tables, and the definitions can be changed. */
+/** A separate database, so that the tables contain nothing else and the definitions can be changed. */
 export async function createOracle() {
   const { admin, tenantUrl } = await createOwnDatabase()
   await admin.query(setup)
@@ -159,7 +159,7 @@ export async function createOracle() {
       ])
       return rows.map(({ answers }) => answers)
     } catch (error) {
-      // A gate of two rows, say. It is compared, and differs.
+      // For example a gate of two rows: the comparison reports it as a difference.
       if (error instanceof pg.DatabaseError) return questions.map(() => [error.message])
       throw error
     }

@@ -16,15 +16,15 @@ export interface OwnDatabase {
   systemUrl: string
   /** Both restricted logins. */
   database: Database
-  /** A superuser's connections, with the schema on their path: looks behind the wall. */
+  /** A superuser's connections, with the schema on their path; no policy applies to them. */
   admin: pg.Pool
 }
 
 let serial = 0
 
 /**
- * A migrated database of a test's own on the test run's server: for what looks at whole tables, or works on every job.
- * `prepare` fills it before it is migrated.
+ * A separate migrated database on the test server, for tests that look at whole tables or process every job. `prepare`
+ * fills it before it is migrated.
  */
 export async function createOwnDatabase(
   schema = 'freehold',
@@ -54,7 +54,7 @@ export async function createOwnDatabase(
   const urls = { tenantUrl: urlOf('tenant'), systemUrl: urlOf('system') }
   const pools = { poolSize: 12, poolTimeoutSeconds: 10, connectionMaxAgeSeconds: 0, pooler: 'none' as const }
   const database = openDatabase({ ...urls, ...pools, onError: () => {} })
-  // The database itself goes with the run's server.
+  // The server is removed after the run, and the database with it.
   after(async () => {
     await Promise.all([database.close(), admin.end()])
   })

@@ -9,7 +9,8 @@ import { makeTenants, readLeftSettings, runTenantLoad } from './tenant-load.ts'
 const REQUESTS = 20_001
 const skip = pgbouncerProgram === undefined && 'PgBouncer is not installed'
 
-// Red when: the same as in leaks.test.ts; when platform/database/database.ts prepares statements in spite of DATABASE_POOLER=transaction.
+// Red when: as in leaks.test.ts; when platform/database/database.ts prepares statements in spite of
+// DATABASE_POOLER=transaction.
 test(
   'nothing leaks behind PgBouncer either, where clients share connections transaction by transaction',
   { skip },

@@ -15,7 +15,10 @@ export interface Pgbouncer {
   stop(): Promise<void>
 }
 
-/** Starts PgBouncer before a PostgreSQL, pooling by transaction, for the logins of these URLs. `poolSize` is per login. */
+/**
+ * Starts PgBouncer in front of a PostgreSQL, pooling by transaction, for the logins of these URLs. `poolSize` is per
+ * login.
+ */
 export async function startPgbouncer(urls: string[], poolSize: number): Promise<Pgbouncer> {
   if (pgbouncerProgram === undefined) throw new Error('PgBouncer is not installed')
   const directory = mkdtempSync(join(tmpdir(), 'freehold-pgbouncer-'))
@@ -78,7 +81,7 @@ const answers = (port: number): Promise<boolean> =>
     socket.once('error', () => resolve(false))
   })
 
-/** A port of 127.0.0.1 that no one listens on now. */
+/** A port of 127.0.0.1 that is free now. */
 export const findFreePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const probe = createServer()

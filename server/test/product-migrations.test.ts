@@ -16,7 +16,7 @@ const admin = await connectToDatabase(adminUrl)
 await admin.query(`create database ${database} owner freehold`)
 const onDatabase = (url: string) => url.replace(/\/\w+$/, `/${database}`)
 const owner = await connectToDatabase(onDatabase(ownerUrl))
-// A superuser, whom no policy binds, compares.
+// A superuser compares, because policies do not apply to it.
 const observer = await connectToDatabase(onDatabase(adminUrl))
 after(async () => {
   await owner.end()
@@ -50,17 +50,17 @@ const digest = async () => {
   return readDigest(observer)
 }
 
-test('the first migration goes up, down and up again to the same wall, and tells what the way down loses', async () => {
+test('the first migration goes up, down and up again to the same schema, and reports what the down file discards', async () => {
   const [first] = migrations
   await applyMigrations(owner, { schema, to: 1 })
   const before = await digest()
   await loadFixture(1)
   await assert.rejects(rollbackMigrations(owner, { schema }), /projects/)
-  assert.deepEqual(await digest(), before, 'a refused way down changes nothing')
+  assert.deepEqual(await digest(), before, 'a refused rollback changes nothing')
   const lost = await readRows('')
   for (const [table, rows] of lost) {
     assert.ok(rows.length > 0, `the fixture has no row of ${table}`)
-    assert.ok(first?.loses.includes(table), `the way down does not tell that it loses ${table}`)
+    assert.ok(first?.loses.includes(table), `the down file does not declare that it loses ${table}`)
   }
   await rollbackMigrations(owner, { schema, allowDataLoss: true })
   await applyMigrations(owner, { schema, to: 1 })
@@ -69,7 +69,7 @@ test('the first migration goes up, down and up again to the same wall, and tells
 })
 
 for (const { number, name, up, down } of migrations.slice(1)) {
-  test(`${name} goes up, down and up, and leaves the rows of every table that it does not name alone`, async () => {
+  test(`${name} goes up, down and up, and leaves the rows of every table that it does not name unchanged`, async () => {
     const before = await readRows(up + down)
     await applyMigrations(owner, { schema, to: number })
     const declared = await digest()
@@ -82,16 +82,16 @@ for (const { number, name, up, down } of migrations.slice(1)) {
   })
 }
 
-// Red when: the statements at the end of migration 0004 go.
-test('0004 keeps former addresses, and closes invitations of members', async () => {
+// Red when: the statements at the end of migration 0004 are removed.
+test('0004 keeps former addresses, and revokes invitations of members', async () => {
   const { rows: former } = await observer.query('select email from former_addresses')
   assert.deepEqual(former, [{ email: 'annie@example.com' }])
   const { rows } = await observer.query('select email from invitations where revoked_at is null order by email')
-  // One was invited after leaving, and one is no member.
+  // One was invited after leaving, and one is not a member.
   assert.deepEqual(rows, [{ email: 'bob@example.com' }, { email: 'cleo@example.com' }])
 })
 
-/** A migration that makes tables brings rows for them: test/fixtures/<number>.sql. */
+/** A migration that creates tables needs rows for them: test/fixtures/<number>.sql. */
 async function loadFixture(number: number): Promise<void> {
   const file = new URL(`fixtures/${String(number).padStart(4, '0')}.sql`, import.meta.url)
   let fixture: string

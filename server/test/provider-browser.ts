@@ -4,20 +4,27 @@ import { checkAnswer } from './check-answer.ts'
 import { createTestApp } from './test-app.ts'
 import type { Answer, TestApp } from './test-app.ts'
 
-/** A browser as far as sign-in by a provider needs one: cookies by origin, forms, and redirects that are followed when told. */
+/**
+ * A browser with what a sign-in by a provider needs: cookies by origin, forms, and redirects that are followed on
+ * request.
+ */
 export interface Browser {
-  /** One request; no redirect is followed. */
+  /** One request; redirects are not followed. */
   open(url: string, init?: { method?: string; body?: string; headers?: Record<string, string> }): Promise<Answer>
-  /** Follows redirects, through whichever servers, until an answer is none or leads to an address that begins with `stop`. */
+  /**
+   * Follows redirects through all servers, until a response is no redirect or leads to a URL that begins with `stop`.
+   */
   follow(url: string, stop?: string): Promise<Answer & { url: string }>
-  /** Sends the form of a page that holds this text, with these fields filled in; follows as `follow` does. */
+  /**
+   * Sends the form of a page that contains this text, with these fields filled in; follows redirects as `follow` does.
+   */
   submit(
     page: Answer & { url: string },
     holds: string,
     fields?: Record<string, string>,
     stop?: string,
   ): Promise<Answer & { url: string }>
-  /** What it has of this origin. */
+  /** The cookies of this origin. */
   cookies(origin: string): Map<string, string>
 }
 
@@ -33,7 +40,7 @@ export async function openTestApp(
   return { ...app, publicUrl, newBrowser: () => createBrowser(app, publicUrl) }
 }
 
-/** Answers of the service are checked against the OpenAPI document. */
+/** Responses of the service are checked against the OpenAPI document. */
 function createBrowser(app: TestApp, publicUrl: string): Browser {
   const jars = new Map<string, Map<string, string>>()
   const cookies = (origin: string) => {

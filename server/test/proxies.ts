@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { repository } from './markdown.ts'
 import { programPaths } from './programs.ts'
 
-/** A file of the deployment guide, with the ports of this test for those that it names. */
+/** A file of the deployment guide, in which the given ports are replaced by those of this test. */
 export function readDeployed(name: string, ports: Record<number, number> = {}): string {
   let text = readFileSync(join(repository, 'deploy', name), 'utf8')
   for (const [own, here] of Object.entries(ports)) {
@@ -18,7 +18,9 @@ export function readDeployed(name: string, ports: Record<number, number> = {}): 
   return text
 }
 
-/** Starts nginx with a site, as Debian includes one, and a certificate of its own, until the tests end. @returns its log */
+/**
+ * Starts nginx with a site, as Debian includes one, and a certificate of its own, until the tests end. @returns its log
+ */
 export async function startNginx(site: string, port: number): Promise<() => string> {
   const folder = makeFolder('nginx')
   mkdirSync(join(folder, 'tls'))

@@ -9,7 +9,7 @@ const { admin, call, mailTo, signUp, verify, logIn, addMember } = await createTe
 const atOnce = (count: number, request: (n: number) => Promise<Answer>) =>
   Promise.all(Array.from({ length: count }, (_, n) => request(n)))
 
-/** How many answers came of each status or code: {201: 1, 'email-taken': 19}. */
+/** The number of responses with each status or code: {201: 1, 'email-taken': 19}. */
 const tally = (answers: Answer[]): Record<string, number> => {
   const counts: Record<string, number> = {}
   for (const { status, body } of answers) {
@@ -20,7 +20,7 @@ const tally = (answers: Answer[]): Record<string, number> => {
 }
 
 // Red when: platform/http/idempotency.ts does not lock the key, or stores the result outside the transaction.
-test('of fifty twins under one Idempotency-Key one is done; the others get its answer, or 409', async t => {
+test('of fifty identical requests under one Idempotency-Key one is done; the others get its response, or 409', async t => {
   const owner = await signUp('Twins')
   for (let round = 0; round < 3; round++) {
     const key = { 'idempotency-key': `twin-${round}` }
@@ -45,7 +45,7 @@ test('of fifty twins under one Idempotency-Key one is done; the others get its a
   assert.equal((await owner.call('GET', '/api/v1/projects?include_total=true')).body.total, 3)
 })
 
-test('an Idempotency-Key is one person’s, on one route, in one organization', async () => {
+test('an Idempotency-Key belongs to one user, one route and one organization', async () => {
   const owner = await signUp('Keys')
   const member = await addMember(owner, 'member')
   const key = { 'idempotency-key': 'the-same' }
@@ -63,8 +63,9 @@ test('an Idempotency-Key is one person’s, on one route, in one organization', 
   )
 })
 
-// Red when: platform/http/idempotency.ts leaves the path out of the hash, or requireCurrent (organizations.ts) throws after its statement.
-test('a refusal under an Idempotency-Key is not taken for the answer on another path', async () => {
+// Red when: platform/http/idempotency.ts leaves the path out of the hash, or requireCurrent (organizations.ts) throws
+// after its statement.
+test('a refusal under an Idempotency-Key is not returned for another path', async () => {
   const owner = await signUp('Paths')
   const member = await addMember(owner, 'member')
   const leave = (id: string) =>
@@ -74,8 +75,8 @@ test('a refusal under an Idempotency-Key is not taken for the answer on another 
   assert.equal((await member.call('GET', '/api/v1/projects')).status, 401)
 })
 
-// Red when: logIn (identity/sign-in/sign-in.ts) locks the person for share only.
-test('sign-ins to different organizations at once do not end in a deadlock', async () => {
+// Red when: logIn (identity/sign-in/sign-in.ts) locks the user for share only.
+test('simultaneous sign-ins to different organizations do not end in a deadlock', async () => {
   const person = await signUp('First')
   const [second, third] = await Promise.all(
     ['Second', 'Third'].map(async name => (await person.call('POST', '/api/v1/organizations', { name })).body.id),
@@ -94,8 +95,8 @@ test('sign-ins to different organizations at once do not end in a deadlock', asy
   )
 })
 
-// Red when: admit (platform/gate/access.ts) remembers the results of routes with secrets too.
-test('an Idempotency-Key keeps no token alive and no session open', async () => {
+// Red when: admit (platform/gate/access.ts) stores the results of routes with secrets too.
+test('an Idempotency-Key keeps no token valid and no session live', async () => {
   const owner = await signUp('Secrets')
   const member = await addMember(owner, 'admin')
   const key = { 'idempotency-key': 'secret' }
@@ -112,7 +113,7 @@ test('an Idempotency-Key keeps no token alive and no session open', async () => 
 })
 
 // Red when: platform/database/conditional.ts reads the version without locking the row.
-test('of twenty changes under the same entity tag one wins', async () => {
+test('of twenty changes under the same entity tag one succeeds', async () => {
   const owner = await signUp('Tags')
   const member = await addMember(owner, 'member')
   const project = await owner.call('POST', '/api/v1/projects', { name: 'Tagged' })
@@ -144,7 +145,7 @@ test('of twenty changes under the same entity tag one wins', async () => {
 })
 
 // Red when: `keep_an_owner` in directory/organizations/organizations.sql does not take its lock.
-test('of two owners who leave at once, or throw each other out, one stays', async t => {
+test('of two owners who leave at once, or remove each other, one stays', async t => {
   const outcomes: Record<string, number> = {}
   for (let round = 0; round < 16; round++) {
     const first = await signUp('Owners')
@@ -183,14 +184,14 @@ test('of two owners who leave at once, or throw each other out, one stays', asyn
         'permission-missing',
         'not-found',
       ].includes(refusal?.body.code),
-      refusal?.text ?? 'nobody was refused',
+      refusal?.text ?? 'none was refused',
     )
   }
   t.diagnostic(JSON.stringify(outcomes))
 })
 
-// Red when: platform/slugs.ts gives up at the first conflict.
-test('a slug made from a name never conflicts, however many ask for the same one at once', async () => {
+// Red when: platform/slugs.ts gives up after the first conflict.
+test('a slug derived from a name never conflicts, however many requests need the same one at once', async () => {
   const owner = await signUp('Slugs')
   const projects = await atOnce(20, () => owner.call('POST', '/api/v1/projects', { name: 'The Same Name' }))
   assert.deepEqual(tally(projects), { 201: 20 })
@@ -204,8 +205,8 @@ test('a slug made from a name never conflicts, however many ask for the same one
   assert.deepEqual(tally(asked), { 201: 1, 'project-slug-taken': 19 })
 })
 
-// Red when: `users_email_key` is no unique constraint, or identity/sign-in/sign-in.ts does not say what its violation means.
-test('of twenty who sign up with one address at once one gets it', async () => {
+// Red when: `users_email_key` is no unique constraint, or identity/sign-in/sign-in.ts does not map its violation.
+test('of twenty who sign up with one address at once one succeeds', async () => {
   const email = `once-${Date.now()}@example.com`
   const answers = await atOnce(20, () =>
     call('POST', '/api/v1/auth/signup', { email, password: 'Correct-horse-7', organization_name: 'Once' }),
@@ -220,7 +221,7 @@ test('of twenty who sign up with one address at once one gets it', async () => {
 })
 
 // Red when: createInvitation inserts without `on conflict`, or keep_mail_quota() is left out.
-test('of twenty who invite the same address at once five do, and one invitation is open', async () => {
+test('of twenty who invite the same address at once five succeed, and one invitation is open', async () => {
   const owner = await signUp('Adding')
   await verify(owner)
   const path = `/api/v1/organizations/${owner.organization_id}`

@@ -9,14 +9,14 @@ export interface RawAnswer {
   text: string
 }
 
-/** Lets the app listen on a free port of this machine, and sends it bytes as they are, which no client would. */
+/** Lets the app listen on a free port of this machine, and sends it raw bytes that no client would send. */
 export async function connectRaw(app: App): Promise<(request: string) => Promise<RawAnswer>> {
   if (!app.server.listening) await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   return async request => {
     const socket = connect(port, '127.0.0.1')
     let text = ''
-    // A server that closes before it has read everything resets; what it said first has arrived.
+    // A server that closes before it has read everything causes a reset; what it sent first has arrived.
     socket.on('error', () => {})
     socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk))
     socket.write(request, 'latin1')

@@ -9,8 +9,8 @@ import type { Standing, World } from './isolation-world.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
 
-// Raw SQL under the tenant login, as if the whole application were in the attacker's hands: every relation of the
-// catalog, every command, under settings that should open nothing. How each part was seen red: docs/testing.md.
+// Raw SQL on the tenant login, as if an attacker controlled the whole application: every relation of the catalog and
+// every command, with settings that must not open anything. How each part was made to fail: docs/testing.md.
 
 const app = await createTestApp()
 const { admin } = app
@@ -31,7 +31,7 @@ interface Relation {
   insertable: string[]
   /** The column that names the organization, in an organization's table. */
   key: string | null
-  /** The permissions that open it for writing, as its policies name them. */
+  /** The permissions that allow writes, as its policies name them. */
   writers: string[]
 }
 
@@ -53,11 +53,11 @@ const { rows: relations } = await admin.query<Relation>(
 )
 const organizationTables = relations.filter(({ key }) => key !== null)
 
-/** The most that a role can ask for, and what a table's own policies name. */
+/** All permissions that a role can have, and those that a table's own policies name. */
 const most = ['organization:transfer', 'audit:read']
 const writerOf = ({ writers: [writer = 'organization:transfer'] }: Relation): string => writer
 
-/** The table as it may be changed, or not at all: a request may not even try. */
+/** The table with the changes that its policies allow, or none: a request has no grant for others. */
 const isUntouched = ({ code, changed }: Outcome): boolean => changed === 0 && (code === undefined || code === '42501')
 
 interface Settings {
@@ -75,7 +75,7 @@ interface Outcome {
   changed: number
 }
 
-/** One statement in one transaction under these settings, committed, so that what waits for the commit speaks too. */
+/** One statement in one transaction with these settings, committed, so that deferred triggers are checked too. */
 async function attempt(settings: Settings | undefined, statement: string): Promise<Outcome> {
   const set = (name: string, value: string) => `select set_config('app.${name}', ${pg.escapeLiteral(value)}, true);`
   const prelude =
@@ -116,7 +116,7 @@ const rowsOf = ({ organization_id, user_id, member_id, session_id, other_session
   ids: [organization_id, user_id, member_id, session_id, other_session_id, project_id],
 })
 
-/** Every command that a relation could fall to, against whatever is not the caller's own; each with whether it may give rows. */
+/** Every command on a relation, against rows that are not the caller's own; each with whether it may return rows. */
 async function commandsOn(
   { name, columns, readable, updatable, insertable }: Relation,
   victim: World,
@@ -149,17 +149,17 @@ async function commandsOn(
 
 interface Closed {
   standing?: Standing
-  /** What is set, from the victim's world and the attacker's; undefined sets nothing. */
+  /** The settings, from the victim's world and the attacker's; undefined: no settings. */
   settings: (victim: World, attacker: World, permission: string) => Settings | undefined
-  /** Whether the session named is a live one: then its person's own rows in the tables of people are theirs to see. */
+  /** Whether the named session is live: then the user's own rows are visible in the tables of users. */
   live?: 'victim' | 'attacker'
-  /** Whether the gate is open on the attacker's own organization: its own rows are its own affair. */
+  /** Whether the gate is open for the attacker's own organization: its own rows are then visible. */
   atHome?: boolean
-  /** Whether a live session alone creates an organization there: the copy of one that exists then meets its key. */
+  /** Whether a live session alone creates an organization there: a copy of an existing one then violates its key. */
   creates?: boolean
-  /** What malformed settings fail with. */
+  /** The error code for malformed settings. */
   fails?: string
-  /** Permissions whose gate is open all the same. */
+  /** Permissions for which the gate is open all the same. */
   waysOut?: string[]
 }
 
@@ -222,11 +222,11 @@ const states: Record<string, Closed> = {
   'a disabled membership': { standing: { membership: 'disabled' }, settings: ofVictim, live: 'victim' },
   'an ended membership': { standing: { membership: 'ended' }, settings: ofVictim, live: 'victim' },
   'a closed organization': { standing: { organization: 'closed' }, settings: ofVictim, live: 'victim' },
-  'a session without the second factor that is demanded': {
+  'a session without the required second factor': {
     standing: { secondFactor: 'missing' },
     settings: ofVictim,
     live: 'victim',
-    // What they show and change is in second-factor.test.ts.
+    // second-factor.test.ts checks what they show and change.
     waysOut: ['organization:leave', 'organization:transfer', 'organization:delete'],
   },
   'an outsider': { standing: { role: 'none' }, settings: ofVictim, live: 'victim' },
@@ -241,7 +241,7 @@ const states: Record<string, Closed> = {
 /** Errors that refuse: no privilege or a policy, not a table, nothing to lock, a key, a malformed setting. */
 const refusals = ['42501', '42809', '55000', '0A000', '22P02', '23502']
 
-/** Memberships have rules of their own, which speak before the policies do. */
+/** Memberships have their own rules, which are checked before the policies. */
 const isRuled = (name: string, code: string | undefined): boolean =>
   name === 'memberships' && (code === '23514' || code === '42501')
 
@@ -256,9 +256,9 @@ for (const [name, { standing, settings, live, atHome = false, creates = false, f
     const own =
       live === 'victim' ? [victim.user_id, victim.session_id, victim.other_session_id, victim.organization_id] : []
     const marks = rowsOf(victim).ids.filter(id => !own.includes(id))
-    // An operator's permission too, which only a superuser has.
+    // A permission of operators too, which only a superuser has.
     const operators = standing?.superuser === true ? [] : ['admin:audit:read']
-    // What the role holds anyway opens its gate.
+    // The role's own permissions open its gate.
     const held: string[] = standing?.role === 'viewer' ? permissionsOf(permissions, 'viewer') : waysOut
     for (const relation of relations) {
       const commands = await commandsOn(relation, victim, caller)
@@ -288,7 +288,7 @@ for (const [name, { standing, settings, live, atHome = false, creates = false, f
           assert.deepEqual(
             marks.filter(mark => message.includes(mark) && !command.includes(mark)),
             [],
-            `an error tells of the victim: ${what}`,
+            `an error contains data of the victim: ${what}`,
           )
         }
       }
@@ -297,7 +297,7 @@ for (const [name, { standing, settings, live, atHome = false, creates = false, f
   })
 }
 
-test('the same commands under an open gate reach the rows, so it is the gate that stopped them', async () => {
+test('with an open gate the same commands reach the rows, so it is the gate that stopped them', async () => {
   const world = await worlds()
   await admin.query(
     `with key as (insert into idempotency_keys (user_id, route, key, request_hash, result) values ($1, 'r', 'k', 'h', '1')),
@@ -311,7 +311,7 @@ test('the same commands under an open gate reach the rows, so it is the gate tha
     const { lines, message } = await attempt({ ...world, permission }, `select ${text(readable)} as line from ${name}`)
     assert.ok(lines.length > 0, `${name}: ${message}`)
     assert.ok(
-      // These name no one, whoever asks.
+      // These contain no id of the caller.
       ['gate_state', 'retired_names', 'migrations'].includes(name) ||
         lines.some(line => [world.organization_id, world.user_id].some(id => line.includes(id))),
       `${name}: ${lines.join('\n')}`,
@@ -348,7 +348,7 @@ test('a permission to read does not open the gate for writing', async () => {
   }
 })
 
-test('a row cannot move into another organization, nor a foreign row be taken', async () => {
+test('a row cannot be moved into another organization, nor a foreign row be taken over', async () => {
   const [victim, attacker] = [await worlds(), await worlds()]
   const before = await dumpRows(admin, rowsOf(victim))
   for (const table of organizationTables) {
@@ -368,7 +368,7 @@ test('a row cannot move into another organization, nor a foreign row be taken', 
   assert.deepEqual(await dumpRows(admin, rowsOf(victim)), before)
 })
 
-test('history cannot be written, changed or forged', async () => {
+test('the audit log cannot be written, changed or forged', async () => {
   const world = await worlds()
   for (const permission of Object.keys(permissions)) {
     for (const command of [
@@ -410,7 +410,7 @@ test('a pair key across tenants is refused, whoever writes it', async () => {
     assert.ok(target, `${name}: a world needs a row in ${parent}`)
     const own = await admin.query(`select from ${child} where organization_id = $1`, [attacker.organization_id])
     assert.ok((own.rowCount ?? 0) > 0, `${name}: a world needs a row in ${child}`)
-    // Members alone have a role of the organization's own.
+    // Only members can have a custom role of the organization.
     const only = column === 'role_id' && child === 'memberships' ? ` and role = 'member'` : ''
     const command = `update ${child} set ${column} = '${target}' where organization_id = '${attacker.organization_id}'${only}`
     const table = relations.find(relation => relation.name === child)!
@@ -428,7 +428,7 @@ test('a pair key across tenants is refused, whoever writes it', async () => {
   assert.deepEqual(await dumpRows(admin, rowsOf(victim)), before)
 })
 
-test('an error of the database quotes no foreign row', async () => {
+test('an error of the database contains no foreign row', async () => {
   const [victim, attacker] = [await worlds(), await worlds()]
   const marks = rowsOf(victim).ids
   let failed = 0
@@ -472,7 +472,7 @@ test('the tenant login sees nothing of the job queue', async () => {
     assert.equal((await attempt({ ...world, permission: '' }, command)).code, '42501', command)
 })
 
-test('the tenant login cannot climb out of its role', async () => {
+test('the tenant login cannot leave its role', async () => {
   const world = await worlds()
   const settings = { ...world, permission: 'organization:transfer' }
   const { rows: argumentsOfTable } = await admin.query<{ count: number }>(
@@ -513,7 +513,7 @@ test('the tenant login cannot climb out of its role', async () => {
     const { code, message } = await attempt(settings, command)
     assert.ok(['42501', '22023', '0LP01'].includes(code ?? ''), `${command}: ${code} ${message}`)
   }
-  // Row-level security switched off refuses instead of showing more.
+  // Row-level security switched off refuses the statement instead of showing more.
   for (const { name, readable } of organizationTables.filter(({ readable }) => readable.length > 0)) {
     assert.equal(
       (await attempt(settings, `set local row_security = off; select ${readable[0]} as line from ${name}`)).code,
@@ -523,7 +523,7 @@ test('the tenant login cannot climb out of its role', async () => {
   }
 })
 
-test('a session that was ended stays ended, also for its own person', async () => {
+test('a revoked session stays revoked, even for its own user', async () => {
   const world = await worlds()
   await admin.query('update sessions set revoked_at = now() where id = $1', [world.other_session_id])
   const command = `update sessions set revoked_at = null where id = '${world.other_session_id}'`

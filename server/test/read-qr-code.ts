@@ -1,6 +1,6 @@
 /**
- * Reads the text of a QR code (ISO/IEC 18004) from its modules, dark ones true, without a margin: versions 5 to 10 at error
- * correction level M in byte mode, of which no module is wrong. It shares nothing with the library that draws them.
+ * Reads the text of a QR code (ISO/IEC 18004) from its modules (true is dark), without a margin: versions 5 to 10,
+ * error correction level M, byte mode, no wrong modules. It shares nothing with the library that draws the codes.
  */
 export function readQrCode(modules: readonly (readonly boolean[])[]): string {
   const size = modules.length

@@ -5,21 +5,21 @@ import { createWorlds } from './isolation-world.ts'
 import { randomWord } from './isolation-words.ts'
 import { createTestApp } from './test-app.ts'
 
-// PUT replaces: what may be left out is reset, but for what people sign in with and what guards them. The operations are
-// those of the OpenAPI document; PATCH sets what PUT then leaves out.
+// PUT replaces: fields that are left out are reset, except those that users sign in with and those that protect users.
+// The operations come from the OpenAPI document; PATCH sets what PUT then leaves out.
 
 const app = await createTestApp()
 const worlds = await createWorlds(app)
 const all = await listOperations(app.app)
 const replacements = all.filter(({ method }) => method === 'PUT')
 
-/** What a PUT does not reset, each with the reason. */
+/** Fields that a PUT does not reset, each with the reason. */
 const kept: Readonly<Record<string, string>> = {
-  username: 'people sign in with it',
-  second_factor_required: 'it guards the organization, and an old client does not know it',
+  username: 'users sign in with it',
+  second_factor_required: 'it protects the organization, and an old client does not know it',
 }
 
-/** What each optional field is set to, unlike what it is reset to. */
+/** A value for each optional field that differs from its default. */
 const values: Readonly<Record<string, () => unknown>> = {
   username: () => `put-${randomWord()}`,
   locale: () => 'de',
@@ -27,7 +27,7 @@ const values: Readonly<Record<string, () => unknown>> = {
   status: () => 'archived',
 }
 
-test('there are operations that replace', () => {
+test('some operations replace', () => {
   const ids = replacements.map(({ id }) => id)
   for (const id of [
     'replaceOwnProfile',
@@ -41,7 +41,7 @@ test('there are operations that replace', () => {
 
 // Red when: a route resets a field of `kept`, or does not reset another one.
 for (const operation of replacements) {
-  test(`${operation.id} resets what is left out, and only what may be`, async () => {
+  test(`${operation.id} resets the optional fields that are left out, and no others`, async () => {
     const world = await worlds({ secondFactor: 'proved' }, kindsOf(operation))
     const { path, body } = buildRequest(operation, world, new Map())
     const fields = Object.entries(operation.schemas)
@@ -49,7 +49,7 @@ for (const operation of replacements) {
     const required = Object.fromEntries(
       Object.entries(body ?? {}).filter(([name]) => operation.schemas[name]?.required === true),
     )
-    if (optional.length === 0) return // all of it has to be sent
+    if (optional.length === 0) return // all fields are required
     const given = Object.fromEntries(optional.map(name => [name, (values[name] ?? (() => `Set ${name}`))()]))
     const patched = await world.call('PATCH', path, given)
     assert.equal(patched.status, 200, patched.text)
@@ -60,7 +60,7 @@ for (const operation of replacements) {
       if (name in kept) assert.deepEqual(after, before, `${name} is kept: ${kept[name]}`)
       else assert.notDeepEqual(after, before, `${name} is reset`)
     }
-    // What is sent as null goes, whatever it is.
+    // Null resets every field.
     const nullable = optional.filter(name => operation.schemas[name]?.nullable === true)
     const emptied = await world.call('PUT', path, {
       ...required,

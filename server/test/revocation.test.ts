@@ -13,12 +13,12 @@ const { admin, database, signUp, logIn, addMember, tokens } = await createTestAp
 const [here, there] = await Promise.all([startServiceProcess(onTestDatabase()), startServiceProcess(onTestDatabase())])
 after(() => Promise.all([here.end('SIGTERM'), there.end('SIGTERM')]))
 
-/** A test that takes longer waits for something that does not come. */
+/** A test that takes longer waits for something that does not happen. */
 const limit = { timeout: 120_000 }
 
 /**
  * An operator's transaction that stays open while `work` runs; `blocks` resolves when another transaction waits for it.
- * It ends however `work` does, so that nothing waits for it for ever.
+ * It always ends with `work`, so that nothing waits for it forever.
  */
 async function holding<Result>(
   work: (client: pg.PoolClient, blocks: () => Promise<void>) => Promise<Result>,
@@ -32,7 +32,7 @@ async function holding<Result>(
       waitUntil(async () => (await admin.query(waiting, [rows[0].pid])).rowCount !== 0, 10_000),
     )
   } finally {
-    client.release(true) // closes the connection, and so ends what is open
+    client.release(true) // closes the connection, and so ends an open transaction
   }
 }
 
@@ -48,7 +48,9 @@ const scopeOf = ({ access_token, organization_id, user_id }: Person, permission 
 }
 const codeOf = (error: unknown): string => (error instanceof Problem ? error.code : String(error))
 
-/** Every way to take a member's right to write: what does it, through one process, and how the other one then refuses. */
+/**
+ * Every way to remove a member's right to write: what does it, in one process, and how the other process then refuses.
+ */
 const revocations: {
   name: string
   code: string
@@ -81,7 +83,7 @@ const revocations: {
     revoke: (_owner, member, url) => expect204(request(url, 'POST', '/api/v1/auth/logout-all', undefined, as(member))),
   },
   {
-    name: 'disabling the person',
+    name: 'disabling the user',
     code: 'session-ended',
     revoke: (_owner, member) => admin.query('update users set disabled_at = now() where id = $1', [member.user_id]),
   },
@@ -120,12 +122,12 @@ const revocations: {
       expect204(request(url, 'DELETE', `/api/v1/organizations/${owner.organization_id}`, undefined, as(owner))),
   },
   {
-    name: 'demanding a second factor',
+    name: 'requiring a second factor',
     code: 'second-factor-required',
     revoke: (owner, _member, url) => demandSecondFactor(url, owner),
   },
   {
-    name: 'losing the second factor that is demanded',
+    name: 'losing the required second factor',
     code: 'second-factor-required',
     revoke: async (owner, member, url) => {
       await proveSecondFactor(member)
@@ -159,7 +161,7 @@ const countOf = async (person: Person, slug: string): Promise<number[]> => {
   return [rows[0].projects, rows[0].events]
 }
 
-/** Every way to close a person's gate, as one statement of someone else. */
+/** Every way to close a user's gate, as one statement of another user. */
 const closings = {
   session: (person: Person) => [
     'update sessions set revoked_at = now() where id = $1',
@@ -185,15 +187,15 @@ const closings = {
 } satisfies Record<string, (person: Person) => [string, string[]]>
 
 for (const { name, code, revoke } of revocations) {
-  // Red when: platform/gate/gate.sql's `gate` or `self` leaves out the condition on what is revoked; when anything keeps an
-  // answer of the gate for later, such as a cache of sessions in platform/database/database.ts.
+  // Red when: platform/gate/gate.sql's `gate` or `self` leaves out the condition on what is revoked, or something
+  // stores the gate's answer for later, such as a cache of sessions in platform/database/database.ts.
   test(`after ${name} at one process, the very next requests at the other are refused`, limit, async () => {
     for (let round = 0; round < 4; round++) {
       const owner = await signUp('Acme')
       const member = await addMember(owner, 'member')
       const ask = (url: string, method: string, body?: object) =>
         request(url, method, '/api/v1/projects', body, as(member))
-      // Both processes know the token and have served it.
+      // Both processes have served this token.
       for (const { url } of [here, there]) assert.equal((await ask(url, 'POST', { name: 'Before' })).status, 201)
       await revoke(owner, member, here.url)
       const next = await Promise.all(
@@ -207,7 +209,8 @@ for (const { name, code, revoke } of revocations) {
     }
   })
 
-  // Red when: platform/gate/organization-table.sql makes no `still_open` trigger, or makes it immediate rather than deferred.
+  // Red when: platform/gate/organization-table.sql creates no `still_open` trigger, or makes it immediate instead of
+  // deferred.
   test(`what runs during ${name} commits nothing after it`, limit, async () => {
     const owner = await signUp('Acme')
     const member = await addMember(owner, 'member')
@@ -218,7 +221,7 @@ for (const { name, code, revoke } of revocations) {
         slug,
         member.user_id,
       )
-    // The row is written first and the statement sleeps after it: the gate was open for all that it did.
+    // The row is written first and the statement sleeps after it: the gate was open for everything that it did.
     const statement = database.tenant.run(
       scopeOf(member),
       say(
@@ -249,43 +252,39 @@ for (const { name, code, revoke } of revocations) {
   })
 }
 
-// Red when: `still_open` passes a transaction because it has changed the organization's row or its own membership.
-test(
-  'a change of the very rows that the gate stands on does not pass for the closing of one’s own gate',
-  limit,
-  async () => {
-    const changes = [
-      // What is left out waits for the row that is being changed.
-      {
-        permission: 'organization:write',
-        change: `update organizations set name = 'Taken over' where id = $1 and $2 <> '' returning id`,
-        ways: ['session', 'person', 'membership', 'role'],
-      },
-      {
-        permission: 'members:write',
-        change: `update memberships set title = 'Usurper' where organization_id = $1 and user_id::text = $2 returning title`,
-        ways: ['session', 'person', 'organization'],
-      },
-    ] as const
-    for (const { permission, change, ways } of changes) {
-      for (const way of ways) {
-        const member = await addMember(await signUp('Acme'), 'admin')
-        const work = database.tenant.transaction(scopeOf(member, permission), async ({ run }) => {
-          assert.equal((await run(say(change, member.organization_id, member.user_id))).length, 1)
-          await admin.query(...closings[way](member))
-        })
-        assert.match(
-          await work.then(() => 'committed', codeOf),
-          /^(session-ended|membership-ended|permission-missing)$/,
-          `${permission} ${way}`,
-        )
-      }
+// Red when: `still_open` accepts a transaction because it has changed the organization's row or its own membership.
+test('a change of the rows that the gate reads does not count as closing the caller’s own gate', limit, async () => {
+  const changes = [
+    // The ways that are left out would wait for the row that is being changed.
+    {
+      permission: 'organization:write',
+      change: `update organizations set name = 'Taken over' where id = $1 and $2 <> '' returning id`,
+      ways: ['session', 'person', 'membership', 'role'],
+    },
+    {
+      permission: 'members:write',
+      change: `update memberships set title = 'Usurper' where organization_id = $1 and user_id::text = $2 returning title`,
+      ways: ['session', 'person', 'organization'],
+    },
+  ] as const
+  for (const { permission, change, ways } of changes) {
+    for (const way of ways) {
+      const member = await addMember(await signUp('Acme'), 'admin')
+      const work = database.tenant.transaction(scopeOf(member, permission), async ({ run }) => {
+        assert.equal((await run(say(change, member.organization_id, member.user_id))).length, 1)
+        await admin.query(...closings[way](member))
+      })
+      assert.match(
+        await work.then(() => 'committed', codeOf),
+        /^(session-ended|membership-ended|permission-missing)$/,
+        `${permission} ${way}`,
+      )
     }
-  },
-)
+  }
+})
 
-// Red when: `lock_revocation` in platform/gate/gate.sql does not look at the gate again once it has the lock.
-test('an owner who was overtaken by losing the role hands nothing over', limit, async () => {
+// Red when: `lock_revocation` in platform/gate/gate.sql does not check the gate again once it has the lock.
+test('an owner who loses the role at the same time cannot transfer the organization', limit, async () => {
   const first = await signUp('Acme')
   const [second, friend] = [await addMember(first, 'owner'), await addMember(first, 'member')]
   const handing = await holding(async (client, blocks) => {
@@ -308,8 +307,9 @@ test('an owner who was overtaken by losing the role hands nothing over', limit, 
   assert.deepEqual(rows, [{ user_id: first.user_id }])
 })
 
-// Red when: `lockMember` in directory/members/members.ts takes the role from the gate, or does not hold the caller's own row.
-test('an owner who was overtaken by losing the role makes no one an owner, not even themself', limit, async () => {
+// Red when: `lockMember` in directory/members/members.ts takes the role from the gate, or does not lock the caller's
+// row.
+test('an owner who loses the role at the same time can make no one an owner, not even themself', limit, async () => {
   const first = await signUp('Acme')
   const path = `/api/v1/organizations/${first.organization_id}/members`
   const rowOf = 'from memberships where organization_id = $1 and user_id = $2'
@@ -335,9 +335,10 @@ test('an owner who was overtaken by losing the role makes no one an owner, not e
   )
 })
 
-// A strict order without clocks: the revoking transaction itself reads, before it commits, everything that has been
-// committed so far. Whatever is there in the end and not in what it read was committed behind its back.
-// Red when: the triggers named `revocation` in platform/gate/gate.sql do not take the lock, or `still_open` does not share it.
+// A strict order without clocks: before it commits, the revoking transaction itself reads everything that has been
+// committed so far. Every row that exists in the end and is missing there was committed after the revocation.
+// Red when: the triggers named `revocation` in platform/gate/gate.sql do not take the lock, or `still_open` does not
+// share it.
 test('of many writers that race a revocation, none commits after it', limit, async t => {
   let [written, refused] = [0, 0]
   for (const [name, close] of Object.entries(closings)) {

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { createRoleMatrix, exceptions, outcomeOf } from './role-matrix.ts'
 import { createTestApp } from './test-app.ts'
 
-// Every operation of the document by everyone: what the features declare (`permissions` in feature.ts) is what the service
-// answers. Each request has a world of its own in which it would succeed, so that only the caller's standing decides.
+// Every operation of the document, called by every kind of caller: the service must respond as the features declare
+// (`permissions` in feature.ts). Each request has its own world in which it would succeed, so only the caller matters.
 
 const { operations, check, askAsStranger } = await createRoleMatrix(await createTestApp())
 
@@ -22,7 +22,7 @@ test('every exception of the matrix was met', () => {
   )
 })
 
-test('a public operation serves a stranger whatever the token', async () => {
+test('a public operation serves a client without an account, whatever the token', async () => {
   for (const operation of operations.filter(({ access }) => access === 'public')) {
     const answer = await askAsStranger(operation)
     assert.equal(outcomeOf(operation, answer), 'done', `${operation.id}: ${answer.text}`)

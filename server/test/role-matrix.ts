@@ -13,32 +13,32 @@ const standings: Readonly<Record<string, Standing | 'nobody'>> = {
   member: { role: 'member' },
   viewer: { role: 'viewer' },
   noOne: 'nobody',
-  'no member': { role: 'none' },
-  'a superuser who is no member': { role: 'none', superuser: true },
+  'not a member': { role: 'none' },
+  'a superuser who is not a member': { role: 'none', superuser: true },
   'a token without an organization': { named: false },
   'an ended membership': { membership: 'ended' },
   'a disabled membership': { membership: 'disabled' },
   'a closed organization': { organization: 'closed' },
-  'a session without the second factor that is demanded': { secondFactor: 'missing' },
-  'a session that has proved the second factor': { secondFactor: 'proved' },
+  'a session without the required second factor': { secondFactor: 'missing' },
+  'a session that has verified the second factor': { secondFactor: 'proved' },
   'a revoked session': { session: 'revoked' },
   'an expired session': { session: 'expired' },
   'a disabled account': { account: 'disabled' },
   'a deleted account': { account: 'deleted' },
 }
 
-/** No demand for a second factor withholds them. */
+/** Permissions that an organization's requirement of a second factor does not affect. */
 const waysOut = ['organization:leave', 'organization:transfer', 'organization:delete']
 
-/** What differs from the rule, each with the reason. */
+/** Deviations from the rule, each with the reason. */
 export const exceptions: Readonly<Record<string, string>> = {
-  'getMe no member': 'membership-ended', // the token names an organization that is not the caller's
-  'getMe a superuser who is no member': 'membership-ended',
+  'getMe not a member': 'membership-ended', // the token names an organization that is not the caller's
+  'getMe a superuser who is not a member': 'membership-ended',
   'getMe an ended membership': 'membership-ended',
   'getMe a disabled membership': 'membership-ended',
   'getMe a closed organization': 'membership-ended',
-  'switchOrganization no member': 'invalid-fields', // it asks for the organization that the world has
-  'switchOrganization a superuser who is no member': 'invalid-fields',
+  'switchOrganization not a member': 'invalid-fields', // it asks for the organization of the world
+  'switchOrganization a superuser who is not a member': 'invalid-fields',
   'switchOrganization an ended membership': 'invalid-fields',
   'switchOrganization a disabled membership': 'invalid-fields',
   'switchOrganization a closed organization': 'invalid-fields',
@@ -53,7 +53,7 @@ function expected(
 ): string | undefined {
   const exception = exceptions[`${id} ${name}`]
   if (exception !== undefined) return exception
-  if (access === 'public') return undefined // decided by what is sent, not by who sends it
+  if (access === 'public') return undefined // decided by the body, not by the caller
   if (standing === 'nobody') return 'not-signed-in'
   const {
     role = 'owner',
@@ -79,13 +79,16 @@ export const outcomeOf = ({ id }: Operation, { status, body }: Answer): string =
 
 export interface RoleMatrix {
   operations: readonly Operation[]
-  /** Every caller sends a request that would succeed, so that only the caller's standing decides. @returns the exceptions that were met */
+  /**
+   * Every caller sends a request that would succeed, so only the caller's state matters. @returns the exceptions that
+   * occurred
+   */
   check(operation: Operation): Promise<string[]>
-  /** A stranger's own answer to an operation, with all that it needs in place. */
+  /** The response to a client without an account, with everything in place that the operation needs. */
   askAsStranger(operation: Operation): Promise<Answer>
 }
 
-/** Holds what the service answers against the permissions that its features declare. */
+/** Compares the responses with the permissions that the features declare. */
 export async function createRoleMatrix(app: TestApp): Promise<RoleMatrix> {
   const worlds = await createWorlds(app)
   const { permissions } = app.services.declared

@@ -4,12 +4,12 @@ import { enrolApp } from './authenticator-app.ts'
 import { recordStatements } from './statements.ts'
 import { createTestApp } from './test-app.ts'
 
-// What the longest way in costs. A number that falls is lowered here, so that it does not rise again unseen; `npm run shape`
-// prints these names.
+// The cost of the longest sign-in. When a number falls, lower it here, so that it cannot rise again unnoticed. `npm run
+// shape` prints these names.
 
 const app = await createTestApp()
 
-// Red when: a step of signIn takes another statement, or verifyFactor looks the seed up in one of its own.
+// Red when: a step of signIn takes another statement, or verifyFactor looks up the secret in a separate one.
 test('a sign-in with an authenticator code takes four and five round trips', async () => {
   const person = await app.signUp('Acme')
   const authenticator = await enrolApp(app, person)

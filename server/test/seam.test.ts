@@ -13,16 +13,15 @@ import { createOwnDatabase } from './own-database.ts'
 import { createRoleMatrix } from './role-matrix.ts'
 import { createTestApp } from './test-app.ts'
 
-// The seam on which products are built: a feature that lies outside server/src, with migrations of its own, is served,
-// documented, isolated and attacked like those of the service. Nothing here or there names it but the list that the app is
-// made of.
+// How products add features: a feature outside server/src, with its own migrations, is served, documented, isolated and
+// attacked like those of the service. Only the list that the app is made of names it.
 
 const own = await createOwnDatabase()
 const { admin, database, schema, ownerUrl } = own
 const withRemarks = [...features, remarks]
 const declared = declare(withRemarks)
 
-/** The names of the migrations in a ledger, in their order. */
+/** The names of the applied migrations in a table, in order. */
 const readLedger = async (ledger: string): Promise<string[]> => {
   const { rows } = await admin.query<{ name: string }>(`select name from ${ledger} order by number`)
   return rows.map(({ name }) => name)
@@ -38,22 +37,26 @@ const app = await createTestApp(
   },
   withRemarks,
 )
-// The attack and the matrix are those of the service, and know nothing of remarks.
+// The attack and the matrix are those of the service, and do not know remarks.
 const { operations, reach, attack, readLists } = await createAttack(app)
 const { check } = await createRoleMatrix(app)
 const ofRemarks = operations.filter(({ path }) => path.startsWith('/api/v1/remarks'))
 
-// Red when: provision.ts leaves the features' migrations out, or migrations.ts keeps one ledger for all.
-test('a feature of a product brings its migrations, which run after the service’s and are numbered apart', async () => {
+// Red when: provision.ts leaves the features' migrations out, or migrations.ts keeps one table of migrations for all.
+test('a product’s feature has its own migrations, which run after the service’s and are numbered separately', async () => {
   assert.deepEqual(applied, ['remarks/0001_remarks'])
   assert.deepEqual(await migrateDatabase(ownerUrl, schema, declared), [], 'they run once')
   assert.equal(ledgerOf(remarks), 'migrations_remarks')
   assert.deepEqual(await readLedger('migrations_remarks'), ['0001_remarks'])
-  assert.deepEqual(await readLedger('migrations'), before, 'the service’s own ledger names none of them')
+  assert.deepEqual(
+    await readLedger('migrations'),
+    before,
+    'the service’s own table of migrations contains none of them',
+  )
 })
 
-// Red when: storeDigest in migrations.ts writes into the ledger of the feature, or the inspection counts ledgers.
-test('the schema with it passes the inspection of the start, and the roles hold its permissions', async () => {
+// Red when: storeDigest in migrations.ts writes into the feature's table, or the inspection counts these tables.
+test('the schema with the feature passes the inspection at the start, and the roles have its permissions', async () => {
   assert.deepEqual(await inspectSchema(database.tenant.pool, database.system.pool, schema), [])
   assert.deepEqual(await inspectDeclaredRows(database.system.pool, declared.permissions), [])
   assert.deepEqual(await inspectTables(admin), [])
@@ -66,8 +69,8 @@ test('the schema with it passes the inspection of the start, and the roles hold 
   )
 })
 
-// Red when: isLedger in inspection.ts goes by the name alone.
-test('a table that is called like a ledger is none, and does not escape', async () => {
+// Red when: isLedger in inspection.ts checks only the name.
+test('a table that only has the name of a table of migrations does not escape the inspection', async () => {
   await admin.query('create table migrations_of_birds (organization_id uuid, name text)')
   try {
     const [fault = ''] = await inspectSchema(database.tenant.pool, database.system.pool, schema)
@@ -78,7 +81,7 @@ test('a table that is called like a ledger is none, and does not escape', async 
   }
 })
 
-test('its six operations work, are documented, conditional and on record', async () => {
+test('its six operations work, are documented, support conditions and are in the audit log', async () => {
   const { paths } = (await app.app.openApi()) as { paths: Record<string, Record<string, { tags: string[] }>> }
   const documented = Object.entries(paths).filter(([path]) => path.startsWith('/api/v1/remarks'))
   assert.deepEqual(documented.flatMap(([, operations]) => Object.keys(operations)).sort(), [
@@ -115,7 +118,7 @@ test('its six operations work, are documented, conditional and on record', async
   )
 })
 
-test('a remark of another organization is not there, and none can be put beside its projects', async () => {
+test('a remark of another organization is not found, and none can be added to its projects', async () => {
   const [acme, globex] = [await app.signUp('Acme'), await app.signUp('Globex')]
   const project = await acme.call('POST', '/api/v1/projects', { name: 'Ours' })
   const { body } = await acme.call('POST', '/api/v1/remarks', { text: 'Ours.', project_id: project.body.id })
@@ -127,7 +130,7 @@ test('a remark of another organization is not there, and none can be put beside 
   assert.equal((await acme.call('GET', `/api/v1/remarks/${body.id}`)).status, 200)
 })
 
-test('the isolation attack reaches its operations without an edit', async () => {
+test('the isolation attack covers its operations without an edit', async () => {
   assert.equal(ofRemarks.length, 6)
   for (const operation of ofRemarks.filter(({ method }) => method === 'GET')) await reach(operation)
   let attacks = 0
@@ -136,6 +139,6 @@ test('the isolation attack reaches its operations without an edit', async () => 
   assert.ok((await readLists(ofRemarks.find(({ id }) => id === 'listRemarks')!)) > 0)
 })
 
-test('the role matrix reaches its operations without an edit', async () => {
+test('the role matrix covers its operations without an edit', async () => {
   for (const operation of ofRemarks) assert.deepEqual(await check(operation), [])
 })

@@ -5,14 +5,14 @@ import { createWorlds } from './isolation-world.ts'
 import { randomWord } from './isolation-words.ts'
 import { createTestApp, PASSWORD } from './test-app.ts'
 
-// What is secret in a request stays in it: not in the log, not in a problem, not in history. The log is the product's
-// own, at its most talkative level. How it was seen red: docs/testing.md.
+// Secrets in a request must not appear in the log, in a problem or in the audit log. The log is the product's own, at
+// its most verbose level. How it was made to fail: docs/testing.md.
 
 const app = await createTestApp()
 const operations = await listOperations(app.app)
 const worlds = await createWorlds(app)
 
-/** Whatever a body holds that no one else may read. */
+/** Everything in a body that no one else may read. */
 const secretFields = [
   'password',
   'current_password',
@@ -25,7 +25,7 @@ const secretFields = [
   'recovery_code',
 ]
 
-/** Everything that the service keeps in words, everyone's: history, events, answers to be given again. */
+/** Every text that the service stores, for all users: audit log, security events, stored responses. */
 const written = async (): Promise<string> => {
   const { rows } = await app.admin.query<{ line: string }>(
     `select to_jsonb(a)::text as line from audit_log a union all select to_jsonb(e)::text from security_events e union all select result::text from idempotency_keys`,
@@ -33,7 +33,7 @@ const written = async (): Promise<string> => {
   return rows.map(({ line }) => line).join('\n')
 }
 
-test('secrets planted in requests appear in no log line, no problem and no row of history', async () => {
+test('secrets planted in requests appear in no log line, problem or audit log entry', async () => {
   const secret = (name: string): string => `Planted-${name}-${randomWord()}`
   const planted = new Set<string>()
   const plant = (name: string): string => {
@@ -58,7 +58,8 @@ test('secrets planted in requests appear in no log line, no problem and no row o
       'x-api-key': plant('api-key'),
     }
     const requests: [string, unknown, Record<string, string>][] = [
-      // A forged token, an unknown field, an unknown parameter, broken JSON, a malformed tag: whatever is refused.
+      // A forged token, an unknown field, an unknown parameter, broken JSON, a malformed tag: everything that is
+      // refused.
       [path, secretBody, { ...headers, authorization: `Bearer ${plant('bearer')}` }],
       [path, secretBody, { ...headers, authorization: `Basic ${Buffer.from(plant('basic')).toString('base64')}` }],
       [path, { ...secretBody, unknown: plant('field') }, { ...headers, authorization: `Bearer ${world.access_token}` }],
@@ -98,10 +99,10 @@ test('secrets planted in requests appear in no log line, no problem and no row o
       [],
       `in the ${place}`,
     )
-  assert.ok(places.log.includes('"request"'), 'the log was written')
+  assert.ok(places.log.includes('"request"'), 'the log is not empty')
 })
 
-test('the secrets of a whole life stay out as well: sign-up, sign-in, failure, refresh, step-up, sign-out', async () => {
+test('no secret appears from sign-up, sign-in, failure, refresh, step-up and sign-out either', async () => {
   const owner = await app.signUp('Acme')
   const key = `Key-${randomWord()}`
   const created = await owner.call('POST', '/api/v1/projects', { name: 'First' }, { 'idempotency-key': key })
@@ -138,10 +139,10 @@ test('the secrets of a whole life stay out as well: sign-up, sign-in, failure, r
   assert.doesNotMatch(app.logged(), /\$argon2|Bearer |eyJ[\w-]{10,}\./)
 })
 
-test('a failure of ours tells neither the caller nor the log what was sent', async () => {
+test('an internal error reveals neither to the caller nor to the log what was sent', async () => {
   const owner = await app.signUp('Acme')
   const word = `Planted-${randomWord()}`
-  // A constraint that no route maps: the database's message quotes the row.
+  // A constraint that no route maps: the database's message contains the row.
   await app.admin.query(`alter table projects add constraint planted check (name not like 'Planted-%') not valid`)
   try {
     const answer = await owner.call('POST', '/api/v1/projects', { name: word, description: `secret of ${word}` })

@@ -17,28 +17,28 @@ export interface ServiceEnd {
 export interface ServiceProcess {
   readonly url: string
   readonly pid: number
-  /** Resolves when the process is gone. */
+  /** Resolves when the process has exited. */
   readonly ended: Promise<ServiceEnd>
   readonly isRunning: () => boolean
-  /** What it wrote to standard output and standard error. */
+  /** Its standard output and standard error. */
   readonly output: () => string
   readonly errors: () => string
-  /** Sends a signal and waits for the end. */
+  /** Sends a signal and waits for the exit. */
   end(signal: NodeJS.Signals): Promise<ServiceEnd>
 }
 
 export interface LaunchOptions {
-  /** As whom it runs; only for root. */
+  /** The user that it runs as; only for root. */
   uid?: number
 }
 
-/** What a service on the test run's own database wants in its environment; the jobs there are for the tests that wait for them. */
+/** The environment for a service on the test run's own database; only tests that wait for jobs run them. */
 export function onTestDatabase(): Record<string, string> {
   const { ownerUrl, tenantUrl, systemUrl } = testDatabase()
   return { DATABASE_URL: ownerUrl, DATABASE_TENANT_URL: tenantUrl, DATABASE_SYSTEM_URL: systemUrl, RUN_JOBS: 'false' }
 }
 
-/** Starts it on a free port, without waiting for anything. */
+/** Starts it on a free port, without waiting. */
 export async function launchService(
   environment: Record<string, string>,
   { uid }: LaunchOptions = {},
@@ -94,14 +94,14 @@ export async function startServiceProcess(
   return service
 }
 
-/** Asks every 25 ms. @throws Error when it is still not so after `timeoutMs` */
+/** Checks every 25 ms. @throws Error if the condition is still false after `timeoutMs` */
 export async function waitUntil(isSo: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
   for (const deadline = Date.now() + timeoutMs; !(await isSo()); await delay(25)) {
     if (Date.now() > deadline) throw new Error(`not so after ${timeoutMs} ms: ${isSo.toString()}`)
   }
 }
 
-/** The process of the embedded PostgreSQL below a data directory, if it runs. */
+/** The process of the embedded PostgreSQL with this data directory, if it runs. */
 export function findEmbeddedPostgres(dataDir: string): number | undefined {
   const file = join(dataDir, 'postgres/data/postmaster.pid')
   if (!existsSync(file)) return undefined
@@ -148,7 +148,7 @@ export async function request(
 
 let serial = 0
 
-/** A new person at a running service, owner of a new team. */
+/** A new user at a running service, owner of a new team. */
 export async function signUpAt(url: string): Promise<Client> {
   const email = `client-${process.pid}-${Date.now()}-${serial++}@example.com`
   const { status, body } = await request(url, 'POST', '/api/v1/auth/signup', {

@@ -13,7 +13,7 @@ after(() => rmSync(dataDir, { recursive: true, force: true }))
 
 type Outcome = { status: number; isWhole: boolean } | { code: string | undefined; isReused: boolean }
 
-/** One request on a kept connection, and what became of it. */
+/** One request on a kept connection, and its result. */
 function ask(agent: Agent, url: string, access_token: string, body?: object): Promise<Outcome> {
   return new Promise(resolve => {
     const sent = httpRequest(`${url}/api/v1/projects`, {
@@ -42,7 +42,7 @@ function ask(agent: Agent, url: string, access_token: string, body?: object): Pr
   })
 }
 
-/** Keeps everyone from changing a project until `release`. */
+/** Blocks changes of a project until `release`. */
 async function holdProject(id: string): Promise<{ waits: () => Promise<boolean>; release: () => Promise<void> }> {
   const [password, port] = ['password', 'port'].map(name =>
     readFileSync(join(dataDir, 'postgres', name), 'utf8').trim(),
@@ -56,7 +56,7 @@ async function holdProject(id: string): Promise<{ waits: () => Promise<boolean>;
     options: '-c search_path=freehold',
   })
   await admin.connect()
-  admin.on('error', () => {}) // it may go down with the server
+  admin.on('error', () => {}) // it may have been stopped with the server
   await admin.query('begin')
   await admin.query('select from projects where id = $1 for update', [id])
   return {
@@ -66,9 +66,9 @@ async function holdProject(id: string): Promise<{ waits: () => Promise<boolean>;
   }
 }
 
-// Red when: main.ts closes the database before the app; when cli/freehold.ts exits at the first signal; when http answers
-// are cut (`forceCloseConnections: true` in app.ts); when app.ts leaves out closeGracefully, or main.ts provisioned.stop().
-test('SIGTERM under load finishes what is in flight, then exits 0 and takes the embedded PostgreSQL along', async t => {
+// Red when: main.ts closes the database before the app; cli/freehold.ts exits at the first signal; responses are cut
+// off (`forceCloseConnections: true` in app.ts); or app.ts leaves out closeGracefully, or main.ts provisioned.stop().
+test('SIGTERM under load finishes the requests in flight, then exits 0 and stops the embedded PostgreSQL', async t => {
   const service = await startServiceProcess({ DATA_DIR: dataDir })
   t.after(() => service.end('SIGKILL'))
   const client = await signUpAt(service.url)
@@ -76,14 +76,14 @@ test('SIGTERM under load finishes what is in flight, then exits 0 and takes the 
   const postgres = findEmbeddedPostgres(dataDir)
   assert.ok(postgres !== undefined)
 
-  // Requests that are in flight for certain: one waits for a row that we hold, others for their turn to hash a password.
+  // Requests that are certainly in flight: one waits for a row that the test holds, others wait for a password hash.
   const hold = await holdProject(project.body.id)
   const held = client.call('PATCH', `/api/v1/projects/${project.body.id}`, { name: 'Let go' })
   const hashing = Array.from({ length: 20 }, () =>
     request(service.url, 'POST', '/api/v1/auth/login', { email: client.email, password: 'Correct-horse-7' }),
   )
 
-  // And a load of everything else, each requester on a connection of its own that it keeps.
+  // And a load of everything else; each client keeps its own connection.
   const outcomes: Outcome[] = []
   const over = new AbortController()
   const agents = Array.from({ length: 32 }, () => new Agent({ keepAlive: true, maxSockets: 1 }))
@@ -106,13 +106,13 @@ test('SIGTERM under load finishes what is in flight, then exits 0 and takes the 
   const signalled = Date.now()
   const ended = service.end('SIGTERM')
   await delay(1000)
-  assert.ok(service.isRunning(), 'it waits for what is in flight')
+  assert.ok(service.isRunning(), 'it waits for the requests in flight')
   await hold.release()
   const { status, body } = await held
   assert.deepEqual([status, body.name], [200, 'Let go'])
   for (const login of await Promise.all(hashing)) assert.equal(login.status, 200, JSON.stringify(login.body))
   assert.deepEqual(await ended, { code: 0, signal: null })
-  assert.ok(Date.now() - signalled < 15_000, 'no kept connection holds it up')
+  assert.ok(Date.now() - signalled < 15_000, 'no kept connection delays it')
   over.abort()
   await Promise.all(load)
 
@@ -127,7 +127,7 @@ test('SIGTERM under load finishes what is in flight, then exits 0 and takes the 
   t.diagnostic(
     `${before} answers before the signal; ended ${Date.now() - signalled} ms after it; outcomes: ${JSON.stringify(counts)}`,
   )
-  // Refused, or reset before the service took the connection up: a client's next try goes elsewhere.
+  // Refused, or reset before the service accepted the connection: a client's next attempt goes elsewhere.
   const allowed = ['200', '201', '503', 'ECONNREFUSED', 'ECONNRESET', 'ECONNRESET on a kept connection']
   assert.deepEqual(
     Object.keys(counts).filter(name => !allowed.includes(name)),
@@ -138,7 +138,7 @@ test('SIGTERM under load finishes what is in flight, then exits 0 and takes the 
     (counts['ECONNRESET on a kept connection'] ?? 0) <= 4,
     `who is busy gets a last answer: ${JSON.stringify(counts)}`,
   )
-  // Whatever the service has taken up was answered whole: its log and the clients agree.
+  // Every request that the service accepted was answered completely: its log and the clients agree.
   const lines = service
     .output()
     .split('\n')
@@ -153,12 +153,12 @@ test('SIGTERM under load finishes what is in flight, then exits 0 and takes the 
   assert.equal(service.errors(), '')
 
   assert.equal(findEmbeddedPostgres(dataDir), undefined)
-  assert.equal(existsSync(join(dataDir, 'postgres/data/postmaster.pid')), false, 'an orderly end')
+  assert.equal(existsSync(join(dataDir, 'postgres/data/postmaster.pid')), false, 'a graceful shutdown')
   await assert.rejects(fetch(`${service.url}/ready`))
 })
 
 // Red when: cli/freehold.ts does not count the signals.
-test('a second signal, a second later, ends it at once, and the next start is none the worse', async t => {
+test('a second signal, a second later, stops it immediately, and the next start works', async t => {
   const service = await startServiceProcess({ DATA_DIR: dataDir })
   t.after(() => service.end('SIGKILL'))
   const client = await signUpAt(service.url)
@@ -168,7 +168,7 @@ test('a second signal, a second later, ends it at once, and the next start is no
   await waitUntil(hold.waits)
   void service.end('SIGTERM')
   await delay(300)
-  void service.end('SIGTERM') // a terminal and npm both pass the first one on
+  void service.end('SIGTERM') // a terminal and npm both pass on the first one
   await delay(1000)
   assert.ok(service.isRunning())
   assert.deepEqual(await service.end('SIGTERM'), { code: 130, signal: null })

@@ -15,14 +15,14 @@ import { findOlderNode, needs } from './programs.ts'
 import { findEmbeddedPostgres, onTestDatabase, request, startServiceProcess, waitUntil } from './service-process.ts'
 import { TEST_SECRET } from './test-database.ts'
 
-// What becomes of the service, its port and its PostgreSQL, whichever signal arrives at whichever process.
+// What happens to the service, its port and its PostgreSQL, for each signal to each process.
 
 const scratch = mkdtempSync(join(tmpdir(), 'freehold-signals-'))
-chmodSync(scratch, 0o755) // as root, PostgreSQL runs as someone who has to enter it
+chmodSync(scratch, 0o755) // as root, PostgreSQL runs as another user, who has to enter the folder
 const children: ChildProcess[] = []
 after(() => {
   for (const { pid } of children) endGroup(pid!)
-  const left = findEmbeddedPostgres(dataDir) // only where a test failed
+  const left = findEmbeddedPostgres(dataDir) // only if a test failed
   if (left !== undefined) process.kill(left, 'SIGQUIT')
   rmSync(scratch, { recursive: true, force: true, maxRetries: 5 })
 })
@@ -31,17 +31,17 @@ function endGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL')
   } catch {
-    // gone already
+    // exited already
   }
 }
 
 const program = join(repository, 'server/bin/freehold.js')
 
-/** Of all tests here, one after the other: each leaves nothing running for the next. */
+/** All tests here run one after the other, and each leaves no process behind. */
 const dataDir = join(scratch, 'data')
 const hasPostgres = () => findEmbeddedPostgres(dataDir) !== undefined
 
-/** A process with what it starts in a group of its own, and what it says. */
+/** A process with its children in a group of its own, and its output. */
 function launch(command: string, args: string[], settings: Record<string, string>) {
   const child = spawn(command, args, {
     cwd: repository,
@@ -63,7 +63,7 @@ const isServed = (port: string) =>
     () => false,
   )
 
-/** Starts the service by a command, with a PostgreSQL of its own. */
+/** Starts the service by a command, with its own PostgreSQL. */
 async function launchService(command: string, args: string[], settings: Record<string, string> = {}) {
   const port = String(await findFreePort())
   const service = launch(command, args, { DATA_DIR: dataDir, PORT: port, ...settings })
@@ -72,16 +72,16 @@ async function launchService(command: string, args: string[], settings: Record<s
   return { ...service, isGone: async () => !(await isServed(port)) && !hasPostgres() }
 }
 
-// Red when: cli/until-signal.ts does not listen to it.
-test('SIGHUP ends a service without a log file in order', { timeout: 90_000 }, async () => {
+// Red when: cli/until-signal.ts does not listen for it.
+test('SIGHUP stops a service without a log file gracefully', { timeout: 90_000 }, async () => {
   const service = await launchService(process.execPath, [program, 'start'])
   service.kill('SIGHUP')
   assert.equal(await service.ended, 0, service.said())
   assert.ok(await service.isGone())
 })
 
-// Red when: SIGHUP ends it all the same, or the sink is not opened again.
-test('SIGHUP opens the log file again after a rename, and nothing is lost in between', { timeout: 60_000 }, async t => {
+// Red when: SIGHUP stops it all the same, or the file is not reopened.
+test('SIGHUP reopens the log file after a rename, and no line in between is lost', { timeout: 60_000 }, async t => {
   for (const format of ['json', 'text']) {
     const file = join(scratch, 'logs', `${format}.log`)
     const service = await startServiceProcess({ ...onTestDatabase(), LOG_FILE: file, LOG_FORMAT: format })
@@ -95,10 +95,10 @@ test('SIGHUP opens the log file again after a rename, and nothing is lost in bet
     await waitUntil(() => read()[1] !== '' || existsSync(file))
     await ask('after-1')
     await waitUntil(() => read()[1]!.includes('after-1'))
-    assert.ok(!read()[0]!.includes('after-1'), 'the renamed file gets no more')
+    assert.ok(!read()[0]!.includes('after-1'), 'the renamed file gets no more lines')
     for (const id of ['before-1', 'before-2', 'after-1']) assert.equal(read().join('').split(id).length, 2, id)
 
-    // A folder that is a file now: it says so, and goes on writing where it wrote.
+    // The folder is a file now: the service logs the error, and continues to write to the open file.
     renameSync(dirname(file), `${dirname(file)}-moved`)
     writeFileSync(dirname(file), '')
     process.kill(service.pid, 'SIGHUP')
@@ -110,7 +110,7 @@ test('SIGHUP opens the log file again after a rename, and nothing is lost in bet
   }
 })
 
-// Red when: bin/freehold.js does not listen to it.
+// Red when: bin/freehold.js does not listen for it.
 test('SIGUSR1 opens no debugger', { timeout: 60_000 }, async t => {
   const port = 9229 // Node's own
   const isTaken = await new Promise(resolve => {
@@ -130,7 +130,7 @@ test('SIGUSR1 opens no debugger', { timeout: 60_000 }, async t => {
 // Red when: orphanage.ts does not watch npm and its shell, which pass on few signals.
 for (const signal of ['SIGTERM', 'SIGHUP', 'SIGKILL'] as const)
   test(
-    `${signal} to npm start ends the service, and its PostgreSQL with it`,
+    `${signal} to npm start stops the service, and its PostgreSQL with it`,
     { timeout: 90_000, ...needs('npm') },
     async () => {
       const service = await launchService('npm', ['start'], { HOME: scratch })
@@ -141,11 +141,11 @@ for (const signal of ['SIGTERM', 'SIGHUP', 'SIGKILL'] as const)
     },
   )
 
-// Red when: the launcher gives no channel, or orphanage.ts does not listen to its end.
+// Red when: the launcher creates no channel, or orphanage.ts does not notice when it closes.
 const older = findOlderNode()
 for (const signal of ['SIGHUP', 'SIGKILL'] as const)
   test(
-    `${signal} to an older Node that handed over ends the service, and its PostgreSQL with it`,
+    `${signal} to an older Node that started the service stops the service, and its PostgreSQL with it`,
     { timeout: 90_000, ...(older === undefined ? { skip: 'no older Node is on the path' } : {}) },
     async () => {
       const service = await launchService(older!, [program, 'start'])
@@ -157,8 +157,8 @@ for (const signal of ['SIGHUP', 'SIGKILL'] as const)
     },
   )
 
-// Red when: nothing listens to `exit`, or nothing waits for a start that hangs.
-test('whoever ends a start, a command or a service at once ends its PostgreSQL too', { timeout: 120_000 }, async t => {
+// Red when: no listener for `exit`, or for a start that hangs.
+test('killing a start, a command or a service stops its PostgreSQL too', { timeout: 120_000 }, async t => {
   // A database that accepts and never answers.
   const silent = createServer(socket => t.after(() => socket.destroy())).listen(0, '127.0.0.1')
   await once(silent, 'listening')

@@ -13,7 +13,7 @@ import { createOwnDatabase } from './own-database.ts'
 import { signUpAt, startServiceProcess } from './service-process.ts'
 import { TEST_SECRET, testDatabase } from './test-database.ts'
 
-// What an operator reads when the service does not start: the last line names the variable and what to do, and is all there is.
+// The message of a failed start: the last line names the variable and what to do, and there are no other lines.
 
 const program = fileURLToPath(new URL('../bin/freehold.js', import.meta.url))
 const scratch = mkdtempSync(join(tmpdir(), 'freehold-start-'))
@@ -33,7 +33,7 @@ const database = {
 }
 const fallen = { ...database, DATABASE_URL: '' }
 
-/** A URL with other parts. */
+/** A URL with some parts replaced. */
 const change = (url: string, parts: Partial<Record<'password' | 'pathname' | 'host' | 'port' | 'search', string>>) =>
   Object.assign(new URL(url), parts).href
 
@@ -60,7 +60,7 @@ async function listen(server: Server): Promise<string> {
   return String((server.address() as AddressInfo).port)
 }
 
-/** A server that begins TLS as PostgreSQL does, with a certificate that it has signed itself, for another name. */
+/** A server that begins TLS as PostgreSQL does, with a self-signed certificate for another name. */
 async function offerTls(): Promise<{ port: string; certificate: string }> {
   const [key, certificate] = [join(scratch, 'key.pem'), join(scratch, 'certificate.pem')]
   const name = 'elsewhere.example.com'
@@ -82,7 +82,7 @@ async function offerTls(): Promise<{ port: string; certificate: string }> {
   return { port: await listen(server), certificate }
 }
 
-/** A directory on which nothing can be written; undefined where none can be made. */
+/** A directory on which nothing can be written; undefined if none can be created. */
 function makeReadOnly(name: string): string | undefined {
   const directory = join(scratch, name)
   mkdirSync(directory)
@@ -94,7 +94,7 @@ function makeReadOnly(name: string): string | undefined {
 
 const tls = await offerTls()
 const other = await createOwnDatabase()
-// The key is made by the first start; here it is only the row that another key does not open.
+// The first start creates the key; here only its row matters, which another key cannot decrypt.
 await other.admin.query(
   `insert into signing_keys (id, algorithm, public_key, private_key) values ('first', 'EdDSA', 'PEM', '\\x00')`,
 )
@@ -147,7 +147,9 @@ const faults: { name: string; env: Record<string, string>; says: RegExp; cwd?: s
     {
       name: `a certificate that signed itself in ${variable}`,
       env: { ...fallen, [variable]: change(database[variable], { port: tls.port, search: '?sslmode=require' }) },
-      says: new RegExp(`${variable}: the certificate of PostgreSQL at \\S+ is signed by none .*sslrootcert=`),
+      says: new RegExp(
+        `${variable}: the certificate of PostgreSQL at \\S+ is not signed by an authority .*sslrootcert=`,
+      ),
     },
     {
       name: `nothing that answers in ${variable}`,
@@ -174,7 +176,7 @@ const faults: { name: string; env: Record<string, string>; says: RegExp; cwd?: s
         search: `?sslmode=verify-full&sslrootcert=${tls.certificate}`,
       }),
     },
-    says: /DATABASE_TENANT_URL: the certificate of PostgreSQL at \S+ is for another name than 127\.0\.0\.1: write/,
+    says: /DATABASE_TENANT_URL: the certificate of PostgreSQL at \S+ is not for the name 127\.0\.0\.1: use/,
   },
   {
     name: 'a file of certificates that is not there',
@@ -229,7 +231,7 @@ const faults: { name: string; env: Record<string, string>; says: RegExp; cwd?: s
   {
     name: 'an address of another machine',
     env: { ...database, HOST: '192.0.2.1' },
-    says: /HOST: 192\.0\.2\.1 is no address of this machine: set HOST/,
+    says: /HOST: 192\.0\.2\.1 is not an address of this machine: set HOST/,
   },
   {
     name: 'a host of its own that has no address',
@@ -249,7 +251,7 @@ const faults: { name: string; env: Record<string, string>; says: RegExp; cwd?: s
   {
     name: 'programs that are not there',
     env: { DATA_DIR: join(scratch, 'no-programs'), EMBEDDED_POSTGRES: join(scratch, 'nowhere') },
-    says: /EMBEDDED_POSTGRES: \S+nowhere holds no postgres and initdb/,
+    says: /EMBEDDED_POSTGRES: \S+nowhere has no postgres and initdb/,
   },
   {
     name: 'an .env that cannot be read',
@@ -259,9 +261,10 @@ const faults: { name: string; env: Record<string, string>; says: RegExp; cwd?: s
   },
 ]
 
-// Red when: a fault reaches cli/freehold.ts as the system or the driver put it, or before there is anyone to explain it.
+// Red when: cli/freehold.ts prints a fault as the system or the driver reports it, or it occurs before there is a
+// handler.
 for (const { name, env, says, cwd, skip = false } of faults)
-  test(`${name} is told in one line, with the variable and what mends it`, { skip }, async () => {
+  test(`${name} is reported in one line, with the variable and the remedy`, { skip }, async () => {
     const { code, errors } = await start(env, cwd)
     assert.equal(code, 1, errors)
     const lines = errors.trim().split('\n')
@@ -271,14 +274,14 @@ for (const { name, env, says, cwd, skip = false } of faults)
     assert.ok(!errors.includes('Mistaken'), 'no password')
   })
 
-// Red when: provision.ts, open-database.ts or the driver's pool reads what libpq would.
-test("libpq's environment and the settings of a database reach no connection of the service", async () => {
+// Red when: provision.ts, open-database.ts or the driver's pool reads the environment of libpq.
+test("libpq's environment and the settings of a database affect no connection of the service", async () => {
   const own = await createOwnDatabase()
   const name = new URL(own.ownerUrl).pathname.slice(1)
   const settings = { DateStyle: 'SQL, DMY', TimeZone: 'Asia/Tokyo', standard_conforming_strings: 'off' }
   for (const [setting, value] of Object.entries(settings))
     await own.admin.query(`alter database "${name}" set ${setting} = '${value}'`)
-  // Over what the SQL of `doctor --roles` has set for the logins.
+  // Overrides the settings that the SQL of `doctor --roles` makes for the logins.
   for (const url of [own.tenantUrl, own.systemUrl])
     await own.admin.query(`alter role "${new URL(url).username}" in database "${name}" set DateStyle = 'German'`)
   const misleading = {
@@ -312,7 +315,7 @@ test("libpq's environment and the settings of a database reach no connection of 
   }
 })
 
-test('a mistyped path stands in the log, and a missing row has its route', async () => {
+test('a mistyped path is in the log, and a request for a missing row has its route there', async () => {
   const service = await startServiceProcess({ ...database, RUN_JOBS: 'false' })
   const { call } = await signUpAt(service.url)
   assert.equal((await call('GET', '/api/v1/projcts?token=secret')).status, 404)

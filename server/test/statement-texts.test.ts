@@ -8,14 +8,14 @@ import type { Operation } from './isolation-requests.ts'
 import { createWorlds } from './isolation-world.ts'
 import { createTestApp } from './test-app.ts'
 
-// Every text that is sent once stays prepared on the connection that sent it. So a client must not choose how many there
-// are: neither by the order of what it sends nor by sending much of it.
+// Each distinct SQL text stays prepared on its connection. So a client must not be able to choose how many there are:
+// not by the order of fields, and not by sending many of them.
 
-/** One choice of what a request sends: names, each with whether it is null or which of its words it is. */
+/** One choice of what a request contains: names, each with whether it is null or which of its allowed words it is. */
 interface Choice {
   body: readonly string[]
   query: readonly string[]
-  /** Which value a field has where it takes several. */
+  /** The value of a field that accepts several. */
   turn: number
   tagged: boolean
 }
@@ -54,7 +54,7 @@ const app = await createTestApp()
 const worlds = await createWorlds(app)
 const operations = await listOperations(app.app)
 
-/** Sends what was chosen, in that order, in a world of its own. @returns the status */
+/** Sends this choice, in that order, in a world of its own. @returns the status */
 async function send(operation: Operation, { body, query, turn, tagged }: Choice): Promise<number> {
   const world = await worlds({}, kindsOf(operation))
   const own = buildRequest(operation, world, new Map())
@@ -81,11 +81,11 @@ async function send(operation: Operation, { body, query, turn, tagged }: Choice)
   return answer.status
 }
 
-/** How many choices each operation is tried with. */
+/** The number of choices to try for each operation. */
 const CHOICES = 6 * Number(process.env['PROPERTY_RUNS'] ?? 1)
 
-// Red when: inOrder in platform/http/validation.ts gives back what it is given.
-test('the order of what a request holds makes no other statement, on any route', async t => {
+// Red when: inOrder in platform/http/validation.ts returns its argument.
+test('the order of fields in a request does not change the statement, on any route', async t => {
   const choices = operations.map(operation => fc.sample(arbitraryOf(operation), { seed: 20261128, numRuns: CHOICES }))
   const statuses: number[] = []
   for (const [index, operation] of operations.entries())
@@ -106,7 +106,7 @@ test('the order of what a request holds makes no other statement, on any route',
   assert.ok(done > statuses.length / 2, `only ${done} of ${statuses.length} requests were served`)
 })
 
-/** How many statements are prepared on each server connection of both logins, counted on all of them at once. */
+/** The number of prepared statements on each server connection of both logins, counted on all of them at once. */
 async function countPrepared({ tenant, system }: Database): Promise<number[]> {
   const pools = [tenant.pool, system.pool]
   const clients = await Promise.all(
@@ -126,12 +126,12 @@ async function countPrepared({ tenant, system }: Database): Promise<number[]> {
 }
 
 // Red when: TripQuery in platform/database/trip-query.ts closes no statement.
-test('however many statements there are, a connection keeps a bounded number prepared', async t => {
-  // One connection of each login, so that one has to carry all.
+test('however many statements there are, a connection keeps a limited number prepared', async t => {
+  // One connection for each login, which then has to carry all.
   const narrow = await createTestApp({ DATABASE_POOL_SIZE: '2' })
   const owner = await narrow.signUp('Acme')
   const before = countTexts()
-  // Each set of filters is a statement of its own.
+  // Each set of filters is a different statement.
   const filters: Readonly<Record<string, string>> = {
     actor: owner.user_id,
     action: 'insert',
@@ -157,6 +157,6 @@ test('however many statements there are, a connection keeps a bounded number pre
   const prepared = await countPrepared(narrow.database)
   t.diagnostic(`${made} texts; prepared on each connection: ${prepared.join(', ')}`)
   assert.ok(Math.max(...prepared) <= MAX_PREPARED + 5, prepared.join(', '))
-  // What was closed is prepared again when it is asked for.
+  // A closed statement is prepared again when it is needed.
   assert.equal((await owner.call('GET', '/api/v1/audit-logs')).body.items.length > 0, true)
 })

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { Database } from '../src/platform/database/database.ts'
 
-/** What the service asks of PostgreSQL from now on, in order: the text of each statement, whatever its values. */
+/** The statements that the service sends to PostgreSQL from now on, in order: the texts, without values. */
 export function recordStatements({ tenant, system }: Database): { take(): string[] } {
   const recorded: string[] = []
   const seen = new WeakSet<pg.PoolClient>()

@@ -11,15 +11,15 @@ export interface LoadTenant {
 
 export interface LoadReport {
   requests: number
-  /** Rows that came back and were compared with the tenant that asked. */
+  /** Rows that were returned and compared with the tenant that made the request. */
   rows: number
-  /** How often each error came: by SQLSTATE, by problem, or by message. */
+  /** How often each error occurred: by SQLSTATE, by problem, or by message. */
   errors: Record<string, number>
-  /** What must not be: a foreign row, a foreign setting, an error that was not provoked. */
+  /** What must not occur: a foreign row, a foreign setting, an error that was not provoked. */
   faults: string[]
 }
 
-/** SQL as it stands, for whichever login, with no reading of rows. */
+/** SQL without conversion of rows, for either login. */
 export const say = (sql: string, ...parameters: unknown[]): Statement<LoginName, Row[]> =>
   ({ sql, parameters, read: (rows: Row[]) => rows, refusals: {} }) as unknown as Statement<LoginName, Row[]>
 
@@ -27,7 +27,7 @@ const STAMPED = 20
 const SETTINGS = ['session_id', 'organization_id', 'permission', 'context'] as const
 const readSettings = `select ${SETTINGS.map(name => `current_setting('app.${name}', true) as ${name}`).join(', ')}`
 
-/** Organizations of their own, each with rows that bear its id as their name. */
+/** Separate organizations, each with rows that contain its id as their name. */
 export async function makeTenants({ signUp, tokens, admin }: TestApp, count: number): Promise<LoadTenant[]> {
   const tenants: LoadTenant[] = []
   for (let n = 0; n < count; n++) {
@@ -45,7 +45,7 @@ export async function makeTenants({ signUp, tokens, admin }: TestApp, count: num
 
 type Login_ = Pick<Login<'tenant'>, 'run' | 'transaction' | 'pool'>
 
-/** A request that must succeed; returns how many rows it compared. */
+/** A request that must succeed; returns the number of rows that it compared. */
 type Request = (tenant: LoadTenant, login: Login_) => Promise<number>
 
 const own = ({ organization_id }: LoadTenant, rows: Row[]): number => {
@@ -61,7 +61,7 @@ const named = ({ scope }: LoadTenant, rows: Row[]): number => {
   return 1
 }
 
-// No statement names its organization: the wall alone keeps them apart.
+// No statement names its organization: only the policies keep them apart.
 const readAll = say(`select organization_id, name from projects order by random() limit ${STAMPED}`)
 const insertOwn = (tenant: LoadTenant, organization_id = tenant.organization_id, slug = `own-${crypto.randomUUID()}`) =>
   say(
@@ -90,7 +90,7 @@ const good: Request[] = [
       const inserted = own(tenant, await transaction.run(insertOwn(tenant)))
       return first + inserted + named(tenant, await transaction.run(say(readSettings)))
     }),
-  // Whoever sets nothing sees nothing, whatever ran on that connection before.
+  // Without settings no row is visible, whatever ran on that connection before.
   async (_tenant, login) => {
     const { rows } = await login.pool.query('select organization_id from projects limit 1')
     if (rows.length > 0) throw new Error(`a statement without settings got the row ${JSON.stringify(rows[0])}`)
@@ -103,7 +103,7 @@ const thrown = () => {
   throw new Error('thrown')
 }
 
-/** What goes wrong, each with the code it must go wrong with. */
+/** Errors to provoke, each with its expected code. */
 const bad: [code: string, request: (tenant: LoadTenant, login: Login_, other: LoadTenant) => Promise<unknown>][] = [
   ['23505', (tenant, login) => login.run(tenant.scope, insertOwn(tenant, tenant.organization_id, 'stamp-1'))],
   [
@@ -154,7 +154,7 @@ const bad: [code: string, request: (tenant: LoadTenant, login: Login_, other: Lo
 const codeOf = (error: unknown): string =>
   error instanceof Problem || error instanceof pg.DatabaseError ? (error.code ?? '') : (error as Error).message
 
-/** Requests of mixed tenants beside one another; every third one fails in one of many ways. */
+/** Parallel requests of several tenants; every third one fails in one of many ways. */
 export async function runTenantLoad(
   { tenant: login }: Database,
   tenants: LoadTenant[],
@@ -188,8 +188,8 @@ export async function runTenantLoad(
 }
 
 /**
- * What stands in the settings of each server connection behind a pool once no one uses it: its process id → settings.
- * `count` clients hold a transaction open at once, so that a pooler in between cannot answer twice from one connection.
+ * The settings on each server connection behind a pool when it is idle: its process id → settings. `count` clients hold
+ * a transaction open at once, so that a pooler cannot answer twice from one connection.
  */
 export async function readLeftSettings(pool: pg.Pool, count: number): Promise<Map<number, string[]>> {
   const clients = await Promise.all(Array.from({ length: count }, () => pool.connect()))

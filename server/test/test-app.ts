@@ -36,7 +36,7 @@ export interface Person {
   organization_id: string
   access_token: string
   refresh_token: string
-  /** A request under this person's access token. */
+  /** A request with this user's access token. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
 }
 
@@ -47,23 +47,23 @@ export interface TestApp {
   tokens: AccessTokens
   /** The log lines written so far, as text. */
   logged(): string
-  /** What passwords have cost: hashes in all, and how many of them were of a guess at an account's own. */
+  /** What passwords have cost: the number of hashes, and how many of them verified a guess for an account. */
   work: { hashes: number; guesses: number }
-  /** A superuser's connection pool with the schema on its path: looks behind the wall. */
+  /** A superuser's connection pool with the schema on its path; no policy applies to it. */
   admin: pg.Pool
-  /** What the worker would send to an address by now, newest last; each mail once. */
+  /** The emails that the worker would have sent to an address by now, newest last; each once. */
   mailTo: MailTo
-  /** One request through the whole app; every answer is checked against the OpenAPI document. */
+  /** One request through the whole app; every response is checked against the OpenAPI document. */
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
-  /** A new person; with a name, the owner of a new team of that name. */
+  /** A new user; with a name, the owner of a new team of that name. */
   signUp(organization_name?: string): Promise<Person>
-  /** The same person in another organization, or after a change of role. */
+  /** The same user in another organization, or after a change of role. */
   logIn(person: Person, organization_id?: string): Promise<Person>
-  /** The person's address counts as confirmed. */
+  /** Marks the user's address as verified. */
   verify(person: Person): Promise<void>
-  /** The person belongs to the organization of the owner, as if an invitation had been accepted. */
+  /** Makes the user a member of the owner's organization, as if an invitation had been accepted. */
   join(owner: Person, person: Person, role: 'owner' | 'admin' | 'member' | 'viewer'): Promise<void>
-  /** A new person in that owner's team. */
+  /** A new user in that owner's team. */
   addMember(owner: Person, role: 'owner' | 'admin' | 'member' | 'viewer'): Promise<Person>
 }
 
@@ -71,7 +71,10 @@ export const PASSWORD = 'Correct-horse-7'
 
 let serial = 0
 
-/** The product as it is, or with features of a product beside it, on the test run's database, without a socket. `settings` are environment variables. */
+/**
+ * The product, optionally with additional features, on the test run's database, without a socket. `settings` are
+ * environment variables.
+ */
 export async function createTestApp(
   settings: Record<string, string> = {},
   features: readonly Feature[] = ownFeatures,
@@ -86,7 +89,7 @@ export async function createTestApp(
     RATE_LIMIT_ENABLED: 'false',
     SIGN_IN_FAILURES_PER_ADDRESS_PER_HOUR: '0', // all tests have one address
     PUBLIC_URL: 'http://localhost:8000',
-    // A provider that is not asked anything before someone comes back from it.
+    // A provider that is not contacted before a browser comes back from it.
     GITHUB_CLIENT_ID: 'Test-client',
     GITHUB_CLIENT_SECRET: 'Test-client-secret',
     SOCIAL_REDIRECTS: 'https://app.example.com',
@@ -191,7 +194,7 @@ export async function createTestApp(
     verify: async ({ user_id }) => {
       await admin.query('update users set email_verified_at = now() where id = $1', [user_id])
     },
-    // In one statement: by invitation it would take every test that needs a member four requests, and a mail.
+    // In one statement: an invitation would take four requests and an email in every test that needs a member.
     join: async ({ organization_id }, { user_id }, role) => {
       await admin.query(
         `with verified as (update users set email_verified_at = now() where id = $2 and email_verified_at is null)

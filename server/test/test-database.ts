@@ -1,11 +1,11 @@
-/** The environment variable through which the test run's setup hands its database to every test file. */
+/** The environment variable through which the test run's setup passes its database to every test file. */
 export const TEST_DATABASE = 'FREEHOLD_TEST_DATABASE'
 
-/** What the test run's logins and tokens are derived from. */
+/** The secret for the logins and tokens of the test run. */
 export const TEST_SECRET = 'a secret for tests, of more than 32 characters'
 
 export interface TestDatabase {
-  /** The superuser of the cluster: sees and does everything, for looking behind the wall. */
+  /** The superuser of the cluster, to whom no policy applies. */
   adminUrl: string
   ownerUrl: string
   tenantUrl: string

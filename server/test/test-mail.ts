@@ -6,14 +6,14 @@ import type { Message } from '../src/platform/mail/render.ts'
 import type { Services } from '../src/platform/services.ts'
 
 interface TestMail extends Message {
-  /** Where its button leads, and the one-time token in there; empty where there is none. */
+  /** Where its button leads, and the one-time token in that link; empty if there is none. */
   link: string
   token: string
 }
 
 export type MailTo = (email: string) => Promise<TestMail[]>
 
-/** Does the pending jobs that concern an address as the worker would, and returns what it would send there, newest last. */
+/** Runs the pending jobs for an address as the worker would, and returns the emails to it, newest last. */
 export function createMailTo(services: Services, database: Database, admin: pg.Pool): MailTo {
   const complete = withTemplates(services)
   const system = systemFor(database, 'mail')

@@ -17,25 +17,25 @@ import { openTestApp } from './provider-browser.ts'
 import { PASSWORD } from './test-app.ts'
 import type { Answer } from './test-app.ts'
 
-// From each released state to this one: no row is lost or changed, and every way in that worked works. The states were written
-// down by their own services (fixtures/releases/capture.ts), with people in them.
+// Upgrades from each released version: no row is lost or changed, and every sign-in method still works. The data were
+// created by the versions' own services (fixtures/releases/capture.ts), with users.
 
-/** What an upgrade changes in rows that it keeps, and why. */
+/** What an upgrade changes in the rows that it keeps, and why. */
 const changed: Readonly<Record<string, string>> = {
-  'role_permissions.permission': 'which role holds which permission is what the version declares',
+  'role_permissions.permission': 'each version declares the permissions of the roles',
   'role_permissions.role': 'the same',
 }
 
 const bent = await createBentProvider()
 
-/** The state as it was, with its times moved to the present and the provider where it is now. */
+/** The released data, with the times moved to the present and the current URL of the provider. */
 async function loadRelease(
   { captured, sql }: (typeof releases)[number],
   ownerUrl: string,
   admin: pg.Pool,
 ): Promise<void> {
   const owner = await connectToDatabase(ownerUrl)
-  // The job queue came with the second migration.
+  // The job queue was added by the second migration.
   if (captured.migrations > 1) await migrateJobs(owner, 'freehold', declare(features).jobs)
   await applyMigrations(owner, { schema: 'freehold', to: captured.migrations, digest: readDigest })
   await owner.end()
@@ -54,7 +54,7 @@ async function loadRelease(
   client.release()
 }
 
-/** What is no longer there as it was, table by table. */
+/** Rows that are missing or changed, by table. */
 async function listLosses(admin: pg.Pool): Promise<string[]> {
   const { rows } = await admin.query<{ name: string; columns: string[]; gone: string[] }>(`
     select k.table_name as name,
@@ -96,7 +96,7 @@ const openUpgraded = (
     'localhost',
   )
 
-/** Every way in that the person had, each by a name; tried, it answers as a sign-in does. */
+/** Every sign-in method that the user had, by name; each returns the response of a sign-in. */
 function waysIn({ call, publicUrl, newBrowser }: App, person: CapturedPerson): Map<string, () => Promise<Answer>> {
   const { email, username, password, refresh_token, totp_secret, recovery_codes, device_token, passkey, provider } =
     person
@@ -137,8 +137,8 @@ for (const release of releases) {
   const { name, captured } = release
   const { people, links } = captured
 
-  // Red when: a migration drops a row, or a key, a token or a session of the former version is no longer understood.
-  test(`${name}: every row is kept, and every way in works`, async t => {
+  // Red when: a migration drops a row, or a key, a token or a session of the former version no longer works.
+  test(`${name}: every row is kept, and every sign-in method works`, async t => {
     const database = await createOwnDatabase('freehold', features, (ownerUrl, admin) =>
       loadRelease(release, ownerUrl, admin),
     )
@@ -159,7 +159,7 @@ for (const release of releases) {
       }
     t.diagnostic(`${tried.length} sign-ins: ${[...new Set(tried)].join(', ')}`)
 
-    // The organization is as it was left.
+    // The organization is unchanged.
     const ada = await app.call('POST', '/api/v1/auth/login', {
       email: 'ada@example.com',
       password: people[0]!.password,
@@ -178,19 +178,19 @@ for (const release of releases) {
     if (links.invitation !== undefined) await followLinks(app, captured)
   })
 
-  // Red when: sign-in refuses an unverified address without sending the mail that verifies it.
-  test(`${name}: where addresses must be verified, whoever is refused is sent the mail that ends it`, async () => {
+  // Red when: sign-in refuses an unverified address without sending the email that verifies it.
+  test(`${name}: if addresses must be verified, a user who is refused gets the email that verifies the address`, async () => {
     const database = await createOwnDatabase('freehold', features, (ownerUrl, admin) =>
       loadRelease(release, ownerUrl, admin),
     )
     const app = await openUpgraded(captured, database, { EMAIL_VERIFICATION: 'required' })
-    // As in a state that asked no one to verify an address.
+    // As in data from a version that did not require verified addresses.
     await database.admin.query('update users set email_verified_at = null')
     const refused: string[] = []
     for (const person of people) {
       const ways = waysIn(app, person)
       const refreshed = await ways.get('refresh token')?.()
-      assert.equal(refreshed?.status ?? 200, 200, 'a session goes on')
+      assert.equal(refreshed?.status ?? 200, 200, 'a session stays live')
       for (const way of ['password', 'passkey', 'provider']) {
         const enter = ways.get(way)
         if (enter === undefined) continue
@@ -210,7 +210,7 @@ for (const release of releases) {
   })
 }
 
-/** By the token alone, or with the password where the account has one. */
+/** By the token alone, or with the password if the account has one. */
 async function verifyEmail({ call }: App, token: string, password: string | undefined): Promise<Answer> {
   const alone = await call('POST', '/api/v1/auth/verify-email', { token })
   return alone.status === 422 && password !== undefined
@@ -218,16 +218,16 @@ async function verifyEmail({ call }: App, token: string, password: string | unde
     : alone
 }
 
-/** The links of mails that were sent before the upgrade lead where they were to lead. */
+/** Links in emails that were sent before the upgrade still work. */
 async function followLinks(app: App, { people, links }: Captured): Promise<void> {
   const { call } = app
   const una = people.find(({ name }) => name === 'una')
   const verified = await verifyEmail(app, links.verify_email!, una?.password)
   assert.equal(verified.status, 200, verified.text)
   const new_password = 'Brand-new-zebra-42'
-  // The mail itself was still to be sent: it waits, and is composed by this version.
+  // The email itself was still waiting to be sent: this version composes it.
   const [mail] = (await app.mailTo('rob@example.com')).filter(({ link }) => link.includes('/reset-password'))
-  assert.ok(mail !== undefined, 'the mail that waited is sent')
+  assert.ok(mail !== undefined, 'the waiting email is sent')
   const reset = await call('POST', '/api/v1/auth/password-reset/complete', {
     token: mail.token,
     new_password,

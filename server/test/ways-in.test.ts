@@ -12,8 +12,8 @@ import { WORLD_PASSWORD } from './isolation-words.ts'
 import { createTestApp } from './test-app.ts'
 import type { Answer } from './test-app.ts'
 
-// Every operation that changes how an account is signed in to asks, in that very request, for a proof that its owner asks. The
-// operations come from the OpenAPI document, so that a new one cannot forget it.
+// Every operation that changes how a user signs in requires a proof in the same request. The operations come from the
+// OpenAPI document, so that a new one cannot be forgotten.
 
 const app = await createTestApp({ ACCOUNT_LOCKOUT_THRESHOLD: '100' })
 const { admin, services } = app
@@ -24,10 +24,10 @@ const writing = (await listOperations(app.app)).filter(
 const asksProof = ({ plain }: Operation): boolean => plain !== undefined && 'proof' in plain
 const proving = writing.filter(asksProof)
 
-/** The features whose rows sign users in, and where those rows are; what `waysOf` reads. */
+/** The features whose rows sign users in, and where those rows are; `waysOf` reads them. */
 const holders = ['accounts', 'passkeys', 'totp']
 
-/** All that an account is signed in to with, but what a use of it changes. */
+/** Everything that an account can be signed in with, without the columns that a sign-in changes. */
 async function waysOf({ user_id }: World): Promise<string> {
   const { rows } = await admin.query<{ way: string }>(
     `select jsonb_build_array(email, password_hash)::text as way from users where id = $1
@@ -40,7 +40,7 @@ async function waysOf({ user_id }: World): Promise<string> {
   return rows.map(({ way }) => way).join('\n')
 }
 
-/** Sends the caller's own request, with another body than the generated one where `change` gives it. */
+/** Sends the caller's own request, with the body from `change` instead of the generated one if it is given. */
 async function send(
   operation: Operation,
   world: World,
@@ -54,14 +54,14 @@ const withProof = (proof: object | undefined) => (body: object) => {
   return proof === undefined ? rest : { ...rest, proof }
 }
 
-test('the operations that change a way in are known', () => {
+test('the operations that change a sign-in method are known', () => {
   assert.deepEqual(
     services.declared.features
       .filter(({ secondFactor, signInMethod }) => secondFactor !== undefined || signInMethod !== undefined)
       .map(({ name }) => name)
       .sort(),
     holders,
-    'a feature with another way in: add its rows to waysOf',
+    'a feature with another sign-in method: add its rows to waysOf',
   )
   assert.deepEqual(proving.map(({ id }) => id).sort(), [
     'addPasskey',
@@ -76,9 +76,10 @@ test('the operations that change a way in are known', () => {
   ])
 })
 
-// Red when: changeWithProof is replaced by changeCredentials in any of them, or choose lets a password stand for a second factor.
+// Red when: changeWithProof is replaced by changeCredentials in any of them, or choose accepts a password instead of a
+// second factor.
 for (const operation of proving)
-  test(`${operation.id} does nothing without a proof, with a password where there is a second factor, or with a wrong one`, async () => {
+  test(`${operation.id} changes nothing without a proof, with a password instead of the second factor, or with a wrong proof`, async () => {
     const world = await worlds({}, kindsOf(operation))
     const before = await waysOf(world)
     for (const proof of [undefined, { password: WORLD_PASSWORD }]) {
@@ -100,17 +101,17 @@ for (const operation of proving)
     const events = `select count(*)::int as count from security_events where user_id = $1 and type = 'proof-failed'`
     assert.equal((await admin.query(events, [world.user_id])).rows[0].count, 3)
     assert.equal(await waysOf(world), before)
-    // The same request with the right one comes further.
+    // The same request with the right one gets further.
     const right = await send(operation, world)
     assert.ok(right.status < 400 || right.body.code === unproved[operation.id], right.text)
   })
 
-// Red when: the account's password is not asked for where it has no second factor, or its wrong guesses are not counted.
+// Red when: the password of an account without a second factor is not required, or its wrong guesses are not counted.
 for (const operation of proving)
   test(`${operation.id} takes the password of an account without a second factor, and counts a wrong one`, async () => {
     const world = await worlds({}, kindsOf(operation))
     const other = operation.places.find(({ kind }) => kind === 'passkey')
-    // Without its factor there is nothing to remove: what counts is that the request comes that far.
+    // Without a factor there is nothing to remove: it is enough that the request gets that far.
     await admin.query('delete from passkeys where user_id = $1', [world.user_id])
     await admin.query('delete from recovery_codes where user_id = $1', [world.user_id])
     const before = await waysOf(world)
@@ -131,8 +132,9 @@ for (const operation of proving)
     assert.ok(right.status < 400 || allowed.includes(right.body.code), right.text)
   })
 
-// Red when: an operation changes a way in and takes no proof, such as a PATCH of the profile that takes an address.
-test('no other operation of a signed-in user changes a way in', async () => {
+// Red when: an operation changes a sign-in method and takes no proof, such as a PATCH of the profile that takes an
+// address.
+test('no other operation of a signed-in user changes a sign-in method', async () => {
   const others = writing.filter(operation => !asksProof(operation))
   assert.ok(others.length > 30)
   for (const operation of others) {
@@ -144,8 +146,8 @@ test('no other operation of a signed-in user changes a way in', async () => {
   }
 })
 
-// Red when: a mail about a change leaves the link out, in either language, or a change is declared that no mail tells of.
-test('every change is told by a mail with the link that undoes it, and written down in no other way', () => {
+// Red when: an email about a change leaves the link out, in either language, or a declared change has no email.
+test('every change causes an email with the link that undoes it, and is recorded in no other way', () => {
   const { declared } = services
   const templates = loadTemplates(declared)
   const changes = [...declared.events.values()].filter(isChange)
@@ -157,6 +159,6 @@ test('every change is told by a mail with the link that undoes it, and written d
       assert.match(change.words[locale], /^\p{Lu}.*\.$/u, type)
     }
   }
-  // @ts-expect-error recordChange alone writes a change down, and takes what undoing it needs.
+  // @ts-expect-error only recordChange records a change, and it takes the data for undoing it.
   assert.ok(recordEvent(totpAdded, '0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e', null))
 })

@@ -10,7 +10,7 @@ import { createOwnDatabase } from './own-database.ts'
 import { request, signUpAt, startServiceProcess, waitUntil } from './service-process.ts'
 import { TEST_SECRET } from './test-database.ts'
 
-// The jobs of real processes, from the request to the mail: in a database of their own, since a worker takes every job.
+// The jobs of real processes, from the request to the email: in a separate database, since a worker takes every job.
 
 const { ownerUrl, tenantUrl, systemUrl, admin } = await createOwnDatabase()
 const directory = mkdtempSync(join(tmpdir(), 'freehold-worker-'))
@@ -71,7 +71,7 @@ async function startWorker(env: Record<string, string> = {}) {
 }
 
 // Red when: serve.ts does not start the jobs.
-test('the service sends the mails that its requests cause', async t => {
+test('the service sends the emails that its requests cause', async t => {
   const service = await startServiceProcess({ ...environment, RUN_JOBS: 'true' })
   t.after(() => service.end('SIGKILL'))
   const { email } = await signUpAt(service.url)
@@ -81,8 +81,8 @@ test('the service sends the mails that its requests cause', async t => {
   assert.equal(service.errors(), '')
 })
 
-// Red when: the worker does not hear the signal, or the service works in spite of RUN_JOBS=false.
-test('a service that leaves the jobs alone leaves them to a worker, which ends in order', async t => {
+// Red when: the worker does not react to the signal, or the service runs jobs in spite of RUN_JOBS=false.
+test('a service with RUN_JOBS=false leaves the jobs to a worker, which stops gracefully', async t => {
   const service = await startServiceProcess({ ...environment, RUN_JOBS: 'false' })
   t.after(() => service.end('SIGKILL'))
   const { email } = await signUpAt(service.url)
@@ -100,17 +100,17 @@ test('a service that leaves the jobs alone leaves them to a worker, which ends i
   await waitUntil(() => /^mail: 0 waiting, 0 running$/m.test(runCommand(['jobs']).stdout))
 })
 
-// Red when: `freehold jobs` does not ask for the ids, or retry leaves the jobs where they are.
-test('an operator sees what could not be sent, and has it tried again', async t => {
+// Red when: `freehold jobs` does not print the ids, or retry leaves the jobs where they are.
+test('an operator sees the emails that could not be sent, and retries them', async t => {
   const service = await startServiceProcess({ ...environment, RUN_JOBS: 'false' })
   t.after(() => service.end('SIGKILL'))
   const { email } = await signUpAt(service.url)
   await admin.query(`update freehold_jobs.job set retry_limit = 0 where state = 'created' and name = 'mail'`)
-  // No one listens there.
+  // Nothing listens there.
   const lost = await startWorker({ SMTP_URL: 'smtp://127.0.0.1:1', FROM_EMAIL: 'shop@example.com' })
   await waitUntil(() => /^dead: 1 waiting/m.test(runCommand(['jobs']).stdout))
   assert.equal(await lost.end('SIGTERM'), 0)
-  assert.match(runCommand(['doctor']).stdout, /FAULT jobs\n {6}- 1 job was given up: `freehold jobs dead`/)
+  assert.match(runCommand(['doctor']).stdout, /FAULT jobs\n {6}- 1 job has failed for good: `freehold jobs dead`/)
   const listed = runCommand(['jobs', 'dead'])
   assert.equal(listed.status, 0)
   const [id, queue, , data, reason] = listed.stdout.trim().split('  ')

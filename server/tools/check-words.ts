@@ -1,8 +1,8 @@
-// `npm run check`: says which identifiers and which texts of the OpenAPI document hold a word that a reader would have to
-// translate, and the word that the field uses. What a word means here is in the glossary of CONTRIBUTING.md.
+// `npm run check`: reports identifiers and texts of the OpenAPI document with a word that is not the field's term, and
+// the term to use. The glossary in CONTRIBUTING.md defines the terms.
 import { globSync, readFileSync } from 'node:fs'
 
-/** Words of identifiers, each with the one to use. */
+/** Words to avoid in identifiers, each with the one to use. */
 const identifierWords: Readonly<Record<string, string>> = {
   belongings: 'fixtures',
   dear: 'recent sign-in',
@@ -21,7 +21,7 @@ const identifierWords: Readonly<Record<string, string>> = {
   whoever: 'caller, user',
 }
 
-/** Words and phrases of the OpenAPI document. */
+/** Words and phrases to avoid in the OpenAPI document. */
 const textWords: Readonly<Record<string, string>> = {
   'is no more': 'was deleted',
   'take back': 'revoke',
@@ -43,10 +43,10 @@ const textWords: Readonly<Record<string, string>> = {
 
 const faults: string[] = []
 
-/** Code without comments and texts. */
+/** Code without comments, texts and regular expressions. */
 const bare = (code: string): string =>
   code.replaceAll(
-    /\/\*[\s\S]*?\*\/|(?<![:'"`\\])\/\/[^\n]*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g,
+    /\/\*[\s\S]*?\*\/|(?<![:'"`\\])\/\/[^\n]*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`|(?<=[(,=:[]\s*)\/(?![/*])(?:[^/\\\n]|\\.)+\//g,
     text => '\n'.repeat(text.split('\n').length - 1),
   )
 

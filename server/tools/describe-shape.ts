@@ -1,5 +1,5 @@
-// `npm run shape`: the numbers that say whether the code keeps its shape, beside those of the code before it was rebuilt
-// around features (November 2026) and what was aimed at. `--files` lists the files behind them.
+// `npm run shape`: measures the structure of the code, compared to the code before the redesign around features
+// (November 2026) and to the targets. `--files` lists the files behind the numbers.
 import { features } from '../src/features.ts'
 import { declarationFaults, listCircles, listEdges, listUpwardUses, readFacts, roomOf, upwardNameOf } from './edges.ts'
 import { locateFeatures } from './known-features.ts'
@@ -20,7 +20,7 @@ import { listSystemCalls } from './system-calls.ts'
 
 const MAX_FILES = 12
 
-/** Features whose spread was counted, with the words that they are known by elsewhere. */
+/** Features whose mentions outside their folder were counted, with the words that name them there. */
 const spread = [
   ['invitations', /invitation/i, '10 files and 4 templates'],
   ['passkeys', /passkey/i, '16 files'],

@@ -8,7 +8,7 @@ import { declare } from '../src/platform/declarations.ts'
 import type { App } from '../src/platform/http/route.ts'
 import { createServices } from '../src/services.ts'
 
-/** The whole service for reading what it declares: it opens no socket, and its pools never connect. */
+/** The whole service, only for reading its declarations: it opens no socket, and its pools never connect. */
 export async function createDescribedApp(declared = declare(features)): Promise<App> {
   const config = loadConfig({ SECRET_KEY: 'describes, never serves', PUBLIC_URL: 'http://localhost:8000' }, tmpdir())
   const nowhere = 'postgresql://nobody@127.0.0.1:1/nothing'

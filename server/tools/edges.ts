@@ -4,7 +4,7 @@ import { readServicesUsed } from './services-used.ts'
 import { namingsOf, namingsOfSql, readOwners } from './tables-used.ts'
 import type { Naming, Owners } from './tables-used.ts'
 
-/** Who uses whom, read from the code: imports, tables, views and functions of SQL, and what features add to the services. */
+/** The uses between files, read from the code: imports; tables, views and functions of SQL; services of features. */
 export interface Facts {
   /** TypeScript and SQL. */
   files: readonly string[]
@@ -29,7 +29,7 @@ export function readFacts(): Facts {
   }))
 }
 
-/** A feature as far as edges concern it. */
+/** The properties of a feature that its edges depend on. */
 export interface KnownFeature {
   name: string
   /** Below `server/src`, such as `product/projects`. */
@@ -37,10 +37,10 @@ export interface KnownFeature {
   uses: readonly string[]
 }
 
-/** From the top down: each uses those behind it, never back. */
+/** The layers from top to bottom: each may use those after it, never those before it. */
 export const wings = ['operations', 'agents', 'product', 'identity', 'directory', 'platform', 'config'] as const
 
-/** `product/projects`, `platform/gate`, `platform`, `cli`, or `` for what stands in `server/src` itself. */
+/** `product/projects`, `platform/gate`, `platform`, `cli`, or `` for files in `server/src` itself. */
 export function roomOf(path: string): string {
   const parts = path.split('/').slice(0, -1)
   return parts[0] === 'config' || parts[0] === 'cli' ? parts[0] : parts.slice(0, 2).join('/')
@@ -52,12 +52,12 @@ export interface Use {
   from: string
   /** The file that is used. */
   to: string
-  /** In words, for whoever has to mend it. */
+  /** A description, for the message. */
   what: string
   kind: 'import' | 'table' | 'service'
 }
 
-/** Every use of one file by another. */
+/** All uses of one file by another. */
 function listUses({ imports, owners, namings, services }: Facts): Use[] {
   const named = (kind: Use['kind'], { from, line, name }: Naming, known: Owners): Use => ({
     from,
@@ -80,7 +80,7 @@ export interface Edge {
   uses: readonly Use[]
 }
 
-/** Every edge between two features, by their names. */
+/** All edges between two features, by their names. */
 export function listEdges(facts: Facts, features: readonly KnownFeature[]): Edge[] {
   const names = new Map(features.map(({ folder, name }) => [folder, name]))
   const edges = new Map<string, { from: string; to: string; uses: Use[] }>()
@@ -99,7 +99,7 @@ const placesOf = ({ uses }: Edge): string => {
   return places.length > 3 ? `${places.slice(0, 3).join('; ')}; and ${places.length - 3} more` : places.join('; ')
 }
 
-/** Every edge stands in `uses`, and everything in `uses` is an edge. */
+/** Every edge must be in `uses`, and everything in `uses` must be an edge. */
 export function declarationFaults(edges: readonly Edge[], features: readonly KnownFeature[]): string[] {
   const names = new Set(features.map(({ name }) => name))
   const declared = new Map(features.map(({ name, uses }) => [name, uses]))
@@ -123,7 +123,7 @@ export function declarationFaults(edges: readonly Edge[], features: readonly Kno
   ]
 }
 
-/** No feature uses itself over others. */
+/** No feature may use itself through others. */
 export function circleFaults(edges: readonly Edge[]): string[] {
   return listCircles(edges).map(
     circle =>
@@ -131,14 +131,14 @@ export function circleFaults(edges: readonly Edge[]): string[] {
   )
 }
 
-/** Features that use each other, over others or directly: each group once, as one way round. */
+/** Features that use each other, directly or through others: each group once, as one circle. */
 export function listCircles(edges: readonly Pick<Edge, 'from' | 'to'>[]): string[][] {
   const next = Map.groupBy(edges, ({ from }) => from)
   const circles: string[][] = []
   const known = new Set<string>()
   for (const start of [...next.keys()].sort()) {
     if (known.has(start)) continue
-    // The shortest way from a feature back to itself.
+    // The shortest path from a feature back to itself.
     const before = new Map<string, string>()
     const queue = [start]
     for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
@@ -157,30 +157,30 @@ export function listCircles(edges: readonly Pick<Edge, 'from' | 'to'>[]): string
   return circles
 }
 
-/** Each feature stands in the list after all that it uses, so that their tables and services are made before its own. */
+/** Each feature must come after those that it uses, so that their tables and services are created before its own. */
 export function orderFaults(features: readonly KnownFeature[]): string[] {
   const names = features.map(({ name }) => name)
   return features.flatMap(({ name, uses }, index) =>
     uses
       .filter(used => names.indexOf(used) > index)
-      .map(used => `${name} stands before ${used}, which it uses: put it behind ${used} in server/src/features.ts`),
+      .map(used => `${name} comes before ${used}, which it uses: put it after ${used} in server/src/features.ts`),
   )
 }
 
-/** A use of what stands higher, by the room that uses and the name or file that it uses. */
+/** The name of an upward use: the folder that uses, and the name or file that it uses. */
 export const upwardNameOf = ({ from, to, what, kind }: Use): string =>
   `${roomOf(from)} → ${kind === 'import' ? to : what.split(' ').at(-1)}`
 
-/** Every use that points up: from a wing to one before it, or from any wing to the root or the command line. */
+/** All upward uses: from a layer to one above it, or from any layer to the root or the command line. */
 export function listUpwardUses(facts: Facts): Use[] {
   const height = (path: string) => {
     const index = (wings as readonly string[]).indexOf(wingOf(path))
-    return index === -1 ? -1 : index // the root and the command line are above all wings
+    return index === -1 ? -1 : index // the root and the command line are above all layers
   }
   return listUses(facts).filter(({ from, to }) => height(to) < height(from))
 }
 
-/** `allowed`: uses that may point up, each with the reason. */
+/** `allowed`: upward uses that are permitted, each with the reason. */
 export function wingFaults(facts: Facts, allowed: Readonly<Record<string, string>>): string[] {
   const upward = listUpwardUses(facts)
   const used = new Set(upward.map(upwardNameOf))
@@ -197,7 +197,7 @@ export function wingFaults(facts: Facts, allowed: Readonly<Record<string, string
   ]
 }
 
-/** What another feature may not import: what belongs to the app and to the feature alone. */
+/** Imports of files that only the app and the feature itself may import. */
 export const doorFaults = ({ imports }: Facts): string[] =>
   imports
     .filter(({ to }) => /[/-](routes|feature|pages)\.ts$/.test(to) && wingOf(to) !== 'platform')

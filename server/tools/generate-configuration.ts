@@ -1,4 +1,4 @@
-// Writes what is made from the table of variables; with --check, says what is stale and exits 1.
+// Writes the files that are generated from the table of variables; with --check, only reports stale ones, and exits 1.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'

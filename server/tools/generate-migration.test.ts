@@ -148,7 +148,7 @@ test('what is declared becomes a migration that names no owner, goes up and down
   assert.equal(code, 0, said)
   assert.match(
     said,
-    /wrote .*0001_first_things\.up\.sql\nwrote .*0001_first_things\.down\.sql\nThe down discards .*things.*\napplied 0001_first_things/s,
+    /wrote .*0001_first_things\.up\.sql\nwrote .*0001_first_things\.down\.sql\nThe down migration discards .*things.*\napplied 0001_first_things/s,
   )
   const { up, down } = read('0001')
   assert.doesNotMatch(
@@ -410,7 +410,7 @@ test('the commands answer as documented, and bad input gets the usage', async ()
   const stranger = { databaseUrl: `postgres://stranger:stranger@127.0.0.1:${server.port}/${name}` }
   assert.deepEqual(await migrate('list', stranger), { code: 1, said: 'permission denied for schema freehold' })
   const bare = { adminUrl: undefined }
-  assert.match((await migrate('check', bare)).said, /Drift was not looked for: no server is at hand/)
+  assert.match((await migrate('check', bare)).said, /Drift was not checked: there is no server/)
   assert.deepEqual(await migrate('generate x', bare), {
     code: 1,
     said: 'Generating needs a server for scratch databases: leave DATABASE_URL unset to use the embedded one.',

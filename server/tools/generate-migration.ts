@@ -12,20 +12,20 @@ import { readCatalog, readRenames, renameMigrated } from './schema-renames.ts'
 import type { Catalog } from './schema-renames.ts'
 
 export interface DeclaredSchema {
-  /** A PostgreSQL that may hold scratch databases, its login allowed to create them. The three roles exist there. */
+  /** A PostgreSQL on which this login may create scratch databases. The three roles exist there. */
   adminUrl: string
-  /** SQL files in the order in which they load; `{{schema}}` stands for the schema's name. */
+  /** SQL files in the order in which they are loaded; `{{schema}}` is replaced by the schema's name. */
   declaredFiles: readonly string[]
   directory?: string
   print: (line: string) => void
 }
 
-/** No other word may look like it: wherever it occurs in what PostgreSQL says, it becomes the token. */
+/** A unique name: wherever it occurs in PostgreSQL's output, it is replaced by `{{schema}}`. */
 const scratchSchema = 'freehold_scratch_schema'
 
 /**
- * Writes the migration that leads from the migrations to the declared schema, after both directions have been run and
- * found to arrive. Answers its name, or nothing when there is nothing to migrate.
+ * Writes the migration from the present migrations to the declared schema, after a test run of both directions. Returns
+ * its name, or undefined if there is nothing to migrate.
  */
 export async function generateMigration(message: string, options: DeclaredSchema): Promise<string | undefined> {
   const { declaredFiles, directory = migrationsDirectory, print } = options
@@ -46,7 +46,7 @@ export async function generateMigration(message: string, options: DeclaredSchema
     const partitions = listUndeclaredPartitions(renamed, wanted)
     const forward = diffSnapshots(renamed, wanted, partitions)
     if (forward.statements.length === 0 && renames.length === 0) {
-      print('Nothing to migrate: the migrations make what is declared.')
+      print('Nothing to migrate: the migrations produce the declared schema.')
       return undefined
     }
     const backward = diffSnapshots(wanted, renamed, partitions)
@@ -54,7 +54,7 @@ export async function generateMigration(message: string, options: DeclaredSchema
     const change = { name, message: message.replace(/\s+/g, ' '), forward, backward, forth, undo }
     const tables = { before: tablesOf(renamed), after: tablesOf(wanted) }
 
-    // the proof, with the very text of the files
+    // the test run, with the exact text of the files
     for (const statement of undo) await runScript(migrated, scratchSchema, 'rename', statement)
     let parts = writeParts(change, tables, splitOnline(forward.statements, tables.before))
     const run = (half: 'up' | 'down', part: Part) =>
@@ -62,7 +62,7 @@ export async function generateMigration(message: string, options: DeclaredSchema
     try {
       await run('up', parts[0]!)
     } catch (error) {
-      // Something in the transaction needs what was to come after it, as a foreign key needs a unique index.
+      // A statement in the transaction needs one of the second part, as a foreign key needs a unique index.
       if (parts.length === 1 || !(error instanceof MigrationError)) throw error
       parts = writeParts(change, tables)
       await run('up', parts[0]!)
@@ -79,16 +79,20 @@ export async function generateMigration(message: string, options: DeclaredSchema
         print(`wrote ${file}`)
       }
     if (parts.length > 1)
-      print(`${parts[1]!.name} runs without a transaction, while the service works; stopped half-way, it is run again.`)
+      print(
+        `${parts[1]!.name} runs without a transaction, while the service runs; after an interruption, it is run again.`,
+      )
     if (forward.loses.length > 0)
-      print(`The up discards ${forward.loses.join(', ')}. If that was renamed, declare it: -- renamed: old -> new`)
-    if (backward.loses.length > 0) print(`The down discards ${backward.loses.join(', ')}.`)
+      print(
+        `The up migration discards ${forward.loses.join(', ')}. If it was renamed, declare it: -- renamed: old -> new`,
+      )
+    if (backward.loses.length > 0) print(`The down migration discards ${backward.loses.join(', ')}.`)
     for (const line of new Set([...wanted.unseen, ...before.unseen])) print(`Not compared, write it by hand: ${line}`)
     return name
   })
 }
 
-/** In words, what differs between what is declared and what the migrations make; nothing when there is no drift. */
+/** The differences between the declared schema and the result of the migrations, as messages; empty without drift. */
 export function findDrift(options: DeclaredSchema): Promise<string[]> {
   return withScratchDatabase(options, async (migrated, { wanted }) => {
     const made = await readSnapshot(migrated)
@@ -100,7 +104,7 @@ export function findDrift(options: DeclaredSchema): Promise<string[]> {
 function expectNone(file: string, { statements }: Difference): void {
   if (statements.length === 0) return
   throw new MigrationError(
-    `${file} would not arrive, so nothing was written. What would still differ:\n${statements.join('\n')}`,
+    `${file} would not arrive, so nothing was written. Remaining differences:\n${statements.join('\n')}`,
   )
 }
 
@@ -109,19 +113,19 @@ interface Change {
   message: string
   forward: Difference
   backward: Difference
-  /** The renames, and what takes them back. */
+  /** The renames, and the statements that undo them. */
   forth: string[]
   undo: string[]
 }
 
-/** One migration: the texts of both files. */
+/** One migration, with the texts of both files. */
 interface Part {
   name: string
   up: string
   down: string
 }
 
-/** One migration, or two where a part of it needs no transaction and holds no one up. */
+/** One migration, or two if a part of it can run without a transaction and without blocking others. */
 function writeParts(
   { name, message, forward, backward, forth, undo }: Change,
   { before, after }: { before: Tables; after: Tables },
@@ -157,7 +161,7 @@ function renderScript(comments: string[], statements: string[], loses: string[] 
   return `${header}\n${statements.map(statement => `${withToken(statement)}${end(statement)}\n`).join('\n')}`
 }
 
-/** PostgreSQL prints the schema as an identifier, quoted or not; as a literal where a function sets its search path. */
+/** PostgreSQL prints the schema as an identifier, quoted or not, or as a literal if a function sets its search path. */
 const withToken = (sql: string): string =>
   sql
     .replaceAll(new RegExp(`(["']?)${jobSchemaOf(scratchSchema)}\\1`, 'g'), '{{jobs}}')
@@ -165,15 +169,15 @@ const withToken = (sql: string): string =>
     .replaceAll(`"${scratchSchema}"`, '{{schema}}')
     .replaceAll(scratchSchema, '{{schema}}')
 
-/** What is declared: as a snapshot, and by the names that a rename may concern. */
+/** The declared schema: as a snapshot, and as the names that a rename may concern. */
 interface Declared {
   wanted: Snapshot
   catalog: Catalog
 }
 
 /**
- * A database that lives as long as `work`, and holds what the migrations make. It leaves nothing behind; what a killed
- * process left is dropped by the next one, an hour later.
+ * Creates a database with the result of the migrations, and drops it after `work`. After a killed process, a later run
+ * drops the database when it is an hour old.
  */
 async function withScratchDatabase<T>(
   options: DeclaredSchema,
@@ -185,11 +189,11 @@ async function withScratchDatabase<T>(
   const name = `freehold_scratch_${now}_${randomBytes(4).toString('hex')}`
   try {
     await dropAbandoned(admin, now)
-    // template0: what a site has put into its template is not the schema's
+    // template0, because template1 may contain additional objects
     await admin.query(`create database ${name} template template0`).catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error)
       throw new MigrationError(
-        `${admin.user} cannot make a scratch database at ${admin.host}:${admin.port}: ${reason}.`,
+        `${admin.user} cannot create a scratch database at ${admin.host}:${admin.port}: ${reason}.`,
       )
     })
     const url = new URL(adminUrl)
@@ -210,14 +214,14 @@ async function withScratchDatabase<T>(
   }
 }
 
-/** Loads what is declared, reads it, and leaves the schema empty. */
+/** Loads the declared schema, reads it, and leaves the schema empty. */
 async function readDeclared(client: pg.Client, files: readonly string[]): Promise<Declared> {
   const clear = `drop schema ${scratchSchema} cascade; create schema ${scratchSchema}`
   const empty = await readSnapshot(client)
   for (const file of files) await runScript(client, scratchSchema, file, readFileSync(file, 'utf8'))
   const written = await readSnapshot(client)
-  // PostgreSQL does not always read what it prints as what was written: (a, b) is distinct from (c, d) is printed as nested
-  // ORs, which are flat when read. Migrations hold what it prints, so they are compared with a reading of that.
+  // PostgreSQL's output does not always parse to the original: (a, b) is distinct from (c, d) is printed as nested ORs,
+  // which are flat when parsed. Migrations contain that output, so the declared schema is parsed from it too.
   await client.query(clear)
   await runScript(client, scratchSchema, 'the declared schema', diffSnapshots(empty, written).statements.join(';\n'))
   const wanted = { ...(await readSnapshot(client)), unseen: written.unseen }
@@ -230,7 +234,7 @@ async function dropAbandoned(admin: pg.Client, now: number): Promise<void> {
   const { rows } = await admin.query<{ name: string }>('select datname as name from pg_database')
   for (const { name } of rows) {
     const made = /^freehold_scratch_(\d+)_[0-9a-f]+$/.exec(name)?.[1]
-    // without force: one in use stays, and so does another login's
+    // without force: databases that are in use, or belong to another login, are kept
     if (made && Number(made) < now - 3600) await admin.query(`drop database if exists ${name}`).catch(() => {})
   }
 }

@@ -1,4 +1,4 @@
-// Writes openapi.json, all that crosses from the server to its clients; with --check, says that it is stale and exits 1.
+// Writes openapi.json, the contract between server and clients; with --check, only reports if it is stale, and exits 1.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'

@@ -1,4 +1,4 @@
-// Writes the reference pages; with --check, says what is stale and exits 1.
+// Writes the reference pages; with --check, only reports stale ones, and exits 1.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'

@@ -11,7 +11,7 @@ import { withProvision } from '../src/platform/schema/with-database.ts'
 
 const file = new URL('../src/platform/database/tables.gen.ts', import.meta.url)
 
-/** How a value arrives from the driver (platform/database/database.ts sets how times and bigints are read). */
+/** The types of values from the driver (platform/database/trip-query.ts sets how times are read). */
 const types: Record<string, string> = {
   bool: 'boolean',
   bytea: 'Buffer',
@@ -28,7 +28,7 @@ const types: Record<string, string> = {
   _uuid: 'string[]',
 }
 
-/** A view does not say which words its columns hold. */
+/** Types of view columns with fixed words, because views have no check constraints. */
 const viewTypes: Record<string, string> = {
   'gate.role': "'owner' | 'admin' | 'member' | 'viewer' | 'superuser'",
   'own_organizations.role': "'owner' | 'admin' | 'member' | 'viewer'",
@@ -43,9 +43,9 @@ interface Column {
   nullable: boolean
   defaulted: boolean
   generated: boolean
-  /** The check that lists the words of this column, if there is one. */
+  /** The check constraint that lists the words of this column, if there is one. */
   words: string | null
-  /** What the logins may do with it, of `r`ead, `i`nsert and `u`pdate. */
+  /** The rights of the logins: `r`ead, `i`nsert and `u`pdate. */
   tenant: string
   system: string
 }
@@ -71,7 +71,7 @@ const columnsSql = `
 const interfaceName = (table: string): string =>
   table.replace(/(^|_)(\w)/g, (_match, _start, letter: string) => letter.toUpperCase())
 
-/** What the column holds; jsonb is read as an object and written as text. */
+/** The type of the column; jsonb is read as an object and written as text. */
 function wordOf({ table_name, column_name, type_name, words }: Column): string {
   const listed = [...(words ?? '').matchAll(/'([^']+)'::text/g)].map(([, word]) => `'${word}'`).join(' | ')
   const plain = viewTypes[`${table_name}.${column_name}`] ?? (listed || types[type_name])
@@ -80,7 +80,7 @@ function wordOf({ table_name, column_name, type_name, words }: Column): string {
   return plain
 }
 
-/** The column as a login with these rights sees it: `never` where it may not read, insert or update. */
+/** The type of a column for a login with these rights: `never` if it may not read, insert or update. */
 function typeOf(column: Column, rights: string): string {
   const { nullable, defaulted, generated, is_view, type_name } = column
   const orNull = nullable ? ' | null' : ''
@@ -94,7 +94,7 @@ function typeOf(column: Column, rights: string): string {
   return `ColumnType<${mayRead ? read : 'never'}, ${mayInsert ? inserted : 'never'}, ${mayUpdate ? written : 'never'}>`
 }
 
-/** What both may. */
+/** The rights that both logins have. */
 const common = ({ tenant, system }: Column): string =>
   ['r', 'i', 'u'].filter(right => tenant.includes(right) && system.includes(right)).join('')
 
@@ -140,7 +140,8 @@ ${describeLogin('Either', "'tenant' | 'system'", tables, common)}`
 
 const config = loadConfig(process.env)
 process.exitCode = await withProvision(config, async ({ ownerUrl }) => {
-  if (ownerUrl === undefined) throw new Error('set DATABASE_URL, or leave all of them out for the embedded database')
+  if (ownerUrl === undefined)
+    throw new Error('set DATABASE_URL, or unset all DATABASE_ variables for the embedded database')
   const { schema } = config.database
   await migrateDatabase(ownerUrl, schema, declare(features))
   const client = await connectToDatabase(ownerUrl)

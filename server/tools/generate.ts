@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-// `npm run generate`: writes every generated file anew; with --check it only says which are stale.
+// `npm run generate`: writes all generated files; with --check it only reports stale ones.
 
 const generators = [
   'generate-tables.ts',

@@ -6,7 +6,7 @@ import { wings } from './edges.ts'
 import type { KnownFeature } from './edges.ts'
 import { listFiles, sourceFolder } from './source.ts'
 
-/** The features of a list that stand below `server/src`, in its order, each with its folder; and what is wrong with the folders. */
+/** The features of a list below `server/src`, in its order, each with its folder; and the faults of the folders. */
 export async function locateFeatures(
   features: readonly Feature[],
 ): Promise<{ known: KnownFeature[]; faults: string[] }> {
@@ -28,7 +28,7 @@ export async function locateFeatures(
       .map(path => path.split('/').slice(0, -1).slice(0, 2).join('/')),
   )
   for (const room of rooms)
-    if (!room.includes('/')) faults.push(`a file stands in ${room} itself: put it into the folder of a feature`)
+    if (!room.includes('/')) faults.push(`there is a file in ${room} itself: put it into the folder of a feature`)
     else if (!found.includes(`${room}/feature.ts`))
       faults.push(`${room} has no feature.ts: give it one, and add it to server/src/features.ts`)
   const known = features.flatMap(feature => {

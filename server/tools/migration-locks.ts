@@ -1,19 +1,19 @@
 /**
- * What the statements of a migration hold up while they run, where the tables have rows: said above each, and put into a form
- * that lets reads and writes go on where PostgreSQL has one. Times are for ten million rows on ordinary hardware.
+ * The locks of a migration's statements on tables with rows: written as a comment above each statement, and avoided if
+ * PostgreSQL has a form that does not block reads and writes. Times are for ten million rows on ordinary hardware.
  */
 
-/** The tables that are there before the migration, and whether each is partitioned. */
+/** The tables before the migration, and whether each is partitioned. */
 export type Tables = ReadonlyMap<string, { partitioned: boolean }>
 
 export interface OnlineSplit {
-  /** What runs in one transaction, each with its comment. */
+  /** The statements of the transaction, each with its comment. */
   now: string[]
-  /** What runs afterwards, statement by statement, while the service works. */
+  /** The statements that run afterwards, each by itself, while the service runs. */
   online: string[]
-  /** What takes the second part back, newest first. */
+  /** The statements that undo the second part, newest first. */
   undo: string[]
-  /** Whether a statement of the way back is among `undo` already. */
+  /** Whether a statement of the down migration is already in `undo`. */
   isUndone: (statement: string) => boolean
 }
 
@@ -27,10 +27,10 @@ const alter = String.raw`^alter table (?:only )?(${schema}${name}) `
 
 interface Rule {
   pattern: RegExp
-  /** Which group names the table, without its schema. */
+  /** The number of the group that matches the table, without its schema. */
   table: number
   lock: (table: string, match: RegExpExecArray) => string | undefined
-  /** The form that lets others work: what of it belongs into the transaction, and what comes after. */
+  /** The form that does not block others: its statements in the transaction, and those after it. */
   online?: (
     statement: string,
     match: RegExpExecArray,
@@ -76,7 +76,7 @@ const rules: readonly Rule[] = [
     online: (statement, match, { partitioned }) => {
       const [, path = '', table, constraint] = match
       const isKey = / foreign key /i.test(match.input)
-      // PostgreSQL before 18 knows no foreign key of a partitioned table that is not valid.
+      // PostgreSQL before 18 does not support `not valid` for foreign keys of partitioned tables.
       if (isKey && partitioned) return undefined
       return {
         now: comment(
@@ -137,7 +137,7 @@ const rules: readonly Rule[] = [
   {
     pattern: new RegExp(`${alter}add column ${name} .*(?: default .*\\w\\(| generated )`, 'i'),
     table: 2,
-    // A default that is the same for all rows is stored once.
+    // PostgreSQL stores a constant default once, not in each row.
     lock: (table, { input }) =>
       / default (?:now\(\)|'|\w+\.?\d*$|current_\w+)/i.test(input) && !/ generated /i.test(input)
         ? undefined
@@ -168,7 +168,7 @@ function findRule(statement: string, tables: Tables) {
   return undefined
 }
 
-/** Each statement, and above it which lock it holds for how long, where that grows with the rows of a table that is there. */
+/** Each statement, preceded by a comment on its lock and duration if that depends on the rows of an existing table. */
 export const explainLocks = (statements: readonly string[], tables: Tables): string[] =>
   statements.map(statement => {
     const found = findRule(statement, tables)
@@ -176,7 +176,7 @@ export const explainLocks = (statements: readonly string[], tables: Tables): str
     return lock === undefined ? statement : comment(lock, statement)
   })
 
-/** Puts what can be done while others work into a second part. */
+/** Moves statements that need not block others into a second part. */
 export function splitOnline(statements: readonly string[], tables: Tables): OnlineSplit {
   const split = { now: [] as string[], online: [] as string[], undo: [] as string[] }
   const undone: RegExp[] = []

@@ -20,7 +20,7 @@ export function describeProblems({ problems }: Pick<Declarations, 'problems'>): 
   return `${mark('the features’ values')}# Problems
 
 Every error is \`application/problem+json\` (RFC 9457). \`code\` is stable; \`type\` is its section of the page \`/problems\`
-that the service itself shows. [Routes](routes.md) and the OpenAPI document say which operation answers with which.
+that the service itself shows. [Routes](routes.md) and the OpenAPI document list the problems of each operation.
 
 ${tableOf(['status', 'code', 'title', 'what to do'], rows)}`
 }
@@ -34,8 +34,8 @@ export function describePermissions({ permissions }: Pick<Declarations, 'permiss
   ])
   return `${mark('the features’ values')}# Permissions
 
-What each role may do in its organization. A permission that ends in \`:read\` opens the gate for reading only.
-\`superuser\` is no role of an organization but the operator of the whole service.
+The permissions of each role in its organization. A permission that ends in \`:read\` opens the gate for reading only.
+\`superuser\` is not a role in an organization, but the role of operators of the service.
 
 ${tableOf(['permission', ...columns], rows)}`
 }
@@ -72,9 +72,9 @@ export function describeRoutes(document: object): string {
   return `${mark('the OpenAPI document')}# Routes
 
 Fields, statuses and examples are in the OpenAPI document: [openapi.json](../../openapi.json), or \`/docs\` and \`/redoc\` of a
-running service. \`session\` asks for any live session, \`public\` for nothing; everything else is a
-[permission](permissions.md) that the caller's role must hold. Paths below \`/api/auth\` and \`/api/org\` are older names that
-end on 31 December 2027.
+running service. \`session\` requires any valid session, \`public\` requires nothing; everything else is a
+[permission](permissions.md) that the caller's role must have. Paths below \`/api/auth\` and \`/api/org\` are older names that
+stop working on 31 December 2027.
 
 ${tableOf(['route', 'what it does', 'access', 'also'], rows)}`
 }

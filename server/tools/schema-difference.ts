@@ -5,23 +5,23 @@ import type pg from 'pg'
 import { readViewColumns, replaceViews } from './schema-views.ts'
 import type { Viewed } from './schema-views.ts'
 
-/** A database as pg-delta reads it: each table, column, policy, grant and so on a fact. */
+/** A database as pg-delta reads it: each table, column, policy, grant and so on is a fact. */
 export interface Snapshot extends Viewed {
-  /** Whoever owns what was read; the grants that an owner has anyway are no difference. */
+  /** The owner of the objects; an owner's implicit grants do not count as a difference. */
   owner: string
-  /** In words, the objects of kinds that pg-delta does not compare. */
+  /** Descriptions of objects of kinds that pg-delta does not compare. */
   unseen: string[]
 }
 
 export interface Difference {
-  /** What makes the desired of the source, in order, without a semicolon. */
+  /** The statements from the source to the desired database, in order, without semicolons. */
   statements: string[]
-  /** What these statements discard: `table` or `table.column`. */
+  /** The data that these statements discard: `table` or `table.column`. */
   loses: string[]
   words: string[]
 }
 
-/** Reads the database behind a connection. pg-delta asks a pool for one; the open one serves as that pool. */
+/** Reads the database of a connection. pg-delta expects a pool, so the open connection acts as one. */
 export async function readSnapshot(client: pg.Client): Promise<Snapshot> {
   const connection = Object.assign(client, { release: () => {} })
   const pool = { connect: () => Promise.resolve(connection) } as unknown as Parameters<typeof extract>[0]
@@ -36,8 +36,8 @@ export async function readSnapshot(client: pg.Client): Promise<Snapshot> {
 const OF_COLUMNS = /^(grant|revoke)\s+[a-z ]+\(/i
 
 /**
- * What leads from one database to the other, owners apart. Everything that Freehold uses of pg-delta, an alpha, stands
- * in this file and in schema-views.ts.
+ * The difference between two databases, except for owners. pg-delta is an alpha version, and only this file and
+ * schema-views.ts use it.
  */
 export function diffSnapshots(source: Snapshot, desired: Snapshot, ignoredTables: string[] = []): Difference {
   const {
@@ -50,7 +50,7 @@ export function diffSnapshots(source: Snapshot, desired: Snapshot, ignoredTables
     policy: {
       id: 'freehold',
       filter: [
-        // both name the owner, and PostgreSQL 15 does not know every privilege that an owner has on 18
+        // these name the owner, and PostgreSQL 15 does not have every privilege that an owner has on 18
         {
           match: { all: [{ kind: 'acl' }, { idField: { field: 'grantee', glob: desired.owner } }] },
           action: 'exclude',
@@ -63,13 +63,13 @@ export function diffSnapshots(source: Snapshot, desired: Snapshot, ignoredTables
   })
   const actions = replaceViews(planned, { source, desired })
   if (actions.length === 0) return { statements: [], loses: [], words: [] }
-  // search_path is the migration's own, and every name is qualified
+  // the migration sets search_path itself, and every name is qualified
   const settings = preamble
     .filter(({ name }) => name !== 'search_path')
     .map(({ name, value }) => `set local ${name} = ${value}`)
   const lines = actions.map(({ sql }) => sql.trimEnd().replace(/;+$/, ''))
   const statements = formatSqlStatements(
-    // `revoke all` on a table takes the privileges of its columns along, so these come last.
+    // `revoke all` on a table also revokes the privileges of its columns, so these come last.
     [
       ...lines.filter(line => !OF_COLUMNS.test(line)),
       ...lines.filter(line => OF_COLUMNS.test(line)),
@@ -80,7 +80,7 @@ export function diffSnapshots(source: Snapshot, desired: Snapshot, ignoredTables
   return { statements: [...settings, ...statements], loses: listLosses(actions, deltas), words: describeDeltas(deltas) }
 }
 
-/** The grants on columns that stay as they were while those of their table change, and the table's `revoke all` takes along. */
+/** Unchanged grants on columns that must be repeated, because the `revoke all` on their table also revokes them. */
 function grantsToRepeat(deltas: Delta[], desired: FactBase): string[] {
   const idOf = (delta: Delta): StableId | undefined =>
     'fact' in delta ? delta.fact.id : 'id' in delta ? delta.id : undefined
@@ -113,7 +113,7 @@ export const tablesOf = ({ facts }: Snapshot): Map<string, { partitioned: boolea
       ),
   )
 
-/** The partitions that only the migrations made, months of a log, say: no one's drift, and never dropped. */
+/** Partitions that only the migrations have created, such as months of a log: not drift, and never dropped. */
 export function listUndeclaredPartitions(migrated: Snapshot, declared: Snapshot): string[] {
   return migrated.facts.facts().flatMap(({ id, payload }) => {
     const { partitionBound, parentTable } = payload as {
@@ -130,7 +130,7 @@ export function listUndeclaredPartitions(migrated: Snapshot, declared: Snapshot)
   })
 }
 
-/** A changed type counts: a cast may cut or round, and nothing tells which. */
+/** A changed type counts as a loss, because a cast may truncate or round. */
 function listLosses(actions: Action[], deltas: Delta[]): string[] {
   const destroyed = actions
     .filter(({ dataLoss }) => dataLoss === 'destructive')
@@ -147,7 +147,7 @@ function listLosses(actions: Action[], deltas: Delta[]): string[] {
   return [...tables, ...new Set(columns)]
 }
 
-/** What belongs to something that is missing is not told beside it. */
+/** Omits the parts of objects that are missing as a whole. */
 function describeDeltas(deltas: Delta[]): string[] {
   const whole = new Set(
     deltas.flatMap(delta => (delta.verb === 'add' || delta.verb === 'remove' ? [encodeId(delta.fact.id)] : [])),
@@ -158,7 +158,7 @@ function describeDeltas(deltas: Delta[]): string[] {
       return told(delta.fact) ? [] : [`declared, but not in the migrations: ${describeId(delta.fact.id)}`]
     if (delta.verb === 'remove')
       return told(delta.fact) ? [] : [`in the migrations, but not declared: ${describeId(delta.fact.id)}`]
-    if (delta.verb !== 'set') return [] // an edge between two facts of which one is told already
+    if (delta.verb !== 'set') return [] // an edge between two facts, one of which is already listed
     const [from, to] = [JSON.stringify(delta.from), JSON.stringify(delta.to)]
     const values = from.length + to.length < 100 ? `: ${from} in the migrations, ${to} declared` : ''
     return [`different: ${describeId(delta.id)}, ${delta.attr}${values}`]

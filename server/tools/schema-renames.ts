@@ -8,7 +8,7 @@ interface Rename {
   to: string[]
 }
 
-/** A renaming as a statement, and the statement that takes it back; `{{schema}}` stands for the schema's name. */
+/** A rename as a statement, and the statement that undoes it; `{{schema}}` is replaced by the schema's name. */
 export interface RenameStep {
   forth: string
   back: string
@@ -32,9 +32,9 @@ export function readRenames(files: readonly string[]): Rename[] {
 }
 
 /**
- * Carries out in the migrated database what was renamed since, and answers it as statements. PostgreSQL leaves keys,
- * indexes and sequences under their old names: they are renamed too, for a difference would build them anew, and a
- * sequence built anew starts again at 1.
+ * Applies the renames to the migrated database, and returns them as statements. PostgreSQL keeps the old names of keys,
+ * indexes and sequences. They are renamed too, because otherwise they would be created again, and a new sequence starts
+ * at 1.
  */
 export async function renameMigrated(
   renames: Rename[],
@@ -54,7 +54,7 @@ export async function renameMigrated(
     from: [oldTable = '', oldColumn],
     to: [table = '', column],
   } of renames) {
-    // a column's line may name its table as it was or as it is; the table has its new name by now
+    // a column's line may use the old or the new name of its table; the table already has its new name
     const source = column === undefined ? oldTable : `${table}.${oldColumn}`
     const target = column === undefined ? table : `${table}.${column}`
     if (!migrated.names.has(source) || migrated.names.has(target)) continue // done by an earlier migration
@@ -86,15 +86,15 @@ interface Dependent {
   table: string
   kind: 'constraint' | 'index' | 'sequence'
   name: string
-  /** All of it but the name. */
+  /** The definition without the name. */
   definition: string
 }
 
-/** What renames are about. */
+/** The names and objects that renames concern. */
 export interface Catalog {
   /** `table` and `table.column`. */
   names: Set<string>
-  /** The named things that stand and fall with a table. */
+  /** The named objects that belong to a table. */
   dependents: Dependent[]
 }
 

@@ -13,7 +13,7 @@ export interface Viewed {
   columns: ReadonlyMap<string, readonly string[]>
 }
 
-/** pg-delta reads no columns of views. */
+/** Reads the columns of views, which pg-delta does not. */
 export async function readViewColumns(client: pg.Client): Promise<Map<string, string[]>> {
   const { rows } = await client.query<{ name: string; columns: string[] }>(
     `select c.relname as name, array_agg(format('%s %s', a.attname, format_type(a.atttypid, a.atttypmod)) order by a.attnum) as columns
@@ -24,9 +24,9 @@ export async function readViewColumns(client: pg.Client): Promise<Map<string, st
 }
 
 /**
- * pg-delta drops a view to change it, and with it all that stands on it: every policy of every table. A product's own tables
- * have such policies too, which no plan of ours knows, so the drop would fail there. A view that keeps its columns, or gets more at
- * its end, is replaced in place instead, and what stands on it is left alone.
+ * pg-delta drops a view to change it, with everything that depends on it: every policy of every table. The drop would
+ * fail if a product's own tables have such policies too, which our plan does not know. So a view that keeps its
+ * columns, or gets more at its end, is replaced in place, and its dependents are not changed.
  */
 export function replaceViews(actions: readonly Action[], { source, desired }: Both<Viewed>): Action[] {
   const facts = { source: source.facts, desired: desired.facts }
@@ -50,7 +50,7 @@ export function replaceViews(actions: readonly Action[], { source, desired }: Bo
     const isView = produces.some(id => kept.has(encodeId(id))) && /^create view/i.test(action.sql)
     return [isView ? { ...action, sql: action.sql.replace(/^create view/i, 'CREATE OR REPLACE VIEW') } : action]
   })
-  // What only the earlier view needed goes once it needs it no longer.
+  // Objects that only the former view needed are dropped after it was replaced.
   const isLeft = ({ destroys }: Action): boolean => destroys.some(id => needed.has(encodeId(id)))
   return [...replaced.filter(action => !isLeft(action)), ...replaced.filter(isLeft)]
 }
@@ -58,7 +58,7 @@ export function replaceViews(actions: readonly Action[], { source, desired }: Bo
 const isSame = (id: StableId, { source, desired }: Both<FactBase>): boolean =>
   source.has(id) && desired.has(id) && source.hashOf(id) === desired.hashOf(id)
 
-/** What would be dropped and made again only because of a view that is kept: it is the same before and after. */
+/** Removes the drop and creation of objects that do not change and depend on a view that is kept. */
 function spare(
   destroyed: ReadonlyMap<string, StableId>,
   kept: ReadonlySet<string>,

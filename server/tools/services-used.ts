@@ -18,7 +18,7 @@ import { augmentationsOf, lineOf, nodesOf, resolve } from './source.ts'
 import type { Product, ProductFile } from './source.ts'
 import type { Naming } from './tables-used.ts'
 
-/** What features add to the services: a way from one feature to another that no import shows. */
+/** The services of features, through which one feature uses another without an import. */
 
 const MODULE = 'platform/services.ts'
 
@@ -39,7 +39,7 @@ function readServiceOwners(files: readonly ProductFile[]): Map<string, string> {
   return owners
 }
 
-/** Where code takes a service: `Pick<Services, 'passwords'>`, `services.passwords`, `{ passwords }: Services`, `keys.device`. */
+/** Uses of services: `Pick<Services, 'passwords'>`, `services.passwords`, `{ passwords }: Services`, `keys.device`. */
 function servicesOf({ path, tree }: ProductFile, owners: ReadonlyMap<string, string>): Naming[] {
   const found: Naming[] = []
   const add = (node: Node, name: string) => {
@@ -67,7 +67,7 @@ function servicesOf({ path, tree }: ProductFile, owners: ReadonlyMap<string, str
   return found
 }
 
-/** What a pattern takes apart: a parameter's type, or the last word of what a variable is given. */
+/** The source of a destructuring pattern: a parameter's type, or the last word of a variable's initializer. */
 function patternOf(node: Node): string | undefined {
   if (node.kind === SyntaxKind.Parameter) return (node as ParameterDeclaration).type?.getText()
   if (node.kind === SyntaxKind.VariableDeclaration)
@@ -85,7 +85,7 @@ function wordsOf(node: Node): string[] {
   return literal?.kind === SyntaxKind.StringLiteral ? [(literal as StringLiteral).text] : []
 }
 
-/** Every service of a feature, and every place that takes it. */
+/** All services of features, and all places that use them. */
 export function readServicesUsed({ files }: Pick<Product, 'files'>): {
   owners: Map<string, string>
   takings: Naming[]

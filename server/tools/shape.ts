@@ -15,7 +15,7 @@ const repository = fileURLToPath(new URL('../../', import.meta.url))
 const isGenerated = (path: string): boolean => path.endsWith('.gen.ts')
 const linesIn = (text: string): number => text.split('\n').length - (text.endsWith('\n') ? 1 : 0)
 
-/** Code and SQL of the product that a person wrote: no test, nothing generated. */
+/** The product's code and SQL, without tests and generated files. */
 export const productFiles = (): string[] => [...listFiles('ts'), ...listFiles('sql')].filter(path => !isGenerated(path))
 
 export const countLines = (paths: readonly string[]): number =>
@@ -29,7 +29,7 @@ const codeOf = (path: string): string =>
         .replace(/\/\*[\s\S]*?\*\//g, '')
         .replace(/(^|[\s;,{(])\/\/.*$/gm, '$1')
 
-/** Files outside a feature's folder that name it. Those of features that declare the use, and the configuration, are meant to. */
+/** Files outside a feature's folder that name it. The configuration and features with a declared use are expected. */
 export function listMentions(
   { folder, name }: KnownFeature,
   word: RegExp,
@@ -44,13 +44,13 @@ export function listMentions(
     }))
 }
 
-/** Where a live account, or a membership of one, is written out as two conditions. */
+/** Places that write out the two conditions of a live account or membership. */
 export function listLiveConditions(): string[] {
   const condition = /disabled_at(?: is null|', 'is', null|\b[^\n]*=== null)/g
   return productFiles().flatMap(path => [...codeOf(path).matchAll(condition)].map(() => path))
 }
 
-/** The rooms with more files than a reader takes in at once. */
+/** The folders with too many files. */
 export function listLargeRooms(most: number): string[] {
   const rooms = Map.groupBy(
     listFiles('ts').filter(path => !isGenerated(path)),
@@ -61,7 +61,7 @@ export function listLargeRooms(most: number): string[] {
     .map(([room, files]) => `${room} (${files.length})`)
 }
 
-/** The words by which routes reach the database. */
+/** The properties through which routes reach the database. */
 export function listWays(files: readonly ProductFile[]): string[] {
   const routes = files.filter(({ path }) => /[/-]routes\.ts$/.test(path))
   const candidates = {
@@ -84,7 +84,7 @@ export interface AppShape {
   functionLines: number
 }
 
-/** How much the app has to know. */
+/** The size of the app's entry point, and its imports. */
 export function measureApp(files: readonly ProductFile[]): AppShape {
   const app = files.find(({ path }) => path === 'app.ts')
   if (app === undefined) throw new Error('there is no app.ts')
@@ -103,7 +103,7 @@ export function measureApp(files: readonly ProductFile[]): AppShape {
 export interface RouteShape {
   operations: number
   lines: number
-  /** Of the plain resource that is the pattern of all others. */
+  /** Of the plain resource that is the model for all others. */
   plainLines: number
 }
 
@@ -117,14 +117,14 @@ export function measureRoutes(): RouteShape {
   }
 }
 
-/** What CONTRIBUTING's walkthrough writes and changes for a new resource. */
+/** The files that CONTRIBUTING's walkthrough adds and changes for a new resource. */
 export function measureResource(): { files: number; changes: number } {
   const blocks = [...readFileSync(`${repository}CONTRIBUTING.md`, 'utf8').matchAll(/^```(\w+) file=/gm)]
   const changes = blocks.filter(([, language]) => language === 'diff').length
   return { files: blocks.length - changes, changes }
 }
 
-/** What tests say of the number of round trips, in their names. */
+/** The names of tests that state a number of round trips. */
 export const listRoundTrips = (): string[] =>
   globSync(['server/src/**/*.test.ts', 'server/test/*.test.ts'], { cwd: repository })
     .flatMap(path => [...readFileSync(`${repository}${path}`, 'utf8').matchAll(/^test\('([^']*round trips[^']*)'/gm)])

@@ -17,7 +17,7 @@ import type {
 import { API } from 'typescript/unstable/sync'
 import type { Checker } from 'typescript/unstable/sync'
 
-/** The product's code as the compiler reads it. What reads it here stands on the compiler's API, which is pinned with it. */
+/** The product's code as the compiler reads it. This uses the compiler's API, whose version is pinned. */
 
 const repository = fileURLToPath(new URL('../../', import.meta.url))
 export const sourceFolder = fileURLToPath(new URL('../src/', import.meta.url))
@@ -29,12 +29,12 @@ export interface ProductFile {
 }
 
 export interface Product {
-  /** TypeScript that is no test, in the order of the paths. */
+  /** TypeScript files except tests, in the order of their paths. */
   files: readonly ProductFile[]
   checker: Checker
 }
 
-/** Reads the product, and lets the compiler go when `work` has returned. */
+/** Reads the product, and closes the compiler after `work`. */
 export function readProduct<Result>(work: (product: Product) => Result): Result {
   const api = new API({ cwd: repository })
   try {
@@ -52,7 +52,7 @@ export function readProduct<Result>(work: (product: Product) => Result): Result 
   }
 }
 
-/** The product's files of one kind, in the order of their paths; tests are no product. */
+/** The product's files of one kind except tests, in the order of their paths. */
 export const listFiles = (extension: string): string[] =>
   globSync(`**/*.${extension}`, { cwd: sourceFolder })
     .map(path => path.replaceAll(sep, '/'))
@@ -61,7 +61,7 @@ export const listFiles = (extension: string): string[] =>
 
 export const readFile = (path: string): string => readFileSync(join(sourceFolder, path), 'utf8')
 
-/** Every node below one, the outer ones first. */
+/** All nodes below one, the outer ones first. */
 export function* nodesOf(node: Node): Generator<Node> {
   const children: Node[] = []
   node.forEachChild(child => void children.push(child))
@@ -76,13 +76,13 @@ export const lineOf = (tree: SourceFile, node: Node): number =>
 
 export interface Import {
   from: string
-  /** A path below `server/src` (with `../` where it leads out), or a package. */
+  /** A path below `server/src` (with `../` if it is outside), or a package. */
   to: string
-  /** Whether it is gone when the program runs. */
+  /** Whether it does not exist at run time. */
   typeOnly: boolean
 }
 
-/** What a file imports, by whatever form. `declare module` is none: it adds to a declaration that the file imports anyway. */
+/** The imports of a file in any form. `declare module` does not count: it extends a module that is imported anyway. */
 export function importsOf({ path, tree }: ProductFile): Import[] {
   const found: Import[] = []
   const add = (specifier: Node | undefined, typeOnly: boolean) => {
@@ -112,7 +112,7 @@ export const resolve = (from: string, specifier: string): string =>
     ? relative(sourceFolder, join(sourceFolder, dirname(from), specifier)).replaceAll(sep, '/')
     : specifier
 
-/** The interfaces that a file adds to another module's, by `declare module '…'`. */
+/** A file's `declare module '…'` blocks, which extend interfaces of other modules. */
 export const augmentationsOf = ({ tree }: ProductFile): { specifier: string; module: ModuleDeclaration }[] =>
   tree.statements.flatMap(statement => {
     if (statement.kind !== SyntaxKind.ModuleDeclaration) return []
@@ -122,7 +122,7 @@ export const augmentationsOf = ({ tree }: ProductFile): { specifier: string; mod
       : []
   })
 
-/** Every place where a file names a variable, a parameter or a property that it reads. */
+/** All places where a file reads a variable, a parameter or a property. */
 export const placesOf = ({ path, tree }: ProductFile, name: string): string[] =>
   [...nodesOf(tree)]
     .filter(node => node.kind === SyntaxKind.Identifier && (node as Identifier).text === name)

@@ -14,26 +14,26 @@ import type { Symbol } from 'typescript/unstable/sync'
 import { lineOf, nodesOf } from './source.ts'
 import type { Product, ProductFile } from './source.ts'
 
-/** A place that opens the system login: where a statement, a transaction or the pool of it is reached. */
+/** A place that uses the system login: its `run`, `transaction` or pool. */
 export interface SystemCall {
   file: string
   line: number
-  /** The function around it; the route, where a route does it itself. */
+  /** The function around it, or the route if the route does it itself. */
   function: string
   way: 'run' | 'transaction' | 'pool'
-  /** What its comment says: `// system: …`, directly above. */
+  /** The reason in the comment directly above: `// system: …`. */
   reason: string | undefined
 }
 
-/** The logins are defined here, and all else reaches them through what is defined. */
+/** The logins are defined here, and all other code uses these definitions. */
 const DEFINITION = 'platform/database/database.ts'
 
 const isWay = (name: string | undefined): name is SystemCall['way'] =>
   name === 'run' || name === 'transaction' || name === 'pool'
 
 /**
- * Every place that opens the system login, found by types: whatever a runner is called, and whether its method is called or
- * handed on. What runs inside an open transaction opens nothing.
+ * All places that use the system login, found by types: independent of a runner's name, and of whether its method is
+ * called or passed on. Statements in an open transaction do not count.
  */
 export function listSystemCalls({ files, checker }: Product): SystemCall[] {
   const accesses = files
@@ -76,7 +76,7 @@ function accessOf(node: Node): { node: Node; holder: Node; way: SystemCall['way'
   return []
 }
 
-/** Whether it is of a login or a runner of one. An open transaction has a method of that name too, and opens nothing. */
+/** Whether it belongs to a login or its runner. An open transaction has such a method too, but does not count. */
 const isOfLogin = ({ declarations }: Symbol): boolean =>
   declarations.some(declaration => {
     const parent = declaration.resolve()?.parent
@@ -84,7 +84,7 @@ const isOfLogin = ({ declarations }: Symbol): boolean =>
     return of === 'Runner' || of === 'Login'
   })
 
-/** The comment directly above the call, or above what it is part of, up to its statement. */
+/** The comment directly above the call, or above an enclosing node, up to its statement. */
 function reasonOf({ tree }: ProductFile, node: Node): string | undefined {
   const lines = tree.text.split('\n')
   for (let at: Node = node; at.kind !== SyntaxKind.SourceFile; at = at.parent) {
@@ -107,7 +107,7 @@ const isFunction = ({ kind }: Node): boolean =>
   kind === SyntaxKind.FunctionDeclaration ||
   kind === SyntaxKind.MethodDeclaration
 
-/** The innermost name around it: a route's method and path, or a function. */
+/** The innermost enclosing name: a route's method and path, or a function. */
 function functionOf({ tree }: ProductFile, node: Node): string {
   for (let at: Node = node; at.kind !== SyntaxKind.SourceFile; at = at.parent) {
     if (at.kind === SyntaxKind.CallExpression) {

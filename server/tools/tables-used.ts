@@ -10,7 +10,7 @@ import type {
 import { lineOf, listFiles, nodesOf, readFile } from './source.ts'
 import type { ProductFile } from './source.ts'
 
-/** A table, view, sequence or function, and the file that declares it: its owner's. */
+/** Tables, views, sequences and functions, each with the file that declares it. */
 export type Owners = ReadonlyMap<string, string>
 
 /** A place where code or SQL names a table, view, sequence or function. */
@@ -20,10 +20,10 @@ export interface Naming {
   name: string
 }
 
-/** Who declares what, of all SQL of the product. @throws Error where two files declare one name */
+/** The declarations in all SQL files of the product. @throws Error if two files declare the same name */
 export const readOwners = (): Owners => ownersIn(listFiles('sql').map(file => [file, readFile(file)]))
 
-/** Who declares what, of files with their text. @throws Error where two files declare one name */
+/** The declarations in files with their texts. @throws Error if two files declare the same name */
 export function ownersIn(files: readonly (readonly [file: string, text: string])[]): Owners {
   const owners = new Map<string, string>()
   for (const [file, text] of files) {
@@ -40,7 +40,7 @@ export function ownersIn(files: readonly (readonly [file: string, text: string])
   return owners
 }
 
-/** What a file of SQL names. */
+/** The names that an SQL file uses. */
 export function namingsOfSql(file: string, owners: Owners): Naming[] {
   const text = readFile(file)
   return [...namesIn(text, owners)].map(([name, at]) => ({
@@ -51,8 +51,8 @@ export function namingsOfSql(file: string, owners: Owners): Naming[] {
 }
 
 /**
- * What code names: in `tables(…)`, in templates of SQL, in strings that are SQL, and as the `table` of a declaration.
- * Kysely's builder names nothing that `tables(…)` does not.
+ * The names that code uses: in `tables(…)`, in SQL templates, in strings that are SQL, and as the `table` of a
+ * declaration. Kysely's builder can use only names in `tables(…)`.
  */
 export function namingsOf({ path, tree }: ProductFile, owners: Owners): Naming[] {
   const found: Naming[] = []
@@ -76,7 +76,7 @@ export function namingsOf({ path, tree }: ProductFile, owners: Owners): Naming[]
   return found
 }
 
-/** The text of a template or string that is SQL; what it interpolates is left out. */
+/** The text of a template or string that is SQL, without its interpolations. */
 function sqlOf(node: Node): string | undefined {
   if (node.kind === SyntaxKind.TaggedTemplateExpression) {
     const { tag, template } = node as TaggedTemplateExpression
@@ -101,23 +101,23 @@ const blank = (text: string): string => text.replace(/[^\n]/g, ' ')
 export const withoutComments = (text: string): string =>
   text.replace(/--.*$/gm, blank).replace(/\/\*[\s\S]*?\*\//g, blank)
 
-/** Words behind which a table, view, sequence or function stands. */
+/** Words that are followed by a table, view, sequence or function. */
 const BEFORE =
   /(?:\b(?:from|join|into|update|using|table|references|only|on|view|sequence|function|truncate|lock)\s+|::\s*)$/i
 
-/** The last word before a place that begins a clause; commas go on with it. */
+/** The last word before a place that begins a clause; commas continue the clause. */
 const clauseOf = (before: string): string | undefined =>
   [
     ...before.matchAll(/\b(?:select|from|using|on|where|set|values|returning|join|order|group|into|and|or)\b|[()]/gi),
   ].at(-1)?.[0]
 
 /**
- * Every known name that stands in SQL as the name of a table, view, sequence or function, with its first place. Quoted
- * strings are no names, nor are the names of `with` queries, columns and aliases.
+ * All known names that occur in SQL as a table, view, sequence or function, each with its first place. Quoted strings,
+ * and the names of `with` queries, columns and aliases, do not count.
  */
 function namesIn(text: string, owners: Owners): Map<string, number> {
   const plain = withoutComments(text).replace(/'(?:[^']|'')*'/g, quoted =>
-    // A statement that is put together still names the function of its trigger.
+    // In a statement that is built from strings, the function of a trigger still counts.
     quoted.replace(/[\s\S]*?(execute function \w+\(|$)/g, (all, trigger: string) =>
       blank(all.slice(0, all.length - trigger.length)).concat(trigger),
     ),
@@ -134,7 +134,7 @@ function namesIn(text: string, owners: Owners): Map<string, number> {
     const [before, after] = [plain.slice(0, index), plain.slice(index + name.length)]
     if (/\.\s*$/.test(before)) continue
     const isNamed =
-      before.trim() === '' || // what is read from, as a fragment
+      before.trim() === '' || // a fragment that begins with the name
       BEFORE.test(before) ||
       /^\s*[(%]/.test(after) ||
       (/^\s*\./.test(after) && !aliases.has(name)) ||

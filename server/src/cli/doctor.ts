@@ -16,10 +16,10 @@ import { inspectDeclaredRows } from '../platform/schema/declared-rows.ts'
 import { inspectSchema } from '../platform/schema/inspection.ts'
 import { withProvision } from '../platform/schema/with-database.ts'
 
-/** What is wrong and what mends it; nothing when all is well. */
+/** Returns the faults, each with its fix. */
 type Check = () => string[] | Promise<string[]>
 
-/** `freehold doctor`: looks at everything the service stands on. @returns 0 when all is well, 1 otherwise */
+/** `freehold doctor`: checks everything that the service depends on. @returns 0 if there are no faults, else 1 */
 export async function doctor(args: string[], config: Config): Promise<number> {
   const { values } = parseArgs({ args, options: { roles: { type: 'boolean' } } })
   if (values.roles) {
@@ -28,7 +28,7 @@ export async function doctor(args: string[], config: Config): Promise<number> {
   }
   return withProvision(config, async ({ tenantUrl, systemUrl }) => {
     const database = openDatabase({ ...config.database, poolSize: 2, tenantUrl, systemUrl, onError: () => {} })
-    // In development these are worth knowing; elsewhere they are faults.
+    // In development these are advice; elsewhere they are faults.
     const isAdvice = config.environment === 'development'
     const checks: [name: string, check: Check, isAdvice?: boolean][] = [
       ['runtime', () => listOf(runtimeFault()), isAdvice],
@@ -67,7 +67,7 @@ export async function doctor(args: string[], config: Config): Promise<number> {
   })
 }
 
-/** The SQL that makes the logins of the configured database, with the passwords that this SECRET_KEY derives. */
+/** The SQL that creates the logins of the configured database, with the passwords derived from this SECRET_KEY. */
 function rolesOf({ database, secretKey }: Config): string {
   const ownerUrl = new URL(database.url ?? 'postgres://freehold@localhost/freehold')
   const { pathname, username } = ownerUrl
@@ -85,7 +85,7 @@ ${rolesSql({ database: name, schema: database.schema, owner, passwords })}`
 
 const listOf = (fault: string | undefined): string[] => (fault === undefined ? [] : [fault])
 
-/** Both logins, and what their sessions work with. */
+/** Checks both logins and their settings. */
 async function checkLogins(
   config: Config,
   database: Database,
@@ -96,7 +96,7 @@ async function checkLogins(
   return inspectSettings(database, config)
 }
 
-/** As the restricted logins see it: the running service has no other. */
+/** Checks as the restricted logins, because the running service has no other. */
 async function checkMigrations({ database: { schema } }: Config, { tenant, system }: Database): Promise<string[]> {
   const required = requiredMigrations(features)
   for (const { pool } of [system, tenant]) {
@@ -122,7 +122,7 @@ async function checkJobs(config: Config, { system }: Database): Promise<string[]
     ),
     ...(dead > 0
       ? [
-          `${dead} ${dead === 1 ? 'job was' : 'jobs were'} given up: \`freehold jobs dead\` says why, \`freehold jobs retry --all\` puts back what it lists`,
+          `${dead} ${dead === 1 ? 'job has' : 'jobs have'} failed for good: \`freehold jobs dead\` shows why, \`freehold jobs retry --all\` tries them again`,
         ]
       : []),
   ]
@@ -136,12 +136,12 @@ async function checkPool({ database: { poolSize, pooler } }: Config, { system }:
   const { free = 0, most = 0 } = rows[0] ?? {}
   return pooler === 'none' && free < poolSize
     ? [
-        `the server has ${free} of ${most} connections left, and one process takes up to ${poolSize}: lower DATABASE_POOL_SIZE, raise max_connections, or put a pooler before it (DATABASE_POOLER=transaction)`,
+        `the server has ${free} of ${most} connections left, and one process takes up to ${poolSize}: lower DATABASE_POOL_SIZE, raise max_connections, or put a pooler in front of it (DATABASE_POOLER=transaction)`,
       ]
     : []
 }
 
-/** Tokens are dated here and sessions there, so the two clocks may not be far apart. */
+/** Tokens are dated by this machine and sessions by the database, so their clocks must agree. */
 async function checkClock({ system }: Database): Promise<string[]> {
   const before = Date.now()
   const { rows } = await system.pool.query<{ now: number }>(
@@ -149,7 +149,7 @@ async function checkClock({ system }: Database): Promise<string[]> {
   )
   const skew = Math.round(((rows[0]?.now ?? 0) - (before + Date.now()) / 2) / 1000)
   return Math.abs(skew) > 5
-    ? [`the database's clock differs from this machine's by ${skew} s: synchronise both (NTP)`]
+    ? [`the database's clock differs from this machine's by ${skew} s: synchronize both (NTP)`]
     : []
 }
 
@@ -158,6 +158,6 @@ async function checkDisk({ database, dataDir }: Config): Promise<string[]> {
   const { bavail, bsize } = await statfs(dataDir)
   const free = (bavail * bsize) / 2 ** 30
   return free < 1
-    ? [`${free.toFixed(2)} GiB are left where ${dataDir} is: free some space, or set DATA_DIR to another disk`]
+    ? [`${free.toFixed(2)} GiB are free on the disk of ${dataDir}: free some space, or set DATA_DIR to another disk`]
     : []
 }

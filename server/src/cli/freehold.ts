@@ -7,13 +7,13 @@ import { Problem } from '../platform/problems.ts'
 import { version } from '../version.ts'
 import { USAGE, UsageError } from './usage.ts'
 
-/** A command: its words and the configuration. @returns the exit code */
+/** Runs a command with its arguments. @returns the exit code */
 type Command = (args: string[], config: Config) => Promise<number>
 
 interface Entry {
-  /** Loaded when it is called: a start need not wait for what it never uses. */
+  /** Loads the command's code only when it is called, so that other commands do not wait for it. */
   load: () => Promise<Command>
-  /** What it asks for outside development. */
+  /** The configuration that it requires outside development. */
   needs: readonly Need[]
 }
 
@@ -31,10 +31,10 @@ const commands: Record<string, Entry> = {
   doctor: { load: async () => (await import('./doctor.ts')).doctor, needs: needsOfService },
 }
 
-/** The commands that listen to signals themselves. */
+/** The commands that handle signals themselves. */
 const untilTold = new Set<string | undefined>(['start', 'worker'])
 
-/** A command that is ended half-way ends through `exit`, whose listeners take the embedded PostgreSQL along. */
+/** If a command is interrupted, it ends through `exit`, whose listeners stop the embedded PostgreSQL. */
 function endBySignal(): void {
   for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => process.exit(128 + constants.signals[signal]))
@@ -55,7 +55,7 @@ export async function runCommand(args: string[]): Promise<number> {
     return isAsked ? 0 : 2
   }
   try {
-    // Who asks how to make the logins has none yet.
+    // For `doctor --roles`, the logins do not exist yet.
     const needs = command === 'doctor' && rest.includes('--roles') ? (['secret'] as const) : entry.needs
     const config = loadConfig(process.env, process.cwd(), needs)
     const run = await entry.load()
@@ -68,36 +68,36 @@ export async function runCommand(args: string[]): Promise<number> {
   }
 }
 
-/** What errors of sockets carry beside a code. */
+/** The fields of socket errors, besides their code. */
 interface Place {
   port?: number
   address?: string
   hostname?: string
 }
 
-/** The one sentence that helps; a stack only for what no one foresaw. */
+/** A sentence that helps the operator; a stack only for unexpected errors. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError) return error.message
   if (error instanceof Problem)
     return [error.message, ...(error.errors ?? []).map(({ detail }) => `- ${detail}`)].join('\n')
-  if (error instanceof UsageError) return `this is not how it is called\n\n${USAGE}`
+  if (error instanceof UsageError) return `wrong usage\n\n${USAGE}`
   if (!(error instanceof Error)) return String(error)
   const { code, port, address, syscall, hostname } = error as NodeJS.ErrnoException & Place
   if (code === 'EADDRNOTAVAIL' && syscall === 'listen')
-    return `HOST: ${address} is no address of this machine: set HOST to one that is, such as 127.0.0.1, or to 0.0.0.0 for all`
+    return `HOST: ${address} is not an address of this machine: set HOST to one that is, such as 127.0.0.1, or to 0.0.0.0 for all`
   if ((code === 'ENOTFOUND' || code === 'EAI_AGAIN') && syscall === 'getaddrinfo')
     return `HOST: no address is known for ${hostname}: set HOST to an address of this machine, or to 0.0.0.0 for all`
   if (code === 'EMFILE' || code === 'ENFILE')
     return `${error.message}: raise the limit of open files (ulimit -n, or LimitNOFILE of the unit)`
   if (code === 'ERR_MODULE_NOT_FOUND')
-    return `${error.message}: the packages are not installed as the lockfile says; run npm ci`
+    return `${error.message}: the packages are not installed as in the lockfile; run npm ci`
   if (code === 'EADDRINUSE')
-    return `port ${port} is taken: stop what listens there, or set PORT to another one (0 chooses a free one)`
+    return `port ${port} is taken: stop the program that uses it, or set PORT to another one (0 chooses a free one)`
   if (code === 'ECONNREFUSED')
     return `${error.message}: no database answers there; start it, or correct DATABASE_URL, DATABASE_TENANT_URL and DATABASE_SYSTEM_URL`
   // An unknown table or column.
   if (code === '42P01' || code === '42703')
-    return `${error.message}: the database is not as this version has it; apply the migrations with: freehold migrate apply`
+    return `${error.message}: the database does not have the schema of this version; apply the migrations with: freehold migrate apply`
   if (code === 'EACCES' && port !== undefined)
     return `this user may not listen on port ${port}: set PORT to one above 1023`
   return error.message

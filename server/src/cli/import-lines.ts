@@ -1,12 +1,12 @@
-/** A line of a file, without its end: its text, or what is wrong with it. Lines are counted from 1. */
+/** A line of a file, without its line end: its text, or its fault. Lines are counted from 1. */
 export type Line = { line: number } & ({ text: string } | { fault: string })
 
-/** About five times the longest line that can be right. */
+/** About five times the longest valid line. */
 const MAX_LINE_BYTES = 64 * 1024
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** The lines of a stream, however long, of which no more than one is kept; blank ones are left out. */
+/** The lines of a stream, without blank ones; keeps only one line in memory. */
 export async function* readLines(source: AsyncIterable<Uint8Array>): AsyncGenerator<Line> {
   let line = 0
   let parts: Uint8Array[] = []

@@ -3,7 +3,7 @@ import type { UnimportedRow } from '../identity/import/import.ts'
 const EVERY_MS = 10_000
 const EVERY_MS_ON_A_TERMINAL = 500
 
-/** Counts what became of the lines, and says so on standard error while it goes on. `share` is how much of the file was read, if that is known. */
+/** Counts the results of the lines, and shows progress on standard error. `share`: the part read so far, if known. */
 export function showProgress(isDryRun: boolean, share: () => number | undefined) {
   const { isTTY } = process.stderr
   const began = performance.now()
@@ -29,7 +29,7 @@ export function showProgress(isDryRun: boolean, share: () => number | undefined)
       const percent = part === undefined ? '' : `${Math.floor(part * 100)} %, `
       show(`${percent}${summarize()} (${count(Math.round((lines / (now - began)) * 1000))} a second)`)
     },
-    /** What became of all. */
+    /** The results of all lines. */
     end(): { unimported: number; refused: number; summary: string } {
       if (isTTY && shown !== began) show('')
       return { unimported: exist + refused, refused, summary: summarize() }

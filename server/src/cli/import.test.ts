@@ -227,15 +227,15 @@ test('a line that is wrong is refused with its number and the reason, and the ot
       '19 refused /username is taken',
       '20 refused /username is taken',
       '21 refused /password_hash is not a whole hash of a known kind',
-      '22 refused /password_hash has bcrypt cost 31: 4 to 15 are taken',
+      '22 refused /password_hash has bcrypt cost 31: 4 to 15 are accepted',
       '23 refused /created_at must match format "date-time"',
       '24 refused /username is taken; /created_at must lie between 1970 and now',
       '25 refused /created_at must lie between 1970 and now',
       '26 refused /organization/slug must match pattern "^[a-z0-9]+(-[a-z0-9]+)*$"; /organization/role must be one of viewer, member, admin, owner',
       '27 refused /__proto__ is not known here',
-      '28 refused /email stands on line 1 already',
+      '28 refused /email is already on line 1',
       '29 exists /email exists already',
-      '30 refused /email stands on line 29 already',
+      '30 refused /email is already on line 29',
     ],
   )
   assert.equal(await countOf(`${name}-%`), 2)
@@ -262,7 +262,7 @@ test('a dry run finds out the same and writes nothing', async () => {
   assert.equal(dry.status, 1)
   assert.match(dry.stdout, /^4 lines: 2 would be imported, 0 exist already, 2 refused/)
   const found = shortReportOf(`${file}.report.jsonl`)
-  assert.deepEqual(found, ['3 refused /email stands on line 1 already', '4 refused /username is taken'])
+  assert.deepEqual(found, ['3 refused /email is already on line 1', '4 refused /username is taken'])
   assert.equal(await countOf(`${name}%`), 0)
   assert.equal((await admin.query('select from organizations where slug = $1', [name])).rowCount, 0)
 
@@ -291,7 +291,7 @@ test('a line of an owner founds the team, and whoever comes after joins it', asy
     { email: addressOf(`${name}-thief`), ...place('owner', personal) },
   ])
   assert.equal(run(['users', file]).status, 1)
-  const missing = '/organization/slug names no team; the line of an owner, who founds it, has to come first'
+  const missing = '/organization/slug is not an existing team; the line of its owner must come first'
   assert.deepEqual(shortReportOf(`${file}.report.jsonl`), [
     `1 refused ${missing}`,
     `25 refused ${missing}`,

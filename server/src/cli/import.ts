@@ -14,10 +14,10 @@ import type { Line } from './import-lines.ts'
 import { showProgress } from './import-progress.ts'
 import { UsageError } from './usage.ts'
 
-/** Lines that are looked up together. */
+/** How many lines are looked up together. */
 const BATCH = 500
 
-/** `freehold import users FILE`: makes accounts of another system's users. @returns 1 when a line was refused */
+/** `freehold import users FILE`: creates accounts for another system's users. @returns 1 if a line was refused */
 export async function importAccounts(args: string[], config: Config): Promise<number> {
   const options = { 'dry-run': { type: 'boolean', default: false }, report: { type: 'string' } } as const
   const { values, positionals } = parseArgs({ args, options, allowPositionals: true })
@@ -31,7 +31,7 @@ export async function importAccounts(args: string[], config: Config): Promise<nu
   const source = createReadStream('', { fd: input, autoClose: false })
   const progress = showProgress(isDryRun, () => (size > 0 ? source.bytesRead / size : undefined))
 
-  // The tenant login's share of the pool stays unused.
+  // The tenant login is not used here, so its share of the pool stays empty.
   await withDatabase(
     config,
     async database => {
@@ -53,7 +53,7 @@ export async function importAccounts(args: string[], config: Config): Promise<nu
         }
         await flush(batch)
       } catch (error) {
-        console.error('freehold import: stopped; the same command goes on from here')
+        console.error('freehold import: stopped; the same command continues from here')
         throw error
       }
     },
@@ -65,11 +65,11 @@ export async function importAccounts(args: string[], config: Config): Promise<nu
   return refused > 0 ? 1 : 0
 }
 
-/** Readable by its owner alone; what stood there is overwritten. */
+/** Readable by its owner only; an existing file is overwritten. */
 function openReport(path: string, input: Stats): number {
   const there = statSync(path, { throwIfNoEntry: false })
   if (there !== undefined && there.dev === input.dev && there.ino === input.ino)
-    throw new Error(`the report would overwrite the file that is imported: name another with --report`)
+    throw new Error(`the report would overwrite the file that is imported: set another with --report`)
   return openSync(path, 'w', 0o600)
 }
 
@@ -82,7 +82,7 @@ function readRow(line: Line): ImportRow | UnimportedRow {
   try {
     value = withoutNulls(JSON.parse(line.text), 2)
   } catch (error) {
-    // The message quotes the line, which may hold a hash.
+    // The message quotes the line, which may contain a password hash.
     const [position] = /position \d+/.exec(String(error)) ?? []
     return refuse([{ pointer: '', detail: `is not JSON${position === undefined ? '' : ` (${position})`}` }])
   }
@@ -90,7 +90,7 @@ function readRow(line: Line): ImportRow | UnimportedRow {
   return error === undefined ? { line: line.line, user: value as ImportRow['user'] } : refuse(error.errors)
 }
 
-/** An export says null where there is nothing. Two levels deep, as a row is: a hostile line may be nested without end. */
+/** Exports use null for missing values. Only two levels, like a row, because a hostile line may be nested very deep. */
 function withoutNulls(value: unknown, levels: number): unknown {
   if (levels === 0 || typeof value !== 'object' || value === null || Array.isArray(value)) return value
   const fields = Object.entries(value).filter(([, field]) => field !== null)

@@ -6,7 +6,7 @@ import { withDatabase } from '../platform/schema/with-database.ts'
 
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-/** `freehold jobs`: what waits, what was given up, and putting that back. @returns 1 when an id names no dead job */
+/** `freehold jobs`: counts jobs, lists dead ones, and retries them. @returns 1 if an id is not that of a dead job */
 export async function jobs(args: string[], config: Config): Promise<number> {
   const { values, positionals } = parseArgs({ args, options: { all: { type: 'boolean' } }, allowPositionals: true })
   const [action, ...ids] = positionals

@@ -3,13 +3,13 @@ import { listSigningKeys, removeSigningKey, rotateSigningKeys } from '../platfor
 import { inTransaction } from '../platform/schema/with-database.ts'
 import { UsageError } from './usage.ts'
 
-/** `freehold keys`: makes, lists and removes the keys that sign access tokens. */
+/** `freehold keys`: generates, lists and removes the keys that sign access tokens. */
 export async function keys([action, id]: string[], config: Config): Promise<number> {
   if (action === 'generate') {
     const made = await inTransaction(config, 'signing-keys', transaction =>
       rotateSigningKeys(transaction, config.secretKey, config.jwtAlgorithm),
     )
-    console.log(`new key ${made}; it signs in half a minute, when every process has read it`)
+    console.log(`new key ${made}; it signs tokens after half a minute, when every process has read it`)
   } else if (action === 'remove' && id !== undefined) {
     await inTransaction(config, 'signing-keys', transaction => transaction.run(removeSigningKey(id)))
     console.log(`${id} is removed; every process refuses its tokens within seconds`)

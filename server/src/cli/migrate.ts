@@ -20,30 +20,30 @@ import type * as Generation from '../../tools/generate-migration.ts'
 import { withProvision } from '../platform/schema/with-database.ts'
 
 export interface MigrateEnvironment {
-  /** The owner's. */
+  /** The owner's URL. */
   databaseUrl: string
-  /** A server that may hold scratch databases: for `generate`, `auto` and `check`. */
+  /** A server on which scratch databases can be created, for `generate`, `auto` and `check`. */
   adminUrl: string | undefined
   schema: string
   print: (line: string) => void
   digest?: (client: pg.Client) => Promise<string>
-  /** Where the migrations are, if not in `server/migrations`. */
+  /** The directory of the migrations, if not `server/migrations`. */
   directory?: string
-  /** What they are to make, if not the product's schema. */
+  /** The declared schema, if not the product's. */
   declaredFiles?: readonly string[]
 }
 
 const usage = `freehold migrate <command>
 
-  generate "message"   write the migration that leads to the declared schema
-  apply [--to N]       apply what is pending, up to number N
+  generate "message"   write the migration to the declared schema
+  apply [--to N]       apply the pending migrations, up to number N
   auto "message"       generate, then apply
   rollback [--steps N | --to N] [--allow-data-loss]
-                       take back the last one, the last N, or all above number N
+                       roll back the last one, the last N, or all above number N
   stamp N | head       record 1 to N as applied, and none above, without running any
-  current              the last one applied
-  list                 all of them and their state
-  check                the connection, then whether the migrations make what is declared`
+  current              show the last one that was applied
+  list                 list all of them with their state
+  check                check the connection, and whether the migrations produce the declared schema`
 
 interface Input {
   environment: MigrateEnvironment
@@ -54,7 +54,7 @@ interface Input {
 type Values = Partial<Record<string, string | boolean | (string | boolean)[]>>
 
 interface Command {
-  /** What it takes beside options. */
+  /** Its argument besides options. */
   argument?: string
   options?: ParseArgsConfig['options']
   run: (input: Input) => Promise<number>
@@ -80,8 +80,8 @@ const commands = new Map<string, Command>([
 class UsageError extends Error {}
 
 /**
- * Runs `freehold migrate` with the words that follow it and answers the exit code: 0, 1 when it failed or found a
- * difference, 2 when it was called wrongly. Whatever there is to say goes to `print`.
+ * Runs `freehold migrate` with its arguments and returns the exit code: 0, 1 if it failed or found a difference, 2 for
+ * wrong usage. The output goes to `print`.
  */
 export async function migrateCommand(args: string[], environment: MigrateEnvironment): Promise<number> {
   try {
@@ -91,7 +91,7 @@ export async function migrateCommand(args: string[], environment: MigrateEnviron
     return await command.run({ environment, ...parseInput(name, command, rest) })
   } catch (error) {
     if (error instanceof UsageError) environment.print(`${error.message}\n\n${usage}`)
-    // what PostgreSQL itself refuses (it gives a severity) is said in its words
+    // errors of PostgreSQL itself (they have a severity) are printed unchanged
     else if (error instanceof MigrationError || (error instanceof Error && 'severity' in error))
       environment.print(error.message)
     else throw error
@@ -117,7 +117,7 @@ function parseNumber(what: string, value: Values[string]): number | undefined {
   throw new UsageError(`${what} takes a number, not "${value.toString()}".`)
 }
 
-/** Opens the owner's connection for as long as `work` lasts. */
+/** Opens the owner's connection while `work` runs. */
 async function withDatabase<T>(
   environment: MigrateEnvironment,
   work: (client: pg.Client, options: MigrationOptions) => Promise<T>,
@@ -212,15 +212,15 @@ async function checkDrift(environment: MigrateEnvironment): Promise<number> {
   const { adminUrl, print } = environment
   const generation = adminUrl === undefined ? undefined : await loadGeneration()
   if (adminUrl === undefined || !generation) {
-    const reason = adminUrl === undefined ? 'no server is at hand for scratch databases' : noGeneration
-    print(`Drift was not looked for: ${reason}.`)
+    const reason = adminUrl === undefined ? 'there is no server for scratch databases' : noGeneration
+    print(`Drift was not checked: ${reason}.`)
     return 0
   }
   const drift = await generation.findDrift(await declare(environment, adminUrl))
   print(
     drift.length === 0
-      ? 'No drift: the migrations make what is declared.'
-      : 'The migrations do not make what is declared ("freehold migrate generate" writes the missing one):',
+      ? 'No drift: the migrations produce the declared schema.'
+      : 'The migrations do not produce the declared schema ("freehold migrate generate" writes the missing one):',
   )
   for (const line of drift) print(`  ${line}`)
   return drift.length > 0 ? 1 : 0
@@ -238,9 +238,9 @@ async function generate({ environment, argument }: Input): Promise<number> {
   return 0
 }
 
-const noGeneration = 'the tools of development are not installed (npm ci installs them)'
+const noGeneration = 'the development tools are not installed (npm ci installs them)'
 
-/** The running service has no pg-delta, and needs none. */
+/** The running service does not have pg-delta, and does not need it. */
 async function loadGeneration(): Promise<typeof Generation | undefined> {
   try {
     return await import('../../tools/generate-migration.ts')
@@ -284,10 +284,10 @@ export async function migrate(args: string[], config: Config): Promise<number> {
         await client.end()
       }
     }
-    // What is migrated calls the job queue, so that comes first.
+    // The migrations call the job queue, so it comes first.
     if (applies) await asOwner((client, { jobs }) => migrateJobs(client, schema, jobs))
     const code = await migrateCommand(args, { databaseUrl: ownerUrl, adminUrl, schema, digest: readDigest, print })
-    // Features' own migrations and rows are those of this version; an older schema, as after `--to`, may have no place for them.
+    // Features' own migrations and rows belong to this version's schema; after `--to` the schema may be older.
     if (applies && code === 0 && !args.includes('--to'))
       await asOwner(async (client, { features, permissions }) => {
         await applyFeatureMigrations(client, features, { schema, digest: readDigest, log: print })

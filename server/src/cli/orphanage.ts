@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 
-/** How often is looked whether npm is still there. Milliseconds. */
+/** How often to check whether npm still runs. Milliseconds. */
 const WATCH_MS = 500
 
 /**
- * The end of what launched this process: of the older Node that handed over, which holds the other end of a channel, or of
- * npm and its shell, which pass on few signals and none that kill them. What started those takes the service for stopped and
- * will want its port. What was launched by anything else may outlive it.
+ * Resolves when the launcher of this process has ended: the older Node that started it, which is at the other end of a
+ * channel, or npm and its shell, which forward few signals. Their own launcher then assumes that the service has
+ * stopped and its port is free. Without such a launcher the service may outlive its parent.
  */
 export function awaitOrphanage(): Promise<void> {
   return new Promise(resolve => {
@@ -22,7 +22,7 @@ export function awaitOrphanage(): Promise<void> {
   })
 }
 
-/** This process and those above it, up to npm's own; empty without npm. Where there is no `/proc`, only this process. */
+/** This process and its ancestors up to npm's; empty without npm. Without `/proc`, only this process. */
 function listLaunchers(): { pid: number; parent: number }[] {
   const script = process.env['npm_lifecycle_script']
   const launchers: { pid: number; parent: number }[] = []
@@ -37,13 +37,13 @@ function listLaunchers(): { pid: number; parent: number }[] {
   return launchers
 }
 
-/** Whether it is the shell that npm starts for a script, rather than npm: some shells give way to what they run. */
+/** Whether it is the shell that npm starts for a script, not npm itself: some shells are replaced by their command. */
 const runsScript = (pid: number, script: string): boolean =>
   (readProcess(pid, 'cmdline') ?? '').split('\0').some(argument => argument.startsWith(script))
 
 function findParent(pid: number): number | undefined {
   if (pid === process.pid) return process.ppid
-  // proc(5): behind the name, which may hold anything, the state and the parent.
+  // proc(5): after the name, which may contain any character, come the state and the parent.
   const parent = /.*\) \S (\d+)/s.exec(readProcess(pid, 'stat') ?? '')?.[1]
   return parent === undefined ? undefined : Number(parent)
 }

@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts'
 import { startService } from '../main.ts'
 import { runUntilSignal } from './until-signal.ts'
 
-/** `freehold start`: runs until it is told to stop. */
+/** `freehold start`: runs until a signal stops it. */
 export async function start(args: string[], config: Config): Promise<number> {
   const { values } = parseArgs({ args, options: { migrate: { type: 'boolean' } } })
   const options = values.migrate === undefined ? {} : { migrate: values.migrate }

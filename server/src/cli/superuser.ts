@@ -24,12 +24,12 @@ export async function superuser(args: string[], config: Config): Promise<number>
   )
   if (!found && action === 'grant' && values.create) await create(config, email)
   else if (!found)
-    throw new Error(`no account has the address ${email}${action === 'grant' ? '; --create makes one' : ''}`)
-  console.log(action === 'grant' ? `${email} is a superuser` : `${email} is no superuser any more`)
+    throw new Error(`no account has the address ${email}${action === 'grant' ? '; --create creates one' : ''}`)
+  console.log(action === 'grant' ? `${email} is a superuser` : `${email} is no longer a superuser`)
   return 0
 }
 
-/** With the password that comes by standard input. */
+/** Creates the account, with the password from standard input. */
 async function create(config: Config, email: string): Promise<void> {
   const password = (await text(process.stdin)).replace(/\r?\n$/, '')
   const services = {

@@ -39,7 +39,7 @@ test('an operator unlocks an account by its address or its username', async () =
   assert.deepEqual([unlock(username).status, unlock(username).stdout], [0, `${username} was not locked\n`])
   const unknown = unlock('nobody@example.com')
   assert.equal(unknown.status, 1)
-  assert.match(unknown.stderr, /no account has the e-mail address or username noOne@example\.com/)
+  assert.match(unknown.stderr, /no account has the email address or username nobody@example\.com/)
   assert.equal(unlock().status, 2)
   assert.equal(unlock('one', 'two').status, 2)
 })

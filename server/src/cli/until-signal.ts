@@ -2,17 +2,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { RunningService } from '../main.ts'
 import { awaitOrphanage } from './orphanage.ts'
 
-/** How long a start may take to come to its end once it is no longer wanted. Milliseconds. */
+/** How long a start may continue after a signal to stop. Milliseconds. */
 const START_MS = 5000
 
 interface Told {
-  /** Whether there is time for load balancers to notice. */
+  /** Whether to wait until load balancers have noticed. */
   drains: boolean
 }
 
 /**
- * Runs a service until the process is told to end: by SIGTERM or SIGINT, by SIGHUP where there is no log file to open
- * again, or by the end of what launched it. Asked again a second later, it ends at once. @returns the exit code
+ * Runs a service until SIGTERM, SIGINT, SIGHUP (without a log file that it would open again) or the end of its
+ * launcher. A second signal, at least a second later, ends it at once. @returns the exit code
  */
 export async function runUntilSignal(
   start: () => Promise<RunningService>,
@@ -23,7 +23,7 @@ export async function runUntilSignal(
     awaitSignal(file === undefined ? undefined : () => service?.reopenLog()),
     awaitOrphanage().then(() => ({ drains: false })),
   ])
-  // Heard from the beginning. A start that hangs is ended, and the listeners of `exit` take the embedded PostgreSQL along.
+  // Signals are handled from the beginning. A start that hangs is ended; the listeners of `exit` stop PostgreSQL.
   const isGivenUp = told.then(() => delay(START_MS, 'given-up' as const, { ref: false }))
   let isStarted = false
   const drains = told.then(how => how.drains && isStarted)
@@ -35,12 +35,12 @@ export async function runUntilSignal(
   return 0
 }
 
-/** `reopenLog` is what SIGHUP asks for; where there is no log file, it says that the terminal has gone. */
+/** SIGHUP calls `reopenLog`; without a log file, it means that the terminal was closed. */
 function awaitSignal(reopenLog?: () => void): Promise<Told> {
   return new Promise(resolve => {
     let asked = 0
     const end = () => {
-      // A terminal and npm both pass on the first Ctrl-C, so it may arrive twice.
+      // The terminal and npm both send the first Ctrl-C, so it may arrive twice.
       if (asked > 0 && Date.now() - asked > 1000) process.exit(130)
       asked ||= Date.now()
       resolve({ drains: true })

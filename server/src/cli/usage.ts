@@ -1,26 +1,26 @@
 import { version } from '../version.ts'
 
-/** What there is to call. */
+/** The help text. */
 export const USAGE = `freehold ${version}
 
   freehold start [--migrate]          run the service; in production --migrate applies pending migrations first
-  freehold worker                     do the jobs alone, beside services with RUN_JOBS=false or as many as are wanted
-  freehold jobs [dead]                how many jobs wait; dead: those that were given up, each with its reason
-  freehold jobs retry ID… | --all     put back what was given up
+  freehold worker                     run only the background jobs; any number of workers can run beside the service
+  freehold jobs [dead]                count the waiting jobs; dead: list the jobs that failed for good, with the reasons
+  freehold jobs retry ID… | --all     try these jobs again
   freehold migrate <command>          generate, apply, auto, rollback, stamp, current, list, check
-  freehold superuser grant EMAIL      give an account the platform role; --create makes it, with the password from standard input
-  freehold superuser revoke EMAIL     take it away, and end the account's sessions
-  freehold superuser list             who holds it
-  freehold unlock EMAIL|USERNAME      let somebody sign in again who has failed too often
-  freehold import users FILE          accounts from another system, a JSON object a line (- is standard input); docs/guides/import.md
-                                      --dry-run writes none; --report FILE gets the lines that made none, and why
-  freehold keys generate              a new signing key; tokens of the present one stay valid until they expire
-  freehold keys list                  every signing key
-  freehold keys remove ID             for a key that leaked: its tokens are refused within seconds
-  freehold doctor [--roles]           what is wrong, and what mends it; --roles prints the SQL that makes the logins
+  freehold superuser grant EMAIL      give an account the superuser role; --create creates it, with the password from standard input
+  freehold superuser revoke EMAIL     revoke the role, and the account's sessions
+  freehold superuser list             list the superusers
+  freehold unlock EMAIL|USERNAME      end the lockout of an account after too many failed sign-ins
+  freehold import users FILE          import accounts from another system, one JSON object per line (- is standard input); docs/guides/import.md
+                                      --dry-run writes nothing; --report FILE gets the lines that were not imported, with the reasons
+  freehold keys generate              generate a new signing key; tokens of the present one stay valid until they expire
+  freehold keys list                  list all signing keys
+  freehold keys remove ID             remove a leaked key: its tokens are refused within seconds
+  freehold doctor [--roles]           list faults, each with its fix; --roles prints the SQL that creates the logins
 `
 
-/** A command was called in a way that it does not know. */
+/** A command was called with wrong arguments. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }

@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts'
 import { startWorker } from '../main.ts'
 import { runUntilSignal } from './until-signal.ts'
 
-/** `freehold worker`: does the jobs, without HTTP, until it is told to stop. */
+/** `freehold worker`: runs the background jobs, without HTTP, until a signal stops it. */
 export async function worker(args: string[], config: Config): Promise<number> {
   parseArgs({ args, options: {} })
   return runUntilSignal(() => startWorker(config), config.log)

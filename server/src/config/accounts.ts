@@ -3,13 +3,13 @@ import type { Variable } from './kinds.ts'
 import { passkeyOrigins, rpId } from './passkeys.ts'
 import { smtpUrl } from './urls.ts'
 
-/** The variables of accounts and mail. */
+/** The variables of accounts and emails. */
 export const accountVariables = {
   ACCOUNT_LOCKOUT_THRESHOLD: {
     begins: 'Accounts',
     kind: kinds.integer(1, 100),
     default: '5',
-    about: 'Failed passwords in a row that lock password sign-in.',
+    about: 'The number of wrong passwords in a row that locks password sign-in.',
   },
   ACCOUNT_LOCKOUT_DURATION_MINUTES: {
     kind: kinds.integer(1, 10_080),
@@ -21,8 +21,8 @@ export const accountVariables = {
     kind: kinds.integer(0, 1_000_000),
     default: '100',
     about:
-      'Failed sign-ins over all accounts within an hour that block a client address for an hour; 0 is off. Behind a ' +
-      'proxy set `TRUSTED_PROXIES`, or everybody has the same address.',
+      'The number of failed sign-ins within an hour, over all accounts, that blocks a client address for an hour; 0: no ' +
+      'limit. Behind a proxy set `TRUSTED_PROXIES`; otherwise all clients have the same address.',
   },
   PASSWORD_POLICY: {
     kind: kinds.choice(['composition', 'length']),
@@ -34,51 +34,51 @@ export const accountVariables = {
     default: 'optional',
     deployedDefault: 'required',
     about:
-      'Whether an account waits for its e-mail address to be confirmed. Outside development `required` needs ' +
+      'Whether users must verify their email address before they can sign in. Outside development `required` needs ' +
       '`RESEND_API_KEY` or `SMTP_URL`.',
   },
   UNVERIFIED_ACCESS: {
     kind: kinds.choice(['full', 'own']),
     default: 'full',
     about:
-      'What an account with an unconfirmed address reaches while confirmation is optional: `full` everything, ' +
-      '`own` its profile and sessions, and no organization.',
+      'The access of an account without a verified address while verification is optional: `full`: everything; ' +
+      '`own`: only its profile and sessions, no organization.',
   },
   TRUSTED_DEVICE_DAYS: {
     kind: kinds.integer(0, 365, 86400),
     default: '30',
-    about: 'How long a device that a person trusts skips the second factor; 0: none does.',
+    about: 'How long a trusted device skips the second factor; 0: devices cannot be trusted.',
   },
   PASSKEY_RP_ID: {
     kind: rpId,
     otherwise: 'the host of `FRONTEND_URL`, else of `PUBLIC_URL`',
-    about: 'The domain that passkeys belong to. Changing it later leaves every passkey behind.',
+    about: 'The domain that passkeys belong to. If it is changed later, existing passkeys no longer work.',
   },
   PASSKEY_ORIGINS: {
     kind: passkeyOrigins,
-    otherwise: 'those of `PUBLIC_URL` and `FRONTEND_URL` that lie within the domain',
-    about: 'Where pages and apps may ask for a passkey.',
+    otherwise: 'those of `PUBLIC_URL` and `FRONTEND_URL` that are within the domain',
+    about: 'The origins of the pages and apps that may use passkeys.',
   },
   ACCOUNT_DELETION_GRACE_DAYS: {
     kind: kinds.integer(0, 365),
     default: '30',
-    about: 'How long a deleted account can be restored before it is erased; with 0 the next sweep erases it.',
+    about: 'How long a deleted account can be restored before it is erased; with 0 the next hourly job erases it.',
   },
   REUSE_DELETED_NAMES: {
     kind: kinds.boolean,
     default: 'false',
-    about: 'Whether the e-mail address and the username of an erased account may be used for another.',
+    about: 'Whether a new account may have the email address or the username of an erased one.',
   },
   SECURITY_EVENTS_DAYS: {
     kind: kinds.integer(30, 3650),
     default: '400',
-    about: 'How long it is kept what happened to accounts: sign-ins, changes, failures.',
+    about: 'How long security events are kept: sign-ins, changes, failures.',
   },
   FIRST_SUPERUSER_EMAIL: {
     kind: kinds.email,
-    about: 'The superuser that is made at start; an account that exists is never promoted.',
+    about: 'The email address of the superuser that is created at the start; an existing account never becomes one.',
   },
-  FIRST_SUPERUSER_PASSWORD: { kind: kinds.secret(), secret: true, about: 'Its password; both are given or neither.' },
+  FIRST_SUPERUSER_PASSWORD: { kind: kinds.secret(), secret: true, about: 'Its password; set both or neither.' },
   BCRYPT_COST_FACTOR: {
     kind: kinds.ignoredFlag,
     ignored: 'passwords are hashed with Argon2id',
@@ -89,34 +89,34 @@ export const accountVariables = {
     begins: 'Mail',
     kind: kinds.secret(),
     secret: true,
-    otherwise: 'in development an outbox, read at `/dev/mail`; outside it mails wait',
-    about: 'Mail by Resend.',
+    otherwise: 'in development an outbox, shown at `/dev/mail`; outside it emails wait',
+    about: 'The API key for sending emails through Resend.',
   },
   SMTP_URL: {
     kind: smtpUrl,
     secret: true,
     otherwise: 'as above',
     about:
-      'Mail by a server of your own; not together with Resend. `smtp` turns to TLS by STARTTLS, and a server elsewhere ' +
-      'that cannot is refused; `smtps` speaks TLS from the first byte. Its certificate must be valid.',
+      'The mail server for sending emails; not together with Resend. `smtp` uses STARTTLS, which is required unless the ' +
+      'server is this machine; `smtps` uses TLS from the start. The certificate must be valid.',
   },
   FROM_EMAIL: {
     kind: kinds.sender,
-    otherwise: 'a name of no consequence in development',
-    about: 'The sender of every mail; needed by either.',
+    otherwise: 'an example address in development',
+    about: 'The sender of all emails; required with `RESEND_API_KEY` or `SMTP_URL`.',
   },
   MAIL_TEMPLATES: {
     kind: kinds.path,
-    about: 'A directory whose files replace the texts of mails, one by one; docs/guides/mail.md says how.',
+    about: 'A directory with files that replace the built-in templates of emails; see docs/guides/mail.md.',
   },
   DEFAULT_LOCALE: {
     kind: kinds.choice(['en', 'de']),
     default: 'en',
-    about: 'The language of mails to people who have not chosen one.',
+    about: 'The language of emails to users who have not chosen one.',
   },
   ACCOUNT_PAGES_URL: {
     kind: kinds.page,
     otherwise: '`PUBLIC_URL/account`, the pages of the service itself',
-    about: 'Where the links in mails lead; for pages of your own.',
+    about: 'The URL that the links in emails lead to, if you have your own pages.',
   },
 } as const satisfies Record<string, Variable>

@@ -157,7 +157,7 @@ test('every fault is reported at once, with the name that was used and what is a
     /^PUBLIC_URL is not set, and staging requires it/,
     /^DATABASE_TENANT_URL is not set, and staging requires it: .*freehold doctor/,
     /^DATABASE_SYSTEM_URL is not set, and staging requires it/,
-    /^RESEND_API_KEY or SMTP_URL is not set, .* default in staging, needs mail/,
+    /^RESEND_API_KEY or SMTP_URL is not set, .* default in staging, needs emails/,
     /^JWT_SECRET: has 8 characters, and 32 are the least; accepted in staging/,
   ]
   assert.equal(faults.length, expected.length, faults.join('\n'))
@@ -193,9 +193,9 @@ test('no fault and no warning ever shows a secret', () => {
   )
   assertFault(
     { PUBLIC_URL: `https://u:${marker}@h` },
-    /^PUBLIC_URL: holds a user name or password; accepted: (?!.*hUnTeR)/,
+    /^PUBLIC_URL: has a user name or password; accepted: (?!.*hUnTeR)/,
   )
-  const entry = /^CORS_ORIGINS: the value holds a user name or password/
+  const entry = /^CORS_ORIGINS: the value has a user name or password/
   assertFault({ CORS_ORIGINS: `https://u:${marker}@h` }, entry)
 })
 
@@ -226,7 +226,7 @@ test('an unreadable .env and a value cut short by a # are faults', () => {
   const directory = makeDirectory()
   assertFault(
     { DATA_DIR: directory, SECRET_KEY: secretKey },
-    /^DATABASE_PASSWORD in .env holds a #: put the value in quotes/,
+    /^DATABASE_PASSWORD in .env has a #: put the value in quotes/,
     makeDirectory({
       '.env':
         'DATABASE_PASSWORD=ab#cd\nOTHER=x#y\nAPP_NAME="x#y"\nPORT=80 # eighty#\nDATABASE_HOST=h\nDATABASE_NAME=n\n',
@@ -401,8 +401,8 @@ test('database URLs lose their driver and are refused when they cannot be unders
   assertFault({ DATABASE_URL: 'postgresql://' }, /names no host/)
   assertFault({ DATABASE_URL: 'postgresql://u@h' }, /^DATABASE_URL names no database/)
   assertFault({ DATABASE_URL: 'postgresql://u:p#1@h/d' }, /percent-encode special characters/)
-  assertFault({ DATABASE_URL: 'postgresql://u:1#1@h/d' }, /holds a # or \/ before the @/)
-  assertFault({ DATABASE_URL: 'postgresql://u:1/1@h/d' }, /holds a # or \/ before the @/)
+  assertFault({ DATABASE_URL: 'postgresql://u:1#1@h/d' }, /has a # or \/ before the @/)
+  assertFault({ DATABASE_URL: 'postgresql://u:1/1@h/d' }, /has a # or \/ before the @/)
   assertFault({ DATABASE_URL: 'postgresql://u:1%zz@h/d' }, /write a literal % as %25/)
   assertFault({ DATABASE_URL: 'postgresql:///d?host=a b' }, /has a host that cannot be used/)
 })
@@ -487,7 +487,7 @@ test('outside development weak and known secrets are refused', () => {
   for (const example of examples) {
     assertFault({ ...production, SECRET_KEY: example }, /^SECRET_KEY: is an example; accepted in production/)
   }
-  assertFault({ ...production, SECRET_KEY: 'abab'.repeat(10) }, /^SECRET_KEY: repeats a few characters only/)
+  assertFault({ ...production, SECRET_KEY: 'abab'.repeat(10) }, /^SECRET_KEY: has too few different characters/)
   const superuser = { ...production, FIRST_SUPERUSER_EMAIL: 'admin@example.com' }
   for (const password of ['SecurePass123!', 'SuperAdmin123!', 'password123', 'SecureP@ss123']) {
     assertFault({ ...superuser, FIRST_SUPERUSER_PASSWORD: password }, /^FIRST_SUPERUSER_PASSWORD: holds an example/)
@@ -546,7 +546,8 @@ test('lists are read as JSON or with commas, and every entry is checked', () => 
   ]) {
     assertFault({ TRUSTED_PROXIES: entry }, /is neither an IP address nor a network/)
   }
-  for (const entry of ['0.0.0.0/0', '::/0', '::/00']) assertFault({ TRUSTED_PROXIES: entry }, /would trust everybody/)
+  for (const entry of ['0.0.0.0/0', '::/0', '::/00'])
+    assertFault({ TRUSTED_PROXIES: entry }, /would trust every client/)
 })
 
 // Red when: integer() accepts what Number() accepts, or a range moves.
@@ -570,7 +571,10 @@ test('numbers are whole and within their range', () => {
   assertFault({ DATABASE_POOL_SIZE: '1' }, /accepted: a whole number from 2 to 1000/)
   assertFault({ ACCOUNT_LOCKOUT_THRESHOLD: '0' }, /accepted: a whole number from 1 to 100/)
   assertFault({ REFRESH_TOKEN_EXPIRE_DAYS: '91' }, /accepted: a whole number from 1 to 90/)
-  assertFault({ REFRESH_TOKEN_EXPIRE_MINUTES: '10' }, /^REFRESH_TOKEN_EXPIRE_MINUTES: a refresh token would end before/)
+  assertFault(
+    { REFRESH_TOKEN_EXPIRE_MINUTES: '10' },
+    /^REFRESH_TOKEN_EXPIRE_MINUTES: a refresh token would expire before/,
+  )
 })
 
 // Red when: choice() compares case, or DEBUG wins over LOG_LEVEL.
@@ -602,16 +606,16 @@ test('what belongs together is given together', () => {
   assertFault({ RESEND_API_KEY: 'x' }, /^FROM_EMAIL is not set: RESEND_API_KEY needs a sender$/)
   const both = { RESEND_API_KEY: 'x', SMTP_URL: 'smtp://h', FROM_EMAIL: 'Acme <a@b.test>' }
   assertFault(both, /^RESEND_API_KEY and SMTP_URL are both set: keep one of them$/)
-  assertFault({ FROM_EMAIL: 'nobody' }, /^FROM_EMAIL: is not an e-mail address/)
+  assertFault({ FROM_EMAIL: 'nobody' }, /^FROM_EMAIL: is not an email address/)
 })
 
 // Red when: smtpUrl lets a query or path pass, or does not look at the scheme.
 test('a mail server is named by scheme, login, host and port, and nothing that could weaken TLS', () => {
   const mail = (SMTP_URL: string) => ({ SMTP_URL, FROM_EMAIL: 'a@b.test' })
   assert.equal(load(mail('smtps://u:p%2F@mail.test:465')).mail.smtpUrl, 'smtps://u:p%2F@mail.test:465')
-  assertFault(mail('smtp://mail.test?ignoreTLS=true'), /^SMTP_URL: has something behind host and port; accepted: smtp/)
-  assertFault(mail('smtp://mail.test/path'), /^SMTP_URL: has something behind host and port/)
-  assertFault(mail('smtp://u:50%@mail.test'), /^SMTP_URL: holds a % that does not begin an escape/)
+  assertFault(mail('smtp://mail.test?ignoreTLS=true'), /^SMTP_URL: has more than host and port; accepted: smtp/)
+  assertFault(mail('smtp://mail.test/path'), /^SMTP_URL: has more than host and port/)
+  assertFault(mail('smtp://u:50%@mail.test'), /^SMTP_URL: has a % that does not begin an escape/)
   assertFault(mail('mail.test:25'), /^SMTP_URL: is not an smtp:\/\/ or smtps:\/\/ URL/)
 })
 
@@ -620,10 +624,10 @@ test('a deployment confirms addresses, so it needs mail; without confirming it i
   assert.equal(load({}).emailVerification, 'optional')
   assert.equal(load(production).emailVerification, 'required')
   const { SMTP_URL: _one, FROM_EMAIL: _other, ...mute } = production
-  assertFault(mute, /^RESEND_API_KEY or SMTP_URL is not set, and EMAIL_VERIFICATION=required.* needs mail: set one/)
+  assertFault(mute, /^RESEND_API_KEY or SMTP_URL is not set, and EMAIL_VERIFICATION=required.* needs emails: set one/)
   const { warnings } = load({ ...mute, EMAIL_VERIFICATION: 'optional' })
   assert.equal(warnings.length, 1)
-  assert.match(warnings[0]!, /^NO MAIL IS SENT: neither RESEND_API_KEY nor SMTP_URL is set\. Nobody can reset/)
+  assert.match(warnings[0]!, /^NO EMAIL IS SENT: neither RESEND_API_KEY nor SMTP_URL is set\. Users cannot reset/)
   assert.deepEqual(load({ ...production, EMAIL_VERIFICATION: 'optional' }).warnings, [])
   assert.equal(load({ EMAIL_VERIFICATION: 'required' }).emailVerification, 'required', 'the outbox is enough')
 })
@@ -636,7 +640,7 @@ test('links in mails lead to the service or to pages of one’s own, and an exam
   assertFault({ ...production, ACCOUNT_PAGES_URL: 'http://app.acme.test' }, /^ACCOUNT_PAGES_URL: is not https/)
   const copied = load({ RESEND_API_KEY: 'your-resend-api-key', FROM_EMAIL: 'a@b.test' })
   assert.equal(copied.mail.resendApiKey, undefined)
-  assert.deepEqual(copied.warnings, ['RESEND_API_KEY is an example: mail goes to the outbox at /dev/mail instead'])
+  assert.deepEqual(copied.warnings, ['RESEND_API_KEY is an example: emails go to the outbox at /dev/mail instead'])
 })
 
 function oidc(changes: Record<string, unknown>): string {
@@ -741,7 +745,7 @@ test('passkeys belong to the front end’s domain, and to none where no browser 
   }
   for (const PASSKEY_RP_ID of ['192.168.1.5', '2130706433', '[::1]', 'https://example.com', 'example.com:443', 'a..b'])
     assertFault({ PASSKEY_RP_ID }, /^PASSKEY_RP_ID: is (an IP address|not a domain name); accepted: a domain name/)
-  assertFault({ PASSKEY_ORIGINS: 'http://example.com' }, /"http:\/\/example.com" is not https, and browsers offer/)
+  assertFault({ PASSKEY_ORIGINS: 'http://example.com' }, /"http:\/\/example.com" is not https, which browsers require/)
 })
 
 // Red when: `ignored` or `later` has no effect, or false counts as use.
@@ -763,7 +767,7 @@ test('variables that change nothing and doubtful settings are said in the warnin
     'BCRYPT_COST_FACTOR changes nothing: passwords are hashed with Argon2id',
     'IS_TEST changes nothing: tests run the product as it is',
     'no effect yet, their features arrive with a later version: REDIS_URL, ENABLE_METRICS',
-    'NODE_ENV=production is not read here: without ENVIRONMENT=production this is development',
+    'NODE_ENV=production has no effect: without ENVIRONMENT=production this is development',
     'JWT_SECRET is an example: good enough for development only',
   ])
 })
@@ -779,10 +783,10 @@ test('development makes its secret key once, in an owner-only file', () => {
   assert.equal(loadConfig({}, directory).secretKey, made)
   assert.equal(loadConfig({ SECRET_KEY: secretKey }, directory).secretKey, secretKey)
   chmodSync(file, 0o644)
-  assertFault({}, /^SECRET_KEY is not set, and .*secret-key cannot stand in for it: other users may read it/, directory)
+  assertFault({}, /^SECRET_KEY is not set, and .*secret-key cannot be used instead: other users may read it/, directory)
   writeFileSync(file, 'short')
   chmodSync(file, 0o600)
-  assertFault({}, /cannot stand in for it: it is damaged/, directory)
+  assertFault({}, /cannot be used instead: it is damaged/, directory)
 })
 
 // Red when: loadConfig makes the key before it knows of the faults.

@@ -7,32 +7,32 @@ import { isExample, listExposures, readOrMakeSecretKey } from './secrets.ts'
 import { readSocial, type SocialConfig } from './social.ts'
 import { type Reading, readVariables } from './sources.ts'
 
-/** Everything that can be set from outside. Deeply frozen; docs/reference/configuration.md explains each variable. */
+/** The whole configuration, deeply frozen; docs/reference/configuration.md explains each variable. */
 export interface Config {
   environment: 'development' | 'staging' | 'production'
   host: string
-  /** 0 takes any free port; the derived `publicUrl` then says 0 as well. */
+  /** 0 chooses a free port; the derived `publicUrl` then has port 0 as well. */
   port: number
   /** An origin, without a trailing slash. */
   publicUrl: string
   frontendUrl: string | undefined
   appName: string
-  /** For how long the service still serves once it was told to stop. */
+  /** How long the service continues to serve after the signal to stop. */
   drainSeconds: number
-  /** Absolute. */
+  /** An absolute path. */
   dataDir: string
   database: {
-    /** The owner. Undefined, while `tenantUrl` is undefined too: the embedded PostgreSQL. */
+    /** The owner's. If this and `tenantUrl` are undefined, the embedded PostgreSQL is used. */
     url: string | undefined
     schema: string
     tenantUrl: string | undefined
     systemUrl: string | undefined
     poolSize: number
     poolTimeoutSeconds: number
-    /** 0: a connection is kept however old it is. */
+    /** 0: connections are never replaced because of their age. */
     connectionMaxAgeSeconds: number
     pooler: 'none' | 'transaction'
-    /** Which PostgreSQL is embedded: `system`, `bundled`, or the absolute path of a folder with its programs. */
+    /** The embedded PostgreSQL: `system`, `bundled`, or the absolute path of a folder with its programs. */
     programs: string
   }
   redisUrl: string | undefined
@@ -47,36 +47,36 @@ export interface Config {
   rateLimit: { enabled: boolean; perMinute: number; globalPerSecond: number }
   /** IP addresses and networks in CIDR notation. */
   trustedProxies: readonly string[]
-  /** Private networks that addresses of someone else's choice may lead to, written alike. */
+  /** Private networks that URLs from providers may lead to, in the same notation. */
   outboundNetworks: readonly string[]
   /** `failuresPerAddress` within an hour; 0: no limit. */
   lockout: { threshold: number; seconds: number; failuresPerAddress: number }
   passwordPolicy: 'composition' | 'length'
-  /** What becomes of accounts that were deleted. */
+  /** Settings for deleted accounts. */
   deletion: { graceDays: number; reuseNames: boolean }
   securityEventsDays: number
   emailVerification: 'optional' | 'required'
-  /** What an account with an unconfirmed address reaches while verification is optional. */
+  /** The access of an account without a verified address while verification is optional. */
   unverifiedAccess: 'full' | 'own'
-  /** For how long a trusted device skips the second factor; 0: none does. */
+  /** How long a trusted device skips the second factor; 0: devices cannot be trusted. */
   trustedDeviceSeconds: number
-  /** Undefined where no browser would take a passkey, as under an IP address. */
+  /** Undefined if browsers would refuse passkeys, as for an IP address. */
   passkeys: RelyingParty | undefined
   firstSuperuser: { email: string; password: string } | undefined
   social: SocialConfig
-  /** Without a key and a server, mail goes to the development outbox; outside development it waits. */
+  /** Without a key or a server, emails go to the outbox in development; outside of it they wait. */
   mail: {
     resendApiKey: string | undefined
     smtpUrl: string | undefined
     /** An address, or a name and an address in angle brackets. */
     from: string | undefined
-    /** Absolute. The operator's own templates. */
+    /** An absolute path: the operator's own templates. */
     templates: string | undefined
     defaultLocale: 'en' | 'de'
   }
-  /** Where the links in mails lead, without a trailing slash. */
+  /** The URL that the links in emails lead to, without a trailing slash. */
   accountPagesUrl: string
-  /** Whether the service does the jobs too. */
+  /** Whether the service runs the background jobs too. */
   runJobs: boolean
   storageUrl: string
   sentryDsn: string | undefined
@@ -85,12 +85,12 @@ export interface Config {
   log: {
     level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
     format: 'json' | 'text'
-    /** Absolute; undefined is standard output. */
+    /** An absolute path; undefined is standard output. */
     file: string | undefined
   }
-  /** Files with secrets that other users of the machine can read or change, outside development. They are warned of as well. */
+  /** Outside development: files with secrets that other users can read or change. `warnings` contains them too. */
   exposedFiles: readonly string[]
-  /** Lines for the log, at start. */
+  /** Lines to log at the start. */
   warnings: readonly string[]
 }
 
@@ -105,9 +105,9 @@ export class ConfigError extends Error {
 }
 
 /**
- * Reads the environment and, where it is silent, `.env` in the working directory.
- * In development a missing SECRET_KEY is made once and kept in `DATA_DIR/secret-key`. Outside it only what is needed is asked for.
- * @throws ConfigError listing every fault at once: the variable, what is wrong (never a secret), what is accepted
+ * Reads the environment and, for variables that it does not set, `.env` in the working directory. In development a
+ * missing SECRET_KEY is generated once, in `DATA_DIR/secret-key`; otherwise only the `needs` are required.
+ * @throws ConfigError with all faults: the variable, the fault (never a secret), the accepted values
  */
 export function loadConfig(
   environment: Record<string, string | undefined> = process.env,
@@ -151,7 +151,7 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
         : resolve(workingDirectory, values.EMBEDDED_POSTGRES),
     },
     redisUrl: values.REDIS_URL,
-    // Outside development it is given, or nothing needs it.
+    // Outside development it is set, or the command does not need it.
     secretKey: values.SECRET_KEY ?? (values.ENVIRONMENT === 'development' ? getOwnSecretKey(dataDir) : ''),
     jwtAlgorithm: values.JWT_ALGORITHM,
     accessTokenSeconds: values.ACCESS_TOKEN_EXPIRE_MINUTES,
@@ -183,7 +183,7 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
     })),
     social: readSocial(values),
     mail: {
-      // Out of a copied .env: in development the outbox serves better than an address where no one answers.
+      // An example from a copied .env: in development the outbox is more useful than a server that does not exist.
       resendApiKey: isExample(values.RESEND_API_KEY ?? '') ? undefined : values.RESEND_API_KEY,
       smtpUrl: isExample(values.SMTP_URL ?? '') ? undefined : values.SMTP_URL,
       from: values.FROM_EMAIL,
@@ -209,7 +209,7 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
 const pair = <T>(one: string | undefined, other: string | undefined, make: (one: string, other: string) => T) =>
   one === undefined || other === undefined ? undefined : make(one, other)
 
-/** `localhost` for this machine: passkeys and most sign-in providers know it by that name only. */
+/** `localhost` for this machine, because passkeys and most sign-in providers accept only that name. */
 function describeAddress(host: string, port: number): string {
   const isHere = isLoopback(host) || isLoopback(`[${host}]`) || ['0.0.0.0', '::'].includes(host)
   return new URL(`http://${isHere ? 'localhost' : host.includes(':') ? `[${host}]` : host}:${port}`).origin

@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs'
 
 /**
- * What a file system's refusal means for whoever started the service, in one line; undefined for other errors. `variable`
- * is the one that names another place.
+ * Explains an error of the file system to the operator, in one line; undefined for other errors. `variable` sets the
+ * path.
  */
 export function describeFileFault(error: unknown, path: string, variable = 'DATA_DIR'): string | undefined {
   const place = variable === 'DATA_DIR' ? 'a directory' : 'a file'
@@ -31,6 +31,6 @@ function findOwner(path: string): number | undefined {
   try {
     return statSync(path).uid
   } catch {
-    return undefined // below a folder that cannot be entered
+    return undefined // in a folder that this process cannot enter
   }
 }

@@ -1,33 +1,33 @@
 import { isIP } from 'node:net'
 
-/** What is wrong with a value, in words that never repeat a secret. */
+/** The fault of a value; the message never contains a secret. */
 export class BadValue extends Error {
   override name = 'BadValue'
 }
 
-/** How one kind of variable is read. `accepts` completes "accepted: …", in a fault and in the reference alike. */
+/** How one kind of variable is read. `accepts` completes "accepted: …" in faults and in the reference. */
 export interface Kind<T> {
   readonly accepts: string
   /** @throws BadValue */
   readonly read: (text: string) => T
 }
 
-/** How a variable is declared: the loader, the reference page and .env.example are made from it. */
+/** The declaration of a variable, from which the loader, the reference page and .env.example are generated. */
 export interface Variable {
-  /** Title of the group that begins here. */
+  /** The title of the group that begins with this variable. */
   readonly begins?: string
   readonly kind: Kind<unknown>
-  /** Other names for the same thing; with a kind of its own where the unit differs. */
+  /** Other names for the same variable; with their own kind if the unit differs. */
   readonly aliases?: readonly (string | { readonly name: string; readonly kind: Kind<unknown> })[]
-  /** As it would be written; `deployedDefault` replaces it in staging and production. */
+  /** The default, as text; `deployedDefault` replaces it in staging and production. */
   readonly default?: string
   readonly deployedDefault?: string
-  /** What happens without the variable, in words, where that is no fixed text. */
+  /** Describes what happens without the variable, if there is no fixed default. */
   readonly otherwise?: string
   readonly about: string
-  /** Never shown, and may be given as NAME_FILE. */
+  /** Never shown, and may be set with NAME_FILE. */
   readonly secret?: true
-  /** Why the variable is accepted and changes nothing. */
+  /** The reason why the variable is accepted but has no effect. */
   readonly ignored?: string
   /** The feature that reads it arrives with a later version. */
   readonly later?: true
@@ -36,7 +36,7 @@ export interface Variable {
 const trueWords = ['true', '1', 'yes', 'on']
 const falseWords = ['false', '0', 'no', 'off']
 
-// Only values that are no secrets are repeated; one with an @ may carry a password all the same.
+// Only values that are not secrets are shown; but a value with an @ may contain a password.
 const shown = (value: string) => (value.includes('@') ? 'the value' : JSON.stringify(value.slice(0, 60)))
 
 const trimmed = <T>(accepts: string, read: (text: string) => T): Kind<T> => ({
@@ -49,26 +49,26 @@ const isHostname = (text: string) =>
 
 const isEmail = (text: string) => /^[^\s@<>"]+@[^\s@<>"]+$/.test(text)
 
-/** Whether a host name, as `URL.hostname` writes it, can only mean this machine. */
+/** Whether a host name, in the notation of `URL.hostname`, always means this machine. */
 export const isLoopback = (hostname: string) => /^(localhost|.+\.localhost|127(\.\d+){3}|\[?::1\]?)$/.test(hostname)
 
 export const line: Kind<string> = trimmed('one line of at most 200 characters', text => {
-  if (text.length > 200 || /\p{Cc}/u.test(text)) throw new BadValue('is too long or holds a control character')
+  if (text.length > 200 || /\p{Cc}/u.test(text)) throw new BadValue('is too long or has a control character')
   return text
 })
 
 export const path: Kind<string> = trimmed('a path, absolute or from the working directory', text => {
-  if (text.includes('\0')) throw new BadValue('holds a zero byte')
+  if (text.includes('\0')) throw new BadValue('has a zero byte')
   return text
 })
 
-/** Which PostgreSQL is embedded. */
+/** The embedded PostgreSQL to use. */
 export const programs: Kind<string> = {
   ...path,
   accepts: '`system`, `bundled` (the one that npm installs), or the folder of `postgres` and `initdb`',
 }
 
-/** Read as it is, spaces included: a password may begin with one. */
+/** Read without trimming, because a password may begin with a space. */
 export const secret = (minimum = 1): Kind<string> => ({
   accepts: minimum > 1 ? `at least ${minimum} characters` : 'any text',
   read: text => {
@@ -83,12 +83,12 @@ export const boolean: Kind<boolean> = trimmed('`true` or `false`', text => {
   throw new BadValue(`${shown(text)} is neither true nor false`)
 })
 
-/** For names that other programs use as well: whatever is not plainly true is someone else's. */
-export const sharedFlag: Kind<boolean> = trimmed('`true`; anything else is left alone', text =>
+/** For names that other programs use too: a value that does not mean true is not for us. */
+export const sharedFlag: Kind<boolean> = trimmed('`true`; other values are ignored', text =>
   trueWords.includes(text.toLowerCase()),
 )
 
-/** For names that change nothing: no value of theirs is a fault, `false` is not worth a warning. */
+/** For variables without effect: any value is accepted, and only `false` causes no warning. */
 export const ignoredFlag: Kind<boolean> = trimmed('anything', text => !falseWords.includes(text.toLowerCase()))
 
 /** A whole number; `factor` converts the unit of the variable into the unit of the configuration. */
@@ -108,13 +108,13 @@ export const choice = <const Word extends string>(words: readonly Word[], synony
   })
 
 export const email: Kind<string> = trimmed('an e-mail address', text => {
-  if (!isEmail(text)) throw new BadValue('is not an e-mail address')
+  if (!isEmail(text)) throw new BadValue('is not an email address')
   return text
 })
 
 export const sender: Kind<string> = trimmed('an e-mail address, or `Name <address>`', text => {
   if (/\p{Cc}/u.test(text) || !isEmail(/^[^<>]*<(.*)>$/.exec(text)?.[1] ?? text)) {
-    throw new BadValue('is not an e-mail address')
+    throw new BadValue('is not an email address')
   }
   return text
 })
@@ -129,8 +129,8 @@ export const databaseHost: Kind<string> = trimmed('a host name, an IP address or
 )
 
 export const databaseName: Kind<string> = trimmed('a name without `?` and `#`', text => {
-  // The driver decodes a database's name with decodeURI, which cannot give these two back.
-  if (/[?#]/.test(text)) throw new BadValue('holds ? or #')
+  // The driver decodes the database's name with decodeURI, which does not decode these two.
+  if (/[?#]/.test(text)) throw new BadValue('has ? or #')
   return text
 })
 
@@ -159,9 +159,9 @@ export const url = (...schemes: string[]): Kind<string> =>
 
 function readPage(text: string): URL {
   const page = parseUrl(text, ['https', 'http'])
-  if (page.username || page.password) throw new BadValue('holds a user name or password')
+  if (page.username || page.password) throw new BadValue('has a user name or password')
   if (/[?#]/.test(text)) throw new BadValue('has a query or fragment')
-  if (page.hostname.includes('*')) throw new BadValue('holds a wildcard')
+  if (page.hostname.includes('*')) throw new BadValue('has a wildcard')
   return page
 }
 
@@ -172,7 +172,7 @@ export function readOrigin(text: string): string {
 }
 
 export const origin: Kind<string> = trimmed(
-  '`http://` or `https://`, host and port, nothing behind them; https outside development, unless on this machine',
+  '`http://` or `https://`, host and port, without a path; https outside development, unless on this machine',
   readOrigin,
 )
 
@@ -216,7 +216,7 @@ export const corsOrigins: Kind<readonly string[] | 'localhost'> = trimmed(
   text => (text === 'localhost' ? text : readList(text, readOrigin)),
 )
 
-/** A list of origins, each as a browser writes it. */
+/** A list of origins, in the notation of browsers. */
 export const origins: Kind<readonly string[]> = trimmed(
   'a comma list or a JSON list of origins such as `https://app.example.com`',
   text => readList(text, readOrigin),
@@ -232,8 +232,8 @@ export const networks: Kind<readonly string[]> = trimmed(
       if (isIP(address) === 0 || address.includes('%') || !isNetwork || rest.length > 0) {
         throw new BadValue('is neither an IP address nor a network')
       }
-      // Whoever may speak for everyone may also choose the address that limits and history see.
-      if (bits !== undefined && Number(bits) === 0) throw new BadValue('would trust everybody')
+      // Every client could then choose the address that limits and the audit log use.
+      if (bits !== undefined && Number(bits) === 0) throw new BadValue('would trust every client')
       return entry
     }),
 )

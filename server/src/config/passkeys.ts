@@ -1,7 +1,7 @@
 import { BadValue, isLoopback, type Kind, readList, readOrigin } from './kinds.ts'
 import type { Reading } from './sources.ts'
 
-/** Where passkeys are good: a domain, and the origins whose pages may ask for them (WebAuthn's relying party). */
+/** WebAuthn's relying party: the domain of passkeys, and the origins whose pages may use them. */
 export interface RelyingParty {
   rpId: string
   origins: readonly string[]
@@ -9,7 +9,7 @@ export interface RelyingParty {
 
 const isAddress = (hostname: string) => /^\[|^\d+(\.\d+){3}$/.test(hostname)
 
-/** Browsers know a relying party by a domain; an IP address is none. */
+/** The id of a relying party must be a domain, not an IP address. */
 export const rpId: Kind<string> = {
   accepts: 'a domain name such as `example.com`, or `localhost`; no scheme, port or IP address',
   read: text => {
@@ -22,7 +22,7 @@ export const rpId: Kind<string> = {
   },
 }
 
-/** Apps on Android have no web origin; the hash of their certificate stands for it. */
+/** Android apps have no web origin; the hash of their certificate is used instead. */
 const appOrigin = /^android:apk-key-hash:[\w-]{43}$/
 
 export const passkeyOrigins: Kind<readonly string[]> = {
@@ -31,7 +31,7 @@ export const passkeyOrigins: Kind<readonly string[]> = {
     readList(text.trim(), entry => {
       if (appOrigin.test(entry)) return entry
       const origin = readOrigin(entry)
-      if (!isSecure(origin)) throw new BadValue('is not https, and browsers offer passkeys nowhere else')
+      if (!isSecure(origin)) throw new BadValue('is not https, which browsers require for passkeys')
       return origin
     }),
 }
@@ -40,22 +40,22 @@ const isSecure = (origin: string) => origin.startsWith('https:') || isLoopback(n
 
 const isWithin = (origin: string, domain: string) => `.${new URL(origin).hostname}`.endsWith(`.${domain}`)
 
-/** The relying party that the configuration names or implies; undefined where no browser would take one. */
+/** The relying party that the configuration sets or implies; undefined if browsers would not accept it. */
 export function readRelyingParty({ values }: Reading, publicUrl: string): RelyingParty | undefined {
   const pages = [values.FRONTEND_URL, publicUrl].filter(url => url !== undefined).map(url => new URL(url))
   const domain = values.PASSKEY_RP_ID ?? pages[0]?.hostname ?? ''
   if (isAddress(domain)) return undefined
   const own = pages.map(({ origin }) => origin).filter(origin => isSecure(origin) && isWithin(origin, domain))
-  // Outside the domain is not wrong: it may name them in its /.well-known/webauthn (related origins).
+  // Origins outside the domain are allowed: it may list them in /.well-known/webauthn (related origins).
   const origins = values.PASSKEY_ORIGINS ?? [...new Set(own)]
   return origins.length === 0 ? undefined : { rpId: domain, origins }
 }
 
-/** The doubt that follows from there being none. */
+/** The warning if there is none. */
 export const doubtAboutPasskeys = (party: RelyingParty | undefined): string[] =>
   party === undefined
     ? [
-        'passkeys are off: browsers take them under a domain name and https, or on localhost. Set PUBLIC_URL or ' +
-          'FRONTEND_URL to such a place, or PASSKEY_RP_ID and PASSKEY_ORIGINS',
+        'passkeys are off: browsers require a domain name and https, or localhost. Set PUBLIC_URL or FRONTEND_URL to ' +
+          'such a URL, or set PASSKEY_RP_ID and PASSKEY_ORIGINS',
       ]
     : []

@@ -14,7 +14,7 @@ export function joinParts(reading: Reading): Reading {
     }))
     const isBroken = (name: string) =>
       reading.given.has(name as VariableName) && reading.values[name as VariableName] === undefined
-    // What could not be read has its own fault already, and comparing the rest would only add noise.
+    // Values that could not be read have their own faults already; comparing the rest would not help.
     if ([whole, ...Object.keys(names)].some(isBroken)) return { url: undefined, faults: [] }
     return joinUrl(scheme, { name: reading.given.get(whole) ?? whole, url: reading.values[whole] }, parts)
   }
@@ -38,13 +38,13 @@ export function joinParts(reading: Reading): Reading {
   }
 }
 
-/** What a command may need outside development: the owner's login, one of the restricted ones, secrets, its address, mail. */
+/** Needs of commands outside development: the owner's login, a restricted login, the secret, the public URL, email. */
 export type Need = 'owner' | 'tenant' | 'system' | 'secret' | 'address' | 'mail'
 
-/** What the running service needs. */
+/** The needs of the running service. */
 export const needsOfService: readonly Need[] = ['secret', 'address', 'tenant', 'system', 'mail']
 
-/** The faults that no variable has alone. A variable that is not needed is not asked for. */
+/** The faults that concern several variables, or missing ones. Only the variables in `needs` are required. */
 export function checkRules(reading: Reading, needs: readonly Need[]): string[] {
   const isDeployed = reading.values.ENVIRONMENT !== 'development'
   return [
@@ -75,7 +75,7 @@ function checkMeaning({ values, given }: Reading): string[] {
   const faults: string[] = []
   if (values.REFRESH_TOKEN_EXPIRE_DAYS < values.ACCESS_TOKEN_EXPIRE_MINUTES) {
     const refresh = given.get('REFRESH_TOKEN_EXPIRE_DAYS') ?? 'REFRESH_TOKEN_EXPIRE_DAYS'
-    faults.push(`${refresh}: a refresh token would end before the access token; accepted: at least as long as that`)
+    faults.push(`${refresh}: a refresh token would expire before the access token; accepted: at least as long as that`)
   }
   return faults
 }
@@ -90,7 +90,7 @@ function checkMail({ given }: Reading): string[] {
   return faults
 }
 
-/** One login for two purposes would take the wall between organizations away. */
+/** With one login for two purposes, organizations would not be isolated. */
 function checkLogins({ values, given }: Reading): string[] {
   const logins = (['DATABASE_URL', 'DATABASE_TENANT_URL', 'DATABASE_SYSTEM_URL'] as const).flatMap(name => {
     const url = values[name]
@@ -101,7 +101,7 @@ function checkLogins({ values, given }: Reading): string[] {
   return logins.flatMap(({ name, url, user }, index) => [
     ...(url.pathname.length > 1
       ? []
-      : [`${name} names no database: it stands behind the host, as in postgresql://host/database`]),
+      : [`${name} names no database: add it after the host, as in postgresql://host/database`]),
     ...logins
       .slice(0, index)
       .filter(other => other.user === user)
@@ -111,13 +111,13 @@ function checkLogins({ values, given }: Reading): string[] {
 
 const canMail = ({ RESEND_API_KEY, SMTP_URL }: Reading['values']) => (RESEND_API_KEY ?? SMTP_URL) !== undefined
 
-/** Which variable fulfils a need, and where its value comes from. */
+/** The variable for each need, and an explanation of its value. */
 const required: Readonly<Record<Exclude<Need, 'mail'>, readonly [VariableName, string]>> = {
   secret: ['SECRET_KEY', 'make one with `openssl rand -hex 32`'],
-  address: ['PUBLIC_URL', 'it is where clients reach the service, such as https://api.example.com'],
-  owner: ['DATABASE_URL', 'it is the login of the owner of the schema, as whom migrations run'],
-  tenant: ['DATABASE_TENANT_URL', '`freehold doctor --roles` prints the SQL that makes this login'],
-  system: ['DATABASE_SYSTEM_URL', '`freehold doctor --roles` prints the SQL that makes this login'],
+  address: ['PUBLIC_URL', 'it is the URL at which clients reach the service, such as https://api.example.com'],
+  owner: ['DATABASE_URL', 'it is the login of the owner of the schema, which runs the migrations'],
+  tenant: ['DATABASE_TENANT_URL', '`freehold doctor --roles` prints the SQL that creates this login'],
+  system: ['DATABASE_SYSTEM_URL', '`freehold doctor --roles` prints the SQL that creates this login'],
 }
 
 function checkDeployment({ values, given }: Reading, needs: readonly Need[]): string[] {
@@ -129,14 +129,14 @@ function checkDeployment({ values, given }: Reading, needs: readonly Need[]): st
   if (needs.includes('mail') && values.EMAIL_VERIFICATION === 'required' && !canMail(values)) {
     faults.push(
       `RESEND_API_KEY or SMTP_URL is not set, and EMAIL_VERIFICATION=required, which is the default in ` +
-        `${values.ENVIRONMENT}, needs mail: set one of them and FROM_EMAIL, or EMAIL_VERIFICATION=optional`,
+        `${values.ENVIRONMENT}, needs emails: set one of them and FROM_EMAIL, or EMAIL_VERIFICATION=optional`,
     )
   }
   for (const [name, variable] of variableList) {
     const value = values[name]
     if (!variable.secret || !given.has(name) || typeof value !== 'string') continue
     const fault = name === 'SECRET_KEY' ? weakness(value) : isExample(value) ? 'holds an example' : undefined
-    const advice = `accepted in ${values.ENVIRONMENT}: a random secret of your own`
+    const advice = `accepted in ${values.ENVIRONMENT}: your own random secret`
     if (fault) faults.push(`${given.get(name)}: ${fault}; ${advice}`)
   }
   for (const name of ['PUBLIC_URL', 'ACCOUNT_PAGES_URL'] as const) {
@@ -152,12 +152,12 @@ function checkDeployment({ values, given }: Reading, needs: readonly Need[]): st
   return faults
 }
 
-/** What works and yet is likely not meant. */
+/** Settings that work, but are probably not intended. */
 export function listDoubts({ values, given }: Reading, nodeEnv: string | undefined): string[] {
   const doubts: string[] = []
   const isDevelopment = values.ENVIRONMENT === 'development'
   if (isDevelopment && nodeEnv === 'production') {
-    doubts.push('NODE_ENV=production is not read here: without ENVIRONMENT=production this is development')
+    doubts.push('NODE_ENV=production has no effect: without ENVIRONMENT=production this is development')
   }
   const fault = isDevelopment && values.SECRET_KEY !== undefined ? weakness(values.SECRET_KEY) : undefined
   if (fault) doubts.push(`${given.get('SECRET_KEY')} ${fault}: good enough for development only`)
@@ -166,20 +166,20 @@ export function listDoubts({ values, given }: Reading, nodeEnv: string | undefin
   }
   for (const name of ['RESEND_API_KEY', 'SMTP_URL'] as const) {
     if (isDevelopment && isExample(values[name] ?? '')) {
-      doubts.push(`${given.get(name)} is an example: mail goes to the outbox at /dev/mail instead`)
+      doubts.push(`${given.get(name)} is an example: emails go to the outbox at /dev/mail instead`)
     }
   }
-  // The service speaks no TLS, so something in front of it does.
+  // The service has no TLS, so there is a proxy in front of it.
   if (!isDevelopment && values.PUBLIC_URL?.startsWith('https:') && values.TRUSTED_PROXIES.length === 0) {
     doubts.push(
       `TRUSTED_PROXIES is empty, although ${given.get('PUBLIC_URL')} is https, so there is a proxy: all clients share its ` +
-        'address in rate limits, history and logs. Set it to where the proxy connects from, such as 127.0.0.1',
+        'address in rate limits, the audit log and logs. Set it to the address of the proxy, such as 127.0.0.1',
     )
   }
   if (!isDevelopment && !canMail(values)) {
     doubts.push(
-      'NO MAIL IS SENT: neither RESEND_API_KEY nor SMTP_URL is set. Nobody can reset a password or hears of a change ' +
-        'to their account; what is to be sent waits until one of them is set, for 14 days at most',
+      'NO EMAIL IS SENT: neither RESEND_API_KEY nor SMTP_URL is set. Users cannot reset a password and are not notified ' +
+        'of changes to their accounts; emails wait until one of them is set, for at most 14 days',
     )
   }
   return doubts

@@ -13,29 +13,29 @@ export interface OidcProvider extends Client {
 }
 
 export interface SocialConfig {
-  /** Google among them. */
+  /** Includes Google. */
   oidc: readonly OidcProvider[]
   github: (Client & { url: string; apiUrl: string }) | undefined
   autoLink: boolean
-  /** The origins that a sign-in may lead back to. */
+  /** The origins to which a sign-in may redirect. */
   redirectOrigins: readonly string[]
 }
 
-/** Where browsers are led to when they sign in, as far as it is known before a provider is asked. */
+/** The origins to which a sign-in redirects the browser, as far as they are known without asking a provider. */
 export const providerOriginsOf = ({ oidc, github }: SocialConfig): string[] => [
   ...new Set([...oidc.map(({ issuer }) => issuer), ...(github ? [github.url] : [])].map(url => new URL(url).origin)),
 ]
 
-/** Codes, tokens and secrets travel there: never in the clear, except within this machine. */
+/** Codes, tokens and secrets are sent there, so it must use https unless it is this machine. */
 function readSafeUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const isHere = url?.protocol === 'http:' && isLoopback(url.hostname)
   if (url === undefined || (url.protocol !== 'https:' && !isHere)) throw new BadValue('does not begin with https://')
-  if (url.username || url.password || /[?#\s]/.test(text)) throw new BadValue('holds more than host, port and path')
+  if (url.username || url.password || /[?#\s]/.test(text)) throw new BadValue('has more than host, port and path')
   return url
 }
 
-/** Kept as it is written: it is compared with what the provider says of itself. */
+/** Kept exactly as given, because it is compared with the issuer in the provider's metadata. */
 const issuer: Kind<string> = {
   accepts: 'an `https://` URL, as the provider writes it, without `/.well-known/…`',
   read: text => {
@@ -54,7 +54,7 @@ const redirectOrigins: Kind<readonly string[]> = {
   read: text => origins.read(text).map(origin => readSafeUrl(origin).origin),
 }
 
-/** A session says by which name it was opened, so no provider may bear the name of a factor. */
+/** Names that providers cannot have, because `sessions.methods` contains them and the names of providers. */
 const taken = ['google', 'github', 'password', 'passkey', 'totp']
 
 const oidcProviders: Kind<readonly OidcProvider[]> = {
@@ -83,8 +83,8 @@ function readProvider(entry: unknown, index: number): OidcProvider {
     clientId: get('client_id'),
     clientSecret: get('client_secret'),
   }
-  if (fields.size > 4) throw new BadValue(`entry ${index + 1} has fields that mean nothing here`)
-  // The name stands in the callback's path.
+  if (fields.size > 4) throw new BadValue(`entry ${index + 1} has unknown fields`)
+  // The name is part of the callback's path.
   if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(provider.name) || taken.includes(provider.name)) {
     throw new BadValue(`entry ${index + 1} needs a name of lower-case letters, digits and -, not ${taken.join(' or ')}`)
   }
@@ -97,46 +97,46 @@ function readProvider(entry: unknown, index: number): OidcProvider {
   }
 }
 
-/** The variables of signing in with an account elsewhere. */
+/** The variables of sign-in with a provider. */
 export const socialVariables = {
   GOOGLE_CLIENT_ID: { begins: 'Social sign-in', kind: line, about: 'Sign-in with Google.' },
-  GOOGLE_CLIENT_SECRET: { kind: secret(), secret: true, about: 'Both are given or neither.' },
+  GOOGLE_CLIENT_SECRET: { kind: secret(), secret: true, about: 'Set both or neither.' },
   GOOGLE_ISSUER: {
     kind: issuer,
     default: 'https://accounts.google.com',
-    about: 'Who Google is; another address is for a look-alike in tests.',
+    about: "Google's issuer; another value is only for tests with a simulated Google.",
   },
   GITHUB_CLIENT_ID: { kind: line, about: 'Sign-in with GitHub.' },
-  GITHUB_CLIENT_SECRET: { kind: secret(), secret: true, about: 'Both are given or neither.' },
+  GITHUB_CLIENT_SECRET: { kind: secret(), secret: true, about: 'Set both or neither.' },
   GITHUB_URL: { kind: server, default: 'https://github.com', about: 'GitHub, or a GitHub Enterprise Server.' },
   GITHUB_API_URL: {
     kind: server,
     otherwise: '`https://api.github.com`, or `GITHUB_URL/api/v3` of a GitHub Enterprise Server',
-    about: 'Where its API is.',
+    about: 'The URL of its API.',
   },
   OIDC_PROVIDERS: {
     kind: oidcProviders,
     default: '[]',
     secret: true,
-    about: 'Sign-in with any other OpenID Connect provider; docs/guides/social-sign-in.md says how.',
+    about: 'Sign-in with any other OpenID Connect provider; see docs/guides/social-sign-in.md.',
   },
   SOCIAL_REDIRECTS: {
     kind: redirectOrigins,
     default: '[]',
-    about: 'Where a sign-in may lead back to, besides the origin of `FRONTEND_URL`.',
+    about: 'The origins to which a sign-in may redirect, besides that of `FRONTEND_URL`.',
   },
   SOCIAL_AUTO_LINK: {
     kind: boolean,
     default: 'true',
     about:
-      'Whether whoever proves an e-mail address by a provider signs in to the account that has proved the same ' +
-      'address. Without it they sign in first, then link the provider.',
+      'Whether a sign-in with a provider that has verified an email address signs in to the account that has verified ' +
+      'the same address. If not, users must first sign in, then link the provider.',
   },
 } as const satisfies Record<string, Variable>
 
 const GITHUB = socialVariables.GITHUB_URL.default
 
-/** The part of the configuration that these variables make; a client is there when its id and secret are. */
+/** The configuration from these variables; a client is set if its id and secret are. */
 export function readSocial(values: Reading['values']): SocialConfig {
   const client = (clientId: string | undefined, clientSecret: string | undefined): Client | undefined =>
     clientId === undefined || clientSecret === undefined ? undefined : { clientId, clientSecret }

@@ -7,12 +7,12 @@ import { type VariableName, variables } from './variables.ts'
 
 type ValueOf<V extends Variable> = ReturnType<V['kind']['read']> | (V extends { default: string } ? never : undefined)
 
-/** What each variable came to: the value of its kind, undefined only where there is no default. */
+/** The value of each variable; undefined only if it has no default. */
 type Values = { [Name in VariableName]: ValueOf<(typeof variables)[Name]> }
 
 export interface Reading {
   values: Values
-  /** The variables that were given, valid or not, with the name that was used. */
+  /** The variables that were set, valid or not, each with the name that was used. */
   given: ReadonlyMap<VariableName, string>
   faults: string[]
   warnings: string[]
@@ -24,7 +24,7 @@ type Texts = Readonly<Record<string, string | undefined>>
 
 export const variableList = Object.entries<Variable>(variables) as [VariableName, Variable][]
 
-/** Every name that a variable may be given by, its own first. */
+/** All names of a variable, its own first. */
 export const namesOf = (name: string, variable: Variable): { name: string; kind: Kind<unknown> }[] => [
   { name, kind: variable.kind },
   ...(variable.aliases ?? []).map(alias => (typeof alias === 'string' ? { name: alias, kind: variable.kind } : alias)),
@@ -34,12 +34,12 @@ const allNames = variableList.flatMap(([name, variable]) =>
   namesOf(name, variable).flatMap(({ name: one }) => (variable.secret ? [one, `${one}_FILE`] : [one])),
 )
 
-/** Reads every variable from the environment and, where that is silent, from `.env` in the working directory. */
+/** Reads every variable from the environment or, if not set there, from `.env` in the working directory. */
 export function readVariables(environment: Texts, workingDirectory: string): Reading {
   const faults: string[] = []
   const file = readEnvFile(workingDirectory, faults)
   const files: SecretFile[] = [{ name: '.env', path: join(workingDirectory, '.env') }]
-  // Set but empty is not set: compose files and shells hand on `NAME=` for what no one gave.
+  // Empty means not set: compose files and shells pass `NAME=` for variables without a value.
   const isSet = ([, text]: [string, string | undefined]) => text !== undefined && text.trim() !== ''
   const texts: Texts = Object.fromEntries([...Object.entries(file), ...Object.entries(environment)].filter(isSet))
 
@@ -98,7 +98,7 @@ function readSecretFile(path: string): string | { fault: string } {
     const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
     return text.trim() === '' ? { fault: 'the file is empty' } : text
   } catch (error) {
-    // The path stays unsaid: a secret is easily put where its file's name belongs.
+    // The path is not shown, because it may be a secret that was set instead of its file's name.
     return { fault: `the file cannot be read (${codeOf(error)})` }
   }
 }
@@ -111,11 +111,11 @@ function readEnvFile(workingDirectory: string, faults: string[]): Texts {
     if (codeOf(error) !== 'ENOENT') faults.push(`.env cannot be read (${codeOf(error)})`)
     return {}
   }
-  // Everything behind a # is a comment, so an unquoted password that holds one would be cut short unnoticed.
+  // Everything after a # is a comment, so an unquoted password with one would be truncated silently.
   for (const [, name = ''] of text.matchAll(
     /^[ \t]*(?:export[ \t]+)?(\w+)[ \t]*=[ \t]*[^\s"'`#][^\n#]*(?<=[^\s])#/gm,
   )) {
-    if (allNames.includes(name)) faults.push(`${name} in .env holds a #: put the value in quotes, or a space before it`)
+    if (allNames.includes(name)) faults.push(`${name} in .env has a #: put the value in quotes, or a space before it`)
   }
   return parseEnv(text)
 }
@@ -134,7 +134,7 @@ function idleVariables(given: ReadonlyMap<VariableName, string>, found: Readonly
   ]
 }
 
-/** Names in .env that mean nothing here but are a slip away from one that does; other programs' names are left alone. */
+/** Unknown names in .env that are similar to a known one; names of other programs are ignored. */
 function suspectNames(names: string[]): string[] {
   return names.flatMap(name => {
     if (allNames.includes(name)) return []

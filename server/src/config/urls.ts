@@ -2,7 +2,7 @@ import { BadValue, type Kind } from './kinds.ts'
 
 const fields = ['hostname', 'port', 'username', 'password', 'pathname'] as const
 
-/** One piece of a URL that may also be given as a variable of its own. */
+/** A part of a URL that may also be set with its own variable. */
 export interface Part {
   readonly name: string
   readonly field: (typeof fields)[number]
@@ -24,7 +24,7 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw new BadValue('holds a % that does not begin an escape; write a literal % as %25')
+    throw new BadValue('has a % that does not begin an escape; write a literal % as %25')
   }
 }
 
@@ -40,8 +40,8 @@ const stated = (url: URL, field: Part['field']) => decode(field === 'pathname' ?
 const checkEscapes = (url: URL) => fields.forEach(field => stated(url, field))
 
 /**
- * A PostgreSQL URL as the driver wants it: the `+driver` that SQLAlchemy puts into the scheme is dropped, and what
- * libpq also takes from the query (host, port, user, password) is moved to where URLs keep it.
+ * A PostgreSQL URL as the driver expects it: SQLAlchemy's `+driver` in the scheme is removed, and host, port, user and
+ * password in the query, which libpq accepts, are moved to their usual places.
  */
 export const postgresUrl: Kind<string> = {
   accepts: '`postgresql://user:password@host:port/database`, special characters percent-encoded',
@@ -51,19 +51,19 @@ export const postgresUrl: Kind<string> = {
     const [, scheme = text.trim(), rest = ''] = found ?? []
     if (otherDatabases.test(scheme)) {
       throw new BadValue(
-        'names another database, and Freehold runs on PostgreSQL only: row-level security keeps organizations ' +
-          'apart; in development leave it out to get an embedded PostgreSQL',
+        'names another database, and Freehold runs on PostgreSQL only: row-level security isolates organizations; ' +
+          'in development leave it out to get an embedded PostgreSQL',
       )
     }
     if (!/^postgres(ql)?$/i.test(scheme)) throw new BadValue('does not begin with postgresql://')
-    // `user@/database?host=/folder` is libpq's way to write a socket, and no URL without a host in that place.
+    // `user@/database?host=/folder` is libpq's notation for a socket, but not a valid URL without a host.
     const href = `postgresql://${rest.replace(/^([^/?#]*@)?\//, `$1${nowhere}/`)}`
     if (!URL.canParse(href)) {
       throw new BadValue('is not a valid URL; percent-encode special characters of the password (# is %23, / is %2F)')
     }
     const url = new URL(href)
     if (url.hash || url.pathname.includes('@')) {
-      throw new BadValue('holds a # or / before the @; percent-encode it (# is %23, / is %2F)')
+      throw new BadValue('has a # or / before the @; percent-encode it (# is %23, / is %2F)')
     }
     for (const [key, field] of queryFields) {
       const value = url.searchParams.get(key)
@@ -71,7 +71,7 @@ export const postgresUrl: Kind<string> = {
       url[field] = encode(field, value)
       if (stated(url, field) !== decode(encode(field, value))) throw new BadValue(`has a ${key} that cannot be used`)
       url.searchParams.delete(key)
-      // libpq takes a + as it is.
+      // In libpq, a + in the query is not a space.
       url.search = url.search.replaceAll('+', '%20')
     }
     if (['', nowhere].includes(url.hostname)) throw new BadValue('names no host')
@@ -98,16 +98,16 @@ export const smtpUrl: Kind<string> = {
       throw new BadValue('is not an smtp:// or smtps:// URL; percent-encode special characters of the password')
     }
     const url = new URL(text.trim())
-    // What libraries read from the query would switch off what keeps the mails secret on their way.
-    if (url.search || url.hash || url.pathname.length > 1) throw new BadValue('has something behind host and port')
+    // Options in the query could turn off TLS.
+    if (url.search || url.hash || url.pathname.length > 1) throw new BadValue('has more than host and port')
     checkEscapes(url)
     return url.href
   },
 }
 
 /**
- * One URL out of a whole one and its parts: what the URL leaves open is taken from the parts.
- * A fault when both state something and it differs, or when the parts name no server.
+ * Joins a URL with the variables for its parts, which supply what the URL does not contain. Returns a fault if both are
+ * set and differ, or if the parts name no server.
  */
 export function joinUrl(
   scheme: string,

@@ -9,40 +9,40 @@ const day = 24 * 60 * minute
 const port = kinds.integer(1, 65535)
 const partOfUrl = 'part of the URL above'
 
-/** Every variable there is. The loader, the reference page and .env.example are all made from this table. */
+/** All variables. The loader, the reference page and .env.example are generated from this table. */
 export const variables = {
   ENVIRONMENT: {
     begins: 'Service',
     kind: kinds.choice(['development', 'staging', 'production']),
     default: 'development',
-    about: 'Development has a safe default for everything; staging and production ask for the same things.',
+    about: 'Development has a safe default for everything; staging and production require the same variables.',
   },
   HOST: { kind: kinds.hostname, default: '127.0.0.1', deployedDefault: '0.0.0.0', about: 'The address to listen on.' },
-  PORT: { kind: kinds.integer(0, 65535), default: '8000', about: 'The port to listen on; 0 takes any free one.' },
+  PORT: { kind: kinds.integer(0, 65535), default: '8000', about: 'The port to listen on; 0 chooses a free one.' },
   PUBLIC_URL: {
     kind: kinds.origin,
     aliases: ['BACKEND_BASE_URL'],
-    otherwise: 'made from `HOST` and `PORT`; required outside development',
-    about: 'Where clients reach the service; it stands in tokens, links and documents.',
+    otherwise: 'derived from `HOST` and `PORT`; required outside development',
+    about: 'The URL at which clients reach the service; used in tokens, links and documents.',
   },
   FRONTEND_URL: {
     kind: kinds.page,
     aliases: ['FRONTEND_BASE_URL'],
-    about: 'Where people reach the product; links and redirects may lead there.',
+    about: 'The URL of the front end; links and redirects may lead there.',
   },
-  APP_NAME: { kind: kinds.line, default: 'Freehold', about: 'The name that people read in mails and documents.' },
+  APP_NAME: { kind: kinds.line, default: 'Freehold', about: 'The product name in emails and documents.' },
   DRAIN_SECONDS: {
     kind: kinds.integer(0, 600),
     default: '0',
     deployedDefault: '5',
     about:
-      'How long the service goes on serving after SIGTERM, while `/ready` answers 503 so that load balancers send nothing ' +
-      'more. At least as long as they take to notice, and shorter than what ends the process by force allows.',
+      'How long the service continues to serve after SIGTERM, while `/ready` answers 503 so that load balancers send no ' +
+      'more requests. At least as long as they need to notice, and shorter than the time after which the process is killed.',
   },
   DATA_DIR: {
     kind: kinds.path,
     default: '.freehold',
-    about: 'The one directory for everything that the service keeps on disk.',
+    about: 'The directory for everything that the service stores on disk.',
   },
 
   DATABASE_URL: {
@@ -54,7 +54,7 @@ export const variables = {
     about:
       "The owner's login, used by `freehold migrate` and, in development, to derive the two below; " +
       'outside development the running service does not need it. ' +
-      'A driver in the scheme, as in `postgresql+psycopg2://`, is dropped.',
+      'A driver in the scheme, as in `postgresql+psycopg2://`, is ignored.',
   },
   DATABASE_HOST: { kind: kinds.databaseHost, aliases: ['POSTGRES_HOST'], otherwise: partOfUrl, about: 'Server.' },
   DATABASE_PORT: { kind: port, aliases: ['POSTGRES_PORT'], otherwise: '5432', about: 'Port of the server.' },
@@ -65,25 +65,26 @@ export const variables = {
     aliases: ['POSTGRES_PASSWORD'],
     secret: true,
     otherwise: partOfUrl,
-    about: 'Password of the owner, as it is: special characters are encoded for you.',
+    about: 'Password of the owner, not encoded: special characters are encoded for you.',
   },
-  DATABASE_SCHEMA: { kind: kinds.schemaName, default: 'freehold', about: 'The schema that holds every table.' },
+  DATABASE_SCHEMA: { kind: kinds.schemaName, default: 'freehold', about: 'The schema that contains all tables.' },
   DATABASE_TENANT_URL: {
     kind: postgresUrl,
     secret: true,
     otherwise: 'derived in development, required outside it',
-    about: "The restricted login that serves organizations' requests; `freehold doctor` prints the SQL that makes it.",
+    about:
+      "The restricted login that serves organizations' requests; `freehold doctor --roles` prints the SQL that creates it.",
   },
   DATABASE_SYSTEM_URL: {
     kind: postgresUrl,
     secret: true,
     otherwise: 'derived in development, required outside it',
-    about: 'The restricted login for sign-in, jobs and operators; a different one, made by the same SQL.',
+    about: 'The restricted login for sign-in, jobs and operators; a different login, created by the same SQL.',
   },
   DATABASE_POOL_SIZE: {
     kind: kinds.integer(2, 1000),
     default: '20',
-    about: 'Connections of one process, both logins together.',
+    about: 'The number of connections of one process, for both logins together.',
   },
   DATABASE_POOL_TIMEOUT_SECONDS: {
     kind: kinds.integer(1, 300),
@@ -93,23 +94,29 @@ export const variables = {
   DATABASE_CONNECTION_MAX_AGE_SECONDS: {
     kind: kinds.integer(0, 86400),
     default: '3600',
-    about: 'When a connection is replaced by a new one; 0 keeps it.',
+    about: 'The age at which a connection is replaced by a new one; 0: never.',
   },
   DATABASE_POOLER: {
     kind: kinds.choice(['none', 'transaction']),
     default: 'none',
-    about: 'Whether a pooler in transaction mode, such as PgBouncer, stands before the database.',
+    about: 'Whether a pooler in transaction mode, such as PgBouncer, is in front of the database.',
   },
   EMBEDDED_POSTGRES: {
     kind: kinds.programs,
     default: 'system',
     about:
-      'The PostgreSQL that keeps the data where no `DATABASE_URL` is set. `system`: for a new data directory the newest one of ' +
-      'this machine (15 to 19) without known faults of security, else the one that npm installs; for an existing one, the best of ' +
+      'The PostgreSQL that is used if `DATABASE_URL` is not set. `system`: for a new data directory, the newest one of this ' +
+      'machine (15 to 19) without known vulnerabilities, else the one that npm installs; for an existing one, the best of ' +
       'its own major version.',
   },
 
-  REDIS_URL: { begins: 'Redis', kind: redisUrl, secret: true, later: true, about: 'A Redis that nodes may share.' },
+  REDIS_URL: {
+    begins: 'Redis',
+    kind: redisUrl,
+    secret: true,
+    later: true,
+    about: 'A Redis that several processes can share.',
+  },
   REDIS_HOST: { kind: kinds.hostname, otherwise: partOfUrl, later: true, about: 'Server.' },
   REDIS_PORT: { kind: port, otherwise: '6379', later: true, about: 'Port of the server.' },
   REDIS_DB: { kind: kinds.integer(0, 999), otherwise: '0', later: true, about: 'Number of the database.' },
@@ -120,22 +127,22 @@ export const variables = {
     kind: { ...kinds.secret(), accepts: 'any text in development, at least 32 characters outside it' },
     aliases: ['JWT_SECRET_KEY', 'JWT_SECRET'],
     secret: true,
-    otherwise: 'made once in development, in `DATA_DIR/secret-key`; required outside it',
+    otherwise: 'generated once in development, in `DATA_DIR/secret-key`; required outside it',
     about:
-      'Encrypts the keys that sign tokens, and all other secrets at rest; `openssl rand -hex 32` makes one. ' +
-      'Outside development at least 8 of its characters are different ones.',
+      'Encrypts the keys that sign tokens, and all other stored secrets; `openssl rand -hex 32` generates one. ' +
+      'Outside development it must have at least 8 different characters.',
   },
   JWT_ALGORITHM: {
     kind: kinds.choice(['EdDSA', 'ES256', 'RS256', 'HS256']),
     aliases: ['ALGORITHM'],
     default: 'EdDSA',
-    about: 'Signs access tokens; with HS256 nobody but this service can verify them.',
+    about: 'The algorithm that signs access tokens; with HS256 only this service can verify them.',
   },
   ACCESS_TOKEN_EXPIRE_MINUTES: {
     kind: kinds.integer(1, 1440, minute),
     aliases: ['JWT_ACCESS_TOKEN_EXPIRE_MINUTES', 'ACCESS_TOKEN_EXPIRE_MIN'],
     default: '15',
-    about: 'Life of an access token.',
+    about: 'The lifetime of an access token.',
   },
   REFRESH_TOKEN_EXPIRE_DAYS: {
     kind: kinds.integer(1, 90, day),
@@ -144,7 +151,7 @@ export const variables = {
       { name: 'REFRESH_TOKEN_EXPIRE_MINUTES', kind: kinds.integer(1, (90 * day) / minute, minute) },
     ],
     default: '7',
-    about: 'How long a session lives without being used; never shorter than an access token.',
+    about: 'How long an unused session stays valid; at least as long as an access token.',
   },
 
   CORS_ORIGINS: {
@@ -153,36 +160,37 @@ export const variables = {
     aliases: ['BACKEND_CORS_ORIGINS', 'ALLOWED_ORIGINS'],
     default: 'localhost',
     deployedDefault: '',
-    about: 'The origins whose pages may call the service; `localhost`, any port of it, is for development only.',
+    about: 'The origins whose pages may call the service; `localhost` (with any port) is for development only.',
   },
   CSP_MODE: {
     kind: kinds.choice(['strict', 'relaxed', 'disabled']),
     default: 'strict',
-    about: 'The Content-Security-Policy of the pages that the service itself shows.',
+    about: "The Content-Security-Policy of the service's own pages.",
   },
   RATE_LIMIT_ENABLED: { kind: kinds.boolean, default: 'true', about: 'Whether requests are limited at all.' },
   RATE_LIMIT_PER_MINUTE: {
     kind: kinds.integer(1, 1_000_000),
     default: '60',
-    about: 'Requests of one user, or of one address that is not signed in.',
+    about: 'Requests of one user, or of one client address without a valid session.',
   },
   RATE_LIMIT_GLOBAL_PER_SECOND: {
     kind: kinds.integer(0, 1_000_000),
     default: '0',
-    about: 'Requests of everybody together; 0 sets no limit.',
+    about: 'Requests of all clients together; 0: no limit.',
   },
   TRUSTED_PROXIES: {
     kind: kinds.networks,
     default: '',
-    about: "The proxies whose `X-Forwarded-*` headers are believed; without them a client's address is its own.",
+    about:
+      'The proxies whose `X-Forwarded-*` headers are trusted; without them, the address of the connection is used.',
   },
 
   OUTBOUND_NETWORKS: {
     kind: kinds.networks,
     default: '',
     about:
-      'Private networks, such as `10.0.0.0/8`, that requests may reach where not you have chosen the address but a provider, ' +
-      'in what it says of itself; public addresses and those that you configure are reached anyway.',
+      'Private networks, such as `10.0.0.0/8`, that requests to URLs from a provider (in its metadata) may reach; public ' +
+      'addresses, and URLs that you configure, are always allowed.',
   },
 
   ...accountVariables,
@@ -191,7 +199,7 @@ export const variables = {
     begins: 'Jobs',
     kind: kinds.boolean,
     default: 'true',
-    about: 'Whether the service sends mail and clears up as well; where it does not, `freehold worker` must run.',
+    about: 'Whether the service also runs background jobs, such as sending emails; if not, `freehold worker` must run.',
   },
   ...socialVariables,
 
@@ -201,7 +209,7 @@ export const variables = {
     secret: true,
     otherwise: '`DATA_DIR/files`',
     later: true,
-    about: 'Where files are kept.',
+    about: 'Where files are stored.',
   },
 
   LOG_LEVEL: {
@@ -211,29 +219,38 @@ export const variables = {
       critical: 'fatal',
     }),
     default: 'info',
-    about: 'The least important line that is written; `WARNING` and `CRITICAL` are understood.',
+    about: 'The lowest level that is logged; `WARNING` and `CRITICAL` are accepted too.',
   },
   DEBUG: {
     kind: kinds.sharedFlag,
     default: 'false',
-    about: '`true` means `LOG_LEVEL=debug`, unless `LOG_LEVEL` is given, and nothing else.',
+    about: '`true` only means `LOG_LEVEL=debug`, unless `LOG_LEVEL` is set.',
   },
   LOG_FORMAT: {
     kind: kinds.choice(['json', 'text']),
     default: 'text',
     deployedDefault: 'json',
-    about: 'One JSON object a line for programs, or text for people.',
+    about: 'One JSON object per line for programs, or text for people.',
   },
   LOG_FILE: { kind: kinds.path, otherwise: 'standard output', about: 'The file to write the log to.' },
   ENABLE_METRICS: { kind: kinds.boolean, default: 'false', later: true, about: 'Whether `/metrics` is served.' },
-  METRICS_TOKEN: { kind: kinds.secret(16), secret: true, about: 'Bearer token that opens metrics and documents.' },
+  METRICS_TOKEN: {
+    kind: kinds.secret(16),
+    secret: true,
+    about: 'Bearer token that gives access to metrics and documents.',
+  },
   PUBLIC_DOCUMENTS: {
     kind: kinds.boolean,
     default: 'true',
     deployedDefault: 'false',
-    about: 'Whether anyone may read the API documents; otherwise they take `METRICS_TOKEN` or a superuser.',
+    about: 'Whether the API documents are public; otherwise they require `METRICS_TOKEN` or a superuser.',
   },
-  SENTRY_DSN: { kind: kinds.url('https', 'http'), secret: true, later: true, about: 'Where errors are reported to.' },
+  SENTRY_DSN: {
+    kind: kinds.url('https', 'http'),
+    secret: true,
+    later: true,
+    about: 'The address to which errors are reported.',
+  },
 
   IS_TEST: {
     begins: 'Accepted for compatibility',

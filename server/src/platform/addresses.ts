@@ -1,8 +1,8 @@
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
 
 /**
- * The address that a proxy or a socket means, in one spelling: without port, brackets, quotes and zone, IPv4 as IPv4.
- * Undefined for what is none.
+ * The address of a proxy or a socket in a canonical form: without port, brackets, quotes and zone, IPv4 as IPv4.
+ * Undefined if the text is not an address.
  */
 export function readAddress(text: string): string | undefined {
   if (isIPv4(text)) return text
@@ -11,12 +11,12 @@ export function readAddress(text: string): string | undefined {
   const [address = ''] = (inBrackets ?? beforePort ?? bare).split('%', 1)
   if (isIPv4(address)) return inBrackets === undefined ? address : undefined
   if (!isIPv6(address)) return undefined
-  // URL writes every spelling in one way.
+  // URL converts every notation to one form.
   const written = new URL(`http://[${address}]`).hostname.slice(1, -1)
   return mappedOf(written) ?? written
 }
 
-/** The IPv4 address in IPv6's clothes (RFC 4291, section 2.5.5.2), as URL writes it. */
+/** The IPv4 address in an IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2), in the notation of URL. */
 function mappedOf(address: string): string | undefined {
   const [, high, low] = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(address) ?? []
   if (high === undefined || low === undefined) return undefined
@@ -24,17 +24,17 @@ function mappedOf(address: string): string | undefined {
   return [one >> 8, one & 0xff, other >> 8, other & 0xff].join('.')
 }
 
-/** What an address is counted by: one IPv6 subscriber holds a /64 at least, so it counts as one. */
+/** The key by which an address is counted: an IPv6 subscriber has at least a /64, so a /64 counts as one. */
 export function addressKey(text: string): string {
   const address = readAddress(text) ?? text
-  // The colon first: the whole test is a long expression, and most addresses are IPv4.
+  // Check for a colon first: isIPv6 is slow, and most addresses are IPv4.
   if (!address.includes(':') || !isIPv6(address)) return address
   const [front = [], back] = address.split('::').map(part => part.split(':').filter(group => group !== ''))
   const gap = back === undefined ? [] : Array<string>(8 - front.length - back.length).fill('0')
   return `${[...front, ...gap, ...(back ?? [])].slice(0, 4).join(':')}::/64`
 }
 
-/** Whether an address, in any spelling, lies in one of these networks (CIDR, or single addresses). */
+/** Tests whether an address, in any notation, is in one of these networks (CIDR, or single addresses). */
 export function networkTest(networks: readonly string[]): (address: string | undefined) => boolean {
   const known = new BlockList()
   for (const network of networks) {
@@ -42,7 +42,7 @@ export function networkTest(networks: readonly string[]): (address: string | und
     const address = readAddress(given) ?? given
     const isMapped = isIPv4(address) && !isIPv4(given)
     const prefix = Number(bits ?? (isIPv6(given) ? 128 : 32)) - (isMapped ? 96 : 0)
-    // Less of a mapped address than says that it is one holds no address that is written as IPv4.
+    // A network that is shorter than the prefix of mapped addresses contains none that is written as IPv4.
     if (prefix >= 0) known.addSubnet(address, prefix, isIPv4(address) ? 'ipv4' : 'ipv6')
   }
   return text => {
@@ -51,7 +51,7 @@ export function networkTest(networks: readonly string[]): (address: string | und
   }
 }
 
-/** What is no place on the public Internet (IANA's registries of special addresses), or hides which one it is. */
+/** Addresses that are not public (IANA's special-purpose registries), or that contain another address. */
 const special = networkTest([
   '0.0.0.0/8',
   '10.0.0.0/8',
@@ -75,7 +75,7 @@ const special = networkTest([
 ])
 const isGlobalUnicast = networkTest(['2000::/3'])
 
-/** Whether an address is one of the public Internet. */
+/** Whether an address is public. */
 export function isPublicAddress(text: string): boolean {
   const address = readAddress(text)
   return address !== undefined && !special(address) && (isIPv4(address) || isGlobalUnicast(address))

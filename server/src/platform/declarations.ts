@@ -11,7 +11,7 @@ import type { Services } from './services.ts'
 import type { TokenKind } from './tokens/one-time-tokens.ts'
 import type { Transaction } from './database/database.ts'
 
-/** Everything that the features declare, put together. */
+/** All declarations of the features, combined. */
 export interface Declarations {
   features: readonly Feature[]
   problems: ProblemTable
@@ -28,19 +28,19 @@ export interface Declarations {
   exportSections: readonly ExportSection[]
   /** The declared schema's files in the order in which they load. */
   schemaFiles: readonly string[]
-  /** The kinds of second factor, and how SQL sees whether a user has one. */
+  /** The kinds of second factor, each with the SQL that checks whether a user has one. */
   secondFactors: readonly NonNullable<Feature['secondFactor']>[]
-  /** Whether the user has any second factor; recovery codes alone are none. */
+  /** Whether the user has any second factor; recovery codes alone do not count. */
   hasSecondFactor: (user_id: RawBuilder<unknown>) => RawBuilder<boolean>
   /** The ids of all second factors of a user, as a query with the column `id`. */
   secondFactorIds: (user_id: RawBuilder<unknown>) => RawBuilder<{ id: string }>
   /** Whether the user has any sign-in method left. */
   hasSignInMethod: (user_id: string) => RawBuilder<boolean>
-  /** Erases what every feature holds of an account, the last feature first: what refers goes before what is referred to. */
+  /** Erases an account's data in every feature, the last feature first, so that references go before their targets. */
   eraseAccount: (transaction: Transaction<'system'>, account: ErasedAccount, services: Services) => Promise<void>
 }
 
-/** Folds the features. @throws Error that names both features where two declare the same thing */
+/** Combines the features. @throws Error that names both features if two declare the same thing */
 export function declare(features: readonly Feature[]): Declarations {
   const owners = new Map<string, string>()
   const claim = (kind: string, name: string, owner: string) => {
@@ -49,7 +49,7 @@ export function declare(features: readonly Feature[]): Declarations {
       throw new Error(`the features ${other} and ${owner} both declare the ${kind} ${name}: rename one of them`)
     owners.set(`${kind} ${name}`, owner)
   }
-  /** One table of all that the features hold under a key. */
+  /** Merges one kind of declaration of all features into one table. */
   function merge<Value>(
     kind: string,
     read: (one: Feature) => Readonly<Record<string, Value>> | undefined,
@@ -117,6 +117,6 @@ export function declare(features: readonly Feature[]): Declarations {
 const anyOf = (conditions: readonly RawBuilder<boolean>[]): RawBuilder<boolean> =>
   conditions.length === 0 ? sql<boolean>`false` : sql<boolean>`(${sql.join(conditions, sql` or `)})`
 
-/** In the order of the statuses, as people look them up. */
+/** Sorted by status, because people look them up by it. */
 const byStatus = (problems: Record<string, ProblemTable[string]>): ProblemTable =>
   Object.fromEntries(Object.entries(problems).sort(([one, [a]], [other, [b]]) => a - b || (one < other ? -1 : 1)))

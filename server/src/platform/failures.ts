@@ -1,22 +1,22 @@
-/** Where failures are written down: the service's own logger, so that those of all requests are counted together. */
+/** The service's own logger, so that the failures of all requests are counted together. */
 export interface FailureSink {
   warn(details: object, message: string): void
 }
 
 export interface FailureLog {
-  /** Writes down a failure that has to be expected, in one line; repetitions are counted, and summed up in another. */
+  /** Logs an expected failure in one line; repetitions are counted and summed up in another line. */
   note(message: string, error: unknown, details?: object): void
 }
 
 /** How long repetitions are counted. Milliseconds. */
 const WINDOW_MS = 10_000
 
-/** Kinds of failure that are told apart; what comes beyond counts by its message alone. */
+/** How many kinds of failure are distinguished; further ones are counted by their message alone. */
 const MAX_KINDS = 500
 
-/** Counts failures by what went wrong and why: an outage is a few lines, however many requests it meets. */
+/** Counts failures by message and reason, so that an outage makes a few lines, however many requests fail. */
 export function createFailureLog(sink: FailureSink, windowMs = WINDOW_MS): FailureLog {
-  /** How often each was seen again since its line was written. */
+  /** How often each failure was repeated since its line was logged. */
   const repeated = new Map<string, number>()
 
   function sumUp(kind: string, message: string, reason: string | undefined): void {
@@ -45,18 +45,18 @@ export function createFailureLog(sink: FailureSink, windowMs = WINDOW_MS): Failu
 
 const logs = new WeakMap<FailureSink, FailureLog>()
 
-/** Writes down an expected failure in this process's log, counted with all others there. */
+/** Logs an expected failure, counted with all others in the same log. */
 export function noteFailure(sink: FailureSink, message: string, error: unknown, details?: object): void {
   const log = logs.get(sink) ?? createFailureLog(sink)
   logs.set(sink, log)
   log.note(message, error, details)
 }
 
-/** What the language throws is a fault in the code, which is found by its stack. */
+/** Errors of the language are faults in the code, which are found by their stack. */
 const isFault = (error: unknown): boolean =>
   [TypeError, RangeError, ReferenceError, SyntaxError].some(kind => error instanceof kind)
 
-/** Why, in one line without a stack; of a database error only what the schema says, as in server/logging.ts. */
+/** The reason in one line without a stack; of a database error only the schema's part, as in server/logging.ts. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error).slice(0, 500)
   const { code, severity } = error as { code?: string; severity?: string }

@@ -10,17 +10,17 @@ import type { ProblemTable } from './problems.ts'
 import type { Services } from './services.ts'
 import type { TokenKind } from './tokens/one-time-tokens.ts'
 
-/** Rows that are removed when they have expired, found by an index, in the order of `key`. */
+/** Rows that are deleted when they have expired, found by an index, in the order of `key`. */
 export interface Retention {
   table: string
   key: string
-  /** `before(days)` is the first UUIDv7 of that many days ago. */
-  /** The rows are organizations': each is removed within its own, as the policies ask. */
+  /** `before(days)` is the first UUIDv7 of the time that many days ago. */
+  /** The rows belong to organizations: each is deleted within its organization, as the policies require. */
   ofOrganizations?: true
   isOver: (limits: { before: (days: number) => string; services: Services }) => RawBuilder<boolean>
 }
 
-/** An account that is erased for good. */
+/** An account that is being erased. */
 export interface ErasedAccount {
   id: string
   email: string
@@ -37,60 +37,60 @@ export interface ExportSection {
 }
 
 /**
- * A feature: all that the rest of the service needs to know of it. It lists what it has and registers nothing; everything
- * central is a fold over the list of features (features.ts).
+ * A feature: everything that the rest of the service needs to know about it. It only declares and registers nothing;
+ * everything central is computed from the list of features (features.ts).
  */
 export interface Feature {
-  /** The field's word, in kebab-case; the folder's name. */
+  /** The name of its folder: the field's term, in kebab-case. */
   name: string
-  /** Features whose functions, views or tables it uses. `server/test/edges.test.ts` holds imports and SQL against it. */
+  /** Features whose functions, views or tables it uses; `server/test/edges.test.ts` checks this in imports and SQL. */
   uses?: readonly string[]
-  /** SQL files with the tables that the gate itself reads, loaded before it. Only the directory has some. */
+  /** SQL files with the tables that the gate itself reads, loaded before it. Only the directory has such tables. */
   tables?: readonly URL[]
-  /** SQL files with all other tables, and the policies, grants, history and triggers of its own. */
+  /** SQL files with all other tables, and with the feature's policies, grants, audit log and triggers. */
   sql?: readonly URL[]
-  /** A directory of migrations of its own, for a feature outside this repository: they run after the service's, in a ledger of their own. */
+  /** Own migrations of a feature outside this repository; they run after the service's, and are numbered apart. */
   migrations?: URL
-  /** Groups of operations in the OpenAPI document, each with a sentence. */
+  /** Groups of operations in the OpenAPI document, each with a description. */
   tags?: Readonly<Record<string, string>>
   permissions?: PermissionTable
   problems?: ProblemTable
   tokens?: readonly TokenKind[]
-  /** What is written down of accounts, and whether the user is notified by mail. */
+  /** The security events that it records, and whether the user is notified by email. */
   events?: readonly EventDeclaration[]
   mails?: MailDeclaration
-  /** The mails of its one-time tokens, by purpose. */
+  /** The emails with its one-time tokens, by purpose. */
   tokenMails?: Readonly<Record<string, TokenMail>>
   jobs?: Readonly<Record<string, JobDeclaration>>
   retention?: readonly Retention[]
-  /** What is removed or overwritten when an account is erased, in this order, in one transaction of the system login. */
+  /** Statements that erase its data of an account, in this order, in one transaction of the system login. */
   erasure?: (account: ErasedAccount) => readonly Statement<'system', unknown>[]
-  /** The same, where it takes more than statements. */
+  /** The same, if statements alone do not suffice. */
   erase?: (transaction: Transaction<'system'>, account: ErasedAccount, services: Services) => Promise<void>
-  /** What a user's export holds of it. */
+  /** Its sections of a user's data export. */
   export?: readonly ExportSection[]
-  /** A second factor that it holds, as SQL that is true where the user (a column, say) has one. */
+  /** A second factor that it provides, as SQL that is true if the user (such as a column) has one. */
   secondFactor?: {
     method: string
     exists: (user_id: RawBuilder<unknown>) => RawBuilder<boolean>
-    /** The ids of those that the user has, as a query with the column `id`. */
+    /** The ids of the user's second factors of this kind, as a query with the column `id`. */
     ids: (user_id: RawBuilder<unknown>) => RawBuilder<{ id: string }>
   }
-  /** Whether the user can sign in by it, as SQL that is true or false: a last sign-in method is not removed. */
+  /** Whether the user can sign in with it, as SQL that is true or false: the last sign-in method cannot be removed. */
   signInMethod?: (user_id: string) => RawBuilder<boolean>
-  /** What it makes once for the app, the jobs and the command line; it sees what the features before it have made. */
+  /** Services that it creates once for the app, the jobs and the command line, from those of the features before it. */
   provide?: (services: Services) => Partial<Services> | Promise<Partial<Services>>
-  /** Below `/api/v1`. */
+  /** Routes below `/api/v1`. */
   routes?: readonly Routes[]
   /** Routes at the root of the service. */
   rootRoutes?: readonly Routes[]
-  /** Pages behind the links in mails, by the purpose of their token. */
+  /** Pages behind the links in emails, by the purpose of their token. */
   pages?: (services: Services) => Readonly<Record<string, AccountPage>>
 }
 
 export type Routes = (app: App, services: Services) => void
 
-/** A feature's value. @throws Error that says what to change when it has no usable name */
+/** A feature's value. @throws Error that says what to change if the name is not valid */
 export function feature<const F extends Feature>(value: F): F {
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(value.name ?? ''))
     throw new Error(

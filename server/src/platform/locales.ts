@@ -1,8 +1,8 @@
-/** The languages that the service writes to people in. */
+/** The languages of emails and pages. */
 export const locales = ['en', 'de'] as const
 export type Locale = (typeof locales)[number]
 
-/** The one of our languages that an Accept-Language header likes best (RFC 9110, section 12.5.4); undefined when it names none. */
+/** The preferred one of our languages in Accept-Language (RFC 9110, section 12.5.4); undefined if it has none. */
 export function preferredLocale(acceptLanguage: string | undefined): Locale | undefined {
   const wishes = (acceptLanguage ?? '').split(',', 100).flatMap(wish => {
     const [range = '', ...parameters] = wish

@@ -1,7 +1,7 @@
-/** Codes with what they answer. `detail` says what to do. */
+/** The problems by code. `detail` says what to do. */
 export type ProblemTable = Readonly<Record<string, readonly [status: number, title: string, detail: string]>>
 
-/** What any route may answer. Each feature declares its own beside its value. */
+/** Problems of any route. Each feature declares its own beside its value. */
 export const platformProblems = {
   'malformed-request': [
     400,
@@ -24,13 +24,13 @@ export const platformProblems = {
   'step-up-required': [
     401,
     'Recent sign-in required',
-    'Confirm it is you with POST /api/v1/auth/step-up, by a second factor where the account has one, then repeat the request with the new access token.',
+    'Verify your identity with POST /api/v1/auth/step-up, with a second factor if the account has one, then repeat the request with the new access token.',
   ],
   'permission-missing': [403, 'Permission missing', 'Your role in this organization does not allow this.'],
   'second-factor-required': [
     403,
     'Second factor required',
-    'This wants a session with a second factor. Enrol one with POST /api/v1/auth/mfa/totp or /api/v1/auth/passkeys, or sign in with the one you have.',
+    'This requires a session with a second factor. Set one up with POST /api/v1/auth/mfa/totp or /api/v1/auth/passkeys, or sign in with the one you have.',
   ],
   'not-found': [404, 'Not found', 'There is nothing here, or it is not yours to see.'],
   'method-not-allowed': [
@@ -42,7 +42,7 @@ export const platformProblems = {
   'idempotency-key-in-use': [
     409,
     'Idempotency key in use',
-    'A request with this Idempotency-Key is still running. Repeat this one when it has answered.',
+    'A request with this Idempotency-Key is still running. Repeat this one when that one has finished.',
   ],
   'entity-tag-stale': [
     412,
@@ -51,27 +51,27 @@ export const platformProblems = {
   ],
   'body-too-large': [413, 'Body too large', 'The request body exceeds the limit of this route.'],
   'unsupported-media-type': [415, 'Unsupported media type', 'Send application/json.'],
-  'invalid-fields': [422, 'Invalid fields', 'Some fields are not as this route takes them; `errors` names each.'],
+  'invalid-fields': [422, 'Invalid fields', 'Some fields are not valid; `errors` names each of them.'],
   'invalid-cursor': [422, 'Invalid cursor', 'The cursor does not belong to this list. Start again without it.'],
   'invalid-token': [
     422,
     'Invalid token',
-    'The link or token is not whole, has expired or was used before. Ask for a new one.',
+    'The link or token is incomplete, has expired or was used before. Request a new one.',
   ],
   'idempotency-key-reused': [
     422,
     'Idempotency key reused',
-    'This Idempotency-Key came with another request before. Use a new key.',
+    'This Idempotency-Key was used with another request before. Use a new key.',
   ],
-  'rate-limited': [429, 'Too many requests', 'Wait as long as Retry-After says.'],
+  'rate-limited': [429, 'Too many requests', 'Repeat the request after Retry-After.'],
   'headers-too-large': [431, 'Headers too large', 'The request headers exceed 16 KiB.'],
-  'internal-error': [500, 'Internal error', 'This is our fault; the request id leads to the log line.'],
+  'internal-error': [500, 'Internal error', 'This is a fault of the server; its log has an entry with the request id.'],
   'database-unavailable': [
     503,
     'Database unavailable',
     'The database does not answer. Repeat the request after Retry-After.',
   ],
-  busy: [503, 'Busy', 'Too much of this at once. Repeat the request after Retry-After.'],
+  busy: [503, 'Busy', 'There are too many such requests at the moment. Repeat the request after Retry-After.'],
   'shutting-down': [503, 'Shutting down', 'This server is stopping. Repeat the request.'],
 } as const satisfies ProblemTable
 
@@ -79,13 +79,13 @@ export const platformProblems = {
 export type Codes<Table> = { readonly [Code in keyof Table]: true }
 
 /**
- * Every code there is. A feature adds its table beside its value:
+ * All codes. Each feature extends this interface with its own:
  * `declare module '…/platform/problems.ts' { interface DeclaredProblems extends Codes<typeof projectProblems> {} }`
  * @public
  */
 export interface DeclaredProblems extends Codes<typeof platformProblems> {}
 
-/** The stable `code` of an answer; its page is `/problems#code`. */
+/** The stable `code` of a problem; it is documented at `/problems#code`. */
 export type ProblemCode = keyof DeclaredProblems & string
 
 /** One invalid field: a JSON pointer (RFC 6901) into the body, or `?name` for a query parameter. */
@@ -94,13 +94,13 @@ export interface FieldError {
   detail: string
 }
 
-/** Thrown anywhere, answered once, as RFC 9457 application/problem+json. Its status and words stand in the declared table. */
+/** An error that becomes an RFC 9457 response (application/problem+json). The declared table has its status and texts. */
 export class Problem extends Error {
   readonly code: ProblemCode
   readonly errors: readonly FieldError[] | undefined
-  /** Seconds until a repetition makes sense. */
+  /** Seconds to wait before a repetition. */
   readonly retryAfter: number | undefined
-  /** Members of the answer beside the usual ones (RFC 9457, section 3.2). */
+  /** Additional members of the response (RFC 9457, section 3.2). */
   readonly extension: Readonly<Record<string, unknown>> | undefined
 
   constructor(

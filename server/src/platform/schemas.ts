@@ -2,15 +2,15 @@ import { Type } from 'typebox'
 import type { Static, TSchema } from 'typebox'
 import { LINE, LINES } from './texts.ts'
 
-/** The words that several features' schemas share. A schema is validation, type, serializer and OpenAPI at once. */
+/** Schemas that several features share. A schema defines validation, type, serializer and OpenAPI at once. */
 
 export const Id = Type.String({
   format: 'uuid',
   maxLength: 36,
-  description: 'A UUID: version 5 for a personal organization, else 7.',
+  description: 'A UUID: version 5 for a personal organization, otherwise version 7.',
   examples: ['0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e'],
 })
-/** An id that names something: `IdOf('project')`. The isolation attack reads from it what to put there. */
+/** The id of a kind of resource: `IdOf('project')`. The isolation tests read from it which id to send. */
 export const IdOf = (thing: string) => Type.String({ ...Id, 'x-names': thing })
 
 export const Time = Type.String({
@@ -20,22 +20,22 @@ export const Time = Type.String({
   examples: ['2026-11-21T09:30:00.000000Z'],
 })
 
-/** Characters of the longest name. */
+/** The maximum length of names, in characters. */
 export const NAME_LENGTH = 200
-/** Every text that is shown in one line: names of people, organizations, projects, devices, and what else has one. */
+/** Texts that are shown in one line: names of users, organizations, projects, devices and others. */
 export const Name = Type.String({
   minLength: 1,
   maxLength: NAME_LENGTH,
   format: 'line',
   pattern: LINE,
-  description: 'One line with something to see: no control characters, no line separators, no bidirectional overrides.',
+  description: 'One line with a visible character: no control characters, line separators or bidirectional overrides.',
   examples: ['Acme Corp'],
 })
 /** Texts of several lines, such as descriptions. */
 export const Text = Type.String({
   maxLength: 4000,
   pattern: LINES,
-  description: 'May have several lines: no control characters but tabs and line ends.',
+  description: 'May have several lines: no control characters except tabs and line ends.',
   examples: ['What it is for.'],
 })
 export const Slug = Type.String({
@@ -44,7 +44,7 @@ export const Slug = Type.String({
   pattern: '^[a-z0-9]+(-[a-z0-9]+)*$',
   examples: ['acme-corp'],
 })
-/** Something secret that we made and a client sends back. */
+/** A secret that we issued and a client sends back. */
 export const Token = Type.String({ minLength: 1, maxLength: 4096 })
 export const Email = Type.String({ format: 'email', maxLength: 254, examples: ['john@example.com'] })
 export const Username = Type.String({
@@ -55,9 +55,9 @@ export const Username = Type.String({
 })
 
 /**
- * The value or null, said in `type`: as a choice of schemas, every value would be validated when it is sent, which costs
- * more than all else of a list, and one that no longer fits would fail the answer. The document shows an object with a
- * title as a choice all the same, so that it keeps its name.
+ * The value or null, expressed in `type`. With `anyOf`, every value would be validated when it is sent, which costs
+ * more than the rest of a list, and one that is no longer valid would fail the response. The document nevertheless
+ * shows an object with a title as `anyOf`, so that it keeps its name.
  */
 export const Nullable = <T extends TSchema>(schema: T) => {
   const { type, enum: words } = schema as { type?: unknown; enum?: readonly unknown[] }
@@ -74,7 +74,7 @@ export const OneOf = <const Words extends readonly string[]>(
   options: { description?: string; default?: Words[number] } = {},
 ) => Type.Unsafe<Words[number]>(Type.String({ enum: [...words], ...options }))
 
-/** An object that refuses what it does not name. */
+/** An object that refuses unknown properties. */
 export const Strict = <P extends Record<string, TSchema>>(
   properties: P,
   options: {
@@ -88,17 +88,17 @@ export const Strict = <P extends Record<string, TSchema>>(
 
 export const timestamps = { created_at: Time, updated_at: Time }
 
-/** Holds the longest name that a list is sorted by: 200 characters of six bytes in JSON, an id and a MAC, in base64. */
+/** Fits the longest name that a list is sorted by: 200 characters of six bytes in JSON, an id and a MAC, in base64. */
 const CURSOR_LENGTH = 2000
 
-/** `limit`, `cursor` and `include_total`, and whatever else a list filters by. */
+/** `limit`, `cursor` and `include_total`, and the filters of the list. */
 export const PageQueryOf = <P extends Record<string, TSchema>>(filters: P) =>
   Strict({
-    limit: Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'How many items a page holds.' }),
+    limit: Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'The number of items on a page.' }),
     cursor: Type.Optional(
-      Type.String({ minLength: 1, maxLength: CURSOR_LENGTH, description: '`next_cursor` of the page before.' }),
+      Type.String({ minLength: 1, maxLength: CURSOR_LENGTH, description: '`next_cursor` of the previous page.' }),
     ),
-    include_total: Type.Optional(Type.Boolean({ description: 'Count all items too.' })),
+    include_total: Type.Optional(Type.Boolean({ description: 'Whether to count all items.' })),
     ...filters,
   })
 
@@ -111,8 +111,8 @@ export const PageSchema = <T extends TSchema>(item: T) =>
 
 export const IdParams = Strict({ id: Id })
 
-/** The answer where the caller must not learn more: whether a mail is sent, and which, is decided later. */
+/** The response if the caller must not learn more: whether an email is sent, and which one, is decided later. */
 export const Accepted = Type.Object(
   { status: Type.Literal('accepted') },
-  { title: 'Accepted', description: 'Whatever is to be sent will be sent.' },
+  { title: 'Accepted', description: 'The request was accepted. If an email is due, it will be sent.' },
 )

@@ -5,24 +5,24 @@ import type { AccessTokens } from './gate/access-tokens.ts'
 import type { SigningKey } from './gate/signing-keys.ts'
 import type { Cursors } from './http/cursors.ts'
 
-/** Keys for one use each, derived from SECRET_KEY. */
+/** Keys for one purpose each, derived from SECRET_KEY. */
 export interface Keys {
-  /** Signs one-time tokens, and makes the digests of names that erased accounts had. */
+  /** Signs one-time tokens, and computes the digests of names of erased accounts. */
   oneTime: Buffer
   /** Signs the cursors of lists. */
   cursors: Buffer
 }
 
 /**
- * What is made once, from the configuration, for the app, the jobs and the command line. Each feature adds what it makes
- * (`provide`) beside its value: `declare module '…/platform/services.ts' { interface Services { passwords: Passwords } }`.
- * A function takes what it needs of it: `Pick<Services, 'passwords' | 'keys'>`.
+ * Created once from the configuration, for the app, the jobs and the command line. Each feature declares what it adds
+ * with `provide`: `declare module '…/platform/services.ts' { interface Services { passwords: Passwords } }`. A function
+ * takes only the services that it needs: `Pick<Services, 'passwords' | 'keys'>`.
  */
 export interface Services {
   readonly config: Config
   readonly version: string
   readonly log: FastifyBaseLogger
-  /** What the features declare, folded. */
+  /** The combined declarations of the features. */
   readonly declared: Declarations
   readonly keys: Keys
   readonly cursors: Cursors

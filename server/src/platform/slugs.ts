@@ -11,7 +11,7 @@ const slugOf = (name: string): string =>
     .slice(0, 50)
     .replace(/^-+|-+$/g, '') || 'unnamed'
 
-/** Claims the slug asked for, or one made from the name, which never conflicts: it gets a suffix. `taken` is the problem of a conflict. */
+/** Claims the given slug (`taken` is the problem if it is taken), or one from the name, with a suffix if needed. */
 export async function claimSlug<Result>(
   { name, slug }: { name: string; slug?: string | undefined },
   taken: ProblemCode,

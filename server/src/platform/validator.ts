@@ -11,25 +11,25 @@ const options: Options = {
   strict: true,
   strictTypes: false,
   keywords: ['x-names'],
-  // That our schemas are schemas is looked at by a test: at run time it would cost every start the compiling of the meta-schema.
+  // A test checks that our schemas are valid; at run time, every start would have to compile the meta-schema.
   validateSchema: false,
 }
 
-/** JSON says its types. */
+/** For JSON, which has types. */
 export const exactValidator = new Ajv2020(options)
-/** A query string and a path cannot: their texts become what the schema says. */
+/** For query strings and paths, whose texts are converted to the types of the schema. */
 export const coercingValidator = new Ajv2020({ ...options, coerceTypes: true })
 for (const validator of [exactValidator, coercingValidator])
   addFormats.default(validator, ['uuid', 'email', 'date-time', 'password', 'uri']).addFormat('line', isLine)
 
 const compiled = new WeakMap<TSchema, ValidateFunction>()
 
-/** Whether a value is as its schema says; the schema is compiled when it is first asked about. */
+/** Whether a value matches its schema, which is compiled at the first call. */
 export function matches(schema: TSchema, value: unknown): boolean {
   let validate = compiled.get(schema)
   if (validate === undefined) compiled.set(schema, (validate = exactValidator.compile(schema)))
   return validate(value)
 }
 
-/** Whether it is an e-mail address as the API takes them, for what is no JSON. */
+/** Whether a text is an email address that the API accepts, for input that is not JSON. */
 export const isEmail = (text: string): boolean => matches(Email, text)

@@ -12,7 +12,7 @@ declare module '../../platform/gate/permissions.ts' {
   interface DeclaredPermissions extends Codes<typeof permissions> {}
 }
 
-/** What was changed in an organization, and what happened to accounts. */
+/** The audit log of each organization, and the security events of accounts. */
 export const history = feature({
   name: 'history',
   uses: ['users', 'sessions', 'organizations'],
@@ -39,7 +39,7 @@ export const history = feature({
     {
       name: 'security_events',
       description: 'What happened to the account.',
-      // Where another person came from is theirs.
+      // The IP address and user agent of another user are that user's data.
       columns: sql`id, type, session_id, actor_id, request_id, details, created_at,
         case when actor_id is null or actor_id = user_id then ip end as ip, case when actor_id is null or actor_id = user_id then user_agent end as user_agent`,
       from: sql`security_events where user_id = (select user_id from self)`,

@@ -1,9 +1,9 @@
--- History. A trigger writes a row per change of an organization's table, in the transaction of the change; what happened
--- to accounts and sessions stands beside it in security_events.
+-- The audit log. A trigger writes one entry for each change to a table of an organization, in the same transaction.
+-- What happened to accounts and sessions is in security_events.
 create sequence audit_sequence; -- not an identity column: PostgreSQL 15 and 18 differ on partitions
 
 create table audit_log (
-  organization_id uuid not null, -- no key: deleting an organization writes rows after it is gone
+  organization_id uuid not null, -- no foreign key: the deletion of an organization writes an entry after the row was deleted
   id              uuid not null default new_id(),
   transaction     xid8 not null default pg_current_xact_id(),
   sequence        bigint not null default nextval('audit_sequence'),
@@ -19,22 +19,23 @@ create table audit_log (
   after           jsonb,
   primary key (organization_id, id)
 ) partition by range (id);
-create table audit_log_default partition of audit_log default; -- no grants: partitions are reached through their parent
+create table audit_log_default partition of audit_log default; -- no grants: partitions are accessed through their parent
 create index audit_log_actor on audit_log (organization_id, actor_id, id);
 create index audit_log_entity on audit_log (organization_id, entity_type, entity_id, id);
 create index audit_log_request on audit_log (organization_id, request_id);
 
 alter table audit_log enable row level security;
 alter table audit_log force row level security;
--- Never asks the gate for writing: a statement that closes its own gate still leaves its trace. Only a trigger writes.
+-- Inserts do not ask the gate: a statement that revokes its own permission must still be recorded. Only triggers
+-- insert.
 create policy history on audit_log for insert to public
   with check (pg_trigger_depth() > 0 and organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 create policy tenant_read on audit_log for select to freehold_tenant
   using (organization_id = (select organization_id from gate where permission = 'audit:read' or permission like 'admin:%'));
 create policy system_read on audit_log for select to freehold_system using (true);
 create policy maintenance on audit_log to freehold_owner using (current_setting('app.maintenance', true) = 'on');
--- History is forgotten in two ways and rewritten in none: where an erased person came from, and, with an organization that
--- is deleted as a row, all of its own but one line that says so.
+-- The audit log loses data in two ways only: the IP address and user agent of an erased user are removed, and all
+-- entries of an organization whose row was deleted are replaced by one tombstone.
 create policy forget on audit_log for update to freehold_system
   using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid
     and exists (select from users u where u.id = actor_id and u.deleted_at is not null))
@@ -55,14 +56,14 @@ begin
   return null;
 end $$;
 revoke execute on function erase_history() from public;
--- When the transaction commits: after everything that the deletion writes.
+-- Deferred to the commit, so that it runs after every write of the deletion.
 create constraint trigger erase_history after delete on organizations deferrable initially deferred for each row execute function erase_history();
 grant usage on sequence audit_sequence to freehold_tenant, freehold_system;
 
 create table security_events (
   id         uuid not null default new_id() primary key,
   type       text not null,
-  user_id    uuid, -- no key: an event outlives what it tells of, and a failed sign-in may know nobody
+  user_id    uuid, -- no foreign key: an event outlives its user, and a failed sign-in may have no user
   session_id uuid,
   actor_id   uuid,
   request_id text,
@@ -74,7 +75,7 @@ create table security_events (
 create index security_events_user_id on security_events (user_id, id);
 create index security_events_actor_id on security_events (actor_id) where actor_id is distinct from user_id;
 
--- Writes down what happened to an account. Where it is mailed, the user is told of it, whoever caused it, in whatever way.
+-- Records a security event. If it is `mailed`, the user gets an email, no matter who or what caused the event.
 create function record_event(type text, user_id uuid, session_id uuid, details jsonb default null, mailed boolean default false) returns void
   language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
@@ -104,7 +105,7 @@ create trigger event_insert after insert on sessions for each row execute functi
 create trigger event_revoke after update on sessions for each row
   when (old.revoked_at is null and new.revoked_at is not null) execute function record_session();
 
--- The names of the changed fields, never their values: they are personal.
+-- Only the names of the changed fields: their values are personal data.
 create function record_account() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   perform record_event(case when tg_op = 'INSERT' then 'account-created' else 'account-changed' end, new.id,
@@ -125,7 +126,7 @@ alter table security_events enable row level security;
 create policy history on security_events for insert to public with check (pg_trigger_depth() > 0);
 create policy system_read on security_events for select to freehold_system using (true);
 create policy system_insert on security_events for insert to freehold_system with check (true);
--- Only what is old may go, whatever a setting says: what an attacker did yesterday stays.
+-- Only old events can be deleted, whatever the settings are: the recent actions of an attacker stay visible.
 create policy system_delete on security_events for delete to freehold_system using (created_at < now() - interval '30 days');
 create policy forget on security_events for update to freehold_system
   using (created_at < now() - interval '30 days' or exists (select from users u where u.id in (security_events.user_id, actor_id) and u.deleted_at is not null))

@@ -4,7 +4,7 @@ import { createTestApp } from '../../../test/test-app.ts'
 
 const { signUp, addMember, admin, database } = await createTestApp()
 
-test('history tells who changed what, from what to what, when and from where', async () => {
+test('history shows who changed what, the old and new values, when and from where', async () => {
   const owner = await signUp('Acme')
   const { body: project } = await owner.call('POST', '/api/v1/projects', { name: 'Before' })
   await owner.call(
@@ -55,8 +55,8 @@ test('a member may not read history', async () => {
   assert.equal((await member.call('GET', '/api/v1/audit-logs')).body.code, 'permission-missing')
 })
 
-// Red when: history.sql grants update without columns or delete, or its policy forget looks at no account.
-test('no one writes, changes or deletes history; it is only forgotten, with a person or an organization', async () => {
+// Red when: history.sql grants update without columns or delete, or its policy forget does not check the account.
+test('no login writes, changes or deletes history; only erasure of a user or an organization removes data from it', async () => {
   const { rows } = await admin.query(`
     select r.rolname, p.privilege from pg_roles r, unnest(array['update', 'delete', 'truncate']) as p(privilege)
     where r.rolname in ('freehold_tenant', 'freehold_system') and has_table_privilege(r.rolname, 'audit_log', p.privilege)`)

@@ -25,7 +25,9 @@ export const AuditEntry = Type.Object(
     actor_id: Nullable(Id),
     session_id: Nullable(Id),
     request_id: Nullable(Word),
-    ip: Nullable(Type.String({ maxLength: 100, description: 'Empty when there was none, as on the command line.' })),
+    ip: Nullable(
+      Type.String({ maxLength: 100, description: 'Null without a client address, as for the command line.' }),
+    ),
     user_agent: Nullable(Type.String({ maxLength: 500 })),
     before: Fields,
     after: Fields,
@@ -43,15 +45,15 @@ export const AuditQuery = PageQueryOf({
   from: Type.Optional(Time),
   to: Type.Optional(Time),
   text: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 200, description: 'Any part of the changed values, in any case.' }),
+    Type.String({ minLength: 1, maxLength: 200, description: 'Text to find in the changed values; case is ignored.' }),
   ),
 })
 export type AuditQuery = Static<typeof AuditQuery>
 
-/** The time of an entry is that of its UUIDv7. */
+/** The time of an entry is read from its UUIDv7. */
 const createdAt = sql<string>`to_timestamp(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)`
 
-/** Where the entries of a moment begin. @throws Problem invalid-fields */
+/** The smallest id that an entry of this time can have. @throws Problem invalid-fields */
 const firstIdOf = (filter: 'from' | 'to', time: string) => {
   const milliseconds = Date.parse(time)
   // RFC 3339 has leap seconds, JavaScript has none.
@@ -62,10 +64,10 @@ const firstIdOf = (filter: 'from' | 'to', time: string) => {
 interface Filters {
   [name: string]: string | undefined
   organization_id: string
-  /** The smallest id that is shown, and the smallest that is not any more. */
+  /** The range of ids: the first is included, the second excluded. */
   first_id: string | undefined
   end_id: string | undefined
-  /** What is searched for, as a pattern of LIKE. */
+  /** The search text as a LIKE pattern. */
   pattern: string | undefined
 }
 
@@ -101,7 +103,7 @@ const entryPages = pagesOf(
   },
 )
 
-/** The organization's history, newest first. */
+/** The organization's audit log, newest first. */
 export function listAuditLog(
   organization_id: string,
   filters: Omit<AuditQuery, 'limit' | 'cursor' | 'include_total'>,
@@ -124,7 +126,7 @@ export function listAuditLog(
 
 const system = tables('system', 'security_events')
 
-/** Writes down an event of an account, and has the user told where the event is mailed. */
+/** Records a security event, and emails the user if the event is declared as `mailed`. */
 export const recordEvent = (
   { type, mailed }: PlainEvent,
   user_id: string | null,
@@ -135,7 +137,9 @@ export const recordEvent = (
     raw(system, sql`select record_event(${type}, ${user_id}, ${session_id}, ${JSON.stringify(details)}, ${mailed})`),
   )
 
-/** Writes down what was refused, in a transaction of its own: the refusal undoes whatever else was begun. */
+/**
+ * Records a refused request in a separate transaction, because the refusal rolls back the transaction of the request.
+ */
 export const reportEvent = (
   visitor: SystemRunner,
   event: PlainEvent,
@@ -143,15 +147,15 @@ export const reportEvent = (
   session_id: string | null,
   details: Readonly<Record<string, unknown>> = {},
 ): Promise<void> =>
-  // system: what was refused is written down, also where no account is known
+  // system: refused requests are recorded, even if no account is known
   visitor.run(recordEvent(event, user_id, session_id, details))
 
 const origins = tables('system', 'audit_log', 'organizations')
 
-/** Entries of one batch: each is a transaction of its own, so that no writer waits long for it. */
+/** Entries of one batch. Each batch is a separate transaction, so that it blocks writers only briefly. */
 const BATCH = 5000
 
-/** Removes where a user came from, in the history of each organization: addresses and programs go, who did what stays. */
+/** Removes the IP addresses and user agents of a user from all audit logs; the entries themselves stay. */
 export async function forgetOrigins(system: SystemRunner, user_id: string): Promise<void> {
   const organizations = origins
     .selectFrom('organizations')
@@ -161,7 +165,7 @@ export async function forgetOrigins(system: SystemRunner, user_id: string): Prom
         and (a.ip is not null or a.user_agent is not null))`,
     )
   const run = <Result>(statement: Statement<'system', Result>, organization_id?: string) =>
-    // system: an account that is erased has no session, and its history is in organizations that it may have left
+    // system: an erased account has no session, and its entries can be in organizations that it has left
     system.with({ organization_id }).run(statement)
   for (const { id: organization_id } of await run(many(organizations))) {
     const batch = find(

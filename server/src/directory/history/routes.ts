@@ -8,7 +8,7 @@ export function historyRoutes(app: App, { cursors }: Pick<Services, 'cursors'>):
     '/audit-logs',
     {
       access: 'audit:read',
-      // A search may read the whole history: less often than others.
+      // A search may read the whole audit log, so its limit is lower than others.
       perMinute: 30,
       schema: {
         operationId: 'listAuditLog',

@@ -8,21 +8,21 @@ import { memberRoutes } from './routes.ts'
 const permissions = { 'members:read': 'viewer', 'members:write': 'admin' } as const
 
 const problems = {
-  'already-member': [409, 'Already a member', 'This person belongs to the organization already.'],
+  'already-member': [409, 'Already a member', 'This user is already a member of the organization.'],
   'last-owner': [
     409,
     'Last owner',
-    'An organization keeps one owner. Make another member an owner, transfer the organization, or delete it first.',
+    'An organization must have an owner. First make another member an owner, transfer the organization, or delete it.',
   ],
   'member-account-deleted': [
     409,
     'Account of the member deleted',
-    'The account of this member is deleted and may be restored, with the membership. Remove the member, or wait.',
+    'The account of this member is deleted; it may still be restored together with the membership. Remove the member, or wait.',
   ],
   'member-not-restorable': [
     409,
     'Member not restorable',
-    'Only a member whom an administrator removed in the last 30 days, and whose account is there, can be restored. Invite the address instead.',
+    'A member can be restored only within 30 days of the removal by an administrator, and while the account exists. Invite the address instead.',
   ],
 } as const satisfies ProblemTable
 
@@ -33,12 +33,12 @@ declare module '../../platform/problems.ts' {
   interface DeclaredProblems extends Codes<typeof problems> {}
 }
 
-/** Who belongs to an organization, in which role. */
+/** The members of an organization and their roles. */
 export const members = feature({
   name: 'members',
   uses: ['users', 'organizations', 'history'],
   sql: [new URL('members.sql', import.meta.url)],
-  tags: { Members: 'Who belongs to an organization, in which role.' },
+  tags: { Members: 'The members of an organization and their roles.' },
   permissions,
   problems,
   events: [membershipRestored],
@@ -46,7 +46,7 @@ export const members = feature({
   export: [
     {
       name: 'memberships',
-      description: 'Present and past. Of a past one the organization is not named any more.',
+      description: 'Current and former memberships. The organization of a former membership has no name here.',
       columns: sql`m.organization_id, case when m.deleted_at is null then o.name end as name,
         case when m.deleted_at is null then o.slug end as slug, o.kind, m.role, m.title, m.company, m.disabled_at, m.created_at, m.deleted_at as ended_at, m.removed_at`,
       from: sql`memberships m join organizations o on o.id = m.organization_id where m.user_id = (select user_id from self)`,

@@ -1,7 +1,7 @@
 import { eventKind } from '../../platform/mail/mails.ts'
 import type { MailDeclaration } from '../../platform/mail/mails.ts'
 
-/** Written and mailed by the trigger `restored` (members.sql). */
+/** Recorded and emailed by the trigger `restored` (members.sql), for every way to restore a membership. */
 export const membershipRestored = eventKind('membership-restored', { mailed: true })
 
 export const mails: MailDeclaration = {

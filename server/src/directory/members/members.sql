@@ -1,5 +1,5 @@
--- A user whose membership an administrator restores is told, five times an hour by one organization and by one administrator;
--- lock_revocation() holds the user's key, so each restoration sees those before it. The address of the administrator stays out of the user's record.
+-- A member whom an administrator restores gets an email: at most five in an hour from one organization and from one administrator.
+-- lock_revocation() holds the user's key, so each restoration sees those before it. The event holds no IP address of the administrator.
 create function tell_restored_member() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
   context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;

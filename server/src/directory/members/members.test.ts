@@ -18,8 +18,8 @@ const statusesIn = async (reader: Person, team: Person, query = '') =>
     ({ user_id, status }: { user_id: string; status: string }) => [user_id, status],
   )
 
-// Red when: listedMembers leaves out memberships that ended with their account, or removeMember and guard_membership() do.
-test('who deletes the account stays visible to those who manage members, and does not come back once removed', async () => {
+// Red when: listedMembers, removeMember or guard_membership() ignores memberships that ended with their account.
+test('a member with a deleted account stays visible to administrators, and is not restored with the account once removed', async () => {
   const owner = await signUp('Acme')
   const [leaver, staying, viewer] = [
     await addMember(owner, 'admin'),
@@ -60,8 +60,8 @@ test('who deletes the account stays visible to those who manage members, and doe
   }
 })
 
-// Red when: renewMembership() leaves out the moment of the deletion.
-test('a removal and the restoration of the account at once leave no member', async () => {
+// Red when: renewMembership() does not compare the time of the deletion.
+test('a concurrent removal and restoration of the account leave no member', async () => {
   for (let round = 0; round < 6; round++) {
     const owner = await signUp('Acme')
     const leaver = await addMember(owner, 'admin')
@@ -75,8 +75,9 @@ test('a removal and the restoration of the account at once leave no member', asy
   }
 })
 
-// Red when: restoreMember() or guard_membership() does not ask who ended the membership and when, or tell_restored_member() is left out.
-test('an administrator restores whom an administrator removed, for 30 days, and the person is told', async () => {
+// Red when: restoreMember() or guard_membership() does not check who ended the membership and when, or
+// tell_restored_member() is omitted.
+test('an administrator can restore a removed member for 30 days, and the member is notified', async () => {
   const owner = await signUp('Acme')
   const [administrator, member, left] = [
     await addMember(owner, 'admin'),
@@ -94,11 +95,11 @@ test('an administrator restores whom an administrator removed, for 30 days, and 
   assert.equal((await member.call('GET', '/api/v1/projects')).status, 200)
   const [mail, ...more] = await mailTo(member.email)
   assert.equal(more.length, 0)
-  assert.match(mail!.subject, /You belong to Acme again/)
+  assert.match(mail!.subject, /You are a member of Acme again/)
   assert.doesNotMatch(mail!.text, /127\.0\.0\.1/, 'where the administrator is')
   assert.equal(outcomeOf(await administrator.call('POST', `${memberOf(owner, member)}/restore`)), 'already-member')
 
-  // Who left is invited, and after 30 days so is who was removed.
+  // A member who left needs an invitation, and so does a removed member after 30 days.
   await left.call('POST', `/api/v1/organizations/${owner.organization_id}/leave`)
   assert.equal(outcomeOf(await owner.call('POST', `${memberOf(owner, left)}/restore`)), 'member-not-restorable')
   await owner.call('DELETE', memberOf(owner, member))
@@ -111,7 +112,7 @@ test('an administrator restores whom an administrator removed, for 30 days, and 
   const stranger = await signUp()
   assert.equal(outcomeOf(await owner.call('POST', `${memberOf(owner, stranger)}/restore`)), 'not-found')
 
-  // A former owner is an owner's to restore.
+  // Only an owner restores a former owner.
   const second = await addMember(owner, 'owner')
   await owner.call('DELETE', memberOf(owner, second))
   assert.equal(outcomeOf(await administrator.call('POST', `${memberOf(owner, second)}/restore`)), 'owner-required')
@@ -129,8 +130,8 @@ test('a member who is restored again and again is told five times an hour', asyn
   assert.equal((await mailTo(member.email)).length, 5)
 })
 
-// Red when: guard_membership() lets `members:write` do what restoreMember() and removeMember() refuse.
-test('no statement brings back who left, and none makes a member', async () => {
+// Red when: guard_membership() allows with `members:write` what restoreMember() and removeMember() refuse.
+test('no statement restores a member who left, and none creates a member', async () => {
   const owner = await signUp('Acme')
   const [left, stranger] = [await addMember(owner, 'member'), await signUp()]
   await left.call('POST', `/api/v1/organizations/${owner.organization_id}/leave`)
@@ -170,8 +171,8 @@ const openInvitations = async (owner: Person) =>
     ({ email }: { email: string }) => email,
   )
 
-// Red when: the trigger `invitations_update` or `invitations_insert` goes, or looks at the present address alone.
-test('whatever ends or begins a membership leaves no open invitation for any address of the user', async () => {
+// Red when: the trigger `invitations_update` or `invitations_insert` is removed, or checks only the current address.
+test('when a membership begins or ends, no invitation for any address of the user stays open', async () => {
   const owner = await signUp('Acme')
   await verify(owner)
   const path = `/api/v1/organizations/${owner.organization_id}`
@@ -185,7 +186,7 @@ test('whatever ends or begins a membership leaves no open invitation for any add
     const person = await addMember(owner, 'member')
     const { email } = person
     await admin.query('update users set email = $2 where id = $1', [person.user_id, former(name)])
-    // Another person's invitation stays.
+    // The invitation of another user stays.
     const other = former(`other-${name}`)
     for (const invited of [email, other])
       assert.equal((await owner.call('POST', `${path}/members`, { email: invited, role: 'member' })).status, 202)
@@ -194,7 +195,7 @@ test('whatever ends or begins a membership leaves no open invitation for any add
     assert.deepEqual(await openInvitations(owner), [other], name)
     await admin.query('update invitations set revoked_at = now() where email = $1', [other])
   }
-  // Joining spends what is open for another address of the same person.
+  // Joining uses up open invitations for other addresses of the same user.
   const person = await signUp()
   await verify(person)
   await admin.query('update users set email = $2 where id = $1', [person.user_id, former('joined')])

@@ -15,8 +15,8 @@ const query = tables('tenant', 'memberships', 'users', 'gate')
 
 export const MemberStatus = OneOf(['active', 'disabled', 'account-deleted', 'removed'], {
   description:
-    '`account-deleted`: the membership comes back with the account, while that can be restored, unless it is removed. ' +
-    '`removed`: by an administrator, in the last 30 days; it can be restored.',
+    '`account-deleted`: restoring the account also restores the membership, unless the member is removed before. ' +
+    '`removed`: removed by an administrator in the last 30 days; the membership can be restored.',
 })
 
 export const Member = Type.Object(
@@ -44,7 +44,7 @@ export const MemberChanges = Strict(
 export type MemberChanges = Static<typeof MemberChanges>
 export const MemberReplacement = Strict(
   { role: Role_, ...placeFields },
-  { title: 'MemberReplacement', description: 'What is left out is reset.' },
+  { title: 'MemberReplacement', description: 'Omitted fields are reset.' },
 )
 
 const membershipColumns = [
@@ -56,7 +56,7 @@ const membershipColumns = [
   'memberships.updated_at',
 ] as const
 
-/** What has become of a membership. It ended with the account where both bear the same moment. */
+/** The status of a membership. The deletion of the account ended it if both have the same `deleted_at`. */
 const statusOf = sql<'active' | 'disabled' | 'account-deleted' | 'removed' | 'left'>`case
   when memberships.deleted_at is null then case when memberships.disabled_at is null then 'active' else 'disabled' end
   when memberships.removed_at is not null then 'removed'
@@ -64,7 +64,7 @@ const statusOf = sql<'active' | 'disabled' | 'account-deleted' | 'removed' | 'le
 
 const isRestorable = sql<boolean>`coalesce(memberships.removed_at > now() - interval '30 days' and users.deleted_at is null, false)`
 
-/** Those who may end a membership see whose it may be again. */
+/** Owners and administrators also see the memberships that can still be restored. */
 const isManager = sql<boolean>`(select role from gate) in ('owner', 'admin')`
 
 const memberRows = (organization_id: string) =>
@@ -74,17 +74,17 @@ const memberRows = (organization_id: string) =>
     .select(membershipColumns)
     .select(['users.email', 'users.username', 'users.full_name'])
     .select(statusOf.$castTo<Member['status']>().as('status'))
-    // Both rows only ever count up, so the sum moves with either.
+    // Both versions only increase, so the sum changes with either.
     .select(sql<number>`memberships.version + users.version`.as('version'))
     .where('memberships.organization_id', '=', organization_id)
 
-/** Current members and, for those who manage them, whose account is deleted. */
+/** Current members and, for owners and administrators, members whose account is deleted. */
 const listedMembers = (organization_id: string) =>
   memberRows(organization_id).where(
     sql<boolean>`(memberships.deleted_at is null or ${statusOf} = 'account-deleted' and ${isManager})`,
   )
 
-/** In one status, of which `removed` is no member's. */
+/** Memberships in one status. A membership with the status `removed` is not current. */
 const membersInStatus = (organization_id: string, status: string) =>
   memberRows(organization_id).where(
     sql<boolean>`${statusOf} = ${status} and (memberships.deleted_at is null or ${isManager} and (memberships.removed_at is null or ${isRestorable}))`,
@@ -110,7 +110,7 @@ const memberPages = pagesOf(
   },
 )
 
-/** The members; to those who manage them also the ones whose account is deleted and, where asked for, whom they may restore. */
+/** The members. Owners and administrators also see deleted accounts and, with `status`, restorable members. */
 export const listMembers = (organization_id: string, { role, status }: MemberFilters, page: Page) =>
   memberPages({ organization_id, role, status }, orderOf('created_at', 'memberships', 'user_id'), page)
 
@@ -119,8 +119,8 @@ export const getMember = (organization_id: string, user_id: string) =>
   get(listedMembers(organization_id).where('memberships.user_id', '=', user_id))
 
 /**
- * Locks a member for a change, and with it the caller's own membership, so that an owner who has just lost the role makes
- * no other owner. @throws Problem not-found
+ * Locks a member for a change, together with the caller's own membership: an owner who has just lost the role cannot
+ * make another member an owner. @throws Problem not-found
  */
 const lockMember = (organization_id: string, user_id: string) =>
   get(
@@ -131,7 +131,7 @@ const lockMember = (organization_id: string, user_id: string) =>
           .select(['user_id', 'role', 'version', 'disabled_at', 'deleted_at', 'removed_at'])
           .where('organization_id', '=', organization_id)
           .where(eb => eb('user_id', 'in', [eb.val(user_id), sql<string>`(select user_id from gate)`]))
-          // The order that every lock of memberships keeps, so that no two wait for each other.
+          // Every lock of memberships uses this order, to prevent deadlocks.
           .orderBy('user_id')
           .forNoKeyUpdate(),
       )
@@ -152,7 +152,7 @@ interface LockedMember {
   actor_role: Role
 }
 
-/** Only an owner with a recent sign-in decides who is an owner. @throws Problem owner-required, step-up-required */
+/** Only a recently signed-in owner may grant or revoke the role owner. @throws Problem owner-required, step-up-required */
 function requireOwner({ actor_role }: LockedMember, fresh: boolean, roles: readonly (Role | undefined)[]): void {
   if (roles[0] === roles[1] || !roles.includes('owner')) return
   if (actor_role !== 'owner') throw new Problem('owner-required')
@@ -161,7 +161,7 @@ function requireOwner({ actor_role }: LockedMember, fresh: boolean, roles: reado
 
 export interface ChangeRules {
   condition: Condition
-  /** Whether the caller has proved who they are recently: needed to change who owns the organization. */
+  /** Whether the caller has a recent sign-in, which a change of ownership requires. */
   fresh: boolean
 }
 
@@ -174,7 +174,10 @@ const ownerRules = {
 const isStale = (condition: Condition, version: number): boolean =>
   condition !== undefined && !condition.includes(version)
 
-/** Changes a member's role or place. @throws Problem not-found, member-account-deleted, entity-tag-stale, last-owner, owner-required, step-up-required */
+/**
+ * Changes a member's role, title or company.
+ * @throws Problem not-found, member-account-deleted, entity-tag-stale, last-owner, owner-required, step-up-required
+ */
 export async function changeMember(
   transaction: Transaction<'tenant'>,
   organization_id: string,
@@ -199,12 +202,12 @@ export async function changeMember(
       ownerRules,
     ),
   )
-  // Not read again: whoever lowers their own role has just closed their gate.
+  // Not read again: callers who lower their own role can no longer pass the gate.
   return { ...current, ...changed, version: current.version + 1 }
 }
 
 /**
- * Removes a member, also one whose account is deleted and would bring the membership back; the row stays for history.
+ * Removes a member, even if the account is deleted and could be restored with the membership; the row stays.
  * @throws Problem not-found, entity-tag-stale, last-owner, owner-required, step-up-required
  */
 export async function removeMember(
@@ -231,7 +234,7 @@ export async function removeMember(
 }
 
 /**
- * Restores a membership that an administrator ended in the last 30 days; the user is notified by mail. Who left is invited.
+ * Restores a membership that an administrator ended in the last 30 days, and notifies the user by email.
  * @throws Problem not-found, already-member, member-not-restorable, owner-required, step-up-required
  */
 export async function restoreMember(
@@ -258,7 +261,7 @@ export async function restoreMember(
   return transaction.run(getMember(organization_id, user_id))
 }
 
-/** Ends the membership of the current user. @throws Problem last-owner */
+/** Ends the current user's membership. @throws Problem last-owner */
 export const leaveOrganization = (organization_id: string, user_id: string) =>
   affect(
     query
@@ -271,7 +274,7 @@ export const leaveOrganization = (organization_id: string, user_id: string) =>
     ownerRules,
   )
 
-/** Hands the organization to another member; the caller stays as an administrator. One statement: it closes its own gate. */
+/** Makes another member the owner, and the caller an administrator, in one statement: it revokes its own permission. */
 export const transferOrganization = (organization_id: string, from: string, to: string) =>
   statement(
     raw(

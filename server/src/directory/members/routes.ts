@@ -33,7 +33,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
         operationId: 'listMembers',
         summary: 'List members',
         description:
-          'Owners and administrators also see members whose account is deleted and, with `status=removed`, whom they may restore.',
+          'Owners and administrators also see members whose account is deleted and, with `status=removed`, members whom they can restore.',
         tags,
         params: OrganizationParams,
         querystring: PageQueryOf({ role: Type.Optional(Role_), status: Type.Optional(MemberStatus) }),
@@ -102,7 +102,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
         operationId: 'removeMember',
         summary: 'Remove a member',
         description:
-          'Revokes their open invitations as well. A member whose account is deleted does not come back with it.',
+          'Also revokes the open invitations of the member. If the account is deleted, restoring it no longer restores the membership.',
         tags,
         params: MemberParams,
         response: { 204: Type.Null() },
@@ -120,13 +120,13 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
     '/members/:user_id/restore',
     {
       access: 'members:write',
-      noStore: true, // nothing is made: of a repetition the answer is that there is a member
+      noStore: true, // creates nothing: a repeated request gets `already-member`
       problems: ['already-member', 'member-not-restorable', 'owner-required', 'step-up-required'],
       schema: {
         operationId: 'restoreMember',
         summary: 'Restore a removed member',
         description:
-          'Within 30 days of the removal by an administrator; the user is notified by mail. A user who left is invited.',
+          'Possible within 30 days of the removal by an administrator; the user is notified by email. A user who left needs an invitation.',
         tags,
         params: MemberParams,
         response: { 200: Member },
@@ -143,12 +143,12 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
     '/leave',
     {
       access: 'organization:leave',
-      noStore: true, // the membership ends with it, so a repetition is refused before any stored answer is looked for
+      noStore: true, // it ends the membership, so a repeated request is refused before a stored response is looked up
       problems: ['last-owner'],
       schema: {
         operationId: 'leaveOrganization',
         summary: 'Leave the organization',
-        description: 'No second factor that the organization demands stands in the way.',
+        description: 'Possible without the second factor that the organization requires.',
         tags: ['Organizations'],
         params: OrganizationParams,
         response: { 204: Type.Null() },
@@ -164,13 +164,14 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
     '/transfer',
     {
       access: 'organization:transfer',
-      noStore: true, // as for leaving: the permission ends with it
+      noStore: true, // as for leaving: the caller loses the permission
       problems: ['last-owner'],
       stepUp: true,
       schema: {
         operationId: 'transferOrganization',
         summary: 'Transfer ownership',
-        description: 'Without the second factor that the organization demands only where no other owner can act.',
+        description:
+          'Without the second factor that the organization requires, only possible if there is no other owner.',
         tags: ['Organizations'],
         params: OrganizationParams,
         body: Strict({ user_id: IdOf('user') }),

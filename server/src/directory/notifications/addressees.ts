@@ -16,6 +16,6 @@ const users = query
     'erased_at',
   ])
 
-/** A user in whatever state the account is: a closed one hears of what happens to it too. */
+/** A user in any state: disabled and deleted accounts get notices, too. */
 export const findAddressee = (id: string) => find(users.where('id', '=', id))
 export const findAddresseeByEmail = (email: string) => find(users.where('email', '=', email))

@@ -11,7 +11,7 @@ import type { NewToken } from '../../platform/tokens/one-time-tokens.ts'
 import { recordEvent } from '../history/history.ts'
 import { composeMail, withTemplates } from './compose.ts'
 
-// What is composed is what the worker would send: mailTo() of the test app calls composeMail.
+// These tests compose what the worker would send: mailTo() of the test app calls composeMail.
 
 const { admin, database, mailTo, services, signUp } = await createTestApp()
 const { declared } = services
@@ -55,8 +55,8 @@ async function theMailTo(email: string) {
 
 const rowOf = async (id: string) => (await admin.query(`select * from one_time_tokens where id = $1`, [id])).rows[0]
 
-// Red when: the link is made of anything but the configured address, the purpose and the sealed token.
-test('a link leads to the page of its purpose and carries a token of that purpose alone', async () => {
+// Red when: the link contains anything but the configured address, the purpose and the sealed token.
+test('a link leads to the page of its purpose and contains only a token of that purpose', async () => {
   const { email, user_id } = await createPerson()
   const id = await issue({ purpose: 'reset-password', email })
   const { to, link, token, subject } = await theMailTo(email)
@@ -68,8 +68,8 @@ test('a link leads to the page of its purpose and carries a token of that purpos
   assert.equal((await rowOf(id)).user_id, user_id, 'now it is known whose it is')
 })
 
-// Red when: resetPassword (recovery/mails.ts) sends to an address that it has not found, or to an account that is closed.
-test('a reset goes to an account that lives; no one else gets a mail, and the token belongs to no one', async () => {
+// Red when: resetPassword (recovery/mails.ts) sends to an unknown address, or to a deleted account.
+test('a reset is emailed only to a live account; for other addresses no email is sent, and the token has no owner', async () => {
   const stranger = strangerOf()
   const id = await issue({ purpose: 'reset-password', email: stranger })
   assert.deepEqual(await mailTo(stranger), [])
@@ -81,8 +81,8 @@ test('a reset goes to an account that lives; no one else gets a mail, and the to
   }
 })
 
-// Red when: decide() asks another purpose's mail, or account-exists carries the token.
-test('signing up with a known address mails its owner that there is an account, and no way to make another', async () => {
+// Red when: decide() calls the email of another purpose, or account-exists contains the token.
+test('signing up with a known address emails its owner that the account exists, without a link to create another', async () => {
   const stranger = strangerOf()
   await issue({ purpose: 'sign-up', email: stranger, details: { full_name: 'Eve', password_hash: 'x' } })
   const fresh = await theMailTo(stranger)
@@ -94,15 +94,15 @@ test('signing up with a known address mails its owner that there is an account, 
   const known = await theMailTo(email)
   assert.equal(known.subject, 'You already have an account with Freehold')
   assert.equal(known.link, `${PAGES}/reset-password`)
-  assert.match(known.text, /^Hello Ann,\n\nsomebody, perhaps you, tried to sign up/)
+  assert.match(known.text, /^Hello Ann,\n\nsomeone, perhaps you, tried to sign up/)
 
   const leaving = await createPerson({ deleted_at: new Date() })
   await issue({ purpose: 'sign-up', email: leaving.email })
   assert.match((await theMailTo(leaving.email)).text, /about to be deleted\. Until then you can restore it/)
 })
 
-// Red when: verifyEmail (accounts/mails.ts) forgets email_verified, or repeatSignUp takes the newest of several.
-test('asking again for the mail that confirms an address', async () => {
+// Red when: verifyEmail (accounts/mails.ts) ignores email_verified, or repeatSignUp uses the newest of several.
+test('requesting the verification email again', async () => {
   const { email, user_id } = await createPerson({ email_verified_at: null, given_name: 'Ann' })
   const id = await issue({ purpose: 'verify-email', email })
   const { link, token, text } = await theMailTo(email)
@@ -126,15 +126,15 @@ test('asking again for the mail that confirms an address', async () => {
     pending,
     'the sign-up under way',
   )
-  // Whoever asked for it: the reader of the mail chooses the password.
+  // The reader of the email chooses the password, no matter who requested the sign-up.
   const latest = await issue({ purpose: 'sign-up', email: stranger })
   await theMailTo(stranger)
   await issue({ purpose: 'verify-email', email: stranger })
   assert.equal(openToken(key, { purpose: 'sign-up' }, (await theMailTo(stranger)).token), latest)
 })
 
-// Red when: change-email is mailed to the old address, or the taken one is not looked for.
-test('a new address gets the link, and one that is taken only hears of it', async () => {
+// Red when: change-email is sent to the old address, or a taken address is not looked up.
+test('a new address gets the link, and a taken one gets only a notice', async () => {
   const { email: old_email, user_id } = await createPerson({ given_name: 'Ann' })
   const email = strangerOf()
   await issue({ purpose: 'change-email', user_id, email, details: { old_email } })
@@ -145,14 +145,14 @@ test('a new address gets the link, and one that is taken only hears of it', asyn
   const other = await createPerson({ given_name: 'Bob' })
   await issue({ purpose: 'change-email', user_id, email: other.email, details: { old_email } })
   const taken = await theMailTo(other.email)
-  assert.match(taken.text, /^Hello Bob,\n\nsomebody asked to use this address for another account/)
+  assert.match(taken.text, /^Hello Bob,\n\nsomeone asked to use this address for another account/)
   assert.equal(taken.token, '')
   await issue({ purpose: 'change-email', user_id, email: old_email, details: { old_email } })
   assert.deepEqual(await mailTo(old_email), [], 'the same address is no change')
 })
 
-// Red when: a feature leaves out its tokenMails, or restoring is offered to those who have not left.
-test('a lock, a leave and an invitation reach the person they are about', async () => {
+// Red when: a feature omits its tokenMails, or restoring is offered for accounts that are not deleted.
+test('emails about a lock, a deletion and an invitation reach the user concerned', async () => {
   const locked = await createPerson()
   await issue({ purpose: 'unlock', user_id: locked.user_id })
   const lock = await theMailTo(locked.email)
@@ -188,8 +188,8 @@ test('a lock, a leave and an invitation reach the person they are about', async 
   assert.deepEqual(await mailTo(guest), [], 'taken back before it was sent')
 })
 
-// Red when: `spendable` looks at neither used_at nor expires_at.
-test('a token that has been spent or has expired by now is not mailed, and an unknown one neither', async () => {
+// Red when: `spendable` checks neither used_at nor expires_at.
+test('no email is sent for a spent, expired or unknown token', async () => {
   const { email } = await createPerson()
   const spent = await issue({ purpose: 'reset-password', email })
   await admin.query('update one_time_tokens set used_at = now() where id = $1', [spent])
@@ -200,9 +200,9 @@ test('a token that has been spent or has expired by now is not mailed, and an un
     assert.equal(await composeMail(systemFor(database, 'mail'), complete, job), undefined)
 })
 
-// Red when: claim() counts what was not sent, counts itself, takes no lock, or looks further back than an hour.
-test('at most five mails of a purpose go to an address in an hour for one sender, also when ten are composed at once', async () => {
-  // With connections enough to be at it at the same time.
+// Red when: claim() counts unsent emails or itself, takes no lock, or looks further back than an hour.
+test('an address gets at most five emails of a purpose per hour from one sender, even if ten are composed at once', async () => {
+  // With enough connections to run concurrently.
   const { database, services } = await createTestApp({ DATABASE_POOL_SIZE: '40' })
   const system = systemFor(database, 'mail')
   const { email } = await createPerson()
@@ -233,8 +233,8 @@ const issueFrom = (ip: string, token: Issued): Promise<string> => {
   return system.run(issueToken(kind, { mailed: true, details: {}, ...token }))
 }
 
-// Red when: claim() counts what other senders asked for, or drops although no link is out.
-test('no client uses up the mails of another, and none is left without a link that works', async () => {
+// Red when: claim() counts the requests of other senders, or drops an email although there is no working link.
+test('no client can use up the quota of another, and each has a link that works', async () => {
   const { email } = await createPerson()
   const purpose = 'reset-password'
   const mailsFrom = async (ip: string, count: number) => {
@@ -243,24 +243,24 @@ test('no client uses up the mails of another, and none is left without a link th
   }
   assert.equal(await mailsFrom('192.0.2.1', 7), 5)
   assert.equal(await mailsFrom('192.0.2.2', 1), 1, 'another client')
-  // A network of IPv6 is one client, and an address that no one knows is one too.
+  // An IPv6 network is one client, and an unknown address is one too.
   assert.equal(await mailsFrom('2001:db8::1', 3), 3)
   assert.equal(await mailsFrom('2001:db8::ffff:2', 4), 2)
   assert.equal(await mailsFrom('2001:db8:0:1::2', 1), 1)
   assert.equal(await mailsFrom('', 1), 1)
-  // Of all together there were thirteen; after the twentieth none comes while a link is out, whoever asked for it.
+  // Thirteen were sent in total; after the twentieth none is sent while any link is valid.
   assert.equal(await mailsFrom('192.0.2.3', 5), 5)
   assert.equal(await mailsFrom('192.0.2.4', 5), 2)
   assert.equal(await mailsFrom('192.0.2.5', 5), 0)
-  // Once the links are used or over, the next mail comes.
+  // Once the links are used or expired, the next email is sent.
   await admin.query(`update one_time_tokens set used_at = now() where email = $1`, [email])
   assert.equal(await mailsFrom('192.0.2.1', 1), 1)
   await admin.query(`update one_time_tokens set expires_at = now() where email = $1`, [email])
   assert.equal(await mailsFrom('192.0.2.1', 1), 1)
 })
 
-// Red when: the trigger mail_quota is left out, or a route drops what it refuses.
-test('who is signed in is told that a quota is used up, and the last link stays good', async () => {
+// Red when: the trigger mail_quota is omitted, or a route drops instead of refusing.
+test('a signed-in user gets an error when a quota is used up, and the last link stays valid', async () => {
   const person = await createPerson()
   const new_email = strangerOf()
   const ask = () =>
@@ -299,7 +299,7 @@ test('users of one client who write to an address at once share its quota', asyn
 })
 
 // Red when: the order of locales changes.
-test('a mail is in the person’s language, else in that of the request, else in the default', async () => {
+test('an email is in the user’s language, else in that of the request, else in the default', async () => {
   const subjectOf = async (locale: string | null, details: Record<string, unknown>) => {
     const { email } = await createPerson({ locale })
     await issue({ purpose: 'reset-password', email, details })
@@ -321,8 +321,8 @@ test('a mail is in the person’s language, else in that of the request, else in
   assert.match(mail!.text, /, bis \d+\. \p{L}+ 20\d\d um \d\d:\d\d Uhr \(UTC\)\./u)
 })
 
-// Red when: a feature does not declare its event as mailed, or the page of the reset is not the button.
-test('every security event of the list is told to the person, with when, where and how', async () => {
+// Red when: a feature does not declare its event as mailed, or the button does not lead to the reset page.
+test('every security event of the list is emailed to the user, with time, address and device', async () => {
   const { email, user_id } = await createPerson({ given_name: 'Ann' })
   const types = [
     'password-changed',
@@ -351,8 +351,8 @@ test('every security event of the list is told to the person, with when, where a
   assert.match(mails[types.indexOf('identity-linked')]!.text, /an account with GitHub was linked/)
 })
 
-// Red when: toFormerAddress is left out of one of these two, or draftOfEvent looks at whether the account is live.
-test('a change of address is told to the former one, and even a closed account hears what happened to it', async () => {
+// Red when: toFormerAddress is omitted from one of these two, or draftOfEvent requires a live account.
+test('the former address gets a notice of its change, and even a deleted account gets notices', async () => {
   const { email: old_email, user_id } = await createPerson({ given_name: 'Ann' })
   const new_email = strangerOf()
   const token_id = await issue({ purpose: 'change-email', user_id, email: new_email, details: { old_email } })
@@ -365,7 +365,7 @@ test('a change of address is told to the former one, and even a closed account h
   assert.match(changed!.text, new RegExp(`now has the address ${new_email}\\.`))
   assert.match(
     changed!.text,
-    /write to those who run Freehold without delay, from this address\. You find them at http:\/\/localhost:8000$/m,
+    /write to the operators of Freehold without delay, from this address\. You can reach them at http:\/\/localhost:8000$/m,
   )
   assert.deepEqual(await mailTo(new_email), [])
 
@@ -377,8 +377,8 @@ test('a change of address is told to the former one, and even a closed account h
   assert.deepEqual(await mailTo(closed.email), [])
 })
 
-// Red when: a job row takes anything but ids.
-test('a job in the queue holds ids and nothing else', async () => {
+// Red when: a job row contains anything but ids.
+test('a job in the queue contains only ids', async () => {
   const { email, user_id } = await createPerson()
   await issue({ purpose: 'reset-password', email })
   await tell('password-changed', user_id)

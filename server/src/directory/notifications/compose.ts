@@ -12,20 +12,20 @@ import { draftOfEvent } from './event-drafts.ts'
 import { draftOfToken } from './token-drafts.ts'
 import type { Links } from './token-drafts.ts'
 
-/** What composing takes: the services, and the templates of all mails. */
+/** The services that composing needs, with the templates of all emails. */
 export interface ComposeServices extends Pick<Services, 'config' | 'declared' | 'keys'> {
   readonly templates: Templates
 }
 
-/** Loads the templates, which only what sends mail needs. @throws Error with every fault of MAIL_TEMPLATES */
+/** Loads the templates, which only processes that send email need. @throws Error with every fault of MAIL_TEMPLATES */
 export const withTemplates = (services: Pick<Services, 'config' | 'declared' | 'keys'>): ComposeServices => ({
   ...services,
   templates: loadTemplates(services.declared, services.config.mail.templates),
 })
 
 /**
- * The mail of a job, `{token_id}` or `{event_id}`, decided now and not when it was asked for. Undefined: nothing is to be
- * sent. The same job gives the same mail again.
+ * Composes the email of a job, `{token_id}` or `{event_id}`, from the data at the time of sending. Returns undefined
+ * when no email is to be sent. The same job always gives the same email.
  */
 export async function composeMail(
   system: SystemRunner,
@@ -33,7 +33,7 @@ export async function composeMail(
   { token_id, event_id }: JobData,
 ): Promise<Message | undefined> {
   const links = linksOf(config.accountPagesUrl, keys.oneTime)
-  // system: a mail is about any user, and what it says depends on tokens, which only this login reads
+  // system: an email can be for any user, and its text depends on tokens, which only this login can read
   const draft = await system.transaction(async transaction => {
     if (token_id !== undefined) return draftOfToken({ transaction, declared, links }, token_id)
     return event_id === undefined ? undefined : draftOfEvent(transaction, declared, links, event_id)
@@ -41,7 +41,7 @@ export async function composeMail(
   if (draft === undefined) return undefined
   const { name, to, person } = draft
   const locale = [person?.locale, draft.locale].find(isLocale) ?? config.mail.defaultLocale
-  // Only where the address is known to be the user's: a stranger's would be greeted with whatever was typed at sign-up.
+  // Only for a verified address: others would be greeted with any text that someone typed at sign-up.
   const called = person?.email_verified && person.email === to ? (person.given_name ?? person.full_name) : null
   return renderMail(templates, {
     locale,
@@ -61,7 +61,7 @@ export async function composeMail(
   })
 }
 
-/** Links lead below a configured URL, never one that is taken from a request. */
+/** Links are below the configured URL, never one from a request. */
 const linksOf = (pagesUrl: string, key: Buffer): Links => ({
   key,
   of: (purpose, id) => `${pagesUrl}/${purpose}?token=${sealToken(key, { purpose }, id)}`,

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { describeDevice } from './device.ts'
 
-// Red when: describeDevice returns the header, or asks for Chrome before Edge.
-test('a device is named in words of ours, and a header that is none names nothing', () => {
+// Red when: describeDevice returns the header, or tests for Chrome before Edge.
+test('a device is described only in our words, and an invalid header gives no name', () => {
   const on = (rest: string) => `Mozilla/5.0 ${rest}`
   const chrome = 'AppleWebKit/537.36 (KHTML, like Gecko) Chrome/151.0.0.0 Safari/537.36'
   for (const [header, expected] of [

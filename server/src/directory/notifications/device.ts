@@ -1,4 +1,4 @@
-// In this order: most browsers also name those that they want to be taken for.
+// The order matters: most browsers also name the browsers that they imitate.
 const browsers: readonly [pattern: RegExp, name: string][] = [
   [/\bEdg(e|A|iOS)?\//, 'Edge'],
   [/\b(OPR|Opera)\//, 'Opera'],
@@ -18,8 +18,8 @@ const systems: readonly [pattern: RegExp, name: string][] = [
 ]
 
 /**
- * What a person would call the device that sent this User-Agent: "Firefox, Windows", or the name of another program, "curl".
- * Only words of ours and one plain word of the header: whoever signs in writes that header, and a mail repeats it.
+ * A readable name for the device that sent this User-Agent: "Firefox, Windows", or the name of another program, "curl".
+ * It has only our words and one plain word of the header: an attacker can choose the header, and an email repeats it.
  */
 export function describeDevice(userAgent: string | null): string | undefined {
   const nameIn = (list: typeof browsers) => list.find(([pattern]) => pattern.test(userAgent ?? ''))?.[1]

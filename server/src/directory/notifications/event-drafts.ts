@@ -16,9 +16,9 @@ const providers = new Map([
 ])
 
 /**
- * The notice of a security event, to the user whose account it happened to, whatever state the account is in by now. What
- * changes a way in goes to the address that was current before, with the link that undoes it; what concerns the address goes
- * to the former one, which the token of the change remembers. Undefined: nothing is to be sent.
+ * The notice of a security event, for the user of the account in any state. Changes of a sign-in method go to the
+ * address that was current before, with the link that undoes the change; changes of the address go to the former
+ * address, which the token of the change stores. Returns undefined when no email is to be sent.
  */
 export async function draftOfEvent(
   transaction: Transaction<'system'>,
@@ -61,10 +61,18 @@ const findEvent = (id: string) =>
           sql<boolean>`change.id = (security_events.details ->> 'token_id')::uuid and change.purpose = 'change-email'`,
         ),
       )
-      .leftJoin('one_time_tokens as undo', join =>
-        join.on(
-          sql<boolean>`undo.id = (security_events.details ->> 'undo_id')::uuid and undo.user_id = security_events.user_id`,
-        ),
+      // The token that the event names, or the latest that was issued in its place.
+      .leftJoinLateral(
+        events =>
+          events
+            .selectFrom('one_time_tokens as t')
+            .select(['t.id', 't.purpose', 't.email', 't.expires_at'])
+            .whereRef('t.user_id', '=', 'security_events.user_id')
+            .where(sql<boolean>`security_events.details ->> 'undo_id' in (t.id::text, t.details ->> 'replaces')`)
+            .orderBy('t.id', 'desc')
+            .limit(1)
+            .as('undo'),
+        join => join.onTrue(),
       )
       .leftJoin('organizations', join =>
         join.on(sql<boolean>`organizations.id = (security_events.details ->> 'organization_id')::uuid`),

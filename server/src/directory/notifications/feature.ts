@@ -1,7 +1,7 @@
 import { feature } from '../../platform/feature.ts'
 import { longRetries } from '../../platform/jobs/jobs.ts'
 
-/** The mails of all features: composed when they are sent, from the tokens and events that ask for them. */
+/** The emails of all features, composed at the time of sending from the tokens and events that cause them. */
 export const notifications = feature({
   name: 'notifications',
   uses: ['users', 'organizations', 'history'],
@@ -10,7 +10,7 @@ export const notifications = feature({
       queue: { ...longRetries, deleteAfterSeconds: 86400 },
       concurrency: 3,
       pollingSeconds: 1,
-      // Loaded only where jobs are done: the template engine and the mail client would delay every start.
+      // Loaded only by processes that run jobs: the template engine and the mail client would delay every start.
       handler: async tools => (await import('./mail.ts')).mailHandler(tools),
     },
   },

@@ -7,20 +7,23 @@ import { findAddressee, findAddresseeByEmail } from './addressees.ts'
 
 const query = tables('system', 'one_time_tokens')
 
-/** Mails of one purpose to one address (or, where a token names none, to one user) in an hour: of one sender, and of all. */
+/**
+ * Emails per hour of one purpose to one address (or, without an address, to one user): by one sender, and by all
+ * senders.
+ */
 const MAX_OF_SENDER = 5
 const MAX_OF_ALL = 20
 
 export interface Links {
-  /** Of one-time tokens, and of the digests of addresses that erased accounts had. */
+  /** Signs one-time tokens, and keys the digests of the addresses of erased accounts. */
   key: Buffer
-  /** Where a token is spent. */
+  /** The page that uses a token of this purpose. */
   of(purpose: string, id: string): string
-  /** Where a new password is asked for. */
+  /** The page that requests a password reset. */
   reset: string
 }
 
-/** What decides about tokens and their mails, in the transaction of one mail. */
+/** The means to compose the email of a token, in one transaction. */
 interface Tools {
   transaction: Transaction<'system'>
   declared: Pick<Declarations, 'tokenMails'>
@@ -37,8 +40,8 @@ const spendable = query
   .where('expires_at', '>', sql<string>`now()`)
 
 /**
- * What the mail of a token is, as things are now: whose the address is, and whether there is still anything to say.
- * Notes whose the token is, where only the address was known, and that it is mailed. Undefined: nothing is to be sent.
+ * Composes the email of a token from the current state: the owner of the address, and whether the email is still
+ * needed. Records the owner if only the address was known, and the time of sending. Undefined: no email is to be sent.
  */
 export async function draftOfToken(tools: Tools, id: string): Promise<Draft | undefined> {
   const token = await tools.transaction.run(find(spendable.where('id', '=', id).forNoKeyUpdate()))
@@ -80,9 +83,9 @@ async function decide(
 }
 
 /**
- * Counts this mail among those of its purpose to its address. There are too many when the sender's quota is used up and a link
- * that the sender asked for is still out and works, or when that of all is and any link is: so no one waits for a mail without
- * one at hand. Locks the mails after the row of the token, as whatever replaces a link does.
+ * Counts this email in the quotas for its purpose and address. Over the quota of the sender, an email is skipped if the sender
+ * already has a working link; over the quota of all senders, if anyone has one: so no one waits for an email without a link.
+ * Locks the count after the row of the token, as whatever replaces a link does.
  */
 async function claim(
   { transaction }: Tools,
@@ -90,7 +93,7 @@ async function claim(
   owner_id: string | null,
 ): Promise<boolean> {
   const addressee = email ?? user_id ?? id
-  // One after the other, so that each sees those before it.
+  // One at a time, so that each sees the emails before it.
   await transaction.run(execute(raw(query, sql`select lock_mails(${purpose}, ${addressee})`)))
   const isOwn = sql<boolean>`sender is not distinct from ${sender}::text`
   const isOfThisHour = sql<boolean>`(details ->> 'mailed_at')::timestamptz > now() - interval '1 hour'`

@@ -6,8 +6,8 @@ import { personalOrganizationId, writeWithin } from './organizations.ts'
 const query = tables('system', 'organizations', 'memberships')
 
 /**
- * Removes what stands of an erased account in organizations. The personal one is deleted with everything in it: no other
- * user was ever a member.
+ * Removes what organizations hold of an erased account. The personal organization is deleted with all its data: it
+ * never had another member.
  */
 export async function eraseMemberships(transaction: Transaction<'system'>, user_id: string): Promise<void> {
   const places = query.selectFrom('memberships').select('organization_id').where('user_id', '=', user_id)
@@ -20,7 +20,9 @@ export async function eraseMemberships(transaction: Transaction<'system'>, user_
   await transaction.run(execute(query.deleteFrom('organizations').where('id', '=', personal_id)))
 }
 
-/** A user who was added at the moment of the deletion is a member no longer; an organization keeps its owner all the same. */
+/**
+ * Also ends a membership that began during the deletion, but never that of an owner: an organization keeps its owner.
+ */
 const blankMembership = (organization_id: string, user_id: string) =>
   execute(
     raw(

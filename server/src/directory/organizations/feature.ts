@@ -16,14 +16,18 @@ const problems = {
   'organization-slug-taken': [
     409,
     'Organization slug taken',
-    'Choose another slug, or leave it out to have one made from the name.',
+    'Choose another slug, or omit it to generate one from the name.',
   ],
   'personal-organization': [
     409,
     'Personal organization',
-    'A personal organization has one member and lasts as long as the account. Create a team instead.',
+    'A personal organization has exactly one member and exists as long as the account. Create a team instead.',
   ],
-  'owner-required': [403, 'Owner required', 'Only an owner may change who owns the organization, and what it demands.'],
+  'owner-required': [
+    403,
+    'Owner required',
+    'Only an owner may change the owners of the organization and whether it requires a second factor.',
+  ],
 } as const satisfies ProblemTable
 
 declare module '../../platform/gate/permissions.ts' {
@@ -33,7 +37,7 @@ declare module '../../platform/problems.ts' {
   interface DeclaredProblems extends Codes<typeof problems> {}
 }
 
-/** Organizations, the tenants, and who belongs to them. */
+/** Organizations (the tenants) and their memberships. */
 export const organizations = feature({
   name: 'organizations',
   uses: ['users'],

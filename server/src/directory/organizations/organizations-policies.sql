@@ -1,29 +1,30 @@
--- The law of organizations and memberships. Both are known to the system login: sign-in chooses an organization before
--- any gate is open.
+-- The policies of organizations and memberships. The system login reads both, because sign-in chooses an organization
+-- before the gate can be asked.
 select organization_table('organizations', history => '{name, slug, kind, second_factor_required, deleted_at}',
   writes => '{organization:write, organization:delete}', commands => '{insert, update}', key => 'id', for_system => true);
--- Title and company say something of the user, which history may not. No request makes a membership: it begins with the user's
--- own yes, by the system login, or with a new team of their own (the policy `creation` below).
+-- The audit log leaves out title and company, which are personal data. No request inserts a membership for another
+-- user: a membership needs the user's own consent (system login), or comes with a new team (the policy `creation`
+-- below).
 select organization_table('memberships', history => '{role, role_id, disabled_at, deleted_at, removed_at}',
   writes => '{members:write, organization:leave, organization:transfer, invitations:write}', commands => '{update}', for_system => true);
 create policy system_insert on memberships for insert to freehold_system with check (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 grant insert on memberships to freehold_tenant, freehold_system;
--- On a way out without the second factor that is demanded, the organization and the own membership are seen, for a transfer the
--- others' as well; but no user, and nothing else.
+-- Without the required second factor, a user who leaves, transfers or deletes an organization sees only the
+-- organization and the own membership, and for a transfer also those of the others; but no users, and nothing else.
 create policy leaving on organizations for select to freehold_tenant using (id = (select organization_id from gate where not reads));
 create policy leaving on memberships for select to freehold_tenant using (organization_id = (select organization_id from gate where not reads)
   and (user_id = (select user_id from gate) or (select permission from gate) = 'organization:transfer'));
--- No route writes roles of an organization's own yet.
+-- No route writes custom roles yet.
 select organization_table('roles', history => '{name, description}', writes => '{}', commands => '{}');
 select organization_table('custom_role_permissions', history => '{role_id, permission}', writes => '{}', commands => '{}');
--- An organization of one's own goes with the account that nobody confirmed. No other is ever deleted as a row.
+-- The personal organization is deleted when its account is erased. No other organization row is ever deleted.
 create policy system_delete on organizations for delete to freehold_system
   using (kind = 'personal' and id = nullif(current_setting('app.organization_id', true), '')::uuid);
 grant delete on organizations to freehold_system;
--- Members see each other. offset 0: no hashed scan of the whole organization
+-- Members see each other. offset 0 prevents a hashed scan of the whole organization.
 create policy colleagues on users for select to freehold_tenant
   using ((select reads from gate) and exists (select from memberships m where m.user_id = users.id offset 0));
--- The views of the gate, and the rule that an organization keeps an owner, read these as their owner.
+-- The views of the gate, and the trigger that keeps an owner, read these tables as their owner.
 create policy gate on organizations for select to freehold_owner using (true);
 create policy gate on memberships for select to freehold_owner using (true);
 create policy gate on custom_role_permissions for select to freehold_owner using (true);
@@ -37,7 +38,7 @@ create trigger revocation before delete on custom_role_permissions for each row 
 create trigger revocation before update on organizations for each row
   when ((old.deleted_at, old.second_factor_required) is distinct from (new.deleted_at, new.second_factor_required)) execute function lock_revocation('organization', 'id');
 
--- Closing an organization is one permission, changing it another, and its kind is for ever.
+-- Deleting and changing an organization are different permissions; its kind never changes.
 create function guard_organization() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   closes constant boolean := old.deleted_at is distinct from new.deleted_at;
@@ -53,10 +54,11 @@ end $$;
 revoke execute on function guard_organization() from public;
 create trigger guard before update on organizations for each row execute function guard_organization();
 
--- What a permission lets its holder change of memberships, whatever the statement says: owners alone decide who is an owner,
--- who leaves ends their own place and nothing else, a transfer changes roles alone, and an invitation, whose statement locks
--- the inviter's row, changes none. A membership that has ended stays ended, but for one that an administrator removed: it is
--- restored within 30 days, to an account that is there. One that ended with its account is removed before it comes back with it.
+-- What each permission can change in memberships, whatever the statement is: only owners decide who is an owner;
+-- leaving ends the own membership and nothing else; a transfer changes only roles; an invitation, whose statement locks
+-- the inviter's row, changes nothing. An ended membership stays ended, unless an administrator removed it: it can be
+-- restored within 30 days, if the account exists. If it ended with the account, it can be removed before the account is
+-- restored.
 create function guard_membership() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
   wanted constant text := coalesce(current_setting('app.permission', true), '');
@@ -101,7 +103,7 @@ end $$;
 revoke execute on function guard_membership() from public;
 create trigger guard before insert or update on memberships for each row execute function guard_membership();
 
--- Locks what joining concerns, in the order of all locks: the user's former place, the organization, the account.
+-- Locks the rows that joining involves, in the order of all locks: a former membership, the organization, the account.
 create function lock_place(organization uuid, person uuid) returns void language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   perform from memberships where organization_id = organization and user_id = person for no key update;
@@ -111,8 +113,8 @@ end $$;
 revoke execute on function lock_place(uuid, uuid) from public;
 grant execute on function lock_place(uuid, uuid) to freehold_system;
 
--- A live session alone creates a team and becomes its owner: there is no gate yet. The settings name the new team and no
--- permission, and guard_creation() refuses one that has members.
+-- Only a live session creates a team and becomes its owner: there is no gate yet. The settings name the new team and no
+-- permission, and guard_creation() rejects a team that has members.
 create policy creation on organizations for insert to freehold_tenant
   with check (id = nullif(current_setting('app.organization_id', true), '')::uuid and coalesce(current_setting('app.permission', true), '') = ''
     and kind = 'team' and not second_factor_required and deleted_at is null and exists (select from self));
@@ -131,8 +133,8 @@ create trigger creation before insert on memberships for each row
   when (nullif(current_setting('app.session_id', true), '') is not null and coalesce(current_setting('app.permission', true), '') = '')
   execute function guard_creation();
 
--- Whether an organization demands a second factor is its owner's decision, taken in a session that has one, so that no
--- owner locks themselves out. Comes after lock_revocation, which by then keeps the owner's role and session as they are.
+-- Only an owner decides whether an organization requires a second factor, in a session that has one, so that owners do
+-- not lock themselves out. Runs after lock_revocation, so the owner's role and session can no longer change.
 create function guard_second_factor_rule() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   if nullif(current_setting('app.session_id', true), '') is null then

@@ -1,4 +1,4 @@
--- Organizations, the tenants, and who belongs to them. A removed membership stays as a row: history refers to it.
+-- Organizations (the tenants) and memberships. A removed membership stays as a row: the audit log refers to it.
 create table organizations (
   id         uuid not null default new_id() primary key,
   kind       text not null default 'team' check (kind in ('personal', 'team')),
@@ -13,7 +13,7 @@ create table organizations (
 );
 create unique index organizations_slug_key on organizations (slug) where deleted_at is null;
 
--- Roles of an organization's own, beside the four that every organization has (role_permissions).
+-- Custom roles of an organization, in addition to the four built-in roles (role_permissions).
 create table roles (
   organization_id uuid not null references organizations on delete cascade,
   id              uuid not null default new_id(),
@@ -40,12 +40,12 @@ create table memberships (
   organization_id uuid not null references organizations on delete cascade,
   user_id         uuid not null references users,
   role            text not null check (role in ('owner', 'admin', 'member', 'viewer')),
-  role_id         uuid, -- a role of the organization's own, which then counts instead of `role`
+  role_id         uuid, -- a custom role, which then counts instead of `role`
   title           text,
   company         text,
   disabled_at     timestamptz,
-  deleted_at      timestamptz, -- when it ended; the very moment of the account's deletion where that has ended it
-  removed_at      timestamptz, -- when an administrator ended it, who may restore it for 30 days; set by guard_membership() alone
+  deleted_at      timestamptz, -- when it ended; equal to the deleted_at of the account if the deletion of the account ended it
+  removed_at      timestamptz, -- when an administrator ended it, which can be undone for 30 days; set only by guard_membership()
   gate_changed_in xid8, -- as in users
   created_at      timestamptz not null default now(),
   updated_at      timestamptz not null default now(),
@@ -55,11 +55,11 @@ create table memberships (
   constraint memberships_role_fkey foreign key (organization_id, role_id) references roles (organization_id, id)
 );
 create index memberships_user_id on memberships (user_id);
--- only where there is one: the gate looks a membership up by its key, and must not take this index for it
+-- partial, so that the gate, which looks up a membership by its key, does not use this index instead
 create index memberships_role on memberships (organization_id, role_id) where role_id is not null;
 
--- What no demand for a second factor withholds from the caller: leaving and, where no other owner could let them go, giving up the
--- ownership or closing the organization.
+-- What stays possible without a required second factor: leaving and, if no other owner has a live account, transferring and
+-- deleting the organization.
 create function is_way_out() returns boolean language plpgsql stable security definer set search_path = {{schema}}, pg_temp as $$
 declare
   wanted constant text := coalesce(current_setting('app.permission', true), '');
@@ -68,13 +68,13 @@ begin
     and not exists (select from memberships m join live_users u on u.id = m.user_id
       where m.organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and m.user_id <> acting_user()
         and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null
-        and (m.gate_changed_in = pg_current_xact_id_if_assigned()) is not true); -- whom this very transfer has made one
+        and (m.gate_changed_in = pg_current_xact_id_if_assigned()) is not true); -- the new owner of this transfer
 end $$;
 revoke execute on function is_way_out() from public;
 grant execute on function is_way_out() to freehold_tenant, freehold_system;
 
--- An organization always keeps one owner whose account can be used. The lock makes two owners who leave at once take turns: the second one's
--- query has a snapshot of its own, taken after the first has committed.
+-- An organization always keeps an owner whose account is live. The lock serializes two owners who leave at once: the query of the
+-- second has its own snapshot, taken after the commit of the first.
 create function keep_an_owner() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 begin
   perform pg_advisory_xact_lock(lock_key('owners', old.organization_id::text));

@@ -4,7 +4,7 @@ import { createTestApp } from '../../../test/test-app.ts'
 
 const { admin, call, signUp, logIn, addMember, tokens } = await createTestApp()
 
-test('a person founds a team, owns it, and works in it after switching', async () => {
+test('a user creates a team, owns it, and works in it after switching', async () => {
   const person = await signUp()
   const founded = await person.call(
     'POST',
@@ -52,7 +52,7 @@ test('an owner or administrator changes name and slug; a member does not', async
   assert.equal((await owner.call('PATCH', path, { slug: body.slug })).body.code, 'organization-slug-taken')
 })
 
-test('closing a team shuts everyone out at once; a personal organization stays', async () => {
+test('deleting a team ends access for all members at once; a personal organization cannot be deleted', async () => {
   const owner = await signUp('Acme')
   const member = await addMember(owner, 'member')
   assert.equal((await member.call('DELETE', `/api/v1/organizations/${owner.organization_id}`)).status, 403)
@@ -124,7 +124,7 @@ test('an administrator manages members but not owners', async () => {
   assert.equal((await administrator.call('PATCH', `${path}/${member.user_id}`, { role: 'member' })).status, 403)
 })
 
-test('changing who owns wants a recent proof', async () => {
+test('a change of owners requires a recent sign-in', async () => {
   const owner = await signUp('Acme')
   const member = await addMember(owner, 'member')
   const old = tokens.sign({ ...tokens.verify(owner.access_token), auth_time: Math.floor(Date.now() / 1000) - 601 })
@@ -150,7 +150,7 @@ test('an organization keeps one owner', async () => {
   assert.equal((await second.call('GET', '/api/v1/projects')).status, 200)
 })
 
-test('an owner hands over and stays as an administrator', async () => {
+test('an owner transfers ownership and stays as an administrator', async () => {
   const owner = await signUp('Acme')
   const [member, stranger] = [await addMember(owner, 'member'), await signUp()]
   const path = `/api/v1/organizations/${owner.organization_id}`
@@ -168,7 +168,7 @@ test('an owner hands over and stays as an administrator', async () => {
   )
 })
 
-test('whoever leaves is out at once, and history keeps them', async () => {
+test('a member who leaves loses access at once, and history keeps the membership', async () => {
   const owner = await signUp('Acme')
   const viewer = await addMember(owner, 'viewer')
   assert.equal((await viewer.call('POST', `/api/v1/organizations/${owner.organization_id}/leave`)).status, 204)

@@ -19,7 +19,8 @@ const query = tables('tenant', 'organizations', 'memberships', 'own_organization
 export const Role_ = OneOf(roles, { description: 'owner > admin > member > viewer' })
 
 const SecondFactorRequired = Type.Boolean({
-  description: 'Whether members reach it only by a session with a second factor. An owner with such a session decides.',
+  description:
+    'Whether members need a session with a verified second factor. Only an owner with such a session can change it.',
 })
 
 export const Organization = Type.Object(
@@ -50,7 +51,7 @@ export const OrganizationChanges = Strict(
 export type OrganizationChanges = Static<typeof OrganizationChanges>
 export const OrganizationReplacement = Strict(
   { name: Name, slug: Slug, second_factor_required: Type.Optional(SecondFactorRequired) },
-  { title: 'OrganizationReplacement', description: 'The demand for a second factor stays where it is left out.' },
+  { title: 'OrganizationReplacement', description: '`second_factor_required` keeps its value if it is omitted.' },
 )
 
 const organizationColumns = [
@@ -71,12 +72,13 @@ const ownOrganizationPages = pagesOf(() =>
   query.selectFrom('own_organizations').select([...organizationColumns, 'role']),
 )
 
-/** The organizations that one belongs to, the longest first; asked by a live session alone. */
+/** The current user's organizations, the oldest membership first; it needs a live session only. */
 export const listOwnOrganizations = (page: Page) =>
   ownOrganizationPages({}, orderOf('joined_at', 'own_organizations'), page)
 
 /**
- * Creates a team whose owner is the caller, by a live session alone. The transaction runs within the new organization.
+ * Creates a team with the caller as its owner; it needs a live session only. The transaction runs in the new
+ * organization.
  * @throws Problem organization-slug-taken
  */
 export async function createOrganization(
@@ -108,19 +110,19 @@ export const updateOrganization = (id: string, changes: OrganizationChanges, con
     organizations_second_factor_proved: 'second-factor-required',
   })
 
-/** Closes a team at once for everyone; the rows stay until they are erased. @throws Problem personal-organization, entity-tag-stale */
+/** Closes a team at once for all members; its rows are kept. @throws Problem personal-organization, entity-tag-stale */
 export const deleteOrganization = (id: string, condition: Condition) =>
   updateRow(
     { query, table: 'organizations', key: { id }, columns: organizationColumns, condition },
     { deleted_at: sql<string>`now()` },
   )
 
-/** Where a session goes: an organization of the user's, with the role there. */
+/** The organization that a session works in, with the user's role there. */
 export type ChosenOrganization = OrganizationRow & { role: Role }
 
 /**
- * The organization that a sign-in or refresh goes to, as SQL of one row: the one asked for, else the preferred ones in
- * turn, else the oldest team, else the personal one. None when the one asked for is not theirs.
+ * Chooses the organization of a sign-in or refresh, as SQL of one row: the requested one, else the first preferred one,
+ * else the oldest team, else the personal one. No row if the user is not a member of the requested one.
  */
 export const chooseOrganization = (
   user_id: string,
@@ -135,8 +137,8 @@ export const chooseOrganization = (
     order by array_position(${preferred}::uuid[], o.id) nulls last, o.kind = 'team' desc, m.created_at limit 1`
 
 /**
- * What adding people asks for: a team, and, to add an owner, to be one; the caller's membership is locked until the
- * transaction ends, so that an owner who has just lost the role makes no other.
+ * Requires a team and, to add an owner, that the caller is an owner. The caller's membership is locked until the
+ * transaction ends, so that an owner who has just lost the role cannot add another owner.
  * @throws Problem (read) personal-organization, owner-required, step-up-required
  */
 export const requirePlace = (organization_id: string, role: Role, isFresh: boolean) =>
@@ -161,15 +163,15 @@ export const requirePlace = (organization_id: string, role: Role, isFresh: boole
 
 const system = tables('system', 'organizations', 'memberships', 'users')
 
-/** Names the organization that a transaction of the system login writes in from here on. */
+/** Sets the organization for the following writes of a transaction of the system login. */
 export const writeWithin = (organization_id: string) =>
   execute(raw(system, sql`select set_config('app.organization_id', ${organization_id}, true)`))
 
-/** Locks what joining an organization concerns, in the order of all locks. */
+/** Locks the rows that joining an organization involves, in the order of all locks. */
 export const lockPlace = (organization_id: string, user_id: string) =>
   execute(raw(system, sql`select lock_place(${organization_id}::uuid, ${user_id}::uuid)`))
 
-/** Makes a user a member, also a former one again, with their own consent; undefined when they are one already. */
+/** Makes a consenting user a member, including a former member; undefined if the user is already a member. */
 export const joinOrganization = (
   organization_id: string,
   user_id: string,
@@ -188,7 +190,7 @@ export const joinOrganization = (
       .returning('user_id'),
   )
 
-/** The namespace of personal organizations' ids (docs/decisions/0004). */
+/** The namespace of the ids of personal organizations (docs/decisions/0004). */
 const PERSONAL_NAMESPACE = '3b2f6f0e-9f0c-5c57-8f2a-6a0d3f1f8b11'
 
 /** A personal organization's id: UUIDv5 (RFC 9562, section 5.5) of its owner's id. */

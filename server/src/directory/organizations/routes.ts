@@ -47,7 +47,7 @@ export function ownOrganizationRoutes(app: App, { cursors }: Pick<Services, 'cur
       schema: {
         operationId: 'createOrganization',
         summary: 'Create an organization',
-        description: 'To work in it, get a token for it from `/api/v1/auth/switch-organization`.',
+        description: 'To work in it, get an access token for it from `/api/v1/auth/switch-organization`.',
         tags,
         body: NewOrganization,
         response: { 201: OwnOrganization },
@@ -118,7 +118,7 @@ export function organizationRoutes(app: App): void {
         operationId: 'deleteOrganization',
         summary: 'Delete the organization',
         description:
-          'It is closed at once for all of its members. Without the second factor that it demands only where no other owner can act.',
+          'Closes it at once for all members. Without the second factor that it requires, only possible if there is no other owner.',
         response: { 204: Type.Null() },
       },
     },

@@ -25,8 +25,8 @@ async function demandingTeam() {
 const revive = (user_id: string) =>
   admin.query('update sessions set revoked_at = null, revoked_reason = null where user_id = $1', [user_id])
 
-// Red when: platform/gate/gate.sql loses the trigger second_factor_rule, or either of its questions.
-test('an owner who has proved a second factor demands one, and no one else does', async () => {
+// Red when: platform/gate/gate.sql loses the trigger second_factor_rule, or either of its checks.
+test('only an owner with a verified second factor can require one', async () => {
   const owner = await signUp('Acme')
   const [administrator, member] = [await addMember(owner, 'admin'), await addMember(owner, 'member')]
   assert.deepEqual(outcomeOf(await demand(owner, true)), [403, 'second-factor-required'])
@@ -35,7 +35,7 @@ test('an owner who has proved a second factor demands one, and no one else does'
   assert.deepEqual(outcomeOf(await demand(member, true)), [403, 'permission-missing'])
   assert.deepEqual(outcomeOf(await demand(administrator, false)), [200, 'ok'], 'it changes nothing')
 
-  // Another session of the same owner has proved it: that is not this one.
+  // Another session of the same owner has verified it, but not this one.
   const elsewhere = await logIn(owner, owner.organization_id)
   await enrolApp(app, elsewhere)
   await revive(owner.user_id)
@@ -46,8 +46,8 @@ test('an owner who has proved a second factor demands one, and no one else does'
   assert.equal(history.body.items[0].actor_id, owner.user_id)
 })
 
-// Red when: the trigger second_factor_rule runs before the one named revocation, which waits for no one to take the role.
-test('an owner who was overtaken by losing the role, or the factor, demands nothing', async () => {
+// Red when: the trigger second_factor_rule runs before the trigger revocation, which locks the role.
+test('an owner who concurrently loses the role or the factor cannot require one', async () => {
   const founder = await signUp('Acme')
   for (const [loss, code] of [
     [`update memberships set role = 'admin' where organization_id = $1 and user_id = $2`, 'owner-required'],
@@ -70,8 +70,8 @@ test('an owner who was overtaken by losing the role, or the factor, demands noth
   }
 })
 
-// Red when: the PUT handler resets what it is not sent.
-test('PUT keeps the demand where it is left out, and changes it for an owner alone', async () => {
+// Red when: the PUT handler resets an omitted value.
+test('PUT keeps an omitted second_factor_required, and changes it only for an owner', async () => {
   const owner = await signUp('Acme')
   await enrolApp(app, owner)
   const administrator = await addMember(owner, 'admin')
@@ -87,8 +87,8 @@ test('PUT keeps the demand where it is left out, and changes it for an owner alo
   assert.deepEqual([lifted.status, lifted.body.second_factor_required], [200, false])
 })
 
-// Red when: the gate or gate_state leaves second_factor_required out.
-test('members without a second factor are told how to enrol, see nothing until then, and go on with the very same token', async () => {
+// Red when: the gate or gate_state ignores second_factor_required.
+test('members without a second factor get an error that says how to enrol, see nothing until then, and continue with the same token', async () => {
   const { owner, member } = await demandingTeam()
   const home = `/api/v1/organizations/${owner.organization_id}`
   const project = (await owner.call('POST', '/api/v1/projects', { name: 'Secret' })).body
@@ -127,8 +127,8 @@ test('members without a second factor are told how to enrol, see nothing until t
   assert.ok((await member.call('GET', '/api/v1/auth/me')).body.permissions.includes('projects:write'))
 })
 
-// Red when: is_way_out() leaves a permission out, or the policies `leaving` do.
-test('a demand stands before no way out: leaving, handing over, closing, deleting the account', async () => {
+// Red when: is_way_out() or a policy `leaving` omits a permission.
+test('a required second factor does not prevent leaving, transferring, deleting the organization or deleting the account', async () => {
   const ways: Record<string, (owner: Person, other: Person) => Promise<Answer>> = {
     leave: (_owner, other) => other.call('POST', `/api/v1/organizations/${other.organization_id}/leave`),
     transfer: (owner, { user_id }) =>
@@ -139,7 +139,7 @@ test('a demand stands before no way out: leaving, handing over, closing, deletin
   for (const [name, goes] of Object.entries(ways)) {
     const { owner, member } = await demandingTeam()
     await owner.call('POST', '/api/v1/projects', { name: 'Secret' })
-    // A stranger's trap: they make someone the owner of a team that demands what that one does not have, and leave.
+    // An attack: make a user without a second factor the owner of a team that requires one, and leave.
     const trapped = await addMember(owner, 'owner')
     assert.equal((await owner.call('POST', `/api/v1/organizations/${owner.organization_id}/leave`)).status, 204)
     for (const path of ['/api/v1/projects', `/api/v1/organizations/${owner.organization_id}/members`])
@@ -150,8 +150,8 @@ test('a demand stands before no way out: leaving, handing over, closing, deletin
   }
 })
 
-// Red when: is_way_out() does not ask for another owner, or counts one whose account cannot be used.
-test('who can simply leave hands nothing over and closes nothing without the factor', async () => {
+// Red when: is_way_out() does not check for another owner, or counts one whose account is not live.
+test('an owner who can leave cannot transfer or delete the organization without the required second factor', async () => {
   const { owner, member } = await demandingTeam()
   const path = `/api/v1/organizations/${owner.organization_id}`
   const second = await addMember(owner, 'owner')
@@ -159,14 +159,14 @@ test('who can simply leave hands nothing over and closes nothing without the fac
   for (const answer of [await transfer(), await second.call('DELETE', path)])
     assert.deepEqual(outcomeOf(answer), [403, 'second-factor-required'])
   await app.admin.query('update users set disabled_at = now() where id = $1', [owner.user_id])
-  assert.equal((await transfer()).status, 204, 'no other owner can act')
+  assert.equal((await transfer()).status, 204, 'no other owner with a live account')
   await app.admin.query('update users set disabled_at = null where id = $1', [owner.user_id])
   const third = await addMember(owner, 'owner')
   assert.equal((await third.call('POST', `${path}/leave`)).status, 204)
 })
 
-// Red when: organization_table() or the policy `colleagues` lets the gate of a way out read.
-test('a way out shows nothing of what the demand guards, whatever statement runs on it', async () => {
+// Red when: organization_table() or the policy `colleagues` allows reading when the gate has no `reads`.
+test('without the required second factor, no statement of a leaving operation reads protected rows', async () => {
   const { owner, member } = await demandingTeam()
   await owner.call('POST', '/api/v1/projects', { name: 'Secret' })
   const { sid } = tokens.verify(member.access_token)
@@ -186,7 +186,7 @@ test('a way out shows nothing of what the demand guards, whatever statement runs
     for (const { name } of tables)
       seen[name] = (await client.query(`select organization_id from ${name}`)).rowCount ?? 0
     assert.ok(tables.length > 6)
-    // The session and its own keys are the user's; of the organization only their own place in it.
+    // The session and its own keys belong to the user; of the organization, only the user's own membership is visible.
     const { memberships, sessions: _own, ...others } = seen
     assert.equal(memberships, 1)
     assert.deepEqual(
@@ -200,7 +200,7 @@ test('a way out shows nothing of what the demand guards, whatever statement runs
   }
 })
 
-test('no other way to a token opens the organization to a session without a second factor', async () => {
+test('no way to get a token gives a session without a second factor access to the organization', async () => {
   const { owner, member } = await demandingTeam()
   const organization_id = owner.organization_id
   const refreshed = await call('POST', '/api/v1/auth/refresh', { refresh_token: member.refresh_token, organization_id })
@@ -213,7 +213,7 @@ test('no other way to a token opens the organization to a session without a seco
     const answer = await call('GET', '/api/v1/projects', undefined, { authorization })
     assert.deepEqual(outcomeOf(answer), [403, 'second-factor-required'])
   }
-  // Elsewhere nothing is demanded of them.
+  // Other organizations do not require it.
   const own = await member.call('POST', '/api/v1/organizations', { name: 'Own' })
   const there = await member.call('POST', '/api/v1/auth/switch-organization', { organization_id: own.body.id })
   const home = await call('GET', '/api/v1/projects', undefined, { authorization: `Bearer ${there.body.access_token}` })
@@ -245,8 +245,8 @@ test('a sign-in with the second factor, a step-up by it and a trusted device ope
   assert.equal(await read(member.access_token), 200, 'it is the session that counts, not the token')
 })
 
-// Red when: completeRemoval leaves second_factor_at.
-test('whoever removes the last second factor is shut out at once, in every session, and comes back by enrolling', async () => {
+// Red when: completeRemoval does not reset second_factor_at.
+test('removing the last second factor ends access at once, in every session, until a new one is enrolled', async () => {
   const { owner, next } = await demandingTeam()
   const { mfa_token } = (await call('POST', '/api/v1/auth/login', { email: owner.email, password: PASSWORD })).body
   const elsewhere = await call('POST', '/api/v1/auth/mfa/verify', { mfa_token, code: await next() })
@@ -264,7 +264,7 @@ test('whoever removes the last second factor is shut out at once, in every sessi
   assert.equal((await owner.call('GET', '/api/v1/projects')).status, 200)
 })
 
-test('a personal organization may demand one too', async () => {
+test('a personal organization can require one too', async () => {
   const person = await signUp()
   await enrolApp(app, person)
   assert.equal((await demand(person, true)).status, 200)
@@ -272,7 +272,7 @@ test('a personal organization may demand one too', async () => {
   assert.deepEqual(outcomeOf(await person.call('GET', '/api/v1/projects')), [403, 'second-factor-required'])
 })
 
-test('a page of a list is not continued once a second factor is demanded', async () => {
+test('a cursor is refused once a second factor is required', async () => {
   const owner = await signUp('Acme')
   await enrolApp(app, owner)
   const member = await addMember(owner, 'member')
@@ -283,8 +283,8 @@ test('a page of a list is not continued once a second factor is demanded', async
   assert.deepEqual(outcomeOf(next), [403, 'second-factor-required'])
 })
 
-// Red when: gate_state says second_factor_missing to whoever is no member.
-test('a stranger does not learn whether an organization demands a second factor', async () => {
+// Red when: gate_state gives second_factor_missing to a non-member.
+test('a non-member does not learn whether an organization requires a second factor', async () => {
   const [{ owner }, plain, stranger] = [await demandingTeam(), await signUp('Plain'), await signUp()]
   const answers = await Promise.all(
     [owner, plain].map(({ organization_id }) => {
@@ -309,7 +309,7 @@ test('a stranger does not learn whether an organization demands a second factor'
   assert.deepEqual(rows, [{ second_factor_missing: false }])
 })
 
-test('two demands and a confirmation at the same moment leave a demand that the owner can meet', async () => {
+test('two concurrent changes of the requirement and a confirmation leave a requirement that the owner meets', async () => {
   const owner = await signUp('Acme')
   const { secret } = (await owner.call('POST', '/api/v1/auth/mfa/totp')).body
   const [confirmed, ...demanded] = await Promise.all([

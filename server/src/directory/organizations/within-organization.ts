@@ -3,8 +3,8 @@ import type { Services } from '../../platform/services.ts'
 import { getOrganization } from './organizations.ts'
 
 /**
- * Routes below `/organizations/{id}`. The id is checked once, before any of them: an organization that is not the
- * caller's current one is answered like one that does not exist, and the gate says first whether the caller may know.
+ * Routes below `/organizations/{id}`. The id is checked once, before all of them: an organization that is not the
+ * caller's current one gets the same response as one that does not exist, after the gate has checked the permission.
  */
 export const withinOrganization =
   (routes: (app: App, services: Services) => void) =>

@@ -5,7 +5,7 @@ import { sessionRoutes } from './routes.ts'
 
 const query = tables('system', 'sessions')
 
-/** Signed-in devices. */
+/** Sessions: one for each sign-in on a device. */
 export const sessions = feature({
   name: 'sessions',
   uses: ['users'],
@@ -16,7 +16,7 @@ export const sessions = feature({
     {
       table: 'sessions',
       key: 'id',
-      // No session lives longer than 90 days, so its id says early that it cannot have ended long ago.
+      // A session lasts at most 90 days, so a recent id already shows that the session cannot be due for deletion.
       isOver: ({ before }) => sql`id < ${before(90)} and coalesce(revoked_at, expires_at) < now() - interval '90 days'`,
     },
   ],
@@ -24,7 +24,7 @@ export const sessions = feature({
   export: [
     {
       name: 'sessions',
-      description: 'Live ones, and those that ended not long ago.',
+      description: 'Live sessions, and those that expired or were revoked recently.',
       columns: sql`id, organization_id, device_id, methods, authenticated_at, second_factor_at, user_agent, ip, created_at,
         last_seen_at, expires_at, revoked_at, revoked_reason`,
       from: sql`sessions where user_id = (select user_id from self)`,

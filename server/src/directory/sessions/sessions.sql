@@ -1,14 +1,14 @@
--- One row a signed-in device. The refresh token is derived (session, generation, MAC): no token stands here.
+-- One row for each session. The refresh token is derived (session, generation, MAC), so no token is stored.
 create table sessions (
   id               uuid not null default new_id() primary key,
   user_id          uuid not null references users,
-  organization_id  uuid, -- the organization chosen last, where a refresh that names none goes; a hint, not a key
+  organization_id  uuid, -- the organization chosen last, which a refresh without one uses; a hint, not a foreign key
   generation       integer not null default 1,
-  rotated_at       timestamptz[] not null default '{}', -- when the latest generations were handed on, newest last
+  rotated_at       timestamptz[] not null default '{}', -- when the latest generations were rotated, newest last
   authenticated_at timestamptz not null default now(),
-  methods          text[] not null default '{password}', -- how the person proved who they are
-  second_factor_at timestamptz, -- none: by one factor alone
-  device_id        uuid,        -- a hint, not a key: devices are forgotten sooner than sessions
+  methods          text[] not null default '{password}', -- the authentication methods that were verified
+  second_factor_at timestamptz, -- null: only one factor was verified
+  device_id        uuid,        -- a hint, not a foreign key: devices are deleted sooner than sessions
   user_agent       text,
   ip               text,
   created_at       timestamptz not null default now(),

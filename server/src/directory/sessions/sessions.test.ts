@@ -4,7 +4,7 @@ import { createTestApp } from '../../../test/test-app.ts'
 
 const { call, signUp, logIn, admin } = await createTestApp()
 
-test('one sees and ends one’s own devices, and no one else’s', async () => {
+test('users list and revoke their own sessions, and no others', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const laptop = await call(
     'POST',
@@ -29,7 +29,7 @@ test('one sees and ends one’s own devices, and no one else’s', async () => {
   assert.equal((await person.call('GET', '/api/v1/users/sessions?include_total=true')).body.total, 1)
 })
 
-test('a session ends when it is idle for a week, and after ninety days whatever it does', async () => {
+test('a session expires after a week without use, and after ninety days in any case', async () => {
   const person = await signUp()
   await admin.query(`update sessions set created_at = now() - interval '89 days' where user_id = $1`, [person.user_id])
   const refreshed = await call('POST', '/api/v1/auth/refresh', { refresh_token: person.refresh_token })
@@ -47,7 +47,7 @@ test('a session ends when it is idle for a week, and after ninety days whatever 
   )
 })
 
-test('every beginning and end of a session is an event', async () => {
+test('every start and end of a session is a security event', async () => {
   const person = await signUp()
   await (await logIn(person)).call('POST', '/api/v1/auth/logout')
   const { rows } = await admin.query(

@@ -17,24 +17,24 @@ export const Session = Type.Object(
     created_at: Time,
     last_seen_at: Time,
     expires_at: Time,
-    current: Type.Boolean({ description: 'Whether this request came from it.' }),
+    current: Type.Boolean({ description: 'Whether it is the session of this request.' }),
   },
   { title: 'Session' },
 )
 
-/** However often it is refreshed, a session ends this long after its sign-in. */
+/** A session expires at the latest this long after its sign-in, even if it is refreshed. */
 const ABSOLUTE_DAYS = 90
 
-/** When a session that is used now ends unless it is used again. */
+/** When a session that is used now expires unless it is used again. */
 export const sessionExpiry = (idleSeconds: number, createdAt = sql<string>`now()`) =>
   sql<string>`least(now() + make_interval(secs => ${idleSeconds}), ${createdAt} + make_interval(days => ${ABSOLUTE_DAYS}))`
 
-/** When the person last proved who they are, as tokens say it: whole Unix seconds, never in the future. */
+/** The time of the last sign-in or step-up, as tokens state it: whole Unix seconds, never in the future. */
 export const authTime = sql<number>`floor(extract(epoch from sessions.authenticated_at))::int`.as('auth_time')
 
 const query = tables('system', 'sessions', 'live_users')
 
-/** What a session begins with. */
+/** The values of a new session. */
 export interface NewSession {
   user_id: string
   organization_id: string | undefined
@@ -45,7 +45,7 @@ export interface NewSession {
   origin: Origin
 }
 
-/** The row of a new session on a device, as SQL for the statement that knows the device too. */
+/** The row of a new session on a device, as SQL for the statement that also writes the device. */
 export const insertSession = (
   { user_id, organization_id, methods, isTwoFactor, idleSeconds, origin: { ip, user_agent } }: NewSession,
   device_id: RawBuilder<string>,
@@ -63,11 +63,11 @@ const sessionPages = pagesOf(({ current_id }: { current_id: string }) =>
     .select(sql<boolean>`id = ${current_id}`.as('current'))
     .where('revoked_at', 'is', null)
     .where('expires_at', '>', sql<string>`now()`)
-    // The policy shows only one's own; said again here, it picks the index.
+    // The policy already restricts this to the current user; repeated here, so that the index is used.
     .where('user_id', '=', sql<string>`(select user_id from self)`),
 )
 
-/** One's own live sessions, the newest first. */
+/** The current user's live sessions, the newest first. */
 export const listSessions = (current_id: string, page: Page) =>
   sessionPages({ current_id }, orderOf('-created_at', 'sessions'), page)
 
@@ -78,13 +78,13 @@ export interface SessionRef {
 }
 
 /**
- * Locks the account and the session until the transaction ends: what changes the sign-in methods of an account begins
- * with it, so that changes take turns, and nothing of them commits under a session that was revoked. @throws Problem session-ended
+ * Locks the account and the session until the transaction ends. Every change of sign-in methods begins with it, so that
+ * changes run one at a time, and none commits under a revoked session. @throws Problem session-ended
  */
 const lockSession = ({ user_id, session_id }: SessionRef) =>
   statement(
     query
-      // The account before the session, as everything does that closes either: no two wait for each other.
+      // The account before the session, as in every transaction that revokes either, to prevent deadlocks.
       .with('person', users => users.selectFrom('live_users').select('id').where('id', '=', user_id).forNoKeyUpdate())
       .selectFrom('sessions')
       .innerJoin('person', 'person.id', 'sessions.user_id')
@@ -99,15 +99,15 @@ const lockSession = ({ user_id, session_id }: SessionRef) =>
   )
 
 /**
- * Changes what is a secret of the caller's account (system login, under the caller's session): account and session are
- * locked first, in this order. What is thrown undoes it. @throws Problem session-ended
+ * Changes secrets of the caller's account (system login, under the caller's session). The account is locked first, then
+ * the session. If `work` throws, the change is rolled back. @throws Problem session-ended
  */
 export const changeCredentials = <Result>(
   visitor: Runner<'system'>,
   session: SessionRef,
   work: (transaction: Transaction<'system'>) => Promise<Result>,
 ): Promise<Result> =>
-  // system: hashes, secrets and one-time tokens are out of the tenant login's sight
+  // system: the tenant login cannot read hashes, secrets and one-time tokens
   visitor.transaction(async transaction => {
     await transaction.run(lockSession(session))
     return work(transaction)
@@ -115,7 +115,7 @@ export const changeCredentials = <Result>(
 
 const either = tables('either', 'sessions')
 
-/** Locks before it changes, in the order of ids: two revocations of the same sessions take turns. */
+/** Locks the sessions in the order of their ids before the update, so that concurrent revocations do not deadlock. */
 const revoked = (reason: string, which: RawBuilder<boolean>) =>
   execute(
     either
@@ -127,7 +127,7 @@ const revoked = (reason: string, which: RawBuilder<boolean>) =>
       .returning('id'),
   )
 
-/** Revokes a session, at once and everywhere. */
+/** Revokes a session; every process refuses it at once. */
 export const revokeSession = (id: string, reason: string) =>
   affect(
     either
@@ -141,7 +141,10 @@ export const revokeSession = (id: string, reason: string) =>
 /** Revokes all sessions of a user. */
 export const revokeSessions = (user_id: string, reason: string) => revoked(reason, sql`user_id = ${user_id}`)
 
-/** Locks the current user's account: before its sessions, as everything does that changes several of them. @throws Problem session-ended */
+/**
+ * Locks the current user's account. It comes before its sessions, as in every transaction that changes several of them.
+ * @throws Problem session-ended
+ */
 export const lockOwnAccount = statement(
   own.selectFrom('self').innerJoin('users', 'users.id', 'self.user_id').select('users.id').forNoKeyUpdate('users'),
   ([row]) => {
@@ -149,14 +152,14 @@ export const lockOwnAccount = statement(
   },
 )
 
-/** Revokes all sessions of the current user, also the one that a sign-in at the same moment begins. @throws Problem session-ended */
+/** Revokes all sessions of the current user, including that of a concurrent sign-in. @throws Problem session-ended */
 export async function revokeOwnSessions(
   transaction: Transaction<'tenant'>,
   user_id: string,
   reason: string,
 ): Promise<void> {
   await transaction.run(lockOwnAccount)
-  // Once more: this very session may have ended while the account was waited for.
+  // Checked again: this session may have been revoked while this waited for the lock of the account.
   await transaction.run(lockOwnAccount)
   await transaction.finish(revokeSessions(user_id, reason))
 }
@@ -165,15 +168,15 @@ export async function revokeOwnSessions(
 export const revokeOtherSessions = (user_id: string, kept_id: string, reason: string) =>
   revoked(reason, sql`user_id = ${user_id} and id <> ${kept_id}`)
 
-/** Revokes all sessions of a user that have verified no second factor, but the one that is kept. */
+/** Revokes all sessions of a user without a verified second factor, except the one to keep. */
 export const revokeSingleFactorSessions = (user_id: string, kept_id: string, reason: string) =>
   revoked(reason, sql`user_id = ${user_id} and id <> ${kept_id} and second_factor_at is null`)
 
-/** Revokes the sessions that were begun on a device. */
+/** Revokes the sessions that began on a device. */
 export const revokeSessionsOfDevice = (device_id: string) =>
   revoked('device-revoked', sql`user_id = (select user_id from self) and device_id = ${device_id}`)
 
-/** Renews the moment of the last sign-in of a locked session. @returns the new `auth_time`, in Unix seconds */
+/** Updates the time of the last sign-in of a locked session. @returns the new `auth_time`, in Unix seconds */
 export const renewSignIn = (session_id: string) =>
   statement(
     query
@@ -188,8 +191,8 @@ export const renewSignIn = (session_id: string) =>
   )
 
 /**
- * Notes that a session has verified a second factor. A factor counts for none when the session has begun with that very
- * one and no other, as with a passkey that did not verify its user.
+ * Records that a session has verified a second factor. A factor does not count if it is the only method that the
+ * session began with, as with a passkey that did not verify its user.
  */
 export const noteSecondFactor = (session_id: string, method: string) =>
   execute(
@@ -201,7 +204,7 @@ export const noteSecondFactor = (session_id: string, method: string) =>
     ),
   )
 
-/** Takes from all sessions of a user that they have verified a second factor, as when the last one was removed. */
+/** Resets the verified second factor of all sessions of a user, for example when the last one was removed. */
 export const forgetSecondFactor = (user_id: string) =>
   execute(
     raw(

@@ -6,7 +6,7 @@ import { userRoutes } from './routes.ts'
 import { forgetFormerAddresses, overwriteUser } from './users.ts'
 
 const problems = {
-  'email-taken': [409, 'E-mail address taken', 'An account with this e-mail address exists. Sign in instead.'],
+  'email-taken': [409, 'Email address taken', 'An account with this email address exists. Sign in instead.'],
   'username-taken': [409, 'Username taken', 'Choose another username.'],
 } as const satisfies ProblemTable
 
@@ -14,14 +14,14 @@ declare module '../../platform/problems.ts' {
   interface DeclaredProblems extends Codes<typeof problems> {}
 }
 
-/** People: an account belongs to the person, not to an organization. */
+/** Users: an account belongs to the user, not to an organization. */
 export const users = feature({
   name: 'users',
   tables: [new URL('users.sql', import.meta.url)],
   sql: [new URL('users-policies.sql', import.meta.url)],
   tags: { People: 'The current user.' },
   problems,
-  // The last of all features: this row marks the account as erased.
+  // Runs after all other features: this row marks the account as erased.
   erase: async (transaction, { id, email, username }, { config, keys }) => {
     if (!config.deletion.reuseNames) await transaction.run(retireNames(keys.oneTime, { email, username }))
     await transaction.run(forgetFormerAddresses(id))

@@ -7,7 +7,7 @@ import { execute, get, raw, statement, tables } from '../../platform/database/st
 const query = tables('system', 'retired_names')
 const either = tables('either', 'retired_names')
 
-/** What accounts go by, in any case. */
+/** The names of an account; case is ignored. */
 export interface AccountNames {
   email?: string | null | undefined
   username?: string | null | undefined
@@ -16,12 +16,13 @@ export interface AccountNames {
 type Kind = keyof AccountNames
 
 /**
- * The key is that of one-time tokens, none of which is made of a name: who reads the table alone cannot try out addresses.
+ * The key is that of one-time tokens, which are never derived from a name. Without it, a reader of the table cannot
+ * test whether an address is in it.
  */
 const digestOf = (key: Buffer, kind: Kind, name: string): Buffer =>
   createHmac('sha256', key).update(`retired ${kind}\0${name.toLowerCase()}`).digest()
 
-/** Whether an erased account went by this name The statement is the same where there is no name. */
+/** Whether an erased account had this name. The statement is the same without a name. */
 export const isRetired = (key: Buffer, kind: Kind, name: string | null | undefined): RawBuilder<boolean> =>
   sql<boolean>`exists (select from retired_names where digest = ${digestOf(key, kind, name ?? '')})`
 
@@ -36,10 +37,10 @@ const retired = (key: Buffer, { email, username }: AccountNames) =>
     sql<Retired>`select ${isRetired(key, 'email', email)} as email, ${isRetired(key, 'username', username)} as username`,
   )
 
-/** Which of these names an erased account went by. */
+/** Which of these names an erased account had. */
 export const findRetiredNames = (key: Buffer, names: AccountNames) => get(retired(key, names))
 
-/** Which of many names erased accounts went by. */
+/** Which of many names erased accounts had. */
 export const listRetiredNames = (key: Buffer, kind: Kind, names: readonly string[]) => {
   const byDigest = new Map(names.map(name => [digestOf(key, kind, name).toString('hex'), name.toLowerCase()]))
   const digests = [...byDigest.keys()].map(digest => Buffer.from(digest, 'hex'))
@@ -52,14 +53,14 @@ export const listRetiredNames = (key: Buffer, kind: Kind, names: readonly string
   )
 }
 
-/** A name that an erased account went by is as good as taken. @throws Problem email-taken, username-taken (when read) */
+/** Treats the names of erased accounts as taken. @throws Problem email-taken, username-taken (when read) */
 export const refuseRetiredNames = (key: Buffer, names: AccountNames) =>
   statement(retired(key, names), ([found]) => {
     if (found?.email === true) throw new Problem('email-taken')
     if (found?.username === true) throw new Problem('username-taken')
   })
 
-/** Keeps what an erased account went by from being used again. */
+/** Prevents the names of an erased account from being used again. */
 export const retireNames = (key: Buffer, { email, username }: AccountNames) => {
   const digests = [
     ...(email ? [digestOf(key, 'email', email)] : []),
@@ -74,5 +75,5 @@ export const retireNames = (key: Buffer, { email, username }: AccountNames) => {
   )
 }
 
-/** Lets every name be used again. */
+/** Allows all names to be used again. */
 export const releaseNames = execute(query.deleteFrom('retired_names').returning('digest'))

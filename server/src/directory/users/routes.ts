@@ -5,11 +5,11 @@ import type { App } from '../../platform/http/route.ts'
 import type { Services } from '../../platform/services.ts'
 import { getProfile, ProfileChanges, ProfileReplacement, refuseRetiredNames, updateProfile, User } from './users.ts'
 
-/** What PUT resets; not the name that the user signs in with. */
+/** The fields that PUT resets; the username is not among them. */
 const resets = { given_name: null, family_name: null, full_name: null, locale: null }
 
 export function userRoutes(app: App, { keys }: Pick<Services, 'keys'>): void {
-  /** A username that an erased account had is as good as taken. */
+  /** The username of an erased account counts as taken. */
   const update = (request: FastifyRequest, changes: ProfileChanges) => {
     const { account, user_id } = request.actor
     const statement = updateProfile(user_id, changes, conditionOf(request, user_id))
@@ -21,7 +21,7 @@ export function userRoutes(app: App, { keys }: Pick<Services, 'keys'>): void {
     })
   }
 
-  // One resource under two names.
+  // The same resource at two paths.
   for (const [path, name] of [
     ['/users/me', 'OwnProfile'],
     ['/users/profile', 'OwnProfileAlias'],

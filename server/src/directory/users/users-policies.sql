@@ -1,4 +1,4 @@
--- A user's own row. Those of colleagues are shown by the law of memberships.
+-- A user's own row. The policies of memberships (organizations-policies.sql) show the rows of other members.
 create policy self on users for select to freehold_tenant using (id = (select user_id from self));
 create policy self_update on users for update to freehold_tenant using (id = (select user_id from self));
 create trigger revocation before update on users for each row
@@ -7,5 +7,5 @@ create trigger revocation before update on users for each row
 create trigger gate_column before insert or update of gate_changed_in on users for each row execute function keep_gate_changed_in();
 create constraint trigger still_open after update on users deferrable initially deferred for each row execute function still_open();
 
--- Keyed digests: without the key they tell nothing, and a user who takes a username asks about it.
+-- Keyed digests reveal nothing without the key, and a change of the username has to check them.
 create policy self on retired_names for select to freehold_tenant using (exists (select from self));

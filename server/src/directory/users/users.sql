@@ -1,4 +1,4 @@
--- People. An account belongs to the person, not to an organization: the only table of people, without an organization_id.
+-- Users. An account belongs to the user, not to an organization, so this table has no organization_id.
 create table users (
   id                   uuid not null default new_id() primary key,
   email                text not null constraint users_email_key unique check (email = lower(email)),
@@ -10,24 +10,24 @@ create table users (
   superuser            boolean not null default false,
   email_verified_at    timestamptz,
   email_verified       boolean not null generated always as (email_verified_at is not null) stored,
-  last_organization_id uuid, -- a hint for the next sign-in, not a key: nothing global points into an organization
-  unopened_organization_ids uuid[] not null default '{}', -- joined by invitation, the newest last, and chosen by no session yet: hints, too
-  locale               text check (locale in ('en', 'de')), -- of mails; none: the operator's default
+  last_organization_id uuid, -- a hint for the next sign-in, not a key: global tables do not reference tables of an organization
+  unopened_organization_ids uuid[] not null default '{}', -- joined by invitation and not yet chosen by a session, the newest last; also hints
+  locale               text check (locale in ('en', 'de')), -- of emails; null: the operator's default
   disabled_at          timestamptz,
   deleted_at           timestamptz,
   erased_at            timestamptz, -- when a deleted account's personal values were overwritten
-  gate_changed_in      xid8,        -- the transaction that last changed what the gate reads of this row; set by a trigger alone
+  gate_changed_in      xid8,        -- the last transaction that changed columns that the gate reads; set only by a trigger
   created_at           timestamptz not null default now(),
   updated_at           timestamptz not null default now(),
   version              integer not null default 1
 );
--- Accounts that wait to be erased.
+-- Deleted accounts that are not erased yet.
 create index users_deleted_at on users (deleted_at) where deleted_at is not null and erased_at is null;
--- Not of last_organization_id: a sign-in elsewhere changes nothing that anybody reads.
+-- Without last_organization_id: a sign-in to another organization changes nothing that a client reads.
 create trigger touch before update of email, username, password_hash, given_name, family_name, full_name, superuser,
   email_verified_at, locale, disabled_at, deleted_at on users for each row execute function touch();
 
--- An organization is opened when a session chooses it for the first time.
+-- An organization counts as opened when a session chooses it for the first time.
 create function open_organization() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   new.unopened_organization_ids := array_remove(new.unopened_organization_ids, new.last_organization_id);
@@ -43,11 +43,11 @@ grant select (id, email, username, given_name, family_name, full_name, superuser
 grant update (username, given_name, family_name, full_name, locale, last_organization_id) on users to freehold_tenant;
 grant select, insert, update on users to freehold_system;
 create policy system on users to freehold_system using (true);
--- Accounts that can be used: neither disabled nor deleted. Sign-in looks at no others.
+-- Accounts that can be used: neither disabled nor deleted. Sign-in considers only these.
 create view live_users with (security_barrier) as select * from users where disabled_at is null and deleted_at is null;
 grant select, update on live_users to freehold_system;
 
--- Verified addresses that an account had before: what is mailed and said of them concerns its user still.
+-- Verified addresses that an account had before: emails to them and rows about them still concern its user.
 create table former_addresses (
   user_id    uuid not null references users on delete cascade,
   email      text not null check (email = lower(email)),
@@ -66,8 +66,8 @@ end $$;
 revoke execute on function keep_former_address() from public;
 create trigger former_address after update of email on users for each row
   when (old.email is distinct from new.email and old.email_verified and new.erased_at is null) execute function keep_former_address();
--- The address of an account, and those that it had. Where another account has or had it since, what is newer than `held_until`
--- is none of this one's. One that was never verified may be a stranger's.
+-- The address of an account, and those that it had. If another account has or had it since, rows after `held_until` belong to
+-- that account. An address that was never verified is left out: it may be a stranger's.
 create view account_addresses with (security_barrier) as
   select id as user_id, email, null::timestamptz as held_until, email_verified from users
   union all
@@ -77,7 +77,7 @@ create view account_addresses with (security_barrier) as
   from former_addresses f;
 grant select on account_addresses to freehold_system;
 
--- What a deleted account was called, as keyed digests, where a setting keeps it from being used again.
+-- The names of erased accounts, as keyed digests, if a setting prevents their reuse.
 create table retired_names (
   digest     bytea not null primary key,
   retired_at timestamptz not null default now()

@@ -5,7 +5,7 @@ import { createTestApp } from '../../../test/test-app.ts'
 const { signUp, addMember, admin } = await createTestApp()
 
 for (const path of ['/api/v1/users/me', '/api/v1/users/profile']) {
-  test(`${path} reads, changes and replaces one's names, and nothing else`, async () => {
+  test(`${path} reads, changes and replaces the current user's names, and nothing else`, async () => {
     const person = await signUp()
     const read = await person.call('GET', path)
     assert.equal(read.body.email, person.email)
@@ -58,7 +58,7 @@ test('a username is compared in lower case', async () => {
   )
 })
 
-test('a sign-in elsewhere leaves the version of the account alone', async () => {
+test('a sign-in to another organization does not change the version of the account', async () => {
   const owner = await signUp('Acme')
   const member = await addMember(owner, 'member')
   const before = await member.call('GET', '/api/v1/users/me')

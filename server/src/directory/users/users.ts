@@ -11,11 +11,11 @@ import { execute, get, tables } from '../../platform/database/statement.ts'
 const query = tables('tenant', 'users')
 const system = tables('system', 'users')
 
-// What other features ask before they give an account a name.
+// The checks that other features run before they give an account a name.
 export { findRetiredNames, isRetired, listRetiredNames, refuseRetiredNames } from './retired-names.ts'
 
 const Locale_ = OneOf(locales, {
-  description: 'Of the mails to this person; the default of the service when there is none.',
+  description: 'The language of emails to this user; null: the default of the service.',
 })
 
 export const User = Type.Object(
@@ -46,12 +46,11 @@ export const ProfileChanges = Strict(names, { title: 'ProfileChanges', minProper
 export type ProfileChanges = Static<typeof ProfileChanges>
 export const ProfileReplacement = Strict(names, {
   title: 'ProfileReplacement',
-  description:
-    'What is left out is reset, except `username`: a name to sign in with goes only where it is sent as null.',
+  description: 'Omitted fields are reset, except `username`, which is removed only if it is sent as null.',
 })
 export type ProfileReplacement = Static<typeof ProfileReplacement>
 
-/** The columns of a person that the API shows, and the row's version. */
+/** The columns of a user that the API returns, and the row's version. */
 export const userColumns = [
   'id',
   'email',
@@ -77,15 +76,18 @@ export const updateProfile = (user_id: string, changes: ProfileChanges, conditio
     users_username_key: 'username-taken',
   })
 
-/** Usernames are compared, and so kept, in lower case. */
+/** Usernames are compared, and therefore stored, in lower case. */
 export const normalizeNames = <Names extends { username?: string | null | undefined }>(names: Names): Names =>
   typeof names.username === 'string' ? { ...names, username: names.username.toLowerCase() } : names
 
-/** Notes the organization that a session of the user has chosen, as SQL: the next sign-in goes there. */
+/** Stores the organization that a session of the user has chosen, as SQL: the next sign-in uses it. */
 export const rememberOrganization = (user_id: string, organization_id: string): RawBuilder<{ id: string }> =>
   sql<{ id: string }>`update users set last_organization_id = ${organization_id} where id = ${user_id} returning id`
 
-/** Notes that the user has joined an organization by invitation: the next sign-in goes there, unless a session opens it before. */
+/**
+ * Stores that the user joined an organization by invitation: the next sign-in uses it, unless a session opens it
+ * before.
+ */
 export const announceOrganization = (user_id: string, organization_id: string) =>
   execute(
     system
@@ -98,25 +100,25 @@ export const announceOrganization = (user_id: string, organization_id: string) =
       .where('id', '=', user_id),
   )
 
-/** Which organizations a sign-in may go to without being asked, as the row of the user says it. */
+/** The organizations to prefer at a sign-in that requests none, from the row of the user. */
 export interface OrganizationHints {
   last_organization_id: string | null
   unopened_organization_ids: readonly string[]
 }
 
-/** The joined ones that no session has opened, the newest first, and then the one that a session has chosen last. */
+/** First the joined ones that no session has opened, newest first; then the one that a session chose last. */
 export const preferredOrganizations = ({ unopened_organization_ids, last_organization_id }: OrganizationHints) => [
   ...unopened_organization_ids.toReversed(),
   ...(last_organization_id === null ? [] : [last_organization_id]),
 ]
 
-/** Forgets the addresses that an erased account had before. */
+/** Deletes the addresses that an erased account had before. */
 export const forgetFormerAddresses = (id: string) =>
   execute(tables('system', 'former_addresses').deleteFrom('former_addresses').where('user_id', '=', id))
 
 /**
- * Overwrites what is personal in the row of an erased account; the row stays for whatever refers to it. Its address belongs
- * to no one: no name ends in .invalid (RFC 2606, section 2), and none can be taken beforehand.
+ * Overwrites the personal values in the row of an erased account; the row stays, because other rows refer to it. The
+ * new address can belong to no user: .invalid is reserved (RFC 2606, section 2), and sign-up cannot take it beforehand.
  */
 export const overwriteUser = (id: string) =>
   execute(

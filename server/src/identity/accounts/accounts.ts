@@ -16,7 +16,7 @@ const query = tables('system', 'users', 'organizations', 'memberships')
 
 export interface NewAccount {
   email: string
-  /** None for a user who signs in otherwise, or resets it first. */
+  /** Empty for a user who signs in without a password, or has to reset it first. */
   password_hash?: string | null | undefined
   username?: string | null | undefined
   given_name?: string | null | undefined
@@ -24,9 +24,9 @@ export interface NewAccount {
   full_name?: string | null | undefined
   locale?: 'en' | 'de' | null | undefined
   superuser?: boolean
-  /** Whether the address is known to be the user's. */
+  /** Whether the address is verified. */
   email_verified?: boolean
-  /** Of an account that comes from elsewhere: RFC 3339, and whether it may not be used. */
+  /** For imported accounts: the time of creation (RFC 3339), and whether the account is disabled. */
   created_at?: string | undefined
   disabled?: boolean | undefined
   /** The account at a provider that the user signs in with. */
@@ -35,14 +35,17 @@ export interface NewAccount {
   organization?: { name: string; slug?: string | undefined } | undefined
 }
 
-/** A user as their row is first written, with every column that an account may begin with. */
+/** The row of a new user, with every column that can be set at creation. */
 type Person = ReturnType<typeof describeAccount>['person']
 
-/** What an account begins with: the user, and the organization that they own (a slug is missing where the name makes it). */
+/**
+ * The rows of a new account: the user, and the organization that the user owns (without a slug, it comes from the
+ * name).
+ */
 export function describeAccount({ organization: team, email, email_verified = false, ...given }: NewAccount) {
   const id = randomUUIDv7()
   const { username = null, given_name = null, family_name = null, ...rest } = normalizeNames(given)
-  // Two names of the longest kind make one that is too long.
+  // Two names of the maximum length are too long when joined.
   const joined = Array.from([given_name, family_name].filter(name => name !== null).join(' '))
   const full_name = rest.full_name ?? (joined.slice(0, NAME_LENGTH).join('') || null)
   const organization_id = team === undefined ? personalOrganizationId(id) : randomUUIDv7()
@@ -75,14 +78,14 @@ export function describeAccount({ organization: team, email, email_verified = fa
 
 export interface AccountRows {
   person: Person
-  /** The organization to create; left out, the membership is in one that exists. */
+  /** The organization to create; without it, the membership is in an existing one. */
   organization?: { id: string; kind: 'personal' | 'team'; name: string; slug: string }
   role: Role
 }
 
 /**
- * Writes a new account, within the user's `last_organization_id`: user, organization and membership in one statement, all
- * or nothing. Returns the user.
+ * Writes a new account, within the user's `last_organization_id`: user, organization and membership in one atomic
+ * statement. Returns the user.
  * @throws Problem email-taken, username-taken, organization-slug-taken, invalid-fields when the organization is not found
  */
 export function insertAccount({ person, organization, role }: AccountRows) {
@@ -97,35 +100,36 @@ export function insertAccount({ person, organization, role }: AccountRows) {
     users_email_held: 'email-taken',
     users_username_key: 'username-taken',
     organizations_slug_key: 'organization-slug-taken',
-    memberships_organization_id_fkey: { pointer: '/organization', detail: 'is not there any more' },
+    memberships_organization_id_fkey: { pointer: '/organization', detail: 'no longer exists' },
   })
 }
 
-/** What making an account takes: the key of the digests of names that erased accounts had. */
+/** The services that creating an account needs: the key for the digests of the names of erased accounts. */
 export interface AccountServices {
   readonly keys: Pick<Keys, 'oneTime'>
 }
 
 /**
- * Makes a user and their first organization, or nothing; `then` runs in the same transaction. The names of an erased
- * account are taken. @throws Problem email-taken, username-taken, organization-slug-taken, identity-taken
+ * Creates a user and their first organization atomically; `then` runs in the same transaction. Names of erased accounts
+ * count as taken. @throws Problem email-taken, username-taken, organization-slug-taken, identity-taken
  */
 export async function createAccount<Result>(
   visitor: SystemRunner,
   { keys }: AccountServices,
   account: NewAccount,
-  then: (transaction: Transaction<'system'>, made: { user: User }) => Promise<Result>,
+  then: (transaction: Transaction<'system'>, made: { user: User; identity_id: string | undefined }) => Promise<Result>,
 ): Promise<Result> {
   const { person, organization } = describeAccount(account)
   const system = visitor.with({ user_id: person.id, organization_id: organization.id })
   return claimSlug(organization, 'organization-slug-taken', slug =>
-    // system: an account begins without a session, and with a password hash
+    // system: a new account has no session yet, and gets a password hash
     system.transaction(async transaction => {
       await transaction.run(refuseRetiredNames(keys.oneTime, person))
       const rows = { person, organization: { ...organization, slug }, role: 'owner' as const }
       const user = await transaction.run(insertAccount(rows))
-      if (account.identity !== undefined) await transaction.run(insertIdentity(person, account.identity))
-      return then(transaction, { user })
+      const { identity } = account
+      const linked = identity === undefined ? undefined : await transaction.run(insertIdentity(person, identity))
+      return then(transaction, { user, identity_id: linked?.id })
     }),
   )
 }

@@ -1,9 +1,9 @@
--- An address that was verified stays its account's while the change of it can be undone. Asked once the row stands: whoever gives
--- up the address, or takes it, at the same time is waited for at the unique key, and a trigger's query sees what they committed.
+-- A verified address stays reserved for its account for as long as its change can be undone; the undo removes `former`. Checked after
+-- the row is written: a concurrent change of the same address waits at the unique key, and the query of a trigger sees its commit.
 create function refuse_held_address() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   if exists (select from one_time_tokens where email = new.email and purpose = 'undo' and details #>> '{former,email}' = new.email
-      and details #>> '{former,email_verified_at}' is not null and user_id <> new.id and used_at is null and expires_at > now()) then
+      and details #>> '{former,email_verified_at}' is not null and user_id <> new.id and expires_at > now()) then
     raise exception 'the address may go back to another account' using errcode = '23514', constraint = 'users_email_held';
   end if;
   return null;

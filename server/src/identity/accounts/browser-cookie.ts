@@ -1,16 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto'
 
-/** Ties what a browser begins to what it ends: no other browser can end it, and none can be made to end what another began. */
+/**
+ * Binds a flow to the browser that began it, so that no other browser can finish it, not even tricked by an attacker.
+ */
 export interface BrowserCookie {
-  /** The browser's secret, if it has one that we could have made. */
+  /** The browser's secret, if its cookie has the right form. */
   read(cookies: string | undefined): string | undefined
-  /** A whole Set-Cookie field: the browser keeps the secret for so many seconds. */
+  /** A complete Set-Cookie value; the browser keeps the secret for that many seconds. */
   write(secret: string, seconds: number): string
 }
 
 /**
- * Bound to this host where the service is reached by https. By http, which is this machine in development, not every
- * browser takes a secure cookie, so the name is bare. Lax: it comes along when a provider sends the browser back.
+ * Bound to this host if the service is reached by https. By http, which is local development, some browsers reject a
+ * secure cookie, so the name has no prefix. Lax, so that it is sent when a provider redirects the browser back.
  */
 export function createBrowserCookie(publicUrl: string): BrowserCookie {
   const [name, secure] = publicUrl.startsWith('https:') ? ['__Host-browser', ' Secure;'] : ['browser', '']
@@ -24,5 +26,5 @@ export function createBrowserCookie(publicUrl: string): BrowserCookie {
 /** 256 random bits. */
 export const newBrowserSecret = (): string => randomBytes(32).toString('base64url')
 
-/** What is kept of a secret: SHA-256, base64url, as PKCE writes it too (RFC 7636, section 4.2). */
+/** The stored digest of a secret: SHA-256, base64url, as in PKCE (RFC 7636, section 4.2). */
 export const digest = (secret: string): string => createHash('sha256').update(secret).digest('base64url')

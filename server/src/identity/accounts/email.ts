@@ -12,7 +12,7 @@ import { redeemLink } from './links.ts'
 
 const query = tables('system', 'users')
 
-/** Verifies the address of an account that has it already. */
+/** Verifies the current address of an existing account. */
 export const verifyEmailToken = tokenKind({
   purpose: 'verify-email',
   seconds: 86400,
@@ -20,11 +20,14 @@ export const verifyEmailToken = tokenKind({
   endsWithAddress: true,
 })
 
-/** Asks for the mail again that verifies an address. Whose it is, and whether it needs one, is looked up when it is sent. */
+/** Requests the verification email again. The account, and whether it needs the email, are looked up at sending. */
 export const requestVerification = (visitor: SystemRunner, email: string, locale: Locale | undefined) =>
   mailToken(visitor, verifyEmailToken, { email, details: locale === undefined ? {} : { locale } })
 
-/** Notes that the address is the user's. `check` comes first, under the lock of the account. @returns the address @throws Problem invalid-token */
+/**
+ * Marks the address as verified. `check` runs first, under the lock of the account. @returns the address @throws
+ * Problem invalid-token
+ */
 export const confirmEmail = (
   visitor: SystemRunner,
   token: OpenToken<unknown>,
@@ -41,7 +44,7 @@ export const confirmEmail = (
             .updateTable('users')
             .set({ email_verified_at: sql<string>`coalesce(email_verified_at, now())` })
             .where('id', '=', user_id)
-            // The address may be another by now.
+            // The address may have changed since.
             .where('email', '=', email)
             .where('deleted_at', 'is', null)
             .returning('email'),

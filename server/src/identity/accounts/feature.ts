@@ -12,7 +12,7 @@ const problems = {
   'identity-taken': [
     409,
     'Identity taken',
-    'This account at the provider belongs to somebody else here. Sign in with it, or remove it there first.',
+    'This account at the provider is linked to another user. Sign in with it, or unlink it from that user first.',
   ],
 } as const satisfies ProblemTable
 
@@ -20,7 +20,7 @@ declare module '../../platform/problems.ts' {
   interface DeclaredProblems extends Codes<typeof problems> {}
 }
 
-/** How an account begins: the user, their first organization, their address, and the identities that they sign in with. */
+/** The creation of accounts: the user, the first organization, the address, and linked identities. */
 export const accounts = feature({
   name: 'accounts',
   uses: ['users', 'sessions', 'organizations', 'changes'],

@@ -8,7 +8,8 @@ import { execute, find, get, raw, statement, tables } from '../../platform/datab
 import type { Declarations } from '../../platform/declarations.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Email, Id, Nullable, Time } from '../../platform/schemas.ts'
-import { changeKind, recordChange } from '../changes/changes.ts'
+import { kindsThatEndWith, revokeTokens } from '../../platform/tokens/one-time-tokens.ts'
+import { changeKind, hasNewAddress, recordChange } from '../changes/changes.ts'
 import type { KeptRow } from '../changes/changes.ts'
 
 const query = tables('system', 'identities', 'users', 'live_users')
@@ -45,7 +46,7 @@ export const Identity = Type.Object(
     created_at: Time,
     last_used_at: Nullable(Time),
   },
-  { title: 'Identity', description: 'An account at a provider that its owner signs in with.' },
+  { title: 'Identity', description: 'An account at a provider that the user signs in with.' },
 )
 
 const columns = ['id', 'provider', 'email', 'created_at', 'last_used_at'] as const
@@ -57,7 +58,7 @@ export interface ProviderIdentity {
   subject: string
 }
 
-/** Who signs in, as the provider says it. */
+/** The user who signs in, as the provider describes them. */
 interface ProviderProfile {
   issuer: string
   subject: string
@@ -68,30 +69,31 @@ const identityPages = pagesOf(() =>
   own
     .selectFrom('identities')
     .select(columns)
-    // The policy shows only the user's own; said again here, it picks the index.
+    // The policy already restricts this to the current user; repeated here, so that the index is used.
     .where('user_id', '=', sql<string>`(select user_id from self)`),
 )
 
-/** The current user's, the newest first. */
+/** The current user's identities, the newest first. */
 export const listIdentities = (page: Page) => identityPages({}, orderOf('-created_at', 'identities'), page)
 
 /**
  * Whose sign-in this is, as far as is known: the account that the identity belongs to, else the one that has the address.
- * Without an address only the identity is looked up.
+ * Without an address only the identity is looked up. An address that can still be taken back is not verified here: its
+ * mailbox may be that of whoever has changed it.
  */
 export const findAccount = ({ issuer, subject }: ProviderProfile, email: string | undefined) =>
   find(
     raw(
       query,
       sql<{ user_id: string; identity_id: string | null; email_verified: boolean; is_live: boolean }>`
-      select u.id as user_id, known.identity_id, u.email_verified, exists (select from live_users where id = u.id) as is_live
+      select u.id as user_id, known.identity_id, u.email_verified and not ${hasNewAddress(sql`u.id`)} as email_verified, exists (select from live_users where id = u.id) as is_live
       from (select user_id, id as identity_id from identities where issuer = ${issuer} and subject = ${subject}
         union all select id, null from users where email = ${email ?? null}) as known
       join users u on u.id = known.user_id order by known.identity_id nulls last limit 1`,
     ),
   )
 
-/** Records a sign-in, and what the provider now says of the address; undefined when the identity was unlinked meanwhile. */
+/** Records a sign-in and the address that the provider now states; undefined if the identity was unlinked meanwhile. */
 export const recordUse = (id: string, user_id: string, email: string | undefined) =>
   find(
     query
@@ -108,7 +110,7 @@ interface NewIdentity {
   profile: ProviderProfile
 }
 
-/** Gives a new account the identity that it comes with. @throws Problem identity-taken */
+/** Links the identity of a new account. @throws Problem identity-taken */
 export const insertIdentity = ({ id, email }: { id: string; email: string }, identity: ProviderIdentity) =>
   get(
     query
@@ -118,7 +120,7 @@ export const insertIdentity = ({ id, email }: { id: string; email: string }, ide
     { identities_subject_key: 'identity-taken' },
   )
 
-/** Links by address: only while account and address still are what they were. @throws Problem identity-taken */
+/** Links by address, only if account and address have not changed since. @throws Problem identity-taken */
 export const linkByAddress = ({ user_id, provider, profile: { issuer, subject, email } }: NewIdentity) =>
   statement(
     raw(
@@ -131,7 +133,7 @@ export const linkByAddress = ({ user_id, provider, profile: { issuer, subject, e
     { identities_subject_key: 'identity-taken' },
   )
 
-/** Links an identity that no account has; undefined when an account has it. */
+/** Links an identity that is not linked yet; undefined if it is. */
 export const linkIdentity = ({ user_id, provider, profile: { issuer, subject, email } }: NewIdentity) =>
   find(
     query
@@ -141,7 +143,7 @@ export const linkIdentity = ({ user_id, provider, profile: { issuer, subject, em
       .returning(columns),
   )
 
-/** The identity, if it is that user's. */
+/** The identity, if it is linked to that user. */
 export const findIdentity = ({ user_id, profile: { issuer, subject } }: NewIdentity) =>
   find(
     query
@@ -152,7 +154,7 @@ export const findIdentity = ({ user_id, profile: { issuer, subject } }: NewIdent
       .where('user_id', '=', user_id),
   )
 
-/** Unlinks identities of a user: one, or all. @returns their rows, to be kept */
+/** Unlinks one or all identities of a user. @returns their rows, to be kept */
 const takeIdentities = (user_id: string, id?: string) =>
   statement(
     raw(
@@ -165,10 +167,10 @@ const takeIdentities = (user_id: string, id?: string) =>
     rows => rows.map(({ row }) => row),
   )
 
-/** Unlinks an identity, which is told and can be undone. @throws Problem not-found */
+/** Unlinks an identity; the user is notified and can undo it. @throws Problem not-found */
 export async function unlinkIdentity(
   transaction: Transaction<'system'>,
-  declared: Pick<Declarations, 'secondFactorIds'>,
+  declared: Pick<Declarations, 'secondFactorIds' | 'tokens'>,
   session: SessionRef,
   id: string,
 ): Promise<void> {
@@ -177,22 +179,23 @@ export async function unlinkIdentity(
   await recordUnlinked(transaction, declared, session, row)
 }
 
-/** Unlinks all identities of a user, each of which is told and can be undone. */
+/** Unlinks all identities of a user; the user is notified of each and can undo it. */
 export async function unlinkIdentities(
   transaction: Transaction<'system'>,
-  declared: Pick<Declarations, 'secondFactorIds'>,
+  declared: Pick<Declarations, 'secondFactorIds' | 'tokens'>,
   user_id: string,
 ): Promise<void> {
   for (const row of await transaction.run(takeIdentities(user_id)))
     await recordUnlinked(transaction, declared, { user_id, session_id: null }, row)
 }
 
-const recordUnlinked = (
+const recordUnlinked = async (
   transaction: Transaction<'system'>,
-  declared: Pick<Declarations, 'secondFactorIds'>,
+  declared: Pick<Declarations, 'secondFactorIds' | 'tokens'>,
   { user_id, session_id }: { user_id: string; session_id: string | null },
   row: KeptRow,
 ) => {
+  await transaction.run(revokeTokens(user_id, kindsThatEndWith(declared.tokens, 'identity')))
   const change = { trace: { kept: { identities: [row] } }, details: { provider: row['provider'] } }
   return transaction.run(recordChange(declared, identityUnlinked, { user_id, session_id, ...change }))
 }

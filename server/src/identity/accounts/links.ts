@@ -7,19 +7,19 @@ import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens
 const query = tables('system', 'users')
 
 /**
- * Acts on the link in a mail: its token is spent in the transaction in which `work` runs, and stays unspent where that
- * throws. The account is locked before its token, as in everything that revokes tokens of an account. It creates no
- * session. @throws Problem invalid-token
+ * Runs `work` for the link in an email and spends its token in the same transaction; if `work` throws, the token stays
+ * unspent. The account is locked before its token, as in every transaction that revokes tokens of an account. Creates
+ * no session. @throws Problem invalid-token
  */
 export const redeemLink = <Details extends TSchema, Result>(
   visitor: SystemRunner,
   kind: TokenKind<Details>,
   { id, user_id }: { id: string; user_id: string | null },
   work: (transaction: Transaction<'system'>, token: OpenToken<Static<Details>>) => Promise<Result>,
-  /** What comes before the token is spent. */
+  /** Runs before the token is spent. */
   first: (transaction: Transaction<'system'>) => Promise<void> = async () => {},
 ): Promise<Result> =>
-  // system: the link stands for the user, who is signed in nowhere
+  // system: the user of the link has no session
   visitor.transaction(async transaction => {
     await transaction.run(execute(query.selectFrom('users').select('id').where('id', '=', user_id).forNoKeyUpdate()))
     await first(transaction)

@@ -13,7 +13,7 @@ const verifyEmail: TokenMail = async context => {
   return { name: 'verify-email', to: user.email, person: user, owner_id: user.id, values: { ...values, link } }
 }
 
-/** The mail is asked for again without there being an account: that of the latest sign-up under way. */
+/** The email was requested again without an account: repeats that of the latest pending sign-up. */
 async function repeatSignUp({ listTokens, decideFor }: TokenMailContext, email: string): Promise<Draft | undefined> {
   const [token] = await listTokens(email, 'sign-up')
   return token && decideFor(token, 'sign-up')

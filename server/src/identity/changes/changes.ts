@@ -12,42 +12,48 @@ import { Id, Nullable, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { tokenKind } from '../../platform/tokens/one-time-tokens.ts'
 
-const query = tables('system', 'users', 'one_time_tokens')
+const query = tables('system', 'users', 'one_time_tokens', 'security_events')
 
 const Row = Type.Record(Type.String(), Type.Unknown())
 /** A row as JSON, as `to_jsonb` writes it. */
 export type KeptRow = Static<typeof Row>
 
-/** What a change of a way in leaves behind, so that exactly this change can be undone. */
+/** What a change of a sign-in method stores, so that exactly this change can be undone. */
 const trace = {
   /** The row that was added: a passkey, an authenticator app, a linked identity. */
   added: Type.Optional(Id),
   /** The second factor that was removed; its row is among those kept. */
   removed: Type.Optional(Id),
-  /** Rows that were removed, by their table. Secrets in them are encrypted or hashed, as they were in the table. */
+  /** Removed rows, by table. Their secrets are encrypted or hashed, as in the table. */
   kept: Type.Optional(Type.Record(Type.String(), Type.Array(Row))),
-  /** The address before. */
+  /** The former address. */
   former: Type.Optional(Strict({ email: Type.String(), email_verified_at: Nullable(Type.String()) })),
-  /** Digest of the hash of the password that was set. */
+  /** Digest of the hash of the new password. */
   password: Type.Optional(Type.String()),
 }
 const TraceSchema = Strict(trace)
 export type Trace = Static<typeof TraceSchema>
 
-/** Undoes one change of a way in. It is mailed to the address that was current before, by the mail about the change. */
+/**
+ * Undoes one change of a sign-in method. The email about the change takes it to the address that was current before.
+ */
 export const undoToken = tokenKind({
   purpose: 'undo',
   seconds: 7 * 86400,
   details: Strict({
     ...trace,
-    /** The type of the event. */
+    /** The type of the security event. */
     change: Type.String(),
-    /** Second factors that the account had before; undoing asks for one of those that are still there or kept. */
+    /** Second factors that the account had before; undoing requires one of those that still exist or are kept. */
     protectors: Type.Array(Id),
+    /** The first token for this change, which its event names; this one was issued in its place. */
+    replaces: Type.Optional(Id),
   }),
+  // Else whoever made the change ended its undoing as well, by deleting the account.
+  survivesDeletion: true,
 })
 
-/** A change that is to be undone, under the lock of its account. */
+/** A change to undo, under the lock of its account. */
 interface Undoing {
   user_id: string
   trace: Trace
@@ -55,17 +61,19 @@ interface Undoing {
   changed_at: string
 }
 
-/** An event that changes a way in: a password, an address, a second factor, an identity. */
+/** The event of a changed sign-in method: a password, an address, a second factor or an identity. */
 export interface ChangeKind extends EventDeclaration {
   readonly change: {
-    /** What has happened, as the page behind the link says it: a whole sentence. */
+    /** Describes the event on the page of the link, in a full sentence. */
     words: Readonly<Record<Locale, string>>
-    /** Takes back exactly this change. Ending sessions, and putting kept rows back, is not its business. @throws Problem */
+    /** Reverts exactly this change. The caller revokes sessions and restores kept rows. @throws Problem */
     undo: (transaction: Transaction<'system'>, undoing: Undoing, services: Pick<Services, 'declared'>) => Promise<void>
   }
 }
 
-/** Declares a change of a way in. The user is told of it by the mail of that name, which holds the link that undoes it. */
+/**
+ * Declares a change of a sign-in method. The email of the same name notifies the user, with the link that undoes it.
+ */
 export const changeKind = (
   type: string,
   change: ChangeKind['change'],
@@ -74,20 +82,20 @@ export const changeKind = (
 
 export const isChange = (kind: EventDeclaration | undefined): kind is ChangeKind => kind?.change !== undefined
 
-/** What the mail of a change may show beside what all mails about events do. */
+/** The values for the email template of a change, in addition to those of all events. */
 export const changeValues = ['when', 'ip', 'device', 'link', 'undo', 'undo_expires'] as const
 
 interface Change {
   user_id: string
-  /** The session that made it; null where a link or a provider did. */
+  /** The session that made the change; null if it was a link or a provider. */
   session_id: string | null
   trace: Trace
-  /** What history holds of it beside the id of the token. */
+  /** What the security event stores in addition to the id of the token. */
   details?: Readonly<Record<string, unknown>>
 }
 
 /**
- * Writes down a change of a way in, in the transaction that has made it, and has the user told at the address that was
+ * Records a change of a sign-in method, in the transaction of the change, and notifies the user at the address that was
  * current before, with the link that undoes it.
  */
 export const recordChange = (
@@ -109,14 +117,19 @@ export const recordChange = (
     ),
   )
 
+/** Whether a user's address was changed in the last days and can still be undone, as SQL: what was undone keeps no former one. */
+export const hasNewAddress = (user_id: RawBuilder<unknown>): RawBuilder<boolean> =>
+  sql<boolean>`exists (select from one_time_tokens t where t.user_id = ${user_id} and t.purpose = ${undoToken.purpose}
+    and t.details ? 'former' and t.expires_at > now())`
+
 /** The changes of a user that can still be undone. */
 const undoable = (user_id: string) =>
   sql`one_time_tokens where user_id = ${user_id} and purpose = ${undoToken.purpose} and used_at is null and expires_at > now()`
 
 /**
- * The second factors that stand before undoing a change: those that the account has beside the added one, those whose
- * removal can still be undone, and, where one of these was itself added lately, those that stood before that. Else an
- * attacker who adds a factor and removes the owner's would leave only the attacker's standing.
+ * The second factors that can authorize undoing a change: those that the account has apart from the added one, those
+ * whose removal can still be undone, and, if one of these was itself added recently, those that it had before that.
+ * Otherwise an attacker who adds a factor and removes the owner's would hold the only one that counts.
  */
 const protectorsOf = (
   { secondFactorIds }: Pick<Declarations, 'secondFactorIds'>,
@@ -131,23 +144,43 @@ const protectorsOf = (
       union select jsonb_array_elements_text(details -> 'protectors') from undoable
         where (details ->> 'added')::uuid in (select id from others)) as all_of_them)`
 
+/**
+ * An address was given back that had been changed at that moment. What was changed since was told to another one: those links
+ * are spent, and the mails are sent once more, with new links, to the restored address. Later changes of the address are
+ * final, since undoing them would bring such an address back.
+ */
+export const readdressChanges = (user_id: string, email: string, changed_at: string) =>
+  execute(
+    raw(
+      query,
+      sql`with former as (select * from one_time_tokens where user_id = ${user_id} and purpose = ${undoToken.purpose}
+          and used_at is null and expires_at > now() and created_at > ${changed_at}),
+        spent as (update one_time_tokens t set used_at = now(), details = t.details - 'kept' - 'former' from former where t.id = former.id),
+        made as (insert into one_time_tokens (purpose, user_id, email, details, created_at, expires_at)
+          select purpose, user_id, ${email}, jsonb_build_object('replaces', id) || details, created_at, expires_at
+          from former where not details ? 'former' order by created_at returning details ->> 'replaces' as first_id)
+        select enqueue_job('mail', jsonb_build_object('event_id', e.id))
+        from made join security_events e on e.user_id = ${user_id} and e.details ->> 'undo_id' = made.first_id`,
+    ),
+  )
+
 /** A row that was kept when it was removed, and the change that keeps it. */
 export interface KeptFactor {
   id: string
-  /** Its table, and the row as JSON. */
+  /** The table of the row, which is stored as JSON. */
   table: string
   row: KeptRow
 }
 
-/** Which second factors may stand for an undoing: those that were there before, as far as they are there or kept. */
+/** The second factors that can authorize undoing a change: those from before it that still exist or are kept. */
 export interface Standing {
   ids: readonly string[]
   kept: readonly KeptFactor[]
-  /** Recovery codes that are younger than the change are the changer's. */
+  /** Recovery codes that were made after the change do not count: they may be the attacker's. */
   changed_at: string
 }
 
-/** Of these second factors, those that the user still has, and those whose removal can be undone. */
+/** Finds which of these second factors the user still has, and for which the removal can be undone. */
 export const findStanding = (
   { secondFactorIds }: Pick<Declarations, 'secondFactorIds'>,
   user_id: string,

@@ -1,7 +1,7 @@
 import { feature } from '../../platform/feature.ts'
 import { undoToken } from './changes.ts'
 
-/** Changes of ways in: written down, told by mail, and kept in such a way that they can be undone. */
+/** Changes of sign-in methods: recorded, notified by email, and stored so that they can be undone. */
 export const changes = feature({
   name: 'changes',
   uses: ['users', 'history'],

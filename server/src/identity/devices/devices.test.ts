@@ -12,13 +12,13 @@ interface Device {
   trusted_until: string | null
 }
 
-test('one sees the devices that one has signed in with, the newest first, and which one this is', async () => {
+test('a user sees their own devices, the newest first, and which one is current', async () => {
   const person = await signUp()
   const from = (user_agent: string, more: object = {}) =>
     call('POST', `${api}/login`, { email: person.email, password: PASSWORD, ...more }, { 'user-agent': user_agent })
   const phone = await from('phone')
   await from('tablet')
-  // Signing in again from a known device makes no other one.
+  // Signing in again from a known device creates no new one.
   await from('phone, renewed', { device_token: phone.body.device_token })
   const authorization = `Bearer ${phone.body.access_token}`
   const list = await call('GET', `${api}/devices`, undefined, { authorization })
@@ -35,8 +35,8 @@ test('one sees the devices that one has signed in with, the newest first, and wh
   assert.deepEqual([...page.body.items, ...next.body.items], list.body.items)
 })
 
-// Red when: revokeDevice leaves out the sessions, or ends those of all devices.
-test('a forgotten device is gone from the list with its trust, its sessions end at once, and others stay', async () => {
+// Red when: revokeDevice omits the sessions, or revokes those of all devices.
+test('a revoked device leaves the list and loses its trust, its sessions are revoked at once, and others stay', async () => {
   const person = await signUp()
   const [lost, again] = [await logIn(person), await signUp()]
   const devices = async () => (await person.call('GET', `${api}/devices`)).body.items as Device[]
@@ -56,8 +56,8 @@ test('a forgotten device is gone from the list with its trust, its sessions end 
   assert.deepEqual(rows, [{ reason: 'device-revoked' }])
 })
 
-// Red when: revokeDevice does not ask for the session again once it has waited.
-test('one may forget the device that one sits at, which ends this session too', async () => {
+// Red when: revokeDevice does not check the session again after waiting.
+test('a user can revoke the current device, which revokes the current session, too', async () => {
   const person = await signUp()
   const [{ id }] = (await person.call('GET', `${api}/devices`)).body.items as [Device]
   const answers = await Promise.all([1, 2].map(() => person.call('DELETE', `${api}/devices/${id}`)))
@@ -66,7 +66,7 @@ test('one may forget the device that one sits at, which ends this session too', 
 })
 
 // Red when: neither lockUser locks the account nor findDevice the device: revokeDevice then does not wait for a sign-in on it.
-test('no session is left on a device that is forgotten while someone signs in on it', async () => {
+test('no session remains on a device that is revoked during a sign-in on it', async () => {
   for (let round = 0; round < 5; round++) {
     const person = await signUp()
     const { body } = await call('POST', `${api}/login`, { email: person.email, password: PASSWORD })

@@ -18,11 +18,11 @@ export const Device = Type.Object(
     ip: Nullable(Type.String({ maxLength: 45 })),
     trusted_until: Type.Unsafe<string | null>({
       ...Nullable(Time),
-      description: 'Until then it skips the second factor.',
+      description: 'Until this time the device skips the second factor.',
     }),
     created_at: Time,
     last_seen_at: Time,
-    current: Type.Boolean({ description: 'Whether this session was begun on it.' }),
+    current: Type.Boolean({ description: 'Whether the session of this request began on it.' }),
   },
   { title: 'Device' },
 )
@@ -37,7 +37,7 @@ const devicePages = pagesOf(({ session_id }: { session_id: string }) =>
       ),
     )
     .where('revoked_at', 'is', null)
-    // The policy shows only the user's own; said again here, it picks the index.
+    // The policy already restricts this to the current user; repeated here, so that the index is used.
     .where('user_id', '=', sql<string>`(select user_id from self)`),
 )
 
@@ -46,13 +46,14 @@ export const listDevices = (session_id: string, page: Page) =>
   devicePages({ session_id }, orderOf('-created_at', 'devices'), page)
 
 /**
- * Revokes one of the current user's devices and its sessions: from now on it is unknown. A sign-in on it at the same
- * moment comes first, and its session is revoked too, or begins on an unknown device. @throws Problem not-found, session-ended
+ * Revokes one of the current user's devices and its sessions; the device is unknown from then on. A concurrent sign-in
+ * on it finishes first, and its session is revoked too, or begins on a new device. @throws Problem not-found,
+ * session-ended
  */
 export async function revokeDevice(transaction: Transaction<'tenant'>, id: string): Promise<void> {
-  // The account first, as a sign-in and a reset do, which touch devices and sessions too.
+  // The account first, as in a sign-in and a reset, which also change devices and sessions.
   await transaction.run(lockOwnAccount)
-  // Once more: of two at once, the first may have ended this very session while it was waited for.
+  // Checked again: a concurrent revocation may have revoked this session while this waited for the lock.
   await transaction.run(lockOwnAccount)
   await transaction.run(
     affect(
@@ -64,17 +65,19 @@ export async function revokeDevice(transaction: Transaction<'tenant'>, id: strin
         .returning('id'),
     ),
   )
-  // A statement of its own: it sees the session that was begun while the device was waited for.
+  // A separate statement, so that it sees a session that began while this waited for the device.
   await transaction.run(revokeSessionsOfDevice(id))
 }
 
-/** A device of the user that signs in, and whether it may skip the second factor, as SQL: locked until the transaction ends. */
+/**
+ * A device of the user, and whether it is trusted to skip the second factor, as SQL; locked until the transaction ends.
+ */
 export const findDevice = (user_id: string, id: string | undefined): RawBuilder<{ id: string; is_trusted: boolean }> =>
-  // What revokes it waits, and then revokes this session as well.
+  // A revocation waits for this lock, and then revokes the new session as well.
   sql`select id, coalesce(trusted_until > now(), false) as is_trusted from devices
     where id = ${id ?? null}::uuid and user_id = ${user_id} and revoked_at is null for no key update`
 
-/** Notes that the user signs in on this device, or on a new one, as SQL that returns its id. */
+/** Records the sign-in on this device, or on a new one, as SQL that returns its id. */
 export const rememberDevice = (
   user_id: string,
   id: string | undefined,
@@ -88,7 +91,7 @@ export const rememberDevice = (
         where id = ${id} returning id`
 }
 
-/** Revokes all devices of a user but the one that a session was begun on. Their sessions stay. */
+/** Revokes all devices of a user except the one that a session began on. Their sessions stay. */
 export const revokeDevices = (user_id: string, kept_session_id: string | null) =>
   execute(
     query
@@ -100,6 +103,6 @@ export const revokeDevices = (user_id: string, kept_session_id: string | null) =
       .returning('id'),
   )
 
-/** From now on every device of a user is asked for the second factor again. */
+/** Removes the trust in all devices of a user: sign-ins on them require the second factor again. */
 export const untrustDevices = (user_id: string) =>
   execute(query.updateTable('devices').set({ trusted_until: null }).where('user_id', '=', user_id))

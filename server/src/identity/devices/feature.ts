@@ -13,7 +13,7 @@ declare module '../../platform/services.ts' {
   }
 }
 
-/** Browsers and apps that a user has signed in with. */
+/** Devices: browsers and apps in which a user has signed in. */
 export const devices = feature({
   name: 'devices',
   uses: ['users', 'sessions'],

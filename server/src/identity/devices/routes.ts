@@ -12,7 +12,7 @@ export function deviceRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
       schema: {
         operationId: 'listDevices',
         summary: "List the current user's devices",
-        description: 'A known device has failures of its own, so strangers cannot lock it out.',
+        description: 'A known device has its own failure counter, so that strangers cannot lock it out.',
         tags: ['Sessions'],
         querystring: PageQueryOf({}),
         response: { 200: PageSchema(Device) },

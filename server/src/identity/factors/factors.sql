@@ -1,4 +1,4 @@
--- Recovery codes stand in for a second factor. Users see how many are left; the codes are the system login's.
+-- Recovery codes replace a lost second factor. Users see how many are left; only the system login reads the codes.
 create table recovery_codes (
   user_id    uuid not null references users on delete cascade,
   code_hash  bytea not null, -- HMAC-SHA-256 of 120 random bits

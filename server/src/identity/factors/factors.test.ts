@@ -53,7 +53,7 @@ async function eventsOf({ user_id }: Person): Promise<string[]> {
 const revive = (user_id: string) =>
   admin.query('update sessions set revoked_at = null, revoked_reason = null where user_id = $1', [user_id])
 
-test('an authenticator app is demanded from the code on that confirms it', async () => {
+test('an authenticator app is required once a code has confirmed it', async () => {
   const person = await signUp()
   const before = (await person.call('GET', mfa)).body
   assert.deepEqual(before, {
@@ -100,8 +100,8 @@ test('an authenticator app is demanded from the code on that confirms it', async
   assert.equal((await noticesTo(person)).length, 1)
 })
 
-// Red when: beginTotp leaves out the margin, or puts another link into the image than into the answer.
-test('the QR code holds the link, and the link what an app needs', async () => {
+// Red when: beginTotp omits the margin, or the image contains a different link than the response.
+test('the QR code contains the link, and the link contains what an app needs', async () => {
   const person = await signUp()
   const { secret, otpauth_uri, qr_svg } = (await person.call('POST', `${mfa}/totp`)).body
   const link = new URL(otpauth_uri)
@@ -130,7 +130,8 @@ const hasOathtool = spawnSync('oathtool', ['--version']).status === 0
 const oathtool = (secret: string, unixSeconds: number): string =>
   spawnSync('oathtool', ['--totp', '--base32', '--now', `@${unixSeconds}`, secret], { encoding: 'utf8' }).stdout.trim()
 
-// Red when: matchStep has another tolerance, period or number of digits; names the step of now instead of the one that matched.
+// Red when: matchStep has another tolerance, period or number of digits; returns the current step instead of the one
+// that matched.
 test(
   'codes of another generator count within one step of the clock, whichever second of the step it is',
   { skip: hasOathtool ? false : 'oathtool is not installed' },
@@ -177,7 +178,7 @@ test(
     ] as const) {
       await admin.query('update totp_factors set last_step = null where user_id = $1', [user_id])
       const { mfa_token } = (await post('/login', { email, password: PASSWORD })).body
-      // At the very edge of a step the clock may go on while the request is under way.
+      // Near the end of a step, the clock can reach the next one during the request.
       while (now() % 30 > 25) await delay(200)
       const answer = await post('/mfa/verify', { mfa_token, code: oathtool(secret, now() + shift) })
       assert.equal(answer.status, status, `${shift} seconds off: ${JSON.stringify(answer.body)}`)
@@ -186,7 +187,7 @@ test(
 )
 
 // Red when: totpCodeOf leaves out last_step, or accepts last_step <= step; finishSignIn does not require it.
-test('a code is good once, also twice at the same moment, and none is that is older than the last', async () => {
+test('a code works once, even concurrently, and older codes do not work', async () => {
   const person = await signUp()
   const { secret, next } = await enrol(person)
   const used = codeOf(secret, stepNow())
@@ -203,21 +204,21 @@ test('a code is good once, also twice at the same moment, and none is that is ol
   assert.equal(after.status, 200)
 })
 
-// Red when: withProof does not look again under the lock.
-test('of two confirmations at the same moment one succeeds and shows recovery codes', async () => {
+// Red when: withProof does not check again under the lock.
+test('of two concurrent confirmations, one succeeds and shows recovery codes', async () => {
   const person = await signUp()
   const { secret } = (await person.call('POST', `${mfa}/totp`)).body
   const [code, ahead] = [codeOf(secret, stepNow()), codeOf(secret, stepNow() + 1)]
   const answers = await Promise.all(
     [code, ahead, code, ahead].map(given => person.call('POST', `${mfa}/totp/confirm`, { code: given, ...byPassword })),
   )
-  // By then the account has a second factor, and a password proves nothing any more.
+  // By then the account has a second factor, so a password is no longer enough.
   assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 422, 422, 422])
   assert.equal((await person.call('GET', mfa)).body.recovery_codes, 10)
 })
 
-// Red when: confirmTotp takes a seed of any age.
-test('an enrolment that no one has confirmed is void after half an hour', async () => {
+// Red when: confirmTotp accepts a seed of any age.
+test('an unconfirmed enrolment expires after half an hour', async () => {
   const person = await signUp()
   const { secret } = (await person.call('POST', `${mfa}/totp`)).body
   await admin.query(`update totp_factors set created_at = now() - interval '31 minutes' where user_id = $1`, [
@@ -227,8 +228,8 @@ test('an enrolment that no one has confirmed is void after half an hour', async 
   assert.deepEqual(outcomeOf(late), [404, 'not-found'])
 })
 
-// Red when: signIn is called with isTwoFactor: false; finishSignIn leaves the organization or the device of the token out.
-test('the second factor finishes the sign-in that was begun, to the organization and on the device it named', async () => {
+// Red when: signIn is called with isTwoFactor: false; finishSignIn ignores the organization or the device of the token.
+test('the second factor finishes the pending sign-in, with its organization and device', async () => {
   const person = await signUp('Acme')
   const personal = (await person.call('POST', '/api/v1/organizations', { name: 'Second' })).body.id
   const { next } = await enrol(person)
@@ -252,7 +253,7 @@ test('the second factor finishes the sign-in that was begun, to the organization
 
 // Red when: the guess is counted after the code is verified (verifyFactor runs verifyTotp before reserveGuess); the key is that of
 // the token instead of the user's.
-test('a hundred wrong codes at the same moment, under as many tokens, get no more checked than the threshold, and then the right one is refused', async () => {
+test('of a hundred concurrent wrong codes, under as many tokens, no more than the threshold are checked, and then the right one is refused', async () => {
   const person = await signUp()
   const { secret, next, recovery_codes } = await enrol(person)
   const mfa_tokens: string[] = []
@@ -286,7 +287,7 @@ test('a hundred wrong codes at the same moment, under as many tokens, get no mor
   )
   assert.equal((await person.call('POST', `${auth}/step-up`, { code: await next() })).status, 401)
 
-  // Red when: lock_throttle mails a link for it; unlockSignIn takes the counter of codes also by mail.
+  // Red when: lock_throttle emails a link for it; unlockSignIn by email also lifts the lock on codes.
   const [notice] = (await mailTo(person.email)).filter(({ subject }) => /wrong codes/.test(subject))
   assert.equal(notice?.token, '', 'no link in a mail gives more guesses')
   assert.ok((await eventsOf(person)).includes('second-factor-locked'))
@@ -308,7 +309,7 @@ test('a hundred wrong codes at the same moment, under as many tokens, get no mor
   assert.equal((await verify({ mfa_token: unlocked, code: await next() })).status, 200)
 })
 
-test('ten right answers at the same moment lock no one out, and a wrong code spends no token', async () => {
+test('ten concurrent right answers cause no lock, and a wrong code spends no token', async () => {
   const person = await signUp()
   const { recovery_codes, next } = await enrol(person)
   const mfa_tokens = await Promise.all(recovery_codes.map(() => pauseAt(person)))
@@ -330,8 +331,8 @@ test('ten right answers at the same moment lock no one out, and a wrong code spe
   )
 })
 
-// Red when: withFactor settles a code that was used before as anything but wrong, or stepUpByFactor settles nothing.
-test('a code that was used before is a failure, and a right one is settled, also where it steps up', async () => {
+// Red when: withFactor settles a used code as anything but wrong, or stepUpByFactor settles nothing.
+test('a used code counts as a failure, and a right one is settled, also in a step-up', async () => {
   const person = await signUp()
   const { next } = await enrol(person)
   const counter = async () =>
@@ -348,13 +349,13 @@ test('a code that was used before is a failure, and a right one is settled, also
   assert.deepEqual(await counter(), { failures: 0, pending: 0 })
 })
 
-test('the code of another person, or of an app that was removed, signs no one in', async () => {
+test('a code of another user, or of a removed app, does not sign in', async () => {
   const [ann, bob] = [await signUp(), await signUp()]
   const [annApp, bobApp] = [await enrol(ann), await enrol(bob)]
   assert.equal((await verify({ mfa_token: await pauseAt(bob), code: await annApp.next() })).status, 401)
   assert.equal((await verify({ mfa_token: await pauseAt(bob), recovery_code: annApp.recovery_codes[0] })).status, 401)
   assert.equal((await verify({ mfa_token: await pauseAt(ann), recovery_code: annApp.recovery_codes[0] })).status, 200)
-  // Moved between accounts behind the service's back, a seed is not read any more.
+  // A seed that was copied to another account in the database cannot be decrypted.
   await admin.query(
     `update totp_factors set secret = (select secret from totp_factors where user_id = $1) where user_id = $2`,
     [ann.user_id, bob.user_id],
@@ -368,8 +369,8 @@ test('the code of another person, or of an app that was removed, signs no one in
   assert.equal((await bobApp.next()).length, 6)
 })
 
-// Red when: completeRemoval leaves one of them standing.
-test('with the last second factor go recovery codes, trust in devices and what sessions have proved', async () => {
+// Red when: completeRemoval leaves one of them.
+test('removing the last second factor also removes recovery codes, trusted devices and verified factors of sessions', async () => {
   const person = await signUp()
   const { next, recovery_codes } = await enrol(person)
   const trusted = await verify({ mfa_token: await pauseAt(person), code: await next(), trust_device: true })
@@ -395,7 +396,7 @@ test('with the last second factor go recovery codes, trust in devices and what s
 })
 
 // Red when: recoveryCodeOf leaves out used_at; hashCode keeps the hyphens.
-test('a recovery code stands in for the app once, however it is written', async () => {
+test('a recovery code replaces the app once, in any notation', async () => {
   const person = await signUp()
   const { recovery_codes } = await enrol(person)
   const [first, second, third] = recovery_codes as [string, string, string]
@@ -429,7 +430,7 @@ test('a recovery code stands in for the app once, however it is written', async 
   ])
 })
 
-test('neither seeds nor recovery codes stand readable in the database, the log or an event', async () => {
+test('neither seeds nor recovery codes are readable in the database, the log or an event', async () => {
   const person = await signUp()
   const { secret, recovery_codes } = await enrol(person)
   await verify({ mfa_token: await pauseAt(person), recovery_code: recovery_codes[0] })
@@ -446,8 +447,8 @@ test('neither seeds nor recovery codes stand readable in the database, the log o
   assert.ok(kept.includes(person.user_id))
 })
 
-// Red when: openToken takes any purpose; admit takes what is no JWT.
-test('the token between the factors is no access token, no refresh token and no link, and none of those is one', async () => {
+// Red when: openToken accepts any purpose; admit accepts anything but a JWT.
+test('the mfa token works as no other kind of token, and no other kind works as it', async () => {
   const person = await signUp()
   const { next } = await enrol(person)
   const mfa_token = await pauseAt(person)
@@ -475,8 +476,8 @@ test('the token between the factors is no access token, no refresh token and no 
   assert.equal((await verify({ mfa_token, code: await next() })).status, 200)
 })
 
-// Red when: mfa.sql loses the trigger end_waiting_sign_ins; signIn does not look whether the account is disabled.
-test('a sign-in that waits for its code ends with the password it was begun with, and with the account', async () => {
+// Red when: mfa.sql loses the trigger end_waiting_sign_ins; signIn does not check whether the account is disabled.
+test('a pending sign-in ends when the password changes, and when the account is disabled or deleted', async () => {
   const person = await signUp()
   const { next } = await enrol(person)
   const waiting = await pauseAt(person)
@@ -497,8 +498,8 @@ test('a sign-in that waits for its code ends with the password it was begun with
   assert.equal((await verify({ mfa_token, recovery_code })).status, 200, 'the refusal took neither token nor code')
 })
 
-// Red when: signIn asks only whether the device is known; rememberDevice forgets trusted_until.
-test('a trusted device skips the second factor for thirty days, and for its own person only', async () => {
+// Red when: signIn checks only whether the device is known; rememberDevice ignores trusted_until.
+test('a trusted device skips the second factor for thirty days, and only for its own user', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const { next } = await enrol(person)
   const strangers = await enrol(stranger)
@@ -514,7 +515,8 @@ test('a trusted device skips the second factor for thirty days, and for its own 
     [tokens.verify(skipped.body.access_token).sid],
   )
   assert.deepEqual(rows, [{ methods: ['password', 'trusted_device'], proved: true, month: true }])
-  // Red when: choose (identity/proofs) takes the trust for a factor; who has stolen the device and the password would be rid of it.
+  // Red when: choose (identity/proofs) accepts the trust as a factor; a thief of device and password could then remove
+  // the factor.
   const removed = await call('DELETE', `${mfa}/totp`, byPassword, under(skipped.body.access_token))
   assert.deepEqual(outcomeOf(removed), [422, 'invalid-fields'])
   await pauseAt(stranger, { device_token })
@@ -531,8 +533,8 @@ test('a trusted device skips the second factor for thirty days, and for its own 
   await pauseAt(person, { device_token })
 })
 
-// Red when: the route trusts a device for a time of its own.
-test('where the operator trusts no device, none skips the second factor', async () => {
+// Red when: the route trusts a device for a fixed time.
+test('if the operator does not allow trusted devices, none skips the second factor', async () => {
   const strict = await createTestApp({ TRUSTED_DEVICE_DAYS: '0' })
   const person = await strict.signUp()
   const { next } = await enrolApp(strict, person)
@@ -545,7 +547,7 @@ test('where the operator trusts no device, none skips the second factor', async 
 })
 
 // Red when: stepUpByFactor leaves out renewSignIn or noteSecondFactor.
-test('any factor proves again who one is, and a second factor counts for the session from then on', async () => {
+test('any factor can re-authenticate, and a second factor then counts for the session', async () => {
   const person = await signUp()
   const before = await logIn(person)
   const { next, recovery_codes } = await enrol(person)
@@ -580,13 +582,13 @@ test('any factor proves again who one is, and a second factor counts for the ses
   assert.equal((await call('POST', `${auth}/step-up`, { code: await next() }, old)).body.code, 'session-ended')
 })
 
-// Red when: choose (identity/proofs) lets a password stand where there is a second factor.
-test('where there is a second factor, none is added or removed, and no recovery code made, by a password alone', async () => {
+// Red when: choose (identity/proofs) accepts a password if there is a second factor.
+test('with a second factor, a password alone cannot add or remove factors or generate recovery codes', async () => {
   const person = await signUp()
   const before = await logIn(person)
   const old = under(before.body.access_token)
   const { next } = await enrol(person)
-  // Red when: completeEnrolment leaves them; a stolen password may have opened them, and would now be all it takes.
+  // Red when: completeEnrolment keeps these sessions; a stolen password may have opened them.
   assert.equal((await call('GET', `${auth}/me`, undefined, old)).body.code, 'session-ended')
   await revive(person.user_id)
   for (const [method, path] of [
@@ -603,8 +605,8 @@ test('where there is a second factor, none is added or removed, and no recovery 
   assert.equal((await call('DELETE', `${mfa}/totp`, { proof: { code: await next() } }, old)).status, 204)
 })
 
-// Red when: withProof does not look again under the lock, or choose takes a password where there is a second factor.
-test('an enrolment that was begun before the first factor is not confirmed without it', async () => {
+// Red when: withProof does not check again under the lock, or choose accepts a password if there is a second factor.
+test('an enrolment that began before the first factor cannot be confirmed without that factor', async () => {
   const person = await signUp()
   const old = under((await logIn(person)).body.access_token)
   const { secret } = (await call('POST', `${mfa}/totp`, undefined, old)).body

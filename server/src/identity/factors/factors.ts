@@ -10,17 +10,11 @@ import type { Services } from '../../platform/services.ts'
 import { changeKind, recordChange } from '../changes/changes.ts'
 import type { ChangeKind, KeptRow } from '../changes/changes.ts'
 import { untrustDevices } from '../devices/devices.ts'
-import {
-  countRecoveryCodes,
-  deleteRecoveryCodesOf,
-  makeRecoveryCodes,
-  takeRecoveryCodes,
-  unusedRecoveryCodes,
-} from './recovery-codes.ts'
+import { countRecoveryCodes, makeRecoveryCodes, takeRecoveryCodes, unusedRecoveryCodes } from './recovery-codes.ts'
 
 const query = tables('system', 'live_users')
 
-/** A method that verifies a second factor, as sessions and answers name it. */
+/** The name of a second-factor method in sessions and responses. */
 export type SecondFactor = 'totp' | 'passkey' | 'recovery_code'
 
 export const recoveryCodesMade = changeKind('recovery-codes-made', {
@@ -28,21 +22,24 @@ export const recoveryCodesMade = changeKind('recovery-codes-made', {
     en: 'New recovery codes were made for your account, and all earlier ones stopped working.',
     de: 'Für Ihr Konto wurden neue Wiederherstellungscodes erzeugt, und alle früheren wurden ungültig.',
   },
-  undo: (transaction, { user_id, changed_at }) => transaction.run(deleteRecoveryCodesOf(user_id, changed_at)),
+  undo: async () => {},
 })
 
-/** Fails unless the caller's session is live: before what asks no gate itself, such as a guess. @throws Problem session-ended */
+/**
+ * Requires a live session, before operations that do not ask the gate themselves, such as a guess. @throws Problem
+ * session-ended
+ */
 export const requireSession = get(tables('tenant', 'self').selectFrom('self').select('session_id'))
 
-/** Locks an account that can be used: before its factors, as everything does that changes them. */
+/** Locks a live account; every transaction that changes second factors does so first. */
 export const lockAccount = (user_id: string) =>
   execute(query.selectFrom('live_users').select('id').where('id', '=', user_id).forNoKeyUpdate())
 
-/** Whether a user has a second factor; recovery codes alone are none. */
+/** Whether a user has a second factor; recovery codes alone do not count. */
 const hasSecondFactor = ({ hasSecondFactor: isHeldBy }: Pick<Declarations, 'hasSecondFactor'>, user_id: string) =>
   statement(raw(query, sql<{ has: boolean }>`select ${isHeldBy(sql`${user_id}`)} as has`), ([row]) => row?.has === true)
 
-/** By what a user can verify a second factor, as SQL: none where there are recovery codes alone. */
+/** The second-factor methods of a user, as SQL; empty if there are only recovery codes. */
 export function listSecondFactors(
   { secondFactors }: Pick<Declarations, 'secondFactors'>,
   user_id: RawBuilder<unknown>,
@@ -54,7 +51,7 @@ export function listSecondFactors(
     from (select array_remove(array[${sql.join(held)}]::text[], null) as held) as methods)`
 }
 
-/** A factor that was added: how history and the mail tell of it, its id, and by which method sessions verify it. */
+/** An added factor: its event, its id, and the method by which sessions verify it. */
 export interface AddedFactor {
   kind: ChangeKind
   id: string
@@ -62,9 +59,9 @@ export interface AddedFactor {
 }
 
 /**
- * What follows when a second factor was added, in the same transaction: the session has verified it, sessions that have
- * verified none are revoked (a stolen password may have opened them), the user is told, and with the first factor come
- * recovery codes. @returns the codes, shown this once; undefined when there are some already
+ * Runs after a second factor was added, in the same transaction. The session counts as having verified it; sessions
+ * without a verified factor are revoked, since a stolen password may have opened them; the user is notified; the first
+ * factor also creates recovery codes. @returns the codes, shown only here; undefined if there are some already
  */
 export async function completeEnrolment(
   transaction: Transaction<'system'>,
@@ -79,7 +76,7 @@ export async function completeEnrolment(
   return makeRecoveryCodes(transaction, services, user_id)
 }
 
-/** A factor that was removed: how history and the mail tell of it, and its row, to be kept with its table. */
+/** A removed factor: its event, and its row and table, which are kept. */
 export interface RemovedFactor {
   kind: ChangeKind
   table: string
@@ -87,8 +84,8 @@ export interface RemovedFactor {
 }
 
 /**
- * What follows when one was removed, in the same transaction: the user is told, and with the last one go the recovery
- * codes, the trust in devices, and what sessions have verified. What can be put back is kept.
+ * Runs after a factor was removed, in the same transaction: the user is notified, and removing the last one also
+ * removes the recovery codes, the trust in devices, and the verified factor of all sessions. Restorable rows are kept.
  */
 export async function completeRemoval(
   transaction: Transaction<'system'>,
@@ -102,7 +99,10 @@ export async function completeRemoval(
   await transaction.run(recordChange(declared, kind, { user_id, session_id, trace }))
 }
 
-/** With the last second factor go the recovery codes, the trust in devices, and what sessions have verified. @returns the codes' rows */
+/**
+ * Deletes the recovery codes, the trust in devices, and the verified factor of sessions, after the last second factor.
+ * @returns the codes' rows
+ */
 export async function forgetFactors(
   transaction: Transaction<'system'>,
   declared: Pick<Declarations, 'hasSecondFactor'>,

@@ -9,12 +9,12 @@ const problems = {
   'invalid-code': [
     401,
     'Invalid code',
-    'The code is wrong, has been used, or too many wrong ones came before. Wait for the next one, or use another factor.',
+    'The code is wrong or already used, or there were too many wrong codes. Wait for the next code, or use another factor.',
   ],
   'second-factor-missing': [
     409,
     'No second factor',
-    'Recovery codes stand in for a second factor. Enrol one with POST /api/v1/auth/mfa/totp or /api/v1/auth/passkeys first.',
+    'Recovery codes can only replace a second factor. First enrol one with POST /api/v1/auth/mfa/totp or /api/v1/auth/passkeys first.',
   ],
 } as const satisfies ProblemTable
 
@@ -23,17 +23,17 @@ declare module '../../platform/problems.ts' {
 }
 declare module '../../platform/services.ts' {
   interface Keys {
-    /** Recovery codes are kept as MACs under it. */
+    /** The MAC key of stored recovery codes. */
     recovery: Buffer
   }
 }
 
-/** What all second factors share, and the recovery codes that stand in for them. */
+/** The common parts of all second factors, and the recovery codes that replace a lost one. */
 export const factors = feature({
   name: 'factors',
   uses: ['users', 'sessions', 'history', 'devices', 'changes'],
   sql: [new URL('factors.sql', import.meta.url)],
-  tags: { 'Second factors': 'Authenticator apps and recovery codes: enrolling, verifying, removing.' },
+  tags: { 'Second factors': 'Enrol, verify and remove authenticator apps, and generate recovery codes.' },
   problems,
   events: [recoveryCodesMade, recoveryCodeUsed],
   mails,

@@ -12,11 +12,11 @@ const query = tables('system', 'recovery_codes')
 
 export const recoveryCodeUsed = eventKind('recovery-code-used', { mailed: true })
 
-/** How many are made at once. */
+/** The number of codes that are made at once. */
 const CODES = 10
 /** 120 bits: too many to guess, so a code needs neither a slow hash nor a lockout. */
 const CODE_BYTES = 15
-/** Crockford's Base32: no letter that is read as a digit. */
+/** Crockford's Base32: without letters that look like digits. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 
 /** 24 letters and digits in groups of four. */
@@ -26,13 +26,13 @@ function makeCode(): string {
   return (letters.match(/.{4}/g) ?? []).join('-')
 }
 
-/** As people write it: in any case, with or without hyphens and spaces, O for 0, I or L for 1. */
+/** Accepts the code as people write it: in any case, with or without hyphens and spaces, O for 0, I or L for 1. */
 export const hashRecoveryCode = (key: Buffer, user_id: string, code: string): Buffer => {
   const plain = code.toUpperCase().replace(/[\s-]/g, '').replaceAll('O', '0').replace(/[IL]/g, '1')
   return createHmac('sha256', key).update(`${user_id}\0${plain}`).digest()
 }
 
-/** Ten new codes that replace all earlier ones; the account is locked. They can be read here only. */
+/** Replaces all codes by ten new ones, under the lock of the account. The codes are readable only here. */
 export async function makeRecoveryCodes(
   transaction: Transaction<'system'>,
   { keys }: Pick<Services, 'keys'>,
@@ -63,7 +63,7 @@ export const takeRecoveryCodes = (user_id: string) =>
     rows => rows.map(({ row }) => row),
   )
 
-/** Deletes the codes that were made at that moment. */
+/** Deletes the codes that were made at that time. */
 export const deleteRecoveryCodesOf = (user_id: string, made_at: string) =>
   execute(query.deleteFrom('recovery_codes').where('user_id', '=', user_id).where('created_at', '=', made_at))
 
@@ -78,12 +78,12 @@ export const countRecoveryCodes = (user_id: string) =>
     ([row]) => row?.count ?? 0,
   )
 
-/** Uses a code up, and tells the user: of two uses at once, one succeeds. */
+/** Uses up a code and notifies the user; of two concurrent uses, one succeeds. */
 export const recoveryCodeOf = (
   { keys }: Pick<Services, 'keys'>,
   { user_id, session_id }: { user_id: string; session_id: string | null },
   code: string,
-  /** Only one that was made before. */
+  /** Accepts only codes that were made before this time. */
   before?: string,
 ): Requirement => ({
   row: sql`update recovery_codes set used_at = now()
@@ -93,7 +93,7 @@ export const recoveryCodeOf = (
   otherwise: 'invalid-code',
 })
 
-/** Whether it is a code of the user's that was not used; it stays so. */
+/** Whether it is an unused code of the user; does not use it up. */
 export const findRecoveryCode = ({ keys }: Pick<Services, 'keys'>, user_id: string, code: string): Requirement => ({
   row: sql`select 1 from recovery_codes
     where user_id = ${user_id} and code_hash = ${hashRecoveryCode(keys.recovery, user_id, code)} and used_at is null`,

@@ -1,6 +1,6 @@
 import { feature } from '../../platform/feature.ts'
 
-/** Accounts from another system: `freehold import users`. */
+/** The import of accounts from another system: `freehold import users`. */
 export const accountImport = feature({
   name: 'account-import',
   uses: ['users', 'organizations', 'accounts', 'passwords'],

@@ -14,7 +14,7 @@ import { readHash } from '../passwords/password-hashes.ts'
 
 const query = tables('system', 'users', 'organizations')
 
-/** A user as another system knew them: one line of the file, whose nulls are left out. */
+/** A user of another system: one line of the file, without nulls. */
 export const ImportedUser = Strict({
   email: Email,
   email_verified: Type.Optional(Type.Boolean()),
@@ -34,20 +34,20 @@ export interface ImportRow {
   user: Static<typeof ImportedUser>
 }
 
-/** A line that made no account: the address has one, or something is wrong with it. */
+/** A line that created no account: its address already has one, or the line has a fault. */
 export interface UnimportedRow {
   line: number
   outcome: 'exists' | 'refused'
   errors: readonly FieldError[]
 }
 
-/** Writes that wait for one another's commit share it: eight at once are nearly as fast as can be. */
+/** Concurrent writes share a commit; more than eight at once are hardly faster. */
 export const IMPORT_CONNECTIONS = 8
 
 /**
- * Begins an import. What it returns is called with some hundred lines at a time, in the file's order, makes an account of
- * each and returns the lines that made none. Each account is a statement of its own, written whole or not at all, so an
- * import that was killed is run again from the first line. A dry run finds out the same and writes nothing.
+ * Begins an import. The returned function takes some hundred lines at a time, in the file's order, creates an account
+ * for each and returns the lines that created none. Each account is written atomically in its own statement, so an
+ * import that was killed can be run again from the first line. A dry run reports the same and writes nothing.
  * @throws Problem database-unavailable, busy: the lines given may have been written in part
  */
 export function beginImport(
@@ -55,7 +55,7 @@ export function beginImport(
   { keys }: AccountServices,
   isDryRun: boolean,
 ): (rows: readonly ImportRow[]) => Promise<UnimportedRow[]> {
-  const lines = new Map<string, number>() // of each address that has had its turn
+  const lines = new Map<string, number>() // the line of each address so far
   const usernames = new Set<string>()
   const newTeams = new Map<string, string>() // slug to id
 
@@ -63,7 +63,7 @@ export function beginImport(
     const emails = rows.map(({ user }) => user.email.toLowerCase())
     const names = rows.flatMap(({ user }) => user.username?.toLowerCase() ?? [])
     const slugs = rows.flatMap(({ user }) => user.organization?.slug ?? [])
-    // system: an import makes accounts in all organizations, and runs without a session
+    // system: an import creates accounts in all organizations, and runs without a session
     const found = await system.transaction(async transaction => ({
       users: await transaction.run(findEmails(emails)),
       named: await transaction.run(findUsernames(names)),
@@ -79,7 +79,7 @@ export function beginImport(
     }
   }
 
-  /** The rows to write, or why there are none. */
+  /** The rows to write, or the faults of the line. */
   function judge({ line, user }: ImportRow, known: Awaited<ReturnType<typeof find>>): AccountRows | UnimportedRow {
     const { organization: place, ...account } = user
     const email = user.email.toLowerCase()
@@ -88,22 +88,22 @@ export function beginImport(
     const fault = (pointer: string, detail: string) => void errors.push({ pointer, detail })
 
     const earlier = lines.get(email)
-    if (earlier !== undefined) fault('/email', `stands on line ${earlier} already`)
+    if (earlier !== undefined) fault('/email', `is already on line ${earlier}`)
     else if (known.emails.has(email)) {
       lines.set(email, line)
       return { line, outcome: 'exists', errors: [exists] }
     }
-    if (known.retiredEmails.has(email)) fault('/email', 'was that of an account that has been erased')
+    if (known.retiredEmails.has(email)) fault('/email', 'belonged to an erased account')
     if (username !== undefined && (usernames.has(username) || known.usernames.has(username)))
       fault('/username', 'is taken')
     const hash = user.password_hash === undefined ? undefined : readHash(user.password_hash)
     if (hash !== undefined && 'fault' in hash) fault('/password_hash', hash.fault)
     const created = user.created_at === undefined ? 0 : Date.parse(user.created_at)
-    // Neither leap seconds, which JavaScript does not know, nor times that no account can have.
+    // Rejects leap seconds, which JavaScript cannot parse, and impossible times.
     if (!(created >= 0 && created <= Date.now())) fault('/created_at', 'must lie between 1970 and now')
     const team_id = place && (known.teams.get(place.slug) ?? newTeams.get(place.slug))
     if (place !== undefined && team_id === undefined && place.role !== 'owner')
-      fault('/organization/slug', 'names no team; the line of an owner, who founds it, has to come first')
+      fault('/organization/slug', 'is not an existing team; the line of its owner must come first')
     if (errors.length > 0) return { line, outcome: 'refused', errors }
 
     lines.set(email, line)
@@ -118,11 +118,11 @@ export function beginImport(
 
   async function write(line: number, rows: AccountRows): Promise<UnimportedRow | undefined> {
     try {
-      // system: an account begins without a session, and with a password hash
+      // system: a new account has no session yet, and gets a password hash
       await system.with({ organization_id: rows.person.last_organization_id }).run(insertAccount(rows))
       return undefined
     } catch (error) {
-      // It was made by something else since we looked.
+      // Another process created it since it was looked up.
       const code = error instanceof Problem ? error.code : undefined
       if (code === 'email-taken') return { line, outcome: 'exists', errors: [exists] }
       const errors = refusalOf(error)
@@ -137,7 +137,7 @@ export function beginImport(
     const unimported = judged.flatMap(([, result]) => ('outcome' in result ? [result] : []))
     if (isDryRun) return unimported
     const accounts = judged.flatMap(([line, result]) => ('outcome' in result ? [] : [[line, result] as const]))
-    // A team is there before its members.
+    // A team is created before its members.
     for (const isFounding of [true, false]) {
       const group = accounts.filter(([, { organization }]) => (organization?.kind === 'team') === isFounding).values()
       await Promise.all(
@@ -155,7 +155,7 @@ export function beginImport(
 
 const exists: FieldError = { pointer: '/email', detail: 'exists already' }
 
-/** What the row has to change; undefined when it is not the row's fault. */
+/** The faults of the row; undefined if the error has another cause. */
 function refusalOf(error: unknown): readonly FieldError[] | undefined {
   if (!(error instanceof Problem)) return undefined
   if (error.code === 'username-taken') return [{ pointer: '/username', detail: 'is taken' }]

@@ -28,9 +28,9 @@ type InvitationToken = OpenToken<Static<typeof invitationToken.details>>
 
 interface Acceptance {
   token: string
-  /** Of the signed-in user, if there is one. */
+  /** The signed-in user, if any. */
   user_id?: string | undefined
-  /** Make the account of an address that has none. */
+  /** Needed to create an account if the address has none. */
   password?: string | undefined
   full_name?: string | undefined
 }
@@ -44,11 +44,11 @@ interface AcceptedInvitation {
 type AcceptanceServices = Pick<Services, 'keys' | 'declared' | 'passwords' | 'passwordPolicy'>
 
 /**
- * Joins the organization that the link in the mail leads to. The link verifies the address, not the user: it lets in the
- * account of that address only and, without a session, only one whose address was verified before. Where the address has
- * no account, the account is made and joins, or neither. Who is a member already has spent the invitation.
+ * Joins the organization of the invitation link. The link verifies the address, not the user: it admits only the
+ * account of that address and, without a session, only if the address was verified before. If the address has no
+ * account, the account is created and joins atomically. If the user is a member already, the invitation is used up.
  * @throws Problem invalid-token, invitation-ended, invitation-for-another, account-unavailable, email-unverified,
- * already-member, weak-password; invalid-fields when there is no account and none is to be made
+ * already-member, weak-password; invalid-fields when there is no account and the values for one are missing
  */
 export async function acceptInvitation(
   visitor: SystemRunner,
@@ -65,7 +65,7 @@ export async function acceptInvitation(
   const { organization_id } = token.details
   if (account_id !== null)
     return accepted(
-      // system: who joins has no role there before, and the token is out of the tenant login's sight
+      // system: a joining user has no role there yet, and the tenant login cannot read the token
       await visitor
         .with({ user_id: account_id, organization_id })
         .transaction(transaction => join(transaction, permissions, token, account_id)),
@@ -80,14 +80,14 @@ export async function acceptInvitation(
     })
     return accepted(made)
   } catch (error) {
-    // The address had an account that was erased, or an account was made at this very moment.
+    // The address belonged to an erased account, or an account was created concurrently.
     if (!(error instanceof Problem) || error.code !== 'email-taken') throw error
     throw new Problem('account-unavailable', { cause: error })
   }
 }
 
 /**
- * Whether the address of an invitation has an account that can be used; for a reader who holds the link.
+ * Whether the address of an invitation has a live account; only for a holder of the link.
  * @throws Problem invitation-ended
  */
 export const hasAccount = async (
@@ -96,7 +96,10 @@ export const hasAccount = async (
   token: InvitationToken,
 ): Promise<boolean> => (await getOpen(visitor, declared.permissions, token, undefined)).account_id !== null
 
-/** The token that a client presents. One of ours that leads nowhere is told from what is none. @throws Problem invalid-token, invitation-ended */
+/**
+ * The token that a client presents. A used or expired token of ours is distinguished from an invalid one. @throws
+ * Problem invalid-token, invitation-ended
+ */
 async function presentedInvitation(visitor: SystemRunner, key: Buffer, sealed: string): Promise<InvitationToken> {
   openToken(key, invitationToken, sealed)
   try {
@@ -108,8 +111,8 @@ async function presentedInvitation(visitor: SystemRunner, key: Buffer, sealed: s
 }
 
 /**
- * What is still open of it, looked up before an account is made for nothing, with the account of the address; under a
- * session only when that is the session's user. @throws Problem invitation-ended
+ * Finds the open invitation and the account of its address, before an account is created in vain. Under a session, only
+ * if the account is that of the session's user. @throws Problem invitation-ended
  */
 async function getOpen(
   visitor: SystemRunner,
@@ -146,13 +149,13 @@ async function getOpen(
       .where('inviter.disabled_at', 'is', null)
       .where('inviter.deleted_at', 'is', null),
   )
-  // system: the link is opened by an address that belongs to no organization yet, and may have no account
+  // system: the holder of the link is not a member yet, and may have no account
   const found = await visitor.run(open)
   if (found === undefined || !mayStillInvite(permissions, found)) throw new Problem('invitation-ended')
   return found
 }
 
-/** Else a member who is about to lose a role would keep it under another address. */
+/** Otherwise a member about to lose a role could keep it by inviting another address. */
 const mayStillInvite = (
   permissions: PermissionTable,
   { role, inviter_role }: { role: Role; inviter_role: Role },
@@ -160,13 +163,13 @@ const mayStillInvite = (
   permissionsOf(permissions, inviter_role).includes('invitations:write') &&
   (role !== 'owner' || inviter_role === 'owner')
 
-/** What has to last although it is refused is returned, and thrown only now. @throws Problem already-member */
+/** Throws only after the commit, because the used-up invitation must persist. @throws Problem already-member */
 function accepted(joined: AcceptedInvitation | undefined): AcceptedInvitation {
   if (joined === undefined) throw new Problem('already-member')
   return joined
 }
 
-/** Undefined: the user is a member already, and the invitation is spent. @throws Problem invitation-ended */
+/** Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended */
 async function join(
   transaction: Transaction<'system'>,
   permissions: PermissionTable,
@@ -174,7 +177,7 @@ async function join(
   user_id: string,
 ): Promise<AcceptedInvitation | undefined> {
   await transaction.run(lockPlace(organization_id, user_id))
-  // Of two at once one finds it open. Its links are spent by the trigger `mail_update`.
+  // Of two concurrent requests, one finds it open. The trigger `mail_update` spends its links.
   const invitation = await transaction.run(
     find(
       query
@@ -218,7 +221,9 @@ async function join(
   return { organization_id, user_id, role }
 }
 
-/** Every other one of the organization for an address of this user, as when a membership begins. */
+/**
+ * Revokes the other open invitations of the organization for any address of this user, when the user becomes a member.
+ */
 const revokeOpenInvitations = (organization_id: string, user_id: string) =>
   execute(
     raw(

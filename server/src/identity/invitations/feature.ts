@@ -13,22 +13,22 @@ const problems = {
   'invitation-for-another': [
     403,
     'Invitation for another address',
-    'The invitation went to another address than that of your account. Sign in with the account of that address.',
+    'The invitation was sent to an address other than that of your account. Sign in with the account of that address.',
   ],
   'account-unavailable': [
     409,
     'Account unavailable',
-    'The account of this address is deleted or disabled, or the address was one of an erased account. Restore the account, or ask for an invitation of another address.',
+    'The account of this address is deleted or disabled, or the address belonged to an erased account. Restore the account, or ask for an invitation to another address.',
   ],
   'invitation-ended': [
     410,
     'Invitation ended',
-    'The invitation was accepted, replaced or revoked, has expired, or the organization or the inviter’s right to invite is gone. Ask for a new one.',
+    'The invitation was accepted, replaced or revoked, has expired, or the organization was deleted, or the inviter may no longer invite. Ask for a new one.',
   ],
   'too-many-invitations': [
     429,
     'Too many invitations',
-    'This address was mailed five invitations within an hour. The one that is open stays so; wait as long as Retry-After says.',
+    'This address was sent five invitations within an hour. An open invitation stays valid; wait as long as Retry-After says.',
   ],
 } as const satisfies ProblemTable
 
@@ -39,12 +39,12 @@ declare module '../../platform/problems.ts' {
   interface DeclaredProblems extends Codes<typeof problems> {}
 }
 
-/** Inviting people into an organization, by mail. */
+/** Invitations to an organization, by email. */
 export const invitations = feature({
   name: 'invitations',
   uses: ['users', 'organizations', 'accounts', 'passwords'],
   sql: [new URL('invitations.sql', import.meta.url)],
-  tags: { Invitations: 'Inviting people into an organization.' },
+  tags: { Invitations: 'Invitations to an organization.' },
   permissions,
   problems,
   tokens: [invitationToken],
@@ -62,7 +62,7 @@ export const invitations = feature({
   export: [
     {
       name: 'invitations',
-      description: "To the user's address, once it is confirmed.",
+      description: "Invitations to the user's verified address.",
       columns: sql`i.id, i.organization_id, i.role, i.title, i.company, i.created_at, i.expires_at, i.accepted_at, i.revoked_at`,
       from: sql`invitations i join users u on u.email = i.email and u.email_verified where u.id = (select user_id from self)`,
       key: sql`i.id`,

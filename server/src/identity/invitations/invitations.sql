@@ -1,10 +1,11 @@
--- Who has been asked to join, by address: nobody looks whether it has an account. At most one open invitation an address.
+-- Invitations, by address, without a lookup of its account. An organization has at most one open invitation for an
+-- address.
 create table invitations (
   organization_id uuid not null references organizations on delete cascade,
   id              uuid not null default new_id(),
   email           text not null check (email = lower(email)),
   role            text not null check (role in ('owner', 'admin', 'member', 'viewer')),
-  title           text, -- what the membership begins with
+  title           text, -- the initial values of the membership
   company         text,
   invited_by      uuid not null,
   expires_at      timestamptz not null,
@@ -19,16 +20,17 @@ create table invitations (
 create unique index invitations_email_key on invitations (organization_id, email) where accepted_at is null and revoked_at is null;
 create index invitations_invited_by on invitations (organization_id, invited_by);
 create index invitations_over on invitations (coalesce(accepted_at, revoked_at, expires_at));
--- The address stays out of history, which holds no personal values.
+-- The address is left out of the audit log, which holds no personal data.
 select organization_table('invitations', history => '{role, invited_by, expires_at, accepted_at, revoked_at}',
   writes => '{invitations:write}', commands => '{insert, update}', for_system => true);
--- The sweep deletes what can be accepted no more, and erasure what went to an address of the account.
+-- Retention deletes invitations that can no longer be accepted; erasure deletes those to an address of the account.
 create policy system_delete on invitations for delete to freehold_system using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 grant delete on invitations to freehold_system;
 
--- Whatever makes or renews an invitation mails a link for that very version, in the same transaction, and whatever changes it
--- spends the links before. An address is mailed five an hour for one organization (keep_mail_quota) and for one inviter: what is
--- more is refused, not dropped. Runs as the owner: the inviter's login may neither make one-time tokens nor enqueue mail.
+-- When an invitation is created or renewed, this emails a link for exactly that version, in the same transaction; every
+-- change spends the earlier links. An address gets at most five emails an hour from one organization (keep_mail_quota)
+-- and from one inviter; more are refused, not dropped. Runs as the owner: the inviter's login can neither create
+-- one-time tokens nor enqueue email.
 create function mail_invitation() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
   token_id uuid;
@@ -55,9 +57,9 @@ create trigger mail_insert after insert on invitations for each row execute func
 create trigger mail_update after update on invitations for each row
   when ((old.expires_at, old.accepted_at, old.revoked_at) is distinct from (new.expires_at, new.accepted_at, new.revoked_at)) execute function mail_invitation();
 
--- A user who joins has spent every invitation of the organization, and a membership that ends leaves no way back: what is open for
--- any address of the user is revoked. The permission that ends a membership writes no invitations, and no login of a request
--- sees what accounts were called: inside a trigger, and only there, both do.
+-- When a membership begins or ends, this revokes all open invitations of the organization for any address of the user,
+-- so that a former member cannot return with one. The permission that ends a membership cannot write invitations, and
+-- no login of a request can read former addresses; both are possible only inside this trigger.
 create policy revocation_read on invitations for select to freehold_tenant
   using (pg_trigger_depth() > 0 and organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 create policy revocation on invitations for update to freehold_tenant

@@ -31,7 +31,7 @@ async function tokenOf(email: string): Promise<string> {
 
 const accept = (token: string, more: object = {}) => call('POST', '/api/v1/invitations/accept', { token, ...more })
 
-test('an invited address without an account makes one, confirmed, and belongs to the organization', async () => {
+test('an invited address without an account creates a confirmed one, which is a member of the organization', async () => {
   const owner = await newOwner()
   const email = newAddress()
   const invited = await invite(owner, email.toUpperCase(), 'viewer')
@@ -50,11 +50,11 @@ test('an invited address without an account makes one, confirmed, and belongs to
   })
   assert.equal(login.body.user.email_verified, true)
   assert.equal(login.body.organization.id, owner.organization_id)
-  // Red when: the update of join() does not ask for accepted_at.
+  // Red when: the update of join() does not check accepted_at.
   assert.equal((await accept(token, { password: PASSWORD })).body.code, 'invitation-ended')
 })
 
-test('a known and an unknown address are invited alike, by the same answer', async () => {
+test('inviting a known and an unknown address gives the same response', async () => {
   const owner = await newOwner()
   const known = await signUp()
   const [one, other] = [await invite(owner, known.email), await invite(owner, newAddress())]
@@ -68,29 +68,29 @@ test('a known and an unknown address are invited alike, by the same answer', asy
   assert.deepEqual(shapeOf(one), shapeOf(other))
 })
 
-test('the link lets in the account of that address and no other', async () => {
+test('the link admits only the account of that address', async () => {
   const owner = await newOwner()
   const [invited, stranger] = [await signUp(), await signUp()]
   await invite(owner, invited.email)
   const token = await tokenOf(invited.email)
-  // Red when: findOpen does not compare the session's user.
+  // Red when: getOpen does not compare the session's user.
   const wrong = await stranger.call('POST', '/api/v1/invitations/accept', { token })
   assert.deepEqual([wrong.status, wrong.body.code], [403, 'invitation-for-another'])
-  // Whoever took the address without proving it must not be let in by the link of its real owner.
+  // An account that never verified the address must not join by the link of its real owner.
   assert.equal((await accept(token)).body.code, 'email-unverified')
   const right = await invited.call('POST', '/api/v1/invitations/accept', { token })
   assert.equal(right.status, 200)
   assert.equal((await invited.call('GET', '/api/v1/auth/me')).body.user.email_verified, true)
 })
 
-test('of two at once one joins; a revoked or replaced invitation leads nowhere', async () => {
+test('of two concurrent requests one joins; a revoked or replaced invitation is refused', async () => {
   const owner = await newOwner()
   const person = await signUp()
   await verify(person)
   await invite(owner, person.email)
   const first = await tokenOf(person.email)
   const again = await invite(owner, person.email, 'admin')
-  // Red when: the link does not carry the version that it was made for.
+  // Red when: the link does not contain the version that it was created for.
   assert.equal((await accept(first)).body.code, 'invitation-ended')
   const second = await tokenOf(person.email)
   const answers = await Promise.all([accept(second), accept(second)])
@@ -112,8 +112,8 @@ test('of two at once one joins; a revoked or replaced invitation leads nowhere',
   assert.equal(rows.length, 0, 'no account is made for nothing')
 })
 
-// Red when: createInvitation runs on another way than the actor's, or the mail is enqueued outside its transaction.
-test('an Idempotency-Key makes one invitation of several requests, and its link stays good', async () => {
+// Red when: createInvitation does not run through the actor, or the email is enqueued outside its transaction.
+test('several requests with one Idempotency-Key create one invitation, and its link stays valid', async () => {
   const owner = await newOwner()
   const email = newAddress()
   const headers = { 'idempotency-key': `invite-${email}` }
@@ -136,7 +136,7 @@ test('only administrators invite, only owners invite owners, and no one into a p
   assert.equal((await invite(administrator, newAddress(), 'owner')).body.code, 'owner-required')
   assert.equal((await invite(owner, newAddress(), 'owner')).status, 202)
   const unconfirmed = await signUp('Acme')
-  // Red when: createInvitation does not look at the inviter's address.
+  // Red when: createInvitation does not check the inviter's address.
   assert.equal((await invite(unconfirmed, newAddress())).body.code, 'email-unverified')
   const alone = await signUp()
   assert.equal((await invite(alone, newAddress())).body.code, 'personal-organization')
@@ -146,7 +146,7 @@ test('only administrators invite, only owners invite owners, and no one into a p
   assert.equal((await foreign.call('POST', path, { email: newAddress(), role: 'viewer' })).status, 404)
 })
 
-test('the page behind the link asks for a password where there is no account, and lets in by the button', async () => {
+test('the page of the link asks for a password if there is no account, and joins by the button', async () => {
   const owner = await newOwner()
   const page = (token: string, form?: Record<string, string>) =>
     test_.app.inject({
@@ -165,7 +165,7 @@ test('the page behind the link asks for a password where there is no account, an
   assert.equal(weak.statusCode, 422)
   assert.match(weak.body, /must have at least 8 characters/)
   const joined = await page(token, { new_password: PASSWORD, repeated_password: PASSWORD })
-  assert.match(joined.body, /You belong to the organization now/)
+  assert.match(joined.body, /You are now a member of the organization/)
 
   const known = await signUp()
   await invite(owner, known.email)
@@ -175,12 +175,12 @@ test('the page behind the link asks for a password where there is no account, an
   assert.match(refused.body, /never confirmed/)
   await verify(known)
   assert.doesNotMatch((await page(other)).body, /type="password"/)
-  assert.match((await page(other, {})).body, /You belong to the organization now/)
+  assert.match((await page(other, {})).body, /You are now a member of the organization/)
   assert.match((await page(other, {})).body, /This link does not work/)
 })
 
-// Red when: join does not ask whether the inviter still may.
-test('an invitation is worth no more than whoever made it: it ends with their role, and with their membership', async () => {
+// Red when: join does not check whether the inviter may still invite.
+test('an invitation becomes invalid when the inviter loses the role or the membership', async () => {
   const owner = await newOwner()
   const members = `/api/v1/organizations/${owner.organization_id}/members`
   const [lowered, removed, staying] = [
@@ -202,7 +202,7 @@ test('an invitation is worth no more than whoever made it: it ends with their ro
     answers.map(({ status, body }) => body.code ?? status),
     ['invitation-ended', 'invitation-ended', 200],
   )
-  // An owner's invitation of an owner ends with the ownership.
+  // An invitation of an owner becomes invalid when the inviter is no longer an owner.
   const heir = await signUp()
   await verify(heir)
   assert.equal((await invite(owner, heir.email, 'owner')).status, 202)
@@ -214,7 +214,7 @@ test('an invitation is worth no more than whoever made it: it ends with their ro
   assert.equal((await accept(token)).body.code, 'invitation-ended')
 })
 
-// Red when: requirePlace does not ask how long ago the caller proved who they are.
+// Red when: requirePlace does not check for a recent sign-in.
 test('an owner is invited only by an owner with a recent sign-in', async () => {
   const owner = await newOwner()
   const person = await signUp()
@@ -232,8 +232,9 @@ test('an owner is invited only by an owner with a recent sign-in', async () => {
   assert.equal((await ask('members', 'owner', owner.access_token)).status, 202)
 })
 
-// Red when: acceptInvitation answers as the sign-up that it tries for an address whose account is closed.
-test('the link of an invitation leads nowhere while the account of its address is deleted or disabled', async () => {
+// Red when: acceptInvitation returns the error of its attempted sign-up for an address with a deleted or disabled
+// account.
+test('an invitation is refused while the account of its address is deleted or disabled', async () => {
   const owner = await newOwner()
   for (const column of ['deleted_at', 'disabled_at']) {
     const person = await signUp()
@@ -246,8 +247,8 @@ test('the link of an invitation leads nowhere while the account of its address i
   }
 })
 
-// Red when: getOpen() or join() leaves out a condition, or the account is made in a transaction of its own.
-test('an invitation that nothing stands behind any more makes no account, and says that it has ended', async () => {
+// Red when: getOpen() or join() omits a condition, or the account is created in a separate transaction.
+test('an invalid invitation creates no account, and gives invitation-ended', async () => {
   const ends: Record<string, (owner: Person, inviter: Person, id: string) => Promise<unknown>> = {
     'the organization is closed': owner => owner.call('DELETE', `/api/v1/organizations/${owner.organization_id}`),
     'its row is gone': (_owner, _inviter, id) => admin.query('delete from invitations where id = $1', [id]),
@@ -279,8 +280,8 @@ test('an invitation that nothing stands behind any more makes no account, and sa
   assert.equal((await accept('x'.repeat(64), { password: PASSWORD })).body.code, 'invalid-token')
 })
 
-// Red when: the account of an invited address is made before joining is certain.
-test('an organization that closes while an account is being made leaves no account behind', async () => {
+// Red when: the account of an invited address is created before joining is certain.
+test('an organization that is deleted while an account is created leaves no account behind', async () => {
   const owner = await newOwner()
   const email = newAddress()
   await invite(owner, email)
@@ -297,13 +298,13 @@ test('an organization that closes while an account is being made leaves no accou
 })
 
 // Red when: join() throws already-member inside its transaction.
-test('a member who opens an invitation has spent it, although it was not needed', async () => {
+test('an invitation that a member accepts is used up', async () => {
   const owner = await newOwner()
   const person = await signUp()
   await verify(person)
   await invite(owner, person.email, 'admin')
   const token = await tokenOf(person.email)
-  // As a membership of before the trigger `invitations_insert`.
+  // Like a membership from before the trigger `invitations_insert` existed.
   await admin.query(
     `begin; set local session_replication_role = replica; insert into memberships (organization_id, user_id, role)
     values ('${owner.organization_id}', '${person.user_id}', 'viewer'); commit`,
@@ -319,8 +320,8 @@ test('a member who opens an invitation has spent it, although it was not needed'
   assert.equal((await invite(owner, owner.email)).body.code, 'already-member')
 })
 
-// Red when: POST …/members looks an address up, adds anyone, or takes an id.
-test('adding a member is inviting an address: the membership begins with the yes of whoever reads the mail', async () => {
+// Red when: POST …/members looks up an address, adds a member directly, or accepts an id.
+test('adding a member invites the address: the membership begins with the consent of the reader of the email', async () => {
   const owner = await newOwner()
   const person = await signUp()
   await verify(person)
@@ -346,14 +347,14 @@ test('adding a member is inviting an address: the membership begins with the yes
   assert.deepEqual([body.role, body.title, body.company], ['viewer', 'Guest', 'Acme'])
 })
 
-// Red when: keep_mail_quota() counts what other senders have sent, or drops instead of refusing.
-test('an address is mailed five invitations an hour by one organization and by one inviter, and the sixth is refused', async () => {
+// Red when: keep_mail_quota() counts emails of other senders, or drops instead of refusing.
+test('an address gets five invitations an hour from one organization and from one inviter, and the sixth is refused', async () => {
   const email = newAddress()
   const first = await newOwner()
   for (let time = 0; time < 5; time++) assert.equal((await invite(first, email)).status, 202)
   const sixth = await invite(first, email)
   assert.deepEqual([sixth.status, sixth.body.code, sixth.headers['retry-after']], [429, 'too-many-invitations', '3600'])
-  // Revoking and inviting anew, by another administrator or for another organization of the same inviter, is no way around.
+  // Revoking and inviting again, by another administrator or for another organization of the inviter, does not help.
   const administrator = await test_.addMember(first, 'admin')
   const path = `/api/v1/organizations/${first.organization_id}/invitations`
   assert.equal((await invite(administrator, email)).status, 429)
@@ -364,7 +365,7 @@ test('an address is mailed five invitations an hour by one organization and by o
   const [mail, ...more] = await test_.mailTo(email)
   assert.deepEqual([mail?.token, more], [token, []], 'the last one is mailed and stays good')
 
-  // Another organization's mail comes all the same.
+  // The email of another organization is still sent.
   const other = await newOwner()
   assert.equal((await invite(other, email)).status, 202)
   assert.equal((await test_.mailTo(email)).length, 1)

@@ -29,11 +29,11 @@ type Invitation = Static<typeof Invitation>
 const places = { title: Type.Optional(Nullable(Name)), company: Type.Optional(Nullable(Name)) }
 export const NewInvitation = Strict(
   { email: Email, role: Role_, ...places },
-  { title: 'NewInvitation', description: '`title` and `company` are what the membership begins with.' },
+  { title: 'NewInvitation', description: '`title` and `company` are the initial values of the membership.' },
 )
 type NewInvitation = Static<typeof NewInvitation>
 
-/** Made and mailed by the trigger in invitations.sql, for one version of the invitation. */
+/** The trigger in invitations.sql creates and emails it, for one version of the invitation. */
 export const invitationToken = tokenKind({
   purpose: 'invitation',
   seconds: 7 * 86400,
@@ -60,13 +60,13 @@ const invitationPages = pagesOf(({ organization_id }: { organization_id: string 
     .where('revoked_at', 'is', null),
 )
 
-/** The open invitations, the newest first; an expired one is open until it is revoked or made again. */
+/** The open invitations, the newest first; an expired one stays open until it is revoked or replaced. */
 export const listInvitations = (organization_id: string, page: Page) =>
   invitationPages({ organization_id }, orderOf('-created_at', 'invitations'), page)
 
 /**
- * Invites an address by mail, whether or not it has an account: the same statements tell only whether a member of this
- * organization has it, whom the inviter sees. An open invitation of the address is replaced, and its link with it.
+ * Invites an address by email, whether or not it has an account: the statements reveal only whether it belongs to a
+ * member of this organization, whom the inviter can see. Replaces an open invitation of the address, and its link.
  * @throws Problem already-member, email-unverified, owner-required, personal-organization, step-up-required,
  * too-many-invitations
  */
@@ -79,7 +79,7 @@ export async function createInvitation(
   await transaction.run(requirePlace(organization_id, role, isFresh))
   const email = given_email.toLowerCase()
   const { email_verified, is_member } = await transaction.run(readInvitee(organization_id, email))
-  // Else anyone who signs up could write to strangers, as often as they like to sign up.
+  // Otherwise anyone could email strangers, with a new sign-up for each email.
   if (!email_verified) throw new Problem('email-unverified')
   if (is_member) throw new Problem('already-member')
   const invitation = {
@@ -109,7 +109,7 @@ export async function createInvitation(
 
 const tooMany = { code: 'too-many-invitations', retryAfter: 3600 } as const
 
-/** Whether the inviter's own address is verified, and whether the invited one is a member's. */
+/** Whether the inviter's own address is verified, and whether the invited address is that of a member. */
 const readInvitee = (organization_id: string, email: string) =>
   get(
     query
@@ -127,7 +127,7 @@ const readInvitee = (organization_id: string, email: string) =>
       ),
   )
 
-/** Revokes an invitation, and its link with it. @throws Problem not-found */
+/** Revokes an invitation and its link. @throws Problem not-found */
 export const revokeInvitation = (organization_id: string, id: string) =>
   affect(
     query
@@ -140,12 +140,15 @@ export const revokeInvitation = (organization_id: string, id: string) =>
       .returning('id'),
   )
 
-/** Rows about an address of the account, and not about another account that has the address by now. */
+/**
+ * Invitations to a current or former address of the account, unless they are for another account that has the address
+ * now.
+ */
 const isOfAccount = (account_id: string) =>
   sql<boolean>`exists (select from account_addresses a where a.user_id = ${account_id} and a.email = invitations.email
     and a.email_verified and (a.held_until is null or invitations.updated_at <= a.held_until))`
 
-/** Removes every invitation of an erased account, by whatever address, and what was answered to those who invited it. */
+/** Deletes all invitations to any address of an erased account, and the stored responses to the inviters. */
 export async function deleteInvitations(transaction: Transaction<'system'>, account_id: string): Promise<void> {
   const addresses = system.selectFrom('account_addresses').select('email').where('user_id', '=', account_id)
   const places = system
@@ -169,7 +172,7 @@ export async function deleteInvitations(transaction: Transaction<'system'>, acco
   }
 }
 
-/** Answers that are stored for an Idempotency-Key hold the address for a day. */
+/** Stored responses for an Idempotency-Key contain the address for a day. */
 const forgetAnswers = (organization_id: string, account_id: string) =>
   execute(
     raw(

@@ -18,7 +18,10 @@ const invitation: TokenMail = async ({ token, user, values, link, run }) => {
   return { name: 'invitation', to: token.email, person: user, values: { ...values, ...names, link } }
 }
 
-/** The names in an invitation; none when it is another version by now, accepted or revoked say, or no one stands behind it any more. */
+/**
+ * The names in an invitation; none if it was changed (for example accepted or revoked), or the inviter is no longer a
+ * member.
+ */
 const findNames = ({ organization_id, invitation_id, version }: MailedToken['details']) =>
   find(
     query

@@ -3,7 +3,7 @@ import type { AccountPage, PageWords } from '../../platform/pages/account-pages.
 import type { Services } from '../../platform/services.ts'
 import { acceptInvitation, hasAccount } from './acceptance.ts'
 
-/** The page behind the link of an invitation: an address without an account chooses a password, any other joins by the button. */
+/** The page of an invitation link: without an account, the user chooses a password; otherwise the button joins. */
 export const invitationPages = (services: Services) =>
   ({
     invitation: {
@@ -17,17 +17,17 @@ export const invitationPages = (services: Services) =>
 const words: Record<Locale, PageWords> = {
   en: {
     title: 'Join the organization',
-    text: 'You are invited to the organization that the mail names. The person who invited you will see your name and address.',
+    text: 'You are invited to the organization named in the email. The person who invited you will see your name and email address.',
     button: 'Join',
-    done: 'You belong to the organization now. Sign in to see it.',
+    done: 'You are now a member of the organization. Sign in to see it.',
     refused: {
-      'already-member': 'You belong to this organization already. Sign in to see it.',
+      'already-member': 'You are already a member of this organization. Sign in to see it.',
       'invitation-ended':
-        'This invitation leads nowhere any more: it was accepted, replaced or revoked, has expired, or the organization or the person who invited you is gone. Ask for a new one.',
+        'This invitation is no longer valid: it was accepted, replaced or revoked, it has expired, or the organization or the person who invited you is no longer there. Ask for a new one.',
       'account-unavailable':
-        'The account with this address is deleted or disabled. Restore it by the mail that told you of its deletion, or ask to be invited by another address.',
+        'The account with this address is deleted or disabled. Restore it with the link in the email about its deletion, or ask for an invitation to another address.',
       'email-unverified':
-        'The account with this address has never confirmed it. Set a new password by the link “forgot password”, then open the invitation again.',
+        'The address of this account was never confirmed. Set a new password with “forgot password”, then open the invitation again.',
     },
   },
   de: {

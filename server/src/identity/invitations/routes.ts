@@ -30,10 +30,10 @@ export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
     request => request.actor.run(listInvitations(request.params.id, cursors.open(request))),
   )
 
-  // A membership begins with the user's own yes, so adding a member is inviting an address.
+  // A membership needs the user's consent, so adding a member means inviting an address.
   for (const [url, operationId, summary] of [
-    ['/invitations', 'createInvitation', 'Invite an address by mail'],
-    ['/members', 'addMember', 'Add a member, by an invitation'],
+    ['/invitations', 'createInvitation', 'Invite an address by email'],
+    ['/members', 'addMember', 'Add a member by an invitation'],
   ] as const)
     app.post(
       url,
@@ -52,7 +52,7 @@ export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
           operationId,
           summary,
           description:
-            'Answers the same whether the address has an account or not; the mail leads to its account, or to a new one.',
+            'The response is the same whether the address has an account or not; the email leads to its account, or to a new one.',
           tags: url === '/members' ? ['Members'] : tags,
           params: OrganizationParams,
           body: NewInvitation,
@@ -88,7 +88,7 @@ export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
   )
 }
 
-/** Accepting one, signed in or not. */
+/** The route to accept an invitation, with or without a session. */
 export function acceptanceRoutes(app: App, services: Services): void {
   app.post(
     '/invitations/accept',
@@ -109,8 +109,8 @@ export function acceptanceRoutes(app: App, services: Services): void {
         operationId: 'acceptInvitation',
         summary: 'Accept an invitation',
         description:
-          'Signed in or not: the link verifies the address. `password` and `full_name` make the account of an address that ' +
-          'has none.',
+          'Possible with or without a session: the link verifies the address. `password` and `full_name` create the account if ' +
+          'the address has none.',
         tags,
         body: Strict({
           token: Type.String({ minLength: 1, maxLength: 100 }),

@@ -10,7 +10,7 @@ import { sealToken, tokenKeyOf } from '../../platform/tokens/one-time-tokens.ts'
 import { eraseAccounts } from './erasure.ts'
 import { restoreAccountToken } from './leaving.ts'
 
-// In a database of its own: what erases, erases everyone whose time has come.
+// In a separate database, because the job erases every account that is due.
 const { admin, database, ownerUrl, tenantUrl, systemUrl } = await createOwnDatabase()
 const urls = {
   DATABASE_URL: ownerUrl,
@@ -71,8 +71,8 @@ async function findWords(words: string[]): Promise<string[]> {
   return found
 }
 
-// Red when: a feature leaves a table of its own out of its erasure.
-test('nothing of an erased person stands anywhere, but ids; colleagues, history and what they made stay', async () => {
+// Red when: a feature omits one of its tables from its erasure.
+test('nothing of an erased user remains but ids; other members, history and what the user created stay', async () => {
   const owner = await signUp('Team')
   const marks = ['zaphod', '203.0.113.77', 'betelgeuse']
   const person = await signUp()
@@ -147,7 +147,7 @@ test('nothing of an erased person stands anywhere, but ids; colleagues, history 
   ])
     assert.equal((await admin.query(`select from ${table} where user_id = $1`, [person.user_id])).rowCount, 0, table)
 
-  // What they did is on record, by their id.
+  // The user's changes stay recorded, by id.
   assert.equal((await owner.call('GET', `/api/v1/projects/${project.body.id}`)).body.created_by, person.user_id)
   const { body: history } = await owner.call('GET', `/api/v1/audit-logs?actor=${person.user_id}`)
   assert.ok(history.items.length >= 2)
@@ -174,8 +174,9 @@ test('nothing of an erased person stands anywhere, but ids; colleagues, history 
   assert.deepEqual([personal.rowCount, its_history.rows], [0, [{ action: 'erase', after: null }]])
 })
 
-// Red when: an erasure asks for the present address alone, users.sql keeps no former one, or a view says whose it is by now.
-test('no address that an erased account ever had stands anywhere, unless another account has it by now', async () => {
+// Red when: an erasure uses only the current address, users.sql keeps no former ones, or a view ignores the present
+// owner.
+test('no address that an erased account ever had remains, unless another account has it now', async () => {
   const owner = await signUp('Team')
   await verify(owner)
   const person = await signUp()
@@ -194,7 +195,7 @@ test('no address that an erased account ever had stands anywhere, unless another
     const changed = (await strict.mailTo(email)).findLast(({ link }) => link.includes('change-email'))
     assert.ok(changed, email)
     assert.equal((await call('POST', '/api/v1/auth/verify-email', { token: changed.token })).status, 200)
-    // What comes to an address after the change is the user's as well, while no one else has it.
+    // Data for a former address belongs to the user as well, while no other account has the address.
     assert.equal((await invite(addresses[0]!)).status, 202)
     assert.equal((await invite(email)).status, 202)
   }
@@ -281,7 +282,7 @@ test('what went to the next account at a former address is not erased with the f
   assert.equal((await owner.call('GET', path)).body.items.length, 1)
 })
 
-test('names of an erased account stay taken, by every way to take one, unless they may be used again', async () => {
+test('names of an erased account stay taken for every operation, unless the setting allows their reuse', async () => {
   const person = await signUp()
   const username = `gone${Date.now()}`
   await person.call('PATCH', '/api/v1/users/me', { username })
@@ -299,7 +300,7 @@ test('names of an erased account stay taken, by every way to take one, unless th
       (await stranger.call(method, '/api/v1/users/me', { username: username.toUpperCase() })).body.code,
       'username-taken',
     )
-  // Where addresses are confirmed first, nothing is told but by mail.
+  // If addresses must be confirmed first, only an email reveals something.
   const known = await strict.call('POST', '/api/v1/auth/signup', { email: stranger.email, password: PASSWORD })
   const retired = await strict.call('POST', '/api/v1/auth/signup', again)
   assert.deepEqual([retired.status, retired.text], [known.status, known.text])
@@ -330,8 +331,8 @@ test('names of an erased account stay taken, by every way to take one, unless th
   assert.equal((await call('POST', '/api/v1/auth/signup', { email: other.email, password: PASSWORD })).status, 201)
 })
 
-// Red when: eraseAccount does not look again under the lock, or restoreAccount does not.
-test('restored or erased, and never both', async () => {
+// Red when: eraseAccount or restoreAccount does not check again under the lock.
+test('an account is restored or erased, never both', async () => {
   const outcomes = new Set<string>()
   for (let round = 0; round < 12; round++) {
     const person = await signUp('Race')
@@ -357,8 +358,8 @@ test('restored or erased, and never both', async () => {
   assert.equal(outcomes.size, 2, 'both have happened')
 })
 
-// Red when: `erased_at` is set in another transaction than the rest.
-test('an erasure that is broken off is done again', async () => {
+// Red when: `erased_at` is set in a different transaction than the rest.
+test('an interrupted erasure is repeated', async () => {
   const person = await signUp('Broken off')
   const colleague = await addMember(person, 'owner')
   await person.call('POST', '/api/v1/projects', { name: 'One' })
@@ -380,7 +381,7 @@ test('an erasure that is broken off is done again', async () => {
   assert.equal((await colleague.call('GET', '/api/v1/projects')).body.items.length, 1)
 })
 
-test('without a grace an account is erased soon, though not before its mail can be sent', async () => {
+test('without a grace period an account is erased soon, but not before its email can be sent', async () => {
   const person = await signUp()
   await leave(person)
   assert.equal(await erase({ graceDays: 0 }), 0)
@@ -388,8 +389,8 @@ test('without a grace an account is erased soon, though not before its mail can 
   assert.equal(await erase({ graceDays: 0 }), 1)
 })
 
-// Red when: requireSuperuser is left out, or lockSuperusers is.
-test('the last superuser stays', async () => {
+// Red when: requireSuperuser or lockSuperusers is omitted.
+test('the last superuser cannot be deleted', async () => {
   for (let round = 0; round < 6; round++) {
     await admin.query(`update users set superuser = false where superuser`)
     const people = [await signUp(), await signUp()]

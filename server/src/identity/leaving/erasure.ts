@@ -10,20 +10,20 @@ const query = tables('system', 'users', 'account_addresses', 'one_time_tokens', 
 
 export const accountErased = eventKind('account-erased')
 
-/** However short the grace, the mail that tells of the deletion is sent before its address is erased. */
+/** The minimum grace period, so that the email about the deletion is sent before its address is erased. */
 const MIN_GRACE = '5 minutes'
 
-/** As many accounts as one sweep erases; the rest is left to the next. */
+/** The accounts that one sweep erases; the rest waits for the next. */
 const MAX_ACCOUNTS = 1000
 
 /**
- * Erases every deleted account whose grace is over. One whose erasure is broken off is erased anew: it is only marked at
- * the end, in the transaction that does the most of it. @returns how many
+ * Erases every deleted account whose grace period is over. An interrupted erasure is repeated, since the account is
+ * marked only at the end, in the transaction that does most of the work. @returns how many
  */
 export async function eraseAccounts(system: SystemRunner, services: Services, signal?: AbortSignal): Promise<number> {
   const { graceDays } = services.config.deletion
   let erased = 0
-  // system: erasure comes by the clock, and deleted accounts have no session
+  // system: erasure runs on a schedule, and deleted accounts have no session
   for (const { id } of await system.run(many(due(graceDays).limit(MAX_ACCOUNTS)))) {
     if (signal?.aborted === true) break
     await forgetOrigins(system, id)
@@ -44,9 +44,9 @@ const due = (graceDays: number) =>
     )
     .orderBy('deleted_at')
 
-/** @returns false when it has been restored, or erased by another process, since */
+/** @returns false when it was restored, or erased by another process, in the meantime */
 const eraseAccount = (system: SystemRunner, services: Services, id: string): Promise<boolean> =>
-  // system: as above, for the rows that every feature holds of the account
+  // system: as above, for the rows of the account in every feature
   system.transaction(async transaction => {
     const { config, declared } = services
     const account = await transaction.run(find(due(config.deletion.graceDays).where('id', '=', id).forNoKeyUpdate()))
@@ -56,7 +56,7 @@ const eraseAccount = (system: SystemRunner, services: Services, id: string): Pro
     return true
   })
 
-/** The platform's rows of an account: what was mailed to it, by whatever address, and its stored answers. */
+/** The platform's rows of an account: one-time tokens for any of its addresses, and its stored responses. */
 export const erasePlatformRows = ({ id }: ErasedAccount) => [
   execute(query.deleteFrom('one_time_tokens').where('user_id', '=', id)),
   execute(

@@ -28,7 +28,7 @@ const exportOf = async (person: { call: typeof call }) => {
 }
 
 // Red when: a section that a feature declares reads without `self`, or a column that holds a secret is added.
-test('one gets all that is stored of oneself, no secret, and nothing of anyone else', async () => {
+test('the export contains all data of the user, no secrets, and no data of other users', async () => {
   const owner = await signUp('Marvin Ltd')
   await verify(owner)
   const person = await addMember(owner, 'admin')
@@ -48,7 +48,7 @@ test('one gets all that is stored of oneself, no secret, and nothing of anyone e
     `insert into identities (user_id, provider, issuer, subject) select id, 'google', 'https://g', id::text from users where id = any ($1)`,
     [[person.user_id, stranger.user_id]],
   )
-  // Someone else did something to the account: where they were is theirs.
+  // Another user changed the account: the IP address of that user is not exported.
   await admin.query(
     `insert into security_events (type, user_id, actor_id, ip, user_agent) values ('account-changed', $1, $2, '198.51.100.7', 'operator')`,
     [person.user_id, owner.user_id],
@@ -90,7 +90,7 @@ test('one gets all that is stored of oneself, no secret, and nothing of anyone e
   )
 })
 
-test('of an organization that one has left, or whose history one may not read, nothing is said but that one was there', async () => {
+test('of an organization that the user has left, or whose history is not readable, the export shows only the membership', async () => {
   const owner = await signUp('Secret name')
   const viewer = await addMember(owner, 'member')
   const before = await exportOf(viewer)
@@ -105,7 +105,7 @@ test('of an organization that one has left, or whose history one may not read, n
   assert.ok(ended?.['ended_at'])
 })
 
-test('an invitation is shown to whoever has confirmed its address', async () => {
+test('an invitation is shown only to a user with the verified address', async () => {
   const owner = await signUp('Inviting')
   await verify(owner)
   const person = await signUp()
@@ -117,7 +117,7 @@ test('an invitation is shown to whoever has confirmed its address', async () => 
 })
 
 // Red when: the batches overlap, or stop after the first.
-test('a long document is read in parts, and each thing stands in it once', async () => {
+test('a long document is read in batches, and contains each row once', async () => {
   const person = await signUp()
   await admin.query(`insert into security_events (type, user_id) select 'many', $1 from generate_series(1, 1700)`, [
     person.user_id,
@@ -128,7 +128,7 @@ test('a long document is read in parts, and each thing stands in it once', async
 })
 
 // Red when: the sections are read without the session in their scope.
-test('a session that ends in the middle ends the document there', async () => {
+test('the document ends where the session is revoked', async () => {
   const person = await signUp()
   await admin.query(`insert into security_events (type, user_id) select 'many', $1 from generate_series(1, 3000)`, [
     person.user_id,
@@ -152,7 +152,7 @@ test('a session that ends in the middle ends the document there', async () => {
   assert.equal((await person.call('GET', '/api/v1/users/me/export')).body.code, 'session-ended')
 })
 
-test('it takes a recent sign-in', async () => {
+test('the export requires a recent sign-in', async () => {
   const person = await signUp()
   await admin.query(`update sessions set authenticated_at = now() - interval '11 minutes' where user_id = $1`, [
     person.user_id,

@@ -21,28 +21,28 @@ export const accountExported = eventKind('account-exported')
 const Row = Type.Record(Type.String({ maxLength: 100 }), Type.Unknown())
 const rowsOf = (description: string) => Type.Array(Row, { description })
 
-/** Everything that is stored of a user, as the service keeps it; no secret, and nothing of anyone else. */
+/** All stored data of a user, without secrets and without data of other users. */
 export const accountExportOf = (sections: readonly ExportSection[]) =>
   Type.Object(
     {
       exported_at: Time,
       user: Row,
       ...Object.fromEntries(inOrder(sections).map(({ name, description }) => [name, rowsOf(description)])),
-      history: rowsOf('What the user has changed, where they may read the history.'),
+      history: rowsOf("The user's changes in organizations whose audit log the user may read."),
     },
     { title: 'AccountExport' },
   )
 
-/** One-time tokens are the platform's, which declares no section. */
+/** One-time tokens belong to the platform, which declares no section. */
 export const linksSection: ExportSection = {
   name: 'links',
-  description: 'What was mailed lately to be confirmed; the links themselves are not stored.',
+  description: 'Recently emailed links; the links themselves are not stored.',
   columns: sql`id, purpose, email, created_at, expires_at, used_at`,
   from: sql`one_time_tokens where user_id = (select user_id from self)`,
   key: sql`id`,
 }
 
-/** From who the user is to what has happened; a section that is not named here comes after them. */
+/** The order of sections, from the profile to the events; sections that are not named here come last. */
 const order = [
   'memberships',
   'invitations',
@@ -59,7 +59,7 @@ const inOrder = (sections: readonly ExportSection[]) => sections.toSorted((one, 
 const BATCH = 500
 
 /**
- * The document, piece by piece, so that it may be long. The first piece comes when the session has been seen alive.
+ * Yields the document in pieces, because it may be long. The first piece comes after the session was found to be live.
  * @throws Problem session-ended, also in the middle
  */
 export async function* exportAccount(
@@ -68,7 +68,8 @@ export async function* exportAccount(
   { user_id, session_id }: SessionRef,
 ): AsyncGenerator<string, void, void> {
   const read = <Result>(statement: Statement<'system', Result>) =>
-    // system: rows in many organizations and of many features; each statement goes through `self`, and so ends with the session
+    // system: rows of many organizations and features; each statement reads `self`, so it fails when the session is
+    // revoked
     visitor.run(statement)
   const { exported_at, ...user } = await read(profileOf(declared))
   await read(recordEvent(accountExported, user_id, session_id))
@@ -107,13 +108,13 @@ export async function* exportAccount(
   yield ']}'
 }
 
-/** The history of an organization that the user may not read, or not now, is left out. */
+/** Omits the audit log of an organization if the user may not read it, or not now. */
 function skipUnreadable(error: unknown): undefined {
   const closed = ['permission-missing', 'membership-ended', 'second-factor-required']
   if (!(error instanceof Problem) || !closed.includes(error.code)) throw error
 }
 
-/** The user, with whether there are a password and an authenticator app, and how many recovery codes are left. */
+/** The user, with the presence of a password and an authenticator app, and the number of recovery codes left. */
 function profileOf({ secondFactors }: Pick<Declarations, 'secondFactors'>) {
   const totp = secondFactors.find(({ method }) => method === 'totp')
   const hasTotp = totp?.exists(sql.ref('u.id')) ?? sql<boolean>`false`

@@ -12,7 +12,7 @@ const problems = {
   'last-superuser': [
     409,
     'Last superuser',
-    'The service keeps one superuser. Make somebody else one first: `freehold superuser grant EMAIL`.',
+    'The service needs at least one superuser. First make another user a superuser: `freehold superuser grant EMAIL`.',
   ],
 } as const satisfies ProblemTable
 
@@ -20,7 +20,7 @@ declare module '../../platform/problems.ts' {
   interface DeclaredProblems extends Codes<typeof problems> {}
 }
 
-/** How accounts end: deletion, restoration, erasure, and the export of what is stored of a user. */
+/** The end of accounts: deletion, restoration and erasure, and the export of a user's data. */
 export const leaving = feature({
   name: 'leaving',
   uses: ['accounts', 'users', 'sessions', 'history', 'organizations', 'devices', 'factors'],
@@ -29,7 +29,7 @@ export const leaving = feature({
   events: [accountDeleted, accountRestored, accountExported, accountErased],
   mails,
   tokenMails,
-  // The platform's tables, which no feature owns.
+  // The tables of the platform, which no feature owns.
   retention: [
     { table: 'one_time_tokens', key: 'expires_at', isOver: () => sql`expires_at < now() - interval '7 days'` },
     { table: 'idempotency_keys', key: 'created_at', isOver: () => sql`created_at < now() - interval '1 day'` },

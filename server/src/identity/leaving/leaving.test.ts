@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Person } from '../../../test/test-app.ts'
 
-// As many connections of the system login as several people who leave at once need.
+// Enough connections of the system login for several concurrent deletions.
 const app = await createTestApp({ DATABASE_POOL_SIZE: '24' })
 const { call, signUp, join, logIn, addMember, admin, mailTo } = app
 
@@ -18,8 +18,8 @@ const events = async ({ user_id }: Person) =>
 const age = ({ user_id }: Person) =>
   admin.query(`update sessions set authenticated_at = now() - interval '11 minutes' where user_id = $1`, [user_id])
 
-// Red when: leaving.ts leaves out revokeSessions, revokeDevices or the token; when a sign-in looks at `users`, not `live_users`.
-test('a deleted account ends at once, everywhere, and its sign-in is refused like a wrong password', async () => {
+// Red when: leaving.ts omits revokeSessions, revokeDevices or the token; or a sign-in reads `users`, not `live_users`.
+test('a deleted account loses access at once, everywhere, and its sign-in is refused like a wrong password', async () => {
   const person = await signUp()
   const other = await logIn(person)
   const answer = await leave(person)
@@ -47,7 +47,7 @@ test('a deleted account ends at once, everywhere, and its sign-in is refused lik
   assert.match(mail!.link, /\/account\/restore-account\?token=/)
 })
 
-test('the address and the username stay taken while the account may come back', async () => {
+test('the address and the username stay taken while the account can be restored', async () => {
   const person = await signUp()
   const username = `leaver${Date.now()}`
   await person.call('PATCH', '/api/v1/users/me', { username })
@@ -58,8 +58,8 @@ test('the address and the username stay taken while the account may come back', 
   assert.equal((await stranger.call('PATCH', '/api/v1/users/me', { username })).body.code, 'username-taken')
 })
 
-// Red when: the route does not ask for `stepUp`.
-test('leaving takes a recent sign-in, and honours If-Match', async () => {
+// Red when: the route does not require `stepUp`.
+test('deleting the account requires a recent sign-in, and honours If-Match', async () => {
   const person = await signUp()
   const { headers } = await person.call('GET', '/api/v1/users/me')
   await person.call('PATCH', '/api/v1/users/me', { given_name: 'Ada' })
@@ -72,8 +72,8 @@ test('leaving takes a recent sign-in, and honours If-Match', async () => {
   assert.equal((await call('GET', '/api/v1/users/me', undefined, late)).status, 200)
 })
 
-// Red when: closeIfAlone asks for no other member; when endMembership maps no constraint.
-test('who would leave a team without an owner has to give it one first; a team of one’s own closes', async () => {
+// Red when: closeIfAlone does not check for other members; or endMembership maps no constraint.
+test('an account cannot be deleted while it is the last owner of a team; a team without other members is deleted', async () => {
   const owner = await signUp('Shared')
   const member = await addMember(owner, 'member')
   const refused = await leave(owner)
@@ -103,8 +103,8 @@ test('who would leave a team without an owner has to give it one first; a team o
   assert.deepEqual(rows, [{ closed: true }])
 })
 
-// Red when: restoreAccount brings back more than what bears the deletion's moment, or less.
-test('the link in the mail brings back the account and what the deletion ended, and nothing that ended before', async () => {
+// Red when: restoreAccount restores more or fewer rows than those with the time of the deletion.
+test('the link in the email restores the account and what the deletion ended, and nothing that ended before', async () => {
   const person = await signUp('Own team')
   const founder = await signUp('Stays')
   const former = await signUp('Left before')
@@ -131,7 +131,7 @@ test('the link in the mail brings back the account and what the deletion ended, 
   assert.ok((await events(person)).includes('account-restored'))
 })
 
-test('a slug that someone has taken meanwhile is left to them', async () => {
+test('a slug that was taken meanwhile stays with its new organization', async () => {
   const person = await signUp()
   const slug = `taken-${Date.now()}`
   const team = await person.call('POST', '/api/v1/organizations', { name: 'Team', slug })
@@ -144,7 +144,7 @@ test('a slug that someone has taken meanwhile is left to them', async () => {
   assert.match(body.slug, new RegExp(`^${slug}-[0-9a-f]{8}$`))
 })
 
-test('an account that was disabled stays so when it comes back', async () => {
+test('a disabled account stays disabled when it is restored', async () => {
   const person = await signUp()
   await leave(person)
   await admin.query(`update users set disabled_at = now() where id = $1`, [person.user_id])
@@ -153,8 +153,8 @@ test('an account that was disabled stays so when it comes back', async () => {
   assert.equal((await logInAgain(person)).body.code, 'invalid-credentials')
 })
 
-// Red when: deleteAccount takes no lock on the account before it looks at anything.
-test('of two deletions at once one succeeds, and one mail is sent', async () => {
+// Red when: deleteAccount does not lock the account first.
+test('of two concurrent deletions, one succeeds, and one email is sent', async () => {
   const person = await signUp('Twice')
   const second = await logIn(person)
   const answers = await Promise.all([leave(person), leave(second), leave(person)])
@@ -162,7 +162,7 @@ test('of two deletions at once one succeeds, and one mail is sent', async () => 
   assert.equal((await mailTo(person.email)).filter(({ subject }) => /deleted/.test(subject)).length, 1)
 })
 
-test('two owners who leave at once leave an owner, or both are let go in turn', async () => {
+test('two owners who leave concurrently leave an owner behind, or leave one after the other', async () => {
   for (let round = 0; round < 5; round++) {
     const one = await signUp('Both')
     const other = await addMember(one, 'member')
@@ -180,7 +180,7 @@ test('two owners who leave at once leave an owner, or both are let go in turn', 
   }
 })
 
-test('a deletion and a change of owners at once never leave a team without one', async () => {
+test('a concurrent deletion and change of owners never leave a team without an owner', async () => {
   for (let round = 0; round < 5; round++) {
     const one = await signUp('Handed')
     const other = await addMember(one, 'member')

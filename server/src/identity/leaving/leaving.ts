@@ -13,7 +13,13 @@ import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Strict, Time } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { issueToken, presentedToken, revokeTokens, tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import {
+  issueToken,
+  kindsThatEndWith,
+  presentedToken,
+  revokeTokens,
+  tokenKind,
+} from '../../platform/tokens/one-time-tokens.ts'
 import { redeemLink } from '../accounts/links.ts'
 import { revokeDevices } from '../devices/devices.ts'
 
@@ -23,23 +29,24 @@ export const restoreAccountToken = tokenKind({
   purpose: 'restore-account',
   seconds: 90 * 86400,
   details: Strict({ mailed_at: Type.Optional(Time) }),
+  followsAddress: true,
 })
 
 export const accountDeleted = eventKind('account-deleted')
 export const accountRestored = eventKind('account-restored')
 
-/** However short the grace, the mail's link lives this long: accounts are erased no more often. Seconds. */
+/** The minimum lifetime of the link to restore an account, in seconds; erasure runs no more often than this. */
 const MIN_RESTORE_SECONDS = 3600
 
 /**
- * Deletes the user's own account, softly: every session, device and link is revoked at once, memberships end, and an
- * organization without another member is closed. A mail says so and restores the account until it is erased. What the
- * deletion ended bears its very moment.
+ * Soft-deletes the user's own account: revokes every session, device and link at once, except the links that undo a change,
+ * ends the memberships, and deletes organizations without another member. An email with a link can restore the account until
+ * it is erased. All rows that the deletion ends get the same timestamp.
  * @throws Problem entity-tag-stale, last-owner, last-superuser, session-ended, busy when memberships keep beginning meanwhile
  */
 export async function deleteAccount(
   visitor: SystemRunner,
-  services: Pick<Services, 'config'>,
+  services: Pick<Services, 'config' | 'declared'>,
   session: SessionRef,
   condition: Condition,
 ): Promise<void> {
@@ -50,13 +57,13 @@ export async function deleteAccount(
 /** @returns false when a membership began meanwhile: its row comes before that of the account in the order of locks */
 const tryToDelete = (
   visitor: SystemRunner,
-  { config }: Pick<Services, 'config'>,
+  { config, declared }: Pick<Services, 'config' | 'declared'>,
   { user_id, session_id }: SessionRef,
   condition: Condition,
 ): Promise<boolean> =>
-  // system: it ends memberships in every organization of the user, whatever their role there
+  // system: it ends memberships in every organization of the user, in any role
   visitor.transaction(async transaction => {
-    // Rows before keys, and in the order that everything keeps (docs/guides/isolation.md): no two wait for each other.
+    // Rows before advisory locks, in the common order (docs/guides/isolation.md), to prevent deadlocks.
     const places = await transaction.run(listPlaces(user_id))
     for (const { organization_id } of places) {
       await transaction.run(writeWithin(organization_id))
@@ -89,7 +96,7 @@ const tryToDelete = (
     }
     await transaction.run(revokeSessions(user_id, 'account-deleted'))
     await transaction.run(revokeDevices(user_id, null))
-    await transaction.run(revokeTokens(user_id))
+    await transaction.run(revokeTokens(user_id, kindsThatEndWith(declared.tokens, 'account')))
     const seconds = Math.max(config.deletion.graceDays * 86400, MIN_RESTORE_SECONDS)
     await transaction.run(issueToken(restoreAccountToken, { user_id, details: {}, seconds, mailed: true }))
     await transaction.run(recordEvent(accountDeleted, user_id, session_id))
@@ -97,8 +104,9 @@ const tryToDelete = (
   })
 
 /**
- * Restores a deleted account by the link in the mail, with what the deletion ended: its memberships, unless they were
- * removed since, and what was closed with them. It creates no session. @throws Problem invalid-token, busy when a slug is taken at this very moment
+ * Restores a deleted account by the link in the email, together with everything that the deletion ended: memberships,
+ * unless they were removed since, and deleted organizations. Creates no session.
+ * @throws Problem invalid-token, busy when a slug is taken concurrently
  */
 export async function restoreAccount(
   visitor: SystemRunner,
@@ -130,7 +138,7 @@ export async function restoreAccount(
 
 const now = sql<string>`now()`
 
-/** Of the last two who leave at once, the second waits here, and then sees that the first has gone. */
+/** If the last two superusers leave at once, the second waits here and then sees that it is the last. */
 const lockSuperusers = execute(raw(query, sql`select pg_advisory_xact_lock(lock_key('superusers', ''))`))
 
 /** @throws Problem last-superuser */
@@ -141,7 +149,7 @@ const requireSuperuser = statement(
   },
 )
 
-/** In an order that two deletions share, so that neither waits for the other for ever. */
+/** In an order that all deletions share, to prevent deadlocks. */
 const listPlaces = (user_id: string) =>
   many(
     query
@@ -154,7 +162,7 @@ const listPlaces = (user_id: string) =>
       .orderBy('memberships.organization_id'),
   )
 
-/** No user joins meanwhile: a new membership needs the organization's row. */
+/** Keeps users from joining meanwhile: a new membership needs the organization's row. */
 const lockOrganization = (id: string) =>
   execute(query.selectFrom('organizations').select('id').where('id', '=', id).forUpdate())
 
@@ -214,7 +222,7 @@ const endMembership = (organization_id: string, user_id: string) =>
     { memberships_keep_an_owner: 'last-owner' },
   )
 
-/** Locked, so that it is restored or erased, and not both. */
+/** Locked, so that the account is either restored or erased. */
 const findDeleted = (user_id: string | null) =>
   find(
     query
@@ -227,7 +235,7 @@ const findDeleted = (user_id: string | null) =>
       .forNoKeyUpdate(),
   )
 
-/** The memberships that ended at this moment, in organizations that are there or were closed at the same moment. */
+/** The memberships that ended at this time, in organizations that exist or were deleted at the same time. */
 const listEnded = (user_id: string, moment: string) =>
   many(
     query
@@ -241,7 +249,7 @@ const listEnded = (user_id: string, moment: string) =>
       .orderBy('memberships.organization_id'),
   )
 
-/** Under its slug or, where another organization has it by now, one like it. */
+/** Restores an organization with its slug or, if another organization has that now, a similar one. */
 const reopen = (id: string) =>
   affect(
     query
@@ -256,7 +264,7 @@ const reopen = (id: string) =>
     { organizations_slug_key: 'busy' },
   )
 
-/** Not where an administrator has removed the member meanwhile. */
+/** Restores a membership, unless an administrator removed the member meanwhile. */
 const renewMembership = (organization_id: string, user_id: string, moment: string) =>
   execute(
     query

@@ -3,7 +3,7 @@ import type { AccountPage, PageWords } from '../../platform/pages/account-pages.
 import type { Services } from '../../platform/services.ts'
 import { restoreAccount } from './leaving.ts'
 
-/** The page behind the link in the mail that tells of an account's deletion. */
+/** The page of the link in the email about the deletion of an account. */
 export const leavingPages = (services: Services) =>
   ({
     'restore-account': { words, act: ({ token }, visitor) => restoreAccount(visitor, services, token) },
@@ -12,9 +12,9 @@ export const leavingPages = (services: Services) =>
 const words: Record<Locale, PageWords> = {
   en: {
     title: 'Restore your account',
-    text: 'Your account comes back with everything that it held. If it was not you who deleted it, set a new password at once afterwards.',
+    text: 'This restores your account with everything in it. If you did not delete it yourself, set a new password right afterwards.',
     button: 'Restore my account',
-    done: 'Your account is back. Sign in as usual.',
+    done: 'Your account is restored. Sign in as usual.',
   },
   de: {
     title: 'Konto wiederherstellen',

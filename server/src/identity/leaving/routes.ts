@@ -22,7 +22,7 @@ export function leavingRoutes(app: App, services: Services): void {
       schema: {
         operationId: 'exportAccount',
         summary: "Export the current user's data",
-        description: 'One JSON document to keep. It is sent while it is read, so it may be long.',
+        description: 'One JSON document. It is streamed and can be large.',
         tags,
         response: { 200: accountExportOf(declared.exportSections) },
       },
@@ -30,7 +30,7 @@ export function leavingRoutes(app: App, services: Services): void {
     async (request, reply) => {
       const { actor, visitor } = request
       const pieces = exportAccount({ visitor, account: actor.account }, declared, actor)
-      // A refusal is an answer of its own.
+      // If the first piece is refused, the response is a problem.
       const first = await pieces.next()
       const document = async function* () {
         yield first.value ?? ''
@@ -55,8 +55,8 @@ export function leavingRoutes(app: App, services: Services): void {
         operationId: 'deleteAccount',
         summary: "Delete the current user's account",
         description:
-          'Revokes every session at once. Teams without another member are closed; a team that would be left without an ' +
-          'owner has to get one first. A mail restores everything until the account is erased.',
+          'Revokes every session at once. Teams without another member are closed; for a team that would be left without an ' +
+          'owner, first make another member an owner. A link in an email restores everything until the account is erased.',
         tags,
         response: { 204: Type.Null() },
       },
@@ -78,7 +78,7 @@ export function leavingRoutes(app: App, services: Services): void {
       schema: {
         operationId: 'restoreAccount',
         summary: 'Restore a deleted account',
-        description: 'By the token of the mail about the deletion. It creates no session.',
+        description: 'Takes the token from the email about the deletion. It creates no session.',
         tags: ['Authentication'],
         body: Strict({ token: Token }, { title: 'Restoration' }),
         response: { 204: Type.Null() },

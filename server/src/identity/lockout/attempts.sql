@@ -1,11 +1,11 @@
--- Guesses, counted before they are verified: by account or unknown name, by known device, by client address. So however
--- many come at once, on however many nodes, no more are verified than the counter has left.
+-- Guesses are counted before they are verified: by account or unknown name, by known device, and by client address. So
+-- concurrent guesses, on any number of nodes, never exceed what the counter has left.
 create table throttles (
   key           text not null primary key,
   failures      integer not null default 0,
-  counted_since timestamptz,                -- when the first of the failures was
-  pending       integer not null default 0, -- being verified right now
-  pending_until timestamptz,                -- after that their process has died: they count as failures
+  counted_since timestamptz,                -- the time of the first failure
+  pending       integer not null default 0, -- guesses being verified
+  pending_until timestamptz,                -- after this time their process has crashed, and they count as failures
   locked_until  timestamptz,
   -- To the hour: an update within it changes nothing that is indexed, so each sign-in rewrites its counters in their page (HOT).
   updated_at    timestamptz not null default date_trunc('hour', now())
@@ -16,7 +16,7 @@ alter table throttles enable row level security;
 grant select, insert, update, delete on throttles to freehold_system;
 create policy system on throttles to freehold_system using (true);
 
--- The counter as it is at this moment, locked until the transaction ends.
+-- The current state of the counter, locked until the transaction ends.
 create function open_throttle(wanted text) returns throttles language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   t throttles;
@@ -50,7 +50,7 @@ create function keep_throttle(t throttles) returns void language sql set search_
 revoke execute on function keep_throttle(throttles) from public;
 grant execute on function keep_throttle(throttles) to freehold_system;
 
--- A name that no account has is locked by the same statements: whether a mail goes out is decided when it is about to be sent.
+-- Unknown names are locked by the same statements; whether an email goes out is decided at the time of sending.
 create function lock_throttle(t throttles, seconds integer, person uuid) returns void language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   counted constant jsonb := jsonb_build_object('counter', split_part(t.key, ' ', 1));
@@ -74,7 +74,7 @@ end $$;
 revoke execute on function lock_throttle(throttles, integer, uuid) from public;
 grant execute on function lock_throttle(throttles, integer, uuid) to freehold_system;
 
--- One guess from one counter: `go`, `wait` while those that are being verified may use it up, or `locked`.
+-- Takes one guess from one counter: `go`, `wait` while the guesses being verified could use it up, or `locked`.
 create function take_guess(wanted text, most integer, seconds integer, person uuid, out verdict text, out retry_seconds integer)
   language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
@@ -97,8 +97,8 @@ end $$;
 revoke execute on function take_guess(text, integer, integer, uuid) from public;
 grant execute on function take_guess(text, integer, integer, uuid) to freehold_system;
 
--- One guess from the address and then the counter, always in this order, so that no two wait for each other. `blocked` is
--- the address, which a known device does without (null). What is `locked` has taken its guess from the address alone.
+-- Takes one guess from the address and then one from the counter, always in this order, to prevent deadlocks. `blocked`
+-- means the address; a known device has none (null). A `locked` guess was taken only from the address.
 create function reserve_guess(counter text, most integer, seconds integer, person uuid, address text, most_of_address integer,
   out verdict text, out retry_seconds integer) language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
@@ -117,7 +117,7 @@ end $$;
 revoke execute on function reserve_guess(text, integer, integer, uuid, text, integer) from public;
 grant execute on function reserve_guess(text, integer, integer, uuid, text, integer) to freehold_system;
 
--- What came of one guess: right, wrong, or (null) not verified after all.
+-- Settles one guess: right, wrong, or (null) not verified after all.
 create function settle_throttle(wanted text, most integer, seconds integer, person uuid, is_right boolean) returns void
   language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
@@ -139,7 +139,7 @@ end $$;
 revoke execute on function settle_throttle(text, integer, integer, uuid, boolean) from public;
 grant execute on function settle_throttle(text, integer, integer, uuid, boolean) to freehold_system;
 
--- Both counters, in the order of reserve_guess. A right password takes no failure back from its address.
+-- Settles both counters, in the order of reserve_guess. A right password does not reset the failures of its address.
 create function settle_guess(counter text, most integer, seconds integer, person uuid, address text, most_of_address integer, is_right boolean)
   returns void language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin

@@ -11,7 +11,8 @@ import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import { passwordGuess, withAttempt } from './attempts.ts'
 
-// The lockout at its edges: many at once, several nodes, strangers and owners. The threshold is 5 unless a test says else.
+// The edge cases of lockout: concurrency, several nodes, strangers and owners. The threshold is 5 unless a test says
+// otherwise.
 
 const [here, there] = [await createTestApp(), await createTestApp()]
 const { admin, signUp } = here
@@ -62,7 +63,7 @@ const fits = (answer: Answer): string => {
 }
 
 // Red when: take_guess does not count `pending`.
-test('a hundred guesses at once on two nodes, by address and by username, get five verified', async () => {
+test('of a hundred concurrent guesses on two nodes, by address and by username, five are verified', async () => {
   const person = await signUp()
   const username = `u-${randomUUID()}`
   await admin.query('update users set username = $1 where id = $2', [username, person.user_id])
@@ -78,7 +79,7 @@ test('a hundred guesses at once on two nodes, by address and by username, get fi
   assert.equal(refused + busy, 100)
   assert.deepEqual(await throttleOf(`account ${person.user_id}`), { failures: THRESHOLD, pending: 0, locked: true })
 
-  // The right one is not verified any more, here or there, by either name.
+  // The right password is no longer verified, on either node, by either name.
   for (const [app, who] of [[here, { email: person.email }] as const, [there, { username }] as const])
     assert.equal((await logIn(app, who, PASSWORD)).body.code, 'invalid-credentials')
   assert.equal(here.work.guesses + there.work.guesses - before, THRESHOLD)
@@ -86,7 +87,7 @@ test('a hundred guesses at once on two nodes, by address and by username, get fi
   assert.equal((await here.mailTo(person.email)).filter(({ subject }) => /locked/.test(subject)).length, 1)
 })
 
-test('two processes of their own verify five of a hundred guesses at once', async () => {
+test('two separate processes verify five of a hundred concurrent guesses', async () => {
   const settings = { ...onTestDatabase(), RUN_JOBS: 'false' }
   const services = await Promise.all([startServiceProcess(settings), startServiceProcess(settings)])
   try {
@@ -107,7 +108,7 @@ test('two processes of their own verify five of a hundred guesses at once', asyn
   }
 })
 
-test('what a locked account answers is to the byte what a wrong password gets, and costs one hash as well', async () => {
+test('the response of a locked account is identical to that of a wrong password, and also costs one hash', async () => {
   const [locked, open] = [await signUp(), await signUp()]
   await lock(locked)
   const cost = async (who: string, password: string) => {
@@ -122,8 +123,8 @@ test('what a locked account answers is to the byte what a wrong password gets, a
   assert.deepEqual(await cost(`nobody-${randomUUID()}@example.com`, WRONG), wrong)
 })
 
-// Red when: a guess at a locked account counts or sets locked_until anew.
-test('guesses at a locked account neither count nor lock it for longer, and when the time is over it begins anew', async () => {
+// Red when: a guess at a locked account counts or changes locked_until.
+test('guesses at a locked account neither count nor extend the lock, and after it the count starts again', async () => {
   const person = await signUp()
   await lock(person)
   const key = `account ${person.user_id}`
@@ -135,11 +136,11 @@ test('guesses at a locked account neither count nor lock it for longer, and when
   await admin.query('update throttles set locked_until = now() where key = $1', [key])
   for (let guess = 0; guess < THRESHOLD - 1; guess++) await logIn(here, { email: person.email }, WRONG)
   assert.equal((await logIn(here, { email: person.email }, PASSWORD)).status, 200)
-  // A right one takes the failures before it back.
+  // A right password resets the failures before it.
   assert.equal((await throttleOf(key))?.failures, 0)
 })
 
-test('a name that no one has is locked as any other, by the same rows, and no one is told', async () => {
+test('an unknown name is locked like any other, in the same rows, and no one is notified', async () => {
   const email = `nobody-${randomUUID()}@example.com`
   const locks = async () =>
     Number(
@@ -163,8 +164,8 @@ test('two accounts do not share a counter', async () => {
   assert.equal((await logIn(here, { email: other.email }, PASSWORD)).status, 200)
 })
 
-// Red when: the reservation of reserve_guess counts what is pending as failed.
-test('right passwords at once all sign in, also when one failure locks', async () => {
+// Red when: the reservation of reserve_guess counts pending guesses as failed.
+test('concurrent right passwords all sign in, even if one failure locks', async () => {
   const strict = await createTestApp({ ACCOUNT_LOCKOUT_THRESHOLD: '1' })
   for (const [app, times] of [[here, 10] as const, [strict, 4] as const]) {
     const person = await signUp()
@@ -173,7 +174,7 @@ test('right passwords at once all sign in, also when one failure locks', async (
   }
 })
 
-test('guesses of a process that dies before it has settled them count as failures', async () => {
+test('guesses of a process that crashes before settling them count as failures', async () => {
   const person = await signUp()
   const key = `account ${person.user_id}`
   await logIn(here, { email: person.email }, WRONG)
@@ -189,8 +190,8 @@ test('guesses of a process that dies before it has settled them count as failure
   assert.equal((await logIn(here, { email: person.email }, PASSWORD)).status, 200)
 })
 
-// Red when: updated_at is set to the moment: each guess then leaves dead entries in the indexes, and every sign-in reads them.
-test('a guess that is counted and settled changes nothing that is indexed', async () => {
+// Red when: updated_at is set to the exact time: each guess then leaves dead index entries that every sign-in reads.
+test('counting and settling a guess changes no indexed column', async () => {
   const client = await admin.connect()
   const updated = async () =>
     (
@@ -214,7 +215,7 @@ test('a guess that is counted and settled changes nothing that is indexed', asyn
   }
 })
 
-test('what was not verified after all counts for nothing', async () => {
+test('a guess that was not verified does not count', async () => {
   const person = await signUp()
   const lockout = { threshold: 5, seconds: 60, failuresPerAddress: 100, key: deriveKey(TEST_SECRET, 'unknown names') }
   const origin = { request_id: 'test', ip: '198.51.100.77', user_agent: '' }
@@ -244,7 +245,7 @@ test('a stranger who locks an account does not lock the devices that its owner h
   assert.equal(again.status, 200)
   assert.equal(again.body.device_token, device_token, 'the same device')
 
-  // The device has failures of its own, and its own lock; the mails say which.
+  // The device has its own failures and its own lock; the emails say which.
   for (let guess = 0; guess < THRESHOLD; guess++) await logIn(here, who, WRONG, sent)
   assert.equal((await logIn(here, who, PASSWORD, sent)).status, 401)
   const mails = (await here.mailTo(person.email)).filter(({ subject }) => /locked/.test(subject))
@@ -257,7 +258,7 @@ test('a stranger who locks an account does not lock the devices that its owner h
 })
 
 // Red when: the reservation joins the device without its user_id, or without revoked_at.
-test("someone else's device, one that was forgotten and one that was made up are none", async () => {
+test("another user's device, a revoked device and an invented one do not count as known", async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const foreign: string = (await logIn(here, { email: stranger.email }, PASSWORD)).body.device_token
   const signedIn = await logIn(here, { email: person.email }, PASSWORD)
@@ -278,7 +279,7 @@ test("someone else's device, one that was forgotten and one that was made up are
   }
 })
 
-test('stepping up guesses under the counter of its own device, which strangers cannot lock', async () => {
+test('a step-up counts on its own device, which strangers cannot lock', async () => {
   const person = await signUp()
   await lock(person)
   const stepUp = (password: string) => person.call('POST', `${api}/step-up`, { password })
@@ -289,7 +290,7 @@ test('stepping up guesses under the counter of its own device, which strangers c
   assert.equal((await eventsOf(person.user_id, 'step-up-failed')).length, THRESHOLD + 1)
 })
 
-test('the mail about a lock opens it, once; other tokens open nothing', async () => {
+test('the email about a lock unlocks it, once; other tokens do not', async () => {
   const person = await signUp()
   const device_token: string = (await logIn(here, { email: person.email }, PASSWORD)).body.device_token
   await here.mailTo(person.email)
@@ -311,7 +312,7 @@ test('the mail about a lock opens it, once; other tokens open nothing', async ()
   assert.equal((await unlock(second)).body.code, 'invalid-token', 'the other mail has nothing left to open')
 })
 
-test('a mail about a lock that is over opens nothing, not even the next one', async () => {
+test('an email about an expired lock unlocks nothing, not even the next lock', async () => {
   const person = await signUp()
   await here.mailTo(person.email)
   await lock(person)
@@ -341,8 +342,8 @@ let serial = 0
 /** An address that no other test has. */
 const newAddress = () => `10.${process.pid % 250}.${serial >> 8}.${serial++ & 255}`
 
-// Red when: reserve_guess does not take a guess from the address.
-test('an address that has failed ten times, over all accounts and nodes, is refused for an hour', async () => {
+// Red when: reserve_guess does not count a guess of the address.
+test('a client address with ten failures, over all accounts and nodes, is blocked for an hour', async () => {
   const [one, other] = [await createTestApp(behindProxy), await createTestApp(behindProxy)]
   const person = await signUp()
   const device_token: string = (await logIn(here, { email: person.email }, PASSWORD)).body.device_token
@@ -372,7 +373,7 @@ test('an address that has failed ten times, over all accounts and nodes, is refu
   assert.equal((await logIn(one, { email: person.email }, PASSWORD, from)).status, 200)
 })
 
-test('failures of an address are its own for an hour, whatever it gets right in between; IPv6 counts by /64', async () => {
+test('failures of a client address count for an hour, despite right guesses in between; IPv6 counts by /64', async () => {
   const app = await createTestApp(behindProxy)
   const person = await signUp()
   const prefix = `2001:db8:${(process.pid % 65535).toString(16)}:${(Date.now() % 65535).toString(16)}`
@@ -389,7 +390,7 @@ test('failures of an address are its own for an hour, whatever it gets right in 
   assert.deepEqual(await throttleOf(key), { failures: 1, pending: 0, locked: false })
 })
 
-test('guesses at the same accounts from the same addresses in every order wait for one another, never for ever', async () => {
+test('concurrent guesses at the same accounts from the same addresses never deadlock', async () => {
   const apps = [await createTestApp({ ...behindProxy, ACCOUNT_LOCKOUT_THRESHOLD: '3' }), there]
   const people = [await signUp(), await signUp(), await signUp()]
   const addresses = [newAddress(), newAddress()]
@@ -411,7 +412,7 @@ test('guesses at the same accounts from the same addresses in every order wait f
   assert.deepEqual(rows, [])
 })
 
-test('the page behind the link unlocks by its button, not by being looked at', async () => {
+test('the page of the link unlocks by its button, not when it is opened', async () => {
   const person = await signUp()
   await here.mailTo(person.email)
   await lock(person)

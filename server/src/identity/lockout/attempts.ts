@@ -11,12 +11,14 @@ import type { Services } from '../../platform/services.ts'
 
 const query = tables('system', 'throttles', 'live_users', 'devices', 'sessions')
 
-/** What an operator has decided about guessing, and the key of the counters of names that no account has. */
+/** The lockout settings of the operator, and the key for the counters of unknown names. */
 export interface Lockout {
-  /** Failures in a row that lock; for an account and each of its known devices. */
+  /** The number of failures in a row that locks an account, or one of its known devices. */
   threshold: number
   seconds: number
-  /** Failures within an hour, over all accounts, that block a client address for an hour; 0: none does. */
+  /**
+   * The number of failures within an hour, over all accounts, that blocks a client address for an hour; 0: no limit.
+   */
   failuresPerAddress: number
   key: Buffer
 }
@@ -24,12 +26,14 @@ export interface Lockout {
 /** A guess at a secret of an account, which may not exist. */
 export interface Guess<Secret> {
   who: { email: string } | { username: string } | { user_id: string }
-  /** Codes are guessed by those who know the password already, so they are counted apart. */
+  /** Codes have their own counter, since only someone who knows the password can guess them. */
   counter: 'password' | 'mfa'
-  /** What it is compared with, as SQL of the account that is looked up as `account`. */
+  /** The stored secret to compare with, as SQL on the row `account`. */
   secret: RawBuilder<Secret | null>
-  /** The event that a wrong one is written down as. */
+  /** The security event that records a wrong guess. */
   failed: EventDeclaration
+  /** Whether an account counts that is disabled, or deleted and not erased; else only one that can be used. */
+  isAnyState?: boolean
   /** A device that the client names, or the session whose device it is: a known one has a counter of its own. */
   device_id?: string | undefined
   session_id?: string | undefined
@@ -43,19 +47,19 @@ export interface GuessedAccount<Secret> {
   secret: Secret | null
 }
 
-/** A guess that is counted and not settled yet: if it never is, it has failed. */
+/** A guess that is counted but not settled yet; if it is never settled, it counts as failed. */
 export interface OpenGuess<Secret = unknown> {
-  /** Undefined when there is none or its counter is locked. What is verified then is verified in vain: one is not told from the other. */
+  /** Undefined if there is no account or its counter is locked. A decoy is then verified, so that both look alike. */
   account: GuessedAccount<Secret> | undefined
-  /** SQL that gives the counters what became of it (undefined: it was not verified after all), and writes a wrong one down. */
+  /** SQL that settles the counters (undefined: the guess was not verified after all), and records a wrong guess. */
   settlement: (isRight: boolean | undefined) => RawBuilder<unknown>
 }
 
-/** Two seconds in all: after that so much is being tried at once that waiting longer does not help. Milliseconds. */
+/** In milliseconds, two seconds in total: with more concurrent guesses than that, a longer wait does not help. */
 const WAITS = [25, 50, 100, 150, 200, 250, 250, 250, 250, 250, 225]
 
 /**
- * Counts a guess, before it is verified: however many come at once, on however many nodes, no more are verified than the
+ * Counts a guess before it is verified, so that concurrent guesses, on any number of nodes, never exceed what the
  * counter has left. @throws Problem rate-limited when too many have failed from this address; busy
  */
 export async function reserveGuess<Secret>(
@@ -71,17 +75,17 @@ export async function reserveGuess<Secret>(
   }
 }
 
-/** Settles a right guess in the transaction that does what it is for. */
+/** Settles a right guess in the transaction that it was made for. */
 export const settleRight = ({ settlement }: OpenGuess) => execute(raw(query, sql`select ${settlement(true)}`))
 
-/** Settles a guess in a trip of its own. */
+/** Settles a guess in a separate round trip. */
 const settleGuess = (visitor: SystemRunner, { settlement }: OpenGuess, isRight: boolean | undefined): Promise<void> =>
-  // system: counters are of all accounts, and of names that no account has
+  // system: counters belong to all accounts, and to unknown names
   visitor.run(execute(raw(query, sql`select ${settlement(isRight)}`)))
 
 /**
- * Verifies a guess. A wrong one is settled, a right one is still open: what it was for settles it. What `verify` throws
- * counts as no guess. @returns the account when it was right
+ * Verifies a guess. A wrong one is settled; a right one stays open until the operation that it was made for settles it.
+ * If `verify` throws, the guess does not count. @returns the account when it was right
  */
 export async function verifyGuess<Secret>(
   visitor: SystemRunner,
@@ -101,14 +105,14 @@ export async function verifyGuess<Secret>(
   return undefined
 }
 
-/** Settles a guess whose purpose was refused with this error, and its settlement undone. */
+/** Settles a guess after its operation failed with this error, which also rolled back the settlement. */
 export async function settleRefused(
   visitor: SystemRunner,
   guess: OpenGuess,
   error: unknown,
   isRight: boolean | undefined,
 ): Promise<void> {
-  // It may have been settled before the connection was lost; if not, it counts as failed before long.
+  // It may have been settled before the connection was lost; if not, it soon counts as failed.
   const isLost = error instanceof Problem && error.code === 'database-unavailable'
   if (!isLost) await settleGuess(visitor, guess, isRight)
 }
@@ -126,7 +130,7 @@ export async function withAttempt<Secret>(
   return account
 }
 
-/** What came of asking for a guess: nothing is verified unless it says `go`, or `locked`, and then in vain. */
+/** The result of a reservation: a guess is verified only after `go`, or against a decoy after `locked`. */
 interface Reserved<Secret> {
   user_id: string | null
   secret: Secret | null
@@ -142,7 +146,7 @@ async function reserve<Secret>(
   guess: Guess<Secret>,
 ): Promise<Reserved<Secret>> {
   for (const wait of [...WAITS, undefined]) {
-    // system: a guess is counted before it is known whose it is
+    // system: a guess is counted before its account is known
     const reserved = await visitor.run(reservation(lockout, visitor.origin, guess))
     if (reserved.verdict === 'blocked') throw new Problem('rate-limited', { retryAfter: reserved.retry_seconds })
     if (reserved.verdict !== 'wait') return reserved
@@ -151,11 +155,11 @@ async function reserve<Secret>(
   throw new Problem('busy', { retryAfter: 1 })
 }
 
-/** Finds the account and takes a guess from its counters; the same statement whether there is one or not. */
+/** Finds the account and takes a guess from its counters; the statement is the same if no account is found. */
 function reservation<Secret>(
   lockout: Lockout,
   origin: Origin,
-  { who, counter, secret, device_id, session_id }: Guess<Secret>,
+  { who, counter, secret, isAnyState, device_id, session_id }: Guess<Secret>,
 ) {
   const [column, name] =
     'email' in who
@@ -163,7 +167,7 @@ function reservation<Secret>(
       : 'username' in who
         ? ['username', who.username.toLowerCase()]
         : ['id', who.user_id]
-  // A name that no account has is counted as well, under a digest: it is as slow as one that has.
+  // An unknown name is counted as well, under a digest, so that it takes as long as a known one.
   const unknown = `unknown ${createHmac('sha256', lockout.key).update(name).digest('base64url')}`
   const address = lockout.failuresPerAddress === 0 ? null : `address ${addressKey(origin.ip)}`
   const device = sql`coalesce(${device_id ?? null}::uuid, (select s.device_id from sessions s where s.id = ${session_id ?? null}::uuid))`
@@ -175,7 +179,7 @@ function reservation<Secret>(
         select account.id as user_id, ${secret} as secret, coalesce(${own}, ${unknown}) as counter,
           case when devices.id is null then ${address}::text end as address
         from (select) one
-        left join live_users account on account.${sql.ref(column)} = ${name}
+        left join ${isAnyState === true ? sql`users` : sql`live_users`} account on account.${sql.ref(column)} = ${name}
         left join devices on devices.id = ${device} and devices.user_id = account.id and devices.revoked_at is null)
       select guessed.*, reserved.verdict, reserved.retry_seconds from guessed cross join lateral reserve_guess(counter,
         ${lockout.threshold}, ${lockout.seconds}, user_id, address, ${lockout.failuresPerAddress}) reserved`,
@@ -183,14 +187,14 @@ function reservation<Secret>(
   )
 }
 
-/** Gives the counters what became of the guess, and writes a wrong one down. */
+/** Settles the counters of the guess, and records a wrong one. */
 function settlement(
   { threshold, seconds, failuresPerAddress }: Lockout,
   { failed, session_id }: Pick<Guess<unknown>, 'failed' | 'session_id'>,
   { user_id, counter, address, verdict }: Reserved<unknown>,
   isRight: boolean | undefined,
 ): RawBuilder<unknown> {
-  // What was locked took a guess from the address alone.
+  // A locked guess was taken only from the counter of the address.
   const isLocked = verdict === 'locked'
   const settled = sql`settle_guess(${isLocked ? null : counter}, ${threshold}, ${seconds}, ${user_id}, ${address}, ${failuresPerAddress}, ${isRight ?? null})`
   if (isRight !== false) return settled

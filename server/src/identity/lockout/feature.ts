@@ -13,7 +13,7 @@ declare module '../../platform/services.ts' {
   }
 }
 
-/** How guesses at passwords and codes are counted, locked and unlocked. */
+/** Lockout: counts guesses at passwords and codes, and locks and unlocks accounts. */
 export const lockout = feature({
   name: 'lockout',
   uses: ['accounts', 'users', 'sessions', 'history', 'devices'],

@@ -11,7 +11,7 @@ import { redeemLink } from '../accounts/links.ts'
 
 const query = tables('system', 'throttles', 'devices', 'users', 'one_time_tokens')
 
-/** Unlocks the sign-in of an account. `lock_throttle` makes it, good for as long as the lock. */
+/** Unlocks the sign-in of an account. `lock_throttle` creates it, with the lifetime of the lock. */
 export const unlockToken = tokenKind({
   purpose: 'unlock',
   seconds: 86400,
@@ -22,16 +22,19 @@ export const unlockToken = tokenKind({
   endsWithAddress: true,
 })
 
-/** Written by `lock_throttle`, in SQL: what it mails of a lock of passwords is the token that unlocks. */
+/**
+ * Recorded by `lock_throttle`, in SQL. The email about locked passwords is sent for the unlock token, not for this
+ * event.
+ */
 export const signInLocked = eventKind('sign-in-locked')
 export const secondFactorLocked = eventKind('second-factor-locked', { mailed: true })
 export const addressBlocked = eventKind('address-blocked')
 export const signInUnlocked = eventKind('sign-in-unlocked')
 
 /**
- * Lifts the locks of a user's sign-in, that on the codes of the second factor only for an operator: else a mailbox would
- * be worth as many guesses as it takes; what is being verified right now still counts. Mails about it unlock nothing any
- * more. @returns whether there was a lock
+ * Lifts the locks of a user's sign-in. Only an operator also lifts the lock on second-factor codes: otherwise a mailbox
+ * would allow unlimited guesses, and guesses being verified must still count. Emailed unlock links become invalid.
+ * @returns whether there was a lock
  */
 export const unlockSignIn = (user_id: string, by: 'mail' | 'operator' | 'password-reset') =>
   statement(
@@ -52,7 +55,7 @@ export const unlockSignIn = (user_id: string, by: 'mail' | 'operator' | 'passwor
     rows => rows.length > 0,
   )
 
-/** By the link in the mail about the lock. @throws Problem invalid-token */
+/** Unlocks by the link in the email about the lock. @throws Problem invalid-token */
 export async function unlockByToken(
   visitor: SystemRunner,
   { keys }: Pick<Services, 'keys'>,
@@ -60,13 +63,16 @@ export async function unlockByToken(
 ): Promise<void> {
   const presented = await presentedToken(visitor, keys.oneTime, unlockToken, token)
   await redeemLink(visitor, unlockToken, presented, async (transaction, { user_id }) => {
-    // The token of a name that no account has is never mailed.
+    // The token of an unknown name is never emailed.
     if (user_id === null) throw new Problem('invalid-token')
     await transaction.run(unlockSignIn(user_id, 'mail'))
   })
 }
 
-/** By an operator, who names the account by address or username. @returns whether there was a lock, or undefined when there is no such account */
+/**
+ * For operators: unlocks an account by address or username. @returns whether there was a lock; undefined without an
+ * account
+ */
 export async function unlockByName(transaction: Transaction<'system'>, name: string): Promise<boolean | undefined> {
   const column = name.includes('@') ? 'email' : 'username'
   const user = await transaction.run(

@@ -3,7 +3,7 @@ import type { AccountPage, PageWords } from '../../platform/pages/account-pages.
 import type { Services } from '../../platform/services.ts'
 import { unlockByToken, unlockToken } from './lockout.ts'
 
-/** The page behind the link in the mail that tells of a lock. */
+/** The page of the link in the email about a lock. */
 export const unlockPages = (services: Pick<Services, 'keys'>): Record<string, AccountPage> => ({
   [unlockToken.purpose]: { words, act: ({ token }, visitor) => unlockByToken(visitor, services, token) },
 })
@@ -11,9 +11,9 @@ export const unlockPages = (services: Pick<Services, 'keys'>): Record<string, Ac
 const words: Record<Locale, PageWords> = {
   en: {
     title: 'Unlock sign-in',
-    text: 'Your account accepts passwords again at once, and the failures so far are forgotten.',
+    text: 'Your account accepts passwords again immediately, and the failures so far no longer count.',
     button: 'Unlock',
-    done: 'Your account is unlocked. Sign in as usual; if somebody else may know your password, set a new one.',
+    done: 'Your account is unlocked. Sign in as usual; if someone else may know your password, set a new one.',
   },
   de: {
     title: 'Anmeldung entsperren',

@@ -15,7 +15,7 @@ export function lockoutRoutes(app: App, services: Pick<Services, 'keys'>): void 
       schema: {
         operationId: 'unlock',
         summary: 'Unlock sign-in after too many failures',
-        description: 'By the token of the mail about the lock.',
+        description: 'Takes the token from the email about the lock.',
         tags: ['Authentication'],
         body: Strict({ token: Token }, { title: 'Unlock' }),
         response: { 204: Type.Null() },

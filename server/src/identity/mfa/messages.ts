@@ -3,7 +3,7 @@ import { Id, Name, Strict } from '../../platform/schemas.ts'
 import { Password } from '../passwords/password-policy.ts'
 import { factorAnswer } from '../proofs/messages.ts'
 
-/** What travels when a second factor is verified. */
+/** The schemas of second-factor verification in requests and responses. */
 
 export const SecondFactors = Type.Object(
   {
@@ -13,18 +13,18 @@ export const SecondFactors = Type.Object(
     second_factor_proved: Type.Boolean({ description: 'Whether this session has verified a second factor.' }),
     required_by: Type.Array(Type.Object({ id: Id, name: Name }), {
       maxItems: 10_000,
-      description: 'The organizations of yours that demand one.',
+      description: "The current user's organizations that require a second factor.",
     }),
     trusted_device_days: Type.Integer({
       minimum: 0,
       maximum: 3650,
-      description: 'For how long a device that is trusted skips the second factor; 0: none is trusted.',
+      description: 'How long a trusted device skips the second factor; 0: devices cannot be trusted.',
     }),
   },
   { title: 'SecondFactors' },
 )
 
-export const MfaToken = Type.String({ minLength: 1, maxLength: 200, description: 'From the answer `mfa-required`.' })
+export const MfaToken = Type.String({ minLength: 1, maxLength: 200, description: 'From the problem `mfa-required`.' })
 
 export const MfaAnswer = Strict(
   {
@@ -33,13 +33,13 @@ export const MfaAnswer = Strict(
     trust_device: Type.Optional(
       Type.Boolean({
         description:
-          'Skip the second factor on this device from now on, as long as the operator allows. The answer carries its `device_token`.',
+          'Skip the second factor on this device from now on, for as long as the operator allows. The response contains its `device_token`.',
       }),
     ),
   },
   {
     title: 'MfaAnswer',
-    description: 'One of `code`, `recovery_code` and `passkey` is the second factor.',
+    description: 'Exactly one of `code`, `recovery_code` and `passkey`.',
     examples: [{ mfa_token: 'AZ-rJpZ0fGCfZYb0hQvR2m7k', code: '492039', trust_device: true }],
   },
 )
@@ -47,7 +47,7 @@ export const StepUp = Strict(
   { password: Type.Optional(Password), ...factorAnswer },
   {
     title: 'StepUp',
-    description: 'One of `password`, `code`, `recovery_code` and `passkey` is the proof.',
+    description: 'Exactly one of `password`, `code`, `recovery_code` and `passkey`.',
     examples: [{ password: 'SecureP@ss123' }],
   },
 )

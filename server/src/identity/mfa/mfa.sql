@@ -1,4 +1,4 @@
--- A sign-in that waits for its second factor has verified a password that is no longer the account's.
+-- Ends sign-ins that wait for a second factor when the password changes, because they verified the former one.
 create function end_waiting_sign_ins() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   update one_time_tokens set used_at = now() where user_id = new.id and purpose = 'mfa' and used_at is null;

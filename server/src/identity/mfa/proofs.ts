@@ -36,8 +36,8 @@ export async function challengeSecondFactor(
 }
 
 /**
- * Finishes a sign-in that waits for its second factor: the token identifies, a code is a guess, and the steps are those of
- * every sign-in. Only success spends the token: a wrong code may be a slip.
+ * Finishes a sign-in that waits for its second factor: the token identifies the sign-in, a code is a guess, and the
+ * steps are those of every sign-in. Only success spends the token, so that a mistyped code can be corrected.
  * @throws Problem invalid-token, invalid-code, and what completeSignIn and verifyPasskey throw
  */
 export async function finishSignIn(
@@ -66,7 +66,7 @@ export async function finishSignIn(
 }
 
 /**
- * Re-authenticates by a second factor, which counts for the session from then on. @returns the new `auth_time`, in Unix
+ * Re-authenticates by a second factor, which the session then counts as verified. @returns the new `auth_time`, in Unix
  * seconds @throws Problem invalid-code, session-ended, and what verifyPasskey throws
  */
 export const stepUpByFactor = (

@@ -29,7 +29,7 @@ type MfaServices = Pick<
   | 'signInRules'
 >
 
-/** Tries a minute from one address, wherever something can be guessed. */
+/** Requests per minute from one address, where something can be guessed. */
 const TRIES = 10
 
 export function mfaRoutes(app: App, services: MfaServices): void {
@@ -111,7 +111,7 @@ export function recoveryCodeRoutes(app: App, services: MfaServices): void {
       schema: {
         operationId: 'makeRecoveryCodes',
         summary: 'Generate new recovery codes',
-        description: 'All earlier ones are void.',
+        description: 'All earlier codes become invalid.',
         tags: ['Second factors'],
         body: ProofBody,
         response: { 200: Type.Object({ recovery_codes: RecoveryCodes }, { title: 'RecoveryCodes' }) },
@@ -152,7 +152,7 @@ export function stepUpRoutes(app: App, services: MfaServices): void {
         operationId: 'stepUp',
         summary: 'Re-authenticate',
         description:
-          'The new access token carries a fresh `auth_time`, for operations that demand a recent sign-in. A second factor counts for this session from then on.',
+          'The new access token has a new `auth_time`, for operations that require a recent sign-in. A second factor then counts as verified in this session.',
         tags: ['Authentication'],
         body: StepUp,
         response: { 200: AccessToken },

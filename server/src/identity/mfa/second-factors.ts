@@ -16,7 +16,9 @@ interface SecondFactorStatus {
 
 const user_id = sql.ref('self.user_id')
 
-/** Which second factors the current user has, whether the session has verified one, and which organizations demand one. */
+/**
+ * The second factors of the current user, whether the session has verified one, and the organizations that require one.
+ */
 export const getSecondFactors = get(
   raw(
     query,

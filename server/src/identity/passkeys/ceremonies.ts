@@ -7,25 +7,25 @@ import type {
 } from '@simplewebauthn/server'
 
 /**
- * What WebAuthn (Level 3) says of one passkey and one challenge, and nothing of users: options for a browser, and whether
- * what comes back was made for them. Every ceremony has the authenticator verify its user, so a passkey is always two
- * factors: having it, and being or knowing what unlocks it.
+ * WebAuthn (Level 3) for one passkey and one challenge, without knowledge of users: creates the options for a browser,
+ * and verifies its response to them. Every ceremony requires user verification, so a passkey always counts as two
+ * factors: possession, and knowledge or inherence.
  */
 
-/** Where passkeys are good: the domain they belong to, its name for people, and the origins that may ask for them. */
+/** The relying party: the domain of the passkeys, its display name, and the origins that may request them. */
 export interface RelyingParty {
   id: string
   name: string
   origins: readonly string[]
 }
 
-/** A passkey as browsers are told of it. */
+/** A passkey as described to browsers. */
 export interface KnownCredential {
   id: string
   transports: string[]
 }
 
-/** A new passkey, as its authenticator describes it. */
+/** A new passkey as its authenticator describes it. */
 export interface NewCredential {
   credential_id: Buffer
   /** COSE (RFC 9052). */
@@ -35,21 +35,21 @@ export interface NewCredential {
   backed_up: boolean
 }
 
-/** What every authenticator speaks one of: EdDSA, ES256, RS256 (COSE numbers). */
+/** Every authenticator supports one of these: EdDSA, ES256, RS256 (COSE numbers). */
 const ALGORITHMS = [-8, -7, -257]
-/** How long a challenge is good for; people need time to fetch a key (WCAG 2.2.1). Seconds. */
+/** The lifetime of a challenge, in seconds; people need time to fetch a security key (WCAG 2.2.1). */
 export const CHALLENGE_SECONDS = 300
 
-/** 256 random bits, base64url, as they travel. */
+/** 256 random bits, base64url. */
 export const newChallenge = (): string => randomBytes(32).toString('base64url')
 
 const bytesOf = (challenge: string): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.from(challenge, 'base64url'))
 
-/** Loaded when it is first needed: it takes a fifth of a second. */
+/** Loaded on first use, because loading takes a fifth of a second. */
 const library = () => import('@simplewebauthn/server')
 const decoders = () => import('@simplewebauthn/server/helpers')
 
-/** How authenticators name an account: by the bytes of its id, never by what is personal (section 14.6.1). */
+/** The user handle of an account: the bytes of its id, without personal data (section 14.6.1). */
 export const handleOf = (user_id: string): Buffer => Buffer.from(user_id.replaceAll('-', ''), 'hex')
 
 export async function makeRegistrationOptions(
@@ -69,13 +69,13 @@ export async function makeRegistrationOptions(
     timeout: CHALLENGE_SECONDS * 1000,
     attestationType: 'none',
     excludeCredentials: [...known],
-    // Discoverable: it signs in without a name.
+    // Discoverable, so that it signs in without a username.
     authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
     supportedAlgorithmIDs: ALGORITHMS,
   })
 }
 
-/** For these passkeys, or for any of the site. */
+/** Options for these passkeys, or for any passkey of the site. */
 export async function makeAuthenticationOptions(
   party: RelyingParty,
   challenge: string,
@@ -91,7 +91,7 @@ export async function makeAuthenticationOptions(
   })
 }
 
-/** The passkey that was made for this challenge. @throws Error saying why it was not */
+/** The passkey that was created for this challenge. @throws Error with the reason if it was not */
 export async function readRegistration(
   party: RelyingParty,
   challenge: string,
@@ -102,12 +102,11 @@ export async function readRegistration(
     await decoders(),
   ]
   const { attestationObject, clientDataJSON } = response.response
-  // We asked for no attestation (section 5.4.7). Following a chain of certificates would let a foreign list of revoked
-  // ones choose where this server connects to; a key's signature of itself names no certificate.
+  // No attestation was requested (section 5.4.7). Verifying a certificate chain would let a foreign revocation list
+  // choose where this server connects to; self attestation has no certificate.
   const attestation = decodeAttestationObject(isoBase64URL.toBuffer(attestationObject))
   const isPlain = attestation.get('fmt') === 'none' || attestation.get('fmt') === 'packed'
-  if (!isPlain || attestation.get('attStmt').get('x5c') !== undefined)
-    throw new Error('an attestation was not asked for')
+  if (!isPlain || attestation.get('attStmt').get('x5c') !== undefined) throw new Error('no attestation was requested')
   await refuseFrames(clientDataJSON)
   const { verified, registrationInfo } = await verifyRegistrationResponse({
     response,
@@ -119,7 +118,7 @@ export async function readRegistration(
   })
   if (!verified) throw new Error('the attestation’s signature is wrong')
   const { credential, credentialBackedUp } = registrationInfo
-  if (credential.id !== response.id) throw new Error('the answer names another credential than the authenticator')
+  if (credential.id !== response.id) throw new Error('the response and the authenticator name different credentials')
   return {
     credential_id: Buffer.from(credential.id, 'base64url'),
     public_key: Buffer.from(credential.publicKey),
@@ -130,8 +129,8 @@ export async function readRegistration(
 }
 
 /**
- * What a passkey's signature over this challenge says. Its counter is not compared here with the one before.
- * @throws Error saying why the signature does not hold
+ * Verifies a passkey's signature over this challenge and returns its data. The counter is not compared here.
+ * @throws Error with the reason if the signature is not valid
  */
 export async function readAuthentication(
   party: RelyingParty,
@@ -153,8 +152,9 @@ export async function readAuthentication(
   return { counter: authenticationInfo.newCounter, backed_up: authenticationInfo.credentialBackedUp }
 }
 
-/** A foreign page around ours is not expected (sections 7.1, step 10, and 7.2, step 13). */
+/** Cross-origin frames are not expected (sections 7.1, step 10, and 7.2, step 13). */
 async function refuseFrames(clientDataJSON: string): Promise<void> {
   const { decodeClientDataJSON } = await decoders()
-  if (decodeClientDataJSON(clientDataJSON).crossOrigin === true) throw new Error('it was asked for in a foreign frame')
+  if (decodeClientDataJSON(clientDataJSON).crossOrigin === true)
+    throw new Error('the request came from a cross-origin frame')
 }

@@ -14,14 +14,22 @@ const problems = {
   'invalid-passkey': [
     401,
     'Invalid passkey',
-    'The passkey is not known here, or did not sign this challenge. Ask for new options and try again, or use another way in.',
+    'The passkey is unknown, or its signature for this challenge is not valid. Get new options and try again, or use another sign-in method.',
   ],
-  'passkey-taken': [409, 'Passkey registered', 'This passkey is registered already. Use it, or another authenticator.'],
-  'too-many-passkeys': [409, 'Too many passkeys', 'An account holds 20 passkeys. Remove one that is no longer used.'],
+  'passkey-taken': [
+    409,
+    'Passkey registered',
+    'This passkey is already registered. Use it, or add one on another authenticator.',
+  ],
+  'too-many-passkeys': [
+    409,
+    'Too many passkeys',
+    'An account can have 20 passkeys. Remove one that is no longer used.',
+  ],
   'passkeys-unavailable': [
     409,
     'Passkeys unavailable',
-    'Browsers take passkeys under a domain name and https only, and this service is configured for neither. Use another way in.',
+    'Browsers support passkeys only on a domain name with https, and this service is not configured so. Use another sign-in method.',
   ],
 } as const satisfies ProblemTable
 
@@ -30,7 +38,7 @@ declare module '../../platform/problems.ts' {
 }
 declare module '../../platform/services.ts' {
   interface Services {
-    /** Where passkeys are good; undefined where no browser would take one. */
+    /** The relying party of passkeys; undefined if no browser would accept it. */
     readonly relyingParty: RelyingParty | undefined
   }
 }
@@ -40,7 +48,7 @@ export const passkeys = feature({
   name: 'passkeys',
   uses: ['users', 'sessions', 'history', 'changes', 'factors', 'proofs', 'sign-in'],
   sql: [new URL('passkeys.sql', import.meta.url)],
-  tags: { Passkeys: 'Adding, naming, removing, and signing in with them.' },
+  tags: { Passkeys: 'Add, rename and remove passkeys, and sign in with them.' },
   problems,
   tokens: [passkeyRegistrationToken, passkeyAuthenticationToken],
   events: [passkeyAdded, passkeyRemoved, passkeyRefused],
@@ -51,7 +59,7 @@ export const passkeys = feature({
   export: [
     {
       name: 'passkeys',
-      description: 'By name; their keys stay here.',
+      description: "The user's passkeys, without their keys.",
       columns: sql`id, name, transports, backed_up, created_at, last_used_at`,
       from: sql`passkeys where user_id = (select user_id from self)`,
       key: sql`id`,

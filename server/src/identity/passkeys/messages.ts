@@ -18,11 +18,11 @@ import {
 } from '../proofs/messages.ts'
 
 /**
- * What travels between a browser and an authenticator, in the words of WebAuthn Level 3, section 5.1: the options are for
- * `PublicKeyCredential.parse…OptionsFromJSON()`, and a response is what `credential.toJSON()` gives.
+ * The messages between a browser and an authenticator, as in WebAuthn Level 3, section 5.1: the options are for
+ * `PublicKeyCredential.parse…OptionsFromJSON()`, and a response is the result of `credential.toJSON()`.
  */
 
-/** Room for a public key of RSA, and an attestation that was not asked for. */
+/** Large enough for an RSA public key, and an attestation that was not requested. */
 const Attestation = Base64url(16384)
 
 export const Passkey = Type.Object(
@@ -30,7 +30,7 @@ export const Passkey = Type.Object(
     id: Id,
     name: Name,
     transports: Transports,
-    backed_up: Type.Boolean({ description: 'Whether it is kept in more than one place, as in a password manager.' }),
+    backed_up: Type.Boolean({ description: 'Whether it is backed up or synced, for example by a password manager.' }),
     last_used_at: Nullable(Time),
     ...timestamps,
   },
@@ -75,7 +75,7 @@ const Domain = Type.String({ minLength: 1, maxLength: 253 })
 const Algorithm = Type.Integer({ minimum: -65536, maximum: 65535, description: 'COSE number.' })
 const Milliseconds = Type.Integer({ minimum: 1, maximum: 600_000, description: 'Milliseconds.' })
 const Label = Type.String({ minLength: 1, maxLength: 254 })
-// No constants: they would be sent whatever the options say.
+// Not constants, because the serializer would send those whatever the options contain.
 const Required = OneOf(['required'])
 
 export const RegistrationOptions = Type.Object(

@@ -28,7 +28,7 @@ import { listCredentials, passkeyOf, recordUse, requireParty } from './passkeys.
 
 const query = tables('system', 'passkeys', 'live_users')
 
-/** Signs in, or verifies a second factor of the account that it names. */
+/** The challenge of a passkey: to sign in, or as a second factor of the account that it names. */
 export const passkeyAuthenticationToken = tokenKind({
   purpose: 'passkey-authentication',
   seconds: CHALLENGE_SECONDS,
@@ -37,16 +37,16 @@ export const passkeyAuthenticationToken = tokenKind({
 
 export const passkeyRefused = eventKind('passkey-refused')
 
-/** Whose passkey it must be. */
+/** The account that the passkey must belong to. */
 interface Expected {
   user_id?: string | undefined
-  /** Only one of these counts, also one that is kept to be put back. */
+  /** Only these second factors count, including removed ones that are kept for an undo. */
   among?: Standing | undefined
 }
 
 /**
- * A challenge, good for five minutes: for the passkeys of an account that is known already, or for any passkey of the
- * site, which tells nothing of who has one. @throws Problem passkeys-unavailable
+ * Creates a challenge, valid for five minutes: for the passkeys of a known account, or for any passkey of the site,
+ * which does not reveal who has one. @throws Problem passkeys-unavailable
  */
 export async function challengePasskey(
   visitor: SystemRunner,
@@ -56,16 +56,17 @@ export async function challengePasskey(
   const party = requireParty(services)
   const challenge = newChallenge()
   const id = await startToken(visitor, passkeyAuthenticationToken, { user_id, details: { challenge } })
-  // system: keys are out of the tenant login's sight, and a sign-in that waits for its second factor has no session
+  // system: the tenant login cannot read keys, and a sign-in that waits for its second factor has no session
   const known = user_id === undefined ? undefined : await visitor.run(listCredentials(user_id, among?.ids))
   const options = await makeAuthenticationOptions(party, challenge, known && [...known, ...keptCredentials(among)])
   return { challenge_token: sealToken(services.keys.oneTime, passkeyAuthenticationToken, id), options }
 }
 
 /**
- * Verifies a passkey's answer and spends its challenge; of two at once with the same answer, one succeeds. With `user_id`
- * the challenge and the passkey must be that account's, as for a second factor; without, the passkey says whose it is.
- * A refusal is a security event, `passkey-refused`. @throws Problem invalid-token, invalid-passkey, passkeys-unavailable
+ * Verifies a passkey's response and spends its challenge; of two concurrent uses of a response, one succeeds. With
+ * `user_id` the challenge and the passkey must belong to that account, as for a second factor; without, the passkey
+ * identifies it. A refusal is recorded as `passkey-refused`. @throws Problem invalid-token, invalid-passkey,
+ * passkeys-unavailable
  */
 async function verifyPasskey(
   visitor: SystemRunner,
@@ -79,7 +80,7 @@ async function verifyPasskey(
 
   const credential_id = Buffer.from(response.id, 'base64url')
   // system: the passkey is looked up before it is known whose it is
-  const held = await visitor.run(findCredential(credential_id))
+  const held = await visitor.run(findCredential(credential_id, among !== undefined))
   const kept = user_id === undefined ? undefined : findKept(among, user_id, credential_id)
   const passkey = kept ?? (among === undefined || among.ids.includes(held?.id ?? '') ? held : undefined)
   async function refuse(reason: string, cause?: unknown): Promise<never> {
@@ -101,7 +102,7 @@ async function verifyPasskey(
   return { user_id: passkey.user_id, passkey_id: passkey.id }
 }
 
-/** A passkey that was removed and is kept to be put back. */
+/** A removed passkey that is kept for an undo. */
 function findKept(among: Standing | undefined, user_id: string, credential_id: Buffer) {
   const found = among?.kept.find(
     ({ table, row }) => table === 'passkeys' && bytesOf(row['credential_id']).equals(credential_id),
@@ -109,7 +110,7 @@ function findKept(among: Standing | undefined, user_id: string, credential_id: B
   return found && { id: found.id, user_id, public_key: bytesOf(found.row['public_key']) }
 }
 
-/** The passkeys that are kept to be put back, as browsers are told of them. */
+/** The removed passkeys that are kept for an undo, as described to browsers. */
 const keptCredentials = (among: Standing | undefined): KnownCredential[] =>
   (among?.kept ?? [])
     .filter(({ table }) => table === 'passkeys')
@@ -118,10 +119,10 @@ const keptCredentials = (among: Standing | undefined): KnownCredential[] =>
       transports: row['transports'] as string[],
     }))
 
-/** As `to_jsonb` writes bytes. */
+/** Reads bytes as `to_jsonb` writes them. */
 const bytesOf = (text: unknown): Buffer => Buffer.from(String(text).replace(/^\\x/, ''), 'hex')
 
-/** A passkey's answer as a second factor. */
+/** Verifies a passkey's response as a second factor. */
 export const passkeyVerifier = (services: Pick<Services, 'keys' | 'relyingParty'>): FactorVerifier => ({
   answers: 'passkey',
   verify: async (visitor, { user_id, answer: { passkey }, among }) => {
@@ -135,30 +136,35 @@ export const passkeyVerifier = (services: Pick<Services, 'keys' | 'relyingParty'
   },
 })
 
-/** A passkey that is kept: its removal may have been undone, or be final, since it was verified. */
+/**
+ * Requires that the passkey is still kept: its removal may have been undone, or become final, since the verification.
+ */
 const keptPasskeyOf = (user_id: string, id: string): Requirement => ({
   row: sql`select id from one_time_tokens where user_id = ${user_id} and purpose = ${undoToken.purpose}
     and details ->> 'removed' = ${id} and used_at is null for key share`,
   otherwise: 'invalid-passkey',
 })
 
-/** Whether the passkey is of the account that is known, or else of the one that the authenticator names (section 7.2, step 6). */
+/**
+ * Whether the passkey belongs to the known account, or else to the account of the user handle (section 7.2, step 6).
+ */
 function isOf(owner_id: string, userHandle: string | null | undefined, known_id: string | undefined): boolean {
   const isNamed = userHandle === handleOf(owner_id).toString('base64url')
   return known_id === undefined ? isNamed : known_id === owner_id && (isNamed || userHandle == null)
 }
 
-/** The passkey of an account that can be used. */
-const findCredential = (credential_id: Buffer) =>
+/** The passkey of an account that can be used, or with `isAnyState` of one that is disabled or deleted as well. */
+const findCredential = (credential_id: Buffer, isAnyState: boolean) =>
   find(
     query
       .selectFrom('passkeys')
-      .innerJoin('live_users', 'live_users.id', 'passkeys.user_id')
+      .leftJoin('live_users', 'live_users.id', 'passkeys.user_id')
       .select(['passkeys.id', 'passkeys.user_id', 'passkeys.public_key'])
-      .where('passkeys.credential_id', '=', credential_id),
+      .where('passkeys.credential_id', '=', credential_id)
+      .where(eb => eb.or([eb.lit(isAnyState), eb('live_users.id', 'is not', null)])),
   )
 
-/** Signs in with a passkey alone: it is two factors. @throws what verifyPasskey and signIn throw */
+/** Signs in with only a passkey, which counts as two factors. @throws what verifyPasskey and signIn throw */
 export async function logInByPasskey(
   visitor: SystemRunner,
   services: Pick<Services, 'declared' | 'keys' | 'relyingParty' | 'signInRules'>,

@@ -5,7 +5,7 @@ import type { Page } from 'playwright-core'
 import { addAuthenticator, noBrowser, openBrowser, phone, serveSite } from '../../../test/browser.ts'
 import { onTestDatabase, startServiceProcess } from '../../../test/service-process.ts'
 
-// The real thing: Chromium with a virtual authenticator, on a front end's page, against the service by its socket.
+// Chromium with a virtual authenticator, on a page of a front end, with the service on a real socket.
 
 const PASSWORD = 'Correct-horse-7'
 
@@ -70,8 +70,9 @@ async function openApp(browser: Awaited<ReturnType<typeof openBrowser>>, origin:
 const run = (page: Page, expression: string): Promise<Answer> => page.evaluate<Answer>(expression)
 const words = (...texts: string[]): string => texts.map(text => JSON.stringify(text)).join(', ')
 
-// Red when: an origin of the front end is not among PASSKEY_ORIGINS' default, or any of the routes answers otherwise.
-test('a person adds two passkeys, signs in with each, and removes one', { skip: noBrowser }, async () => {
+// Red when: an origin of the front end is not among PASSKEY_ORIGINS' default, or any of the routes responds
+// differently.
+test('a user adds two passkeys, signs in with each, and removes one', { skip: noBrowser }, async () => {
   const [site, foreign] = [await serveSite(files), await serveSite(files)]
   const service = await startServiceProcess({ ...onTestDatabase(), FRONTEND_URL: site.origin })
   after(() => service.end('SIGTERM'))
@@ -94,7 +95,7 @@ test('a person adds two passkeys, signs in with each, and removes one', { skip: 
   assert.equal(Buffer.from(held[0]!.userHandle, 'base64url').toString('hex'), signedUp.body.user.id.replaceAll('-', ''))
   await assert.rejects(run(laptop, `addPasskey('Again')`), /InvalidStateError|previously registered/)
 
-  // Without a name, in a browser that knows no one.
+  // Without a username, in a new browser.
   await laptop.evaluate('window.token = undefined')
   const signedIn = await run(laptop, 'signIn()')
   assert.equal(signedIn.status, 200, JSON.stringify(signedIn.body))
@@ -104,7 +105,8 @@ test('a person adds two passkeys, signs in with each, and removes one', { skip: 
   await assert.rejects(run(laptop, 'signIn()'), /NotAllowedError/)
   await lock.unlock(true)
 
-  // A second one, a security key, in another browser; the password there is followed by a passkey, which it has not.
+  // A second one, a security key, in another browser, where the password sign-in asks for a passkey that it does not
+  // have.
   const desk = await openApp(browser, site.origin, service.url)
   const key = await addAuthenticator(desk, { transport: 'usb' })
   const afterPassword = await run(laptop, `signInWithPassword(${words(email, PASSWORD)})`)
@@ -118,7 +120,7 @@ test('a person adds two passkeys, signs in with each, and removes one', { skip: 
   await desk.evaluate('window.token = undefined')
   assert.equal((await run(desk, 'signIn()')).status, 200)
 
-  // Proved again with the one, the other is renamed and removed.
+  // After re-authentication with one passkey, the other is renamed and removed.
   await laptop.evaluate(`window.token = ${words(signedIn.body.access_token)}`)
   const proved = await run(laptop, 'stepUp()')
   assert.equal(proved.status, 200, JSON.stringify(proved.body))
@@ -136,7 +138,7 @@ test('a person adds two passkeys, signs in with each, and removes one', { skip: 
   assert.equal((await key.credentials()).length, 1)
   assert.equal((await run(desk, 'signIn()')).body.code, 'invalid-passkey')
 
-  // The same domain under another port is another site: the browser signs, and says where it was asked.
+  // Another port of the same domain is another origin: the browser signs, and states the origin.
   const phishing = await openApp(browser, foreign.origin, service.url)
   const lured = await addAuthenticator(phishing)
   await phishing.evaluate(`window.token = ${words(proved.body.access_token)}`)

@@ -1,4 +1,5 @@
--- Passkeys, which are two factors at once. Users list and rename their own; keys and counters are the system login's.
+-- Passkeys, which are two factors at once. Users list and rename their own; only the system login reads keys and
+-- counters.
 create table passkeys (
   id            uuid not null default new_id() primary key,
   user_id       uuid not null references users on delete cascade,

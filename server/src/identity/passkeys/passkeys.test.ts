@@ -6,7 +6,7 @@ import { waitUntil } from '../../../test/service-process.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
-// Passkeys against an authenticator in software, which can lie; against a real browser: test/passkeys-browser.test.ts.
+// Passkeys with a software authenticator, which can lie; those with a real browser are in passkeys-browser.test.ts.
 
 const { call, signUp, logIn, admin, mailTo, tokens } = await createTestApp({
   DATABASE_POOL_SIZE: '16', // four connections of the system login: what is at once here is at once in the database
@@ -59,7 +59,7 @@ const eventsOf = async (person: Person, type: string) =>
 const problemOf = ({ status, body: { request_id: _id, ...problem } }: Answer) => ({ status, ...problem })
 
 // Red when: the handle holds the address, verification is not required, or known passkeys are not excluded.
-test('a browser is asked for a passkey that is found without a name and asks who holds it', async () => {
+test('the options request a discoverable passkey with user verification', async () => {
   const person = await signUp()
   const first = await enrol(person)
   const { status, body } = await begin(person)
@@ -82,8 +82,8 @@ test('a browser is asked for a passkey that is found without a name and asks who
   assert.notEqual((await begin(person)).body.options.challenge, one)
 })
 
-// Red when: completeEnrolment is left out of addPasskey.
-test('the first passkey brings recovery codes and proves a second factor; the person is told', async () => {
+// Red when: addPasskey does not call completeEnrolment.
+test('the first passkey creates recovery codes and counts as a verified second factor; the user is notified', async () => {
   const person = await signUp()
   const { body } = await begin(person)
   const own = createAuthenticator(SITE)
@@ -135,8 +135,8 @@ test('the first passkey brings recovery codes and proves a second factor; the pe
   assert.equal(another.body.recovery_codes, undefined)
 })
 
-// Red when: the sign-in does not say that it was two factors, or its use is not counted.
-test('a passkey signs in without a name, and as two factors', async () => {
+// Red when: the sign-in does not count as two factors, or its use is not recorded.
+test('a passkey signs in without a username, and as two factors', async () => {
   const person = await signUp('Passkeys')
   const passkey = await enrol(person)
   const signedIn = await present(passkey)
@@ -166,7 +166,7 @@ test('a passkey signs in without a name, and as two factors', async () => {
   assert.equal(foreign.body.errors[0].pointer, '/organization_id')
 })
 
-test('the options to sign in tell everyone the same', async () => {
+test('the options to sign in are the same for everyone', async () => {
   const { options } = await challenge()
   assert.deepEqual(
     { ...options, challenge: '' },
@@ -174,7 +174,7 @@ test('the options to sign in tell everyone the same', async () => {
   )
 })
 
-// Each is one thing wrong with an answer that is right otherwise.
+// Each case has one fault in an otherwise valid response.
 const lies: Record<string, Lie> = {
   'another origin': { origin: 'http://localhost:8001' },
   'an origin that only begins like ours': { origin: 'http://localhost:8000.example.com' },
@@ -185,8 +185,9 @@ const lies: Record<string, Lie> = {
   'nobody verified': { flags: 1 },
 }
 
-// Red when: a line of readAuthentication's or isOf's is taken out, or origins, domain or requireUserVerification are not passed on.
-test('what a passkey did not sign for this site and this moment signs no one in, and tells nothing', async () => {
+// Red when: a line of readAuthentication or isOf is removed, or origins, domain or requireUserVerification are not
+// passed on.
+test('a signature for another site or challenge signs no one in, and reveals nothing', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const [passkey, foreign] = [await enrol(person), await enrol(stranger)]
   const unknown = problemOf(await present(createAuthenticator(SITE)))
@@ -215,8 +216,8 @@ test('what a passkey did not sign for this site and this moment signs no one in,
   assert.equal(rows[0].sessions, 3)
 })
 
-// Red when: the challenge is not spent, or spent after the session is made.
-test('an answer signs in once, and only before its challenge expires', async () => {
+// Red when: the challenge is not spent, or is spent after the session was created.
+test('a response signs in once, and only before its challenge expires', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
   const { challenge_token, options } = await challenge()
@@ -235,7 +236,7 @@ test('an answer signs in once, and only before its challenge expires', async () 
   const truncated = { ...answer, challenge_token: `${answer.challenge_token.slice(0, -1)}_` }
   assert.deepEqual(problemOf(await call('POST', `${path}/login`, truncated)), problemOf(replayed))
 
-  // What was issued for something else is no challenge, whoever holds it.
+  // A token that was issued for another purpose is not a challenge.
   const registration = (await begin(person)).body
   const bound = (await person.call('POST', '/api/v1/auth/step-up/passkey-options')).body
   for (const other of [registration, bound]) {
@@ -245,8 +246,8 @@ test('an answer signs in once, and only before its challenge expires', async () 
   }
 })
 
-// Red when: recordUse does not look at the counter, or takes an equal one.
-test('a counter that goes back shows a copied authenticator: refused, and recorded', async () => {
+// Red when: recordUse does not check the counter, or accepts an equal one.
+test('a counter that goes backwards means a copied passkey: refused and recorded', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
   assert.equal((await present(passkey, { counter: 7 })).status, 200)
@@ -263,8 +264,8 @@ test('a counter that goes back shows a copied authenticator: refused, and record
   assert.equal((await present(silent)).status, 200)
 })
 
-// Red when: findCredential does not look at the account.
-test('the passkey of a disabled or deleted account is not known', async () => {
+// Red when: findCredential does not check the account.
+test('the passkey of a disabled or deleted account is treated as unknown', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
   const unknown = problemOf(await present(createAuthenticator(SITE)))
@@ -276,8 +277,8 @@ test('the passkey of a disabled or deleted account is not known', async () => {
   assert.equal((await present(passkey)).status, 200)
 })
 
-// Red when: logInByPasskey requires no passkey, or lookUp does not look whether what is required was there.
-test('a passkey that is removed while its answer is checked signs no one in', async () => {
+// Red when: logInByPasskey requires no passkey, or lookUp does not check that the requirement was met.
+test('a passkey that is removed during the verification does not sign in', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
   const removal = await admin.connect()
@@ -295,8 +296,8 @@ test('a passkey that is removed while its answer is checked signs no one in', as
   }
 })
 
-// Red when: a line of readRegistration's is taken out, or the token's owner is not compared.
-test('what no authenticator made for this site and this person is not registered', async () => {
+// Red when: a line of readRegistration is removed, or the token's owner is not compared.
+test('a credential that was not created for this site and this user is not registered', async () => {
   const person = await signUp()
   const all: Record<string, Lie> = {
     ...lies,
@@ -318,7 +319,7 @@ test('what no authenticator made for this site and this person is not registered
   assert.deepEqual(await eventsOf(person, 'passkey-added'), [])
 })
 
-test('a passkey that signs for itself, without a certificate, is registered', async () => {
+test('a passkey with self attestation is registered', async () => {
   const person = await signUp()
   const { challenge_token, options } = (await begin(person)).body
   const response = createAuthenticator(SITE).create(options, { attestation: 'packed' })
@@ -326,8 +327,8 @@ test('a passkey that signs for itself, without a certificate, is registered', as
   assert.equal((await person.call('POST', path, given)).status, 201)
 })
 
-// Red when: the token of another purpose or person is taken, or one is taken twice.
-test('a challenge registers one passkey, of the person it was made for', async () => {
+// Red when: the token of another purpose or user is accepted, or one is accepted twice.
+test('a challenge registers one passkey, for the user that it was created for', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const { challenge_token, options } = (await begin(person)).body
   const authenticator = createAuthenticator(SITE)
@@ -350,7 +351,7 @@ test('a challenge registers one passkey, of the person it was made for', async (
 })
 
 // Red when: the credential's unique key is not named in insertPasskey.
-test('of two registrations of one credential at once, by whomever, one stands', async () => {
+test('of two concurrent registrations of one credential, by any users, one succeeds', async () => {
   const people = [await signUp(), await signUp()]
   const authenticator = createAuthenticator(SITE)
   const answers = await Promise.all(
@@ -365,7 +366,7 @@ test('of two registrations of one credential at once, by whomever, one stands', 
 })
 
 // Red when: the count is not taken under the lock.
-test('a person has twenty passkeys at most, however many are added at once', async () => {
+test('a user has at most twenty passkeys, even if many are added at once', async () => {
   const person = await signUp()
   const first = await enrol(person)
   await admin.query(
@@ -407,8 +408,8 @@ test('a passkey is renamed by its owner, under If-Match', async () => {
   assert.deepEqual((await stranger.call('GET', path)).body.items, [])
 })
 
-// Red when: a statement runs under a scope that names no session.
-test('nothing about passkeys is done under a session that has ended', async () => {
+// Red when: a statement runs in a scope without a session.
+test('no passkey operation works under a revoked session', async () => {
   const person = await signUp()
   const { row_id } = await enrol(person)
   const { challenge_token, options } = (await begin(person)).body
@@ -446,8 +447,8 @@ test('a passkey is not removed by a session that is revoked meanwhile', async ()
   assert.equal((await admin.query('select from passkeys where user_id = $1', [person.user_id])).rowCount, 2)
 })
 
-// Red when: completeRemoval is left out.
-test('with the last second factor go the recovery codes and what sessions have proved', async () => {
+// Red when: completeRemoval is omitted.
+test('removing the last second factor also removes the recovery codes and the verified factors of sessions', async () => {
   const person = await signUp()
   const first = await enrol(person)
   const second = await enrol(person, undefined, first)
@@ -471,8 +472,8 @@ test('with the last second factor go the recovery codes and what sessions have p
   await logIn(person) // by password alone again
 })
 
-// Red when: keepSignInMethod is left out, or looks before the removal.
-test('the last way in is never removed, of two at once neither', async () => {
+// Red when: keepSignInMethod is omitted, or runs before the removal.
+test('the last sign-in method cannot be removed, not even by two concurrent removals', async () => {
   const person = await signUp()
   const first = await enrol(person)
   const passkeys = [first, await enrol(person, undefined, first)]
@@ -491,8 +492,8 @@ test('the last way in is never removed, of two at once neither', async () => {
   assert.equal((await remove(left)).status, 204)
 })
 
-// Red when: verifyPasskey does not compare the account, or the sign-in does not say that a factor was verified.
-test('after the password a passkey of the account, and no other, finishes the sign-in', async () => {
+// Red when: verifyPasskey does not compare the account, or the sign-in does not record the verified factor.
+test('after the password, only a passkey of the account finishes the sign-in', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
   const [passkey, foreign] = [await enrol(person), await enrol(stranger)]
   const paused = await call('POST', '/api/v1/auth/login', { email: person.email, password: person.password })
@@ -512,7 +513,7 @@ test('after the password a passkey of the account, and no other, finishes the si
   const unbound = await challenge()
   assert.equal((await verify(unbound.challenge_token, passkey.get(unbound.options))).body.code, 'invalid-token')
 
-  // Authenticators that are told which passkey to use need not say whose it is.
+  // If the request names the passkey, authenticators may omit the user handle.
   const again = await ask()
   const finished = await verify(again.challenge_token, passkey.get(again.options, { userHandle: null }))
   assert.equal(finished.status, 200, finished.text)
@@ -525,7 +526,7 @@ test('after the password a passkey of the account, and no other, finishes the si
   assert.equal((await call('POST', '/api/v1/auth/mfa/passkey-options', { mfa_token })).body.code, 'invalid-token')
 })
 
-test('a passkey proves again who one is', async () => {
+test('a passkey can re-authenticate', async () => {
   const person = await signUp()
   const passkey = await enrol(person)
   const { challenge_token, options } = (await person.call('POST', '/api/v1/auth/step-up/passkey-options')).body
@@ -542,7 +543,7 @@ test('a passkey proves again who one is', async () => {
   assert.equal((await call('POST', '/api/v1/auth/step-up', answer, stale)).body.code, 'invalid-token')
 })
 
-test('where the service is reached by an address, passkeys are said to be unavailable', async () => {
+test('without a domain name, passkeys are reported as unavailable', async () => {
   const byAddress = await createTestApp({ PUBLIC_URL: 'http://192.168.1.5:8000' })
   const person = await byAddress.signUp()
   assert.equal((await person.call('POST', `${path}/registration-options`)).body.code, 'passkeys-unavailable')

@@ -60,7 +60,7 @@ export const passkeyRemoved = changeKind('passkey-removed', {
   undo: async () => {},
 })
 
-/** How many a user may have. */
+/** The maximum number of passkeys of a user. */
 const MAX_PASSKEYS = 20
 
 const columns = [
@@ -89,7 +89,7 @@ export const hasAnyPasskey = (user_id: RawBuilder<unknown>): RawBuilder<boolean>
 export const passkeyIds = (user_id: RawBuilder<unknown>): RawBuilder<{ id: string }> =>
   sql<{ id: string }>`select p.id from passkeys p where p.user_id = ${user_id}`
 
-/** How many a user has, as SQL for either login. */
+/** The number of passkeys of a user, as SQL for either login. */
 export const passkeyCount = (user_id: RawBuilder<unknown>): RawBuilder<number> =>
   sql<number>`(select count(*)::int from passkeys p where p.user_id = ${user_id})`
 
@@ -97,7 +97,7 @@ const passkeyPages = pagesOf(() =>
   own
     .selectFrom('passkeys')
     .select(columns)
-    // The policy shows only the user's own; said again here, it picks the index.
+    // The policy already restricts this to the current user; repeated here, so that the index is used.
     .where('user_id', '=', sql<string>`(select user_id from self)`),
 )
 
@@ -112,7 +112,7 @@ export const getPasskey = (user_id: string, id: string) =>
 export const renamePasskey = (user_id: string, id: string, name: string, condition: Condition) =>
   updateRow({ query: own, table: 'passkeys', key: { id, user_id }, columns, condition }, { name })
 
-/** The passkeys of an account, or those of them that have one of these ids, as browsers are told of them. */
+/** The passkeys of an account, or only those with these ids, as described to browsers. */
 export const listCredentials = (user_id: string, ids?: readonly string[]) =>
   statement(
     query
@@ -128,7 +128,7 @@ const findUser = (user_id: string) =>
   get(query.selectFrom('live_users').select(['id', 'email', 'full_name']).where('id', '=', user_id))
 
 /**
- * Begins to add a passkey: a challenge for this user, good for five minutes.
+ * Begins to add a passkey: creates a challenge for this user, valid for five minutes.
  * @throws Problem passkeys-unavailable, too-many-passkeys, session-ended
  */
 export async function beginPasskey(
@@ -151,8 +151,10 @@ export async function beginPasskey(
 }
 
 /**
- * Adds the passkey that an authenticator has made for the challenge. With the first second factor come recovery codes.
- * @throws Problem passkey-taken, too-many-passkeys, invalid-token; invalid-fields when it is no answer to it; and what withProof throws
+ * Adds the passkey that an authenticator created for the challenge. The first second factor also creates recovery
+ * codes.
+ * @throws Problem passkey-taken, too-many-passkeys, invalid-token; invalid-fields when the response does not match; and
+ * what withProof throws
  */
 export async function addPasskey(
   visitor: SystemRunner,
@@ -167,7 +169,7 @@ export async function addPasskey(
     if (token.user_id !== user_id) throw new Problem('invalid-token')
     const credential = await readRegistration(party, token.details.challenge, response).catch((error: unknown) => {
       const errors = [
-        { pointer: '/response', detail: 'is no answer of an authenticator to this challenge on this site' },
+        { pointer: '/response', detail: 'is not the response of an authenticator to this challenge on this site' },
       ]
       throw new Problem('invalid-fields', { errors, cause: error })
     })
@@ -192,7 +194,10 @@ const insertPasskey = (user_id: string, name: string, credential: NewCredential)
     { passkeys_credential_id_key: 'passkey-taken' },
   )
 
-/** Removes one; from now on it signs in no more. @throws Problem not-found, entity-tag-stale, last-way-in, and what changeWithProof throws */
+/**
+ * Removes a passkey, which can then no longer sign in. @throws Problem not-found, entity-tag-stale, last-way-in, and
+ * what changeWithProof throws
+ */
 export const removePasskey = (
   visitor: SystemRunner,
   services: ProofServices,
@@ -209,7 +214,7 @@ export const removePasskey = (
     await completeRemoval(transaction, services, session, { kind: passkeyRemoved, table: 'passkeys', row })
   })
 
-/** The row as it is kept. @throws Problem not-found */
+/** The row in the form in which it is kept. @throws Problem not-found */
 const findRow = (user_id: string, id: string) =>
   statement(
     raw(
@@ -222,20 +227,23 @@ const findRow = (user_id: string, id: string) =>
     },
   )
 
-/** A passkey may have been removed since it was verified. */
+/** Requires that the passkey still exists: it may have been removed since the verification. */
 export const passkeyOf = (user_id: string, id: string): Requirement => ({
   row: sql`select id from passkeys where id = ${id} and user_id = ${user_id} for key share`,
   otherwise: 'invalid-passkey',
 })
 
-/** Records a use: the authenticator counts them, and one that counts backwards has been copied (section 6.1.1). @returns false for such a one */
+/**
+ * Records a use. A signature counter that goes backwards means that the passkey was copied (section 6.1.1). @returns
+ * false then
+ */
 export const recordUse = (id: string, { counter, backed_up }: { counter: number; backed_up: boolean }) =>
   statement(
     query
       .updateTable('passkeys')
       .set({ counter, backed_up, last_used_at: sql<string>`now()` })
       .where('id', '=', id)
-      // Most count nothing, and say 0 forever.
+      // Most authenticators do not count, and always send 0.
       .where(eb => eb.or([eb('counter', '<', counter), eb.and([eb('counter', '=', 0), eb.lit(counter === 0)])]))
       .returning('id'),
     rows => rows.length > 0,

@@ -18,13 +18,13 @@ import {
 import { challengePasskey, logInByPasskey } from './passkey-sign-in.ts'
 import { addPasskey, beginPasskey, getPasskey, listPasskeys, removePasskey, renamePasskey } from './passkeys.ts'
 
-/** With the first second factor come recovery codes. */
+/** The first second factor also creates recovery codes. */
 const AddedPasskey = Type.Object(
   { ...Passkey.properties, recovery_codes: Type.Optional(RecoveryCodes) },
   { title: 'AddedPasskey' },
 )
 
-/** Requests a minute from one address, where a sign-in begins or something can be guessed. */
+/** Requests per minute from one address, where a sign-in begins or something can be guessed. */
 const TRIES = 10
 
 const tags = ['Passkeys']
@@ -42,7 +42,7 @@ export function passkeyRoutes(
       schema: {
         operationId: 'beginPasskey',
         summary: 'Get the options for creating a passkey',
-        description: 'For `navigator.credentials.create()`. Good for five minutes, once.',
+        description: 'For `navigator.credentials.create()`. Valid for five minutes, once.',
         tags,
         response: { 200: RegistrationOptions },
       },
@@ -61,7 +61,7 @@ export function passkeyRoutes(
       schema: {
         operationId: 'addPasskey',
         summary: 'Add a passkey',
-        description: 'The one that the browser has created with the options.',
+        description: 'The passkey that the browser created with the options.',
         tags,
         body: NewPasskey,
         response: { 201: AddedPasskey },
@@ -174,7 +174,7 @@ export function passkeySignInRoutes(
       schema: {
         operationId: 'challengePasskey',
         summary: 'Get the options for signing in with a passkey',
-        description: 'For `navigator.credentials.get()`; the same for everyone. Good for five minutes, once.',
+        description: 'For `navigator.credentials.get()`; the same for everyone. Valid for five minutes, once.',
         tags,
         response: { 200: AuthenticationOptions },
       },
@@ -189,8 +189,8 @@ export function passkeySignInRoutes(
       problems: ['invalid-token', 'invalid-passkey', 'invalid-credentials', 'email-unverified', 'passkeys-unavailable'],
       schema: {
         operationId: 'logInByPasskey',
-        summary: 'Sign in with a passkey, without a name',
-        description: 'A passkey is two factors: it is never followed by `mfa-required`.',
+        summary: 'Sign in with a passkey, without a username',
+        description: 'A passkey counts as two factors, so `mfa-required` never follows.',
         tags,
         body: PasskeyLogin,
         response: { 200: SignedInAnswer },

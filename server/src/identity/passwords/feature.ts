@@ -6,7 +6,7 @@ import { createPasswords } from './passwords.ts'
 import type { Passwords } from './passwords.ts'
 
 const problems = {
-  'weak-password': [422, 'Weak password', 'Choose another password; `errors` says what it lacks.'],
+  'weak-password': [422, 'Weak password', 'Choose another password; `errors` lists what is wrong with it.'],
 } as const satisfies ProblemTable
 
 declare module '../../platform/problems.ts' {
@@ -19,7 +19,10 @@ declare module '../../platform/services.ts' {
   }
 }
 
-/** How passwords are hashed, verified and judged. It has no tables: the hash stands on the user. */
+/**
+ * Hashes and verifies passwords, and checks new ones against the policy. It has no tables: the hash is a column of
+ * `users`.
+ */
 export const passwords = feature({
   name: 'passwords',
   problems,

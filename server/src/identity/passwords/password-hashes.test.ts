@@ -4,7 +4,8 @@ import { readHash } from './password-hashes.ts'
 import type { PasswordHash } from './password-hashes.ts'
 import { createPasswords } from './passwords.ts'
 
-// Made by others: libxcrypt's crypt(3), pyca/bcrypt 5.0, argon2-cffi 25.1 (the reference library), passlib 1.7 and Django 5.2.
+// Hashes from other software: libxcrypt's crypt(3), pyca/bcrypt 5.0, argon2-cffi 25.1 (the reference library), passlib
+// 1.7 and Django 5.2.
 const PASSWORD = 'Correct-horse-7'
 const made: Record<string, string> = {
   'crypt(3) $2a$': '$2a$04$abcdefghijklmnopqrstuulGVWXz5ntA6ll07RaYv1qGs5fBjEmBy',
@@ -32,7 +33,7 @@ const made: Record<string, string> = {
 
 const passwords = await createPasswords()
 
-// Red when: the salt of a Django hash is decoded, `.` is not read as `+`, or a version is always taken for 1.3.
+// Red when: the salt of a Django hash is decoded, `.` is not read as `+`, or every version is read as 1.3.
 test('hashes that other systems made are verified, and only by their password', async () => {
   for (const [name, stored] of Object.entries(made)) {
     assert.equal(await passwords.verify(stored, PASSWORD), true, name)
@@ -49,8 +50,8 @@ test('a password beyond ASCII is hashed as UTF-8', async () => {
   for (const stored of others) assert.equal(await passwords.verify(stored, 'pässwörd-Ж'), true, stored)
 })
 
-// Red when: the setting keeps the letter of the stored hash.
-test('bcrypt hears 72 bytes of a password, in every version, and no fewer', async () => {
+// Red when: the setting uses the letter of the stored hash.
+test('bcrypt uses exactly 72 bytes of a password, in every version', async () => {
   const stored = ['2a', '2b', '2y'].map(
     version => `$${version}$04$abcdefghijklmnopqrstuubzadhGtS2zEF.gu0yd0opP6cVzb.e0i`,
   )
@@ -70,8 +71,8 @@ test('bcrypt hears 72 bytes of a password, in every version, and no fewer', asyn
 const salt = 'c29tZXNhbHRzb21lc2FsdA'
 const digest = 'YN9njvMx24a6qk3vqW09EqErLpxsR0YBiDCUfaoMOGI'
 
-// Red when: a bound is a hundred times wider, or verify() computes what cannot be read.
-test('a hash that would cost too much is refused with the reason and never computed', async () => {
+// Red when: a bound is a hundred times wider, or verify() computes a hash that it cannot parse.
+test('a too expensive hash is refused with the reason and never computed', async () => {
   const bombs: Record<string, RegExp> = {
     [`$2b$31$abcdefghijklmnopqrstuulGVWXz5ntA6ll07RaYv1qGs5fBjEmBy`]: /bcrypt cost 31: 4 to 15/,
     [`$argon2id$v=19$m=4194304,t=1,p=1$${salt}$${digest}`]: /m=4194304,t=1; m up to 262144/,
@@ -92,8 +93,8 @@ test('a hash that would cost too much is refused with the reason and never compu
   }
 })
 
-// Red when: the pattern of a form loses its end, or faultOf() is left out.
-test('a hash that is no whole one of a known kind is refused with the reason', async () => {
+// Red when: the pattern of a form loses its end, or faultOf() is omitted.
+test('a malformed or unknown hash is refused with the reason', async () => {
   const faulty: Record<string, RegExp> = {
     '': /known kind/,
     [PASSWORD]: /known kind/,
@@ -109,7 +110,7 @@ test('a hash that is no whole one of a known kind is refused with the reason', a
     [`$argon2id$v=19$m=1024,t=0,p=1$${salt}$${digest}`]: /impossible Argon2/,
     [`$scrypt$ln=0,r=8,p=1$${salt}$${digest}`]: /impossible scrypt/,
     [`$pbkdf2-sha256$0$${salt}$${digest}`]: /impossible PBKDF2/,
-    // One byte is right once in 256 times.
+    // One byte matches once in 256 times.
     [`$pbkdf2-sha256$1000$${salt}$YN`]: /digest of 1 bytes/,
     [`$scrypt$ln=10,r=8,p=1$${salt}$YN9n`]: /digest of 3 bytes/,
     [`$argon2id$v=19$m=1024,t=2,p=2$${salt}$YN9n`]: /digest of 3 bytes/,
@@ -121,7 +122,7 @@ test('a hash that is no whole one of a known kind is refused with the reason', a
   }
 })
 
-// Red when: the largest parameters that are taken make the library fail.
+// Red when: the library fails with the largest accepted parameters.
 test('the largest hashes of the kinds that need memory can be computed', async () => {
   const heaviest = [
     `$argon2id$v=19$m=262144,t=4,p=255$${salt}$${digest}`,

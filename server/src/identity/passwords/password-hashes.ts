@@ -3,13 +3,13 @@ import { hash as bcrypt } from 'bcrypt'
 import { pbkdf2 as deriveByPbkdf2, scrypt as deriveByScrypt } from 'node:crypto'
 import { promisify } from 'node:util'
 
-/** A stored hash, read: what the right password becomes, and how a password becomes it. */
+/** A parsed hash: the expected digest, and the function that derives a digest from a password. */
 export interface PasswordHash {
   digest: Buffer
   derive(password: string): Promise<Buffer>
 }
 
-/** Why a stored hash is never computed. */
+/** The reason why a stored hash is rejected. */
 export interface HashFault {
   fault: string
 }
@@ -19,7 +19,9 @@ const scrypt = promisify<string, Buffer, number, { N: number; r: number; p: numb
   deriveByScrypt,
 )
 
-/** A file may hold any number; what costs more than about two seconds of a core, or this much memory, is not computed. */
+/**
+ * An import file can have any parameters; hashes above about two seconds of a core, or this much memory, are rejected.
+ */
 const MAX_MEMORY_KIB = 256 * 1024
 const MAX_BCRYPT_COST = 15
 const MAX_ARGON2_KIB = 1024 * 1024
@@ -27,20 +29,20 @@ const MAX_SCRYPT_KIB = 512 * 1024
 const MAX_SCRYPT_BLOCKS = 64
 const MAX_PBKDF2_ITERATIONS = 3_000_000
 
-/** A shorter digest lets other passwords in by chance; a longer one makes PBKDF2 compute many times over. */
+/** In a shorter digest, other passwords match by chance; a longer one multiplies the cost of PBKDF2. */
 const DIGEST_BYTES = [16, 64] as const
-/** Argon2 has the narrowest bounds of all. */
+/** Argon2 has the narrowest bounds of all algorithms. */
 const SALT_BYTES = [8, 48] as const
 
 const KNOWN =
   'bcrypt ($2a$, $2b$, $2y$), Argon2 ($argon2id$, $argon2i$, $argon2d$), scrypt ($scrypt$ln=…) or PBKDF2 ($pbkdf2-sha256$, $pbkdf2-sha512$, pbkdf2_sha256$)'
 
-/** Base64 in both alphabets that PHC strings are written in: passlib has `.` for `+`. Padding is not needed. */
+/** Decodes Base64 in both alphabets of PHC strings: passlib writes `.` for `+`. Padding is optional. */
 const bytesOf = (text: string): Buffer => Buffer.from(text.replaceAll('.', '+'), 'base64')
 
 /**
- * How a password is verified against a hash that another system made. Known are bcrypt, Argon2, scrypt and PBKDF2 as
- * their libraries, PHC strings, passlib and Django write them (docs/guides/import.md lists the forms).
+ * Parses a hash that another system made, to verify passwords against it. It supports bcrypt, Argon2, scrypt and PBKDF2
+ * as their libraries, PHC strings, passlib and Django write them (docs/guides/import.md lists the forms).
  * @returns the reason, as an import reports it, when the hash is malformed, of another kind, too weak or too expensive
  */
 export function readHash(stored: string): PasswordHash | HashFault {
@@ -53,7 +55,7 @@ export function readHash(stored: string): PasswordHash | HashFault {
 
 type Groups = Record<string, string>
 const forms: readonly (readonly [RegExp, (groups: Groups) => PasswordHash | HashFault])[] = [
-  // Django puts the name of its hasher first.
+  // Django prefixes the name of its hasher.
   [/^(?:bcrypt\$)?\$2[aby]\$(?<cost>\d\d)\$(?<salt>[./A-Za-z0-9]{22})(?<digest>[./A-Za-z0-9]{31})$/, readBcrypt],
   [
     /^(?:argon2)?\$argon2(?<kind>id|i|d)(?:\$v=(?<version>16|19))?\$m=(?<m>\d{1,10}),t=(?<t>\d{1,10}),p=(?<p>\d{1,3})\$(?<salt>[A-Za-z0-9+/]+)\$(?<digest>[A-Za-z0-9+/]+)$/,
@@ -67,7 +69,7 @@ const forms: readonly (readonly [RegExp, (groups: Groups) => PasswordHash | Hash
     /^\$pbkdf2-(?<kind>sha256|sha512)\$(?:i=)?(?<i>\d{1,10})(?:,l=\d{1,3})?\$(?<salt>[A-Za-z0-9+/.]+={0,2})\$(?<digest>[A-Za-z0-9+/.]+={0,2})$/,
     groups => readPbkdf2(groups, bytesOf(groups['salt']!)),
   ],
-  // Django's salt is text.
+  // Django's salt is text, not Base64.
   [
     /^pbkdf2_(?<kind>sha256)\$(?<i>\d{1,10})\$(?<salt>[^$]+)\$(?<digest>[A-Za-z0-9+/]+={0,2})$/,
     groups => readPbkdf2(groups, Buffer.from(groups['salt']!)),
@@ -77,7 +79,7 @@ const forms: readonly (readonly [RegExp, (groups: Groups) => PasswordHash | Hash
 const BCRYPT_ALPHABET = './ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 const BASE64_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 
-/** The 23 bytes; the bits that the last character has beyond them differ between libraries. */
+/** Decodes the 23 bytes; libraries differ in the unused bits of the last character. */
 const bcryptBytesOf = (text: string): Buffer =>
   Buffer.from(
     text.replace(/./g, letter => BASE64_ALPHABET.charAt(BCRYPT_ALPHABET.indexOf(letter))),
@@ -86,8 +88,8 @@ const bcryptBytesOf = (text: string): Buffer =>
 
 function readBcrypt({ cost = '', salt = '', digest = '' }: Groups): PasswordHash | HashFault {
   if (Number(cost) < 4 || Number(cost) > MAX_BCRYPT_COST)
-    return { fault: `has bcrypt cost ${Number(cost)}: 4 to ${MAX_BCRYPT_COST} are taken` }
-  // All three letters mean the same, but under $2a$ this library takes a password of 255 bytes for an empty one.
+    return { fault: `has bcrypt cost ${Number(cost)}: 4 to ${MAX_BCRYPT_COST} are accepted` }
+  // All three letters mean the same, but with $2a$ this library treats a password of 255 bytes as empty.
   const setting = `$2b$${cost}$${salt}`
   return {
     digest: bcryptBytesOf(digest),
@@ -102,7 +104,7 @@ function readArgon2({ kind = '', version = '16', m, t, p, ...encoded }: Groups):
     return { fault: `has impossible Argon2 parameters: m=${m},t=${t},p=${p}` }
   if (memoryCost > MAX_MEMORY_KIB || memoryCost * timeCost > MAX_ARGON2_KIB)
     return {
-      fault: `costs too much: Argon2 with m=${m},t=${t}; m up to ${MAX_MEMORY_KIB} and m × t up to ${MAX_ARGON2_KIB} are taken`,
+      fault: `costs too much: Argon2 with m=${m},t=${t}; m up to ${MAX_MEMORY_KIB} and m × t up to ${MAX_ARGON2_KIB} are accepted`,
     }
   const options = {
     salt,
@@ -111,7 +113,7 @@ function readArgon2({ kind = '', version = '16', m, t, p, ...encoded }: Groups):
     parallelism,
     outputLen: digest.length,
     algorithm: ['d', 'i', 'id'].indexOf(kind),
-    version: version === '16' ? 0 : 1, // without a version it is the first one
+    version: version === '16' ? 0 : 1, // without a version it is version 16
   }
   return faultOf(salt, digest) ?? { digest, derive: password => hashRaw(password, options) }
 }
@@ -123,7 +125,7 @@ function readScrypt({ ln, r, p, ...encoded }: Groups): PasswordHash | HashFault 
   if (N < 2 || blocks < 1 || lanes < 1) return { fault: `has impossible scrypt parameters: ln=${ln},r=${r},p=${p}` }
   if (memory > MAX_MEMORY_KIB || memory * lanes > MAX_SCRYPT_KIB || Math.max(blocks, lanes) > MAX_SCRYPT_BLOCKS)
     return {
-      fault: `costs too much: scrypt with ln=${ln},r=${r},p=${p}; ${MAX_MEMORY_KIB / 1024} MiB (ln=18,r=8), ${MAX_SCRYPT_KIB / 1024} MiB for all p together, r and p up to ${MAX_SCRYPT_BLOCKS} are taken`,
+      fault: `costs too much: scrypt with ln=${ln},r=${r},p=${p}; ${MAX_MEMORY_KIB / 1024} MiB (ln=18,r=8), ${MAX_SCRYPT_KIB / 1024} MiB for all p together, r and p up to ${MAX_SCRYPT_BLOCKS} are accepted`,
     }
   const options = { N, r: blocks, p: lanes, maxmem: 2 * MAX_SCRYPT_KIB * 1024 }
   return faultOf(salt, digest) ?? { digest, derive: password => scrypt(password, salt, digest.length, options) }
@@ -135,7 +137,7 @@ function readPbkdf2({ kind = '', i, ...encoded }: Groups, salt: Buffer): Passwor
   if (iterations < 1) return { fault: `has impossible PBKDF2 parameters: i=${i}` }
   const rounds = iterations * Math.ceil(digest.length / (kind === 'sha256' ? 32 : 64))
   if (rounds > MAX_PBKDF2_ITERATIONS)
-    return { fault: `costs too much: PBKDF2 with i=${i}; up to ${MAX_PBKDF2_ITERATIONS} are taken` }
+    return { fault: `costs too much: PBKDF2 with i=${i}; up to ${MAX_PBKDF2_ITERATIONS} are accepted` }
   return (
     faultOf(salt, digest) ?? { digest, derive: password => pbkdf2(password, salt, iterations, digest.length, kind) }
   )
@@ -143,8 +145,8 @@ function readPbkdf2({ kind = '', i, ...encoded }: Groups, salt: Buffer): Passwor
 
 function faultOf(salt: Buffer, digest: Buffer): HashFault | undefined {
   if (salt.length < SALT_BYTES[0] || salt.length > SALT_BYTES[1])
-    return { fault: `has a salt of ${salt.length} bytes: ${SALT_BYTES.join(' to ')} are taken` }
+    return { fault: `has a salt of ${salt.length} bytes: ${SALT_BYTES.join(' to ')} are accepted` }
   if (digest.length < DIGEST_BYTES[0] || digest.length > DIGEST_BYTES[1])
-    return { fault: `has a digest of ${digest.length} bytes: ${DIGEST_BYTES.join(' to ')} are taken` }
+    return { fault: `has a digest of ${digest.length} bytes: ${DIGEST_BYTES.join(' to ')} are accepted` }
   return undefined
 }

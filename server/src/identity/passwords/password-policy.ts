@@ -2,15 +2,18 @@ import { Type } from 'typebox'
 import { Problem } from '../../platform/problems.ts'
 import type { FieldError } from '../../platform/problems.ts'
 
-/** What a new password must be. */
+/** The requirements for a new password. */
 export interface PasswordPolicy {
-  /** `composition` asks for kinds of characters, as many products still must; `length` is OWASP ASVS 5's rule (6.2.1, 6.2.5). */
+  /**
+   * `composition` requires kinds of characters, which many products still need; `length` is OWASP ASVS 5's rule (6.2.1,
+   * 6.2.5).
+   */
   rule: 'composition' | 'length'
-  /** What the product is called: no password contains it (6.1.2). */
+  /** The names of the product, which no password may contain (6.1.2). */
   words: readonly string[]
 }
 
-/** The longest password; bytes are hashed as received, so nothing is cut off silently. */
+/** The maximum length of a password; it is hashed as received, never truncated. */
 const PASSWORD_MAX_LENGTH = 128
 
 export const NewPassword = Type.String({
@@ -20,20 +23,20 @@ export const NewPassword = Type.String({
   examples: ['SecureP@ss123'],
 })
 
-/** A password as it is sent to be verified: also a longer one, which is then wrong. */
+/** A password to verify. It may be longer than a valid one; it is then simply wrong. */
 export const Password = Type.String({ minLength: 1, maxLength: 1024, format: 'password' })
 
 let common: Promise<ReadonlySet<string>> | undefined
 
-/** About 49,000 passwords that attackers try first, lowered. Read when the first password is chosen. */
+/** About 49,000 common passwords, in lower case. Loaded when the first new password is checked. */
 const commonPasswords = (): Promise<ReadonlySet<string>> =>
   (common ??= import('@zxcvbn-ts/language-common').then(
     ({ dictionary }) => new Set(dictionary['passwords-common'] as readonly string[]),
   ))
 
 /**
- * Refuses a password that is weak under the policy, among the most used ones, or made of what is known of the user.
- * @throws Problem weak-password, with every lack
+ * Rejects a password that violates the policy, is common, or contains data of the user.
+ * @throws Problem weak-password, with all reasons
  */
 export async function checkPassword(
   password: string,
@@ -62,7 +65,7 @@ export async function checkPassword(
     throw new Problem('weak-password', { errors: lacks.map((detail): FieldError => ({ pointer, detail })) })
 }
 
-/** What is known of the user, whole and in words of four letters or more. */
+/** The data of the user: the whole values, and their words of four or more letters. */
 function wordsOf(personal: readonly (string | null | undefined)[]): string[] {
   const texts = personal.flatMap(text => (text ? [text.toLowerCase()] : []))
   return texts.flatMap(text => [text, ...text.split(/[^\p{L}\p{Nd}]+/u)]).filter(word => word.length >= 4)

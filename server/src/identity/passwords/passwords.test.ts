@@ -6,7 +6,7 @@ import { createPasswords } from './passwords.ts'
 const passwords = await createPasswords()
 const IMPORTED = '$2b$04$abcdefghijklmnopqrstuulGVWXz5ntA6ll07RaYv1qGs5fBjEmBy'
 
-// Red when: the comparison with the decoy is left out of verify().
+// Red when: verify() does not compare with the decoy.
 test('a password is verified against its own hash, and against none without one', async () => {
   const stored = await passwords.hash('Correct-horse-7')
   assert.equal(await passwords.verify(stored, 'Correct-horse-7'), true)
@@ -17,7 +17,7 @@ test('a password is verified against its own hash, and against none without one'
   }
 })
 
-// Red when: renew() looks for `$argon2id$` only.
+// Red when: renew() checks only for `$argon2id$`.
 test('a hash with other parameters than today’s is renewed, and one of today’s is not', async () => {
   const stored = await passwords.hash('Correct-horse-7')
   assert.equal(await passwords.renew(stored, 'Correct-horse-7'), undefined)
@@ -30,8 +30,8 @@ test('a hash with other parameters than today’s is renewed, and one of today�
   }
 })
 
-// Red when: imported hashes are computed beside the queue, or renew() waits in a full one.
-test('too many at once are told to wait, imported hashes as well, and nothing is renewed meanwhile', async () => {
+// Red when: imported hashes are computed outside the queue, or renew() waits in a full queue.
+test('too many concurrent hashes are refused as busy, imported ones as well, and nothing is renewed meanwhile', async () => {
   const attempts = Array.from({ length: 200 }, () => passwords.verify(IMPORTED, 'Correct-horse-7'))
   const settled = Promise.allSettled(attempts)
   assert.equal(await passwords.renew(IMPORTED, 'Correct-horse-7'), undefined)

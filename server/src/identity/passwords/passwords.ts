@@ -7,16 +7,16 @@ import { readHash } from './password-hashes.ts'
 import type { PasswordHash } from './password-hashes.ts'
 
 export interface Passwords {
-  /** A PHC string, salted. @throws Problem busy when too many wait */
+  /** Returns a salted PHC string. @throws Problem busy when too many calls wait */
   hash(password: string): Promise<string>
   /**
-   * Whether it is the password; `stored` is a hash of ours or an imported one. Without a hash it verifies against a
-   * decoy, so that an unknown account costs the same. @throws Problem busy when too many wait
+   * Whether the password matches `stored`, which is our own or an imported hash. Without a hash it verifies against a
+   * decoy, so that an unknown account takes as long. @throws Problem busy when too many calls wait
    */
   verify(stored: string | null | undefined, password: string): Promise<boolean>
   /**
-   * The hash that replaces an imported one, or one with former parameters, once its password was verified; undefined
-   * when it may stay, or when so many wait that it has to until the next sign-in.
+   * The hash that replaces an imported one, or one with old parameters, after its password was verified; undefined if
+   * the hash can stay, or if too many calls wait (the next sign-in replaces it then).
    */
   renew(stored: string, password: string): Promise<string | undefined>
 }
@@ -25,12 +25,12 @@ export interface Passwords {
 const PARAMETERS = { memoryCost: 19456, timeCost: 2, parallelism: 1 }
 const CURRENT = '$argon2id$v=19$m=19456,t=2,p=1$'
 
-/** Longer than this is not a queue but an attack; at 15 ms a hash it is about a second. */
+/** The maximum queue length, about one second at 15 ms a hash; more than that is an attack. */
 const MAX_WAITING = 64
 
 /**
- * Passwords are hashed beside one another on all cores but one, and wait in a bounded queue: a storm of logins slows
- * logins, never reads.
+ * Hashes passwords in parallel on all cores but one, with a bounded queue: many sign-ins at once slow down sign-ins,
+ * but not other requests.
  */
 export async function createPasswords(): Promise<Passwords> {
   const queue = fastq.promise((task: () => Promise<unknown>) => task(), Math.max(1, availableParallelism() - 1))
@@ -44,7 +44,7 @@ export async function createPasswords(): Promise<Passwords> {
     hash: async password => queued(() => hash(password, PARAMETERS)),
     verify: async (stored, password) => {
       const known = typeof stored === 'string' ? readHash(stored) : undefined
-      // What import would refuse is never computed either, however it got here.
+      // A hash that the import would reject is not computed here either.
       const expected = known !== undefined && 'derive' in known ? known : decoy
       const derived = await queued(() => expected.derive(password))
       return timingSafeEqual(derived, expected.digest) && expected !== decoy

@@ -10,45 +10,49 @@ import { settleRefused } from '../lockout/attempts.ts'
 import type { OpenGuess } from '../lockout/attempts.ts'
 import type { PasskeyAnswer } from './messages.ts'
 
-/** What a client answers when it is asked for a second factor: one of these. */
+/** The client's proof of a second factor: exactly one of these. */
 export interface FactorAnswer {
   code?: string | undefined
   recovery_code?: string | undefined
   passkey?: PasskeyAnswer | undefined
 }
 
-/** Who says to hold a second factor, and what they give. */
+/** A claim to hold a second factor of an account, with its proof. */
 export interface Claim {
   user_id: string
   session_id: string | null
   answer: FactorAnswer
-  /** How history calls a wrong answer. */
+  /** The security event that records a wrong answer. */
   failed: PlainEvent
-  /** Only these factors count, also those among them that are kept to be put back. */
+  /** Only these factors count, including removed ones that are kept for an undo. */
   among?: Standing
 }
 
-/** An answer that is right, and is used up once the account is locked: of two at once, one succeeds. */
+/** A right answer, to be used up once the account is locked; of two concurrent uses, one succeeds. */
 export interface VerifiedFactor {
   factor: SecondFactor
   requirement: Requirement
-  /** Where only using it up says whether it is right: the same without using it. */
+  /** Checks the answer without using it up, for factors that are otherwise checked only when used up. */
   check?: Requirement
-  /** Of a code: what it is good for settles it. */
+  /** The guess, if the answer is a code; the operation settles it. */
   guess?: OpenGuess
 }
 
-/** How one kind of second factor is verified. Each feature that holds one adds its own to the services. */
+/** Verifies one kind of second factor. Each feature with a second factor adds its verifier to the services. */
 export interface FactorVerifier {
   answers: keyof FactorAnswer
-  /** Verifies the answer, under no lock. @throws Problem invalid-code or invalid-passkey, invalid-token; rate-limited, busy */
+  /**
+   * Verifies the answer without a lock. @throws Problem invalid-code or invalid-passkey, invalid-token; rate-limited,
+   * busy
+   */
   verify: (visitor: SystemRunner, claim: Claim) => Promise<VerifiedFactor>
 }
 
 /**
- * Verifies an answer, under no lock. Wrong codes are counted over all tokens of the account, so that no new one begins
- * anew. Only codes of six digits can be guessed, so only they can be locked: a passkey or a recovery code still gets the
- * user in. @throws what the verifier of that answer throws
+ * Verifies an answer without a lock. Wrong codes are counted per account, not per token, so a new token does not reset
+ * the counter. Only six-digit codes can be guessed, so only they can be locked: a passkey or a recovery code still
+ * works.
+ * @throws what the verifier of that answer throws
  */
 export function verifyFactor(
   visitor: SystemRunner,
@@ -61,8 +65,9 @@ export function verifyFactor(
 }
 
 /**
- * Verifies an answer, and does what it is for. What was begun is undone where it is refused, and a code that was used
- * before is a wrong one. @throws Problem invalid-code, and what `work` and the verifier throw; rate-limited, busy
+ * Verifies an answer and runs its operation. If the answer is refused, the operation is rolled back; a code that was
+ * already used counts as wrong. @throws Problem invalid-code, and what `work` and the verifier throw; rate-limited,
+ * busy
  */
 export async function withFactor<Result>(
   visitor: SystemRunner,
@@ -79,7 +84,7 @@ export async function withFactor<Result>(
   }
 }
 
-/** Settles an answer whose purpose was refused: one that was used up before is a wrong one. */
+/** Settles an answer after its operation failed: an answer that was already used up counts as wrong. */
 export async function settleUnused(
   visitor: SystemRunner,
   claim: Claim,

@@ -5,12 +5,12 @@ import { recoveryCodeVerifier } from './recovery-code.ts'
 
 declare module '../../platform/services.ts' {
   interface Services {
-    /** How the second factors are verified; each feature that holds one adds its own. */
+    /** The verifiers of second factors; each feature with a second factor adds its own. */
     readonly factorVerifiers: readonly FactorVerifier[]
   }
 }
 
-/** The owner of an account, verified in the very request that changes a way in. */
+/** Verifies the owner of an account in the same request that changes a sign-in method. */
 export const proofs = feature({
   name: 'proofs',
   uses: ['users', 'sessions', 'history', 'passwords', 'lockout', 'changes', 'factors'],

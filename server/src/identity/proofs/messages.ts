@@ -6,7 +6,7 @@ import { Nullable, Strict } from '../../platform/schemas.ts'
 import { RecoveryCode } from '../factors/messages.ts'
 import { Password } from '../passwords/password-policy.ts'
 
-/** What travels when an account is verified again: a password, a code, a recovery code or a passkey's answer. */
+/** The schemas of a proof: a password, a code, a recovery code or the response of a passkey. */
 
 export const Code = Type.String({
   pattern: '^[0-9]{3} ?[0-9]{3}$',
@@ -15,7 +15,7 @@ export const Code = Type.String({
   examples: ['492039'],
 })
 
-/** The words of WebAuthn Level 3, section 5.1, that registrations and authentications share. */
+/** The parts that WebAuthn registrations and authentications share (Level 3, section 5.1). */
 export const Base64url = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: '^[A-Za-z0-9_-]+$' })
 const Word = Type.String({ minLength: 1, maxLength: 64, pattern: '^[\\x21-\\x7e]+$' })
 /** Credential ids have at most 1023 bytes (section 5.8.3). */
@@ -23,7 +23,7 @@ export const CredentialId = Base64url(1364)
 export const ClientData = Base64url(4096)
 export const Transports = Type.Array(Word, { maxItems: 10 })
 
-/** What a browser adds and is not named here passes: browsers are ahead of servers. */
+/** Unknown properties are allowed, because browsers add new ones before servers know them. */
 export const credential = {
   id: CredentialId,
   rawId: CredentialId,
@@ -53,21 +53,21 @@ export const Challenge = Type.String({
   examples: ['AZCcip6oVXydLpsfPytqHJ2Zr0u4wq7kK3d1o9Xn5bTtYgE8mVhLs6RcPjWfQaUi'],
 })
 
-/** A passkey's answer to a challenge, wherever a factor may be given. */
+/** The response of a passkey to a challenge, wherever a second factor can be given. */
 export const PasskeyAnswer = Strict(
   { challenge_token: Challenge, response: AuthenticationResponse },
   { title: 'PasskeyAnswer' },
 )
 export type PasskeyAnswer = Static<typeof PasskeyAnswer>
 
-/** The second factors, as they are given: one of these. */
+/** The proof of a second factor: exactly one of these. */
 export const factorAnswer = {
   code: Type.Optional(Code),
   recovery_code: Type.Optional(RecoveryCode),
   passkey: Type.Optional(PasskeyAnswer),
 }
 
-/** What shows, in the request that changes a way in, that it is the account's owner who asks. */
+/** Proves, in the request that changes a sign-in method, that it comes from the owner of the account. */
 export const Proof = Strict(
   { password: Type.Optional(Password), ...factorAnswer },
   {
@@ -75,14 +75,14 @@ export const Proof = Strict(
     minProperties: 1,
     maxProperties: 1,
     description:
-      'Exactly one: a second factor (`code`, `recovery_code` or `passkey`) where the account has one, else the `password`. ' +
-      'An account that has neither leaves it out, and needs a sign-in by its provider younger than two minutes.',
+      'Exactly one: a second factor (`code`, `recovery_code` or `passkey`) if the account has one, else the `password`. ' +
+      'An account with neither omits it, and needs a sign-in with its provider within the last two minutes.',
     examples: [{ password: 'SecureP@ss123' }],
   },
 )
 export type Proof = Static<typeof Proof>
 
-/** The second factor that stands before undoing a change. */
+/** The second factor that authorizes undoing a change. */
 export const FactorProof = Strict(factorAnswer, {
   title: 'FactorProof',
   minProperties: 1,
@@ -91,10 +91,13 @@ export const FactorProof = Strict(factorAnswer, {
   examples: [{ code: '492039' }],
 })
 
-/** The body of a request that takes nothing but the proof; it may be missing where the account has nothing to prove with. */
+/**
+ * The body of a request that takes only the proof; optional, because an account without password and second factor has
+ * none.
+ */
 export const ProofBody = Type.Union([Strict({ proof: Type.Optional(Proof) }, { title: 'ProofBody' }), Type.Null()])
 
-/** What an operation that takes a proof may refuse it with, beside `invalid-fields`. */
+/** The problems of an operation that takes a proof, in addition to `invalid-fields`. */
 export const proofProblems = [
   'invalid-credentials',
   'invalid-code',

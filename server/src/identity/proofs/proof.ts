@@ -17,50 +17,51 @@ import type { Proof } from './messages.ts'
 
 const query = tables('system', 'live_users', 'sessions')
 
-/** A proof was wrong, in a session. */
+/** A wrong proof in a session. */
 export const proofFailed = eventKind('proof-failed')
 
-/** How old the sign-in by a provider may be that stands for the proof of an account with nothing else. */
+/** How recent a provider sign-in must be to replace the proof of an account without password and second factor. */
 const PROVIDER_MINUTES = 2
 
 export type ProofServices = Pick<Services, 'declared' | 'factorVerifiers' | 'lockout' | 'passwords'>
 
-/** What a request gives to show that it is the account's owner who asks. */
+/** What a request contains to prove that it comes from the owner of the account. */
 export interface Given {
   proof: Proof | undefined
-  /** Where a change of the password takes the current one: also beside a second factor. */
+  /** The current password, which a change of the password requires in addition to a second factor. */
   current_password?: { value: string | undefined }
 }
 
-/** What the account can be verified by. */
+/** The means by which the owner can be verified. */
 interface Means {
   has_second_factor: boolean
   has_password: boolean
   is_recent: boolean
 }
 
-/** Something that was verified under no lock; it must still hold, and is used up, when the change is made. */
+/** Something that was verified without a lock; the change requires that it is still valid, and uses it up. */
 interface Verified {
   requirement: Requirement
   guess?: OpenGuess | undefined
-  /** `isUsed`: what it was for was refused, not the proof. */
+  /** `isUsed`: the change failed, not the proof. */
   settleRefused: (error: unknown, isUsed: boolean) => Promise<void>
 }
 
-/** A request that was shown to be the owner's. Nothing else makes one, and it makes the change. */
+/** A request that proved to come from the owner. Only withProof creates it, and only it can make the change. */
 export interface Proven {
   readonly means: Means
   /**
-   * Makes the change, once, in one transaction: account and session are locked, what was proved is used up.
-   * @throws Problem session-ended, invalid-credentials, invalid-code, invalid-passkey, and what `work` throws, which undoes all
+   * Makes the change, once, in one transaction: locks account and session, and uses up the proof.
+   * @throws Problem session-ended, invalid-credentials, invalid-code, invalid-passkey, and what `work` throws, which
+   * rolls back everything
    */
   change<Result>(work: (transaction: Transaction<'system'>) => Promise<Result>): Promise<Result>
 }
 
 /**
- * Has the owner of a session's account verified in the very request that changes a way in: by a second factor where there is
- * one, else by the password, else by a sign-in of the last two minutes. A wrong one counts as a failed sign-in. What needs time,
- * such as a hash, comes before `change` in `work`.
+ * Verifies the owner of a session's account in the same request that changes a sign-in method: by a second factor if
+ * there is one, else by the password, else by a sign-in within the last two minutes. A wrong proof counts as a failed
+ * sign-in. Slow work, such as hashing, belongs in `work` before `change`.
  * @throws Problem invalid-fields when it is missing, invalid-credentials, invalid-code, invalid-passkey, invalid-token,
  * step-up-required, session-ended; rate-limited, busy; and what `work` throws
  */
@@ -84,7 +85,7 @@ export async function withProof<Result>(
       means,
       change: change =>
         changeCredentials(visitor, session, async transaction => {
-          // Once more under the lock: the first second factor may have been enrolled meanwhile.
+          // Checked again under the lock: the first second factor may have been enrolled meanwhile.
           choose(await transaction.run(look), given)
           for (const { requirement } of verified) await transaction.run(fulfil(requirement))
           isUsed = true
@@ -100,7 +101,7 @@ export async function withProof<Result>(
   }
 }
 
-/** The same where nothing is to be done before the change itself. */
+/** The same, without any work before the change. */
 export const changeWithProof = <Result>(
   visitor: SystemRunner,
   services: ProofServices,
@@ -120,7 +121,7 @@ const findMeans = ({ hasSecondFactor }: Pick<Declarations, 'hasSecondFactor'>, {
     ),
   )
 
-/** What is to be verified of what was given. @throws Problem invalid-fields, step-up-required */
+/** Chooses what to verify. @throws Problem invalid-fields, step-up-required */
 function choose(
   { has_second_factor, has_password, is_recent }: Means,
   { proof, current_password }: Given,
@@ -164,7 +165,7 @@ async function verifyPassword(
   if (account === undefined) throw new Problem('invalid-credentials')
   return {
     requirement: {
-      // It may have been changed since it was verified.
+      // The password may have changed since it was verified.
       row: sql`select id from live_users where id = ${user_id} and password_hash = ${account.secret}`,
       otherwise: 'invalid-credentials',
     },
@@ -190,7 +191,7 @@ async function verifyAnswer(
   return {
     requirement,
     guess,
-    // A wrong code in what the proof is for, such as that of a new app, says nothing of the proof.
+    // A wrong code in the operation itself, such as that of a new app, does not make the proof wrong.
     settleRefused: (error, isUsed) => settleUnused(visitor, claim, verified, error, isUsed ? false : undefined),
   }
 }

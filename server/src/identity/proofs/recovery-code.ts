@@ -2,7 +2,10 @@ import type { Services } from '../../platform/services.ts'
 import { findRecoveryCode, recoveryCodeOf } from '../factors/recovery-codes.ts'
 import type { FactorVerifier } from './factor.ts'
 
-/** A recovery code stands for any second factor. Too long to guess, it needs no counter: it is compared when it is used up. */
+/**
+ * A recovery code replaces any second factor. It is too long to guess, so it needs no counter; it is checked when it is
+ * used.
+ */
 export const recoveryCodeVerifier = (services: Pick<Services, 'keys'>): FactorVerifier => ({
   answers: 'recovery_code',
   verify: async (_visitor, { user_id, session_id, answer: { recovery_code = '' }, among }) => ({

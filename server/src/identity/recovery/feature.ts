@@ -9,12 +9,12 @@ import { recoveryRoutes } from './routes.ts'
 
 declare module '../../platform/services.ts' {
   interface Services {
-    /** What the page of a reset offers to the reader of that mailbox when it is done: nothing, unless a feature knows more. */
+    /** What the page offers after a reset to the reader of the mailbox; nothing, unless a feature adds something. */
     readonly offerAfterReset: (email: string, visitor: SystemRunner, locale: Locale) => Promise<Offered | undefined>
   }
 }
 
-/** Forgotten passwords, and changes of a password. */
+/** Resetting a forgotten password, and changing the password. */
 export const recovery = feature({
   name: 'recovery',
   uses: ['users', 'sessions', 'history', 'changes', 'accounts', 'passwords', 'devices', 'lockout', 'proofs'],

@@ -3,7 +3,7 @@ import type { AccountPage, PageWords } from '../../platform/pages/account-pages.
 import type { Services } from '../../platform/services.ts'
 import { completePasswordReset, requestPasswordReset } from './recovery.ts'
 
-/** The page behind the link that lets its reader set a new password, and what a later feature offers then. */
+/** The page of the link to set a new password, with what other features offer after it. */
 export const recoveryPages = (services: Services) =>
   ({
     'reset-password': {
@@ -18,14 +18,14 @@ export const recoveryPages = (services: Services) =>
 const words: Record<Locale, PageWords> = {
   en: {
     title: 'Set a new password',
-    text: 'It ends all your sessions: sign in again everywhere afterwards. A second factor is asked for as always.',
+    text: 'This ends all your sessions: sign in again everywhere afterwards. A second factor is still required.',
     button: 'Set the password',
     done: 'Your new password is set, and you are signed out everywhere. Sign in with it.',
     ask: {
       title: 'Set a new password',
-      text: 'Enter the address of your account. We send a link there that lets you set a new password.',
+      text: 'Enter the address of your account. We will send you a link to set a new password.',
       button: 'Send the link',
-      done: 'If this address has an account, a mail with a link is on its way; it works for half an hour. Look into your spam folder too.',
+      done: 'If this address has an account, an email with a link is on its way; the link works for half an hour. Check your spam folder, too.',
     },
   },
   de: {

@@ -51,8 +51,8 @@ const devicesOf = async (user_id: string) =>
     )
   ).rows[0]!.count
 
-test('a reset gives a new password, ends every session and device, confirms the address, and tells the person', async () => {
-  // Red when: any step after spendToken is left out of completePasswordReset.
+test('a reset sets a new password, revokes every session and device, confirms the address, and notifies the user', async () => {
+  // Red when: completePasswordReset omits any step after spendToken.
   const person = await newPerson()
   const other = await app.logIn(person)
   const stranger = await newPerson()
@@ -76,7 +76,7 @@ test('a reset gives a new password, ends every session and device, confirms the 
   assert.equal((await complete(token)).body.code, 'invalid-token')
 })
 
-test('for an address without an account no mail is sent, and for a disabled or deleted one neither', async () => {
+test('no email is sent to an address without an account, or with a disabled or deleted one', async () => {
   const unknown = newAddress()
   assert.equal((await app.call('POST', '/api/v1/auth/password-reset', { email: unknown })).status, 202)
   assert.deepEqual(await app.mailTo(unknown), [])
@@ -90,8 +90,8 @@ test('for an address without an account no mail is sent, and for a disabled or d
   }
 })
 
-test('a password that the policy refuses leaves the token unspent, and whose it is counts', async () => {
-  // Red when: checkPassword runs after spendToken, or without what is known of the person.
+test("a password that the policy rejects leaves the token unspent, and the user's own data counts", async () => {
+  // Red when: checkPassword runs after spendToken, or without the data of the user.
   const person = await newPerson()
   await person.call('PATCH', '/api/v1/users/me', { full_name: 'Augusta Ada King' })
   const token = await askForReset(person.email)
@@ -105,8 +105,8 @@ test('a password that the policy refuses leaves the token unspent, and whose it 
   assert.equal((await complete(token)).status, 204)
 })
 
-test('the token of a reset is refused in the same words however it is spoilt, and then still good once', async () => {
-  // Red when: spendToken does not look at used_at.
+test('every kind of invalid reset token gets the same response, and the valid token still works once', async () => {
+  // Red when: spendToken does not check used_at.
   const person = await newPerson()
   const token = await askForReset(person.email)
   await attackToken(app, {
@@ -124,7 +124,7 @@ test('the token of a reset is refused in the same words however it is spoilt, an
     assert.equal((await logIn(person.email, password)).status, password === winner ? 200 : 401)
 })
 
-test('one reset ends the other links, the pause before the second factor, and a change of address under way', async () => {
+test('a reset revokes the other links, pending sign-ins, and a pending change of address', async () => {
   // Red when: a kind of token loses `endsWithPassword`.
   const person = await newPerson()
   const tokens = [await askForReset(person.email), await askForReset(person.email)]
@@ -136,7 +136,7 @@ test('one reset ends the other links, the pause before the second factor, and a 
   assert.equal((await verify(change!.token)).body.code, 'invalid-token')
 })
 
-test('a reset lifts the lock that guessing has brought', async () => {
+test('a reset lifts a lockout', async () => {
   // Red when: completePasswordReset does not call unlockSignIn.
   const locked = await createTestApp({ ACCOUNT_LOCKOUT_THRESHOLD: '2' })
   const person = await locked.signUp()
@@ -151,7 +151,7 @@ test('a reset lifts the lock that guessing has brought', async () => {
   assert.equal((await guess(NEW_PASSWORD)).status, 200)
 })
 
-test('whoever has only signed in elsewhere gets a first password by a reset', async () => {
+test('a user who signs in only with a provider gets a first password by a reset', async () => {
   const person = await newPerson()
   await app.admin.query('update users set password_hash = null where id = $1', [person.user_id])
   assert.equal((await logIn(person.email, PASSWORD)).status, 401)
@@ -159,8 +159,8 @@ test('whoever has only signed in elsewhere gets a first password by a reset', as
   assert.equal((await logIn(person.email, NEW_PASSWORD)).status, 200)
 })
 
-test('the link of a reset is good for the address that it went to, and for half an hour', async () => {
-  // Red when: completePasswordReset does not compare the address, or resetPasswordToken says another time.
+test('the link of a reset works only for the address that it was sent to, and for half an hour', async () => {
+  // Red when: completePasswordReset does not compare the address, or resetPasswordToken has another lifetime.
   const person = await newPerson()
   const token = await askForReset(person.email)
   const { rows } = await app.admin.query<{ seconds: number }>(
@@ -172,8 +172,8 @@ test('the link of a reset is good for the address that it went to, and for half 
   assert.equal((await complete(token)).body.code, 'invalid-token')
 })
 
-test('one changes one’s password with the current one; other sessions and devices end, this one goes on', async () => {
-  // Red when: revokeOtherSessions or revokeDevices is left out, or ends the session that asks.
+test('a user changes the password with the current one; other sessions and devices are revoked, this one stays', async () => {
+  // Red when: revokeOtherSessions or revokeDevices is omitted, or revokes the current session.
   const person = await newPerson()
   const [other, here] = [await app.logIn(person), await app.logIn(person)]
   const change = (body: object) => here.call('POST', '/api/v1/auth/change-password', body)
@@ -200,7 +200,7 @@ test('one changes one’s password with the current one; other sessions and devi
   assert.match((await app.mailTo(person.email)).at(-1)!.subject, /password was changed/i)
 })
 
-test('other sessions and devices stay when they are to stay', async () => {
+test('other sessions and devices stay on request', async () => {
   const person = await newPerson()
   const other = await app.logIn(person)
   const devices = await devicesOf(person.user_id)
@@ -210,7 +210,7 @@ test('other sessions and devices stay when they are to stay', async () => {
   assert.equal(await devicesOf(person.user_id), devices)
 })
 
-test('of two changes of a password at once one succeeds', async () => {
+test('of two concurrent changes of a password, one succeeds', async () => {
   // Red when: replaceHash does not compare the former hash.
   const person = await newPerson()
   const passwords = [1, 2, 3].map(number => `${NEW_PASSWORD}-${number}`)
@@ -225,7 +225,7 @@ test('of two changes of a password at once one succeeds', async () => {
 })
 
 test('an account without a password sets one within two minutes of its sign-in', async () => {
-  // Red when: choose (identity/proofs) does not ask how recent the sign-in is, or takes the claim of the token for it.
+  // Red when: choose (identity/proofs) does not check how recent the sign-in is, or trusts the claim of the token.
   const person = await newPerson()
   await app.admin.query('update users set password_hash = null where id = $1', [person.user_id])
   const set = (more: object = {}) =>
@@ -243,7 +243,7 @@ test('an account without a password sets one within two minutes of its sign-in',
   assert.equal((await logIn(person.email, NEW_PASSWORD)).status, 200)
 })
 
-test('guesses at the current password count towards the lock', async () => {
+test('guesses at the current password count towards the lockout', async () => {
   // Red when: verifyPassword (identity/proofs) reserves no guess.
   const locked = await createTestApp({ ACCOUNT_LOCKOUT_THRESHOLD: '3' })
   const person = await locked.signUp()
@@ -253,7 +253,7 @@ test('guesses at the current password count towards the lock', async () => {
   assert.equal((await change(PASSWORD)).body.code, 'invalid-credentials')
 })
 
-test('a session that has ended changes neither password nor address', async () => {
+test('a revoked session can change neither password nor address', async () => {
   const person = await newPerson()
   await person.call('POST', '/api/v1/auth/logout')
   const before = await accountState(app, person.user_id)
@@ -265,8 +265,8 @@ test('a session that has ended changes neither password nor address', async () =
   assert.equal(await accountState(app, person.user_id), before)
 })
 
-test('an address changes when the new one is confirmed; the old one is told twice, and sessions go on', async () => {
-  // Red when: completeEmailChange records no event or revokes no tokens, or the token forgets the old address.
+test('an address changes when the new one is confirmed; the old one gets two notices, and sessions continue', async () => {
+  // Red when: completeEmailChange records no event or revokes no tokens, or the token does not store the old address.
   const person = await newPerson()
   const reset = await askForReset(person.email)
   const new_email = newAddress()
@@ -293,7 +293,7 @@ test('an address changes when the new one is confirmed; the old one is told twic
   assert.deepEqual(rows, [{ purpose: 'undo' }], 'of what the former address was sent, only the way back is good')
 })
 
-test('an address that has an account is not taken over: its owner is told, the person who asks learns nothing', async () => {
+test('an address with an account is not taken over: its owner is notified, and the requester learns nothing', async () => {
   const [person, other] = [await newPerson(), await newPerson()]
   const asked = await person.call('POST', '/api/v1/auth/change-email', toAddress(other.email))
   assert.equal(asked.status, 202)
@@ -304,8 +304,8 @@ test('an address that has an account is not taken over: its owner is told, the p
   assert.equal(own.body.code, 'invalid-fields')
 })
 
-test('an address that someone took in between is refused like a bad link, and nothing changes', async () => {
-  // Red when: users_email_key is not answered as invalid-token.
+test('an address that was taken meanwhile is refused like an invalid link, and nothing changes', async () => {
+  // Red when: users_email_key is not mapped to invalid-token.
   const person = await newPerson()
   const new_email = newAddress()
   await person.call('POST', '/api/v1/auth/change-email', toAddress(new_email))
@@ -317,7 +317,7 @@ test('an address that someone took in between is refused like a bad link, and no
   assert.equal(await accountState(app, person.user_id), before)
 })
 
-test('of two changes of address the latest that was asked for counts; of two people who want the same, one gets it', async () => {
+test('of two changes of address the latest request counts; of two users who request the same address, one gets it', async () => {
   const person = await newPerson()
   const wanted = [newAddress(), newAddress()]
   const tokens: string[] = []
@@ -334,8 +334,8 @@ test('of two changes of address the latest that was asked for counts; of two peo
   assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 422])
 })
 
-test('a sign-in with the old password that races a reset leaves no session behind', async () => {
-  // Red when: completePasswordReset ends the sessions before it has changed the hash.
+test('a concurrent sign-in with the old password leaves no session after a reset', async () => {
+  // Red when: completePasswordReset revokes the sessions before it has changed the hash.
   for (let round = 0; round < 5; round++) {
     const person = await newPerson()
     const token = await askForReset(person.email)
@@ -352,8 +352,9 @@ test('a sign-in with the old password that races a reset leaves no session behin
   }
 })
 
-// Red when: completePasswordReset leaves identities of before, or confirms the address of an account that its owner cannot enter.
-test('whoever took an address before its owner came keeps neither a provider nor the trust in the address after a reset', async () => {
+// Red when: completePasswordReset keeps earlier identities, or confirms the address although the owner lacks the second
+// factor.
+test('after a reset, an account created by a stranger keeps neither its providers nor a verified address', async () => {
   const link = async ({ user_id }: Person) =>
     app.admin.query(
       `insert into identities (user_id, provider, issuer, subject) values ($1::uuid, 'github', 'https://github.com/login/oauth', $1::text)`,
@@ -382,7 +383,8 @@ test('whoever took an address before its owner came keeps neither a provider nor
   assert.equal(await identitiesOf(owner), 1, 'a proved address keeps what it had')
 })
 
-// Red when: requestEmailChange does not lock the session: the reset has revoked the changes that it saw, and this one comes after.
+// Red when: requestEmailChange does not lock the session: its change would commit after the reset has revoked all
+// others.
 test('a change of address that a session began does not outlive the session', async () => {
   const person = await newPerson()
   const blocker = await app.admin.connect()
@@ -396,7 +398,7 @@ test('a change of address that a session began does not outlive the session', as
       )
       waiting = rows[0]!.waiting
     }
-    // Whoever ends the session now waits for the change, and then sees it; or the change sees that it has ended.
+    // A revocation of the session waits for the change and then sees it; or the change sees the revocation.
     await blocker.query(`set local lock_timeout = '500ms'`)
     await blocker.query('savepoint ending')
     const ended = await blocker
@@ -413,8 +415,8 @@ test('a change of address that a session began does not outlive the session', as
   }
 })
 
-// Red when: lockSession, completeEmailChange or completePasswordReset locks something else before the account.
-test('whatever happens to an account at the same moment takes turns, and nothing waits for ever', async () => {
+// Red when: lockSession, completeEmailChange or completePasswordReset locks another row before the account.
+test('concurrent changes of an account run one at a time, without a deadlock', async () => {
   const wide = await createTestApp({ DATABASE_POOL_SIZE: '24' })
   const api = '/api/v1'
   for (let round = 0; round < 5; round++) {

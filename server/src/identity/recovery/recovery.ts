@@ -29,7 +29,7 @@ import type { Proof } from '../proofs/messages.ts'
 import { withProof } from '../proofs/proof.ts'
 import type { ProofServices } from '../proofs/proof.ts'
 
-const query = tables('system', 'live_users')
+const query = tables('system', 'users', 'live_users')
 
 export const resetPasswordToken = tokenKind({
   purpose: 'reset-password',
@@ -42,13 +42,13 @@ export const resetPasswordToken = tokenKind({
 export const passwordReset = eventKind('password-reset', { mailed: true })
 export const passwordChanged = changeKind('password-changed', {
   words: { en: 'The password of your account was changed.', de: 'Das Passwort Ihres Kontos wurde geändert.' },
-  // The former one is not brought back: whoever changed it knew it.
+  // The former password is not restored, because the person who changed it knew it.
   undo: (transaction, { user_id, trace }) => transaction.run(voidPassword(user_id, trace.password ?? '')),
 })
 
 type RecoveryServices = Pick<Services, 'keys' | 'declared' | 'passwords' | 'passwordPolicy'>
 
-/** Asks for the mail that lets its reader set a new password. Whether the address has an account is looked up when it is sent. */
+/** Requests the email with the link to set a new password. The account of the address is looked up when it is sent. */
 export const requestPasswordReset = (
   visitor: SystemRunner,
   email: string,
@@ -56,10 +56,10 @@ export const requestPasswordReset = (
 ): Promise<string> => mailToken(visitor, resetPasswordToken, { email, details: { ...(locale && { locale }) } })
 
 /**
- * Sets the password of the account that the link was mailed for, or its first one where it has signed in with a provider
- * only, and revokes everything that the former one opened: sessions, devices, locks. It creates no session, so no second factor
- * is skipped. Where the address was not verified before, its owner comes only now: an account that was made beforehand by
- * anyone else loses its providers and, where it holds a second factor that the owner lacks, stays unverified.
+ * Sets the password of the account that the link was sent for, or the first one if it only signs in with a provider,
+ * and revokes all sessions, devices and locks. Creates no session, so the second factor is not skipped. If the address
+ * was not verified before, someone else may have created the account in advance: it then loses its providers and, if it
+ * has a second factor that the owner of the address does not hold, stays unverified.
  * @returns the address @throws Problem weak-password, at `/new_password`, with the token unspent; invalid-token
  */
 export async function completePasswordReset(
@@ -82,12 +82,12 @@ export async function completePasswordReset(
           .updateTable('live_users')
           .set({
             password_hash,
-            // The mail verifies the address, but not that a second factor of before is its reader's.
+            // The email verifies the address, but not that an existing second factor belongs to its reader.
             email_verified_at: sql<string>`coalesce(email_verified_at,
               case when not ${declared.hasSecondFactor(sql.ref('live_users.id'))} then now() end)`,
           })
           .where('id', '=', account.id)
-          // The address may be another by now.
+          // The address may have changed since.
           .where('email', '=', email)
           .returning('id'),
       ),
@@ -111,8 +111,8 @@ interface PasswordChange {
 }
 
 /**
- * Changes the user's password, on the current one where there is one, and a second factor where there is one. Other sessions
- * and devices are revoked unless they are to stay.
+ * Changes the user's password. Requires the current password if there is one, and a second factor if there is one.
+ * Other sessions and devices are revoked unless they are to stay.
  * @throws Problem weak-password at `/new_password`, and what withProof throws
  */
 export const changePassword = (
@@ -147,9 +147,9 @@ export const changePassword = (
     },
   )
 
-/** A live account, as far as its new password must not be made of it. */
+/** A live account, with the values that its new password must not contain. */
 const findAccount = (visitor: SystemRunner, user_id: string | null) =>
-  // system: a link in a mail has no session
+  // system: a link in an email has no session
   visitor.run(
     find(
       query
@@ -159,7 +159,7 @@ const findAccount = (visitor: SystemRunner, user_id: string | null) =>
     ),
   )
 
-/** Locked: of a verification at the same moment, one comes first. */
+/** Locked, so that a concurrent verification waits. */
 const hasVerifiedAddress = (user_id: string) =>
   statement(
     query.selectFrom('live_users').select('email_verified').where('id', '=', user_id).forNoKeyUpdate(),
@@ -182,14 +182,14 @@ const weakPassword = (detail: string): Problem =>
 const replaceHash = (user_id: string, password_hash: string) =>
   execute(query.updateTable('live_users').set({ password_hash }).where('id', '=', user_id))
 
-/** By which a change finds its own password again: a hash is stored in no other place than the account. */
+/** Identifies the password that a change set, because the hash itself is stored only in the account. */
 const digestOf = (password_hash: string): string => createHash('sha256').update(password_hash).digest('hex')
 
-/** Takes the password away that a change has set, unless it is another by now: the account then needs a reset. */
+/** Removes the password that a change set, unless it was replaced since; the account then needs a reset. */
 const voidPassword = (user_id: string, digest: string) =>
   execute(
     query
-      .updateTable('live_users')
+      .updateTable('users')
       .set({ password_hash: null })
       .where('id', '=', user_id)
       .where(sql<boolean>`encode(sha256(convert_to(password_hash, 'UTF8')), 'hex') = ${digest}`),

@@ -10,7 +10,7 @@ import { changePassword, completePasswordReset, requestPasswordReset } from './r
 const rules = { access: 'public', noStore: true, perMinute: 10 } as const
 const tags = ['Authentication']
 
-/** Forgetting a password, and changing it. */
+/** The routes to reset and to change a password. */
 export function recoveryRoutes(app: App, services: Services): void {
   app.post(
     '/auth/password-reset',
@@ -20,7 +20,7 @@ export function recoveryRoutes(app: App, services: Services): void {
         operationId: 'requestPasswordReset',
         summary: 'Request a password reset',
         description:
-          'Answers the same for every address; at most five mails go to one in an hour. The token lives 30 minutes.',
+          'The response is the same for every address; each gets at most five emails an hour. The token is valid for 30 minutes.',
         tags,
         body: Strict({ email: Email }, { title: 'PasswordResetRequest' }),
         response: { 202: Accepted },
@@ -40,10 +40,10 @@ export function recoveryRoutes(app: App, services: Services): void {
       problems: ['invalid-token', 'weak-password'],
       schema: {
         operationId: 'completePasswordReset',
-        summary: 'Set a new password by the token in a mail',
+        summary: 'Set a new password by the token from an email',
         description:
-          'Revokes all sessions, forgets all devices and lifts a lock. It creates no session, so a second factor is asked ' +
-          'for as always. A password that is refused leaves the token unspent.',
+          'Revokes all sessions and devices, and lifts a lock. It creates no session, so a second factor is ' +
+          'still required. If the password is rejected, the token stays valid.',
         tags,
         body: Strict({ token: Token, new_password: NewPassword }, { title: 'PasswordReset' }),
         response: { 204: Type.Null() },
@@ -66,8 +66,8 @@ export function recoveryRoutes(app: App, services: Services): void {
         operationId: 'changePassword',
         summary: "Change the current user's password",
         description:
-          'Takes the current password where the account has one, and `proof` by a second factor where it has one; an account ' +
-          'that has neither needs a sign-in by its provider younger than two minutes. Other sessions are revoked, and other devices are forgotten, unless `end_other_sessions` ' +
+          'Takes the current password if the account has one, and `proof` by a second factor if it has one; an account ' +
+          'with neither needs a sign-in with its provider within the last two minutes. Other sessions and devices are revoked, unless `end_other_sessions` ' +
           'is false.',
         tags,
         body: Strict(

@@ -14,27 +14,27 @@ const problems = {
   'invalid-credentials': [
     401,
     'Invalid credentials',
-    'The password is not that of such an account. Check the e-mail address or username, and the password.',
+    'No account matches this name and password. Check the email address or username, and the password.',
   ],
   'invalid-refresh-token': [
     401,
     'Invalid refresh token',
-    'The refresh token is unknown, expired, revoked or used before. Sign in again.',
+    'The refresh token is unknown, expired, revoked or already used. Sign in again.',
   ],
   'mfa-required': [
     401,
     'Second factor required',
-    'Finish with POST /api/v1/auth/mfa/verify, the `mfa_token` of this answer and one of its `methods`.',
+    'Finish with POST /api/v1/auth/mfa/verify, the `mfa_token` of this response and one of its `methods`.',
   ],
   'email-unverified': [
     403,
-    'E-mail address unverified',
-    'Confirm the address by the link in the mail, which a sign-in sends as well; POST /api/v1/auth/verify-email/resend sends another.',
+    'Email address unverified',
+    'Confirm the address with the link in the email, which a sign-in also sends; POST /api/v1/auth/verify-email/resend sends another.',
   ],
   'last-way-in': [
     409,
-    'Last way in',
-    'Without it nobody could sign in to this account. Set a password, or add another passkey or sign-in provider first.',
+    'Last sign-in method',
+    'Without it, no one could sign in to this account. First set a password, or add another passkey or sign-in provider.',
   ],
 } as const satisfies ProblemTable
 
@@ -52,11 +52,11 @@ declare module '../../platform/services.ts' {
   }
 }
 
-/** Signing in and out, and going on with a session. Every other sign-in method ends here too. */
+/** Signing in and out, and refreshing a session. All sign-in methods end here. */
 export const signIn = feature({
   name: 'sign-in',
   uses: ['users', 'sessions', 'history', 'organizations', 'accounts', 'passwords', 'devices', 'lockout', 'factors'],
-  tags: { Authentication: 'Signing up, in, out, and staying signed in.' },
+  tags: { Authentication: 'Sign up, sign in and out, and stay signed in.' },
   problems,
   tokens: [mfaToken],
   events: [loginFailed, refreshTokenReused],

@@ -13,16 +13,19 @@ import { sealRefreshToken } from './refresh-token.ts'
 import { mfaToken } from './sign-in.ts'
 import type { SignInOutcome } from './sign-in.ts'
 
-/** Turns what the database says of a sign-in into what the client is given. */
+/** Turns the result of a sign-in into the tokens and response for the client. */
 export interface Issuer {
   accessToken(
     user: { id: string; email: string },
     session: { id: string; auth_time: number },
     organization?: { id: string; role: Role },
   ): Static<typeof AccessToken>
-  /** Sets the device's cookie, too. @throws Problem mfa-required, carrying the token and the methods that finish the sign-in */
+  /**
+   * Also sets the device cookie. @throws Problem mfa-required, carrying the token and the methods that finish the
+   * sign-in
+   */
   answer(reply: FastifyReply, signedIn: SignInOutcome): Static<typeof SignedInAnswer>
-  /** The id in the device's token, sent in the body or as the cookie. It may be any user's. */
+  /** The id in the device token, from the body or the cookie. It can belong to any user. */
   readDevice(request: FastifyRequest, token?: string): string | undefined
 }
 

@@ -31,7 +31,7 @@ async function signUpElsewhere() {
   return person
 }
 
-test('the right password replaces an imported hash by one of ours, a wrong one does not', async () => {
+test('the right password replaces an imported hash by our own, a wrong one does not', async () => {
   const person = await signUpElsewhere()
   assert.equal((await logIn(person.email, 'Wrong-horse-7')).status, 401)
   assert.match(await hashOf(person.user_id), /^\$2b\$/)
@@ -42,7 +42,7 @@ test('the right password replaces an imported hash by one of ours, a wrong one d
   assert.equal(await hashOf(person.user_id), renewed)
 })
 
-// Red when: renewHash returns the former hash where it replaced nothing.
+// Red when: renewHash returns the former hash if it replaced nothing.
 test('several sign-ins at once with an imported hash all succeed, and one replaces it', async () => {
   const person = await signUpElsewhere()
   const answers = await Promise.all(Array.from({ length: 5 }, () => logIn(person.email, PASSWORD)))
@@ -76,7 +76,8 @@ test('a sign-in by password takes four round trips: the guess, the account, what
   await trips({ device_token, organization_id: second })
 })
 
-// Red when: what comes after a right guess does not settle it; a refusal leaves it pending; settleRefused settles it as wrong.
+// Red when: the step after a right guess does not settle it; a refusal leaves it pending; settleRefused settles it as
+// wrong.
 test('a right guess is settled with the sign-in, and also where the sign-in is refused', async () => {
   const strict = await createTestApp({ EMAIL_VERIFICATION: 'required' })
   const stranger = await signUp('Globex')
@@ -94,8 +95,8 @@ test('a right guess is settled with the sign-in, and also where the sign-in is r
   }
 })
 
-// Red when: takeSteps looks the second factors up before it has locked the account, or in the statement that locks it.
-test('a factor that is enrolled while the password is verified is demanded', async () => {
+// Red when: takeSteps looks up the second factors before it has locked the account, or in the same statement.
+test('a factor that is enrolled while the password is verified is required', async () => {
   const { email, user_id } = await signUp()
   const enrolment = await admin.connect()
   try {

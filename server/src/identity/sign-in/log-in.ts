@@ -12,7 +12,7 @@ import type { SignInOutcome, SignInRules } from './sign-in.ts'
 const query = tables('system', 'users')
 const own = tables('tenant', 'users', 'sessions', 'self', 'own_organizations')
 
-/** A first factor was wrong, or led to no account that can be used. */
+/** A first factor was wrong, or belongs to no live account. */
 export const loginFailed = eventKind('login-failed')
 
 export interface Credentials {
@@ -24,7 +24,7 @@ export interface Credentials {
 }
 
 /**
- * By password: identify → guess → verify, and then the steps that every sign-in takes.
+ * Signs in by password: identify → guess → verify, and then the steps of every sign-in.
  * @throws Problem invalid-credentials, rate-limited, busy, and what signIn throws
  */
 export async function logIn(
@@ -49,7 +49,7 @@ export async function logIn(
   }
 }
 
-/** The hash that the account has from now on: what another system made, or we with other parameters, is replaced. */
+/** Replaces a hash that another system made, or that has other parameters. Returns the current hash of the account. */
 async function renewHash(
   visitor: SystemRunner,
   { passwords }: Pick<Services, 'passwords'>,
@@ -59,15 +59,15 @@ async function renewHash(
   const former = secret ?? ''
   const renewed = await passwords.renew(former, password)
   if (renewed === undefined) return former
-  // system: hashes are out of the tenant login's sight
+  // system: the tenant login cannot read hashes
   const { current, is_replaced } = await visitor.with({ user_id }).run(replaceHash(user_id, former, renewed))
   if (is_replaced) return renewed
-  // A second sign-in at the same time was faster, or the password has just been changed.
+  // A concurrent sign-in was faster, or the password was just changed.
   if (await passwords.verify(current, password)) return current ?? ''
   throw new Problem('invalid-credentials')
 }
 
-/** Replaces the hash if it is still the former one. `current`: the hash that was found, when others had finished with it. */
+/** Replaces the hash if it is still the former one. `current`: the hash that was found after concurrent changes. */
 const replaceHash = (user_id: string, former: string, renewed: string) =>
   get(
     raw(
@@ -81,7 +81,7 @@ const replaceHash = (user_id: string, former: string, renewed: string) =>
   )
 
 /**
- * Another of the user's organizations: the session goes there from now on, and so does the next sign-in.
+ * Switches the session to another of the user's organizations; the next sign-in goes there, too.
  * @throws Problem invalid-fields, email-unverified
  */
 export const switchOrganization = ({ unverifiedAccess }: SignInRules, id: string) =>
@@ -96,7 +96,7 @@ export const switchOrganization = ({ unverifiedAccess }: SignInRules, id: string
           .whereRef('users.id', '=', 'chosen.user_id')
           .returning(['users.id', 'users.email_verified']),
       )
-      // The account before the session, as everything does that changes both.
+      // The account before the session, as in every transaction that changes both.
       .with('moved', moved =>
         moved
           .updateTable('sessions')
@@ -110,7 +110,7 @@ export const switchOrganization = ({ unverifiedAccess }: SignInRules, id: string
       .selectAll('chosen')
       .select('remembered.email_verified'),
     ([organization]) => {
-      if (organization === undefined) throw invalidField('/organization_id', 'names no organization of yours')
+      if (organization === undefined) throw invalidField('/organization_id', 'is not an organization of yours')
       if (unverifiedAccess === 'own' && !organization.email_verified) throw new Problem('email-unverified')
       return organization
     },

@@ -39,7 +39,10 @@ const self = compileOnce(({ organization_id }: { organization_id: string | null 
     ]),
 )
 
-/** The current user and session, and the organization that the token names, with the role there and what it permits. @throws Problem membership-ended */
+/**
+ * The current user and session, and the organization of the access token with the user's role and permissions there.
+ * @throws Problem membership-ended
+ */
 export const getMe = ({ permissions }: Pick<Declarations, 'permissions'>, organization_id: string | undefined) =>
   statement(self({ organization_id: organization_id ?? null }), ([row]): Static<typeof Me> => {
     if (row === undefined) throw new Problem('session-ended')
@@ -54,7 +57,7 @@ export const getMe = ({ permissions }: Pick<Declarations, 'permissions'>, organi
       second_factor_required !== null &&
       created_at !== null &&
       updated_at !== null
-    // As the gate says it: until the session has verified a second factor, the role permits nothing.
+    // As in the gate: until the session has verified a required second factor, the role permits nothing.
     const isSecondFactorMissing = second_factor_required === true && !row.second_factor
     return {
       user: row,

@@ -5,7 +5,7 @@ import { Session } from '../../directory/sessions/sessions.ts'
 import { User } from '../../directory/users/users.ts'
 import { Password } from '../passwords/password-policy.ts'
 
-/** What travels when users sign in. */
+/** The schemas of sign-in requests and responses. */
 
 export const AccessToken = Type.Object(
   {
@@ -24,7 +24,8 @@ export const SignedInAnswer = Type.Object(
     device_token: Type.Optional(
       Type.String({
         maxLength: 100,
-        description: 'Names this device from now on: sent with the next sign-in, it cannot be locked out by strangers.',
+        description:
+          'Identifies this device: send it with the next sign-in, so that strangers cannot lock out the device.',
       }),
     ),
   },

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Person } from '../../../test/test-app.ts'
 
-// Where a session goes: a session remembers the organization that it chose last, and a sign-in chooses one.
+// The organization of a session: a session stores the organization that it chose last, and a sign-in chooses one.
 
 const app = await createTestApp()
 const { admin, call, mailTo, signUp, verify, tokens } = app
@@ -67,7 +67,7 @@ const leave = (person: Person, owner: Person) =>
   owner.call('DELETE', `/api/v1/organizations/${owner.organization_id}/members/${person.user_id}`)
 
 // Red when: switchOrganization leaves the session as it is; rotate prefers the account's last organization to the session's.
-test('a session stays where it was switched to, and no other session moves', async () => {
+test('a session stays in the organization that it switched to, and other sessions do not change', async () => {
   const person = await newMember()
   const owner = await newOwner('Acme')
   await join(owner, person.email)
@@ -84,7 +84,7 @@ test('a session stays where it was switched to, and no other session moves', asy
   assert.equal((await newSession(person)).organization_id, owner.organization_id, 'where a session was active last')
 })
 
-// Red when: rotate stores no organization, or stores one that was not named where the session has one.
+// Red when: rotate stores no organization, or overwrites that of the session although none was requested.
 test('a refresh that names an organization is remembered, and tabs that name theirs do not move each other', async () => {
   const owner = await signUp('Acme')
   const second: string = (await owner.call('POST', '/api/v1/organizations', { name: 'Second' })).body.id
@@ -109,8 +109,9 @@ test('a refresh that is repeated remembers the organization that it names, too',
   assert.equal(next.body.organization.id, second)
 })
 
-// Red when: chooseOrganization does not look at deleted_at of the membership; rotate does not store what it has chosen instead.
-test('when the membership of the remembered organization has ended, the rule of log-in decides and the answer says so', async () => {
+// Red when: chooseOrganization ignores deleted_at of the membership; rotate does not store the organization that it
+// chose instead.
+test('when the membership of the stored organization has ended, the sign-in rule decides and the response shows it', async () => {
   const person = await newMember()
   const [owner, other] = [await newOwner('Acme'), await newOwner('Globex')]
   await join(owner, person.email)
@@ -127,8 +128,8 @@ test('when the membership of the remembered organization has ended, the rule of 
   assert.equal(await session.refresh(), person.organization_id, 'nothing is left but the personal one')
 })
 
-// Red when: acceptInvitation does not announce the organization; preferredOrganizations leaves the unopened ones out.
-test('an invited person signs in to the organization that they have just joined, account or not', async () => {
+// Red when: acceptInvitation does not announce the organization; preferredOrganizations omits the unopened ones.
+test('an invited user signs in to the organization that they have just joined, with or without an earlier account', async () => {
   const owner = await newOwner('Acme')
   const email = `invited-${randomUUID()}@example.com`
   await join(owner, email, PASSWORD)
@@ -145,7 +146,7 @@ test('an invited person signs in to the organization that they have just joined,
 })
 
 // Red when: preferredOrganizations puts the oldest first, or open_organization() empties the list.
-test('of several invitations the newest comes first, and each until a session has opened it, in whatever way', async () => {
+test('of several joined organizations the newest comes first, each until a session has opened it', async () => {
   const person = await newMember()
   const owners = [await newOwner('One'), await newOwner('Two'), await newOwner('Three'), await newOwner('Four')]
   for (const owner of owners) await join(owner, person.email)
@@ -163,8 +164,8 @@ test('of several invitations the newest comes first, and each until a session ha
   assert.equal((await newSession(person)).organization_id, one, 'now all are open, and this was the last')
 })
 
-// Red when: announceOrganization does not take an earlier place out, or join does not announce a former member.
-test('who is invited back after a removal is led there again', async () => {
+// Red when: announceOrganization does not remove an earlier entry, or join does not announce a former member.
+test('a user who joins again after a removal signs in to that organization again', async () => {
   const person = await newMember()
   const [owner, other] = [await newOwner('Acme'), await newOwner('Globex')]
   await join(owner, person.email)
@@ -179,7 +180,7 @@ test('who is invited back after a removal is led there again', async () => {
   assert.equal((await newSession(person)).organization_id, owner.organization_id)
 })
 
-// Red when: chooseOrganization goes by the name or the age alone.
+// Red when: chooseOrganization uses only the name or the age.
 test('without a hint a sign-in goes to the oldest team, and to the personal organization where there is no team', async () => {
   const person = await newMember()
   const teams: string[] = []
@@ -193,7 +194,7 @@ test('without a hint a sign-in goes to the oldest team, and to the personal orga
 })
 
 // Red when: the policy `choice` does not compare the session; the tenant login is granted another column of sessions.
-test('a session moves itself alone', async () => {
+test('a session can change only its own organization', async () => {
   const owner = await signUp('Acme')
   const second: string = (await owner.call('POST', '/api/v1/organizations', { name: 'Second' })).body.id
   const [session, other] = [

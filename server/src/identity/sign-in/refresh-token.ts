@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
-/** What a refresh token stands for. */
+/** The content of a refresh token. */
 export interface RefreshToken {
   session_id: string
   generation: number
@@ -9,8 +9,8 @@ export interface RefreshToken {
 const HEAD_BYTES = 20
 
 /**
- * A refresh token is derived, not stored: session id, generation and a MAC (HMAC-SHA-256) over both, base64url. Who
- * reads the database learns no token, and the same generation is the same token on every node.
+ * A refresh token is derived, not stored: session id, generation and a MAC (HMAC-SHA-256) over both, base64url. A
+ * reader of the database learns no token, and the same generation is the same token on every node.
  */
 export function sealRefreshToken(key: Buffer, { session_id, generation }: RefreshToken): string {
   const head = Buffer.alloc(HEAD_BYTES)
@@ -19,7 +19,7 @@ export function sealRefreshToken(key: Buffer, { session_id, generation }: Refres
   return Buffer.concat([head, macOf(key, head)]).toString('base64url')
 }
 
-/** What the token stands for, or undefined when we did not make it. */
+/** The content of the token; undefined if the token is not valid. */
 export function openRefreshToken(key: Buffer, token: string): RefreshToken | undefined {
   const bytes = Buffer.from(token, 'base64url')
   const head = bytes.subarray(0, HEAD_BYTES)

@@ -31,8 +31,8 @@ async function follow(refresh_token: string): Promise<string> {
   return body.refresh_token
 }
 
-// Red when: refresh.ts does not lock the session's row, or rotates at each presentation (`age === 0` left out).
-test('a hundred refreshes of one token at once give one and the same successor', async t => {
+// Red when: refresh.ts does not lock the session's row, or rotates at each use (`age === 0` is omitted).
+test('a hundred concurrent refreshes of one token give the same successor', async t => {
   const person = await signUp()
   let token = person.refresh_token
   for (let round = 1; round <= 3; round++) {
@@ -48,8 +48,9 @@ test('a hundred refreshes of one token at once give one and the same successor',
   assert.equal((await person.call('GET', '/api/v1/users/sessions?include_total=true')).body.total, 1)
 })
 
-// Red when: the grace is shortened to nothing (GRACE_SECONDS = 0 in refresh.ts), or a generation gives another successor the second time.
-test('tabs that refresh side by side, each from the token it holds, are never logged out', async () => {
+// Red when: there is no grace period (GRACE_SECONDS = 0 in refresh.ts), or a generation gives a different successor the
+// second time.
+test('tabs that refresh concurrently, each with its own token, are never signed out', async () => {
   const person = await signUp()
   const tabs = Array.from({ length: 8 }, async () => {
     let token = person.refresh_token
@@ -65,7 +66,7 @@ test('tabs that refresh side by side, each from the token it holds, are never lo
 })
 
 // Red when: refresh.ts counts the ten seconds also for the previous generation (`age > 1` becomes `age > 0`).
-test('an answer that was lost is given again, however late, until its token is used', async () => {
+test('a lost response is repeated, however late, until its token is used', async () => {
   const person = await signUp()
   const lost = await follow(person.refresh_token)
   await shift(sessionOf(person), 60)
@@ -78,7 +79,7 @@ test('an answer that was lost is given again, however late, until its token is u
 
 // Red when: GRACE_SECONDS in refresh.ts is 8 or 11; when the refusal is thrown inside the transaction, which rolls the
 // revocation back; when `rotated_at` is read at another place.
-test('an older generation is honoured for ten seconds after its successor was handed on, then it ends the session', async () => {
+test('an older generation is accepted for ten seconds after the rotation of its successor, then it revokes the session', async () => {
   for (const { seconds, generations, isHonoured } of [
     { seconds: 8, generations: 2, isHonoured: true },
     { seconds: 10, generations: 2, isHonoured: false },
@@ -110,7 +111,7 @@ test('an older generation is honoured for ten seconds after its successor was ha
       revoked_reason: 'refresh-token-reused',
     })
     assert.deepEqual(events.rows, [{ session_id: id, details: { generation: 1, current: generations + 1 } }])
-    // Dead for the thief and for the owner alike, with whatever token; no one else is touched.
+    // The session is revoked for thief and owner, with any token; other users are not affected.
     for (const token of handed) assert.equal((await refresh(token)).body.code, 'invalid-refresh-token')
     assert.equal((await person.call('GET', '/api/v1/auth/me')).body.code, 'session-ended')
     await follow(second.refresh_token)
@@ -118,8 +119,8 @@ test('an older generation is honoured for ten seconds after its successor was ha
   }
 })
 
-// Red when: refresh.ts reads the newest moment of `rotated_at` for every generation.
-test('the ten seconds of a generation are its own: a later hand-over does not renew them', async () => {
+// Red when: refresh.ts reads the newest time of `rotated_at` for every generation.
+test('a later rotation does not extend the ten seconds of a generation', async () => {
   const person = await signUp()
   const second = await follow(person.refresh_token)
   const third = await follow(second)
@@ -150,7 +151,7 @@ const endings: { name: string; end: (person: Person, elsewhere: Person) => Promi
 
 for (const { name, end, everywhere } of endings) {
   // Red when: refresh.ts's `lockSession` leaves out `revoked_at is null` or the lock.
-  test(`refreshes that race ${name} leave nothing alive that should be dead, and end nothing else`, async t => {
+  test(`refreshes that race ${name} leave no session live that should be revoked, and revoke nothing else`, async t => {
     let [honoured, refused] = [0, 0]
     for (let round = 0; round < 8; round++) {
       const person = await signUp()
@@ -192,7 +193,7 @@ for (const { name, end, everywhere } of endings) {
   })
 }
 
-test('a token that was tampered with, or sealed with another key, is refused and ends nothing', async () => {
+test('a token that was tampered with, or signed with another key, is refused and revokes nothing', async () => {
   const person = await signUp()
   const bytes = Buffer.from(person.refresh_token, 'base64url')
   for (const place of [0, 19, 25, bytes.length - 1]) {

@@ -20,14 +20,15 @@ const query = tables('system', 'sessions', 'live_users')
 
 export const refreshTokenReused = eventKind('refresh-token-reused', { mailed: true })
 
-/** A generation that was handed on is honoured for this long, whatever has happened to its successor; seconds. */
+/** How long a rotated generation is still accepted, even if its successor was used; in seconds. */
 const GRACE_SECONDS = 10
 
 /**
- * Rotates a refresh token. Generation n gives n+1; n again, within ten seconds or before n+1 is first used, gives the same
- * n+1, so two tabs, a retry or a lost answer log no one out and fork nothing. Anything older is a replay: it revokes the
- * session. The row lock is the one that revocation takes.
- * @throws Problem invalid-refresh-token, email-unverified; invalid-fields when the organization asked for is not the user's
+ * Rotates a refresh token. Generation n gives n+1; n again, within ten seconds or before n+1 is first used, gives the
+ * same n+1, so two tabs, a retry or a lost response neither sign the user out nor fork the session. Anything older is a
+ * replay, which revokes the session. Revocation takes the same row lock.
+ * @throws Problem invalid-refresh-token, email-unverified; invalid-fields when the organization asked for is not the
+ * user's
  */
 export async function refresh(
   visitor: SystemRunner,
@@ -37,7 +38,7 @@ export async function refresh(
 ): Promise<SignedIn> {
   const presented = openRefreshToken(keys.refresh, token)
   if (presented === undefined) throw new Problem('invalid-refresh-token')
-  // system: the refresh token is what the client has left, and may belong to a session that is over
+  // system: the client has only the refresh token, which may belong to an expired or revoked session
   const refreshed = await visitor.transaction(transaction =>
     rotate(transaction, presented, organization_id, signInRules),
   )
@@ -45,7 +46,7 @@ export async function refresh(
   return refreshed
 }
 
-/** Undefined when refused: what it wrote of the refusal stays. */
+/** Undefined when refused, so that the record of the refusal is committed. */
 async function rotate(
   transaction: Transaction<'system'>,
   presented: RefreshToken,
@@ -97,7 +98,7 @@ interface LockedSession extends Account {
 const lockSession = ({ session_id, generation }: RefreshToken) =>
   statement(
     query
-      // The account before the session, as everything does that changes both.
+      // The account before the session, as in every transaction that changes both.
       .with('person', users =>
         users
           .selectFrom('live_users')
@@ -111,7 +112,7 @@ const lockSession = ({ session_id, generation }: RefreshToken) =>
       .selectAll('person')
       .select(['sessions.id as session_id', 'sessions.organization_id', 'sessions.generation'])
       .select(authTime)
-      // rotated_at holds the moments of the latest hand-overs: the last belongs to the generation before the current one.
+      // rotated_at holds the times of the latest rotations: the last is that of the generation before the current one.
       .select(
         sql<
           boolean | null
@@ -131,13 +132,13 @@ const lockSession = ({ session_id, generation }: RefreshToken) =>
     },
   )
 
-/** Hands the session on to its next generation, unless that was done before, and notes the organization that it has chosen. */
+/** Rotates the session to its next generation, unless that is already done, and stores the chosen organization. */
 function handOn(
   { user, hints, session: { id, organization_id } }: LockedSession,
   chosen: ChosenOrganization | undefined,
   rules: SignInRules | undefined,
 ) {
-  // Of the moments, only those that may still be asked about.
+  // Only the rotation times that can still matter.
   const next = sql`generation = generation + 1, last_seen_at = now(),
     rotated_at = array(select moment from unnest(rotated_at) moment where moment > clock_timestamp() - interval '1 minute') || clock_timestamp(),
     expires_at = ${sessionExpiry(rules?.idleSeconds ?? 0, sql<string>`created_at`)},`
@@ -151,7 +152,7 @@ function handOn(
   )
 }
 
-/** Revokes the session of a refresh token, if it is not over already. @throws Problem invalid-refresh-token */
+/** Revokes the session of a refresh token, if it is still live. @throws Problem invalid-refresh-token */
 export async function logOutByToken(
   visitor: SystemRunner,
   { keys }: Pick<Services, 'keys'>,

@@ -9,7 +9,7 @@ import { getMe } from './me.ts'
 import { Login, Logout, Me, Refresh, SignedInAnswer, Switched } from './messages.ts'
 import { logOutByToken, refresh } from './refresh.ts'
 
-/** Requests a minute from one address, where passwords are tried. */
+/** Requests per minute from one address, where passwords are verified. */
 const PASSWORD_TRIES = 10
 
 export function signInRoutes(
@@ -27,7 +27,7 @@ export function signInRoutes(
       problems: ['invalid-credentials', 'mfa-required', 'email-unverified'],
       schema: {
         operationId: 'logIn',
-        summary: 'Sign in by e-mail address or username',
+        summary: 'Sign in by email address or username',
         tags,
         body: Login,
         response: { 200: SignedInAnswer },
@@ -72,7 +72,7 @@ export function signInRoutes(
       schema: {
         operationId: 'logOut',
         summary: 'Sign out',
-        description: "Revokes the access token's session or, when that token has expired, the one of `refresh_token`.",
+        description: 'Revokes the session of the access token or, if that has expired, the session of `refresh_token`.',
         tags,
         body: Logout,
         response: { 204: Type.Null() },

@@ -6,7 +6,7 @@ const { call, signUp, join, logIn, addMember, tokens, admin } = await createTest
 const api = '/api/v1/auth'
 const unique = () => `u${process.pid}-${Date.now()}-${Math.random().toString(36).slice(2, 8)}`
 
-test('signing up founds the organization that is named and signs in at once', async () => {
+test('signing up creates the named organization and signs in at once', async () => {
   const name = unique()
   const { status, body, headers } = await call('POST', `${api}/signup`, {
     email: `${name}@Example.com`,
@@ -31,7 +31,7 @@ test('signing up founds the organization that is named and signs in at once', as
   assert.deepEqual([claims.organization_id, claims.tenant_id], [body.organization.id, body.organization.id])
 })
 
-test('registering gives a personal organization whose id follows from the person’s', async () => {
+test('registering creates a personal organization whose id is derived from the user’s', async () => {
   const name = unique()
   const { status, body } = await call('POST', `${api}/register`, {
     email: `${name}@example.com`,
@@ -46,8 +46,9 @@ test('registering gives a personal organization whose id follows from the person
   )
 })
 
-// Red when: createAccount joins names without a limit: what is longer than the answer's schema allows is a 500 for ever.
-test('two long names make a full name that is none too long', async () => {
+// Red when: createAccount joins names without a limit: a name that is too long for the response schema causes a 500
+// each time.
+test('two long names give a full name that is not too long', async () => {
   const email = `${unique()}@example.com`
   const names = { given_name: 'a'.repeat(200), family_name: '\u{1F600}'.repeat(200) }
   const { status, body } = await call('POST', `${api}/register`, { email, password: PASSWORD, ...names })
@@ -56,7 +57,7 @@ test('two long names make a full name that is none too long', async () => {
   assert.equal((await call('POST', `${api}/login`, { email, password: PASSWORD })).status, 200)
 })
 
-test('what is taken is a conflict, and a slug made from a name never is', async () => {
+test('a taken name is a conflict, except for a slug that is made from a name', async () => {
   const name = unique()
   const body = { email: `${name}@example.com`, username: name, password: PASSWORD, organization_name: name }
   assert.equal((await call('POST', `${api}/signup`, body)).status, 201)
@@ -74,7 +75,7 @@ test('what is taken is a conflict, and a slug made from a name never is', async 
   assert.match(made.body.organization.slug, new RegExp(`^${name}-[0-9a-f]{8}$`))
 })
 
-test('a weak password is refused with all that it lacks', async () => {
+test('a weak password is refused with all reasons', async () => {
   const lacks = async (password: string, extra: object = {}) => {
     const { status, body } = await call('POST', `${api}/register`, {
       email: `${unique()}@example.com`,
@@ -86,12 +87,12 @@ test('a weak password is refused with all that it lacks', async () => {
   }
   assert.match(await lacks('password123'), /upper-case.*special.*most used/)
   assert.match(await lacks('Lovelace-1!', { family_name: 'Lovelace' }), /must not contain/)
-  // Red when: policyOf names no words.
+  // Red when: policyOf has no words.
   assert.match(await lacks('My-freehold-1!'), /must not contain/, 'what the product is called')
   assert.match(await lacks('Aa1!'), /at least 8/)
 })
 
-test('one signs in by e-mail address or username, in any case, and no one learns which was wrong', async () => {
+test('a user signs in by email address or username, in any case, and the response does not say which part was wrong', async () => {
   const name = unique()
   await call('POST', `${api}/register`, { email: `${name}@example.com`, username: name, password: PASSWORD })
   assert.equal(
@@ -140,7 +141,7 @@ test('a sign-in goes to the organization asked for, else the last active one, el
   assert.equal(login.status, 422)
 })
 
-test('oneself is the person, the organization, the role with what it may do, and the session', async () => {
+test('/me shows the user, the organization, the role with its permissions, and the session', async () => {
   const owner = await signUp('Acme')
   const viewer = await addMember(owner, 'viewer')
   const { status, body } = await viewer.call('GET', `${api}/me`)
@@ -152,7 +153,7 @@ test('oneself is the person, the organization, the role with what it may do, and
   assert.deepEqual(body.permissions, ['members:read', 'organization:leave', 'organization:read', 'projects:read'])
 })
 
-test('logging out ends the session at once, with an expired access token too', async () => {
+test('signing out revokes the session at once, even with an expired access token', async () => {
   const person = await signUp()
   assert.equal((await person.call('POST', `${api}/logout`)).status, 204)
   const after = await person.call('GET', `${api}/me`)
@@ -172,7 +173,7 @@ test('logging out ends the session at once, with an expired access token too', a
   assert.equal((await call('POST', `${api}/logout`)).status, 401)
 })
 
-test('logging out everywhere ends every session of the person and of no one else', async () => {
+test('signing out everywhere revokes every session of the user and no others', async () => {
   const [person, bystander] = [await signUp(), await signUp()]
   const second = await logIn(person)
   assert.equal((await second.call('POST', `${api}/logout-all`)).status, 204)
@@ -180,7 +181,7 @@ test('logging out everywhere ends every session of the person and of no one else
   assert.equal((await bystander.call('GET', `${api}/me`)).status, 200)
 })
 
-test('what is dear wants a recent proof, which the password gives', async () => {
+test('sensitive operations require a recent sign-in, which the password renews', async () => {
   const owner = await signUp('Acme')
   const old = tokens.sign({ ...tokens.verify(owner.access_token), auth_time: Math.floor(Date.now() / 1000) - 601 })
   const asOld = (method: string, path: string, body?: unknown) =>
@@ -198,7 +199,7 @@ test('what is dear wants a recent proof, which the password gives', async () => 
   assert.deepEqual([gone.status, gone.body.code], [401, 'membership-ended'])
 })
 
-test('a disabled person is out at once and cannot come back', async () => {
+test('a disabled user loses access at once and cannot sign in', async () => {
   const person = await signUp()
   await admin.query('update users set disabled_at = now() where id = $1', [person.user_id])
   assert.equal((await person.call('GET', `${api}/me`)).body.code, 'session-ended')

@@ -21,17 +21,17 @@ import type { Found } from './steps.ts'
 
 const query = tables('system')
 
-/** A user signed in: what tokens are made from. */
+/** A completed sign-in, from which the tokens are made. */
 export interface SignedIn {
   outcome: 'signed-in'
   user: User
   organization: ChosenOrganization | undefined
   session: { id: string; generation: number; auth_time: number }
-  /** The device that it was, now known; a refresh tells nothing new of it. */
+  /** The device of the sign-in, which is now known; absent after a refresh. */
   device_id?: string
 }
 
-/** The first factor was right, and the account has a second one: the token of kind `mfaToken` finishes the sign-in. */
+/** The first factor was right, and the account has a second one: a token of kind `mfaToken` finishes the sign-in. */
 interface SecondFactorNeeded {
   outcome: 'second-factor-needed'
   token_id: string
@@ -40,7 +40,7 @@ interface SecondFactorNeeded {
 
 export type SignInOutcome = SignedIn | SecondFactorNeeded
 
-/** A sign-in that waits for its second factor: what was verified so far, and where it goes. */
+/** A sign-in that waits for its second factor: what was verified so far, and the requested organization. */
 export const mfaToken = tokenKind({
   purpose: 'mfa',
   seconds: 300,
@@ -50,49 +50,50 @@ export const mfaToken = tokenKind({
     device_id: Type.Optional(Id),
   }),
   endsWithPassword: true,
+  endsWithIdentity: true,
 })
 
-/** A verified sign-in method, whichever it was. */
+/** A verified sign-in method of any kind. */
 export interface Proof {
   user_id: string
-  /** `password`, a second factor, or the name of a provider; as the session keeps it. */
+  /** `password`, a second factor, or the name of a provider; as the session stores it. */
   methods: readonly string[]
-  /** Whether it took two factors: a passkey, or a code after the password. */
+  /** Whether two factors were verified: a passkey, or a code after the password. */
   isTwoFactor: boolean
-  /** The hash that the password matched: it may have changed since. */
+  /** The hash that the password matched; it may have changed since. */
   password_hash?: string | undefined
-  /** What the sign-in uses up, such as a code, or needs to be there still, such as a passkey. */
+  /** What the sign-in uses up, such as a code, or requires to exist, such as a passkey. */
   requires?: readonly Requirement[] | undefined
-  /** The guess that was right: it is settled together with the outcome. */
+  /** The right guess; it is settled together with the outcome. */
   guess?: OpenGuess | undefined
   organization_id?: string | undefined
-  /** A device of the user that was seen before. */
+  /** A known device of the user. */
   device_id?: string | undefined
-  /** For how long the device skips the second factor from now on; seconds. */
+  /** How long the device skips the second factor from now on; in seconds. */
   trustSeconds?: number | undefined
 }
 
-/** What an operator has decided about signing in. */
+/** The sign-in settings of the operator. */
 export interface SignInRules {
   /** How long a session lasts without a refresh. */
   idleSeconds: number
-  /** Whether an account waits for its e-mail address to be verified. */
+  /** Whether an account needs a verified email address. */
   emailVerification: 'optional' | 'required'
-  /** What an account with an unverified address reaches under `optional`: everything, or what is its own. */
+  /** What an account with an unverified address can access under `optional`: everything, or only its own data. */
   unverifiedAccess: 'full' | 'own'
 }
 
 type SignInServices = Pick<Services, 'signInRules' | 'declared'>
 
 /**
- * Every sign-in ends here, in the transaction that has checked the proof. What it returns instead of a session must be
- * committed. @throws Problem invalid-credentials, email-unverified, what `requires` says; invalid-fields when the
- * organization asked for is not the user's
+ * The last part of every sign-in, in the transaction that checked the proof. If it returns no session, the transaction
+ * must still be committed. @throws Problem invalid-credentials, email-unverified, and that of `requires`;
+ * invalid-fields when the requested organization is not the user's
  */
 export const signIn = (transaction: Transaction<'system'>, services: SignInServices, proof: Proof) =>
   takeSteps(transaction, services, proof, last => transaction.run(last))
 
-/** The same in a transaction of its own, where nothing else is to be checked or written. @throws what signIn throws */
+/** The same in a transaction of its own, without other checks or writes. @throws what signIn throws */
 export const completeSignIn = (
   visitor: SystemRunner,
   services: SignInServices,
@@ -100,12 +101,12 @@ export const completeSignIn = (
 ): Promise<SignInOutcome> => {
   const known = visitor.with({ user_id: proof.user_id })
   return mailingUnverified(known, () =>
-    // system: the session that a gate would ask for is made here
+    // system: it creates the session that the gate would need
     known.transaction(transaction => takeSteps(transaction, services, proof, last => transaction.finish(last))),
   )
 }
 
-/** The refusal of a sign-in that was right, but for the address. */
+/** The refusal of a right sign-in because of the unverified address. */
 class AddressUnverified extends Problem {
   readonly user: Pick<User, 'id' | 'email'>
 
@@ -116,8 +117,9 @@ class AddressUnverified extends Problem {
 }
 
 /**
- * Mails the link that verifies the address to whoever is refused for want of it: an account that was made before addresses had
- * to be verified was never sent one. Around the transaction that calls signIn, since the refusal undoes that.
+ * Emails the verification link to a user who is refused because of the unverified address: an account from before
+ * addresses had to be verified never got one. It wraps the transaction that calls signIn, since the refusal rolls that
+ * back.
  */
 export const mailingUnverified = <Result>(visitor: SystemRunner, work: () => Promise<Result>): Promise<Result> =>
   work().catch(async (error: unknown) => {
@@ -136,7 +138,7 @@ async function takeSteps(
   // account
   const account = await transaction.run(lockUser(proof))
   if (rules.emailVerification === 'required' && !account.user.email_verified) throw new AddressUnverified(account.user)
-  // Looked up now that no one else can change it: what was enrolled, removed or revoked meanwhile counts.
+  // Looked up under the lock, so that a concurrent enrolment, removal or revocation counts.
   const found = await transaction.run(lookUp(declared, account, proof))
   // second factor
   const verified = verifiedFactors(proof, found)
@@ -149,8 +151,8 @@ async function takeSteps(
 }
 
 /**
- * By which methods the session begins, and whether they are two factors; undefined where the second one is still to be
- * verified. A trusted device stands for it: something that the user has, made known by a second factor not long ago.
+ * The methods of the new session, and whether they are two factors; undefined if the second one is still to be
+ * verified. A trusted device replaces it: a possession that a second factor verified recently.
  */
 function verifiedFactors(
   { methods, isTwoFactor }: Proof,
@@ -160,7 +162,7 @@ function verifiedFactors(
   return is_trusted === true ? { methods: [...methods, 'trusted_device'], isTwoFactor: true } : undefined
 }
 
-/** The sign-in waits for its second factor: a token finishes it. */
+/** Pauses the sign-in until its second factor is verified, and creates the token to finish it. */
 function pauseSignIn(proof: Proof, methods: SecondFactor[]): Statement<'system', SecondFactorNeeded> {
   const { user_id, organization_id, device_id } = proof
   const details: Static<typeof mfaToken.details> = {
@@ -180,8 +182,8 @@ function pauseSignIn(proof: Proof, methods: SecondFactor[]): Statement<'system',
 }
 
 /**
- * To be called in the transaction that has just removed a sign-in method of an account: of two that remove one each, at
- * once, the second finds none left. @throws Problem last-way-in
+ * Must be called in the transaction that has just removed a sign-in method of an account: of two concurrent removals,
+ * the second finds no method left. @throws Problem last-way-in
  */
 export async function keepSignInMethod(
   transaction: Transaction<'system'>,
@@ -189,7 +191,7 @@ export async function keepSignInMethod(
   user_id: string,
 ): Promise<void> {
   await transaction.run(lockAccount(user_id))
-  // A statement of its own: it sees what was committed while the lock was waited for.
+  // A separate statement, so that it sees what was committed while this waited for the lock.
   if (!(await transaction.run(hasSignInMethod(declared, user_id)))) throw new Problem('last-way-in')
 }
 

@@ -16,14 +16,17 @@ import type { Proof, SignedIn, SignInRules } from './sign-in.ts'
 
 const query = tables('system', 'live_users')
 
-/** The account, locked: it may have been disabled, or its password changed, while the proof was checked. @throws Problem (read) invalid-credentials */
+/**
+ * The account, locked: it may have been disabled, or its password changed, since the proof was checked.
+ * @throws Problem (read) invalid-credentials
+ */
 export const lockUser = ({ user_id, password_hash }: Proof) => {
   const users = query
     .selectFrom('live_users')
     .select([...userColumns, 'last_organization_id', 'unopened_organization_ids'])
     .$narrowType<Pick<User, 'locale'>>()
     .where('id', '=', user_id)
-    // Not shared: two sign-ins to different organizations would wait for each other to remember theirs.
+    // Not a shared lock: two sign-ins to different organizations would deadlock when they store their organization.
     .forNoKeyUpdate()
   return statement(password_hash === undefined ? users : users.where('password_hash', '=', password_hash), ([row]) => {
     if (row === undefined) throw new Problem('invalid-credentials')
@@ -37,7 +40,7 @@ export interface Account {
   hints: OrganizationHints
 }
 
-/** What the sign-in depends on beside the account. */
+/** What the sign-in depends on in addition to the account. */
 export interface Found {
   factors: SecondFactor[]
   device_id: string | null
@@ -45,7 +48,10 @@ export interface Found {
   organization: ChosenOrganization | undefined
 }
 
-/** Fulfils what the sign-in requires and looks up the second factors, the device and where the session goes. @throws Problem (read) */
+/**
+ * Fulfils the requirement of the sign-in, and looks up the second factors, the device and the organization. @throws
+ * Problem (read)
+ */
 export const lookUp = (
   declared: Declarations,
   { user, hints }: Account,
@@ -78,7 +84,7 @@ type Nulls<Row> = { [Column in keyof Row]: Row[Column] | null }
 const hasOrganization = (row: Nulls<ChosenOrganization>): row is ChosenOrganization => row.id !== null
 
 /**
- * Where a session goes: none at all while an unverified address keeps the account apart.
+ * The organization of the session; none if the account may access only its own data while its address is unverified.
  * @throws Problem email-unverified; invalid-fields when the organization asked for is not the user's
  */
 export function admitTo(
@@ -92,23 +98,23 @@ export function admitTo(
     return undefined
   }
   if (chosen === undefined && asked !== undefined)
-    throw invalidField('/organization_id', 'names no organization of yours')
+    throw invalidField('/organization_id', 'is not an organization of yours')
   return chosen
 }
 
-/** The guess, settled by the statement in whose list of columns this stands. */
+/** Settles the guess, as part of the column list of another statement. */
 export const settled = ({ guess }: Proof) => (guess === undefined ? sql`` : sql`, ${guess.settlement(true)}`)
 
-/** What the earlier steps have come to. */
+/** The results of the earlier steps. */
 interface Opening {
   proof: Proof
   account: Account
   organization: ChosenOrganization | undefined
-  /** The device, if it is a known one. */
+  /** The device, if it is known. */
   device_id: string | null
 }
 
-/** Writes the device down, the session, and the organization that it has chosen. */
+/** Writes the device, the session, and the organization that it has chosen. */
 export function openSession(
   { proof, account: { user, hints }, organization, device_id }: Opening,
   { idleSeconds }: SignInRules,
@@ -131,7 +137,7 @@ export function openSession(
   )
 }
 
-/** The organization that a session has chosen, remembered by the statement in whose `with` this stands last. */
+/** Stores the organization that a session has chosen, as the last part of the `with` of another statement. */
 export const rememberChoice = (user_id: string, hints: OrganizationHints, chosen: ChosenOrganization | undefined) =>
   chosen === undefined ||
   (chosen.id === hints.last_organization_id && !hints.unopened_organization_ids.includes(chosen.id))

@@ -3,7 +3,7 @@ import { mails, tokenMails } from './mails.ts'
 import { signUpRoutes } from './routes.ts'
 import { signUpToken } from './sign-up.ts'
 
-/** Accounts that people make themselves. */
+/** Sign-up: users create their own accounts. */
 export const signUp = feature({
   name: 'sign-up',
   uses: ['users', 'organizations', 'accounts', 'passwords', 'sign-in'],

@@ -18,8 +18,8 @@ const signUp: TokenMail = async context => {
 }
 
 /**
- * The mail to an address that cannot be had, since an account has it or an erased account had it: it tells so, and holds no
- * token. `change`: it was to become the address of another account. Undefined: the address can be had.
+ * The email to an address that cannot be used, because an account has it or an erased account had it; it says so and
+ * has no token. `change`: it was requested as the new address of another account. Undefined: the address can be used.
  */
 export async function draftOfTakenAddress(
   { run, key, resetLink, values }: TokenMailContext,

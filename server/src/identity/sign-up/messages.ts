@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { Email, Name, Slug, Strict, Username } from '../../platform/schemas.ts'
 import { NewPassword } from '../passwords/password-policy.ts'
 
-/** What travels when people sign up. */
+/** The schemas of sign-up requests and responses. */
 
 const person = {
   email: Email,
@@ -10,8 +10,8 @@ const person = {
   password: Type.Optional({
     ...NewPassword,
     description:
-      'Required where addresses may be verified later. Where they are verified first it is only checked: the password is ' +
-      'chosen with the link in the mail.',
+      'Required if addresses may be verified later. If they must be verified first, it is only checked: the password is ' +
+      'chosen with the link in the email.',
   }),
   given_name: Type.Optional(Name),
   family_name: Type.Optional(Name),

@@ -14,9 +14,9 @@ import type { Enrolment } from './sign-up.ts'
 const tags = ['Authentication']
 const response = { 201: SignedInAnswer, 202: Accepted }
 const description =
-  'Answers 201 with tokens where addresses may be verified later. Where they must be verified first it answers 202 whether ' +
-  'the address has an account or not, and reserves nothing: the link in the mail makes the account, with the password that is ' +
-  'chosen there; one that is sent here is only checked.'
+  'Responds 201 with tokens if addresses may be verified later. If they must be verified first, it responds 202 whether ' +
+  'the address has an account or not, and reserves nothing: the link in the email creates the account, with the password that is ' +
+  'chosen there; a password that is sent here is only checked.'
 
 export function signUpRoutes(
   app: App,
@@ -52,7 +52,7 @@ export function signUpRoutes(
       problems: ['email-taken', 'username-taken', 'organization-slug-taken', 'weak-password'],
       schema: {
         operationId: 'signUp',
-        summary: 'Sign up, with an organization or without',
+        summary: 'Sign up, with or without an organization',
         description,
         tags,
         body: Signup,

@@ -23,7 +23,7 @@ const query = tables('system', 'users', 'organizations', 'one_time_tokens')
 
 const OptionalText = Type.Optional(Nullable(Type.String()))
 
-/** An account that waits for its address to be verified: all that it will begin with but the password, which is chosen then. */
+/** A sign-up that waits for its address to be verified: all values but the password, which is chosen then. */
 export const signUpToken = tokenKind({
   purpose: 'sign-up',
   seconds: 86400,
@@ -34,14 +34,14 @@ export const signUpToken = tokenKind({
     full_name: OptionalText,
     locale: Type.Optional(Nullable(OneOf(locales))),
     identity: Type.Optional(Strict({ provider: Type.String(), issuer: Type.String(), subject: Type.String() })),
-    /** Digest of the secret of the browser that came from the provider. */
+    /** Digest of the secret of the browser that returned from the provider. */
     browser: Type.Optional(Type.String()),
     organization: Type.Optional(Strict({ name: Type.String(), slug: Type.Optional(Type.String()) })),
     mailed_at: Type.Optional(Time),
   }),
 })
 
-/** An account as a client asks for it: nothing that only an operator gives. */
+/** An account as a client requests it, without values that only an operator can set. */
 export interface Enrolment extends Omit<
   NewAccount,
   'superuser' | 'email_verified' | 'identity' | 'created_at' | 'disabled'
@@ -50,7 +50,7 @@ export interface Enrolment extends Omit<
 }
 
 /**
- * A new account, signed in, while addresses may be verified later: a mail asks for it.
+ * Creates an account and signs in, if addresses may be verified later; an email asks for the verification.
  * @throws what createAccount and signIn throw
  */
 export const signUp = (
@@ -65,8 +65,8 @@ export const signUp = (
   })
 
 /**
- * Keeps the account that is asked for until its address is verified: nothing is reserved, and nothing tells whether the
- * address has an account, since that is looked up when the mail is sent. Names that are no addresses are looked up, always.
+ * Stores the requested account until its address is verified. Nothing is reserved, and nothing reveals whether the
+ * address has an account, since that is looked up when the email is sent. Usernames and slugs are always looked up.
  * @throws Problem username-taken, organization-slug-taken
  */
 export async function requestSignUp(
@@ -83,10 +83,10 @@ export async function requestSignUp(
   await mailToken(visitor, signUpToken, { email, details: withoutUndefined(details) })
 }
 
-/** As JSON keeps it. */
+/** The details as JSON stores them. */
 const withoutUndefined = (details: object) => JSON.parse(JSON.stringify(details)) as Static<typeof signUpToken.details>
 
-/** Which of the two names cannot be had; the statement is the same where one is not asked for. */
+/** Which of the two names is taken; the statement is the same if one is not requested. */
 const findTaken = (key: Buffer, username: string | null | undefined, slug: string | undefined) =>
   get(
     raw(
@@ -98,11 +98,11 @@ const findTaken = (key: Buffer, username: string | null | undefined, slug: strin
   )
 
 /**
- * Makes the account that the link in the mail stands for, with the password that the reader of the mail chooses: whoever asked
- * for it may be a stranger. So the account at a provider that it was asked for with is linked only where both are the same
- * browser. A username that has gone meanwhile is left out, a slug made from the name.
- * @returns its address @throws Problem weak-password at `/password`; invalid-fields where that is missing; invalid-token, also
- * when the address or its identity has an account by now
+ * Creates the account of the link in the email, with the password that the reader of the email chooses, because a
+ * stranger may have requested it. For the same reason the identity at a provider that it was requested with is linked
+ * only in the same browser. If the username is taken by now, it is omitted; if the slug is, one is made from the name.
+ * @returns its address @throws Problem weak-password at `/password`; invalid-fields where that is missing;
+ * invalid-token, also when the address or its identity has an account already
  */
 export async function completeSignUp(
   visitor: SystemRunner,
@@ -152,7 +152,7 @@ export async function completeSignUp(
   }
 }
 
-/** Whatever else was asked for with the address is void, and nothing of it is kept. */
+/** Invalidates and deletes all other sign-ups with the address. */
 const forgetSignUps = (email: string) =>
   execute(
     query

@@ -8,7 +8,7 @@ import { waitUntil } from '../../../test/service-process.ts'
 import { PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
-// Whose account it is that someone who comes back from a provider gets into: new, known, linked, someone else's.
+// Which account a user who returns from a provider signs in to: a new, known or linked one, or another user's.
 
 const FRONTEND = 'http://localhost:3998'
 const bent = await createBentProvider()
@@ -66,8 +66,8 @@ async function link(
   return browser.follow(begun.body.authorization_url, FRONTEND)
 }
 
-// Red when: linkByAddress or createAccount is not tried again after it was overtaken.
-test('two callbacks at once for someone new make one account', async () => {
+// Red when: linkByAddress or createAccount is not retried after a concurrent one.
+test('two concurrent callbacks for a new user create one account', async () => {
   for (let round = 0; round < 3; round++) {
     const claims = someone()
     const answers = await Promise.all([signIn(claims), signIn(claims), signIn(claims)])
@@ -80,8 +80,8 @@ test('two callbacks at once for someone new make one account', async () => {
   }
 })
 
-// Red when: an account is looked for by address before the identity, or the address is changed along.
-test('an identity stays its owner’s when the address changes at the provider, even to someone else’s', async () => {
+// Red when: an account is looked up by address before the identity, or the address of the account changes as well.
+test('an identity stays linked when the address changes at the provider, even to another user’s', async () => {
   const [claims, other] = [someone(), await app.signUp()]
   await app.verify(other)
   const first = await signIn(claims)
@@ -97,8 +97,8 @@ test('an identity stays its owner’s when the address changes at the provider, 
   )
 })
 
-// Red when: only the subject is compared: the same one at another provider is someone else.
-test('a subject of another issuer is another person', async () => {
+// Red when: only the subject is compared: the same subject at another provider is another user.
+test('the same subject of another issuer is another identity', async () => {
   const claims = someone()
   const { body } = await signIn(claims)
   await app.admin.query(`update identities set issuer = 'https://elsewhere.example.com' where user_id = $1`, [
@@ -108,15 +108,15 @@ test('a subject of another issuer is another person', async () => {
   assert.notEqual(other.body.user.id, body.user.id)
 })
 
-// Red when: autoLink, or either of the two verified addresses, is left out of mayLink.
-test('an address leads to an account only when both the provider and we have proved it, and the setting allows it', async () => {
+// Red when: mayLink ignores autoLink, or either of the two verified addresses.
+test('an address leads to an account only if both the provider and we have verified it, and the setting allows it', async () => {
   for (const [provider, here, on, expected] of [
     [true, true, app, 200],
     [false, true, app, 403],
     [true, false, app, 403],
     [false, false, app, 403],
     [true, true, careful, 403],
-    // Text is taken for true, and nothing else is.
+    // The text 'true' counts as true, and no other text does.
     ['true', true, app, 200],
     ['yes', true, app, 403],
     [1, true, app, 403],
@@ -139,8 +139,8 @@ test('an address leads to an account only when both the provider and we have pro
   }
 })
 
-// Red when: a name that no account may have is stored, or an address that none may have.
-test('what a provider says of a person is taken only as far as an account can have it', async () => {
+// Red when: a name or an address is stored that is not valid for an account.
+test('data of a provider is used only if it is valid for an account', async () => {
   const { body } = await signIn(
     someone({ name: `  Zoë \u0000\u001b[31m ${'x'.repeat(300)}`, given_name: 7, family_name: ' ' }),
   )
@@ -160,19 +160,19 @@ test('what a provider says of a person is taken only as far as an account can ha
     assertRefused(await signIn({ ...someone(), email } as never), 403, 'provider-email-missing')
 })
 
-// Red when: the account is made as verified, or its owner is not asked to confirm.
-test('where addresses may be confirmed later, an address that the provider has not proved makes an account to be confirmed', async () => {
+// Red when: the account is created as verified, or its owner is not asked to confirm.
+test('under optional, an address that the provider has not verified creates an unconfirmed account', async () => {
   const claims = someone({ email_verified: false })
   const { status, body } = await signIn(claims)
   assert.deepEqual([status, body.user.email_verified], [200, false])
   const [mail] = await app.mailTo(claims.email)
-  // It has no password that could be asked for.
+  // It has no password that could be required.
   assert.equal((await app.call('POST', '/api/v1/auth/verify-email', { token: mail!.token })).status, 200)
   assert.equal((await signIn(claims)).body.user.email_verified, true)
 })
 
 // Red when: the address is looked up (the answers differ), or an account is made before it is verified.
-test('where addresses must be confirmed, one that only the provider’s word stands for is answered alike, known or not', async () => {
+test('under required, an address that the provider has not verified gets the same response, known or not', async () => {
   const known = await app.signUp()
   await app.verify(known)
   const [claims, taken] = [someone({ email_verified: false }), someone({ email_verified: false, email: known.email })]
@@ -192,13 +192,13 @@ test('where addresses must be confirmed, one that only the provider’s word sta
     password: PASSWORD,
   })
   assert.equal(body.status, 'signed-up')
-  // Red when: completeSignUp links the identity whichever browser it is: whoever came from the provider may be a stranger.
+  // Red when: completeSignUp links the identity in any browser: a stranger may have returned from the provider.
   assertRefused(await signIn(claims, { on: strict }), 403, 'email-unverified')
   assertRefused(await signIn(taken, { on: strict }), 403, 'email-unverified')
 })
 
-// Red when: completeSignUp links no identity, or the callback does not remember the browser.
-test('a sign-up by a provider keeps the provider where the link is opened in the same browser', async () => {
+// Red when: completeSignUp links no identity, or the callback does not store the browser.
+test('a sign-up with a provider links the provider if the link is opened in the same browser', async () => {
   const [claims, browser] = [someone({ email_verified: false }), strict.newBrowser()]
   assertRefused(await signIn(claims, { on: strict, browser }), 403, 'email-unverified')
   const [mail] = await strict.mailTo(claims.email)
@@ -212,8 +212,8 @@ test('a sign-up by a provider keeps the provider where the link is opened in the
   assert.deepEqual([status, body.user?.email, body.user?.email_verified], [200, claims.email, true])
 })
 
-// Red when: is_live is not asked.
-test('a disabled or deleted account opens to no one, by its identity or by its address', async () => {
+// Red when: is_live is not checked.
+test('no one can sign in to a disabled or deleted account, by its identity or by its address', async () => {
   for (const column of ['disabled_at', 'deleted_at']) {
     const claims = someone()
     const { body } = await signIn(claims)
@@ -225,8 +225,8 @@ test('a disabled or deleted account opens to no one, by its identity or by its a
   }
 })
 
-// Red when: exchangeCode does not map the refusal of an account that is closed between callback and exchange.
-test('an account that is closed within the minute of its code is not entered', async () => {
+// Red when: exchangeCode does not map the refusal of an account that is deleted between callback and exchange.
+test('a code does not sign in to an account that was deleted within its minute', async () => {
   const [claims, browser] = [someone(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   await app.admin.query('update users set disabled_at = now() where email = $1', [claims.email])
@@ -235,7 +235,7 @@ test('an account that is closed within the minute of its code is not entered', a
 
 // Red when: the transaction of a provider sign-in uses the identity before it has locked the account: one of the two is the
 // victim of a deadlock.
-test('an identity that is unlinked while its user signs in is not used, and neither waits for the other', async () => {
+test('an identity that is unlinked during a sign-in is not used, without a deadlock', async () => {
   const claims = someone()
   const { id: user_id } = (await signIn(claims)).body.user
   const unlinking = await app.admin.connect()
@@ -251,6 +251,70 @@ test('an identity that is unlinked while its user signs in is not used, and neit
   } finally {
     unlinking.release()
   }
+})
+
+// Red when: socialCodeToken loses `endsWithPassword` or `endsWithIdentity`, or redeem does not ask for the identity.
+test('a code that is held back does not sign in once its identity is unlinked, or what it was linked with is gone', async () => {
+  const unlink = async (person: Person, id: string) => {
+    const proof = { password: PASSWORD }
+    return (await person.call('DELETE', `/api/v1/oauth/identities/${id}`, { proof })).status
+  }
+  const undo = async ({ email }: Person) => {
+    const { token } = (await app.mailTo(email)).findLast(({ link: to }) => to.includes('/account/undo?token='))!
+    return (await app.call('POST', '/api/v1/auth/undo', { token })).status
+  }
+  const reset = async ({ email }: Person) => {
+    await app.call('POST', '/api/v1/auth/password-reset', { email })
+    const { token } = (await app.mailTo(email)).at(-1)!
+    const given = { token, new_password: 'Brand-new-zebra-42' }
+    return (await app.call('POST', '/api/v1/auth/password-reset/complete', given)).status
+  }
+  const change = async (person: Person) => {
+    const given = { current_password: PASSWORD, new_password: 'Brand-new-zebra-42' }
+    return (await person.call('POST', '/api/v1/auth/change-password', given)).status
+  }
+  // As if the code had been made at the very moment of the removal.
+  const remove = async (_: Person, id: string) =>
+    (await app.admin.query('delete from identities where id = $1', [id])).rowCount === 1 ? 204 : 500
+  for (const end of [unlink, undo, reset, change, remove]) {
+    const [person, claims, browser] = [await app.signUp(), someone(), app.newBrowser()]
+    await app.verify(person)
+    await app.mailTo(person.email)
+    const linked = await link(person, claims, { browser })
+    assert.equal(linked.status, 201)
+    const { url } = await signIn(claims, { browser, query: toFrontEnd })
+    assert.equal(await end(person, linked.body.id), 204, end.name)
+    assertRefused(await exchange(browser, url), 422, 'invalid-token')
+  }
+})
+
+// Red when: findAccount takes an address for verified that can still be taken back, or one for new that was taken back.
+test('while a change of address can be undone, its mailbox links no provider', async () => {
+  const person = await app.signUp()
+  await app.verify(person)
+  const change = async (new_email: string) => {
+    const proof = { password: PASSWORD }
+    const session = await app.logIn({ ...person, email: (await emailOf()) ?? '' })
+    assert.equal((await session.call('POST', '/api/v1/auth/change-email', { new_email, proof })).status, 202)
+    const { token } = (await app.mailTo(new_email)).at(-1)!
+    assert.equal((await app.call('POST', '/api/v1/auth/verify-email', { token })).status, 200)
+  }
+  const emailOf = async () =>
+    (await app.admin.query<{ email: string }>('select email from users where id = $1', [person.user_id])).rows[0]?.email
+  await app.mailTo(person.email)
+  const email = someone().email
+  await change(email)
+  assertRefused(await signIn(someone({ email })), 403, 'link-required')
+  const { token } = (await app.mailTo(person.email)).findLast(({ link: to }) => to.includes('/account/undo?token='))!
+  assert.equal((await app.call('POST', '/api/v1/auth/undo', { token })).status, 204)
+  assert.equal((await signIn(someone({ email: person.email }))).body.user?.id, person.user_id, 'undone')
+
+  const later = someone().email
+  await change(later)
+  await app.admin.query(`update one_time_tokens set expires_at = now() where user_id = $1 and purpose = 'undo'`, [
+    person.user_id,
+  ])
+  assert.equal((await signIn(someone({ email: later }))).body.user?.id, person.user_id, 'over')
 })
 
 // Red when: isTwoFactor is true for a provider, or a session is made before the second factor.
@@ -271,7 +335,7 @@ test('the second factor still applies, at the callback and at the exchange', asy
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   assertRefused(await exchange(browser, url), 401, 'mfa-required')
   assert.equal(await sessions(), before)
-  // The sign-in that waits ends with a second use of the code.
+  // A second use of the code ends the pending sign-in.
   const waiting = async () =>
     (
       await app.admin.query(`select from one_time_tokens where user_id = $1 and purpose = 'mfa' and used_at is null`, [
@@ -283,22 +347,23 @@ test('the second factor still applies, at the callback and at the exchange', asy
   assert.equal(await waiting(), open - 1)
 })
 
-// Red when: checkBinding or issueCode takes the challenge for the browser, the cookie where a challenge was given, or any verifier.
-test('a code is bound to the browser that began, whatever challenge its link brought along', async () => {
+// Red when: checkBinding or issueCode accepts the challenge without the browser, the cookie without the challenge, or
+// any verifier.
+test('a code is bound to the browser that began, whatever challenge the link contains', async () => {
   const verifier = randomBytes(32).toString('base64url')
   const code_challenge = createHash('sha256').update(verifier).digest('base64url')
   const browser = app.newBrowser()
   const { url } = await signIn(someone(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
   assertRefused(await exchange(browser, url), 422, 'invalid-token')
   assertRefused(await exchange(browser, url, { code_verifier: `${verifier.slice(1)}A` }), 422, 'invalid-token')
-  // Whoever wrote the link knows the verifier, and would exchange a code that leaked.
+  // The author of the link knows the verifier, and could exchange a leaked code.
   const elsewhere = app.newBrowser()
   assertRefused(await exchange(elsewhere, url, { code_verifier: verifier }), 403, 'browser-unknown')
   const busy = app.newBrowser()
   await signIn(someone(), { browser: busy, query: toFrontEnd })
   assertRefused(await exchange(busy, url, { code_verifier: verifier }), 403, 'browser-unknown')
   assert.equal((await exchange(browser, url, { code_verifier: verifier })).status, 200)
-  // A code of the time before has no browser in it.
+  // A code from an earlier version contains no browser.
   const { url: older } = await signIn(someone(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
   await app.admin.query(
     `update one_time_tokens set details = details - 'browser' where purpose = 'social-code' and used_at is null and details ->> 'code_challenge' = $1`,
@@ -307,8 +372,8 @@ test('a code is bound to the browser that began, whatever challenge its link bro
   assertRefused(await exchange(browser, older, { code_verifier: verifier }), 403, 'browser-unknown')
 })
 
-// Red when: the code is not spent in the transaction that signs in, or what it has made is not revoked.
-test('a code that is exchanged several times at once makes one session, which its reuse ends', async () => {
+// Red when: the code is not spent in the transaction that signs in, or what it created is not revoked.
+test('concurrent exchanges of a code create one session, which the reuse revokes', async () => {
   const [claims, browser] = [someone(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   const answers = await Promise.all([exchange(browser, url), exchange(browser, url), exchange(browser, url)])
@@ -320,8 +385,8 @@ test('a code that is exchanged several times at once makes one session, which it
   assert.deepEqual(rows, [{ revoked_reason: 'code-reused' }])
 })
 
-// Red when: a code outlives its minute, or one of another purpose is taken.
-test('a code that is late, broken or something else is refused', async () => {
+// Red when: a code works after its minute, or one of another purpose is accepted.
+test('an expired, malformed or other token is refused as a code', async () => {
   const [claims, browser] = [someone(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   const code = new URL(url).searchParams.get('code') as string
@@ -333,8 +398,8 @@ test('a code that is late, broken or something else is refused', async () => {
     assertRefused(await exchange(browser, `${FRONTEND}/?code=${wrong}`), 422, 'invalid-token')
 })
 
-// Red when: the event is left out, or another's browser can finish.
-test('a signed-in person links a provider and signs in with it from then on', async () => {
+// Red when: the event is omitted, or another browser can finish.
+test('a signed-in user links a provider and can then sign in with it', async () => {
   const [person, claims, browser] = [await app.signUp(), someone(), app.newBrowser()]
   const made = await link(person, claims, { browser })
   assert.equal(made.status, 201, made.text)
@@ -351,8 +416,8 @@ test('a signed-in person links a provider and signs in with it from then on', as
   assert.equal((await app.mailTo(person.email)).length, 0, 'what is linked already is no news')
 })
 
-// Red when: the undoing of identity-linked leaves the identity, or the link by address is written down without its undoing.
-test('a provider that someone else linked is unlinked by the mail about it, whichever way it was linked', async () => {
+// Red when: undoing identity-linked keeps the identity, or a link by address is recorded without an undo.
+test('a provider that someone else linked can be unlinked by the email about it, however it was linked', async () => {
   const [person, claims] = [await app.signUp(), someone()]
   assert.equal((await link(person, claims)).status, 201)
   const verified = await app.signUp()
@@ -368,7 +433,7 @@ test('a provider that someone else linked is unlinked by the mail about it, whic
 })
 
 // Red when: linkIdentity moves an identity, or its owner is not compared.
-test('an identity that belongs to someone else is not linked a second time, also when two want it at once', async () => {
+test('an identity of another user is not linked a second time, even concurrently', async () => {
   const [one, two, claims] = [await app.signUp(), await app.signUp(), someone()]
   assert.equal((await link(one, claims)).status, 201)
   assertRefused(await link(two, claims), 409, 'identity-taken')
@@ -379,8 +444,8 @@ test('an identity that belongs to someone else is not linked a second time, also
   assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409])
 })
 
-// Red when: the link is finished for whoever comes back, or by a session that has ended.
-test('a link that another browser finishes, or that outlives its session, links nothing', async () => {
+// Red when: the link is finished in any browser, or under a revoked session.
+test('a link flow that another browser finishes, or whose session is revoked, links nothing', async () => {
   const [person, claims] = [await app.signUp(), someone()]
   bent.behave({ claims })
   const browser = app.newBrowser()
@@ -399,8 +464,8 @@ test('a link that another browser finishes, or that outlives its session, links 
   assert.equal(rowCount, 0)
 })
 
-// Red when: keepSignInMethod or the owner is left out of removeIdentity, or the event is.
-test('an identity is removed by its owner only, and the last way in by no one', async () => {
+// Red when: removeIdentity omits keepSignInMethod, the owner or the event.
+test('only its owner can remove an identity, and no one the last sign-in method', async () => {
   const [person, other, claims] = [await app.signUp(), await app.signUp(), someone()]
   const { id } = (await link(person, claims)).body
   const proof = { password: PASSWORD }
@@ -419,7 +484,7 @@ test('an identity is removed by its owner only, and the last way in by no one', 
 })
 
 // Red when: neither changeCredentials nor keepSignInMethod takes its lock.
-test('of two identities removed at once, one stays', async () => {
+test('of two identities that are removed concurrently, one stays', async () => {
   const claims = someone()
   const { body } = await signIn(claims)
   const headers = { authorization: `Bearer ${body.access_token}` }
@@ -434,8 +499,8 @@ test('of two identities removed at once, one stays', async () => {
   assert.deepEqual(answers.map(({ status }) => status).sort(), [204, 409])
 })
 
-// Red when: choose (identity/proofs) asks nothing of an account that has neither a password nor a second factor.
-test('an account with nothing but a provider links and unlinks within two minutes of its sign-in', async () => {
+// Red when: choose (identity/proofs) requires nothing of an account that has neither a password nor a second factor.
+test('an account with only a provider can link and unlink within two minutes of its sign-in', async () => {
   const claims = someone()
   const { body } = await signIn(claims)
   const headers = { authorization: `Bearer ${body.access_token}` }
@@ -451,8 +516,8 @@ test('an account with nothing but a provider links and unlinks within two minute
   assert.equal((await app.call('POST', '/api/v1/oauth/bent/link', {}, recent)).status, 200)
 })
 
-// Red when: createBrowserCookie leaves an attribute out.
-test('the cookie is this host’s alone where the service is reached by https', async () => {
+// Red when: createBrowserCookie omits an attribute.
+test('the cookie is bound to this host if the service is reached by https', async () => {
   const deployed = await open({ PUBLIC_URL: 'https://api.example.com' })
   const { headers } = await deployed.call('GET', '/oauth/bent/initiate')
   assert.match(

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
-import { execute, raw, tables } from '../../platform/database/statement.ts'
+import { execute, raw, statement, tables } from '../../platform/database/statement.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, Strict } from '../../platform/schemas.ts'
 import {
@@ -20,9 +20,12 @@ import { digest } from '../accounts/browser-cookie.ts'
 import { withAccount } from './social.ts'
 import type { ProviderSignIn, SocialServices } from './social.ts'
 
-const query = tables('system', 'one_time_tokens', 'sessions', 'live_users')
+const query = tables('system', 'one_time_tokens', 'sessions', 'live_users', 'identities')
 
-/** Signs in a front end, bound to the browser, and to the challenge if there is one; then it notes what it has made. */
+/**
+ * Signs in a front end; bound to the browser, and to the challenge if there is one. After use it records what it
+ * created.
+ */
 export const socialCodeToken = tokenKind({
   purpose: 'social-code',
   seconds: 60,
@@ -32,12 +35,16 @@ export const socialCodeToken = tokenKind({
     browser: Type.Optional(Type.String()),
     session_id: Type.Optional(Id),
     token_id: Type.Optional(Id),
+    /** By which it was signed in; it must still be linked when the code is exchanged. */
+    identity_id: Type.Optional(Id),
   }),
+  endsWithPassword: true,
+  endsWithIdentity: true,
 })
 
 /**
- * A code for the front end instead, good for a minute and once: bound to the browser that began, and to the challenge if
- * there is one. A challenge alone binds to no one: whoever makes a link to `initiate` can put one in.
+ * Returns a code for the front end, valid for one minute and one use: bound to the browser that began, and to the
+ * challenge if there is one. A challenge alone binds no one, because an attacker can put one into a link to `initiate`.
  * @throws what withAccount throws
  */
 export async function issueCode(
@@ -49,13 +56,13 @@ export async function issueCode(
   const { browser, code_challenge } = bound
   const binding = { browser: digest(browser), ...(code_challenge !== undefined && { code_challenge }) }
   const details = { provider: given.provider, ...binding }
-  const id = await withAccount(visitor, services, given, (transaction, user_id) =>
-    transaction.run(issueToken(socialCodeToken, { user_id, details })),
+  const id = await withAccount(visitor, services, given, (transaction, user_id, identity_id) =>
+    transaction.run(issueToken(socialCodeToken, { user_id, details: { ...details, identity_id } })),
   )
   return sealToken(services.keys.oneTime, socialCodeToken, id)
 }
 
-/** What a front end sends for its code. */
+/** What a front end sends to exchange its code. */
 export interface Exchange {
   code: string
   code_verifier: string | undefined
@@ -64,7 +71,7 @@ export interface Exchange {
 }
 
 /**
- * Signs in for a code, once: a second use is refused, and what the first has made is revoked (RFC 6749, section 4.1.2).
+ * Signs in for a code, once: a second use is refused, and what the first created is revoked (RFC 6749, section 4.1.2).
  * @throws Problem invalid-token, browser-unknown, link-required, and what signIn throws
  */
 export async function exchangeCode(
@@ -95,7 +102,10 @@ function checkBinding(
     throw new Problem('invalid-token')
 }
 
-/** Spends the code and signs in. Undefined when it was spent before: then what it has made is revoked, which must be committed. */
+/**
+ * Spends the code and signs in. Undefined if it was already spent: what it created is then revoked, which must be
+ * committed.
+ */
 async function redeem(
   transaction: Transaction<'system'>,
   services: SocialServices,
@@ -110,6 +120,7 @@ async function redeem(
   }
   const methods = [token.details.provider]
   const user_id = String(token.user_id)
+  if (!(await transaction.run(isLinked(user_id, token.details.identity_id)))) throw new Problem('invalid-token')
   const result = await signIn(transaction, services, { user_id, device_id, methods, isTwoFactor: false })
   const issued = result.outcome === 'signed-in' ? { session_id: result.session.id } : { token_id: result.token_id }
   await transaction.run(noteOnToken(id, issued))
@@ -121,12 +132,12 @@ function ifSpent(error: unknown): undefined {
   if (!(error instanceof Problem) || error.code !== 'invalid-token') throw error
 }
 
-/** The account was closed within the minute. */
+/** The account was disabled or deleted within the minute. */
 function asClosed(error: unknown): never {
   throw error instanceof Problem && error.code === 'invalid-credentials' ? new Problem('link-required') : error
 }
 
-/** Locks the account that a code is of: before the code, as everything does that revokes tokens of an account. */
+/** Locks the account of a code before the code, as in every transaction that revokes tokens of an account. */
 const lockOwner = (id: string) =>
   execute(
     query
@@ -134,6 +145,17 @@ const lockOwner = (id: string) =>
       .select('id')
       .where('id', '=', owner => owner.selectFrom('one_time_tokens').select('user_id').where('id', '=', id))
       .forNoKeyUpdate(),
+  )
+
+/** Whether an identity is the user's. */
+const isLinked = (user_id: string, id: string | undefined) =>
+  statement(
+    query
+      .selectFrom('identities')
+      .select('id')
+      .where('id', '=', id ?? null)
+      .where('user_id', '=', user_id),
+    rows => rows.length > 0,
   )
 
 /** Revokes the session that a spent code has made, or the sign-in that still waits for its second factor. */

@@ -9,27 +9,27 @@ const problems = {
   'link-required': [
     403,
     'Sign in first',
-    'No open account belongs to this sign-in. Sign in another way, then link the provider with POST /api/v1/oauth/{provider}/link.',
+    'No live account is linked to this sign-in. Sign in another way, then link the provider with POST /api/v1/oauth/{provider}/link.',
   ],
   'provider-refused': [
     403,
     'Provider refused',
-    'The provider let nobody in: it was cancelled there, or is not allowed. Begin again with GET /oauth/{provider}/initiate.',
+    'The provider refused the sign-in: it was cancelled there, or is not allowed. Begin again with GET /oauth/{provider}/initiate.',
   ],
   'provider-email-missing': [
     403,
-    'No e-mail address from the provider',
-    'An account needs an e-mail address, and the provider named none that can be used. Allow it there, or sign up with one.',
+    'No email address from the provider',
+    'An account needs an email address, and the provider gave none that can be used. Allow it there, or sign up with one.',
   ],
   'browser-unknown': [
     403,
     'Another browser',
-    'This was begun in another browser, or its cookie is gone. Begin again with GET /oauth/{provider}/initiate.',
+    'This sign-in began in another browser, or its cookie is missing. Begin again with GET /oauth/{provider}/initiate.',
   ],
   'provider-failed': [
     502,
     'Provider failed',
-    'The provider did not answer, or not as it must. Begin again later, or sign in another way.',
+    'The provider did not respond, or its response was not valid. Begin again later, or sign in another way.',
   ],
 } as const satisfies ProblemTable
 
@@ -41,7 +41,7 @@ declare module '../../platform/problems.ts' {
 export const social = feature({
   name: 'social',
   uses: ['users', 'sessions', 'history', 'changes', 'accounts', 'factors', 'proofs', 'sign-in', 'sign-up'],
-  tags: { 'Social sign-in': 'With an account at Google, GitHub or any OpenID Connect provider.' },
+  tags: { 'Social sign-in': 'Sign in with an account at Google, GitHub or any OpenID Connect provider.' },
   problems,
   tokens: [socialToken, socialCodeToken],
   mails,

@@ -19,7 +19,7 @@ import type { ProofServices } from '../proofs/proof.ts'
 import { digest } from '../accounts/browser-cookie.ts'
 import type { FlowSecrets, Provider } from './providers.ts'
 
-/** A flow from here to a provider and back; sealed, it is the `state`. */
+/** A flow to a provider and back; the sealed token is the `state`. */
 export const socialToken = tokenKind({
   purpose: 'social',
   seconds: 600,
@@ -33,34 +33,37 @@ export const socialToken = tokenKind({
   }),
 })
 
-/** Where a flow leads, and who began it. */
+/** The target of a flow, and who began it. */
 export interface FlowPlan {
-  /** Where the browser goes in the end; without it the callback answers by itself. */
+  /** Where the browser is redirected at the end; without it the callback responds itself. */
   redirect_to?: string | undefined
-  /** What the code at the end is bound to beside the browser: SHA-256 of a secret of the client's, base64url. */
+  /** What the final code is bound to in addition to the browser: SHA-256 of a secret of the client, base64url. */
   code_challenge?: string | undefined
 }
 
 export interface Flow extends FlowPlan {
   secrets: FlowSecrets
-  /** The session that adds the provider to its account; without one the flow signs in. */
+  /** The session whose account gets the provider; without one the flow signs in. */
   link?: SessionRef | undefined
 }
 
-/** The session that is to add the provider to its account, and the proof that its user asks for it: the provider adds none. */
+/** The session whose account gets the provider, and the user's proof; the provider's sign-in is not such a proof. */
 export interface Link {
   session: SessionRef
   proof: Proof | undefined
 }
 
-/** Derived from the flow's id, so that nothing secret stands in its row. */
+/** Derived from the flow's id, so that its row holds no secret. */
 const secretsOf = (key: Buffer, id: string): FlowSecrets => ({
   state: sealToken(key, socialToken, id),
   nonce: signId(key, 'social nonce', id),
   verifier: signId(key, 'social verifier', id),
 })
 
-/** Begins a flow for this browser. @returns where it is sent to @throws Problem provider-failed, and what changeWithProof throws */
+/**
+ * Begins a flow for this browser. @returns the URL to redirect it to @throws Problem provider-failed, and what
+ * changeWithProof throws
+ */
 export async function beginFlow(
   visitor: SystemRunner,
   services: ProofServices & Pick<Services, 'keys'>,
@@ -88,8 +91,8 @@ export async function beginFlow(
 }
 
 /**
- * The flow that a callback ends, once: begun with this provider (no code of one ever reaches another) and by this browser.
- * @throws Problem invalid-token, browser-unknown; both leave the flow as it is
+ * The flow that a callback ends, once: it must have begun with this provider (its code never goes to another) and in
+ * this browser. @throws Problem invalid-token, browser-unknown; both leave the flow as it is
  */
 export async function endFlow(
   visitor: SystemRunner,
@@ -101,14 +104,17 @@ export async function endFlow(
   const { id, user_id, details } = await presentedToken(visitor, keys.oneTime, socialToken, state ?? '')
   if (details.provider !== provider.name) throw new Problem('invalid-token')
   if (browser === undefined || digest(browser) !== details.browser) throw new Problem('browser-unknown')
-  // system: a provider sends browsers back without a session
+  // system: a provider redirects browsers back without a session
   await visitor.run(spendToken(socialToken, id))
   const { redirect_to, code_challenge, session_id } = details
   const link = user_id === null || session_id === undefined ? undefined : { user_id, session_id }
   return { redirect_to, code_challenge, link, secrets: secretsOf(keys.oneTime, id) }
 }
 
-/** Whether a sign-in may lead there: it begins with the origin, letter by letter, so with no name or password, and goes on as a path does. */
+/**
+ * Whether a sign-in may redirect there: the address must begin with exactly this origin, so without a username or
+ * password, and continue as a path does.
+ */
 export function isAllowedRedirect(address: string, origins: readonly string[]): boolean {
   const url = URL.parse(address)
   if (url === null || /[\\\s\p{Cc}]/u.test(address)) return false
@@ -116,7 +122,7 @@ export function isAllowedRedirect(address: string, origins: readonly string[]): 
   return origins.includes(url.origin) && address.startsWith(url.origin) && /^(?:$|[/?#])/.test(rest)
 }
 
-/** The address with one more word for the page there. */
+/** The address with one more parameter, for the page there. */
 export function addParameter(address: string, name: string, value: string): string {
   const url = new URL(address)
   for (const known of ['code', 'error', 'linked']) url.searchParams.delete(known)

@@ -4,7 +4,7 @@ import { createBentProvider } from '../../../test/bent-provider.ts'
 import { noBrowser, openBrowser, serveSite } from '../../../test/browser.ts'
 import { openTestApp } from '../../../test/provider-browser.ts'
 
-// A front end in Chromium: what the cookie, CORS and the policies of a real browser make of the exchange.
+// A front end in Chromium: the exchange with the cookies, CORS and policies of a real browser.
 
 /** A page that signs in, and shows whom; `api` stands in its address, and how it proves that it began: by `cookie` or `verifier`. */
 const page = `<!doctype html><title>Front end</title><button>Sign in</button><output></output><script>
@@ -49,7 +49,8 @@ const app = await openTestApp(
   'localhost',
 )
 
-// Red when: the cookie is Strict, credentials are not allowed across origins (server.ts), or a verifier does without the cookie.
+// Red when: the cookie is Strict, credentials are not allowed across origins (server.ts), or a verifier works without
+// the cookie.
 test(
   'a front end on the same site signs in by the cookie, with a verifier as well, and one elsewhere does not',
   { skip: noBrowser },

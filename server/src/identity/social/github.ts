@@ -5,8 +5,8 @@ import { readProfile } from './profile.ts'
 import type { Provider } from './providers.ts'
 
 /**
- * GitHub, which signs no ID token: OAuth 2, then its API says who the token is of. The callback names the issuer
- * (RFC 9207), which is then checked.
+ * GitHub, which signs no ID token: OAuth 2, and then its API names the owner of the token. The callback names the
+ * issuer (RFC 9207), which is checked.
  */
 export function createGithub(
   { clientId, clientSecret, url, apiUrl }: NonNullable<SocialConfig['github']>,
@@ -22,10 +22,10 @@ export function createGithub(
   )
   configuration[client.customFetch] = outbound[client.customFetch]
   configuration.timeout = outbound.timeout
-  // Loopback only: what fetches refuses any other address that is not https.
+  // For loopback only: the fetch function refuses any other address without https.
   if (url.startsWith('http:') || apiUrl.startsWith('http:')) client.allowInsecureRequests(configuration)
 
-  /** What the API says at that path; undefined when the token may not ask. */
+  /** Gets a path of the API; undefined if the token is not authorized for it. */
   async function ask(token: string, path: string): Promise<unknown> {
     const headers = new Headers({ accept: 'application/vnd.github+json' })
     const response = await client.fetchProtectedResource(
@@ -62,7 +62,7 @@ export function createGithub(
       const primary = Array.isArray(emails)
         ? emails.filter(isObject).find(entry => entry['primary'] === true)
         : undefined
-      // The number stays; logins and addresses change hands.
+      // The number is permanent; logins and addresses can move to another account.
       const profile = {
         issuer,
         subject: String(id),

@@ -9,7 +9,7 @@ import { openTestApp } from '../../../test/provider-browser.ts'
 import type { Browser } from '../../../test/provider-browser.ts'
 import type { Answer } from '../../../test/test-app.ts'
 
-// Providers that lie, fall silent or are someone else, and browsers that come back from flows that they did not begin.
+// Providers that lie, do not respond or are impostors, and browsers that return from flows that they did not begin.
 
 const FRONTEND = 'http://localhost:3999'
 const names = ['bent', 'other', 'none', 'secret', 'renamed', 'moved', 'clear-page', 'script', 'pageless', 'clear-token']
@@ -71,7 +71,7 @@ async function assertRefused(answer: Answer, status: number, code: string): Prom
   assert.deepEqual([answer.status, answer.body.code], [status, code], answer.text)
 }
 
-test('a provider that tells the truth lets someone in', async () => {
+test('an honest provider signs a user in', async () => {
   const { status, body } = await signInWith({})
   assert.equal(status, 200, JSON.stringify(body))
 })
@@ -140,13 +140,13 @@ function pour(response: ServerResponse): void {
 }
 let poured = 0
 
-test('whatever a provider must not say lets no one in and makes no account', async t => {
+test('an invalid response of a provider signs no one in and creates no account', async t => {
   for (const [lie, behaviour] of Object.entries(lies)) {
     await t.test(lie, async () => {
       const before = await traces()
       await assertRefused(await signInWith(behaviour()), 502, 'provider-failed')
       assert.deepEqual(await traces(), before)
-      // The same reason stands in the log once in a while.
+      // The log may contain the same reason repeatedly.
       assert.match(app.logged(), /"reason":"bent: [^"]+/, 'the operator reads why')
     })
   }
@@ -154,7 +154,7 @@ test('whatever a provider must not say lets no one in and makes no account', asy
   assert.equal((await signInWith({})).status, 200, 'and afterwards the truth is believed as before')
 })
 
-// Metadata is read once, so each of these has a provider of its own.
+// Metadata is read once, so each of these has its own provider.
 const metadata: Record<string, { lie: Behaviour; reason: RegExp }> = {
   none: { lie: { signature: 'none', metadata: algorithms('none', 'RS256') }, reason: /unsupported/ },
   secret: { lie: { signature: 'secret', metadata: algorithms('HS256') }, reason: /unsupported JWS algorithm/ },
@@ -179,8 +179,9 @@ function algorithms(...names: string[]) {
   return { id_token_signing_alg_values_supported: names }
 }
 
-// Red when: signatures are not verified; the metadata of another issuer is taken; an address in the clear, elsewhere, is asked.
-test('a provider whose metadata lies lets no one in', async t => {
+// Red when: signatures are not verified; the metadata of another issuer is accepted; another address without https is
+// requested.
+test('a provider with false metadata signs no one in', async t => {
   for (const [name, { lie, reason }] of Object.entries(metadata)) {
     await t.test(name, async () => {
       const logged = app.logged().length
@@ -191,8 +192,8 @@ test('a provider whose metadata lies lets no one in', async t => {
   assert.equal((await signInWith({}, 'renamed')).status, 200, 'a failure to discover is not kept')
 })
 
-// Red when: the time of a request is not bounded.
-test('a provider that does not answer is given up after five seconds', async () => {
+// Red when: a request has no timeout.
+test('a request to a provider times out after five seconds', async () => {
   const began = Date.now()
   await assertRefused(await app.newBrowser().open(`${app.publicUrl}/oauth/silent/initiate`), 502, 'provider-failed')
   assert.ok(Date.now() - began < 8000)
@@ -218,11 +219,11 @@ const changed = (url: URL, changes: Record<string, string | undefined>): string 
 }
 
 // Red when: endFlow does not compare the browser (the attacker's sign-in in the victim's browser, RFC 6749, section 10.12).
-test('a callback in another browser signs no one in, and the one that began can still finish', async () => {
+test('a callback in another browser signs no one in, and the first browser can still finish', async () => {
   const [begun, stranger, busy] = [app.newBrowser(), app.newBrowser(), app.newBrowser()]
   const back = await comeBackTo(begun)
   await assertRefused(await stranger.open(back.href), 403, 'browser-unknown')
-  // One that has begun something itself.
+  // A browser that has begun a flow itself.
   await comeBackTo(busy)
   await assertRefused(await busy.open(back.href), 403, 'browser-unknown')
   assert.equal((await begun.open(back.href)).status, 200)
@@ -246,7 +247,7 @@ test('a callback without its state, or with another, is refused and changes noth
 })
 
 // Red when: the flow is not spent.
-test('a callback that comes twice signs in once, also at the same time', async () => {
+test('a repeated callback signs in once, even concurrently', async () => {
   const browser = app.newBrowser()
   const back = await comeBackTo(browser)
   const answers = await Promise.all([browser.open(back.href), browser.open(back.href)])
@@ -265,15 +266,15 @@ test('the code of one provider never reaches another', async () => {
 })
 
 // Red when: the verifier is not the flow's own (RFC 7636).
-test('a code that was stolen from another flow is no use: its verifier is another', async () => {
+test('a code stolen from another flow does not work, because its verifier differs', async () => {
   const [victim, thief] = [app.newBrowser(), app.newBrowser()]
   const stolen = (await comeBackTo(victim)).searchParams.get('code') as string
   const own = await comeBackTo(thief)
   await assertRefused(await thief.open(changed(own, { code: stolen })), 422, 'invalid-token')
 })
 
-// Red when: a refusal is answered as a failure, or stands in the address of a front end in words of the provider's.
-test('what goes wrong is told the front end in one word of ours', async () => {
+// Red when: a refusal is reported as a failure, or the front end's URL contains words of the provider.
+test('the front end gets only a problem code of ours', async () => {
   const browser = app.newBrowser()
   const to = `?redirect_to=${encodeURIComponent(`${FRONTEND}/in?keep=1`)}`
   const led = async (changes: Record<string, string | undefined>) =>
@@ -288,7 +289,7 @@ test('what goes wrong is told the front end in one word of ours', async () => {
 })
 
 // Red when: a token of the provider is stored, sent on or logged.
-test('the tokens of a provider stay nowhere', async () => {
+test('the tokens of a provider are stored nowhere', async () => {
   const { text, headers } = await signInWith({})
   const { rows } = await app.admin.query<{ line: string }>(
     `select to_jsonb(t)::text as line from one_time_tokens t union all select to_jsonb(i)::text from identities i
@@ -300,7 +301,7 @@ test('the tokens of a provider stay nowhere', async () => {
 })
 
 // Red when: isAllowedRedirect compares anything but the whole origin.
-test('a sign-in leads nowhere but to the origins that are allowed', async () => {
+test('a sign-in redirects only to allowed origins', async () => {
   const browser = app.newBrowser()
   for (const address of [
     'https://evil.example.com/',

@@ -2,13 +2,13 @@ import { Type } from 'typebox'
 import { Strict } from '../../platform/schemas.ts'
 import { Proof } from '../proofs/messages.ts'
 
-/** What travels when users sign in with an account at a provider. */
+/** The schemas of sign-in with a provider. */
 
 const Address = Type.String({
   minLength: 1,
   maxLength: 2000,
   description:
-    'Where the browser is led in the end; its origin is that of `FRONTEND_URL` or one of `SOCIAL_REDIRECTS`.',
+    'Where the browser is redirected at the end; its origin is that of `FRONTEND_URL` or one of `SOCIAL_REDIRECTS`.',
   examples: ['https://app.example.com/signed-in'],
 })
 
@@ -21,7 +21,7 @@ export const ProviderList = Type.Object(
     items: Type.Array(
       Type.Object({
         name: ProviderParams.properties.provider,
-        initiate_url: Type.String({ format: 'uri', maxLength: 2000, description: 'Lead the browser there.' }),
+        initiate_url: Type.String({ format: 'uri', maxLength: 2000, description: 'Redirect the browser there.' }),
       }),
       { maxItems: 100 },
     ),
@@ -43,7 +43,7 @@ export const InitiateQuery = Strict({
   ),
 })
 
-/** As providers send it, and whatever they add. */
+/** As providers send it, with any additional parameters. */
 export const CallbackQuery = Type.Object({
   state: Type.Optional(Type.String({ maxLength: 1000 })),
   code: Type.Optional(Type.String({ maxLength: 4096 })),
@@ -59,7 +59,7 @@ export const ExchangeBody = Strict(
         minLength: 43,
         maxLength: 128,
         pattern: '^[A-Za-z0-9._~-]+$',
-        description: 'The secret that `code_challenge` was made of.',
+        description: 'The secret that `code_challenge` was derived from.',
         examples: ['dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'],
       }),
     ),
@@ -75,8 +75,8 @@ export const LinkBody = Type.Union([
 
 export const LinkBegun = Type.Object(
   { authorization_url: Type.String({ format: 'uri', maxLength: 8000 }) },
-  { title: 'SocialLinkBegun', description: 'Lead the browser there.' },
+  { title: 'SocialLinkBegun', description: 'Redirect the browser there.' },
 )
 
-/** An answer that leads the browser on. */
-export const Redirect = Type.Null({ description: 'Leads the browser on' })
+/** A redirect of the browser. */
+export const Redirect = Type.Null({ description: 'Redirects the browser' })

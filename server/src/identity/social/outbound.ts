@@ -3,18 +3,18 @@ import type { CustomFetch } from 'openid-client'
 import { networkTest } from '../../platform/addresses.ts'
 import { send } from '../../platform/outbound/outbound.ts'
 
-/** How long an answer of a provider is waited for. Seconds. */
+/** The timeout of requests to a provider, in seconds. */
 const TIMEOUT_SECONDS = 5
 
 /**
- * The library's way out to a provider. The origins that the configuration names are the operator's; others stand in what the
- * provider says of itself, and lead to public addresses, or to networks that the operator allows.
+ * The fetch function for requests to a provider. Origins from the configuration are trusted; others come from the
+ * metadata of the provider, and may lead only to public addresses, or to networks that the operator allows.
  */
 export function outboundTo(addresses: readonly string[], networks: readonly string[]) {
   const origins = new Set(addresses.map(address => new URL(address).origin))
   const isAllowed = networkTest(networks)
   const fetchBounded: CustomFetch = async (address, { method, headers, body, signal }) => {
-    // The library writes forms, among others.
+    // The library also sends forms.
     const content =
       body === undefined || body === null ? undefined : new Response(body as ConstructorParameters<typeof Response>[0])
     const fields = new Headers(headers)

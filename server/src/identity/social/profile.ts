@@ -3,20 +3,20 @@ import { NAME_LENGTH } from '../../platform/schemas.ts'
 import { readLine } from '../../platform/texts.ts'
 import { isEmail } from '../../platform/validator.ts'
 
-/** Who a user is at a provider: known by issuer and subject; all else is what the provider says. */
+/** A user at a provider: identified by issuer and subject; everything else is only what the provider states. */
 export interface Profile {
   issuer: string
   subject: string
-  /** Undefined when there is none, or none that an account could have. */
+  /** Undefined if there is none, or it is not valid for an account. */
   email: string | undefined
-  /** Whether the provider says that the address is the user's. */
+  /** Whether the provider states that the address is verified. */
   email_verified: boolean
   given_name: string | undefined
   family_name: string | undefined
   full_name: string | undefined
 }
 
-/** Claims of OpenID Connect (Core, section 5.1), whatever their values are. @throws ClientError when they name no user */
+/** Claims of OpenID Connect (Core, section 5.1), with any values. @throws ClientError when they identify no user */
 export function readProfile({
   issuer,
   subject,
@@ -29,7 +29,7 @@ export function readProfile({
     issuer,
     subject,
     email: typeof email === 'string' && isEmail(email) ? email.toLowerCase() : undefined,
-    // Some providers write it as text.
+    // Some providers send it as text.
     email_verified: email_verified === true || email_verified === 'true',
     given_name: readName(claims['given_name']),
     family_name: readName(claims['family_name']),
@@ -37,7 +37,7 @@ export function readProfile({
   }
 }
 
-/** A name as an account may have it, or undefined. */
+/** The name, if it is valid for an account. */
 function readName(value: unknown): string | undefined {
   if (typeof value !== 'string') return undefined
   const name = readLine(value)

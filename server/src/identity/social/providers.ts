@@ -8,25 +8,28 @@ import { outboundTo } from './outbound.ts'
 import { readProfile } from './profile.ts'
 import type { Profile } from './profile.ts'
 
-/** What one flow carries, unguessable and its own. */
+/** The random secrets of one flow. */
 export interface FlowSecrets {
   state: string
   nonce: string
-  /** Of PKCE (RFC 7636). */
+  /** The code verifier of PKCE (RFC 7636). */
   verifier: string
 }
 
-/** A service where users have accounts. Its tokens are read once, here, and neither kept nor handed on. */
+/** A service where users have accounts. Its tokens are read once, here, and neither stored nor passed on. */
 export interface Provider {
-  /** As the configuration, the paths and the sessions call it. */
+  /** Its name in the configuration, in paths and in sessions. */
   name: string
-  /** Where the browser is sent. @throws Problem provider-failed */
+  /** The URL to redirect the browser to. @throws Problem provider-failed */
   authorizationUrl(flow: FlowSecrets): Promise<string>
-  /** Who came back, from the query of the callback. @throws Problem provider-refused, provider-failed, invalid-token */
+  /**
+   * The user who returned, from the query of the callback. @throws Problem provider-refused, provider-failed,
+   * invalid-token
+   */
   receive(query: string, flow: FlowSecrets): Promise<Profile>
 }
 
-/** Every configured provider, by name. Nothing is asked of any before a sign-in begins. */
+/** Every configured provider, by name. No provider is contacted before a sign-in begins. */
 export function createProviders(
   { oidc, github }: SocialConfig,
   { publicUrl, outboundNetworks }: Pick<Config, 'publicUrl' | 'outboundNetworks'>,
@@ -39,7 +42,7 @@ export function createProviders(
   return new Map(providers.map(provider => [provider.name, reportFailures(provider)]))
 }
 
-/** How long what a provider says of itself is believed. Its keys are read anew every five minutes. Milliseconds. */
+/** How long the metadata of a provider is cached, in milliseconds. Its keys are fetched again every five minutes. */
 const METADATA_LIFE = 3600_000
 
 function createOidcProvider(
@@ -51,14 +54,14 @@ function createOidcProvider(
   const discover = remember(METADATA_LIFE, async () => {
     const found = await client.discovery(server, clientId, clientSecret, authentication(clientSecret), {
       ...outboundTo([issuer], networks),
-      // Loopback only: what fetches, and the line below, refuse any other address that is not https.
+      // For loopback only: the fetch function and the line below refuse any other address without https.
       execute: [
         client.enableNonRepudiationChecks,
         ...(server.protocol === 'http:' ? [client.allowInsecureRequests] : []),
       ],
     })
     const { issuer: said, authorization_endpoint } = found.serverMetadata()
-    // The library makes exceptions for some.
+    // The library skips this check for some providers.
     if (new URL(said).href !== server.href) throw new client.ClientError(`the provider calls itself ${said}`)
     if (authorization_endpoint === undefined || !isSafe(new URL(authorization_endpoint)))
       throw new client.ClientError('the provider has no safe authorization endpoint')
@@ -85,7 +88,7 @@ function createOidcProvider(
       })
       const claims = tokens.claims()
       if (claims === undefined) throw new client.ClientError('there is no ID token')
-      // Many providers say more only to those who ask again.
+      // Many providers give the address only at the userinfo endpoint.
       const asksAgain = claims['email'] === undefined && configuration.serverMetadata().userinfo_endpoint !== undefined
       const more = asksAgain ? await client.fetchUserInfo(configuration, tokens.access_token, claims.sub) : {}
       return readProfile({ ...more, ...claims, issuer: claims.iss, subject: claims.sub })
@@ -93,14 +96,17 @@ function createOidcProvider(
   }
 }
 
-/** By the body where the provider takes that, else as every provider must (OpenID Connect Core, section 9). */
+/**
+ * In the body if the provider supports it, else by the method that every provider supports (OpenID Connect Core,
+ * section 9).
+ */
 function authentication(secret: string): client.ClientAuth {
   const [byBody, byHeader] = [client.ClientSecretPost(secret), client.ClientSecretBasic(secret)]
   return (server, ...rest) =>
     (server.token_endpoint_auth_methods_supported?.includes('client_secret_post') ? byBody : byHeader)(server, ...rest)
 }
 
-/** What was made not longer ago than that; those who ask at once share it, and a failure is forgotten. */
+/** Caches the result of `make` for this time. Concurrent callers share it; a failure is not cached. */
 function remember<Made>(milliseconds: number, make: () => Promise<Made>): () => Promise<Made> {
   let kept: { made: Promise<Made>; until: number } | undefined
   return () => {
@@ -113,14 +119,14 @@ function remember<Made>(milliseconds: number, make: () => Promise<Made>): () => 
   }
 }
 
-/** Whatever goes wrong with a provider becomes a problem; the reason is for the log alone. */
+/** Turns every failure of a provider into a problem; the reason goes only to the log. */
 const reportFailures = (provider: Provider): Provider => ({
   name: provider.name,
   authorizationUrl: flow => provider.authorizationUrl(flow).catch((error: unknown) => fail(provider.name, error)),
   receive: (query, flow) => provider.receive(query, flow).catch((error: unknown) => fail(provider.name, error)),
 })
 
-/** Errors that say that the user, or the provider's operator, did not want to. */
+/** Error codes that mean a refusal by the user or the provider's operator. */
 const refusals = [
   'access_denied',
   'login_required',
@@ -138,7 +144,7 @@ function fail(name: string, error: unknown): never {
   throw new Problem('provider-failed', { cause })
 }
 
-/** In words of the library, which quote no token. */
+/** The reason in the words of the library, which contain no token. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'it failed'
   const said = error instanceof client.ResponseBodyError || error instanceof client.AuthorizationResponseError

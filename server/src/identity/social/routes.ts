@@ -20,10 +20,13 @@ import { addIdentity, removeIdentity, signInWithProvider } from './social.ts'
 
 type SocialServices = ProofServices & Pick<Services, 'config' | 'cursors' | 'issuer' | 'keys' | 'log' | 'signInRules'>
 
-/** Requests a minute from one address, where a proof is given. */
+/** Requests per minute from one address, where a proof is verified. */
 const TRIES = 10
 
-/** Sign-in with an account at a provider. The paths stand at `/oauth` as well (platform/server/legacy.ts), where providers send browsers back to. */
+/**
+ * Sign-in with an account at a provider. The paths also exist at `/oauth` (platform/server/legacy.ts), where providers
+ * redirect browsers to.
+ */
 export function socialRoutes(app: App, services: SocialServices): void {
   const { config, cursors, issuer } = services
   const { publicUrl, social } = config
@@ -55,7 +58,10 @@ export function socialRoutes(app: App, services: SocialServices): void {
     return address
   }
 
-  /** Where the browser goes now, and the cookie by which it is known when it comes back. A browser keeps its secret while it has one. */
+  /**
+   * The redirect to the provider, and the cookie that identifies the browser on return. An existing secret of the
+   * browser is kept.
+   */
   async function begin(
     { headers, visitor }: Pick<FastifyRequest, 'headers' | 'visitor'>,
     provider: Provider,
@@ -91,7 +97,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
       schema: {
         operationId: 'initiateSocialSignIn',
         summary: 'Begin a sign-in with a provider',
-        description: 'For a browser: it is led to the provider, and from there to the callback.',
+        description: 'For browsers: redirects to the provider, which redirects to the callback.',
         tags,
         params: messages.ProviderParams,
         querystring: messages.InitiateQuery,
@@ -116,7 +122,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
         operationId: 'endSocialSignIn',
         summary: 'Finish a sign-in with a provider',
         description:
-          'The provider leads the browser here. Only in the browser that began. With `redirect_to` it is led there, with `code` for `POST /api/v1/oauth/exchange`, `linked`, or the code of a problem as `error`; without, the answer is here.',
+          'The provider redirects the browser here; it must be the browser that began. With `redirect_to` the browser is redirected there, with `code` for `POST /api/v1/oauth/exchange`, `linked`, or the code of a problem as `error`; without it, the result is in this response.',
         tags,
         params: messages.ProviderParams,
         querystring: messages.CallbackQuery,
@@ -164,7 +170,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
         operationId: 'exchangeSocialCode',
         summary: 'Exchange the code of a callback for a session',
         description:
-          'Within a minute, once, with the cookie of the browser that began, and the `code_verifier` where it began with a `code_challenge`. A code that is used twice ends the session that it has made.',
+          'Possible once within a minute, with the cookie of the browser that began, and with `code_verifier` if it began with a `code_challenge`. A second use of a code revokes the session that it created.',
         tags,
         body: messages.ExchangeBody,
         response: { 200: SignedInAnswer },
@@ -189,7 +195,8 @@ export function socialRoutes(app: App, services: SocialServices): void {
       schema: {
         operationId: 'linkIdentity',
         summary: 'Begin to link a provider',
-        description: 'The cookie of the answer must reach the browser that is then led to `authorization_url`.',
+        description:
+          'The cookie of the response must reach the browser that is then redirected to `authorization_url`.',
         tags,
         params: messages.ProviderParams,
         body: messages.LinkBody,

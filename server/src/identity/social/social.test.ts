@@ -8,8 +8,8 @@ import { findFreePort, openTestApp } from '../../../test/provider-browser.ts'
 import type { Browser } from '../../../test/provider-browser.ts'
 import type { Answer } from '../../../test/test-app.ts'
 
-// Sign-in with real providers' software on loopback, through real sockets: look-alikes of Google and GitHub (emulate), and
-// an OpenID Connect provider that demands PKCE (oidc-provider). What lies is in hostile.test.ts.
+// Sign-in with real provider software on loopback, through real sockets: emulators of Google and GitHub (emulate), and
+// an OpenID Connect provider that requires PKCE (oidc-provider). Hostile providers are in hostile.test.ts.
 
 const FRONTEND = 'http://localhost:3999'
 const client = { client_id: 'freehold', client_secret: 'A-secret-of-32-characters-at-least' }
@@ -97,8 +97,8 @@ const identitiesOf = async (email: string) =>
     )
   ).rows
 
-// Red when: email_verified is not handed on, or names are left out.
-test('someone new signs in with Google and has an account, with a proved address and names', async () => {
+// Red when: email_verified is not passed on, or names are omitted.
+test('a new user signs in with Google and gets an account with a verified address and names', async () => {
   const { status, body, headers } = await comeBack('google', addressOf('ann'))
   assert.equal(status, 200, JSON.stringify(body))
   const { email, email_verified, full_name, given_name } = body.user
@@ -111,8 +111,8 @@ test('someone new signs in with Google and has an account, with a proved address
   assert.deepEqual(await app.mailTo(email), [], 'an account is no news to who has just made it')
 })
 
-// Red when: an identity is looked for by address, or a session is used again.
-test('whoever signs in again has the same account and a new session', async () => {
+// Red when: an identity is looked up by address, or a session is reused.
+test('a second sign-in leads to the same account and a new session', async () => {
   const [first, second] = [await comeBack('google', addressOf('bea')), await comeBack('google', addressOf('bea'))]
   assert.equal(first.body.user.id, second.body.user.id)
   const sessions = await app.call('GET', '/api/v1/users/sessions', undefined, {
@@ -122,8 +122,8 @@ test('whoever signs in again has the same account and a new session', async () =
   assert.equal((await identitiesOf(addressOf('bea'))).length, 1)
 })
 
-// Red when: createGithub takes no verified address, or the callback's issuer is compared with another.
-test('someone new signs in with GitHub', async () => {
+// Red when: createGithub ignores the verified address, or compares the callback's issuer with another.
+test('a new user signs in with GitHub', async () => {
   const { status, body } = await comeBack('github', addressOf('octo'))
   assert.equal(status, 200, JSON.stringify(body))
   assert.deepEqual(
@@ -135,8 +135,8 @@ test('someone new signs in with GitHub', async () => {
   ])
 })
 
-// Red when: withAccountOnce makes another account, or forgets the event.
-test('a second provider that proves the same address leads to the same account, and its owner hears of it', async () => {
+// Red when: withAccountOnce creates another account, or omits the event.
+test('a second provider with the same verified address leads to the same account, and its owner is notified', async () => {
   const here = await comeBack('google', addressOf('ann'))
   const there = await comeBack('github', addressOf('ann'))
   assert.equal(there.body.user.id, here.body.user.id)
@@ -148,21 +148,21 @@ test('a second provider that proves the same address leads to the same account, 
   assert.match(mail!.text, /GitHub/)
 })
 
-// Red when: userinfo is not asked, the verifier is not sent, or credentials travel in the body only.
-test('an OpenID Connect provider with pages of its own, PKCE and userinfo signs someone in', async () => {
+// Red when: userinfo is not requested, the verifier is not sent, or credentials are sent only in the body.
+test('an OpenID Connect provider with its own pages, PKCE and userinfo signs a user in', async () => {
   const browser = app.newBrowser()
   const signIn = await browser.follow(`${app.publicUrl}/oauth/acme/initiate`)
   const consent = await browser.submit(signIn, 'name="login"', { login: 'wile', password: 'any' })
   const back = await browser.submit(consent, 'value="consent"')
   assert.equal(back.status, 200, back.text)
   assert.deepEqual([back.body.user.email, back.body.user.full_name], [addressOf('wile'), 'Given Family'])
-  // Signed in there by now, and asked before: straight through.
+  // The user is already signed in there and has consented, so the provider redirects at once.
   const again = await browser.follow(`${app.publicUrl}/oauth/acme/initiate?redirect_to=${FRONTEND}/in`, FRONTEND)
   assert.match(again.url, /^http:\/\/localhost:3999\/in\?code=/)
 })
 
-// Red when: an error of the provider is taken for a fault of ours, or its flow can be used again.
-test('whoever says no at the provider is told so, here or at the front end', async () => {
+// Red when: an error of the provider is reported as a fault of ours, or its flow can be used again.
+test('a refusal at the provider is reported, here or at the front end', async () => {
   for (const query of ['', `?redirect_to=${FRONTEND}/in`]) {
     const browser = app.newBrowser()
     const page = await browser.follow(`${app.publicUrl}/oauth/acme/initiate${query}`)
@@ -173,7 +173,7 @@ test('whoever says no at the provider is told so, here or at the front end', asy
   }
 })
 
-// Red when: platform/server/legacy.ts leads /oauth elsewhere, or a provider without credentials is listed.
+// Red when: platform/server/legacy.ts handles /oauth differently, or a provider without credentials is listed.
 test('the configured providers are listed, at both addresses', async () => {
   for (const path of ['/oauth/providers', '/api/v1/oauth/providers']) {
     const { status, body } = await app.call('GET', path)
@@ -186,8 +186,8 @@ test('the configured providers are listed, at both addresses', async () => {
   assert.equal((await app.call('GET', '/oauth/unknown/initiate')).status, 404)
 })
 
-// Red when: issueCode or exchangeCode leaves out the browser or the revocation.
-test('a front end gets a code, which its browser exchanges once: a second use ends the session', async () => {
+// Red when: issueCode or exchangeCode ignores the browser or the revocation.
+test('a front end gets a code, which its browser exchanges once: a second use revokes the session', async () => {
   const browser = app.newBrowser()
   const back = await comeBack(
     'google',

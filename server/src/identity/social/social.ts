@@ -29,15 +29,15 @@ import type { Profile } from './profile.ts'
 
 export type SocialServices = Pick<Services, 'config' | 'declared' | 'keys' | 'signInRules'>
 
-/** What a provider says of a user who came back from it. */
+/** The sign-in of a user who returned from a provider. */
 export interface ProviderSignIn {
   provider: string
   profile: Profile
-  /** Digest of the secret of the browser that came back. */
+  /** Digest of the secret of the browser that returned. */
   browser: string | undefined
 }
 
-/** Signs in a user who came back from a provider. @throws what withAccount and signIn throw */
+/** Signs in a user who returned from a provider. @throws what withAccount and signIn throw */
 export const signInWithProvider = (
   visitor: SystemRunner,
   services: SocialServices,
@@ -51,10 +51,10 @@ export const signInWithProvider = (
   )
 
 /** Runs in the transaction that has found or made the account. */
-type Then<Result> = (transaction: Transaction<'system'>, user_id: string) => Promise<Result>
+type Then<Result> = (transaction: Transaction<'system'>, user_id: string, identity_id: string) => Promise<Result>
 
 /**
- * Finds or makes the account of a user who came back from a provider.
+ * Finds or creates the account of a user who returned from a provider.
  * @throws Problem link-required, provider-email-missing, email-unverified
  */
 export async function withAccount<Result>(
@@ -67,10 +67,10 @@ export async function withAccount<Result>(
     try {
       return await withAccountOnce(visitor, services, given, then)
     } catch (error) {
-      // Of two at once for a new user, the second finds what the first has made.
+      // Of two concurrent sign-ins of a new user, the second finds the account that the first created.
       const isOvertaken = error instanceof Problem && (error.code === 'email-taken' || error.code === 'identity-taken')
       if (!isOvertaken) throw error
-      // Nor does it lead anywhere when the address was that of an account which was erased.
+      // The same problem if the address belonged to an erased account.
       if (attempt === 3) throw new Problem('link-required', { cause: error })
     }
   }
@@ -84,9 +84,10 @@ async function withAccountOnce<Result>(
 ): Promise<Result> {
   const { provider, profile } = given
   const { email, email_verified } = profile
-  // An unverified address is not looked up where sign-up does not do so either: the mail tells, and only its owner.
+  // If sign-up must not reveal whether an unverified address has an account, this does not either: the email tells its
+  // owner.
   const isMailed = !email_verified && services.signInRules.emailVerification === 'required'
-  // system: the account is looked up by what the provider says, before anyone is signed in
+  // system: the account is looked up by the provider's data, before there is a session
   const account = await visitor.run(findAccount(profile, isMailed ? undefined : email))
   if (account === undefined) {
     if (email === undefined) throw new Problem('provider-email-missing')
@@ -101,7 +102,7 @@ async function withAccountOnce<Result>(
   }
   // system: there is no session yet
   return known.transaction(async transaction => {
-    // The account before its identity, as in everything that unlinks one.
+    // The account before its identity, as in every transaction that unlinks one.
     await transaction.run(lockAccount(user_id))
     const held =
       identity_id === null
@@ -112,11 +113,14 @@ async function withAccountOnce<Result>(
       const change = { trace: { added: held.id }, details: { provider } }
       await transaction.run(recordChange(services.declared, identityLinked, { user_id, session_id: null, ...change }))
     }
-    return then(transaction, user_id)
+    return then(transaction, user_id, held.id)
   })
 }
 
-/** Makes the account, or, where nothing is reserved before the address is verified, mails the link that will. @throws Problem email-unverified */
+/**
+ * Creates the account or, if the address must be verified first, emails the link that will create it.
+ * @throws Problem email-unverified
+ */
 async function enrol<Result>(
   visitor: SystemRunner,
   services: SocialServices,
@@ -130,15 +134,21 @@ async function enrol<Result>(
     await mailToken(visitor, signUpToken, { email, details: { ...person, ...(browser !== undefined && { browser }) } })
     throw new Problem('email-unverified')
   }
-  return createAccount(visitor, services, { ...person, email, email_verified }, async (transaction, { user }) => {
-    if (!email_verified)
-      await transaction.run(issueToken(verifyEmailToken, { user_id: user.id, email, details: {}, mailed: true }))
-    return then(transaction, user.id)
-  })
+  return createAccount(
+    visitor,
+    services,
+    { ...person, email, email_verified },
+    async (transaction, { user, identity_id }) => {
+      if (!email_verified)
+        await transaction.run(issueToken(verifyEmailToken, { user_id: user.id, email, details: {}, mailed: true }))
+      return then(transaction, user.id, String(identity_id))
+    },
+  )
 }
 
 /**
- * Adds an identity to the account of a session, which must still be live; one that the user has already stays as it is.
+ * Links an identity to the account of a session, which must still be live; an identity that it already has stays
+ * unchanged.
  * @throws Problem identity-taken; invalid-token when the session has ended
  */
 export async function addIdentity(

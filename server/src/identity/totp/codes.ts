@@ -9,29 +9,32 @@ import type { Requirement } from '../factors/requirements.ts'
 import { reserveGuess, verifyGuess } from '../lockout/attempts.ts'
 import type { FactorVerifier } from '../proofs/factor.ts'
 
-/** A code is good for as long, and as long again before and after, for clocks that differ (RFC 6238, section 5.2). Seconds. */
+/**
+ * The lifetime of a code, in seconds; the codes before and after are accepted too, for clocks that differ (RFC 6238,
+ * section 5.2).
+ */
 const STEP = 30
 
-/** What the encryption of a seed is bound to. */
+/** The context that the encryption of a seed is bound to. */
 export const placeOf = (user_id: string): string => `totp ${user_id}`
 
-/** The time step (RFC 6238, section 4.2) whose code this is, at most one away from now; undefined when it is of none. */
+/** The time step (RFC 6238, section 4.2) of this code, at most one away from now; undefined if no step matches. */
 export function matchStep(secret: string, code: string, milliseconds = Date.now()): number | undefined {
   const token = code.replace(' ', '')
   const result = verifySync({ secret, token, period: STEP, epoch: milliseconds / 1000, epochTolerance: STEP })
   return 'timeStep' in result ? result.timeStep : undefined
 }
 
-/** Compared with where there is no seed, so that it takes as long. */
+/** Used for the comparison if there is no seed, so that it takes as long. */
 const NO_SEED = generateSecret()
 
-/** A seed that a code may be of, and the requirement that uses the code up. */
+/** A seed to try, and the requirement that uses up the code. */
 interface Candidate {
   seed: Buffer
   use: (step: number) => Requirement
 }
 
-/** Codes of authenticator apps: guesses at one of a million, counted over all tokens of the account. */
+/** Codes of authenticator apps: guesses at one of a million, counted per account, over all its tokens. */
 export const totpVerifier = ({ keys, lockout }: Pick<Services, 'keys' | 'lockout'>): FactorVerifier => ({
   answers: 'code',
   verify: async (visitor, { user_id, session_id, answer: { code = '' }, failed, among }) => {
@@ -40,7 +43,7 @@ export const totpVerifier = ({ keys, lockout }: Pick<Services, 'keys' | 'lockout
     const guess = await reserveGuess(
       visitor,
       { lockout },
-      { counter: 'mfa', secret, who: { user_id }, failed, ...device },
+      { counter: 'mfa', secret, who: { user_id }, isAnyState: among !== undefined, failed, ...device },
     )
     let requirement: Requirement | undefined
     const account = await verifyGuess(visitor, guess, async found => {
@@ -59,25 +62,25 @@ export const totpVerifier = ({ keys, lockout }: Pick<Services, 'keys' | 'lockout
   },
 })
 
-/** The seed that codes of an account are compared with, as SQL; with `ids` only if it is one of these factors. */
+/** The seed of an account, as SQL; with `ids`, only if it is one of these factors. */
 const seedOfAccount = (ids: readonly string[] | undefined) =>
   sql<Buffer | null>`(select t.secret from totp_factors t where t.user_id = account.id and t.confirmed_at is not null
     and (${ids ?? null}::uuid[] is null or t.id = any (${ids ?? null}::uuid[])))`
 
-/** The seed of an authenticator app that was removed and is kept to be put back. */
+/** The seed of a removed authenticator app that is kept for an undo. */
 const keptSeed = ({ id, table, row }: KeptFactor): Candidate[] =>
   table !== 'totp_factors'
     ? []
     : [{ seed: Buffer.from(String(row['secret']).replace(/^\\x/, ''), 'hex'), use: step => keptCodeOf(id, step) }]
 
-/** Uses a code up, with all earlier ones: of two at once with the same code, one finds the step not yet taken. */
+/** Uses up a code and all earlier ones; of two concurrent uses of a code, one succeeds. */
 const totpCodeOf = (user_id: string, seed: Buffer, step: number): Requirement => ({
   row: sql`update totp_factors set last_step = ${step}
     where user_id = ${user_id} and secret = ${seed} and (last_step is null or last_step < ${step}) returning last_step`,
   otherwise: 'invalid-code',
 })
 
-/** The same for a kept one: it may be put back, and a code of before is then no good. */
+/** The same for a kept app, so that a code that was used before an undo stays used after it. */
 const keptCodeOf = (id: string, step: number): Requirement => ({
   row: sql`update one_time_tokens set details = jsonb_set(details, '{kept,totp_factors,0,last_step}', to_jsonb(${step}::bigint))
     where purpose = ${undoToken.purpose} and details ->> 'removed' = ${id} and used_at is null

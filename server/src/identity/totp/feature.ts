@@ -13,7 +13,7 @@ const problems = {
   'totp-enrolled': [
     409,
     'Authenticator app enrolled',
-    'The account has an authenticator app. Remove it with DELETE /api/v1/auth/mfa/totp to enrol another.',
+    'The account already has an authenticator app. Remove it with DELETE /api/v1/auth/mfa/totp to enrol another.',
   ],
 } as const satisfies ProblemTable
 

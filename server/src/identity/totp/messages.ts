@@ -1,18 +1,18 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 
-/** What travels about authenticator apps. */
+/** The schemas of authenticator apps in requests and responses. */
 
 export const TotpSeed = Type.Object(
   {
     secret: Type.String({
       maxLength: 64,
-      description: 'The seed in Base32, to type.',
+      description: 'The seed in Base32, to enter by hand.',
       examples: ['HKU53AJSZMQT3RDX6W5MU5BOE4DKZMNJ'],
     }),
     otpauth_uri: Type.String({
       maxLength: 4000,
-      description: 'The same as a link that authenticator apps open.',
+      description: 'The seed as a link that authenticator apps open.',
       examples: ['otpauth://totp/Freehold:john%40example.com?secret=HKU53AJSZMQT3RDX6W5MU5BOE4DKZMNJ&issuer=Freehold'],
     }),
     qr_svg: Type.String({

@@ -8,7 +8,7 @@ import type { ProofServices } from '../proofs/proof.ts'
 import { TotpSeed } from './messages.ts'
 import { beginTotp, confirmTotp, removeTotp } from './totp.ts'
 
-/** Confirmations a minute from one address. */
+/** Confirmations per minute from one address. */
 const TRIES = 10
 
 export function totpRoutes(app: App, services: ProofServices & Pick<Services, 'config' | 'keys'>): void {
@@ -23,7 +23,7 @@ export function totpRoutes(app: App, services: ProofServices & Pick<Services, 'c
       schema: {
         operationId: 'beginTotp',
         summary: 'Begin to enrol an authenticator app',
-        description: 'Nothing is demanded before a code has confirmed it. Beginning again replaces the seed.',
+        description: 'Codes are not required until one has confirmed the app. Beginning again replaces the seed.',
         tags,
         response: { 200: TotpSeed },
       },
@@ -40,7 +40,7 @@ export function totpRoutes(app: App, services: ProofServices & Pick<Services, 'c
       schema: {
         operationId: 'confirmTotp',
         summary: 'Confirm the authenticator app with one of its codes',
-        description: 'From now on it is demanded at every sign-in, and this session counts as having verified it.',
+        description: 'From now on every sign-in requires a code, and this session counts as having verified one.',
         tags,
         body: Strict({ code: Code, proof: Type.Optional(Proof) }, { title: 'TotpConfirmation' }),
         response: { 200: Type.Object({ recovery_codes: Type.Optional(RecoveryCodes) }, { title: 'TotpConfirmed' }) },
@@ -62,7 +62,7 @@ export function totpRoutes(app: App, services: ProofServices & Pick<Services, 'c
         operationId: 'removeTotp',
         summary: 'Remove the authenticator app',
         description:
-          'With the last second factor go the recovery codes and the trust in devices, and organizations that demand one are closed to all sessions.',
+          'Removing the last second factor also removes the recovery codes and the trust in devices; sessions can then not access organizations that require one.',
         tags,
         body: ProofBody,
         response: { 204: Type.Null() },

@@ -42,14 +42,14 @@ export const totpRemoved = changeKind('totp-removed', {
     en: 'The authenticator app was removed from your account.',
     de: 'Die Authenticator-App wurde aus Ihrem Konto entfernt.',
   },
-  // An account has one: what was enrolled after the removal is a change of its own, to be undone first.
+  // An account has at most one app: an app that was enrolled after the removal is another change, to be undone first.
   undo: async (transaction, { user_id }) => {
     await transaction.run(deleteUnconfirmed(user_id))
     if ((await transaction.run(findSeed(user_id))) !== undefined) throw new Problem('totp-enrolled')
   },
 })
 
-/** An enrolment that is not confirmed by then is void. Minutes. */
+/** How long an enrolment can be confirmed, in minutes. */
 const CONFIRM_MINUTES = 30
 
 /** Whether a user has an authenticator app, as SQL for either login. */
@@ -64,8 +64,8 @@ const deleteUnconfirmed = (user_id: string) =>
   execute(query.deleteFrom('totp_factors').where('user_id', '=', user_id).where('confirmed_at', 'is', null))
 
 /**
- * Begins to enrol an authenticator app, which shows the codes under `label`: nothing holds until a code confirms it, and
- * beginning again replaces the seed. @throws Problem totp-enrolled, session-ended
+ * Begins to enrol an authenticator app, which shows the codes under `label`. It has no effect until a code confirms
+ * it; beginning again replaces the seed. @throws Problem totp-enrolled, session-ended
  */
 export async function beginTotp(
   visitor: Runner<'system'>,
@@ -78,7 +78,7 @@ export async function beginTotp(
   const encrypted = encrypt(services.keys.totp, secret, placeOf(user_id))
   await changeCredentials(visitor, session, transaction => transaction.run(storeSeed(user_id, encrypted)))
   const otpauth_uri = generateURI({ issuer: services.config.appName, label, secret })
-  // Light on dark is not read by every app, and four modules of margin are the standard's (ISO/IEC 18004).
+  // Some apps cannot read light on dark; the margin of four modules is from the standard (ISO/IEC 18004).
   return { secret, otpauth_uri, qr_svg: renderSVG(otpauth_uri, { ecc: 'M', border: 4, pixelSize: 4 }) }
 }
 
@@ -100,8 +100,10 @@ const storeSeed = (user_id: string, secret: Buffer) =>
   )
 
 /**
- * Confirms it by a code of the app: from now on it is demanded. @returns recovery codes with the first second factor
- * @throws Problem invalid-code, totp-enrolled, not-found when nothing was begun in the last half hour, and what changeWithProof throws
+ * Confirms it by a code of the app, which every sign-in then requires. @returns recovery codes with the first second
+ * factor
+ * @throws Problem invalid-code, totp-enrolled, not-found when nothing was begun in the last half hour, and what
+ * changeWithProof throws
  */
 export const confirmTotp = (
   visitor: SystemRunner,

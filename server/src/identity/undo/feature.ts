@@ -4,7 +4,7 @@ import { offerChanges, undoPages } from './pages.ts'
 import { undoRoutes } from './routes.ts'
 import { changeUndone, undoFailed } from './undo.ts'
 
-/** Undoing a change of a way in: by the link of the mail about it, and after a reset of the password. */
+/** Undoes a change of a sign-in method: by the link in the email about it, and after a password reset. */
 export const undo = feature({
   name: 'undo',
   uses: [

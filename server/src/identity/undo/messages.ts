@@ -3,7 +3,7 @@ import type { Static } from 'typebox'
 import { Strict, Time, Token } from '../../platform/schemas.ts'
 import { FactorProof } from '../proofs/messages.ts'
 
-/** What travels when a change of a way in is undone. */
+/** The schemas for undoing a change of a sign-in method. */
 
 export const UndoableChange = Type.Object(
   {
@@ -16,7 +16,7 @@ export const UndoableChange = Type.Object(
     changed_at: Time,
     expires_at: Time,
     asks_second_factor: Type.Boolean({
-      description: 'Whether a second factor that the account had before the change is asked for.',
+      description: 'Whether a second factor is required that the account had before the change.',
     }),
   },
   { title: 'UndoableChange' },
@@ -25,5 +25,5 @@ export type UndoableChange = Static<typeof UndoableChange>
 
 export const Undo = Strict(
   { token: Token, proof: Type.Optional(FactorProof) },
-  { title: 'Undo', description: '`proof` is required where `asks_second_factor` says so.' },
+  { title: 'Undo', description: '`proof` is required if `asks_second_factor` is true.' },
 )

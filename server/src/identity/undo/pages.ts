@@ -5,8 +5,8 @@ import { isChange, undoToken } from '../changes/changes.ts'
 import { isProtected, listChanges, offerOf, undoChange } from './undo.ts'
 
 /**
- * The page behind the link that undoes a change. It runs no script, so it takes a code or a recovery code; a passkey is given
- * by a front end, with `POST /api/v1/auth/undo`.
+ * The page of the link that undoes a change. It runs no script, so it accepts a code or a recovery code; for a passkey,
+ * a front end calls `POST /api/v1/auth/undo`.
  */
 export const undoPages = (services: Services) =>
   ({
@@ -20,7 +20,7 @@ export const undoPages = (services: Services) =>
     },
   }) satisfies Record<string, AccountPage>
 
-/** After a reset: the links to the pages of the changes that can still be undone. */
+/** After a reset: the links to the pages that undo recent changes. */
 export const offerChanges =
   (services: Pick<Services, 'declared' | 'keys'>): Services['offerAfterReset'] =>
   async (email, visitor, locale) => {
@@ -33,7 +33,7 @@ export const offerChanges =
     return { text: lately[locale], links }
   }
 
-/** Six digits are a code of an app, anything longer is a recovery code. */
+/** Six digits are a code of an authenticator app, anything longer is a recovery code. */
 function answerOf(code: string): { code: string } | { recovery_code: string } | undefined {
   const plain = code.trim()
   if (plain === '') return undefined
@@ -52,20 +52,20 @@ function wordsOf({ declared }: Pick<Services, 'declared'>, type: string, changed
 }
 
 const lately: Record<Locale, string> = {
-  en: 'These changes of the last seven days can still be undone. If you did not make one of them, undo it.',
+  en: 'These changes from the last seven days can still be undone. If one of them was not made by you, undo it.',
   de: 'Diese Änderungen der letzten sieben Tage lassen sich noch rückgängig machen. Haben Sie eine davon nicht selbst vorgenommen, machen Sie sie rückgängig.',
 }
 
 const words: Record<Locale, PageWords> = {
   en: {
     title: 'Undo a change',
-    text: 'If it was not you, undo exactly this change. All your sessions end, and a password that was changed becomes void. Set a new password afterwards. If it was you, close this page.',
+    text: 'If you did not make this change, undo it here. This ends all your sessions, and a changed password becomes invalid. Set a new password afterwards. If you made the change, close this page.',
     button: 'Undo the change',
-    done: 'The change is undone, and you are signed out everywhere. Set a new password now, and look through the other mails about changes.',
+    done: 'The change is undone, and you are signed out everywhere. Set a new password now, and check the other emails about changes.',
     refused: {
-      'email-taken': 'Another account has this address by now. Write to those who run this service, from this address.',
+      'email-taken': 'Another account now has this address. Write to the operators of this service, from this address.',
       'totp-enrolled':
-        'Another authenticator app was added after this change. Undo that first, with the mail about it.',
+        'Another authenticator app was added after this change. Undo that first, with the email about it.',
     },
   },
   de: {

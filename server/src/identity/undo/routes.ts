@@ -9,7 +9,7 @@ import { challengeUndo, describeChange, listChangesByReset, undoChange } from '.
 const rules = { access: 'public', noStore: true, perMinute: 10 } as const
 const tags = ['Authentication']
 
-/** Undoing a change of a way in, by the link of the mail about it. */
+/** The routes to undo a change of a sign-in method, by the link in the email about it. */
 export function undoRoutes(
   app: App,
   services: Pick<Services, 'declared' | 'factorVerifiers' | 'keys' | 'relyingParty'>,
@@ -28,11 +28,11 @@ export function undoRoutes(
       ],
       schema: {
         operationId: 'undoChange',
-        summary: 'Undo a change to how an account is signed in to',
+        summary: 'Undo a change of a sign-in method',
         description:
-          'By the token of the mail about the change, within seven days and once. Reverts exactly that change, revokes ' +
-          'all sessions and devices, and creates no session. A password that was changed becomes void, and the account needs a ' +
-          'reset. Where the account had another second factor before the change, `proof` gives it.',
+          'Takes the token from the email about the change, valid for seven days and one use. Reverts exactly that change, revokes ' +
+          'all sessions and devices, and creates no session. A changed password becomes invalid, and the account needs a reset. ' +
+          'If the account had another second factor before the change, `proof` is required.',
         tags,
         body: Undo,
         response: { 204: Type.Null() },
@@ -52,7 +52,7 @@ export function undoRoutes(
       schema: {
         operationId: 'describeChange',
         summary: 'Get the change that a token undoes',
-        description: 'It changes nothing, and the token stays good.',
+        description: 'It changes nothing, and the token stays valid.',
         tags,
         body: Strict({ token: Token }),
         response: { 200: UndoableChange },
@@ -86,8 +86,8 @@ export function undoRoutes(
         operationId: 'listUndoableChanges',
         summary: 'List the recent changes that the holder of a reset token can undo',
         description:
-          'Those of the last seven days to how the account is signed in to, the newest first. The reset itself undoes none; ' +
-          '`POST /api/v1/auth/undo` takes the token of each. The token of the reset stays good.',
+          'Changes of sign-in methods from the last seven days, the newest first. The reset itself undoes none of them; ' +
+          '`POST /api/v1/auth/undo` takes the token of each. The token of the reset stays valid.',
         tags,
         body: Strict({ token: Token }),
         response: {

@@ -93,7 +93,7 @@ async function page(method: 'GET' | 'POST', url: string, fields?: Record<string,
 }
 
 // Red when: addPasskey runs without withProof.
-test('who has stolen a session, and nothing else, adds no way in', async () => {
+test('a thief of only a session cannot add a sign-in method', async () => {
   const owner = await newOwner()
   const thief = owner
   const { challenge_token, options } = (await thief.call('POST', `${auth}/passkeys/registration-options`)).body
@@ -104,7 +104,7 @@ test('who has stolen a session, and nothing else, adds no way in', async () => {
   for (let guess = 0; guess < 6; guess++)
     assert.equal((await thief.call('POST', `${auth}/passkeys`, { ...given, proof })).body.code, 'invalid-credentials')
   assert.equal((await factorsOf(owner)).passkeys, 0)
-  // Those were failed sign-ins: the password is locked for them as it is at the front door, and the owner is told.
+  // Those count as failed sign-ins: the password is locked as in a sign-in, and the owner is notified.
   const { rows } = await admin.query(
     'select failures, locked_until is not null as locked from throttles where key = $1',
     [
@@ -115,8 +115,8 @@ test('who has stolen a session, and nothing else, adds no way in', async () => {
   assert.ok((await mailTo(owner.email)).some(({ subject }) => /locked|paused|too many/i.test(subject)))
 })
 
-// Red when: takeBack leaves one of them standing: the passkey, its recovery codes, the sessions, the token.
-test('a phisher who has the password adds a passkey, and the link of the mail takes exactly that back', async () => {
+// Red when: takeBack leaves the passkey, its recovery codes, the sessions or the token.
+test('a phisher with the password adds a passkey, and the link in the email undoes exactly that', async () => {
   const owner = await newOwner()
   const phisher = await app.logIn(owner)
   const passkey = await addPasskey(phisher, { password: PASSWORD })
@@ -147,7 +147,7 @@ test('a phisher who has the password adds a passkey, and the link of the mail ta
 })
 
 // Red when: undoToken lives longer, or endsWithPassword or endsWithAddress revokes it.
-test('a change can be undone for seven days, also after a reset of the password', async () => {
+test('a change can be undone for seven days, even after a password reset', async () => {
   const owner = await newOwner()
   await addPasskey(await app.logIn(owner), { password: PASSWORD })
   const { token } = await undoLink(owner.email)
@@ -163,8 +163,8 @@ test('a change can be undone for seven days, also after a reset of the password'
   assert.equal((await undo(token)).status, 204)
 })
 
-// Red when: readdressChanges is left out, or the later change of address can still be undone.
-test('a phisher moves the account to another mailbox, twice, and the first address gets it back with all that was done since', async () => {
+// Red when: readdressChanges is omitted, or the later change of address can still be undone.
+test('a phisher changes the address twice, and the first address can undo everything since', async () => {
   const owner = await newOwner()
   const phisher = await app.logIn(owner)
   const [first, second] = [newAddress(), newAddress()]
@@ -180,7 +180,7 @@ test('a phisher moves the account to another mailbox, twice, and the first addre
   }
   const passkey = await addPasskey(phisher, { password: PASSWORD })
   await undoLink(second)
-  // No one takes the address in the meantime.
+  // No one can take the address in the meantime.
   assert.equal(
     (await call('POST', `${auth}/signup`, { email: owner.email, password: PASSWORD })).body.code,
     'email-taken',
@@ -197,8 +197,8 @@ test('a phisher moves the account to another mailbox, twice, and the first addre
   assert.equal((await logIn(owner.email, NEW_PASSWORD)).status, 200)
 })
 
-// Red when: the page of the reset offers nothing, or what it offers leads elsewhere.
-test('the page of a reset offers to undo what was changed in the last seven days, and does so on the same conditions', async () => {
+// Red when: the page of the reset offers nothing, or a wrong link.
+test('the page of a reset offers to undo the changes of the last seven days, under the same conditions', async () => {
   const owner = await newOwner()
   const passkey = await addPasskey(await app.logIn(owner), { password: PASSWORD })
   await mailTo(owner.email)
@@ -216,8 +216,8 @@ test('the page of a reset offers to undo what was changed in the last seven days
   assert.equal((await logIn(owner.email, NEW_PASSWORD)).status, 200)
 })
 
-// Red when: voidPassword is left out, brings the former hash back, or voids another password than the change has set.
-test('undoing a change of the password makes the new one void, brings none back, and leaves a later one alone', async () => {
+// Red when: voidPassword is omitted, restores the former hash, or removes another password than that of the change.
+test('undoing a change of the password removes the new one, restores none, and keeps a later one', async () => {
   const owner = await newOwner()
   const phisher = await app.logIn(owner)
   const change = { current_password: PASSWORD, new_password: NEW_PASSWORD }
@@ -247,8 +247,8 @@ async function ownerWithApp() {
   return { owner, authenticator }
 }
 
-// Red when: undoChange asks for no factor, counts no guess, or takes any factor but those of before.
-test('who reads the mailbox, and has neither session nor factor, undoes nothing where a second factor stood before', async () => {
+// Red when: undoChange requires no factor, counts no guess, or accepts a factor that was added later.
+test('a reader of the mailbox without session and factor cannot undo a change of an account that had a second factor', async () => {
   const { owner, authenticator } = await ownerWithApp()
   const passkey = await addPasskey(owner, { code: await authenticator.next() })
   const { link, token } = await undoLink(owner.email)
@@ -261,10 +261,10 @@ test('who reads the mailbox, and has neither session nor factor, undoes nothing 
   assert.deepEqual(outcomeOf(await undo(token, { recovery_code: 'nothing' })), [401, 'invalid-code'])
   const { rows } = await admin.query('select failures from throttles where key = $1', [`mfa ${owner.user_id}`])
   assert.deepEqual(rows, [{ failures: 1 }])
-  // The passkey that is to go is not one that stood before.
+  // The passkey to remove is not one that the account had before.
   const own = await answer(passkey, call('POST', `${auth}/undo/passkey-options`, { token }))
   assert.deepEqual(outcomeOf(await undo(token, own)), [401, 'invalid-passkey'])
-  // A reset helps as little: the factor is asked for, and the reset offers the same on the same conditions.
+  // A reset does not help: the factor is still required, and the reset offers the same under the same conditions.
   const [offered] = await reset(owner.email)
   assert.deepEqual(outcomeOf(await undo(offered!.token)), [422, 'invalid-fields'])
   assert.equal((await logIn(owner.email, NEW_PASSWORD)).body.code, 'mfa-required')
@@ -275,7 +275,7 @@ test('who reads the mailbox, and has neither session nor factor, undoes nothing 
   assert.deepEqual(await factorsOf(owner), { passkeys: 0, totp: 1, codes: 10 })
 })
 
-test('who reads the mailbox can undo the first second factor for seven days, as they could reset the password before it', async () => {
+test('a reader of the mailbox can undo the first second factor for seven days, as they could have reset the password before', async () => {
   const { owner } = await ownerWithApp()
   const [added] = await reset(owner.email)
   assert.equal(added?.change, 'totp-added')
@@ -309,8 +309,8 @@ async function takeOver(owner: Person, code: string) {
   return { passkey, links }
 }
 
-// Red when: protectorsOf leaves out what stood before the attacker's factor, or findStanding what is kept of a removed one.
-test('an owner whose app was removed by a phisher comes back with that app, in whichever order the mails are read', async () => {
+// Red when: protectorsOf omits the factors from before the attacker's, or findStanding omits kept factors.
+test('an owner whose app a phisher removed recovers the account with that app, in any order of the emails', async () => {
   const orders = [
     ['added', 'enrolled', 'removed', 'renewed'],
     ['renewed', 'enrolled', 'removed', 'added'],
@@ -348,7 +348,7 @@ async function forgetSteps({ user_id }: Person): Promise<void> {
 }
 
 // Red when: keptCodeOf does not use the code up.
-test('a code of an app that is kept undoes one change, and no two at the same moment', async () => {
+test('a code of a kept app undoes one change, never two concurrently', async () => {
   const { owner, authenticator } = await ownerWithApp()
   const { links } = await takeOver(owner, await authenticator.next())
   await forgetSteps(owner)
@@ -357,8 +357,8 @@ test('a code of an app that is kept undoes one change, and no two at the same mo
   assert.deepEqual(answers.map(({ status }) => status).sort(), [204, 401])
 })
 
-// Red when: findKept is left out of verifyPasskey, or challengePasskey names the passkeys of the attacker.
-test('a passkey that was removed proves that its owner undoes what came after', async () => {
+// Red when: verifyPasskey does not call findKept, or challengePasskey names the attacker's passkeys.
+test('a removed passkey can authorize undoing later changes', async () => {
   const owner = await newOwner()
   const own = await addPasskey(owner, { password: PASSWORD })
   const { recovery_codes } = (
@@ -384,8 +384,8 @@ test('a passkey that was removed proves that its owner undoes what came after', 
   assert.equal((await signInByPasskey(own)).status, 200, 'put back as it was')
 })
 
-// Red when: restoreRows is left out, or deleteRecoveryCodesOf takes other codes than those that were made then.
-test('what was removed is put back as it was: an app with its recovery codes, an identity; new recovery codes are void', async () => {
+// Red when: restoreRows is omitted, or deleteRecoveryCodesOf deletes codes of another time.
+test('removed rows are restored unchanged: an app with its recovery codes, an identity; new recovery codes become invalid', async () => {
   const { owner, authenticator } = await ownerWithApp()
   const rows = async () =>
     (
@@ -424,8 +424,8 @@ test('what was removed is put back as it was: an app with its recovery codes, an
   assert.equal((await factorsOf(again.owner)).codes, 0)
 })
 
-// Red when: the seat of the app is taken from what was enrolled after the removal.
-test('an app is not put back into a place that is taken: what came later is undone first', async () => {
+// Red when: restoring an app replaces one that was enrolled after the removal.
+test('an app is not restored while a newer one exists: the newer one must be undone first', async () => {
   const { owner, authenticator } = await ownerWithApp()
   assert.equal(
     (await owner.call('DELETE', `${auth}/mfa/totp`, { proof: { code: await authenticator.next() } })).status,
@@ -436,15 +436,15 @@ test('an app is not put back into a place that is taken: what came later is undo
   const later = await undoLink(owner.email)
   assert.deepEqual(outcomeOf(await undo(token)), [409, 'totp-enrolled'])
   assert.match((await page('POST', '/account/undo', { token })).text, /added after this change/)
-  // Red when: protectorsOf leaves out what was removed and can be put back: a mailbox would strip an account in between.
+  // Red when: protectorsOf omits removed factors that can be restored: a mailbox could then undo without them.
   assert.deepEqual(outcomeOf(await undo(later.token)), [422, 'invalid-fields'])
   await forgetSteps(owner)
   assert.equal((await undo(later.token, { code: codeOf(authenticator.secret, stepNow()) })).status, 204)
   assert.equal((await undo(token)).status, 204)
 })
 
-// Red when: forgetRemovalOf is left out: what the attacker has added and removed would stand before the rest.
-test('a factor of an attacker’s making protects nothing of theirs once its addition is undone', async () => {
+// Red when: forgetRemovalOf is omitted: a factor that the attacker added and removed would authorize the rest.
+test('a factor that an attacker added authorizes nothing once its addition is undone', async () => {
   const owner = await newOwner()
   const theirs = await enrolApp(app, owner)
   const added = await undoLink(owner.email)
@@ -455,15 +455,15 @@ test('a factor of an attacker’s making protects nothing of theirs once its add
   const removed = await undoLink(owner.email)
   // The owner does not have it; the page says what to do first.
   assert.deepEqual(outcomeOf(await undo(second.token)), [422, 'invalid-fields'])
-  assert.match((await page('POST', '/account/undo', { token: second.token })).text, /undo its addition first/)
+  assert.match((await page('POST', '/account/undo', { token: second.token })).text, /undo that first/)
   assert.equal((await undo(added.token)).status, 204)
   assert.deepEqual(outcomeOf(await undo(removed.token)), [422, 'invalid-token'], 'it is not put back')
   assert.equal((await undo(second.token)).status, 204)
   assert.deepEqual(await factorsOf(owner), { passkeys: 0, totp: 0, codes: 0 })
 })
 
-// Red when: two undoings of one change, or an undoing and the change itself, do not take turns.
-test('of many who undo one change at once one does, whatever else happens to the account', async () => {
+// Red when: two undos of one change, or an undo and the change itself, run concurrently.
+test('of many concurrent attempts to undo one change, one succeeds, whatever else happens to the account', async () => {
   const owner = await newOwner()
   const phisher = await app.logIn(owner)
   await addPasskey(phisher, { password: PASSWORD })

@@ -14,6 +14,7 @@ import { redeemLink } from '../accounts/links.ts'
 import { findStanding, isChange, undoToken } from '../changes/changes.ts'
 import type { ChangeKind, KeptRow, Standing } from '../changes/changes.ts'
 import { revokeDevices } from '../devices/devices.ts'
+import { deleteRecoveryCodesOf } from '../factors/recovery-codes.ts'
 import { fulfil } from '../factors/requirements.ts'
 import { settleRight } from '../lockout/attempts.ts'
 import type { AuthenticationOptions } from '../passkeys/messages.ts'
@@ -23,16 +24,16 @@ import type { FactorAnswer, VerifiedFactor } from '../proofs/factor.ts'
 import { resetPasswordToken } from '../recovery/recovery.ts'
 import type { UndoableChange } from './messages.ts'
 
-const query = tables('system', 'live_users', 'one_time_tokens')
+const query = tables('system', 'users', 'one_time_tokens')
 
-/** The user is told once more: by then it may be a stranger who reads the mail. */
+/** The user is notified of the undo as well, because a stranger may be reading the mailbox. */
 export const changeUndone = eventKind('change-undone', { mailed: true })
-/** The second factor was wrong that stands before undoing a change. */
+/** A wrong second factor for undoing a change. */
 export const undoFailed = eventKind('undo-failed')
 
 type Details = Static<typeof undoToken.details>
 
-/** A change that can be undone, and the second factors that stand before it. */
+/** A change that can be undone, and the second factors that can authorize it. */
 interface Offer {
   id: string
   user_id: string
@@ -43,16 +44,16 @@ interface Offer {
   standing: Standing
 }
 
-/** Whether a second factor is asked for. */
+/** Whether a second factor is required. */
 export const isProtected = ({ standing: { ids, kept } }: Pick<Offer, 'standing'>): boolean =>
   ids.length + kept.length > 0
 
-/** Runs what is asked about changes, for whoever holds a link of the account's mailbox. */
+/** Runs a query about changes, for the holder of a link from the account's mailbox. */
 const ask = <Result>(visitor: SystemRunner, statement: Statement<'system', Result>): Promise<Result> =>
-  // system: a link in a mail has no session, and what a change has left is out of the tenant login's sight
+  // system: a link in an email has no session, and the tenant login cannot read the stored changes
   visitor.run(statement)
 
-/** What a token undoes. @throws Problem invalid-token */
+/** The change that a token undoes. @throws Problem invalid-token */
 export async function offerOf(
   visitor: SystemRunner,
   { declared }: Pick<Services, 'declared'>,
@@ -65,14 +66,14 @@ export async function offerOf(
   return { id, user_id, kind, changed_at: created_at, expires_at, protectors, standing }
 }
 
-/** The change that a link undoes, looking changes nothing. @throws Problem invalid-token */
+/** The change that a link undoes; reading it does not spend the token. @throws Problem invalid-token */
 const findOffer = async (
   visitor: SystemRunner,
   services: Pick<Services, 'declared' | 'keys'>,
   token: string,
 ): Promise<Offer> => offerOf(visitor, services, await presentedToken(visitor, services.keys.oneTime, undoToken, token))
 
-/** What the link undoes, as it is told. @throws Problem invalid-token */
+/** The change that the link undoes, as the API describes it. @throws Problem invalid-token */
 export const describeChange = async (
   visitor: SystemRunner,
   services: Pick<Services, 'declared' | 'keys'>,
@@ -87,7 +88,9 @@ const describe = ({ keys }: Pick<Services, 'keys'>, offer: Offer): UndoableChang
   asks_second_factor: isProtected(offer),
 })
 
-/** A passkey's challenge before undoing a change, for those that stand before it. @throws Problem invalid-token, passkeys-unavailable */
+/**
+ * A challenge for the passkeys that can authorize undoing a change. @throws Problem invalid-token, passkeys-unavailable
+ */
 export async function challengeUndo(
   visitor: SystemRunner,
   services: Pick<Services, 'declared' | 'keys' | 'relyingParty'>,
@@ -99,7 +102,7 @@ export async function challengeUndo(
 
 /**
  * Undoes exactly the change that the link was mailed for, once, and revokes all sessions and devices; it creates no session and
- * brings no password back. Where another second factor was there before the change, it is asked for.
+ * brings no password back. It is done to a deleted account as well, until that is erased. Where another second factor was there before the change, it is asked for.
  * @throws Problem invalid-token, invalid-code, invalid-passkey, email-taken, totp-enrolled; invalid-fields where the factor is
  * missing; rate-limited, busy
  */
@@ -153,21 +156,26 @@ async function takeBack(
   services: Pick<Services, 'declared'>,
   { id, user_id, kind, changed_at, details: trace }: Undone,
 ): Promise<void> {
-  const user = await transaction.run(find(query.selectFrom('live_users').select('id').where('id', '=', user_id)))
+  const user = await transaction.run(
+    find(query.selectFrom('users').select('id').where('id', '=', user_id).where('erased_at', 'is', null)),
+  )
   if (user === undefined) throw new Problem('invalid-token')
   await transaction.run(revokeSessions(user_id, 'change-undone'))
   await transaction.run(revokeDevices(user_id, null))
-  // What was begun under the sessions that end; a reset is begun by a mailbox.
+  // The tokens that revoked sessions have issued; a reset is not among them, because the mailbox requests it.
   const ending = kindsThatEndWith(services.declared.tokens, 'password').filter(other => other !== resetPasswordToken)
   await transaction.run(revokeTokens(user_id, ending))
   await kind.change.undo(transaction, { user_id, trace, changed_at }, services)
   for (const [table, rows] of Object.entries(trace.kept ?? {})) await transaction.run(restoreRows(table, rows))
-  if (trace.added !== undefined) await transaction.run(forgetRemovalOf(user_id, trace.added))
-  await transaction.run(forgetKept(id))
+  await transaction.run(deleteRecoveryCodesOf(user_id, changed_at))
+  await transaction.run(forgetAdded(user_id, trace.added, changed_at))
+  await transaction.run(forgetTrace(id))
   await transaction.run(recordEvent(changeUndone, user_id, null, { change: kind.type }))
 }
 
-/** Puts kept rows back, as they were. One that stands elsewhere by now, as a linked identity may, stays there. */
+/**
+ * Restores kept rows unchanged. A row that conflicts with a new one, such as an identity linked elsewhere, is skipped.
+ */
 function restoreRows(table: string, rows: readonly KeptRow[]) {
   const columns = sql.join(
     Object.keys(rows[0] ?? {})
@@ -183,22 +191,34 @@ function restoreRows(table: string, rows: readonly KeptRow[]) {
   )
 }
 
-/** What was added and is undone is put back by no other link, where it was removed meanwhile. */
-const forgetRemovalOf = (user_id: string, added: string) =>
+/**
+ * What the change had added is put back by no other link, where it was removed meanwhile: the link of the removal is spent,
+ * and no link keeps recovery codes that were made at the moment of the change.
+ */
+const forgetAdded = (user_id: string, added: string | undefined, changed_at: string) =>
   execute(
     raw(
       query,
-      sql`update one_time_tokens set used_at = now(), details = details - 'kept' where user_id = ${user_id}
-        and purpose = ${undoToken.purpose} and details ->> 'removed' = ${added} and used_at is null`,
+      sql`update one_time_tokens t set used_at = case when found.is_removal then now() end,
+        details = t.details - 'kept' || case when found.is_removal then '{}' else found.rest end
+        from (select id, jsonb_path_exists(details, '$.kept.*[*].id ? (@ == $added)', jsonb_build_object('added', ${added ?? null}::text)) as is_removal,
+          coalesce((select jsonb_build_object('kept', jsonb_object_agg(others.key, others.rows)) from (
+            select places.key, jsonb_agg(kept.value) as rows
+            from jsonb_each(details -> 'kept') places cross join jsonb_array_elements(places.value) kept
+            where (kept.value ->> 'created_at')::timestamptz is distinct from ${changed_at}::timestamptz group by places.key) others
+            having count(*) > 0), '{}') as rest
+          from one_time_tokens
+          where user_id = ${user_id} and purpose = ${undoToken.purpose} and used_at is null and details ? 'kept') found
+        where t.id = found.id`,
     ),
   )
 
-/** What was put back is kept no longer. */
-const forgetKept = (id: string) =>
-  execute(raw(query, sql`update one_time_tokens set details = details - 'kept' where id = ${id}`))
+/** What was put back is kept no longer, neither the rows nor the address. */
+const forgetTrace = (id: string) =>
+  execute(raw(query, sql`update one_time_tokens set details = details - 'kept' - 'former' where id = ${id}`))
 
 /**
- * The changes of the last days that a mailbox may undo: those that were told to this address. The newest comes first.
+ * The recent changes that a mailbox may undo: those whose notice was sent to this address. The newest comes first.
  */
 async function listOffers(
   visitor: SystemRunner,
@@ -215,7 +235,7 @@ async function listOffers(
         >`select t.id, t.user_id, t.email, t.details, t.created_at, t.expires_at from one_time_tokens t
           join live_users u on u.id = t.user_id and u.email = t.email
           where t.email = ${email} and t.purpose = ${undoToken.purpose} and t.used_at is null and t.expires_at > now()
-          order by t.id desc limit 100`,
+          order by t.created_at desc, t.id desc limit 100`,
       ),
     ),
   )
@@ -224,14 +244,14 @@ async function listOffers(
   return offers
 }
 
-/** The same, as they are told. */
+/** The same, as the API describes them. */
 export const listChanges = async (
   visitor: SystemRunner,
   services: Pick<Services, 'declared' | 'keys'>,
   email: string,
 ): Promise<UndoableChange[]> => (await listOffers(visitor, services, email)).map(offer => describe(services, offer))
 
-/** What the link of a reset may undo as well: looking spends nothing. @throws Problem invalid-token */
+/** The changes that the holder of a reset link may undo; reading them spends no token. @throws Problem invalid-token */
 export async function listChangesByReset(
   visitor: SystemRunner,
   services: Pick<Services, 'declared' | 'keys'>,

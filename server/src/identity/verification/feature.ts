@@ -4,7 +4,7 @@ import { verificationPages } from './pages.ts'
 import { verificationRoutes } from './routes.ts'
 import { changeEmailToken, emailChanged, emailChangeRequested, verificationFailed } from './verification.ts'
 
-/** Verifying e-mail addresses by a mail, and changing them. */
+/** Verifying email addresses by a link, and changing them. */
 export const verification = feature({
   name: 'verification',
   uses: ['users', 'sessions', 'history', 'changes', 'accounts', 'passwords', 'lockout', 'factors', 'proofs', 'sign-up'],

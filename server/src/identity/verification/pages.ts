@@ -7,7 +7,7 @@ import { createBrowserCookie } from '../accounts/browser-cookie.ts'
 import { requestVerification } from '../accounts/email.ts'
 import { asksForPassword, verifyEmail } from './verification.ts'
 
-/** The pages behind the links that verify an address, by the purpose of their token. */
+/** The pages of the links that verify an address, by the purpose of their token. */
 export const verificationPages = (services: Services) => {
   const cookie = createBrowserCookie(services.config.publicUrl)
   const ask = (email: string, visitor: SystemRunner, locale: Locale) => requestVerification(visitor, email, locale)
@@ -33,7 +33,7 @@ export const verificationPages = (services: Services) => {
   } satisfies Record<string, AccountPage>
 }
 
-/** The field of the page where a password is chosen. */
+/** Moves the fault to the field of the page in which a password is chosen. */
 const atNewPassword = (error: unknown): unknown =>
   error instanceof Problem && error.code === 'weak-password' && error.errors !== undefined
     ? new Problem('weak-password', { errors: error.errors.map(({ detail }) => ({ pointer: '/new_password', detail })) })
@@ -41,10 +41,10 @@ const atNewPassword = (error: unknown): unknown =>
 
 const askAgain: Record<Locale, NonNullable<PageWords['ask']>> = {
   en: {
-    title: 'Confirm your e-mail address',
-    text: 'Enter the address that you signed up with. If it still waits to be confirmed, we send the link again.',
+    title: 'Confirm your email address',
+    text: 'Enter the address that you signed up with. If it is not confirmed yet, we will send the link again.',
     button: 'Send the link',
-    done: 'If this address waits to be confirmed, a mail with a new link is on its way. Look into your spam folder too.',
+    done: 'If this address still has to be confirmed, an email with a new link is on its way. Check your spam folder, too.',
   },
   de: {
     title: 'E-Mail-Adresse bestätigen',
@@ -56,8 +56,8 @@ const askAgain: Record<Locale, NonNullable<PageWords['ask']>> = {
 
 const verificationWords: Record<Locale, PageWords> = {
   en: {
-    title: 'Confirm your e-mail address',
-    text: 'With this you confirm that the address is yours. If you have no account here, close this page.',
+    title: 'Confirm your email address',
+    text: 'This confirms that the address is yours. If you have no account here, close this page.',
     button: 'Confirm',
     done: 'Thank you, your address is confirmed.',
     ask: askAgain.en,
@@ -74,9 +74,9 @@ const verificationWords: Record<Locale, PageWords> = {
 const signUpWords: Record<Locale, PageWords> = {
   en: {
     title: 'Finish signing up',
-    text: 'Choose the password of your account. With it you confirm that the address is yours, and your account is made. If you did not sign up yourself, close this page.',
-    button: 'Make my account',
-    done: 'Your account is ready. Sign in with the password that you have just chosen.',
+    text: 'Choose the password of your account. This confirms that the address is yours, and creates your account. If you did not sign up yourself, close this page.',
+    button: 'Create my account',
+    done: 'Your account is ready. Sign in with the password that you just chose.',
     ask: askAgain.en,
   },
   de: {
@@ -90,10 +90,10 @@ const signUpWords: Record<Locale, PageWords> = {
 
 const changeWords: Record<Locale, PageWords> = {
   en: {
-    title: 'Use this e-mail address',
-    text: 'From now on your account has this address: you sign in with it, and our mails go there. If you did not ask for this yourself, close this page.',
+    title: 'Use this email address',
+    text: 'From now on your account has this address: you sign in with it, and our emails go there. If you did not request this yourself, close this page.',
     button: 'Use this address',
-    done: 'Your account has the new address. You stay signed in wherever you are; sign in with the new address from now on.',
+    done: 'Your account has the new address. You stay signed in on all devices; sign in with the new address from now on.',
   },
   de: {
     title: 'Diese E-Mail-Adresse verwenden',

@@ -13,7 +13,7 @@ import { requestEmailChange, Verification, verifyEmail } from './verification.ts
 const rules = { access: 'public', noStore: true, perMinute: 10 } as const
 const tags = ['Authentication']
 
-/** Verifying an address, and changing it. */
+/** The routes to verify an address and to change it. */
 export function verificationRoutes(app: App, services: Services): void {
   const cookie = createBrowserCookie(services.config.publicUrl)
   app.post(
@@ -23,11 +23,11 @@ export function verificationRoutes(app: App, services: Services): void {
       problems: ['invalid-token', 'invalid-credentials', 'session-ended', 'weak-password'],
       schema: {
         operationId: 'verifyEmail',
-        summary: 'Verify an e-mail address',
+        summary: 'Verify an email address',
         description:
-          'Takes the token of every mail that verifies an address. That of a sign-up creates the account with the `password` ' +
-          'that is chosen here. That of an account that has a password takes it again, or comes with an access token of that ' +
-          'account. That of a change of address, and of an account without a password, is enough. It creates no session and ' +
+          'Takes the token of every email that verifies an address. For a sign-up, `password` is the new password, and creates the ' +
+          'account. For an existing account with a password, `password` is that password, or an access token of that account is ' +
+          'sent along. For a change of address, and for an account without a password, the token is enough. It creates no session and ' +
           'revokes none.',
         tags,
         body: Strict({ token: Token, password: Type.Optional(Password) }, { title: 'EmailVerification' }),
@@ -48,8 +48,8 @@ export function verificationRoutes(app: App, services: Services): void {
       ...rules,
       schema: {
         operationId: 'resendVerification',
-        summary: 'Resend the verification mail',
-        description: 'Answers the same for every address; at most five mails go to one in an hour.',
+        summary: 'Resend the verification email',
+        description: 'The response is the same for every address; each gets at most five emails an hour.',
         tags,
         body: Strict({ email: Email }, { title: 'VerificationRequest' }),
         response: { 202: Accepted },
@@ -70,10 +70,10 @@ export function verificationRoutes(app: App, services: Services): void {
       problems: proofProblems,
       schema: {
         operationId: 'changeEmail',
-        summary: "Change the current user's e-mail address",
+        summary: "Change the current user's email address",
         description:
-          'A mail to the new address confirms it, with `POST /api/v1/auth/verify-email`; until then the present one stays, ' +
-          'and gets a notice. Answers the same whether the new one has an account or not.',
+          'An email to the new address confirms it, with `POST /api/v1/auth/verify-email`; until then the current one stays ' +
+          'and gets a notice. The response is the same whether the new one has an account or not.',
         tags,
         body: Strict({ new_email: Email, proof: Type.Optional(Proof) }, { title: 'EmailChange' }),
         response: { 202: Accepted },

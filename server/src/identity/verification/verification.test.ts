@@ -25,8 +25,8 @@ async function askForAccount(email: string, more: object = {}): Promise<string> 
   return mails[0]!.token
 }
 
-test('under required, signing up makes an account only when the link is used, and then one signs in', async () => {
-  // Red when: signUpRoutes signs up at once, or completeSignUp leaves the address unconfirmed.
+test('under required, a sign-up creates the account only when the link is used, and the user can then sign in', async () => {
+  // Red when: signUpRoutes creates the account at once, or completeSignUp leaves the address unconfirmed.
   const email = newAddress()
   const asked = await required.call('POST', '/api/v1/auth/signup', {
     email: email.toUpperCase().replace('@EXAMPLE.COM', '@Example.com'),
@@ -50,13 +50,13 @@ test('under required, signing up makes an account only when the link is used, an
   assert.equal(body.user.full_name, 'Ada Lovelace')
   assert.equal(body.organization.name, 'Engines')
   assert.equal(body.organization.role, undefined)
-  // Nothing of what was asked for is kept.
+  // No data of the request is kept.
   const { rows } = await required.admin.query(`select details from one_time_tokens where email = $1`, [email])
   assert.deepEqual(rows, [{ details: {} }])
   assert.equal((await verify(required, mail!.token)).body.code, 'invalid-token')
 })
 
-test('register makes a personal organization in the same way', async () => {
+test('register creates a personal organization in the same way', async () => {
   const email = newAddress()
   assert.equal(
     (await required.call('POST', '/api/v1/auth/register', { email, password: PASSWORD, full_name: 'Ada' })).status,
@@ -68,7 +68,7 @@ test('register makes a personal organization in the same way', async () => {
   assert.equal(body.organization.kind, 'personal')
 })
 
-test('whoever asks for an address that has an account gets no account, and its owner hears of it', async () => {
+test('a sign-up with a taken address creates no account, and its owner is notified', async () => {
   // Red when: signUp (identity/sign-up/mails.ts) sends the sign-up mail to an address that has an account.
   const email = newAddress()
   assert.equal((await verify(required, await askForAccount(email))).status, 200)
@@ -82,8 +82,8 @@ test('whoever asks for an address that has an account gets no account, and its o
   assert.match(mails[0]!.subject, /already/)
 })
 
-test('of many sign-ups with one address one becomes an account, and the links of the others lead nowhere', async () => {
-  // Red when: email-taken is answered as itself.
+test('of many sign-ups with one address, one becomes an account, and the links of the others are invalid', async () => {
+  // Red when: the response is email-taken.
   const email = newAddress()
   const tokens = [
     await askForAccount(email, { organization_name: 'One', organization_slug: `one-${randomUUID()}` }),
@@ -105,7 +105,7 @@ test('of many sign-ups with one address one becomes an account, and the links of
 })
 
 // Red when: completeSignUp takes the password of the request instead of the one that comes with the token.
-test('the password of an account is the one that is typed with the link, whatever was asked for and however often', async () => {
+test('the password of an account is the one that is entered with the link, regardless of earlier requests', async () => {
   const passwords = [PASSWORD, 'Strangers-horse-8']
   for (const clicked of [0, 1]) {
     const email = newAddress()
@@ -119,8 +119,8 @@ test('the password of an account is the one that is typed with the link, whateve
   }
 })
 
-// Red when: signUpRoutes keeps the hash, or completeSignUp does not judge the password.
-test('a sign-up needs no password before the link, keeps none that is sent, and judges both', async () => {
+// Red when: signUpRoutes stores the hash, or completeSignUp does not check the password.
+test('a sign-up needs no password before the link, stores none that is sent, and checks both', async () => {
   const email = newAddress()
   const signup = (body: object, app = required) => app.call('POST', '/api/v1/auth/signup', { email, ...body })
   assert.equal((await signup({ password: 'weak' })).body.code, 'weak-password')
@@ -145,7 +145,7 @@ async function squat() {
 }
 
 // Red when: verifyAccount confirms without the password, or reserves no guess.
-test('who holds a mailbox does not confirm an account of a stranger’s making: its password is asked for, and counted', async () => {
+test('the owner of a mailbox cannot confirm an account that a stranger created: its password is required, and guesses count', async () => {
   const { squatter, token } = await squat()
   const confirm = (password?: string) =>
     optional.call('POST', '/api/v1/auth/verify-email', { token, ...(password !== undefined && { password }) })
@@ -158,7 +158,7 @@ test('who holds a mailbox does not confirm an account of a stranger’s making: 
   const foreign = await stranger.call('POST', '/api/v1/auth/verify-email', { token })
   assert.equal(foreign.body.errors[0].pointer, '/password', 'a session of another account is none of this one')
   assert.equal((await squatter.call('GET', '/api/v1/auth/me')).body.user.email_verified, false)
-  // A reset confirms the address as well, and ends what the stranger has.
+  // A reset also confirms the address, and revokes the stranger's access.
   await optional.call('POST', '/api/v1/auth/password-reset', { email: squatter.email })
   const reset = (await optional.mailTo(squatter.email)).at(-1)!
   const done = { token: reset.token, new_password: 'Brand-new-zebra-42' }
@@ -166,8 +166,8 @@ test('who holds a mailbox does not confirm an account of a stranger’s making: 
   assert.equal((await squatter.call('GET', '/api/v1/auth/me')).status, 401)
 })
 
-// Red when: verifyEmail does not look at the session, or takes one that has ended.
-test('a session of the account stands for its password, while it is live', async () => {
+// Red when: verifyEmail does not check the session, or accepts a revoked one.
+test('a live session of the account replaces its password', async () => {
   const { squatter: person, token } = await squat()
   const other = await optional.logIn(person)
   await other.call('POST', '/api/v1/auth/logout')
@@ -177,14 +177,14 @@ test('a session of the account stands for its password, while it is live', async
   assert.deepEqual(verified.body, { status: 'email-verified', email: person.email })
 })
 
-test('an account without a password confirms its address by the link alone', async () => {
+test('an account without a password needs only the link to confirm its address', async () => {
   const { squatter: person, token } = await squat()
   await optional.admin.query('update users set password_hash = null where id = $1', [person.user_id])
   assert.equal((await optional.call('POST', '/api/v1/auth/verify-email', { token })).status, 200)
 })
 
-test('a username or slug that is taken is said at once; one that is taken meanwhile is done without', async () => {
-  // Red when: completeSignUp gives up at a conflict of names.
+test('a taken username or slug is reported at once; one that is taken meanwhile is omitted', async () => {
+  // Red when: completeSignUp fails at a conflict of names.
   const username = `ada-${randomUUID().slice(0, 8)}`
   const slug = `engines-${randomUUID().slice(0, 8)}`
   const names = { username: username.toUpperCase(), organization_name: 'Engines', organization_slug: slug }
@@ -208,7 +208,7 @@ test('a username or slug that is taken is said at once; one that is taken meanwh
   assert.match(body.organization.slug, /^engines/)
 })
 
-test('an account that is asked for is no superuser and owns no address that was not proved, whatever is sent', async () => {
+test('a sign-up never creates a superuser or a verified address, whatever is sent', async () => {
   for (const extra of [{ superuser: true }, { email_verified: true }, { identity: {} }, { details: {} }]) {
     const refused = await required.call('POST', '/api/v1/auth/signup', {
       email: newAddress(),
@@ -219,7 +219,7 @@ test('an account that is asked for is no superuser and owns no address that was 
   }
 })
 
-test('a sign-up that was lost is mailed again on request; for others nothing is sent', async () => {
+test('the email of a pending sign-up is sent again on request; for other addresses nothing is sent', async () => {
   // Red when: repeatSignUp (identity/accounts/mails.ts) finds nothing.
   const email = newAddress()
   await askForAccount(email)
@@ -235,7 +235,7 @@ test('a sign-up that was lost is mailed again on request; for others nothing is 
   assert.deepEqual(await required.mailTo(stranger), [])
 })
 
-test('the token of a sign-up is refused in the same words however it is spoilt, and then still good', async () => {
+test('every kind of invalid sign-up token gets the same response, and the valid token still works', async () => {
   const email = newAddress()
   const token = await askForAccount(email)
   const path = '/api/v1/auth/verify-email'
@@ -244,7 +244,7 @@ test('the token of a sign-up is refused in the same words however it is spoilt, 
   assert.equal((await verify(required, token)).status, 200)
 })
 
-test('under optional, the mail that confirms the address comes with the account, and a waiting session sees it', async () => {
+test('under optional, the account gets the verification email, and an existing session sees the confirmation', async () => {
   // Red when: signUp issues no token, or confirmEmail sets nothing.
   const person = await optional.signUp()
   const [mail] = await optional.mailTo(person.email)
@@ -267,7 +267,7 @@ test('under optional, the mail that confirms the address comes with the account,
   assert.deepEqual(await optional.mailTo(person.email), [])
 })
 
-test('under optional, the mail is sent again on request, and both links count once each for the same address', async () => {
+test('under optional, the email is sent again on request, and both links work once', async () => {
   const person = await optional.signUp()
   await optional.call('POST', '/api/v1/auth/verify-email/resend', { email: person.email })
   const [first, second] = await optional.mailTo(person.email)
@@ -280,7 +280,7 @@ test('under optional, the mail is sent again on request, and both links count on
   assert.ok(rows[0]!.email_verified_at <= rows[0]!.used_at, 'the second confirmation moved the first')
 })
 
-test('whoever asks for mails without end gets five an hour, in the language that the request likes', async () => {
+test('an address gets at most five emails an hour, in the language of the request', async () => {
   const person = await optional.signUp()
   await optional.mailTo(person.email)
   for (let count = 0; count < 7; count++)
@@ -305,7 +305,7 @@ test('the link of an address that is no longer the account’s confirms nothing'
   assert.equal(await accountState(optional, person.user_id), before)
 })
 
-test('an account with an unconfirmed address cannot sign in where addresses must be confirmed', async () => {
+test('an account with an unconfirmed address cannot sign in if addresses must be confirmed', async () => {
   const person = await optional.signUp()
   const refused = await required.call('POST', '/api/v1/auth/login', { email: person.email, password: PASSWORD })
   assert.equal(refused.body.code, 'email-unverified')
@@ -318,7 +318,7 @@ test('an account with an unconfirmed address cannot sign in where addresses must
   )
 })
 
-test('where unconfirmed accounts are kept apart, none gets into an organization by any door before its address is confirmed', async () => {
+test('under own, an unconfirmed account cannot enter an organization in any way', async () => {
   // Red when: refresh() or switchOrganization() lets an unconfirmed account choose one.
   const person = await kept.signUp()
   assert.equal(person.organization_id, undefined)
@@ -345,8 +345,8 @@ test('where unconfirmed accounts are kept apart, none gets into an organization 
   assert.equal(after.body.organization.id, organization_id)
 })
 
-test('a token and its mail are there together, or neither', async () => {
-  // Red when: issueToken enqueues in a statement of its own.
+test('a token and its email job are written atomically', async () => {
+  // Red when: issueToken enqueues in a separate statement.
   const email = newAddress()
   await askForAccount(email)
   const { rows } = await required.admin.query<{ id: string }>(

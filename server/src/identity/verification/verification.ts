@@ -17,6 +17,7 @@ import {
   issueToken,
   kindsThatEndWith,
   presentedToken,
+  reissueTokens,
   revokeMailedTokens,
   revokeTokens,
   tokenKind,
@@ -24,7 +25,7 @@ import {
 import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
 import { confirmEmail, verifyEmailToken } from '../accounts/email.ts'
 import { redeemLink } from '../accounts/links.ts'
-import { changeKind, recordChange, undoToken } from '../changes/changes.ts'
+import { changeKind, readdressChanges, recordChange } from '../changes/changes.ts'
 import type { Trace } from '../changes/changes.ts'
 import { passwordGuess, reserveGuess, settleRefused, settleRight, verifyGuess } from '../lockout/attempts.ts'
 import type { Proof } from '../proofs/messages.ts'
@@ -32,9 +33,9 @@ import { changeWithProof } from '../proofs/proof.ts'
 import type { ProofServices } from '../proofs/proof.ts'
 import { completeSignUp, signUpToken } from '../sign-up/sign-up.ts'
 
-const query = tables('system', 'live_users', 'one_time_tokens')
+const query = tables('system', 'users', 'live_users')
 
-/** Goes to the new address; the details remember the one that it replaces. */
+/** Is sent to the new address; the details store the address that it replaces. */
 export const changeEmailToken = tokenKind({
   purpose: 'change-email',
   seconds: 86400,
@@ -52,32 +53,35 @@ export const emailChanged = changeKind(
   'email-changed',
   {
     words: {
-      en: 'The e-mail address of your account was changed.',
+      en: 'The email address of your account was changed.',
       de: 'Die E-Mail-Adresse Ihres Kontos wurde geändert.',
     },
-    undo: async (transaction, { user_id, trace: { former }, changed_at }) => {
+    undo: async (transaction, { user_id, trace: { former }, changed_at }, { declared }) => {
       if (former === undefined) return
       await transaction.run(restoreEmail(user_id, former))
+      // What was mailed to the address that goes is good no more.
+      await transaction.run(revokeTokens(user_id, kindsThatEndWith(declared.tokens, 'address')))
+      await transaction.run(reissueTokens(declared.tokens, user_id))
       await transaction.run(readdressChanges(user_id, former.email, changed_at))
     },
   },
   { toFormerAddress: true },
 )
-/** The password was wrong that an address is verified with. */
+/** A wrong password in the verification of an address. */
 export const verificationFailed = eventKind('verification-failed')
 
 type VerificationServices = Parameters<typeof completeSignUp>[1] & Pick<Services, 'declared' | 'lockout'>
 
-/** What comes with the token, to show that it is more than a mailbox: an account of before may not be its reader's. */
+/** What comes with the token, because an existing account may not belong to the reader of the mailbox. */
 export interface VerificationGiven {
   password?: string | undefined
-  /** Of the browser in which it is used. */
+  /** The secret of the browser that uses the token. */
   browser?: string | undefined
-  /** The session that the request comes with. `check` fails unless it is live. */
+  /** The session of the request. `check` fails unless it is live. */
   session?: { user_id: string; check: () => Promise<unknown> } | undefined
 }
 
-/** What came of the verification of an address. */
+/** The result of verifying an address. */
 export const Verification = Type.Object(
   { status: OneOf(['email-verified', 'signed-up', 'email-changed']), email: Email },
   { title: 'EmailVerified' },
@@ -94,7 +98,7 @@ interface Handler {
   ) => Promise<Verification>
 }
 
-/** What a token of this kind verifies. `complete` spends it and returns the address. */
+/** The handler of one kind of token. `complete` spends the token and returns the address. */
 const handlerOf = <Details extends TSchema>(
   kind: TokenKind<Details>,
   status: Verification['status'],
@@ -113,7 +117,7 @@ const handlerOf = <Details extends TSchema>(
 })
 
 /**
- * Spends the token of any mail that verifies an address; it creates no session.
+ * Spends the token of any email that verifies an address; creates no session.
  * @throws Problem invalid-token, invalid-credentials, weak-password at `/password`; invalid-fields where that is missing
  */
 export async function verifyEmail(
@@ -128,8 +132,8 @@ export async function verifyEmail(
 }
 
 /**
- * Asks for another address: a mail to it confirms the change, one to the present address tells of it. Whether it has an
- * account is looked up when the mail is sent. A change that was asked for before is revoked.
+ * Requests another address: an email to it confirms the change, and one to the current address gives notice. Whether it
+ * has an account is looked up when the email is sent. An earlier request for a change is revoked.
  * @throws Problem invalid-fields when it is the user's address already, and what changeWithProof throws
  */
 export const requestEmailChange = (
@@ -142,7 +146,7 @@ export const requestEmailChange = (
     const { email: old_email } = await transaction.run(
       get(query.selectFrom('live_users').select('email').where('id', '=', user_id)),
     )
-    if (old_email === new_email.toLowerCase()) throw invalidField('/new_email', 'is your address already')
+    if (old_email === new_email.toLowerCase()) throw invalidField('/new_email', 'is already your address')
     await transaction.run(revokeTokens(user_id, [changeEmailToken]))
     const details = { old_email, ...(locale !== undefined && { locale }) }
     const token_id = await transaction.run(
@@ -152,9 +156,9 @@ export const requestEmailChange = (
   })
 
 /**
- * Gives the account the address that the mail went to. Its sessions go on, whatever else was mailed to the former address
- * is revoked, and the user is told there.
- * @returns the address @throws Problem invalid-token, also when the address has an account by now
+ * Gives the account the new address of the token. Its sessions continue, all other tokens sent to the former address
+ * are revoked, and the user is notified there.
+ * @returns the address @throws Problem invalid-token, also when the address has an account already
  */
 const completeEmailChange = (
   visitor: SystemRunner,
@@ -191,27 +195,12 @@ const replaceEmail = (user_id: string | null, old_email: string, email: string) 
 const findVerification = (user_id: string | null) =>
   get(query.selectFrom('live_users').select('email_verified_at').where('id', '=', user_id))
 
-/** @throws Problem email-taken when another account has it by now */
+/** @throws Problem email-taken when another account has it now */
 const restoreEmail = (user_id: string, { email, email_verified_at }: NonNullable<Trace['former']>) =>
-  execute(query.updateTable('live_users').set({ email, email_verified_at }).where('id', '=', user_id), {
+  execute(query.updateTable('users').set({ email, email_verified_at }).where('id', '=', user_id), {
     users_email_key: 'email-taken',
     users_email_held: 'email-taken',
   })
-
-/**
- * What was changed since then was told to an address that is the account's no more: it is offered to the restored one, and
- * later changes of the address are final, since undoing them would bring such an address back.
- */
-const readdressChanges = (user_id: string, email: string, changed_at: string) =>
-  execute(
-    query
-      .updateTable('one_time_tokens')
-      .set({ email, used_at: sql<string | null>`case when details ? 'former' then now() else used_at end` })
-      .where('user_id', '=', user_id)
-      .where('purpose', '=', undoToken.purpose)
-      .where('used_at', 'is', null)
-      .where('created_at', '>', changed_at),
-  )
 
 /**
  * Verifies the address of an account that has it already. One that has a password may have been made by someone else before the
@@ -264,12 +253,12 @@ const hasPassword = (user_id: string) =>
     rows => rows.length > 0,
   )
 
-/** Whether the page of the link asks for the password of the account. */
+/** Whether the page of the link must ask for the password of the account. */
 export const asksForPassword = async (visitor: SystemRunner, { user_id }: OpenToken<unknown>): Promise<boolean> =>
-  // system: a link in a mail has no session, and whether there is a password is out of the tenant login's sight
+  // system: a link in an email has no session, and the tenant login cannot read whether there is a password
   user_id !== null && (await visitor.run(hasPassword(user_id)))
 
-/** The password may have been changed since it was verified. @throws Problem invalid-credentials (when read) */
+/** Requires that the password has not changed since it was verified. @throws Problem invalid-credentials (when read) */
 const requireHash = (user_id: string, password_hash: string | null) =>
   statement(
     query
@@ -282,7 +271,7 @@ const requireHash = (user_id: string, password_hash: string | null) =>
     },
   )
 
-/** Every kind of token whose mail verifies an address. */
+/** The handlers of all tokens whose email verifies an address. */
 const handlers: readonly Handler[] = [
   handlerOf(verifyEmailToken, 'email-verified', verifyAccount),
   handlerOf(signUpToken, 'signed-up', completeSignUp),

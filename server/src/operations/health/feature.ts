@@ -14,7 +14,7 @@ declare module '../../platform/problems.ts' {
   interface DeclaredProblems extends Codes<typeof problems> {}
 }
 
-/** Whether the service works, and the public keys of its access tokens. */
+/** Health checks, and the public keys of access tokens. */
 export const health = feature({
   name: 'health',
   tags: { System: 'Health, keys and documents.' },

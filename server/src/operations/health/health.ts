@@ -11,18 +11,18 @@ import {
 import type { AppliedMigration } from '../../platform/schema/required-migrations.ts'
 import type { Services } from '../../platform/services.ts'
 
-/** How long a probe of the database may take. Milliseconds. */
+/** The timeout of a probe of the database, in milliseconds. */
 const PROBE_MS = 2000
 
-/** What the database is to this version. `missing`: the migrations that it needs and that are not there. */
+/** The state of the database for this version. `missing`: the needed migrations that have not been applied. */
 export type DatabaseState =
   | { state: 'connected' }
   | { state: 'outdated'; missing: readonly string[] }
   | { state: 'unavailable'; cause: unknown }
 
 /**
- * Makes what asks whether the database answers, soon, and has the migrations that this version needs. A probe that waits for
- * a busy pool would have a busy process killed.
+ * Creates a probe that checks, with a short timeout, whether the database responds and has the migrations of this
+ * version. A probe that waited for the busy pool would get a busy process killed.
  */
 export function createProbe({ config, declared }: Pick<Services, 'config' | 'declared'>) {
   const required = requiredMigrations(declared.features)
@@ -33,7 +33,7 @@ export function createProbe({ config, declared }: Pick<Services, 'config' | 'dec
   return async (visitor: SystemRunner): Promise<DatabaseState> => {
     try {
       const missing = await Promise.race([
-        // system: whether the database answers belongs to no user
+        // system: the state of the database concerns no user
         visitor.run(missingOnes),
         delay(PROBE_MS, undefined, { ref: false }).then(() =>
           Promise.reject(new Error('the database did not answer in time')),
@@ -42,7 +42,7 @@ export function createProbe({ config, declared }: Pick<Services, 'config' | 'dec
       return missing.length === 0 ? { state: 'connected' } : { state: 'outdated', missing }
     } catch (cause) {
       return isUnmigrated(cause)
-        ? { state: 'outdated', missing: ['the table of migrations is gone, or may not be read'] }
+        ? { state: 'outdated', missing: ['the table of migrations does not exist or cannot be read'] }
         : { state: 'unavailable', cause }
     }
   }

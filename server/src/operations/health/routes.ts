@@ -44,7 +44,12 @@ export function healthRoutes(
     '/',
     {
       access: 'public',
-      schema: { operationId: 'getRoot', summary: 'What this is and where to go on', tags, response: { 200: Root } },
+      schema: {
+        operationId: 'getRoot',
+        summary: 'Get the name of the service and its links',
+        tags,
+        response: { 200: Root },
+      },
     },
     async () => ({
       name,
@@ -64,7 +69,12 @@ export function healthRoutes(
     {
       access: 'public',
       perMinute: Infinity,
-      schema: { operationId: 'getHealth', summary: 'How the service is', tags, response: { 200: Health, 503: Health } },
+      schema: {
+        operationId: 'getHealth',
+        summary: 'Get the health of the service',
+        tags,
+        response: { 200: Health, 503: Health },
+      },
     },
     async ({ visitor }, reply) => {
       const { state } = await probe(visitor)
@@ -84,7 +94,12 @@ export function healthRoutes(
       access: 'public',
       perMinute: Infinity,
       problems: ['database-outdated'],
-      schema: { operationId: 'getReady', summary: 'Whether it takes requests', tags, response: { 200: Ready } },
+      schema: {
+        operationId: 'getReady',
+        summary: 'Check whether the service is ready for requests',
+        tags,
+        response: { 200: Ready },
+      },
     },
     async ({ visitor }) => {
       if (isDraining(app)) throw new Problem('shutting-down', { retryAfter: 1 })
@@ -103,7 +118,7 @@ export function healthRoutes(
       access: 'public',
       schema: {
         operationId: 'getKeySet',
-        summary: 'The public keys of access tokens',
+        summary: 'Get the public keys of access tokens',
         tags,
         response: { 200: KeySet },
       },

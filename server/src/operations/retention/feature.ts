@@ -1,7 +1,7 @@
 import { feature } from '../../platform/feature.ts'
 import { sweep } from './retention.ts'
 
-/** Removes what has expired, by the clock. What expires when, each feature declares for its own tables. */
+/** Deletes expired rows, every hour. Each feature declares what expires in its own tables. */
 export const retention = feature({
   name: 'retention',
   uses: ['users', 'leaving'],

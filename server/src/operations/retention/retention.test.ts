@@ -11,7 +11,7 @@ import { declare } from '../../platform/declarations.ts'
 import { createServices } from '../../services.ts'
 import { removeExpired, sweep } from './retention.ts'
 
-// In a database of its own: a sweep is everyone's.
+// In a separate database, because a sweep affects all rows.
 const { admin, database } = await createOwnDatabase()
 const system = systemFor(database, 'sweep')
 const createSweepServices = (settings: Record<string, string> = {}) =>
@@ -44,8 +44,8 @@ const days = (count: number) => `now() - interval '${count} days'`
 const countOf = async (table: string) =>
   Number((await admin.query<{ count: string }>(`select count(*) from ${table}`)).rows[0]!.count)
 
-// Red when: any number in a feature's retention is another, or a comparison is the other way round.
-test('what has expired is removed, and nothing else', async () => {
+// Red when: any number in a feature's retention is changed, or a comparison is reversed.
+test('expired rows are deleted, and nothing else', async () => {
   const rows: [table: string, columns: string, kept: string[], gone: string[]][] = [
     [
       'one_time_tokens',
@@ -126,8 +126,8 @@ test('what has expired is removed, and nothing else', async () => {
   assert.deepEqual(await removeAll(), Object.fromEntries(rows.map(([table]) => [table, 0])))
 })
 
-// Red when: the batches' loop ends after the first; when `skip locked` is left out (it waits, and the test runs into its limit).
-test('much is removed by the batch, and what someone holds is left for the next time', { timeout: 30_000 }, async t => {
+// Red when: the loop ends after the first batch; or `skip locked` is omitted (it waits, and the test times out).
+test('many rows are deleted in batches, and locked rows are left for the next run', { timeout: 30_000 }, async t => {
   await admin.query(
     `insert into one_time_tokens (purpose, expires_at) select 'many', ${days(8)} from generate_series(1, 2500)`,
   )
@@ -140,7 +140,7 @@ test('much is removed by the batch, and what someone holds is left for the next 
   assert.equal((await removeAll())['one_time_tokens'], 2)
 })
 
-// Red when: an index that the retention of a table relies on is not there.
+// Red when: an index that the retention of a table needs is missing.
 test('every sweep finds its rows by an index', async () => {
   const client = await admin.connect()
   try {
@@ -164,15 +164,15 @@ test('every sweep finds its rows by an index', async () => {
   }
 })
 
-test('a sweep that is told to stop leaves the rest to the next', async () => {
+test('a sweep that is stopped leaves the rest to the next', async () => {
   await admin.query(`insert into one_time_tokens (purpose, expires_at) values ('gone', ${days(8)})`)
   const removed = await removeAll(AbortSignal.abort())
   assert.ok(Object.values(removed).every(rows => rows === 0))
   assert.equal((await removeAll())['one_time_tokens'], 1)
 })
 
-// Red when: sweep() releases no names, or asks for no setting.
-test('names of erased accounts are released where they may be used again, and only there', async () => {
+// Red when: sweep() releases no names, or ignores the setting.
+test('names of erased accounts are released only if the setting allows their reuse', async () => {
   await admin.query(`insert into retired_names (digest) values ('\\x00')`)
   const { signal } = new AbortController()
   await sweep(system, services, signal)

@@ -12,9 +12,9 @@ const query = tables('system')
 
 const DAY_MS = 86_400_000
 
-/** A batch is a transaction of its own: no writer waits long for it. */
+/** Rows of one batch. Each batch is a separate transaction, so that it blocks writers only briefly. */
 const BATCH = 1000
-/** What is left of a table after so many batches is left to the next hour. */
+/** Batches for one table in one run; the rest waits for the next hour. */
 const MAX_BATCHES = 500
 
 interface Batch {
@@ -23,17 +23,17 @@ interface Batch {
   last: string | null
 }
 
-/** Removes what has expired, and erases the accounts whose grace is over. */
+/** Deletes expired rows, and erases the accounts whose grace period is over. */
 export async function sweep(system: SystemRunner, services: Services, signal: AbortSignal): Promise<void> {
   await removeExpired(system, services, signal)
   await eraseAccounts(system, services, signal)
-  // system: names of erased accounts belong to no user any more
+  // system: the names of erased accounts no longer belong to a user
   if (services.config.deletion.reuseNames) await system.run(releaseNames)
 }
 
 /**
- * Removes what has expired of every table that a feature declares, by the batch, until nothing is left, an hour's share is
- * done or `signal` says stop. @returns rows by table
+ * Deletes the expired rows of every table that a feature declares, in batches, until none is left, the limit for an
+ * hour is reached or `signal` is aborted. @returns rows by table
  */
 export async function removeExpired(
   system: SystemRunner,
@@ -46,7 +46,7 @@ export async function removeExpired(
   for (const retention of services.declared.retention) {
     const isOver = retention.isOver({ before, services })
     const expired = { retention, isOver, signal }
-    // system: what has expired is removed of all users and organizations
+    // system: expired rows of all users and organizations are deleted
     const places = retention.ofOrganizations ? await system.run(listOrganizations(retention, isOver)) : []
     let rows = 0
     for (const { organization_id } of places)
@@ -62,7 +62,7 @@ interface Expired {
   signal: AbortSignal | undefined
 }
 
-/** By the batch. @returns rows */
+/** Deletes in batches. @returns rows */
 async function removeOf(
   system: SystemRunner,
   { retention, isOver, signal }: Expired,
@@ -74,7 +74,7 @@ async function removeOf(
   let last: Batch['last'] = null
   for (let batch = 0; batch < MAX_BATCHES; batch++) {
     if (signal?.aborted === true) break
-    // system: what has expired is removed of all users and organizations
+    // system: expired rows of all users and organizations are deleted
     const done: Batch = await system.run(removeBatch(retention, isMeant, last))
     removed += done.rows
     last = done.last
@@ -83,7 +83,7 @@ async function removeOf(
   return removed
 }
 
-/** As many as one sweep looks at; the rest is left to the next. */
+/** The organizations of one sweep; the rest waits for the next. */
 const listOrganizations = ({ table }: Retention, isOver: RawBuilder<boolean>) =>
   many(
     raw(
@@ -94,7 +94,10 @@ const listOrganizations = ({ table }: Retention, isOver: RawBuilder<boolean>) =>
     ),
   )
 
-/** A batch in the order of the key, beginning after the last one. Rows that are locked are in use, or being removed by a twin. */
+/**
+ * A batch in the order of the key, after the last row. Skips locked rows: they are in use, or another process deletes
+ * them.
+ */
 function removeBatch({ table, key }: Retention, isOver: RawBuilder<boolean>, last: Batch['last']) {
   const after: RawBuilder<unknown> = last === null ? sql`` : sql`and ${sql.ref(key)} >= ${last}`
   return get(

@@ -1,6 +1,6 @@
 import { feature } from '../../platform/feature.ts'
 
-/** Who holds the platform role: the first superuser, and those whom the command line makes. */
+/** The platform role: the first superuser, and superusers from the command line. */
 export const superusers = feature({
   name: 'superusers',
   uses: ['users', 'sessions', 'accounts', 'passwords'],

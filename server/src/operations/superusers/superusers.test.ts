@@ -23,7 +23,7 @@ const ensure = async (email: string, password = PASSWORD): Promise<string> => {
   return lines
 }
 
-test('the first superuser is made once, however many processes start', async () => {
+test('the first superuser is created once, even if many processes start', async () => {
   const email = unique()
   await Promise.all(Array.from({ length: 4 }, () => ensure(email)))
   const signedIn = await call('POST', '/api/v1/auth/login', { email, password: PASSWORD })
@@ -36,8 +36,8 @@ test('the first superuser is made once, however many processes start', async () 
   )
 })
 
-// Red when: AuditEntry (directory/history/history.ts) demands an address.
-test('the history of an organization that no request founded can be read', async () => {
+// Red when: AuditEntry (directory/history/history.ts) requires an address.
+test('the history of an organization that no request created can be read', async () => {
   const email = unique()
   await ensure(email)
   const { body } = await call('POST', '/api/v1/auth/login', { email, password: PASSWORD })
@@ -51,7 +51,7 @@ test('the history of an organization that no request founded can be read', async
 
 test('an existing account is not promoted, and a warning says so', async () => {
   const person = await signUp()
-  assert.match(await ensure(person.email), /stays as it is/)
+  assert.match(await ensure(person.email), /it was not changed/)
   const { rows } = await admin.query('select superuser from users where id = $1', [person.user_id])
   assert.equal(rows[0].superuser, false)
 })
@@ -60,7 +60,7 @@ test('a weak first password stops the start', async () => {
   await assert.rejects(ensure(unique(), 'password'), /FIRST_SUPERUSER_PASSWORD must have an upper-case letter/)
 })
 
-test('a superuser sees no organization of others through their routes', async () => {
+test('a superuser cannot read other organizations through the routes of members', async () => {
   const owner = await signUp('Acme')
   const email = unique()
   await ensure(email)

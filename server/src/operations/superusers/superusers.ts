@@ -9,7 +9,7 @@ import type { Services } from '../../platform/services.ts'
 
 const query = tables('system', 'users')
 
-/** What making a superuser takes. */
+/** The services that creating a superuser needs. */
 type SuperuserServices = AccountServices & Pick<Services, 'passwords' | 'passwordPolicy'>
 
 export interface Credentials {
@@ -17,23 +17,25 @@ export interface Credentials {
   password: string
 }
 
-/** Makes the superuser that the environment names. An existing account is neither promoted nor given the password: a warning instead. */
+/**
+ * Creates the superuser that the environment names. An existing account is not changed: a warning is logged instead.
+ */
 export async function ensureFirstSuperuser(
   system: SystemRunner,
   services: SuperuserServices & Pick<Services, 'log'>,
   credentials: Credentials,
 ): Promise<void> {
-  // system: it happens at the start, before any session
+  // system: it runs at the start, before any session
   const existing = await system.run(findByEmail(credentials.email))
   if (existing?.superuser) return
   if (existing !== undefined) {
     services.log.warn(
-      'FIRST_SUPERUSER_EMAIL names an existing account that is no superuser; it stays as it is. `freehold superuser grant` promotes it.',
+      'FIRST_SUPERUSER_EMAIL names an existing account that is not a superuser; it was not changed. `freehold superuser grant` promotes it.',
     )
     return
   }
   await createSuperuser(system, services, credentials).catch((error: unknown) => {
-    // Another process that started at the same time made it.
+    // Another process that started at the same time created it.
     if (error instanceof Problem && error.code === 'email-taken') return
     if (!(error instanceof Problem) || error.code !== 'weak-password') throw error
     throw new Error(`FIRST_SUPERUSER_PASSWORD ${(error.errors ?? []).map(({ detail }) => detail).join(', ')}`, {
@@ -42,20 +44,23 @@ export async function ensureFirstSuperuser(
   })
 }
 
-/** A new account with the platform role. @throws Problem weak-password, email-taken */
+/** Creates an account with the platform role. @throws Problem weak-password, email-taken */
 export async function createSuperuser(
   system: SystemRunner,
   services: SuperuserServices,
   { email, password }: Credentials,
 ): Promise<void> {
   const { passwords, passwordPolicy } = services
-  if (!/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(email)) throw invalidField('/email', 'is no e-mail address')
+  if (!/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(email)) throw invalidField('/email', 'is not an email address')
   await checkPassword(password, passwordPolicy, [email])
   const account = { email, password_hash: await passwords.hash(password), superuser: true, email_verified: true }
   await createAccount(system, services, account, async () => {})
 }
 
-/** Grants or revokes the platform role; revoking it revokes the account's sessions. @returns false when there is no such account */
+/**
+ * Grants or revokes the platform role; revoking it revokes the account's sessions. @returns false when no account is
+ * found
+ */
 export async function setSuperuser(
   transaction: Transaction<'system'>,
   email: string,
@@ -68,7 +73,7 @@ export async function setSuperuser(
   return user !== undefined
 }
 
-/** The addresses of all superusers, in their order. */
+/** The addresses of all superusers, sorted. */
 export const listSuperusers = statement(
   query.selectFrom('users').select('email').where('superuser', '=', true).orderBy('email'),
   rows => rows.map(({ email }) => email),

@@ -1,10 +1,10 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
 
-/** A key of 32 bytes for one use, derived from SECRET_KEY: what one leaks tells nothing of another (HKDF, RFC 5869). */
+/** A 32-byte key for one purpose, derived from SECRET_KEY: a leaked key does not reveal the others (HKDF, RFC 5869). */
 export const deriveKey = (secretKey: string, use: string): Buffer =>
   Buffer.from(hkdfSync('sha256', secretKey, '', `freehold ${use}`, 32))
 
-/** AES-256-GCM: nonce, tag, ciphertext. `bound` names what it belongs to, so that it cannot be moved to another row. */
+/** AES-256-GCM: nonce, tag, ciphertext. `bound` names its row, so that it cannot be moved to another. */
 export function encrypt(key: Buffer, text: string, bound: string): Buffer {
   const nonce = randomBytes(12)
   const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(bound))
@@ -12,7 +12,7 @@ export function encrypt(key: Buffer, text: string, bound: string): Buffer {
   return Buffer.concat([nonce, cipher.getAuthTag(), sealed])
 }
 
-/** @throws Error when the key or what it is bound to is another, or a bit has changed */
+/** @throws Error if the key or `bound` is not the same, or a bit has changed */
 export function decrypt(key: Buffer, sealed: Buffer, bound: string): string {
   const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, 12), { authTagLength: 16 })
   decipher.setAAD(Buffer.from(bound)).setAuthTag(sealed.subarray(12, 28))
@@ -22,17 +22,17 @@ export function decrypt(key: Buffer, sealed: Buffer, bound: string): string {
 const macOf = (key: Buffer, use: string, id: Buffer): Buffer =>
   createHmac('sha256', key).update(`${use}\0`).update(id).digest()
 
-/** An id as a secret that only we can make: id and HMAC-SHA-256 over its use and itself, base64url, 64 characters. Nothing is stored. */
+/** An id as a secret that only we can make: the id and an HMAC-SHA-256 of use and id, in base64url, 64 characters. */
 export function signId(key: Buffer, use: string, id: string): string {
   const bytes = Buffer.from(id.replaceAll('-', ''), 'hex')
   return Buffer.concat([bytes, macOf(key, use, bytes)]).toString('base64url')
 }
 
-/** The id in it, or undefined when we did not make it for this use. */
+/** The id in the token, or undefined if we did not make it for this use. */
 export function openId(key: Buffer, use: string, token: string): string | undefined {
   const bytes = Buffer.from(token, 'base64url')
   const id = bytes.subarray(0, 16)
-  // Written again, it must be the same: base64url has several spellings of the same bytes.
+  // Encoded again it must be the same, because base64url can encode the same bytes in several ways.
   if (bytes.length !== 48 || token.length !== 64 || !timingSafeEqual(bytes.subarray(16), macOf(key, use, id)))
     return undefined
   return id.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')

@@ -7,26 +7,26 @@ import type { LoginOfTables, Refusals, Statement } from './statement.ts'
 /** The versions that an If-Match header accepts; undefined when the request made no condition. */
 export type Condition = readonly number[] | undefined
 
-/** One row of a table. `query` says whose table it is, and for which login. */
+/** One row of a table. `query` determines the feature that owns the table, and the login. */
 export interface Target<DB, Table extends keyof DB & string, Column extends keyof DB[Table] & string> {
   query: Kysely<DB>
   table: Table
-  /** The primary key; `organization_id` first in an organization's table. */
+  /** The primary key; `organization_id` comes first if the table belongs to organizations. */
   key: Readonly<Partial<Record<keyof DB[Table] & string, string>>>
-  /** The columns that come back. */
+  /** The columns to return. */
   columns: readonly Column[]
   condition: Condition
 }
 
-/** What a change may set: a value, or SQL that makes one. */
+/** The columns to change: each a value, or SQL that computes one. */
 export type Changes<Table> = { readonly [C in keyof Updateable<Table>]?: Updateable<Table>[C] | RawBuilder<unknown> }
 
 type RowOf<Table, Column extends keyof Table> = { [C in Column]: Selectable<Table>[C & keyof Selectable<Table>] }
 
 /**
- * Changes one row and returns it; one statement tells missing (404) from stale (412), and of several at once under the
- * same condition one wins. Columns stand in one order, whatever order they came in: a client does not choose how many
- * texts PostgreSQL has to keep prepared. @throws Problem not-found, entity-tag-stale (when read)
+ * Changes one row and returns it. One statement distinguishes a missing row (404) from a stale condition (412); of
+ * concurrent requests with the same condition, one succeeds. Columns are sorted, so that clients cannot increase the
+ * number of prepared statements. @throws Problem not-found, entity-tag-stale (when read)
  */
 export function updateRow<DB, Table extends keyof DB & string, Column extends keyof DB[Table] & string>(
   target: Target<DB, Table, Column>,
@@ -37,7 +37,7 @@ export function updateRow<DB, Table extends keyof DB & string, Column extends ke
     .filter(([, value]) => value !== undefined)
     .sort(([one], [other]) => (one < other ? -1 : 1))
     .map(([column, value]) => sql`${sql.ref(column)} = ${value}`)
-  // No key changes: what is being added below the row does not keep it waiting.
+  // No key changes, so this lock does not wait for inserts of rows that reference this one.
   return conditional(
     target,
     refusals,
@@ -46,7 +46,7 @@ export function updateRow<DB, Table extends keyof DB & string, Column extends ke
   )
 }
 
-/** Deletes one row, under the same rules. */
+/** Deletes one row, with the same conditions. */
 export const deleteRow = <DB, Table extends keyof DB & string, Column extends keyof DB[Table] & string>(
   target: Target<DB, Table, Column>,
   refusals: Refusals = {},

@@ -1,11 +1,11 @@
 import type pg from 'pg'
 
-/** A database that cannot be used; the message names the variable, what is wrong and what mends it, never the password. */
+/** A database that cannot be used; the message names the variable, the fault and its fix, never the password. */
 class ConnectionError extends Error {
   override name = 'ConnectionError'
 }
 
-/** Where a connection was to lead, and which variable says so. */
+/** The server to connect to, and the variable that sets it. */
 export interface Target {
   /** Such as DATABASE_TENANT_URL, or `the embedded PostgreSQL`. */
   variable: string
@@ -22,7 +22,7 @@ export async function checkConnection(pool: pg.Pool, target: Target): Promise<vo
   }
 }
 
-/** Why no connection could be opened, in one line for an operator. */
+/** The reason why no connection could be opened, in one line for an operator. */
 export function describeConnectionFault(error: unknown, { variable, url }: Target): string {
   const { hostname, port, username, pathname } = new URL(url)
   const host = decodeURIComponent(hostname)
@@ -35,7 +35,7 @@ export function describeConnectionFault(error: unknown, { variable, url }: Targe
   return `${variable}: ${words}`
 }
 
-/** Several addresses of one host fail together, in an error without a message of its own: the first one stands for all. */
+/** If a host has several addresses, their failures come in one error without a message: report the first one. */
 function faultOf(error: unknown): { code?: string; message: string } {
   if (error instanceof AggregateError) return faultOf(error.errors[0])
   if (!(error instanceof Error)) return { message: String(error) }
@@ -51,12 +51,12 @@ interface Words {
   message: string
 }
 
-/** What the driver, the system or PostgreSQL says, and what it means. The first that fits counts. */
+/** Errors of the driver, the system or PostgreSQL, with an explanation of each. The first that matches is used. */
 const faults: readonly { when: RegExp; words: (words: Words) => string }[] = [
   {
     when: /^(28P01|28000) .*(password|no password)/,
     words: ({ place, login }) =>
-      `PostgreSQL at ${place} refuses the password of ${login}: correct the password in the URL (special characters percent-encoded), or set that one with alter role`,
+      `PostgreSQL at ${place} refuses the password of ${login}: correct the password in the URL (special characters percent-encoded), or change the login's password with alter role`,
   },
   {
     when: /^28000 .*(no encryption|SSL off)/,
@@ -66,7 +66,7 @@ const faults: readonly { when: RegExp; words: (words: Words) => string }[] = [
   {
     when: /^28000 /,
     words: ({ place, login, message }) =>
-      `PostgreSQL at ${place} does not let ${login} in (${message}): create the login with the SQL of \`freehold doctor --roles\`, or let it in by pg_hba.conf`,
+      `PostgreSQL at ${place} does not let ${login} in (${message}): create the login with the SQL of \`freehold doctor --roles\`, or allow it in pg_hba.conf`,
   },
   {
     when: /^3D000 /,
@@ -81,26 +81,26 @@ const faults: readonly { when: RegExp; words: (words: Words) => string }[] = [
   {
     when: /does not support SSL connections/,
     words: ({ place }) =>
-      `PostgreSQL at ${place} does not offer TLS, and the sslmode of the URL asks for it: turn on ssl in postgresql.conf, or take sslmode out of the URL where the way there is your own`,
+      `PostgreSQL at ${place} does not offer TLS, and the sslmode of the URL requires it: turn on ssl in postgresql.conf, or remove sslmode from the URL if the network is your own`,
   },
   {
     when: /SELF_SIGNED_CERT|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|self[- ]signed certificate/,
     words: ({ place, message }) =>
-      `the certificate of PostgreSQL at ${place} is signed by none that this machine trusts (${message}): name the file of its authority with &sslrootcert=/path/to/ca.pem in the URL; every sslmode but disable verifies the certificate`,
+      `the certificate of PostgreSQL at ${place} is not signed by an authority that this machine trusts (${message}): name the authority's certificate file with &sslrootcert=/path/to/ca.pem in the URL; every sslmode except disable verifies the certificate`,
   },
   {
     when: /CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/,
     words: ({ place, message }) =>
-      `the certificate of PostgreSQL at ${place} is not valid now (${message}): renew it, or set the clock of this machine`,
+      `the certificate of PostgreSQL at ${place} is not valid now (${message}): renew it, or correct the clock of this machine`,
   },
   {
     when: /ERR_TLS_CERT_ALTNAME_INVALID/,
     words: ({ place, host }) =>
-      `the certificate of PostgreSQL at ${place} is for another name than ${host}: write the name of the certificate into the URL`,
+      `the certificate of PostgreSQL at ${place} is not for the name ${host}: use the certificate's name as the host in the URL`,
   },
   {
     when: /error establishing an SSL connection|ERR_SSL|EPROTO/,
-    words: ({ place }) => `what answers at ${place} does not speak PostgreSQL's TLS: correct host and port in the URL`,
+    words: ({ place }) => `the server at ${place} does not speak PostgreSQL's TLS: correct host and port in the URL`,
   },
   {
     when: /^(ECONNREFUSED) /,
@@ -112,7 +112,7 @@ const faults: readonly { when: RegExp; words: (words: Words) => string }[] = [
   },
   {
     when: /^ENOENT .*(connect)/,
-    words: ({ host }) => `there is no socket of PostgreSQL in ${host}: start it, or correct the folder in the URL`,
+    words: ({ host }) => `there is no PostgreSQL socket in ${host}: start PostgreSQL, or correct the folder in the URL`,
   },
   {
     when: /^(ENOENT|EACCES|EISDIR) .*open/,
@@ -122,17 +122,17 @@ const faults: readonly { when: RegExp; words: (words: Words) => string }[] = [
   {
     when: /^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH) |timeout/,
     words: ({ place }) =>
-      `no answer from ${place}: correct host and port in the URL, or open the way there (firewall, security group)`,
+      `no answer from ${place}: correct host and port in the URL, or allow the connection (firewall, security group)`,
   },
   {
     when: /^53300 /,
     words: ({ place }) =>
-      `every connection of PostgreSQL at ${place} is taken: raise max_connections, lower DATABASE_POOL_SIZE, or put a pooler before it`,
+      `every connection of PostgreSQL at ${place} is in use: raise max_connections, lower DATABASE_POOL_SIZE, or put a pooler in front of it`,
   },
   {
     when: /^57P0[123] /,
     words: ({ place, message }) =>
-      `PostgreSQL at ${place} takes no connections now (${message}): start again when it does`,
+      `PostgreSQL at ${place} accepts no connections now (${message}): start again when it does`,
   },
   {
     when: /^08P01 .*startup parameter/,
@@ -142,6 +142,6 @@ const faults: readonly { when: RegExp; words: (words: Words) => string }[] = [
   {
     when: /Connection terminated|ECONNRESET|EPIPE/,
     words: ({ place }) =>
-      `what answers at ${place} ends the connection at once: correct host and port in the URL, and look into the log of PostgreSQL or its pooler`,
+      `the server at ${place} closes the connection at once: correct host and port in the URL, and check the log of PostgreSQL or its pooler`,
   },
 ]

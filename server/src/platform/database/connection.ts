@@ -2,12 +2,12 @@ import { userInfo } from 'node:os'
 import pg from 'pg'
 
 /**
- * What every session works with, whatever the server, the database or the login sets. These three are the ones that
- * poolers know and keep apart; the others that matter are compared at the start (session-settings.ts).
+ * Settings of every connection, whatever the server, the database or the login sets. Poolers track these three for
+ * each client; the other settings that matter are checked at the start (session-settings.ts).
  */
 const SESSION_SETTINGS = { DateStyle: 'ISO, MDY', TimeZone: 'UTC', standard_conforming_strings: 'on' }
 
-/** What the driver keeps of a connection's parameters; its types leave it out. */
+/** Connection parameters that the driver keeps, but that its types omit. */
 interface Kept {
   password: string
   connectionParameters: { password: string }
@@ -16,9 +16,9 @@ interface Kept {
 const startup = pg.Client.prototype as unknown as { getStartupConf(this: pg.Client): Record<string, string> }
 
 /**
- * A connection that its URL alone describes: what the URL leaves open is PostgreSQL's default, never a variable that libpq
- * would read (PGSSLMODE, PGOPTIONS, PGPASSWORD …) nor a password file. Extends the driver's client at one seam, the
- * parameters of the start; its version is pinned, and connection.test.ts stands guard.
+ * A connection configured by its URL alone: what the URL does not set is PostgreSQL's default, never a variable that
+ * libpq would read (PGSSLMODE, PGOPTIONS, PGPASSWORD …) or a password file. Overrides one method of the driver's
+ * client, which returns the startup parameters; the driver's version is pinned, and connection.test.ts checks this.
  */
 export class Connection extends pg.Client {
   readonly #options: string | undefined
@@ -28,7 +28,7 @@ export class Connection extends pg.Client {
     super({ ssl: false, sslnegotiation: 'postgres', client_encoding: 'UTF8', ...config, connectionString: url.href })
     this.#options = url.searchParams.get('options') ?? config.options
     if (url.password !== '') return
-    // Not null, which would look into a password file, nor undefined, which would ask the environment.
+    // With null the driver would read a password file, with undefined the environment.
     const kept = this as unknown as Kept
     kept.password = kept.connectionParameters.password = ''
   }
@@ -39,13 +39,13 @@ export class Connection extends pg.Client {
   }
 }
 
-/** The class, as the types of the driver's pool want it. */
+/** The class, with the type that the driver's pool expects. */
 export const poolClient = Connection as unknown as new () => pg.ClientBase
 
-/** `sslmode` has two meanings here: `disable`, and TLS with a certificate that is verified; the driver says so itself only later. */
+/** `sslmode` has two meanings here: `disable`, or TLS with a verified certificate. These modes become `verify-full`. */
 const VERIFIED_MODES = new Set(['allow', 'prefer', 'require', 'verify-ca'])
 
-/** The URL with what would otherwise be taken from elsewhere. */
+/** The URL with explicit values for everything that the driver would otherwise take from the environment. */
 function completeUrl(text: string): URL {
   const url = new URL(text)
   if (url.port === '' && !url.searchParams.has('port')) url.port = '5432'

@@ -6,7 +6,7 @@ import type { LoginName, Refusals, Row, Statement } from './statement.ts'
 import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
 import type { SettingValues } from './trip-query.ts'
 
-/** Where a request comes from; history and security events keep it. */
+/** The origin of a request, as the audit log and security events store it. */
 export interface Origin {
   user_id?: string
   request_id: string
@@ -14,37 +14,37 @@ export interface Origin {
   user_agent: string
 }
 
-/** Under what a statement runs: the settings that the gate reads. The system login needs no session, but one that is named must live. */
+/** The settings that the gate reads. The system login needs no session, but a session that is given must be valid. */
 export interface Scope {
   session_id?: string
   organization_id?: string
-  /** The one permission that the gate will demand; none for what a live session alone may do. */
+  /** The one permission that the gate requires; undefined if a valid session suffices. */
   permission?: string
-  /** Told when the database has found the session alive. */
+  /** Called when the database has found the session valid. */
   confirm?: () => void
   origin: Origin
 }
 
-/** Several statements in one transaction behind one gate. Nothing slow belongs between them: no hash, no mail, no call. */
+/** Several statements in one transaction behind one gate. Nothing slow may run between them: no hash, email or call. */
 export interface Transaction<Login extends LoginName> {
   readonly origin: Origin
   run<Result>(statement: Statement<Login, Result>): Promise<Result>
-  /** The last statement: the commit travels with it, so what its rows say comes too late to undo anything. */
+  /** The last statement. It is sent together with the commit, so its result can no longer cause a rollback. */
   finish<Result>(statement: Statement<Login, Result>): Promise<Result>
 }
 
 /** Runs statements on one login, under one scope. */
 export interface Runner<Login extends LoginName> {
   readonly origin: Origin
-  /** One statement in one round trip. @throws Problem 401, 403 or 404 as the gate says, 503 when the database is away */
+  /** One statement in one round trip. @throws Problem 401, 403 or 404 from the gate, 503 if the database is down */
   run<Result>(statement: Statement<Login, Result>): Promise<Result>
-  /** Commits when `work` returns, rolls back when it throws: a refusal that must last is returned, then thrown by the caller. */
+  /** Commits when `work` returns, rolls back when it throws. To commit and refuse, return the refusal; throw later. */
   transaction<Result>(work: (transaction: Transaction<Login>) => Promise<Result>): Promise<Result>
 }
 
 /**
- * The system login for one request, job or command. It sees across organizations, and writes only in the organization
- * that its scope names. `with` names that organization, or the user who is known by now.
+ * The system login for one request, job or command. It reads the rows of all organizations, and writes only in the
+ * organization that its scope names. `with` sets that organization, or the user once it is known.
  */
 export interface SystemRunner extends Runner<'system'> {
   with(known: { user_id?: string | undefined; organization_id?: string | undefined }): SystemRunner
@@ -58,21 +58,21 @@ export interface Login<Name extends LoginName> {
 }
 
 export interface Database {
-  /** Behind the gate: every statement of an organization or a person. */
+  /** Behind the gate: every statement for an organization or a user. */
   tenant: Login<'tenant'>
   /** Sign-in, operators and jobs. */
   system: Login<'system'>
   close(): Promise<void>
 }
 
-/** The login under one scope. */
+/** A runner for the login with one scope. */
 export const runnerOf = <Name extends LoginName>(login: Login<Name>, scope: Scope): Runner<Name> => ({
   origin: scope.origin,
   run: statement => login.run(scope, statement),
   transaction: work => login.transaction(scope, work),
 })
 
-/** The system login under one scope, which grows with what becomes known. */
+/** A runner for the system login, whose scope can be extended. */
 export const systemRunnerOf = (login: Login<'system'>, scope: Scope): SystemRunner => ({
   ...runnerOf(login, scope),
   with: ({ user_id, organization_id }) =>
@@ -83,7 +83,7 @@ export const systemRunnerOf = (login: Login<'system'>, scope: Scope): SystemRunn
     }),
 })
 
-/** The system login for work that no request asks for; `name` stands as the request in history, `user_agent` as the program. */
+/** The system login outside of requests; the audit log stores `name` as the request, `user_agent` as the program. */
 export const systemFor = ({ system }: Database, name: string, user_agent = ''): SystemRunner =>
   systemRunnerOf(system, { origin: { request_id: name, ip: '', user_agent } })
 
@@ -109,7 +109,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   }
 }
 
-/** The pool waits for this before it hands the connection out; its types say otherwise. */
+/** The pool awaits this before it hands out the connection, although its types say that it does not. */
 const onConnect = (client: pg.ClientBase): void => prepareSettings(client) as unknown as void
 
 function openLogin<Name extends LoginName>(
@@ -130,7 +130,7 @@ function openLogin<Name extends LoginName>(
     application_name: gated ? 'freehold tenant' : 'freehold system',
     ...(prepared ? { onConnect } : {}),
   })
-  // An idle connection that the server closed; the pool opens another, unless it is closing itself.
+  // The server closed an idle connection; the pool opens another, unless it is closing itself.
   pool.on('error', error => (pool.ending ? undefined : options.onError(error)))
 
   const trip = (
@@ -155,7 +155,7 @@ function openLogin<Name extends LoginName>(
       throw unavailable(error)
     })
     let broken: Error | undefined
-    // A connection that dies in our hands fails its statement too; without a listener the event would end the process.
+    // If a connection in use is lost, its statement fails too; without a listener, the event would end the process.
     const noteLoss = (error: Error) => void (broken = error)
     client.on('error', noteLoss)
     try {
@@ -172,7 +172,7 @@ function openLogin<Name extends LoginName>(
     }
   }
 
-  /** Why the gate is closed, as a problem; nothing when it is open. */
+  /** Throws the problem that explains why the gate is closed; returns if it is open. */
   async function diagnose(scope: Scope, settings: SettingValues): Promise<void> {
     const [state] = await connected(client => trip(client, settings, gateState.sql, gateState.parameters))
     if (state?.live !== true) throw new Problem('session-ended')
@@ -184,7 +184,7 @@ function openLogin<Name extends LoginName>(
   }
 
   async function run<Result>(scope: Scope, statement: Statement<Name, Result>): Promise<Result> {
-    // The system login has no policies that ask: a session that is named is looked at first.
+    // No policy checks the session of the system login, so a session that is given is checked first.
     if (!gated && scope.session_id !== undefined)
       return statement.read(
         await transaction(scope, ({ run: runWithin }) => runWithin({ ...statement, read: (rows: Row[]) => rows })),
@@ -193,7 +193,7 @@ function openLogin<Name extends LoginName>(
     let rows: Row[]
     const attempt = () => connected(client => trip(client, settings, statement.sql, statement.parameters))
     try {
-      // A deadlock has undone the statement, which is the whole transaction: it runs once more.
+      // A deadlock rolled back the statement, which is the whole transaction: run it once more.
       rows = await attempt().catch(error =>
         isDatabaseError(error) && error.code === '40P01' ? attempt() : Promise.reject(error),
       )
@@ -215,7 +215,7 @@ function openLogin<Name extends LoginName>(
     try {
       return await connected(async client => {
         let state = 'new' as 'new' | 'open' | 'over'
-        // The first statement opens the transaction in its own trip.
+        // The first statement opens the transaction in the same round trip.
         const step = ({ sql, parameters }: Statement<Name, unknown>, commit = false): Promise<Row[]> => {
           if (state === 'over') throw new Error('the transaction is over: finish() takes its last statement')
           const begin = state === 'new'
@@ -247,7 +247,7 @@ function openLogin<Name extends LoginName>(
       const refused =
         error instanceof ClosedGate ||
         (isDatabaseError(error) && error.code === '42501') ||
-        // What was not found may be hidden by a gate that has closed since the transaction began.
+        // A row may be not found because the gate has closed since the transaction began.
         (error instanceof Problem && error.code === 'not-found')
       if (asksGate && refused) await diagnose(scope, settings)
       throw meaningOf(error)
@@ -274,7 +274,7 @@ const settingsOf = (scope: Scope): SettingValues => [
 const isDatabaseError = (error: unknown): error is pg.DatabaseError => error instanceof pg.DatabaseError
 
 /**
- * Whether the connection is of no more use: the server went away or ended it (class 57P and 08), the socket did, or a
+ * Whether the connection cannot be used any more: the server closed it (classes 57P and 08), the socket failed, or a
  * migration changed what its prepared statements return (0A000, 26000).
  */
 function isBroken(error: unknown): error is Error {
@@ -289,7 +289,7 @@ function isBroken(error: unknown): error is Error {
 
 const unavailable = (cause: unknown): Problem => new Problem('database-unavailable', { retryAfter: 1, cause })
 
-/** What an error of the database means to the caller; faults of ours pass through and become a 500. */
+/** The problem that a database error means to the caller; our own faults are returned unchanged and become a 500. */
 function meaningOf(error: unknown, statement?: { refusals: Refusals }): unknown {
   if (!isDatabaseError(error)) return error
   if (['40001', '40P01', '55P03', '57014'].includes(error.code ?? ''))

@@ -17,7 +17,7 @@ export interface DatabaseUrls {
   systemUrl: string
 }
 
-/** Opens the pools of both logins, left to `stack` to close. @throws Error with each fault when the database is not as declared */
+/** Opens the pools of both logins; `stack` closes them. @throws Error with all faults of the database */
 export async function openInspectedDatabase(
   config: Config,
   { tenantUrl, systemUrl }: DatabaseUrls,
@@ -42,7 +42,7 @@ export async function openInspectedDatabase(
   return database
 }
 
-/** What the service cannot work on, and what it can but should not. @throws ConnectionError when either login cannot connect */
+/** Faults that prevent the start, and remarks that do not. @throws ConnectionError when either login cannot connect */
 async function inspectDatabase(
   { tenant, system }: Database,
   config: Config,
@@ -62,7 +62,7 @@ async function inspectDatabase(
   return { faults: rows.length > 0 && newer.length > 0 ? newer : rows, remarks: newer }
 }
 
-/** Which variable leads there; a login that is derived follows the owner's. */
+/** The variable that sets the login's URL; a derived login uses the owner's. */
 export const variableOf = ({ database }: Config, login: 'tenant' | 'system'): string =>
   database.tenantUrl !== undefined
     ? `DATABASE_${login.toUpperCase()}_URL`
@@ -70,7 +70,7 @@ export const variableOf = ({ database }: Config, login: 'tenant' | 'system'): st
       ? 'DATABASE_URL'
       : 'the embedded PostgreSQL'
 
-/** What is wrong with the server and the settings of both logins. */
+/** The faults of the server and of both logins' settings. */
 export async function inspectSettings(
   database: Pick<Database, 'tenant' | 'system'>,
   config: Config,
@@ -83,7 +83,7 @@ export async function inspectSettings(
   ]
 }
 
-/** As `server_version_num` has it: 150020 is 15.20. */
+/** In the format of `server_version_num`: 150020 is 15.20. */
 export async function readServerVersion({ system }: Pick<Database, 'system'>): Promise<number> {
   const { rows } = await system.pool.query<{ version: number }>(
     `select current_setting('server_version_num')::int as version`,

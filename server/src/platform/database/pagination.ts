@@ -6,15 +6,15 @@ import { Problem } from '../problems.ts'
 import { compileOnce, statement } from './statement.ts'
 import type { BoundQuery, LoginOfTables, Statement } from './statement.ts'
 
-/** What a request asked of a list, its cursor opened. */
+/** The page of a list that a request asks for, with its cursor opened. */
 export interface Page {
   limit: number
-  /** The sort column's value and the id of the last row of the page before. */
+  /** The sort column's value and the id of the last row of the previous page. */
   after: readonly [value: string, id: string] | undefined
   includeTotal: boolean
-  /** A cursor that is none of this list: the list is asked for all the same, so that only its readers learn of it. */
+  /** Set if the cursor is not one of this list. It is thrown after the query, so that only permitted readers see it. */
   refusal?: Problem | undefined
-  /** Seals the position of the last row into the next cursor. */
+  /** Signs the position of the last row as the next cursor. */
   seal: (value: string, id: string) => string
 }
 
@@ -33,9 +33,9 @@ export interface PageQuery {
 const MAC_BYTES = 16
 
 /**
- * Opens and seals the cursors of one list. A cursor is the last row's position under a MAC that covers the list itself
- * (organization, route, filters, order): one of another organization or list is answered like a random one. The list is
- * described, and a MAC made, only where a cursor is given or a page follows.
+ * Opens and signs the cursors of one list. A cursor is the last row's position with a MAC that covers the list itself
+ * (organization, route, filters, order): a cursor of another organization or list is answered like a random string. The
+ * MAC is computed only if a cursor was given or another page follows.
  */
 export function openPage(
   key: KeyObject,
@@ -58,7 +58,7 @@ export function openPage(
   }
 }
 
-/** The position that a cursor of this list holds. */
+/** The position in a cursor of this list. */
 function open(cursor: string, macOf: (position: string) => Buffer): readonly [string, string] | undefined {
   const bytes = Buffer.from(cursor, 'base64url')
   const position = bytes.subarray(MAC_BYTES).toString()
@@ -80,15 +80,15 @@ export function orderOf(sort: string, table: string, id = 'id'): Order {
   return { column: `${table}.${column === 'created_at' ? id : column}`, id: `${table}.${id}`, descending }
 }
 
-/** The list that a page is taken from: columns and filters, made of values that it does not look at (see compileOnce). */
+/** The list that a page is taken from: columns and filters, built from placeholder values (see compileOnce). */
 type List<Values, DB, T extends keyof DB, Item> = (values: Values) => SelectQueryBuilder<DB, T, Item>
 
-/** What is asked of a list, beside its own values. */
+/** The parameters of a page, besides the list's own values. */
 type Position = { page_size: number; after_value: string | undefined; after_id: string | undefined }
 
 /**
- * Pages of a list by keyset: no row is skipped or repeated while others write. The list selects columns and filters;
- * order, position and limit are added here. `total` is counted by the same statement, and left out on an empty page behind a cursor.
+ * Keyset pagination: no row is skipped or repeated during concurrent writes. The list selects columns and filters;
+ * order, position and limit are added here. The same statement counts `total`; an empty page after a cursor omits it.
  */
 export function pagesOf<Values extends Readonly<Record<string, unknown>>, DB, T extends keyof DB, Item>(
   list: List<Values, DB, T, Item>,
@@ -141,7 +141,7 @@ function pageQuery<Values, DB, T extends keyof DB, Item>(
   >
 }
 
-/** @throws Problem invalid-cursor, now that the database has let the caller in */
+/** @throws Problem invalid-cursor, after the gate has admitted the caller */
 function readPage<Item>(rows: Item[], page: Page): PageOf<Item> {
   if (page.refusal !== undefined) throw page.refusal
   const all = rows as (Item & { page_value: string; page_id: string; total?: number })[]

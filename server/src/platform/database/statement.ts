@@ -1,4 +1,4 @@
-/* eslint-disable typescript/no-explicit-any -- `any` stands where a query may be of any table: only its login is read from it */
+/* eslint-disable typescript/no-explicit-any -- `any` is used for queries on any table: only their login is inferred */
 import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely'
 import type {
   Compilable,
@@ -15,14 +15,14 @@ import type { EitherTables, LoginName, runsOn, SystemTables, TenantTables } from
 
 export type { LoginName }
 
-/** What each login may read and write, table by table; `either` is what both may. */
+/** The tables and columns that each login may read and write; `either` lists those of both. */
 interface Grants {
   tenant: TenantTables
   system: SystemTables
   either: EitherTables
 }
 
-/** Makes SQL and can run nothing: the driver belongs to `database.ts`. */
+/** Builds SQL, but cannot run it: the driver belongs to `database.ts`. */
 const builder = new Kysely<never>({
   dialect: {
     createAdapter: () => new PostgresAdapter(),
@@ -33,9 +33,9 @@ const builder = new Kysely<never>({
 })
 
 /**
- * The query builder of a feature: the tables that it names, as far as the login may read and write them. A column
- * without a grant is not in its types. `server/test/edges.test.ts` holds the names against the tables that the feature
- * owns and the edges that it declares.
+ * The query builder of a feature for the tables that it names. Its types contain only the columns that the login may
+ * read or write. `server/test/edges.test.ts` checks the names against the tables that the feature owns and the edges
+ * that it declares.
  */
 export const tables = <Login extends keyof Grants, Name extends keyof Grants[Login] & string = never>(
   _login: Login,
@@ -44,26 +44,26 @@ export const tables = <Login extends keyof Grants, Name extends keyof Grants[Log
 
 export type Row = Record<string, unknown>
 
-/** What a violated constraint means to the caller: a problem, one to wait for (seconds), or a field that names nothing. */
+/** What a violated constraint means to the caller: a problem, also with Retry-After in seconds, or an invalid field. */
 export type Refusals = Readonly<
   Record<string, ProblemCode | { code: ProblemCode; retryAfter: number } | { pointer: string; detail: string }>
 >
 
 declare const boundTo: unique symbol
 
-/** Marks what only these logins may run. It exists in types alone. */
+/** Marks a query that only these logins may run. It exists only in types. */
 interface Bound<Login> {
   readonly [boundTo]: (login: Login) => void
 }
 
-/** A query in SQL of our own, for the logins that may run it. */
+/** A query, marked with the logins that may run it. */
 export type BoundQuery<Login extends LoginName, R> = Compilable<R> & Bound<Login>
 
-/** A statement as a value: SQL, parameters and what its rows become. Nothing has run yet. */
+/** A statement as a value: SQL, parameters and a function that reads its rows. It has not run yet. */
 export interface Statement<Login extends LoginName, Result> extends Bound<Login> {
   readonly sql: string
   readonly parameters: readonly unknown[]
-  /** @throws Problem when the rows are a refusal, such as a row that is not there */
+  /** @throws Problem when the rows mean a refusal, such as a missing row */
   readonly read: (rows: Row[]) => Result
   readonly refusals: Refusals
 }
@@ -85,7 +85,7 @@ type TablesOf<Q> =
 type LoginOf<Q> = Q extends Bound<infer Login extends LoginName> ? Login : LoginOfTables<TablesOf<Q>>
 type RowOf<Q> = Q extends Compilable<infer R> ? R : never
 
-/** Rows as they come, read by a function of the feature. */
+/** The rows, read by a function of the feature. */
 export function statement<Q extends Compilable<any>, Result>(
   query: Q,
   read: (rows: RowOf<Q>[]) => Result,
@@ -95,14 +95,14 @@ export function statement<Q extends Compilable<any>, Result>(
   return { sql, parameters, read, refusals } as unknown as Statement<LoginOf<Q>, Result>
 }
 
-/** SQL written out, where the builder has no words for it; `query` says which logins may run it. */
+/** Raw SQL, for what the builder cannot express; `query` determines which logins may run it. */
 export const raw = <DB, R>(_query: Kysely<DB>, fragment: RawBuilder<R>): BoundQuery<LoginOfTables<DB>, R> =>
   ({ compile: () => fragment.compile(builder) }) as unknown as BoundQuery<LoginOfTables<DB>, R>
 
 /**
- * A query that is built and compiled once, for what every request asks: building costs more than sending. `build` gets a
- * placeholder for each value, which it may put into the query and not look at, or undefined where the call gives none;
- * each set of values that are given is compiled on its own.
+ * A query that is built and compiled once, because building one for each request costs more than sending it. `build`
+ * gets a placeholder for each given value, which it may only put into the query, and undefined for each missing one.
+ * Each combination of given values is compiled separately.
  */
 export function compileOnce<Values extends Readonly<Record<string, unknown>>, Q extends Compilable<any>>(
   build: (values: Values) => Q,
@@ -136,15 +136,15 @@ export const many = <Q extends Compilable<any>>(query: Q): Statement<LoginOf<Q>,
 export const find = <Q extends Compilable<any>>(query: Q): Statement<LoginOf<Q>, RowOf<Q> | undefined> =>
   statement(query, rows => rows[0])
 
-/** The one row. @throws Problem not-found (read, by the caller) when there is none */
+/** The one row. @throws Problem not-found (when read) if there is none */
 export const get = <Q extends Compilable<any>>(query: Q, refusals: Refusals = {}): Statement<LoginOf<Q>, RowOf<Q>> =>
   statement(query, rows => rows[0] ?? missing(), refusals)
 
-/** Done for its effect; fails with not-found when it touched no row. The query must return its rows. */
+/** Runs the query for its effect; fails with not-found if it affected no row. The query must return its rows. */
 export const affect = <Q extends Compilable<any>>(query: Q, refusals: Refusals = {}): Statement<LoginOf<Q>, void> =>
   statement(query, rows => (rows.length > 0 ? undefined : missing()), refusals)
 
-/** Done for its effect, whether it touches a row or not. */
+/** Runs the query for its effect, whether it affects a row or not. */
 export const execute = <Q extends Compilable<any>>(query: Q, refusals: Refusals = {}): Statement<LoginOf<Q>, void> =>
   statement(query, () => undefined, refusals)
 
@@ -152,12 +152,12 @@ function missing(): never {
   throw new Problem('not-found')
 }
 
-/** The problem that a database error means under this statement, or undefined when it means a fault of ours. */
+/** The problem that a database error means for this statement, or undefined if it is our own fault. */
 export function refusalOf(
   refusals: Refusals,
   error: { constraint?: string | undefined; message: string },
 ): Problem | undefined {
-  // The name stands in its own field, or, behind some poolers and shards, only in the message.
+  // The name is in its own field, or, behind some poolers and shards, only in the message.
   const name = error.constraint ?? Object.keys(refusals).find(constraint => error.message.includes(`"${constraint}"`))
   const refusal = name === undefined ? undefined : refusals[name]
   if (refusal === undefined) return undefined

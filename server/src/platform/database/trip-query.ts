@@ -1,18 +1,18 @@
 import pg from 'pg'
 
-// Times stay text, RFC 3339 in UTC with the database's microseconds: nothing computes with them, and no Date is built.
+// Times stay text (RFC 3339, UTC, with the database's microseconds), because nothing computes with them.
 pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, value => value.replace(' ', 'T').replace('+00', 'Z'))
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
-/** The four settings that the gate and history read, in this order, '' where there is none. */
+/** The four settings that the gate and the audit log read, in this order; '' if not set. */
 export type SettingValues = readonly [session_id: string, organization_id: string, permission: string, context: string]
 
 const SETTINGS_NAME = 'settings'
-// A setting is never null, so all four are made and no row comes back: no one would read it.
+// set_config never returns null, so this evaluates all four calls and returns no row.
 const SETTINGS =
   "select where set_config('app.session_id', $1, true) is null or set_config('app.organization_id', $2, true) is null or set_config('app.permission', $3, true) is null or set_config('app.context', $4, true) is null"
 
-/** Prepares the settings once a connection, so that a trip only has to bind them. */
+/** Prepares the settings once for each connection, so that a round trip only has to bind them. */
 export const prepareSettings = (client: pg.ClientBase): Promise<unknown> =>
   client.query({ name: SETTINGS_NAME, text: SETTINGS, values: ['', '', '', ''] })
 
@@ -29,7 +29,7 @@ interface Wire {
   execute(message: { portal: string; rows: number }): void
   close(message: { type: string; name: string }): void
   sync(): void
-  /** What the driver holds for prepared on this connection: text by name. */
+  /** The statements that the driver considers prepared on this connection: text by name. */
   parsedStatements: Record<string, unknown>
 }
 
@@ -46,17 +46,17 @@ interface Column {
 export const MAX_PREPARED = 400
 
 /**
- * The prepared statements of each connection, the one used last at the end, and what each returns. That is told once:
- * PostgreSQL refuses to run a prepared statement whose columns have changed (0A000).
+ * The prepared statements of each connection, the most recently used last, with the columns of each. Each is described
+ * only once, because PostgreSQL refuses to run a prepared statement whose columns have changed (0A000).
  */
 const described = new WeakMap<Wire, { columns: Map<string, readonly Column[] | undefined>; undescribed: Wire }>()
 
-/** How many texts keep their name; one that was forgotten gets another. */
+/** How many SQL texts keep their name; a text that was forgotten gets a new name. */
 const MAX_NAMES = 5000
 const names = new Map<string, string>()
 let named = 0
 
-/** A name for a text, the same for as long as it is remembered. */
+/** The name of an SQL text, the same for as long as the text is remembered. */
 export function nameOf(text: string): string {
   let name = names.get(text)
   if (name === undefined) {
@@ -67,42 +67,42 @@ export function nameOf(text: string): string {
   return name
 }
 
-/** How many texts this process has prepared so far. */
+/** How many SQL texts this process has prepared so far. */
 export const countTexts = (): number => named
 
 export interface TripOptions {
-  /** A prepared statement's name; without one everything is parsed anew, as old transaction poolers need. */
+  /** A prepared statement's name; without one the text is parsed each time, as old transaction poolers require. */
   name: string | undefined
   text: string
   values: readonly unknown[]
-  /** None inside an explicit transaction, whose first trip has brought them. */
+  /** Undefined inside an explicit transaction, whose first round trip has set them. */
   settings: SettingValues | undefined
-  /** Open an explicit transaction in the same trip. */
+  /** Open an explicit transaction in the same round trip. */
   begin: boolean
-  /** Commit in the same trip, where the statement has not failed. */
+  /** Commit in the same round trip, unless the statement fails. */
   commit?: boolean
 }
 
 /**
- * One round trip: the settings, local to the transaction, and the statement travel before ONE Sync, so both run in the
- * same transaction; without `begin` it is an implicit one, which commits at the Sync. Extends the driver's query at its
- * seams (`prepare` and the message handlers): the driver's version is pinned, and the leak test stands guard.
+ * One round trip: the settings, local to the transaction, and the statement are sent before ONE Sync, so both run in
+ * the same transaction; without `begin` it is implicit and commits at the Sync. Overrides `prepare` and the message
+ * handlers of the driver's query; the driver's version is pinned, and the leak test checks this.
  */
 export class TripQuery extends pg.Query {
-  // The driver's own, which its types leave out.
+  // A property of the driver's class, which its types omit.
   declare name: string | undefined
   declare values: readonly unknown[]
   readonly #trip: TripOptions
   readonly #done: (error: Error | null, rows: Record<string, unknown>[]) => void
   readonly #rows: Fields[] = []
   #columns: readonly Column[] = []
-  /** Keeps what the statement returns for the connection's next trip with it. */
+  /** Stores the statement's columns for its next run on this connection. */
   #remember: (columns: readonly Column[]) => void = () => {}
-  /** Commands still to complete before the caller's own. */
+  /** How many commands still have to complete before the caller's own. */
   #ahead: number
 
   constructor(trip: TripOptions, done: (error: Error | null, rows: Record<string, unknown>[]) => void) {
-    // Not as one configuration, which the driver would copy.
+    // Not passed as one configuration object, because the driver would copy it.
     super(trip.text, error => done(error ?? null, []))
     this.name = trip.name
     this.values = trip.values
@@ -133,7 +133,7 @@ export class TripQuery extends pg.Query {
     }
     const { columns, undescribed } = known
     const told = columns.get(name)
-    // Taken out and put back at the end, so that the first is the one that was not used for the longest.
+    // Remove it and add it at the end, so that the least recently used one is first.
     columns.delete(name)
     columns.set(name, told)
     const [oldest] = columns.keys()
@@ -147,7 +147,7 @@ export class TripQuery extends pg.Query {
     seams.prepare.call(this, told === undefined ? connection : undescribed)
   }
 
-  /** Runs what is bound. What follows it before the Sync is skipped where it fails. */
+  /** Executes the bound statements. If one fails, PostgreSQL skips the rest up to the Sync. */
   _getRows(connection: Wire): void {
     connection.execute({ portal: '', rows: 0 })
     if (this.#trip.commit === true) sendCommand(connection, 'commit')
@@ -195,7 +195,7 @@ function readRow(columns: readonly Column[], fields: Fields): Record<string, unk
   return row
 }
 
-/** What the driver's query does itself at each seam; its types declare none of them. */
+/** The overridden methods of the driver's query, which its types do not declare. */
 const seams = pg.Query.prototype as unknown as {
   prepare(this: TripQuery, connection: Wire): void
   handleCommandComplete(this: TripQuery, message: unknown, connection: Wire): void

@@ -8,7 +8,7 @@ export class DataDirectoryError extends Error {
   override name = 'DataDirectoryError'
 }
 
-/** Another live service holds the data directory; the message names its process and port where they are known. */
+/** Another running service uses the data directory; the message names its process and port if they are known. */
 export class DataDirectoryInUse extends DataDirectoryError {
   override name = 'DataDirectoryInUse'
 }
@@ -25,23 +25,23 @@ const beginnings = {
 
 const sqliteBusy = 5
 
-// A lock whose handle was garbage-collected would be gone.
+// Keeps the handles, because a lock is released when its handle is garbage-collected.
 const held = new Set<DatabaseSync>()
 
 /**
- * Takes a lock on a file of its own, made if missing: any number may hold it `shared`, one of them may hold it `single`
- * as well, and `alone` excludes everyone else. Undefined when others stand in the way. Never waits, except `alone`:
- * 100 ms, lest two that ask at once both lose.
+ * Locks a separate file, which is created if missing: any number of processes may lock it `shared`, one of them may
+ * lock it `single` as well, and `alone` excludes all others. Undefined if another lock conflicts. Never waits, except
+ * `alone`: 100 ms, so that two concurrent attempts do not both fail.
  *
- * The kernel keeps it, so it ends with its process however that dies: there is no stale claim to take over, no process
- * id that a stranger could have inherited, and it holds between containers too. SQLite's file locks are the ones that
- * Node can take. They end as well when this process opens and closes the same file by other means: leave it alone.
+ * The lock belongs to the kernel, so it ends with its process, however that ends: there are no stale locks or reused
+ * process ids, and it works between containers too. SQLite's file locks are the ones that Node can take. They also end
+ * if this process opens and closes the same file in another way, so it must not.
  */
 export function lockFile(path: string, mode: keyof typeof beginnings): FileLock | undefined {
   const database = new DatabaseSync(path, { timeout: mode === 'alone' ? 100 : 0 })
   try {
     chmodSync(path, 0o600)
-    // In memory, so that nothing is ever written: it works on a full disk.
+    // The journal is in memory, so that nothing is written: it works on a full disk.
     database.exec(`pragma journal_mode = memory; ${beginnings[mode]}`)
   } catch (error) {
     database.close()
@@ -56,7 +56,7 @@ export function lockFile(path: string, mode: keyof typeof beginnings): FileLock 
   }
 }
 
-/** Makes the data directory, owner-only, if it is missing. Throws DataDirectoryError when it cannot be written. */
+/** Creates the data directory, for its owner only, if missing. @throws DataDirectoryError if it is not writable */
 export function makeDataDirectory(dataDir: string): void {
   try {
     mkdirSync(dirname(dataDir), { recursive: true })
@@ -68,8 +68,8 @@ export function makeDataDirectory(dataDir: string): void {
 }
 
 /**
- * Makes the data directory, owner-only, if it is missing, and claims it for the service that is to listen on `port`,
- * until `release` or the end of this process. Throws DataDirectoryInUse when another live service holds it.
+ * Creates the data directory, accessible to its owner only, if missing, and claims it for the service on `port`, until
+ * `release` or the end of this process. @throws DataDirectoryInUse if another running service uses it
  */
 export function claimDataDirectory(dataDir: string, port: number): { release(): void } {
   makeDataDirectory(dataDir)
@@ -97,7 +97,7 @@ function toDataDirectoryError(error: unknown, dataDir: string): unknown {
 
 function describeHolder(dataDir: string, holderFile: string): string {
   const advice = 'Stop that one, or set DATA_DIR to another directory.'
-  // A holder that took the lock this instant has yet to write its name over that of a predecessor that was killed.
+  // A process that has just taken the lock may not yet have replaced the entry of one that was killed.
   for (let tries = 0; tries < 10; tries += 1) {
     const holder = readHolder(holderFile)
     if (holder && isProcessAlive(holder.pid)) {
@@ -116,7 +116,7 @@ function readHolder(holderFile: string): { pid: number; port: number } | undefin
   }
 }
 
-/** Whether a process of this number exists, whoever owns it; a zombie counts. */
+/** Whether a process with this id exists, of any user; a zombie counts. */
 export function isProcessAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0)

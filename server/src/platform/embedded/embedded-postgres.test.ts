@@ -160,7 +160,7 @@ test('a first start makes a durable, closed cluster; later ones find its rows at
   writeFileSync(join(dataDir, 'postgres/data/PG_VERSION'), '17\n')
   await assert.rejects(start(dataDir), {
     name: 'EmbeddedPostgresError',
-    message: /made by PostgreSQL 17, and this version brings 18\. Dump it .* or set DATA_DIR/,
+    message: /created by PostgreSQL 17, and this version brings 18\. Dump it .* or set DATA_DIR/,
   })
   writeFileSync(join(dataDir, 'postgres/data/PG_VERSION'), '18\n')
   unlinkSync(join(dataDir, 'postgres/password'))
@@ -382,7 +382,7 @@ test('as root, a cluster that was copied by root is given back to the account of
   writeFileSync(join(dataDir, 'postgres/password'), 'another')
   await assert.rejects(start(dataDir), {
     name: 'EmbeddedPostgresError',
-    message: /is not that of the database beside it/,
+    message: /is not that of the database in the same folder/,
   })
 })
 
@@ -460,7 +460,7 @@ test('a PostgreSQL of this machine keeps new data, and those data stay with its 
   await second.stop()
   assert.match(
     lines.join('\n'),
-    new RegExp(`PostgreSQL ${debian.at(-1)}\\.\\d+ of this machine serves the data \\(${folder}\\)`),
+    new RegExp(`PostgreSQL ${debian.at(-1)}\\.\\d+ of this machine is used \\(${folder}\\)`),
   )
   const { version: bundled } = findPackage(process.platform, process.arch)
   if (!bundled.startsWith(`${debian.at(-1)}.`))
@@ -468,6 +468,6 @@ test('a PostgreSQL of this machine keeps new data, and those data stay with its 
       message: new RegExp(`made by PostgreSQL ${debian.at(-1)}, and this`),
     })
   await assert.rejects(start(join(scratch, 'no-programs'), scratch), {
-    message: /^EMBEDDED_POSTGRES: \S+ holds no postgres and initdb/,
+    message: /^EMBEDDED_POSTGRES: \S+ has no postgres and initdb/,
   })
 })

@@ -23,7 +23,7 @@ export interface EmbeddedPostgres {
   /** Superuser URL of the cluster's `postgres` database: postgres://postgres:…@127.0.0.1:PORT/postgres. */
   readonly url: string
   readonly port: number
-  /** True while another process looks after the server; should that one end, this one takes over. */
+  /** True while another process supervises the server; if that one ends, this one takes over. */
   readonly attached: boolean
   /** Detaches, and shuts the server down unless another process of ours uses it. */
   stop(): Promise<void>
@@ -32,7 +32,7 @@ export interface EmbeddedPostgres {
 interface Server extends Home {
   readonly log: Log
   readonly maxConnections: number
-  /** Which PostgreSQL, as choosePrograms takes it. */
+  /** Which PostgreSQL to use, as in choosePrograms. */
   readonly wanted: string
   /** Aborted by `stop`. */
   readonly stopping: AbortSignal
@@ -44,12 +44,12 @@ const longestPauseMs = 10_000
 const timeoutMs = 60_000
 
 /**
- * Brings up the embedded PostgreSQL of a data directory, or attaches to the one that runs, and keeps it up until
- * `stop`: a server that dies is started again on its port. Throws EmbeddedPostgresError, whose message says what to do.
+ * Starts the embedded PostgreSQL of a data directory, or attaches to the running one, and keeps it running until
+ * `stop`: a server that dies is started again on its port. @throws EmbeddedPostgresError, whose message says what to do
  *
- * One lock file decides everything. Whoever uses the server holds it `shared`; one of them, the supervisor, also holds
- * it `single`, and alone starts and restarts; the last to leave holds it `alone` while shutting the server down. The
- * locks end with their process, so whoever comes first takes over the server of a supervisor that was killed.
+ * One lock file coordinates the processes. Each user of the server locks it `shared`; the supervisor also locks it
+ * `single`, and only it starts and restarts the server; the last user locks it `alone` while it shuts the server down.
+ * The locks end with their process, so that the next process takes over if the supervisor was killed.
  */
 export async function startEmbeddedPostgres(options: {
   dataDir: string
@@ -62,7 +62,7 @@ export async function startEmbeddedPostgres(options: {
   const stopping = new AbortController()
   let use: FileLock | undefined
   let supervision: FileLock | undefined
-  /** The process ends without `stop`: after an error that was not caught, or at once because it was asked twice. */
+  /** For an end without `stop`: after an uncaught error, or at once because of a second signal. */
   let leave: (() => void) | undefined
   try {
     const server: Server = { ...prepareHome(dataDir, log), log, maxConnections, wanted, stopping: stopping.signal }
@@ -131,16 +131,16 @@ async function bringUp(server: Server): Promise<number> {
   }
 }
 
-/** Stays the same for a folder that lost its file. Systems take the ports of outgoing traffic from 32768 upwards. */
+/** The same port for the same folder, even without its file; below 32768, where outgoing ports begin. */
 function choosePort(folder: string): number {
   return 20_000 + (createHash('sha256').update(folder).digest().readUInt16BE() % 10_000)
 }
 
-/** False when the port has been taken meanwhile. */
+/** False if another program has taken the port meanwhile. */
 async function startServer(server: Server, port: number): Promise<boolean> {
-  // Chosen anew for each start: the packages of the machine may have been updated.
+  // Chosen again for each start, because the machine's packages may have been updated.
   const { folder: programs, major, minor, isBundled } = choosePrograms(server, server.wanted)
-  if (!isBundled) server.log('info', `PostgreSQL ${major}.${minor} of this machine serves the data (${programs})`)
+  if (!isBundled) server.log('info', `PostgreSQL ${major}.${minor} of this machine is used (${programs})`)
   const launch = { ...server, programs, port }
   for (const deadline = Date.now() + timeoutMs; ; await delay(pollMs)) {
     const said = await launchServer(server, launch)
@@ -152,7 +152,7 @@ async function startServer(server: Server, port: number): Promise<boolean> {
   }
 }
 
-/** Starts the server again whenever it has died, on the same port, because its URL has been handed out. */
+/** Starts the server again whenever it has died, on the same port, because its URL is already in use. */
 async function watchServer(server: Server, port: number, superviseServer: () => boolean): Promise<void> {
   const { log, stopping } = server
   let pauseMs = watchMs
@@ -168,8 +168,7 @@ async function watchServer(server: Server, port: number, superviseServer: () => 
       log('warn', `PostgreSQL has died: starting it again on port ${port}`)
       pauseMs = Math.min(pauseMs * 2, longestPauseMs)
       startedAt = Date.now()
-      if (!(await startServer(server, port)))
-        throw new EmbeddedPostgresError(`Port ${port} is taken by another program`)
+      if (!(await startServer(server, port))) throw new EmbeddedPostgresError(`Port ${port} is used by another program`)
       log('info', `PostgreSQL is back on port ${port}`)
     } catch (error) {
       if (!stopping.aborted) log('error', `${toEmbeddedPostgresError(error, server.folder).message}; trying again`)

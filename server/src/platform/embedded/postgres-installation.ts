@@ -29,17 +29,17 @@ import type { Account, Programs } from './postgres-programs.ts'
 
 export type Log = (level: 'info' | 'warn' | 'error', message: string) => void
 
-/** Where the embedded server lives, and as whom it runs. */
+/** The embedded server's folders, and the account that it runs as. */
 export interface Home {
-  /** Belongs to the service: password, port, log and lock of the server. */
+  /** Owned by the service: password, port, log and lock of the server. */
   readonly folder: string
-  /** Belongs to the account: the cluster itself. */
+  /** Owned by the account: the cluster itself. */
   readonly data: string
-  /** Set when this process is root, as whom PostgreSQL refuses to run. */
+  /** Set if this process is root, because PostgreSQL refuses to run as root. */
   readonly account: Account | undefined
 }
 
-/** Finds or makes the folder that holds the server of a data directory, and the account that the server runs as. */
+/** Finds or creates the server's folder for a data directory, and finds the account that the server runs as. */
 export function prepareHome(dataDir: string, log: Log): Home {
   makeDataDirectory(dataDir)
   const place = join(realpathSync(dataDir), 'postgres')
@@ -51,8 +51,8 @@ export function prepareHome(dataDir: string, log: Log): Home {
   }
   if (!existsSync(place)) {
     throw new EmbeddedPostgresError(
-      `The database of ${dataDir} was kept in a folder that is gone. ` +
-        `Bring it back, or remove ${place} to begin with an empty database.`,
+      `The database of ${dataDir} is in a folder that no longer exists. ` +
+        `Restore it, or remove ${place} to start with an empty database.`,
     )
   }
   const folder = realpathSync(place)
@@ -61,7 +61,7 @@ export function prepareHome(dataDir: string, log: Log): Home {
   if (account && !mayEnter(folder, account)) {
     throw new EmbeddedPostgresError(
       `PostgreSQL does not run as root, and the account it runs as (uid ${account.uid}) cannot enter ${folder}. ` +
-        'Let others enter the folders above it (chmod o+x), or move the data directory.',
+        'Allow others to enter the folders above it (chmod o+x), or move the data directory.',
     )
   }
   return { folder, data: join(folder, 'data'), account }
@@ -81,14 +81,14 @@ function findAccount(data: string): Account {
   )
 }
 
-/** By permission bits alone; where an access list opens more, the server merely gets a folder elsewhere. */
+/** Reads only the permission bits; if an access control list permits more, the server just gets a folder elsewhere. */
 function mayEnter(folder: string, account: Account): boolean {
   const { mode, uid, gid } = statSync(folder)
   const bit = uid === account.uid ? 0o100 : gid === account.gid ? 0o010 : 0o001
   return (mode & bit) !== 0 && (folder === dirname(folder) || mayEnter(dirname(folder), account))
 }
 
-/** Lets the account through a folder of root's that is closed to all others, without letting it list what is there. */
+/** Allows the account to pass through a folder that only root may enter, without allowing it to list its files. */
 function openFolder(folder: string, account: Account): void {
   chownSync(folder, 0, account.gid)
   chmodSync(folder, 0o710)
@@ -103,13 +103,13 @@ function openDataDirectory(dataDir: string, account: Account): boolean {
 function makePlaceElsewhere(place: string, account: Account, log: Log): void {
   const hash = createHash('sha256').update(dirname(place)).digest('hex').slice(0, 12)
   if (mkdirSync('/var/lib/freehold', { recursive: true })) chmodSync('/var/lib/freehold', 0o711)
-  // A new name each time: a data directory that was emptied must not find the database of its former life.
+  // A new name each time: a data directory that was emptied must not find its former database again.
   const elsewhere = mkdtempSync(`/var/lib/freehold/${hash}-`)
   try {
     symlinkSync(elsewhere, place)
   } catch (error) {
     rmSync(elsewhere, { recursive: true })
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return // another command was faster
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return // another command has created it meanwhile
     throw error
   }
   log(
@@ -119,14 +119,14 @@ function makePlaceElsewhere(place: string, account: Account, log: Log): void {
 }
 
 /**
- * Makes the cluster if there is none: under another name first, so that a crash half-way leaves nothing in its place.
- * Refuses one of another owner. Only for the holder of the server's lock.
+ * Creates the cluster if there is none: first under another name, so that a crash leaves no incomplete cluster. Refuses
+ * one with another owner. Call it only while holding the server's lock.
  */
 export async function prepareCluster(home: Home, { folder: programs, major }: Programs): Promise<void> {
   const { folder, data, account } = home
   if (existsSync(data) && readdirSync(data).length > 0) return giveBackCluster(home)
   const passwordFile = join(folder, 'password')
-  // A name of its own each time: the initdb of a process that was killed may still be at work on its leftover.
+  // A new name each time: the initdb of a process that was killed may still be writing to the old folder.
   const unfinished = mkdtempSync(`${data}-`)
   writeFileSync(passwordFile, randomBytes(24).toString('base64url'), { mode: 0o600, flush: true })
   if (account) for (const path of [unfinished, passwordFile]) chownSync(path, account.uid, account.gid)
@@ -149,10 +149,10 @@ export async function prepareCluster(home: Home, { folder: programs, major }: Pr
   }
 }
 
-/** One line about why `initdb` or the server gave up, saying what to do where that is known. */
+/** One line with the reason why `initdb` or the server failed, and what to do if that is known. */
 export function describeFailure({ folder }: Home, said: string): string {
   const { bavail, bsize } = statfsSync(folder)
-  // On a full disk the server's log may have had no room for the reason.
+  // On a full disk the reason may be missing in the server's log.
   if (/No space left on device|Check free disk space/.test(said) || bavail * bsize < 64 * 1024) {
     return describeFileFault({ code: 'ENOSPC' }, folder) ?? said
   }
@@ -161,9 +161,9 @@ export function describeFailure({ folder }: Home, said: string): string {
 }
 
 /**
- * The builtin locale sorts and folds by Unicode's own tables, whatever libc or ICU the machine brings, so an index never
- * goes stale under it when the machine is upgraded or the files move to another one. Before 17 there is none: there texts are
- * sorted by their bytes, which is the same order, and folded by libc.
+ * The builtin locale sorts and folds by PostgreSQL's own Unicode tables, independent of the machine's libc or ICU, so
+ * an upgrade or a move to another machine never makes an index invalid. PostgreSQL 15 and 16 have no builtin locale:
+ * there texts are sorted by their bytes, which is the same order, and folded by libc.
  */
 const localeOptions = (major: number): string[] => [
   '--encoding=UTF8',
@@ -173,7 +173,7 @@ const localeOptions = (major: number): string[] => [
     : [`--lc-ctype=${process.platform === 'darwin' ? 'UTF-8' : 'C.UTF-8'}`]),
 ]
 
-/** A cluster that root has copied goes back to the account of the server. */
+/** Makes the server's account the owner again, if root has copied the cluster. */
 function giveBackCluster({ data, account }: Home): void {
   if (!account || statSync(data).uid !== 0) return
   for (const name of ['', ...readdirSync(data, { recursive: true, encoding: 'utf8' })])

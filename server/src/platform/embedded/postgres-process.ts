@@ -31,13 +31,13 @@ export function readPassword({ folder }: Home): string {
   try {
     return readFileSync(path, 'utf8').trim()
   } catch (cause) {
-    throw new EmbeddedPostgresError(`The password of the database cannot be read. Bring back the file ${path}.`, {
+    throw new EmbeddedPostgresError(`The password of the database cannot be read. Restore the file ${path}.`, {
       cause,
     })
   }
 }
 
-/** The server process that PostgreSQL's own lock file names, if it is alive and really one of this cluster. */
+/** The server process in PostgreSQL's own lock file, if it runs and belongs to this cluster. */
 export function findPostmaster({ data }: Home): { pid: number; port: number } | undefined {
   try {
     const lines = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')
@@ -49,23 +49,23 @@ export function findPostmaster({ data }: Home): { pid: number; port: number } | 
 }
 
 function isPostmaster(pid: number, data: string): boolean {
-  // A zombie has no command line, and a stranger who got the number has another one.
+  // A zombie has no command line, and another process with the same id has a different one.
   if (process.platform !== 'linux') return isProcessAlive(pid)
   return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(data)
 }
 
-/** The port of the server that runs already, as soon as it answers; undefined when there is none. */
+/** The port of a server that already runs, as soon as it answers; undefined if none runs. */
 export async function awaitServer(home: Home): Promise<number | undefined> {
   for (let deadline = Date.now() + silenceMs; ; await delay(pollMs)) {
     const postmaster = findPostmaster(home)
     if (!postmaster) return undefined
     const answer = await askServer(postmaster.port, readPassword(home))
-    if (answer === 'ready' || answer === '53300') return postmaster.port // 53300: every connection is taken
+    if (answer === 'ready' || answer === '53300') return postmaster.port // 53300: all connections are in use
     if (answer === '28P01') throw new EmbeddedPostgresError(describeWrongPassword(home))
-    if (answer === '57P03') deadline = Date.now() + silenceMs // recovering after a crash, or on its way down
+    if (answer === '57P03') deadline = Date.now() + silenceMs // recovering after a crash, or shutting down
     if (Date.now() > deadline) {
       throw new EmbeddedPostgresError(
-        `Process ${postmaster.pid} holds ${home.data} but does not answer on port ${postmaster.port}. ` +
+        `Process ${postmaster.pid} uses ${home.data} but does not answer on port ${postmaster.port}. ` +
           'End it and start again.',
       )
     }
@@ -73,17 +73,17 @@ export async function awaitServer(home: Home): Promise<number | undefined> {
 }
 
 function describeWrongPassword({ folder }: Home): string {
-  return `The password in ${join(folder, 'password')} is not that of the database beside it. Bring back the former one.`
+  return `The password in ${join(folder, 'password')} is not that of the database in the same folder. Restore the former file.`
 }
 
-/** `ready`, or the code of the refusal. Asks as a client does: only that proves that the address and password work. */
+/** `ready`, or the error code. Connects like a client, because only that checks that address and password work. */
 async function askServer(port: number, password: string): Promise<string> {
   const client = new Connection({
     connectionString: `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres`,
     application_name: 'freehold',
     connectionTimeoutMillis: 5_000,
   })
-  client.on('error', () => {}) // a server that dies while we say goodbye
+  client.on('error', () => {}) // the server may die while we disconnect
   try {
     await client.connect()
     await client.end()
@@ -94,8 +94,8 @@ async function askServer(port: number, password: string): Promise<string> {
 }
 
 /**
- * Starts the server and waits until it answers; a recovery may take its time. Undefined on success, else what the
- * server said when it gave up. `stopping` ends the attempt. Only for the holder of the server's lock.
+ * Starts the server and waits until it answers; a recovery may take long. Returns undefined on success, else what the
+ * server wrote when it failed. `stopping` ends the attempt. Call it only while holding the server's lock.
  */
 export async function launchServer(
   home: Home,
@@ -120,8 +120,8 @@ export async function launchServer(
       ...account,
       cwd: folder,
       env: serverEnvironment,
-      // A session of its own, so that Ctrl-C reaches the service alone, which stops the server when it is done; and a
-      // file rather than a pipe, so that the server survives the service.
+      // In its own process session, so that Ctrl-C reaches only the service, which stops the server at its end; with a
+      // file instead of a pipe, so that the server survives the service.
       detached: true,
       stdio: ['ignore', logFile, logFile],
     },
@@ -148,8 +148,8 @@ export async function launchServer(
 }
 
 /**
- * PostgreSQL takes any living process with its predecessor's number for that predecessor: a zombie no one has reaped,
- * or a stranger after a reboot. So the number goes; the other lines stay, by which it finds surviving children.
+ * PostgreSQL mistakes any process with the id in its lock file for a running server, such as a zombie, or another
+ * program after a reboot. So remove the id, but keep the other lines, by which it finds surviving child processes.
  */
 function disownPidFile({ data }: Home): void {
   const path = join(data, 'postmaster.pid')
@@ -169,7 +169,7 @@ function openLogFile(folder: string): number {
   return openSync(path, 'a', 0o600)
 }
 
-/** Ends what a killed server left behind: a busy query holds the shared memory, and so the start, until it is done. */
+/** Ends the child processes of a killed server: a running query keeps the shared memory, and prevents a start. */
 export function endOrphans({ data }: Home): void {
   if (process.platform !== 'linux') return
   for (const pid of readdirSync('/proc')) {
@@ -179,12 +179,12 @@ export function endOrphans({ data }: Home): void {
         readlinkSync(`/proc/${pid}/cwd`) === data
       if (orphan) process.kill(Number(pid), 'SIGKILL')
     } catch {
-      // not a process, gone meanwhile, or not ours
+      // not a process, already ended, or not ours
     }
   }
 }
 
-/** Shuts the server down, if one runs, and waits: 30 s for an orderly end; then it is killed, and recovers later. */
+/** Shuts the server down, if one runs, and waits 30 s for a clean shutdown; then kills it, and it recovers later. */
 export async function shutDownServer(home: Home): Promise<void> {
   for (const [signal, timeoutMs] of [
     ['SIGINT', 30_000],
@@ -196,7 +196,7 @@ export async function shutDownServer(home: Home): Promise<void> {
     try {
       process.kill(postmaster.pid, signal)
     } catch {
-      // gone this instant
+      // it has just ended
     }
     for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await delay(pollMs)) {
       if (!findPostmaster(home)) return
@@ -204,7 +204,7 @@ export async function shutDownServer(home: Home): Promise<void> {
   }
 }
 
-/** Tells the server to shut down, if one runs, without waiting; also one that has not written its number yet. */
+/** Tells the server to shut down, if one runs, without waiting; also one that has not yet written its process id. */
 export function tellServerToEnd(home: Home): void {
   try {
     const child = launched.get(home.data)
@@ -215,7 +215,7 @@ export function tellServerToEnd(home: Home): void {
   }
 }
 
-/** What the server wrote; nothing when its folder has just been removed. */
+/** The server's log; empty if its folder has just been removed. */
 function readLog(folder: string): Buffer {
   try {
     return readFileSync(join(folder, 'server.log'))
@@ -224,7 +224,7 @@ function readLog(folder: string): Buffer {
   }
 }
 
-/** A free port of 127.0.0.1: `preferred`, or else the next one. */
+/** A free port of 127.0.0.1: `preferred`, or the next free one above it. */
 export async function findFreePort(preferred: number): Promise<number> {
   for (let port = preferred; ; port += 1) {
     if (await isFree(port)) return port

@@ -21,7 +21,7 @@ export class EmbeddedPostgresError extends Error {
   override name = 'EmbeddedPostgresError'
 }
 
-/** As whom the server runs. */
+/** The account that the server runs as. */
 export interface Account {
   readonly uid: number
   readonly gid: number
@@ -35,10 +35,10 @@ interface ServerHome {
 
 export const ownDatabase = 'install PostgreSQL 15 or newer and set DATABASE_URL'
 
-/** Everything the server's programs get to see: no PG… variable of the person's shell, no secret of the service. */
+/** The environment of the server's programs: without PG… variables of the shell, and without secrets of the service. */
 export const serverEnvironment = { LC_ALL: 'C', TZ: 'UTC' }
 
-/** The folder of one PostgreSQL's programs, and which it is. */
+/** The programs of one PostgreSQL: their folder and version. */
 export interface Programs {
   readonly major: number
   readonly minor: number
@@ -48,9 +48,9 @@ export interface Programs {
 }
 
 /**
- * The programs for the cluster in `data`, or for a new one. `wanted`: `system`, a PostgreSQL of this machine where that is the
- * better one; `bundled`, the one that npm installs; or a folder with `postgres` and `initdb`. Only for the holder of the
- * server's lock. @throws EmbeddedPostgresError
+ * The programs for the cluster in `data`, or for a new one. `wanted`: `system`, a PostgreSQL of this machine if that is
+ * the better one; `bundled`, the one that npm installs; or a folder with `postgres` and `initdb`. Call it only while
+ * holding the server's lock. @throws EmbeddedPostgresError
  */
 export function choosePrograms(home: ServerHome, wanted: string): Programs {
   const made = readMajor(home.data)
@@ -64,23 +64,23 @@ export function choosePrograms(home: ServerHome, wanted: string): Programs {
     if (bundled instanceof Error) throw bundled
     if (bundled === undefined && found.length === 0)
       throw new EmbeddedPostgresError(
-        `EMBEDDED_POSTGRES: ${wanted} holds no postgres and initdb of version 15 or newer that can be run. ` +
-          'Name the folder that does, or take the variable away.',
+        `EMBEDDED_POSTGRES: ${wanted} has no postgres and initdb of version 15 or newer that can be run. ` +
+          'Set a folder that has them, or remove the variable.',
       )
   }
   const brings = bundled instanceof Error ? undefined : (bundled ?? found[0])?.major
   throw new EmbeddedPostgresError(
     wanted === 'system'
-      ? `The database in ${home.data} was made by PostgreSQL ${made}, and neither this version (${brings ?? 'none'}) nor this machine has that one. ` +
-          `Install PostgreSQL ${made}, or dump the database with it and restore it with another, or set DATA_DIR to another directory to begin anew.`
-      : `The database in ${home.data} was made by PostgreSQL ${made}, and this version brings ${brings}. Dump it with the ` +
-          'former version and restore it with this one, or set DATA_DIR to another directory to begin anew.',
+      ? `The database in ${home.data} was created by PostgreSQL ${made}, which neither this version (${brings ?? 'none'}) nor this machine has. ` +
+          `Install PostgreSQL ${made}, or dump the database with it and restore it with another, or set DATA_DIR to another directory to start with an empty database.`
+      : `The database in ${home.data} was created by PostgreSQL ${made}, and this version brings ${brings}. Dump it with the ` +
+          'former version and restore it with this one, or set DATA_DIR to another directory to start with an empty database.',
   )
 }
 
 /**
- * Of several: for a cluster only its own major version, there the one without known faults, then the newest. For a new one the
- * newest of this machine without known faults, else the bundled one, which npm may have only with faults.
+ * Chooses among several. For an existing cluster: of its own major version, one without known faults, else the newest.
+ * For a new one: the machine's newest without known faults, else the bundled one, even if npm has it only with faults.
  */
 export function pickPrograms(candidates: readonly Programs[], major: number | undefined): Programs | undefined {
   const rank = ({ major: of, minor, isBundled }: Programs): number[] => {
@@ -97,18 +97,18 @@ export function pickPrograms(candidates: readonly Programs[], major: number | un
     })[0]
 }
 
-/** The major version that made the cluster; undefined where there is none yet. */
+/** The major version that created the cluster; undefined if there is none yet. */
 function readMajor(data: string): number | undefined {
   if (!existsSync(data) || readdirSync(data).length === 0) return undefined
   const versionFile = join(data, 'PG_VERSION')
   if (!existsSync(versionFile))
     throw new EmbeddedPostgresError(
-      `${data} holds something other than a PostgreSQL cluster. Move it away to begin anew.`,
+      `${data} is not a PostgreSQL cluster. Move it away to start with an empty database.`,
     )
   return Number(readFileSync(versionFile, 'utf8').trim())
 }
 
-/** Where Debian and its kin install PostgreSQL, and where pg_config says that it is. */
+/** The folders where Debian and its derivatives install PostgreSQL, and the one that pg_config reports. */
 function listFolders(): string[] {
   const majors = Object.keys(fixedVersions.postgres)
   const folders = majors.map(major => `/usr/lib/postgresql/${major}/bin`)
@@ -117,7 +117,7 @@ function listFolders(): string[] {
   return [...new Set(folders.filter(folder => existsSync(folder)).map(folder => realpathSync(folder)))]
 }
 
-/** What is in a folder; undefined where the account of the server can run none there. */
+/** The programs in a folder; undefined if the server's account cannot run them. */
 function readPrograms(folder: string, account: Account | undefined): Programs | undefined {
   if (!existsSync(join(folder, 'initdb'))) return undefined
   const { version } = runVersion(folder, account)
@@ -136,11 +136,11 @@ function runVersion(
   })
   if (status !== 0) return { fault: (error?.message ?? stderr).trim() }
   const [, major, minor] = / (\d+)\.(\d+)/.exec(stdout) ?? []
-  // A beta has no minor version, and is no server for data that are to stay.
+  // A beta has no minor version, and is not suitable for data that must be kept.
   return major === undefined ? {} : { version: { major: Number(major), minor: Number(minor) } }
 }
 
-/** The one of npm, as its package names it, or why there is none. */
+/** The programs in the npm package, or the error that explains why there are none. */
 function findBundled(): Programs | EmbeddedPostgresError {
   try {
     const { folder, version } = findPackage(process.platform, process.arch)
@@ -170,8 +170,8 @@ export function findPackage(platform: string, architecture: string): { folder: s
 }
 
 /**
- * The bundled `postgres` and `initdb`, as the server's account can run them: in the package itself, or else, where
- * that account cannot enter it or its library links can be neither found nor made, in a copy in the server's home.
+ * The folder where the server's account can run the bundled `postgres` and `initdb`: the package itself, or a copy in
+ * the server's folder if the account cannot enter the package, or its links to libraries cannot be created.
  */
 function prepareBundled({ folder, account }: ServerHome): string {
   const { folder: source, version } = findPackage(process.platform, process.arch)
@@ -203,7 +203,7 @@ function prepareBundled({ folder, account }: ServerHome): string {
   )
 }
 
-/** npm leaves symbolic links out of packages, and the install script that makes them may have been blocked. */
+/** npm omits symbolic links from packages, and the install script that creates them may have been blocked. */
 function linkLibraries(packageFolder: string): boolean {
   const list = join(packageFolder, 'native/pg-symlinks.json')
   if (!existsSync(list)) return true

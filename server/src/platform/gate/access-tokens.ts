@@ -11,7 +11,7 @@ export interface AccessClaims {
   /** Unix seconds, like `iat` and `exp`. */
   auth_time: number
   email: string
-  /** The OAuth client that it was issued to; our own sign-in unless it says else. */
+  /** The OAuth client that it was issued to; our own sign-in if not set. */
   client_id?: string
   user_id: string
   organization_id?: string
@@ -22,7 +22,7 @@ export interface AccessClaims {
 /** The client that stands for our own sign-in. */
 const OWN_CLIENT = 'freehold'
 
-/** How many verified tokens are remembered, each until it expires. */
+/** How many verified tokens are cached, each until it expires. */
 const MAX_VERIFIED = 10_000
 
 interface VerifiedClaims extends AccessClaims {
@@ -33,7 +33,7 @@ export interface AccessTokens {
   sign(claims: AccessClaims): string
   /** @throws Problem not-signed-in, access-token-expired */
   verify(token: string): AccessClaims
-  /** Takes another set of keys, oldest first: the newest that may sign does, else the oldest. Forgets every verified token. */
+  /** Replaces the keys, oldest first. Signs with the newest key that may sign, else the oldest. Clears the cache. */
   useKeys(keys: readonly SigningKey[]): void
 }
 
@@ -44,13 +44,13 @@ export interface AccessTokenOptions {
 }
 
 /**
- * Access tokens. A token's header must be, byte for byte, one that we make: that alone refuses `none`, other
- * algorithms, foreign key ids, `jku`, `x5u`, embedded keys and other types (RFC 8725, section 3).
+ * Access tokens. A token's header must equal, byte for byte, one that we issue. This check alone refuses `none`, other
+ * algorithms, unknown key ids, `jku`, `x5u`, embedded keys and other types (RFC 8725, section 3).
  */
 export function createAccessTokens({ issuer, accessTokenSeconds }: AccessTokenOptions): AccessTokens {
   let sign: (claims: AccessClaims) => string
   let verifiers: ReadonlyMap<string, (token: string) => VerifiedClaims>
-  // By the token itself: fast-jwt's own cache takes a digest for its key, which costs more than all else that is known of a token.
+  // Keyed by the token itself: fast-jwt's own cache computes a digest as its key, which costs more than the rest.
   let verified: Map<string, VerifiedClaims>
 
   return {
@@ -74,7 +74,7 @@ export function createAccessTokens({ issuer, accessTokenSeconds }: AccessTokenOp
     useKeys: keys => {
       const made = keys.map(key => ({ key, sign: signerOf(key) }))
       const ready = made.findLast(({ key }) => key.signs) ?? made[0]
-      if (ready === undefined) throw new Error('there is no key to sign access tokens with')
+      if (ready === undefined) throw new Error('there is no key to sign access tokens')
       sign = ready.sign
       verified = new Map()
       verifiers = new Map(

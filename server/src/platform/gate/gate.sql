@@ -1,9 +1,9 @@
--- The gate: one row when the caller named in the settings may do what the route declared, else none. Every policy of
--- every tenant table asks it, so a statement under a dead session, an ended membership or a missing permission sees
+-- The gate: one row if the caller in the settings may do what the route declared, else none. Every policy of every
+-- tenant table asks it, so with an invalid session, an ended membership or a missing permission a statement reads
 -- nothing and changes nothing. The settings are local to the transaction: app.session_id, app.organization_id,
--- app.permission, app.context (request id, address, user agent and user, for history).
+-- app.permission, app.context (request id, address, user agent and user, for the audit log).
 
--- A live session alone: what /auth, /users/me and one's own list of sessions ask.
+-- A valid session alone, for routes that need no organization: /auth, /users/me and the user's list of sessions.
 create view self with (security_barrier) as
   select s.id as session_id, s.user_id, s.second_factor_at is not null as second_factor, u.superuser, u.email_verified
   from sessions s
@@ -11,8 +11,8 @@ create view self with (security_barrier) as
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null;
 
--- Whether the role that the caller's organization has made, and the caller's membership names, holds the permission; at most
--- what the organization's administrators may do. A function, so that who has a built-in role pays nothing for it.
+-- Whether the custom role in the caller's membership has the permission; never more than the role admin has. This is a
+-- function so that it costs nothing for members with a built-in role.
 create function own_role_permits() returns boolean language sql stable security definer set search_path = {{schema}}, pg_temp as $$
   select exists (select from sessions s
     join memberships m on m.organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and m.user_id = s.user_id
@@ -22,29 +22,29 @@ create function own_role_permits() returns boolean language sql stable security 
 revoke execute on function own_role_permits() from public;
 grant execute on function own_role_permits() to freehold_tenant, freehold_system;
 
--- Every statement of every request asks it, so each look-up and each function in it is paid each time.
+-- Every statement of every request asks it, so each look-up and each function in it costs time in every request.
 create view gate with (security_barrier) as
   select s.id as session_id, s.user_id, o.id as organization_id, current_setting('app.permission', true) as permission,
     case when current_setting('app.permission', true) not like 'admin:%' then m.role when u.superuser then 'superuser' end as role,
     current_setting('app.permission', true) not like '%:read' as writes,
-    -- Without the second factor that the organization demands there are ways out, and nothing of it is read on them.
+    -- Without the required second factor some permissions remain (to leave, for example), but they read no rows.
     s.second_factor_at is not null or not o.second_factor_required as reads
   from sessions s
   join users u on u.id = s.user_id
   join organizations o on o.id = nullif(current_setting('app.organization_id', true), '')::uuid
-  -- offset 0: one membership by its key, never a scan of all members of the organization
+  -- offset 0 forces a look-up of one membership by its key, never a scan of all members of the organization
   left join lateral (select role, role_id, case when role_id is null then role end as built_in from memberships where organization_id = o.id and user_id = s.user_id
     and disabled_at is null and deleted_at is null offset 0) as m on true
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null
     and o.deleted_at is null and (s.second_factor_at is not null or not o.second_factor_required
       or is_way_out())
-    -- the setting is read once, not for each row of the table
+    -- the sub-select reads the setting once, not for each row of the table
     and (exists (select from role_permissions p where p.permission = (select current_setting('app.permission', true))
         and (p.role = m.built_in or u.superuser and p.role = 'superuser'))
       or m.role_id is not null and own_role_permits());
 
--- What the diagnostic query reads after an empty or refused result: always one row.
+-- The state that the diagnostic query reads after an empty or refused result: always one row.
 create view gate_state with (security_barrier) as
   select exists (select from self) as live,
     m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null as member,
@@ -58,7 +58,7 @@ create view gate_state with (security_barrier) as
   left join organizations o on o.id = named.organization_id
   left join memberships m on m.organization_id = o.id and m.user_id = s.user_id;
 
--- One's own organizations, by a live session alone: to list them, to choose one, to see oneself.
+-- The current user's organizations; a valid session suffices, to list them, to switch to one, or to read the user.
 create view own_organizations with (security_barrier) as
   select o.id, o.kind, o.name, o.slug, o.second_factor_required, o.created_at, o.updated_at, o.version, m.role, m.created_at as joined_at, self.user_id
   from self
@@ -67,17 +67,17 @@ create view own_organizations with (security_barrier) as
 
 grant select on self, own_organizations, gate, gate_state to freehold_tenant, freehold_system;
 
--- Nothing commits after a revocation. A write asks the gate once more when it commits, under locks that whatever closes
--- the gate takes alone: either the write commits first, or it sees the revocation and fails. The order of all locks is
--- written down in docs/guides/isolation.md: rows first, then the keys of users, then the keys of organizations.
+-- No write commits after a revocation. Each write asks the gate again at commit, under shared locks that every
+-- revocation takes exclusively: either the write commits first, or it sees the revocation and fails. The order of all
+-- locks is documented in docs/guides/isolation.md: rows first, then the keys of users, then the keys of organizations.
 create function acting_user() returns uuid language sql stable security definer set search_path = {{schema}}, pg_temp as $$
   select user_id from sessions where id = nullif(current_setting('app.session_id', true), '')::uuid $$;
 revoke execute on function acting_user() from public;
 grant execute on function acting_user() to freehold_tenant, freehold_system;
 
--- Whether the gate is open, looked at with a snapshot of its own: it sees what was committed while a lock was waited for.
--- What this very transaction has changed counts as open (it left, transferred, deleted the organization): the row says so
--- itself, in a column that only the triggers below write, and the change was allowed when it was made.
+-- Whether the gate is open, read with a new snapshot, which includes what was committed while this waited for a lock.
+-- Rows that this transaction itself has changed count as open (it left, transferred or deleted the organization): their
+-- column gate_changed_in, which only the triggers below write, says so, and the change was allowed when it was made.
 create function gate_is_open() returns boolean language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
   wanted constant text := coalesce(current_setting('app.permission', true), '');
@@ -106,10 +106,10 @@ begin
 end $$;
 revoke execute on function gate_is_open() from public;
 
--- Runs before a row that some gate stands on changes, once the row is locked. Takes the key of the user or organization whose
--- gates close, alone, and shares those of whoever acts: users before organizations, users by id. Then the gate of whoever
--- acts must be open: the statement may have waited for the row, and been overtaken. Without a session there is no gate to ask.
--- The first argument says what the row closes, the gates of a `user` or of an `organization`; the second one names its column.
+-- Runs before a row that a gate depends on changes, once the row is locked. Takes the key of the user or organization
+-- whose gates close exclusively, and the actor's keys shared: users before organizations, users by id. Then the actor's
+-- gate must be open, because it may have closed while the statement waited. Without a session there is no gate to ask.
+-- The first argument says whose gates the row closes, a `user` or an `organization`; the second one names its column.
 create function lock_revocation() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
   of_user constant boolean := tg_argv[0] = 'user';
@@ -140,7 +140,7 @@ begin
 end $$;
 revoke execute on function lock_revocation() from public;
 
--- Holds the keys of several users in their order, before one transaction closes the gates of them all.
+-- Locks the keys of several users in order of their ids, before a transaction closes the gates of all of them.
 create function hold_users(ids uuid[]) returns void language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
   id uuid;
@@ -152,7 +152,8 @@ end $$;
 revoke execute on function hold_users(uuid[]) from public;
 grant execute on function hold_users(uuid[]) to freehold_tenant, freehold_system;
 
--- Nobody else writes the column that says which transaction closed a gate: its name makes this trigger run before the others.
+-- Prevents other writes to gate_changed_in, which names the transaction that closed a gate. Triggers run in the order
+-- of their names, so this one runs before the others.
 create function keep_gate_changed_in() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   new.gate_changed_in := case when tg_op = 'UPDATE' then old.gate_changed_in end;

@@ -1,6 +1,6 @@
--- Writes a row of history per change, into the log that directory/history declares. Fields beside `history` never enter it:
--- no hash, no secret. The actor is whoever the session belongs to, not the gate, which the statement may just have closed;
--- without a session, whoever the context names.
+-- Writes one audit log entry for each change, into the table that directory/history declares. Only the fields in
+-- `history` are stored: no hash, no secret. The actor is the session's user, read without the gate, which the statement
+-- may just have closed; without a session, the user in the context.
 create function record_change() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   entity constant text := tg_argv[0];
@@ -24,13 +24,13 @@ begin
 end $$;
 revoke execute on function record_change() from public;
 
--- What makes a table an organization's: the wall (forced row-level security and its policies), the grants, the version,
--- the history and the last look at the gate before the commit.
---   history     the columns that audit rows may hold
---   writes      the permissions under which a request writes it: any other opens the table for reading alone
---   commands    what a request may do to it beside reading, and the system login where it may
+-- Makes a table belong to organizations: isolation (forced row-level security and its policies), grants, the version,
+-- the audit log and the check of the gate at commit.
+--   history     the columns that audit log entries may contain
+--   writes      the permissions with which a request may write it; all others allow only reading
+--   commands    the writes that a request may do, and the system login if it has access
 --   key         the column that names the organization
---   for_system  whether the system login sees it: what has to be known before a gate can be asked
+--   for_system  whether the system login may read it, for what must be known before the gate can be asked
 create function organization_table(name text, history text[], writes text[], commands text[] default '{insert, update, delete}',
   key text default 'organization_id', for_system boolean default false) returns void language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare

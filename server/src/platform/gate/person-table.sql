@@ -1,7 +1,7 @@
--- What makes a table a person's: the system login holds it, and users see their own rows through a live session.
---   shows      the columns that they see; none named: all
---   changes    the columns that they change
---   revocable  whether a row has a `revoked_at` that is set once: what was revoked never comes back
+-- Makes a table belong to users: the system login has full access, and users read their own rows with a valid session.
+--   shows      the columns that users may read; if empty, all
+--   changes    the columns that users may change
+--   revocable  whether a row has a `revoked_at`, which is set once and never reset
 create function person_table(name text, shows text[] default '{}', changes text[] default '{}', revocable boolean default false) returns void language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   line text;

@@ -1,4 +1,4 @@
--- Which role holds which permission. The features declare it; migrating the database writes it (platform/schema/declared-rows.ts).
+-- The permissions of each role. The features declare them; migrations write them (platform/schema/declared-rows.ts).
 create table role_permissions (
   permission text not null,
   role       text not null,

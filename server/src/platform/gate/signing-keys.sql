@@ -5,7 +5,7 @@ create table signing_keys (
   public_key  text,                      -- SPKI, PEM; none for HS256
   private_key bytea not null,
   created_at  timestamptz not null default now(),
-  retired_at  timestamptz                -- signs no more, still verifies until its last token has expired
+  retired_at  timestamptz                -- no longer signs, but verifies until its last token has expired
 );
 alter table signing_keys enable row level security;
 grant select, insert, update, delete on signing_keys to freehold_system;

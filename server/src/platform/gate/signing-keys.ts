@@ -16,7 +16,7 @@ export interface SigningKey {
   publicKey: string | undefined
   /** PKCS#8 PEM, or the shared secret of HS256. */
   privateKey: string
-  /** Whether it may sign: every process has had time to learn of it, and it has not been retired. */
+  /** Whether it may sign: every process has had time to read it, and it has not been retired. */
   signs: boolean
 }
 
@@ -24,7 +24,7 @@ export interface SigningKey {
 const SETTLE_SECONDS = 30
 const KEY_POLL_SECONDS = 5
 
-/** The keys that tokens of this algorithm may still be signed with, oldest first; makes the first one. */
+/** The keys that tokens of this algorithm may still be signed with, oldest first; creates the first one if needed. */
 export const loadSigningKeys = (
   system: SystemRunner,
   secretKey: string,
@@ -32,11 +32,11 @@ export const loadSigningKeys = (
   accessTokenSeconds: number,
 ): Promise<SigningKey[]> => {
   const current = many(usable(algorithm, accessTokenSeconds))
-  // system: private keys are out of the tenant login's sight
+  // system: the tenant login may not read private keys
   return system.transaction(async transaction => {
     let rows = await transaction.run(current)
     if (rows.length === 0) {
-      // Two processes that start at once make one key.
+      // Two processes that start at the same time create one key.
       await transaction.run(lockFirstKey)
       if ((await transaction.run(current)).length === 0) await insertKey(transaction, secretKey, algorithm)
       rows = await transaction.run(current)
@@ -59,8 +59,8 @@ export interface FollowedKeys {
 }
 
 /**
- * Reads the keys now and every few seconds, so that this process learns of the ones that others make and remove. `use`
- * is told of a change only: taking keys empties the cache of verified tokens.
+ * Reads the keys now and every few seconds, because other processes add and remove keys. Calls `use` only after a
+ * change, because it clears the cache of verified tokens.
  */
 export async function followSigningKeys(
   system: SystemRunner,
@@ -80,7 +80,7 @@ export async function followSigningKeys(
     current = keys
   }
   await read()
-  // The next reading waits for the last one: two at once could end in the wrong order.
+  // The next read waits for the previous one: two at once could finish in the wrong order.
   let next: NodeJS.Timeout
   const follow = () => {
     next = setTimeout(() => void read().catch(onError).finally(follow), KEY_POLL_SECONDS * 1000)
@@ -90,7 +90,7 @@ export async function followSigningKeys(
 }
 
 /**
- * Makes a new key beside the present ones and retires those: they sign until the new one has settled, and verify until
+ * Creates a new key and retires the present ones: they sign until every process has read the new key, and verify until
  * their last token has expired. Returns the new key's id.
  */
 export async function rotateSigningKeys(
@@ -105,11 +105,11 @@ export async function rotateSigningKeys(
   return insertKey(transaction, secretKey, algorithm)
 }
 
-/** For a key that leaked: its tokens are refused as soon as each process has read the keys, within KEY_POLL_SECONDS. */
+/** For a leaked key: each process refuses its tokens when it has read the keys again, within KEY_POLL_SECONDS. */
 export const removeSigningKey = (id: string) =>
   affect(query.deleteFrom('signing_keys').where('id', '=', id).returning('id'))
 
-/** Every key that stands in the database, without its private half. */
+/** All keys in the database, without their private halves. */
 export const listSigningKeys = many(
   query.selectFrom('signing_keys').select(['id', 'algorithm', 'created_at', 'retired_at']).orderBy('created_at'),
 )
@@ -179,9 +179,9 @@ function openPrivateKey(sealed: Buffer, secretKey: string, id: string): string {
     return decrypt(wrappingKey(secretKey), sealed, id)
   } catch (cause) {
     throw new Error(
-      `SECRET_KEY is not the one that this database was set up with (signing key ${id} does not open): give that one, it cannot be changed yet. ` +
+      `SECRET_KEY is not the one that this database was set up with (signing key ${id} cannot be decrypted): set that one, it cannot be changed yet. ` +
         'If it is lost, remove each key that `freehold keys list` shows (`freehold keys remove ID`): sessions, authenticator apps, ' +
-        'recovery codes, known devices and links in mails are then lost; passwords, passkeys and all other rows are not',
+        'recovery codes, known devices and links in emails are then lost; passwords, passkeys and all other rows are not',
       { cause },
     )
   }

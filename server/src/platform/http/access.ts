@@ -9,7 +9,7 @@ import { rememberResult } from './idempotency.ts'
 import { honoursIdempotencyKey, originOf } from './route.ts'
 import type { RouteRules } from './route.ts'
 
-/** What the Authorization header says, read before the rate limit, which counts by user where there is one. */
+/** The caller according to the Authorization header; read before the rate limit, which counts by user if known. */
 export type Identity = ReturnType<AccessTokens['verify']> | Problem | undefined
 
 /** The bearer token's claims, the problem with it, or undefined when none was sent. */
@@ -26,8 +26,8 @@ export function identify(request: FastifyRequest, tokens: AccessTokens): Identit
 }
 
 /**
- * Admits a request to its route, as far as the token alone can say; the gate decides the rest, in the statement itself.
- * It is given the ways to the database: `actor`, `actor.account` and `visitor`. `confirm` is told when its session was found alive.
+ * Authorizes a request as far as the token alone allows; the gate decides the rest, in the statement itself. Sets
+ * `actor`, `actor.account` and `visitor` on the request. `confirm` is called when the session was found valid.
  * @throws Problem not-signed-in, access-token-expired, organization-required, step-up-required
  */
 export function authorize(
@@ -39,7 +39,7 @@ export function authorize(
   const origin = originOf(request)
   const isPublic = rules.access === 'public'
   if (isPublic) request.visitor = systemRunnerOf(database.system, { origin })
-  // Where anyone may come, a user who is known is still known.
+  // On a public route, a valid token still sets the actor.
   if (isPublic && (identity === undefined || identity instanceof Problem)) return
   if (identity === undefined) throw new Problem('not-signed-in')
   if (identity instanceof Problem) throw identity

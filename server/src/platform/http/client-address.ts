@@ -2,9 +2,9 @@ import type { FastifyRequest } from 'fastify'
 import { readAddress } from '../addresses.ts'
 
 /**
- * Where a request comes from: limits, failure counters, history, devices and the log all ask here. The first address from
- * the right of X-Forwarded-For that is no trusted proxy's; where that is no address, the socket's. Empty where there is
- * none, as behind a Unix socket.
+ * The client's address, for limits, failure counters, the audit log, devices and the log: the first one from the right
+ * of X-Forwarded-For that is not a trusted proxy's; if that is not an address, the socket's. Empty if there is none, as
+ * behind a Unix socket.
  */
 export const clientAddress = (request: Pick<FastifyRequest, 'ip' | 'socket'>): string =>
   readAddress(request.ip ?? '') ?? peerAddress(request)

@@ -4,11 +4,11 @@ import { openPage } from '../database/pagination.ts'
 import type { Page, PageQuery } from '../database/pagination.ts'
 
 export interface Cursors {
-  /** The page that a list request asks for. A cursor of another list is refused by the list, once its gate has let the caller in. */
+  /** The requested page of a list. The list refuses a foreign cursor only after the gate has admitted the caller. */
   open(request: FastifyRequest<{ Querystring: unknown }>): Page
 }
 
-/** Binds every cursor to its list: the organization that it shows, or the person whose own it is, the route, and all that filters or sorts. */
+/** Binds every cursor to its list: the organization or user, the route, and all parameters that filter or sort. */
 export function createCursors(secret: Buffer): Cursors {
   const key = createSecretKey(secret)
   return {

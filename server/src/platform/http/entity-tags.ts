@@ -1,10 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Condition } from '../database/conditional.ts'
 
-/** A strong entity tag (RFC 9110, section 8.8.3): the resource's id and version, so one of another resource never fits. */
+/** A strong entity tag (RFC 9110, section 8.8.3): id and version, so tags of other resources never match. */
 const entityTag = (id: string, version: number): string => `"${id}.${version}"`
 
-/** Sends a resource with its tag, or 304 alone to a reader who has it; the route's schema leaves its version out of the body. */
+/** Sends a resource with its tag, or 304 if the client has it; the route's schema omits the version from the body. */
 export function sendTagged<Resource extends { version: number }>(
   reply: FastifyReply,
   id: string,
@@ -14,7 +14,7 @@ export function sendTagged<Resource extends { version: number }>(
   reply.header('etag', tag)
   const { method, headers } = reply.request
   if (method !== 'GET' || !isKnown(headers['if-none-match'], tag)) return resource
-  // The framework waits for a reply that is returned; to the route it is still the resource that it promised.
+  // Fastify accepts a returned reply; the type that the route declared is still the resource.
   return reply.code(304).send() as unknown as Resource
 }
 

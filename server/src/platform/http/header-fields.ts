@@ -6,11 +6,11 @@ import { matches } from '../validator.ts'
 import { honoursIdempotencyKey } from './route.ts'
 import type { RouteRules } from './route.ts'
 
-/** A request header field that some routes honour. The document shows the schema, and a value that does not fit is refused. */
+/** A request header field that some routes honour. The document contains the schema; an invalid value is refused. */
 interface HeaderField {
   description: string
   schema: TSchema
-  /** What a value must be, for the answer that refuses one. */
+  /** The requirement, as the response to an invalid value says it. */
   must: string
 }
 
@@ -25,15 +25,16 @@ const tags = {
 
 export const headerFields = {
   'If-Match': {
-    description: 'The ETag that was read: a change since then is answered 412 instead of being overwritten.',
+    description:
+      'The ETag that was read. If the resource has changed since then, the response is 412, and nothing changes.',
     ...tags,
   },
   'If-None-Match': {
-    description: 'The ETag that was read: as long as it is current the answer is 304, without a body.',
+    description: 'The ETag that was read. If it is still current, the response is 304, without a body.',
     ...tags,
   },
   'Idempotency-Key': {
-    description: 'A repetition with the same key and body within 24 hours gets the first answer again.',
+    description: 'A repeated request with the same key and body within 24 hours gets the first response again.',
     schema: Type.String({
       minLength: 1,
       maxLength: 255,
@@ -46,7 +47,7 @@ export const headerFields = {
 
 export type HeaderFieldName = keyof typeof headerFields
 
-/** The fields that a route honours beyond those that all do. */
+/** The fields that a route honours in addition to those that all routes do. */
 export function honouredFields(rules: RouteRules & { method: string }): readonly HeaderFieldName[] {
   const { method, tagged } = rules
   if (method === 'POST') return honoursIdempotencyKey(rules) ? ['Idempotency-Key'] : []
@@ -54,7 +55,7 @@ export function honouredFields(rules: RouteRules & { method: string }): readonly
   return [method === 'GET' ? 'If-None-Match' : 'If-Match']
 }
 
-/** @throws Problem invalid-fields where a field that the route honours is not as the document says */
+/** @throws Problem invalid-fields if a field that the route honours does not match the document */
 export function checkHeaderFields({ headers, method }: FastifyRequest, rules: RouteRules): void {
   for (const name of honouredFields({ ...rules, method })) {
     const value = headers[name.toLowerCase()]

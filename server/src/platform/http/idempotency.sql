@@ -1,4 +1,4 @@
--- The first answer to a POST with an Idempotency-Key, kept for 24 hours. The row is the caller's own.
+-- The first result of a POST with an Idempotency-Key, stored for 24 hours. The row belongs to the caller.
 create table idempotency_keys (
   user_id         uuid not null references users on delete cascade,
   route           text not null,
@@ -14,4 +14,4 @@ alter table idempotency_keys enable row level security;
 create policy self on idempotency_keys to freehold_tenant using (user_id = (select user_id from self));
 create policy system on idempotency_keys to freehold_system using (true);
 grant select, insert, update, delete on idempotency_keys to freehold_tenant;
-grant select, delete, update (created_at) on idempotency_keys to freehold_system; -- a sweep locks what it deletes
+grant select, delete, update (created_at) on idempotency_keys to freehold_system; -- the retention job locks the rows that it deletes

@@ -15,9 +15,9 @@ interface KeyedRequest {
 }
 
 /**
- * Honours Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): what the request's one statement or transaction
- * gave is stored in that very transaction and given again for 24 hours, and the answer is made anew from it. A twin still
- * running holds an advisory lock: 409 at once, no waiting. A refusal is not stored.
+ * Honours Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): the result of the request's one statement or
+ * transaction is stored in the same transaction; for 24 hours a repetition builds its response from it. While the first
+ * request runs, it holds an advisory lock, and a repetition gets 409 at once. A refusal is not stored.
  * @throws Problem idempotency-key-in-use, idempotency-key-reused
  */
 export function rememberResult(
@@ -30,7 +30,7 @@ export function rememberResult(
   const place: Place = { user_id, route: `${request.method} ${request.routeOptions.url}`, key }
   const once = <Result>(work: (transaction: Transaction<'tenant'>) => Promise<Result>): Promise<Result> =>
     runner.transaction(async transaction => {
-      // Bodies are read after the caller is known, so the hash is taken only now.
+      // The body is read after the caller is authenticated, so the hash is computed only now.
       const request_hash = createHash('sha256')
         .update(JSON.stringify([organization_id, request.params, request.body]))
         .digest('base64url')
@@ -40,7 +40,7 @@ export function rememberResult(
         if (stored.request_hash !== request_hash) throw new Problem('idempotency-key-reused')
         return stored.result as Result
       }
-      // What comes last is storing it.
+      // The last statement must be the one that stores the result.
       const result = await work({ ...transaction, finish: transaction.run })
       await transaction.run(store(place, organization_id, request_hash, result))
       return result

@@ -12,7 +12,7 @@ import { claimSlug } from '../slugs.ts'
 import { conditionOf, sendTagged } from './entity-tags.ts'
 import type { App } from './route.ts'
 
-/** Who acts, and where; what a resource's statements are made with. */
+/** The acting user and the organization, which a resource's statements need. */
 export type Place = Pick<Actor, 'organization_id' | 'user_id'>
 
 interface Row {
@@ -23,8 +23,8 @@ interface Row {
 type TenantStatement<Result> = Statement<'tenant', Result>
 
 /**
- * A plain resource of an organization: its six operations, declared once. PUT resets what is left out: to null where the
- * field may be null, else to its default; a field that has neither must be sent.
+ * A plain resource of an organization: its six operations, declared once. PUT resets omitted fields: to null if the
+ * field may be null, else to its default; a field that has neither is required.
  */
 export interface Resource<
   Item extends TObject,
@@ -35,7 +35,7 @@ export interface Resource<
 > {
   /** Below `/api/v1`, such as `/projects`. */
   path: string
-  /** The word for one, and for many where that is not the word with an s. `{ one: 'project' }` makes listProjects, createProject … */
+  /** The singular, and the plural if it is not the singular with an s. `{ one: 'project' }` gives listProjects … */
   name: { one: string; many?: string }
   tag: string
   read: Permission
@@ -46,13 +46,13 @@ export interface Resource<
   create: (place: Place, body: Static<Create>) => TenantStatement<ItemRow>
   update: (place: Place, id: string, changes: Static<Update>, condition: Condition) => TenantStatement<ItemRow>
   remove: (place: Place, id: string, condition: Condition) => TenantStatement<unknown>
-  /** The problem of a slug that is taken: where `create` takes one that is left out, it is made from the name. */
+  /** The problem for a slug that is taken. If the slug is optional in `create`, it is made from the name. */
   slugTaken?: ProblemCode
-  /** What writing it can refuse beside that. */
+  /** Other problems with which a write can be refused. */
   problems?: readonly ProblemCode[]
 }
 
-/** The routes of a plain resource. Special routes of a feature stand beside it. */
+/** The routes of a plain resource. A feature declares its other routes itself. */
 export const resource =
   <
     Item extends TObject,
@@ -190,8 +190,8 @@ export const resource =
 const articleOf = (word: string): string => (/^[aeiou]/.test(word) ? 'an' : 'a')
 
 /**
- * What PUT takes, and what it resets, derived from what POST takes: an optional field that may be null is reset to null,
- * one with a default to that, and any other has to be sent.
+ * The schema of PUT and the values that it resets, derived from the schema of POST: an optional field that may be null
+ * is reset to null, one with a default to its default, and any other is required.
  */
 function replacementOf(create: TObject): { schema: TObject; resets: Record<string, unknown> } {
   const { required, title } = create as { required?: readonly string[]; title?: string }
@@ -209,7 +209,7 @@ function replacementOf(create: TObject): { schema: TObject; resets: Record<strin
   return {
     schema: Strict(properties, {
       title: (title ?? '').replace(/^New(.*)$/, '$1Replacement'),
-      description: 'What is left out is reset.',
+      description: 'Omitted fields are reset.',
     }),
     resets,
   }

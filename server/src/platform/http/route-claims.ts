@@ -1,19 +1,19 @@
-/** What a route is known by, as the router tells it. */
+/** The method and path of a route, as the router reports them. */
 interface ClaimedRoute {
   method: string | readonly string[]
   url: string
 }
 
 /**
- * Notes whose each route is, for a hook of the feature's own context. @throws Error that names both features where two have
- * one method and path
+ * Records the feature of each route, for a hook in the feature's context. @throws Error that names both features if two
+ * have the same method and path
  */
 export function createRouteClaims(): (feature: string) => (route: ClaimedRoute) => void {
   const owners = new Map<string, string>()
   return feature =>
     ({ method, url }) => {
       for (const one of [method].flat()) {
-        // What a parameter is called makes no other path.
+        // Paths that differ only in the names of parameters are the same path.
         const place = `${one} ${url.replace(/:\w+/g, ':')}`
         const other = owners.get(place)
         if (other === feature) throw new Error(`the feature ${feature} has the route ${one} ${url} twice: take one out`)

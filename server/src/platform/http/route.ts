@@ -24,7 +24,7 @@ export type App = FastifyInstance<
 >
 
 /**
- * Who may call a route: anyone; a live session alone; or a live session whose role in its organization holds the
+ * The access that a route requires: none; a valid session; or a valid session whose role in its organization has the
  * permission. The gate decides, in the statement itself.
  */
 type Access = 'public' | 'session' | Permission
@@ -32,15 +32,15 @@ type Access = 'public' | 'session' | Permission
 export interface RouteRules {
   /** Required: without it the server does not start. */
   access: Access
-  /** Demands a sign-in younger than ten minutes. */
+  /** Requires a recent sign-in. */
   stepUp?: boolean
-  /** Requests a minute from one address, beside the general limit; Infinity: not counted at all. */
+  /** Requests per minute from one address, in addition to the general limit; Infinity: no limit at all. */
   perMinute?: number
-  /** Secrets travel, or the caller's access ends with it: the answer is never stored for an Idempotency-Key. */
+  /** The response contains secrets, or the caller loses access: it is never stored for an Idempotency-Key. */
   noStore?: boolean
   /** The resource has an entity tag: it is sent, and If-Match and If-None-Match are honoured. */
   tagged?: boolean
-  /** What it refuses beyond what follows from the rules and the schema; tests fail on a problem that is not declared. */
+  /** Problems that do not follow from the rules and the schema; tests fail on a problem that is not declared. */
   problems?: readonly ProblemCode[]
 }
 
@@ -57,11 +57,11 @@ declare module 'fastify' {
     tags?: readonly string[]
   }
   interface FastifyRequest {
-    /** Who asks, and the way to an organization's rows; `actor.account` leads to the user's own. Not on a public route, unless a valid token was sent. */
+    /** The authenticated caller; `actor.account` is for the user's own rows. Set on a public route by a valid token. */
     actor: Actor
     /**
-     * The system login: what has to be decided before any gate is open, or holds secrets. On a public route it is anyone's;
-     * on any other its statements run under the caller's session and end with it.
+     * The system login, for decisions before a gate is open, and for secrets. On a public route it needs no session; on
+     * any other route its statements require the caller's session to be valid.
      */
     visitor: SystemRunner
   }
@@ -71,7 +71,7 @@ declare module 'fastify' {
 export const honoursIdempotencyKey = ({ access, noStore, method }: RouteRules & { method: string }): boolean =>
   method === 'POST' && access !== 'public' && noStore !== true
 
-/** Where a request comes from, as history keeps it. */
+/** The origin of a request, as the audit log stores it. */
 export function originOf(request: FastifyRequest): Origin {
   return {
     request_id: request.id,

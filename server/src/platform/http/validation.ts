@@ -11,8 +11,8 @@ import { coercingValidator, exactValidator } from '../validator.ts'
 type Part = 'body' | 'querystring' | 'params' | 'headers'
 
 /**
- * Checks one part of a route's requests by its schema, which is compiled at the first request: a start compiles none. What
- * the schema refuses becomes one problem with every fault.
+ * Validates one part of a route's requests by its schema, which is compiled at the first request, not at the start. All
+ * faults of a request become one problem.
  */
 export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPart }) => {
   const part = httpPart as Part
@@ -29,7 +29,7 @@ export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPa
 
 const require = createRequire(import.meta.url)
 
-/** Writes answers by a route's schema, as Fastify does; but it is compiled, and its library loaded, at the first answer. */
+/** Serializes responses by a route's schema, like Fastify, but loads the library and compiles at the first response. */
 const buildSerializer: SerializerFactory = (schemas, options) => {
   let compile: ReturnType<SerializerFactory> | undefined
   return route => {
@@ -45,14 +45,14 @@ const buildSerializer: SerializerFactory = (schemas, options) => {
   }
 }
 
-/** What Fastify takes instead of its own compilers, which it then does not load. Types are those of what this replaces. */
+/** Replaces Fastify's own compilers, which it then does not load; the types are theirs. */
 export const schemaController = {
   compilersFactory: { buildValidator: () => compileValidator as never, buildSerializer },
 }
 
 /**
- * The same object with its members in the order of the schema: no client chooses how many statements are made of it, nor
- * makes two requests of one.
+ * The same object with its members in the order of the schema, so that the order in the request does not change the
+ * statement that is prepared or the hash of the request.
  */
 function inOrder(data: unknown, names: readonly string[]): unknown {
   if (typeof data !== 'object' || data === null || Array.isArray(data) || names.length < 2) return data
@@ -61,7 +61,7 @@ function inOrder(data: unknown, names: readonly string[]): unknown {
   return Object.keys(ordered).length === Object.keys(given).length ? ordered : { ...ordered, ...given }
 }
 
-/** An id in the path that cannot be one names nothing. */
+/** A malformed id in the path is answered like an unknown one. */
 const refusal = (part: Part, errors: FieldError[]): Problem =>
   part === 'params' ? new Problem('not-found') : new Problem('invalid-fields', { errors: distinct(errors) })
 
@@ -94,7 +94,7 @@ const patternWords: Readonly<Record<string, string>> = {
   [STORABLE]: 'must contain no NUL character',
 }
 
-/** As many as an answer takes: a large body can hold thousands. */
+/** How many faults a response lists: a large body can have thousands. */
 const MAX_FAULTS = 100
 const MAX_POINTER = 1000
 
@@ -107,7 +107,7 @@ const distinct = (errors: FieldError[]): FieldError[] => {
 
 const escapePointer = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1')
 
-/** PostgreSQL stores no NUL, and a lone surrogate is no character: both are refused before any statement sees them. */
+/** PostgreSQL cannot store NUL, and a lone surrogate is not a character: both are refused before any statement runs. */
 function malformedTexts(data: unknown, pointer: string): FieldError[] {
   if (typeof data === 'string') {
     return data.includes('\0') || !data.isWellFormed()
@@ -118,7 +118,7 @@ function malformedTexts(data: unknown, pointer: string): FieldError[] {
   return Object.entries(data).flatMap(([name, value]) => malformedTexts(value, `${pointer}/${escapePointer(name)}`))
 }
 
-/** A route that names no query parameter takes none. */
+/** A route that declares no query parameters refuses all of them. */
 export function refuseUnknownParameters(app: FastifyInstance): void {
   app.addHook('onRoute', route => {
     if (route.schema?.operationId !== undefined)

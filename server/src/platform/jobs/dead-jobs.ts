@@ -2,21 +2,21 @@ import type pg from 'pg'
 import { jobSchemaOf, quoteSchema } from '../schema/schema-script.ts'
 import { openQueues } from './jobs.ts'
 
-/** What operators see of the queue, and what they do about jobs that were given up. Runs as the system login. */
+/** The operator's view of the queues and of failed jobs. Runs as the system login. */
 
 export interface DeadJob {
   id: string
-  /** Where it came from. */
+  /** The queue that it came from. */
   queue: string
   /** Ids and words. */
   data: Record<string, string>
-  /** When it was given up, RFC 3339. */
+  /** When its last attempt failed, RFC 3339. */
   died_at: string
-  /** What its last attempt said. */
+  /** The error of its last attempt. */
   reason: string | null
 }
 
-/** The jobs that were given up, the oldest first; at most 1,000. */
+/** The jobs whose last attempt failed, the oldest first; at most 1,000. */
 export async function listDeadJobs(pool: pg.Pool, schema: string): Promise<DeadJob[]> {
   const { rows } = await pool.query<DeadJob>(`select id, source_name as queue, data, created_on as died_at,
       coalesce(source_output ->> 'message', source_output ->> 'value') as reason
@@ -24,13 +24,13 @@ export async function listDeadJobs(pool: pg.Pool, schema: string): Promise<DeadJ
   return rows
 }
 
-/** Puts dead jobs back into their queues, with all attempts before them: those with these ids, or all. @returns how many */
+/** Puts dead jobs (with these ids, or all) back into their queues, with all attempts again. @returns how many */
 export async function retryDeadJobs(pool: pg.Pool, schema: string, ids?: string[]): Promise<number> {
   const boss = await openQueues(pool, schema)
   const createdBefore = new Date()
   let moved = 0
   for (;;) {
-    // Those that die while we put back stay.
+    // Jobs that fail for the last time while this runs stay dead.
     const more = await boss.redrive('dead', { ...(ids === undefined ? { createdBefore } : { ids }), limit: 1000 })
     moved += more
     if (more < 1000) return moved
@@ -39,14 +39,14 @@ export async function retryDeadJobs(pool: pg.Pool, schema: string, ids?: string[
 
 export interface JobCount {
   queue: string
-  /** To be done, now or after a pause. */
+  /** Jobs to do, now or after a pause. */
   waiting: number
-  /** Of these, how many could have been begun half an hour ago. */
+  /** How many of these could have been started half an hour ago. */
   late: number
   running: number
 }
 
-/** What each queue holds. `dead` waits for an operator. */
+/** The number of jobs in each queue. Those in `dead` wait for an operator. */
 export async function countJobs(pool: pg.Pool, schema: string): Promise<JobCount[]> {
   const jobs = quoteSchema(jobSchemaOf(schema))
   const { rows } = await pool.query<JobCount>(`select q.name as queue,

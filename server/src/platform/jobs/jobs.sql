@@ -1,5 +1,5 @@
--- Work that outlives the request: a row of pg-boss, written in the transaction that causes it, under the queue's own rules
--- for retries. Data holds ids, nothing else: who reads the queue learns nothing of anybody. The queues themselves are made with the jobs' schema (platform/jobs/jobs.ts).
+-- A background job is a row of pg-boss, written in the transaction that causes the work, with the queue's retry policy.
+-- Its data contains only ids, so that the queue reveals no personal data. platform/jobs/jobs.ts creates the queues.
 create function enqueue_job(queue_name text, data jsonb) returns uuid language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   job_id uuid;

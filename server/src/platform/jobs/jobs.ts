@@ -11,11 +11,11 @@ import type { FailureSink } from '../failures.ts'
 import type { Services } from '../services.ts'
 
 /**
- * Work that outlives the request that causes it, in PostgreSQL: pg-boss in a schema of its own, which the owner migrates.
- * A job is enqueued by the statement or trigger that causes it, in its transaction, and holds ids, never secrets.
+ * Background jobs in PostgreSQL: pg-boss in its own schema, which the owner migrates. The statement or trigger that
+ * causes a job enqueues it in its own transaction; the job contains ids, never secrets.
  */
 
-/** A job that fails is tried again after a minute, two, four … at most six hours apart: two days in all. Then it is dead. */
+/** A failed job is retried after 1, 2, 4 … minutes, at most six hours apart, for two days. Then it is dead. */
 export const longRetries = {
   retryLimit: 14,
   retryDelay: 60,
@@ -25,49 +25,49 @@ export const longRetries = {
   deadLetter: 'dead',
 }
 
-/** Keeps for 90 days what was given up. */
+/** Keeps dead jobs for 90 days. */
 const dead = { retentionSeconds: 90 * 86400, retryLimit: 0 }
 
-/** What a queue's job is given, by name; ids and words. */
+/** The data of a job, by name: ids and words. */
 export type JobData = Readonly<Record<string, string>>
 
 /**
- * Does one job. What it throws is logged, and the job tried again. `id` is the same at every attempt; `signal` says that
- * the attempt has taken too long and another may begin, or that the process stops and will not wait any more.
+ * Does one job. If it throws, the error is logged and the job retried. `id` is the same at every attempt; `signal` is
+ * aborted if the attempt has taken too long and another may begin, or if the process stops and no longer waits.
  */
 export type JobHandler = (data: JobData, id: string, signal: AbortSignal) => Promise<void>
 
-/** What a handler is made with: the system login for work that no request asks for, and what the features have made. */
+/** The arguments of a handler: the system login for work outside of requests, and the services of the features. */
 export interface JobTools {
   system: SystemRunner
   services: Services
-  /** Closes what the handler opened for all of its jobs, once they have stopped. */
+  /** Registers a function that runs once the jobs have stopped, to close what the handler opened for all of them. */
   defer(close: () => void): void
 }
 
-/** A queue, as the feature that does its jobs declares it. */
+/** A queue, declared by the feature that does its jobs. */
 export interface JobDeclaration {
   /** pg-boss's options of the queue. */
   queue: Readonly<Record<string, unknown>>
-  /** How many of its jobs one process does at once, and how often it looks for some. */
+  /** How many of its jobs one process does at once, and how often it polls for jobs. */
   concurrency: number
   pollingSeconds: number
-  /** Minute, hour, day, month, weekday, in UTC: for a job that comes by the clock. */
+  /** For a scheduled job: minute, hour, day, month, weekday, in UTC. */
   schedule?: string
-  /** Undefined where this process cannot do it; the jobs then wait for one that can. May load its code only now. */
+  /** Undefined if this process cannot do the jobs, which then wait for one that can. May load its code only now. */
   handler: (tools: JobTools) => JobHandler | undefined | Promise<JobHandler | undefined>
 }
 
 export type JobDeclarations = Readonly<Record<string, JobDeclaration>>
 
-/** How long running jobs may go on once the process stops. Milliseconds. */
+/** How long running jobs may continue once the process stops. Milliseconds. */
 const LAST_JOBS_MS = 10_000
 
 /** Puts a job into its queue, in the transaction that runs it (system login). @returns the job's id */
 export const enqueueJob = (queue: string, data: JobData) =>
   get(raw(tables('system'), sql<{ id: string }>`select enqueue_job(${queue}, ${JSON.stringify(data)}::jsonb) as id`))
 
-/** The library on a connection of ours: it opens none itself, and its timers are those that `options` turn on. */
+/** The library on our connection: it opens none itself, and runs only the timers that `options` turn on. */
 async function openBoss(connection: pg.Client | pg.Pool, schema: string, options: object): Promise<Boss> {
   const { PgBoss } = await import('pg-boss')
   return new PgBoss({
@@ -77,13 +77,13 @@ async function openBoss(connection: pg.Client | pg.Pool, schema: string, options
   })
 }
 
-/** What may look after the queues and work on them, without owning anything. */
+/** Opens the queues for a login that does not own them. */
 export const openQueues = (pool: pg.Pool, schema: string, options: object = {}): Promise<Boss> =>
   openBoss(pool, schema, { migrate: false, createSchema: false, reindex: false, ...options })
 
 /**
- * Makes or migrates the jobs' schema as the owner, and its queues. Costs one query when nothing is to do: a fingerprint of
- * the library's version and the queues stands in the schema's comment. Twins take turns.
+ * Creates or migrates the jobs' schema and its queues, as the owner. Costs one query if nothing has changed: the
+ * schema's comment contains a digest of the library's version and the queues. Concurrent processes take turns.
  */
 export async function migrateJobs(client: pg.Client, schema: string, jobs: JobDeclarations): Promise<void> {
   const { default: library } = await import('pg-boss/package.json', { with: { type: 'json' } })
@@ -107,7 +107,7 @@ export async function migrateJobs(client: pg.Client, schema: string, jobs: JobDe
       grant execute on all functions in schema ${name} to freehold_system;
       comment on schema ${name} is '${wanted}'`)
   } finally {
-    await client.query(`select pg_advisory_unlock(${lock})`).catch(() => {}) // a lost connection has given it back
+    await client.query(`select pg_advisory_unlock(${lock})`).catch(() => {}) // a lost connection has released it
   }
 }
 
@@ -140,13 +140,13 @@ const queuesOf = (jobs: JobDeclarations): Record<string, Record<string, unknown>
   Object.fromEntries(Object.entries(jobs).map(([name, { queue }]) => [name, queue]))
 
 export interface RunningJobs {
-  /** Lets running jobs finish, for at most ten seconds; what does not is tried again elsewhere. */
+  /** Lets running jobs finish, for at most ten seconds; another process retries the rest. */
   stop(): Promise<void>
 }
 
 /**
- * Works on the queues that have a handler until it is stopped, on the system login's pool. Several processes share the work.
- * `toolsOf` gives what the handler of a queue is made with.
+ * Works on the queues that have a handler until it is stopped, on the system login's pool. Several processes share the
+ * work. `toolsOf` returns the arguments of a queue's handler.
  */
 export async function runJobs(
   { pool, schema, log }: { pool: pg.Pool; schema: string; log: FailureSink },
@@ -159,20 +159,20 @@ export async function runJobs(
     if (handle !== undefined) working.push({ queue, concurrency, pollingSeconds, handle })
   }
   const boss = await openQueues(pool, schema)
-  boss.on('error', error => noteFailure(log, 'the job queue met an error; it goes on', error))
+  boss.on('error', error => noteFailure(log, 'error in the job queue, which continues', error))
   await boss.start()
   for (const { queue, concurrency, pollingSeconds, handle } of working) {
     const polling = { pollingIntervalSeconds: pollingSeconds, batchSize: 1 }
     for (let index = 0; index < concurrency; index++) {
       const worker = await boss.work<JobData>(queue, polling, async ([job]) => {
         if (job === undefined) return
-        // Where there was one job there may be another: look again at once.
+        // After a job there may be another one: poll again at once.
         boss.notifyWorker(worker)
         try {
           await handle(job.data ?? {}, job.id, job.signal)
         } catch (error) {
           noteFailure(log, `a job of the queue ${queue} failed and will be tried again`, error, { queue, job: job.id })
-          // Without its cause: the library keeps all of it in the job's row.
+          // Without its cause, because the library stores the whole error in the job's row.
           // eslint-disable-next-line preserve-caught-error
           throw new Error(describeFailure(error))
         }
@@ -188,7 +188,7 @@ export async function runJobs(
   }
 }
 
-/** What is kept of a failure: words for the operator, without the addresses that mail servers like to repeat. */
+/** The stored message of a failure, for the operator, without the email addresses that mail servers often repeat. */
 const describeFailure = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error))
     .replaceAll(/[^\s<>"'(]+@[^\s<>"')]+/g, '(address)')

@@ -5,38 +5,38 @@ import type { OpenToken } from '../tokens/one-time-tokens.ts'
 
 export const isLocale = (word: unknown): word is Locale => (locales as readonly unknown[]).includes(word)
 
-/** The mails of a feature. */
+/** The emails of a feature. */
 export interface MailDeclaration {
-  /** Holds `en/<mail>.txt` and `de/<mail>.txt`. */
+  /** Contains `en/<mail>.txt` and `de/<mail>.txt`. */
   directory: URL
-  /** Each mail, with the values that its template may show beside those of all mails. */
+  /** Each email, with the values that its template may show in addition to those of all emails. */
   values: Readonly<Record<string, readonly string[]>>
 }
 
-/** Every mail there is, with the values that its template may show. */
+/** All emails, each with the values that its template may show. */
 export type MailTable = Readonly<Record<string, readonly string[]>>
 
-/** The values of a mail about a security event. */
+/** The values of an email about a security event. */
 export const eventValues = ['when', 'ip', 'device', 'link'] as const
 
-/** Something that happens to an account. It is written down; where it is mailed, the user is told by the mail of that name. */
+/** A security event. It is always recorded; if `mailed` is set, the user gets the email with the same name. */
 export interface EventDeclaration {
   type: string
   mailed: boolean
-  /** Goes to the address that the account had before, which the token named in the details holds. */
+  /** The email goes to the account's former address, which is in the token that the details name. */
   toFormerAddress?: boolean
-  /** It changes a way in, and can be taken back: such an event is written down by `recordChange` alone (identity/changes). */
+  /** It changes a sign-in method and can be undone: only `recordChange` records such an event (identity/changes). */
   change?: unknown
 }
 
-/** An event that changes no way in. */
+/** An event that changes no sign-in method. */
 export type PlainEvent = EventDeclaration & { change?: undefined }
 
-/** Declares an event. The feature's value lists it. */
+/** Declares an event, which the feature's value lists. */
 export const eventKind = (type: string, options: Partial<PlainEvent> = {}): PlainEvent =>
   Object.freeze({ mailed: false, ...options, type })
 
-/** A user as a mail needs to know them. */
+/** The values of a user that an email needs. */
 export interface Addressee {
   id: string
   email: string
@@ -52,48 +52,48 @@ export interface Addressee {
 export const isLive = (user: Addressee | undefined): user is Addressee =>
   user !== undefined && user.disabled_at === null && user.deleted_at === null
 
-/** A mail before it is written: which one, to whom, with what of its own. */
+/** An email before it is rendered: its name, recipient and own values. */
 export interface Draft {
   name: string
   to: string
   person?: Addressee | undefined
-  /** The user to whom the token belongs from now on, where only an address was known when it was made. */
+  /** The user to whom the token will belong, if only an address was known when it was made. */
   owner_id?: string | undefined
-  /** What the one who asked for it reads; the user's own choice comes before. */
+  /** The language of the request; the user's own choice has precedence. */
   locale?: string | undefined
   values: Readonly<Record<string, string | boolean | Date | null | undefined>>
 }
 
-/** A token that can be spent, with whatever its purpose keeps in it. */
+/** A token that can be used, with the details of its purpose. */
 export type MailedToken = OpenToken<Readonly<Record<string, unknown>>>
 
-/** What decides the mail of a token when it is about to be sent. */
+/** The values that determine the email for a token when it is about to be sent. */
 export interface TokenMailContext {
   token: MailedToken
-  /** The user whose token it is, or whose address it goes to. */
+  /** The user who owns the token, or the address that it goes to. */
   user: Addressee | undefined
-  /** Where this token is spent. */
+  /** The link that uses this token. */
   link: string
   /** When the token was made and when it expires, as templates show it. */
   values: { when: Date; expires: Date }
-  /** Of the digests of names that erased accounts had. */
+  /** The key for the digests of names of erased accounts. */
   key: Buffer
-  /** Where a new password is asked for. */
+  /** The page for requesting a new password. */
   resetLink: string
   run<Result>(statement: Statement<'system', Result>): Promise<Result>
   findUserByEmail(email: string): Promise<Addressee | undefined>
-  /** The tokens of a purpose that were made for an address and can be spent, the newest first; two at most. */
+  /** The unused tokens of a purpose for an address, the newest first; at most two. */
   listTokens(email: string, purpose: string): Promise<MailedToken[]>
-  /** Decides for another token of the same mailbox instead. */
+  /** Determines the email for another token of the same address instead. */
   decideFor(token: MailedToken, purpose: string): Promise<Draft | undefined>
 }
 
-/** The mail of one purpose's token, as things are now. Undefined: nothing is to be sent. */
+/** Determines the email for a token in the present state; undefined: send nothing. */
 export type TokenMail = (context: TokenMailContext) => Promise<Draft | undefined>
 
 /**
- * What people call themselves or their organizations, fit to stand in a mail to another person: not long, and with an
- * invisible joiner where mail programs would see an address in it and make a link that we seem to recommend.
+ * The name of a user or an organization, made safe for an email to someone else: short, and with invisible joiners, so
+ * that email clients do not turn an address in it into a link that we would seem to recommend.
  */
 export const asName = (text: string): string =>
   text
@@ -101,16 +101,16 @@ export const asName = (text: string): string =>
     .toWellFormed()
     .replaceAll(/[.:/@](?=\S)/g, '$&\u2060')
 
-/** What every mail may show: the product's name, where it is, and the user's name where the address is known to be theirs. */
+/** The values of all emails: the product's name and URL, and the user's name if the address is verified. */
 const ofAll = ['app', 'home', 'name']
-/** Pieces that mails include: `{{> not-you}}`. */
+/** Pieces that emails include: `{{> not-you}}`. */
 const pieces = new Map<string, readonly string[]>([
   ['circumstances', eventValues],
   ['not-you', eventValues],
   ['undo', [...eventValues, 'undo', 'undo_expires']],
 ])
 
-/** The values that a template may show, by its path below a directory of templates; undefined: there is no such template. */
+/** The values that a template may show, by its path in a directory; undefined if there is no such template. */
 export function valuesOf(mails: MailTable, path: string): readonly string[] | undefined {
   if (path === 'layout.html') return ['app', 'locale', 'subject', 'body']
   const [, locale = '', name = '', kind] = /^(\w+)\/([\w-]+)\.(txt|html)$/.exec(path) ?? []
@@ -119,5 +119,5 @@ export function valuesOf(mails: MailTable, path: string): readonly string[] | un
   return own && [...ofAll, ...own]
 }
 
-/** A piece by itself: no mail is made of it alone. */
+/** Whether a template is a piece, which is never an email by itself. */
 export const isPiece = (path: string): boolean => pieces.has(/\/([\w-]+)\.txt$/.exec(path)?.[1] ?? '')

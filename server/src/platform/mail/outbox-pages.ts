@@ -13,7 +13,7 @@ const Mail = Type.Object({ id: Type.String({ pattern: '^[\\w-]{1,64}$' }) })
 const route = { access: 'public', noStore: true, schema: { hide: true } } as const
 const ofMail = { ...route, schema: { hide: true, params: Mail } } as const
 
-/** A mail's HTML runs nothing and loads nothing. Its links open beside it, in pages that are free of the frame. */
+/** An email's HTML may run and load nothing. Its links open in new windows, without the frame's restrictions. */
 const framePolicy = [
   "default-src 'none'",
   "style-src 'unsafe-inline'",
@@ -23,12 +23,12 @@ const framePolicy = [
   'sandbox allow-popups allow-popups-to-escape-sandbox',
 ].join('; ')
 
-/** `/dev/mail`: what development sends, as the person would see it. For an app whose mails go into the outbox. */
+/** `/dev/mail`: the emails in the outbox, as their recipients would see them. Only if the outbox is used. */
 export function outboxRoutes(app: App, { config }: Pick<Services, 'config'>): void {
   const { appName: name, dataDir, publicUrl, cspMode } = config
   const own = new URL(publicUrl).host
 
-  /** A page of somewhere else whose name has come to mean this machine reads nothing here (DNS rebinding). */
+  /** Against DNS rebinding: a page of another site whose name now resolves to this machine gets nothing. */
   const requireOwnName = async ({ headers: { host = '' } }: FastifyRequest) => {
     const [, hostname = ''] = /^([\w.-]+|\[[\da-f:.]+\])(:\d+)?$/i.exec(host) ?? []
     if (host !== own && !isLoopback(hostname.toLowerCase())) throw new Problem('not-found')
@@ -55,7 +55,7 @@ export function outboxRoutes(app: App, { config }: Pick<Services, 'config'>): vo
             <span class="dim">to ${to}, ${timeOf(sent_at)}</span>
           </li>`,
       )
-      const empty = html`<p>Nothing has been sent yet. In development mail goes nowhere else: it is kept here.</p>`
+      const empty = html`<p>Nothing has been sent yet. In development, emails are not delivered, but listed here.</p>`
       return send(
         reply,
         'Mail',
@@ -96,7 +96,7 @@ export function outboxRoutes(app: App, { config }: Pick<Services, 'config'>): vo
           .header('content-security-policy', framePolicy)
           .header('x-frame-options', 'SAMEORIGIN')
           .header('cross-origin-opener-policy', 'unsafe-none')
-          // Means nothing without an origin, and a browser says so.
+          // The field has no effect without an origin, and browsers warn about it.
           .removeHeader('origin-agent-cluster')
           .type('text/html; charset=utf-8')
           .send(mail.html.replace(/<head[^>]*>/i, '$&<base target="_blank">'))
@@ -111,7 +111,7 @@ export function outboxRoutes(app: App, { config }: Pick<Services, 'config'>): vo
   })
 }
 
-/** The text as it is, with the link that can be followed. */
+/** The text with clickable links. */
 const linesOf = (text: string): Html[] =>
   text
     .split(/(?<=\n)/)

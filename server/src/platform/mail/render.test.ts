@@ -88,7 +88,7 @@ test('every notice says when, from where, with what, and what to do if it was so
   for (const name of names.filter(name => valuesOf(name).includes('device'))) {
     const { text } = render(name)
     assert.match(text, /When: WHEN\nAddress: 192\.0\.2\.7\nDevice: Firefox, Windows\n/, name)
-    assert.match(text, /Set a new password:\nhttps:|write to those who run Acme/, name)
+    assert.match(text, /Set a new password:\nhttps:|write to the operators of Acme/, name)
     assert.match(render(name, bare).text, /Address: unknown\nDevice: unknown\n/, name)
   }
 })
@@ -151,22 +151,22 @@ test('a mail about a change has a button that undoes it, where it can be undone'
 test('a template that cannot be meant is refused at start, every fault at once and in words', () => {
   const text = 'Subject\n\nText\n\n{{link}}\n'
   const faults: [files: Record<string, string | Buffer>, pattern: RegExp][] = [
-    [{ 'en/pasword-reset.txt': text }, /^- en\/pasword-reset\.txt belongs to no mail; files are layout\.html and/m],
-    [{ 'fr/sign-up.txt': text }, /^- fr\/sign-up\.txt belongs to no mail/m],
-    [{ 'en/sign-up.md': text }, /^- en\/sign-up\.md belongs to no mail/m],
-    [{ 'en/constructor.txt': text }, /^- en\/constructor\.txt belongs to no mail/m],
-    [{ 'en/not-you.html': text }, /^- en\/not-you\.html belongs to no mail/m],
+    [{ 'en/pasword-reset.txt': text }, /^- en\/pasword-reset\.txt belongs to no email; files are layout\.html and/m],
+    [{ 'fr/sign-up.txt': text }, /^- fr\/sign-up\.txt belongs to no email/m],
+    [{ 'en/sign-up.md': text }, /^- en\/sign-up\.md belongs to no email/m],
+    [{ 'en/constructor.txt': text }, /^- en\/constructor\.txt belongs to no email/m],
+    [{ 'en/not-you.html': text }, /^- en\/not-you\.html belongs to no email/m],
     [
       { 'en/sign-up.txt': `${text}{{token}}` },
-      /^- en\/sign-up\.txt names \{\{token\}\}, which it has not: there are app, home/m,
+      /^- en\/sign-up\.txt uses \{\{token\}\}, which it does not have: there are app, home/m,
     ],
-    [{ 'en/sign-up.txt': `${text}{{#when}}x{{/when}}` }, /^- en\/sign-up\.txt names \{\{when\}\}/m],
+    [{ 'en/sign-up.txt': `${text}{{#when}}x{{/when}}` }, /^- en\/sign-up\.txt uses \{\{when\}\}/m],
     [{ 'en/sign-up.txt': `${text}{{#name}}` }, /^- en\/sign-up\.txt is not well-formed: Unclosed section "name"/m],
     [{ 'en/sign-up.html': '{{{link}}}' }, /^- en\/sign-up\.html shows link unescaped: write \{\{link\}\}/m],
     [{ 'en/sign-up.html': '{{link}}{{> not-you}}' }, /^- en\/sign-up\.html includes \{\{> not-you\}\}/m],
     [{ 'en/sign-up.html': '<p>' }, /^- en\/sign-up\.html has no \{\{link\}\}/m],
     [{ 'en/sign-up.txt': `${text}{{> ../../etc/passwd}}` }, /^- en\/sign-up\.txt includes/m],
-    [{ 'en/sign-up.txt': `${text}{{=<% %>=}}` }, /^- en\/sign-up\.txt changes what tags look like/m],
+    [{ 'en/sign-up.txt': `${text}{{=<% %>=}}` }, /^- en\/sign-up\.txt changes the delimiters of tags/m],
     [{ 'en/sign-up.txt': 'Subject\n\nSee {{link}}' }, /^- en\/sign-up\.txt has no line that is only \{\{link\}\}/m],
     [
       { 'en/sign-up.txt': 'Subject\nText\n\n{{link}}' },
@@ -192,6 +192,6 @@ test('a template that cannot be meant is refused at start, every fault at once a
 test('a mail that a feature declares without a template stops the start, and the message says which', () => {
   const mails = { ...declared.mails, 'receipt-ready': ['link'] }
   assert.throws(() => loadTemplates({ ...declared, mails }), {
-    message: /^the mail receipt-ready has no en\/receipt-ready\.txt/,
+    message: /^the email receipt-ready has no en\/receipt-ready\.txt/,
   })
 })

@@ -2,7 +2,7 @@ import mustache from 'mustache'
 import type { Locale } from '../locales.ts'
 import type { Templates } from './templates.ts'
 
-/** A mail as it is sent. `subject` is one line. */
+/** An email as it is sent. `subject` is one line. */
 export interface Message {
   to: string
   subject: string
@@ -10,10 +10,10 @@ export interface Message {
   html: string
 }
 
-/** What a template shows. A value is one line, whatever it was; none, or an empty one, leaves its section out. */
+/** The values of a template. Each becomes one line; a missing or empty value omits its section. */
 export type Values = Readonly<Record<string, string | boolean | null | undefined>>
 
-/** The mail of that name in that language. Its HTML is made from its text, unless the operator wrote one. */
+/** Renders an email in a language. Its HTML is made from its text, unless the operator has written one. */
 export function renderMail(
   templates: Templates,
   { locale, name, values, to }: { locale: Locale; name: string; values: Values; to: string },
@@ -21,7 +21,7 @@ export function renderMail(
   const view = Object.fromEntries(
     Object.entries(values).map(([key, value]) => [key, typeof value === 'string' ? oneLine(value) : value]),
   )
-  // Values are one line and are looked at by nothing afterwards: they can be no tag, no header and no paragraph.
+  // Values are one line and are not parsed again, so they cannot add a tag, a header or a paragraph.
   const whole = mustache.render(templateOf(templates, `${locale}/${name}.txt`), view, {}, { escape: String })
   const [subject = '', ...rest] = whole.split('\n')
   const text = `${rest
@@ -47,13 +47,13 @@ function templateOf(templates: Templates, path: string): string {
   return source
 }
 
-/** No line breaks and other control characters, and nothing that turns the direction of the text around. */
+/** Removes line breaks, other control characters and characters that change the direction of the text. */
 const oneLine = (value: string): string =>
   value.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069\uFEFF]+/gu, ' ').trim()
 
 const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
 
-/** Each paragraph as HTML. One that ends in a line which is only a link is a button; the line above is its label. */
+/** Paragraphs as HTML. If the last line is only a link, it becomes a button; the line above is its label. */
 function paragraphsOf(text: string, links: readonly unknown[]): string {
   return text
     .trim()

@@ -2,7 +2,7 @@ import { send } from '../outbound/outbound.ts'
 import type { Message } from './render.ts'
 import type { Envelope, Mailer } from './transport.ts'
 
-/** Mail by Resend's API: one request a mail, under the key by which a repetition is known. */
+/** Sends emails through Resend's API: one request for each, with an idempotency key. */
 export function createResend(
   key: string,
   enclose: (message: Message, id: string) => Envelope,
@@ -19,18 +19,18 @@ export function createResend(
         to: 'operator',
       }).then(faultOf, (error: Error) => `no answer: ${error.message}`)
       if (fault === undefined) return
-      throw new Error(`Resend did not take a mail: ${fault}`.replaceAll(/\S+@\S+/g, '…').slice(0, 300))
+      throw new Error(`Resend did not accept an email: ${fault}`.replaceAll(/\S+@\S+/g, '…').slice(0, 300))
     },
     close: () => {},
   }
 }
 
-/** Why the mail was not taken, in words of the API. */
+/** The API's reason for not accepting the email. */
 async function faultOf(answer: Response): Promise<string | undefined> {
   if (answer.ok) return undefined
   const text = await answer.text()
   const said = parse(text)
-  // The key was used with other words, a name that has changed say: that attempt was the mail.
+  // The key was used with another text (a name has changed, for example): that attempt has sent the email.
   if (said?.name === 'invalid_idempotent_request') return undefined
   return said === undefined ? `status ${answer.status}` : `${said.name}: ${said.message}`
 }

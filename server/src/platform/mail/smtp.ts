@@ -3,7 +3,7 @@ import { isLoopback } from '../../config/kinds.ts'
 import type { Message } from './render.ts'
 import type { Envelope, Mailer } from './transport.ts'
 
-/** Mail by a server: a connection a mail, TLS with a valid certificate unless the server is this machine. */
+/** Sends emails through a server: one connection for each; TLS with a valid certificate unless it is this machine. */
 export function createSmtp(url: URL, enclose: (message: Message, id: string) => Envelope, timeoutMs: number): Mailer {
   const secure = url.protocol === 'smtps:'
   const host = url.hostname.replace(/^\[|\]$/g, '')
@@ -26,16 +26,16 @@ export function createSmtp(url: URL, enclose: (message: Message, id: string) => 
   return {
     kind: 'smtp',
     send: async (message, id) => {
-      // Not at the start: it is large, and most processes have sent nothing yet.
+      // Loaded when first needed, because it is large and some processes never send an email.
       const opened = await (transport ??= import('nodemailer').then(mailer => mailer.createTransport(options)))
       const fault = await opened.sendMail(enclose(message, id)).then(() => undefined, explain)
-      if (fault !== undefined) throw new Error(`the mail server ${host} did not take a mail: ${fault}`)
+      if (fault !== undefined) throw new Error(`the mail server ${host} did not accept an email: ${fault}`)
     },
     close: () => void transport?.then(opened => opened.close()),
   }
 }
 
-/** What the server said, without the addresses that it likes to repeat: the log holds no personal values. */
+/** The server's reply without email addresses, because the log must not contain personal data. */
 function explain(error: unknown): string {
   const { message, code } = error as { message?: string; code?: string }
   return `${code ?? 'unknown'}: ${message}`.replaceAll(/[^\s<>:;,"']+@[^\s<>:;,"']+/g, '…').slice(0, 300)

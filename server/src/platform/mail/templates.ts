@@ -7,14 +7,14 @@ import { locales } from '../locales.ts'
 import { isPiece, valuesOf } from './mails.ts'
 import type { MailTable } from './mails.ts'
 
-/** Mustache sources by path, such as `en/sign-up.txt` or `layout.html`. Pieces stand where they are included. */
+/** Mustache sources by path, such as `en/sign-up.txt` or `layout.html`, with the pieces that they include inserted. */
 export type Templates = ReadonlyMap<string, string>
 
 const ours = fileURLToPath(new URL('templates/', import.meta.url))
 
 /**
- * The templates of every mail that the features declare; `directory` holds the operator's own, which replace ours file by
- * file. @throws Error in words for an operator, with every fault at once
+ * The templates of all emails that the features declare; files in the operator's `directory` replace ours.
+ * @throws Error with a message for the operator that lists all faults
  */
 export function loadTemplates(
   { mails, mailDirectories }: Pick<Declarations, 'mails' | 'mailDirectories'>,
@@ -37,20 +37,20 @@ export function loadTemplates(
   throw new Error(`MAIL_TEMPLATES: ${directory} cannot be used:\n${faults.map(fault => `- ${fault}`).join('\n')}`)
 }
 
-/** A mail that is declared can be written in every language. */
+/** Every declared email needs a template in every language. */
 function requireAll(mails: MailTable, sources: Templates): void {
   for (const name of Object.keys(mails))
     for (const path of locales.map(locale => `${locale}/${name}.txt`))
       if (!sources.has(path))
         throw new Error(
-          `the mail ${name} has no ${path}: add it to the directory of mails of the feature that declares it`,
+          `the email ${name} has no ${path}: add it to the directory of emails of the feature that declares it`,
         )
 }
 
 function readDirectory(directory: string): Map<string, string> {
   const list = (below: string): string[] =>
     readdirSync(join(directory, below))
-      // What begins with a dot is the business of editors, and of volumes that link to their newest state.
+      // Files that begin with a dot belong to editors, or to Kubernetes volumes.
       .filter(name => !name.startsWith('.'))
       .flatMap(name => {
         const path = posix.join(below, name)
@@ -65,7 +65,7 @@ function readOperatorsOwn(directory: string): Map<string, string> {
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? String(error)
     throw new Error(
-      `MAIL_TEMPLATES: ${directory} cannot be read (${reason}): name a directory of templates that can, or take the variable away`,
+      `MAIL_TEMPLATES: ${directory} cannot be read (${reason}): set a directory of templates that can be read, or remove the variable`,
       { cause: error },
     )
   }
@@ -82,12 +82,12 @@ type Tag = [type: string, value: string, start: number, end: number, children?: 
 
 const flatten = (tags: Tag[]): Tag[] => tags.flatMap(tag => (Array.isArray(tag[4]) ? [tag, ...flatten(tag[4])] : [tag]))
 
-/** What one file holds that it may not: a value that this mail does not have, or one that would not be escaped. */
+/** The faults in one file: values that this email does not have, or that would not be escaped. */
 function faultsOfTags(mails: MailTable, path: string, source: string): string[] {
   const values = valuesOf(mails, path)
   if (values === undefined)
     return [
-      `${path} belongs to no mail; files are layout.html and {en,de}/<mail>.{txt,html}, with the mails ${Object.keys(mails).join(', ')}`,
+      `${path} belongs to no email; files are layout.html and {en,de}/<mail>.{txt,html}, with the emails ${Object.keys(mails).join(', ')}`,
     ]
   if (source.includes('\uFFFD')) return [`${path} is not UTF-8`]
   let tags: Tag[]
@@ -101,15 +101,15 @@ function faultsOfTags(mails: MailTable, path: string, source: string): string[] 
     if (type === 'text' || type === '!') return []
     if (type === '>') {
       const isKnown = path.endsWith('.txt') && !isPiece(path) && isPiece(pathOfPiece(path, value))
-      return isKnown ? [] : [`${path} includes {{> ${value}}}, and no such piece can stand there`]
+      return isKnown ? [] : [`${path} includes {{> ${value}}}, which is not a piece that it can include`]
     }
     if (type === '&' && value !== 'body') return [`${path} shows ${value} unescaped: write {{${value}}}`]
-    if (type === '=') return [`${path} changes what tags look like: {{ and }} are the only ones`]
-    return isShown ? [] : [`${path} names {{${value}}}, which it has not: there are ${values.join(', ')}`]
+    if (type === '=') return [`${path} changes the delimiters of tags: only {{ and }} are allowed`]
+    return isShown ? [] : [`${path} uses {{${value}}}, which it does not have: there are ${values.join(', ')}`]
   })
 }
 
-/** What a mail lacks when all its pieces are in place. */
+/** The faults of an email with all its pieces inserted. */
 function faultsOfWhole(mails: MailTable, path: string, source: string): string[] {
   if (isPiece(path)) return []
   if (path === 'layout.html') return /\{\{\{ *body *\}\}\}/.test(source) ? [] : [`${path} has no {{{body}}}`]

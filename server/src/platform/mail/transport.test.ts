@@ -119,7 +119,7 @@ test('what a mail server refuses is an error in its words, without the address',
   const answers: [Record<string, string>, RegExp][] = [
     [
       { RCPT: '450 4.2.1 <ann@example.com> try later' },
-      /127\.0\.0\.1 did not take a mail: EENVELOPE: .*: 450 4\.2\.1 <…> try later$/,
+      /127\.0\.0\.1 did not accept an email: EENVELOPE: .*: 450 4\.2\.1 <…> try later$/,
     ],
     [{ RCPT: '550 5.1.1 <ann@example.com> no such user' }, /EENVELOPE: .*: 550 5\.1\.1 <…> no such user$/],
     [{ '.': '554 5.7.1 spam' }, /EMESSAGE: .*: 554 5\.7\.1 spam$/],
@@ -217,13 +217,15 @@ test('Resend gets the mail once, however often it is tried', async () => {
   after(() => server.closeAllConnections())
   const mailer = mailerOf({ resendApiKey: 're_key' }, { resendUrl: `http://127.0.0.1:${port}`, timeoutMs: 300 })
   assert.equal(mailer.kind, 'resend')
-  await assert.rejects(mailer.send(message, id), { message: 'Resend did not take a mail: application_error: for …' })
+  await assert.rejects(mailer.send(message, id), {
+    message: 'Resend did not accept an email: application_error: for …',
+  })
   fault = { status: 401, body: { name: 'invalid_api_key', message: 'API key is invalid', statusCode: 401 } }
   await assert.rejects(mailer.send(message, id), /invalid_api_key/)
   fault = undefined
   silent = true
   const started = performance.now()
-  await assert.rejects(mailer.send(message, id), /Resend did not take a mail/)
+  await assert.rejects(mailer.send(message, id), /Resend did not accept an email/)
   assert.ok(performance.now() - started < 2000)
   silent = false
   await mailer.send(message, id)

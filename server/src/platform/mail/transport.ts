@@ -4,28 +4,28 @@ import type { Message } from './render.ts'
 import { createResend } from './resend.ts'
 import { createSmtp } from './smtp.ts'
 
-/** What carries mail away. `kind` says how. */
+/** A way to send emails; `kind` names it. */
 export interface Mailer {
   readonly kind: 'resend' | 'smtp' | 'outbox'
-  /** Sends it once for an id, as far as the other side can tell. @throws Error in words for an operator, naming no person */
+  /** Sends it once per id, if the server detects repetitions. @throws Error for an operator, without personal data */
   send(message: Message, id: string): Promise<void>
   close(): void
 }
 
-/** A mail with all that surrounds it, as nodemailer and Resend both take it. */
+/** An email with its sender, recipient and header fields, in the format of both nodemailer and Resend. */
 export interface Envelope extends Message {
   from: string
   headers: Readonly<Record<string, string>>
 }
 
 export interface MailerOptions {
-  /** How long the other side may be silent. Milliseconds. */
+  /** How long to wait for the server. Milliseconds. */
   timeoutMs?: number
-  /** For tests: where Resend is. */
+  /** For tests: the URL of Resend. */
   resendUrl?: string
 }
 
-/** The configured way to send. None is configured, outside development: undefined, and what is to be sent waits. */
+/** The configured way to send. Undefined if none is configured outside of development; the emails then wait. */
 export function createMailer(
   config: Pick<Config, 'environment' | 'mail' | 'appName' | 'dataDir'>,
   { timeoutMs = 20_000, resendUrl = 'https://api.resend.com' }: MailerOptions = {},
@@ -37,9 +37,9 @@ export function createMailer(
     ...message,
     from,
     headers: {
-      // The same at every attempt, so that a mail that arrives twice is seen to be one.
+      // The same at every attempt, so that an email that arrives twice is recognized as one.
       'Message-ID': `<${id}@${domain}>`,
-      // No holiday notices in return (RFC 3834, section 5).
+      // Prevents automatic replies (RFC 3834, section 5).
       'Auto-Submitted': 'auto-generated',
       'X-Auto-Response-Suppress': 'All',
     },
@@ -49,7 +49,7 @@ export function createMailer(
   return usesOutbox(config) ? createOutbox(dataDir, enclose) : undefined
 }
 
-/** `Name <address>`, where the name can be nothing but a name; without one it is the product's. */
+/** `Name <address>`, with a quoted name; without one, the product's name. */
 function senderOf(sender: string, appName: string): string {
   const [, name, address] = /^(.*)<([^<>]+)>$/.exec(sender) ?? []
   const shown = (name?.trim() || appName).replaceAll(/["\\<>\p{Cc}]/gu, '')

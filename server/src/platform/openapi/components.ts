@@ -11,7 +11,7 @@ const LINE = '^[^\\x00-\\x1f]*$'
 export const problemSchemaOf = (problems: ProblemTable): Json => ({
   title: 'Problem',
   type: 'object',
-  description: 'RFC 9457 problem details. `code` is stable; `type` leads to its section of the problem reference.',
+  description: 'RFC 9457 problem details. `code` is stable; `type` is the URL of its section in the problem reference.',
   required: ['type', 'title', 'status', 'detail', 'code', 'request_id'],
   additionalProperties: false,
   properties: {
@@ -43,7 +43,7 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
     mfa_token: {
       type: 'string',
       maxLength: 100,
-      description: 'With `mfa-required`: what POST /api/v1/auth/mfa/verify takes, for five minutes.',
+      description: 'With `mfa-required`: the token for POST /api/v1/auth/mfa/verify, valid for five minutes.',
     },
     methods: {
       type: 'array',
@@ -73,26 +73,26 @@ export const header = (description: string, example: string, pattern = LINE): Js
 
 export const headers: Json = {
   'X-Request-ID': header(
-    'Names this request in logs and history; a valid one that was sent is kept.',
+    'Identifies this request in logs and the audit log; a valid value in the request is used.',
     '2f1c9f1e-58d1-4a3f-9e0a-0d1c1b7b1f55',
     '^[A-Za-z0-9._-]{1,64}$',
   ),
   RateLimit: header(
-    'Where the narrowest limit that was counted stands (draft-ietf-httpapi-ratelimit-headers-10).',
+    'The state of the strictest limit that applied (draft-ietf-httpapi-ratelimit-headers-10).',
     '"client";r=59;t=60',
   ),
-  'RateLimit-Policy': header('What that limit is: so many requests in so many seconds.', '"client";q=60;w=60'),
+  'RateLimit-Policy': header('That limit: the number of requests and the window in seconds.', '"client";q=60;w=60'),
   'Access-Control-Allow-Origin': header(
-    'The origin that asked, when it is one of `CORS_ORIGINS`; otherwise the field is missing.',
+    'The origin of the request, if it is one of `CORS_ORIGINS`; otherwise the field is missing.',
     'https://app.example.com',
   ),
-  'Retry-After': header('Seconds until a repetition makes sense.', '30', '^[0-9]{1,6}$'),
-  'WWW-Authenticate': header('How to sign in (RFC 6750).', 'Bearer error="invalid_token"'),
+  'Retry-After': header('Wait this many seconds before repeating the request.', '30', '^[0-9]{1,6}$'),
+  'WWW-Authenticate': header('The required authentication (RFC 6750).', 'Bearer error="invalid_token"'),
   ETag: header(
-    'Names this state of the resource; send it back in If-Match or If-None-Match.',
+    'Identifies this version of the resource; send it in If-Match or If-None-Match.',
     '"0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e.3"',
   ),
-  Location: header('Where the new resource is.', '/api/v1/projects/0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e'),
+  Location: header('The path of the new resource.', '/api/v1/projects/0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e'),
 }
 
 export const parameters: Json = Object.fromEntries(

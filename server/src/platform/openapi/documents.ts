@@ -17,7 +17,7 @@ export interface DocumentOptions {
   cspMode: CspMode
   /** The origins of sign-in providers. */
   providers: readonly string[]
-  /** Whether anyone may read them; else they open to the token and to superusers, and are not there for others. */
+  /** Whether they are public; otherwise the token or a superuser's session is required, and others get 404. */
   areOpen: boolean
   token: string | undefined
 }
@@ -26,7 +26,7 @@ const page = { access: 'public', schema: { hide: true } } as const
 const JAVASCRIPT = 'text/javascript; charset=utf-8'
 const HTML = 'text/html; charset=utf-8'
 
-/** The OpenAPI documents, Swagger UI, ReDoc and the problem reference, all served from this machine. */
+/** The OpenAPI documents, Swagger UI, ReDoc and the problem reference, all served by this process. */
 export async function documentRoutes(
   app: App,
   { name, problems, cspMode, providers, areOpen, token }: DocumentOptions,
@@ -56,7 +56,7 @@ export async function documentRoutes(
           .header('cache-control', 'private, max-age=86400')
           .send(await read()),
       )
-    // ReDoc searches in a worker that it makes of its own script.
+    // ReDoc runs its search in a worker, which it creates from its own script.
     for (const [path, body, policy] of [
       ['/docs', swaggerPage, undefined],
       ['/redoc', redocPage, 'worker-src blob:'],
@@ -72,7 +72,7 @@ const require = createRequire(import.meta.url)
 const swaggerUi = require.resolve('swagger-ui-dist/package.json')
 const redoc = require.resolve('redoc/package.json')
 
-/** Scripts and styles of the two viewers, read when they are asked for: each by its path. */
+/** Scripts and styles of the two viewers, each with its path and read on request. */
 const files: readonly (readonly [path: string, type: string, read: () => Promise<string> | string])[] = [
   ['/docs/swagger-ui.css', 'text/css; charset=utf-8', () => readBundle(swaggerUi, 'swagger-ui.css')],
   ['/docs/swagger-ui-bundle.js', JAVASCRIPT, () => readBundle(swaggerUi, 'swagger-ui-bundle.js')],
@@ -90,7 +90,7 @@ const redocPage = '<main></main><script src="/redoc/redoc.js"></script><script s
 
 const readBundle = (manifest: string, file: string): Promise<string> => readFile(join(dirname(manifest), file), 'utf8')
 
-/** ReDoc in one script, without the one thing that it would fetch from elsewhere: the picture in its footer. */
+/** ReDoc in one script, without the image in its footer, which it would fetch from another server. */
 async function readRedoc(): Promise<string> {
   const bundle = await readBundle(redoc, 'bundles/redoc.standalone.js')
   return bundle.replaceAll('https://cdn.redoc.ly/redoc/logo-mini.svg', NO_PICTURE)
@@ -98,7 +98,7 @@ async function readRedoc(): Promise<string> {
 
 const NO_PICTURE = 'data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=='
 
-/** @throws Problem not-found, so that no one learns what is kept from them */
+/** @throws Problem not-found, so that the documents' existence is not revealed */
 async function requireReader(request: FastifyRequest, token: string | undefined): Promise<void> {
   const { actor } = request
   const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]

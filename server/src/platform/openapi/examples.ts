@@ -1,6 +1,6 @@
 import type { Json } from './components.ts'
 
-/** By name, where a schema that several fields share would say something odd. */
+/** Examples by field name, for fields where the example of a shared schema would not make sense. */
 const fields: Record<string, unknown> = {
   given_name: 'John',
   family_name: 'Doe',
@@ -22,7 +22,7 @@ const formats: Record<string, string> = {
   password: 'SecureP@ss123',
 }
 
-/** A value that a schema accepts, made of the examples of its parts. */
+/** A value that a schema accepts, built from the examples of its parts. */
 export function exampleOfSchema(schema: Json): unknown {
   const { examples, anyOf, type, properties, items } = schema as {
     examples?: unknown[]

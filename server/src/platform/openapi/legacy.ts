@@ -14,13 +14,13 @@ interface Document {
 }
 
 const announced = {
-  Deprecation: header('Since when this path is deprecated (RFC 9745).', DEPRECATION, '^@[0-9]{1,12}$'),
-  Sunset: header('When this path stops to answer (RFC 8594).', SUNSET),
+  Deprecation: header('The time since which this path is deprecated (RFC 9745).', DEPRECATION, '^@[0-9]{1,12}$'),
+  Sunset: header('The time at which this path stops working (RFC 8594).', SUNSET),
   Link: header('The path to use instead (RFC 8288, RFC 5829).', '</api/v1/auth/login>; rel="successor-version"'),
 }
 const announcements = Object.fromEntries(Object.keys(announced).map(name => [name, reference('headers', name)]))
 
-/** The document of the older paths, made from the current one: the same operations, deprecated, saying where to go. */
+/** The document of the older paths, made from the current one: the same operations, deprecated, with successors. */
 export function describeLegacy(current: object): object {
   const { info, paths, components, ...rest } = structuredClone(current) as Document
   const legacy = Object.entries(paths).flatMap(([path, operations]) => {
@@ -39,7 +39,7 @@ export function describeLegacy(current: object): object {
     info: {
       ...info,
       title: `${String(info['title'])}, legacy paths`,
-      description: 'Older paths of operations that the current document describes. Each answer names its successor.',
+      description: 'Older paths of operations that the current document describes. Each response names the successor.',
     },
     paths: Object.fromEntries(legacy),
     components: { ...components, headers: { ...components.headers, ...announced } },

@@ -12,16 +12,16 @@ import type { App, RouteRules } from '../http/route.ts'
 
 const description = `The backend that a multi-tenant product needs before its first own feature.
 
-Every answer carries \`X-Request-ID\`, and \`RateLimit\` while requests are limited. \`HEAD\` answers wherever \`GET\` does. Every error is \`application/problem+json\` (RFC 9457); \`x-problems\` lists the codes that an operation answers with. \`x-permission\` names the permission that the caller's role must hold, \`x-rate-limit\` a limit stricter than the general one.`
+Every response has \`X-Request-ID\`, and \`RateLimit\` if rate limits are enabled. \`HEAD\` works wherever \`GET\` does. Every error is \`application/problem+json\` (RFC 9457); \`x-problems\` lists the codes that an operation can return. \`x-permission\` names the permission that the caller's role must have, \`x-rate-limit\` a limit stricter than the general one.`
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The OpenAPI document of every route, made when it is first asked for. */
+    /** The OpenAPI document of all routes, built at the first call. */
     openApi(): Promise<object>
   }
 }
 
-/** Describes every route that is registered after it, completely. Nothing is made or loaded for it before the document is asked for. */
+/** Describes all routes that are registered after this call, but builds nothing until the document is requested. */
 export function describeApi(
   app: App,
   { name, version, declared }: { name: string; version: string; declared: Declared },
@@ -36,13 +36,13 @@ export function describeApi(
       import('fastify'),
       import('@fastify/swagger'),
     ])
-    // The library describes what is registered after it, so it gets a server of its own, which never serves.
+    // The library describes routes that are registered after it, so it gets its own server, which never listens.
     const described = Fastify({ exposeHeadRoutes: false, schemaController })
     await described.register(swagger, {
       openapi: {
         openapi: '3.1.0',
         info: { title: `${name} API`, version, description, license: { name: 'MIT', identifier: 'MIT' } },
-        // Relative: whoever reads the document has found the server already, under whichever name.
+        // Relative, because the reader of the document has already reached the server, under some name.
         servers: [
           {
             url: '/',
@@ -101,7 +101,7 @@ interface Document {
   components: Record<string, Json>
 }
 
-/** Someone signed in, or, where an ended session is among the problems of a public route, anyone who may be. */
+/** The access token; optional on a public route whose problems include `session-ended`. */
 function securityOf({
   access,
   problems: declared = [],
@@ -110,7 +110,7 @@ function securityOf({
   return declared.includes('session-ended') ? [{ bearer: [] }, {}] : []
 }
 
-/** Adds to each operation what all share: problems, headers, parameters, examples; and names the schemas that have a title. */
+/** Adds what all operations share (problems, headers, parameters, examples), and names the schemas with a title. */
 function complete(document: Document, rules: ReadonlyMap<string, OperationRules>, declared: Declared): Document {
   const { problems } = declared
   const responses: Json = {}
@@ -151,7 +151,7 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
     operation['x-rate-limit'] = { requests: perMinute, seconds: 60, counts: 'address' }
   operation['x-problems'] = codes
 
-  // What has a default may be left out.
+  // A parameter with a default is optional.
   for (const parameter of operation.parameters ?? [])
     if ((parameter['schema'] as Json | undefined)?.['default'] !== undefined) parameter['required'] = false
   const sent = honouredFields(rule).map(name => reference('parameters', name))
@@ -168,7 +168,7 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
   for (const [status, alike] of Map.groupBy(codes, code => String(problems[code]?.[0]))) {
     const name = alike.join('.')
     responses[name] ??= problemResponse(problems, status, alike)
-    // A status of the route's own, such as an unhealthy 503, may be a problem too.
+    // A status that the route declares itself, such as an unhealthy 503, may be a problem too.
     const own = operation.responses[status]
     if (own?.content === undefined) operation.responses[status] = reference('responses', name) as Response
     else Object.assign(own.content, (responses[name] as Response).content)
@@ -208,24 +208,24 @@ function problemResponse(problems: ProblemTable, status: string, codes: readonly
   }
 }
 
-/** What the rules of a route mean to its callers. */
+/** The rules of a route as sentences for its callers. */
 function wordsOf({ access, stepUp, perMinute }: RouteRules, { permissions }: Declared): string[] {
   const who =
     access === 'public'
       ? 'Open to anyone.'
       : access === 'session'
-        ? 'Needs a live session.'
-        : `Needs the permission \`${access}\`, which the role ${(permissions as Record<string, string>)[access]} and those above it hold.`
+        ? 'Requires a valid session.'
+        : `Requires the permission \`${access}\`, which the role ${(permissions as Record<string, string>)[access]} and those above it have.`
   return [
     who,
     ...(stepUp ? [`Needs a sign-in younger than ${STEP_UP_SECONDS / 60} minutes.`] : []),
     ...(perMinute === undefined || perMinute === Infinity
       ? []
-      : [`Takes at most ${perMinute} requests a minute from one address.`]),
+      : [`At most ${perMinute} requests per minute from one address.`]),
   ]
 }
 
-/** Every problem that an operation can answer with: what follows from its rules and its schema, and what it declares. */
+/** All problems that an operation can return: those from its rules and schema, and those that it declares. */
 function problemsOf(operation: Operation, rule: OperationRules, problems: ProblemTable): ProblemCode[] {
   const { access, stepUp, problems: declared = [] } = rule
   const has = (place: string, name?: string) =>
@@ -266,8 +266,8 @@ function problemsOf(operation: Operation, rule: OperationRules, problems: Proble
 }
 
 /**
- * Replaces every schema that has a title by a reference, and collects it under that title. Every whole number gets its
- * size, every text what it may hold.
+ * Replaces every schema that has a title by a reference, and collects it under that title. Every integer gets its
+ * format, every string its pattern.
  */
 function nameSchemas(node: unknown, named: Json): unknown {
   if (Array.isArray(node)) return node.map(item => nameSchemas(item, named))
@@ -279,7 +279,7 @@ function nameSchemas(node: unknown, named: Json): unknown {
   if (type === 'integer') inner['format'] ??= 'int32'
   const isText = type === 'string' || (Array.isArray(type) && type.includes('string'))
   const isBounded = inner['enum'] !== undefined || 'const' in inner || (format !== undefined && format !== 'password')
-  // PostgreSQL stores no NUL, so http/validation.ts refuses it in every text.
+  // PostgreSQL cannot store NUL, so http/validation.ts refuses it in every text.
   if (isText && !isBounded) inner['pattern'] ??= STORABLE
   if (typeof title !== 'string') return inner
   const isNullable = Array.isArray(type) && type.length === 2 && type[1] === 'null'

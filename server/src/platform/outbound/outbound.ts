@@ -9,8 +9,8 @@ import { isLoopback } from '../../config/kinds.ts'
 import { isPublicAddress } from '../addresses.ts'
 
 /**
- * The one client for every request that the service makes to elsewhere. It asks for no compression and refuses any, follows
- * no redirect, keeps no connection, and bounds the size and the time of an answer on the wire.
+ * The only client for requests to other servers. It refuses compression, follows no redirects, keeps no connections,
+ * and limits the size and the duration of a response.
  */
 
 export interface OutboundRequest {
@@ -18,51 +18,52 @@ export interface OutboundRequest {
   headers?: Headers | Record<string, string>
   body?: string | Uint8Array | undefined
   signal?: AbortSignal | undefined
-  /** For all of it: the name, the connection, the answer to its last byte. */
+  /** For the whole request: name lookup, connection and response. */
   timeoutMs?: number
-  /** Of the answer's body. */
+  /** The maximum size of the response's body. */
   maxBytes?: number
   /**
-   * `operator`: the operator has chosen the address, wherever it leads. Otherwise someone else has, and it leads to public
-   * addresses only: each that the name stands for is looked at, and the connection goes to one of these very addresses.
+   * `operator`: the operator has chosen the URL, so any address is allowed. Otherwise someone else has, and only public
+   * addresses are allowed: all addresses of the name are checked, and the connection uses one of those checked.
    */
   to: 'operator' | Reach
 }
 
-/** What someone else's choice of an address may reach. */
+/** The addresses that a URL may lead to if someone other than the operator has chosen it. */
 interface Reach {
-  /** Whether an address that is not public may be reached all the same. */
+  /** Whether a given private address is allowed. */
   isAllowed: (address: string) => boolean
-  /** For tests: how names are looked up. */
+  /** For tests: replaces the name lookup. */
   lookUp?: typeof lookUp
 }
 
-/** Nothing was answered, or not as it must be. The message is for an operator and quotes nothing that was sent. */
+/** No response, or an unusable one. The message is for an operator and quotes nothing that was sent. */
 export class OutboundError extends Error {
   override name = 'OutboundError'
 }
 
-/** An answer that takes longer is not waited for. */
+/** The default timeout of a request. */
 const TIMEOUT_MS = 5000
 
-/** No answer that we ask for is anywhere near as long. */
+/** The default limit; the responses that we expect are much shorter. */
 const MAX_BYTES = 256 * 1024
 
-/** As much as our own server takes. */
+/** The limit of our own server. */
 const MAX_HEADER_BYTES = 16 * 1024
 
-/** Whether what is secret may travel there: by https, or within this machine. */
+/** Whether secrets may be sent to the URL: it uses https, or leads to this machine. */
 export const isSafe = ({ protocol, hostname }: URL): boolean =>
   protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
 
-/** Sends one request and reads the whole answer. @throws OutboundError; whatever the network says */
+/** Sends one request and reads the whole response. @throws OutboundError, or the network's error */
 export async function send(address: string | URL, request: OutboundRequest): Promise<Response> {
   const url = new URL(address)
   const { timeoutMs = TIMEOUT_MS, maxBytes = MAX_BYTES, signal, to } = request
   if (!isSafe(url)) throw new OutboundError(`${url.origin} is not https`)
-  if (url.username !== '' || url.password !== '') throw new OutboundError('the address holds a name or a password')
+  if (url.username !== '' || url.password !== '')
+    throw new OutboundError('the address contains a user name or a password')
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  // No name is looked up for an address.
+  // An IP address needs no lookup.
   if (to !== 'operator' && isIP(host) !== 0) requireReach(to, host, host)
   const time = AbortSignal.timeout(timeoutMs)
   const until = signal === undefined ? time : AbortSignal.any([signal, time])
@@ -75,7 +76,7 @@ export async function send(address: string | URL, request: OutboundRequest): Pro
   }
 }
 
-/** The head of the answer. */
+/** Sends the request and waits for the head of the response. */
 function ask(url: URL, { method = 'GET', headers = {}, body, to }: OutboundRequest, signal: AbortSignal) {
   const fields = new Headers(headers)
   fields.set('accept-encoding', 'identity')
@@ -95,21 +96,22 @@ function ask(url: URL, { method = 'GET', headers = {}, body, to }: OutboundReque
   })
 }
 
-/** @throws OutboundError before anything of a body is read that is not to be read */
+/** @throws OutboundError before the body is read if the head is not acceptable */
 async function readAnswer(answer: IncomingMessage, maxBytes: number): Promise<Response> {
   const { statusCode: status = 0, headers, rawHeaders } = answer
   try {
     const encoding = headers['content-encoding']
-    if (encoding !== undefined) throw new OutboundError('the answer is encoded, and was asked not to be')
-    if (status < 200 || status > 599) throw new OutboundError('the answer has no status that there is')
-    if (Number(headers['content-length'] ?? 0) > maxBytes) throw new OutboundError('the answer is too long')
+    if (encoding !== undefined)
+      throw new OutboundError('the response is compressed, although no compression was requested')
+    if (status < 200 || status > 599) throw new OutboundError('the status of the response is not valid')
+    if (Number(headers['content-length'] ?? 0) > maxBytes) throw new OutboundError('the response is too long')
     const fields = new Headers()
     for (let at = 0; at < rawHeaders.length; at += 2) fields.append(rawHeaders[at]!, rawHeaders[at + 1]!)
     const chunks: Buffer[] = []
     let length = 0
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       length += chunk.byteLength
-      if (length > maxBytes) throw new OutboundError('the answer is too long')
+      if (length > maxBytes) throw new OutboundError('the response is too long')
       chunks.push(chunk)
     }
     const hasBody = ![204, 205, 304].includes(status)
@@ -121,10 +123,10 @@ async function readAnswer(answer: IncomingMessage, maxBytes: number): Promise<Re
 
 function requireReach({ isAllowed }: Reach, host: string, address: string): void {
   if (isPublicAddress(address) || isAllowed(address)) return
-  throw new OutboundError(`${host} leads to a private address; OUTBOUND_NETWORKS lists those that may be reached`)
+  throw new OutboundError(`${host} leads to a private address; OUTBOUND_NETWORKS lists those that are allowed`)
 }
 
-/** Looks a name up once, for the connection itself: what is looked at is what is connected to, whatever the name says next. */
+/** Looks a name up once, for the connection itself, so that the checked address is the used one (DNS rebinding). */
 const pinnedLookup =
   (reach: Reach): LookupFunction =>
   (host, options, callback) => {

@@ -4,15 +4,15 @@ import { words } from './account-pages-words.ts'
 import { html } from './html.ts'
 import type { Html } from './html.ts'
 
-/** The fields of the account pages, what is wrong with them, and what is offered afterwards. */
+/** The fields of the account pages, their faults, and the links that are offered afterwards. */
 
-/** What else can be done when the button was pressed: links below the page. */
+/** Links that are shown after the button was pressed. */
 export interface Offered {
   text: string
   links: readonly { text: string; href: string }[]
 }
 
-/** What is wrong with a field, or with what was typed to prove something; undefined for what the reader cannot mend. */
+/** The faults of the fields, such as a wrong password; undefined for a problem that the user cannot fix in the form. */
 export function faultsOf({ code, errors }: Problem, locale: Locale): readonly FieldError[] | undefined {
   const { wrongPassword, wrongCode, missingPassword, missingCode } = words[locale]
   if (code === 'invalid-credentials') return [{ pointer: '/password', detail: wrongPassword }]
@@ -24,7 +24,7 @@ export function faultsOf({ code, errors }: Problem, locale: Locale): readonly Fi
   })
 }
 
-/** A password manager keeps it under the address. No longest length: a browser would cut off silently what is pasted. */
+/** Password managers store it with the address. No maxlength, because browsers truncate pasted text silently. */
 export const newPasswords = (email: string, locale: Locale): Html =>
   html`<input type="email" autocomplete="username" value="${email}" readonly hidden />
     <label for="new-password">${words[locale].newPassword}</label>

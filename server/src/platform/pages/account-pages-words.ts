@@ -1,6 +1,6 @@
 import type { Locale } from '../locales.ts'
 
-/** What all account pages say. */
+/** The texts of all account pages. */
 export const words = {
   en: {
     address: 'E-mail address',
@@ -9,17 +9,17 @@ export const words = {
     password: 'Password',
     code: 'Code of your authenticator app, or a recovery code',
     differ: 'The two passwords differ.',
-    wrongPassword: 'This is not the password of the account, or too many wrong ones came before.',
-    wrongCode: 'The code is wrong, was used before, or too many wrong ones came before. Wait for the next one.',
+    wrongPassword: 'The password is wrong, or there were too many wrong ones before.',
+    wrongCode: 'The code is wrong or was used before, or there were too many wrong ones. Wait for the next one.',
     missingPassword: 'Enter the password.',
     missingCode:
-      'Enter a code of the authenticator app that your account had before, or a recovery code. If you did not add that app either, undo its addition first, with the mail about it.',
-    badAddress: 'This is no e-mail address.',
+      'Enter a code of the authenticator app that your account had before, or a recovery code. If you did not add that app either, undo that first, with the link in the email about it.',
+    badAddress: 'This is not an email address.',
     goOn: (name: string) => `Go to ${name}`,
     again: 'Ask for a new link',
     broken: {
       title: 'This link does not work',
-      text: 'It is not whole, has expired, or was used before. If you have just used it, all is done: you can sign in.',
+      text: 'It is incomplete, has expired or was used before. If you have just used it, everything is done: you can sign in.',
     },
   },
   de: {
@@ -37,7 +37,7 @@ export const words = {
       'Geben Sie einen Code der Authenticator-App ein, die Ihr Konto vorher hatte, oder einen Wiederherstellungscode. Haben Sie auch diese App nicht selbst hinzugefügt, machen Sie zuerst das rückgängig, mit der E-Mail darüber.',
     badAddress: 'Das ist keine E-Mail-Adresse.',
     goOn: (name: string) => `Weiter zu ${name}`,
-    /** What a password lacks; the refusal says it in English. */
+    /** The requirements of passwords, by the English text in the problem. */
     lacks: {
       'must have at least 15 characters': 'Es braucht mindestens 15 Zeichen.',
       'must have at least 8 characters': 'Es braucht mindestens 8 Zeichen.',
@@ -62,12 +62,12 @@ const refusals = {
   en: {
     unreadable: {
       title: 'The form could not be read',
-      text: 'Open the link in the mail again and fill in the form that it shows.',
+      text: 'Open the link in the email again and fill in the form that it shows.',
     },
     tooMany: { title: 'Too many attempts', text: 'Please wait a minute, then try again.' },
     away: {
       title: 'Not now',
-      text: 'The service is busy or away for a moment. Please try again shortly; your link still works.',
+      text: 'The service is busy or unavailable for a moment. Please try again shortly; your link still works.',
     },
     fault: { title: 'Something went wrong', text: 'This is our fault. Please try again later.' },
   },
@@ -88,7 +88,7 @@ const refusals = {
   },
 } as const satisfies Record<Locale, unknown>
 
-/** What a page says instead of a problem's own words, which are for programs. */
+/** The text of a page instead of a problem's own, which is for programs. */
 export function problemWords(status: number, locale: Locale): { title: string; text: string } {
   const { unreadable, tooMany, away, fault } = refusals[locale]
   if (status === 429) return tooMany
@@ -96,7 +96,7 @@ export function problemWords(status: number, locale: Locale): { title: string; t
   return status < 500 ? unreadable : fault
 }
 
-/** What is wrong with a field, as a sentence in that language. */
+/** The fault of a field, as a sentence in that language. */
 export function faultIn(detail: string, locale: Locale): string {
   const lacks: Readonly<Record<string, string>> = words.de.lacks
   const inGerman = lacks[detail]

@@ -268,7 +268,7 @@ test('a sign-up, a confirmation and a change of address each have their page', a
   assert.match(asking.text, /autocomplete="current-password"/)
   for (const [password, said] of [
     ['', /Enter the password/],
-    ['Wrong-horse-7', /not the password/],
+    ['Wrong-horse-7', /The password is wrong/],
   ] as const) {
     const wrong = await send(app, 'POST', '/account/verify-email', { token: confirm.token, password })
     checkPage(wrong)

@@ -22,54 +22,54 @@ import { recordRefusal } from '../server/logging.ts'
 import type { App } from '../http/route.ts'
 import { isEmail } from '../validator.ts'
 
-/** What a page says in one language. Plain text. */
+/** The texts of a page in one language. Plain text. */
 export interface PageWords {
   title: string
-  /** What the button does, to whoever came by the link. */
+  /** Explains what the button does. */
   text: string
   button: string
-  /** What has happened when it was pressed. */
+  /** The result, after the button was pressed. */
   done: string
-  /** What stands above the form that asks for a mail, where there is one, and what the answer to it is. */
+  /** The texts of the form that requests an email, if there is one, and its result. */
   ask?: { title: string; text: string; button: string; done: string }
-  /** What else stands in the way, by the problem's code. */
+  /** The texts of other refusals, by the problem's code. */
   refused?: Readonly<Record<string, string>>
 }
 
-/** What a form gives: the token of the link, and what its reader has filled in. */
+/** The content of a submitted form: the link's token, and the fields that the user has filled in. */
 export interface Filled {
   token: string
   new_password: string
-  /** The present password of the account. */
+  /** The current password of the account. */
   password: string
   /** A code of an authenticator app, or a recovery code. */
   code: string
   cookies: string | undefined
 }
 
-/** What is special about the form of this very link. */
+/** The parts of a form that depend on the link. */
 interface FormParts {
-  /** Stands above the text of the page. */
+  /** Shown above the text of the page. */
   notice?: string
   asksPassword?: boolean
   asksCode?: boolean
 }
 
 /**
- * A page that the link in a mail leads to: `/account/<purpose>?token=…`. Looking at it changes nothing, since programs that
- * scan mails look at every link; its button spends the token.
+ * A page that the link in an email leads to: `/account/<purpose>?token=…`. Opening it changes nothing, because scanners
+ * of emails open every link; only its button uses the token.
  */
 export interface AccountPage {
   words: Readonly<Record<Locale, PageWords>>
-  /** Whether a new password is chosen here; for some pages it depends on whose the address is. May throw what `refused` has words for. */
+  /** Whether the page asks for a new password, which may depend on the account. May throw a problem in `refused`. */
   asksPassword?: boolean | ((token: OpenToken<never>, visitor: SystemRunner) => Promise<boolean>)
-  /** What depends on the link. */
+  /** The parts of the form that depend on the link. */
   form?(token: OpenToken<never>, visitor: SystemRunner, locale: Locale): Promise<FormParts>
-  /** Spends the token. @throws Problem invalid-token, or one whose `errors` name a field of the form */
+  /** Uses the token. @throws Problem invalid-token, or one whose `errors` name a field of the form */
   act(given: Filled, visitor: SystemRunner): Promise<unknown>
-  /** What is offered when it is done. */
+  /** The links that are offered afterwards. */
   offer?(result: never, visitor: SystemRunner, locale: Locale): Promise<Offered | undefined>
-  /** Asks for a mail to an address, for who comes without a token. Says nothing of the address. */
+  /** Requests an email to an address, without a token. Reveals nothing about the address. */
   ask?(email: string, visitor: SystemRunner, locale: Locale): Promise<unknown>
 }
 
@@ -85,13 +85,13 @@ const Form = Strict({
   code: Text,
 })
 
-/** A form holds a token, an address, passwords and a code. Bytes. */
+/** Enough for a token, an address, passwords and a code. Bytes. */
 const LARGEST_FORM = 16 * 1024
 
 const rules = { access: 'public', noStore: true } as const
 const schema = { hide: true } as const
 
-/** Serves the pages, in English and German, without scripts. `app` is a context of their own: it reads forms, and its errors are pages. */
+/** Serves the pages, in English and German, without scripts. In the context `app`, forms are parsed; errors are pages. */
 export async function accountPageRoutes(app: App, pages: AccountPages, services: Services): Promise<void> {
   const { config, declared, keys } = services
   const { appName: name, cspMode, frontendUrl } = config
@@ -127,7 +127,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
     const problem = problemOf(error as Parameters<typeof problemOf>[0])
     const status = statusOf(declared.problems, problem.code)
     recordRefusal(request, problem.code)
-    if (status === 500) request.log.error({ err: error }, 'a page met an error')
+    if (status === 500) request.log.error({ err: error }, 'error in an account page')
     else if (status > 500) noteFailure(services.log, problem.code, problem.cause ?? error)
     const { title, text } = problemWords(status, localeOf(request))
     if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
@@ -191,7 +191,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       )
     }
 
-    /** The token that is not to be spent, whatever the reason. */
+    /** Says that the token cannot be used, whatever the reason. */
     const sendBroken = (reply: FastifyReply) => {
       recordRefusal(reply.request, 'invalid-token')
       const { broken, again } = words[localeOf(reply.request)]
@@ -199,7 +199,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       return sendText(reply, 422, broken.title, broken.text, more || undefined)
     }
 
-    /** What the page has words for. */
+    /** Shows a refusal for which the page has a text. */
     const sendRefused = (reply: FastifyReply, error: unknown) => {
       const { title, refused } = page.words[localeOf(reply.request)]
       const text = error instanceof Problem ? refused?.[error.code] : undefined
@@ -208,7 +208,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       return sendText(reply, statusOf(declared.problems, error.code), title, text)
     }
 
-    /** The token, while it can be spent. */
+    /** The token, if it can be used. */
     const find = async ({ visitor }: FastifyRequest, token: string) => {
       const kind = declared.tokens.get(purpose)
       if (kind === undefined) return undefined
@@ -216,7 +216,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
     }
 
     app.get(path, { ...rules, schema }, async (request, reply) => {
-      // Whatever else is in the query was put there by programs through which the mail came.
+      // Other parameters are ignored: programs that forward emails may add some to the link.
       const { token } = request.query as { token?: string | string[] }
       if (token === undefined) return sendAsk(reply)
       const given = Array.isArray(token) ? '' : token

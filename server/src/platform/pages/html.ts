@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { FastifyReply } from 'fastify'
 import type { CspMode } from '../server/headers.ts'
 
-/** A piece of HTML that is safe to show. Only `html` makes one: a text that looks like HTML is none. */
+/** A piece of HTML that is safe to show. Only `html` creates one; a string never counts as HTML. */
 export interface Html {
   readonly [markup]: string
 }
@@ -11,7 +11,7 @@ const markup = Symbol('markup')
 
 type Piece = string | number | Html | readonly Html[] | undefined | false
 
-/** A template of HTML. Every text in it is escaped, in elements and in quoted attributes alike; undefined and false show nothing. */
+/** An HTML template. Texts in it are escaped for elements and quoted attributes; undefined and false show nothing. */
 export const html = (texts: TemplateStringsArray, ...pieces: Piece[]): Html => ({
   [markup]: texts.map((text, index) => text + markupOf(pieces[index])).join(''),
 })
@@ -24,21 +24,21 @@ function markupOf(piece: Piece): string {
 
 const escapeHtml = (text: string): string => text.replaceAll(/[&<>"'`]/g, character => `&#${character.charCodeAt(0)};`)
 
-/** A page of ours. `extraPolicy` is one more directive of its content security policy. */
+/** A page. `extraPolicy` is an additional directive of its content security policy. */
 export interface Page {
   title: string
   /** A language tag. */
   lang: string
-  /** What stands above the card: the product's name. */
+  /** The product's name, shown above the card. */
   name: string
   body: Html
   cspMode: CspMode
   extraPolicy?: string
-  /** For lists and frames; a form is better narrow. */
+  /** A wide page, for lists and frames; forms are narrow. */
   wide?: boolean
 }
 
-/** Sends a page that runs no script, loads nothing from anywhere and posts its forms to this server alone. */
+/** Sends a page that runs no scripts, loads nothing, and submits its forms only to this server. */
 export function sendPage(
   reply: FastifyReply,
   status: number,
@@ -70,7 +70,7 @@ export function sendPage(
     )
 }
 
-/** Sizes are in rem, so that a person's own text size holds; a font below 16px would make a phone zoom into a field. */
+/** Sizes are in rem, to respect the user's text size; with a font below 16px, phones zoom in on a field. */
 const style = `
 :root { color-scheme: light dark; --ink: #1c2330; --dim: #59626f; --paper: #f3f4f7; --card: #fff; --line: #8b94a3; --edge: #dfe3ea; --accent: #1a56c4; --on-accent: #fff; --bad: #b3261e; --good: #1b6e3c }
 @media (prefers-color-scheme: dark) {
@@ -104,7 +104,7 @@ button, .button { display: block; width: 100%; min-height: 2.75rem; padding: .62
 
 const styleElement: Html = { [markup]: `<style>${style}</style>` }
 
-/** The style is known by its digest, so that nothing else can bring any. */
+/** The policy allows the style by its digest, and no other. */
 const policy = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,

@@ -3,7 +3,7 @@ import { permissionsOf, roles } from '../gate/permissions.ts'
 import type { PermissionTable } from '../gate/permissions.ts'
 import { quoteSchema } from './schema-script.ts'
 
-/** Every role with every permission that it holds, as rows. */
+/** The permissions of all built-in roles, as rows. */
 const rowsOf = (permissions: PermissionTable): string[] =>
   [...roles, 'superuser' as const]
     .flatMap(role => permissionsOf(permissions, role).map(permission => `${permission} ${role}`))
@@ -11,7 +11,7 @@ const rowsOf = (permissions: PermissionTable): string[] =>
 
 const ROLE_PERMISSIONS = `select array_agg(permission || ' ' || role order by permission || ' ' || role collate "C") as rows from`
 
-/** Writes who holds which permission, as the owner, where it is not as declared. An upgrade that adds a permission reaches every organization. */
+/** Updates the roles' permissions to the declared ones, as the owner, so that new ones apply to all organizations. */
 export async function writeDeclaredRows(
   client: pg.Client,
   schema: string,
@@ -29,9 +29,9 @@ export async function writeDeclaredRows(
   )
 }
 
-/** What is wrong with the declared rows, in words; empty when they are as declared. `pool` is the system login's. */
+/** The faults of the declared rows, as messages; empty if there are none. `pool` is the system login's. */
 export async function inspectDeclaredRows(pool: pg.Pool, permissions: PermissionTable): Promise<string[]> {
   const { rows } = await pool.query<{ rows: string[] | null }>(`${ROLE_PERMISSIONS} role_permissions`)
   if (JSON.stringify(rows[0]?.rows ?? []) === JSON.stringify(rowsOf(permissions))) return []
-  return ['the permissions of the roles are not those that this version declares: run `freehold migrate apply`']
+  return ['the permissions of the roles differ from those that this version declares: run `freehold migrate apply`']
 }

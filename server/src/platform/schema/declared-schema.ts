@@ -1,9 +1,9 @@
 const file = (path: string): URL => new URL(`../${path}`, import.meta.url)
 
-/** What every table stands on. */
+/** Loaded before all tables. */
 export const platformFiles: readonly URL[] = ['schema/foundation.sql', 'jobs/jobs.sql'].map(file)
 
-/** What stands on the tables of people and organizations, before all other tables. */
+/** Loaded after the tables of users and organizations, before all other tables. */
 export const gateFiles: readonly URL[] = [
   'tokens/one-time-tokens.sql',
   'gate/signing-keys.sql',

@@ -4,12 +4,12 @@ import type { Feature } from '../feature.ts'
 import { applyMigrations, readMigrations } from './migrations.ts'
 import type { MigrationOptions } from './migrations.ts'
 
-/** The ledger of a feature that brings its own migrations: theirs and the service's are numbered apart. */
+/** The table of applied migrations of a feature that has its own, which are numbered separately from the service's. */
 export const ledgerOf = ({ name }: Pick<Feature, 'name'>): string => `migrations_${name.replaceAll('-', '_')}`
 
 /**
- * Applies what is pending of the features that bring migrations of their own, in the order of the features, after the
- * service's. @returns the names of what ran, such as `notes/0001_first`
+ * Applies the pending migrations of features that have their own, in the order of the features, after the service's.
+ * @returns the names of the applied migrations, such as `notes/0001_first`
  */
 export async function applyFeatureMigrations(
   client: pg.Client,

@@ -1,4 +1,4 @@
--- What every table stands on. `{{schema}}` is replaced by DATABASE_SCHEMA when the file is loaded.
+-- Functions that all tables need. `{{schema}}` is replaced by DATABASE_SCHEMA when the file is loaded.
 grant usage on schema {{schema}} to freehold_tenant, freehold_system;
 
 -- UUIDv7 (RFC 9562, section 6.2, method 3: twelve bits of sub-millisecond), because PostgreSQL 15 has no uuidv7().
@@ -9,7 +9,7 @@ create function new_id() returns uuid language sql volatile parallel safe set se
 revoke execute on function new_id() from public;
 grant execute on function new_id() to freehold_tenant, freehold_system;
 
--- One change, one version: ETag and If-Match stand on it.
+-- Increments the version with each change; ETag and If-Match depend on it.
 create function touch() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   new.updated_at := now();
@@ -18,9 +18,9 @@ begin
 end $$;
 revoke execute on function touch() from public;
 
--- The key of an advisory lock. Every use has a space of its own, in the first byte, so that no two uses can meet; a name enters
--- through SHA-256, so that nobody can aim at another's lock. Locks of starts and migrations, which run before this function
--- exists, use two integers, which PostgreSQL keeps apart.
+-- The key of an advisory lock. Each purpose has its own first byte, so that purposes never collide; names are hashed
+-- with SHA-256, so that no one can construct a name with the key of another. Locks of starts and migrations, which run
+-- before this function exists, use two integers, which are a separate key space in PostgreSQL.
 create function lock_key(space text, name text) returns bigint language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 declare
   place constant integer := array_position(array['revocation', 'owners', 'idempotency', 'superusers', 'signing-keys', 'mail', 'product'], space);

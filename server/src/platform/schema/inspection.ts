@@ -3,37 +3,37 @@ import { LEDGER_COMMENT } from './ledger.ts'
 import { jobSchemaOf, quoteSchema } from './schema-script.ts'
 
 /**
- * Tables that organization_table() does not guard, each with the reason. An invariant test fails for any other.
+ * Tables without organization_table(), each with the reason. An invariant test fails for any other.
  */
 export const globalTables: Readonly<Record<string, string>> = {
-  users: 'a person belongs to no organization; policies show oneself and colleagues',
-  former_addresses: 'what accounts were called; the tenant login may not touch it',
-  sessions: "a person's own; the policy shows one's own",
-  security_events: 'what happened to accounts, some of them unknown; the tenant login may only add, through triggers',
-  idempotency_keys: "a person's own; the policy shows one's own",
+  users: 'a user belongs to no single organization; policies show users themselves and their colleagues',
+  former_addresses: 'former email addresses of accounts; the tenant login has no access',
+  sessions: "a user's own; the policy shows only the user's own rows",
+  security_events: 'events of accounts, some of them unknown; the tenant login may only insert, through triggers',
+  idempotency_keys: "a user's own; the policy shows only the user's own rows",
   one_time_tokens:
-    'what links and pauses of sign-in stand for, before anybody is known; the tenant login may not touch it',
-  devices: "a person's own; the policy shows one's own",
-  throttles: 'guesses at accounts, known and unknown; the tenant login may not touch it',
+    'links and steps of a sign-in, from before the user is authenticated; the tenant login has no access',
+  devices: "a user's own; the policy shows only the user's own rows",
+  throttles: 'failed guesses at accounts, known and unknown; the tenant login has no access',
   totp_factors: "a user's own; the tenant login sees whether there is one",
   recovery_codes: "a user's own; the tenant login sees how many are left",
   passkeys: "a user's own; the tenant login lists and renames them",
-  identities: "a person's own; the policy shows one's own",
-  retired_names: 'keyed digests of what deleted accounts were called; the tenant login may ask about one',
-  signing_keys: 'the tenant login may not touch it at all',
-  role_permissions: 'which role holds which permission, written by the owner; the tenant login may not touch it',
-  audit_log: "an organization's history; written by triggers alone, under policies of its own",
+  identities: "a user's own; the policy shows only the user's own rows",
+  retired_names: 'keyed digests of the names of deleted accounts; the tenant login may look up a single one',
+  signing_keys: 'private keys; the tenant login has no access',
+  role_permissions: 'the permissions of each role, written by the owner; the tenant login has no access',
+  audit_log: "an organization's history; only triggers write it, with its own policies",
   audit_log_default: 'a partition of audit_log, reached through it: no grants',
-  migrations: 'written by the owner; both logins may read what ran here',
+  migrations: 'applied migrations, written by the owner; both logins may read them',
 }
 
 /**
- * Whether a table of the catalog (`c`) is a ledger of migrations: the service's, or that of a feature with its own. A name
- * alone would let any table escape.
+ * Whether a table of the catalog (`c`) lists applied migrations: the service's, or those of a feature with its own. The
+ * name alone does not suffice, because then any table could avoid the checks.
  */
 export const isLedger = `(c.relname = 'migrations' or c.relname like 'migrations\\_%' and obj_description(c.oid, 'pg_class') is not distinct from '${LEDGER_COMMENT}')`
 
-/** A fingerprint of all that makes the wall in the schema on the search path: row-level security, policies, grants, views, functions, triggers. */
+/** A digest of what isolation depends on: row-level security, policies, grants, views, functions, triggers. */
 const digestSql = `
 select md5(string_agg(line, E'\\n' order by line collate "C")) as digest from (
   select format('table %s %s %s %s', c.relname, c.relrowsecurity, c.relforcerowsecurity,
@@ -60,7 +60,7 @@ export async function readDigest(client: pg.ClientBase | pg.Pool): Promise<strin
   return rows[0]?.digest ?? ''
 }
 
-/** What is wrong with the wall, in words, each with what mends it; empty when it stands as declared. */
+/** The faults of isolation in this database, each with its fix; empty if everything is as declared. */
 export async function inspectSchema(tenant: pg.Pool, system: pg.Pool, schema: string): Promise<string[]> {
   const faults: string[] = []
   for (const [kind, pool, other] of [
@@ -90,7 +90,7 @@ export async function inspectSchema(tenant: pg.Pool, system: pg.Pool, schema: st
     const url = `DATABASE_${kind.toUpperCase()}_URL`
     if (login.unbound)
       faults.push(
-        `${login.login} (${url}) is a superuser or has BYPASSRLS, so no policy binds it: use a login made by the SQL of \`freehold doctor --roles\``,
+        `${login.login} (${url}) is a superuser or has BYPASSRLS, so policies do not apply to it: use a login made by the SQL of \`freehold doctor --roles\``,
       )
     if (!login.own)
       faults.push(
@@ -100,7 +100,7 @@ export async function inspectSchema(tenant: pg.Pool, system: pg.Pool, schema: st
       faults.push(`${login.login} (${url}) is also a member of freehold_${other} or freehold_owner: revoke that`)
     if (!login.finds_schema)
       faults.push(
-        `${login.login} (${url}) does not find the schema ${schema}: run \`freehold migrate apply\`, and the SQL of \`freehold doctor --roles\` if that was done`,
+        `${login.login} (${url}) does not find the schema ${schema}: run \`freehold migrate apply\`, or, if that was done, the SQL of \`freehold doctor --roles\``,
       )
     if (!login.in_utc)
       faults.push(
@@ -118,7 +118,7 @@ export async function inspectSchema(tenant: pg.Pool, system: pg.Pool, schema: st
       and not relrowsecurity and not ${isLedger}`)
   for (const { relname } of open.rows)
     faults.push(
-      `table ${relname} has no row-level security: declare it with select organization_table('${relname}', …) and migrate; if it was declared so, alter table ${relname} enable row level security`,
+      `table ${relname} has no row-level security: declare it with select organization_table('${relname}', …) and migrate; if it is declared like this already, alter table ${relname} enable row level security`,
     )
   const stored = await system.query<{ digest: string | null; has_jobs: boolean }>(
     `select digest, has_schema_privilege(to_regnamespace($1), 'usage') is true as has_jobs
@@ -131,7 +131,7 @@ export async function inspectSchema(tenant: pg.Pool, system: pg.Pool, schema: st
   if (expected === undefined) faults.push('no migration has been applied: run `freehold migrate apply`')
   else if (expected !== null && expected !== (await readDigest(system))) {
     faults.push(
-      'policies, grants, views, functions or triggers are not what the migrations made: somebody changed them by hand; `freehold migrate check` says what',
+      'policies, grants, views, functions or triggers are not what the migrations made: they were changed by hand; `freehold migrate check` lists the differences',
     )
   }
   return faults

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import type { Migration, MigrationOptions } from './migrations.ts'
 import { quoteSchema, runScript } from './schema-script.ts'
 
-/** The table of the migrations that ran in a schema. */
+/** The table of the migrations that were applied to a schema. */
 
 export type AppliedMigration = Pick<Migration, 'number' | 'name' | 'checksum'> & { applied_ms: number }
 
@@ -18,13 +18,13 @@ async function exists(client: pg.Client, find: 'to_regclass' | 'to_regnamespace'
   return rows.length > 0
 }
 
-/** Makes the schema and the table of what ran, which both logins may read. Who may not make schemas needs to find one. */
+/** Creates the table, which both logins may read, and the schema if missing, which requires CREATE. */
 export async function makeTable(client: pg.Client, ledger: Ledger): Promise<void> {
   const { schema } = ledger
   const table = tableOf(ledger)
   const grants = `grant select on ${table} to freehold_system, freehold_tenant`
   if (await exists(client, 'to_regclass', table)) {
-    // Until 0.3.0 the tenant login was left out.
+    // Tables of versions before 0.3.0 have no grant for the tenant login.
     const seen = await client.query(`select where has_table_privilege('freehold_tenant', $1, 'select')`, [table])
     if (seen.rows.length === 0) await client.query(grants)
     return
@@ -43,7 +43,7 @@ export async function makeTable(client: pg.Client, ledger: Ledger): Promise<void
 
 export type Ledger = Pick<MigrationOptions, 'schema' | 'ledger'>
 
-/** By this the inspection of the schema knows a ledger from a table that escaped it. */
+/** By this comment the inspection of the schema recognizes the table, so that other tables cannot avoid the checks. */
 export const LEDGER_COMMENT = 'migrations that ran here'
 
 export const tableOf = ({ schema, ledger = 'migrations' }: Ledger): string =>
@@ -60,7 +60,7 @@ export const recordMigration = (
     [number, name, checksum],
   )
 
-/** What ran last says what the catalog looks like, whichever ledger it stands in: the service's is compared at the start. */
+/** Stores the digest with the service's last migration, even after a feature's: the start compares that one. */
 export async function storeDigest(client: pg.Client, { schema, digest }: MigrationOptions): Promise<void> {
   if (!digest) return
   const table = tableOf({ schema })

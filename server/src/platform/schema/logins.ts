@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import pg from 'pg'
 
-/** The two restricted logins of one database. Their names follow the database's, because logins belong to the whole cluster. */
+/** The two restricted logins of a database. They contain its name, because logins belong to the whole cluster. */
 export interface LoginNames {
   tenant: string
   system: string
@@ -12,21 +12,21 @@ export const loginNames = (database: string): LoginNames => ({
   system: `${database.slice(0, 48)}_system_login`,
 })
 
-/** A password that every process with this secret derives alike. */
+/** The password of a login, which every process derives from the secret. */
 export const loginPassword = (secretKey: string, login: string): string =>
   createHmac('sha256', secretKey).update(`login ${login}`).digest('base64url')
 
 export interface RoleOptions {
   database: string
   schema: string
-  /** Who owns the schema and runs the migrations; never a superuser, whom no policy binds. */
+  /** The login that owns the schema and runs migrations; never a superuser, to whom policies do not apply. */
   owner: string
   passwords: { tenant: string; system: string }
 }
 
 /**
- * What a database needs once before its first migration, as SQL that may run again: the NOLOGIN roles that hold the
- * grants, the marker that policies name instead of the owner, and the two logins. For a role with CREATEROLE.
+ * SQL that prepares a database for its first migration, and may run again: the NOLOGIN roles that have the grants, the
+ * role that policies name instead of the owner, and the two logins. Requires CREATEROLE.
  */
 export function rolesSql({ database, schema, owner, passwords }: RoleOptions): string {
   const names = loginNames(database)
@@ -55,7 +55,7 @@ do $$ begin
 end $$;
 ${logins.join('\n')}
 revoke connect, temporary on database ${db} from public;
--- Large objects lie outside of every schema and policy. Their functions belong to the server's superuser, who alone can close them.
+-- Large objects belong to no schema, and no policy applies to them. Only a superuser can revoke their functions.
 do $$ begin
   revoke execute on function lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) from public;
 exception when insufficient_privilege then
@@ -65,7 +65,7 @@ grant connect on database ${db} to ${ownerName};
 `
 }
 
-/** Runs rolesSql as whoever the URL names. Twins take turns. @throws Error that says what to do when it may not */
+/** Runs rolesSql as the URL's login; processes take turns. @throws Error that says what to do if it may not */
 export async function ensureRoles(client: pg.Client, options: RoleOptions): Promise<void> {
   try {
     await client.query(
@@ -75,7 +75,7 @@ export async function ensureRoles(client: pg.Client, options: RoleOptions): Prom
     await client.query('rollback')
     const message = cause instanceof Error ? cause.message : String(cause)
     throw new Error(
-      `the restricted logins could not be made (${message}): run the SQL that \`freehold doctor --roles\` prints as an administrator of the database, then set DATABASE_TENANT_URL and DATABASE_SYSTEM_URL`,
+      `the restricted logins could not be created (${message}): run the SQL that \`freehold doctor --roles\` prints as an administrator of the database, then set DATABASE_TENANT_URL and DATABASE_SYSTEM_URL`,
       { cause },
     )
   }

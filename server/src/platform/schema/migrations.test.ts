@@ -83,7 +83,7 @@ test('files that are no migrations are refused by name', () => {
     ],
   )
   assert.throws(() => write({ '0001_a': [''], '0001_b': [''] }), /0001_a and 0001_b have the same number/)
-  assert.throws(() => write({ first: [''] }), /first\.\w+\.sql is no migration/)
+  assert.throws(() => write({ first: [''] }), /first\.\w+\.sql is not a migration/)
   assert.throws(() => write({ '0001_a': ['create table a ();\ncommit;'] }), /0001_a\.up\.sql says "commit"/)
   const body = 'create function f() returns void language plpgsql as $f$ begin perform 1; commit; end $f$'
   assert.equal(write({ '0001_a': [body] }).migrations.length, 1)
@@ -328,7 +328,7 @@ test('a migration without a transaction holds only what can be repeated', () => 
     'update a set x = 1',
     'select 1',
   ]) {
-    const holds = { message: /0001_a\.up\.sql says "-- transaction: none", and holds .* could not be repeated/ }
+    const holds = { message: /0001_a\.up\.sql says "-- transaction: none", but contains .* could not be repeated/ }
     assert.throws(() => write({ '0001_a': [online(`${allowed}${statement}`)] }), holds, statement)
   }
   assert.equal(write({ '0001_a': ['create table a ();\n-- transaction: none\n'] }).migrations.length, 1)

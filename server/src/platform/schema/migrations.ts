@@ -11,31 +11,31 @@ import { MigrationError, runScript } from './schema-script.ts'
 
 export interface Migration {
   number: number
-  /** As the file is called, `0001_first`. */
+  /** The file's name without its ending, such as `0001_first`. */
   name: string
   up: string
   down: string
-  /** SHA-256 of `up`, in hexadecimal, with the schema's name still a token: the same in every schema. */
+  /** SHA-256 of `up` in hexadecimal, before the schema's name is filled in: the same in every schema. */
   checksum: string
-  /** What the down discards: `table` or `table.column`, from its `-- loses:` lines. */
+  /** The data that the down migration discards: `table` or `table.column`, from its `-- loses:` lines. */
   loses: string[]
 }
 
 export interface MigrationState {
   name: string
   appliedAt: Date | null
-  /** The file is no longer what ran here. */
+  /** The file differs from what was applied. */
   changed: boolean
-  /** There is a file for it; a database that a newer version migrated holds some without. */
+  /** There is a file for it; a database that a newer version migrated has migrations without one. */
   known: boolean
 }
 
 export interface MigrationOptions {
   schema: string
-  /** The table of what ran here: that of the service, or one of a feature that brings migrations of its own. */
+  /** The table of applied migrations: the service's, or that of a feature with its own migrations. */
   ledger?: string
   migrations?: Migration[]
-  /** What the catalog looks like now; stored with the service's last migration, in the transaction of the one that ran. */
+  /** The digest of the catalog; stored with the service's last migration, in the transaction of the one that ran. */
   digest?: (client: pg.Client) => Promise<string>
   log?: (message: string) => void
 }
@@ -44,19 +44,19 @@ export const migrationsDirectory = fileURLToPath(new URL('../../../migrations', 
 
 /**
  * The migrations of a directory in their order.
- * @throws MigrationError for a file that is none, lacks its other half or takes a number twice
+ * @throws MigrationError for a file that is not a migration, lacks its up or down file, or repeats a number
  */
 export function readMigrations(directory = migrationsDirectory): Migration[] {
   const files = new Set(readdirSync(directory).filter(file => file.endsWith('.sql')))
   const read = (file: string): string => {
     if (!files.has(file))
       throw new MigrationError(`${join(directory, file)} is missing: a migration is an up and a down file.`)
-    // a checkout on Windows must not change a checksum
+    // line ends of a checkout on Windows must not change a checksum
     const sql = readFileSync(join(directory, file), 'utf8').replaceAll('\r\n', '\n')
     const control = /(?:^|;)\s*(begin|commit|rollback|start\s+transaction)\b/i.exec(withoutBodies(sql))
     if (control)
       throw new MigrationError(
-        `${file} says "${control[1]}": a migration is one transaction, which is begun and ended for it.`,
+        `${file} says "${control[1]}": a migration runs in one transaction, which must not be begun or ended in the file.`,
       )
     if (isOnline(sql)) readOnlineScript(file, sql)
     return sql
@@ -66,7 +66,7 @@ export function readMigrations(directory = migrationsDirectory): Migration[] {
     const name = /^(\d{4}_[a-z0-9_]+)\.(?:up|down)\.sql$/.exec(file)?.[1]
     if (!name)
       throw new MigrationError(
-        `${join(directory, file)} is no migration: they are called 0001_name.up.sql and 0001_name.down.sql.`,
+        `${join(directory, file)} is not a migration: they are called 0001_name.up.sql and 0001_name.down.sql.`,
       )
     names.add(name)
   }
@@ -94,8 +94,8 @@ export function readMigrations(directory = migrationsDirectory): Migration[] {
 const withoutBodies = (sql: string): string => sql.replace(/--.*$/gm, '').replace(/(\$\w*\$)[\s\S]*?\1/g, '')
 
 /**
- * Applies what is pending up to number `to`, one transaction each, and answers the names of what ran. Killed half-way, it
- * leaves whole migrations; one without a transaction is then run again from its beginning.
+ * Applies the pending migrations up to number `to`, each in a transaction, and returns their names. If killed, it
+ * leaves only complete migrations; one without a transaction runs again from its beginning.
  */
 export async function applyMigrations(
   client: pg.Client,
@@ -124,8 +124,8 @@ export async function applyMigrations(
 }
 
 /**
- * Takes back the last `steps` migrations (1), or all above number `to`; answers their names, the newest first.
- * @throws MigrationError before anything ran, naming what would be lost, unless `allowDataLoss`
+ * Rolls back the last `steps` migrations (1), or all above number `to`; returns their names, the newest first.
+ * @throws MigrationError before anything runs, naming the data that would be lost, unless `allowDataLoss`
  */
 export async function rollbackMigrations(
   client: pg.Client,
@@ -163,8 +163,8 @@ export async function rollbackMigrations(
 }
 
 /**
- * Records migrations 1 to `to` (all) as applied, and none above, without running any: for a database whose tables are
- * there already, or to accept a file that was changed. Answers the names that now count as applied.
+ * Records migrations 1 to `to` (all) as applied, and none above, without running any: for a database whose tables
+ * already exist, or to accept a file that was changed. Returns the names that now count as applied.
  */
 export async function stampMigrations(
   client: pg.Client,
@@ -186,7 +186,7 @@ export async function stampMigrations(
   })
 }
 
-/** Every migration that has a file or ran here, in order. Changes nothing; the system login may call it. */
+/** Every migration that has a file or was applied, in order. Changes nothing; the system login may call it. */
 export async function listMigrations(client: pg.Client, options: MigrationOptions): Promise<MigrationState[]> {
   const { migrations = readMigrations() } = options
   const applied = await readApplied(client, options)
@@ -199,7 +199,7 @@ export async function listMigrations(client: pg.Client, options: MigrationOption
   })
 }
 
-/** In one transaction, or statement by statement where the file says so. */
+/** Runs a file in one transaction, or statement by statement if the file says so. */
 export const runMigration = (
   ...[client, schema, file, sql, record = async () => {}]: Parameters<typeof runScript>
 ): Promise<void> => (isOnline(sql) ? runOnlineScript : runScript)(client, schema, file, sql, record)
@@ -230,19 +230,19 @@ function checkHistory(applied: AppliedMigration[], migrations: Migration[]): voi
 }
 
 /**
- * One migrator at a time and schema; a twin waits, and then finds nothing left to do. The lock ends with the connection.
+ * Only one process at a time migrates a schema; another waits, and has nothing to do. The lock ends with the connection.
  */
 async function underLock<T>(client: pg.Client, { schema, log }: MigrationOptions, work: () => Promise<T>): Promise<T> {
   const key = `hashtext('freehold'), hashtext(${client.escapeLiteral(`migrations ${schema}`)})`
   const { rows } = await client.query(`select where pg_try_advisory_lock(${key})`)
   if (rows.length === 0) {
     log?.('waiting for another process that migrates this schema')
-    // Asked again and again: an index that is built concurrently waits for every older statement, also one that waits for us.
+    // Polls, because a concurrent index build waits for all older statements, including one that waits for this lock.
     while ((await client.query(`select where pg_try_advisory_lock(${key})`)).rows.length === 0) await delay(100)
   }
   try {
     return await work()
   } finally {
-    await client.query(`select pg_advisory_unlock(${key})`).catch(() => {}) // a lost connection has given it back
+    await client.query(`select pg_advisory_unlock(${key})`).catch(() => {}) // a lost connection has released it
   }
 }

@@ -2,17 +2,17 @@ import type pg from 'pg'
 import { MigrationError, nameSchema, quoteSchema, toMigrationError } from './schema-script.ts'
 
 /**
- * A migration whose first lines say `-- transaction: none` runs each statement by itself, because PostgreSQL builds an index
- * without blocking writes only so. It may stop between two statements and is then run again from its beginning: only forms
- * that may be repeated are allowed in it.
+ * A migration whose first lines say `-- transaction: none` runs without a transaction, because PostgreSQL can build an
+ * index without blocking writes only outside of one. If it stops between two statements, it runs again from its
+ * beginning, so it may contain only repeatable statements.
  */
 export const isOnline = (sql: string): boolean => /^(?:--.*\n|\s*\n)*?-- transaction: none *(?:\n|$)/.test(sql)
 
 interface Form {
   pattern: RegExp
-  /** Whether it waits for a lock that stops everything behind it, and so has to give up soon. */
+  /** Whether it waits for a lock that makes later statements wait too, and so must give up soon. */
   blocks: boolean
-  /** What makes a repetition possible, when it was found that it ran before, or half. */
+  /** Prepares a repetition, and says whether the statement has to run again. */
   repeat?: (client: pg.Client, schema: string, match: RegExpExecArray) => Promise<'skip' | 'run'>
 }
 
@@ -39,7 +39,7 @@ const forms: readonly Form[] = [
   { pattern: new RegExp(`^${table}alter\\s+column\\s+"?\\w+"?\\s+(?:set|drop)\\s+not\\s+null$`, 'i'), blocks: true },
 ]
 
-/** What each statement of an online migration does. @throws MigrationError for one that could not be repeated */
+/** The statements of an online migration with their forms. @throws MigrationError for one that is not repeatable */
 export function readOnlineScript(
   file: string,
   sql: string,
@@ -50,15 +50,15 @@ export function readOnlineScript(
       if (match !== null) return { statement, form, match }
     }
     throw new MigrationError(
-      `${file} says "-- transaction: none", and holds a statement that could not be repeated if it stopped half-way: ` +
-        `"${statement.replace(/\s+/g, ' ').slice(0, 80)}". Only these may stand there: create index concurrently, drop index ` +
+      `${file} says "-- transaction: none", but contains a statement that could not be repeated after an interruption: ` +
+        `"${statement.replace(/\s+/g, ' ').slice(0, 80)}". Only these are allowed there: create index concurrently, drop index ` +
         'concurrently if exists, validate constraint, add constraint … check … not valid, add constraint … using index of the same name, drop ' +
-        'constraint if exists, alter column … set or drop not null. Give the others a migration of their own.',
+        'constraint if exists, alter column … set or drop not null. Put the others into a separate migration.',
     )
   })
 }
 
-/** By its semicolons, outside of literals, names and comments. */
+/** Splits a script at its semicolons, outside of literals, names and comments. */
 function splitStatements(sql: string): string[] {
   const statements = ['']
   for (const [token] of sql.matchAll(/--.*|'(?:[^']|'')*'|"[^"]*"|;|[^;'"-]+|[-'"]/g)) {
@@ -69,8 +69,8 @@ function splitStatements(sql: string): string[] {
 }
 
 /**
- * Runs an online migration, from its first statement, whatever ran of it before; `record` runs in a transaction at the end.
- * @throws MigrationError with the file, the statement and what PostgreSQL said
+ * Runs an online migration from its first statement, even if it was interrupted before; `record` runs in a transaction
+ * at the end. @throws MigrationError with the file, the statement and PostgreSQL's message
  */
 export async function runOnlineScript(
   client: pg.Client,
@@ -85,7 +85,7 @@ export async function runOnlineScript(
     await client.query(`set app.maintenance = 'on'; set search_path = ${path}; set statement_timeout = 0`)
     for (const { statement, form, match } of steps) {
       if ((await form.repeat?.(client, schema, match)) === 'skip') continue
-      // What blocks no one may wait as long as others' transactions last.
+      // A statement that does not block others may wait for long transactions.
       await client.query(`set lock_timeout = '${form.blocks ? '10s' : '0'}'`)
       try {
         await client.query(nameSchema(statement, schema))
@@ -106,7 +106,7 @@ export async function runOnlineScript(
   }
 }
 
-/** An index that was built half is there, and invalid: it goes, and is built anew. */
+/** An index whose build was interrupted exists, but is invalid: drop it, so that it is built again. */
 async function clearIndex(client: pg.Client, schema: string, match: RegExpExecArray): Promise<'skip' | 'run'> {
   const { rows } = await client.query<{ indisvalid: boolean }>(
     `select indisvalid from pg_index join pg_class on pg_class.oid = indexrelid

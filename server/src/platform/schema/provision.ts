@@ -17,30 +17,30 @@ export interface ProvisionOptions {
   systemUrl: string | undefined
   dataDir: string
   secretKey: string
-  /** Whether logins that are not given are made, as in development. */
+  /** Whether to create logins that are not configured, as in development. */
   makesLogins?: boolean
-  /** Of the embedded one; 100 when left out. */
+  /** Of the embedded PostgreSQL; default 100. */
   maxConnections?: number
-  /** Which PostgreSQL that is: `system`, `bundled` (when left out) or a folder, as EMBEDDED_POSTGRES has it. */
+  /** The embedded PostgreSQL to use, as in EMBEDDED_POSTGRES: `system`, `bundled` (the default) or a folder. */
   programs?: string
   log: (level: 'info' | 'warn' | 'error', message: string) => void
 }
 
-/** A PostgreSQL that is there, and the ways into it. */
+/** A PostgreSQL that is ready, with the URLs of its logins. */
 export interface Provisioned {
   ownerUrl: string | undefined
   /** May create databases; only the embedded one has it. */
   adminUrl: string | undefined
   tenantUrl: string
   systemUrl: string
-  /** Stops the embedded one, if this process looks after it. */
+  /** Stops the embedded PostgreSQL, if this process supervises it. */
   stop(): Promise<void>
 }
 
-/** The embedded cluster's database and its owner, which is no superuser: whom no policy binds would see no fault of a policy. */
+/** The embedded cluster's database and its owner. The owner is not a superuser, so that policies apply to it too. */
 const EMBEDDED = 'freehold'
 
-/** Finds the database that the configuration names, or starts the embedded one, and makes the restricted logins where it may. */
+/** Finds the configured database or starts the embedded one, and creates the restricted logins if permitted. */
 export async function provisionDatabase(options: ProvisionOptions): Promise<Provisioned> {
   const { url, schema, tenantUrl, systemUrl, dataDir, secretKey, makesLogins = true } = options
   const { maxConnections, programs, log } = options
@@ -51,7 +51,7 @@ export async function provisionDatabase(options: ProvisionOptions): Promise<Prov
     return {
       ownerUrl: url,
       adminUrl: undefined,
-      // Empty where it was not asked for, because the command does not use it.
+      // Empty if the command does not use it.
       tenantUrl: tenantUrl ?? derived?.tenant ?? '',
       systemUrl: systemUrl ?? derived?.system ?? '',
       stop: async () => {},
@@ -80,7 +80,7 @@ export async function provisionDatabase(options: ProvisionOptions): Promise<Prov
   }
 }
 
-/** Applies what is pending, the service's and then its features', as the owner, writes the declared rows, and remembers what the isolation rules then look like. */
+/** As the owner, applies pending migrations (the service's, then features'), writes declared rows, stores a digest. */
 export async function migrateDatabase(
   ownerUrl: string,
   schema: string,
@@ -89,7 +89,7 @@ export async function migrateDatabase(
 ): Promise<string[]> {
   const client = await connectToDatabase(ownerUrl)
   try {
-    // What is migrated calls the job queue, so that comes first.
+    // The migrations call the job queue, so it comes first.
     await migrateJobs(client, schema, declared.jobs)
     const options = { schema, digest: readDigest, ...(log && { log }) }
     const applied = await applyMigrations(client, options)
@@ -113,7 +113,7 @@ async function makeEmbeddedDatabase(adminUrl: string, secretKey: string): Promis
     if (!rows[0].role) await client.query(`create role ${EMBEDDED} login createrole`)
     await client.query(`alter role ${EMBEDDED} password ${pg.escapeLiteral(password)}`)
     if (!rows[0].database) await client.query(`create database ${EMBEDDED} owner ${EMBEDDED}`)
-    // By default every login may connect to these; the restricted ones have no business there.
+    // By default every login may connect to these; the restricted ones do not need to.
     await client.query('revoke connect, temporary on database postgres, template1 from public')
   } finally {
     await client.end()
@@ -121,7 +121,7 @@ async function makeEmbeddedDatabase(adminUrl: string, secretKey: string): Promis
   return withLogin(adminUrl, EMBEDDED, password, EMBEDDED)
 }
 
-/** Makes the two logins and returns their URLs, on the same host and database. */
+/** Creates the two logins and returns their URLs, on the same host and database. */
 async function deriveLogins(
   ownerUrl: string,
   schema: string,

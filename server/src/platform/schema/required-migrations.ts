@@ -6,12 +6,12 @@ import { readMigrations } from './migrations.ts'
 import type { Migration } from './migrations.ts'
 import { quoteSchema } from './schema-script.ts'
 
-/** The migrations that this version was written for: its own, and those of every feature that brings some. */
+/** The migrations that this version needs: its own, and those of features that have their own. */
 export type RequiredMigrations = readonly { ledger: string; migrations: readonly Migration[] }[]
 
 let own: Migration[] | undefined
 
-/** What this version needs of a database. Files are read once a process. @throws MigrationError for files that are none */
+/** The required migrations; files are read once per process. @throws MigrationError for files that are no migrations */
 export const requiredMigrations = (
   features: readonly Pick<Feature, 'name' | 'migrations'>[] = [],
 ): RequiredMigrations => [
@@ -23,14 +23,14 @@ export const requiredMigrations = (
   ),
 ]
 
-/** A row of a ledger, as listAppliedSql returns it. */
+/** An applied migration, as listAppliedSql returns it. */
 export interface AppliedMigration {
   ledger: string
   name: string
   checksum: string
 }
 
-/** One query for all that ran in a database, in every ledger; either login may run it. It fails where a ledger is missing. */
+/** One query for all applied migrations; both logins may run it. It fails if a table of migrations is missing. */
 export const listAppliedSql = (required: RequiredMigrations, schema: string): string =>
   required
     .map(
@@ -38,13 +38,13 @@ export const listAppliedSql = (required: RequiredMigrations, schema: string): st
     )
     .join(' union all ')
 
-/** PostgreSQL's codes for a table, a column or a schema that is not there, and for one that the login may not read. */
+/** PostgreSQL's codes for a missing table, column or schema, and for one that the login may not read. */
 export const isUnmigrated = (error: unknown): boolean =>
   ['42P01', '42703', '3F000', '42501'].includes(String((error as { code?: unknown } | null)?.code))
 
 const nothingApplied = 'no migration has been applied: run `freehold migrate apply`'
 
-/** What keeps this version from working on the database, in words, each with what mends it. */
+/** The migrations that are missing or differ, as messages, each with its fix. */
 export const missingMigrations = (required: RequiredMigrations, applied: readonly AppliedMigration[]): string[] =>
   required.flatMap(({ ledger, migrations }) => {
     const rows = applied.filter(row => row.ledger === ledger)
@@ -56,7 +56,7 @@ export const missingMigrations = (required: RequiredMigrations, applied: readonl
     })
   })
 
-/** What a newer version has applied: this one may work on it, until it stumbles over what changed. */
+/** The migrations of a newer version: this version may run on them, but may fail where something changed. */
 const newerMigrations = (required: RequiredMigrations, applied: readonly AppliedMigration[]): string[] =>
   applied
     .filter(({ ledger, name }) =>
@@ -64,7 +64,7 @@ const newerMigrations = (required: RequiredMigrations, applied: readonly Applied
     )
     .map(({ name }) => `${name} was applied by a newer version: run that version, or roll it back with it`)
 
-/** Compares what ran with what this version needs, under either of the two restricted logins. */
+/** Compares the applied migrations with the required ones, as either of the two restricted logins. */
 export async function inspectMigrations(
   pool: pg.Pool,
   schema: string,
@@ -76,7 +76,7 @@ export async function inspectMigrations(
   } catch (error) {
     if (!isUnmigrated(error)) throw error
     const [, ...ofFeatures] = required
-    // A ledger is missing: that of the service, or of a feature that has never been migrated.
+    // A table of migrations is missing: the service's, or that of a feature that has never been migrated.
     const { missing, newer } =
       ofFeatures.length === 0
         ? { missing: [nothingApplied], newer: [] }

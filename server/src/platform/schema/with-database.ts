@@ -7,7 +7,7 @@ import { provisionDatabase } from './provision.ts'
 import type { Provisioned } from './provision.ts'
 import { inspectMigrations, requiredMigrations } from './required-migrations.ts'
 
-/** Runs a command against the configured database, attaching to the embedded one or starting it for as long as the command lasts. */
+/** Runs a command on the configured database; attaches to the embedded one, or starts it during the command. */
 export async function withProvision<Result>(
   config: Config,
   work: (provisioned: Provisioned) => Promise<Result>,
@@ -28,7 +28,7 @@ export async function withProvision<Result>(
   }
 }
 
-/** The same with the restricted logins. @throws Error when a migration that this version needs is not there */
+/** The same with the restricted logins. @throws Error if a migration that this version needs is missing */
 export const withDatabase = <Result>(
   config: Config,
   work: (database: Database) => Promise<Result>,
@@ -46,7 +46,7 @@ export const withDatabase = <Result>(
     }
   })
 
-/** One transaction of a command. History calls it by the command's name. */
+/** One transaction of a command. The audit log stores the command's name. */
 export const inTransaction = <Result>(
   config: Config,
   command: string,

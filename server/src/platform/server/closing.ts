@@ -3,28 +3,28 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import type { FastifyInstance } from 'fastify'
 
 /**
- * For how long, at the end of the drain, new connections are kept again (at most a quarter of it), so that a proxy has its
- * connections and opens no others when the listener closes. Milliseconds.
+ * How long, at the end of the drain, connections are kept alive again (at most a quarter of it), so that a proxy reuses
+ * its connections and opens no new ones when the listener closes. Milliseconds.
  */
 const SETTLING_MS = 500
 
-/** For how long connections stay open for one last answer once no others are accepted. Milliseconds. */
+/** How long connections stay open for one last response after the listener has closed. Milliseconds. */
 const LAST_ANSWERS_MS = 500
 
-/** How often connections that have become idle are looked for after that. Milliseconds. */
+/** How often idle connections are closed after that. Milliseconds. */
 const SWEEP_MS = 250
 
-/** How long a moment without new connections is waited for. Milliseconds. */
+/** How long to wait at most for a moment without new connections. Milliseconds. */
 const QUIET_MS = 500
 
-/** What comes before everything is closed: it serves on for so long, then takes no more connections. */
+/** The drain before the close: serves for a while, then accepts no more connections. */
 export interface Leaving {
   leave(seconds: number): Promise<void>
 }
 
 interface Closing {
   isDraining: boolean
-  /** Whether an answer ends its connection. */
+  /** Whether responses close their connection. */
   isParting: boolean
   /** How many connections were accepted. */
   accepted: number
@@ -33,23 +33,23 @@ interface Closing {
 
 const closings = new WeakMap<object, Closing>()
 
-/** Whether the service was told to stop: it still answers, and a load balancer should send nothing more. */
+/** Whether the service is stopping: it still answers, but load balancers should send no more requests. */
 export const isDraining = ({ server }: Pick<FastifyInstance, 'server'>): boolean =>
   closings.get(server)?.isDraining ?? false
 
 /**
- * Stops listening so that no request is lost; `app.close()` does the rest. For `seconds` everything is served while `/ready`
- * answers 503 and every answer ends its connection, so that load balancers and proxies move on. Then the listener goes, and
- * every connection that is left gets one more answer.
+ * Stops listening without losing a request; `app.close()` does the rest. For `seconds`, all requests are served, but
+ * `/ready` answers 503 and every response closes its connection, so that load balancers and proxies use other servers.
+ * Then the listener closes, and every remaining connection gets one more response.
  *
- * A listener that closes resets the connections that wait to be accepted, and an idle connection may be ended while a request
- * is on its way; a proxy repeats neither request if it is a POST. So the listener goes in a quiet moment, while idle
- * connections stay: a proxy that is refused a new connection goes elsewhere, with all that it has.
+ * Closing a listener resets the connections that wait to be accepted, and an idle connection may be closed while a
+ * request is on its way; a proxy repeats neither request if it is a POST. So the listener closes when no connections
+ * arrive, while idle connections stay open: a proxy whose new connection is refused uses another server.
  */
 export function leave(app: FastifyInstance, seconds: number): Promise<void> {
   const { server } = app
   const closing = closings.get(server)
-  if (closing === undefined) throw new Error('this app was not told to close gently')
+  if (closing === undefined) throw new Error('closeGracefully was not called for this app')
   return (closing.left ??= leaveOnce(server, closing, seconds))
 }
 
@@ -64,7 +64,7 @@ async function leaveOnce(server: FastifyInstance['server'], closing: Closing, se
     await delay(settling)
   }
   await awaitQuiet(closing)
-  // Not the method of the HTTP server, which ends idle connections at once. What it does besides follows in `app.close()`.
+  // Not the method of the HTTP server, which closes idle connections at once. The rest of it follows in `app.close()`.
   Server.prototype.close.call(server)
   closing.isParting = true
   for (const deadline = Date.now() + LAST_ANSWERS_MS; Date.now() < deadline && (await countConnections(server)) > 0;)
@@ -72,8 +72,8 @@ async function leaveOnce(server: FastifyInstance['server'], closing: Closing, se
 }
 
 /**
- * When the app closes, idle connections are ended until none is left, and what is in flight is finished. The app is made
- * with `return503OnClosing: false`, because the framework would refuse the last requests.
+ * When the app closes, closes idle connections until none is left, and lets running requests finish. The app is created
+ * with `return503OnClosing: false`, because Fastify would otherwise refuse the last requests.
  */
 export function closeGracefully(app: FastifyInstance): void {
   const closing: Closing = { isDraining: false, isParting: false, accepted: 0 }
@@ -94,7 +94,7 @@ export function closeGracefully(app: FastifyInstance): void {
   })
 }
 
-/** Waits for a turn of the event loop in which no one connected: then no connection waits to be accepted. */
+/** Waits for a turn of the event loop without a new connection: then no connection waits to be accepted. */
 async function awaitQuiet(closing: Closing): Promise<void> {
   let before = -1
   for (const deadline = Date.now() + QUIET_MS; before !== closing.accepted && Date.now() < deadline;) {

@@ -9,24 +9,24 @@ import { recordRefusal } from './logging.ts'
 import { methodsOfRefused } from './unrouted.ts'
 import type { RouteTable } from './unrouted.ts'
 
-/** What the framework refuses before a handler runs, in our words. */
+/** Our problems for the errors of Fastify before a handler runs. */
 const frameworkProblems: Record<string, ProblemCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
   FST_ERR_CTP_BODY_TOO_LARGE: 'body-too-large',
 }
 
-/** What the parser refuses; everything else is malformed. */
+/** Our problems for the errors of the HTTP parser; all others are `malformed-request`. */
 const parserProblems: Record<string, ProblemCode> = {
   HPE_HEADER_OVERFLOW: 'headers-too-large',
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 'body-too-large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
 }
 
-/** One place answers every error, as RFC 9457 problem details; nothing internal leaves. */
+/** Answers every error with problem details (RFC 9457), without internal information. */
 export function answerErrors(app: FastifyInstance, problems: ProblemTable, publicUrl: string): void {
   const answers = { problems, publicUrl }
 
-  // An expectation that no one knows is passed over (RFC 9110, section 10.1.1); Node would answer an empty 417.
+  // An unknown expectation is ignored (RFC 9110, section 10.1.1); Node would answer with an empty 417.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
 
   app.setErrorHandler((error: FastifyError, request, reply) => {
@@ -37,7 +37,7 @@ export function answerErrors(app: FastifyInstance, problems: ProblemTable, publi
     return sendProblem(reply, request, problem, answers)
   })
 
-  // What no route takes has been refused (unrouted.ts); what comes here was given up by its route.
+  // unrouted.ts has already refused requests without a route; the ones here were given up by their route.
   app.setNotFoundHandler((request, reply) => sendProblem(reply, request, new Problem('not-found'), answers))
 }
 
@@ -45,7 +45,7 @@ export function problemOf(error: FastifyError): Problem {
   if (error instanceof Problem) return error
   const code = frameworkProblems[error.code]
   if (code !== undefined) return new Problem(code)
-  // Whatever else the framework blames on the request: broken JSON, a wrong length, a poisoned key.
+  // Other errors that Fastify attributes to the request: malformed JSON, a wrong length, a key such as __proto__.
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
     return new Problem('malformed-request')
   if (error.statusCode === 503) return new Problem('shutting-down', { retryAfter: 1 })
@@ -57,7 +57,7 @@ interface Answers {
   publicUrl: string
 }
 
-/** The status of a code, which the table of some feature declares. */
+/** The status of a code, as a feature's table declares it. */
 export const statusOf = (problems: ProblemTable, code: ProblemCode): number => problems[code]?.[0] ?? 500
 
 const bodyOf = (
@@ -97,7 +97,7 @@ function challengeOf(problems: ProblemTable, code: ProblemCode): string {
   return `Bearer error="${code === 'step-up-required' ? 'insufficient_user_authentication' : 'invalid_token'}", error_description="${problems[code]?.[1]}"`
 }
 
-/** What the parser refuses never becomes a request; it gets a problem and a line in the log all the same. */
+/** Input that the parser refuses never becomes a request, but it also gets a problem and a line in the log. */
 export const answerUnreadable =
   ({
     problems,

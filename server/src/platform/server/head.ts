@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http'
 const heads = new WeakSet<IncomingMessage>()
 
 /**
- * The answer to HEAD is that to GET without its content (RFC 9110, section 9.3.2): everything sees a GET, and Node, which
- * has looked at the method before, sends the header fields alone.
+ * The response to HEAD is that to GET without its content (RFC 9110, section 9.3.2): all code sees a GET, and Node,
+ * which has already read the method, sends only the header fields.
  */
 export function answerHeadAsGet(request: IncomingMessage): void {
   if (request.method !== 'HEAD') return

@@ -77,11 +77,11 @@ test('a proxy that is not trusted is named in the log, once', async () => {
   const warningsOf = async (settings: Record<string, string>, headers: Record<string, string>) => {
     const app = await createTestApp(settings)
     for (let count = 0; count < 3; count += 1) await app.call('GET', '/health', undefined, headers)
-    return app.logged().match(/a request from 127\.0\.0\.1 says [^"]*/g) ?? []
+    return app.logged().match(/a request from 127\.0\.0\.1 has [^"]*/g) ?? []
   }
   const forwarded = { 'x-forwarded-for': '203.0.113.7' }
   const [empty] = await warningsOf({}, forwarded)
-  assert.match(String(empty), /says x-forwarded-for, and TRUSTED_PROXIES is empty.*set TRUSTED_PROXIES=127\.0\.0\.1$/)
+  assert.match(String(empty), /has x-forwarded-for, but TRUSTED_PROXIES is empty.*set TRUSTED_PROXIES=127\.0\.0\.1$/)
   for (const name of ['forwarded', 'x-real-ip', 'x-forwarded-proto'])
     assert.equal((await warningsOf({}, { [name]: 'https' })).length, 1, name)
   assert.match((await warningsOf({ TRUSTED_PROXIES: '10.0.0.0/8' }, forwarded)).join(), /does not name it/)

@@ -3,7 +3,7 @@ import { isLoopback } from '../../config/kinds.ts'
 
 export type CspMode = 'strict' | 'relaxed' | 'disabled'
 
-/** X-XSS-Protection is 0 because the old filter that it switches on is itself a hole. */
+/** X-XSS-Protection is 0, because the obsolete filter that it controls is itself a vulnerability. */
 const always = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
@@ -16,7 +16,7 @@ const always = {
   'permissions-policy': 'camera=(), geolocation=(), microphone=()',
 } as const
 
-/** Answers are data: a browser that opens one runs and frames nothing. */
+/** Responses are data: a browser that opens one must not run or frame anything. */
 const policies: Record<CspMode, string | undefined> = {
   strict: "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
   relaxed:
@@ -25,8 +25,8 @@ const policies: Record<CspMode, string | undefined> = {
 }
 
 /**
- * Pages of our own run scripts from this server only; their libraries write styles into the page. A form that begins a
- * sign-in posts here and is led to the provider, which the policy must name as well (CSP 3, section 4.1.3).
+ * Our own pages run scripts from this server only; their libraries add inline styles. A form that starts a sign-in is
+ * redirected to the provider, so the policy must name the provider as well (CSP 3, section 4.1.3).
  */
 const pagePolicies: Record<CspMode, ((providers: string) => string) | undefined> = {
   strict: providers =>
@@ -36,19 +36,19 @@ const pagePolicies: Record<CspMode, ((providers: string) => string) | undefined>
   disabled: undefined,
 }
 
-/** Two years, as the preload list asks. */
+/** Two years, as the preload list recommends. */
 const HSTS = { 'strict-transport-security': 'max-age=63072000; includeSubDomains' } as const
 
 export interface HeaderOptions {
   cspMode: CspMode
-  /** Where clients reach the service. */
+  /** The URL at which clients reach the service. */
   publicUrl: string
 }
 
 /**
- * The header fields that every answer carries, even one to what never became a request. Where clients come by HTTPS they are
- * told to stay there, whether or not the proxy says how a request came; browsers ignore the field over HTTP (RFC 6797, section
- * 8.1). Never for this machine's own names, where other programs are served without TLS.
+ * The header fields of every response, even to input that never became a request. If the public URL uses HTTPS, HSTS is
+ * sent whether or not the proxy says how a request came; browsers ignore it over HTTP (RFC 6797, section 8.1). HSTS is
+ * never sent for this machine's own names, because other programs are served there without TLS.
  */
 export function securityHeadersOf({ cspMode, publicUrl }: HeaderOptions): Readonly<Record<string, string>> {
   const policy = policies[cspMode]
@@ -60,7 +60,7 @@ export function securityHeadersOf({ cspMode, publicUrl }: HeaderOptions): Readon
   }
 }
 
-/** The policy of a page of ours, given the origins of sign-in providers; `extra` is one more directive. Undefined: none is to be sent. */
+/** The policy of our own pages, with the origins of providers; `extra` adds a directive. Undefined: no policy. */
 export const pagePolicyOf = (cspMode: CspMode, providers: readonly string[], extra?: string): string | undefined => {
   const policy = pagePolicies[cspMode]?.(providers.map(origin => ` ${origin}`).join(''))
   return policy === undefined || extra === undefined ? policy : `${policy}; ${extra}`

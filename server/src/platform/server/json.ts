@@ -3,15 +3,15 @@ import { invalidField, Problem } from '../problems.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** No body that a route takes is nearly as deep, and all that walks over one may call itself as often. */
+/** Valid bodies are much less deep; the limit bounds the recursion of functions that traverse a body. */
 const MAX_LEVELS = 32
 
-/** JSON is the only body there is, and JSON is UTF-8 (RFC 8259, section 8.1): other bytes are refused, never replaced. */
+/** Accepts only JSON bodies in UTF-8 (RFC 8259, section 8.1): invalid bytes are refused, never replaced. */
 export function readJsonOnly(app: App): void {
   app.removeAllContentTypeParsers()
   const parse = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
-    // Many clients name the type of a body that they do not send.
+    // Many clients send a Content-Type without a body.
     if (body.length === 0) {
       done(null)
       return
@@ -31,7 +31,7 @@ export function readJsonOnly(app: App): void {
   })
 }
 
-/** Whether objects and arrays stand in more of one another than that, as far as the text is JSON at all. */
+/** Whether objects and arrays are nested deeper than that, if the text is JSON at all. */
 function isTooDeep(body: Buffer): boolean {
   let level = 0
   let isInText = false

@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describeFileFault } from '../../config/file-faults.ts'
 
-/** Makes the log file and its folder where they are missing. @throws Error that names LOG_FILE and what to do */
+/** Creates the log file and its folder if missing. @throws Error that names LOG_FILE and what to do */
 export function prepareLogFile(file: string): void {
   try {
     mkdirSync(dirname(file), { recursive: true })

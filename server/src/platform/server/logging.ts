@@ -16,21 +16,21 @@ export interface LogOptions {
 
 export interface Log {
   log: Logger
-  /** Opens the file anew, after a rename; standard output stays as it is. */
+  /** Opens the file again, after a rename; has no effect on standard output. */
   reopen: () => void
 }
 
 /**
- * One line an event: JSON for machines, or readable text. Nothing here ever logs a header, a body or a query string.
- * @throws Error that names LOG_FILE when it cannot be written
+ * One line for each event, as JSON or as readable text. Headers, bodies and query strings are never logged.
+ * @throws Error that names LOG_FILE if it cannot be written
  */
 export async function createLogger({ level, format, file }: LogOptions): Promise<Log> {
   if (file !== undefined) prepareLogFile(file)
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: serializeError } }
-  // A write for each line would cost more than making it: lines of JSON leave by the page, or after a fifth of a second, or at the exit.
+  // A write per line would cost more than the line itself: JSON is written in blocks of 4 KiB, after 200 ms, or at exit.
   const buffered = format === 'json' ? { minLength: 4096, periodicFlush: 200 } : {}
   const sink = pino.destination({ dest: file ?? 1, mkdir: true, append: true, sync: false, ...buffered })
-  // A reader that has gone or a disk that is full costs the lines, never the service.
+  // If the reader has gone or the disk is full, lines are lost, but the service continues.
   sink.on('error', () => {})
   const log = await makeLogger()
   return { log, reopen: file === undefined ? () => {} : () => reopenFile(file) }
@@ -44,7 +44,7 @@ export async function createLogger({ level, format, file }: LogOptions): Promise
     )
   }
 
-  /** Tried first: a sink that fails to open its file may later close a descriptor that is no longer its own. */
+  /** Tests the path first: a sink that fails to open its file may later close a descriptor of another file. */
   function reopenFile(path: string): void {
     try {
       mkdirSync(dirname(path), { recursive: true })
@@ -52,12 +52,12 @@ export async function createLogger({ level, format, file }: LogOptions): Promise
       sink.reopen()
       log.info('the log file was opened again')
     } catch (error) {
-      log.warn({ err: error }, `LOG_FILE ${path} could not be opened again; the log goes on in the former file`)
+      log.warn({ err: error }, `LOG_FILE ${path} could not be opened again; the log continues in the former file`)
     }
   }
 }
 
-/** Of a database error only what the schema says: messages of classes 22 and 23, `detail` and `where` quote rows and parameters. */
+/** Logs only the schema's part of a database error: `detail`, `where` and messages of class 22 and 23 quote values. */
 function serializeError(
   error: Error & { code?: string; constraint?: string; table?: string; severity?: string },
 ): object {
@@ -78,15 +78,15 @@ function serializeError(
 
 const refusals = new WeakMap<FastifyRequest, string>()
 
-/** Remembers for the request's line why it was refused: the status alone does not tell a wrong password from a dead session. */
+/** Stores the reason of a refusal for the request's log line, because the status alone is not specific enough. */
 export const recordRefusal = (request: FastifyRequest, code: string): void => void refusals.set(request, code)
 
-/** How much of a path is logged that no route has. Characters. */
+/** How much of a path without a route is logged. Characters. */
 const LOGGED_PATH = 200
 
 /**
- * One line a request: method, route pattern, status, why it was refused, milliseconds, and the ids that lead further. The
- * path stands there where no route fits: a mistyped one is told from a row that is missing.
+ * One line for each request: method, route pattern, status, reason of a refusal, milliseconds and ids. If no route
+ * matches, it has the path, to distinguish a mistyped path from a missing row.
  */
 export function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', (request, reply, done) => {
@@ -109,6 +109,6 @@ export function logRequests(app: FastifyInstance): void {
   })
 }
 
-/** A segment that is longer than an id may be a token: it is left out. */
+/** The path without segments that are longer than an id, because they may be tokens. */
 const pathOf = ({ originalUrl }: FastifyRequest): string =>
   (originalUrl.split('?', 1)[0] ?? '').replaceAll(/[^/]{37,}/g, '…').slice(0, LOGGED_PATH)

@@ -5,8 +5,8 @@ import { peerAddress } from '../http/client-address.ts'
 const FORWARDED = ['x-forwarded-for', 'forwarded', 'x-real-ip', 'x-forwarded-proto'] as const
 
 /**
- * Says once what is likely wrong when a proxy speaks that TRUSTED_PROXIES does not name: all its clients then have its
- * address, and share its limits. Any client may send such a field, so it is said once only, and changes nothing.
+ * Warns once about requests from a proxy that TRUSTED_PROXIES does not name: all its clients then have its address, and
+ * share its limits. Any client can send such a field, so the warning is logged only once and has no other effect.
  */
 export function noticeProxies(app: FastifyInstance, trustedProxies: readonly string[]): void {
   let isSaid = false
@@ -18,8 +18,8 @@ export function noticeProxies(app: FastifyInstance, trustedProxies: readonly str
       isSaid = true
       const state = trustedProxies.length === 0 ? 'TRUSTED_PROXIES is empty' : 'TRUSTED_PROXIES does not name it'
       request.log.warn(
-        `a request from ${address} says ${field}, and ${state}: if that is your proxy, all its clients share one address ` +
-          `in rate limits, history and logs; set TRUSTED_PROXIES=${address}`,
+        `a request from ${address} has ${field}, but ${state}: if that is your proxy, all its clients share one address ` +
+          `in rate limits, the audit log and logs; set TRUSTED_PROXIES=${address}`,
       )
     }
     done()

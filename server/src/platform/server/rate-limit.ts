@@ -6,13 +6,13 @@ import { Problem } from '../problems.ts'
 
 export interface RateLimitOptions {
   enabled: boolean
-  /** For each signed-in person, else for each client address. */
+  /** For each signed-in user, else for each client address. */
   perMinute: number
   /** For the whole process; 0 is off. */
   globalPerSecond: number
 }
 
-/** Who a verified access token names. Whether its session still lives, only the gate knows. */
+/** The user and session in a verified access token. Only the gate knows whether the session is still valid. */
 interface Claimed {
   sub: string
   sid: string
@@ -21,33 +21,34 @@ interface Claimed {
 export interface RateLimit {
   /** Counts one request. @throws Problem rate-limited */
   count(request: FastifyRequest, reply: FastifyReply, claimed: Claimed | undefined): Promise<void>
-  /** The session of this request lives: the gate has said so. */
+  /** Records that the gate has found the session of this request valid. */
   confirm(request: FastifyRequest): void
-  /** Charges whom the request turned out to be of; once, however often it is called. */
+  /** Counts the request for its user or address, once, however often it is called. */
   settle(request: FastifyRequest, reply: FastifyReply): Promise<void>
 }
 
-/** A request that counts against a person, if its session lives. */
+/** A request that counts for a user if its session is valid. */
 interface Claim extends Claimed {
   isLive: boolean
-  /** Whether the address was counted at the beginning. */
+  /** Whether the request was already counted for its address. */
   isCounted: boolean
 }
 
-/** A session of which so many requests in a row got no further than the token is counted by address from the beginning. */
+/** After this many requests in a row without confirmation by the gate, a session is counted by address at once. */
 const MAX_DOUBTS = 10
 
-/** Sessions that are remembered as doubtful. */
+/** How many unconfirmed sessions are remembered. */
 const MAX_SESSIONS = 10_000
 
 const none: RateLimit = { count: async () => {}, confirm: () => {}, settle: async () => {} }
 
 /**
- * Three limits, counted in this process: the global one, the general one by person or address, and the stricter ones that
- * routes declare, always by address. Every answer says where its limit stands (draft-ietf-httpapi-ratelimit-headers-10).
+ * Three limits, counted in this process: the global one, the general one by user or address, and the stricter ones that
+ * routes declare, always by address. Every response has the state of its limit
+ * (draft-ietf-httpapi-ratelimit-headers-10).
  *
- * A token outlives its session, so what it says alone is charged to no one: a person is charged when the gate has let the
- * session in, else the address is. Until that is known, a request takes room from those of its own session only.
+ * A token can outlive its session, so it alone does not count for the user: the request counts for the user if the gate
+ * has found the session valid, else for the address. Until then it competes only with requests of the same session.
  */
 export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLimitOptions): RateLimit {
   if (!enabled) return none
@@ -55,11 +56,11 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
   const general = new RateLimiterMemory({ points: perMinute, duration: 60 })
   const strict = new Map<number, RateLimiterMemory>()
   const claims = new WeakMap<FastifyRequest, Claim>()
-  /** How many requests of a session have no answer yet. */
+  /** How many requests of a session are in progress. */
   const open = new Map<string, number>()
   const doubts = new Map<string, number>()
 
-  /** Makes room for a request of a session, within what its person has left. @throws Problem rate-limited */
+  /** Reserves one of the user's remaining requests for a request of a session. @throws Problem rate-limited */
   async function reserve(reply: FastifyReply, { sub, sid }: Claimed): Promise<void> {
     const used = await general.get(sub)
     const waiting = open.get(sid) ?? 0
@@ -85,10 +86,10 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
   return {
     count: async (request, reply, claimed) => {
       const { perMinute: own, access = 'public' } = request.routeOptions.config.rules ?? {}
-      // A probe shares its address with traffic, and may not take a healthy process out of service.
+      // A health probe shares its address with other traffic, which must not make a healthy process fail its probe.
       if (own === Infinity) return
       const address = addressKey(clientAddress(request))
-      // No one asks, on a public route, whether the session lives.
+      // On a public route the session is not checked.
       const isNamed = claimed !== undefined && access !== 'public'
       const isDoubted = isNamed && (doubts.get(claimed.sid) ?? 0) >= MAX_DOUBTS
       if (isNamed && !isDoubted) await reserve(reply, claimed)
@@ -100,7 +101,7 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
         strict.set(points, limiter)
         await consume(limiter, `${request.routeOptions.url} ${address}`, reply, 'route', 60)
       }
-      // Last: who has used up their own limit takes nothing from the others.
+      // Counted last, so that requests over their own limit do not use up the global one.
       if (everyone !== undefined) await consume(everyone, 'all', reply, 'global', 1)
     },
     confirm: request => {
@@ -121,9 +122,9 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
       doubt(sid, reply.statusCode === 401 ? MAX_DOUBTS : (doubts.get(sid) ?? 0) + 1)
       if (isCounted) return
       const { remainingPoints: left, msBeforeNext } = await general.penalty(addressKey(clientAddress(request)))
-      // A stricter limit stands there already, or the answer is gone.
+      // The header has a stricter limit already, or the response has been sent.
       if (reply.sent || !String(reply.getHeader('ratelimit-policy')).startsWith('"client"')) return
-      // What the person has left is not for a session that has ended.
+      // An ended session must not learn how many requests the user has left.
       const reset = Math.max(1, Math.ceil(msBeforeNext / 1000))
       tell(reply, { policy: 'client', points: perMinute, window: 60, left, reset })
     },
@@ -144,7 +145,7 @@ async function consume(
   const { points } = limiter
   const reset = Math.max(1, Math.ceil(msBeforeNext / 1000))
   const isRefused = consumedPoints > points
-  // What all have left together is told only to those whom it refuses.
+  // The state of the global limit is sent only with refusals.
   if (policy !== 'global' || isRefused) tell(reply, { policy, points, window, left: remainingPoints, reset })
   if (isRefused) throw new Problem('rate-limited', { retryAfter: reset })
 }
@@ -152,7 +153,7 @@ async function consume(
 interface Standing {
   policy: string
   points: number
-  /** Seconds, as `reset`. */
+  /** Seconds, like `reset`. */
   window: number
   left: number
   reset: number

@@ -24,7 +24,7 @@ import type { RouteTable } from './unrouted.ts'
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
 
-/** The HTTP server without routes or a socket, with its hooks in the order in which a request meets them. */
+/** The HTTP server without routes or a socket, with its hooks in the order in which they run. */
 export async function createServer(
   { config, log, declared, accessTokens }: Services,
   database: Database,
@@ -39,14 +39,14 @@ export async function createServer(
     },
     trustProxy: config.trustedProxies.length > 0 ? networkTest(config.trustedProxies) : false,
     bodyLimit: 256 * 1024,
-    // No longer than the request line may be: what is too long for an id names nothing.
+    // As long as a request line may be, so that a path with an overlong id gets a normal 404.
     routerOptions: { maxParamLength: 16 * 1024 },
     requestTimeout: 30_000,
     http: { requireHostHeader: false },
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
-    // Where an answer has a choice of schemas, it is compared with them.
+    // A response with anyOf is validated against its schemas, which use this format.
     serializerOpts: { ajv: { formats: { line: true } } },
     rewriteUrl,
     schemaController,
@@ -81,12 +81,12 @@ export async function createServer(
   })
   refuseUnrouted(app, routes)
   app.addHook('onSend', async (request, reply) => rateLimit.settle(request, reply))
-  // Who hangs up gets no answer.
+  // For requests without a response, because the client has disconnected.
   app.addHook('onResponse', async (request, reply) => rateLimit.settle(request, reply))
   return app
 }
 
-/** What a browser may read is said to browsers alone: without an Origin there is nothing to say, but that answers differ by it. */
+/** CORS fields are sent only to browsers: without an Origin, the response has only Vary. */
 function corsFor(config: Config): FastifyCorsOptionsDelegateCallback {
   const [options, none] = [corsOptionsOf(config), { origin: false }]
   return ({ headers, method }, callback) =>
@@ -109,18 +109,18 @@ const corsOptionsOf = ({ corsOrigins }: Config) => ({
     'WWW-Authenticate',
     'X-Request-ID',
   ],
-  // The cookies of a device and of a browser that signs in with a provider; neither opens anything by itself.
+  // For the cookies of a device and of a sign-in with a provider; neither grants access by itself.
   credentials: true,
   maxAge: 600,
   strictPreflight: false,
 })
 
-/** A route that does not say who may call it, or names a permission that no feature declares, stops the start. */
+/** A route without access, or with a permission that no feature declares, prevents the start. */
 function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>): void {
   const known = new Set<string>()
   app.addHook('onRoute', route => {
     const place = `${String(route.method)} ${route.url}`
-    // The preflight of CORS is its plugin's.
+    // The CORS plugin answers preflight requests.
     if (route.access === undefined && route.method !== 'OPTIONS')
       throw new Error(`route ${place} declares no access: give it access: 'public', 'session' or a permission`)
     const { access, stepUp = false, perMinute, noStore = false, tagged = false } = route as Partial<RouteRules>

@@ -2,13 +2,13 @@ import type { FastifyInstance } from 'fastify'
 import { Problem } from '../problems.ts'
 import { currentPathOf, isUnreadable } from './legacy.ts'
 
-/** Which methods a path has, for those that it does not have. */
+/** The methods of each path, for the Allow field. */
 export interface RouteTable {
-  /** Those of an Allow field; empty where nothing answers. */
+  /** The methods for the Allow field; empty if the path has no route. */
   methodsOf(url: string): readonly string[]
 }
 
-/** Notes every route that is registered after it. */
+/** Records all routes that are registered after this call. */
 export function noteRoutes(app: FastifyInstance): RouteTable {
   const routes: { pattern: RegExp; methods: readonly string[] }[] = []
   app.addHook('onRoute', ({ url, method }) => {
@@ -26,7 +26,7 @@ export function noteRoutes(app: FastifyInstance): RouteTable {
   }
 }
 
-/** Refuses what no route takes before its body is read: whatever it holds, the path or the method is at fault. */
+/** Refuses requests without a route before the body is read, because the body cannot change the result. */
 export function refuseUnrouted(app: FastifyInstance, routes: RouteTable): void {
   app.addHook('onRequest', (request, reply, done) => {
     if (!request.is404) {
@@ -43,7 +43,7 @@ export function refuseUnrouted(app: FastifyInstance, routes: RouteTable): void {
   })
 }
 
-/** The methods of the path that a request names whose method the parser has never heard of; empty where it named none. */
+/** The methods of the path of a request whose method the parser does not know; empty if it has no path. */
 export function methodsOfRefused(routes: RouteTable | undefined, packet: unknown): readonly string[] {
   const [, url] =
     /^[A-Z][\w-]{0,31} (\/\S*) HTTP\/1\.[01]\r\n/i.exec(

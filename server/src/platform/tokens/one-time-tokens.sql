@@ -1,22 +1,22 @@
--- What a person carries from one step to the next: a link in a mail, the pause before the second factor, a challenge. The
--- token itself is derived from the id (platform/tokens/one-time-tokens.ts), so whoever reads this table holds none.
+-- One-time tokens: a link in an email, the step before the second factor, a challenge. The token itself is derived from
+-- the id with a key (platform/tokens/one-time-tokens.ts), so the table contains no usable tokens.
 create table one_time_tokens (
   id         uuid not null default new_id() primary key,
   purpose    text not null,
-  user_id    uuid references users on delete cascade, -- none while nobody has looked whose the address is
-  email      text,                                    -- where it is sent, lowered
+  user_id    uuid references users on delete cascade, -- null until the address has been looked up
+  email      text,                                    -- the recipient, in lower case
   details    jsonb not null default '{}',
   created_at timestamptz not null default now(),
   expires_at timestamptz not null,
   used_at    timestamptz,
-  sender     text,                                    -- of a mail: whose quota it counts in
-  client     text                                     -- beside a user who sends it: the client, in whose quota it counts, too
+  sender     text,                                    -- of an email: the sender whose quota it counts for
+  client     text                                     -- beside a user who sends it: the client, whose quota it counts for, too
 );
 create index one_time_tokens_email on one_time_tokens (email, purpose, id) where email is not null;
 create index one_time_tokens_user_id on one_time_tokens (user_id, purpose);
 create index one_time_tokens_expires_at on one_time_tokens (expires_at);
 
--- The client's address, of which a network of IPv6 (64 bits) is one.
+-- The client's address; an IPv6 /64 counts as one address.
 create function mail_client() returns text language plpgsql stable set search_path = {{schema}}, pg_temp as $$
 declare
   ip constant text := coalesce(nullif(current_setting('app.context', true), '')::jsonb ->> 'ip', '');
@@ -32,15 +32,15 @@ create function mail_sender() returns text language sql stable set search_path =
 revoke execute on function mail_sender() from public;
 grant execute on function mail_sender() to freehold_system;
 
--- Mails of a purpose to an address are counted one after the other, so that each sees those before it.
+-- Emails of a purpose to an address are counted one at a time, so that each count sees those before it.
 create function lock_mails(purpose text, addressee text) returns void language sql volatile set search_path = {{schema}}, pg_temp as $$
   select pg_advisory_xact_lock(lock_key('mail', purpose || ' ' || addressee)) $$;
 revoke execute on function lock_mails(text, text) from public;
 grant execute on function lock_mails(text, text) to freehold_system;
 
--- Who is known is told when a quota is used up, before the links that are out are replaced: of the mails of a purpose to an
--- address in an hour, five by the sender, five by users of the client, however many accounts it has, and twenty by all. What anybody may
--- ask for is decided when it is about to be sent (directory/notifications).
+-- The quotas of known senders, checked before earlier links are replaced: emails of a purpose to an address within an hour, five by
+-- the sender, five by users of the client, and twenty by all. For requests of unknown clients, the job that sends the emails checks a
+-- quota (directory/notifications).
 create function keep_mail_quota() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   by_sender bigint;

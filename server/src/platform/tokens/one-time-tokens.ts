@@ -10,28 +10,40 @@ import { matches } from '../validator.ts'
 
 const query = tables('system', 'one_time_tokens')
 
-/** What a token is good for. A token of one purpose is none of another. */
+/** The purpose of a token. A token of one purpose is not valid for another. */
 export interface TokenKind<Details extends TSchema = TSchema> {
-  /** Stands in links, and in `one_time_tokens.purpose`. */
+  /** Used in links, and in `one_time_tokens.purpose`. */
   purpose: string
-  /** How long it is good for. Seconds. */
+  /** How long it is valid. Seconds. */
   seconds: number
-  /** What it stands for. Never shown. */
+  /** The schema of its details, which are never shown. */
   details: Details
-  /** Whether it ends when the password of its account changes: what a former password may have begun. */
+  /** Whether a new password revokes it, because someone with the former one may have requested it. */
   endsWithPassword?: boolean
-  /** Whether it ends when the e-mail address of its account changes. */
+  /** Whether a new email address of the account revokes it. */
   endsWithAddress?: boolean
+  /** Whether it ends when an identity is unlinked from its account: a sign-in that the identity may have begun. */
+  endsWithIdentity?: boolean
+  /** Whether it stays good when its account is deleted, until the account is erased. */
+  survivesDeletion?: boolean
+  /** Whether it is replaced, and mailed anew, when its account gets a former address back. */
+  followsAddress?: boolean
 }
 
-/** The kinds that end with the password, or with the address, of all that the features declare. */
+const endings = {
+  password: kind => kind.endsWithPassword === true,
+  address: kind => kind.endsWithAddress === true,
+  identity: kind => kind.endsWithIdentity === true,
+  account: kind => kind.survivesDeletion !== true,
+} satisfies Record<string, (kind: TokenKind) => boolean>
+
+/** The kinds that end with the password, the address, an identity or the account itself, of all that the features declare. */
 export const kindsThatEndWith = (
   tokens: ReadonlyMap<string, TokenKind>,
-  what: 'password' | 'address',
-): readonly TokenKind[] =>
-  [...tokens.values()].filter(kind => kind[what === 'password' ? 'endsWithPassword' : 'endsWithAddress'] === true)
+  what: keyof typeof endings,
+): readonly TokenKind[] => [...tokens.values()].filter(endings[what])
 
-/** Declares a purpose. The feature's value lists it, so that whatever concerns all tokens finds it. */
+/** Declares a kind of token. The feature's value lists it, for code that handles all tokens. */
 export const tokenKind = <Details extends TSchema>(kind: TokenKind<Details>): TokenKind<Details> => Object.freeze(kind)
 
 export interface NewToken<Details extends TSchema> {
@@ -40,7 +52,7 @@ export interface NewToken<Details extends TSchema> {
   details: Static<Details>
   /** Shorter or longer than usual. Seconds. */
   seconds?: number | undefined
-  /** Whether a mail takes it to `email`, or to the user: the job is enqueued by the same statement. */
+  /** Whether it is sent by email to `email`, or to the user; the same statement enqueues the job. */
   mailed?: boolean
 }
 
@@ -54,10 +66,10 @@ export const insertToken = <Details extends TSchema>(
     values (${kind.purpose}, ${user_id ?? null}::uuid, ${email?.toLowerCase() ?? null}::text, ${JSON.stringify(details)}::jsonb,
       now() + make_interval(secs => ${seconds ?? kind.seconds}), ${mailed ? sql`mail_sender()` : sql`null`}) returning id`
 
-/** Five mails of a purpose go to an address in an hour for one sender who is signed in, or for one organization. */
+/** Five emails of a purpose to an address within an hour, for each signed-in sender and for each organization. */
 const mailQuota = { one_time_tokens_mail_quota: { code: 'rate-limited', retryAfter: 3600 } } as const
 
-/** Makes a one-time token. @returns its id, which sealToken turns into what travels @throws Problem rate-limited */
+/** Creates a one-time token. @returns its id, from which sealToken makes the token @throws Problem rate-limited */
 export function issueToken<Details extends TSchema>(
   kind: TokenKind<Details>,
   { mailed, ...token }: NewToken<Details>,
@@ -70,10 +82,10 @@ export function issueToken<Details extends TSchema>(
   return statement(raw(query, made), ([token]) => (token as { id: string }).id, mailQuota)
 }
 
-/** What seals one-time tokens, derived from SECRET_KEY. */
+/** The key that signs one-time tokens, derived from SECRET_KEY. */
 export const tokenKeyOf = (secretKey: string): Buffer => deriveKey(secretKey, 'one-time tokens')
 
-/** The token that travels. */
+/** The token that is sent to the client. */
 export const sealToken = (key: Buffer, { purpose }: { purpose: string }, id: string): string => signId(key, purpose, id)
 
 /** The id of a token that we made for this purpose. @throws Problem invalid-token */
@@ -85,7 +97,7 @@ export function openToken(key: Buffer, { purpose }: { purpose: string }, token: 
 
 const columns = ['id', 'purpose', 'user_id', 'email', 'details', 'created_at', 'expires_at'] as const
 
-/** A token that can be spent, with what it stands for. */
+/** A token that can be used, with its details. */
 export interface OpenToken<Details> {
   id: string
   user_id: string | null
@@ -95,16 +107,16 @@ export interface OpenToken<Details> {
   details: Details
 }
 
-/** @throws Error when the row holds other details than are declared: a fault of ours */
+/** @throws Error if the row's details are not as declared, which is our own fault */
 function readToken<Details extends TSchema>(
   { purpose, details }: TokenKind<Details>,
   row: Omit<OpenToken<unknown>, 'details'> & { details: unknown },
 ): OpenToken<Static<Details>> {
-  if (!matches(details, row.details)) throw new Error(`a ${purpose} token holds other details than are declared`)
+  if (!matches(details, row.details)) throw new Error(`a ${purpose} token has details that are not as declared`)
   return row as OpenToken<Static<Details>>
 }
 
-/** The token, while it can be spent; looking changes nothing. */
+/** The token, if it can be used; does not use it. */
 const findToken = <Details extends TSchema>(kind: TokenKind<Details>, id: string) =>
   statement(
     query
@@ -117,36 +129,36 @@ const findToken = <Details extends TSchema>(kind: TokenKind<Details>, id: string
     ([row]) => (row === undefined ? undefined : readToken(kind, row)),
   )
 
-/** The token that a client presents, while it can be spent; looking changes nothing. @throws Problem invalid-token */
+/** The token that a client presents, if it can be used; does not use it. @throws Problem invalid-token */
 export async function presentedToken<Details extends TSchema>(
   system: SystemRunner,
   key: Buffer,
   kind: TokenKind<Details>,
   token: string,
 ): Promise<OpenToken<Static<Details>>> {
-  // system: a token is looked up before it is known who presents it
+  // system: a token is looked up before the user is known
   const found = await system.run(findToken(kind, openToken(key, kind, token)))
   if (found === undefined) throw new Problem('invalid-token')
   return found
 }
 
-/** Makes a token in a trip of its own. @returns its id */
+/** Creates a token in its own round trip. @returns its id */
 export const startToken = <Details extends TSchema>(
   system: SystemRunner,
   kind: TokenKind<Details>,
   token: NewToken<Details>,
 ): Promise<string> =>
-  // system: it is not known yet who presents it, nor is the request told whose address it is and whether a mail is sent
+  // system: the user is not known yet, and the request must not learn whose address it is or whether an email is sent
   system.run(issueToken(kind, token))
 
-/** Makes a token that a mail takes to the address, whether or not it has an account: that is looked up when the mail is sent. */
+/** Creates a token to be sent by email; the job that sends it looks up whether the address has an account. */
 export const mailToken = <Details extends TSchema>(
   system: SystemRunner,
   kind: TokenKind<Details>,
   token: Omit<NewToken<Details>, 'mailed'>,
 ): Promise<string> => startToken(system, kind, { ...token, mailed: true })
 
-/** Spends the token: of two at once, one succeeds. @throws Problem invalid-token when it is used or has expired */
+/** Uses the token; of two concurrent attempts, one succeeds. @throws Problem invalid-token if it is used or expired */
 export const spendToken = <Details extends TSchema>(kind: TokenKind<Details>, id: string) =>
   statement(
     query
@@ -163,23 +175,38 @@ export const spendToken = <Details extends TSchema>(kind: TokenKind<Details>, id
     },
   )
 
-/** Spends the token, as SQL for a statement that does more: no row comes back when it is used or has expired. */
+/** Uses the token, as SQL for a statement that does more: returns no row if it is used or expired. */
 export const spendingToken = ({ purpose }: { purpose: string }, id: string): RawBuilder<{ id: string }> =>
   sql<{ id: string }>`update one_time_tokens set used_at = now()
     where id = ${id} and purpose = ${purpose} and used_at is null and expires_at > now() returning id`
 
-/** Revokes all unspent tokens of a user: those of these purposes, or all. */
-export const revokeTokens = (user_id: string, kinds?: readonly { purpose: string }[]) => {
-  const tokens = query
-    .updateTable('one_time_tokens')
-    .set({ used_at: sql<string>`now()` })
-    .where('user_id', '=', user_id)
-    .where('used_at', 'is', null)
-  const purposes = kinds?.map(({ purpose }) => purpose)
-  return execute(purposes === undefined ? tokens : tokens.where('purpose', '=', sql<string>`any (${purposes})`))
+/** Revokes the unspent tokens of a user that have these purposes. */
+export const revokeTokens = (user_id: string, kinds: readonly { purpose: string }[]) =>
+  execute(
+    query
+      .updateTable('one_time_tokens')
+      .set({ used_at: sql<string>`now()` })
+      .where('user_id', '=', user_id)
+      .where('purpose', '=', sql<string>`any (${kinds.map(({ purpose }) => purpose)})`)
+      .where('used_at', 'is', null),
+  )
+
+/** Replaces the unspent tokens of a user that follow the address, whose links have gone to another mailbox: a mail takes each new one. */
+export const reissueTokens = (tokens: ReadonlyMap<string, TokenKind>, user_id: string) => {
+  const purposes = [...tokens.values()].filter(kind => kind.followsAddress === true).map(({ purpose }) => purpose)
+  return execute(
+    raw(
+      query,
+      sql`with former as (update one_time_tokens set used_at = now()
+          where user_id = ${user_id} and purpose = any (${purposes}) and used_at is null and expires_at > now() returning *),
+        made as (insert into one_time_tokens (purpose, user_id, email, details, created_at, expires_at, sender)
+          select purpose, user_id, email, details - 'mailed_at', created_at, expires_at, mail_sender() from former returning id)
+        select enqueue_job('mail', jsonb_build_object('token_id', id)) from made`,
+    ),
+  )
 }
 
-/** Revokes what was mailed to an address for these purposes, spent by no one yet. */
+/** Revokes the unused tokens that were sent to an address for these purposes. */
 export const revokeMailedTokens = (email: string, kinds: readonly { purpose: string }[]) =>
   execute(
     query
@@ -190,7 +217,7 @@ export const revokeMailedTokens = (email: string, kinds: readonly { purpose: str
       .where('used_at', 'is', null),
   )
 
-/** Notes on a token what became of it, such as the session that it opened. */
+/** Stores the result of a token with it, such as the session that it started. */
 export const noteOnToken = (id: string, note: Readonly<Record<string, string>>) =>
   find(
     raw(

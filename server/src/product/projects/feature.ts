@@ -19,7 +19,7 @@ declare module '../../platform/problems.ts' {
   interface DeclaredProblems extends Codes<typeof problems> {}
 }
 
-/** The first resource of an organization, and the pattern of all others. */
+/** The first resource of an organization, and the model for all others. */
 export const projects = feature({
   name: 'projects',
   uses: ['organizations'],

@@ -29,7 +29,7 @@ test('a project is created, read, changed and deleted', async () => {
   assert.equal((await owner.call('DELETE', path)).status, 404)
 })
 
-test('a list goes on where it stopped, in every order, and counts when asked', async () => {
+test('a list continues at its cursor, in every order, and counts on request', async () => {
   const owner = await signUp('Acme')
   for (const name of ['b', 'a', 'd', 'c', 'e']) await owner.call('POST', '/api/v1/projects', { name })
   for (const [sort, expected] of [
