@@ -465,7 +465,7 @@ test('a PostgreSQL of this machine keeps new data, and those data stay with its 
   const { version: bundled } = findPackage(process.platform, process.arch)
   if (!bundled.startsWith(`${debian.at(-1)}.`))
     await assert.rejects(start(dataDir, 'bundled'), {
-      message: new RegExp(`made by PostgreSQL ${debian.at(-1)}, and this`),
+      message: new RegExp(`created by PostgreSQL ${debian.at(-1)}, and this`),
     })
   await assert.rejects(start(join(scratch, 'no-programs'), scratch), {
     message: /^EMBEDDED_POSTGRES: \S+ has no postgres and initdb/,
