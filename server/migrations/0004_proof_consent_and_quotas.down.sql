@@ -78,7 +78,7 @@ alter table {{schema}}."former_addresses"
 
 drop function {{schema}}."addresses_in_trigger"(uuid);
 
-drop function {{schema}}."is_way_out"(text);
+drop function {{schema}}."is_way_out"();
 
 drop function {{schema}}."keep_former_address"();
 

@@ -90,7 +90,7 @@ begin
       and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
       and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null)
       and (o.gate_changed_in = own
-        or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out(wanted)))
+        or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out()))
       and (m.gate_changed_in = own
         or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
         or m.disabled_at is null and m.deleted_at is null and (m.role_id is not null and own_role_permits()
@@ -144,15 +144,22 @@ begin
   return new;
 end $function$;
 
-create or replace function {{schema}}.is_way_out (
-  permission text
-)
+create or replace function {{schema}}.is_way_out()
   returns boolean
-  language sql
-  immutable
+  language plpgsql
+  stable
+  security definer
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
-  select permission in ('organization:leave', 'organization:transfer', 'organization:delete') $function$;
+declare
+  wanted constant text := coalesce(current_setting('app.permission', true), '');
+begin
+  return wanted = 'organization:leave' or wanted in ('organization:transfer', 'organization:delete')
+    and not exists (select from memberships m join live_users u on u.id = m.user_id
+      where m.organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and m.user_id <> acting_user()
+        and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null
+        and (m.gate_changed_in = pg_current_xact_id_if_assigned()) is not true); -- the new owner of this transfer
+end $function$;
 
 create or replace function {{schema}}.keep_an_owner()
   returns trigger
@@ -427,7 +434,7 @@ create or replace view {{schema}}."gate" with (security_barrier=true) AS  SELECT
            FROM {{schema}}.memberships
           WHERE ((memberships.organization_id = o.id) AND (memberships.user_id = s.user_id) AND (memberships.disabled_at IS NULL) AND (memberships.deleted_at IS NULL))
          OFFSET 0) m ON (true))
-  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required) OR {{schema}}.is_way_out(current_setting('app.permission'::text, true))) AND ((EXISTS ( SELECT
+  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required) OR {{schema}}.is_way_out()) AND ((EXISTS ( SELECT
            FROM {{schema}}.role_permissions p
           WHERE ((p.permission = ( SELECT current_setting('app.permission'::text, true) AS current_setting)) AND ((p.role = m.built_in) OR (u.superuser AND (p.role = 'superuser'::text)))))) OR ((m.role_id IS NOT NULL) AND {{schema}}.own_role_permits())));
 
@@ -582,9 +589,9 @@ revoke all on function {{schema}}."addresses_in_trigger"(uuid) from public;
 
 grant execute on function {{schema}}."addresses_in_trigger"(uuid) to "freehold_system", "freehold_tenant";
 
-revoke all on function {{schema}}."is_way_out"(text) from public;
+revoke all on function {{schema}}."is_way_out"() from public;
 
-grant execute on function {{schema}}."is_way_out"(text) to "freehold_system", "freehold_tenant";
+grant execute on function {{schema}}."is_way_out"() to "freehold_system", "freehold_tenant";
 
 revoke all on function {{schema}}."keep_former_address"() from public;
 

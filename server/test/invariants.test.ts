@@ -152,6 +152,7 @@ const definers: Readonly<Record<string, string>> = {
   acting_user: 'names the user of the session that the settings name; reads only',
   own_role_permits: "returns for the gate what the caller's custom role permits; reads only",
   guard_membership: 'checks by the gate who may decide about owners; reads only',
+  is_way_out: 'checks for the gate whether there is another owner; reads only',
   guard_creation:
     'checks whether an organization that is being created has members, which no gate shows yet; reads only',
   addresses_in_trigger: 'all addresses of an account, for a trigger that revokes invitations; reads only',
@@ -173,7 +174,7 @@ const callable: Readonly<Record<string, string>> = {
   acting_user: 'called by the audit log triggers; returns only the caller',
   own_role_permits: "called by the gate; answers only for the caller's own role",
   lock_key: 'computes a number from texts; reads nothing',
-  is_way_out: 'three permissions by name; reads nothing',
+  is_way_out: 'called by the gate; answers only for the caller',
   addresses_in_trigger: 'returns nothing outside of a trigger',
   hold_users: 'locks keys of users in the lock order; reads nothing',
   record_event:

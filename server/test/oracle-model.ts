@@ -15,6 +15,8 @@ const writers: Readonly<Record<string, readonly string[]>> = {
   memberships: ['members:write', 'organization:leave', 'organization:transfer', 'invitations:write'],
 }
 const isCurrent = (row?: { disabled: boolean; deleted: boolean }): boolean => row?.disabled === false && !row.deleted
+const isOwner = (row: Membership): boolean => row.role === 'owner' && isCurrent(row)
+const liveOwnerOf = (w: World) => (m: Membership) => isOwner(m) && isCurrent(w.users.find(u => u.id === m.user_id))
 const sorted = (ids: string[]): string => ids.sort().join(' ')
 const idsOf = (rows: { id: string }[]): string => sorted(rows.map(({ id }) => id))
 const count = (rows: unknown[]): string => String(rows.length)
@@ -26,9 +28,8 @@ export function standingOf(world: World, permissions: Permissions, question: Que
   const user = world.users.find(({ id }) => id === session?.user_id)
   const live = session !== undefined && !session.revoked && !session.expired && isCurrent(user)
   const organization = world.organizations.find(({ id, deleted }) => id === organization_id && !deleted)
-  const membership = world.memberships.find(
-    row => row.organization_id === organization?.id && row.user_id === user?.id && isCurrent(row),
-  )
+  const members = world.memberships.filter(row => row.organization_id === organization?.id)
+  const membership = members.find(row => row.user_id === user?.id && isCurrent(row))
   const lacksFactor = organization?.second_factor_required === true && session?.second_factor === false
   const least = permissions[permission]
   const isOperator = permission.startsWith('admin:')
@@ -37,7 +38,9 @@ export function standingOf(world: World, permissions: Permissions, question: Que
   const isOwn = ownRole?.permissions.includes(permission) === true && least !== 'owner' // as an administrator, at most
   const held = isOperator ? user?.superuser === true : membership?.role_id === null ? isRanked : isOwn
   const may = live && organization !== undefined && least !== undefined && held
-  const open = may && (!lacksFactor || /^organization:(leave|transfer|delete)$/.test(permission)) // to leave, transfer or delete
+  const hasOther = members.filter(row => row.user_id !== user?.id).some(liveOwnerOf(world))
+  const waysOut = hasOther ? /^organization:leave$/ : /^organization:(leave|transfer|delete)$/
+  const open = may && (!lacksFactor || waysOut.test(permission))
   const role = isOperator ? 'superuser' : membership?.role
   return { session, user, live, membership, lacksFactor, open, reads: may && !lacksFactor, role, isOperator }
 }
@@ -120,16 +123,13 @@ export function write(world: World, permissions: Permissions, question: Question
     const isRaised = (before.deleted && changed.includes('deleted') && !isKept) || (isAboutOwners && !mayDecide)
     return isRaised || (after.role_id !== null && after.role !== 'member') ? 'rule' : undefined
   }
-  const isOwner = (row: Membership): boolean => row.role === 'owner' && isCurrent(row)
-  const isLiveOwner = (row: Membership): boolean =>
-    isOwner(row) && isCurrent(world.users.find(({ id }) => id === row.user_id))
   type Changes = (row: Membership) => Partial<Membership>
   const change = (changes: Changes, isMeant: (row: Membership) => boolean = () => true): string => {
     const members = within('memberships', world.memberships)
     const after = members.map(row => (isMeant(row) ? { ...row, ...changes(row) } : row))
     const broken = members.map((row, n) => (isMeant(row) ? ruleOn(row, after[n]!) : undefined)).find(Boolean)
     const losesOwner = members.some((row, n) => isOwner(row) && !isOwner(after[n]!))
-    return broken ?? (losesOwner && !after.some(isLiveOwner) ? 'rule' : count(members.filter(isMeant)))
+    return broken ?? (losesOwner && !after.some(liveOwnerOf(world)) ? 'rule' : count(members.filter(isMeant)))
   }
   const isMember = (row: Membership): boolean => row.organization_id === place && row.user_id === member
   const isMine = (row: Membership): boolean => row.organization_id === place && row.user_id === user?.id

@@ -121,6 +121,12 @@ export function isAllowed(world: World, question: Question): boolean {
   return open || (live && question.permission === '')
 }
 
+/** Whether the question is what an owner may do without the required second factor. */
+export const isOwnerWithoutFactor = (world: World, question: Question): boolean => {
+  const { live, lacksFactor, membership } = standingOf(world, permissions, question)
+  return live && lacksFactor && membership?.role === 'owner' && question.permission.startsWith('organization:')
+}
+
 /** A separate database, so that the tables contain nothing else and the definitions can be changed. */
 export async function createOracle() {
   const { admin, tenantUrl } = await createOwnDatabase()

@@ -170,7 +170,8 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
       schema: {
         operationId: 'transferOrganization',
         summary: 'Transfer ownership',
-        description: 'Possible without the second factor that the organization requires.',
+        description:
+          'Without the second factor that the organization requires, only possible if there is no other owner.',
         tags: ['Organizations'],
         params: OrganizationParams,
         body: Strict({ user_id: IdOf('user') }),

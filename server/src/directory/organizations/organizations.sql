@@ -13,12 +13,6 @@ create table organizations (
 );
 create unique index organizations_slug_key on organizations (slug) where deleted_at is null;
 
--- What stays possible without a required second factor: leaving, transferring and deleting an organization.
-create function is_way_out(permission text) returns boolean language sql immutable set search_path = {{schema}}, pg_temp as $$
-  select permission in ('organization:leave', 'organization:transfer', 'organization:delete') $$;
-revoke execute on function is_way_out(text) from public;
-grant execute on function is_way_out(text) to freehold_tenant, freehold_system;
-
 -- Custom roles of an organization, in addition to the four built-in roles (role_permissions).
 create table roles (
   organization_id uuid not null references organizations on delete cascade,
@@ -63,6 +57,21 @@ create table memberships (
 create index memberships_user_id on memberships (user_id);
 -- partial, so that the gate, which looks up a membership by its key, does not use this index instead
 create index memberships_role on memberships (organization_id, role_id) where role_id is not null;
+
+-- What stays possible without a required second factor: leaving and, if no other owner has a live account, transferring and
+-- deleting the organization.
+create function is_way_out() returns boolean language plpgsql stable security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  wanted constant text := coalesce(current_setting('app.permission', true), '');
+begin
+  return wanted = 'organization:leave' or wanted in ('organization:transfer', 'organization:delete')
+    and not exists (select from memberships m join live_users u on u.id = m.user_id
+      where m.organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and m.user_id <> acting_user()
+        and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null
+        and (m.gate_changed_in = pg_current_xact_id_if_assigned()) is not true); -- the new owner of this transfer
+end $$;
+revoke execute on function is_way_out() from public;
+grant execute on function is_way_out() to freehold_tenant, freehold_system;
 
 -- An organization always keeps an owner whose account is live. The lock serializes two owners who leave at once: the query of the
 -- second has its own snapshot, taken after the commit of the first.

@@ -117,7 +117,8 @@ export function organizationRoutes(app: App): void {
         ...single,
         operationId: 'deleteOrganization',
         summary: 'Delete the organization',
-        description: 'Closes it at once for all members. Possible without the second factor that it requires.',
+        description:
+          'Closes it at once for all members. Without the second factor that it requires, only possible if there is no other owner.',
         response: { 204: Type.Null() },
       },
     },

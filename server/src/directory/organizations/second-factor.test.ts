@@ -150,6 +150,21 @@ test('a required second factor does not prevent leaving, transferring, deleting 
   }
 })
 
+// Red when: is_way_out() does not check for another owner, or counts one whose account is not live.
+test('an owner who can leave cannot transfer or delete the organization without the required second factor', async () => {
+  const { owner, member } = await demandingTeam()
+  const path = `/api/v1/organizations/${owner.organization_id}`
+  const second = await addMember(owner, 'owner')
+  const transfer = () => second.call('POST', `${path}/transfer`, { user_id: member.user_id })
+  for (const answer of [await transfer(), await second.call('DELETE', path)])
+    assert.deepEqual(outcomeOf(answer), [403, 'second-factor-required'])
+  await app.admin.query('update users set disabled_at = now() where id = $1', [owner.user_id])
+  assert.equal((await transfer()).status, 204, 'no other owner with a live account')
+  await app.admin.query('update users set disabled_at = null where id = $1', [owner.user_id])
+  const third = await addMember(owner, 'owner')
+  assert.equal((await third.call('POST', `${path}/leave`)).status, 204)
+})
+
 // Red when: organization_table() or the policy `colleagues` allows reading when the gate has no `reads`.
 test('without the required second factor, no statement of a leaving operation reads protected rows', async () => {
   const { owner, member } = await demandingTeam()
