@@ -28,7 +28,7 @@ const standings: Readonly<Record<string, Standing | 'nobody'>> = {
 }
 
 /** Permissions that an organization's requirement of a second factor does not affect. */
-const waysOut = ['organization:leave', 'organization:transfer', 'organization:delete']
+const waysOut = ['organization:leave'] // there is another owner, so transferring and deleting are none
 
 /** Deviations from the rule, each with the reason. */
 export const exceptions: Readonly<Record<string, string>> = {
