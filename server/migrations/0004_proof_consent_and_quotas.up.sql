@@ -155,6 +155,8 @@ declare
   wanted constant text := coalesce(current_setting('app.permission', true), '');
 begin
   return wanted = 'organization:leave' or wanted in ('organization:transfer', 'organization:delete')
+    -- A user of another organization learns nothing about the owners of this one.
+    and exists (select from memberships m where m.organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and m.user_id = acting_user())
     and not exists (select from memberships m join live_users u on u.id = m.user_id
       where m.organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and m.user_id <> acting_user()
         and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import pg from 'pg'
 import { createTestApp } from './test-app.ts'
 import type { Person } from './test-app.ts'
 
-const { admin, database, signUp, addMember, tokens } = await createTestApp()
+const { admin, database, services, signUp, addMember, tokens } = await createTestApp()
 
 /** Raw SQL on the tenant login, as by an injection: with any settings, and committed. */
 async function inject(
@@ -181,4 +182,22 @@ test('a custom role has exactly its own permissions, immediately', async () => {
   const path = `/api/v1/organizations/${owner.organization_id}/members/${member.user_id}`
   assert.equal((await owner.call('PATCH', path, { role: 'admin' })).status, 200)
   assert.deepEqual([await statusOf('GET'), await statusOf('POST')], [200, 201], 'one of the four again')
+})
+
+// Red when: is_way_out() looks at the owners of an organization to which the caller does not belong.
+test('no function of the tenant login distinguishes the organization of another tenant from a random one', async () => {
+  const [stranger, owner] = [await signUp('Stranger'), await signUp('Acme')]
+  const { rows: functions } = await admin.query<{ name: string }>(
+    `select p.proname as name from pg_proc p where p.pronamespace = 'freehold'::regnamespace and p.pronargs = 0
+      and p.prorettype <> 'trigger'::regtype and p.proname <> 'new_id' and has_function_privilege('freehold_tenant', p.oid, 'execute')`,
+  )
+  assert.ok(functions.length >= 3)
+  for (const { name } of functions)
+    for (const permission of ['', ...Object.keys(services.declared.permissions)]) {
+      const answers = [owner.organization_id, randomUUID()].map(organization_id =>
+        inject({ ...stranger, organization_id }, permission, `select array(select ${name}()::text) as said`),
+      )
+      const [known, random] = await Promise.all(answers)
+      assert.deepEqual(known, random, `${name} under ${permission}`)
+    }
 })

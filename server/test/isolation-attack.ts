@@ -280,7 +280,7 @@ async function readLists(operation: Operation, attacker: World, { values, marks 
   return answers
 }
 
-/** Failed guesses at the victim's password are counted, whoever makes them. */
+/** Failed guesses at the victim's password are counted for every caller. */
 const isCounter = (line: string): boolean => line.startsWith('throttles {"key": "account ')
 
 /** A failed sign-in at the victim's address is recorded as the victim's event, which is its purpose. */

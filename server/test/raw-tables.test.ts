@@ -384,7 +384,7 @@ test('the audit log cannot be written, changed or forged', async () => {
   }
 })
 
-test('a pair key across tenants is refused, whoever writes it', async () => {
+test('a pair key across tenants is refused for every login', async () => {
   const { rows: keys } = await admin.query<{
     name: string
     child: string

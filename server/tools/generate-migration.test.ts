@@ -463,7 +463,7 @@ test('a change of tables that are there says what it locks, and does online what
   )
   assert.equal(above(now, /alter table \S+"crowd"\s+add column "kind"/), '')
   assert.doesNotMatch(now, /concurrently|set not null|index \S*crowd/)
-  assert.equal(now.match(/^-- lock: /gm)?.length, 5, 'new tables are locked by nobody')
+  assert.equal(now.match(/^-- lock: /gm)?.length, 5, 'new tables have no other users to lock out')
   for (const statement of [
     /create index concurrently "?crowd_label/,
     /create unique index concurrently "?crowd_code/,

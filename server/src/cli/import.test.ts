@@ -271,7 +271,7 @@ test('a dry run finds out the same and writes nothing', async () => {
 })
 
 // Red when: a team of the same slug is founded again, a closed or personal one is joined, or those who join are written before the team.
-test('a line of an owner founds the team, and whoever comes after joins it', async () => {
+test('the line of an owner creates the team, and later lines join it', async () => {
   const name = unique()
   const place = (role: string, slug = name, more: object = {}) => ({ organization: { slug, role, ...more } })
   const founder = await signUp(`Closed ${name}`)

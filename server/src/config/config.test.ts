@@ -673,7 +673,7 @@ test('OpenID Connect providers are a checked list', () => {
   assertFault({ OIDC_PROVIDERS: '{}' }, /is not a list/)
 })
 
-// Red when: a server of one's own is asked at api.github.com, or Google is left out of the list.
+// Red when: a self-hosted server is requested at api.github.com, or Google is left out of the list.
 test('Google is one of the OpenID Connect providers, and GitHub may be a server of one’s own', () => {
   const google = { GOOGLE_CLIENT_ID: 'i', GOOGLE_CLIENT_SECRET: 's' }
   const known = { name: 'google', issuer: 'https://accounts.google.com', clientId: 'i', clientSecret: 's' }

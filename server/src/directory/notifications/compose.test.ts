@@ -87,7 +87,7 @@ test('signing up with a known address emails its owner that the account exists, 
   await issue({ purpose: 'sign-up', email: stranger, details: { full_name: 'Eve', password_hash: 'x' } })
   const fresh = await theMailTo(stranger)
   assert.equal(fresh.link, `${PAGES}/sign-up?token=${fresh.token}`)
-  assert.doesNotMatch(fresh.text, /Eve/, 'whoever typed the address does not speak through our mail')
+  assert.doesNotMatch(fresh.text, /Eve/, 'the person who typed the address cannot put words into our email')
 
   const { email } = await createPerson({ given_name: 'Ann' })
   await issue({ purpose: 'sign-up', email, details: { full_name: 'Eve' } })
@@ -107,7 +107,7 @@ test('requesting the verification email again', async () => {
   const id = await issue({ purpose: 'verify-email', email })
   const { link, token, text } = await theMailTo(email)
   assert.equal(link, `${PAGES}/verify-email?token=${token}`)
-  assert.doesNotMatch(text, /Ann/, 'nobody is called by name at an address that may be another’s')
+  assert.doesNotMatch(text, /Ann/, 'no name is shown at an address that may belong to someone else')
   assert.equal((await rowOf(id)).user_id, user_id)
 
   const confirmed = await createPerson()

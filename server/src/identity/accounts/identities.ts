@@ -77,9 +77,9 @@ const identityPages = pagesOf(() =>
 export const listIdentities = (page: Page) => identityPages({}, orderOf('-created_at', 'identities'), page)
 
 /**
- * Whose sign-in this is, as far as is known: the account that the identity belongs to, else the one that has the address.
- * Without an address only the identity is looked up. An address that can still be taken back is not verified here: its
- * mailbox may be that of whoever has changed it.
+ * Finds the account of a provider sign-in: the one that the identity is linked to, else the one that has the address.
+ * Without an address only the identity is looked up. An address whose change can still be undone does not count as verified:
+ * its mailbox may belong to a thief who made the change.
  */
 export const findAccount = ({ issuer, subject }: ProviderProfile, email: string | undefined) =>
   find(

@@ -49,7 +49,7 @@ export const undoToken = tokenKind({
     /** The first token for this change, which its event names; this one was issued in its place. */
     replaces: Type.Optional(Id),
   }),
-  // Else whoever made the change ended its undoing as well, by deleting the account.
+  // Otherwise an attacker could prevent the undo of a change by deleting the account.
   survivesDeletion: true,
 })
 
@@ -117,7 +117,7 @@ export const recordChange = (
     ),
   )
 
-/** Whether a user's address was changed in the last days and can still be undone, as SQL: what was undone keeps no former one. */
+/** Whether a change of the user's address can still be undone, as SQL; an undo deletes `former`. */
 export const hasNewAddress = (user_id: RawBuilder<unknown>): RawBuilder<boolean> =>
   sql<boolean>`exists (select from one_time_tokens t where t.user_id = ${user_id} and t.purpose = ${undoToken.purpose}
     and t.details ? 'former' and t.expires_at > now())`
@@ -145,9 +145,9 @@ const protectorsOf = (
         where (details ->> 'added')::uuid in (select id from others)) as all_of_them)`
 
 /**
- * An address was given back that had been changed at that moment. What was changed since was told to another one: those links
- * are spent, and the mails are sent once more, with new links, to the restored address. Later changes of the address are
- * final, since undoing them would bring such an address back.
+ * Moves the later changes to a restored address, whose change at `changed_at` was undone. The links that were sent to the other
+ * address are spent, and the emails are sent again, with new links. Later changes of the address become final, because undoing
+ * them would restore such an address.
  */
 export const readdressChanges = (user_id: string, email: string, changed_at: string) =>
   execute(
@@ -185,7 +185,6 @@ export const findStanding = (
   { secondFactorIds }: Pick<Declarations, 'secondFactorIds'>,
   user_id: string,
   protectors: readonly string[],
-  changed_at: string,
 ) =>
   statement(
     raw(
@@ -197,5 +196,5 @@ export const findStanding = (
           cross join jsonb_each(undoable.kept) rows_of cross join jsonb_array_elements(rows_of.value) kept_row
           where undoable.removed::uuid = any (${protectors}::uuid[]) and kept_row.value ->> 'id' = undoable.removed) as kept`,
     ),
-    ([found]): Standing => ({ ids: found?.ids ?? [], kept: found?.kept ?? [], changed_at }),
+    ([found]): Pick<Standing, 'ids' | 'kept'> => found ?? { ids: [], kept: [] },
   )

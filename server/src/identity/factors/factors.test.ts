@@ -301,7 +301,7 @@ test('of a hundred concurrent wrong codes, under as many tokens, no more than th
   assert.equal((await verify({ mfa_token: afterReset, code: await next() })).status, 401, 'nor does it lift its lock')
 
   const byRecoveryCode = await verify({ mfa_token: afterReset, recovery_code: recovery_codes[0] })
-  assert.equal(byRecoveryCode.status, 200, 'which nobody guesses, so the person is not shut out')
+  assert.equal(byRecoveryCode.status, 200, 'a recovery code cannot be guessed, so it stays accepted')
   await admin.query(`update throttles set locked_until = now() - interval '1 second' where key = $1`, [
     `mfa ${person.user_id}`,
   ])

@@ -155,7 +155,7 @@ test('nothing of an erased user remains but ids; other members, history and what
   const { body: others } = await owner.call('GET', `/api/v1/audit-logs?actor=${owner.user_id}`)
   assert.ok(
     others.items.every(({ ip }: { ip: string }) => ip === '127.0.0.1'),
-    'nobody else’s',
+    'no one else’s',
   )
   assert.equal((await owner.call('GET', path)).body.items.length, 1)
   assert.equal((await owner.call('GET', `${path}/${person.user_id}`)).status, 404)

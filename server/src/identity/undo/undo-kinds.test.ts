@@ -158,7 +158,7 @@ async function signIn(account: Account): Promise<void> {
   }
 }
 
-/** Each kind of change, as whoever has the account at that moment makes it; and what its owner had before. */
+/** Each kind of change, made by the current holder of the account; and what its owner had before. */
 const changes: {
   kind: string
   prepare?: (account: Account) => Promise<unknown>
@@ -263,7 +263,7 @@ test('a thief who changes the address and deletes the account keeps neither the 
   const own = (await mailTo(owner.email)).findLast(({ link }) => link.includes('/restore-account?token='))!
   expect(await call('POST', `${auth}/restore-account`, { token: own.token }), 204)
   assert.equal((await call('POST', `${auth}/login`, { email: owner.email, password: PASSWORD })).status, 200)
-  // The other address is no one's any more.
+  // No account has the other address any more.
   expect(await call('POST', `${auth}/signup`, { email: account.email, password: PASSWORD }), 201)
 })
 

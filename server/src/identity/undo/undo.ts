@@ -45,7 +45,7 @@ interface Offer {
 }
 
 /** Whether a second factor is required. */
-export const isProtected = ({ standing: { ids, kept } }: Pick<Offer, 'standing'>): boolean =>
+export const isProtected = ({ standing: { ids, kept } }: { standing: Pick<Standing, 'ids' | 'kept'> }): boolean =>
   ids.length + kept.length > 0
 
 /** Runs a query about changes, for the holder of a link from the account's mailbox. */
@@ -53,17 +53,35 @@ const ask = <Result>(visitor: SystemRunner, statement: Statement<'system', Resul
   // system: a link in an email has no session, and the tenant login cannot read the stored changes
   visitor.run(statement)
 
+/** The changes that tokens of one user undo, in one round trip. @throws Problem invalid-token */
+async function offersOf(
+  visitor: SystemRunner,
+  { declared }: Pick<Services, 'declared'>,
+  tokens: readonly OpenToken<Details>[],
+): Promise<Offer[]> {
+  const user_id = tokens[0]?.user_id
+  if (user_id === undefined) return []
+  if (user_id === null) throw new Problem('invalid-token')
+  const asked = tokens.flatMap(({ details }) => details.protectors)
+  const { ids, kept } = await ask(visitor, findStanding(declared, user_id, asked))
+  return tokens.map(({ id, created_at: changed_at, expires_at, details: { change, protectors } }) => {
+    const kind = declared.events.get(change)
+    if (!isChange(kind)) throw new Problem('invalid-token')
+    const counts = (factor: string): boolean => protectors.includes(factor)
+    const standing = { ids: ids.filter(counts), kept: kept.filter(factor => counts(factor.id)), changed_at }
+    return { id, user_id, kind, changed_at, expires_at, protectors, standing }
+  })
+}
+
 /** The change that a token undoes. @throws Problem invalid-token */
 export async function offerOf(
   visitor: SystemRunner,
-  { declared }: Pick<Services, 'declared'>,
-  { id, user_id, created_at, expires_at, details }: OpenToken<Details>,
+  services: Pick<Services, 'declared'>,
+  token: OpenToken<Details>,
 ): Promise<Offer> {
-  const kind = declared.events.get(details.change)
-  if (user_id === null || !isChange(kind)) throw new Problem('invalid-token')
-  const { protectors } = details
-  const standing = await ask(visitor, findStanding(declared, user_id, protectors, created_at))
-  return { id, user_id, kind, changed_at: created_at, expires_at, protectors, standing }
+  const [offer] = await offersOf(visitor, services, [token])
+  if (offer === undefined) throw new Problem('invalid-token')
+  return offer
 }
 
 /** The change that a link undoes; reading it does not spend the token. @throws Problem invalid-token */
@@ -101,8 +119,9 @@ export async function challengeUndo(
 }
 
 /**
- * Undoes exactly the change that the link was mailed for, once, and revokes all sessions and devices; it creates no session and
- * brings no password back. It is done to a deleted account as well, until that is erased. Where another second factor was there before the change, it is asked for.
+ * Undoes exactly the change of the link, once, and revokes all sessions and devices; creates no session and restores no
+ * password. It works for a deleted account too, until that is erased. If the account had another second factor before the
+ * change, it is required.
  * @throws Problem invalid-token, invalid-code, invalid-passkey, email-taken, totp-enrolled; invalid-fields where the factor is
  * missing; rate-limited, busy
  */
@@ -126,7 +145,7 @@ export async function undoChange(
       },
       async transaction => {
         if (verified === undefined) {
-          const now = await transaction.run(findStanding(services.declared, user_id, protectors, changed_at))
+          const now = await transaction.run(findStanding(services.declared, user_id, protectors))
           if (isProtected({ standing: now })) throw missingFactor()
         } else await transaction.run(fulfil(verified.requirement))
       },
@@ -192,8 +211,8 @@ function restoreRows(table: string, rows: readonly KeptRow[]) {
 }
 
 /**
- * What the change had added is put back by no other link, where it was removed meanwhile: the link of the removal is spent,
- * and no link keeps recovery codes that were made at the moment of the change.
+ * If the added row was removed meanwhile, no other link may restore it: the link of the removal is spent, and no link keeps
+ * recovery codes that were made together with the change.
  */
 const forgetAdded = (user_id: string, added: string | undefined, changed_at: string) =>
   execute(
@@ -213,18 +232,16 @@ const forgetAdded = (user_id: string, added: string | undefined, changed_at: str
     ),
   )
 
-/** What was put back is kept no longer, neither the rows nor the address. */
+/** Deletes the kept copies of what was restored: the rows and the address. */
 const forgetTrace = (id: string) =>
   execute(raw(query, sql`update one_time_tokens set details = details - 'kept' - 'former' where id = ${id}`))
 
-/**
- * The recent changes that a mailbox may undo: those whose notice was sent to this address. The newest comes first.
- */
-async function listOffers(
+/** The recent changes that a mailbox may undo: those whose notice was sent to this address. The newest comes first. */
+export async function listChanges(
   visitor: SystemRunner,
   services: Pick<Services, 'declared' | 'keys'>,
   email: string,
-): Promise<Offer[]> {
+): Promise<UndoableChange[]> {
   const tokens = await ask(
     visitor,
     many(
@@ -239,17 +256,8 @@ async function listOffers(
       ),
     ),
   )
-  const offers: Offer[] = []
-  for (const token of tokens) offers.push(await offerOf(visitor, services, token))
-  return offers
+  return (await offersOf(visitor, services, tokens)).map(offer => describe(services, offer))
 }
-
-/** The same, as the API describes them. */
-export const listChanges = async (
-  visitor: SystemRunner,
-  services: Pick<Services, 'declared' | 'keys'>,
-  email: string,
-): Promise<UndoableChange[]> => (await listOffers(visitor, services, email)).map(offer => describe(services, offer))
 
 /** The changes that the holder of a reset link may undo; reading them spends no token. @throws Problem invalid-token */
 export async function listChangesByReset(

@@ -45,7 +45,7 @@ test('a list sorted by the longest names goes on', async () => {
   )
 })
 
-// Red when: createPages (platform/http/cursors.ts) binds a list of one's own to the organization of the token.
+// Red when: createPages (platform/http/cursors.ts) binds the user's own list to the organization of the token.
 test('a list of one’s own goes on after switching to another organization, and for no one else', async () => {
   const person = await signUp('Mine')
   const { body: second } = await person.call('POST', '/api/v1/organizations', { name: 'Second' })
@@ -116,7 +116,7 @@ test('whether a cursor is genuine is told to those alone who may read the list',
     assert.deepEqual(new Set(await codesOf(signedOut.call)), new Set(['session-ended']), get!.operationId)
     const ofRemoved = new Set(await codesOf(removed.call))
     const isOwn = ofRemoved.has('read') || ofRemoved.has('invalid-cursor')
-    // What is one's own stays so after leaving an organization.
+    // The user's own rows stay visible after leaving an organization.
     if (!isOwn) assert.deepEqual(ofRemoved, new Set(['membership-ended']), get!.operationId)
     const ofMember = new Set(await codesOf(member.call))
     if (ofMember.has('permission-missing')) assert.equal(ofMember.size, 1, get!.operationId)

@@ -8,6 +8,7 @@ import type { FileLock } from './data-directory.ts'
 import { describeFailure, prepareCluster, prepareHome } from './postgres-installation.ts'
 import type { Home, Log } from './postgres-installation.ts'
 import { choosePrograms, EmbeddedPostgresError } from './postgres-programs.ts'
+import type { Programs } from './postgres-programs.ts'
 import {
   awaitServer,
   endOrphans,
@@ -119,13 +120,14 @@ export async function startEmbeddedPostgres(options: {
 async function bringUp(server: Server): Promise<number> {
   const running = await awaitServer(server)
   if (running !== undefined) return running
-  await prepareCluster(server, choosePrograms(server, server.wanted))
+  const programs = choosePrograms(server, server.wanted)
+  await prepareCluster(server, programs)
   const portFile = join(server.folder, 'port')
   const former = existsSync(portFile) ? Number(readFileSync(portFile, 'utf8')) : undefined
   for (let port = former || choosePort(server.folder); ; port += 1) {
     port = await findFreePort(port)
     if (port !== former) writeFileSync(portFile, String(port), { mode: 0o600 })
-    if (!(await startServer(server, port))) continue
+    if (!(await startServer(server, programs, port))) continue
     if (former && port !== former) server.log('warn', `Port ${former} is taken: PostgreSQL is on port ${port} now`)
     return port
   }
@@ -137,9 +139,11 @@ function choosePort(folder: string): number {
 }
 
 /** False if another program has taken the port meanwhile. */
-async function startServer(server: Server, port: number): Promise<boolean> {
-  // Chosen again for each start, because the machine's packages may have been updated.
-  const { folder: programs, major, minor, isBundled } = choosePrograms(server, server.wanted)
+async function startServer(
+  server: Server,
+  { folder: programs, major, minor, isBundled }: Programs,
+  port: number,
+): Promise<boolean> {
   if (!isBundled) server.log('info', `PostgreSQL ${major}.${minor} of this machine is used (${programs})`)
   const launch = { ...server, programs, port }
   for (const deadline = Date.now() + timeoutMs; ; await delay(pollMs)) {
@@ -168,7 +172,10 @@ async function watchServer(server: Server, port: number, superviseServer: () => 
       log('warn', `PostgreSQL has died: starting it again on port ${port}`)
       pauseMs = Math.min(pauseMs * 2, longestPauseMs)
       startedAt = Date.now()
-      if (!(await startServer(server, port))) throw new EmbeddedPostgresError(`Port ${port} is used by another program`)
+      // Chosen again, because the machine's packages may have been updated.
+      const programs = choosePrograms(server, server.wanted)
+      if (!(await startServer(server, programs, port)))
+        throw new EmbeddedPostgresError(`Port ${port} is used by another program`)
       log('info', `PostgreSQL is back on port ${port}`)
     } catch (error) {
       if (!stopping.aborted) log('error', `${toEmbeddedPostgresError(error, server.folder).message}; trying again`)

@@ -55,7 +55,7 @@ export interface Programs {
 export function choosePrograms(home: ServerHome, wanted: string): Programs {
   const made = readMajor(home.data)
   const bundled = wanted === 'system' || wanted === 'bundled' ? findBundled() : undefined
-  const others = wanted === 'bundled' ? [] : wanted === 'system' ? listFolders() : [wanted]
+  const others = wanted === 'bundled' ? [] : wanted === 'system' ? listFolders(made) : [wanted]
   const found = others.flatMap(folder => readPrograms(folder, home.account) ?? [])
   const chosen = pickPrograms([...found, ...(bundled instanceof Error || bundled === undefined ? [] : [bundled])], made)
   if (chosen?.isBundled === true) return { ...chosen, folder: prepareBundled(home) }
@@ -108,13 +108,19 @@ function readMajor(data: string): number | undefined {
   return Number(readFileSync(versionFile, 'utf8').trim())
 }
 
-/** The folders where Debian and its derivatives install PostgreSQL, and the one that pg_config reports. */
-function listFolders(): string[] {
-  const majors = Object.keys(fixedVersions.postgres)
-  const folders = majors.map(major => `/usr/lib/postgresql/${major}/bin`)
+/**
+ * The folders where Debian and its derivatives install PostgreSQL, and the one that pg_config reports; for an existing cluster
+ * only those of its own major version, where the folder says it.
+ */
+function listFolders(made: number | undefined): string[] {
+  const folders = Object.keys(fixedVersions.postgres).map(major => `/usr/lib/postgresql/${major}/bin`)
   const told = spawnSync('pg_config', ['--bindir'], { encoding: 'utf8' })
   if (told.status === 0) folders.push(told.stdout.trim())
-  return [...new Set(folders.filter(folder => existsSync(folder)).map(folder => realpathSync(folder)))]
+  const found = new Set(folders.filter(folder => existsSync(folder)).map(folder => realpathSync(folder)))
+  return [...found].filter(folder => {
+    const [, major] = /\/(\d+)\/bin$/.exec(folder) ?? []
+    return made === undefined || major === undefined || Number(major) === made
+  })
 }
 
 /** The programs in a folder; undefined if the server's account cannot run them. */

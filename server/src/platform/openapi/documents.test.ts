@@ -67,7 +67,7 @@ test('closed documents open to the token and to a superuser, as long as they are
   assert.equal((await person.call('GET', '/docs')).status, 404)
 })
 
-test('the page of problems has a section for each, whoever asks', async () => {
+test('the page of problems has a section for each, for every caller', async () => {
   const { status, text } = await closed.call('GET', '/problems')
   assert.equal(status, 200)
   for (const code of Object.keys(problems)) assert.ok(text.includes(`<section id="${code}">`), code)

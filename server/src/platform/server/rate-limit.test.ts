@@ -62,7 +62,7 @@ test('a token that is none buys no count of its own', async () => {
   )
 })
 
-test('sign-in is limited more strictly, by address, whoever is named, on the older path too', async () => {
+test('sign-in is limited more strictly, by address, for every name, on the older path too', async () => {
   const { call } = await createTestApp({ ...limited, RATE_LIMIT_PER_MINUTE: '1000', TRUSTED_PROXIES: '127.0.0.1' })
   let serial = 0
   const logIn = (path: string, address: string) =>
