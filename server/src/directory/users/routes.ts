@@ -1,5 +1,4 @@
 import type { FastifyRequest } from 'fastify'
-import type { Transaction } from '../../platform/database/database.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
 import type { Services } from '../../platform/services.ts'
@@ -15,7 +14,7 @@ export function userRoutes(app: App, { keys }: Pick<Services, 'keys'>): void {
     const statement = updateProfile(user_id, changes, conditionOf(request, user_id))
     const { username } = changes
     if (typeof username !== 'string') return account.run(statement)
-    return account.transaction(async (transaction: Transaction<'tenant'>) => {
+    return account.transaction(async transaction => {
       await transaction.run(refuseRetiredNames(keys.oneTime, { username }))
       return transaction.run(statement)
     })
