@@ -47,7 +47,7 @@ const wrong = (who: object) => () => call('POST', '/api/v1/auth/login', { ...who
 // Red when: the accounts' conditions move from the join into a later check, verify() returns early without a hash, or
 // a locked account is refused before the hash.
 test('a wrong password looks and costs the same for every name, and so does the right one where none is accepted', async () => {
-  const noOne = { email: `nobody-${randomUUID()}@example.com`, username: `n-${randomUUID()}` }
+  const absent = { email: `nobody-${randomUUID()}@example.com`, username: `n-${randomUUID()}` }
   const locked = await personWith('disabled_at = null')
   for (let guess = 0; guess < 5; guess++) await wrong({ email: locked.email })()
   const imported = await bcrypt(PASSWORD, 4)
@@ -62,7 +62,7 @@ test('a wrong password looks and costs the same for every name, and so does the 
     locked,
   }
   for (const identifier of ['email', 'username'] as const) {
-    const expected = await observe(wrong({ [identifier]: noOne[identifier] }))
+    const expected = await observe(wrong({ [identifier]: absent[identifier] }))
     assert.equal(expected.status, 401)
     assert.equal(expected.hashes, 1)
     assert.ok(expected.statements.length >= 2)

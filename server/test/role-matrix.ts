@@ -12,7 +12,7 @@ const standings: Readonly<Record<string, Standing | 'nobody'>> = {
   admin: { role: 'admin' },
   member: { role: 'member' },
   viewer: { role: 'viewer' },
-  noOne: 'nobody',
+  anonymous: 'nobody',
   'not a member': { role: 'none' },
   'a superuser who is not a member': { role: 'none', superuser: true },
   'a token without an organization': { named: false },

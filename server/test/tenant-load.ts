@@ -98,7 +98,7 @@ const good: Request[] = [
   },
 ]
 
-const noOne = '00000000-0000-7000-8000-000000000000'
+const absentId = '00000000-0000-7000-8000-000000000000'
 const thrown = () => {
   throw new Error('thrown')
 }
@@ -122,7 +122,7 @@ const bad: [code: string, request: (tenant: LoadTenant, login: Login_, other: Lo
   ],
   ['42501', (tenant, login, other) => login.run(tenant.scope, insertOwn(tenant, other.organization_id))],
   ['thrown', (tenant, login) => login.run(tenant.scope, { ...readAll, read: thrown })],
-  ['session-ended', (tenant, login) => login.run({ ...tenant.scope, session_id: noOne }, readAll)],
+  ['session-ended', (tenant, login) => login.run({ ...tenant.scope, session_id: absentId }, readAll)],
   [
     'membership-ended',
     (tenant, login, other) => login.run({ ...tenant.scope, organization_id: other.organization_id }, readAll),
@@ -131,7 +131,7 @@ const bad: [code: string, request: (tenant: LoadTenant, login: Login_, other: Lo
   [
     'session-ended',
     (tenant, login) =>
-      login.transaction({ ...tenant.scope, session_id: noOne }, transaction => transaction.run(insertOwn(tenant))),
+      login.transaction({ ...tenant.scope, session_id: absentId }, transaction => transaction.run(insertOwn(tenant))),
   ],
   [
     'thrown',

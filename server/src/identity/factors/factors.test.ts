@@ -423,8 +423,8 @@ test('a recovery code replaces the app once, in any notation', async () => {
     assert.equal(types.filter(name => name === type).length, count, type)
   assert.equal((await noticesTo(person)).length, 6, 'app added, two used, one used to make them anew, one used')
 
-  const noOne = await signUp()
-  assert.deepEqual(outcomeOf(await noOne.call('POST', `${mfa}/recovery-codes`, byPassword)), [
+  const other = await signUp()
+  assert.deepEqual(outcomeOf(await other.call('POST', `${mfa}/recovery-codes`, byPassword)), [
     409,
     'second-factor-missing',
   ])

@@ -23,7 +23,7 @@ const strict = await open({ EMAIL_VERIFICATION: 'required' })
 const careful = await open({ SOCIAL_AUTO_LINK: 'false' })
 
 type Claims = Record<string, unknown> & { sub: string; email: string }
-const someone = (claims: Record<string, unknown> = {}): Claims => {
+const newClaims = (claims: Record<string, unknown> = {}): Claims => {
   const sub = randomBytes(8).toString('hex')
   return { sub, email: `${sub}@example.com`, email_verified: true, ...claims }
 }
@@ -69,7 +69,7 @@ async function link(
 // Red when: linkByAddress or createAccount is not retried after a concurrent one.
 test('two concurrent callbacks for a new user create one account', async () => {
   for (let round = 0; round < 3; round++) {
-    const claims = someone()
+    const claims = newClaims()
     const answers = await Promise.all([signIn(claims), signIn(claims), signIn(claims)])
     assert.deepEqual(
       answers.map(({ status }) => status),
@@ -82,7 +82,7 @@ test('two concurrent callbacks for a new user create one account', async () => {
 
 // Red when: an account is looked up by address before the identity, or the address of the account changes as well.
 test('an identity stays linked when the address changes at the provider, even to another user’s', async () => {
-  const [claims, other] = [someone(), await app.signUp()]
+  const [claims, other] = [newClaims(), await app.signUp()]
   await app.verify(other)
   const first = await signIn(claims)
   const later = await signIn({ ...claims, email: other.email })
@@ -99,7 +99,7 @@ test('an identity stays linked when the address changes at the provider, even to
 
 // Red when: only the subject is compared: the same subject at another provider is another user.
 test('the same subject of another issuer is another identity', async () => {
-  const claims = someone()
+  const claims = newClaims()
   const { body } = await signIn(claims)
   await app.admin.query(`update identities set issuer = 'https://elsewhere.example.com' where user_id = $1`, [
     body.user.id,
@@ -124,7 +124,7 @@ test('an address leads to an account only if both the provider and we have verif
   ] as const) {
     const person = await app.signUp()
     if (here) await app.verify(person)
-    const answer = await signIn(someone({ email: person.email.toUpperCase(), email_verified: provider }), { on })
+    const answer = await signIn(newClaims({ email: person.email.toUpperCase(), email_verified: provider }), { on })
     assert.equal(answer.status, expected, `${String(provider)} ${here} ${answer.text}`)
     if (expected === 200) assert.equal(answer.body.user.id, person.user_id)
     else assert.equal(answer.body.code, 'link-required')
@@ -142,7 +142,7 @@ test('an address leads to an account only if both the provider and we have verif
 // Red when: a name or an address is stored that is not valid for an account.
 test('data of a provider is used only if it is valid for an account', async () => {
   const { body } = await signIn(
-    someone({ name: `  Zoë \u0000\u001b[31m ${'x'.repeat(300)}`, given_name: 7, family_name: ' ' }),
+    newClaims({ name: `  Zoë \u0000\u001b[31m ${'x'.repeat(300)}`, given_name: 7, family_name: ' ' }),
   )
   assert.equal(body.user.full_name.length, 200)
   assert.match(body.user.full_name, /^Zoë {2}\[31m x+$/)
@@ -157,12 +157,12 @@ test('data of a provider is used only if it is valid for an account', async () =
     7,
     { a: 1 },
   ])
-    assertRefused(await signIn({ ...someone(), email } as never), 403, 'provider-email-missing')
+    assertRefused(await signIn({ ...newClaims(), email } as never), 403, 'provider-email-missing')
 })
 
 // Red when: the account is created as verified, or its owner is not asked to confirm.
 test('under optional, an address that the provider has not verified creates an unconfirmed account', async () => {
-  const claims = someone({ email_verified: false })
+  const claims = newClaims({ email_verified: false })
   const { status, body } = await signIn(claims)
   assert.deepEqual([status, body.user.email_verified], [200, false])
   const [mail] = await app.mailTo(claims.email)
@@ -175,7 +175,10 @@ test('under optional, an address that the provider has not verified creates an u
 test('under required, an address that the provider has not verified gets the same response, known or not', async () => {
   const known = await app.signUp()
   await app.verify(known)
-  const [claims, taken] = [someone({ email_verified: false }), someone({ email_verified: false, email: known.email })]
+  const [claims, taken] = [
+    newClaims({ email_verified: false }),
+    newClaims({ email_verified: false, email: known.email }),
+  ]
   const [fresh, old] = [await signIn(claims, { on: strict }), await signIn(taken, { on: strict })]
   assertRefused(fresh, 403, 'email-unverified')
   const bare = ({ text, headers, body }: Answer) => [
@@ -199,7 +202,7 @@ test('under required, an address that the provider has not verified gets the sam
 
 // Red when: completeSignUp links no identity, or the callback does not store the browser.
 test('a sign-up with a provider links the provider if the link is opened in the same browser', async () => {
-  const [claims, browser] = [someone({ email_verified: false }), strict.newBrowser()]
+  const [claims, browser] = [newClaims({ email_verified: false }), strict.newBrowser()]
   assertRefused(await signIn(claims, { on: strict, browser }), 403, 'email-unverified')
   const [mail] = await strict.mailTo(claims.email)
   const verified = await browser.open(`${strict.publicUrl}/api/v1/auth/verify-email`, {
@@ -215,11 +218,11 @@ test('a sign-up with a provider links the provider if the link is opened in the 
 // Red when: is_live is not checked.
 test('no one can sign in to a disabled or deleted account, by its identity or by its address', async () => {
   for (const column of ['disabled_at', 'deleted_at']) {
-    const claims = someone()
+    const claims = newClaims()
     const { body } = await signIn(claims)
     await app.admin.query(`update users set ${column} = now() where id = $1`, [body.user.id])
     assertRefused(await signIn(claims), 403, 'link-required')
-    assertRefused(await signIn(someone({ email: claims.email })), 403, 'link-required')
+    assertRefused(await signIn(newClaims({ email: claims.email })), 403, 'link-required')
     const led = await signIn(claims, { query: toFrontEnd })
     assert.equal(led.url, `${FRONTEND}/?error=link-required`)
   }
@@ -227,7 +230,7 @@ test('no one can sign in to a disabled or deleted account, by its identity or by
 
 // Red when: exchangeCode does not map the refusal of an account that is deleted between callback and exchange.
 test('a code does not sign in to an account that was deleted within its minute', async () => {
-  const [claims, browser] = [someone(), app.newBrowser()]
+  const [claims, browser] = [newClaims(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   await app.admin.query('update users set disabled_at = now() where email = $1', [claims.email])
   assertRefused(await exchange(browser, url), 403, 'link-required')
@@ -236,7 +239,7 @@ test('a code does not sign in to an account that was deleted within its minute',
 // Red when: the transaction of a provider sign-in uses the identity before it has locked the account: one of the two is the
 // victim of a deadlock.
 test('an identity that is unlinked during a sign-in is not used, without a deadlock', async () => {
-  const claims = someone()
+  const claims = newClaims()
   const { id: user_id } = (await signIn(claims)).body.user
   const unlinking = await app.admin.connect()
   try {
@@ -277,7 +280,7 @@ test('a code that is held back does not sign in once its identity is unlinked, o
   const remove = async (_: Person, id: string) =>
     (await app.admin.query('delete from identities where id = $1', [id])).rowCount === 1 ? 204 : 500
   for (const end of [unlink, undo, reset, change, remove]) {
-    const [person, claims, browser] = [await app.signUp(), someone(), app.newBrowser()]
+    const [person, claims, browser] = [await app.signUp(), newClaims(), app.newBrowser()]
     await app.verify(person)
     await app.mailTo(person.email)
     const linked = await link(person, claims, { browser })
@@ -302,24 +305,24 @@ test('while a change of address can be undone, its mailbox links no provider', a
   const emailOf = async () =>
     (await app.admin.query<{ email: string }>('select email from users where id = $1', [person.user_id])).rows[0]?.email
   await app.mailTo(person.email)
-  const email = someone().email
+  const email = newClaims().email
   await change(email)
-  assertRefused(await signIn(someone({ email })), 403, 'link-required')
+  assertRefused(await signIn(newClaims({ email })), 403, 'link-required')
   const { token } = (await app.mailTo(person.email)).findLast(({ link: to }) => to.includes('/account/undo?token='))!
   assert.equal((await app.call('POST', '/api/v1/auth/undo', { token })).status, 204)
-  assert.equal((await signIn(someone({ email: person.email }))).body.user?.id, person.user_id, 'undone')
+  assert.equal((await signIn(newClaims({ email: person.email }))).body.user?.id, person.user_id, 'undone')
 
-  const later = someone().email
+  const later = newClaims().email
   await change(later)
   await app.admin.query(`update one_time_tokens set expires_at = now() where user_id = $1 and purpose = 'undo'`, [
     person.user_id,
   ])
-  assert.equal((await signIn(someone({ email: later }))).body.user?.id, person.user_id, 'over')
+  assert.equal((await signIn(newClaims({ email: later }))).body.user?.id, person.user_id, 'over')
 })
 
 // Red when: isTwoFactor is true for a provider, or a session is made before the second factor.
 test('the second factor still applies, at the callback and at the exchange', async () => {
-  const claims = someone()
+  const claims = newClaims()
   const { body } = await signIn(claims)
   await app.admin.query(`insert into totp_factors (user_id, secret, confirmed_at) values ($1, '\\x00', now())`, [
     body.user.id,
@@ -353,18 +356,18 @@ test('a code is bound to the browser that began, whatever challenge the link con
   const verifier = randomBytes(32).toString('base64url')
   const code_challenge = createHash('sha256').update(verifier).digest('base64url')
   const browser = app.newBrowser()
-  const { url } = await signIn(someone(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
+  const { url } = await signIn(newClaims(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
   assertRefused(await exchange(browser, url), 422, 'invalid-token')
   assertRefused(await exchange(browser, url, { code_verifier: `${verifier.slice(1)}A` }), 422, 'invalid-token')
   // The author of the link knows the verifier, and could exchange a leaked code.
   const elsewhere = app.newBrowser()
   assertRefused(await exchange(elsewhere, url, { code_verifier: verifier }), 403, 'browser-unknown')
   const busy = app.newBrowser()
-  await signIn(someone(), { browser: busy, query: toFrontEnd })
+  await signIn(newClaims(), { browser: busy, query: toFrontEnd })
   assertRefused(await exchange(busy, url, { code_verifier: verifier }), 403, 'browser-unknown')
   assert.equal((await exchange(browser, url, { code_verifier: verifier })).status, 200)
   // A code from an earlier version contains no browser.
-  const { url: older } = await signIn(someone(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
+  const { url: older } = await signIn(newClaims(), { browser, query: `${toFrontEnd}&code_challenge=${code_challenge}` })
   await app.admin.query(
     `update one_time_tokens set details = details - 'browser' where purpose = 'social-code' and used_at is null and details ->> 'code_challenge' = $1`,
     [code_challenge],
@@ -374,7 +377,7 @@ test('a code is bound to the browser that began, whatever challenge the link con
 
 // Red when: the code is not spent in the transaction that signs in, or what it created is not revoked.
 test('concurrent exchanges of a code create one session, which the reuse revokes', async () => {
-  const [claims, browser] = [someone(), app.newBrowser()]
+  const [claims, browser] = [newClaims(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   const answers = await Promise.all([exchange(browser, url), exchange(browser, url), exchange(browser, url)])
   assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 422, 422])
@@ -387,7 +390,7 @@ test('concurrent exchanges of a code create one session, which the reuse revokes
 
 // Red when: a code works after its minute, or one of another purpose is accepted.
 test('an expired, malformed or other token is refused as a code', async () => {
-  const [claims, browser] = [someone(), app.newBrowser()]
+  const [claims, browser] = [newClaims(), app.newBrowser()]
   const { url } = await signIn(claims, { browser, query: toFrontEnd })
   const code = new URL(url).searchParams.get('code') as string
   await app.admin.query(
@@ -400,7 +403,7 @@ test('an expired, malformed or other token is refused as a code', async () => {
 
 // Red when: the event is omitted, or another browser can finish.
 test('a signed-in user links a provider and can then sign in with it', async () => {
-  const [person, claims, browser] = [await app.signUp(), someone(), app.newBrowser()]
+  const [person, claims, browser] = [await app.signUp(), newClaims(), app.newBrowser()]
   const made = await link(person, claims, { browser })
   assert.equal(made.status, 201, made.text)
   assert.deepEqual([made.body.provider, made.body.email], ['bent', claims.email])
@@ -418,11 +421,11 @@ test('a signed-in user links a provider and can then sign in with it', async () 
 
 // Red when: undoing identity-linked keeps the identity, or a link by address is recorded without an undo.
 test('a provider that someone else linked can be unlinked by the email about it, however it was linked', async () => {
-  const [person, claims] = [await app.signUp(), someone()]
+  const [person, claims] = [await app.signUp(), newClaims()]
   assert.equal((await link(person, claims)).status, 201)
   const verified = await app.signUp()
   await app.verify(verified)
-  const byAddress = someone({ email: verified.email })
+  const byAddress = newClaims({ email: verified.email })
   assert.equal((await signIn(byAddress)).body.user.id, verified.user_id)
   for (const { email, user_id } of [person, verified]) {
     const mail = (await app.mailTo(email)).findLast(({ link: url }) => url.includes('/account/undo?token='))
@@ -434,19 +437,19 @@ test('a provider that someone else linked can be unlinked by the email about it,
 
 // Red when: linkIdentity moves an identity, or its owner is not compared.
 test('an identity of another user is not linked a second time, even concurrently', async () => {
-  const [one, two, claims] = [await app.signUp(), await app.signUp(), someone()]
+  const [one, two, claims] = [await app.signUp(), await app.signUp(), newClaims()]
   assert.equal((await link(one, claims)).status, 201)
   assertRefused(await link(two, claims), 409, 'identity-taken')
   assert.equal((await link(two, claims, { redirect_to: `${FRONTEND}/` })).url, `${FRONTEND}/?error=identity-taken`)
   assert.equal((await signIn(claims)).body.user.id, one.user_id)
-  const wanted = someone()
+  const wanted = newClaims()
   const answers = await Promise.all([link(one, wanted), link(two, wanted)])
   assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409])
 })
 
 // Red when: the link is finished in any browser, or under a revoked session.
 test('a link flow that another browser finishes, or whose session is revoked, links nothing', async () => {
-  const [person, claims] = [await app.signUp(), someone()]
+  const [person, claims] = [await app.signUp(), newClaims()]
   bent.behave({ claims })
   const browser = app.newBrowser()
   const begin = () =>
@@ -466,7 +469,7 @@ test('a link flow that another browser finishes, or whose session is revoked, li
 
 // Red when: removeIdentity omits keepSignInMethod, the owner or the event.
 test('only its owner can remove an identity, and no one the last sign-in method', async () => {
-  const [person, other, claims] = [await app.signUp(), await app.signUp(), someone()]
+  const [person, other, claims] = [await app.signUp(), await app.signUp(), newClaims()]
   const { id } = (await link(person, claims)).body
   const proof = { password: PASSWORD }
   assert.equal((await other.call('DELETE', `/api/v1/oauth/identities/${id}`, { proof })).status, 404)
@@ -475,7 +478,7 @@ test('only its owner can remove an identity, and no one the last sign-in method'
   assert.ok((await app.mailTo(person.email)).some(({ subject }) => /removed|unlinked|no longer/i.test(subject)))
   assert.notEqual((await signIn(claims)).body.user.id, person.user_id)
 
-  const { body } = await signIn(someone())
+  const { body } = await signIn(newClaims())
   const call = (method: string, path: string) =>
     app.call(method, path, undefined, { authorization: `Bearer ${body.access_token}` })
   const [only] = (await call('GET', '/api/v1/oauth/identities')).body.items
@@ -485,7 +488,7 @@ test('only its owner can remove an identity, and no one the last sign-in method'
 
 // Red when: neither changeCredentials nor keepSignInMethod takes its lock.
 test('of two identities that are removed concurrently, one stays', async () => {
-  const claims = someone()
+  const claims = newClaims()
   const { body } = await signIn(claims)
   const headers = { authorization: `Bearer ${body.access_token}` }
   await app.admin.query(
@@ -501,7 +504,7 @@ test('of two identities that are removed concurrently, one stays', async () => {
 
 // Red when: choose (identity/proofs) requires nothing of an account that has neither a password nor a second factor.
 test('an account with only a provider can link and unlink within two minutes of its sign-in', async () => {
-  const claims = someone()
+  const claims = newClaims()
   const { body } = await signIn(claims)
   const headers = { authorization: `Bearer ${body.access_token}` }
   const path = `/api/v1/oauth/identities/${body.user.id}`

@@ -45,14 +45,14 @@ const app = await openTestApp(() => ({
 }))
 
 let serial = 0
-const someone = () => {
+const newClaims = () => {
   const sub = `subject-${process.pid}-${serial++}`
   return { sub, email: `${sub}@example.com`, email_verified: true, name: 'Some Body' }
 }
 
 /** A whole sign-in with a provider that behaves like this; by default with someone new, who would otherwise be let in. */
 async function signInWith(behaviour: Behaviour, name = 'bent'): Promise<Answer> {
-  providerOf(name).behave({ claims: someone(), ...behaviour })
+  providerOf(name).behave({ claims: newClaims(), ...behaviour })
   return app.newBrowser().follow(`${app.publicUrl}/oauth/${name}/initiate`)
 }
 
@@ -81,18 +81,18 @@ const now = () => Math.floor(Date.now() / 1000)
 // Red when: enableNonRepudiationChecks is left out (signatures), expectedNonce is left out (nonce), the check of the
 // library named in each line is switched off.
 const lies: Record<string, () => Behaviour> = {
-  'an ID token of another issuer': () => ({ claims: { ...someone(), iss: 'https://accounts.example.com' } }),
-  'an ID token for another client': () => ({ claims: { ...someone(), aud: 'another client' } }),
+  'an ID token of another issuer': () => ({ claims: { ...newClaims(), iss: 'https://accounts.example.com' } }),
+  'an ID token for another client': () => ({ claims: { ...newClaims(), aud: 'another client' } }),
   'an ID token for two clients, handed to the other': () => ({
-    claims: { ...someone(), aud: [bent.clientId, 'another'], azp: 'another' },
+    claims: { ...newClaims(), aud: [bent.clientId, 'another'], azp: 'another' },
   }),
-  'a nonce of another flow': () => ({ claims: { ...someone(), nonce: 'another' } }),
-  'no nonce': () => ({ claims: { ...someone(), nonce: undefined } }),
-  'no subject': () => ({ claims: { ...someone(), sub: undefined } }),
-  'an empty subject': () => ({ claims: { ...someone(), sub: '' } }),
-  'a subject that is too long': () => ({ claims: { ...someone(), sub: 's'.repeat(256) } }),
-  'a subject that no database stores': () => ({ claims: { ...someone(), sub: 'nul\0nul' } }),
-  'an ID token that has expired': () => ({ claims: { ...someone(), iat: now() - 900, exp: now() - 600 } }),
+  'a nonce of another flow': () => ({ claims: { ...newClaims(), nonce: 'another' } }),
+  'no nonce': () => ({ claims: { ...newClaims(), nonce: undefined } }),
+  'no subject': () => ({ claims: { ...newClaims(), sub: undefined } }),
+  'an empty subject': () => ({ claims: { ...newClaims(), sub: '' } }),
+  'a subject that is too long': () => ({ claims: { ...newClaims(), sub: 's'.repeat(256) } }),
+  'a subject that no database stores': () => ({ claims: { ...newClaims(), sub: 'nul\0nul' } }),
+  'an ID token that has expired': () => ({ claims: { ...newClaims(), iat: now() - 900, exp: now() - 600 } }),
   'an ID token that is not signed': () => ({ signature: 'none' }),
   'an ID token signed with a key of somebody else': () => ({ signature: 'stranger' }),
   'an ID token signed with a key that is not in the set': () => ({ signature: 'stranger', header: { kid: 'unknown' } }),
@@ -114,7 +114,7 @@ const lies: Record<string, () => Behaviour> = {
   'the issuer of another provider in the callback': () => ({ back: { iss: other.url } }),
   'no issuer in the callback, though it was announced': () => ({ back: { iss: undefined } }),
   'a user of another subject at userinfo': () => ({
-    claims: someone(),
+    claims: newClaims(),
     userinfo: { sub: 'another', email: 'another@example.com', email_verified: true },
   }),
   'a request that it calls invalid': () => ({ back: { code: undefined, error: 'invalid_request' } }),
@@ -201,8 +201,8 @@ test('a request to a provider times out after five seconds', async () => {
 
 /** Where the provider sends the browser back to, not yet followed. */
 async function comeBackTo(browser: Browser, name = 'bent', query = ''): Promise<URL> {
-  bent.behave({ claims: someone() })
-  other.behave({ claims: someone() })
+  bent.behave({ claims: newClaims() })
+  other.behave({ claims: newClaims() })
   return new URL(
     (await browser.follow(`${app.publicUrl}/oauth/${name}/initiate${query}`, `${app.publicUrl}/oauth/${name}/callback`))
       .url,

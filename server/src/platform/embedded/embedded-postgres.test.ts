@@ -346,24 +346,24 @@ test('as root below a folder that others cannot enter, programs and data get a f
 test('an ordinary user needs no write access to the checkout, and is told when the data is not theirs', async t => {
   if (!isRoot) return t.skip('needs root')
   prepareCheckout()
-  const noOne = 65_534
+  const unprivileged = 65_534
   const own = join(scratch, 'own')
   mkdirSync(own)
-  chownSync(own, noOne, noOne)
-  const ordinary = startElsewhere(own, { source, uid: noOne })
+  chownSync(own, unprivileged, unprivileged)
+  const ordinary = startElsewhere(own, { source, uid: unprivileged })
   const { url = '', message } = await ordinary.listen()
   assert.match(url, /^postgres:/, String(message))
   assert.ok(!existsSync(library))
-  assert.equal(statSync(join(own, 'postgres/data')).uid, noOne)
+  assert.equal(statSync(join(own, 'postgres/data')).uid, unprivileged)
   ordinary.child.stdin?.end()
   assert.deepEqual(await ordinary.listen(), { stopped: true })
 
   chownSync(join(own, 'postgres/data'), 12_345, 12_345)
-  const halfRefused = await startElsewhere(own, { source, uid: noOne }).listen()
+  const halfRefused = await startElsewhere(own, { source, uid: unprivileged }).listen()
   assert.match(halfRefused.message ?? '', /data belongs to another user \(uid 12345/)
   chownSync(own, 12_345, 12_345)
   chmodSync(own, 0o700)
-  const refused = await startElsewhere(own, { source, uid: noOne }).listen()
+  const refused = await startElsewhere(own, { source, uid: unprivileged }).listen()
   assert.equal(refused.error, 'EmbeddedPostgresError')
   assert.match(
     refused.message ?? '',

@@ -15,7 +15,7 @@ export function createResend(
         method: 'POST',
         headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'idempotency-key': id },
         body: JSON.stringify(enclose(message, id)),
-        timeoutMs: timeoutMs,
+        timeoutMs,
         to: 'operator',
       }).then(faultOf, (error: Error) => `no answer: ${error.message}`)
       if (fault === undefined) return
