@@ -121,6 +121,11 @@ export function isAllowed(world: World, question: Question): boolean {
   return open || (live && question.permission === '')
 }
 
+/** Whether the question is about an ended membership, whose user's account is deleted too. */
+export const isAboutDeletedMember = (world: World, { place, member }: Question): boolean =>
+  world.memberships.some(row => row.organization_id === place && row.user_id === member && row.deleted) &&
+  world.users.some(({ id, deleted }) => id === member && deleted)
+
 /** Whether the question is what an owner may do without the required second factor. */
 export const isOwnerWithoutFactor = (world: World, question: Question): boolean => {
   const { live, lacksFactor, membership } = standingOf(world, permissions, question)

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 /** Seconds that one test may take; in a long run an hour. What waits for ever ends, and is named. */
 const LIMIT = 180
 /** The lowest share of lines that the tests run, in per cent. */
-const COVERED_LINES = 90
+const COVERED_LINES = 95
 
 const given = process.argv.slice(2)
 const files = given.filter(argument => !argument.startsWith('--'))
