@@ -6,8 +6,7 @@ import { features as ownFeatures } from '../src/features.ts'
 import { declare } from '../src/platform/declarations.ts'
 import type { Feature } from '../src/platform/feature.ts'
 import { migrateDatabase } from '../src/platform/schema/provision.ts'
-import { ensureRoles, loginNames, loginPassword } from '../src/platform/schema/logins.ts'
-import { TEST_SECRET, testDatabase } from './test-database.ts'
+import { createAnotherDatabase } from './test-database.ts'
 
 export interface OwnDatabase {
   schema: string
@@ -20,8 +19,6 @@ export interface OwnDatabase {
   admin: pg.Pool
 }
 
-let serial = 0
-
 /**
  * A separate migrated database on the test server, for tests that look at whole tables or process every job. `prepare`
  * fills it before it is migrated.
@@ -29,34 +26,24 @@ let serial = 0
 export async function createOwnDatabase(
   schema = 'freehold',
   features: readonly Feature[] = ownFeatures,
-  prepare: (ownerUrl: string, admin: pg.Pool) => Promise<void> = async () => {},
+  prepare?: (ownerUrl: string, admin: pg.Pool) => Promise<void>,
 ): Promise<OwnDatabase> {
-  const { adminUrl, ownerUrl } = testDatabase()
-  const name = `own_${process.pid}_${serial++}`
-  const server = new pg.Client({ connectionString: adminUrl })
-  await server.connect()
-  await server.query(`create database ${name} owner freehold`)
-  await server.end()
-  const on = (url: string, login = {}): string => Object.assign(new URL(url), { pathname: `/${name}`, ...login }).href
-  const admin = new pg.Pool({ connectionString: on(adminUrl), options: `-c search_path="${schema}"`, max: 2 })
-  const names = loginNames(name)
-  const passwords = {
-    tenant: loginPassword(TEST_SECRET, names.tenant),
-    system: loginPassword(TEST_SECRET, names.system),
-  }
-  const client = new pg.Client({ connectionString: on(adminUrl) })
-  await client.connect()
-  await ensureRoles(client, { database: name, schema, owner: 'freehold', passwords })
-  await client.end()
-  await prepare(on(ownerUrl), admin)
-  await migrateDatabase(on(ownerUrl), schema, declare(features))
-  const urlOf = (kind: 'tenant' | 'system') => on(ownerUrl, { username: names[kind], password: passwords[kind] })
-  const urls = { tenantUrl: urlOf('tenant'), systemUrl: urlOf('system') }
+  const isEmpty = schema !== 'freehold' || features !== ownFeatures || prepare !== undefined
+  const { adminUrl, ...urls } = await createAnotherDatabase({ isEmpty, schema })
+  const connectionString = Object.assign(new URL(urls.ownerUrl), loginOf(adminUrl)).href
+  const admin = new pg.Pool({ connectionString, options: `-c search_path="${schema}"`, max: 2 })
+  await prepare?.(urls.ownerUrl, admin)
+  if (isEmpty) await migrateDatabase(urls.ownerUrl, schema, declare(features))
   const pools = { poolSize: 12, poolTimeoutSeconds: 10, connectionMaxAgeSeconds: 0, pooler: 'none' as const }
   const database = openDatabase({ ...urls, ...pools, onError: () => {} })
   // The server is removed after the run, and the database with it.
   after(async () => {
     await Promise.all([database.close(), admin.end()])
   })
-  return { schema, ownerUrl: on(ownerUrl), ...urls, database, admin }
+  return { schema, ...urls, database, admin }
+}
+
+const loginOf = (url: string) => {
+  const { username, password } = new URL(url)
+  return { username, password }
 }

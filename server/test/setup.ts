@@ -10,7 +10,7 @@ import { TEST_DATABASE, TEST_SECRET } from './test-database.ts'
 let directory: string
 let provisioned: Provisioned
 
-/** One real PostgreSQL for the whole run. Test files run on it in parallel: the tenant boundary keeps them apart. */
+/** One real PostgreSQL for the whole run, with a migrated database of which every test file gets a copy. */
 export async function globalSetup(): Promise<void> {
   directory = await mkdtemp(join(tmpdir(), 'freehold-test-'))
   provisioned = await provisionDatabase({

@@ -1,3 +1,6 @@
+import pg from 'pg'
+import { ensureRoles, loginNames, loginPassword } from '../src/platform/schema/logins.ts'
+
 /** The environment variable through which the test run's setup passes its database to every test file. */
 export const TEST_DATABASE = 'FREEHOLD_TEST_DATABASE'
 
@@ -12,9 +15,49 @@ export interface TestDatabase {
   systemUrl: string
 }
 
+const given = process.env[TEST_DATABASE]
+/** The database of the setup, which is migrated and empty, and which nothing writes. */
+const template = given === undefined ? undefined : (JSON.parse(given) as TestDatabase)
+const ofFile = template && (await createDatabase(`file_${process.pid}`, nameOf(template.ownerUrl)))
+
+/**
+ * The database of this test file: a copy of the migrated one. Each file has its own, so that no test sees the rows of
+ * another file, and what reads whole tables stays fast, however many tests there are.
+ */
 export function testDatabase(): TestDatabase {
-  const given = process.env[TEST_DATABASE]
-  if (given === undefined)
+  if (ofFile === undefined)
     throw new Error('run the tests with `npm test`, or one file with `npm test -- path/to/file.test.ts`')
-  return JSON.parse(given) as TestDatabase
+  return ofFile
+}
+
+let serial = 0
+
+/** Another database for this file: migrated, or empty (`isEmpty`). `schema` is on the path of its logins. */
+export const createAnotherDatabase = ({ isEmpty, schema }: { isEmpty: boolean; schema: string }): Promise<TestDatabase> =>
+  createDatabase(`own_${process.pid}_${serial++}`, isEmpty ? undefined : nameOf(testDatabase().ownerUrl), schema)
+
+/** Creates a database, as a copy of one if it is named, with its two restricted logins. */
+async function createDatabase(database: string, copied: string | undefined, schema = 'freehold'): Promise<TestDatabase> {
+  const { adminUrl, ownerUrl } = template!
+  const server = new pg.Client({ connectionString: adminUrl })
+  await server.connect()
+  await server.query(`create database ${database} owner freehold template ${copied ?? 'template1'}`)
+  await server.end()
+  const on = (url: string, login = {}): string =>
+    Object.assign(new URL(url), { pathname: `/${database}`, ...login }).href
+  const names = loginNames(database)
+  const passwords = {
+    tenant: loginPassword(TEST_SECRET, names.tenant),
+    system: loginPassword(TEST_SECRET, names.system),
+  }
+  const client = new pg.Client({ connectionString: on(adminUrl) })
+  await client.connect()
+  await ensureRoles(client, { database, schema, owner: 'freehold', passwords })
+  await client.end()
+  const urlOf = (kind: 'tenant' | 'system') => on(ownerUrl, { username: names[kind], password: passwords[kind] })
+  return { adminUrl, ownerUrl: on(ownerUrl), tenantUrl: urlOf('tenant'), systemUrl: urlOf('system') }
+}
+
+function nameOf(url: string): string {
+  return new URL(url).pathname.slice(1)
 }
