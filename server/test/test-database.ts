@@ -15,33 +15,37 @@ export interface TestDatabase {
   systemUrl: string
 }
 
+const HOW_TO_RUN = 'run the tests with `npm test`, or one file with `npm test -- path/to/file.test.ts`'
 const given = process.env[TEST_DATABASE]
 /** The database of the setup, which is migrated and empty, and which nothing writes. */
 const template = given === undefined ? undefined : (JSON.parse(given) as TestDatabase)
-const ofFile = template && (await createDatabase(`file_${process.pid}`, nameOf(template.ownerUrl)))
+const ofFile = template && (await createDatabase(`file_${process.pid}`, { isEmpty: false, schema: 'freehold' }))
 
 /**
  * The database of this test file: a copy of the migrated one. Each file has its own, so that no test sees the rows of
  * another file, and what reads whole tables stays fast, however many tests there are.
  */
 export function testDatabase(): TestDatabase {
-  if (ofFile === undefined)
-    throw new Error('run the tests with `npm test`, or one file with `npm test -- path/to/file.test.ts`')
+  if (ofFile === undefined) throw new Error(HOW_TO_RUN)
   return ofFile
 }
 
 let serial = 0
 
-/** Another database for this file: migrated, or empty (`isEmpty`). `schema` is on the path of its logins. */
-export const createAnotherDatabase = ({ isEmpty, schema }: { isEmpty: boolean; schema: string }): Promise<TestDatabase> =>
-  createDatabase(`own_${process.pid}_${serial++}`, isEmpty ? undefined : nameOf(testDatabase().ownerUrl), schema)
+/** Another database for this file: migrated, or empty. `schema` is on the path of its logins. */
+export const createAnotherDatabase = (options: { isEmpty: boolean; schema: string }): Promise<TestDatabase> =>
+  createDatabase(`own_${process.pid}_${serial++}`, options)
 
-/** Creates a database, as a copy of one if it is named, with its two restricted logins. */
-async function createDatabase(database: string, copied: string | undefined, schema = 'freehold'): Promise<TestDatabase> {
-  const { adminUrl, ownerUrl } = template!
+async function createDatabase(
+  database: string,
+  { isEmpty, schema }: { isEmpty: boolean; schema: string },
+): Promise<TestDatabase> {
+  if (template === undefined) throw new Error(HOW_TO_RUN)
+  const { adminUrl, ownerUrl } = template
+  const copied = isEmpty ? 'template1' : new URL(ownerUrl).pathname.slice(1)
   const server = new pg.Client({ connectionString: adminUrl })
   await server.connect()
-  await server.query(`create database ${database} owner freehold template ${copied ?? 'template1'}`)
+  await server.query(`create database ${database} owner freehold template ${copied}`)
   await server.end()
   const on = (url: string, login = {}): string =>
     Object.assign(new URL(url), { pathname: `/${database}`, ...login }).href
@@ -56,8 +60,4 @@ async function createDatabase(database: string, copied: string | undefined, sche
   await client.end()
   const urlOf = (kind: 'tenant' | 'system') => on(ownerUrl, { username: names[kind], password: passwords[kind] })
   return { adminUrl, ownerUrl: on(ownerUrl), tenantUrl: urlOf('tenant'), systemUrl: urlOf('system') }
-}
-
-function nameOf(url: string): string {
-  return new URL(url).pathname.slice(1)
 }
