@@ -107,7 +107,8 @@ test('the code of the guide verifies access tokens in another service, and asks 
   process.env['FREEHOLD_URL'] = 'http://localhost:8000' // the PUBLIC_URL of the test app
   const { fetch } = globalThis
   // The service listens on another port here.
-  globalThis.fetch = (target, options) => fetch(new URL(target as string | URL).href.replace('http://localhost:8000', service), options)
+  globalThis.fetch = (target, options) =>
+    fetch(new URL(target as string | URL).href.replace('http://localhost:8000', service), options)
   try {
     const { authenticate, authorize } = await loadGuide('verifying-tokens', 'verify')
     const { call } = await openTab()

@@ -38,6 +38,8 @@ export interface Operation {
   plainQuery: Record<string, readonly string[]>
   /** Fields of the body that take any text. */
   texts: ReadonlySet<string>
+  /** Fields of the body of which a request has exactly one. */
+  alternatives: readonly string[]
   /** The schemas of the body's fields and the query's parameters, by their names. */
   schemas: Readonly<Record<string, FieldSchema>>
 }
@@ -152,16 +154,10 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   restoreMember: 'already-member', // the member was not removed
 }
 
-/** Fields of which an operation takes exactly one. */
-const alternatives: Readonly<Record<string, readonly string[]>> = {
-  logIn: ['email', 'username'],
-  stepUp: ['password', 'code', 'recovery_code', 'passkey'],
-  verifySecondFactor: ['code', 'recovery_code', 'passkey'],
-}
-
 interface Schema {
   $ref?: string
   anyOf?: Schema[]
+  oneOf?: Schema[]
   type?: string | string[]
   format?: string
   pattern?: string
@@ -242,6 +238,7 @@ function describe(document: Document, method: string, path: string, described: D
     places: [],
     plain: undefined,
     plainQuery: {},
+    alternatives: [],
     texts,
     schemas,
   }
@@ -280,7 +277,8 @@ function describe(document: Document, method: string, path: string, described: D
     throw new Error(`${operation.id} takes several types of body, which the isolation attack does not know`)
   if (given[0] !== undefined) {
     operation.plain = {}
-    const { properties, required = [] } = objectOf(document, given[0].schema, operation.id)
+    const { properties, required = [], alternatives } = objectOf(document, given[0].schema, operation.id)
+    operation.alternatives = alternatives
     for (const [name, schema] of Object.entries(properties)) add('body', name, schema, required.includes(name))
   }
   if (method === 'GET' && described.responses['200']?.headers?.['ETag'] !== undefined)
@@ -337,13 +335,28 @@ function choicesOf(schema: Schema): string[] {
   return (schema.examples ?? [exampleOf('', schema)]).map(String)
 }
 
-function objectOf(document: Document, schema: Schema, id: string): Schema & { properties: Record<string, Schema> } {
+interface ObjectSchema extends Schema {
+  properties: Record<string, Schema>
+  /** Those of which it has exactly one, if it is described by variants. */
+  alternatives: readonly string[]
+}
+
+function objectOf(document: Document, schema: Schema, id: string): ObjectSchema {
   const named = schema.$ref === undefined ? schema : document.components.schemas[lastOf(schema.$ref)]
   const object = named?.anyOf?.find(({ type }) => type !== 'null') ?? named
   if (object?.$ref !== undefined) return objectOf(document, object, id)
+  if (object?.oneOf !== undefined) return uniteVariants(object.oneOf as ObjectSchema[])
   if (object?.properties === undefined)
     throw new Error(`${id} takes a body without properties, which the isolation attack does not know`)
-  return { ...object, properties: object.properties }
+  return { ...object, properties: object.properties, alternatives: [] }
+}
+
+/** One object with the properties of all variants. What not every variant has is one of the alternatives. */
+function uniteVariants(variants: readonly ObjectSchema[]): ObjectSchema {
+  const properties = Object.assign({}, ...variants.map(variant => variant.properties)) as ObjectSchema['properties']
+  const isShared = (name: string) => variants.every(variant => name in variant.properties)
+  const required = (variants[0]?.required ?? []).filter(isShared)
+  return { properties, required, alternatives: Object.keys(properties).filter(name => !isShared(name)) }
 }
 
 /**
@@ -375,19 +388,19 @@ const isNeeded = ({ where }: Place): boolean => where === 'path' || where === 'b
 
 /** A request of that caller in which the `given` places hold these values and all others the caller's own. */
 export function buildRequest(
-  { id, method, path, places, plain, plainQuery }: Operation,
+  { id, method, path, places, plain, plainQuery, alternatives }: Operation,
   world: World,
   given: ReadonlyMap<Place, string>,
 ): Request {
   const chosen =
-    alternatives[id]?.find(name => [...given.keys()].some(place => place.where === 'body' && place.name === name)) ??
-    alternatives[id]?.[0]
+    alternatives.find(name => [...given.keys()].some(place => place.where === 'body' && place.name === name)) ??
+    alternatives[0]
   const headers: Record<string, string> = {}
   const query = new URLSearchParams()
   const body: Record<string, unknown> = {}
   let filled = path
   if ('limit' in plainQuery) query.set('limit', '100')
-  const isLeftOut = (name: string) => alternatives[id]?.includes(name) === true && name !== chosen
+  const isLeftOut = (name: string) => alternatives.includes(name) && name !== chosen
   for (const [name, value] of Object.entries(plain ?? {}))
     if (!isLeftOut(name)) body[name] = typeof value === 'function' ? (value as (world: World) => unknown)(world) : value
   for (const place of places) {

@@ -80,9 +80,10 @@ export const Strict = <P extends Record<string, TSchema>>(
   options: {
     title?: string
     minProperties?: number
-    maxProperties?: number
     description?: string
     examples?: readonly object[]
+    /** Properties of which a value has exactly one; each is declared as optional. The document shows them as `oneOf`. */
+    'x-one-of'?: readonly (keyof P & string)[]
   } = {},
 ) => Type.Object(properties, { additionalProperties: false, ...options })
 

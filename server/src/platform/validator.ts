@@ -1,16 +1,26 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import type { Options, ValidateFunction } from 'ajv'
+import type { KeywordDefinition, Options, ValidateFunction } from 'ajv'
 import addFormats from 'ajv-formats'
 import type { TSchema } from 'typebox'
 import { Email } from './schemas.ts'
 import { isLine } from './texts.ts'
+
+/** `x-one-of`: exactly one of these properties is given. With `oneOf`, a fault would be reported for each variant. */
+const oneOfProperties: KeywordDefinition = { keyword: 'x-one-of', type: 'object', validate: hasOne }
+
+function hasOne(names: readonly string[], data: object): boolean {
+  const given = names.filter(name => Object.hasOwn(data, name))
+  const message = `give exactly one of ${names.join(', ')}`
+  Object.assign(hasOne, { errors: [{ keyword: 'x-one-of', params: { property: given[1] ?? names[0] }, message }] })
+  return given.length === 1
+}
 
 const options: Options = {
   allErrors: true,
   useDefaults: true,
   strict: true,
   strictTypes: false,
-  keywords: ['x-names'],
+  keywords: ['x-names', oneOfProperties],
   // A test checks that our schemas are valid; at run time, every start would have to compile the meta-schema.
   validateSchema: false,
 }

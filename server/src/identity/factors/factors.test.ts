@@ -626,7 +626,7 @@ test('an answer names exactly one factor', async () => {
   const both = await verify({ mfa_token, code: await next(), recovery_code: recovery_codes[0] })
   assert.deepEqual(
     [both.status, both.body.errors],
-    [422, [{ pointer: '/recovery_code', detail: 'give one of code, recovery_code, passkey' }]],
+    [422, [{ pointer: '/recovery_code', detail: 'give exactly one of code, recovery_code, passkey' }]],
   )
   assert.equal((await verify({ mfa_token })).body.errors[0].pointer, '/code')
   for (const code of [

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { Id, Name, Strict } from '../../platform/schemas.ts'
 import { Password } from '../passwords/password-policy.ts'
-import { factorAnswer } from '../proofs/messages.ts'
+import { factorAnswer, factorKinds } from '../proofs/messages.ts'
 
 /** The schemas of second-factor verification in requests and responses. */
 
@@ -39,7 +39,7 @@ export const MfaAnswer = Strict(
   },
   {
     title: 'MfaAnswer',
-    description: 'Exactly one of `code`, `recovery_code` and `passkey`.',
+    'x-one-of': factorKinds,
     examples: [{ mfa_token: 'AZ-rJpZ0fGCfZYb0hQvR2m7k', code: '492039', trust_device: true }],
   },
 )
@@ -47,7 +47,7 @@ export const StepUp = Strict(
   { password: Type.Optional(Password), ...factorAnswer },
   {
     title: 'StepUp',
-    description: 'Exactly one of `password`, `code`, `recovery_code` and `passkey`.',
+    'x-one-of': ['password', ...factorKinds],
     examples: [{ password: 'SecureP@ss123' }],
   },
 )

@@ -1,7 +1,6 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { App } from '../../platform/http/route.ts'
-import { invalidField } from '../../platform/problems.ts'
 import { Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { renewRecoveryCodes, requireSession } from '../factors/factors.ts'
@@ -93,7 +92,6 @@ export function mfaRoutes(app: App, services: MfaServices): void {
     },
     async ({ visitor, body }, reply) => {
       const { mfa_token, trust_device = false, ...answer } = body
-      requireOne(answer, ['code', 'recovery_code', 'passkey'])
       const trustSeconds = trust_device ? config.trustedDeviceSeconds : undefined
       return issuer.answer(reply, await finishSignIn(visitor, services, mfa_token, answer, { trustSeconds }))
     },
@@ -160,7 +158,6 @@ export function stepUpRoutes(app: App, services: MfaServices): void {
     },
     async ({ actor, visitor, body }): Promise<Static<typeof AccessToken>> => {
       const { password, ...answer } = body
-      requireOne(body, ['password', 'code', 'recovery_code', 'passkey'])
       await actor.account.run(requireSession)
       const auth_time =
         password === undefined
@@ -172,10 +169,4 @@ export function stepUpRoutes(app: App, services: MfaServices): void {
       return services.issuer.accessToken({ id: user_id, email }, { id: session_id, auth_time }, organization)
     },
   )
-}
-
-/** @throws Problem invalid-fields */
-function requireOne<Body extends object>(body: Body, names: readonly (keyof Body & string)[]): void {
-  const given = names.filter(name => body[name] !== undefined)
-  if (given.length !== 1) throw invalidField(`/${given[1] ?? names[0]}`, `give one of ${names.join(', ')}`)
 }

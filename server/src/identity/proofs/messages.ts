@@ -67,15 +67,16 @@ export const factorAnswer = {
   passkey: Type.Optional(PasskeyAnswer),
 }
 
+export const factorKinds = ['code', 'recovery_code', 'passkey'] as const
+
 /** Proves, in the request that changes a sign-in method, that it comes from the owner of the account. */
 export const Proof = Strict(
   { password: Type.Optional(Password), ...factorAnswer },
   {
     title: 'Proof',
-    minProperties: 1,
-    maxProperties: 1,
+    'x-one-of': ['password', ...factorKinds],
     description:
-      'Exactly one: a second factor (`code`, `recovery_code` or `passkey`) if the account has one, else the `password`. ' +
+      'A second factor (`code`, `recovery_code` or `passkey`) if the account has one, else the `password`. ' +
       'An account with neither omits it, and needs a sign-in with its provider within the last two minutes.',
     examples: [{ password: 'SecureP@ss123' }],
   },
@@ -85,9 +86,7 @@ export type Proof = Static<typeof Proof>
 /** The second factor that authorizes undoing a change. */
 export const FactorProof = Strict(factorAnswer, {
   title: 'FactorProof',
-  minProperties: 1,
-  maxProperties: 1,
-  description: 'Exactly one of `code`, `recovery_code` and `passkey`.',
+  'x-one-of': factorKinds,
   examples: [{ code: '492039' }],
 })
 

@@ -51,7 +51,7 @@ export const Login = Strict(
     organization_id: Type.Optional(Id),
     device_token: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
   },
-  { title: 'Login', description: 'Either `email` or `username` says who.' },
+  { title: 'Login', 'x-one-of': ['email', 'username'] },
 )
 export const Refresh = Strict({ refresh_token: Token, organization_id: Type.Optional(Id) }, { title: 'Refresh' })
 export const Logout = Type.Union([Strict({ refresh_token: Type.Optional(Token) }, { title: 'Logout' }), Type.Null()])

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { revokeOwnSessions, revokeSession } from '../../directory/sessions/sessions.ts'
 import type { App } from '../../platform/http/route.ts'
-import { invalidField, Problem } from '../../platform/problems.ts'
+import { Problem } from '../../platform/problems.ts'
 import { Id, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { logIn, switchOrganization } from './log-in.ts'
@@ -34,9 +34,6 @@ export function signInRoutes(
       },
     },
     async (request, reply) => {
-      const { email, username } = request.body
-      if ((email === undefined) === (username === undefined))
-        throw invalidField('/email', 'give either email or username')
       const { device_token, ...credentials } = request.body
       const device_id = issuer.readDevice(request, device_token)
       return issuer.answer(reply, await logIn(request.visitor, services, { ...credentials, device_id }))

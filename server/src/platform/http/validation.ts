@@ -76,6 +76,8 @@ function fieldErrorOf({ instancePath, keyword, params, message = 'is invalid' }:
       return { pointer: at(params['missingProperty'] as string), detail: 'is required' }
     case 'additionalProperties':
       return { pointer: at(params['additionalProperty'] as string), detail: 'is not known here' }
+    case 'x-one-of':
+      return { pointer: at(params['property'] as string), detail: message }
     case 'enum':
       return { pointer: at(), detail: `must be one of ${(params['allowedValues'] as string[]).join(', ')}` }
     case 'pattern':

@@ -24,12 +24,20 @@ const formats: Record<string, string> = {
 
 /** A value that a schema accepts, built from the examples of its parts. */
 export function exampleOfSchema(schema: Json): unknown {
-  const { examples, anyOf, type, properties, items } = schema as {
+  const {
+    examples,
+    anyOf,
+    type,
+    properties,
+    items,
+    ['x-one-of']: alternatives = [],
+  } = schema as {
     examples?: unknown[]
     anyOf?: Json[]
     type?: string | readonly string[]
     properties?: Record<string, Json>
     items?: Json
+    'x-one-of'?: readonly string[]
   }
   if (examples?.[0] !== undefined) return examples[0]
   for (const keyword of ['default', 'const'] as const) if (keyword in schema) return schema[keyword]
@@ -38,10 +46,9 @@ export function exampleOfSchema(schema: Json): unknown {
   switch (Array.isArray(type) ? type[0] : type) {
     case 'object':
       return Object.fromEntries(
-        Object.entries(properties ?? {}).map(([name, property]) => [
-          name,
-          name in fields ? fields[name] : exampleOfSchema(property),
-        ]),
+        Object.entries(properties ?? {})
+          .filter(([name]) => !alternatives.includes(name, 1))
+          .map(([name, property]) => [name, name in fields ? fields[name] : exampleOfSchema(property)]),
       )
     case 'array':
       return items === undefined ? [] : [exampleOfSchema(items)]

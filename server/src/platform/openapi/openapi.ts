@@ -201,7 +201,7 @@ function problemResponse(problems: ProblemTable, status: string, codes: readonly
     headers: { ...sharedHeaders, ...Object.fromEntries(extra.map(name => [name, reference('headers', name)])) },
     content: {
       'application/problem+json': {
-        schema: reference('schemas', 'Problem'),
+        schema: { allOf: [reference('schemas', 'Problem'), { properties: { code: { enum: codes } } }] },
         examples: Object.fromEntries(codes.map(code => [code, reference('examples', code)])),
       },
     },
@@ -275,7 +275,8 @@ function nameSchemas(node: unknown, named: Json): unknown {
   const inner: Json = Object.fromEntries(
     Object.entries(node).map(([key, value]) => [key, key.startsWith('example') ? value : nameSchemas(value, named)]),
   )
-  const { type, title, format } = inner
+  const { type, title, format, ['x-one-of']: alternatives } = inner
+  if (Array.isArray(alternatives)) return asVariants(inner, alternatives as string[], named)
   if (type === 'integer') inner['format'] ??= 'int32'
   const isText = type === 'string' || (Array.isArray(type) && type.includes('string'))
   const isBounded = inner['enum'] !== undefined || 'const' in inner || (format !== undefined && format !== 'password')
@@ -289,6 +290,32 @@ function nameSchemas(node: unknown, named: Json): unknown {
     return { anyOf: [reference('schemas', title), { type: 'null' }] }
   }
   named[title] = inner
+  return reference('schemas', title)
+}
+
+/** An object with exactly one of some properties, as one variant for each of them. */
+function asVariants(
+  { title, type, properties, required = [], 'x-one-of': _, minProperties: __, ...rest }: Json,
+  alternatives: readonly string[],
+  named: Json,
+): Json {
+  const { description, examples, ...shared } = rest
+  const variants = alternatives.map(chosen => ({
+    type,
+    ...shared,
+    required: [...(required as string[]), chosen],
+    properties: Object.fromEntries(
+      Object.entries(properties as Json).filter(([name]) => name === chosen || !alternatives.includes(name)),
+    ),
+  }))
+  const united = {
+    title,
+    ...(description !== undefined && { description }),
+    ...(examples !== undefined && { examples }),
+    oneOf: variants,
+  }
+  if (typeof title !== 'string') return united
+  named[title] = united
   return reference('schemas', title)
 }
 
