@@ -53,7 +53,7 @@ async function prepare(operation: Operation, key: string) {
 
 /** The response without the values that differ between any two requests. */
 function comparable({ status, headers, body }: Answer): unknown {
-  const { date: _date, 'x-request-id': _id, ...rest } = headers
+  const { date: _date, 'x-request-id': _id, 'idempotent-replayed': _replayed, ...rest } = headers
   return { status, headers: rest, body }
 }
 
@@ -91,7 +91,12 @@ for (const operation of operations) {
     assert.ok(Object.keys(effect).length > 1, 'it has an effect')
 
     for (let time = 0; time < 2; time++) {
-      assert.deepEqual(comparable(await send(body)), comparable(first))
+      const again = await send(body)
+      assert.deepEqual(comparable(again), comparable(first))
+      assert.deepEqual(
+        [first, again].map(({ headers }) => headers['idempotent-replayed']),
+        [undefined, 'true'],
+      )
       assert.deepEqual(await addedSince(before), effect, 'a repetition adds nothing')
     }
     const other = await send(change(operation, body))

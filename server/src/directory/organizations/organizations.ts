@@ -38,7 +38,10 @@ export type Organization = Static<typeof Organization>
 
 export const OwnOrganization = Type.Object({ ...Organization.properties, role: Role_ }, { title: 'OwnOrganization' })
 
-export const NewOrganization = Strict({ name: Name, slug: Type.Optional(Slug) }, { title: 'NewOrganization' })
+export const NewOrganization = Strict(
+  { name: Name, slug: Type.Optional(Slug) },
+  { title: 'NewOrganization', examples: [{ name: 'Globex' }] },
+)
 export type NewOrganization = Static<typeof NewOrganization>
 export const OrganizationChanges = Strict(
   {

@@ -77,7 +77,12 @@ export function recoveryRoutes(app: App, services: Services): void {
             new_password: NewPassword,
             end_other_sessions: Type.Optional(Type.Boolean({ default: true })),
           },
-          { title: 'PasswordChange' },
+          {
+            title: 'PasswordChange',
+            examples: [
+              { current_password: 'SecureP@ss123', new_password: 'Correct-horse-7', end_other_sessions: true },
+            ],
+          },
         ),
         response: { 204: Type.Null() },
       },

@@ -75,7 +75,10 @@ export function verificationRoutes(app: App, services: Services): void {
           'An email to the new address confirms it, with `POST /api/v1/auth/verify-email`; until then the current one stays ' +
           'and gets a notice. The response is the same whether the new one has an account or not.',
         tags,
-        body: Strict({ new_email: Email, proof: Type.Optional(Proof) }, { title: 'EmailChange' }),
+        body: Strict(
+          { new_email: Email, proof: Type.Optional(Proof) },
+          { title: 'EmailChange', examples: [{ new_email: 'jane@example.com', proof: { password: 'SecureP@ss123' } }] },
+        ),
         response: { 202: Accepted },
       },
     },

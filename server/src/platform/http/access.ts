@@ -27,14 +27,19 @@ export function identify(request: FastifyRequest, tokens: AccessTokens): Identit
 
 /**
  * Authorizes a request as far as the token alone allows; the gate decides the rest, in the statement itself. Sets
- * `actor`, `actor.account` and `visitor` on the request. `confirm` is called when the session was found valid.
+ * `actor`, `actor.account` and `visitor` on the request. `confirm` is called when the session was found valid,
+ * `markReplayed` when the response is a stored one.
  * @throws Problem not-signed-in, access-token-expired, organization-required, step-up-required
  */
 export function authorize(
   request: FastifyRequest,
   rules: RouteRules,
   identity: Identity,
-  { database, confirm }: { database: Database; confirm: (request: FastifyRequest) => void },
+  {
+    database,
+    confirm,
+    markReplayed,
+  }: { database: Database; confirm: (request: FastifyRequest) => void; markReplayed: () => void },
 ): void {
   const origin = originOf(request)
   const isPublic = rules.access === 'public'
@@ -55,7 +60,11 @@ export function authorize(
   const bind = (scope: Scope) => {
     const runner = runnerOf(database.tenant, scope)
     return keyed
-      ? rememberResult(runner, request, { user_id, organization_id: scope.permission && scope.organization_id })
+      ? rememberResult(runner, request, {
+          user_id,
+          organization_id: scope.permission && scope.organization_id,
+          markReplayed,
+        })
       : runner
   }
   const actor: Actor = {

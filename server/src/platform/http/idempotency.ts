@@ -23,7 +23,11 @@ interface KeyedRequest {
 export function rememberResult(
   runner: Runner<'tenant'>,
   request: KeyedRequest,
-  { user_id, organization_id }: { user_id: string; organization_id: string | undefined },
+  {
+    user_id,
+    organization_id,
+    markReplayed,
+  }: { user_id: string; organization_id: string | undefined; markReplayed: () => void },
 ): Runner<'tenant'> {
   const key = request.headers['idempotency-key']
   if (typeof key !== 'string') return runner
@@ -38,6 +42,7 @@ export function rememberResult(
       const stored = await transaction.run(findStored(place))
       if (stored !== undefined) {
         if (stored.request_hash !== request_hash) throw new Problem('idempotency-key-reused')
+        markReplayed()
         return stored.result as Result
       }
       // The last statement must be the one that stores the result.

@@ -92,6 +92,11 @@ export const headers: Json = {
     'Identifies this version of the resource; send it in If-Match or If-None-Match.',
     '"0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e.3"',
   ),
+  'Idempotent-Replayed': header(
+    'Present if this is the stored response to an earlier request with the same Idempotency-Key.',
+    'true',
+    '^true$',
+  ),
   Location: header('The path of the new resource.', '/api/v1/projects/0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e'),
 }
 

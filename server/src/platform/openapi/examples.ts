@@ -11,6 +11,8 @@ const fields: Record<string, unknown> = {
   permissions: ['projects:read', 'projects:write'],
   user_agent: 'Mozilla/5.0',
   ip: '203.0.113.7',
+  expires_in: 900,
+  kind: 'team',
   next_cursor: null,
 }
 
@@ -22,36 +24,40 @@ const formats: Record<string, string> = {
   password: 'SecureP@ss123',
 }
 
+/**
+ * A request body that the schema accepts. It leaves out optional ids and tokens, because a reader who tries the request
+ * has none yet.
+ */
+export const exampleOfRequest = (schema: Json): unknown => exampleOfSchema(schema, true)
+
 /** A value that a schema accepts, built from the examples of its parts. */
-export function exampleOfSchema(schema: Json): unknown {
-  const {
-    examples,
-    anyOf,
-    type,
-    properties,
-    items,
-    ['x-one-of']: alternatives = [],
-  } = schema as {
+export function exampleOfSchema(schema: Json, isRequest = false): unknown {
+  const { examples, anyOf, type, properties, required, items, ...rest } = schema as {
     examples?: unknown[]
     anyOf?: Json[]
     type?: string | readonly string[]
     properties?: Record<string, Json>
+    required?: readonly string[]
     items?: Json
     'x-one-of'?: readonly string[]
   }
   if (examples?.[0] !== undefined) return examples[0]
   for (const keyword of ['default', 'const'] as const) if (keyword in schema) return schema[keyword]
   if (Array.isArray(schema['enum'])) return schema['enum'][0]
-  if (anyOf?.[0] !== undefined) return exampleOfSchema(anyOf[0])
+  if (anyOf?.[0] !== undefined) return exampleOfSchema(anyOf[0], isRequest)
+  const alternatives = rest['x-one-of'] ?? []
+  const isLeftOut = (name: string, property: Json) =>
+    alternatives.includes(name, 1) ||
+    (isRequest && required?.includes(name) !== true && (property['format'] === 'uuid' || name.endsWith('_token')))
   switch (Array.isArray(type) ? type[0] : type) {
     case 'object':
       return Object.fromEntries(
         Object.entries(properties ?? {})
-          .filter(([name]) => !alternatives.includes(name, 1))
-          .map(([name, property]) => [name, name in fields ? fields[name] : exampleOfSchema(property)]),
+          .filter(([name, property]) => !isLeftOut(name, property))
+          .map(([name, property]) => [name, name in fields ? fields[name] : exampleOfSchema(property, isRequest)]),
       )
     case 'array':
-      return items === undefined ? [] : [exampleOfSchema(items)]
+      return items === undefined ? [] : [exampleOfSchema(items, isRequest)]
     case 'integer':
     case 'number':
       return schema['minimum'] ?? 0

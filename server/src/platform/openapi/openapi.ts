@@ -2,12 +2,12 @@ import type { RouteOptions } from 'fastify'
 import type { Declarations } from '../declarations.ts'
 import { STEP_UP_SECONDS } from '../gate/actor.ts'
 import { honouredFields } from '../http/header-fields.ts'
-import { STORABLE } from '../texts.ts'
 import { schemaController } from '../http/validation.ts'
 import type { ProblemCode, ProblemTable } from '../problems.ts'
 import { exampleOfProblem, headers, parameters, problemSchemaOf, reference } from './components.ts'
 import type { Json } from './components.ts'
-import { exampleOfSchema } from './examples.ts'
+import { exampleOfRequest, exampleOfSchema } from './examples.ts'
+import { nameSchemas } from './named-schemas.ts'
 import type { App, RouteRules } from '../http/route.ts'
 
 const description = `The backend that a multi-tenant product needs before its first own feature.
@@ -157,7 +157,7 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
   const sent = honouredFields(rule).map(name => reference('parameters', name))
   if (sent.length > 0) operation.parameters = [...(operation.parameters ?? []), ...sent]
   for (const media of Object.values(operation.requestBody?.content ?? {}))
-    media.example ??= exampleOfSchema(media.schema)
+    media.example ??= exampleOfRequest(media.schema)
   for (const [status, response] of Object.entries(operation.responses)) completeResponse(status, response, rule)
   if (rule.tagged && rule.method === 'GET')
     operation.responses['304'] = {
@@ -175,13 +175,16 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
   }
 }
 
-function completeResponse(status: string, response: Response, { tagged, method }: OperationRules): void {
+function completeResponse(status: string, response: Response, rule: OperationRules): void {
+  const { tagged, method } = rule
   if (response.description === undefined || response.description === 'Default Response')
     response.description = ({ '201': 'Created', '204': 'Done' } as Record<string, string>)[status] ?? 'As asked'
   if (status === '204') delete response.content
   for (const media of Object.values(response.content ?? {})) media.example ??= exampleOfSchema(media.schema)
   response.headers = { ...sharedHeaders, ...response.headers }
   if (tagged && status !== '204') response.headers['ETag'] = reference('headers', 'ETag')
+  if (honouredFields(rule).includes('Idempotency-Key'))
+    response.headers['Idempotent-Replayed'] = reference('headers', 'Idempotent-Replayed')
   if (tagged && method === 'POST') response.headers['Location'] = reference('headers', 'Location')
 }
 
@@ -263,60 +266,6 @@ function problemsOf(operation: Operation, rule: OperationRules, problems: Proble
   ]
   const codes = new Set(found.flatMap(some => (some === false ? [] : some)))
   return (Object.keys(problems) as ProblemCode[]).filter(code => codes.has(code))
-}
-
-/**
- * Replaces every schema that has a title by a reference, and collects it under that title. Every integer gets its
- * format, every string its pattern.
- */
-function nameSchemas(node: unknown, named: Json): unknown {
-  if (Array.isArray(node)) return node.map(item => nameSchemas(item, named))
-  if (typeof node !== 'object' || node === null) return node
-  const inner: Json = Object.fromEntries(
-    Object.entries(node).map(([key, value]) => [key, key.startsWith('example') ? value : nameSchemas(value, named)]),
-  )
-  const { type, title, format, ['x-one-of']: alternatives } = inner
-  if (Array.isArray(alternatives)) return asVariants(inner, alternatives as string[], named)
-  if (type === 'integer') inner['format'] ??= 'int32'
-  const isText = type === 'string' || (Array.isArray(type) && type.includes('string'))
-  const isBounded = inner['enum'] !== undefined || 'const' in inner || (format !== undefined && format !== 'password')
-  // PostgreSQL cannot store NUL, so http/validation.ts refuses it in every text.
-  if (isText && !isBounded) inner['pattern'] ??= STORABLE
-  if (typeof title !== 'string') return inner
-  const isNullable = Array.isArray(type) && type.length === 2 && type[1] === 'null'
-  if (typeof type !== 'string' && !isNullable) return inner
-  if (isNullable) {
-    named[title] ??= { ...inner, type: type[0] }
-    return { anyOf: [reference('schemas', title), { type: 'null' }] }
-  }
-  named[title] = inner
-  return reference('schemas', title)
-}
-
-/** An object with exactly one of some properties, as one variant for each of them. */
-function asVariants(
-  { title, type, properties, required = [], 'x-one-of': _, minProperties: __, ...rest }: Json,
-  alternatives: readonly string[],
-  named: Json,
-): Json {
-  const { description, examples, ...shared } = rest
-  const variants = alternatives.map(chosen => ({
-    type,
-    ...shared,
-    required: [...(required as string[]), chosen],
-    properties: Object.fromEntries(
-      Object.entries(properties as Json).filter(([name]) => name === chosen || !alternatives.includes(name)),
-    ),
-  }))
-  const united = {
-    title,
-    ...(description !== undefined && { description }),
-    ...(examples !== undefined && { examples }),
-    oneOf: variants,
-  }
-  if (typeof title !== 'string') return united
-  named[title] = united
-  return reference('schemas', title)
 }
 
 const sorted = (object: Json): Json => Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)))

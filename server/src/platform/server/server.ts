@@ -76,7 +76,8 @@ export async function createServer(
     const identity = identify(request, accessTokens)
     await rateLimit.count(request, reply, identity instanceof Problem ? undefined : identity)
     const rules = request.routeOptions.config.rules ?? { access: 'public' }
-    authorize(request, rules, identity, { database, confirm: rateLimit.confirm })
+    const markReplayed = () => void reply.header('idempotent-replayed', 'true')
+    authorize(request, rules, identity, { database, confirm: rateLimit.confirm, markReplayed })
     checkHeaderFields(request, rules)
   })
   refuseUnrouted(app, routes)
@@ -100,6 +101,7 @@ const corsOptionsOf = ({ corsOrigins }: Config) => ({
   exposedHeaders: [
     'Deprecation',
     'ETag',
+    'Idempotent-Replayed',
     'Link',
     'Location',
     'RateLimit',
