@@ -28,6 +28,7 @@ import { retention } from './operations/retention/feature.ts'
 import { superusers } from './operations/superusers/feature.ts'
 import type { Feature } from './platform/feature.ts'
 import { projects } from './product/projects/feature.ts'
+import { structure } from './product/structure/feature.ts'
 
 /** Users and organizations. */
 const directory: readonly Feature[] = [users, sessions, organizations, history, members, notifications]
@@ -56,7 +57,7 @@ const identity: readonly Feature[] = [
 ]
 
 /** The resources of organizations, to which a product adds its own. */
-const product: readonly Feature[] = [projects]
+const product: readonly Feature[] = [projects, structure]
 
 /** For operators. */
 const operations: readonly Feature[] = [superusers, health, retention]
