@@ -1,4 +1,7 @@
 import { Type } from 'typebox'
+import type { Page, PageOf } from '../../platform/database/pagination.ts'
+import type { Statement } from '../../platform/database/statement.ts'
+import type { Actor } from '../../platform/gate/actor.ts'
 import { resource } from '../../platform/http/resource.ts'
 import type { App } from '../../platform/http/route.ts'
 import { IdOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
@@ -101,6 +104,19 @@ const tags = [shared.tag]
 const DepartmentParams = Strict({ id: IdOf('department') })
 const AssignmentParams = Strict({ id: IdOf('department'), user_id: IdOf('user') })
 
+/** A list below a resource; an empty page, or a cursor of another list, may mean that there is no such resource. */
+async function listBelow<Item>(
+  actor: Actor,
+  resource: Statement<'tenant', unknown>,
+  list: Statement<'tenant', PageOf<Item>>,
+  page: Page,
+): Promise<PageOf<Item>> {
+  if (page.refusal !== undefined) await actor.run(resource)
+  const found = await actor.run(list)
+  if (found.items.length === 0) await actor.run(resource)
+  return found
+}
+
 /** The tree, and the people in departments. */
 export function structureRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): void {
   app.get(
@@ -141,9 +157,8 @@ export function structureRoutes(app: App, { cursors }: Pick<Services, 'cursors'>
     },
     async request => {
       const { actor, params } = request
-      const page = await actor.run(listPeople(actor, params.id, cursors.open(request)))
-      if (page.items.length === 0) await actor.run(getDepartment(actor, params.id))
-      return page
+      const page = cursors.open(request)
+      return listBelow(actor, getDepartment(actor, params.id), listPeople(actor, params.id, page), page)
     },
   )
 
@@ -201,9 +216,9 @@ export function structureRoutes(app: App, { cursors }: Pick<Services, 'cursors'>
     },
     async request => {
       const { actor, params } = request
-      const page = await actor.run(listDepartmentsOfPerson(actor, params.user_id, cursors.open(request)))
-      if (page.items.length === 0) await actor.run(getPerson(actor, params.user_id))
-      return page
+      const page = cursors.open(request)
+      const list = listDepartmentsOfPerson(actor, params.user_id, page)
+      return listBelow(actor, getPerson(actor, params.user_id), list, page)
     },
   )
 }

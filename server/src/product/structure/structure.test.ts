@@ -237,7 +237,7 @@ test('the tree begins at any node and ends at any depth', async () => {
     [`?root=${company}&depth=1`, 'ACME'],
     [`?root=${north}&depth=2`, 'N(A D)'],
     [`?root=${b}`, 'B(C)'],
-  ])
+  ] as const)
     assert.equal(await drawTree(owner, query), expected, query)
   assert.deepEqual((await (await signUp('Empty')).call('GET', '/api/v1/org/tree')).body, { nodes: 0, roots: [] })
 })
