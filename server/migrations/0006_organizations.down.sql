@@ -3,6 +3,7 @@
 -- loses: companies
 -- loses: department_people
 -- loses: departments
+-- loses: seeded_accounts
 
 set local check_function_bodies = off;
 
@@ -45,6 +46,9 @@ alter table {{schema}}."departments"
 alter table {{schema}}."departments"
   drop constraint "departments_parent_fkey";
 
+alter table {{schema}}."seeded_accounts"
+  drop constraint "seeded_accounts_user_id_fkey";
+
 drop function {{schema}}."gate_is_closed"();
 
 drop function {{schema}}."hold_structure"(uuid);
@@ -62,6 +66,8 @@ drop table {{schema}}."departments";
 drop function {{schema}}."lock_structure"();
 
 drop function {{schema}}."place_department"();
+
+drop table {{schema}}."seeded_accounts";
 
 create or replace function {{schema}}.lock_key (
   space text,

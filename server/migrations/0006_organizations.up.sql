@@ -88,6 +88,15 @@ alter table {{schema}}."departments"
 alter table {{schema}}."departments"
   force row level security;
 
+create table {{schema}}."seeded_accounts" (
+  "user_id"     uuid  not null,
+  "hash_digest" bytea not null,
+  constraint "seeded_accounts_pkey" primary key (user_id)
+);
+
+alter table {{schema}}."seeded_accounts"
+  enable row level security;
+
 create or replace function {{schema}}.gate_is_closed()
   returns boolean
   language sql
@@ -247,6 +256,10 @@ alter table {{schema}}."departments"
 alter table {{schema}}."departments"
   add constraint "departments_organization_id_fkey" foreign key (organization_id)
     references {{schema}}.organizations(id) on delete cascade;
+
+alter table {{schema}}."seeded_accounts"
+  add constraint "seeded_accounts_user_id_fkey" foreign key (user_id) references {{schema}}.users(id)
+    on delete cascade;
 
 create index branches_created_by on {{schema}}.branches using btree (organization_id, created_by);
 
@@ -476,6 +489,11 @@ create policy "tenant_update" on {{schema}}."departments"
    from {{schema}}.gate
   where (gate.writes AND (gate.permission = ANY ('{structure:write}'::text[]))))));
 
+create policy "system" on {{schema}}."seeded_accounts"
+  for all
+  to "freehold_system"
+  using (true);
+
 revoke all on function {{schema}}."gate_is_closed"() from public;
 
 grant execute on function {{schema}}."gate_is_closed"() to "freehold_tenant";
@@ -497,6 +515,8 @@ grant delete, insert, select, update on table {{schema}}."companies" to "freehol
 grant delete, insert, select on table {{schema}}."department_people" to "freehold_tenant";
 
 grant delete, insert, select, update on table {{schema}}."departments" to "freehold_tenant";
+
+grant delete, insert, select on table {{schema}}."seeded_accounts" to "freehold_system";
 
 alter table {{schema}}."departments"
   add constraint "departments_branch_fkey" foreign key (organization_id, company_id, branch_id)
