@@ -25,6 +25,7 @@ import { undo } from './identity/undo/feature.ts'
 import { verification } from './identity/verification/feature.ts'
 import { health } from './operations/health/feature.ts'
 import { retention } from './operations/retention/feature.ts'
+import { seed } from './operations/seed/feature.ts'
 import { superusers } from './operations/superusers/feature.ts'
 import type { Feature } from './platform/feature.ts'
 import { projects } from './product/projects/feature.ts'
@@ -60,7 +61,7 @@ const identity: readonly Feature[] = [
 const product: readonly Feature[] = [projects, structure]
 
 /** For operators. */
-const operations: readonly Feature[] = [superusers, health, retention]
+const operations: readonly Feature[] = [superusers, health, retention, seed]
 
 /** All features, layer by layer. SQL files are loaded, services created and routes registered in this order. */
 export const features: readonly Feature[] = [...directory, ...identity, ...product, ...operations]

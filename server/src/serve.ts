@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { createApp } from './app.ts'
 import type { Config } from './config/config.ts'
 import { features } from './features.ts'
+import { seededPasswordsFault } from './operations/seed/seeded-passwords.ts'
 import { ensureFirstSuperuser } from './operations/superusers/superusers.ts'
 import { systemFor } from './platform/database/database.ts'
 import { openInspectedDatabase } from './platform/database/open-database.ts'
@@ -37,6 +38,10 @@ export async function serve(
   )
   stack.defer(() => signingKeys.stop())
   const services = await createServices({ config, declared, log, accessTokens, signingKeys: signingKeys.current })
+  if (config.environment !== 'development') {
+    const fault = await seededPasswordsFault(systemFor(database, 'start', 'freehold'))
+    if (fault !== undefined) throw new Error(fault)
+  }
   if (config.firstSuperuser !== undefined)
     await ensureFirstSuperuser(systemFor(database, 'superuser', 'freehold'), services, config.firstSuperuser)
   const app = await createApp(services, database)

@@ -546,6 +546,11 @@ interface SystemSecurityEvents {
   user_id: ColumnType<string | null, string | null | undefined, never>
 }
 
+interface SystemSeededAccounts {
+  hash_digest: ColumnType<Buffer, Buffer, never>
+  user_id: ColumnType<string, string, never>
+}
+
 interface SystemSelf {
   email_verified: ColumnType<boolean, never, never>
   second_factor: ColumnType<boolean, never, never>
@@ -646,6 +651,7 @@ export interface SystemTables {
   retired_names: SystemRetiredNames
   role_permissions: SystemRolePermissions
   security_events: SystemSecurityEvents
+  seeded_accounts: SystemSeededAccounts
   self: SystemSelf
   sessions: SystemSessions
   signing_keys: SystemSigningKeys
