@@ -31,8 +31,13 @@ export async function seed(args: string[], config: Config): Promise<number> {
       const isNew = await seedOrganization(services, plan)
       if (isNew) done.written++
       if (isNew) done.people += users.length
-      const counts = plan.kind === 'personal' ? users[0]?.email : `${users.length} people, ${companies.length} companies, ${branches.length} branches, ${departments.length} departments`
-      console.log(`${isNew ? 'created' : 'kept   '} ${name}: ${counts}`)
+      const counts = [
+        count(users.length, 'person', 'people'),
+        count(companies.length, 'company', 'companies'),
+        count(branches.length, 'branch', 'branches'),
+        count(departments.length, 'department', 'departments'),
+      ]
+      console.log(`${isNew ? 'created' : 'kept   '} ${name}: ${plan.kind === 'team' ? counts.join(', ') : users[0]?.email}`)
     }
     return done
   })
@@ -43,6 +48,8 @@ export async function seed(args: string[], config: Config): Promise<number> {
   }
   return 0
 }
+
+const count = (number: number, one: string, many: string): string => `${number} ${number === 1 ? one : many}`
 
 /** @throws Error if anyone but this machine may sign in with the public passwords */
 function refuseExposure({ environment, host }: Config): void {

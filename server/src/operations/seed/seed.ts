@@ -22,21 +22,23 @@ export interface SeedServices {
  * @returns whether anything was written @throws Error if an address or the slug belongs to something else
  */
 export async function seedOrganization(services: SeedServices, plan: SeededOrganization): Promise<boolean> {
-  const { id: organization_id, session_id, users, password } = plan
-  const password_hash = await services.passwords.hash(password)
+  const { id: organization_id, session_id, users, password, companies } = plan
   const inSystem = <Result>(work: (transaction: Transaction<'system'>) => Promise<Result>) =>
     // system: seeding creates accounts, and runs without a session
     services.system.with({ organization_id }).transaction(work)
 
-  const isDue = await inSystem(async transaction => {
-    if (await transaction.run(renewSession(session_id))) return true
-    if (await transaction.run(findOrganization(organization_id))) return false
+  const state = await inSystem(async transaction => {
+    if (await transaction.run(renewSession(session_id))) return 'half written'
+    if (await transaction.run(findOrganization(organization_id))) return 'written'
     await refuseTaken(transaction, plan)
-    await writeUsers(transaction, plan, password_hash)
-    return true
+    return 'new'
   })
-  if (!isDue) return false
-  if (plan.companies.length > 0)
+  if (state === 'written') return false
+  if (state === 'new') {
+    const password_hash = await services.passwords.hash(password)
+    await inSystem(transaction => writeUsers(transaction, plan, password_hash))
+  }
+  if (companies.length > 0)
     await services
       .openGate(session_id, organization_id)
       .transaction(transaction => writeStructure(transaction, plan, users[0]?.id ?? ''))
