@@ -167,7 +167,16 @@ async function createVictim(app: TestApp, operations: readonly Operation[]): Pro
   }
   return {
     owner,
-    values: { ...own, email: owner.email, username: word, slug: word, code: word.toUpperCase(), request, text: word, key },
+    values: {
+      ...own,
+      email: owner.email,
+      username: word,
+      slug: word,
+      code: word.toUpperCase(),
+      request,
+      text: word,
+      key,
+    },
     rowsOf,
     marks: [...new Set([word, word.toUpperCase(), owner.email, member.email, ...Object.values(own), ...rowsOf.ids])],
   }

@@ -37,7 +37,9 @@ export async function seed(args: string[], config: Config): Promise<number> {
         count(branches.length, 'branch', 'branches'),
         count(departments.length, 'department', 'departments'),
       ]
-      console.log(`${isNew ? 'created' : 'kept   '} ${name}: ${plan.kind === 'team' ? counts.join(', ') : users[0]?.email}`)
+      console.log(
+        `${isNew ? 'created' : 'kept   '} ${name}: ${plan.kind === 'team' ? counts.join(', ') : users[0]?.email}`,
+      )
     }
     return done
   })
@@ -68,8 +70,11 @@ async function loadFaker() {
   try {
     return (await import('@faker-js/faker/locale/en')).faker
   } catch (error) {
-    throw new Error('the package @faker-js/faker, which gives the names, is not installed: run npm ci without --omit=dev', {
-      cause: error,
-    })
+    throw new Error(
+      'the package @faker-js/faker, which gives the names, is not installed: run npm ci without --omit=dev',
+      {
+        cause: error,
+      },
+    )
   }
 }

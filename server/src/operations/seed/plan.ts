@@ -4,7 +4,7 @@ import { personalOrganizationId } from '../../directory/organizations/organizati
 import { alone, scenarios, TENANT_PASSWORD } from './scenarios.ts'
 import type { DepartmentScenario, Scenario } from './scenarios.ts'
 
-export interface SeededUser {
+interface SeededUser {
   id: string
   email: string
   given_name: string

@@ -55,7 +55,11 @@ const hospital = [
 ]
 
 const office = (company: string) => [
-  { code: `${company}-HQ`, name: 'Head office', departments: [finance, people, department('RISK', 'Risk'), engineering] },
+  {
+    code: `${company}-HQ`,
+    name: 'Head office',
+    departments: [finance, people, department('RISK', 'Risk'), engineering],
+  },
   { code: `${company}-CITY`, name: 'City office', departments: [department('CLIENTS', 'Clients'), sales, support] },
 ]
 
@@ -88,12 +92,22 @@ export const scenarios: readonly Scenario[] = [
           {
             code: 'HQ',
             name: 'Head office',
-            departments: [department('BUYING', 'Buying'), marketing, finance, people, department('LOGISTICS', 'Logistics')],
+            departments: [
+              department('BUYING', 'Buying'),
+              marketing,
+              finance,
+              people,
+              department('LOGISTICS', 'Logistics'),
+            ],
           },
           ...numbered(15, number => ({
             code: `STORE-${number}`,
             name: `Store ${number}`,
-            departments: [department('FLOOR', 'Sales floor'), department('STOCK', 'Stock'), department('TILL', 'Tills')],
+            departments: [
+              department('FLOOR', 'Sales floor'),
+              department('STOCK', 'Stock'),
+              department('TILL', 'Tills'),
+            ],
           })),
         ],
       },

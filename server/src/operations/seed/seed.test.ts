@@ -35,10 +35,13 @@ const run = (command: string, env: Record<string, string> = environment) =>
 
 /** Every row that the seed wrote, as text. */
 async function dump(): Promise<string[]> {
-  const tables = 'users organizations memberships companies branches departments department_people seeded_accounts sessions'
+  const tables =
+    'users organizations memberships companies branches departments department_people seeded_accounts sessions'
   const dumps = await Promise.all(
     tables.split(' ').map(async name => {
-      const { rows } = await admin.query<{ line: string }>(`select '${name} ' || to_jsonb(t)::text as line from ${name} t`)
+      const { rows } = await admin.query<{ line: string }>(
+        `select '${name} ' || to_jsonb(t)::text as line from ${name} t`,
+      )
       return rows.map(({ line }) => line)
     }),
   )
@@ -48,9 +51,14 @@ async function dump(): Promise<string[]> {
 test('the plan is the same at every run', () => {
   const [one, other] = [planSeed(faker), planSeed(faker)]
   assert.deepEqual(one, other)
-  assert.equal(one[0]?.users[0]?.id, '018d61f7-1800-7bfd-b245-8e13605bd2e7', 'changed ids: a database that was seeded before gets a second copy')
+  assert.equal(
+    one[0]?.users[0]?.id,
+    '018d61f7-1800-7bfd-b245-8e13605bd2e7',
+    'changed ids: a database that was seeded before gets a second copy',
+  )
   const ids = one.flatMap(({ id, users, companies, branches, departments, session_id }) => [
-    ...[id, session_id],
+    id,
+    session_id,
     ...[users, companies, branches, departments].flatMap(rows => rows.map(row => row.id)),
   ])
   assert.equal(new Set(ids).size, ids.length)
@@ -92,7 +100,9 @@ test('it creates the five organizations with their people and structure, and a s
   ])
 
   await admin.query(`update users set full_name = 'Changed' where email = 'ceo@fintech.com'`)
-  await admin.query(`delete from department_people where user_id = (select id from users where email like '%@techstart.com' order by id desc limit 1)`)
+  await admin.query(
+    `delete from department_people where user_id = (select id from users where email like '%@techstart.com' order by id desc limit 1)`,
+  )
   const before = await dump()
   const second = run('seed')
   assert.equal(second.status, 0, second.stderr)
@@ -126,7 +136,9 @@ test('a run that was killed after the users continues with the structure', async
   )
   const { stdout, stderr } = run('seed')
   assert.match(stdout, /created CloudWork/, stderr)
-  const { rows } = await admin.query('select count(*)::int as count from departments where organization_id = $1', [plan.id])
+  const { rows } = await admin.query('select count(*)::int as count from departments where organization_id = $1', [
+    plan.id,
+  ])
   assert.equal(rows[0].count, plan.departments.length)
   assert.match(run('seed').stdout, /nothing was changed/)
 })
@@ -150,7 +162,14 @@ test('every credential of the documents signs in', async t => {
     const tree = await request(service.url, 'GET', '/api/v1/org/tree', undefined, headers)
     assert.equal(tree.body.nodes > 0, password === 'password123')
   }
+  assert.doesNotMatch(service.output() + service.errors(), /public password/)
   await service.end('SIGTERM')
+  const reachable = await startServiceProcess({ ...environment, HOST: '0.0.0.0' })
+  t.after(() => reachable.end('SIGKILL'))
+  assert.match(
+    reachable.output() + reachable.errors(),
+    /HOST is 0\.0\.0\.0, and 1917 accounts still have the public password/,
+  )
 })
 
 // Red when: serve.ts does not ask seededPasswordsFault(), or doctor does not.
@@ -159,11 +178,16 @@ test('production does not start while a live seeded account has its seeded passw
   assert.equal(ended.code, 1)
   const service = await launchService(deployed)
   await service.ended
-  assert.match(service.errors() + service.output(), /1917 accounts still have the public password of `freehold seed`, such as /)
+  assert.match(
+    service.errors() + service.output(),
+    /1917 accounts still have the public password of `freehold seed`, such as /,
+  )
   assert.match(run('doctor', deployed).stdout, /FAULT seed data[^]*1917 accounts/)
   assert.match(run('doctor').stdout, /note {2}seed data/)
 
-  await admin.query(`update users set disabled_at = now() where id in (select user_id from seeded_accounts) and email <> 'ceo@medcare.com'`)
+  await admin.query(
+    `update users set disabled_at = now() where id in (select user_id from seeded_accounts) and email <> 'ceo@medcare.com'`,
+  )
   assert.match(run('doctor', deployed).stdout, /FAULT seed data\n +- 1 account still has .* such as ceo@medcare\.com/)
   await admin.query(`update users set password_hash = 'another' where email = 'ceo@medcare.com'`)
   const started = await startServiceProcess(deployed)
@@ -182,7 +206,10 @@ test('an address or a slug that belongs to something else is named', async () =>
     DATABASE_SYSTEM_URL: systemUrl,
   })
   assert.equal(status, 1)
-  assert.match(stderr, /an account that the seed did not create has the address ceo@techstart\.com; an organization that the seed did not create has the slug techstart: use a database without it/)
+  assert.match(
+    stderr,
+    /an account that the seed did not create has the address ceo@techstart\.com; an organization that the seed did not create has the slug techstart: use a database without it/,
+  )
   const { rows } = await admin.query('select count(*)::int as count from users')
   assert.equal(rows[0].count, 1)
 })

@@ -57,14 +57,19 @@ const renewSession = (id: string) =>
 
 const endSession = (id: string) => execute(system.deleteFrom('sessions').where('id', '=', id).returning('id'))
 
-const findOrganization = (id: string) =>
-  find(system.selectFrom('organizations').select('id').where('id', '=', id))
+const findOrganization = (id: string) => find(system.selectFrom('organizations').select('id').where('id', '=', id))
 
 /** @throws Error that names what is taken */
 async function refuseTaken(transaction: Transaction<'system'>, { slug, users }: SeededOrganization): Promise<void> {
   const emails = users.map(({ email }) => email)
   const taken = await transaction.run(
-    many(system.selectFrom('users').select('email').where('email', '=', sql<string>`any(${emails}::text[])`).limit(3)),
+    many(
+      system
+        .selectFrom('users')
+        .select('email')
+        .where('email', '=', sql<string>`any(${emails}::text[])`)
+        .limit(3),
+    ),
   )
   const team = await transaction.run(
     find(system.selectFrom('organizations').select('id').where('slug', '=', slug).where('deleted_at', 'is', null)),
@@ -87,11 +92,25 @@ async function writeUsers(
   const hash_digest = createHash('sha256').update(password_hash).digest()
   for (const part of partsOf(users)) {
     const accounts = part.map(({ id, email, given_name, family_name, full_name, superuser, created_at }) => ({
-      ...{ id, email, given_name, family_name, full_name, superuser, password_hash },
-      ...{ last_organization_id: organization_id, email_verified_at: created_at, created_at, updated_at: created_at },
+      id,
+      email,
+      given_name,
+      family_name,
+      full_name,
+      superuser,
+      password_hash,
+      last_organization_id: organization_id,
+      email_verified_at: created_at,
+      created_at,
+      updated_at: created_at,
     }))
     const memberships = part.map(({ id, role, title, created_at }) => ({
-      ...{ organization_id, user_id: id, role, title, created_at, updated_at: created_at },
+      organization_id,
+      user_id: id,
+      role,
+      title,
+      created_at,
+      updated_at: created_at,
     }))
     const marks = part.map(({ id }) => ({ user_id: id, hash_digest }))
     await transaction.run(execute(system.insertInto('users').values(accounts).returning('id')))
@@ -99,8 +118,12 @@ async function writeUsers(
     await transaction.run(execute(system.insertInto('seeded_accounts').values(marks).returning('user_id')))
   }
   const session = {
-    ...{ id: session_id, user_id: users[0]?.id ?? '', organization_id, user_agent: 'freehold seed' },
-    ...{ methods: ['password'], expires_at: sql<string>`now() + interval '1 hour'` },
+    id: session_id,
+    user_id: users[0]?.id ?? '',
+    organization_id,
+    user_agent: 'freehold seed',
+    methods: ['password'],
+    expires_at: sql<string>`now() + interval '1 hour'`,
   }
   await transaction.run(execute(system.insertInto('sessions').values(session).returning('id')))
 }

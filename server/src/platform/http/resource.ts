@@ -47,7 +47,10 @@ export interface Resource<
   update: (place: Place, id: string, changes: Static<Update>, condition: Condition) => TenantStatement<ItemRow>
   remove: (place: Place, id: string, condition: Condition) => TenantStatement<unknown>
   /** What a deletion would delete: `DELETE …?preview=true` returns it, with the entity tag, and deletes nothing. */
-  preview?: { schema: TObject; get: (place: Place, id: string, condition: Condition) => TenantStatement<{ version: number }> }
+  preview?: {
+    schema: TObject
+    get: (place: Place, id: string, condition: Condition) => TenantStatement<{ version: number }>
+  }
   /** The problem for a slug that is taken. If the slug is optional in `create`, it is made from the name. */
   slugTaken?: ProblemCode
   /** Other problems with which a write can be refused. */

@@ -131,11 +131,7 @@ export const listDepartments = ({ organization_id }: Place, { sort, ...filters }
 /** @throws Problem not-found */
 export const getDepartment = ({ organization_id }: Place, id: string) =>
   get(
-    query
-      .selectFrom('departments')
-      .select(columns)
-      .where('organization_id', '=', organization_id)
-      .where('id', '=', id),
+    query.selectFrom('departments').select(columns).where('organization_id', '=', organization_id).where('id', '=', id),
   )
 
 /**

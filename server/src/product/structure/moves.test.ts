@@ -123,9 +123,15 @@ test('of two moves that would form a cycle together, one is refused', async () =
       await make(owner, 'departments', { branch_id, code: `OTHER${round}` }),
     ]
     const answers = await Promise.all(
-      [[one, other], [other, one]].map(([id, parent_id]) => owner.call('PATCH', `/api/v1/org/departments/${id}`, { parent_id })),
+      [
+        [one, other],
+        [other, one],
+      ].map(([id, parent_id]) => owner.call('PATCH', `/api/v1/org/departments/${id}`, { parent_id })),
     )
-    assert.deepEqual(answers.map(({ status, body }) => (status === 200 ? 'done' : body.code)).toSorted(), ['department-below-itself', 'done'])
+    assert.deepEqual(answers.map(({ status, body }) => (status === 200 ? 'done' : body.code)).toSorted(), [
+      'department-below-itself',
+      'done',
+    ])
   }
 })
 
@@ -134,7 +140,10 @@ test('raw SQL of the tenant login cannot break the structure either', async () =
   const owner = await signUp('Acme')
   const viewer = await addMember(owner, 'viewer')
   const stranger = await signUp('Globex')
-  const [company_id, other_id] = [await make(owner, 'companies', { code: 'A' }), await make(owner, 'companies', { code: 'B' })]
+  const [company_id, other_id] = [
+    await make(owner, 'companies', { code: 'A' }),
+    await make(owner, 'companies', { code: 'B' }),
+  ]
   const branch_id = await make(owner, 'branches', { company_id, code: 'B' })
   const [one, two] = [
     await make(owner, 'departments', { branch_id, code: 'ONE' }),
@@ -145,22 +154,48 @@ test('raw SQL of the tenant login cannot break the structure either', async () =
   const [first, second] = ['01a20000-0000-7000-8000-000000000001', '01a20000-0000-7000-8000-000000000002']
   const insert = 'insert into departments (organization_id, id, branch_id, code, name, parent_id) values'
   for (const [person, statement, refusal] of [
-    [owner, `update departments set parent_id = case id when '${one}' then '${two}' else '${one}' end::uuid`, 'departments_no_cycle'],
+    [
+      owner,
+      `update departments set parent_id = case id when '${one}' then '${two}' else '${one}' end::uuid`,
+      'departments_no_cycle',
+    ],
     [owner, `update departments set parent_id = id where id = '${one}'`, 'departments_no_cycle'],
     [owner, `${insert} ${row(first, 'F', 'null')}, ${row(second, 'S', `'${second}'`)}`, 'departments_no_cycle'],
-    [owner, `${insert} ${row(first, 'F', `'${second}'`)}, ${row(second, 'S', `'${first}'`)}`, 'departments_parent_known'],
+    [
+      owner,
+      `${insert} ${row(first, 'F', `'${second}'`)}, ${row(second, 'S', `'${first}'`)}`,
+      'departments_parent_known',
+    ],
     [owner, `update departments set id = '${first}' where id = '${one}'`, '42501'],
     [owner, `update departments set company_id = '${other_id}'`, 'departments_branch_fkey'],
     [owner, `update branches set code = 'lower'`, 'branches_code'],
-    [owner, `insert into department_people (organization_id, department_id, user_id) values ('${owner.organization_id}', '${one}', '${stranger.user_id}')`, 'department_people_member'],
+    [
+      owner,
+      `insert into department_people (organization_id, department_id, user_id) values ('${owner.organization_id}', '${one}', '${stranger.user_id}')`,
+      'department_people_member',
+    ],
     [viewer, `${insert} ${row(first, 'F', 'null')}`, '42501'],
     [viewer, `${insert} ${row(first, 'F', `'${second}'`)}`, '42501'],
     [viewer, `update departments set name = 'x'`, 'done'],
-    [stranger, `insert into branches (organization_id, company_id, code, name) values ('${stranger.organization_id}', '${company_id}', 'X', 'x')`, 'branches_company_fkey'],
-    [stranger, `insert into departments (organization_id, branch_id, code, name) values ('${stranger.organization_id}', '${branch_id}', 'X', 'x')`, 'departments_branch_known'],
+    [
+      stranger,
+      `insert into branches (organization_id, company_id, code, name) values ('${stranger.organization_id}', '${company_id}', 'X', 'x')`,
+      'branches_company_fkey',
+    ],
+    [
+      stranger,
+      `insert into departments (organization_id, branch_id, code, name) values ('${stranger.organization_id}', '${branch_id}', 'X', 'x')`,
+      'departments_branch_known',
+    ],
   ] as const)
     assert.equal(await inject(person, statement), refusal, statement)
   assert.deepEqual(await findFaults(owner.organization_id), [])
-  const { rows } = await admin.query('select code, name, parent_id from departments where organization_id = $1 order by code', [owner.organization_id])
-  assert.deepEqual(rows, [{ code: 'ONE', name: 'Any', parent_id: null }, { code: 'TWO', name: 'Any', parent_id: null }])
+  const { rows } = await admin.query(
+    'select code, name, parent_id from departments where organization_id = $1 order by code',
+    [owner.organization_id],
+  )
+  assert.deepEqual(rows, [
+    { code: 'ONE', name: 'Any', parent_id: null },
+    { code: 'TWO', name: 'Any', parent_id: null },
+  ])
 })

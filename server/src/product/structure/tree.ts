@@ -8,11 +8,14 @@ import { Code, MAX_DEPTH } from './structure.ts'
 
 const query = tables('tenant', 'companies', 'branches', 'departments')
 
-export const MAX_NODES = 20_000
+const MAX_NODES = 20_000
 
 export const TreeQuery = Strict({
   root: Type.Optional(
-    Type.Unsafe<string>({ ...IdOf('company'), description: 'A company, a branch or a department; without it, all companies.' }),
+    Type.Unsafe<string>({
+      ...IdOf('company'),
+      description: 'A company, a branch or a department; without it, all companies.',
+    }),
   ),
   depth: Type.Integer({
     minimum: 1,
@@ -62,12 +65,15 @@ interface NodeRow {
  * @throws Problem structure-too-large, invalid-fields if the root is not one of this organization
  */
 export const getTree = ({ organization_id }: Place, { root, depth }: { root?: string; depth: number }) =>
-  statement(raw(query, root === undefined ? wholeTree(organization_id, depth) : partOf(organization_id, root, depth)), rows => {
-    if (root !== undefined && rows.length === 0)
-      throw invalidField('?root', 'is not a company, a branch or a department of this organization')
-    if (rows.length > MAX_NODES) throw new Problem('structure-too-large')
-    return { nodes: rows.length, roots: grow(rows) }
-  })
+  statement(
+    raw(query, root === undefined ? wholeTree(organization_id, depth) : partOf(organization_id, root, depth)),
+    rows => {
+      if (root !== undefined && rows.length === 0)
+        throw invalidField('?root', 'is not a company, a branch or a department of this organization')
+      if (rows.length > MAX_NODES) throw new Problem('structure-too-large')
+      return { nodes: rows.length, roots: grow(rows) }
+    },
+  )
 
 const below = (organization_id: string) => sql<NodeRow>`
   select tree.level + 1, child.* from tree cross join lateral (
