@@ -49,9 +49,9 @@ alter table {{schema}}."departments"
 alter table {{schema}}."seeded_accounts"
   drop constraint "seeded_accounts_user_id_fkey";
 
-drop function {{schema}}."gate_is_closed"();
-
 drop function {{schema}}."hold_structure"(uuid);
+
+drop function {{schema}}."refuse_place"(uuid, text);
 
 drop table {{schema}}."branches";
 
