@@ -183,7 +183,6 @@ const callable: Readonly<Record<string, string>> = {
 
 /** Functions that only the tenant login may call. */
 const callableByTenant: Readonly<Record<string, string>> = {
-  refuse_place: "called by triggers of the structure; only raises an error, which depends on the caller's own gate",
   hold_structure: "locks the key of an organization's structure in the lock order; reads nothing",
 }
 

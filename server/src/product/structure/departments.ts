@@ -100,11 +100,10 @@ const columns = [
 
 const refusals = {
   departments_code_key: 'department-code-taken',
-  departments_branch_known: { pointer: '/branch_id', detail: 'is not a branch of this organization' },
-  departments_parent_known: { pointer: '/parent_id', detail: 'is not a department of this organization' },
+  departments_branch_fkey: { pointer: '/branch_id', detail: 'is not a branch of this organization' },
+  departments_parent_fkey: { pointer: '/parent_id', detail: 'is not a department of this organization' },
   departments_parent_company: 'parent-in-another-company',
   departments_parent_branch: 'parent-in-another-branch',
-  departments_parent_fkey: 'parent-in-another-branch', // the branch changed and the parent did not
   departments_no_cycle: 'department-below-itself',
   departments_depth: 'department-too-deep',
 } as const

@@ -164,7 +164,7 @@ test('raw SQL of the tenant login cannot break the structure either', async () =
     [
       owner,
       `${insert} ${row(first, 'F', `'${second}'`)}, ${row(second, 'S', `'${first}'`)}`,
-      'departments_parent_known',
+      'departments_no_cycle',
     ],
     [owner, `update departments set id = '${first}' where id = '${one}'`, '42501'],
     [owner, `update departments set company_id = '${other_id}'`, 'departments_branch_fkey'],
@@ -172,7 +172,7 @@ test('raw SQL of the tenant login cannot break the structure either', async () =
     [
       owner,
       `insert into department_people (organization_id, department_id, user_id) values ('${owner.organization_id}', '${one}', '${stranger.user_id}')`,
-      'department_people_member',
+      'department_people_user_fkey',
     ],
     [viewer, `${insert} ${row(first, 'F', 'null')}`, '42501'],
     [viewer, `${insert} ${row(first, 'F', `'${second}'`)}`, '42501'],
@@ -185,7 +185,7 @@ test('raw SQL of the tenant login cannot break the structure either', async () =
     [
       stranger,
       `insert into departments (organization_id, branch_id, code, name) values ('${stranger.organization_id}', '${branch_id}', 'X', 'x')`,
-      'departments_branch_known',
+      'departments_branch_fkey',
     ],
   ] as const)
     assert.equal(await inject(person, statement), refusal, statement)

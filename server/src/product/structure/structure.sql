@@ -110,21 +110,9 @@ create trigger structure before insert or update or delete on companies for each
 create trigger structure before insert or update or delete on branches for each statement execute function lock_structure();
 create trigger structure before insert or update or delete on departments for each statement execute function lock_structure();
 
--- Refuses a row by the name of the rule that it breaks. Only in an open gate: elsewhere the triggers, which see no rows
--- there, would refuse before the policy does, and the caller would learn the wrong reason.
-create function refuse_place(organization uuid, rule text) returns void language plpgsql stable set search_path = {{schema}}, pg_temp as $$
-begin
-  if not exists (select from gate where organization_id = organization) then
-    raise exception 'the gate is closed, or %', rule using errcode = '42501';
-  end if;
-  raise exception '%', rule using errcode = '23514', constraint = rule;
-end $$;
-revoke execute on function refuse_place(uuid, text) from public;
-grant execute on function refuse_place(uuid, text) to freehold_tenant;
-
 -- Departments nest: in one branch, without cycles, and at most 30 levels deep. Runs under the key, and its queries see
--- what was committed before the key was free, and the rows that the same statement changed before. A cascade is not
--- asked: it changes no parent, and its keys are checked.
+-- what was committed before the key was free, and the rows that the same statement changed before. What they do not see
+-- is left to the policies and keys, which refuse it afterwards. A cascade changes no parent, and its keys are checked.
 create function place_department() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   parent record;
@@ -138,24 +126,17 @@ begin
     return new;
   end if;
   if tg_op = 'INSERT' or new.branch_id <> old.branch_id then
-    select company_id into new.company_id from branches where organization_id = new.organization_id and id = new.branch_id;
-    if not found then
-      perform refuse_place(new.organization_id, 'departments_branch_known');
-    end if;
+    -- Without a branch it is no company's id, and the key refuses the row.
+    new.company_id := coalesce((select company_id from branches where organization_id = new.organization_id and id = new.branch_id), new.branch_id);
   end if;
-  if new.parent_id is null or tg_op = 'UPDATE' and new.parent_id is not distinct from old.parent_id then
+  if new.parent_id is null or tg_op = 'UPDATE' and (new.parent_id, new.branch_id) = (old.parent_id, old.branch_id) then
     return new;
   end if;
-  if new.parent_id = new.id then
-    perform refuse_place(new.organization_id, 'departments_no_cycle');
-  end if;
   select company_id, branch_id into parent from departments where organization_id = new.organization_id and id = new.parent_id;
-  if not found then
-    perform refuse_place(new.organization_id, 'departments_parent_known');
-  elsif parent.company_id <> new.company_id then
-    perform refuse_place(new.organization_id, 'departments_parent_company');
+  if parent.company_id <> new.company_id then
+    raise exception 'the parent belongs to another company' using errcode = '23514', constraint = 'departments_parent_company';
   elsif parent.branch_id <> new.branch_id then
-    perform refuse_place(new.organization_id, 'departments_parent_branch');
+    raise exception 'the parent belongs to another branch' using errcode = '23514', constraint = 'departments_parent_branch';
   end if;
   with recursive line as (
     select new.parent_id as id, 1 as level
@@ -164,7 +145,7 @@ begin
     where d.parent_id is not null and line.id <> new.id and line.level <= 30)
   select case when bool_or(id = new.id) then null else max(level) end into above from line;
   if above is null then
-    perform refuse_place(new.organization_id, 'departments_no_cycle');
+    raise exception 'a department is not below itself' using errcode = '23514', constraint = 'departments_no_cycle';
   end if;
   with recursive tree as (
     select new.id, 1 as level
@@ -173,7 +154,7 @@ begin
     where tree.level <= 30)
   select max(level) into below from tree;
   if above + below > 30 then
-    perform refuse_place(new.organization_id, 'departments_depth');
+    raise exception 'departments nest too deeply' using errcode = '23514', constraint = 'departments_depth';
   end if;
   return new;
 end $$;
@@ -183,8 +164,8 @@ create trigger place before insert or update on departments for each row execute
 -- Only current members are assigned to departments.
 create function guard_assignment() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
-  if not exists (select from memberships where organization_id = new.organization_id and user_id = new.user_id and deleted_at is null) then
-    perform refuse_place(new.organization_id, 'department_people_member');
+  if exists (select from memberships where organization_id = new.organization_id and user_id = new.user_id and deleted_at is not null) then
+    raise exception 'the membership has ended' using errcode = '23514', constraint = 'department_people_member';
   end if;
   return new;
 end $$;

@@ -140,7 +140,7 @@ test('each mistake gets its own problem', async () => {
     [await post('departments', { branch_id: south, parent_id: a }), 409, 'parent-in-another-branch'],
     [await post('departments', { branch_id: north, company_id: company }), 422, 'invalid-fields', '/company_id'],
     [await move(b, { branch_id: south }), 409, 'parent-in-another-branch'],
-    [await move(b, { branch_id: elsewhere }), 409, 'parent-in-another-branch'],
+    [await move(b, { branch_id: elsewhere }), 409, 'parent-in-another-company'],
     [await move(a, { branch_id: elsewhere }), 409, 'department-code-taken'],
     [await move(a, { parent_id: a }), 409, 'department-below-itself'],
     [await move(a, { parent_id: c }), 409, 'department-below-itself'],
