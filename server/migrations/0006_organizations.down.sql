@@ -51,8 +51,6 @@ alter table {{schema}}."seeded_accounts"
 
 drop function {{schema}}."hold_structure"(uuid);
 
-drop function {{schema}}."refuse_place"(uuid, text);
-
 drop table {{schema}}."branches";
 
 drop table {{schema}}."companies";

@@ -103,8 +103,8 @@ create or replace function {{schema}}.guard_assignment()
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 begin
-  if not exists (select from memberships where organization_id = new.organization_id and user_id = new.user_id and deleted_at is null) then
-    perform refuse_place(new.organization_id, 'department_people_member');
+  if exists (select from memberships where organization_id = new.organization_id and user_id = new.user_id and deleted_at is not null) then
+    raise exception 'the membership has ended' using errcode = '23514', constraint = 'department_people_member';
   end if;
   return new;
 end $function$;
@@ -170,24 +170,17 @@ begin
     return new;
   end if;
   if tg_op = 'INSERT' or new.branch_id <> old.branch_id then
-    select company_id into new.company_id from branches where organization_id = new.organization_id and id = new.branch_id;
-    if not found then
-      perform refuse_place(new.organization_id, 'departments_branch_known');
-    end if;
+    -- Without a branch it is no company's id, and the key refuses the row.
+    new.company_id := coalesce((select company_id from branches where organization_id = new.organization_id and id = new.branch_id), new.branch_id);
   end if;
-  if new.parent_id is null or tg_op = 'UPDATE' and new.parent_id is not distinct from old.parent_id then
+  if new.parent_id is null or tg_op = 'UPDATE' and (new.parent_id, new.branch_id) = (old.parent_id, old.branch_id) then
     return new;
   end if;
-  if new.parent_id = new.id then
-    perform refuse_place(new.organization_id, 'departments_no_cycle');
-  end if;
   select company_id, branch_id into parent from departments where organization_id = new.organization_id and id = new.parent_id;
-  if not found then
-    perform refuse_place(new.organization_id, 'departments_parent_known');
-  elsif parent.company_id <> new.company_id then
-    perform refuse_place(new.organization_id, 'departments_parent_company');
+  if parent.company_id <> new.company_id then
+    raise exception 'the parent belongs to another company' using errcode = '23514', constraint = 'departments_parent_company';
   elsif parent.branch_id <> new.branch_id then
-    perform refuse_place(new.organization_id, 'departments_parent_branch');
+    raise exception 'the parent belongs to another branch' using errcode = '23514', constraint = 'departments_parent_branch';
   end if;
   with recursive line as (
     select new.parent_id as id, 1 as level
@@ -196,7 +189,7 @@ begin
     where d.parent_id is not null and line.id <> new.id and line.level <= 30)
   select case when bool_or(id = new.id) then null else max(level) end into above from line;
   if above is null then
-    perform refuse_place(new.organization_id, 'departments_no_cycle');
+    raise exception 'a department is not below itself' using errcode = '23514', constraint = 'departments_no_cycle';
   end if;
   with recursive tree as (
     select new.id, 1 as level
@@ -205,25 +198,9 @@ begin
     where tree.level <= 30)
   select max(level) into below from tree;
   if above + below > 30 then
-    perform refuse_place(new.organization_id, 'departments_depth');
+    raise exception 'departments nest too deeply' using errcode = '23514', constraint = 'departments_depth';
   end if;
   return new;
-end $function$;
-
-create or replace function {{schema}}.refuse_place (
-  organization uuid,
-  rule         text
-)
-  returns void
-  language plpgsql
-  stable
-  set search_path to {{schema}}, 'pg_temp'
-  AS $function$
-begin
-  if not exists (select from gate where organization_id = organization) then
-    raise exception 'the gate is closed, or %', rule using errcode = '42501';
-  end if;
-  raise exception '%', rule using errcode = '23514', constraint = rule;
 end $function$;
 
 alter table {{schema}}."branches"
@@ -508,10 +485,6 @@ grant execute on function {{schema}}."hold_structure"(uuid) to "freehold_tenant"
 revoke all on function {{schema}}."lock_structure"() from public;
 
 revoke all on function {{schema}}."place_department"() from public;
-
-revoke all on function {{schema}}."refuse_place"(uuid, text) from public;
-
-grant execute on function {{schema}}."refuse_place"(uuid, text) to "freehold_tenant";
 
 grant delete, insert, select, update on table {{schema}}."branches" to "freehold_tenant";
 
