@@ -11,6 +11,7 @@ import { measureSizes } from './sizes.ts'
 import { startBenchEnvironment } from './stage.ts'
 import type { BenchEnvironment } from './stage.ts'
 import { measureStarts } from './starts.ts'
+import { measureStructure } from './structure.ts'
 
 const parts: Record<string, (bench: BenchEnvironment, rounds: number) => Promise<Figure[]>> = {
   requests: async (bench, rounds) => measureRequests(bench, await bench.stage('thousand', 1000), rounds, 3),
@@ -18,6 +19,7 @@ const parts: Record<string, (bench: BenchEnvironment, rounds: number) => Promise
   logins: async (bench, rounds) => measureLogins(await bench.stage('thousand', 1000), rounds, 5),
   sizes: async (bench, rounds) =>
     measureSizes(await bench.stage('hundred', 100), await bench.stage('ten_thousand', 10_000), rounds, 3),
+  structure: async (bench, rounds) => measureStructure(await bench.stage('hundred', 100), rounds),
   enumeration: async (bench, rounds) => measureEnumeration(await bench.stage('names', 500), rounds),
   starts: (_bench, rounds) => measureStarts(rounds),
 }

@@ -25,9 +25,11 @@ import { undo } from './identity/undo/feature.ts'
 import { verification } from './identity/verification/feature.ts'
 import { health } from './operations/health/feature.ts'
 import { retention } from './operations/retention/feature.ts'
+import { seed } from './operations/seed/feature.ts'
 import { superusers } from './operations/superusers/feature.ts'
 import type { Feature } from './platform/feature.ts'
 import { projects } from './product/projects/feature.ts'
+import { structure } from './product/structure/feature.ts'
 
 /** Users and organizations. */
 const directory: readonly Feature[] = [users, sessions, organizations, history, members, notifications]
@@ -56,10 +58,10 @@ const identity: readonly Feature[] = [
 ]
 
 /** The resources of organizations, to which a product adds its own. */
-const product: readonly Feature[] = [projects]
+const product: readonly Feature[] = [projects, structure]
 
 /** For operators. */
-const operations: readonly Feature[] = [superusers, health, retention]
+const operations: readonly Feature[] = [superusers, health, retention, seed]
 
 /** All features, layer by layer. SQL files are loaded, services created and routes registered in this order. */
 export const features: readonly Feature[] = [...directory, ...identity, ...product, ...operations]

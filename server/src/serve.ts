@@ -1,7 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { createApp } from './app.ts'
 import type { Config } from './config/config.ts'
+import { isLoopback } from './config/kinds.ts'
 import { features } from './features.ts'
+import { seededPasswordsFault } from './operations/seed/seeded-passwords.ts'
 import { ensureFirstSuperuser } from './operations/superusers/superusers.ts'
 import { systemFor } from './platform/database/database.ts'
 import { openInspectedDatabase } from './platform/database/open-database.ts'
@@ -37,6 +39,12 @@ export async function serve(
   )
   stack.defer(() => signingKeys.stop())
   const services = await createServices({ config, declared, log, accessTokens, signingKeys: signingKeys.current })
+  const isDeployed = config.environment !== 'development'
+  if (isDeployed || !isLoopback(config.host)) {
+    const fault = await seededPasswordsFault(systemFor(database, 'start', 'freehold'))
+    if (fault !== undefined && isDeployed) throw new Error(fault)
+    if (fault !== undefined) log.warn(`HOST is ${config.host}, and ${fault}`)
+  }
   if (config.firstSuperuser !== undefined)
     await ensureFirstSuperuser(systemFor(database, 'superuser', 'freehold'), services, config.firstSuperuser)
   const app = await createApp(services, database)

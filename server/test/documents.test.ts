@@ -134,6 +134,16 @@ test('the import guide leads from a file to users who sign in with their existin
   await runDocument('docs/guides/import.md', makeCheckout())
 })
 
+// Red when: a name in the tree or in the preview differs from the guide.
+test('the structure guide shows the responses of a new service', needsBash, async () => {
+  await runDocument('docs/guides/structure.md', makeCheckout())
+})
+
+// Red when: a scenario gets another department.
+test('the guide to seed data shows what the command prints', needsBash, async () => {
+  await runDocument('docs/guides/seed-data.md', makeCheckout())
+})
+
 // Red when: an `access` is left out of its routes.ts, or a file that its diffs change has changed.
 test('the walkthrough of CONTRIBUTING adds a resource that works', needsBash, async () => {
   const copy = makeFolder()

@@ -151,6 +151,12 @@ async function createVictim(app: TestApp, operations: readonly Operation[]): Pro
   const resources = listResources(operations)
   await makeResources(owner.call, resources, own, `second-${word}`)
   await makeResources(owner.call, resources, own, word)
+  // Two people in each department, and two departments for each of them.
+  await app.admin.query(
+    `insert into department_people (organization_id, department_id, user_id)
+    select d.organization_id, d.id, m.user_id from departments d join memberships m using (organization_id) where organization_id = $1`,
+    [organization_id],
+  )
 
   const owned = await app.admin.query<{ id: string }>('select id from sessions where user_id = any ($1)', [
     [owner.user_id, member.user_id],
@@ -161,9 +167,18 @@ async function createVictim(app: TestApp, operations: readonly Operation[]): Pro
   }
   return {
     owner,
-    values: { ...own, email: owner.email, username: word, slug: word, request, text: word, key },
+    values: {
+      ...own,
+      email: owner.email,
+      username: word,
+      slug: word,
+      code: word.toUpperCase(),
+      request,
+      text: word,
+      key,
+    },
     rowsOf,
-    marks: [...new Set([word, owner.email, member.email, ...Object.values(own), ...rowsOf.ids])],
+    marks: [...new Set([word, word.toUpperCase(), owner.email, member.email, ...Object.values(own), ...rowsOf.ids])],
   }
 }
 
@@ -247,6 +262,7 @@ function comparable({ status, headers, text }: Answer, world: World, given: Read
     .replaceAll(/personal-[0-9a-f]{20}/g, '<slug>')
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
     .replaceAll(/\b([a-z]+|Own|Key of|device of)[- ][0-9a-f]{12}\b/g, '<$1>')
+    .replaceAll(/\b([A-Z]+-)?[0-9A-F]{12}\b/g, '<code>')
     .replaceAll(/[\w-]{60,}/g, '<opaque>')
 }
 

@@ -12,7 +12,7 @@ import { randomWord, WORLD_PASSWORD } from './isolation-words.ts'
 export type Kind = string
 
 /** Kinds that are not named by an id. */
-const words = ['email', 'username', 'slug', 'request', 'text', 'cursor', 'tag', 'key']
+const words = ['email', 'username', 'slug', 'code', 'request', 'text', 'cursor', 'tag', 'key']
 
 /** Resources that every world has; all others are created by the operation that creates them. */
 const builtIn = ['organization', 'user', 'project', 'session', 'invitation', 'device', 'passkey', 'identity']
@@ -374,6 +374,7 @@ export function buildCreation(
     body[name] = word !== undefined && create.texts.has(name) ? `${String(value)} ${word}` : value
   for (const place of create.places) {
     if (place.where !== 'path' && place.where !== 'body') continue
+    if (isOptionalParent(create, place, kind)) continue
     const value = own[place.kind] ?? newWord(place.kind, `${kind}-${word ?? randomWord()}`)
     if (value === undefined)
       throw new Error(`${create.id} takes a ${place.kind} (${place.name}), and the isolation attack has none`)
@@ -386,12 +387,14 @@ export function buildCreation(
 /** Places in a path and a body must be given; a filter or a header only if the request is about it. */
 const isNeeded = ({ where }: Place): boolean => where === 'path' || where === 'body'
 
+/** A body may name another resource of the same kind, such as the one above it; the resource itself would be a cycle. */
+const isOptionalParent = ({ schemas }: Operation, { where, name, kind }: Place, own: Kind | undefined): boolean =>
+  where === 'body' && kind === own && schemas[name]?.required === false && schemas[name].nullable
+
 /** A request of that caller in which the `given` places hold these values and all others the caller's own. */
-export function buildRequest(
-  { id, method, path, places, plain, plainQuery, alternatives }: Operation,
-  world: World,
-  given: ReadonlyMap<Place, string>,
-): Request {
+export function buildRequest(operation: Operation, world: World, given: ReadonlyMap<Place, string>): Request {
+  const { id, method, path, places, plain, plainQuery, alternatives } = operation
+  const own = places.findLast(({ where }) => where === 'path')?.kind
   const chosen =
     alternatives.find(name => [...given.keys()].some(place => place.where === 'body' && place.name === name)) ??
     alternatives[0]
@@ -404,7 +407,7 @@ export function buildRequest(
   for (const [name, value] of Object.entries(plain ?? {}))
     if (!isLeftOut(name)) body[name] = typeof value === 'function' ? (value as (world: World) => unknown)(world) : value
   for (const place of places) {
-    if (!given.has(place) && !isNeeded(place)) continue
+    if (!given.has(place) && (!isNeeded(place) || isOptionalParent(operation, place, own))) continue
     if (place.where === 'body' && isLeftOut(place.name)) continue
     const value = given.get(place) ?? ownValue(id, place, world)
     if (place.where === 'path') filled = filled.replace(`{${place.name}}`, encodeURIComponent(value))
@@ -424,6 +427,7 @@ export function buildRequest(
 /** An address or a name that is not used yet. */
 function newWord(kind: Kind, word: string): string | undefined {
   if (kind === 'email') return `${word}@example.com`
+  if (kind === 'code') return word.replace(/^[a-z]+-/, '').toUpperCase()
   return kind === 'slug' || kind === 'username' ? word : undefined
 }
 
@@ -438,6 +442,8 @@ function ownValue(id: string, { kind }: Place, world: World): string {
       return id === 'logIn' ? world.username : `new-${randomWord()}`
     case 'slug':
       return `new-${randomWord()}`
+    case 'code':
+      return `NEW-${randomWord()}`.toUpperCase()
     default: {
       const own = world.own[kind]
       if (own === undefined) throw new Error(`${id} needs a ${kind}, and its caller has none`)
@@ -452,6 +458,8 @@ export function randomLike({ kind }: Place, like: string): string {
   switch (kind) {
     case 'email':
       return `nobody-${randomWord()}@example.com`
+    case 'code':
+      return `ABSENT-${randomWord()}`.toUpperCase()
     case 'tag':
       return like.replace(/^"[^.]+/, () => `"${randomUUIDv7()}`)
     case 'cursor':

@@ -240,6 +240,11 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
     if (wanted.length > 0) {
       const founder = await signInFounder(founder_id, organization_id, word)
       await makeResources(founder, wanted, own)
+      if (own['department'] !== undefined)
+        await admin.query(
+          'insert into department_people (organization_id, department_id, user_id) values ($1, $2, $3)',
+          [organization_id, own['department'], member_id],
+        )
       if (organization === 'closed')
         await admin.query('update organizations set deleted_at = now() where id = $1', [organization_id])
     }

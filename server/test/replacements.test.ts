@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { buildRequest, kindsOf, listOperations } from './isolation-requests.ts'
 import { createWorlds } from './isolation-world.ts'
+import type { World } from './isolation-world.ts'
 import { randomWord } from './isolation-words.ts'
 import { createTestApp } from './test-app.ts'
 
@@ -20,11 +21,15 @@ const kept: Readonly<Record<string, string>> = {
 }
 
 /** A value for each optional field that differs from its default. */
-const values: Readonly<Record<string, () => unknown>> = {
+const values: Readonly<Record<string, (world: World) => unknown>> = {
   username: () => `put-${randomWord()}`,
   locale: () => 'de',
   second_factor_required: () => true,
   status: () => 'archived',
+  parent_id: async ({ call, own }) => {
+    const department = { branch_id: own['branch'], code: 'ABOVE', name: 'Above' }
+    return (await call('POST', '/api/v1/org/departments', department)).body.id
+  },
 }
 
 test('some operations replace', () => {
@@ -50,7 +55,8 @@ for (const operation of replacements) {
       Object.entries(body ?? {}).filter(([name]) => operation.schemas[name]?.required === true),
     )
     if (optional.length === 0) return // all fields are required
-    const given = Object.fromEntries(optional.map(name => [name, (values[name] ?? (() => `Set ${name}`))()]))
+    const given: Record<string, unknown> = {}
+    for (const name of optional) given[name] = await (values[name] ?? (() => `Set ${name}`))(world)
     const patched = await world.call('PATCH', path, given)
     assert.equal(patched.status, 200, patched.text)
     const replaced = await world.call('PUT', path, required)

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { loadSigningKeys } from '../platform/gate/signing-keys.ts'
 import type { Config } from '../config/config.ts'
 import { features } from '../features.ts'
+import { seededPasswordsFault } from '../operations/seed/seeded-passwords.ts'
 import { openDatabase, systemFor } from '../platform/database/database.ts'
 import type { Database } from '../platform/database/database.ts'
 import { countJobs } from '../platform/jobs/dead-jobs.ts'
@@ -44,6 +45,7 @@ export async function doctor(args: string[], config: Config): Promise<number> {
         },
       ],
       ['signing keys', () => checkKeys(config, database)],
+      ['seed data', async () => listOf(await seededPasswordsFault(systemFor(database, 'doctor'))), isAdvice],
       ['jobs', () => checkJobs(config, database)],
       ['pool', () => checkPool(config, database)],
       ['clock', () => checkClock(database)],

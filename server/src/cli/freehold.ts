@@ -26,6 +26,7 @@ const commands: Record<string, Entry> = {
   superuser: { load: async () => (await import('./superuser.ts')).superuser, needs: operator },
   unlock: { load: async () => (await import('./unlock.ts')).unlock, needs: operator },
   import: { load: async () => (await import('./import.ts')).importAccounts, needs: operator },
+  seed: { load: async () => (await import('./seed.ts')).seed, needs: operator },
   keys: { load: async () => (await import('./keys.ts')).keys, needs: operator },
   jobs: { load: async () => (await import('./jobs.ts')).jobs, needs: ['system'] },
   doctor: { load: async () => (await import('./doctor.ts')).doctor, needs: needsOfService },

@@ -14,6 +14,7 @@ export const USAGE = `freehold ${version}
   freehold unlock EMAIL|USERNAME      end the lockout of an account after too many failed sign-ins
   freehold import users FILE          import accounts from another system, one JSON object per line (- is standard input); docs/guides/import.md
                                       --dry-run writes nothing; --report FILE gets the lines that were not imported, with the reasons
+  freehold seed                       create five organizations with people and structure, for development; docs/guides/seed-data.md
   freehold keys generate              generate a new signing key; tokens of the present one stay valid until they expire
   freehold keys list                  list all signing keys
   freehold keys remove ID             remove a leaked key: its tokens are refused within seconds

@@ -16,6 +16,8 @@ export interface Target<DB, Table extends keyof DB & string, Column extends keyo
   /** The columns to return. */
   columns: readonly Column[]
   condition: Condition
+  /** A function that takes an advisory lock, if one comes before the row in the order of locks. */
+  hold?: RawBuilder<unknown>
 }
 
 /** The columns to change: each a value, or SQL that computes one. */
@@ -54,7 +56,7 @@ export const deleteRow = <DB, Table extends keyof DB & string, Column extends ke
   conditional(target, refusals, sql`for update`, sql`delete from ${sql.table(target.table)} as target using seen`)
 
 function conditional<DB, Table extends keyof DB & string, Column extends keyof DB[Table] & string>(
-  { query, table, key, columns, condition }: Target<DB, Table, Column>,
+  { query, table, key, columns, condition, hold }: Target<DB, Table, Column>,
   refusals: Refusals,
   lock: RawBuilder<unknown>,
   change: RawBuilder<unknown>,
@@ -69,12 +71,16 @@ function conditional<DB, Table extends keyof DB & string, Column extends keyof D
     sql` and `,
   )
   const isCurrent = condition === undefined ? sql`` : sql` and seen.version = any (${condition})`
+  // The row is joined to the result of `hold` before it is locked.
+  const held = hold === undefined ? sql`` : sql`held as materialized (select ${hold} as held),`
+  const lockRow = hold === undefined ? lock : sql`${lock} of ${sql.table(table)}`
+  const source = hold === undefined ? sql.table(table) : sql`held, ${sql.table(table)}`
   const returned = sql.join(columns.map(column => sql`target.${sql.ref(column)}`))
   return statement(
     raw(
       query,
       sql<{ is_changed: boolean | null }>`
-      with seen as materialized (select ${sql.join(keys)}, version from ${sql.table(table)} where ${isNamed} ${lock}),
+      with ${held} seen as materialized (select ${sql.join(keys)}, version from ${source} where ${isNamed} ${lockRow}),
       changed as (${change} where ${isSame}${isCurrent} returning true as is_changed, ${returned})
       select changed.* from seen left join changed on true`,
     ),

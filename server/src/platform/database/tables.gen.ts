@@ -25,6 +25,31 @@ interface TenantAuditLog {
   user_agent: ColumnType<string | null, string | null | undefined, never>
 }
 
+interface TenantBranches {
+  code: string
+  company_id: string
+  created_at: Generated<string>
+  created_by: string | null
+  description: string | null
+  id: Generated<string>
+  name: string
+  organization_id: string
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface TenantCompanies {
+  code: string
+  created_at: Generated<string>
+  created_by: string | null
+  description: string | null
+  id: Generated<string>
+  name: string
+  organization_id: string
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
 interface TenantCustomRolePermissions {
   created_at: ColumnType<string, never, never>
   organization_id: ColumnType<string, never, never>
@@ -32,6 +57,31 @@ interface TenantCustomRolePermissions {
   role_id: ColumnType<string, never, never>
   updated_at: ColumnType<string, never, never>
   version: ColumnType<number, never, never>
+}
+
+interface TenantDepartmentPeople {
+  created_at: ColumnType<string, string | undefined, never>
+  created_by: ColumnType<string | null, string | null | undefined, never>
+  department_id: ColumnType<string, string, never>
+  organization_id: ColumnType<string, string, never>
+  updated_at: ColumnType<string, string | undefined, never>
+  user_id: ColumnType<string, string, never>
+  version: ColumnType<number, number | undefined, never>
+}
+
+interface TenantDepartments {
+  branch_id: string
+  code: string
+  company_id: string
+  created_at: Generated<string>
+  created_by: string | null
+  description: string | null
+  id: Generated<string>
+  name: string
+  organization_id: string
+  parent_id: string | null
+  updated_at: Generated<string>
+  version: Generated<number>
 }
 
 interface TenantDevices {
@@ -251,7 +301,11 @@ interface TenantUsers {
 export interface TenantTables {
   [runsOn]: 'tenant'
   audit_log: TenantAuditLog
+  branches: TenantBranches
+  companies: TenantCompanies
   custom_role_permissions: TenantCustomRolePermissions
+  department_people: TenantDepartmentPeople
+  departments: TenantDepartments
   devices: TenantDevices
   gate: TenantGate
   gate_state: TenantGateState
@@ -492,6 +546,11 @@ interface SystemSecurityEvents {
   user_id: ColumnType<string | null, string | null | undefined, never>
 }
 
+interface SystemSeededAccounts {
+  hash_digest: ColumnType<Buffer, Buffer, never>
+  user_id: ColumnType<string, string, never>
+}
+
 interface SystemSelf {
   email_verified: ColumnType<boolean, never, never>
   second_factor: ColumnType<boolean, never, never>
@@ -592,6 +651,7 @@ export interface SystemTables {
   retired_names: SystemRetiredNames
   role_permissions: SystemRolePermissions
   security_events: SystemSecurityEvents
+  seeded_accounts: SystemSeededAccounts
   self: SystemSelf
   sessions: SystemSessions
   signing_keys: SystemSigningKeys

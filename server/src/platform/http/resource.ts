@@ -46,6 +46,11 @@ export interface Resource<
   create: (place: Place, body: Static<Create>) => TenantStatement<ItemRow>
   update: (place: Place, id: string, changes: Static<Update>, condition: Condition) => TenantStatement<ItemRow>
   remove: (place: Place, id: string, condition: Condition) => TenantStatement<unknown>
+  /** What a deletion would delete: `DELETE …?preview=true` returns it, with the entity tag, and deletes nothing. */
+  preview?: {
+    schema: TObject
+    get: (place: Place, id: string, condition: Condition) => TenantStatement<{ version: number }>
+  }
   /** The problem for a slug that is taken. If the slug is optional in `create`, it is made from the name. */
   slugTaken?: ProblemCode
   /** Other problems with which a write can be refused. */
@@ -69,6 +74,7 @@ export const resource =
     schema: { item, create, update, filters },
     slugTaken,
     problems = [],
+    preview,
     ...statements
   }: Resource<Item, Create, Update, Filters, ItemRow>) =>
   (app: App, { cursors }: Services): void => {
@@ -176,12 +182,19 @@ export const resource =
           ...single,
           operationId: `delete${One}`,
           summary: `Delete ${articleOf(one)} ${one}`,
-          response: { 204: Type.Null() },
+          ...(preview !== undefined && {
+            description: 'With `preview=true` nothing is deleted, and the response says what would be.',
+            querystring: Strict({ preview: Type.Optional(Type.Boolean()) }),
+          }),
+          response: { ...(preview !== undefined && { 200: preview.schema as TSchema }), 204: Type.Null() },
         },
       },
       async (request, reply) => {
         const { actor, params } = request
-        await actor.run(statements.remove(actor, params.id, conditionOf(request, params.id)))
+        const condition = conditionOf(request, params.id)
+        if (preview !== undefined && (request.query as { preview?: boolean }).preview === true)
+          return sendTagged(reply, params.id, await actor.run(preview.get(actor, params.id, condition))) as never
+        await actor.run(statements.remove(actor, params.id, condition))
         return reply.code(204).send(null)
       },
     )

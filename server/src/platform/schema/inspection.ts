@@ -24,6 +24,7 @@ export const globalTables: Readonly<Record<string, string>> = {
   role_permissions: 'the permissions of each role, written by the owner; the tenant login has no access',
   audit_log: "an organization's history; only triggers write it, with its own policies",
   audit_log_default: 'a partition of audit_log, reached through it: no grants',
+  seeded_accounts: 'the accounts of the seed data, in development; the tenant login has no access',
   migrations: 'applied migrations, written by the owner; both logins may read them',
 }
 
