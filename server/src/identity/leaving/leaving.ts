@@ -7,7 +7,7 @@ import { revokeSessions } from '../../directory/sessions/sessions.ts'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import { updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
-import type { SystemRunner } from '../../platform/database/database.ts'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { affect, execute, find, many, raw, statement, tables } from '../../platform/database/statement.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
@@ -115,14 +115,11 @@ export async function restoreAccount(
 ): Promise<void> {
   const presented = await presentedToken(visitor, keys.oneTime, restoreAccountToken, token)
   await redeemLink(visitor, restoreAccountToken, presented, async (transaction, { user_id }) => {
+    if (user_id !== null) await lockMemberships(transaction, user_id)
     const account = await transaction.run(findDeleted(user_id))
     if (account === undefined) throw new Problem('invalid-token')
     const { id, deleted_at } = account
     const places = await transaction.run(listEnded(id, deleted_at))
-    for (const { organization_id } of places) {
-      await transaction.run(writeWithin(organization_id))
-      await transaction.run(lockMembership(organization_id, id))
-    }
     for (const { organization_id, is_closed } of places) {
       await transaction.run(writeWithin(organization_id))
       if (is_closed) await transaction.run(reopen(organization_id))
@@ -175,6 +172,15 @@ const lockMembership = (organization_id: string, user_id: string) =>
       .where('user_id', '=', user_id)
       .forNoKeyUpdate(),
   )
+
+/** Locks all memberships of a deleted account, which comes after them in the order of locks. */
+export async function lockMemberships(transaction: Transaction<'system'>, user_id: string): Promise<void> {
+  const places = query.selectFrom('memberships').select('organization_id').where('user_id', '=', user_id)
+  for (const { organization_id } of await transaction.run(many(places.orderBy('organization_id')))) {
+    await transaction.run(writeWithin(organization_id))
+    await transaction.run(lockMembership(organization_id, user_id))
+  }
+}
 
 /** The account, then its sessions. */
 const lockAccount = (user_id: string) =>
