@@ -100,7 +100,9 @@ async function addPeople(adminUrl: string, organization_id: string, count: numbe
       `insert into memberships (organization_id, user_id, role, disabled_at)
       select '${organization_id}', user_id, case when n % 100 = 1 then 'admin' when n % 10 = 2 then 'viewer' else 'member' end, case when n % 1000 = 3 then now() end from bench_people`,
     )
-    await client.query(`select keep_member_words(user_id, '${organization_id}') from memberships where organization_id = '${organization_id}'`)
+    await client.query(
+      `select keep_member_words(user_id, '${organization_id}') from memberships where organization_id = '${organization_id}'`,
+    )
     await client.query('vacuum (analyze)')
   } finally {
     await client.end()

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import type { Role } from '../../platform/gate/permissions.ts'
+import { roles } from '../../platform/gate/permissions.ts'
 import { pagesBuiltBy } from '../../platform/database/pagination.ts'
 import type { Order, Page, Position } from '../../platform/database/pagination.ts'
 import { get, raw, tables } from '../../platform/database/statement.ts'
@@ -100,13 +100,16 @@ export const getMember = (organization_id: string, user_id: string) =>
 interface MemberOrder extends Order {
   /** The rows of member_words to read. */
   kind: 'member' | 'name' | 'email' | 'word'
+  /** Whether the list is that of members who can be restored. */
+  ofRemoved: boolean
 }
 
-const orderOf = ({ sort = 'created_at', search }: MemberFilters): MemberOrder => {
+const orderOf = ({ sort = 'created_at', search, status }: MemberFilters): MemberOrder => {
   const descending = sort.startsWith('-')
   const named = descending ? sort.slice(1) : sort
   const kind = search !== undefined ? 'word' : named === 'created_at' ? 'member' : (named as 'name' | 'email')
-  return { column: kind, id: 'user_id', descending, kind }
+  const ofRemoved = status === 'removed'
+  return { column: `${kind} ${ofRemoved}`, id: 'user_id', descending, kind, ofRemoved }
 }
 
 interface ListValues {
@@ -121,19 +124,23 @@ const beginsWith = (column: RawBuilder<unknown>, beginning: RawBuilder<unknown>)
   sql`${column} >= ${beginning} and ${column} < ${beginning} || chr(1114111)`
 
 /**
- * The rows of the longest word of a search, only the first one of each member, whose other words begin with the others.
- * `offset 0` makes each sub-select a look-up for one member, never a scan of the organization.
+ * The rows of the longest word of a search whose member has words that begin with the others. `offset 0` makes each
+ * sub-select a look-up for one member, never a scan of the organization.
  */
 const isFound = sql` and ${beginsWith(sql`w.word`, sql`(select words[1] from wanted)`)}
-  and not exists (select from member_words earlier where earlier.organization_id = w.organization_id and earlier.user_id = w.user_id
-    and earlier.kind = 'word' and earlier.word >= (select words[1] from wanted) and earlier.word < w.word offset 0)
   and not exists (select from unnest((select words[2:] from wanted)) as other (word) where not exists (
     select from member_words found where found.organization_id = w.organization_id and found.user_id = w.user_id and found.kind = 'word'
       and ${beginsWith(sql`found.word`, sql`other.word collate "C"`)} offset 0) offset 0)`
 
+/** A member who was found by several words is listed at the first one. */
+const isFirst = sql` and not exists (select from member_words earlier where earlier.organization_id = w.organization_id
+  and earlier.user_id = w.user_id and earlier.kind = 'word' and earlier.word >= (select words[1] from wanted) and earlier.word < w.word offset 0)`
+
 /** A membership that was removed longer ago is not listed any more. */
-const isStillRestorable = sql`(w.status <> 'removed' or exists (select from memberships m where m.organization_id = w.organization_id
-  and m.user_id = w.user_id and m.removed_at > now() - interval '30 days' offset 0))`
+const isStillRestorable = sql` and exists (select from memberships m where m.organization_id = w.organization_id and m.user_id = w.user_id
+  and m.removed_at > now() - interval '30 days' offset 0)`
+
+const allRoles = sql`array[${sql.join(roles.map(role => sql.lit(role)))}]`
 
 /**
  * A page of members. The index has one range for each status and role, in the order of the list: the beginning of each
@@ -148,22 +155,24 @@ const memberPages = pagesBuiltBy(
         ? sql`(select unnest(array['active', 'disabled']) union all select 'account-deleted' where ${isManager})`
         : sql`(select ${status}::text where ${status}::text in ('active', 'disabled') or ${isManager})`
     const ranges = sql`${statuses} as statuses (status)
-      cross join unnest(${role === undefined ? sql`array['owner', 'admin', 'member', 'viewer']` : sql`array[${role}::text]`}) as roles (role)`
+      cross join unnest(${role === undefined ? allRoles : sql`array[${role}::text]`}) as roles (role)`
     const rows = sql`member_words w where w.organization_id = ${organization_id}::uuid and w.kind = ${sql.lit(order.kind)}
-      and w.status = statuses.status and w.role = roles.role and ${isStillRestorable}${search === undefined ? sql`` : isFound}`
+      and w.status = statuses.status and w.role = roles.role${order.ofRemoved ? isStillRestorable : sql``}${search === undefined ? sql`` : isFound}`
+    const beginning = search === undefined ? rows : sql`${rows}${isFirst}`
     const after =
       after_id === undefined ? sql`` : sql` and (w.word, w.user_id) ${beyond} (${after_value}::text, ${after_id}::uuid)`
     const limited = (word: RawBuilder<unknown>, id: RawBuilder<unknown>) =>
       sql`order by ${word} ${direction}, ${id} ${direction} limit ${page_size}::bigint`
+    const counted = search === undefined ? sql`count(*)` : sql`count(distinct counted.user_id)`
     const total = includeTotal
-      ? sql`, (select count(*) from ${ranges} cross join lateral (select from ${rows}) as counted) as total`
+      ? sql`, (select ${counted} from ${ranges} cross join lateral (select w.user_id from ${rows}) as counted) as total`
       : sql``
     return raw(
       query,
       sql<MemberRow>`${search === undefined ? sql`` : sql`with wanted as materialized (select search_words(${search}) as words) `}
         select page.word as page_value, page.user_id::text as page_id, ${memberColumns}${total}
         from (select found.word, found.user_id from ${ranges}
-          cross join lateral (select w.word, w.user_id from ${rows}${after} ${limited(sql`w.word`, sql`w.user_id`)}) as found
+          cross join lateral (select w.word, w.user_id from ${beginning}${after} ${limited(sql`w.word`, sql`w.user_id`)}) as found
           ${limited(sql`found.word`, sql`found.user_id`)}) as page
         join memberships on memberships.organization_id = ${organization_id}::uuid and memberships.user_id = page.user_id
         join users on users.id = page.user_id
@@ -184,5 +193,5 @@ export function listMembers(organization_id: string, filters: MemberFilters, pag
     throw invalidField('?sort', 'cannot be combined with search, whose results are in the order of the words found')
   if (search !== undefined && search.trim().split(/\s+/u).length > MAX_SEARCH_WORDS)
     throw invalidField('?search', `must have at most ${MAX_SEARCH_WORDS} words`)
-  return memberPages({ organization_id, role: role as Role | undefined, status, search }, orderOf(filters), page)
+  return memberPages({ organization_id, role, status, search }, orderOf(filters), page)
 }

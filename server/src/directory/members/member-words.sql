@@ -26,6 +26,7 @@ create function fold_text(given text) returns text language sql immutable parall
   select replace(replace(replace(translate(regexp_replace(lower(normalize(given, nfkd)),
     '[\u00ad\u0300-\u036f\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff]', '', 'g'), 'øłđħıς', 'oldhiσ'), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe') $$;
 revoke execute on function fold_text(text) from public;
+grant execute on function fold_text(text) to freehold_tenant; -- which search_words() calls
 
 -- The words of a search. Words are compared by their first 64 characters.
 create function search_words(given text) returns text[] language sql immutable parallel safe set search_path = {{schema}}, pg_temp as $$
@@ -36,12 +37,17 @@ grant execute on function search_words(text) to freehold_tenant;
 
 -- A text from each place where a word begins: `anna-lena smith` is `anna-lena`, `lena` and `smith`. So a search finds the
 -- words, and also several of them as they are written. `ending` follows each.
-create function word_beginnings(given text, ending text default '') returns setof text language sql immutable parallel safe set search_path = {{schema}}, pg_temp as $$
-  select left(substr(chunk, start::integer) || ending, 64)
-  from regexp_split_to_table(fold_text(given), '\s+') as chunk
-  cross join lateral (select part, sum(length(part) + 1) over (order by place) - length(part) as start
-    from regexp_split_to_table(chunk, '[-._+,;:/()&@"''’]') with ordinality as parts (part, place)) as parts
-  where part <> '' $$;
+create function word_beginnings(given text, ending text default '') returns setof text language plpgsql immutable strict parallel safe set search_path = {{schema}}, pg_temp as $$
+declare
+  chunk text;
+begin
+  foreach chunk in array regexp_split_to_array(fold_text(given), '\s+') loop
+    while chunk <> '' loop
+      return next left(chunk || ending, 64);
+      chunk := substring(chunk from '^[^-._+,;:/()&@"''’]*[-._+,;:/()&@"''’]+(.*)$');
+    end loop;
+  end loop;
+end $$;
 revoke execute on function word_beginnings(text, text) from public;
 
 -- The rows of one member. At most 50 words, the address first, so that a long name does not hide it or fill the table.
@@ -63,26 +69,30 @@ revoke execute on function words_of_member(text, text, text, text, text) from pu
 -- Makes the rows of one membership, or of all memberships of a user, what they must be now. The account is locked, so
 -- none of its names changes meanwhile, and none of its memberships begins or ends.
 create function keep_member_words(person uuid, organization uuid default null) returns void language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  place record;
 begin
-  with listed as materialized (
+  -- One membership at a time, so that each statement is a look-up by key, whatever the planner knows about the tables.
+  for place in
     select m.organization_id, m.role, case
+        when u.erased_at is not null then null
         when m.deleted_at is null then case when m.disabled_at is null then 'active' else 'disabled' end
         when m.removed_at is not null then case when u.deleted_at is null then 'removed' end
         when m.deleted_at = u.deleted_at then 'account-deleted' end as status,
       u.email, u.username, u.given_name, u.family_name, u.full_name
     from memberships m join users u on u.id = m.user_id
-    where m.user_id = person and m.organization_id = coalesce(organization, m.organization_id) and u.erased_at is null),
-  wanted as materialized (
-    select l.organization_id, w.kind, w.word, l.role, l.status from listed l
-    cross join lateral words_of_member(l.email, l.username, l.given_name, l.family_name, l.full_name) w where l.status is not null),
-  gone as (
-    delete from member_words d where d.user_id = person
-      and d.organization_id in (select m.organization_id from memberships m where m.user_id = person and m.organization_id = coalesce(organization, m.organization_id))
-      and not exists (select from wanted w where w.organization_id = d.organization_id and w.kind = d.kind and w.word = d.word))
-  insert into member_words as kept (organization_id, user_id, kind, word, role, status)
-  select w.organization_id, person, w.kind, w.word, w.role, w.status from wanted w
-  on conflict (organization_id, user_id, kind, word) do update set role = excluded.role, status = excluded.status
-    where (kept.role, kept.status) is distinct from (excluded.role, excluded.status);
+    where m.user_id = person and (organization is null or m.organization_id = organization)
+  loop
+    with wanted as materialized (
+      select w.kind, w.word from words_of_member(place.email, place.username, place.given_name, place.family_name, place.full_name) w where place.status is not null),
+    gone as (
+      delete from member_words d where d.organization_id = place.organization_id and d.user_id = person
+        and not exists (select from wanted w where w.kind = d.kind and w.word = d.word))
+    insert into member_words as kept (organization_id, user_id, kind, word, role, status)
+    select place.organization_id, person, w.kind, w.word, place.role, place.status from wanted w
+    on conflict (organization_id, user_id, kind, word) do update set role = excluded.role, status = excluded.status
+      where (kept.role, kept.status) is distinct from (excluded.role, excluded.status);
+  end loop;
 end $$;
 revoke execute on function keep_member_words(uuid, uuid) from public;
 

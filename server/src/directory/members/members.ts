@@ -18,7 +18,8 @@ const placeFields = {
   company: Type.Optional(Nullable(Name)),
   status: Type.Optional(
     OneOf(['active', 'disabled'], {
-      description: 'A disabled member has no access to the organization; the account and other organizations are not affected.',
+      description:
+        'A disabled member has no access to the organization; the account and other organizations are not affected.',
     }),
   ),
 }

@@ -112,7 +112,8 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
           ...shared,
           operationId: `${verb}${one}`,
           summary: `${verb === 'update' ? 'Update' : 'Replace'} a ${one.toLowerCase()}'s role, title, company or status`,
-          description: 'Changes the membership only: the account belongs to the user. A disabled member has no access from the next request on.',
+          description:
+            'Changes the membership only: the account belongs to the user. A disabled member has no access from the next request on.',
           body,
           response,
         },

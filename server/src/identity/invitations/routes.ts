@@ -31,7 +31,12 @@ export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
   )
 
   inviteAt(app, { url: '/invitations', operationId: 'createInvitation', summary: 'Invite an address by email', tags })
-  inviteAt(app, { url: '/members', operationId: 'addMember', summary: 'Add a member by an invitation', tags: ['Members'] })
+  inviteAt(app, {
+    url: '/members',
+    operationId: 'addMember',
+    summary: 'Add a member by an invitation',
+    tags: ['Members'],
+  })
 
   app.delete(
     '/invitations/:invitation_id',
