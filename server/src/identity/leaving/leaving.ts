@@ -114,9 +114,9 @@ export async function restoreAccount(
   token: string,
 ): Promise<void> {
   const presented = await presentedToken(visitor, keys.oneTime, restoreAccountToken, token)
-  await redeemLink(visitor, restoreAccountToken, presented, async (transaction, { user_id }) => {
-    if (user_id !== null) await lockMemberships(transaction, user_id)
-    const account = await transaction.run(findDeleted(user_id))
+  const lock = (transaction: Transaction<'system'>) => lockMemberships(transaction, presented.user_id)
+  const work = async (transaction: Transaction<'system'>) => {
+    const account = await transaction.run(findDeleted(presented.user_id))
     if (account === undefined) throw new Problem('invalid-token')
     const { id, deleted_at } = account
     const places = await transaction.run(listEnded(id, deleted_at))
@@ -130,7 +130,8 @@ export async function restoreAccount(
     )
     await transaction.run(revokeTokens(id, [restoreAccountToken]))
     await transaction.run(recordEvent(accountRestored, id, null))
-  })
+  }
+  await redeemLink(visitor, restoreAccountToken, presented, work, { lock })
 }
 
 const now = sql<string>`now()`
@@ -174,7 +175,8 @@ const lockMembership = (organization_id: string, user_id: string) =>
   )
 
 /** Locks all memberships of a deleted account, which comes after them in the order of locks. */
-export async function lockMemberships(transaction: Transaction<'system'>, user_id: string): Promise<void> {
+export async function lockMemberships(transaction: Transaction<'system'>, user_id: string | null): Promise<void> {
+  if (user_id === null) return
   const places = query.selectFrom('memberships').select('organization_id').where('user_id', '=', user_id)
   for (const { organization_id } of await transaction.run(many(places.orderBy('organization_id')))) {
     await transaction.run(writeWithin(organization_id))
