@@ -13,7 +13,7 @@ import { Role_ } from '../organizations/organizations.ts'
 
 const query = tables('tenant', 'memberships', 'users', 'gate', 'member_words')
 
-export const MemberStatus = OneOf(['active', 'disabled', 'account-deleted', 'removed'], {
+const MemberStatus = OneOf(['active', 'disabled', 'account-deleted', 'removed'], {
   description:
     '`account-deleted`: restoring the account also restores the membership, unless the member is removed before. ' +
     '`removed`: removed by an administrator in the last 30 days; the membership can be restored.',

@@ -68,11 +68,12 @@ revoke execute on function words_of_member(text, text, text, text, text) from pu
 
 -- Makes the rows of one membership, or of all memberships of a user, what they must be now. The account is locked, so
 -- none of its names changes meanwhile, and none of its memberships begins or ends.
-create function keep_member_words(person uuid, organization uuid default null) returns void language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+create function keep_member_words(person uuid, organization uuid default null) returns void language plpgsql security definer
+  set search_path = {{schema}}, pg_temp
+  set enable_seqscan = off as $$ -- a plan that was made while the tables were empty would scan them for each membership
 declare
   place record;
 begin
-  -- One membership at a time, so that each statement is a look-up by key, whatever the planner knows about the tables.
   for place in
     select m.organization_id, m.role, case
         when u.erased_at is not null then null
