@@ -6,6 +6,7 @@ import { printFigures } from './figures.ts'
 import type { Figure } from './figures.ts'
 import { measureGate } from './gate.ts'
 import { measureLogins } from './logins.ts'
+import { measureOrganizations } from './organizations.ts'
 import { measureRequests } from './requests.ts'
 import { measureSizes } from './sizes.ts'
 import { startBenchEnvironment } from './stage.ts'
@@ -20,6 +21,7 @@ const parts: Record<string, (bench: BenchEnvironment, rounds: number) => Promise
   sizes: async (bench, rounds) =>
     measureSizes(await bench.stage('hundred', 100), await bench.stage('ten_thousand', 10_000), rounds, 3),
   structure: async (bench, rounds) => measureStructure(await bench.stage('hundred', 100), rounds),
+  organizations: async (bench, rounds) => measureOrganizations(await bench.stage('people', 10), rounds, 1),
   enumeration: async (bench, rounds) => measureEnumeration(await bench.stage('names', 500), rounds),
   starts: (_bench, rounds) => measureStarts(rounds),
 }

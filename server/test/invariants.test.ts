@@ -158,6 +158,11 @@ const definers: Readonly<Record<string, string>> = {
   addresses_in_trigger: 'all addresses of an account, for a trigger that revokes invitations; reads only',
   tell_restored_member: 'writes the event and the email of a restored membership into tables that no request writes',
   mail_invitation: 'creates the link of an invitation and its email, which the inviting login may not read',
+  keep_member_words: 'writes the words of all memberships of a user, also those that the caller cannot see',
+  keep_words_of_membership: 'the same, when a membership begins, changes or ends',
+  keep_words_of_account: 'the same, when a name or the address changes',
+  lock_account: 'locks the account of a membership that changes; reads only',
+  hold_accounts: 'locks accounts of members of the current organization in the lock order; reads only',
   erase_history: 'replaces the audit log of a deleted organization by one entry; no login may delete entries',
 }
 
@@ -165,6 +170,8 @@ const definers: Readonly<Record<string, string>> = {
 const writers: Readonly<Record<string, string>> = {
   mail_invitation: 'one_time_tokens one_time_tokens',
   tell_restored_member: 'security_events',
+  keep_member_words: 'member_words member_words',
+  keep_words_of_membership: 'member_words',
   erase_history: 'audit_log audit_log',
 }
 
@@ -184,6 +191,9 @@ const callable: Readonly<Record<string, string>> = {
 /** Functions that only the tenant login may call. */
 const callableByTenant: Readonly<Record<string, string>> = {
   hold_structure: "locks the key of an organization's structure in the lock order; reads nothing",
+  fold_text: 'called by search_words; reads nothing',
+  search_words: 'returns the words of a search; reads nothing',
+  hold_accounts: 'locks accounts of members of the current organization; returns only its argument',
 }
 
 /** Functions that only the system login may call. */
@@ -311,6 +321,7 @@ const readable: Readonly<Record<string, readonly string[]>> = {
   recovery_codes: ['user_id', 'used_at'],
   passkeys: ['id', 'user_id', 'name', 'transports', 'backed_up', 'created_at', 'updated_at', 'last_used_at', 'version'],
   retired_names: ['digest'],
+  member_words: ['organization_id', 'user_id', 'kind', 'word', 'role', 'status'],
   idempotency_keys: ['user_id', 'route', 'key', 'organization_id', 'request_hash', 'result', 'created_at'],
   audit_log: [
     'organization_id',

@@ -152,6 +152,7 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   confirmTotp: 'not-found', // no enrollment was started
   removeTotp: 'not-found',
   restoreMember: 'already-member', // the member was not removed
+  restorePerson: 'already-member',
 }
 
 interface Schema {

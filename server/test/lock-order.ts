@@ -57,7 +57,7 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
     ])
     return { token: sealToken(services.keys.oneTime, { purpose }, rows[0].id) }
   }
-  const lost = { role: 'viewer', title: null, company: null }
+  const lost = { role: 'viewer', title: null, company: null, status: undefined }
   const ofSession: Way = { closes: (author, access) => isFirst(author) && isSignedIn(access) }
   const ofOtherSession: Way = { closes: (author, access) => author === 'elsewhere' && isSignedIn(access) }
   const ofMembership: Way = { closes: (author, access) => isFirst(author) && isGated(access) }
@@ -106,7 +106,12 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
     ],
     removeMember: [{ closes: (author, access) => author === 'second' && isGated(access) }],
     updateMember: [
-      { body: () => ({ role: undefined, title: 'Colleague' }) },
+      { body: () => ({ role: undefined, status: undefined, title: 'Colleague' }) },
+      {
+        name: 'other owner disabled',
+        body: () => ({ role: undefined, status: 'disabled' }),
+        closes: (author, access) => author === 'second' && isGated(access),
+      },
       {
         name: 'role of the other owner lowered',
         body: () => lost,
@@ -131,7 +136,7 @@ const open = ['logIn', 'refresh', 'logOut', 'completePasswordReset', 'acceptInvi
 const proved = ['acceptInvitation', 'completePasswordReset', 'confirmTotp']
 
 /** The same statements under another name. */
-const isTwin = ({ id, method }: Operation): boolean => method === 'PUT' || id.endsWith('Alias')
+const isTwin = ({ id, method }: Operation): boolean => method === 'PUT' || id.endsWith('Alias') || id.endsWith('Person')
 
 /** Every operation of the OpenAPI document that writes, and operations that an operator runs by hand. */
 export async function listActions(app: TestApp): Promise<Action[]> {

@@ -3,7 +3,7 @@ import { feature } from '../../platform/feature.ts'
 import type { Codes, ProblemTable } from '../../platform/problems.ts'
 import { withinOrganization } from '../organizations/within-organization.ts'
 import { mails, membershipRestored } from './mails.ts'
-import { memberRoutes } from './routes.ts'
+import { memberRoutes, membershipRoutes, peopleRoutes } from './routes.ts'
 
 const permissions = { 'members:read': 'viewer', 'members:write': 'admin' } as const
 
@@ -13,6 +13,11 @@ const problems = {
     409,
     'Last owner',
     'An organization must have an owner. First make another member an owner, transfer the organization, or delete it.',
+  ],
+  'own-membership': [
+    409,
+    'Own membership',
+    'You cannot disable your own membership. Leave the organization, or ask another administrator.',
   ],
   'member-account-deleted': [
     409,
@@ -37,7 +42,7 @@ declare module '../../platform/problems.ts' {
 export const members = feature({
   name: 'members',
   uses: ['users', 'organizations', 'history'],
-  sql: [new URL('members.sql', import.meta.url)],
+  sql: [new URL('members.sql', import.meta.url), new URL('member-words.sql', import.meta.url)],
   tags: { Members: 'The members of an organization and their roles.' },
   permissions,
   problems,
@@ -53,5 +58,5 @@ export const members = feature({
       key: sql`m.organization_id`,
     },
   ],
-  routes: [withinOrganization(memberRoutes)],
+  routes: [withinOrganization(memberRoutes), withinOrganization(membershipRoutes), peopleRoutes],
 })

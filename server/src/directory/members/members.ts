@@ -4,39 +4,25 @@ import type { Static } from 'typebox'
 import type { Role } from '../../platform/gate/permissions.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import type { Transaction } from '../../platform/database/database.ts'
-import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
-import type { Page } from '../../platform/database/pagination.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
-import { Email, Id, Name, Nullable, OneOf, Strict, timestamps, Username } from '../../platform/schemas.ts'
+import { Name, Nullable, OneOf, Strict } from '../../platform/schemas.ts'
 import { affect, get, raw, statement, tables } from '../../platform/database/statement.ts'
 import { Role_ } from '../organizations/organizations.ts'
+import { getMember, isRestorable, statusOf } from './member-list.ts'
+import type { MemberRow } from './member-list.ts'
 
 const query = tables('tenant', 'memberships', 'users', 'gate')
 
-export const MemberStatus = OneOf(['active', 'disabled', 'account-deleted', 'removed'], {
-  description:
-    '`account-deleted`: restoring the account also restores the membership, unless the member is removed before. ' +
-    '`removed`: removed by an administrator in the last 30 days; the membership can be restored.',
-})
-
-export const Member = Type.Object(
-  {
-    user_id: Id,
-    email: Email,
-    username: Nullable(Username),
-    full_name: Nullable(Name),
-    role: Role_,
-    title: Nullable(Name),
-    company: Nullable(Name),
-    status: MemberStatus,
-    ...timestamps,
-  },
-  { title: 'Member' },
-)
-export type Member = Static<typeof Member>
-type MemberRow = Member & { version: number }
-
-const placeFields = { title: Type.Optional(Nullable(Name)), company: Type.Optional(Nullable(Name)) }
+const placeFields = {
+  title: Type.Optional(Nullable(Name)),
+  company: Type.Optional(Nullable(Name)),
+  status: Type.Optional(
+    OneOf(['active', 'disabled'], {
+      description:
+        'A disabled member has no access to the organization; the account and other organizations are not affected.',
+    }),
+  ),
+}
 export const MemberChanges = Strict(
   { role: Type.Optional(Role_), ...placeFields },
   { title: 'MemberChanges', minProperties: 1 },
@@ -44,79 +30,8 @@ export const MemberChanges = Strict(
 export type MemberChanges = Static<typeof MemberChanges>
 export const MemberReplacement = Strict(
   { role: Role_, ...placeFields },
-  { title: 'MemberReplacement', description: 'Omitted fields are reset.' },
+  { title: 'MemberReplacement', description: '`status` keeps its value if it is omitted; the other fields are reset.' },
 )
-
-const membershipColumns = [
-  'memberships.user_id',
-  'memberships.role',
-  'memberships.title',
-  'memberships.company',
-  'memberships.created_at',
-  'memberships.updated_at',
-] as const
-
-/** The status of a membership. The deletion of the account ended it if both have the same `deleted_at`. */
-const statusOf = sql<'active' | 'disabled' | 'account-deleted' | 'removed' | 'left'>`case
-  when memberships.deleted_at is null then case when memberships.disabled_at is null then 'active' else 'disabled' end
-  when memberships.removed_at is not null then 'removed'
-  when memberships.deleted_at = users.deleted_at and users.erased_at is null then 'account-deleted' else 'left' end`
-
-const isRestorable = sql<boolean>`coalesce(memberships.removed_at > now() - interval '30 days' and users.deleted_at is null, false)`
-
-/** Owners and administrators also see the memberships that can still be restored. */
-const isManager = sql<boolean>`(select role from gate) in ('owner', 'admin')`
-
-const memberRows = (organization_id: string) =>
-  query
-    .selectFrom('memberships')
-    .innerJoin('users', 'users.id', 'memberships.user_id')
-    .select(membershipColumns)
-    .select(['users.email', 'users.username', 'users.full_name'])
-    .select(statusOf.$castTo<Member['status']>().as('status'))
-    // Both versions only increase, so the sum changes with either.
-    .select(sql<number>`memberships.version + users.version`.as('version'))
-    .where('memberships.organization_id', '=', organization_id)
-
-/** Current members and, for owners and administrators, members whose account is deleted. */
-const listedMembers = (organization_id: string) =>
-  memberRows(organization_id).where(
-    sql<boolean>`(memberships.deleted_at is null or ${statusOf} = 'account-deleted' and ${isManager})`,
-  )
-
-/** Memberships in one status. A membership with the status `removed` is not current. */
-const membersInStatus = (organization_id: string, status: string) =>
-  memberRows(organization_id).where(
-    sql<boolean>`${statusOf} = ${status} and (memberships.deleted_at is null or ${isManager} and (memberships.removed_at is null or ${isRestorable}))`,
-  )
-
-interface MemberFilters {
-  role?: Role
-  status?: Member['status']
-}
-
-const memberPages = pagesOf(
-  ({
-    organization_id,
-    role,
-    status,
-  }: {
-    organization_id: string
-    role: string | undefined
-    status: string | undefined
-  }) => {
-    const members = status === undefined ? listedMembers(organization_id) : membersInStatus(organization_id, status)
-    return role === undefined ? members : members.where('memberships.role', '=', role as Role)
-  },
-)
-
-/** The members. Owners and administrators also see deleted accounts and, with `status`, restorable members. */
-export const listMembers = (organization_id: string, { role, status }: MemberFilters, page: Page) =>
-  memberPages({ organization_id, role, status }, orderOf('created_at', 'memberships', 'user_id'), page)
-
-/** @throws Problem not-found */
-export const getMember = (organization_id: string, user_id: string) =>
-  get(listedMembers(organization_id).where('memberships.user_id', '=', user_id))
 
 /**
  * Locks a member for a change, together with the caller's own membership: an owner who has just lost the role cannot
@@ -166,6 +81,7 @@ export interface ChangeRules {
 }
 
 const ownerRules = {
+  memberships_disabled_by_another: 'own-membership',
   memberships_keep_an_owner: 'last-owner',
   memberships_owner_by_owner: 'owner-required',
   memberships_restorable: 'member-not-restorable',
@@ -175,8 +91,8 @@ const isStale = (condition: Condition, version: number): boolean =>
   condition !== undefined && !condition.includes(version)
 
 /**
- * Changes a member's role, title or company.
- * @throws Problem not-found, member-account-deleted, entity-tag-stale, last-owner, owner-required, step-up-required
+ * Changes a member's role, title or company, or disables or enables the member.
+ * @throws Problem not-found, member-account-deleted, entity-tag-stale, last-owner, own-membership, owner-required, step-up-required
  */
 export async function changeMember(
   transaction: Transaction<'tenant'>,
@@ -190,12 +106,18 @@ export async function changeMember(
   if (member.status === 'account-deleted') throw new Problem('member-account-deleted')
   if (member.status === 'removed' || member.status === 'left') throw new Problem('not-found')
   if (isStale(condition, member.version)) throw new Problem('entity-tag-stale')
+  const { status = member.status, ...fields } = changes
   requireOwner(member, fresh, [member.role, changes.role ?? member.role])
+  if (status !== member.status) requireOwner(member, fresh, [member.role, undefined])
   const changed = await transaction.run(
     get(
       query
         .updateTable('memberships')
-        .set(changes.role === undefined ? changes : { ...changes, role_id: null })
+        .set({
+          ...fields,
+          ...(fields.role === undefined ? {} : { role_id: null }),
+          ...(status === member.status ? {} : { disabled_at: status === 'disabled' ? sql<string>`now()` : null }),
+        })
         .where('organization_id', '=', organization_id)
         .where('user_id', '=', user_id)
         .returning(['role', 'title', 'company', 'updated_at']),
@@ -203,7 +125,7 @@ export async function changeMember(
     ),
   )
   // Not read again: callers who lower their own role can no longer pass the gate.
-  return { ...current, ...changed, version: current.version + 1 }
+  return { ...current, ...changed, status, version: current.version + 1 }
 }
 
 /**
@@ -281,8 +203,8 @@ export const transferOrganization = (organization_id: string, from: string, to: 
       query,
       sql<{ user_id: string }>`
       update memberships set role = case when user_id = ${to} then 'owner' else 'admin' end, role_id = null
-      from (select hold_users(array(select user_id from memberships where organization_id = ${organization_id} and user_id in (${from}, ${to})
-        order by user_id for no key update))) as held
+      from (select hold_users(hold_accounts(array(select user_id from memberships where organization_id = ${organization_id} and user_id in (${from}, ${to})
+        order by user_id for no key update)))) as held
       where organization_id = ${organization_id} and deleted_at is null and disabled_at is null and user_id in (${from}, ${to})
         and ${from}::uuid <> ${to}::uuid
         and exists (select from memberships m where m.organization_id = ${organization_id} and m.user_id = ${to} and m.deleted_at is null and m.disabled_at is null)

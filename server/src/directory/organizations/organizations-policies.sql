@@ -85,6 +85,9 @@ begin
     and not exists (select from gate where organization_id = new.organization_id and role = 'owner') then
     raise exception 'only an owner decides who is an owner' using errcode = '23514', constraint = 'memberships_owner_by_owner';
   end if;
+  if wanted = 'members:write' and is_own and tg_op = 'UPDATE' and old.disabled_at is null and new.disabled_at is not null then
+    raise exception 'another member must disable this one' using errcode = '23514', constraint = 'memberships_disabled_by_another';
+  end if;
   if wanted = 'members:write' and reopens and new.deleted_at is null then
     -- The account is not deleted meanwhile, and its row comes after that of the membership in the order of locks.
     perform from users where id = new.user_id for no key update;

@@ -19,7 +19,7 @@ export const users = feature({
   name: 'users',
   tables: [new URL('users.sql', import.meta.url)],
   sql: [new URL('users-policies.sql', import.meta.url)],
-  tags: { People: 'The current user.' },
+  tags: { People: 'The current user, and the people of the organization.' },
   problems,
   // Runs after all other features: this row marks the account as erased.
   erase: async (transaction, { id, email, username }, { config, keys }) => {

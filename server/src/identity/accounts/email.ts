@@ -53,5 +53,5 @@ export const confirmEmail = (
       if (user === undefined) throw new Problem('invalid-token')
       return user.email
     },
-    check,
+    { first: check },
   )

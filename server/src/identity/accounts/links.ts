@@ -6,6 +6,14 @@ import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens
 
 const query = tables('system', 'users')
 
+type Step = (transaction: Transaction<'system'>) => Promise<void>
+interface Steps {
+  /** Locks rows that come before the account in the order of locks. */
+  lock?: Step
+  /** Runs before the token is spent. */
+  first?: Step
+}
+
 /**
  * Runs `work` for the link in an email and spends its token in the same transaction; if `work` throws, the token stays
  * unspent. The account is locked before its token, as in every transaction that revokes tokens of an account. Creates
@@ -16,12 +24,12 @@ export const redeemLink = <Details extends TSchema, Result>(
   kind: TokenKind<Details>,
   { id, user_id }: { id: string; user_id: string | null },
   work: (transaction: Transaction<'system'>, token: OpenToken<Static<Details>>) => Promise<Result>,
-  /** Runs before the token is spent. */
-  first: (transaction: Transaction<'system'>) => Promise<void> = async () => {},
+  { lock, first }: Steps = {},
 ): Promise<Result> =>
   // system: the user of the link has no session
   visitor.transaction(async transaction => {
+    await lock?.(transaction)
     await transaction.run(execute(query.selectFrom('users').select('id').where('id', '=', user_id).forNoKeyUpdate()))
-    await first(transaction)
+    await first?.(transaction)
     return work(transaction, await transaction.run(spendToken(kind, id)))
   })

@@ -5,7 +5,7 @@ import type { Codes, ProblemTable } from '../../platform/problems.ts'
 import { deleteInvitations, invitationToken } from './invitations.ts'
 import { mails, tokenMails } from './mails.ts'
 import { invitationPages } from './pages.ts'
-import { acceptanceRoutes, invitationRoutes } from './routes.ts'
+import { acceptanceRoutes, invitationRoutes, peopleInvitationRoutes } from './routes.ts'
 
 const permissions = { 'invitations:read': 'admin', 'invitations:write': 'admin' } as const
 
@@ -68,6 +68,6 @@ export const invitations = feature({
       key: sql`i.id`,
     },
   ],
-  routes: [withinOrganization(invitationRoutes), acceptanceRoutes],
+  routes: [withinOrganization(invitationRoutes), peopleInvitationRoutes, acceptanceRoutes],
   pages: invitationPages,
 })

@@ -30,43 +30,13 @@ export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
     request => request.actor.run(listInvitations(request.params.id, cursors.open(request))),
   )
 
-  // A membership needs the user's consent, so adding a member means inviting an address.
-  for (const [url, operationId, summary] of [
-    ['/invitations', 'createInvitation', 'Invite an address by email'],
-    ['/members', 'addMember', 'Add a member by an invitation'],
-  ] as const)
-    app.post(
-      url,
-      {
-        access: 'invitations:write',
-        perMinute: 20,
-        problems: [
-          'already-member',
-          'email-unverified',
-          'owner-required',
-          'personal-organization',
-          'step-up-required',
-          'too-many-invitations',
-        ],
-        schema: {
-          operationId,
-          summary,
-          description:
-            'The response is the same whether the address has an account or not; the email leads to its account, or to a new one.',
-          tags: url === '/members' ? ['Members'] : tags,
-          params: OrganizationParams,
-          body: NewInvitation,
-          response: { 202: Invitation },
-        },
-      },
-      async (request, reply) => {
-        const { actor, body } = request
-        const invitation = await actor.transaction(transaction =>
-          createInvitation(transaction, actor, body, isFresh(actor)),
-        )
-        return reply.code(202).send(invitation)
-      },
-    )
+  inviteAt(app, { url: '/invitations', operationId: 'createInvitation', summary: 'Invite an address by email', tags })
+  inviteAt(app, {
+    url: '/members',
+    operationId: 'addMember',
+    summary: 'Add a member by an invitation',
+    tags: ['Members'],
+  })
 
   app.delete(
     '/invitations/:invitation_id',
@@ -84,6 +54,51 @@ export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
       const { id, invitation_id } = request.params
       await request.actor.run(revokeInvitation(id, invitation_id))
       return reply.code(204).send(null)
+    },
+  )
+}
+
+/** Inviting to the organization that the access token names. */
+export const peopleInvitationRoutes = (app: App): void =>
+  inviteAt(app, { url: '/users', operationId: 'invitePerson', summary: 'Invite a person by email', tags: ['People'] })
+
+interface Invite {
+  url: '/invitations' | '/members' | '/users'
+  operationId: string
+  summary: string
+  tags: readonly string[]
+}
+
+/** A membership needs the user's consent, so adding a member or a person means inviting an address. */
+function inviteAt(app: App, { url, ...names }: Invite): void {
+  app.post(
+    url,
+    {
+      access: 'invitations:write',
+      perMinute: 20,
+      problems: [
+        'already-member',
+        'email-unverified',
+        'owner-required',
+        'personal-organization',
+        'step-up-required',
+        'too-many-invitations',
+      ],
+      schema: {
+        ...names,
+        description:
+          'The response is the same whether the address has an account or not; the email leads to its account, or to a new one.',
+        ...(url !== '/users' && { params: OrganizationParams }),
+        body: NewInvitation,
+        response: { 202: Invitation },
+      },
+    },
+    async (request, reply) => {
+      const { actor, body } = request
+      const invitation = await actor.transaction(transaction =>
+        createInvitation(transaction, actor, body, isFresh(actor)),
+      )
+      return reply.code(202).send(invitation)
     },
   )
 }

@@ -5,6 +5,7 @@ import { execute, find, many, raw, tables } from '../../platform/database/statem
 import type { ErasedAccount } from '../../platform/feature.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import type { Services } from '../../platform/services.ts'
+import { lockMemberships } from './leaving.ts'
 
 const query = tables('system', 'users', 'account_addresses', 'one_time_tokens', 'idempotency_keys')
 
@@ -49,6 +50,7 @@ const eraseAccount = (system: SystemRunner, services: Services, id: string): Pro
   // system: as above, for the rows of the account in every feature
   system.transaction(async transaction => {
     const { config, declared } = services
+    await lockMemberships(transaction, id)
     const account = await transaction.run(find(due(config.deletion.graceDays).where('id', '=', id).forNoKeyUpdate()))
     if (account === undefined) return false
     await declared.eraseAccount(transaction, account, services)

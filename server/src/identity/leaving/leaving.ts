@@ -7,7 +7,7 @@ import { revokeSessions } from '../../directory/sessions/sessions.ts'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import { updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
-import type { SystemRunner } from '../../platform/database/database.ts'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { affect, execute, find, many, raw, statement, tables } from '../../platform/database/statement.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
@@ -114,15 +114,12 @@ export async function restoreAccount(
   token: string,
 ): Promise<void> {
   const presented = await presentedToken(visitor, keys.oneTime, restoreAccountToken, token)
-  await redeemLink(visitor, restoreAccountToken, presented, async (transaction, { user_id }) => {
-    const account = await transaction.run(findDeleted(user_id))
+  const lock = (transaction: Transaction<'system'>) => lockMemberships(transaction, presented.user_id)
+  const work = async (transaction: Transaction<'system'>) => {
+    const account = await transaction.run(findDeleted(presented.user_id))
     if (account === undefined) throw new Problem('invalid-token')
     const { id, deleted_at } = account
     const places = await transaction.run(listEnded(id, deleted_at))
-    for (const { organization_id } of places) {
-      await transaction.run(writeWithin(organization_id))
-      await transaction.run(lockMembership(organization_id, id))
-    }
     for (const { organization_id, is_closed } of places) {
       await transaction.run(writeWithin(organization_id))
       if (is_closed) await transaction.run(reopen(organization_id))
@@ -133,7 +130,8 @@ export async function restoreAccount(
     )
     await transaction.run(revokeTokens(id, [restoreAccountToken]))
     await transaction.run(recordEvent(accountRestored, id, null))
-  })
+  }
+  await redeemLink(visitor, restoreAccountToken, presented, work, { lock })
 }
 
 const now = sql<string>`now()`
@@ -175,6 +173,16 @@ const lockMembership = (organization_id: string, user_id: string) =>
       .where('user_id', '=', user_id)
       .forNoKeyUpdate(),
   )
+
+/** Locks all memberships of a deleted account, which comes after them in the order of locks. */
+export async function lockMemberships(transaction: Transaction<'system'>, user_id: string | null): Promise<void> {
+  if (user_id === null) return
+  const places = query.selectFrom('memberships').select('organization_id').where('user_id', '=', user_id)
+  for (const { organization_id } of await transaction.run(many(places.orderBy('organization_id')))) {
+    await transaction.run(writeWithin(organization_id))
+    await transaction.run(lockMembership(organization_id, user_id))
+  }
+}
 
 /** The account, then its sessions. */
 const lockAccount = (user_id: string) =>

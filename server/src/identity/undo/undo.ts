@@ -143,11 +143,13 @@ export async function undoChange(
         await takeBack(transaction, services, { kind, user_id, changed_at, details, id })
         if (verified?.guess !== undefined) await transaction.run(settleRight(verified.guess))
       },
-      async transaction => {
-        if (verified === undefined) {
-          const now = await transaction.run(findStanding(services.declared, user_id, protectors))
-          if (isProtected({ standing: now })) throw missingFactor()
-        } else await transaction.run(fulfil(verified.requirement))
+      {
+        first: async transaction => {
+          if (verified === undefined) {
+            const now = await transaction.run(findStanding(services.declared, user_id, protectors))
+            if (isProtected({ standing: now })) throw missingFactor()
+          } else await transaction.run(fulfil(verified.requirement))
+        },
       },
     )
   if (!isProtected(offer)) return work()

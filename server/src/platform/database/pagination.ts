@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import type { SelectQueryBuilder } from 'kysely'
 import { Problem } from '../problems.ts'
 import { compileOnce, statement } from './statement.ts'
-import type { BoundQuery, LoginOfTables, Statement } from './statement.ts'
+import type { BoundQuery, LoginName, LoginOfTables, Statement } from './statement.ts'
 
 /** The page of a list that a request asks for, with its cursor opened. */
 export interface Page {
@@ -83,8 +83,8 @@ export function orderOf(sort: string, table: string, id = 'id'): Order {
 /** The list that a page is taken from: columns and filters, built from placeholder values (see compileOnce). */
 type List<Values, DB, T extends keyof DB, Item> = (values: Values) => SelectQueryBuilder<DB, T, Item>
 
-/** The parameters of a page, besides the list's own values. */
-type Position = { page_size: number; after_value: string | undefined; after_id: string | undefined }
+/** The parameters of a page, besides the list's own values: one row more than the page has, after the last position. */
+export type Position = { page_size: number; after_value: string | undefined; after_id: string | undefined }
 
 /**
  * Keyset pagination: no row is skipped or repeated during concurrent writes. The list selects columns and filters;
@@ -93,15 +93,25 @@ type Position = { page_size: number; after_value: string | undefined; after_id: 
 export function pagesOf<Values extends Readonly<Record<string, unknown>>, DB, T extends keyof DB, Item>(
   list: List<Values, DB, T, Item>,
 ) {
-  type Compile = (values: Values & Position) => BoundQuery<LoginOfTables<DB>, Item>
+  const build = (given: Values & Position, order: Order, includeTotal: boolean) =>
+    pageQuery(list, given, order, includeTotal) as unknown as BoundQuery<LoginOfTables<DB>, Item>
+  return pagesBuiltBy(build)
+}
+
+/**
+ * Pages of a list whose statement applies order, position and limit itself: its rows also have the columns `page_value`
+ * and `page_id`, as text, and `total` if it is included. It is compiled once for each order and set of given values.
+ */
+export function pagesBuiltBy<Values, Ordered extends Order, Login extends LoginName, Item>(
+  build: (given: Values & Position, order: Ordered, includeTotal: boolean) => BoundQuery<Login, Item>,
+) {
+  type Compile = (values: Values & Position) => BoundQuery<Login, Item>
   const compiled = new Map<string, Compile>()
-  return (values: Values, order: Order, page: Page): Statement<LoginOfTables<DB>, PageOf<Item>> => {
+  return (values: Values, order: Ordered, page: Page): Statement<Login, PageOf<Item>> => {
     const shape = `${order.column} ${order.descending} ${page.includeTotal}`
     const compile =
       compiled.get(shape) ??
-      (compileOnce((given: Values & Position) =>
-        pageQuery(list, given, order, page.includeTotal),
-      ) as unknown as Compile)
+      (compileOnce((given: Values & Position) => build(given, order, page.includeTotal)) as unknown as Compile)
     compiled.set(shape, compile)
     const [after_value, after_id] = page.after ?? []
     const query = compile({

@@ -149,6 +149,15 @@ interface TenantInvitations {
   version: Generated<number>
 }
 
+interface TenantMemberWords {
+  kind: ColumnType<'member' | 'name' | 'email' | 'word', never, never>
+  organization_id: ColumnType<string, never, never>
+  role: ColumnType<string, never, never>
+  status: ColumnType<'active' | 'disabled' | 'account-deleted' | 'removed', never, never>
+  user_id: ColumnType<string, never, never>
+  word: ColumnType<string, never, never>
+}
+
 interface TenantMemberships {
   company: string | null
   created_at: Generated<string>
@@ -312,6 +321,7 @@ export interface TenantTables {
   idempotency_keys: TenantIdempotencyKeys
   identities: TenantIdentities
   invitations: TenantInvitations
+  member_words: TenantMemberWords
   memberships: TenantMemberships
   organizations: TenantOrganizations
   own_organizations: TenantOwnOrganizations

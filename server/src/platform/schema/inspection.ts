@@ -23,6 +23,8 @@ export const globalTables: Readonly<Record<string, string>> = {
   signing_keys: 'private keys; the tenant login has no access',
   role_permissions: 'the permissions of each role, written by the owner; the tenant login has no access',
   audit_log: "an organization's history; only triggers write it, with its own policies",
+  member_words:
+    "the sort keys and search words of an organization's members; only triggers write it, with its own policies",
   audit_log_default: 'a partition of audit_log, reached through it: no grants',
   seeded_accounts: 'the accounts of the seed data, in development; the tenant login has no access',
   migrations: 'applied migrations, written by the owner; both logins may read them',
