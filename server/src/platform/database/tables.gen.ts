@@ -88,9 +88,10 @@ interface TenantInvitations {
   company: string | null
   created_at: Generated<string>
   email: string
-  expires_at: string
+  expires_at: Generated<string>
   id: Generated<string>
   invited_by: string
+  mail_at: Generated<string | null>
   organization_id: string
   revoked_at: string | null
   role: 'owner' | 'admin' | 'member' | 'viewer'
@@ -357,9 +358,10 @@ interface SystemInvitations {
   company: string | null
   created_at: Generated<string>
   email: string
-  expires_at: string
+  expires_at: Generated<string>
   id: Generated<string>
   invited_by: string
+  mail_at: Generated<string | null>
   organization_id: string
   revoked_at: string | null
   role: 'owner' | 'admin' | 'member' | 'viewer'
@@ -414,6 +416,7 @@ interface SystemOneTimeTokens {
   email: string | null
   expires_at: string
   id: Generated<string>
+  mail_at: string | null
   purpose: string
   sender: string | null
   used_at: string | null
@@ -672,9 +675,10 @@ interface EitherInvitations {
   company: string | null
   created_at: Generated<string>
   email: string
-  expires_at: string
+  expires_at: Generated<string>
   id: Generated<string>
   invited_by: string
+  mail_at: Generated<string | null>
   organization_id: string
   revoked_at: string | null
   role: 'owner' | 'admin' | 'member' | 'viewer'
