@@ -35,6 +35,11 @@ export const InvitationsCsv = Type.String({
 })
 
 const Code = Type.String({ maxLength: 100 })
+const Pointer = Type.String({
+  maxLength: 1000,
+  pattern: '^(/[\\s\\S]*)?$',
+  description: 'A JSON pointer into the row.',
+})
 const Sentence = Type.String({ maxLength: 1000 })
 
 export const InvitationResult = Type.Object(
@@ -56,7 +61,7 @@ export const InvitationResult = Type.Object(
           title: Sentence,
           detail: Sentence,
           errors: Type.Optional(
-            Type.Array(Type.Object({ pointer: Sentence, detail: Sentence }), {
+            Type.Array(Type.Object({ pointer: Pointer, detail: Sentence }), {
               maxItems: 100,
               description: 'With the code `invalid-fields`: what is wrong with which field of the row.',
             }),
@@ -124,5 +129,5 @@ export async function inviteRows(
 /** What stands where the address belongs, to find the row again. */
 function emailIn(value: unknown): string | null {
   const email = typeof value === 'object' && value !== null && 'email' in value ? value.email : null
-  return typeof email === 'string' ? email.slice(0, 254).toWellFormed().replaceAll('\0', '') : null
+  return typeof email === 'string' ? email.slice(0, 254).toWellFormed() : null
 }

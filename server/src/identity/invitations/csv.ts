@@ -1,4 +1,5 @@
 import { Problem } from '../../platform/problems.ts'
+import { readLine } from '../../platform/texts.ts'
 
 const columns = ['email', 'role', 'title', 'company']
 const required = ['email', 'role']
@@ -63,7 +64,7 @@ function checkHeader(header: readonly string[]): void {
   const known = `${columns.slice(0, -1).join(', ')} and ${columns.at(-1)}`
   for (const [index, name] of header.entries()) {
     if (!columns.includes(name))
-      throw unreadable(`has a first line with the name “${name.slice(0, 50).toWellFormed()}”: it may name ${known}`)
+      throw unreadable(`has a first line with the name “${readLine(name.slice(0, 50)) ?? ''}”: it may name ${known}`)
     if (header.indexOf(name) !== index) throw unreadable(`names the column ${name} twice in its first line`)
   }
   const missing = required.find(name => !header.includes(name))
