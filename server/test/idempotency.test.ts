@@ -96,6 +96,7 @@ for (const operation of operations) {
       assert.deepEqual(comparable(await send(body)), comparable(first))
       assert.deepEqual(await addedSince(before), effect, 'a repetition adds nothing')
     }
+    if (operation.plain === undefined) return // it takes no body
     const other = await send(change(operation, body))
     assert.deepEqual([other.status, other.body.code], [422, 'idempotency-key-reused'])
     assert.deepEqual(await addedSince(before), effect, 'a refusal adds nothing')

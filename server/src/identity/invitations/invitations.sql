@@ -28,6 +28,9 @@ create index invitations_over on invitations (coalesce(accepted_at, revoked_at, 
 -- The address is left out of the audit log, which holds no personal data.
 select organization_table('invitations', history => '{role, invited_by, expires_at, accepted_at, revoked_at}',
   writes => '{invitations:write}', commands => '{insert, update}', for_system => true);
+-- Only a request invites.
+revoke insert on invitations from freehold_system;
+drop policy system_insert on invitations;
 -- Retention deletes invitations that can no longer be accepted; erasure deletes those to an address of the account.
 create policy system_delete on invitations for delete to freehold_system using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 grant delete on invitations to freehold_system;
