@@ -211,7 +211,7 @@ test('CSV in every dialect of spreadsheet programs gives the same invitations', 
 
 test('a CSV row that is none says why, and the others are invited', async () => {
   const owner = await newOwner()
-  const lines = [
+  const lines: [line: string, result: string, pointer?: string][] = [
     [`${newAddress()},viewer`, 'invited'],
     ['nobody,viewer', 'invalid', '/email'],
     [`${newAddress()},chief`, 'invalid', '/role'],

@@ -2,12 +2,12 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { Transaction } from '../../platform/database/database.ts'
 import type { Place } from '../../platform/http/resource.ts'
-import { listFaults } from '../../platform/http/validation.ts'
 import { invalidField } from '../../platform/problems.ts'
 import type { FieldError, ProblemCode, ProblemTable } from '../../platform/problems.ts'
 import { Nullable, OneOf, Strict } from '../../platform/schemas.ts'
 import { readCsv } from './csv.ts'
-import { Invitation, NewInvitation } from './invitations.ts'
+import { Invitation } from './invitations.ts'
+import type { NewInvitation } from './invitations.ts'
 import { sendInvitations } from './sending.ts'
 import type { InvitationRow } from './sending.ts'
 
@@ -39,10 +39,11 @@ const Pointer = Type.String({
   maxLength: 1000,
   pattern: '^(/[\\s\\S]*)?$',
   description: 'A JSON pointer into the row.',
+  examples: ['/role'],
 })
 const Sentence = Type.String({ maxLength: 1000 })
 
-export const InvitationResult = Type.Object(
+const InvitationResult = Type.Object(
   {
     row: Type.Integer({ minimum: 1, maximum: MAX_ROWS, description: 'Counts from 1, without the header line.' }),
     email: Nullable(
@@ -92,7 +93,12 @@ export async function readRows(body: unknown): Promise<readonly unknown[]> {
   return (body as Static<typeof NewInvitations>).invitations
 }
 
-const faultsOf = listFaults(NewInvitation)
+interface RowRules {
+  isFresh: boolean
+  problems: ProblemTable
+  /** What is wrong with a value that is no NewInvitation. */
+  faultsOf: (value: unknown) => FieldError[]
+}
 
 /**
  * Invites every row that can be invited; each other row gets its own reason.
@@ -102,7 +108,7 @@ export async function inviteRows(
   transaction: Transaction<'tenant'>,
   place: Place,
   given: readonly unknown[],
-  { isFresh, problems }: { isFresh: boolean; problems: ProblemTable },
+  { isFresh, problems, faultsOf }: RowRules,
 ): Promise<Static<typeof InvitationResults>> {
   const rows: InvitationRow[] = []
   const invalid: InvitationResult[] = []

@@ -3,6 +3,7 @@ import { Role_ } from '../../directory/organizations/organizations.ts'
 import { isFresh } from '../../platform/gate/actor.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
+import { listFaults } from '../../platform/http/validation.ts'
 import { Id, IdOf, Name, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { acceptInvitation } from './acceptance.ts'
@@ -160,6 +161,7 @@ export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
 
 /** Many invitations in one request, as JSON or CSV; no other route reads CSV. */
 export function bulkRoutes(app: App, { declared: { problems } }: Pick<Services, 'declared'>): void {
+  const faultsOf = listFaults(NewInvitation)
   app.addContentTypeParser('text/csv', { parseAs: 'buffer' }, async (_request: unknown, bytes: Buffer) =>
     decodeCsv(bytes),
   )
@@ -189,7 +191,7 @@ export function bulkRoutes(app: App, { declared: { problems } }: Pick<Services, 
       const { actor } = request
       const rows = await readRows(request.body)
       return actor.transaction(transaction =>
-        inviteRows(transaction, actor, rows, { isFresh: isFresh(actor), problems }),
+        inviteRows(transaction, actor, rows, { isFresh: isFresh(actor), problems, faultsOf }),
       )
     },
   )
