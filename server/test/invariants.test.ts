@@ -202,6 +202,7 @@ const callableBySystem: Readonly<Record<string, string>> = {
   mail_sender: 'returns the sender whose quota an email counts in; reads settings',
   mail_client: 'returns the client that an email counts for; reads settings',
   lock_mails: 'locks the count of emails to an address, which only the service makes',
+  is_over_mail_quota: 'counts emails to an address in a table that the tenant login cannot read',
   enqueue_job: 'adds a job to the queue, whose tables the tenant login cannot read',
   reserve_guess: 'counts a guess before it is verified, in a table that the tenant login cannot read',
   settle_guess: 'records the result of a guess, and starts a lockout',

@@ -273,12 +273,13 @@ function describe(document: Document, method: string, path: string, described: D
     const { in: where, name, schema, required } = document.components.parameters?.[lastOf(parameter.$ref)] ?? parameter
     add(where, name, schema, required === true)
   }
-  const given = Object.values(described.requestBody?.content ?? {})
-  if (given.length > 1)
-    throw new Error(`${operation.id} takes several types of body, which the isolation attack does not know`)
-  if (given[0] !== undefined) {
+  // A body that may also be CSV says the same as its JSON.
+  const given = described.requestBody?.content['application/json']
+  if (described.requestBody !== undefined && given === undefined)
+    throw new Error(`${operation.id} takes a body that is not JSON, which the isolation attack does not know`)
+  if (given !== undefined) {
     operation.plain = {}
-    const { properties, required = [], alternatives } = objectOf(document, given[0].schema, operation.id)
+    const { properties, required = [], alternatives } = objectOf(document, given.schema, operation.id)
     operation.alternatives = alternatives
     for (const [name, schema] of Object.entries(properties)) add('body', name, schema, required.includes(name))
   }

@@ -65,7 +65,7 @@ export async function giveFixtures(
     text: `
       with invitation as (insert into invitations (organization_id, id, email, role, invited_by, expires_at)
           select organization_id, $3, 'invited-' || $7 || '@example.com', 'viewer', user_id, now() + interval '1 day'
-          from memberships where organization_id = $1 limit 1),
+          from memberships where organization_id = $1 order by user_id <> $2, user_id limit 1),
         device as (insert into devices (id, user_id, user_agent, trusted_until) values ($4, $2, 'device of ' || $7, now() + interval '1 day')),
         codes as (insert into recovery_codes (user_id, code_hash) select $2, unnest($8::bytea[])),
         passkey as (insert into passkeys (id, user_id, credential_id, public_key, name) values ($5, $2, convert_to($7, 'UTF8'), '\\x00', 'Key of ' || $7))

@@ -125,6 +125,15 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
       },
     ],
     createInvitation: [{}, { name: 'renewed', body: (_world, { outsider }) => ({ email: outsider.email }) }],
+    createInvitations: [
+      {},
+      {
+        name: 'an open one and another',
+        body: (_world, { outsider }) => ({
+          invitations: [outsider.email, `bulk-${outsider.email}`].map(email => ({ email, role: 'viewer' })),
+        }),
+      },
+    ],
     acceptInvitation: [{ body: (_world, { outsider }) => seal('invitation', 'email', outsider.email) }],
   }
 }

@@ -10,6 +10,7 @@ import type { Condition } from '../../platform/database/conditional.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { Problem } from '../../platform/problems.ts'
+import type { ProblemCode } from '../../platform/problems.ts'
 import { Id, Name, OneOf, Slug, Strict, timestamps } from '../../platform/schemas.ts'
 import { execute, find, get, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Transaction } from '../../platform/database/database.ts'
@@ -139,12 +140,16 @@ export const chooseOrganization = (
       and o.id = coalesce(${asked ?? null}::uuid, o.id)
     order by array_position(${preferred}::uuid[], o.id) nulls last, o.kind = 'team' desc, m.created_at limit 1`
 
+/** The role of a user who adds members to a team; locked until the transaction ends. */
+export interface InviterPlace {
+  actor_role: Role
+}
+
 /**
- * Requires a team and, to add an owner, that the caller is an owner. The caller's membership is locked until the
- * transaction ends, so that an owner who has just lost the role cannot add another owner.
- * @throws Problem (read) personal-organization, owner-required, step-up-required
+ * Requires a team. The caller's membership is locked until the transaction ends, so that an owner who has just lost the
+ * role cannot add another owner. @throws Problem (read) not-found, personal-organization
  */
-export const requirePlace = (organization_id: string, role: Role, isFresh: boolean) =>
+export const requirePlace = (organization_id: string) =>
   statement(
     query
       .selectFrom('organizations')
@@ -155,14 +160,19 @@ export const requirePlace = (organization_id: string, role: Role, isFresh: boole
       .select(['organizations.kind', 'own.role as actor_role'])
       .where('organizations.id', '=', organization_id)
       .forShare('own'),
-    ([place]) => {
+    ([place]): InviterPlace => {
       if (place === undefined) throw new Problem('not-found')
       if (place.kind === 'personal') throw new Problem('personal-organization')
-      if (role === 'owner' && place.actor_role !== 'owner') throw new Problem('owner-required')
-      if (role === 'owner' && !isFresh) throw new Problem('step-up-required')
       return place
     },
   )
+
+/** Why the caller may not invite anyone in this role; undefined if they may. */
+export function refusalOfRole({ actor_role }: InviterPlace, role: Role, isFresh: boolean): ProblemCode | undefined {
+  if (role !== 'owner') return undefined
+  if (actor_role !== 'owner') return 'owner-required'
+  return isFresh ? undefined : 'step-up-required'
+}
 
 const system = tables('system', 'organizations', 'memberships', 'users')
 

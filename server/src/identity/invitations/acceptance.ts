@@ -177,7 +177,7 @@ async function join(
   user_id: string,
 ): Promise<AcceptedInvitation | undefined> {
   await transaction.run(lockPlace(organization_id, user_id))
-  // Of two concurrent requests, one finds it open. The trigger `mail_update` spends its links.
+  // Of two concurrent requests, one finds it open. The trigger `with_mail` spends its links.
   const invitation = await transaction.run(
     find(
       query

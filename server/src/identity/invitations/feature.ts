@@ -5,7 +5,7 @@ import type { Codes, ProblemTable } from '../../platform/problems.ts'
 import { deleteInvitations, invitationToken } from './invitations.ts'
 import { mails, tokenMails } from './mails.ts'
 import { invitationPages } from './pages.ts'
-import { acceptanceRoutes, invitationRoutes, peopleInvitationRoutes } from './routes.ts'
+import { acceptanceRoutes, bulkRoutes, invitationRoutes, peopleInvitationRoutes } from './routes.ts'
 
 const permissions = { 'invitations:read': 'admin', 'invitations:write': 'admin' } as const
 
@@ -20,10 +20,25 @@ const problems = {
     'Account unavailable',
     'The account of this address is deleted or disabled, or the address belonged to an erased account. Restore the account, or ask for an invitation to another address.',
   ],
+  'invitation-not-open': [
+    409,
+    'Invitation not open',
+    'The invitation was accepted or revoked. To invite the address again, create a new invitation.',
+  ],
+  'too-many-open-invitations': [
+    409,
+    'Too many open invitations',
+    'The organization has 1,000 open invitations. Revoke some, or wait until some are accepted or expire.',
+  ],
   'invitation-ended': [
     410,
     'Invitation ended',
     'The invitation was accepted, replaced or revoked, has expired, or the organization was deleted, or the inviter may no longer invite. Ask for a new one.',
+  ],
+  'unreadable-csv': [
+    422,
+    'Unreadable CSV',
+    'Send CSV in UTF-8 whose first line names the columns email and role, and optionally title and company; `errors` says what was found.',
   ],
   'too-many-invitations': [
     429,
@@ -68,6 +83,11 @@ export const invitations = feature({
       key: sql`i.id`,
     },
   ],
-  routes: [withinOrganization(invitationRoutes), peopleInvitationRoutes, acceptanceRoutes],
+  routes: [
+    withinOrganization(invitationRoutes),
+    withinOrganization(bulkRoutes),
+    peopleInvitationRoutes,
+    acceptanceRoutes,
+  ],
   pages: invitationPages,
 })

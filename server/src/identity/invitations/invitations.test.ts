@@ -333,7 +333,7 @@ test('adding a member invites the address: the membership begins with the consen
   ]
   assert.deepEqual([known.status, unknown.status], [202, 202])
   const plain = ({
-    body: { id: _id, email: _email, created_at: _created, expires_at: _expires, ...rest },
+    body: { id: _id, email: _email, created_at: _created, mail_at: _mailed, expires_at: _expires, ...rest },
   }: typeof known) => rest
   assert.deepEqual(plain(known), plain(unknown))
   const byId = await owner.call('POST', path, { user_id: person.user_id, role: 'viewer' })

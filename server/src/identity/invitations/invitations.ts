@@ -1,15 +1,19 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { requirePlace, Role_, writeWithin } from '../../directory/organizations/organizations.ts'
+import { Role_, writeWithin } from '../../directory/organizations/organizations.ts'
+import type { Condition } from '../../platform/database/conditional.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { affect, execute, get, many, raw, tables } from '../../platform/database/statement.ts'
-import type { Place } from '../../platform/http/resource.ts'
+import { execute, get, many, raw, statement, tables } from '../../platform/database/statement.ts'
 import { Problem } from '../../platform/problems.ts'
-import { Email, Id, Name, Nullable, Strict, Time } from '../../platform/schemas.ts'
+import { Email, Id, Name, Nullable, OneOf, Strict, Time } from '../../platform/schemas.ts'
 import { tokenKind } from '../../platform/tokens/one-time-tokens.ts'
+
+const InvitationStatus = OneOf(['open', 'expired', 'accepted', 'revoked'], {
+  description: '`expired`: it was not accepted in time. It can be sent again.',
+})
 
 export const Invitation = Type.Object(
   {
@@ -18,22 +22,39 @@ export const Invitation = Type.Object(
     role: Role_,
     title: Nullable(Name),
     company: Nullable(Name),
+    status: InvitationStatus,
     invited_by: Id,
+    mail: OneOf(['sent', 'waiting', 'none'], {
+      description:
+        'The latest email: handed over for sending, or waiting until `mail_at` because the organization sends at most 200 an hour; or there is none.',
+    }),
+    mail_at: Nullable(Time),
     expires_at: Time,
+    accepted_at: Nullable(Time),
+    revoked_at: Nullable(Time),
     created_at: Time,
   },
   { title: 'Invitation' },
 )
-type Invitation = Static<typeof Invitation>
+export type Invitation = Static<typeof Invitation>
+
+/** The filters and orders of the list. */
+export const invitationFilters = {
+  status: Type.Optional(InvitationStatus),
+  email: Type.Optional(Type.String({ ...Email, description: 'The whole address; upper and lower case are the same.' })),
+  sort: OneOf(['created_at', '-created_at', 'email', '-email', 'expires_at', '-expires_at'], {
+    default: '-created_at',
+  }),
+}
 
 const places = { title: Type.Optional(Nullable(Name)), company: Type.Optional(Nullable(Name)) }
 export const NewInvitation = Strict(
   { email: Email, role: Role_, ...places },
   { title: 'NewInvitation', description: '`title` and `company` are the initial values of the membership.' },
 )
-type NewInvitation = Static<typeof NewInvitation>
+export type NewInvitation = Static<typeof NewInvitation>
 
-/** The trigger in invitations.sql creates and emails it, for one version of the invitation. */
+/** The trigger in invitations.sql creates and emails it, for one version of the invitation and for the same seven days. */
 export const invitationToken = tokenKind({
   purpose: 'invitation',
   seconds: 7 * 86400,
@@ -46,98 +67,102 @@ export const invitationToken = tokenKind({
   }),
 })
 
-const query = tables('tenant', 'invitations', 'memberships', 'users', 'self')
+const query = tables('tenant', 'invitations')
 const system = tables('system', 'invitations', 'memberships', 'account_addresses', 'idempotency_keys')
 
-const columns = ['id', 'email', 'role', 'title', 'company', 'invited_by', 'expires_at', 'created_at'] as const
+const fields = [
+  'id',
+  'email',
+  'role',
+  'title',
+  'company',
+  'invited_by',
+  'mail_at',
+  'expires_at',
+  'accepted_at',
+  'revoked_at',
+  'created_at',
+] as const
 
-const invitationPages = pagesOf(({ organization_id }: { organization_id: string }) =>
-  query
-    .selectFrom('invitations')
-    .select(columns)
-    .where('organization_id', '=', organization_id)
-    .where('accepted_at', 'is', null)
-    .where('revoked_at', 'is', null),
-)
+/** Whether an invitation can be accepted. */
+export const isOpen = sql<boolean>`accepted_at is null and revoked_at is null and expires_at > now()`
+const isExpired = sql<boolean>`(accepted_at is null and revoked_at is null and expires_at <= now())`
+export const statusOf = sql<Invitation['status']>`case when accepted_at is not null then 'accepted'
+  when revoked_at is not null then 'revoked' when expires_at <= now() then 'expired' else 'open' end`
+const mailOf = sql<
+  Invitation['mail']
+>`case when mail_at <= now() then 'sent' when mail_at is null then 'none' else 'waiting' end`
 
-/** The open invitations, the newest first; an expired one stays open until it is revoked or replaced. */
-export const listInvitations = (organization_id: string, page: Page) =>
-  invitationPages({ organization_id }, orderOf('-created_at', 'invitations'), page)
+/** The columns of the resource, for the query builder and for SQL. */
+export const invitationColumns = [...fields, statusOf.as('status'), mailOf.as('mail')] as const
+export const columnsAsSql = sql`${sql.join(fields.map(field => sql.ref(field)))}, ${statusOf} as status, ${mailOf} as mail`
 
-/**
- * Invites an address by email, whether or not it has an account: the statements reveal only whether it belongs to a
- * member of this organization, whom the inviter can see. Replaces an open invitation of the address, and its link.
- * @throws Problem already-member, email-unverified, owner-required, personal-organization, step-up-required,
- * too-many-invitations
- */
-export async function createInvitation(
-  transaction: Transaction<'tenant'>,
-  { organization_id, user_id }: Place,
-  { email: given_email, role, title = null, company = null }: NewInvitation,
-  isFresh: boolean,
-): Promise<Invitation> {
-  await transaction.run(requirePlace(organization_id, role, isFresh))
-  const email = given_email.toLowerCase()
-  const { email_verified, is_member } = await transaction.run(readInvitee(organization_id, email))
-  // Otherwise anyone could email strangers, with a new sign-up for each email.
-  if (!email_verified) throw new Problem('email-unverified')
-  if (is_member) throw new Problem('already-member')
-  const invitation = {
-    role,
-    title,
-    company,
-    invited_by: user_id,
-    expires_at: sql<string>`now() + make_interval(secs => ${invitationToken.seconds})`,
-  }
-  return transaction.run(
-    get(
-      query
-        .insertInto('invitations')
-        .values({ organization_id, email, ...invitation })
-        .onConflict(conflict =>
-          conflict
-            .columns(['organization_id', 'email'])
-            .where('accepted_at', 'is', null)
-            .where('revoked_at', 'is', null)
-            .doUpdateSet(invitation),
-        )
-        .returning(columns),
-      { invitations_mail_quota: tooMany, one_time_tokens_mail_quota: tooMany },
-    ),
-  )
+/** The version for the entity tag: it also changes when the invitation expires and when its email is sent. */
+const tagVersion = sql<number>`version * 4 + ${isExpired}::integer * 2 + coalesce(mail_at <= now(), false)::integer`
+
+type Listed = {
+  organization_id: string
+  email: string | undefined
 }
 
-const tooMany = { code: 'too-many-invitations', retryAfter: 3600 } as const
+const invitationsOf = ({ organization_id, email }: Listed) => {
+  const all = query.selectFrom('invitations').select(invitationColumns).where('organization_id', '=', organization_id)
+  return email === undefined ? all : all.where('email', '=', email)
+}
 
-/** Whether the inviter's own address is verified, and whether the invited address is that of a member. */
-const readInvitee = (organization_id: string, email: string) =>
+const notEnded = (listed: Listed) =>
+  invitationsOf(listed).where('accepted_at', 'is', null).where('revoked_at', 'is', null)
+
+const pagesInStatus = {
+  open: pagesOf((listed: Listed) => notEnded(listed).where('expires_at', '>', sql<string>`now()`)),
+  expired: pagesOf((listed: Listed) => notEnded(listed).where('expires_at', '<=', sql<string>`now()`)),
+  accepted: pagesOf((listed: Listed) => invitationsOf(listed).where('accepted_at', 'is not', null)),
+  revoked: pagesOf((listed: Listed) => invitationsOf(listed).where('revoked_at', 'is not', null)),
+  any: pagesOf(notEnded),
+}
+
+/** The invitations in a status, by default the open and the expired ones, the newest first. */
+export const listInvitations = (
+  organization_id: string,
+  { status, email, sort }: { status?: Invitation['status'] | undefined; email?: string | undefined; sort: string },
+  page: Page,
+) =>
+  pagesInStatus[status ?? 'any']({ organization_id, email: email?.toLowerCase() }, orderOf(sort, 'invitations'), page)
+
+/** An invitation in any status. @throws Problem not-found */
+export const getInvitation = (organization_id: string, id: string) =>
   get(
     query
-      .selectFrom('self')
-      .select('email_verified')
-      .select(({ exists, selectFrom }) =>
-        exists(
-          selectFrom('memberships')
-            .innerJoin('users', 'users.id', 'memberships.user_id')
-            .select('users.id')
-            .where('memberships.organization_id', '=', organization_id)
-            .where('memberships.deleted_at', 'is', null)
-            .where('users.email', '=', email),
-        ).as('is_member'),
-      ),
+      .selectFrom('invitations')
+      .select(invitationColumns)
+      .select(tagVersion.as('version'))
+      .where('organization_id', '=', organization_id)
+      .where('id', '=', id),
   )
 
-/** Revokes an invitation and its link. @throws Problem not-found */
-export const revokeInvitation = (organization_id: string, id: string) =>
-  affect(
-    query
-      .updateTable('invitations')
-      .set({ revoked_at: sql<string>`now()` })
-      .where('organization_id', '=', organization_id)
-      .where('id', '=', id)
-      .where('accepted_at', 'is', null)
-      .where('revoked_at', 'is', null)
-      .returning('id'),
+/**
+ * Revokes an invitation and its links; an email that is still waiting is not sent.
+ * @throws Problem not-found (also if it is revoked already), invitation-not-open, entity-tag-stale
+ */
+export const revokeInvitation = (organization_id: string, id: string, condition: Condition) =>
+  statement(
+    raw(
+      query,
+      sql<{ is_accepted: boolean; is_revoked: boolean; is_changed: boolean }>`
+      with seen as materialized (
+        select id, accepted_at is not null as is_accepted, revoked_at is not null as is_revoked, ${tagVersion} as version
+        from invitations where organization_id = ${organization_id} and id = ${id} for no key update),
+      changed as (
+        update invitations i set revoked_at = now() from seen
+        where i.organization_id = ${organization_id} and i.id = seen.id and not is_accepted and not is_revoked
+          ${condition === undefined ? sql`` : sql`and seen.version = any (${condition}::integer[])`} returning i.id)
+      select is_accepted, is_revoked, changed.id is not null as is_changed from seen left join changed on true`,
+    ),
+    ([row]) => {
+      if (row === undefined || row.is_revoked) throw new Problem('not-found')
+      if (row.is_changed) return
+      throw new Problem(row.is_accepted ? 'invitation-not-open' : 'entity-tag-stale')
+    },
   )
 
 /**

@@ -1,11 +1,23 @@
 import { Type } from 'typebox'
 import { Role_ } from '../../directory/organizations/organizations.ts'
 import { isFresh } from '../../platform/gate/actor.ts'
+import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
+import { listFaults } from '../../platform/http/validation.ts'
 import { Id, IdOf, Name, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { acceptInvitation } from './acceptance.ts'
-import { createInvitation, Invitation, listInvitations, NewInvitation, revokeInvitation } from './invitations.ts'
+import { InvitationResults, InvitationsCsv, inviteRows, NewInvitations, readRows } from './bulk.ts'
+import { decodeCsv } from './csv.ts'
+import {
+  getInvitation,
+  Invitation,
+  invitationFilters,
+  listInvitations,
+  NewInvitation,
+  revokeInvitation,
+} from './invitations.ts'
+import { createInvitation, resendInvitation } from './sending.ts'
 
 const OrganizationParams = Strict({ id: IdOf('organization') })
 const InvitationParams = Strict({ id: IdOf('organization'), invitation_id: IdOf('invitation') })
@@ -20,14 +32,35 @@ export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
       access: 'invitations:read',
       schema: {
         operationId: 'listInvitations',
-        summary: 'List open invitations',
+        summary: 'List invitations',
+        description:
+          'Without `status`, those that are open or expired. An invitation is removed 30 days after it was accepted or revoked or has expired.',
         tags,
         params: OrganizationParams,
-        querystring: PageQueryOf({}),
+        querystring: PageQueryOf(invitationFilters),
         response: { 200: PageSchema(Invitation) },
       },
     },
-    request => request.actor.run(listInvitations(request.params.id, cursors.open(request))),
+    request => request.actor.run(listInvitations(request.params.id, request.query, cursors.open(request))),
+  )
+
+  app.get(
+    '/invitations/:invitation_id',
+    {
+      access: 'invitations:read',
+      tagged: true,
+      schema: {
+        operationId: 'getInvitation',
+        summary: 'Get an invitation',
+        tags,
+        params: InvitationParams,
+        response: { 200: Invitation },
+      },
+    },
+    async (request, reply) => {
+      const { id, invitation_id } = request.params
+      return sendTagged(reply, invitation_id, await request.actor.run(getInvitation(id, invitation_id)))
+    },
   )
 
   inviteAt(app, { url: '/invitations', operationId: 'createInvitation', summary: 'Invite an address by email', tags })
@@ -38,13 +71,49 @@ export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
     tags: ['Members'],
   })
 
+  app.post(
+    '/invitations/:invitation_id/resend',
+    {
+      access: 'invitations:write',
+      perMinute: 20,
+      problems: [
+        'email-unverified',
+        'invitation-not-open',
+        'owner-required',
+        'personal-organization',
+        'step-up-required',
+        'too-many-invitations',
+        'too-many-open-invitations',
+      ],
+      schema: {
+        operationId: 'resendInvitation',
+        summary: 'Send an invitation again',
+        description:
+          'Emails a new link for seven days; earlier links no longer work. Also possible after the invitation has expired. The caller becomes the inviter.',
+        tags,
+        params: InvitationParams,
+        response: { 202: Invitation },
+      },
+    },
+    async (request, reply) => {
+      const { actor, params } = request
+      const invitation = await actor.transaction(transaction =>
+        resendInvitation(transaction, actor, params.invitation_id, isFresh(actor)),
+      )
+      return reply.code(202).send(invitation)
+    },
+  )
+
   app.delete(
     '/invitations/:invitation_id',
     {
       access: 'invitations:write',
+      tagged: true,
+      problems: ['invitation-not-open'],
       schema: {
         operationId: 'revokeInvitation',
         summary: 'Revoke an invitation',
+        description: 'Its links no longer work, and an email that is still waiting is not sent.',
         tags,
         params: InvitationParams,
         response: { 204: Type.Null() },
@@ -52,7 +121,7 @@ export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
     },
     async (request, reply) => {
       const { id, invitation_id } = request.params
-      await request.actor.run(revokeInvitation(id, invitation_id))
+      await request.actor.run(revokeInvitation(id, invitation_id, conditionOf(request, invitation_id)))
       return reply.code(204).send(null)
     },
   )
@@ -83,11 +152,13 @@ function inviteAt(app: App, { url, ...names }: Invite): void {
         'personal-organization',
         'step-up-required',
         'too-many-invitations',
+        'too-many-open-invitations',
       ],
       schema: {
         ...names,
         description:
-          'The response is the same whether the address has an account or not; the email leads to its account, or to a new one.',
+          'The response is the same whether the address has an account or not; the email leads to its account, or to a new one. ' +
+          'An open invitation of the address is replaced, and its link.',
         ...(url !== '/users' && { params: OrganizationParams }),
         body: NewInvitation,
         response: { 202: Invitation },
@@ -99,6 +170,44 @@ function inviteAt(app: App, { url, ...names }: Invite): void {
         createInvitation(transaction, actor, body, isFresh(actor)),
       )
       return reply.code(202).send(invitation)
+    },
+  )
+}
+
+/** Many invitations in one request, as JSON or CSV; no other route reads CSV. */
+export function bulkRoutes(app: App, { declared: { problems } }: Pick<Services, 'declared'>): void {
+  const faultsOf = listFaults(NewInvitation)
+  app.addContentTypeParser('text/csv', { parseAs: 'buffer' }, async (_request: unknown, bytes: Buffer) =>
+    decodeCsv(bytes),
+  )
+
+  app.post(
+    '/invitations/bulk',
+    {
+      access: 'invitations:write',
+      perMinute: 10,
+      bodyLimit: 1024 * 1024,
+      problems: ['email-unverified', 'personal-organization', 'unreadable-csv'],
+      schema: {
+        operationId: 'createInvitations',
+        summary: 'Invite many addresses by email',
+        description:
+          'Up to 1,000 rows, as JSON or CSV. Each row has its own result, and a row that cannot be invited does not affect the others. ' +
+          'An open invitation of an address is kept as it is. The organization sends at most 200 emails an hour; the others wait, as `mail` and `mail_at` say.',
+        tags,
+        params: OrganizationParams,
+        body: {
+          content: { 'application/json': { schema: NewInvitations }, 'text/csv': { schema: InvitationsCsv } },
+        },
+        response: { 200: InvitationResults },
+      },
+    },
+    async request => {
+      const { actor } = request
+      const rows = await readRows(request.body)
+      return actor.transaction(transaction =>
+        inviteRows(transaction, actor, rows, { isFresh: isFresh(actor), problems, faultsOf }),
+      )
     },
   )
 }

@@ -109,7 +109,7 @@ test('expired rows are deleted, and nothing else', async () => {
   ]
   await admin.query('delete from security_events')
   await admin.query('alter table sessions disable trigger event_insert')
-  await admin.query('alter table invitations disable trigger mail_insert')
+  await admin.query('alter table invitations disable trigger with_mail')
   for (const [table, columns, kept, gone] of rows)
     await admin.query(`insert into ${table} (${columns}) values ${[...kept, ...gone].join(', ')}`)
 

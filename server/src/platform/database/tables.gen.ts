@@ -138,9 +138,10 @@ interface TenantInvitations {
   company: string | null
   created_at: Generated<string>
   email: string
-  expires_at: string
+  expires_at: Generated<string>
   id: Generated<string>
   invited_by: string
+  mail_at: Generated<string | null>
   organization_id: string
   revoked_at: string | null
   role: 'owner' | 'admin' | 'member' | 'viewer'
@@ -417,19 +418,20 @@ interface SystemIdentities {
 }
 
 interface SystemInvitations {
-  accepted_at: string | null
-  company: string | null
-  created_at: Generated<string>
-  email: string
-  expires_at: string
-  id: Generated<string>
-  invited_by: string
-  organization_id: string
-  revoked_at: string | null
-  role: 'owner' | 'admin' | 'member' | 'viewer'
-  title: string | null
-  updated_at: Generated<string>
-  version: Generated<number>
+  accepted_at: ColumnType<string | null, never, string | null>
+  company: ColumnType<string | null, never, string | null>
+  created_at: ColumnType<string, never, string>
+  email: ColumnType<string, never, string>
+  expires_at: ColumnType<string, never, string>
+  id: ColumnType<string, never, string>
+  invited_by: ColumnType<string, never, string>
+  mail_at: ColumnType<string | null, never, string | null>
+  organization_id: ColumnType<string, never, string>
+  revoked_at: ColumnType<string | null, never, string | null>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer', never, 'owner' | 'admin' | 'member' | 'viewer'>
+  title: ColumnType<string | null, never, string | null>
+  updated_at: ColumnType<string, never, string>
+  version: ColumnType<number, never, number>
 }
 
 interface SystemLiveUsers {
@@ -478,6 +480,7 @@ interface SystemOneTimeTokens {
   email: string | null
   expires_at: string
   id: Generated<string>
+  mail_at: string | null
   purpose: string
   sender: string | null
   used_at: string | null
@@ -738,19 +741,20 @@ interface EitherIdentities {
 }
 
 interface EitherInvitations {
-  accepted_at: string | null
-  company: string | null
-  created_at: Generated<string>
-  email: string
-  expires_at: string
-  id: Generated<string>
-  invited_by: string
-  organization_id: string
-  revoked_at: string | null
-  role: 'owner' | 'admin' | 'member' | 'viewer'
-  title: string | null
-  updated_at: Generated<string>
-  version: Generated<number>
+  accepted_at: ColumnType<string | null, never, string | null>
+  company: ColumnType<string | null, never, string | null>
+  created_at: ColumnType<string, never, string>
+  email: ColumnType<string, never, string>
+  expires_at: ColumnType<string, never, string>
+  id: ColumnType<string, never, string>
+  invited_by: ColumnType<string, never, string>
+  mail_at: ColumnType<string | null, never, string | null>
+  organization_id: ColumnType<string, never, string>
+  revoked_at: ColumnType<string | null, never, string | null>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer', never, 'owner' | 'admin' | 'member' | 'viewer'>
+  title: ColumnType<string | null, never, string | null>
+  updated_at: ColumnType<string, never, string>
+  version: ColumnType<number, never, number>
 }
 
 interface EitherMemberships {

@@ -3,6 +3,7 @@ import type * as Compiler from '@fastify/fast-json-stringify-compiler'
 import type { SerializerFactory } from '@fastify/fast-json-stringify-compiler'
 import type { ErrorObject, ValidateFunction } from 'ajv'
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
+import type { TSchema } from 'typebox'
 import { Problem } from '../problems.ts'
 import type { FieldError } from '../problems.ts'
 import { LINE, LINES, STORABLE } from '../texts.ts'
@@ -20,11 +21,18 @@ export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPa
   let validate: ValidateFunction | undefined
   return (data: unknown) => {
     validate ??= (part === 'body' ? exactValidator : coercingValidator).compile(schema)
-    const faults = validate(data)
-      ? malformedTexts(data, '')
-      : (validate.errors ?? []).map(error => fieldErrorOf(error, part))
+    const faults = faultsBy(validate, data, part)
     return faults.length === 0 ? { value: inOrder(data, names) } : { error: refusal(part, faults) }
   }
+}
+
+const faultsBy = (validate: ValidateFunction, data: unknown, part: Part): FieldError[] =>
+  validate(data) ? malformedTexts(data, '') : (validate.errors ?? []).map(error => fieldErrorOf(error, part))
+
+/** The faults of a value that is only a part of a body, worded like those of a body; empty if it matches the schema. */
+export function listFaults(schema: TSchema): (data: unknown) => FieldError[] {
+  let validate: ValidateFunction | undefined
+  return data => distinct(faultsBy((validate ??= exactValidator.compile(schema)), data, 'body'))
 }
 
 const require = createRequire(import.meta.url)

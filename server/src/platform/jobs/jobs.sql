@@ -1,17 +1,18 @@
 -- A background job is a row of pg-boss, written in the transaction that causes the work, with the queue's retry policy.
--- Its data contains only ids, so that the queue reveals no personal data. platform/jobs/jobs.ts creates the queues.
-create function enqueue_job(queue_name text, data jsonb) returns uuid language plpgsql set search_path = {{schema}}, pg_temp as $$
+-- Its data contains only ids, so that the queue reveals no personal data. platform/jobs/jobs.ts creates the queues. A job with a
+-- time waits for it.
+create function enqueue_job(queue_name text, data jsonb, start_at timestamptz default now()) returns uuid language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   job_id uuid;
 begin
   if exists (select from jsonb_each_text(data) where value !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$') then
     raise exception 'a job of the queue % is given something that is no id', queue_name using errcode = '22023';
   end if;
-  insert into {{jobs}}.job (name, data, retry_limit, retry_delay, retry_backoff, retry_delay_max, expire_seconds, deletion_seconds, keep_until, dead_letter, policy)
-  select name, enqueue_job.data, retry_limit, retry_delay, retry_backoff, retry_delay_max, expire_seconds, deletion_seconds, now() + make_interval(secs => retention_seconds), dead_letter, policy
+  insert into {{jobs}}.job (name, data, start_after, retry_limit, retry_delay, retry_backoff, retry_delay_max, expire_seconds, deletion_seconds, keep_until, dead_letter, policy)
+  select name, enqueue_job.data, start_at, retry_limit, retry_delay, retry_backoff, retry_delay_max, expire_seconds, deletion_seconds, greatest(now(), start_at) + make_interval(secs => retention_seconds), dead_letter, policy
   from {{jobs}}.queue where name = queue_name
   returning id into strict job_id;
   return job_id;
 end $$;
-revoke execute on function enqueue_job(text, jsonb) from public;
-grant execute on function enqueue_job(text, jsonb) to freehold_system;
+revoke execute on function enqueue_job(text, jsonb, timestamptz) from public;
+grant execute on function enqueue_job(text, jsonb, timestamptz) to freehold_system;

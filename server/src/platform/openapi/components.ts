@@ -51,6 +51,13 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
       items: { type: 'string', enum: ['totp', 'passkey', 'recovery_code'] },
       description: 'With `mfa-required`: the second factors that the account has.',
     },
+    limit: {
+      type: 'integer',
+      minimum: 0,
+      maximum: 2147483647,
+      description: 'With a limit that is reached: the limit.',
+    },
+    used: { type: 'integer', minimum: 0, maximum: 2147483647, description: 'With `limit`: how much of it is in use.' },
   },
 })
 
