@@ -9,7 +9,7 @@ import type { Page } from '../../platform/database/pagination.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import { Email, Id, Name, Nullable, OneOf, Strict, timestamps, Username } from '../../platform/schemas.ts'
 import { affect, get, raw, statement, tables } from '../../platform/database/statement.ts'
-import { Role_ } from '../organizations/organizations.ts'
+import { guestRules, Role_ } from '../organizations/organizations.ts'
 
 const query = tables('tenant', 'memberships', 'users', 'gate')
 
@@ -25,6 +25,7 @@ export const Member = Type.Object(
     email: Email,
     username: Nullable(Username),
     full_name: Nullable(Name),
+    guest: Type.Boolean({ description: 'Whether the account is a guest, which is always a viewer.' }),
     role: Role_,
     title: Nullable(Name),
     company: Nullable(Name),
@@ -72,7 +73,7 @@ const memberRows = (organization_id: string) =>
     .selectFrom('memberships')
     .innerJoin('users', 'users.id', 'memberships.user_id')
     .select(membershipColumns)
-    .select(['users.email', 'users.username', 'users.full_name'])
+    .select(['users.email', 'users.username', 'users.full_name', 'users.guest'])
     .select(statusOf.$castTo<Member['status']>().as('status'))
     // Both versions only increase, so the sum changes with either.
     .select(sql<number>`memberships.version + users.version`.as('version'))
@@ -166,6 +167,7 @@ export interface ChangeRules {
 }
 
 const ownerRules = {
+  ...guestRules,
   memberships_keep_an_owner: 'last-owner',
   memberships_owner_by_owner: 'owner-required',
   memberships_restorable: 'member-not-restorable',
@@ -176,7 +178,8 @@ const isStale = (condition: Condition, version: number): boolean =>
 
 /**
  * Changes a member's role, title or company.
- * @throws Problem not-found, member-account-deleted, entity-tag-stale, last-owner, owner-required, step-up-required
+ * @throws Problem not-found, guest-limited, member-account-deleted, entity-tag-stale, last-owner, owner-required,
+ * step-up-required
  */
 export async function changeMember(
   transaction: Transaction<'tenant'>,
@@ -235,7 +238,7 @@ export async function removeMember(
 
 /**
  * Restores a membership that an administrator ended in the last 30 days, and notifies the user by email.
- * @throws Problem not-found, already-member, member-not-restorable, owner-required, step-up-required
+ * @throws Problem not-found, already-member, guest-limited, member-not-restorable, owner-required, step-up-required
  */
 export async function restoreMember(
   transaction: Transaction<'tenant'>,
@@ -274,7 +277,10 @@ export const leaveOrganization = (organization_id: string, user_id: string) =>
     ownerRules,
   )
 
-/** Makes another member the owner, and the caller an administrator, in one statement: it revokes its own permission. */
+/**
+ * Makes another member the owner, and the caller an administrator, in one statement: it revokes its own permission.
+ * @throws Problem guest-limited, last-owner; invalid-fields when the user is no other member
+ */
 export const transferOrganization = (organization_id: string, from: string, to: string) =>
   statement(
     raw(

@@ -71,7 +71,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
       url: '/members/:user_id',
       access: 'members:write',
       tagged: true,
-      problems: ['last-owner', 'member-account-deleted', 'owner-required', 'step-up-required'],
+      problems: ['guest-limited', 'last-owner', 'member-account-deleted', 'owner-required', 'step-up-required'],
       schema: {
         operationId: `${name}Member`,
         summary,
@@ -121,7 +121,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
     {
       access: 'members:write',
       noStore: true, // creates nothing: a repeated request gets `already-member`
-      problems: ['already-member', 'member-not-restorable', 'owner-required', 'step-up-required'],
+      problems: ['already-member', 'guest-limited', 'member-not-restorable', 'owner-required', 'step-up-required'],
       schema: {
         operationId: 'restoreMember',
         summary: 'Restore a removed member',
@@ -165,7 +165,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
     {
       access: 'organization:transfer',
       noStore: true, // as for leaving: the caller loses the permission
-      problems: ['last-owner'],
+      problems: ['guest-limited', 'last-owner'],
       stepUp: true,
       schema: {
         operationId: 'transferOrganization',

@@ -14,14 +14,17 @@ create table invitations (
   created_at      timestamptz not null default now(),
   updated_at      timestamptz not null default now(),
   version         integer not null default 1,
+  guest           boolean not null default false, -- if the address has no account, the new one is a guest
   primary key (organization_id, id),
-  foreign key (organization_id, invited_by) references memberships (organization_id, user_id)
+  foreign key (organization_id, invited_by) references memberships (organization_id, user_id),
+  constraint invitations_of_guests check (not guest or role = 'viewer')
 );
 create unique index invitations_email_key on invitations (organization_id, email) where accepted_at is null and revoked_at is null;
 create index invitations_invited_by on invitations (organization_id, invited_by);
+create index invitations_email on invitations (email); -- sign-in counts them by the address
 create index invitations_over on invitations (coalesce(accepted_at, revoked_at, expires_at));
 -- The address is left out of the audit log, which holds no personal data.
-select organization_table('invitations', history => '{role, invited_by, expires_at, accepted_at, revoked_at}',
+select organization_table('invitations', history => '{role, guest, invited_by, expires_at, accepted_at, revoked_at}',
   writes => '{invitations:write}', commands => '{insert, update}', for_system => true);
 -- Retention deletes invitations that can no longer be accepted; erasure deletes those to an address of the account.
 create policy system_delete on invitations for delete to freehold_system using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);

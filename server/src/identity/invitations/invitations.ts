@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { requirePlace, Role_, writeWithin } from '../../directory/organizations/organizations.ts'
@@ -7,7 +8,7 @@ import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { affect, execute, get, many, raw, tables } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
-import { Problem } from '../../platform/problems.ts'
+import { invalidField, Problem } from '../../platform/problems.ts'
 import { Email, Id, Name, Nullable, Strict, Time } from '../../platform/schemas.ts'
 import { tokenKind } from '../../platform/tokens/one-time-tokens.ts'
 
@@ -16,6 +17,7 @@ export const Invitation = Type.Object(
     id: Id,
     email: Email,
     role: Role_,
+    guest: Type.Boolean({ description: 'Whether a new account becomes a guest; an existing one stays as it is.' }),
     title: Nullable(Name),
     company: Nullable(Name),
     invited_by: Id,
@@ -28,8 +30,12 @@ type Invitation = Static<typeof Invitation>
 
 const places = { title: Type.Optional(Nullable(Name)), company: Type.Optional(Nullable(Name)) }
 export const NewInvitation = Strict(
-  { email: Email, role: Role_, ...places },
-  { title: 'NewInvitation', description: '`title` and `company` are the initial values of the membership.' },
+  { email: Email, role: Role_, guest: Type.Optional(Type.Boolean()), ...places },
+  {
+    title: 'NewInvitation',
+    description:
+      '`title` and `company` are the initial values of the membership. With `guest`, which requires the role viewer, an address without an account gets a guest account.',
+  },
 )
 type NewInvitation = Static<typeof NewInvitation>
 
@@ -49,7 +55,7 @@ export const invitationToken = tokenKind({
 const query = tables('tenant', 'invitations', 'memberships', 'users', 'self')
 const system = tables('system', 'invitations', 'memberships', 'account_addresses', 'idempotency_keys')
 
-const columns = ['id', 'email', 'role', 'title', 'company', 'invited_by', 'expires_at', 'created_at'] as const
+const columns = ['id', 'email', 'role', 'guest', 'title', 'company', 'invited_by', 'expires_at', 'created_at'] as const
 
 const invitationPages = pagesOf(({ organization_id }: { organization_id: string }) =>
   query
@@ -68,15 +74,16 @@ export const listInvitations = (organization_id: string, page: Page) =>
  * Invites an address by email, whether or not it has an account: the statements reveal only whether it belongs to a
  * member of this organization, whom the inviter can see. Replaces an open invitation of the address, and its link.
  * @throws Problem already-member, email-unverified, owner-required, personal-organization, step-up-required,
- * too-many-invitations
+ * too-many-invitations; invalid-fields when a guest is to be more than a viewer
  */
 export async function createInvitation(
   transaction: Transaction<'tenant'>,
   { organization_id, user_id }: Place,
-  { email: given_email, role, title = null, company = null }: NewInvitation,
+  { email: given_email, role, guest = false, title = null, company = null }: NewInvitation,
   isFresh: boolean,
 ): Promise<Invitation> {
   await transaction.run(requirePlace(organization_id, role, isFresh))
+  if (guest && role !== 'viewer') throw invalidField('/role', 'must be viewer for a guest')
   const email = given_email.toLowerCase()
   const { email_verified, is_member } = await transaction.run(readInvitee(organization_id, email))
   // Otherwise anyone could email strangers, with a new sign-up for each email.
@@ -84,6 +91,7 @@ export async function createInvitation(
   if (is_member) throw new Problem('already-member')
   const invitation = {
     role,
+    guest,
     title,
     company,
     invited_by: user_id,
@@ -182,3 +190,7 @@ const forgetAnswers = (organization_id: string, account_id: string) =>
           and k.user_id in (select user_id from memberships where organization_id = ${organization_id} and (role in ('owner', 'admin') or role_id is not null))`,
     ),
   )
+
+/** The number of invitations that a user can accept without their links, as SQL. */
+export const countInvitations = (user_id: string): RawBuilder<number> =>
+  sql<number>`(select count(*)::int from live_invitations where user_id = ${user_id})`

@@ -83,12 +83,24 @@ interface TenantIdentities {
   user_id: ColumnType<string, never, never>
 }
 
+interface TenantInvitationLinks {
+  created_at: ColumnType<string, string | undefined, never>
+  created_by: ColumnType<string, string, never>
+  expires_at: ColumnType<string, string, never>
+  id: ColumnType<string, string | undefined, never>
+  invitation_id: ColumnType<string, string, never>
+  organization_id: ColumnType<string, string, never>
+  updated_at: ColumnType<string, string | undefined, never>
+  version: ColumnType<number, number | undefined, never>
+}
+
 interface TenantInvitations {
   accepted_at: string | null
   company: string | null
   created_at: Generated<string>
   email: string
   expires_at: string
+  guest: Generated<boolean>
   id: Generated<string>
   invited_by: string
   organization_id: string
@@ -126,6 +138,18 @@ interface TenantOrganizations {
   slug: string
   updated_at: Generated<string>
   version: Generated<number>
+}
+
+interface TenantOwnInvitations {
+  company: ColumnType<string | null, never, never>
+  created_at: ColumnType<string | null, never, never>
+  expires_at: ColumnType<string | null, never, never>
+  id: ColumnType<string | null, never, never>
+  inviter_name: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  organization_name: ColumnType<string | null, never, never>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | null, never, never>
+  title: ColumnType<string | null, never, never>
 }
 
 interface TenantOwnOrganizations {
@@ -239,6 +263,7 @@ interface TenantUsers {
   family_name: ColumnType<string | null, never, string | null>
   full_name: ColumnType<string | null, never, string | null>
   given_name: ColumnType<string | null, never, string | null>
+  guest: ColumnType<boolean, never, never>
   id: ColumnType<string, never, never>
   last_organization_id: ColumnType<never, never, string | null>
   locale: ColumnType<'en' | 'de' | null, never, 'en' | 'de' | null>
@@ -257,9 +282,11 @@ export interface TenantTables {
   gate_state: TenantGateState
   idempotency_keys: TenantIdempotencyKeys
   identities: TenantIdentities
+  invitation_links: TenantInvitationLinks
   invitations: TenantInvitations
   memberships: TenantMemberships
   organizations: TenantOrganizations
+  own_invitations: TenantOwnInvitations
   own_organizations: TenantOwnOrganizations
   passkeys: TenantPasskeys
   projects: TenantProjects
@@ -358,6 +385,7 @@ interface SystemInvitations {
   created_at: Generated<string>
   email: string
   expires_at: string
+  guest: Generated<boolean>
   id: Generated<string>
   invited_by: string
   organization_id: string
@@ -366,6 +394,25 @@ interface SystemInvitations {
   title: string | null
   updated_at: Generated<string>
   version: Generated<number>
+}
+
+interface SystemLiveInvitations {
+  company: ColumnType<string | null, never, never>
+  created_at: ColumnType<string, never, never>
+  expires_at: ColumnType<string, never, never>
+  id: ColumnType<string | null, never, never>
+  inviter_name: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  organization_name: ColumnType<string, never, never>
+  role: ColumnType<string, never, never>
+  title: ColumnType<string | null, never, never>
+  user_id: ColumnType<string | null, never, never>
+}
+
+interface SystemLiveInviters {
+  may_invite_owners: ColumnType<boolean, never, never>
+  organization_id: ColumnType<string, never, never>
+  user_id: ColumnType<string, never, never>
 }
 
 interface SystemLiveUsers {
@@ -380,6 +427,7 @@ interface SystemLiveUsers {
   full_name: ColumnType<string | null, never, string | null>
   gate_changed_in: ColumnType<string | null, never, string | null>
   given_name: ColumnType<string | null, never, string | null>
+  guest: ColumnType<boolean, never, boolean>
   id: ColumnType<string, never, string>
   last_organization_id: ColumnType<string | null, never, string | null>
   locale: ColumnType<string | null, never, string | null>
@@ -560,6 +608,7 @@ interface SystemUsers {
   full_name: string | null
   gate_changed_in: string | null
   given_name: string | null
+  guest: Generated<boolean>
   id: Generated<string>
   last_organization_id: string | null
   locale: 'en' | 'de' | null
@@ -582,6 +631,8 @@ export interface SystemTables {
   idempotency_keys: SystemIdempotencyKeys
   identities: SystemIdentities
   invitations: SystemInvitations
+  live_invitations: SystemLiveInvitations
+  live_inviters: SystemLiveInviters
   live_users: SystemLiveUsers
   memberships: SystemMemberships
   one_time_tokens: SystemOneTimeTokens
@@ -673,6 +724,7 @@ interface EitherInvitations {
   created_at: Generated<string>
   email: string
   expires_at: string
+  guest: Generated<boolean>
   id: Generated<string>
   invited_by: string
   organization_id: string
@@ -800,6 +852,7 @@ interface EitherUsers {
   family_name: ColumnType<string | null, never, string | null>
   full_name: ColumnType<string | null, never, string | null>
   given_name: ColumnType<string | null, never, string | null>
+  guest: ColumnType<boolean, never, never>
   id: ColumnType<string, never, never>
   last_organization_id: ColumnType<never, never, string | null>
   locale: ColumnType<'en' | 'de' | null, never, 'en' | 'de' | null>

@@ -1,0 +1,331 @@
+import { sql } from 'kysely'
+import { joinOrganization, lockPlace, writeWithin } from '../../directory/organizations/organizations.ts'
+import { announceOrganization } from '../../directory/users/users.ts'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
+import { execute, find, raw, tables } from '../../platform/database/statement.ts'
+import { permissionsOf } from '../../platform/gate/permissions.ts'
+import type { PermissionTable, Role } from '../../platform/gate/permissions.ts'
+import { invalidField, Problem } from '../../platform/problems.ts'
+import type { Services } from '../../platform/services.ts'
+import { openId } from '../../platform/crypto/sealing.ts'
+import { issueToken, mailToken, openToken, presentedToken } from '../../platform/tokens/one-time-tokens.ts'
+import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { createAccount } from '../accounts/accounts.ts'
+import { verifyEmailToken } from '../accounts/email.ts'
+import { checkPassword } from '../passwords/password-policy.ts'
+import { invitationToken } from '../invitations/invitations.ts'
+import { invitationLinkToken, mayHandOver } from '../invitations/links.ts'
+import type { AcceptedInvitation } from './messages.ts'
+
+const query = tables(
+  'system',
+  'invitations',
+  'memberships',
+  'organizations',
+  'users',
+  'live_users',
+  'account_addresses',
+)
+
+/** An invitation, as a link names it. */
+interface Invited {
+  organization_id: string
+  invitation_id: string
+  /** The version that the link was made for; any, if the user accepts without a link. */
+  version?: number | undefined
+  /** Who made the link, if it was handed over. */
+  made_by?: string | undefined
+}
+
+type InvitationToken = OpenToken<Invited>
+
+interface Acceptance {
+  token: string
+  /** The signed-in user, if any; the session was found to be live. */
+  user_id?: string | undefined
+  /** Needed to create an account if the address has none. */
+  password?: string | undefined
+  full_name?: string | undefined
+}
+
+type AcceptanceServices = Pick<Services, 'keys' | 'declared' | 'passwords' | 'passwordPolicy' | 'config'>
+
+/**
+ * Joins the organization of the invitation link. An emailed link verifies the address, not the user: it admits only the
+ * account of that address and, without a session, only if the address was verified before. If the address has no
+ * account, the account is created and joins atomically. A link that was handed over verifies nothing, and admits an
+ * existing account only in its session. If the user is a member already, the invitation is used up.
+ * @returns undefined if an email was sent instead @throws Problem invalid-token, invitation-ended,
+ * invitation-for-another, invitation-needs-sign-in, account-unavailable, email-unverified, already-member,
+ * weak-password; invalid-fields when there is no account and the values for one are missing
+ */
+export async function acceptInvitation(
+  visitor: SystemRunner,
+  services: AcceptanceServices,
+  { token: sealed, user_id, password, full_name }: Acceptance,
+): Promise<AcceptedInvitation | undefined> {
+  const { permissions } = services.declared
+  const token = await presentedInvitation(visitor, services.keys.oneTime, sealed)
+  const { account_id, email, email_verified, is_unavailable, guest } = await getOpen(
+    visitor,
+    permissions,
+    token,
+    user_id,
+  )
+  const isHandedOver = token.details.made_by !== undefined
+  const account = { email, full_name, guest }
+  if (user_id !== undefined && account_id === null) throw new Problem('invitation-for-another')
+  if (isHandedOver && user_id === undefined) return acceptHandedOver(visitor, services, token, account, password)
+  if (is_unavailable) throw new Problem('account-unavailable')
+  if (user_id === undefined && email_verified === false) throw new Problem('email-unverified')
+  if (account_id !== null) {
+    const joins = { user_id: account_id, address: isHandedOver ? ('stays' as const) : ('is-verified' as const) }
+    return accepted(
+      await joining(visitor, account_id, transaction => join(transaction, permissions, token.details, joins)),
+    )
+  }
+  if (password === undefined) throw invalidField('/password', 'is required: the address has no account yet')
+  // The address belonged to an erased account, or an account was created concurrently.
+  return createMember(visitor, services, token, account, { password, taken: 'account-unavailable' })
+}
+
+/**
+ * Without a session, the holder of a link that was handed over learns about the address no more than by a sign-up: if
+ * addresses must be verified first, nothing, because the invitation is emailed again and everything else follows from
+ * that email.
+ */
+async function acceptHandedOver(
+  visitor: SystemRunner,
+  services: AcceptanceServices,
+  token: InvitationToken,
+  account: InvitedAccount,
+  password: string | undefined,
+): Promise<AcceptedInvitation | undefined> {
+  const { organization_id, invitation_id, version } = token.details
+  if (services.config.emailVerification === 'required') {
+    const details = { organization_id, invitation_id, version: Number(version) }
+    await mailToken(visitor, invitationToken, { email: account.email, details })
+    return undefined
+  }
+  if (password === undefined)
+    throw invalidField('/password', 'is required for a new account; if the address has one, sign in with it first')
+  return createMember(visitor, services, token, account, { password, taken: 'invitation-needs-sign-in' })
+}
+
+interface InvitedAccount {
+  email: string
+  full_name: string | undefined
+  guest: boolean
+}
+
+/**
+ * Creates the account of an invited address, which joins in the same transaction. Its address is verified if the link
+ * was emailed.
+ */
+async function createMember(
+  visitor: SystemRunner,
+  services: AcceptanceServices,
+  { details }: InvitationToken,
+  account: InvitedAccount,
+  { password, taken }: { password: string; taken: 'account-unavailable' | 'invitation-needs-sign-in' },
+): Promise<AcceptedInvitation> {
+  const { declared, passwords, passwordPolicy } = services
+  const { email, full_name } = account
+  await checkPassword(password, passwordPolicy, [email, full_name])
+  const email_verified = details.made_by === undefined
+  const row = { ...account, password_hash: await passwords.hash(password), email_verified }
+  try {
+    const made = await createAccount(visitor, services, row, async (transaction, { user: { id: user_id } }) => {
+      if (!email_verified)
+        await transaction.run(issueToken(verifyEmailToken, { user_id, email, details: {}, mailed: true }))
+      return join(transaction, declared.permissions, details, { user_id, address: 'stays' })
+    })
+    return accepted(made)
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code !== 'email-taken') throw error
+    throw new Problem(taken, { cause: error })
+  }
+}
+
+/** Runs `work`, in which a user joins an organization or declines to. */
+export const joining = <Result>(
+  visitor: SystemRunner,
+  user_id: string,
+  work: (transaction: Transaction<'system'>) => Promise<Result>,
+): Promise<Result> =>
+  // system: an invited user has no role in the organization yet, and the tenant login cannot read links
+  visitor.with({ user_id }).transaction(work)
+
+/**
+ * Whether the address of an invitation has a live account; only for a holder of the link.
+ * @throws Problem invitation-ended
+ */
+export const hasAccount = async (
+  visitor: SystemRunner,
+  { declared }: Pick<Services, 'declared'>,
+  token: InvitationToken,
+): Promise<boolean> => (await getOpen(visitor, declared.permissions, token, undefined)).account_id !== null
+
+/** Fails unless the invitation of a link can be accepted. @throws Problem invitation-ended */
+export const requireOpen = async (
+  visitor: SystemRunner,
+  { declared }: Pick<Services, 'declared'>,
+  token: InvitationToken,
+): Promise<void> => void (await getOpen(visitor, declared.permissions, token, undefined))
+
+/**
+ * The token that a client presents. A used or expired token of ours is distinguished from an invalid one. @throws
+ * Problem invalid-token, invitation-ended
+ */
+async function presentedInvitation(visitor: SystemRunner, key: Buffer, sealed: string): Promise<InvitationToken> {
+  const isHandedOver = openId(key, invitationLinkToken.purpose, sealed) !== undefined
+  const kind: TokenKind = isHandedOver ? invitationLinkToken : invitationToken
+  openToken(key, kind, sealed)
+  try {
+    return (await presentedToken(visitor, key, kind, sealed)) as InvitationToken
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code !== 'invalid-token') throw error
+    throw new Problem('invitation-ended', { cause: error })
+  }
+}
+
+/**
+ * Finds the open invitation and the account of its address, before an account is created in vain. Under a session, only
+ * if the account is that of the session's user. @throws Problem invitation-ended
+ */
+async function getOpen(
+  visitor: SystemRunner,
+  permissions: PermissionTable,
+  { email, details: { organization_id, invitation_id, version, made_by } }: InvitationToken,
+  user_id: string | undefined,
+) {
+  const open = find(
+    query
+      .selectFrom('invitations')
+      .innerJoin('organizations', 'organizations.id', 'invitations.organization_id')
+      .innerJoin('live_users as inviting', 'inviting.id', 'invitations.invited_by')
+      .innerJoin('memberships as inviter', join =>
+        join
+          .onRef('inviter.organization_id', '=', 'invitations.organization_id')
+          .onRef('inviter.user_id', '=', 'invitations.invited_by'),
+      )
+      .leftJoin('users as taken', 'taken.email', 'invitations.email')
+      .leftJoin('live_users as account', join => {
+        const ofAddress = join.onRef('account.id', '=', 'taken.id')
+        return user_id === undefined ? ofAddress : ofAddress.on('account.id', '=', user_id)
+      })
+      .select(['invitations.role', 'invitations.email', 'invitations.guest', 'inviter.role as inviter_role'])
+      .select(['account.id as account_id', 'account.email_verified'])
+      .select(sql<boolean>`taken.disabled_at is not null or taken.deleted_at is not null`.as('is_unavailable'))
+      .where('invitations.organization_id', '=', organization_id)
+      .where('invitations.id', '=', invitation_id)
+      .where('invitations.version', '=', Number(version))
+      .where('invitations.email', '=', email)
+      .where('invitations.accepted_at', 'is', null)
+      .where('invitations.revoked_at', 'is', null)
+      .where(isInTime(made_by))
+      .where(mayHandOver(made_by))
+      .where('organizations.deleted_at', 'is', null)
+      .where('inviter.disabled_at', 'is', null)
+      .where('inviter.deleted_at', 'is', null),
+  )
+  // system: the holder of the link is not a member yet, and may have no account
+  const found = await visitor.run(open)
+  if (found === undefined || !mayStillInvite(permissions, found)) throw new Problem('invitation-ended')
+  return found
+}
+
+/** A link that was handed over has its own expiry, which its token has. */
+const isInTime = (made_by: string | undefined) =>
+  made_by === undefined ? sql<boolean>`invitations.expires_at > now()` : sql<boolean>`true`
+
+/** Otherwise a member about to lose a role could keep it by inviting another address. */
+const mayStillInvite = (
+  permissions: PermissionTable,
+  { role, inviter_role }: { role: Role; inviter_role: Role },
+): boolean =>
+  permissionsOf(permissions, inviter_role).includes('invitations:write') &&
+  (role !== 'owner' || inviter_role === 'owner')
+
+/** Throws only after the commit, because the used-up invitation must persist. @throws Problem already-member */
+export function accepted(joined: AcceptedInvitation | undefined): AcceptedInvitation {
+  if (joined === undefined) throw new Problem('already-member')
+  return joined
+}
+
+interface Joining {
+  user_id: string
+  /** What the acceptance says about the address of the account. */
+  address: 'is-verified' | 'must-be-verified' | 'stays'
+}
+
+/** Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended */
+export async function join(
+  transaction: Transaction<'system'>,
+  permissions: PermissionTable,
+  { organization_id, invitation_id, version, made_by }: Invited,
+  { user_id, address }: Joining,
+): Promise<AcceptedInvitation | undefined> {
+  await transaction.run(writeWithin(organization_id))
+  await transaction.run(lockPlace(organization_id, user_id))
+  // Of concurrent requests, one finds it open. The triggers `mail_update` and `spend_links` spend its links.
+  const open = query
+    .updateTable('invitations')
+    .from(['organizations', 'memberships as inviter', 'live_users as inviting', 'live_users as joining'])
+    .set({ accepted_at: sql<string>`now()` })
+    .whereRef('organizations.id', '=', 'invitations.organization_id')
+    .where('organizations.deleted_at', 'is', null)
+    .whereRef('inviter.organization_id', '=', 'invitations.organization_id')
+    .whereRef('inviter.user_id', '=', 'invitations.invited_by')
+    .where('inviter.disabled_at', 'is', null)
+    .where('inviter.deleted_at', 'is', null)
+    .whereRef('inviting.id', '=', 'invitations.invited_by')
+    // The account may have been deleted, or its address changed, while its lock was waited for.
+    .where('joining.id', '=', user_id)
+    .whereRef('joining.email', '=', 'invitations.email')
+    .where(sql<boolean>`(joining.email_verified or ${address} <> 'must-be-verified')`)
+    .where('invitations.organization_id', '=', organization_id)
+    .where('invitations.id', '=', invitation_id)
+    .where('invitations.accepted_at', 'is', null)
+    .where('invitations.revoked_at', 'is', null)
+    .where(isInTime(made_by))
+    .where(mayHandOver(made_by))
+    .returning(['invitations.role', 'invitations.title', 'invitations.company', 'inviter.role as inviter_role'])
+    .returning('joining.guest')
+  const invitation = await transaction.run(
+    find(version === undefined ? open : open.where('invitations.version', '=', version)),
+  )
+  if (invitation === undefined || !mayStillInvite(permissions, invitation)) throw new Problem('invitation-ended')
+  const { title, company, guest } = invitation
+  const role = guest ? 'viewer' : invitation.role
+  const joined = await transaction.run(joinOrganization(organization_id, user_id, { role, title, company }))
+  if (joined === undefined) {
+    await transaction.run(revokeOpenInvitations(organization_id, user_id))
+    return undefined
+  }
+  if (address === 'is-verified') await transaction.run(verifyAddress(user_id))
+  await transaction.run(announceOrganization(user_id, organization_id))
+  return { organization_id, user_id, role }
+}
+
+const verifyAddress = (user_id: string) =>
+  execute(
+    query
+      .updateTable('users')
+      .set({ email_verified_at: sql<string>`now()` })
+      .where('id', '=', user_id)
+      .where('email_verified_at', 'is', null),
+  )
+
+/**
+ * Revokes the other open invitations of the organization for any address of this user, when the user becomes a member.
+ */
+const revokeOpenInvitations = (organization_id: string, user_id: string) =>
+  execute(
+    raw(
+      query,
+      sql`update invitations i set revoked_at = now() from account_addresses a
+        where a.user_id = ${user_id} and i.organization_id = ${organization_id} and i.email = a.email
+          and (a.held_until is null or i.updated_at <= a.held_until) and i.accepted_at is null and i.revoked_at is null`,
+    ),
+  )
