@@ -277,10 +277,7 @@ export const leaveOrganization = (organization_id: string, user_id: string) =>
     ownerRules,
   )
 
-/**
- * Makes another member the owner, and the caller an administrator, in one statement: it revokes its own permission.
- * @throws Problem guest-limited, last-owner; invalid-fields when the user is no other member
- */
+/** Makes another member the owner, and the caller an administrator, in one statement. @throws Problem guest-limited, last-owner */
 export const transferOrganization = (organization_id: string, from: string, to: string) =>
   statement(
     raw(

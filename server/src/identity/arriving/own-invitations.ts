@@ -10,7 +10,7 @@ import { affect, execute, raw, statement, tables } from '../../platform/database
 import { Problem } from '../../platform/problems.ts'
 import { Id, Name, Nullable, Time } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { accepted, join, joining } from './acceptance.ts'
+import { accepted, join, joining } from './joining.ts'
 import type { AcceptedInvitation } from './messages.ts'
 
 const query = tables('tenant', 'own_invitations', 'own_organizations', 'self')

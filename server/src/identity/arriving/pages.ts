@@ -1,7 +1,8 @@
 import type { Locale } from '../../platform/locales.ts'
 import type { AccountPage, PageWords } from '../../platform/pages/account-pages.ts'
 import type { Services } from '../../platform/services.ts'
-import { acceptInvitation, hasAccount, requireOpen } from './acceptance.ts'
+import { acceptInvitation } from './acceptance.ts'
+import { hasAccount, requireOpen } from './joining.ts'
 import { creatingWords, mailingWords } from './link-words.ts'
 
 /** The pages of invitation links. Emailed: without an account, the user chooses a password; otherwise the button joins. */
