@@ -18,11 +18,11 @@ create index invitation_links_invitation on invitation_links (organization_id, i
 create index invitation_links_created_by on invitation_links (organization_id, created_by);
 select organization_table('invitation_links', history => '{invitation_id, created_by, expires_at}', writes => '{invitations:write}', commands => '{insert}');
 
--- A request chooses the invitation and nothing else.
+-- A request chooses the invitation and nothing else; without a session there is no user to name.
 create function fill_invitation_link() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   new.id := new_id();
-  new.created_by := acting_user();
+  new.created_by := coalesce(acting_user(), new.created_by);
   new.created_at := now();
   new.expires_at := now() + interval '7 days';
   return new;
