@@ -1,0 +1,6 @@
+-- transaction: none
+-- Each statement by itself, and again from the first one if it stopped half-way.
+-- Takes 0007_organizations_online back.
+
+-- lock: SHARE UPDATE EXCLUSIVE on invitations: reads and writes go on
+drop index concurrently if exists {{schema}}."invitations_email";
