@@ -5,6 +5,7 @@ import { organizations } from './directory/organizations/feature.ts'
 import { sessions } from './directory/sessions/feature.ts'
 import { users } from './directory/users/feature.ts'
 import { accounts } from './identity/accounts/feature.ts'
+import { arriving } from './identity/arriving/feature.ts'
 import { changes } from './identity/changes/feature.ts'
 import { devices } from './identity/devices/feature.ts'
 import { factors } from './identity/factors/feature.ts'
@@ -43,6 +44,7 @@ const identity: readonly Feature[] = [
   lockout,
   factors,
   proofs,
+  invitations,
   signIn,
   recovery,
   signUp,
@@ -52,7 +54,7 @@ const identity: readonly Feature[] = [
   mfa,
   social,
   undo,
-  invitations,
+  arriving,
   accountImport,
   leaving,
 ]

@@ -153,6 +153,9 @@ const definers: Readonly<Record<string, string>> = {
   own_role_permits: "returns for the gate what the caller's custom role permits; reads only",
   guard_membership: 'checks by the gate who may decide about owners; reads only',
   is_way_out: 'checks for the gate whether there is another owner; reads only',
+  guard_guest: 'checks whether a member is a guest, whom the caller may not see; reads only',
+  make_invitation_link: 'creates the token of a link, which the login of the request may not read',
+  spend_invitation_links: 'ends the tokens of the links of a changed invitation',
   guard_creation:
     'checks whether an organization that is being created has members, which no gate shows yet; reads only',
   addresses_in_trigger: 'all addresses of an account, for a trigger that revokes invitations; reads only',
@@ -169,6 +172,8 @@ const definers: Readonly<Record<string, string>> = {
 /** Functions that write with the owner's rights, and the tables: none of an organization. */
 const writers: Readonly<Record<string, string>> = {
   mail_invitation: 'one_time_tokens one_time_tokens',
+  make_invitation_link: 'one_time_tokens one_time_tokens',
+  spend_invitation_links: 'one_time_tokens',
   tell_restored_member: 'security_events',
   keep_member_words: 'member_words member_words',
   keep_words_of_membership: 'member_words',
@@ -291,6 +296,7 @@ const readable: Readonly<Record<string, readonly string[]>> = {
     'family_name',
     'full_name',
     'superuser',
+    'guest',
     'email_verified',
     'locale',
     'disabled_at',

@@ -15,7 +15,17 @@ export type Kind = string
 const words = ['email', 'username', 'slug', 'code', 'request', 'text', 'cursor', 'tag', 'key']
 
 /** Resources that every world has; all others are created by the operation that creates them. */
-const builtIn = ['organization', 'user', 'project', 'session', 'invitation', 'device', 'passkey', 'identity']
+const builtIn = [
+  'organization',
+  'user',
+  'project',
+  'session',
+  'invitation',
+  'own invitation',
+  'device',
+  'passkey',
+  'identity',
+]
 
 /** A place in a request that can hold a foreign value. */
 export interface Place {

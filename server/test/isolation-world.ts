@@ -49,7 +49,7 @@ export interface World {
 }
 
 /**
- * Gives a user and an organization an invitation, a device, a passkey with recovery codes, and an identity, without
+ * Gives a user and an organization an invitation with a link, one to the user, a device, a passkey with recovery codes, and an identity, without
  * policies.
  */
 export async function giveFixtures(
@@ -57,7 +57,13 @@ export async function giveFixtures(
   recoveryKey: Buffer,
   { user_id, organization_id, word }: { user_id: string; organization_id: string; word: string },
 ) {
-  const own = { invitation: randomUUIDv7(), device: randomUUIDv7(), passkey: randomUUIDv7(), identity: randomUUIDv7() }
+  const own = {
+    invitation: randomUUIDv7(),
+    'own invitation': randomUUIDv7(),
+    device: randomUUIDv7(),
+    passkey: randomUUIDv7(),
+    identity: randomUUIDv7(),
+  }
   const codes = Array.from({ length: 10 }, (_, number) => `${word}-${number}`)
   const hashes = codes.map(code => hashRecoveryCode(recoveryKey, user_id, code))
   await admin.query({
@@ -65,12 +71,29 @@ export async function giveFixtures(
     text: `
       with invitation as (insert into invitations (organization_id, id, email, role, invited_by, expires_at)
           select organization_id, $3, 'invited-' || $7 || '@example.com', 'viewer', user_id, now() + interval '1 day'
-          from memberships where organization_id = $1 order by user_id <> $2, user_id limit 1),
+          from live_inviters where organization_id = $1 order by user_id = $2 limit 1 returning organization_id, id, invited_by),
+        link as (insert into invitation_links (organization_id, invitation_id, created_by) select organization_id, id, invited_by from invitation),
+        inviter as (insert into users (id, email) select $9, 'inviter-' || $7 || '@example.com'),
+        elsewhere as (insert into organizations (id, name, slug) select $9, 'Inviting ' || $7, 'inviting-' || $7),
+        inviting as (insert into memberships (organization_id, user_id, role) select $9, $9, 'owner'),
+        own_invitation as (insert into invitations (organization_id, id, email, role, invited_by, expires_at)
+          select $9, $10, email, 'viewer', $9, now() + interval '1 day' from users where id = $2),
         device as (insert into devices (id, user_id, user_agent, trusted_until) values ($4, $2, 'device of ' || $7, now() + interval '1 day')),
         codes as (insert into recovery_codes (user_id, code_hash) select $2, unnest($8::bytea[])),
         passkey as (insert into passkeys (id, user_id, credential_id, public_key, name) values ($5, $2, convert_to($7, 'UTF8'), '\\x00', 'Key of ' || $7))
       insert into identities (id, user_id, provider, issuer, subject, email) values ($6, $2, 'google', 'https://accounts.google.com', $7, $7 || '@example.net')`,
-    values: [organization_id, user_id, own.invitation, own.device, own.passkey, own.identity, word, hashes],
+    values: [
+      organization_id,
+      user_id,
+      own.invitation,
+      own.device,
+      own.passkey,
+      own.identity,
+      word,
+      hashes,
+      randomUUIDv7(),
+      own['own invitation'],
+    ],
   })
   return { own, nextProof: () => ({ recovery_code: codes.pop() ?? 'none' }) }
 }

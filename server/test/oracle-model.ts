@@ -45,6 +45,27 @@ export function standingOf(world: World, permissions: Permissions, question: Que
   return { session, user, live, membership, lacksFactor, open, reads: may && !lacksFactor, role, isOperator }
 }
 
+/** Whether a member may invite, to any role but that of an owner. */
+const mayInvite = (world: World, { organization_id, role, role_id }: Membership): boolean =>
+  role_id === null
+    ? ladder.indexOf(role) >= ladder.indexOf('admin')
+    : world.roles.some(
+        row =>
+          row.organization_id === organization_id &&
+          row.id === role_id &&
+          row.permissions.includes('invitations:write'),
+      )
+
+/** The invitations that a user can accept without a link. */
+const acceptableBy = (world: World, user: World['users'][number] | undefined): World['invitations'] =>
+  world.invitations.filter(({ organization_id, to, state, role, invited_by }) => {
+    const inviter = world.memberships.find(row => row.organization_id === organization_id && row.user_id === invited_by)
+    const stays = isCurrent(inviter) && isCurrent(world.users.find(({ id }) => id === invited_by))
+    const exists = world.organizations.some(row => row.id === organization_id && !row.deleted)
+    const mayGive = inviter !== undefined && mayInvite(world, inviter) && (role !== 'owner' || inviter.role === 'owner')
+    return user?.verified === true && to === user.id && state === 'open' && exists && stays && mayGive
+  })
+
 /** What is visible: the ids of the rows of each table, and the results of the views and functions of the gate. */
 export function read(world: World, permissions: Permissions, question: Question): Answers {
   const standing = standingOf(world, permissions, question)
@@ -68,6 +89,9 @@ export function read(world: World, permissions: Permissions, question: Question)
     gate: open ? `${session?.id} ${user?.id} ${organization_id} ${role} ${!permission.endsWith(':read')}` : '',
     verdict: !live ? 'session-ended' : isLost ? 'membership-ended' : open ? 'open' : refusal,
     self: live ? `${session?.id} ${user?.id} ${session?.second_factor} ${user?.superuser} ${user?.verified}` : '',
+    own_invitations: sorted(
+      live ? acceptableBy(world, user).map(row => `${row.id}:${user?.guest === true ? 'viewer' : row.role}`) : [],
+    ),
     own_organizations: sorted(places.map(({ organization_id, role }) => `${organization_id}:${role}`)),
     organizations: open ? organization_id : '',
     memberships: sorted(members.map(({ user_id }) => user_id)),
@@ -121,7 +145,10 @@ export function write(world: World, permissions: Permissions, question: Question
     const isGone = world.users.some(({ id, deleted }) => id === after.user_id && deleted)
     const isKept = after.deleted ? isGone && !before.removed : before.removed && !isGone
     const isRaised = (before.deleted && changed.includes('deleted') && !isKept) || (isAboutOwners && !mayDecide)
-    return isRaised || (after.role_id !== null && after.role !== 'member') ? 'rule' : undefined
+    // A guest is a viewer; memberships that have ended are not checked.
+    const isGuest = world.users.some(({ id, guest }) => id === after.user_id && guest)
+    const isPromoted = isGuest && !after.deleted && (after.role !== 'viewer' || after.role_id !== null)
+    return isRaised || isPromoted || (after.role_id !== null && after.role !== 'member') ? 'rule' : undefined
   }
   type Changes = (row: Membership) => Partial<Membership>
   const change = (changes: Changes, isMeant: (row: Membership) => boolean = () => true): string => {
@@ -140,6 +167,7 @@ export function write(world: World, permissions: Permissions, question: Question
   // A live session is enough to create a team, if all of its rows are new; the user becomes its owner.
   const mayCreate = live && permission === '' && question.kind === 'team' && flaw !== 'organization'
   const isCreated = mayCreate && organization_id === fresh
+  const isGuest = user?.guest === true // who creates none
   // The account's own rows: with a live session and, if a permission is named, one that the user has.
   const account = live && (permission === '' || open)
   const own = <Row extends { user_id: string }>(rows: Row[]) => rows.filter(row => account && row.user_id === user?.id)
@@ -178,9 +206,10 @@ export function write(world: World, permissions: Permissions, question: Question
     'rename organizations': one(organization),
     'demand a second factor': isInPlace && organization ? (isDemandable ? '1' : 'rule') : '0',
     'close the organization': one(isClosable),
-    'insert an organization': one(isCreated),
+    'insert an organization': isCreated && isGuest ? 'rule' : one(isCreated),
     'insert an organization again': isInPlace && (mayCreate || writes('organizations')) ? 'exists' : '0',
-    'create a team': one(isCreated && person === user?.id && question.role === 'owner' && flaw === ''),
+    'create a team':
+      isCreated && isGuest ? 'rule' : one(isCreated && person === user?.id && question.role === 'owner' && flaw === ''),
     'update users': one(account),
     'update a user': one(account && person === user?.id),
     'revoke sessions': count(sessions),

@@ -154,6 +154,8 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
   'trigger memberships.guard': [dropped, ['INSERT OR UPDATE', 'INSERT'], ['INSERT OR UPDATE', 'UPDATE']],
   'trigger organizations.guard': [dropped],
   'trigger memberships.creation': [dropped],
+  'trigger memberships.guest_update': [dropped],
+  'trigger organizations.founder': [dropped],
   'trigger memberships.still_open': [dropped],
   'trigger memberships.gate_column': [dropped],
   'trigger organizations.still_open': [dropped],

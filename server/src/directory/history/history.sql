@@ -118,8 +118,8 @@ end $$;
 revoke execute on function record_account() from public;
 create trigger event_insert after insert on users for each row execute function record_account();
 create trigger event_update after update on users for each row
-  when ((old.email, old.username, old.password_hash, old.given_name, old.family_name, old.full_name, old.superuser, old.email_verified_at, old.disabled_at, old.deleted_at)
-    is distinct from (new.email, new.username, new.password_hash, new.given_name, new.family_name, new.full_name, new.superuser, new.email_verified_at, new.disabled_at, new.deleted_at))
+  when ((old.email, old.username, old.password_hash, old.given_name, old.family_name, old.full_name, old.superuser, old.guest, old.email_verified_at, old.disabled_at, old.deleted_at)
+    is distinct from (new.email, new.username, new.password_hash, new.given_name, new.family_name, new.full_name, new.superuser, new.guest, new.email_verified_at, new.disabled_at, new.deleted_at))
   execute function record_account();
 
 alter table security_events enable row level security;

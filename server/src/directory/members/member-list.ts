@@ -20,6 +20,7 @@ const MemberStatus = OneOf(['active', 'disabled', 'account-deleted', 'removed'],
 })
 
 const shared = {
+  guest: Type.Boolean({ description: 'Whether the account is a guest, which is always a viewer.' }),
   role: Role_,
   title: Nullable(Name),
   company: Nullable(Name),
@@ -82,7 +83,7 @@ export const isRestorable = sql<boolean>`coalesce(memberships.removed_at > now()
 const isManager = sql<boolean>`(select role from gate) in ('owner', 'admin')`
 
 // Both versions only increase, so their sum changes with either.
-const memberColumns = sql`memberships.user_id, memberships.user_id as id, users.email, users.username, users.given_name, users.family_name, users.full_name,
+const memberColumns = sql`memberships.user_id, memberships.user_id as id, users.email, users.username, users.given_name, users.family_name, users.full_name, users.guest,
   memberships.role, memberships.title, memberships.company, ${statusOf} as status, memberships.created_at, memberships.updated_at,
   memberships.version + users.version as version`
 

@@ -7,7 +7,7 @@ import type { Transaction } from '../../platform/database/database.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import { Name, Nullable, OneOf, Strict } from '../../platform/schemas.ts'
 import { affect, get, raw, statement, tables } from '../../platform/database/statement.ts'
-import { Role_ } from '../organizations/organizations.ts'
+import { guestRules, Role_ } from '../organizations/organizations.ts'
 import { getMember, isRestorable, statusOf } from './member-list.ts'
 import type { MemberRow } from './member-list.ts'
 
@@ -81,6 +81,7 @@ export interface ChangeRules {
 }
 
 const ownerRules = {
+  ...guestRules,
   memberships_disabled_by_another: 'own-membership',
   memberships_keep_an_owner: 'last-owner',
   memberships_owner_by_owner: 'owner-required',
@@ -92,7 +93,8 @@ const isStale = (condition: Condition, version: number): boolean =>
 
 /**
  * Changes a member's role, title or company, or disables or enables the member.
- * @throws Problem not-found, member-account-deleted, entity-tag-stale, last-owner, own-membership, owner-required, step-up-required
+ * @throws Problem not-found, guest-limited, member-account-deleted, entity-tag-stale, last-owner, own-membership,
+ * owner-required, step-up-required
  */
 export async function changeMember(
   transaction: Transaction<'tenant'>,
@@ -157,7 +159,7 @@ export async function removeMember(
 
 /**
  * Restores a membership that an administrator ended in the last 30 days, and notifies the user by email.
- * @throws Problem not-found, already-member, member-not-restorable, owner-required, step-up-required
+ * @throws Problem not-found, already-member, guest-limited, member-not-restorable, owner-required, step-up-required
  */
 export async function restoreMember(
   transaction: Transaction<'tenant'>,
@@ -196,7 +198,7 @@ export const leaveOrganization = (organization_id: string, user_id: string) =>
     ownerRules,
   )
 
-/** Makes another member the owner, and the caller an administrator, in one statement: it revokes its own permission. */
+/** Makes another member the owner, and the caller an administrator, in one statement. @throws Problem guest-limited, last-owner */
 export const transferOrganization = (organization_id: string, from: string, to: string) =>
   statement(
     raw(

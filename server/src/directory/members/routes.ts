@@ -107,7 +107,14 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
         url: `${path}/:${idName}`,
         access: 'members:write',
         tagged: true,
-        problems: ['last-owner', 'member-account-deleted', 'own-membership', 'owner-required', 'step-up-required'],
+        problems: [
+          'guest-limited',
+          'last-owner',
+          'member-account-deleted',
+          'own-membership',
+          'owner-required',
+          'step-up-required',
+        ],
         schema: {
           ...shared,
           operationId: `${verb}${one}`,
@@ -160,7 +167,7 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
       {
         access: 'members:write',
         noStore: true, // creates nothing: a repeated request gets `already-member`
-        problems: ['already-member', 'member-not-restorable', 'owner-required', 'step-up-required'],
+        problems: ['already-member', 'guest-limited', 'member-not-restorable', 'owner-required', 'step-up-required'],
         schema: {
           ...shared,
           operationId: `restore${one}`,
@@ -208,7 +215,7 @@ export function membershipRoutes(app: App): void {
     {
       access: 'organization:transfer',
       noStore: true, // as for leaving: the caller loses the permission
-      problems: ['last-owner'],
+      problems: ['guest-limited', 'last-owner'],
       stepUp: true,
       schema: {
         operationId: 'transferOrganization',

@@ -23,6 +23,11 @@ const problems = {
     'Personal organization',
     'A personal organization has exactly one member and exists as long as the account. Create a team instead.',
   ],
+  'guest-limited': [
+    409,
+    'Guest account',
+    'The account is a guest: it is a viewer in every organization and creates none. An operator can turn it into a full account.',
+  ],
   'owner-required': [
     403,
     'Owner required',

@@ -133,8 +133,32 @@ begin
 end $$;
 revoke execute on function guard_creation() from public;
 create trigger creation before insert on memberships for each row
-  when (nullif(current_setting('app.session_id', true), '') is not null and coalesce(current_setting('app.permission', true), '') = '')
+  when (nullif(current_setting('app.session_id', true), '') is not null and coalesce(current_setting('app.permission', true), '') = ''
+    and pg_has_role(current_user, 'freehold_tenant', 'member')) -- the system login adds a user who accepts an invitation
   execute function guard_creation();
+
+-- A guest is a viewer in every organization and creates none. Both triggers run after the policies, so that a refused statement
+-- does not reveal whether a user is a guest.
+create function guard_guest() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+begin
+  if exists (select from users where id = new.user_id and guest) then
+    raise exception 'a guest is a viewer' using errcode = '23514', constraint = 'memberships_of_guests';
+  end if;
+  return null;
+end $$;
+revoke execute on function guard_guest() from public;
+create trigger guest_insert after insert on memberships for each row when (new.role <> 'viewer' or new.role_id is not null) execute function guard_guest();
+create trigger guest_update after update of role, role_id, deleted_at on memberships for each row
+  when (new.deleted_at is null and (new.role <> 'viewer' or new.role_id is not null)) execute function guard_guest();
+create function guard_founder() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  if exists (select from users where id = acting_user() and guest) then
+    raise exception 'a guest creates no organization' using errcode = '23514', constraint = 'organizations_of_guests';
+  end if;
+  return null;
+end $$;
+revoke execute on function guard_founder() from public;
+create trigger founder after insert on organizations for each row execute function guard_founder();
 
 -- Only an owner decides whether an organization requires a second factor, in a session that has one, so that owners do
 -- not lock themselves out. Runs after lock_revocation, so the owner's role and session can no longer change.

@@ -72,6 +72,9 @@ export type OrganizationRow = Organization & { version: number }
 
 const slugTaken = { organizations_slug_key: 'organization-slug-taken' } as const
 
+/** What the triggers guard_guest() and guard_founder() refuse. */
+export const guestRules = { memberships_of_guests: 'guest-limited', organizations_of_guests: 'guest-limited' } as const
+
 const ownOrganizationPages = pagesOf(() =>
   query.selectFrom('own_organizations').select([...organizationColumns, 'role']),
 )
@@ -83,14 +86,19 @@ export const listOwnOrganizations = (page: Page) =>
 /**
  * Creates a team with the caller as its owner; it needs a live session only. The transaction runs in the new
  * organization.
- * @throws Problem organization-slug-taken
+ * @throws Problem organization-slug-taken, guest-limited
  */
 export async function createOrganization(
   transaction: Transaction<'tenant'>,
   user_id: string,
   organization: { id: string; name: string; slug: string },
 ): Promise<OrganizationRow & { role: Role }> {
-  await transaction.run(execute(query.insertInto('organizations').values({ ...organization, kind: 'team' }), slugTaken))
+  await transaction.run(
+    execute(query.insertInto('organizations').values({ ...organization, kind: 'team' }), {
+      ...slugTaken,
+      ...guestRules,
+    }),
+  )
   const membership = { organization_id: organization.id, user_id, role: 'owner' as const }
   await transaction.run(execute(query.insertInto('memberships').values(membership)))
   return transaction.run(
@@ -139,6 +147,11 @@ export const chooseOrganization = (
     where m.user_id = ${user_id} and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null
       and o.id = coalesce(${asked ?? null}::uuid, o.id)
     order by array_position(${preferred}::uuid[], o.id) nulls last, o.kind = 'team' desc, m.created_at limit 1`
+
+/** The number of the user's organizations, as SQL. */
+export const countOrganizations = (user_id: string): RawBuilder<number> =>
+  sql<number>`(select count(*)::int from memberships m join organizations o on o.id = m.organization_id and o.deleted_at is null
+    where m.user_id = ${user_id} and m.disabled_at is null and m.deleted_at is null)`
 
 /** The role of a user who adds members to a team; locked until the transaction ends. */
 export interface InviterPlace {

@@ -43,7 +43,7 @@ export function ownOrganizationRoutes(app: App, { cursors }: Pick<Services, 'cur
     {
       access: 'session',
       tagged: true,
-      problems: ['organization-slug-taken'],
+      problems: ['guest-limited', 'organization-slug-taken'],
       schema: {
         operationId: 'createOrganization',
         summary: 'Create an organization',

@@ -19,12 +19,13 @@ create table users (
   gate_changed_in      xid8,        -- the last transaction that changed columns that the gate reads; set only by a trigger
   created_at           timestamptz not null default now(),
   updated_at           timestamptz not null default now(),
-  version              integer not null default 1
+  version              integer not null default 1,
+  guest                boolean not null default false -- a viewer in every organization, without a personal one
 );
 -- Deleted accounts that are not erased yet.
 create index users_deleted_at on users (deleted_at) where deleted_at is not null and erased_at is null;
 -- Without last_organization_id: a sign-in to another organization changes nothing that a client reads.
-create trigger touch before update of email, username, password_hash, given_name, family_name, full_name, superuser,
+create trigger touch before update of email, username, password_hash, given_name, family_name, full_name, superuser, guest,
   email_verified_at, locale, disabled_at, deleted_at on users for each row execute function touch();
 
 -- An organization counts as opened when a session chooses it for the first time.
@@ -38,7 +39,7 @@ create trigger open_organization before update of last_organization_id on users 
 
 -- Enabled, not forced: the gate's views read this table as its owner.
 alter table users enable row level security;
-grant select (id, email, username, given_name, family_name, full_name, superuser, email_verified, locale, disabled_at,
+grant select (id, email, username, given_name, family_name, full_name, superuser, guest, email_verified, locale, disabled_at,
   deleted_at, erased_at, created_at, updated_at, version) on users to freehold_tenant;
 grant update (username, given_name, family_name, full_name, locale, last_organization_id) on users to freehold_tenant;
 grant select, insert, update on users to freehold_system;

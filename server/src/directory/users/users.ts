@@ -27,6 +27,10 @@ export const User = Type.Object(
     family_name: Nullable(Name),
     full_name: Nullable(Name),
     superuser: Type.Boolean(),
+    guest: Type.Boolean({
+      description:
+        'A guest has no personal organization, is a viewer wherever invited, and creates no organization. Only an operator can change this.',
+    }),
     email_verified: Type.Boolean(),
     locale: Nullable(Locale_),
     ...timestamps,
@@ -59,6 +63,7 @@ export const userColumns = [
   'family_name',
   'full_name',
   'superuser',
+  'guest',
   'email_verified',
   'locale',
   'created_at',
@@ -132,6 +137,7 @@ export const overwriteUser = (id: string) =>
         family_name: null,
         full_name: null,
         superuser: false,
+        guest: false,
         email_verified_at: null,
         last_organization_id: null,
         unopened_organization_ids: [],

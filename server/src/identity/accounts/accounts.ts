@@ -24,6 +24,8 @@ export interface NewAccount {
   full_name?: string | null | undefined
   locale?: 'en' | 'de' | null | undefined
   superuser?: boolean
+  /** A guest has no personal organization. */
+  guest?: boolean
   /** Whether the address is verified. */
   email_verified?: boolean
   /** For imported accounts: the time of creation (RFC 3339), and whether the account is disabled. */
@@ -69,6 +71,7 @@ export function describeAccount({ organization: team, email, email_verified = fa
     full_name,
     locale: rest.locale ?? null,
     superuser: rest.superuser ?? false,
+    guest: rest.guest ?? false,
     disabled_at: rest.disabled ? sql<string>`now()` : null,
     created_at: rest.created_at ?? sql<string>`now()`,
     last_organization_id: organization_id,
@@ -83,6 +86,22 @@ export interface AccountRows {
   role: Role
 }
 
+const nameTaken = {
+  users_email_key: 'email-taken',
+  users_email_held: 'email-taken',
+  users_username_key: 'username-taken',
+} as const
+
+/** Writes the account of a guest, who has no organization yet. Returns the user. @throws Problem email-taken, username-taken */
+const insertGuest = (person: Person) =>
+  get(
+    query
+      .insertInto('users')
+      .values({ ...person, last_organization_id: null })
+      .returning(userColumns),
+    nameTaken,
+  )
+
 /**
  * Writes a new account, within the user's `last_organization_id`: user, organization and membership in one atomic
  * statement. Returns the user.
@@ -96,9 +115,7 @@ export function insertAccount({ person, organization, role }: AccountRows) {
       ? member
       : member.with('founded', insert => insert.insertInto('organizations').values(organization))
   return get(rows.insertInto('users').values(person).returning(userColumns), {
-    users_email_key: 'email-taken',
-    users_email_held: 'email-taken',
-    users_username_key: 'username-taken',
+    ...nameTaken,
     organizations_slug_key: 'organization-slug-taken',
     memberships_organization_id_fkey: { pointer: '/organization', detail: 'no longer exists' },
   })
@@ -110,7 +127,7 @@ export interface AccountServices {
 }
 
 /**
- * Creates a user and their first organization atomically; `then` runs in the same transaction. Names of erased accounts
+ * Creates a user and, except for a guest, their first organization atomically; `then` runs in the same transaction. Names of erased accounts
  * count as taken. @throws Problem email-taken, username-taken, organization-slug-taken, identity-taken
  */
 export async function createAccount<Result>(
@@ -120,16 +137,17 @@ export async function createAccount<Result>(
   then: (transaction: Transaction<'system'>, made: { user: User; identity_id: string | undefined }) => Promise<Result>,
 ): Promise<Result> {
   const { person, organization } = describeAccount(account)
-  const system = visitor.with({ user_id: person.id, organization_id: organization.id })
-  return claimSlug(organization, 'organization-slug-taken', slug =>
+  const write = (insert: ReturnType<typeof insertGuest>) =>
     // system: a new account has no session yet, and gets a password hash
-    system.transaction(async transaction => {
+    visitor.with({ user_id: person.id, organization_id: organization.id }).transaction(async transaction => {
       await transaction.run(refuseRetiredNames(keys.oneTime, person))
-      const rows = { person, organization: { ...organization, slug }, role: 'owner' as const }
-      const user = await transaction.run(insertAccount(rows))
+      const user = await transaction.run(insert)
       const { identity } = account
       const linked = identity === undefined ? undefined : await transaction.run(insertIdentity(person, identity))
       return then(transaction, { user, identity_id: linked?.id })
-    }),
+    })
+  if (person.guest) return write(insertGuest(person))
+  return claimSlug(organization, 'organization-slug-taken', slug =>
+    write(insertAccount({ person, organization: { ...organization, slug }, role: 'owner' })),
   )
 }

@@ -8,7 +8,7 @@ import { Nullable, OneOf, Strict } from '../../platform/schemas.ts'
 import { readCsv } from './csv.ts'
 import { Invitation } from './invitations.ts'
 import type { NewInvitation } from './invitations.ts'
-import { sendInvitations } from './sending.ts'
+import { faultsOfGuest, sendInvitations } from './sending.ts'
 import type { InvitationRow } from './sending.ts'
 
 /** How many rows one request may have. */
@@ -114,7 +114,8 @@ export async function inviteRows(
   const invalid: InvitationResult[] = []
   for (const [index, value] of given.entries()) {
     const row = index + 1
-    const errors = faultsOf(value)
+    const faults = faultsOf(value)
+    const errors = faults.length === 0 ? faultsOfGuest(value as NewInvitation) : faults
     if (errors.length === 0) rows.push({ row, ...(value as NewInvitation) })
     else invalid.push({ row, email: emailIn(value), result: 'invalid', problem: describe('invalid-fields', errors) })
   }

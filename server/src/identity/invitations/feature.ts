@@ -3,23 +3,13 @@ import { withinOrganization } from '../../directory/organizations/within-organiz
 import { feature } from '../../platform/feature.ts'
 import type { Codes, ProblemTable } from '../../platform/problems.ts'
 import { deleteInvitations, invitationToken } from './invitations.ts'
+import { invitationLinkToken } from './links.ts'
 import { mails, tokenMails } from './mails.ts'
-import { invitationPages } from './pages.ts'
-import { acceptanceRoutes, bulkRoutes, invitationRoutes, peopleInvitationRoutes } from './routes.ts'
+import { bulkRoutes, invitationRoutes, peopleInvitationRoutes } from './routes.ts'
 
 const permissions = { 'invitations:read': 'admin', 'invitations:write': 'admin' } as const
 
 const problems = {
-  'invitation-for-another': [
-    403,
-    'Invitation for another address',
-    'The invitation was sent to an address other than that of your account. Sign in with the account of that address.',
-  ],
-  'account-unavailable': [
-    409,
-    'Account unavailable',
-    'The account of this address is deleted or disabled, or the address belonged to an erased account. Restore the account, or ask for an invitation to another address.',
-  ],
   'invitation-not-open': [
     409,
     'Invitation not open',
@@ -57,12 +47,16 @@ declare module '../../platform/problems.ts' {
 /** Invitations to an organization, by email. */
 export const invitations = feature({
   name: 'invitations',
-  uses: ['users', 'organizations', 'accounts', 'passwords'],
-  sql: [new URL('invitations.sql', import.meta.url)],
+  uses: ['users', 'organizations'],
+  sql: [
+    new URL('invitations.sql', import.meta.url),
+    new URL('live-invitations.sql', import.meta.url),
+    new URL('links.sql', import.meta.url),
+  ],
   tags: { Invitations: 'Invitations to an organization.' },
   permissions,
   problems,
-  tokens: [invitationToken],
+  tokens: [invitationToken, invitationLinkToken],
   mails,
   tokenMails,
   retention: [
@@ -78,16 +72,10 @@ export const invitations = feature({
     {
       name: 'invitations',
       description: "Invitations to the user's verified address.",
-      columns: sql`i.id, i.organization_id, i.role, i.title, i.company, i.created_at, i.expires_at, i.accepted_at, i.revoked_at`,
+      columns: sql`i.id, i.organization_id, i.role, i.guest, i.title, i.company, i.created_at, i.expires_at, i.accepted_at, i.revoked_at`,
       from: sql`invitations i join users u on u.email = i.email and u.email_verified where u.id = (select user_id from self)`,
       key: sql`i.id`,
     },
   ],
-  routes: [
-    withinOrganization(invitationRoutes),
-    withinOrganization(bulkRoutes),
-    peopleInvitationRoutes,
-    acceptanceRoutes,
-  ],
-  pages: invitationPages,
+  routes: [withinOrganization(invitationRoutes), withinOrganization(bulkRoutes), peopleInvitationRoutes],
 })

@@ -15,8 +15,10 @@ create table invitations (
   created_at      timestamptz not null default now(),
   updated_at      timestamptz not null default now(),
   version         integer not null default 1,
+  guest           boolean not null default false, -- if the address has no account, the new one is a guest
   primary key (organization_id, id),
-  foreign key (organization_id, invited_by) references memberships (organization_id, user_id)
+  foreign key (organization_id, invited_by) references memberships (organization_id, user_id),
+  constraint invitations_of_guests check (not guest or role = 'viewer')
 );
 create unique index invitations_email_key on invitations (organization_id, email) where accepted_at is null and revoked_at is null;
 create index invitations_open on invitations (organization_id, expires_at) where accepted_at is null and revoked_at is null;
@@ -24,9 +26,10 @@ create index invitations_accepted on invitations (organization_id, id) where acc
 create index invitations_revoked on invitations (organization_id, id) where revoked_at is not null;
 create index invitations_email on invitations (organization_id, email, id);
 create index invitations_invited_by on invitations (organization_id, invited_by);
+create index invitations_to on invitations (email); -- sign-in counts them by the address
 create index invitations_over on invitations (coalesce(accepted_at, revoked_at, expires_at));
 -- The address is left out of the audit log, which holds no personal data.
-select organization_table('invitations', history => '{role, invited_by, expires_at, accepted_at, revoked_at}',
+select organization_table('invitations', history => '{role, guest, invited_by, expires_at, accepted_at, revoked_at}',
   writes => '{invitations:write}', commands => '{insert, update}', for_system => true);
 -- Only a request invites.
 revoke insert on invitations from freehold_system;

@@ -20,6 +20,7 @@ export const Invitation = Type.Object(
     id: Id,
     email: Email,
     role: Role_,
+    guest: Type.Boolean({ description: 'Whether a new account becomes a guest; an existing one stays as it is.' }),
     title: Nullable(Name),
     company: Nullable(Name),
     status: InvitationStatus,
@@ -49,8 +50,12 @@ export const invitationFilters = {
 
 const places = { title: Type.Optional(Nullable(Name)), company: Type.Optional(Nullable(Name)) }
 export const NewInvitation = Strict(
-  { email: Email, role: Role_, ...places },
-  { title: 'NewInvitation', description: '`title` and `company` are the initial values of the membership.' },
+  { email: Email, role: Role_, guest: Type.Optional(Type.Boolean()), ...places },
+  {
+    title: 'NewInvitation',
+    description:
+      '`title` and `company` are the initial values of the membership. With `guest`, which requires the role viewer, an address without an account gets a guest account.',
+  },
 )
 export type NewInvitation = Static<typeof NewInvitation>
 
@@ -74,6 +79,7 @@ const fields = [
   'id',
   'email',
   'role',
+  'guest',
   'title',
   'company',
   'invited_by',

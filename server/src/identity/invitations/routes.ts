@@ -1,12 +1,11 @@
 import { Type } from 'typebox'
-import { Role_ } from '../../directory/organizations/organizations.ts'
 import { isFresh } from '../../platform/gate/actor.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
 import { listFaults } from '../../platform/http/validation.ts'
-import { Id, IdOf, Name, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
+import { IdOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { acceptInvitation } from './acceptance.ts'
+import { sealToken } from '../../platform/tokens/one-time-tokens.ts'
 import { InvitationResults, InvitationsCsv, inviteRows, NewInvitations, readRows } from './bulk.ts'
 import { decodeCsv } from './csv.ts'
 import {
@@ -17,6 +16,7 @@ import {
   NewInvitation,
   revokeInvitation,
 } from './invitations.ts'
+import { createInvitationLink, InvitationLink, invitationLinkToken } from './links.ts'
 import { createInvitation, resendInvitation } from './sending.ts'
 
 const OrganizationParams = Strict({ id: IdOf('organization') })
@@ -25,7 +25,10 @@ const InvitationParams = Strict({ id: IdOf('organization'), invitation_id: IdOf(
 const tags = ['Invitations']
 
 /** The invitations of the current organization, below `/organizations/{id}`. */
-export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): void {
+export function invitationRoutes(
+  app: App,
+  { config, cursors, keys }: Pick<Services, 'config' | 'cursors' | 'keys'>,
+): void {
   app.get(
     '/invitations',
     {
@@ -125,6 +128,35 @@ export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
       return reply.code(204).send(null)
     },
   )
+
+  app.post(
+    '/invitations/:invitation_id/link',
+    {
+      access: 'invitations:write',
+      noStore: true,
+      perMinute: 20,
+      problems: ['invitation-ended', 'owner-required'],
+      stepUp: true,
+      schema: {
+        operationId: 'createInvitationLink',
+        summary: 'Create a link to an invitation, to hand it over yourself',
+        description:
+          'For users whom no email reaches. The link is valid once, for 7 days, only for the invited address, and as long as you may ' +
+          'invite. It does not verify the address: if the address has an account, its user must sign in to use the link. It replaces the ' +
+          'former link of this kind; the emailed link stays valid. The response does not depend on whether the address has an account.',
+        tags,
+        params: InvitationParams,
+        response: { 200: InvitationLink },
+      },
+    },
+    async request => {
+      const { id, invitation_id } = request.params
+      const { id: token_id, expires_at } = await request.actor.run(createInvitationLink(id, invitation_id))
+      const { purpose } = invitationLinkToken
+      const token = sealToken(keys.oneTime, { purpose }, token_id)
+      return { link: `${config.accountPagesUrl}/${purpose}?token=${token}`, expires_at }
+    },
+  )
 }
 
 /** Inviting to the organization that the access token names. */
@@ -208,47 +240,6 @@ export function bulkRoutes(app: App, { declared: { problems } }: Pick<Services, 
       return actor.transaction(transaction =>
         inviteRows(transaction, actor, rows, { isFresh: isFresh(actor), problems, faultsOf }),
       )
-    },
-  )
-}
-
-/** The route to accept an invitation, with or without a session. */
-export function acceptanceRoutes(app: App, services: Services): void {
-  app.post(
-    '/invitations/accept',
-    {
-      access: 'public',
-      noStore: true,
-      perMinute: 10,
-      problems: [
-        'account-unavailable',
-        'already-member',
-        'email-unverified',
-        'invalid-token',
-        'invitation-ended',
-        'invitation-for-another',
-        'weak-password',
-      ],
-      schema: {
-        operationId: 'acceptInvitation',
-        summary: 'Accept an invitation',
-        description:
-          'Possible with or without a session: the link verifies the address. `password` and `full_name` create the account if ' +
-          'the address has none.',
-        tags,
-        body: Strict({
-          token: Type.String({ minLength: 1, maxLength: 100 }),
-          password: Type.Optional(Type.String({ minLength: 1, maxLength: 128, format: 'password' })),
-          full_name: Type.Optional(Name),
-        }),
-        response: {
-          200: Type.Object({ organization_id: Id, user_id: Id, role: Role_ }, { title: 'AcceptedInvitation' }),
-        },
-      },
-    },
-    request => {
-      const user_id = (request.actor as typeof request.actor | undefined)?.user_id
-      return acceptInvitation(request.visitor, services, { ...request.body, user_id })
     },
   )
 }

@@ -4,7 +4,7 @@ import type { Transaction } from '../../platform/database/database.ts'
 import { find, get, many, raw, tables } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
 import { Problem } from '../../platform/problems.ts'
-import type { ProblemCode } from '../../platform/problems.ts'
+import type { FieldError, ProblemCode } from '../../platform/problems.ts'
 import { columnsAsSql, invitationColumns, isOpen, statusOf } from './invitations.ts'
 import type { Invitation, NewInvitation } from './invitations.ts'
 
@@ -40,7 +40,7 @@ const RETRY_SECONDS = 3600
  * Invites an address by email, whether or not it has an account: the statements reveal only whether it belongs to a
  * member of this organization, whom the inviter can see. Replaces an open invitation of the address, and its link.
  * @throws Problem already-member, email-unverified, owner-required, personal-organization, step-up-required,
- * too-many-invitations, too-many-open-invitations
+ * too-many-invitations, too-many-open-invitations; invalid-fields when a guest is to be more than a viewer
  */
 export async function createInvitation(
   transaction: Transaction<'tenant'>,
@@ -48,11 +48,17 @@ export async function createInvitation(
   invitation: NewInvitation,
   isFresh: boolean,
 ): Promise<Invitation> {
+  const faults = faultsOfGuest(invitation)
+  if (faults.length > 0) throw new Problem('invalid-fields', { errors: faults })
   const { sent, used } = await sendInvitations(transaction, place, [{ row: 1, ...invitation }], isFresh, 'replace')
   const [one] = sent
   if (one?.invitation !== undefined) return one.invitation
   throw refusalOf(one?.problem ?? 'internal-error', used)
 }
+
+/** A guest is always a viewer. */
+export const faultsOfGuest = ({ role, guest }: NewInvitation): FieldError[] =>
+  guest === true && role !== 'viewer' ? [{ pointer: '/role', detail: 'must be viewer for a guest' }] : []
 
 /**
  * Invites many addresses with a fixed number of statements. Of rows with one address the first counts. An open
@@ -177,7 +183,7 @@ const writeInvitations = ({ organization_id, user_id }: Place, rows: readonly In
       query,
       sql<WrittenRow>`
       with given as materialized (
-        select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as given (row integer, email text, role text, title text, company text)),
+        select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as given (row integer, email text, role text, guest boolean, title text, company text)),
       known as materialized (
         select given.*, i.id, coalesce(i.expires_at > now(), false) as is_open, row_number() over (partition by given.email order by given.row) as nth,
           exists (select from users u join memberships m on m.user_id = u.id and m.organization_id = ${organization_id} and m.deleted_at is null
@@ -190,11 +196,11 @@ const writeInvitations = ({ organization_id, user_id }: Place, rows: readonly In
           where nth = 1 and not is_member and (not is_open or ${replaces}::boolean)) as wanted
         where is_open or place + (select used from room) <= ${MAX_OPEN}::integer),
       renewed as (
-        update invitations i set role = c.role, title = c.title, company = c.company, invited_by = ${user_id}, mail_at = now()
+        update invitations i set role = c.role, guest = coalesce(c.guest, false), title = c.title, company = c.company, invited_by = ${user_id}, mail_at = now()
         from chosen c where i.organization_id = ${organization_id} and i.id = c.id returning i.*),
       added as (
-        insert into invitations (organization_id, email, role, title, company, invited_by)
-        select ${organization_id}::uuid, email, role, title, company, ${user_id}::uuid from chosen where id is null order by row returning *),
+        insert into invitations (organization_id, email, role, guest, title, company, invited_by)
+        select ${organization_id}::uuid, email, role, coalesce(guest, false), title, company, ${user_id}::uuid from chosen where id is null order by row returning *),
       shown as (
         select ${columnsAsSql} from renewed union all select ${columnsAsSql} from added union all
         select ${columnsAsSql} from invitations where organization_id = ${organization_id}

@@ -122,7 +122,7 @@ function profileOf({ secondFactors }: Pick<Declarations, 'secondFactors'>) {
     raw(
       query,
       sql<Record<string, unknown>>`select now() as exported_at, u.id, u.email, u.email_verified_at, u.username,
-          u.given_name, u.family_name, u.full_name, u.locale, u.superuser, u.created_at, u.updated_at,
+          u.given_name, u.family_name, u.full_name, u.locale, u.superuser, u.guest, u.created_at, u.updated_at,
           u.password_hash is not null as has_password, ${hasTotp} as has_totp,
           (select count(*) from recovery_codes r where r.user_id = u.id and r.used_at is null)::int as recovery_codes
         from self join users u on u.id = self.user_id`,

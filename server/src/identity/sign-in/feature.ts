@@ -55,7 +55,18 @@ declare module '../../platform/services.ts' {
 /** Signing in and out, and refreshing a session. All sign-in methods end here. */
 export const signIn = feature({
   name: 'sign-in',
-  uses: ['users', 'sessions', 'history', 'organizations', 'accounts', 'passwords', 'devices', 'lockout', 'factors'],
+  uses: [
+    'users',
+    'sessions',
+    'history',
+    'organizations',
+    'accounts',
+    'passwords',
+    'devices',
+    'lockout',
+    'factors',
+    'invitations',
+  ],
   tags: { Authentication: 'Sign up, sign in and out, and stay signed in.' },
   problems,
   tokens: [mfaToken],

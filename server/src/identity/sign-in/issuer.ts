@@ -55,12 +55,13 @@ export function createIssuer(
         const mfa_token = sealToken(keys.oneTime, mfaToken, result.token_id)
         throw new Problem('mfa-required', { extension: { mfa_token, methods: result.methods } })
       }
-      const { user, organization, session, device_id } = result
+      const { user, organization, counts, session, device_id } = result
       const device_token = device_id === undefined ? undefined : signId(keys.device, 'device', device_id)
       if (device_token !== undefined) reply.header('set-cookie', writeDeviceCookie(device_token))
       return {
         user,
         organization: organization ?? null,
+        ...counts,
         ...accessToken(user, session, organization),
         refresh_token: sealRefreshToken(keys.refresh, { session_id: session.id, generation: session.generation }),
         ...(device_token !== undefined && { device_token }),

@@ -19,6 +19,16 @@ export const SignedInAnswer = Type.Object(
   {
     user: User,
     organization: Nullable(Organization),
+    organization_count: Type.Integer({
+      minimum: 0,
+      maximum: 2147483647,
+      description: 'Organizations of the user, with the personal one. `/api/v1/users/me/organizations` lists them.',
+    }),
+    invitation_count: Type.Integer({
+      minimum: 0,
+      maximum: 2147483647,
+      description: 'Invitations that the user can accept. The same request lists them.',
+    }),
     ...AccessToken.properties,
     refresh_token: Token,
     device_token: Type.Optional(

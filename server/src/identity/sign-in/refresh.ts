@@ -6,15 +6,15 @@ import { authTime, revokeSession, sessionExpiry } from '../../directory/sessions
 import { preferredOrganizations, userColumns } from '../../directory/users/users.ts'
 import type { User } from '../../directory/users/users.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
-import { execute, find, raw, statement, tables } from '../../platform/database/statement.ts'
+import { execute, raw, statement, tables } from '../../platform/database/statement.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 import { openRefreshToken } from './refresh-token.ts'
 import type { RefreshToken } from './refresh-token.ts'
 import type { SignedIn, SignInRules } from './sign-in.ts'
-import { admitTo, rememberChoice } from './steps.ts'
-import type { Account } from './steps.ts'
+import { admitTo, countPlaces, foundIn, rememberChoice } from './steps.ts'
+import type { Account, Nulls, PlaceCounts } from './steps.ts'
 
 const query = tables('system', 'sessions', 'live_users')
 
@@ -71,7 +71,7 @@ async function rotate(
     ...(session.organization_id === null ? [] : [session.organization_id]),
     ...preferredOrganizations(hints),
   ]
-  const choice = await transaction.run(find(raw(query, chooseOrganization(user.id, asked, preferred))))
+  const { choice, counts } = await transaction.run(choosePlace(user.id, asked, preferred))
   const organization = admitTo(rules, user, asked, choice)
   const isChosen = organization !== undefined && (asked !== undefined || organization.id !== session.organization_id)
   if (age === 0 || isChosen)
@@ -80,9 +80,24 @@ async function rotate(
     outcome: 'signed-in',
     user,
     organization,
+    counts,
     session: { id: session.id, generation: presented.generation + 1, auth_time: session.auth_time },
   }
 }
+
+/** The organization of the refresh, and the numbers of the user's organizations and invitations. */
+const choosePlace = (user_id: string, asked: string | undefined, preferred: readonly string[]) =>
+  statement(
+    raw(
+      query,
+      sql<PlaceCounts & Nulls<ChosenOrganization>>`select ${countPlaces(user_id)}, organization.* from (select) as one
+        left join lateral (${chooseOrganization(user_id, asked, preferred)}) as organization on true`,
+    ),
+    ([row]) => {
+      const { organization_count, invitation_count, ...organization } = row as NonNullable<typeof row>
+      return { choice: foundIn(organization), counts: { organization_count, invitation_count } }
+    },
+  )
 
 interface LockedSession extends Account {
   session: {

@@ -17,7 +17,7 @@ import type { SecondFactor } from '../factors/factors.ts'
 import type { Requirement } from '../factors/requirements.ts'
 import type { OpenGuess } from '../lockout/attempts.ts'
 import { admitTo, lockUser, lookUp, openSession, settled } from './steps.ts'
-import type { Found } from './steps.ts'
+import type { Found, PlaceCounts } from './steps.ts'
 
 const query = tables('system')
 
@@ -26,6 +26,7 @@ export interface SignedIn {
   outcome: 'signed-in'
   user: User
   organization: ChosenOrganization | undefined
+  counts: PlaceCounts
   session: { id: string; generation: number; auth_time: number }
   /** The device of the sign-in, which is now known; absent after a refresh. */
   device_id?: string
@@ -146,7 +147,8 @@ async function takeSteps(
   // organization
   const organization = admitTo(rules, account.user, proof.organization_id, found.organization)
   // device, session
-  const session = { proof: { ...proof, ...verified }, account, organization, device_id: found.device_id }
+  const { device_id, counts } = found
+  const session = { proof: { ...proof, ...verified }, account, organization, counts, device_id }
   return conclude(openSession(session, rules, transaction.origin))
 }
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { chooseOrganization } from '../../directory/organizations/organizations.ts'
+import { chooseOrganization, countOrganizations } from '../../directory/organizations/organizations.ts'
 import type { ChosenOrganization } from '../../directory/organizations/organizations.ts'
 import { insertSession } from '../../directory/sessions/sessions.ts'
 import { preferredOrganizations, rememberOrganization, userColumns } from '../../directory/users/users.ts'
@@ -11,6 +11,7 @@ import type { Declarations } from '../../platform/declarations.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import { findDevice, rememberDevice } from '../devices/devices.ts'
 import { listSecondFactors } from '../factors/factors.ts'
+import { countInvitations } from '../invitations/invitations.ts'
 import type { SecondFactor } from '../factors/factors.ts'
 import type { Proof, SignedIn, SignInRules } from './sign-in.ts'
 
@@ -40,8 +41,19 @@ export interface Account {
   hints: OrganizationHints
 }
 
+/** How many organizations the user belongs to, and how many invitations the user can accept. */
+export interface PlaceCounts {
+  organization_count: number
+  invitation_count: number
+}
+
+/** The counts, as columns of another statement. */
+export const countPlaces = (user_id: string) =>
+  sql`${countOrganizations(user_id)} as organization_count, ${countInvitations(user_id)} as invitation_count`
+
 /** What the sign-in depends on in addition to the account. */
 export interface Found {
+  counts: PlaceCounts
   factors: SecondFactor[]
   device_id: string | null
   is_trusted: boolean | null
@@ -62,26 +74,30 @@ export const lookUp = (
   return statement(
     raw(
       query,
-      sql<Omit<Found, 'organization'> & { is_missing: boolean[] } & Nulls<ChosenOrganization>>`
+      sql<Omit<Found, 'organization' | 'counts'> & PlaceCounts & { is_missing: boolean[] } & Nulls<ChosenOrganization>>`
       ${required.length === 0 ? sql`` : sql`with ${sql.join(required)}`}
       select array[${sql.join(isMissing)}]::boolean[] as is_missing, ${listSecondFactors(declared, sql`${user.id}::uuid`)} as factors,
-        device.id as device_id, device.is_trusted, organization.*
+        device.id as device_id, device.is_trusted, ${countPlaces(user.id)}, organization.*
       from (select) as one
       left join lateral (${findDevice(user.id, device_id)}) as device on true
       left join lateral (${chooseOrganization(user.id, organization_id, preferredOrganizations(hints))}) as organization on true`,
     ),
     ([row]): Found => {
-      const { is_missing, factors, device_id, is_trusted, ...organization } = row as NonNullable<typeof row>
+      const { is_missing, factors, device_id, is_trusted, organization_count, invitation_count, ...organization } =
+        row as NonNullable<typeof row>
       const missing = requires[is_missing.indexOf(true)]
       if (missing !== undefined) throw new Problem(missing.otherwise)
-      return { factors, device_id, is_trusted, organization: hasOrganization(organization) ? organization : undefined }
+      const counts = { organization_count, invitation_count }
+      return { factors, device_id, is_trusted, counts, organization: foundIn(organization) }
     },
   )
 }
 
-type Nulls<Row> = { [Column in keyof Row]: Row[Column] | null }
+export type Nulls<Row> = { [Column in keyof Row]: Row[Column] | null }
 
-const hasOrganization = (row: Nulls<ChosenOrganization>): row is ChosenOrganization => row.id !== null
+/** The organization of a row of a left join. */
+export const foundIn = (row: Nulls<ChosenOrganization>): ChosenOrganization | undefined =>
+  row.id === null ? undefined : (row as ChosenOrganization)
 
 /**
  * The organization of the session; none if the account may access only its own data while its address is unverified.
@@ -110,13 +126,14 @@ interface Opening {
   proof: Proof
   account: Account
   organization: ChosenOrganization | undefined
+  counts: PlaceCounts
   /** The device, if it is known. */
   device_id: string | null
 }
 
 /** Writes the device, the session, and the organization that it has chosen. */
 export function openSession(
-  { proof, account: { user, hints }, organization, device_id }: Opening,
+  { proof, account: { user, hints }, organization, counts, device_id }: Opening,
   { idleSeconds }: SignInRules,
   origin: Origin,
 ): Statement<'system', SignedIn> {
@@ -132,7 +149,7 @@ export function openSession(
     ),
     ([row]) => {
       const { device_id, ...opened } = row as NonNullable<typeof row>
-      return { outcome: 'signed-in', user, organization, session: opened, device_id }
+      return { outcome: 'signed-in', user, organization, counts, session: opened, device_id }
     },
   )
 }

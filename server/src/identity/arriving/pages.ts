@@ -1,14 +1,27 @@
 import type { Locale } from '../../platform/locales.ts'
 import type { AccountPage, PageWords } from '../../platform/pages/account-pages.ts'
 import type { Services } from '../../platform/services.ts'
-import { acceptInvitation, hasAccount } from './acceptance.ts'
+import { acceptInvitation } from './acceptance.ts'
+import { hasAccount, requireOpen } from './joining.ts'
+import { creatingWords, mailingWords } from './link-words.ts'
 
-/** The page of an invitation link: without an account, the user chooses a password; otherwise the button joins. */
+/** The pages of invitation links. Emailed: without an account, the user chooses a password; otherwise the button joins. */
 export const invitationPages = (services: Services) =>
   ({
     invitation: {
       words,
       asksPassword: async (token, visitor) => !(await hasAccount(visitor, services, token)),
+      act: ({ token, new_password }, visitor) =>
+        acceptInvitation(visitor, services, { token, ...(new_password !== '' && { password: new_password }) }),
+    },
+    // Handed over: the page shows nothing about the address, because anyone may hold the link.
+    'invitation-link': {
+      words: services.config.emailVerification === 'required' ? mailingWords : creatingWords,
+      asksPassword: services.config.emailVerification !== 'required',
+      form: async (token, visitor) => {
+        await requireOpen(visitor, services, token)
+        return {}
+      },
       act: ({ token, new_password }, visitor) =>
         acceptInvitation(visitor, services, { token, ...(new_password !== '' && { password: new_password }) }),
     },

@@ -1,0 +1,224 @@
+import { sql } from 'kysely'
+import { joinOrganization, lockPlace, writeWithin } from '../../directory/organizations/organizations.ts'
+import { announceOrganization } from '../../directory/users/users.ts'
+import { openId } from '../../platform/crypto/sealing.ts'
+import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
+import { execute, find, raw, tables } from '../../platform/database/statement.ts'
+import { permissionsOf } from '../../platform/gate/permissions.ts'
+import type { PermissionTable, Role } from '../../platform/gate/permissions.ts'
+import { Problem } from '../../platform/problems.ts'
+import type { Services } from '../../platform/services.ts'
+import { openToken, presentedToken } from '../../platform/tokens/one-time-tokens.ts'
+import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { invitationToken } from '../invitations/invitations.ts'
+import { invitationLinkToken, mayHandOver } from '../invitations/links.ts'
+import type { AcceptedInvitation } from './messages.ts'
+
+const query = tables(
+  'system',
+  'invitations',
+  'memberships',
+  'organizations',
+  'users',
+  'live_users',
+  'account_addresses',
+)
+
+/** An invitation, as a link names it. */
+interface Invited {
+  organization_id: string
+  invitation_id: string
+  /** The version that the link was made for; any, if the user accepts without a link. */
+  version?: number | undefined
+  /** Who made the link, if it was handed over. */
+  made_by?: string | undefined
+}
+
+export type InvitationToken = OpenToken<Invited>
+
+/** Runs `work`, in which a user joins an organization or declines to. */
+export const joining = <Result>(
+  visitor: SystemRunner,
+  user_id: string,
+  work: (transaction: Transaction<'system'>) => Promise<Result>,
+): Promise<Result> =>
+  // system: an invited user has no role in the organization yet, and the tenant login cannot read links
+  visitor.with({ user_id }).transaction(work)
+
+/**
+ * Whether the address of an invitation has a live account; only for a holder of the link.
+ * @throws Problem invitation-ended
+ */
+export const hasAccount = async (
+  visitor: SystemRunner,
+  { declared }: Pick<Services, 'declared'>,
+  token: InvitationToken,
+): Promise<boolean> => (await getOpen(visitor, declared.permissions, token, undefined)).account_id !== null
+
+/** Fails unless the invitation of a link can be accepted. @throws Problem invitation-ended */
+export const requireOpen = async (
+  visitor: SystemRunner,
+  { declared }: Pick<Services, 'declared'>,
+  token: InvitationToken,
+): Promise<void> => void (await getOpen(visitor, declared.permissions, token, undefined))
+
+/**
+ * The token that a client presents. A used or expired token of ours is distinguished from an invalid one. @throws
+ * Problem invalid-token, invitation-ended
+ */
+export async function presentedInvitation(
+  visitor: SystemRunner,
+  key: Buffer,
+  sealed: string,
+): Promise<InvitationToken> {
+  const isHandedOver = openId(key, invitationLinkToken.purpose, sealed) !== undefined
+  const kind: TokenKind = isHandedOver ? invitationLinkToken : invitationToken
+  openToken(key, kind, sealed)
+  try {
+    return (await presentedToken(visitor, key, kind, sealed)) as InvitationToken
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code !== 'invalid-token') throw error
+    throw new Problem('invitation-ended', { cause: error })
+  }
+}
+
+/**
+ * Finds the open invitation and the account of its address, before an account is created in vain. Under a session, only
+ * if the account is that of the session's user. @throws Problem invitation-ended
+ */
+export async function getOpen(
+  visitor: SystemRunner,
+  permissions: PermissionTable,
+  { email, details: { organization_id, invitation_id, version, made_by } }: InvitationToken,
+  user_id: string | undefined,
+) {
+  const open = find(
+    query
+      .selectFrom('invitations')
+      .innerJoin('organizations', 'organizations.id', 'invitations.organization_id')
+      .innerJoin('live_users as inviting', 'inviting.id', 'invitations.invited_by')
+      .innerJoin('memberships as inviter', join =>
+        join
+          .onRef('inviter.organization_id', '=', 'invitations.organization_id')
+          .onRef('inviter.user_id', '=', 'invitations.invited_by'),
+      )
+      .leftJoin('users as taken', 'taken.email', 'invitations.email')
+      .leftJoin('live_users as account', join => {
+        const ofAddress = join.onRef('account.id', '=', 'taken.id')
+        return user_id === undefined ? ofAddress : ofAddress.on('account.id', '=', user_id)
+      })
+      .select(['invitations.role', 'invitations.email', 'invitations.guest', 'inviter.role as inviter_role'])
+      .select(['account.id as account_id', 'account.email_verified'])
+      .select(sql<boolean>`taken.disabled_at is not null or taken.deleted_at is not null`.as('is_unavailable'))
+      .where('invitations.organization_id', '=', organization_id)
+      .where('invitations.id', '=', invitation_id)
+      .where('invitations.version', '=', Number(version))
+      .where('invitations.email', '=', email)
+      .where('invitations.accepted_at', 'is', null)
+      .where('invitations.revoked_at', 'is', null)
+      .where(isInTime(made_by))
+      .where(mayHandOver(made_by))
+      .where('organizations.deleted_at', 'is', null)
+      .where('inviter.disabled_at', 'is', null)
+      .where('inviter.deleted_at', 'is', null),
+  )
+  // system: the holder of the link is not a member yet, and may have no account
+  const found = await visitor.run(open)
+  if (found === undefined || !mayStillInvite(permissions, found)) throw new Problem('invitation-ended')
+  return found
+}
+
+/** A link that was handed over has its own expiry, which its token has. */
+const isInTime = (made_by: string | undefined) =>
+  made_by === undefined ? sql<boolean>`invitations.expires_at > now()` : sql<boolean>`true`
+
+/** Otherwise a member about to lose a role could keep it by inviting another address. */
+const mayStillInvite = (
+  permissions: PermissionTable,
+  { role, inviter_role }: { role: Role; inviter_role: Role },
+): boolean =>
+  permissionsOf(permissions, inviter_role).includes('invitations:write') &&
+  (role !== 'owner' || inviter_role === 'owner')
+
+/** Throws only after the commit, because the used-up invitation must persist. @throws Problem already-member */
+export function accepted(joined: AcceptedInvitation | undefined): AcceptedInvitation {
+  if (joined === undefined) throw new Problem('already-member')
+  return joined
+}
+
+interface Joining {
+  user_id: string
+  /** What the acceptance says about the address of the account. */
+  address: 'is-verified' | 'must-be-verified' | 'stays'
+}
+
+/** Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended */
+export async function join(
+  transaction: Transaction<'system'>,
+  permissions: PermissionTable,
+  { organization_id, invitation_id, version, made_by }: Invited,
+  { user_id, address }: Joining,
+): Promise<AcceptedInvitation | undefined> {
+  await transaction.run(writeWithin(organization_id))
+  await transaction.run(lockPlace(organization_id, user_id))
+  // Of concurrent requests, one finds it open. The triggers `mail_update` and `spend_links` spend its links.
+  const open = query
+    .updateTable('invitations')
+    .from(['organizations', 'memberships as inviter', 'live_users as inviting', 'live_users as joining'])
+    .set({ accepted_at: sql<string>`now()` })
+    .whereRef('organizations.id', '=', 'invitations.organization_id')
+    .where('organizations.deleted_at', 'is', null)
+    .whereRef('inviter.organization_id', '=', 'invitations.organization_id')
+    .whereRef('inviter.user_id', '=', 'invitations.invited_by')
+    .where('inviter.disabled_at', 'is', null)
+    .where('inviter.deleted_at', 'is', null)
+    .whereRef('inviting.id', '=', 'invitations.invited_by')
+    // The account may have been deleted, or its address changed, while its lock was waited for.
+    .where('joining.id', '=', user_id)
+    .whereRef('joining.email', '=', 'invitations.email')
+    .where(sql<boolean>`(joining.email_verified or ${address} <> 'must-be-verified')`)
+    .where('invitations.organization_id', '=', organization_id)
+    .where('invitations.id', '=', invitation_id)
+    .where('invitations.accepted_at', 'is', null)
+    .where('invitations.revoked_at', 'is', null)
+    .where(isInTime(made_by))
+    .where(mayHandOver(made_by))
+    .returning(['invitations.role', 'invitations.title', 'invitations.company', 'inviter.role as inviter_role'])
+    .returning('joining.guest')
+  const invitation = await transaction.run(
+    find(version === undefined ? open : open.where('invitations.version', '=', version)),
+  )
+  if (invitation === undefined || !mayStillInvite(permissions, invitation)) throw new Problem('invitation-ended')
+  const { title, company, guest } = invitation
+  const role = guest ? 'viewer' : invitation.role
+  const joined = await transaction.run(joinOrganization(organization_id, user_id, { role, title, company }))
+  if (joined === undefined) {
+    await transaction.run(revokeOpenInvitations(organization_id, user_id))
+    return undefined
+  }
+  if (address === 'is-verified') await transaction.run(verifyAddress(user_id))
+  await transaction.run(announceOrganization(user_id, organization_id))
+  return { organization_id, user_id, role }
+}
+
+const verifyAddress = (user_id: string) =>
+  execute(
+    query
+      .updateTable('users')
+      .set({ email_verified_at: sql<string>`now()` })
+      .where('id', '=', user_id)
+      .where('email_verified_at', 'is', null),
+  )
+
+/**
+ * Revokes the other open invitations of the organization for any address of this user, when the user becomes a member.
+ */
+const revokeOpenInvitations = (organization_id: string, user_id: string) =>
+  execute(
+    raw(
+      query,
+      sql`update invitations i set revoked_at = now() from account_addresses a
+        where a.user_id = ${user_id} and i.organization_id = ${organization_id} and i.email = a.email
+          and (a.held_until is null or i.updated_at <= a.held_until) and i.accepted_at is null and i.revoked_at is null`,
+    ),
+  )
