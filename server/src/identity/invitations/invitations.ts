@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Role_, writeWithin } from '../../directory/organizations/organizations.ts'
@@ -213,3 +214,7 @@ const forgetAnswers = (organization_id: string, account_id: string) =>
           and k.user_id in (select user_id from memberships where organization_id = ${organization_id} and (role in ('owner', 'admin') or role_id is not null))`,
     ),
   )
+
+/** The number of invitations that a user can accept without their links, as SQL. */
+export const countInvitations = (user_id: string): RawBuilder<number> =>
+  sql<number>`(select count(*)::int from live_invitations where user_id = ${user_id})`
