@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import type { Role } from '../../platform/gate/permissions.ts'
+import type { Role, RoleName } from '../../platform/gate/permissions.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
@@ -9,9 +9,9 @@ import type { Page } from '../../platform/database/pagination.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import { Email, Id, Name, Nullable, OneOf, Strict, timestamps, Username } from '../../platform/schemas.ts'
 import { affect, get, raw, statement, tables } from '../../platform/database/statement.ts'
-import { Role_ } from '../organizations/organizations.ts'
+import { GivenRole, HeldRole, heldRole, readGivenRole, roleRules } from '../organizations/held-role.ts'
 
-const query = tables('tenant', 'memberships', 'users', 'gate')
+const query = tables('tenant', 'memberships', 'users', 'roles', 'gate', 'own_organizations')
 
 export const MemberStatus = OneOf(['active', 'disabled', 'account-deleted', 'removed'], {
   description:
@@ -25,7 +25,7 @@ export const Member = Type.Object(
     email: Email,
     username: Nullable(Username),
     full_name: Nullable(Name),
-    role: Role_,
+    ...HeldRole,
     title: Nullable(Name),
     company: Nullable(Name),
     status: MemberStatus,
@@ -37,19 +37,15 @@ export type Member = Static<typeof Member>
 type MemberRow = Member & { version: number }
 
 const placeFields = { title: Type.Optional(Nullable(Name)), company: Type.Optional(Nullable(Name)) }
-export const MemberChanges = Strict(
-  { role: Type.Optional(Role_), ...placeFields },
-  { title: 'MemberChanges', minProperties: 1 },
-)
+export const MemberChanges = Strict({ ...GivenRole, ...placeFields }, { title: 'MemberChanges', minProperties: 1 })
 export type MemberChanges = Static<typeof MemberChanges>
 export const MemberReplacement = Strict(
-  { role: Role_, ...placeFields },
-  { title: 'MemberReplacement', description: 'Omitted fields are reset.' },
+  { ...GivenRole, ...placeFields },
+  { title: 'MemberReplacement', description: 'Omitted fields are reset; a role is required.' },
 )
 
 const membershipColumns = [
   'memberships.user_id',
-  'memberships.role',
   'memberships.title',
   'memberships.company',
   'memberships.created_at',
@@ -64,21 +60,22 @@ const statusOf = sql<'active' | 'disabled' | 'account-deleted' | 'removed' | 'le
 
 const isRestorable = sql<boolean>`coalesce(memberships.removed_at > now() - interval '30 days' and users.deleted_at is null, false)`
 
-/** Owners and administrators also see the memberships that can still be restored. */
-const isManager = sql<boolean>`(select role from gate) in ('owner', 'admin')`
+/** Who may change members also sees the memberships that can still be restored. */
+const isManager = sql<boolean>`(select 'members:write' = any (permissions) from own_organizations where id = (select organization_id from gate))`
 
 const memberRows = (organization_id: string) =>
   query
     .selectFrom('memberships')
     .innerJoin('users', 'users.id', 'memberships.user_id')
     .select(membershipColumns)
+    .select(heldRole('memberships'))
     .select(['users.email', 'users.username', 'users.full_name'])
     .select(statusOf.$castTo<Member['status']>().as('status'))
     // Both versions only increase, so the sum changes with either.
     .select(sql<number>`memberships.version + users.version`.as('version'))
     .where('memberships.organization_id', '=', organization_id)
 
-/** Current members and, for owners and administrators, members whose account is deleted. */
+/** Current members and, for callers who may change members, members whose account is deleted. */
 const listedMembers = (organization_id: string) =>
   memberRows(organization_id).where(
     sql<boolean>`(memberships.deleted_at is null or ${statusOf} = 'account-deleted' and ${isManager})`,
@@ -91,7 +88,8 @@ const membersInStatus = (organization_id: string, status: string) =>
   )
 
 interface MemberFilters {
-  role?: Role
+  role?: RoleName
+  role_id?: string
   status?: Member['status']
 }
 
@@ -99,20 +97,27 @@ const memberPages = pagesOf(
   ({
     organization_id,
     role,
+    role_id,
     status,
   }: {
     organization_id: string
     role: string | undefined
+    role_id: string | undefined
     status: string | undefined
   }) => {
     const members = status === undefined ? listedMembers(organization_id) : membersInStatus(organization_id, status)
-    return role === undefined ? members : members.where('memberships.role', '=', role as Role)
+    const having = role_id === undefined ? members : members.where('memberships.role_id', '=', role_id)
+    return role === undefined
+      ? having
+      : having.where(
+          sql<boolean>`${role} = case when memberships.role_id is null then memberships.role else 'custom' end`,
+        )
   },
 )
 
-/** The members. Owners and administrators also see deleted accounts and, with `status`, restorable members. */
-export const listMembers = (organization_id: string, { role, status }: MemberFilters, page: Page) =>
-  memberPages({ organization_id, role, status }, orderOf('created_at', 'memberships', 'user_id'), page)
+/** The members. Who may change members also sees deleted accounts and, with `status`, restorable members. */
+export const listMembers = (organization_id: string, { role, role_id, status }: MemberFilters, page: Page) =>
+  memberPages({ organization_id, role, role_id, status }, orderOf('created_at', 'memberships', 'user_id'), page)
 
 /** @throws Problem not-found */
 export const getMember = (organization_id: string, user_id: string) =>
@@ -169,6 +174,7 @@ const ownerRules = {
   memberships_keep_an_owner: 'last-owner',
   memberships_owner_by_owner: 'owner-required',
   memberships_restorable: 'member-not-restorable',
+  ...roleRules,
 } as const
 
 const isStale = (condition: Condition, version: number): boolean =>
@@ -176,7 +182,8 @@ const isStale = (condition: Condition, version: number): boolean =>
 
 /**
  * Changes a member's role, title or company.
- * @throws Problem not-found, member-account-deleted, entity-tag-stale, last-owner, owner-required, step-up-required
+ * @throws Problem not-found, member-account-deleted, entity-tag-stale, last-owner, owner-required, role-exceeds-own,
+ * step-up-required; invalid-fields when there is no such role, or `role` and `role_id` differ
  */
 export async function changeMember(
   transaction: Transaction<'tenant'>,
@@ -185,20 +192,23 @@ export async function changeMember(
   changes: MemberChanges,
   { condition, fresh }: ChangeRules,
 ): Promise<MemberRow> {
+  const { role, role_id, ...place } = changes
+  const given = readGivenRole({ role, role_id })
   const current = await transaction.run(getMember(organization_id, user_id))
   const member = await transaction.run(lockMember(organization_id, user_id))
   if (member.status === 'account-deleted') throw new Problem('member-account-deleted')
   if (member.status === 'removed' || member.status === 'left') throw new Problem('not-found')
   if (isStale(condition, member.version)) throw new Problem('entity-tag-stale')
-  requireOwner(member, fresh, [member.role, changes.role ?? member.role])
+  requireOwner(member, fresh, [member.role, given?.role ?? member.role])
   const changed = await transaction.run(
     get(
       query
         .updateTable('memberships')
-        .set(changes.role === undefined ? changes : { ...changes, role_id: null })
+        .set({ ...place, ...given })
         .where('organization_id', '=', organization_id)
         .where('user_id', '=', user_id)
-        .returning(['role', 'title', 'company', 'updated_at']),
+        .returning(['title', 'company', 'updated_at'])
+        .returning(heldRole('memberships')),
       ownerRules,
     ),
   )
@@ -208,7 +218,7 @@ export async function changeMember(
 
 /**
  * Removes a member, even if the account is deleted and could be restored with the membership; the row stays.
- * @throws Problem not-found, entity-tag-stale, last-owner, owner-required, step-up-required
+ * @throws Problem not-found, entity-tag-stale, last-owner, owner-required, role-exceeds-own, step-up-required
  */
 export async function removeMember(
   transaction: Transaction<'tenant'>,
@@ -235,7 +245,8 @@ export async function removeMember(
 
 /**
  * Restores a membership that an administrator ended in the last 30 days, and notifies the user by email.
- * @throws Problem not-found, already-member, member-not-restorable, owner-required, step-up-required
+ * If the member had a custom role that was deleted since, the role is then `viewer`.
+ * @throws Problem not-found, already-member, member-not-restorable, owner-required, role-exceeds-own, step-up-required
  */
 export async function restoreMember(
   transaction: Transaction<'tenant'>,

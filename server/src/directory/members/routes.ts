@@ -17,7 +17,7 @@ import {
   restoreMember,
   transferOrganization,
 } from './members.ts'
-import { Role_ } from '../organizations/organizations.ts'
+import { requireGivenRole, RoleFilter } from '../organizations/held-role.ts'
 
 const OrganizationParams = Strict({ id: IdOf('organization') })
 const MemberParams = Strict({ id: IdOf('organization'), user_id: IdOf('user') })
@@ -33,10 +33,10 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
         operationId: 'listMembers',
         summary: 'List members',
         description:
-          'Owners and administrators also see members whose account is deleted and, with `status=removed`, members whom they can restore.',
+          'Callers who may change members also see members whose account is deleted and, with `status=removed`, members whom they can restore.',
         tags,
         params: OrganizationParams,
-        querystring: PageQueryOf({ role: Type.Optional(Role_), status: Type.Optional(MemberStatus) }),
+        querystring: PageQueryOf({ ...RoleFilter, status: Type.Optional(MemberStatus) }),
         response: { 200: PageSchema(Member) },
       },
     },
@@ -71,7 +71,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
       url: '/members/:user_id',
       access: 'members:write',
       tagged: true,
-      problems: ['last-owner', 'member-account-deleted', 'owner-required', 'step-up-required'],
+      problems: ['last-owner', 'member-account-deleted', 'owner-required', 'role-exceeds-own', 'step-up-required'],
       schema: {
         operationId: `${name}Member`,
         summary,
@@ -83,6 +83,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
       handler: async (request, reply) => {
         const { id, user_id } = request.params
         const changes = { ...resets, ...request.body }
+        if (method === 'PUT') requireGivenRole(request.body)
         const rules = { condition: conditionOf(request, user_id), fresh: isFresh(request.actor) }
         const member = await request.actor.transaction(transaction =>
           changeMember(transaction, id, user_id, changes, rules),
@@ -97,7 +98,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
     {
       access: 'members:write',
       tagged: true,
-      problems: ['last-owner', 'owner-required', 'step-up-required'],
+      problems: ['last-owner', 'owner-required', 'role-exceeds-own', 'step-up-required'],
       schema: {
         operationId: 'removeMember',
         summary: 'Remove a member',
@@ -121,7 +122,7 @@ export function memberRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): 
     {
       access: 'members:write',
       noStore: true, // creates nothing: a repeated request gets `already-member`
-      problems: ['already-member', 'member-not-restorable', 'owner-required', 'step-up-required'],
+      problems: ['already-member', 'member-not-restorable', 'owner-required', 'role-exceeds-own', 'step-up-required'],
       schema: {
         operationId: 'restoreMember',
         summary: 'Restore a removed member',

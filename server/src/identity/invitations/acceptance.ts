@@ -4,8 +4,7 @@ import { joinOrganization, lockPlace, writeWithin } from '../../directory/organi
 import { announceOrganization } from '../../directory/users/users.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { execute, find, raw, tables } from '../../platform/database/statement.ts'
-import { permissionsOf } from '../../platform/gate/permissions.ts'
-import type { PermissionTable, Role } from '../../platform/gate/permissions.ts'
+import type { RoleName } from '../../platform/gate/permissions.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 import { openToken, presentedToken } from '../../platform/tokens/one-time-tokens.ts'
@@ -38,7 +37,8 @@ interface Acceptance {
 interface AcceptedInvitation {
   organization_id: string
   user_id: string
-  role: Role
+  role: RoleName
+  role_id: string | null
 }
 
 type AcceptanceServices = Pick<Services, 'keys' | 'declared' | 'passwords' | 'passwordPolicy'>
@@ -55,10 +55,9 @@ export async function acceptInvitation(
   services: AcceptanceServices,
   { token: sealed, user_id, password, full_name }: Acceptance,
 ): Promise<AcceptedInvitation> {
-  const { keys, declared, passwords, passwordPolicy } = services
-  const { permissions } = declared
+  const { keys, passwords, passwordPolicy } = services
   const token = await presentedInvitation(visitor, keys.oneTime, sealed)
-  const { account_id, email, email_verified, is_unavailable } = await getOpen(visitor, permissions, token, user_id)
+  const { account_id, email, email_verified, is_unavailable } = await getOpen(visitor, token, user_id)
   if (user_id !== undefined && account_id === null) throw new Problem('invitation-for-another')
   if (is_unavailable) throw new Problem('account-unavailable')
   if (user_id === undefined && email_verified === false) throw new Problem('email-unverified')
@@ -68,7 +67,7 @@ export async function acceptInvitation(
       // system: a joining user has no role there yet, and the tenant login cannot read the token
       await visitor
         .with({ user_id: account_id, organization_id })
-        .transaction(transaction => join(transaction, permissions, token, account_id)),
+        .transaction(transaction => join(transaction, token, account_id)),
     )
   if (password === undefined) throw invalidField('/password', 'is required: the address has no account yet')
   await checkPassword(password, passwordPolicy, [email, full_name])
@@ -76,7 +75,7 @@ export async function acceptInvitation(
   try {
     const made = await createAccount(visitor, services, account, async (transaction, { user }) => {
       await transaction.run(writeWithin(organization_id))
-      return join(transaction, permissions, token, user.id)
+      return join(transaction, token, user.id)
     })
     return accepted(made)
   } catch (error) {
@@ -90,11 +89,8 @@ export async function acceptInvitation(
  * Whether the address of an invitation has a live account; only for a holder of the link.
  * @throws Problem invitation-ended
  */
-export const hasAccount = async (
-  visitor: SystemRunner,
-  { declared }: Pick<Services, 'declared'>,
-  token: InvitationToken,
-): Promise<boolean> => (await getOpen(visitor, declared.permissions, token, undefined)).account_id !== null
+export const hasAccount = async (visitor: SystemRunner, token: InvitationToken): Promise<boolean> =>
+  (await getOpen(visitor, token, undefined)).account_id !== null
 
 /**
  * The token that a client presents. A used or expired token of ours is distinguished from an invalid one. @throws
@@ -116,7 +112,6 @@ async function presentedInvitation(visitor: SystemRunner, key: Buffer, sealed: s
  */
 async function getOpen(
   visitor: SystemRunner,
-  permissions: PermissionTable,
   { email, details: { organization_id, invitation_id, version } }: InvitationToken,
   user_id: string | undefined,
 ) {
@@ -135,8 +130,7 @@ async function getOpen(
         const ofAddress = join.onRef('account.id', '=', 'taken.id')
         return user_id === undefined ? ofAddress : ofAddress.on('account.id', '=', user_id)
       })
-      .select(['invitations.role', 'invitations.email', 'inviter.role as inviter_role'])
-      .select(['account.id as account_id', 'account.email_verified'])
+      .select(['invitations.email', 'account.id as account_id', 'account.email_verified'])
       .select(sql<boolean>`taken.disabled_at is not null or taken.deleted_at is not null`.as('is_unavailable'))
       .where('invitations.organization_id', '=', organization_id)
       .where('invitations.id', '=', invitation_id)
@@ -147,21 +141,21 @@ async function getOpen(
       .where('invitations.expires_at', '>', sql<string>`now()`)
       .where('organizations.deleted_at', 'is', null)
       .where('inviter.disabled_at', 'is', null)
-      .where('inviter.deleted_at', 'is', null),
+      .where('inviter.deleted_at', 'is', null)
+      .where(mayStillInvite),
   )
   // system: the holder of the link is not a member yet, and may have no account
   const found = await visitor.run(open)
-  if (found === undefined || !mayStillInvite(permissions, found)) throw new Problem('invitation-ended')
+  if (found === undefined) throw new Problem('invitation-ended')
   return found
 }
 
-/** Otherwise a member about to lose a role could keep it by inviting another address. */
-const mayStillInvite = (
-  permissions: PermissionTable,
-  { role, inviter_role }: { role: Role; inviter_role: Role },
-): boolean =>
-  permissionsOf(permissions, inviter_role).includes('invitations:write') &&
-  (role !== 'owner' || inviter_role === 'owner')
+/**
+ * Whether the inviter still may invite, to the role as it is now. Otherwise a member about to lose a role could keep it by
+ * inviting another address.
+ */
+const mayStillInvite = sql<boolean>`array['invitations:write'] || permissions_of(invitations.organization_id, invitations.role, invitations.role_id)
+  <@ permissions_of(inviter.organization_id, inviter.role, inviter.role_id)`
 
 /** Throws only after the commit, because the used-up invitation must persist. @throws Problem already-member */
 function accepted(joined: AcceptedInvitation | undefined): AcceptedInvitation {
@@ -172,7 +166,6 @@ function accepted(joined: AcceptedInvitation | undefined): AcceptedInvitation {
 /** Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended */
 async function join(
   transaction: Transaction<'system'>,
-  permissions: PermissionTable,
   { details: { organization_id, invitation_id, version } }: InvitationToken,
   user_id: string,
 ): Promise<AcceptedInvitation | undefined> {
@@ -198,12 +191,13 @@ async function join(
         .where('invitations.accepted_at', 'is', null)
         .where('invitations.revoked_at', 'is', null)
         .where('invitations.expires_at', '>', sql<string>`now()`)
-        .returning(['invitations.role', 'invitations.title', 'invitations.company', 'inviter.role as inviter_role']),
+        .where(mayStillInvite)
+        .returning(['invitations.role', 'invitations.role_id', 'invitations.title', 'invitations.company']),
     ),
   )
-  if (invitation === undefined || !mayStillInvite(permissions, invitation)) throw new Problem('invitation-ended')
-  const { role, title, company } = invitation
-  const joined = await transaction.run(joinOrganization(organization_id, user_id, { role, title, company }))
+  if (invitation === undefined) throw new Problem('invitation-ended')
+  const { role, role_id } = invitation
+  const joined = await transaction.run(joinOrganization(organization_id, user_id, invitation))
   if (joined === undefined) {
     await transaction.run(revokeOpenInvitations(organization_id, user_id))
     return undefined
@@ -218,7 +212,7 @@ async function join(
     ),
   )
   await transaction.run(announceOrganization(user_id, organization_id))
-  return { organization_id, user_id, role }
+  return { organization_id, user_id, role: role_id === null ? role : 'custom', role_id }
 }
 
 /**

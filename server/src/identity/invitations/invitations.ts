@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { requirePlace, Role_, writeWithin } from '../../directory/organizations/organizations.ts'
+import { GivenRole, HeldRole, heldRole, requireGivenRole, roleRules } from '../../directory/organizations/held-role.ts'
+import { requirePlace, writeWithin } from '../../directory/organizations/organizations.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
@@ -15,7 +16,7 @@ export const Invitation = Type.Object(
   {
     id: Id,
     email: Email,
-    role: Role_,
+    ...HeldRole,
     title: Nullable(Name),
     company: Nullable(Name),
     invited_by: Id,
@@ -28,8 +29,12 @@ type Invitation = Static<typeof Invitation>
 
 const places = { title: Type.Optional(Nullable(Name)), company: Type.Optional(Nullable(Name)) }
 export const NewInvitation = Strict(
-  { email: Email, role: Role_, ...places },
-  { title: 'NewInvitation', description: '`title` and `company` are the initial values of the membership.' },
+  { email: Email, ...GivenRole, ...places },
+  {
+    title: 'NewInvitation',
+    description:
+      '`role`, or `role_id` of a custom role, is required; `title` and `company` are the initial values of the membership.',
+  },
 )
 type NewInvitation = Static<typeof NewInvitation>
 
@@ -46,15 +51,16 @@ export const invitationToken = tokenKind({
   }),
 })
 
-const query = tables('tenant', 'invitations', 'memberships', 'users', 'self')
+const query = tables('tenant', 'invitations', 'memberships', 'users', 'roles', 'self')
 const system = tables('system', 'invitations', 'memberships', 'account_addresses', 'idempotency_keys')
 
-const columns = ['id', 'email', 'role', 'title', 'company', 'invited_by', 'expires_at', 'created_at'] as const
+const columns = ['id', 'email', 'title', 'company', 'invited_by', 'expires_at', 'created_at'] as const
 
 const invitationPages = pagesOf(({ organization_id }: { organization_id: string }) =>
   query
     .selectFrom('invitations')
     .select(columns)
+    .select(heldRole('invitations'))
     .where('organization_id', '=', organization_id)
     .where('accepted_at', 'is', null)
     .where('revoked_at', 'is', null),
@@ -67,23 +73,24 @@ export const listInvitations = (organization_id: string, page: Page) =>
 /**
  * Invites an address by email, whether or not it has an account: the statements reveal only whether it belongs to a
  * member of this organization, whom the inviter can see. Replaces an open invitation of the address, and its link.
- * @throws Problem already-member, email-unverified, owner-required, personal-organization, step-up-required,
- * too-many-invitations
+ * @throws Problem already-member, email-unverified, owner-required, personal-organization, role-exceeds-own,
+ * step-up-required, too-many-invitations; invalid-fields when there is no such role, or `role` and `role_id` differ
  */
 export async function createInvitation(
   transaction: Transaction<'tenant'>,
   { organization_id, user_id }: Place,
-  { email: given_email, role, title = null, company = null }: NewInvitation,
+  { email: given_email, role, role_id, title = null, company = null }: NewInvitation,
   isFresh: boolean,
 ): Promise<Invitation> {
-  await transaction.run(requirePlace(organization_id, role, isFresh))
+  const given = requireGivenRole({ role, role_id })
+  await transaction.run(requirePlace(organization_id, given.role, isFresh))
   const email = given_email.toLowerCase()
   const { email_verified, is_member } = await transaction.run(readInvitee(organization_id, email))
   // Otherwise anyone could email strangers, with a new sign-up for each email.
   if (!email_verified) throw new Problem('email-unverified')
   if (is_member) throw new Problem('already-member')
   const invitation = {
-    role,
+    ...given,
     title,
     company,
     invited_by: user_id,
@@ -101,8 +108,9 @@ export async function createInvitation(
             .where('revoked_at', 'is', null)
             .doUpdateSet(invitation),
         )
-        .returning(columns),
-      { invitations_mail_quota: tooMany, one_time_tokens_mail_quota: tooMany },
+        .returning(columns)
+        .returning(heldRole('invitations')),
+      { invitations_mail_quota: tooMany, one_time_tokens_mail_quota: tooMany, ...roleRules },
     ),
   )
 }
@@ -179,6 +187,6 @@ const forgetAnswers = (organization_id: string, account_id: string) =>
       system,
       sql`delete from idempotency_keys k using account_addresses a
         where a.user_id = ${account_id} and strpos(k.result::text, a.email) > 0
-          and k.user_id in (select user_id from memberships where organization_id = ${organization_id} and (role in ('owner', 'admin') or role_id is not null))`,
+          and k.user_id in (select user_id from memberships where organization_id = ${organization_id})`,
     ),
   )

@@ -8,7 +8,7 @@ export const invitationPages = (services: Services) =>
   ({
     invitation: {
       words,
-      asksPassword: async (token, visitor) => !(await hasAccount(visitor, services, token)),
+      asksPassword: async (token, visitor) => !(await hasAccount(visitor, token)),
       act: ({ token, new_password }, visitor) =>
         acceptInvitation(visitor, services, { token, ...(new_password !== '' && { password: new_password }) }),
     },

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { Role_ } from '../../directory/organizations/organizations.ts'
+import { HeldRole } from '../../directory/organizations/held-role.ts'
 import { isFresh } from '../../platform/gate/actor.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Id, IdOf, Name, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
@@ -45,6 +45,7 @@ export function invitationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
           'email-unverified',
           'owner-required',
           'personal-organization',
+          'role-exceeds-own',
           'step-up-required',
           'too-many-invitations',
         ],
@@ -118,7 +119,10 @@ export function acceptanceRoutes(app: App, services: Services): void {
           full_name: Type.Optional(Name),
         }),
         response: {
-          200: Type.Object({ organization_id: Id, user_id: Id, role: Role_ }, { title: 'AcceptedInvitation' }),
+          200: Type.Object(
+            { organization_id: Id, user_id: Id, role: HeldRole.role, role_id: HeldRole.role_id },
+            { title: 'AcceptedInvitation' },
+          ),
         },
       },
     },

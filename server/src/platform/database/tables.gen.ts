@@ -26,12 +26,12 @@ interface TenantAuditLog {
 }
 
 interface TenantCustomRolePermissions {
-  created_at: ColumnType<string, never, never>
-  organization_id: ColumnType<string, never, never>
-  permission: ColumnType<string, never, never>
-  role_id: ColumnType<string, never, never>
-  updated_at: ColumnType<string, never, never>
-  version: ColumnType<number, never, never>
+  created_at: ColumnType<string, string | undefined, never>
+  organization_id: ColumnType<string, string, never>
+  permission: ColumnType<string, string, never>
+  role_id: ColumnType<string, string, never>
+  updated_at: ColumnType<string, string | undefined, never>
+  version: ColumnType<number, number | undefined, never>
 }
 
 interface TenantDevices {
@@ -94,6 +94,7 @@ interface TenantInvitations {
   organization_id: string
   revoked_at: string | null
   role: 'owner' | 'admin' | 'member' | 'viewer'
+  role_id: string | null
   title: string | null
   updated_at: Generated<string>
   version: Generated<number>
@@ -134,7 +135,10 @@ interface TenantOwnOrganizations {
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
   name: ColumnType<string, never, never>
-  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer', never, never>
+  permissions: ColumnType<string[], never, never>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'custom', never, never>
+  role_id: ColumnType<string | null, never, never>
+  role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
   updated_at: ColumnType<string, never, never>
@@ -177,13 +181,15 @@ interface TenantRetiredNames {
 }
 
 interface TenantRoles {
-  created_at: ColumnType<string, never, never>
-  description: ColumnType<string | null, never, never>
-  id: ColumnType<string, never, never>
-  name: ColumnType<string, never, never>
-  organization_id: ColumnType<string, never, never>
-  updated_at: ColumnType<string, never, never>
-  version: ColumnType<number, never, never>
+  created_at: Generated<string>
+  deleted_at: string | null
+  description: string | null
+  id: Generated<string>
+  name: string
+  name_key: ColumnType<string, never, never>
+  organization_id: string
+  updated_at: Generated<string>
+  version: Generated<number>
 }
 
 interface TenantSecurityEvents {
@@ -363,6 +369,7 @@ interface SystemInvitations {
   organization_id: string
   revoked_at: string | null
   role: 'owner' | 'admin' | 'member' | 'viewer'
+  role_id: string | null
   title: string | null
   updated_at: Generated<string>
   version: Generated<number>
@@ -439,7 +446,10 @@ interface SystemOwnOrganizations {
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
   name: ColumnType<string, never, never>
-  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer', never, never>
+  permissions: ColumnType<string[], never, never>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'custom', never, never>
+  role_id: ColumnType<string | null, never, never>
+  role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
   updated_at: ColumnType<string, never, never>
@@ -678,6 +688,7 @@ interface EitherInvitations {
   organization_id: string
   revoked_at: string | null
   role: 'owner' | 'admin' | 'member' | 'viewer'
+  role_id: string | null
   title: string | null
   updated_at: Generated<string>
   version: Generated<number>
@@ -718,7 +729,10 @@ interface EitherOwnOrganizations {
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
   name: ColumnType<string, never, never>
-  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer', never, never>
+  permissions: ColumnType<string[], never, never>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'custom', never, never>
+  role_id: ColumnType<string | null, never, never>
+  role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
   updated_at: ColumnType<string, never, never>
