@@ -30,6 +30,7 @@ begin
   end if;
 end $$;
 revoke execute on function require_own_permissions(text[]) from public;
+grant execute on function require_own_permissions(text[]) to freehold_tenant;
 
 -- A change of a role takes the organization's key exclusively from its first statement on: a shared key that becomes
 -- exclusive later would let two changes deadlock.

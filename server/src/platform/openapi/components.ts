@@ -51,6 +51,24 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
       items: { type: 'string', enum: ['totp', 'passkey', 'recovery_code'] },
       description: 'With `mfa-required`: the second factors that the account has.',
     },
+    permissions: {
+      type: 'array',
+      maxItems: 200,
+      items: { type: 'string', maxLength: 100, pattern: LINE },
+      description: "With `role-exceeds-own`: the permissions that the caller's own role does not have.",
+    },
+    members: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 2147483647,
+      description: 'With `role-in-use`: how many members have the role.',
+    },
+    invitations: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 2147483647,
+      description: 'With `role-in-use`, if no member has the role: how many open invitations offer it.',
+    },
   },
 })
 
