@@ -13,7 +13,7 @@ create trigger revocation before delete on custom_role_permissions for each row 
 create function permissions_of(organization uuid, built_in text, custom uuid) returns text[] language sql stable security definer set search_path = {{schema}}, pg_temp as $$
   select array(select p.permission from role_permissions p where p.role = case when custom is null then built_in else 'admin' end
     and (custom is null or exists (select from custom_role_permissions c where c.organization_id = organization and c.role_id = custom and c.permission = p.permission))
-    order by p.permission) $$;
+    order by p.permission collate "C") $$;
 revoke execute on function permissions_of(uuid, text, uuid) from public;
 grant execute on function permissions_of(uuid, text, uuid) to freehold_system;
 

@@ -77,7 +77,7 @@ const refusals = {
 const heldPermissions = (organization_id: string, role_id: RawBuilder<unknown>, allowed: readonly string[]) => sql<
   string[]
 >`array(select permission from custom_role_permissions where organization_id = ${organization_id}
-  and role_id = ${role_id} and permission = any (${allowed}::text[]) order by permission)`
+  and role_id = ${role_id} and permission = any (${allowed}::text[]) order by permission collate "C")`
 
 const countMembers = (organization_id: string, role_id: RawBuilder<unknown>) =>
   sql<number>`(select count(*) from memberships where memberships.organization_id = ${organization_id}

@@ -66,7 +66,7 @@ create view own_organizations with (security_barrier) as
     (select r.name from roles r where r.organization_id = m.organization_id and r.id = m.role_id) as role_name,
     array(select p.permission from role_permissions p where p.role = case when m.role_id is null then m.role else 'admin' end
       and (m.role_id is null or exists (select from custom_role_permissions c where c.organization_id = m.organization_id and c.role_id = m.role_id and c.permission = p.permission))
-      order by p.permission) as permissions
+      order by p.permission collate "C") as permissions
   from self
   join memberships m on m.user_id = self.user_id and m.disabled_at is null and m.deleted_at is null
   join organizations o on o.id = m.organization_id and o.deleted_at is null;
