@@ -97,6 +97,8 @@ const passkeyResponse = {
 /** Fields and parameters that refer to nothing and need another value than the example of their schema. */
 const plainValues: Readonly<Record<string, unknown>> = {
   'body role': 'viewer',
+  'body permissions': ['projects:read'],
+  'query explain': ['projects:read', 'organization:delete'],
   'body password': WORLD_PASSWORD,
   'body current_password': WORLD_PASSWORD,
   'body new_password': 'Another-horse-8',
@@ -157,6 +159,10 @@ const alternatives: Readonly<Record<string, readonly string[]>> = {
   logIn: ['email', 'username'],
   stepUp: ['password', 'code', 'recovery_code', 'passkey'],
   verifySecondFactor: ['code', 'recovery_code', 'passkey'],
+  updateMember: ['role', 'role_id'],
+  replaceMember: ['role', 'role_id'],
+  createInvitation: ['role', 'role_id'],
+  addMember: ['role', 'role_id'],
 }
 
 interface Schema {

@@ -116,17 +116,6 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
     (method, path, body, headers = {}) =>
       call(method, path, body, { authorization: `Bearer ${access_token}`, ...headers })
 
-  /** A custom role of the organization that no member has. */
-  async function giveRole(organization_id: string, word: string): Promise<string> {
-    const { rows } = await admin.query<{ id: string }>(
-      `with role as (insert into roles (organization_id, name) values ($1, 'Role of ' || $2) returning id),
-        permission as (insert into custom_role_permissions (organization_id, role_id, permission) select $1, id, 'projects:read' from role)
-      select id from role`,
-      [organization_id, word],
-    )
-    return rows[0]!.id
-  }
-
   /** The founder creates what the caller should find: the founder may, whatever the caller's role. */
   async function signInFounder(user_id: string, organization_id: string, word: string): Promise<World['call']> {
     const session_id = randomUUIDv7()
@@ -236,7 +225,6 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       session: other_session_id,
       ...fixtures,
     }
-    if (kinds === 'all') own['role'] = await giveRole(organization_id, word)
     if (wanted.length > 0) {
       const founder = await signInFounder(founder_id, organization_id, word)
       await makeResources(founder, wanted, own)

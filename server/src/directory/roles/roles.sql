@@ -19,7 +19,7 @@ grant execute on function permissions_of(uuid, text, uuid) to freehold_system;
 
 -- Requires that the role of the acting user has all of these permissions; the error names those that are missing. The
 -- caller holds the locks of the gate.
-create function require_own_permissions(wanted text[]) returns void language plpgsql volatile security definer set search_path = {{schema}}, pg_temp as $$
+create function require_own_permissions(wanted text[]) returns void language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
   missing constant text[] := array(select unnest(wanted) except
     select unnest(permissions) from own_organizations where id = nullif(current_setting('app.organization_id', true), '')::uuid order by 1);
@@ -34,7 +34,7 @@ grant execute on function require_own_permissions(text[]) to freehold_tenant;
 
 -- A change of a role takes the organization's key exclusively from its first statement on: a shared key that becomes
 -- exclusive later would let two changes deadlock.
-create function hold_roles() returns void language plpgsql volatile security definer set search_path = {{schema}}, pg_temp as $$
+create function hold_roles() returns void language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 begin
   perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
   perform pg_advisory_xact_lock(lock_key('revocation', nullif(current_setting('app.organization_id', true), '')));

@@ -109,8 +109,12 @@ export const getRole = (organization_id: string, allowed: readonly string[], id:
 
 const withBase = (permissions: readonly string[]): string[] => [...new Set([...basePermissions, ...permissions])].sort()
 
-/** Names all permissions that the caller lacks. The trigger of each row, which decides, would name only the first. */
-const namesMissing = (wanted: readonly string[] | null) => sql`require_own_permissions(${wanted}::text[])`
+/**
+ * Names all permissions that the caller lacks; the trigger of each row, which decides, would name only the first. Only for
+ * a role that the caller may write: its row comes from `source`.
+ */
+const namesMissing = (source: 'made' | 'changed', wanted: readonly string[] | null) =>
+  sql`require_own_permissions(case when ${sql.ref(`${source}.id`)} is not null then ${wanted}::text[] end)`
 
 /** @throws Problem role-exceeds-own, role-name-taken, too-many-roles; invalid-fields for a reserved name */
 export function createRole(organization_id: string, { name, description = null, permissions }: NewCustomRole) {
@@ -121,7 +125,7 @@ export function createRole(organization_id: string, { name, description = null, 
       sql<CustomRoleRow>`
       with made as (insert into roles (organization_id, name, description) values (${organization_id}, ${name}, ${description}) returning ${sql.join(columns.map(column => sql.ref(column)))}),
       given as (insert into custom_role_permissions (organization_id, role_id, permission)
-        select ${organization_id}, made.id, word from made, unnest(${wanted}::text[]) as word, ${namesMissing(wanted)})
+        select ${organization_id}, made.id, word from made, unnest(${wanted}::text[]) as word, ${namesMissing('made', wanted)})
       select * from made`,
     ),
     ([row]): CustomRoleRow => ({ ...(row as CustomRoleRow), permissions: wanted, members: 0 }),
@@ -155,7 +159,7 @@ export function updateRole(
       gone as (delete from custom_role_permissions p using changed where p.organization_id = ${organization_id} and p.role_id = changed.id
         and p.permission = any (${allowed}::text[]) and p.permission <> all (${wanted}::text[])),
       given as (insert into custom_role_permissions (organization_id, role_id, permission)
-        select ${organization_id}, changed.id, word from changed, unnest(${wanted}::text[]) as word, ${namesMissing(wanted)}
+        select ${organization_id}, changed.id, word from changed, unnest(${wanted}::text[]) as word, ${namesMissing('changed', wanted)}
         where word <> all (${heldPermissions(organization_id, sql`changed.id`, allowed)}))
       select changed.*, coalesce(${wanted}::text[], ${heldPermissions(organization_id, sql`changed.id`, allowed)}) as permissions,
         ${countMembers(organization_id, sql`changed.id`)} as members
