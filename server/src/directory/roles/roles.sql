@@ -3,9 +3,11 @@
 -- which has just lost a permission cannot pass it on.
 select organization_table('roles', history => '{name, description, deleted_at}', writes => '{roles:write}', commands => '{insert, update}');
 select organization_table('custom_role_permissions', history => '{role_id, permission}', writes => '{roles:write}', commands => '{insert, delete}');
--- The views and functions below read both as their owner. The second policy is for `for share`, and allows no change.
+-- The views and functions below read both as their owner. The policies `locking` are for `for share` and `for key share`,
+-- and allow no change.
 create policy gate on roles for select to freehold_owner using (true);
 create policy locking on roles for update to freehold_owner using (true) with check (false);
+create policy locking on organizations for update to freehold_owner using (true) with check (false);
 create policy gate on custom_role_permissions for select to freehold_owner using (true);
 create trigger revocation before delete on custom_role_permissions for each row execute function lock_revocation('organization', 'organization_id');
 
@@ -51,6 +53,10 @@ declare
   holders bigint;
 begin
   if nullif(current_setting('app.session_id', true), '') is not null then
+    if tg_op = 'INSERT' then
+      -- The foreign key locks this row too, but after the keys: a deletion of the account would deadlock with that.
+      perform from organizations where id = nullif(current_setting('app.organization_id', true), '')::uuid for key share;
+    end if;
     perform hold_roles();
     if tg_op = 'UPDATE' then
       if old.deleted_at is not null then
