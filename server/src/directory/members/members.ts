@@ -93,18 +93,10 @@ interface MemberFilters {
   status?: Member['status']
 }
 
+type FilterValues = Record<'role' | 'role_id' | 'status', string | undefined>
+
 const memberPages = pagesOf(
-  ({
-    organization_id,
-    role,
-    role_id,
-    status,
-  }: {
-    organization_id: string
-    role: string | undefined
-    role_id: string | undefined
-    status: string | undefined
-  }) => {
+  ({ organization_id, role, role_id, status }: { organization_id: string } & FilterValues) => {
     const members = status === undefined ? listedMembers(organization_id) : membersInStatus(organization_id, status)
     const having = role_id === undefined ? members : members.where('memberships.role_id', '=', role_id)
     return role === undefined
