@@ -2,6 +2,7 @@ import { history } from './directory/history/feature.ts'
 import { members } from './directory/members/feature.ts'
 import { notifications } from './directory/notifications/feature.ts'
 import { organizations } from './directory/organizations/feature.ts'
+import { roles } from './directory/roles/feature.ts'
 import { sessions } from './directory/sessions/feature.ts'
 import { users } from './directory/users/feature.ts'
 import { accounts } from './identity/accounts/feature.ts'
@@ -33,7 +34,7 @@ import { projects } from './product/projects/feature.ts'
 import { structure } from './product/structure/feature.ts'
 
 /** Users and organizations. */
-const directory: readonly Feature[] = [users, sessions, organizations, history, members, notifications]
+const directory: readonly Feature[] = [users, sessions, organizations, history, roles, members, notifications]
 
 /** Sign-in and accounts. */
 const identity: readonly Feature[] = [

@@ -176,7 +176,7 @@ test('a custom role has exactly its own permissions, immediately', async () => {
   assert.deepEqual([await statusOf('GET'), await statusOf('POST')], [403, 403])
   await assert.rejects(
     admin.query('update memberships set role_id = $1 where user_id = $2', [role_id, elsewhere.user_id]),
-    /memberships_role/,
+    { constraint: 'memberships_role_fkey' },
     'a role belongs to one organization',
   )
   const path = `/api/v1/organizations/${owner.organization_id}/members/${member.user_id}`

@@ -167,6 +167,15 @@ const definers: Readonly<Record<string, string>> = {
   lock_account: 'locks the account of a membership that changes; reads only',
   hold_accounts: 'locks accounts of members of the current organization in the lock order; reads only',
   erase_history: 'replaces the audit log of a deleted organization by one entry; no login may delete entries',
+  permissions_of: 'the permissions of a role, which no login may read beside the gate; reads only',
+  guard_role: 'compares a role with that of the user, and counts its holders; reads only',
+  guard_role_permission: 'compares a permission with the role of the user; reads only',
+  guard_role_of_member: 'compares the role of a member with that of the user; reads only',
+  keep_role: 'locks the role that a member gets, as the login that adds members may not; changes nothing',
+  guard_invited_role: 'calls require_offerable_role',
+  require_offerable_role: 'compares the offered role with that of the user, and locks it; changes nothing',
+  refusal_of_offer: 'the same for many roles at once; reads only',
+  keep_invited_role: 'counts the invitations that offer a role; reads only',
 }
 
 /** Functions that write with the owner's rights, and the tables: none of an organization. */
@@ -199,10 +208,13 @@ const callableByTenant: Readonly<Record<string, string>> = {
   fold_text: 'called by search_words; reads nothing',
   search_words: 'returns the words of a search; reads nothing',
   hold_accounts: 'locks accounts of members of the current organization; returns only its argument',
+  refusal_of_offer: 'compares a role of the current organization with that of the caller; reads only',
+  require_own_permissions: 'names permissions that the caller lacks, which the own organizations show too; reads only',
 }
 
 /** Functions that only the system login may call. */
 const callableBySystem: Readonly<Record<string, string>> = {
+  permissions_of: 'the permissions of an invited role and of the inviter, in the acceptance of an invitation',
   lock_place: 'locks the rows that joining an organization needs, as the login that adds members',
   mail_sender: 'returns the sender whose quota an email counts in; reads settings',
   mail_client: 'returns the client that an email counts for; reads settings',

@@ -12,6 +12,8 @@ import type { Answer, TestApp } from './test-app.ts'
 /** The state of the caller: a role, and what has happened since the sign-in. */
 export interface Standing {
   role?: 'owner' | 'admin' | 'member' | 'viewer' | 'none'
+  /** Those of a custom role, which the caller then has instead. */
+  permissions?: readonly string[]
   session?: 'live' | 'revoked' | 'expired'
   account?: 'live' | 'disabled' | 'deleted'
   membership?: 'live' | 'disabled' | 'ended'
@@ -139,16 +141,15 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
     (method, path, body, headers = {}) =>
       call(method, path, body, { authorization: `Bearer ${access_token}`, ...headers })
 
-  /** A custom role of the organization that no member has. */
-  async function giveRole(organization_id: string, word: string): Promise<string> {
-    const { rows } = await admin.query<{ id: string }>(
-      `with role as (insert into roles (organization_id, name) values ($1, 'Role of ' || $2) returning id),
-        permission as (insert into custom_role_permissions (organization_id, role_id, permission) select $1, id, 'projects:read' from role)
-      select id from role`,
-      [organization_id, word],
+  /** Gives the caller a custom role that has exactly these permissions. */
+  const giveRole = (organization_id: string, user_id: string, permissions: readonly string[]) =>
+    admin.query(
+      `with role as (insert into roles (organization_id, name) values ($1, 'Role of the caller') returning id),
+        given as (insert into custom_role_permissions (organization_id, role_id, permission)
+          select $1, role.id, word from role, unnest($3::text[]) as word)
+      update memberships set role_id = role.id from role where organization_id = $1 and user_id = $2`,
+      [organization_id, user_id, permissions],
     )
-    return rows[0]!.id
-  }
 
   /** The founder creates what the caller should find: the founder may, whatever the caller's role. */
   async function signInFounder(user_id: string, organization_id: string, word: string): Promise<World['call']> {
@@ -175,7 +176,8 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
 
   return async (standing = {}, kinds = []) => {
     const {
-      role = 'owner',
+      permissions,
+      role = permissions === undefined ? 'owner' : 'member',
       session = 'live',
       account = 'live',
       membership = 'live',
@@ -242,6 +244,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
         secondFactor,
       ],
     })
+    if (permissions !== undefined) await giveRole(organization_id, user_id, permissions)
     const access_token = tokens.sign({
       sub: user_id,
       jti: word,
@@ -259,7 +262,6 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       session: other_session_id,
       ...fixtures,
     }
-    if (kinds === 'all') own['role'] = await giveRole(organization_id, word)
     if (wanted.length > 0) {
       const founder = await signInFounder(founder_id, organization_id, word)
       await makeResources(founder, wanted, own)

@@ -58,6 +58,8 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
     return { token: sealToken(services.keys.oneTime, { purpose }, rows[0].id) }
   }
   const lost = { role: 'viewer', title: null, company: null, status: undefined }
+  /** Of the custom role in each world (isolation-requests.ts). */
+  const ofRole = ['projects:read', 'organization:read', 'organization:leave']
   const ofSession: Way = { closes: (author, access) => isFirst(author) && isSignedIn(access) }
   const ofOtherSession: Way = { closes: (author, access) => author === 'elsewhere' && isSignedIn(access) }
   const ofMembership: Way = { closes: (author, access) => isFirst(author) && isGated(access) }
@@ -118,13 +120,26 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
         closes: (author, access) => author === 'second' && isGated(access) && !holds('viewer', access),
       },
       {
+        name: 'custom role given to the other owner',
+        body: ({ own }) => ({ role: undefined, role_id: own['role'] }),
+        closes: (author, access) => author === 'second' && isGated(access) && !ofRole.includes(access),
+      },
+      {
         name: 'own role lowered',
         path: ({ user_id }, path) => path.replace(/[^/]*$/, user_id),
         body: () => lost,
         closes: (author, access) => isFirst(author) && isGated(access) && !holds('viewer', access),
       },
     ],
-    createInvitation: [{}, { name: 'renewed', body: (_world, { outsider }) => ({ email: outsider.email }) }],
+    // Pairs of these take the organization's key exclusively, although the role has no members.
+    createRole: [{ closes: () => false }],
+    updateRole: [{ closes: () => false }],
+    deleteRole: [{ closes: () => false }],
+    createInvitation: [
+      {},
+      { name: 'to a custom role', body: ({ own }) => ({ role: undefined, role_id: own['role'] }) },
+      { name: 'renewed', body: (_world, { outsider }) => ({ email: outsider.email }) },
+    ],
     createInvitations: [
       {},
       {

@@ -1,3 +1,5 @@
+import { describeRole, permissionsOf, rulesOfRoles } from './oracle-model-of-roles.ts'
+import type { Permissions } from './oracle-model-of-roles.ts'
 import type { Membership, Question, World } from './oracle-world.ts'
 
 // Who may do what, written independently from the documents (docs/guides/isolation.md, docs/reference/permissions.md):
@@ -5,21 +7,19 @@ import type { Membership, Question, World } from './oracle-world.ts'
 
 /** An answer to each part of a question, as text: the visible ids, or the number of rows that a statement changes. */
 export type Answers = Record<string, string>
-export type Permissions = Readonly<Record<string, string>>
-const ladder: readonly string[] = ['viewer', 'member', 'admin', 'owner']
-/** The permissions that allow writes to a table. No request writes the other tables of an organization. */
+/** The permissions that allow writes to a table, if not `<table>:write` alone. */
 const writers: Readonly<Record<string, readonly string[]>> = {
-  projects: ['projects:write'],
-  invitations: ['invitations:write'],
   organizations: ['organization:write', 'organization:delete'],
   memberships: ['members:write', 'organization:leave', 'organization:transfer', 'invitations:write'],
 }
+const viewer = { role: 'viewer', role_id: null } as const
 const isCurrent = (row?: { disabled: boolean; deleted: boolean }): boolean => row?.disabled === false && !row.deleted
 const isOwner = (row: Membership): boolean => row.role === 'owner' && isCurrent(row)
 const liveOwnerOf = (w: World) => (m: Membership) => isOwner(m) && isCurrent(w.users.find(u => u.id === m.user_id))
 const sorted = (ids: string[]): string => ids.sort().join(' ')
 const idsOf = (rows: { id: string }[]): string => sorted(rows.map(({ id }) => id))
 const count = (rows: unknown[]): string => String(rows.length)
+const all = (parts: string[], answer: string): Answers => Object.fromEntries(parts.map(part => [part, answer]))
 
 /** The state of the caller: live, a current member, with the required second factor, and with the permission. */
 export function standingOf(world: World, permissions: Permissions, question: Question) {
@@ -33,38 +33,36 @@ export function standingOf(world: World, permissions: Permissions, question: Que
   const lacksFactor = organization?.second_factor_required === true && session?.second_factor === false
   const least = permissions[permission]
   const isOperator = permission.startsWith('admin:')
-  const ownRole = world.roles.find(row => row.organization_id === organization_id && row.id === membership?.role_id)
-  const isRanked = ladder.indexOf(membership?.role ?? '') >= ladder.indexOf(least ?? '')
-  const isOwn = ownRole?.permissions.includes(permission) === true && least !== 'owner' // as an administrator, at most
-  const held = isOperator ? user?.superuser === true : membership?.role_id === null ? isRanked : isOwn
+  const own = membership === undefined ? [] : permissionsOf(world, permissions, organization_id, membership)
+  const held = isOperator ? user?.superuser === true : own.includes(permission)
   const may = live && organization !== undefined && least !== undefined && held
   const hasOther = members.filter(row => row.user_id !== user?.id).some(liveOwnerOf(world))
   const waysOut = hasOther ? /^organization:leave$/ : /^organization:(leave|transfer|delete)$/
   const open = may && (!lacksFactor || waysOut.test(permission))
   const role = isOperator ? 'superuser' : membership?.role
-  return { session, user, live, membership, lacksFactor, open, reads: may && !lacksFactor, role, isOperator }
+  return { session, user, live, membership, lacksFactor, open, reads: may && !lacksFactor, role, isOperator, own }
 }
 
-/** Whether a member may invite, to any role but that of an owner. */
-const mayInvite = (world: World, { organization_id, role, role_id }: Membership): boolean =>
-  role_id === null
-    ? ladder.indexOf(role) >= ladder.indexOf('admin')
-    : world.roles.some(
-        row =>
-          row.organization_id === organization_id &&
-          row.id === role_id &&
-          row.permissions.includes('invitations:write'),
-      )
-
-/** The invitations that a user can accept without a link. */
-const acceptableBy = (world: World, user: World['users'][number] | undefined): World['invitations'] =>
-  world.invitations.filter(({ organization_id, to, state, role, invited_by }) => {
-    const inviter = world.memberships.find(row => row.organization_id === organization_id && row.user_id === invited_by)
+/** The invitations that a user can accept without a link: whoever invited still has every permission of the role. */
+const acceptableBy = (
+  world: World,
+  permissions: Permissions,
+  user: World['users'][number] | undefined,
+): World['invitations'] =>
+  world.invitations.filter(row => {
+    const { organization_id, to, state, invited_by } = row
+    const inviter = world.memberships.find(one => one.organization_id === organization_id && one.user_id === invited_by)
     const stays = isCurrent(inviter) && isCurrent(world.users.find(({ id }) => id === invited_by))
-    const exists = world.organizations.some(row => row.id === organization_id && !row.deleted)
-    const mayGive = inviter !== undefined && mayInvite(world, inviter) && (role !== 'owner' || inviter.role === 'owner')
+    const exists = world.organizations.some(({ id, deleted }) => id === organization_id && !deleted)
+    const own = inviter === undefined ? [] : permissionsOf(world, permissions, organization_id, inviter)
+    const offered = ['invitations:write', ...permissionsOf(world, permissions, organization_id, row)]
+    const mayGive = offered.every(word => own.includes(word))
     return user?.verified === true && to === user.id && state === 'open' && exists && stays && mayGive
   })
+
+/** An invitation as `own_invitations` shows it: a guest is a viewer. */
+const describeOffer = ({ id, role, role_id }: World['invitations'][number], isGuest: boolean): string =>
+  isGuest ? `${id}:viewer` : role_id === null ? `${id}:${role}` : `${id}:custom:${role_id}`
 
 /** What is visible: the ids of the rows of each table, and the results of the views and functions of the gate. */
 export function read(world: World, permissions: Permissions, question: Question): Answers {
@@ -80,6 +78,8 @@ export function read(world: World, permissions: Permissions, question: Question)
   const places = own(world.memberships).filter(
     row => isCurrent(row) && world.organizations.some(({ id, deleted }) => id === row.organization_id && !deleted),
   )
+  const shownPlace = (row: Membership): string =>
+    `${row.organization_id}:${describeRole(row, permissionsOf(world, permissions, row.organization_id, row))}`
   const shown = open && permission === 'organization:transfer' ? world.memberships : own(world.memberships)
   const members = reads ? here(world.memberships) : shown.filter(row => open && row.organization_id === organization_id)
   const colleagues = here(world.memberships).map(({ user_id }) => user_id)
@@ -90,9 +90,9 @@ export function read(world: World, permissions: Permissions, question: Question)
     verdict: !live ? 'session-ended' : isLost ? 'membership-ended' : open ? 'open' : refusal,
     self: live ? `${session?.id} ${user?.id} ${session?.second_factor} ${user?.superuser} ${user?.verified}` : '',
     own_invitations: sorted(
-      live ? acceptableBy(world, user).map(row => `${row.id}:${user?.guest === true ? 'viewer' : row.role}`) : [],
+      live ? acceptableBy(world, permissions, user).map(row => describeOffer(row, user?.guest === true)) : [],
     ),
-    own_organizations: sorted(places.map(({ organization_id, role }) => `${organization_id}:${role}`)),
+    own_organizations: sorted(places.map(shownPlace)),
     organizations: open ? organization_id : '',
     memberships: sorted(members.map(({ user_id }) => user_id)),
     roles: idsOf(here(world.roles)),
@@ -103,11 +103,8 @@ export function read(world: World, permissions: Permissions, question: Question)
     users: idsOf(world.users.filter(({ id }) => (live && id === user?.id) || colleagues.includes(id))),
     sessions: idsOf(own(world.sessions)),
     devices: idsOf(own(world.devices)),
-    identities: idsOf(fixtures),
-    passkeys: idsOf(fixtures),
-    totp_factors: owners,
-    recovery_codes: owners,
-    idempotency_keys: owners,
+    ...all(['identities', 'passkeys'], idsOf(fixtures)),
+    ...all(['totp_factors', 'recovery_codes', 'idempotency_keys'], owners),
     retired_names: live ? '1' : '0',
   }
 }
@@ -117,9 +114,9 @@ export function read(world: World, permissions: Permissions, question: Question)
  * `later` is the world after another user's change, which happens before the commit of the `… late` parts.
  */
 export function write(world: World, permissions: Permissions, question: Question, later: World): Answers {
-  const { session, user, live, open, role } = standingOf(world, permissions, question)
-  const { permission, organization_id, place, person, member, fresh, flaw } = question
-  const writes = (table: string): boolean => open && writers[table]?.includes(permission) === true
+  const { session, user, live, open, role, membership, own: held } = standingOf(world, permissions, question)
+  const { permission, organization_id, place, person, member, fresh, flaw, role_id } = question
+  const writes = (table: string): boolean => open && (writers[table] ?? [`${table}:write`]).includes(permission)
   const within = <Row extends { organization_id: string }>(table: string, rows: Row[]) =>
     rows.filter(row => writes(table) && row.organization_id === organization_id)
   const one = (may: boolean): string => (may ? '1' : '0')
@@ -127,6 +124,10 @@ export function write(world: World, permissions: Permissions, question: Question
   // What this same transaction has changed counts as open, as it is in `kept`.
   const isOpenLater = (kept: Partial<World>): boolean =>
     standingOf({ ...later, ...kept }, permissions, question)[permission === '' ? 'live' : 'open']
+  // The account's own rows: with a live session and, if a permission is named, one that the user has.
+  const account = live && (permission === '' || open)
+  const caller = { own: held, role_id: membership?.role_id, account, writes: writes('roles') }
+  const { covers, mayChange, restored, mayOffer, answers } = rulesOfRoles(world, permissions, question, caller)
   // Memberships have their own rules, which are checked before the policies. Undefined: no rule is violated.
   const ruleOn = (before: Membership, after: Membership): string | undefined => {
     const isOwn = after.user_id === user?.id
@@ -148,12 +149,13 @@ export function write(world: World, permissions: Permissions, question: Question
     // A guest is a viewer; memberships that have ended are not checked.
     const isGuest = world.users.some(({ id, guest }) => id === after.user_id && guest)
     const isPromoted = isGuest && !after.deleted && (after.role !== 'viewer' || after.role_id !== null)
-    return isRaised || isPromoted || (after.role_id !== null && after.role !== 'member') ? 'rule' : undefined
+    const isUncovered = permission === 'members:write' && !only('title') && !(covers(before) && covers(after))
+    return isRaised || isPromoted || isUncovered || !mayChange(before, after) ? 'rule' : undefined
   }
   type Changes = (row: Membership) => Partial<Membership>
   const change = (changes: Changes, isMeant: (row: Membership) => boolean = () => true): string => {
     const members = within('memberships', world.memberships)
-    const after = members.map(row => (isMeant(row) ? { ...row, ...changes(row) } : row))
+    const after = members.map(row => (isMeant(row) ? restored({ ...row, ...changes(row) }, row) : row))
     const broken = members.map((row, n) => (isMeant(row) ? ruleOn(row, after[n]!) : undefined)).find(Boolean)
     const losesOwner = members.some((row, n) => isOwner(row) && !isOwner(after[n]!))
     return broken ?? (losesOwner && !after.some(liveOwnerOf(world)) ? 'rule' : count(members.filter(isMeant)))
@@ -163,13 +165,12 @@ export function write(world: World, permissions: Permissions, question: Question
   const set = (changes: Partial<Membership>): string => change(() => changes, isMember)
   const leave = change(() => ({ deleted: true }), isMine)
   const title = change(() => ({ title: 'x' }))
+  const titled = permission === 'members:write' ? Number(title) : 0
   const passOn: Changes = row => ({ role: row.user_id === user?.id ? 'admin' : 'owner', role_id: null })
   // A live session is enough to create a team, if all of its rows are new; the user becomes its owner.
   const mayCreate = live && permission === '' && question.kind === 'team' && flaw !== 'organization'
   const isCreated = mayCreate && organization_id === fresh
   const isGuest = user?.guest === true // who creates none
-  // The account's own rows: with a live session and, if a permission is named, one that the user has.
-  const account = live && (permission === '' || open)
   const own = <Row extends { user_id: string }>(rows: Row[]) => rows.filter(row => account && row.user_id === user?.id)
   const sessions = own(world.sessions).filter(({ revoked }) => !revoked)
   const devices = own(world.devices).filter(({ revoked }) => !revoked)
@@ -177,25 +178,24 @@ export function write(world: World, permissions: Permissions, question: Question
   const projects = within('projects', world.projects)
   const invitations = within('invitations', world.invitations)
   const organization = writes('organizations') && permission === 'organization:write'
-  const isDemandable = role === 'owner' && session?.second_factor === true
   const isClosable = isInPlace && writes('organizations') && permission === 'organization:delete'
-  const titled = permission === 'members:write' ? Number(title) : 0
-  const late = projects.length + Number(organization) + titled + (permission === '' ? devices.length : 0)
+  const offer = invitations.find(({ id }) => id === question.invitation)
+  const rename = answers['rename a role']
+  const late = projects.length + Number(organization) + Number(rename) + (permission === '' ? devices.length : titled)
   const left = { memberships: world.memberships, roles: world.roles }
   const signedOut = { sessions: world.sessions.map(row => ({ ...row, second_factor: true })) }
   const closed = { organizations: world.organizations.map(row => ({ ...row, second_factor_required: false })) }
   return {
+    ...answers,
     'insert a project': isInPlace && writes('projects') ? `1 by ${user?.id}` : '0',
-    'update projects': count(projects),
-    'update a project': has(projects, question.project),
-    'lock a project': has(projects, question.project),
-    'delete a project': has(projects, question.project),
-    'delete projects': count(projects),
-    'insert an invitation': one(isInPlace && writes('invitations')),
-    'update invitations': count(invitations),
+    ...all(['update projects', 'delete projects'], count(projects)),
+    ...all(['update a project', 'lock a project', 'delete a project'], has(projects, question.project)),
+    'insert an invitation': !isInPlace || !writes('invitations') ? '0' : mayOffer(question) ? '1' : 'rule',
+    'update invitations': invitations.length > 0 && !covers(viewer) ? 'rule' : count(invitations),
+    'extend an invitation': offer === undefined ? '0' : mayOffer(offer) ? '1' : 'rule',
     'revoke an invitation': has(invitations, question.invitation),
     'title members': title,
-    'give a role': set({ role: question.role, role_id: question.role_id }),
+    'give a role': set({ role: question.role, role_id }),
     'disable a member': set({ disabled: true }),
     'end a membership': set({ deleted: true }),
     'end a membership again': set({ deleted: {} as never }), // with another timestamp
@@ -204,7 +204,8 @@ export function write(world: World, permissions: Permissions, question: Question
     'pass the organization on':
       permission === 'members:write' ? '0' : change(passOn, row => isMember(row) || isMine(row)),
     'rename organizations': one(organization),
-    'demand a second factor': isInPlace && organization ? (isDemandable ? '1' : 'rule') : '0',
+    'demand a second factor':
+      isInPlace && organization ? (role === 'owner' && session?.second_factor ? '1' : 'rule') : '0',
     'close the organization': one(isClosable),
     'insert an organization': isCreated && isGuest ? 'rule' : one(isCreated),
     'insert an organization again': isInPlace && (mayCreate || writes('organizations')) ? 'exists' : '0',
@@ -214,14 +215,13 @@ export function write(world: World, permissions: Permissions, question: Question
     'update a user': one(account && person === user?.id),
     'revoke sessions': count(sessions),
     'revoke a session': has(sessions, question.session),
-    'bring a session back': one(account && question.session === session?.id),
-    'choose an organization': one(account && question.session === session?.id),
+    ...all(['bring a session back', 'choose an organization'], one(account && question.session === session?.id)),
     'revoke devices': count(devices),
     'revoke a device': has(devices, question.device),
     'rename passkeys': count(own(world.fixtures)),
     'insert a key': one(live && person === user?.id),
     'delete keys': count(world.fixtures.filter(row => live && row.user_id === user?.id)),
-    'write late': late > 0 && isOpenLater({}) ? String(late) : '0',
+    'write late': rename === 'rule' ? 'rule' : late > 0 && isOpenLater({}) ? String(late) : '0',
     'leave late': permission === 'organization:leave' && (leave !== '1' || isOpenLater(left)) ? leave : '0',
     'sign out late': one(account && isOpenLater(signedOut)),
     'close late': one(isClosable && isOpenLater(closed)),

@@ -37,6 +37,8 @@ const chosen = word !== undefined ? named : isLong ? mutations : dozen
 
 const writesMemberships = new Set(['members:write', 'organization:leave', 'organization:transfer', 'invitations:write'])
 
+const writesRoles = new Set(['roles:write', 'members:write', 'invitations:write', 'projects:write'])
+
 /** Whether a fault shows in few worlds: there are more of them, most of which ask nothing. */
 const isRare = (name: string): boolean => /^function (is_way_out|guard_membership:.*u\.deleted_at)/.test(name)
 
@@ -46,7 +48,9 @@ function aimAt(name: string): Wanted {
     return { only: (world, question) => isAllowed(world, question) && isAboutDeletedMember(world, question) }
   if (/guard_membership|keep_an_owner/.test(name))
     return { only: (world, question) => isAllowed(world, question) && writesMemberships.has(question.permission) }
-  if (name.startsWith('function own_role_permits')) return {}
+  if (name.startsWith('function own_role_permits') || name.startsWith('function hold_roles')) return {}
+  if (/^(function|trigger) [\w.]*(role|permission)/.test(name))
+    return { only: (world, question) => isAllowed(world, question) && writesRoles.has(question.permission) }
   if (name.startsWith('function is_way_out')) return { only: isOwnerWithoutFactor, readsOnly: true }
   if (/^(function|trigger (memberships|organizations|projects)\.)/.test(name)) return { only: isAllowed }
   if (name.startsWith('view gate_state')) return { only: () => true, readsOnly: true }

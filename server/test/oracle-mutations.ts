@@ -106,6 +106,12 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     [' AND (o.deleted_at IS NULL)', ''],
     ['m.user_id = self.user_id', 'm.user_id <> self.user_id'],
     ['AND (o.deleted_at IS NULL)', 'OR (o.deleted_at IS NULL)'],
+    ["ELSE 'admin'::text END", "ELSE 'owner'::text END"],
+    ['(m.role_id IS NULL) OR (EXISTS', '(m.role_id IS NOT NULL) OR (EXISTS'],
+    ['(c.organization_id = m.organization_id) AND ', ''],
+    ['(c.role_id = m.role_id) AND ', ''],
+    [' AND (c.permission = p.permission)', ''],
+    ["ELSE 'custom'::text", 'ELSE m.role'],
   ],
   'view own_invitations': [['live_invitations.user_id = self.user_id', 'live_invitations.user_id IS NOT NULL']],
   'view live_invitations': [
@@ -130,6 +136,22 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
   'policy organizations.tenant_read': [readByName],
   'policy memberships.tenant_read': [readByName],
   'policy roles.tenant_read': [readByName],
+  'policy roles.tenant_insert': [
+    [writes('roles:write'), setting],
+    ['{roles:write}', '{roles:write,members:write}'],
+  ],
+  'policy roles.tenant_update': [
+    [writes('roles:write'), setting],
+    ['{roles:write}', '{roles:write,members:write}'],
+  ],
+  'policy custom_role_permissions.tenant_insert': [
+    [writes('roles:write'), setting],
+    ['{roles:write}', '{roles:write,members:write}'],
+  ],
+  'policy custom_role_permissions.tenant_delete': [
+    [writes('roles:write'), setting],
+    ['{roles:write}', '{roles:write,members:write}'],
+  ],
   'policy custom_role_permissions.tenant_read': [readByName],
   'policy invitations.tenant_read': [readByName],
   'policy projects.tenant_read': [readByName, [gate, 'organization_id']],

@@ -17,8 +17,8 @@ export const readings: Readonly<Record<string, string>> = {
     when member is not true and q.permission not like 'admin:%' then 'membership-ended' when permitted then 'open'
     when second_factor_missing then 'second-factor-required' else 'permission-missing' end from gate_state)`,
   self: rows('self', `concat_ws(' ', session_id, user_id, second_factor::text, superuser::text, email_verified::text)`),
-  own_invitations: rows('own_invitations', `id || ':' || role`),
-  own_organizations: rows('own_organizations', `id || ':' || role`),
+  own_invitations: rows('own_invitations', `concat_ws(':', id, role, role_id)`),
+  own_organizations: rows('own_organizations', `concat_ws(':', id, role, role_id, array_to_string(permissions, ','))`),
   organizations: rows('organizations'),
   memberships: rows('memberships', 'user_id::text'),
   roles: rows('roles'),
@@ -58,10 +58,11 @@ export const writings: Statements = {
   'delete a project': ['delete from projects where id = q.project'],
   'delete projects': ['delete from projects'],
   'insert an invitation': [
-    `insert into invitations (organization_id, email, role, invited_by, expires_at)
-      values (q.place, q.fresh || '@example.com', q.role, q.member, now() + interval '1 day')`,
+    `insert into invitations (organization_id, email, role, role_id, invited_by, expires_at)
+      values (q.place, q.fresh || '@example.com', q.role, q.role_id, q.member, now() + interval '1 day')`,
   ],
-  'update invitations': [`update invitations set role = 'viewer'`],
+  'update invitations': [`update invitations set role = 'viewer', role_id = null`],
+  'extend an invitation': [`update invitations set expires_at = now() + interval '2 days' where id = q.invitation`],
   'revoke an invitation': ['update invitations set revoked_at = now() where id = q.invitation'],
   'add a member': [`insert into memberships (organization_id, user_id, role) values (q.place, q.person, q.role)`],
   'title members': [`update memberships set title = 'x'`],
@@ -76,6 +77,13 @@ export const writings: Statements = {
       where organization_id = q.place and user_id in (q.me, q.member) and q.permission <> 'members:write'`,
   ],
   'move a member': [`update memberships set organization_id = q.elsewhere where ${member}`],
+  'insert a role': [`insert into roles (organization_id, id, name) values (q.place, q.fresh, q.fresh::text)`],
+  'rename a role': ['update roles set name = q.fresh::text where id = q.custom'],
+  'delete a role': ['update roles set deleted_at = now() where id = q.custom and deleted_at is null'],
+  'give a permission': [
+    'insert into custom_role_permissions (organization_id, role_id, permission) values (q.place, q.custom, q.word)',
+  ],
+  'take a permission': ['delete from custom_role_permissions where role_id = q.custom and permission = q.word'],
   'rename organizations': [`update organizations set name = 'x'`],
   'demand a second factor': [
     'update organizations set second_factor_required = not second_factor_required where id = q.place',
@@ -114,12 +122,11 @@ export const forbidden: readonly string[] = [
   'delete from memberships',
   'delete from organizations',
   `update organizations set kind = case kind when 'team' then 'personal' else 'team' end`,
-  `insert into roles (organization_id, name) values (q.place, 'x')`,
-  `update roles set name = 'x'`,
+  'update roles set deleted_at = null where deleted_at is not null',
   'delete from roles',
   `insert into custom_role_permissions (organization_id, role_id, permission) values (q.place, q.role_id, 'organization:delete')`,
   `update custom_role_permissions set permission = 'organization:delete'`,
-  'delete from custom_role_permissions',
+  `delete from custom_role_permissions where permission = 'organization:leave'`,
   `insert into audit_log (organization_id, action, entity_type) values (q.place, 'delete', 'projects')`,
   `update audit_log set action = 'x'`,
   'delete from audit_log',
@@ -141,6 +148,7 @@ export const lateWritings: Statements = {
     `update organizations set name = 'x', gate_changed_in = pg_current_xact_id()`,
     `update memberships set title = 'x', gate_changed_in = pg_current_xact_id() where q.permission = 'members:write'`,
     `update devices set revoked_at = now() where q.permission = '' and revoked_at is null`,
+    `update roles set name = q.fresh::text where id = q.custom`,
     'if changed > 0 then perform change_meanwhile(q); end if',
   ],
   'leave late': [
@@ -173,7 +181,12 @@ export const loads: readonly [of: keyof World, type: string, into: string, value
     'organizations (id, kind, name, slug, second_factor_required, deleted_at)',
     `id, kind, 'o', id, second_factor_required, ${state('deleted')}`,
   ],
-  ['roles', 'id uuid, organization_id uuid', 'roles (id, organization_id, name)', 'id, organization_id, id'],
+  [
+    'roles',
+    'id uuid, organization_id uuid, deleted bool',
+    'roles (id, organization_id, name, deleted_at)',
+    `id, organization_id, id, ${state('deleted')}`,
+  ],
   [
     'roles',
     'id uuid, organization_id uuid, permissions text[]',
@@ -200,9 +213,9 @@ export const loads: readonly [of: keyof World, type: string, into: string, value
   ],
   [
     'invitations',
-    'id uuid, organization_id uuid, invited_by uuid, "to" uuid, role text, state text',
-    'invitations (id, organization_id, email, role, invited_by, expires_at, revoked_at, accepted_at)',
-    `id, organization_id, "to" || '@example.com', role, invited_by, now() + case when state = 'expired' then - ${hour} else ${hour} end,
+    'id uuid, organization_id uuid, invited_by uuid, "to" uuid, role text, role_id uuid, state text',
+    'invitations (id, organization_id, email, role, role_id, invited_by, expires_at, revoked_at, accepted_at)',
+    `id, organization_id, "to" || '@example.com', role, role_id, invited_by, now() + case when state = 'expired' then - ${hour} else ${hour} end,
       ${state(`state = 'revoked'`)}, ${state(`state = 'accepted'`)}`,
   ],
   [

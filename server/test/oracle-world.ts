@@ -17,18 +17,20 @@ export interface Membership {
 }
 type OfOrganization = { id: string; organization_id: string }
 
+type Held = Pick<Membership, 'role' | 'role_id'>
+
 export interface World {
   users: { id: string; superuser: boolean; guest: boolean; verified: boolean; disabled: boolean; deleted: boolean }[]
   organizations: { id: string; kind: 'personal' | 'team'; second_factor_required: boolean; deleted: boolean }[]
   memberships: Membership[]
-  roles: { id: string; organization_id: string; permissions: string[] }[]
+  roles: (OfOrganization & { permissions: string[]; deleted: boolean })[]
   sessions: { id: string; user_id: string; revoked: boolean; expired: boolean; second_factor: boolean }[]
   projects: OfOrganization[]
   /** `to` is the user whose address is invited, or an id without a user. */
-  invitations: (OfOrganization & {
+  invitations: (OfOrganization &
+    Held & {
     invited_by: string
     to: string
-    role: Role
     state: 'open' | 'expired' | 'revoked' | 'accepted'
   })[]
   history: OfOrganization[]
@@ -50,9 +52,12 @@ export interface Question {
   /** A user who is looked up, added or changed, and one who has a membership in `place`. */
   person: string
   member: string
-  /** The new values of a membership. */
+  /** The new values of a membership or invitation. */
   role: Role
   role_id: string | null
+  /** A custom role that is changed, and a permission that it gets or loses. */
+  custom: string
+  word: string
   /** The kind of a new organization, and what is wrong with it. */
   kind: 'personal' | 'team'
   flaw: '' | 'organization' | 'membership'
@@ -127,14 +132,18 @@ export function createWorld({ id, below, chance, pick, some, times }: Random, pe
     some(roleIds, 0.3).map(id => ({
       id,
       organization_id: organization.id,
-      permissions: some([...permissions, unknownPermissions[0]!], 0.4),
+      permissions: some([...permissions, unknownPermissions[0]!], pick([0.1, 0.4, 0.8])),
+      deleted: chance(0.15),
     })),
   )
+  const rolesIn = (organization_id: string, isEnded: boolean) =>
+    ownRoles.filter(row => row.organization_id === organization_id && (isEnded || !row.deleted))
   const memberships = organizations.flatMap(organization => {
     const members = some(users, 0.6)
     return (members.length > 0 ? members : [pick(users)]).map((user): Membership => {
       const role = user.guest ? 'viewer' : pick([...roles, 'member'] as const)
-      const own = ownRoles.filter(row => row.organization_id === organization.id)
+      const ending = pick(endings)
+      const own = rolesIn(organization.id, ending.deleted)
       return {
         organization_id: organization.id,
         user_id: user.id,
@@ -142,10 +151,17 @@ export function createWorld({ id, below, chance, pick, some, times }: Random, pe
         role_id: role === 'member' && own.length > 0 && chance(0.8) ? pick(own).id : null,
         title: '',
         disabled: chance(0.07),
-        ...pick(endings),
+        ...ending,
       }
     })
   })
+  /** Only what an invitation offers that can no longer be accepted may be a deleted role. */
+  const offer = (organization_id: string, isEnded: boolean): Held => {
+    const own = rolesIn(organization_id, isEnded)
+    return own.length > 0 && chance(0.6)
+      ? { role: 'member', role_id: pick(own).id }
+      : { role: pick(roles), role_id: null }
+  }
   const inOrganizations = (most: number) =>
     organizations.flatMap(({ id: organization_id }) => times(below(most + 1), () => ({ id: id(), organization_id })))
   return {
@@ -165,14 +181,11 @@ export function createWorld({ id, below, chance, pick, some, times }: Random, pe
     projects: inOrganizations(4),
     // At most one to each address in an organization.
     invitations: organizations.flatMap(({ id: organization_id }) =>
-      [...some(users, 0.3).map(user => user.id), ...times(below(3), id)].map(to => ({
-        id: id(),
-        organization_id,
-        to,
-        invited_by: pick(memberships.filter(row => row.organization_id === organization_id)).user_id,
-        role: pick(roles),
-        state: pick(['open', 'open', 'open', 'expired', 'revoked', 'accepted'] as const),
-      })),
+      [...some(users, 0.3).map(user => user.id), ...times(below(3), id)].map(to => {
+        const state = pick(['open', 'open', 'open', 'expired', 'revoked', 'accepted'] as const)
+        const invited_by = pick(memberships.filter(row => row.organization_id === organization_id)).user_id
+        return { id: id(), organization_id, to, invited_by, state, ...offer(organization_id, state !== 'open') }
+      }),
     ),
     history: inOrganizations(3),
     devices: users.flatMap(user => times(below(3), () => ({ id: id(), user_id: user.id, revoked: chance(0.3) }))),
@@ -198,8 +211,9 @@ export function createQuestion(random: Random, world: World, permissions: readon
   const near = <Row>(rows: Row[], isNear: (row: Row) => boolean): Row[] =>
     chance(0.4) && rows.some(isNear) ? rows.filter(isNear) : rows
   const ownRoles = world.roles.filter(ofPlace)
-  const role_id = mine.find(row => row.organization_id === organization_id)?.role_id
-  const held = world.roles.find(row => row.organization_id === organization_id && row.id === role_id)?.permissions
+  const own_id = mine.find(row => row.organization_id === organization_id)?.role_id
+  const held = world.roles.find(row => row.organization_id === organization_id && row.id === own_id)
+  const role_id = ownRoles.length > 0 && chance(0.4) ? pick(near(ownRoles, row => row.id === own_id)).id : null
   const isOwn = chance(0.7)
   return {
     session_id: chance(0.03) ? '' : chance(0.03) ? id() : holder.id,
@@ -209,7 +223,7 @@ export function createQuestion(random: Random, world: World, permissions: readon
         ? ''
         : chance(0.05)
           ? pick(unknownPermissions)
-          : pick(chance(0.4) && held?.[0] ? held : permissions),
+          : pick(chance(0.4) && held?.permissions[0] ? held.permissions : permissions),
     me: holder.user_id,
     place,
     elsewhere: pick(world.organizations.filter(row => row.id !== place)).id,
@@ -217,8 +231,10 @@ export function createQuestion(random: Random, world: World, permissions: readon
       ? holder.user_id
       : pick(near(world.users, row => row.disabled || row.deleted)).id,
     member: pick(near(world.memberships.filter(ofPlace), row => own(row) || row.deleted)).user_id,
-    role: founds && chance(0.7) ? 'owner' : pick(roles),
-    role_id: ownRoles.length > 0 && chance(0.3) ? pick(ownRoles).id : null,
+    role: founds && chance(0.7) ? 'owner' : role_id !== null && chance(0.8) ? 'member' : pick(roles),
+    role_id,
+    custom: pickId(near(ownRoles, row => row.id === held?.id || row.permissions.length < 4)),
+    word: pick(near([...permissions, ...unknownPermissions], word => held?.permissions.includes(word) === true)),
     kind: chance(0.8) ? 'team' : 'personal',
     flaw: chance(0.7) ? '' : pick(['organization', 'membership'] as const),
     project: pickId(near(world.projects, ofPlace)),

@@ -27,7 +27,7 @@ if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(decisions))
 const QUESTIONS = 100
 const AT_ONCE = 25
 
-const texts = ['session_id', 'organization_id', 'permission', 'role', 'kind', 'flaw', 'change']
+const texts = ['session_id', 'organization_id', 'permission', 'role', 'word', 'kind', 'flaw', 'change']
 const sample = createRandom(0)
 const fields = Object.keys(createQuestion(sample, createWorld(sample, words), words))
 
@@ -50,7 +50,7 @@ const tries = (statements: readonly (readonly string[])[]): string =>
         raise exception using errcode = 'OR000';
       exception when others then
         answers := answers || case sqlstate when 'OR000' then coalesce(said, changed::text) when '42501' then '0'
-          when '23514' then 'rule' when '23505' then 'exists' else sqlstate || ' ' || sqlerrm end;
+          when '23514' then 'rule' when '23503' then 'rule' when '23505' then 'exists' else sqlstate || ' ' || sqlerrm end;
       end;`,
     )
     .join('\n      ')

@@ -410,9 +410,10 @@ test('a pair key across tenants is refused for every login', async () => {
     assert.ok(target, `${name}: a world needs a row in ${parent}`)
     const own = await admin.query(`select from ${child} where organization_id = $1`, [attacker.organization_id])
     assert.ok((own.rowCount ?? 0) > 0, `${name}: a world needs a row in ${child}`)
-    // Only members can have a custom role of the organization.
+    // A custom role of the organization goes only with the built-in role member.
     const only = column === 'role_id' && child === 'memberships' ? ` and role = 'member'` : ''
-    const command = `update ${child} set ${column} = '${target}' where organization_id = '${attacker.organization_id}'${only}`
+    const also = column === 'role_id' && child === 'invitations' ? `, role = 'member'` : ''
+    const command = `update ${child} set ${column} = '${target}'${also} where organization_id = '${attacker.organization_id}'${only}`
     const table = relations.find(relation => relation.name === child)!
     for (const permission of Object.keys(permissions).filter(
       word => !word.endsWith(':read') && !word.startsWith('admin:'),

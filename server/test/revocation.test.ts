@@ -116,6 +116,24 @@ const revocations: {
     },
   },
   {
+    name: 'removing the permission from the custom role',
+    code: 'permission-missing',
+    revoke: async (owner, member, url) => {
+      const path = await giveCustomRole(owner, member)
+      assert.equal((await request(url, 'PATCH', path, { permissions: [] }, as(owner))).status, 200)
+    },
+  },
+  {
+    name: 'giving a custom role without the permission',
+    code: 'permission-missing',
+    revoke: async (owner, member, url) => {
+      const path = `/api/v1/organizations/${owner.organization_id}`
+      const { body } = await request(url, 'POST', `${path}/roles`, { name: 'Guests', permissions: [] }, as(owner))
+      const change = { role_id: (body as { id: string }).id }
+      assert.equal((await request(url, 'PATCH', `${path}/members/${member.user_id}`, change, as(owner))).status, 200)
+    },
+  },
+  {
     name: 'closing the organization',
     code: 'membership-ended',
     revoke: (owner, _member, url) =>
@@ -136,6 +154,15 @@ const revocations: {
     },
   },
 ]
+
+/** Gives the member a custom role that may write projects. @returns the path of the role */
+async function giveCustomRole(owner: Person, member: Person): Promise<string> {
+  const path = `/api/v1/organizations/${owner.organization_id}`
+  const role = await owner.call('POST', `${path}/roles`, { name: 'Writers', permissions: ['projects:write'] })
+  const given = await owner.call('PATCH', `${path}/members/${member.user_id}`, { role_id: role.body.id })
+  assert.equal(given.status, 200, given.text)
+  return `${path}/roles/${role.body.id}`
+}
 
 const proveSecondFactor = ({ user_id }: Person) =>
   admin.query('update sessions set second_factor_at = now() where user_id = $1', [user_id])
@@ -174,6 +201,11 @@ const closings = {
   ],
   role: ({ organization_id, user_id }: Person) => [
     `update memberships set role = 'viewer' where organization_id = $1 and user_id = $2`,
+    [organization_id, user_id],
+  ],
+  permission: ({ organization_id, user_id }: Person) => [
+    `delete from custom_role_permissions where permission = 'projects:write'
+      and (organization_id, role_id) in (select organization_id, role_id from memberships where organization_id = $1 and user_id = $2)`,
     [organization_id, user_id],
   ],
   organization: ({ organization_id }: Person) => [
@@ -345,6 +377,7 @@ test('of many writers that race a revocation, none commits after it', limit, asy
     for (let round = 0; round < 6; round++) {
       const owner = await signUp('Acme')
       const member = await addMember(owner, 'member')
+      if (name === 'permission') await giveCustomRole(owner, member)
       const insert = () =>
         say(
           'insert into projects (organization_id, name, slug) values ($1, $2, $2) returning id',

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { permissionsOf } from '../src/platform/gate/permissions.ts'
-import type { Permission, PermissionTable } from '../src/platform/gate/permissions.ts'
+import type { PermissionTable } from '../src/platform/gate/permissions.ts'
 import { buildRequest, kindsOf, listOperations, unproved } from './isolation-requests.ts'
-import type { Operation } from './isolation-requests.ts'
+import type { Operation, Request } from './isolation-requests.ts'
 import { createWorlds } from './isolation-world.ts'
-import type { Standing } from './isolation-world.ts'
+import type { Standing, World } from './isolation-world.ts'
 import type { Answer, TestApp } from './test-app.ts'
 
 const standings: Readonly<Record<string, Standing | 'nobody'>> = {
@@ -27,6 +27,52 @@ const standings: Readonly<Record<string, Standing | 'nobody'>> = {
   'a deleted account': { account: 'deleted' },
 }
 
+/**
+ * For each permission that a custom role may have: a role with only that one, and a role with all others. Every role can
+ * read the organization and leave it.
+ */
+function customStandings(permissions: PermissionTable): Readonly<Record<string, Standing>> {
+  const base: readonly string[] = ['organization:read', 'organization:leave']
+  const allowed = permissionsOf(permissions, 'admin')
+  const names = allowed.flatMap((permission): [string, Standing][] => {
+    const others = allowed.filter(word => word !== permission || base.includes(word))
+    return [
+      [`a custom role with only ${permission}`, { permissions: [...new Set([...base, permission])] }],
+      [`a custom role with all but ${permission}`, { permissions: others }],
+    ]
+  })
+  return Object.fromEntries(names)
+}
+
+/** Paths without a role: what belongs to nobody, to a visitor or to the user alone. */
+const withoutRole =
+  /^\/(?:$|health|ready|\.well-known|oauth|api\/v1\/(?:health|auth|oauth|users|invitations\/accept))(?:\/|$)/
+
+/** Operations whose permission does not follow from method and path, each with the reason. */
+export const namedPermissions: Readonly<Record<string, readonly [permission: string, reason: string]>> = {
+  listOrganizations: ['session', "the caller's own organizations, in whatever role"],
+  createOrganization: ['session', 'there is no role yet'],
+  deleteOrganization: ['organization:delete', 'only for owners, unlike other changes'],
+  leaveOrganization: ['organization:leave', 'everyone may'],
+  transferOrganization: ['organization:transfer', 'only for owners'],
+  addMember: ['invitations:write', 'a membership begins with an invitation'],
+}
+
+/** What an operation should require, by its method and path and not by what its route declares. */
+export function permissionFor({ id, method, path, access }: Operation): string {
+  const named = namedPermissions[id]
+  if (named !== undefined) return named[0]
+  if (withoutRole.test(path)) return access.includes(':') ? 'none' : access
+  const [first, ...rest] = path
+    .replace('/api/v1/', '')
+    .split('/')
+    .filter(segment => !segment.startsWith('{'))
+  const verb = method === 'GET' ? 'read' : 'write'
+  const word = (segment = ''): string => segment.replace(/-logs$/, '')
+  if (first === 'admin') return `admin:${word(rest[0])}:${verb}`
+  return `${first === 'organizations' ? word(rest[0] ?? 'organization') : word(first)}:${verb}`
+}
+
 /** Permissions that an organization's requirement of a second factor does not affect. */
 const waysOut = ['organization:leave'] // there is another owner, so transferring and deleting are none
 
@@ -46,11 +92,13 @@ export const exceptions: Readonly<Record<string, string>> = {
 
 /** The problem's code, or 'done'. */
 function expected(
-  { id, access }: Operation,
+  operation: Operation,
   name: string,
   standing: Standing | 'nobody',
   permissions: PermissionTable,
 ): string | undefined {
+  const { id } = operation
+  const access = permissionFor(operation)
   const exception = exceptions[`${id} ${name}`]
   if (exception !== undefined) return exception
   if (access === 'public') return undefined // decided by the body, not by the caller
@@ -64,6 +112,7 @@ function expected(
     secondFactor,
     superuser = false,
     named = true,
+    permissions: own,
   } = standing
   if (access === 'session') return session !== 'live' || account !== 'live' ? 'session-ended' : 'done'
   if (!named) return 'organization-required'
@@ -71,7 +120,8 @@ function expected(
   if ((permissions as Record<string, string>)[access] === 'superuser') return superuser ? 'done' : 'permission-missing'
   if (secondFactor === 'missing' && !waysOut.includes(access)) return 'second-factor-required'
   if (role === 'none' || membership !== 'live' || organization !== 'live') return 'membership-ended'
-  return permissionsOf(permissions, role).includes(access as Permission) ? 'done' : 'permission-missing'
+  const held: readonly string[] = own ?? permissionsOf(permissions, role)
+  return held.includes(access) ? 'done' : 'permission-missing'
 }
 
 export const outcomeOf = ({ id }: Operation, { status, body }: Answer): string =>
@@ -84,14 +134,59 @@ export interface RoleMatrix {
    * occurred
    */
   check(operation: Operation): Promise<string[]>
+  /**
+   * Every custom role sends the operation, also with each filter of a list. The callers share a world each, so whoever
+   * passes the gate may be refused for another reason. @returns the number of requests
+   */
+  checkCustomRoles(operation: Operation): Promise<number>
+  /** Compares the explanation of every permission with the gate, in every standing. @returns how often each reason was given */
+  checkExplanations(): Promise<Record<string, number>>
   /** The response to a client without an account, with everything in place that the operation needs. */
   askAsStranger(operation: Operation): Promise<Answer>
+}
+
+/** The request, and the same with each filter of a list. */
+function variantsOf(operation: Operation, world: World): Request[] {
+  const plain = buildRequest(operation, world, new Map())
+  if (operation.method !== 'GET') return [plain]
+  const join = (name: string, value: string): Request => {
+    const url = new URL(plain.path, 'http://localhost')
+    url.searchParams.set(name, value)
+    return { ...plain, path: url.pathname + url.search }
+  }
+  const filters = Object.entries(operation.plainQuery).map(([name, [value = '']]) => join(name, value))
+  const ids = operation.places.filter(({ where, kind }) => where === 'query' && world.own[kind] !== undefined)
+  return [plain, ...filters, ...ids.map(({ name, kind }) => join(name, world.own[kind]!))]
+}
+
+async function isGateOpen({ database }: TestApp, { session_id }: World, organization_id: string, permission: string) {
+  const client = await database.tenant.pool.connect()
+  try {
+    await client.query('begin')
+    await client.query(
+      `select set_config('app.session_id', $1, true), set_config('app.organization_id', $2, true), set_config('app.permission', $3, true)`,
+      [session_id, organization_id, permission],
+    )
+    const { rowCount } = await client.query('select from gate')
+    return rowCount === 1
+  } finally {
+    await client.query('rollback')
+    client.release()
+  }
 }
 
 /** Compares the responses with the permissions that the features declare. */
 export async function createRoleMatrix(app: TestApp): Promise<RoleMatrix> {
   const worlds = await createWorlds(app)
   const { permissions } = app.services.declared
+  const custom = customStandings(permissions)
+  const shared = new Map<string, World>()
+  /** The world of a custom role; a new one if the last one can no longer be used. */
+  async function worldOf(name: string, standing: Standing): Promise<World> {
+    const world = shared.get(name) ?? (await worlds(standing, 'all'))
+    shared.set(name, world)
+    return world
+  }
   return {
     operations: await listOperations(app.app),
     check: async operation => {
@@ -119,6 +214,48 @@ export async function createRoleMatrix(app: TestApp): Promise<RoleMatrix> {
           )
       }
       return met
+    },
+    checkCustomRoles: async operation => {
+      if (!permissionFor(operation).includes(':')) return 0
+      let sent = 0
+      for (const [name, standing] of Object.entries(custom)) {
+        const wanted = expected(operation, name, standing, permissions)
+        const world = await worldOf(name, standing)
+        for (const request of variantsOf(operation, world)) {
+          const answer = await world.call(request.method, request.path, request.body, request.headers)
+          const isRefused = answer.body?.code === 'permission-missing'
+          assert.equal(isRefused, wanted !== 'done', `${name}: ${request.path} ${answer.status} ${answer.text}`)
+          assert.notEqual(answer.status, 401, `${name}: ${answer.text}`)
+          sent++
+        }
+        // It ends the caller's own membership.
+        if (operation.id === 'leaveOrganization') shared.delete(name)
+      }
+      return sent
+    },
+    checkExplanations: async () => {
+      const reasons: Record<string, number> = {}
+      const more: Record<string, Standing> = {
+        'a superuser': { superuser: true },
+        'a superuser without the second factor': { secondFactor: 'missing', superuser: true },
+      }
+      for (const [name, standing] of Object.entries({ ...standings, ...custom, ...more })) {
+        if (standing === 'nobody') continue
+        const world = await worlds(standing)
+        for (const permission of Object.keys(permissions)) {
+          const { status, body } = await world.call('GET', `/api/v1/auth/me?explain=${permission}`)
+          const isOpen = await isGateOpen(app, world, standing.named === false ? '' : world.organization_id, permission)
+          if (status !== 200) {
+            assert.ok(['session-ended', 'membership-ended'].includes(body.code), `${name}: ${body.code}`)
+            continue
+          }
+          const { explanation } = body
+          assert.equal(explanation.allowed, isOpen, `${name}, ${permission}: ${JSON.stringify(explanation)}`)
+          assert.equal(/^allowed|has-permission$/.test(explanation.reason), isOpen, `${name}, ${permission}`)
+          reasons[explanation.reason] = (reasons[explanation.reason] ?? 0) + 1
+        }
+      }
+      return reasons
     },
     askAsStranger: async operation => {
       const { method, path, body } = buildRequest(operation, await worlds({}, kindsOf(operation)), new Map())

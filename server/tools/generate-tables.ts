@@ -31,8 +31,8 @@ const types: Record<string, string> = {
 /** Types of view columns with fixed words, because views have no check constraints. */
 const viewTypes: Record<string, string> = {
   'gate.role': "'owner' | 'admin' | 'member' | 'viewer' | 'superuser'",
-  'own_invitations.role': "'owner' | 'admin' | 'member' | 'viewer'",
-  'own_organizations.role': "'owner' | 'admin' | 'member' | 'viewer'",
+  'own_invitations.role': "'owner' | 'admin' | 'member' | 'viewer' | 'custom'",
+  'own_organizations.role': "'owner' | 'admin' | 'member' | 'viewer' | 'custom'",
   'own_organizations.kind': "'personal' | 'team'",
 }
 

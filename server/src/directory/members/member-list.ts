@@ -9,9 +9,9 @@ import { get, raw, tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
 import { Email, Id, Name, Nullable, OneOf, timestamps, Username } from '../../platform/schemas.ts'
 import { LINE } from '../../platform/texts.ts'
-import { Role_ } from '../organizations/organizations.ts'
+import { HeldRole, heldRole, RoleFilter } from '../organizations/held-role.ts'
 
-const query = tables('tenant', 'memberships', 'users', 'gate', 'member_words')
+const query = tables('tenant', 'memberships', 'users', 'roles', 'gate', 'own_organizations', 'member_words')
 
 const MemberStatus = OneOf(['active', 'disabled', 'account-deleted', 'removed'], {
   description:
@@ -21,7 +21,7 @@ const MemberStatus = OneOf(['active', 'disabled', 'account-deleted', 'removed'],
 
 const shared = {
   guest: Type.Boolean({ description: 'Whether the account is a guest, which is always a viewer.' }),
-  role: Role_,
+  ...HeldRole,
   title: Nullable(Name),
   company: Nullable(Name),
   status: MemberStatus,
@@ -51,7 +51,7 @@ const sorts = ['created_at', '-created_at', 'name', '-name', 'email', '-email'] 
 
 /** The filters of a list of members. */
 export const MemberFilters = {
-  role: Type.Optional(Role_),
+  ...RoleFilter,
   status: Type.Optional(MemberStatus),
   search: Type.Optional(
     Type.String({
@@ -79,15 +79,15 @@ export const statusOf = sql<'active' | 'disabled' | 'account-deleted' | 'removed
 
 export const isRestorable = sql<boolean>`coalesce(memberships.removed_at > now() - interval '30 days' and users.deleted_at is null, false)`
 
-/** Owners and administrators also see the memberships that can still be restored. */
-const isManager = sql<boolean>`(select role from gate) in ('owner', 'admin')`
+/** A caller who may change members also sees the memberships that can still be restored. */
+const isManager = sql<boolean>`(select 'members:write' = any (permissions) from own_organizations where id = (select organization_id from gate))`
 
 // Both versions only increase, so their sum changes with either.
 const memberColumns = sql`memberships.user_id, memberships.user_id as id, users.email, users.username, users.given_name, users.family_name, users.full_name, users.guest,
-  memberships.role, memberships.title, memberships.company, ${statusOf} as status, memberships.created_at, memberships.updated_at,
+  ${sql.join(heldRole('memberships'))}, memberships.title, memberships.company, ${statusOf} as status, memberships.created_at, memberships.updated_at,
   memberships.version + users.version as version`
 
-/** A current member or, for owners and administrators, one whose account is deleted. @throws Problem not-found */
+/** A current member or, for callers who may change members, one whose account is deleted. @throws Problem not-found */
 export const getMember = (organization_id: string, user_id: string) =>
   get(
     raw(
@@ -122,6 +122,7 @@ const orderOf = ({ sort = 'created_at', search, status }: MemberFilters, { limit
 interface ListValues {
   organization_id: string
   role: string | undefined
+  role_id: string | undefined
   status: string | undefined
   search: string | undefined
 }
@@ -147,14 +148,18 @@ const isFirst = sql` and not exists (select from member_words earlier where earl
 const isStillRestorable = sql` and exists (select from memberships m where m.organization_id = w.organization_id and m.user_id = w.user_id
   and m.removed_at > now() - interval '30 days' offset 0)`
 
-const allRoles = sql`array[${sql.join(roles.map(role => sql.lit(role)))}]`
+const allRoles = sql`array[${sql.join([...roles, 'custom'].map(role => sql.lit(role)))}]`
+
+/** Members with one custom role, among those with any. */
+const hasRole = (role_id: string) =>
+  sql` and exists (select from memberships m where m.organization_id = w.organization_id and m.user_id = w.user_id and m.role_id = ${role_id}::uuid offset 0)`
 
 /**
  * A page of members. The index has one range for each status and role, in the order of the list: the beginning of each
  * range that the filters allow is read, and these are merged. So a page takes the same time for any number of members.
  */
 const memberPages = pagesBuiltBy(
-  ({ organization_id, role, status, search, ...position }: ListValues & Position, order: MemberOrder, includeTotal) => {
+  ({ organization_id, role, role_id, status, search, ...position }: ListValues & Position, order: MemberOrder, includeTotal) => {
     const { page_size, after_value, after_id } = position
     const [direction, beyond] = order.descending ? [sql`desc`, sql`<`] : [sql`asc`, sql`>`]
     const statuses =
@@ -164,7 +169,7 @@ const memberPages = pagesBuiltBy(
     const ranges = sql`${statuses} as statuses (status)
       cross join unnest(${role === undefined ? allRoles : sql`array[${role}::text]`}) as roles (role)`
     const rows = sql`member_words w where w.organization_id = ${organization_id}::uuid and w.kind = ${sql.lit(order.kind)}
-      and w.status = statuses.status and w.role = roles.role${order.ofRemoved ? isStillRestorable : sql``}${search === undefined ? sql`` : isFound}`
+      and w.status = statuses.status and w.role = roles.role${order.ofRemoved ? isStillRestorable : sql``}${search === undefined ? sql`` : isFound}${role_id === undefined ? sql`` : hasRole(role_id)}`
     const beginning = search === undefined ? rows : sql`${rows}${isFirst}`
     const after =
       after_id === undefined ? sql`` : sql` and (w.word, w.user_id) ${beyond} (${after_value}::text, ${after_id}::uuid)`
@@ -191,14 +196,14 @@ const memberPages = pagesBuiltBy(
 const MAX_SEARCH_WORDS = 8
 
 /**
- * The members. Owners and administrators also see deleted accounts and, with `status`, restorable members.
+ * The members. Callers who may change members also see deleted accounts and, with `status`, restorable members.
  * @throws Problem invalid-fields when a search has too many words, or a sort order as well
  */
 export function listMembers(organization_id: string, filters: MemberFilters, page: Page) {
-  const { role, status, search, sort } = filters
+  const { role, role_id, status, search, sort } = filters
   if (search !== undefined && sort !== undefined)
     throw invalidField('?sort', 'cannot be combined with search, whose results are in the order of the words found')
   if (search !== undefined && search.trim().split(/\s+/u).length > MAX_SEARCH_WORDS)
     throw invalidField('?search', `must have at most ${MAX_SEARCH_WORDS} words`)
-  return memberPages({ organization_id, role, status, search }, orderOf(filters, page), page)
+  return memberPages({ organization_id, role, role_id, status, search }, orderOf(filters, page), page)
 }

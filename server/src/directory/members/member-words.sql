@@ -8,7 +8,7 @@ create table member_words (
   user_id         uuid not null,
   kind            text not null check (kind in ('member', 'name', 'email', 'word')),
   word            text collate "C" not null,
-  role            text not null, -- of the membership
+  role            text not null, -- of the membership, or `custom`
   status          text not null check (status in ('active', 'disabled', 'account-deleted', 'removed')),
   primary key (organization_id, user_id, kind, word)
 );
@@ -75,7 +75,7 @@ declare
   place record;
 begin
   for place in
-    select m.organization_id, m.role, case
+    select m.organization_id, case when m.role_id is null then m.role else 'custom' end as role, case
         when u.erased_at is not null then null
         when m.deleted_at is null then case when m.disabled_at is null then 'active' else 'disabled' end
         when m.removed_at is not null then case when u.deleted_at is null then 'removed' end
@@ -106,7 +106,7 @@ end $$;
 revoke execute on function lock_account() from public;
 create trigger account_insert before insert on memberships for each row execute function lock_account();
 create trigger account_update before update on memberships for each row
-  when ((old.role, old.disabled_at, old.deleted_at) is distinct from (new.role, new.disabled_at, new.deleted_at)) execute function lock_account();
+  when ((old.role, old.role_id, old.disabled_at, old.deleted_at) is distinct from (new.role, new.role_id, new.disabled_at, new.deleted_at)) execute function lock_account();
 
 create function keep_words_of_membership() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 begin
@@ -120,7 +120,7 @@ end $$;
 revoke execute on function keep_words_of_membership() from public;
 create trigger words_insert after insert or delete on memberships for each row execute function keep_words_of_membership();
 create trigger words_update after update on memberships for each row
-  when ((old.role, old.disabled_at, old.deleted_at, old.removed_at) is distinct from (new.role, new.disabled_at, new.deleted_at, new.removed_at))
+  when ((old.role, old.role_id, old.disabled_at, old.deleted_at, old.removed_at) is distinct from (new.role, new.role_id, new.disabled_at, new.deleted_at, new.removed_at))
   execute function keep_words_of_membership();
 
 create function keep_words_of_account() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$

@@ -7,11 +7,12 @@ import type { Transaction } from '../../platform/database/database.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import { Name, Nullable, OneOf, Strict } from '../../platform/schemas.ts'
 import { affect, get, raw, statement, tables } from '../../platform/database/statement.ts'
-import { guestRules, Role_ } from '../organizations/organizations.ts'
+import { GivenRole, heldRole, readGivenRole, roleRules } from '../organizations/held-role.ts'
+import { guestRules } from '../organizations/organizations.ts'
 import { getMember, isRestorable, statusOf } from './member-list.ts'
 import type { MemberRow } from './member-list.ts'
 
-const query = tables('tenant', 'memberships', 'users', 'gate')
+const query = tables('tenant', 'memberships', 'users', 'roles', 'gate')
 
 const placeFields = {
   title: Type.Optional(Nullable(Name)),
@@ -23,14 +24,14 @@ const placeFields = {
     }),
   ),
 }
-export const MemberChanges = Strict(
-  { role: Type.Optional(Role_), ...placeFields },
-  { title: 'MemberChanges', minProperties: 1 },
-)
+export const MemberChanges = Strict({ ...GivenRole, ...placeFields }, { title: 'MemberChanges', minProperties: 1 })
 export type MemberChanges = Static<typeof MemberChanges>
 export const MemberReplacement = Strict(
-  { role: Role_, ...placeFields },
-  { title: 'MemberReplacement', description: '`status` keeps its value if it is omitted; the other fields are reset.' },
+  { ...GivenRole, ...placeFields },
+  {
+    title: 'MemberReplacement',
+    description: 'A role is required; `status` keeps its value if it is omitted; the other fields are reset.',
+  },
 )
 
 /**
@@ -86,6 +87,7 @@ const ownerRules = {
   memberships_keep_an_owner: 'last-owner',
   memberships_owner_by_owner: 'owner-required',
   memberships_restorable: 'member-not-restorable',
+  ...roleRules,
 } as const
 
 const isStale = (condition: Condition, version: number): boolean =>
@@ -94,7 +96,7 @@ const isStale = (condition: Condition, version: number): boolean =>
 /**
  * Changes a member's role, title or company, or disables or enables the member.
  * @throws Problem not-found, guest-limited, member-account-deleted, entity-tag-stale, last-owner, own-membership,
- * owner-required, step-up-required
+ * owner-required, role-exceeds-own, step-up-required; invalid-fields when there is no such role, or `role` and `role_id` differ
  */
 export async function changeMember(
   transaction: Transaction<'tenant'>,
@@ -103,13 +105,15 @@ export async function changeMember(
   changes: MemberChanges,
   { condition, fresh }: ChangeRules,
 ): Promise<MemberRow> {
+  const { role, role_id, status: wanted, ...fields } = changes
+  const given = readGivenRole({ role, role_id })
   const current = await transaction.run(getMember(organization_id, user_id))
   const member = await transaction.run(lockMember(organization_id, user_id))
   if (member.status === 'account-deleted') throw new Problem('member-account-deleted')
   if (member.status === 'removed' || member.status === 'left') throw new Problem('not-found')
   if (isStale(condition, member.version)) throw new Problem('entity-tag-stale')
-  const { status = member.status, ...fields } = changes
-  requireOwner(member, fresh, [member.role, changes.role ?? member.role])
+  const status = wanted ?? member.status
+  requireOwner(member, fresh, [member.role, given?.role ?? member.role])
   if (status !== member.status) requireOwner(member, fresh, [member.role, undefined])
   const changed = await transaction.run(
     get(
@@ -117,12 +121,13 @@ export async function changeMember(
         .updateTable('memberships')
         .set({
           ...fields,
-          ...(fields.role === undefined ? {} : { role_id: null }),
+          ...given,
           ...(status === member.status ? {} : { disabled_at: status === 'disabled' ? sql<string>`now()` : null }),
         })
         .where('organization_id', '=', organization_id)
         .where('user_id', '=', user_id)
-        .returning(['role', 'title', 'company', 'updated_at']),
+        .returning(['title', 'company', 'updated_at'])
+        .returning(heldRole('memberships')),
       ownerRules,
     ),
   )
@@ -132,7 +137,7 @@ export async function changeMember(
 
 /**
  * Removes a member, even if the account is deleted and could be restored with the membership; the row stays.
- * @throws Problem not-found, entity-tag-stale, last-owner, owner-required, step-up-required
+ * @throws Problem not-found, entity-tag-stale, last-owner, owner-required, role-exceeds-own, step-up-required
  */
 export async function removeMember(
   transaction: Transaction<'tenant'>,
@@ -159,7 +164,9 @@ export async function removeMember(
 
 /**
  * Restores a membership that an administrator ended in the last 30 days, and notifies the user by email.
- * @throws Problem not-found, already-member, guest-limited, member-not-restorable, owner-required, step-up-required
+ * If the member had a custom role that was deleted since, the role is then `viewer`.
+ * @throws Problem not-found, already-member, guest-limited, member-not-restorable, owner-required, role-exceeds-own,
+ * step-up-required
  */
 export async function restoreMember(
   transaction: Transaction<'tenant'>,

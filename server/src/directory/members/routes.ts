@@ -15,6 +15,7 @@ import {
   restoreMember,
   transferOrganization,
 } from './members.ts'
+import { requireGivenRole } from '../organizations/held-role.ts'
 
 const OrganizationParams = Strict({ id: IdOf('organization') })
 
@@ -68,7 +69,7 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
           operationId: `list${many}`,
           summary: `List ${many.toLowerCase()}`,
           description:
-            'Owners and administrators also see members whose account is deleted and, with `status=removed`, members whom they can restore. ' +
+            'Callers who may change members also see members whose account is deleted and, with `status=removed`, members whom they can restore. ' +
             'A page takes the same time for any number of members; `include_total` counts them, which takes about 0.1 seconds for 100,000.',
           tags,
           ...(list && { params: list }),
@@ -128,6 +129,7 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
           const { actor } = request
           const user_id = idOf(request)
           const changes = { ...resets, ...request.body }
+          if (method === 'PUT') requireGivenRole(request.body)
           const rules = { condition: conditionOf(request, user_id), fresh: isFresh(actor) }
           const member = await actor.transaction(transaction =>
             changeMember(transaction, actor.organization_id, user_id, changes, rules),
@@ -142,7 +144,7 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
       {
         access: 'members:write',
         tagged: true,
-        problems: ['last-owner', 'owner-required', 'step-up-required'],
+        problems: ['last-owner', 'owner-required', 'role-exceeds-own', 'step-up-required'],
         schema: {
           ...shared,
           operationId: `remove${one}`,
@@ -167,7 +169,7 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
       {
         access: 'members:write',
         noStore: true, // creates nothing: a repeated request gets `already-member`
-        problems: ['already-member', 'guest-limited', 'member-not-restorable', 'owner-required', 'step-up-required'],
+        problems: ['already-member', 'guest-limited', 'member-not-restorable', 'owner-required', 'role-exceeds-own', 'step-up-required'],
         schema: {
           ...shared,
           operationId: `restore${one}`,

@@ -14,9 +14,6 @@ grant insert on memberships to freehold_tenant, freehold_system;
 create policy leaving on organizations for select to freehold_tenant using (id = (select organization_id from gate where not reads));
 create policy leaving on memberships for select to freehold_tenant using (organization_id = (select organization_id from gate where not reads)
   and (user_id = (select user_id from gate) or (select permission from gate) = 'organization:transfer'));
--- No route writes custom roles yet.
-select organization_table('roles', history => '{name, description}', writes => '{}', commands => '{}');
-select organization_table('custom_role_permissions', history => '{role_id, permission}', writes => '{}', commands => '{}');
 -- The personal organization is deleted when its account is erased. No other organization row is ever deleted.
 create policy system_delete on organizations for delete to freehold_system
   using (kind = 'personal' and id = nullif(current_setting('app.organization_id', true), '')::uuid);
@@ -27,14 +24,12 @@ create policy colleagues on users for select to freehold_tenant
 -- The views of the gate, and the trigger that keeps an owner, read these tables as their owner.
 create policy gate on organizations for select to freehold_owner using (true);
 create policy gate on memberships for select to freehold_owner using (true);
-create policy gate on custom_role_permissions for select to freehold_owner using (true);
 
 create trigger gate_column before insert or update of gate_changed_in on memberships for each row execute function keep_gate_changed_in();
 create trigger gate_column before insert or update of gate_changed_in on organizations for each row execute function keep_gate_changed_in();
 create trigger revocation before update on memberships for each row
   when ((old.role, old.role_id, old.disabled_at, old.deleted_at) is distinct from (new.role, new.role_id, new.disabled_at, new.deleted_at))
   execute function lock_revocation('user', 'user_id');
-create trigger revocation before delete on custom_role_permissions for each row execute function lock_revocation('organization', 'organization_id');
 create trigger revocation before update on organizations for each row
   when ((old.deleted_at, old.second_factor_required) is distinct from (new.deleted_at, new.second_factor_required)) execute function lock_revocation('organization', 'id');
 

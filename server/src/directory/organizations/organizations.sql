@@ -13,18 +13,24 @@ create table organizations (
 );
 create unique index organizations_slug_key on organizations (slug) where deleted_at is null;
 
--- Custom roles of an organization, in addition to the four built-in roles (role_permissions).
+-- Custom roles of an organization, in addition to the four built-in roles (role_permissions). A deleted one stays as a
+-- row: the audit log and ended memberships refer to it.
 create table roles (
   organization_id uuid not null references organizations on delete cascade,
   id              uuid not null default new_id(),
   name            text not null,
+  -- Names that look alike count as the same: width, case, surrounding and repeated spaces, and invisible characters.
+  name_key        text not null generated always as (lower(btrim(regexp_replace(regexp_replace(normalize(name, NFKC),
+    '[\u00ad\u034f\u061c\u180e\u200b-\u200f\u2060-\u206f\ufe00-\ufe0f\ufeff]', '', 'g'), '\s+', ' ', 'g')))) stored,
   description     text,
+  deleted_at      timestamptz,
   created_at      timestamptz not null default now(),
   updated_at      timestamptz not null default now(),
   version         integer not null default 1,
   primary key (organization_id, id),
-  constraint roles_name_key unique (organization_id, name)
+  constraint roles_name_reserved check (name_key not in ('', 'owner', 'admin', 'member', 'viewer', 'custom', 'guest', 'superuser'))
 );
+create unique index roles_name_key on roles (organization_id, name_key) where deleted_at is null;
 create table custom_role_permissions (
   organization_id uuid not null,
   role_id         uuid not null,

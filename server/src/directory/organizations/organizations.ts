@@ -4,7 +4,7 @@ import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { roles } from '../../platform/gate/permissions.ts'
-import type { Role } from '../../platform/gate/permissions.ts'
+import type { Role, RoleName } from '../../platform/gate/permissions.ts'
 import { updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
@@ -14,6 +14,8 @@ import type { ProblemCode } from '../../platform/problems.ts'
 import { Id, Name, OneOf, Slug, Strict, timestamps } from '../../platform/schemas.ts'
 import { execute, find, get, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Transaction } from '../../platform/database/database.ts'
+import { HeldRole } from './held-role.ts'
+import type { RoleColumns } from './held-role.ts'
 
 const query = tables('tenant', 'organizations', 'memberships', 'own_organizations', 'gate', 'self')
 
@@ -37,7 +39,7 @@ export const Organization = Type.Object(
 )
 export type Organization = Static<typeof Organization>
 
-export const OwnOrganization = Type.Object({ ...Organization.properties, role: Role_ }, { title: 'OwnOrganization' })
+export const OwnOrganization = Type.Object({ ...Organization.properties, ...HeldRole }, { title: 'OwnOrganization' })
 
 export const NewOrganization = Strict(
   { name: Name, slug: Type.Optional(Slug) },
@@ -70,13 +72,15 @@ const organizationColumns = [
 ] as const
 export type OrganizationRow = Organization & { version: number }
 
+const heldRoleColumns = ['role', 'role_id', 'role_name'] as const
+
 const slugTaken = { organizations_slug_key: 'organization-slug-taken' } as const
 
 /** What the triggers guard_guest() and guard_founder() refuse. */
 export const guestRules = { memberships_of_guests: 'guest-limited', organizations_of_guests: 'guest-limited' } as const
 
 const ownOrganizationPages = pagesOf(() =>
-  query.selectFrom('own_organizations').select([...organizationColumns, 'role']),
+  query.selectFrom('own_organizations').select([...organizationColumns, ...heldRoleColumns]),
 )
 
 /** The current user's organizations, the oldest membership first; it needs a live session only. */
@@ -92,7 +96,7 @@ export async function createOrganization(
   transaction: Transaction<'tenant'>,
   user_id: string,
   organization: { id: string; name: string; slug: string },
-): Promise<OrganizationRow & { role: Role }> {
+): Promise<OrganizationRow & Pick<Static<typeof OwnOrganization>, 'role' | 'role_id' | 'role_name'>> {
   await transaction.run(
     execute(query.insertInto('organizations').values({ ...organization, kind: 'team' }), {
       ...slugTaken,
@@ -105,7 +109,7 @@ export async function createOrganization(
     get(
       query
         .selectFrom('own_organizations')
-        .select([...organizationColumns, 'role'])
+        .select([...organizationColumns, ...heldRoleColumns])
         .where('id', '=', organization.id),
     ),
   )
@@ -130,7 +134,7 @@ export const deleteOrganization = (id: string, condition: Condition) =>
   )
 
 /** The organization that a session works in, with the user's role there. */
-export type ChosenOrganization = OrganizationRow & { role: Role }
+export type ChosenOrganization = OrganizationRow & { role: RoleName }
 
 /**
  * Chooses the organization of a sign-in or refresh, as SQL of one row: the requested one, else the first preferred one,
@@ -142,7 +146,7 @@ export const chooseOrganization = (
   preferred: readonly string[],
 ): RawBuilder<ChosenOrganization> =>
   sql<ChosenOrganization>`
-    select ${sql.join(organizationColumns.map(column => sql.ref(`o.${column}`)))}, m.role
+    select ${sql.join(organizationColumns.map(column => sql.ref(`o.${column}`)))}, case when m.role_id is null then m.role else 'custom' end as role
     from memberships m join organizations o on o.id = m.organization_id
     where m.user_id = ${user_id} and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null
       and o.id = coalesce(${asked ?? null}::uuid, o.id)
@@ -201,7 +205,7 @@ export const lockPlace = (organization_id: string, user_id: string) =>
 export const joinOrganization = (
   organization_id: string,
   user_id: string,
-  place: { role: Role; title: string | null; company: string | null },
+  place: RoleColumns & { title: string | null; company: string | null },
 ) =>
   find(
     system

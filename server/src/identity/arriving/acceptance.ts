@@ -35,11 +35,9 @@ export async function acceptInvitation(
   services: AcceptanceServices,
   { token: sealed, user_id, password, full_name }: Acceptance,
 ): Promise<AcceptedInvitation | undefined> {
-  const { permissions } = services.declared
   const token = await presentedInvitation(visitor, services.keys.oneTime, sealed)
   const { account_id, email, email_verified, is_unavailable, guest } = await getOpen(
     visitor,
-    permissions,
     token,
     user_id,
   )
@@ -52,7 +50,7 @@ export async function acceptInvitation(
   if (account_id !== null) {
     const joins = { user_id: account_id, address: isHandedOver ? ('stays' as const) : ('is-verified' as const) }
     return accepted(
-      await joining(visitor, account_id, transaction => join(transaction, permissions, token.details, joins)),
+      await joining(visitor, account_id, transaction => join(transaction, token.details, joins)),
     )
   }
   if (password === undefined) throw invalidField('/password', 'is required: the address has no account yet')
@@ -100,7 +98,7 @@ async function createMember(
   account: InvitedAccount,
   { password, taken }: { password: string; taken: 'account-unavailable' | 'invitation-needs-sign-in' },
 ): Promise<AcceptedInvitation> {
-  const { declared, passwords, passwordPolicy } = services
+  const { passwords, passwordPolicy } = services
   const { email, full_name } = account
   await checkPassword(password, passwordPolicy, [email, full_name])
   const email_verified = details.made_by === undefined
@@ -109,7 +107,7 @@ async function createMember(
     const made = await createAccount(visitor, services, row, async (transaction, { user: { id: user_id } }) => {
       if (!email_verified)
         await transaction.run(issueToken(verifyEmailToken, { user_id, email, details: {}, mailed: true }))
-      return join(transaction, declared.permissions, details, { user_id, address: 'stays' })
+      return join(transaction, details, { user_id, address: 'stays' })
     })
     return accepted(made)
   } catch (error) {

@@ -1,11 +1,10 @@
 import { sql } from 'kysely'
+import type { RoleColumns } from '../../directory/organizations/held-role.ts'
 import { joinOrganization, lockPlace, writeWithin } from '../../directory/organizations/organizations.ts'
 import { announceOrganization } from '../../directory/users/users.ts'
 import { openId } from '../../platform/crypto/sealing.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { execute, find, raw, tables } from '../../platform/database/statement.ts'
-import { permissionsOf } from '../../platform/gate/permissions.ts'
-import type { PermissionTable, Role } from '../../platform/gate/permissions.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 import { openToken, presentedToken } from '../../platform/tokens/one-time-tokens.ts'
@@ -49,18 +48,12 @@ export const joining = <Result>(
  * Whether the address of an invitation has a live account; only for a holder of the link.
  * @throws Problem invitation-ended
  */
-export const hasAccount = async (
-  visitor: SystemRunner,
-  { declared }: Pick<Services, 'declared'>,
-  token: InvitationToken,
-): Promise<boolean> => (await getOpen(visitor, declared.permissions, token, undefined)).account_id !== null
+export const hasAccount = async (visitor: SystemRunner, token: InvitationToken): Promise<boolean> =>
+  (await getOpen(visitor, token, undefined)).account_id !== null
 
 /** Fails unless the invitation of a link can be accepted. @throws Problem invitation-ended */
-export const requireOpen = async (
-  visitor: SystemRunner,
-  { declared }: Pick<Services, 'declared'>,
-  token: InvitationToken,
-): Promise<void> => void (await getOpen(visitor, declared.permissions, token, undefined))
+export const requireOpen = async (visitor: SystemRunner, token: InvitationToken): Promise<void> =>
+  void (await getOpen(visitor, token, undefined))
 
 /**
  * The token that a client presents. A used or expired token of ours is distinguished from an invalid one. @throws
@@ -88,7 +81,6 @@ export async function presentedInvitation(
  */
 export async function getOpen(
   visitor: SystemRunner,
-  permissions: PermissionTable,
   { email, details: { organization_id, invitation_id, version, made_by } }: InvitationToken,
   user_id: string | undefined,
 ) {
@@ -107,8 +99,7 @@ export async function getOpen(
         const ofAddress = join.onRef('account.id', '=', 'taken.id')
         return user_id === undefined ? ofAddress : ofAddress.on('account.id', '=', user_id)
       })
-      .select(['invitations.role', 'invitations.email', 'invitations.guest', 'inviter.role as inviter_role'])
-      .select(['account.id as account_id', 'account.email_verified'])
+      .select(['invitations.email', 'invitations.guest', 'account.id as account_id', 'account.email_verified'])
       .select(sql<boolean>`taken.disabled_at is not null or taken.deleted_at is not null`.as('is_unavailable'))
       .where('invitations.organization_id', '=', organization_id)
       .where('invitations.id', '=', invitation_id)
@@ -120,11 +111,12 @@ export async function getOpen(
       .where(mayHandOver(made_by))
       .where('organizations.deleted_at', 'is', null)
       .where('inviter.disabled_at', 'is', null)
-      .where('inviter.deleted_at', 'is', null),
+      .where('inviter.deleted_at', 'is', null)
+      .where(mayStillInvite),
   )
   // system: the holder of the link is not a member yet, and may have no account
   const found = await visitor.run(open)
-  if (found === undefined || !mayStillInvite(permissions, found)) throw new Problem('invitation-ended')
+  if (found === undefined) throw new Problem('invitation-ended')
   return found
 }
 
@@ -132,13 +124,12 @@ export async function getOpen(
 const isInTime = (made_by: string | undefined) =>
   made_by === undefined ? sql<boolean>`invitations.expires_at > now()` : sql<boolean>`true`
 
-/** Otherwise a member about to lose a role could keep it by inviting another address. */
-const mayStillInvite = (
-  permissions: PermissionTable,
-  { role, inviter_role }: { role: Role; inviter_role: Role },
-): boolean =>
-  permissionsOf(permissions, inviter_role).includes('invitations:write') &&
-  (role !== 'owner' || inviter_role === 'owner')
+/**
+ * Whether the inviter still may invite, to the role as it is now. Otherwise a member about to lose a role could keep it by
+ * inviting another address.
+ */
+const mayStillInvite = sql<boolean>`array['invitations:write'] || permissions_of(invitations.organization_id, invitations.role, invitations.role_id)
+  <@ permissions_of(inviter.organization_id, inviter.role, inviter.role_id)`
 
 /** Throws only after the commit, because the used-up invitation must persist. @throws Problem already-member */
 export function accepted(joined: AcceptedInvitation | undefined): AcceptedInvitation {
@@ -155,7 +146,6 @@ interface Joining {
 /** Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended */
 export async function join(
   transaction: Transaction<'system'>,
-  permissions: PermissionTable,
   { organization_id, invitation_id, version, made_by }: Invited,
   { user_id, address }: Joining,
 ): Promise<AcceptedInvitation | undefined> {
@@ -183,22 +173,24 @@ export async function join(
     .where('invitations.revoked_at', 'is', null)
     .where(isInTime(made_by))
     .where(mayHandOver(made_by))
-    .returning(['invitations.role', 'invitations.title', 'invitations.company', 'inviter.role as inviter_role'])
+    .where(mayStillInvite)
+    .returning(['invitations.role', 'invitations.role_id', 'invitations.title', 'invitations.company'])
     .returning('joining.guest')
   const invitation = await transaction.run(
     find(version === undefined ? open : open.where('invitations.version', '=', version)),
   )
-  if (invitation === undefined || !mayStillInvite(permissions, invitation)) throw new Problem('invitation-ended')
+  if (invitation === undefined) throw new Problem('invitation-ended')
   const { title, company, guest } = invitation
-  const role = guest ? 'viewer' : invitation.role
-  const joined = await transaction.run(joinOrganization(organization_id, user_id, { role, title, company }))
+  const held: RoleColumns = guest ? { role: 'viewer', role_id: null } : invitation
+  const place = { role: held.role, role_id: held.role_id, title, company }
+  const joined = await transaction.run(joinOrganization(organization_id, user_id, place))
   if (joined === undefined) {
     await transaction.run(revokeOpenInvitations(organization_id, user_id))
     return undefined
   }
   if (address === 'is-verified') await transaction.run(verifyAddress(user_id))
   await transaction.run(announceOrganization(user_id, organization_id))
-  return { organization_id, user_id, role }
+  return { organization_id, user_id, role: held.role_id === null ? held.role : 'custom', role_id: held.role_id }
 }
 
 const verifyAddress = (user_id: string) =>

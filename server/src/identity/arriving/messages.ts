@@ -1,11 +1,11 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { Role_ } from '../../directory/organizations/organizations.ts'
+import { HeldRole } from '../../directory/organizations/held-role.ts'
 import { Id } from '../../platform/schemas.ts'
 
 /** The membership that began. */
 export const AcceptedInvitation = Type.Object(
-  { organization_id: Id, user_id: Id, role: Role_ },
+  { organization_id: Id, user_id: Id, role: HeldRole.role, role_id: HeldRole.role_id },
   { title: 'AcceptedInvitation' },
 )
 export type AcceptedInvitation = Static<typeof AcceptedInvitation>

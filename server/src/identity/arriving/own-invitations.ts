@@ -2,14 +2,14 @@ import { sql } from 'kysely'
 import type { NotNull } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { OwnOrganization, Role_, writeWithin } from '../../directory/organizations/organizations.ts'
+import { HeldRole } from '../../directory/organizations/held-role.ts'
+import { OwnOrganization, writeWithin } from '../../directory/organizations/organizations.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { affect, execute, raw, statement, tables } from '../../platform/database/statement.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, Name, Nullable, Time } from '../../platform/schemas.ts'
-import type { Services } from '../../platform/services.ts'
 import { accepted, join, joining } from './joining.ts'
 import type { AcceptedInvitation } from './messages.ts'
 
@@ -21,7 +21,7 @@ export const OwnInvitation = Type.Object(
     id: Id,
     organization: Type.Object({ id: Id, name: Name }),
     inviter: Type.Object({ full_name: Nullable(Name) }),
-    role: Role_,
+    ...HeldRole,
     title: Nullable(Name),
     company: Nullable(Name),
     expires_at: Time,
@@ -42,7 +42,7 @@ export const OwnPlaces = Type.Object(
 )
 type OwnPlaces = Static<typeof OwnPlaces>
 
-const columns = ['id', 'role', 'title', 'company', 'expires_at', 'created_at'] as const
+const columns = ['id', 'role', 'role_id', 'role_name', 'title', 'company', 'expires_at', 'created_at'] as const
 const organization = sql<{
   id: string
   name: string
@@ -72,10 +72,10 @@ export const listOwnPlaces = statement(
       select place.*, (select count(*)::int from own_organizations) as organization_count, (select count(*)::int from own_invitations) as invitation_count
       from self left join lateral (
         (select 'organization' as part, row_number() over (order by joined_at, id) as position, id, kind, name, slug, second_factor_required,
-            role, created_at, updated_at, null::jsonb as organization, null::jsonb as inviter, null as title, null as company, null::timestamptz as expires_at
+            role, role_id, role_name, created_at, updated_at, null::jsonb as organization, null::jsonb as inviter, null as title, null as company, null::timestamptz as expires_at
           from own_organizations order by joined_at, id limit 100)
         union all
-        (select 'invitation', row_number() over (order by id desc), id, null, null, null, null, role, created_at, null,
+        (select 'invitation', row_number() over (order by id desc), id, null, null, null, null, role, role_id, role_name, created_at, null,
             ${organization}, ${inviter}, title, company, expires_at
           from own_invitations order by id desc limit 100)) as place on true
       order by part desc, position`,
@@ -106,14 +106,13 @@ interface OwnRef {
  */
 export const acceptOwnInvitation = async (
   visitor: SystemRunner,
-  { declared }: Pick<Services, 'declared'>,
   { id, user_id }: OwnRef,
 ): Promise<AcceptedInvitation> =>
   accepted(
     await joining(visitor, user_id, async transaction => {
       const { organization_id } = await transaction.run(findOrganization({ id, user_id }))
       const invited = { organization_id, invitation_id: id }
-      return join(transaction, declared.permissions, invited, { user_id, address: 'must-be-verified' })
+      return join(transaction, invited, { user_id, address: 'must-be-verified' })
     }),
   )
 

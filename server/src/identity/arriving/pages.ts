@@ -10,7 +10,7 @@ export const invitationPages = (services: Services) =>
   ({
     invitation: {
       words,
-      asksPassword: async (token, visitor) => !(await hasAccount(visitor, services, token)),
+      asksPassword: async (token, visitor) => !(await hasAccount(visitor, token)),
       act: ({ token, new_password }, visitor) =>
         acceptInvitation(visitor, services, { token, ...(new_password !== '' && { password: new_password }) }),
     },
@@ -19,7 +19,7 @@ export const invitationPages = (services: Services) =>
       words: services.config.emailVerification === 'required' ? mailingWords : creatingWords,
       asksPassword: services.config.emailVerification !== 'required',
       form: async (token, visitor) => {
-        await requireOpen(visitor, services, token)
+        await requireOpen(visitor, token)
         return {}
       },
       act: ({ token, new_password }, visitor) =>

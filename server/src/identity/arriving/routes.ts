@@ -68,7 +68,7 @@ export function ownInvitationRoutes(app: App, services: Pick<Services, 'cursors'
         response: { 200: AcceptedInvitation },
       },
     },
-    ({ visitor, actor: { user_id }, params: { id } }) => acceptOwnInvitation(visitor, services, { id, user_id }),
+    ({ visitor, actor: { user_id }, params: { id } }) => acceptOwnInvitation(visitor, { id, user_id }),
   )
 
   app.delete(

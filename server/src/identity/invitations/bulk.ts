@@ -2,7 +2,8 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { Transaction } from '../../platform/database/database.ts'
 import type { Place } from '../../platform/http/resource.ts'
-import { invalidField } from '../../platform/problems.ts'
+import { noSuchRole, requireGivenRole } from '../../directory/organizations/held-role.ts'
+import { invalidField, Problem } from '../../platform/problems.ts'
 import type { FieldError, ProblemCode, ProblemTable } from '../../platform/problems.ts'
 import { Nullable, OneOf, Strict } from '../../platform/schemas.ts'
 import { readCsv } from './csv.ts'
@@ -29,7 +30,7 @@ export const InvitationsCsv = Type.String({
   title: 'InvitationsCsv',
   maxLength: 1024 * 1024,
   description:
-    'CSV (RFC 4180) in UTF-8. The first line names the columns `email` and `role`, and optionally `title` and `company`, in any order. ' +
+    'CSV (RFC 4180) in UTF-8. The first line names the columns `email` and `role`, and optionally `role_id`, `title` and `company`, in any order. ' +
     'Semicolons and tabs may separate the values, too.',
   examples: ['email,role,title,company\r\njohn@example.com,member,Engineer,Acme Corp\r\n'],
 })
@@ -114,22 +115,34 @@ export async function inviteRows(
   const invalid: InvitationResult[] = []
   for (const [index, value] of given.entries()) {
     const row = index + 1
-    const faults = faultsOf(value)
-    const errors = faults.length === 0 ? faultsOfGuest(value as NewInvitation) : faults
-    if (errors.length === 0) rows.push({ row, ...(value as NewInvitation) })
-    else invalid.push({ row, email: emailIn(value), result: 'invalid', problem: describe('invalid-fields', errors) })
+    const errors = faultsOf(value)
+    const read = errors.length === 0 ? readRow(value as NewInvitation) : errors
+    if (!Array.isArray(read)) rows.push({ ...read, row })
+    else invalid.push({ row, email: emailIn(value), result: 'invalid', problem: describe('invalid-fields', read) })
   }
   const { sent } = await sendInvitations(transaction, place, rows, isFresh, 'keep')
   const items = sent.map(({ problem, invitation, ...rest }) => ({
     ...rest,
     ...(invitation && { invitation }),
-    ...(problem && { problem: describe(problem) }),
+    ...(problem && { problem: describe(problem, problem === 'invalid-fields' ? [noSuchRole] : undefined) }),
   }))
   return { items: [...items, ...invalid].sort((one, other) => one.row - other.row) }
 
   function describe(code: ProblemCode, errors?: FieldError[]) {
     const [, title, detail] = problems[code] ?? [500, code, '']
     return { code, title, detail, ...(errors && { errors }) }
+  }
+}
+
+/** A row that matches the schema; or what is wrong with it nevertheless. */
+function readRow(row: NewInvitation): Omit<InvitationRow, 'row'> | FieldError[] {
+  const faults = faultsOfGuest(row)
+  if (faults.length > 0) return faults
+  try {
+    return { ...row, ...requireGivenRole(row) }
+  } catch (error) {
+    if (error instanceof Problem && error.errors !== undefined) return [...error.errors]
+    throw error
   }
 }
 

@@ -1,7 +1,7 @@
 import { Problem } from '../../platform/problems.ts'
 import { readLine } from '../../platform/texts.ts'
 
-const columns = ['email', 'role', 'title', 'company']
+const columns = ['email', 'role', 'role_id', 'title', 'company']
 const required = ['email', 'role']
 const delimiters = [';', '\t', ',']
 

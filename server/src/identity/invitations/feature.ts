@@ -47,7 +47,7 @@ declare module '../../platform/problems.ts' {
 /** Invitations to an organization, by email. */
 export const invitations = feature({
   name: 'invitations',
-  uses: ['users', 'organizations'],
+  uses: ['users', 'organizations', 'roles'],
   sql: [
     new URL('invitations.sql', import.meta.url),
     new URL('live-invitations.sql', import.meta.url),
@@ -72,7 +72,7 @@ export const invitations = feature({
     {
       name: 'invitations',
       description: "Invitations to the user's verified address.",
-      columns: sql`i.id, i.organization_id, i.role, i.guest, i.title, i.company, i.created_at, i.expires_at, i.accepted_at, i.revoked_at`,
+      columns: sql`i.id, i.organization_id, case when i.role_id is null then i.role else 'custom' end as role, i.role_id, i.guest, i.title, i.company, i.created_at, i.expires_at, i.accepted_at, i.revoked_at`,
       from: sql`invitations i join users u on u.email = i.email and u.email_verified where u.id = (select user_id from self)`,
       key: sql`i.id`,
     },

@@ -5,6 +5,7 @@ create table invitations (
   id              uuid not null default new_id(),
   email           text not null check (email = lower(email)),
   role            text not null check (role in ('owner', 'admin', 'member', 'viewer')),
+  role_id         uuid, -- a custom role, which then counts instead of `role`
   title           text, -- the initial values of the membership
   company         text,
   invited_by      uuid not null,
@@ -18,8 +19,11 @@ create table invitations (
   guest           boolean not null default false, -- if the address has no account, the new one is a guest
   primary key (organization_id, id),
   foreign key (organization_id, invited_by) references memberships (organization_id, user_id),
+  constraint invitations_role_id check (role_id is null or role = 'member'),
+  constraint invitations_role_fkey foreign key (organization_id, role_id) references roles (organization_id, id),
   constraint invitations_of_guests check (not guest or role = 'viewer')
 );
+create index invitations_role on invitations (organization_id, role_id) where role_id is not null;
 create unique index invitations_email_key on invitations (organization_id, email) where accepted_at is null and revoked_at is null;
 create index invitations_open on invitations (organization_id, expires_at) where accepted_at is null and revoked_at is null;
 create index invitations_accepted on invitations (organization_id, id) where accepted_at is not null;
@@ -29,7 +33,7 @@ create index invitations_invited_by on invitations (organization_id, invited_by)
 create index invitations_to on invitations (email); -- sign-in counts them by the address
 create index invitations_over on invitations (coalesce(accepted_at, revoked_at, expires_at));
 -- The address is left out of the audit log, which holds no personal data.
-select organization_table('invitations', history => '{role, guest, invited_by, expires_at, accepted_at, revoked_at}',
+select organization_table('invitations', history => '{role, role_id, guest, invited_by, expires_at, accepted_at, revoked_at}',
   writes => '{invitations:write}', commands => '{insert, update}', for_system => true);
 -- Only a request invites.
 revoke insert on invitations from freehold_system;
@@ -37,6 +41,66 @@ drop policy system_insert on invitations;
 -- Retention deletes invitations that can no longer be accepted; erasure deletes those to an address of the account.
 create policy system_delete on invitations for delete to freehold_system using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 grant delete on invitations to freehold_system;
+
+-- Nobody invites to a role with a permission that their own role does not have (directory/roles/roles.sql), whatever they
+-- change in an open invitation. Runs after the row is locked: first the role's row, which is then not deleted meanwhile,
+-- then the keys.
+create function require_offerable_role(built_in text, custom uuid) returns void language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  place constant uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
+begin
+  if nullif(current_setting('app.session_id', true), '') is null then
+    return;
+  end if;
+  if custom is not null then
+    perform from roles where organization_id = place and id = custom and deleted_at is null for share;
+    if not found then
+      raise exception 'there is no such role' using errcode = '23503', constraint = 'invitations_role_fkey';
+    end if;
+  end if;
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', place::text));
+  if not gate_is_open() then
+    raise exception 'the gate closed before the change' using errcode = '42501';
+  end if;
+  perform require_own_permissions(permissions_of(place, built_in, custom));
+end $$;
+revoke execute on function require_offerable_role(text, uuid) from public;
+-- The problem with offering a role; null: none. For many roles at once; what counts is the trigger, which asks under locks.
+create function refusal_of_offer(built_in text, custom uuid) returns text language sql stable security definer set search_path = {{schema}}, pg_temp as $$
+  select case when custom is not null and not exists (select from roles
+      where organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and id = custom and deleted_at is null) then 'invalid-fields'
+    when not permissions_of(nullif(current_setting('app.organization_id', true), '')::uuid, built_in, custom) <@ coalesce((select permissions
+      from own_organizations where id = nullif(current_setting('app.organization_id', true), '')::uuid), '{}') then 'role-exceeds-own' end $$;
+revoke execute on function refusal_of_offer(text, uuid) from public;
+grant execute on function refusal_of_offer(text, uuid) to freehold_tenant;
+create function guard_invited_role() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+begin
+  perform require_offerable_role(new.role, new.role_id);
+  return null;
+end $$;
+revoke execute on function guard_invited_role() from public;
+create trigger guard_role after insert or update on invitations for each row
+  when (new.accepted_at is null and new.revoked_at is null) execute function guard_invited_role();
+
+-- A role that an invitation offers is not deleted as long as the invitation can be accepted.
+create function keep_invited_role() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  offers bigint;
+begin
+  select count(*) into offers from invitations where organization_id = old.organization_id and role_id = old.id
+    and accepted_at is null and revoked_at is null and expires_at > now();
+  if offers > 0 then
+    raise exception 'invitations offer the role' using errcode = '23514', constraint = 'roles_held', detail = jsonb_build_object('invitations', offers);
+  end if;
+  return new;
+end $$;
+revoke execute on function keep_invited_role() from public;
+-- After `role_rule`, which counts the members.
+create trigger role_rule_of_invitations before update on roles for each row
+  when (old.deleted_at is null and new.deleted_at is not null) execute function keep_invited_role();
+-- The function above counts as the owner.
+create policy holders on invitations for select to freehold_owner using (true);
 
 -- Setting `mail_at`, as each insert does, asks for an email: this decides when it is sent and creates its link for exactly that version,
 -- in the same transaction. The seven days of the invitation and of the link begin when the email is sent; one that still waits keeps its

@@ -2,7 +2,8 @@ import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { Role_, writeWithin } from '../../directory/organizations/organizations.ts'
+import { GivenRole, HeldRole, heldRole } from '../../directory/organizations/held-role.ts'
+import { writeWithin } from '../../directory/organizations/organizations.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
@@ -20,7 +21,7 @@ export const Invitation = Type.Object(
   {
     id: Id,
     email: Email,
-    role: Role_,
+    ...HeldRole,
     guest: Type.Boolean({ description: 'Whether a new account becomes a guest; an existing one stays as it is.' }),
     title: Nullable(Name),
     company: Nullable(Name),
@@ -51,11 +52,11 @@ export const invitationFilters = {
 
 const places = { title: Type.Optional(Nullable(Name)), company: Type.Optional(Nullable(Name)) }
 export const NewInvitation = Strict(
-  { email: Email, role: Role_, guest: Type.Optional(Type.Boolean()), ...places },
+  { email: Email, ...GivenRole, guest: Type.Optional(Type.Boolean()), ...places },
   {
     title: 'NewInvitation',
     description:
-      '`title` and `company` are the initial values of the membership. With `guest`, which requires the role viewer, an address without an account gets a guest account.',
+      '`role`, or `role_id` of a custom role, is required. `title` and `company` are the initial values of the membership. With `guest`, which requires the role viewer, an address without an account gets a guest account.',
   },
 )
 export type NewInvitation = Static<typeof NewInvitation>
@@ -73,13 +74,12 @@ export const invitationToken = tokenKind({
   }),
 })
 
-const query = tables('tenant', 'invitations')
+const query = tables('tenant', 'invitations', 'roles')
 const system = tables('system', 'invitations', 'memberships', 'account_addresses', 'idempotency_keys')
 
 const fields = [
   'id',
   'email',
-  'role',
   'guest',
   'title',
   'company',
@@ -101,8 +101,9 @@ const mailOf = sql<
 >`case when mail_at <= now() then 'sent' when mail_at is null then 'none' else 'waiting' end`
 
 /** The columns of the resource, for the query builder and for SQL. */
-export const invitationColumns = [...fields, statusOf.as('status'), mailOf.as('mail')] as const
-export const columnsAsSql = sql`${sql.join(fields.map(field => sql.ref(field)))}, ${statusOf} as status, ${mailOf} as mail`
+export const invitationColumns = [...fields, ...heldRole('invitations'), statusOf.as('status'), mailOf.as('mail')] as const
+export const columnsOf = (source: string) =>
+  sql`${sql.join(fields.map(field => sql.ref(field)))}, ${sql.join(heldRole(source))}, ${statusOf} as status, ${mailOf} as mail`
 
 /** The version for the entity tag: it also changes when the invitation expires and when its email is sent. */
 const tagVersion = sql<number>`version * 4 + ${isExpired}::integer * 2 + coalesce(mail_at <= now(), false)::integer`
@@ -211,7 +212,7 @@ const forgetAnswers = (organization_id: string, account_id: string) =>
       system,
       sql`delete from idempotency_keys k using account_addresses a
         where a.user_id = ${account_id} and strpos(k.result::text, a.email) > 0
-          and k.user_id in (select user_id from memberships where organization_id = ${organization_id} and (role in ('owner', 'admin') or role_id is not null))`,
+          and k.user_id in (select user_id from memberships where organization_id = ${organization_id})`,
     ),
   )
 

@@ -38,12 +38,13 @@ declare
 begin
   select * into invitation from invitations where organization_id = new.organization_id and id = new.invitation_id and accepted_at is null and revoked_at is null;
   if invitation.id is null or not exists (select from live_inviters i where i.organization_id = new.organization_id and i.user_id = invitation.invited_by
-      and (invitation.role <> 'owner' or i.may_invite_owners)) then
+      and permissions_of(new.organization_id, invitation.role, invitation.role_id) <@ permissions_of(i.organization_id, i.role, i.role_id)) then
     raise exception 'the invitation has ended' using errcode = '23514', constraint = 'invitation_links_open';
   end if;
   if invitation.role = 'owner' and not exists (select from gate where organization_id = new.organization_id and role = 'owner') then
     raise exception 'only an owner decides who is an owner' using errcode = '23514', constraint = 'invitation_links_owner_by_owner';
   end if;
+  perform require_offerable_role(invitation.role, invitation.role_id);
   update one_time_tokens set used_at = now()
   where email = invitation.email and purpose = 'invitation-link' and used_at is null and details ->> 'invitation_id' = new.invitation_id::text;
   insert into one_time_tokens (id, purpose, email, details, expires_at)

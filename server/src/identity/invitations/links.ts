@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
+import { roleRules } from '../../directory/organizations/held-role.ts'
 import { statement, tables } from '../../platform/database/statement.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, Strict, Time } from '../../platform/schemas.ts'
@@ -25,7 +26,7 @@ export const InvitationLink = Type.Object(
 /**
  * Creates a link to an open invitation, to be handed over by the administrator; the former one becomes invalid. An
  * entry in the audit log names the administrator. Nothing depends on whether the address has an account.
- * @returns the id of its token, and when it expires @throws Problem not-found, invitation-ended, owner-required
+ * @returns the id of its token, and when it expires @throws Problem not-found, invitation-ended, owner-required, role-exceeds-own
  */
 export const createInvitationLink = (organization_id: string, invitation_id: string) =>
   statement(
@@ -48,7 +49,7 @@ export const createInvitationLink = (organization_id: string, invitation_id: str
       if (made === undefined) throw new Problem('not-found')
       return made
     },
-    { invitation_links_open: 'invitation-ended', invitation_links_owner_by_owner: 'owner-required' },
+    { invitation_links_open: 'invitation-ended', invitation_links_owner_by_owner: 'owner-required', ...roleRules },
   )
 
 /**
@@ -59,4 +60,4 @@ export const mayHandOver = (made_by: string | undefined) =>
   made_by === undefined
     ? sql<boolean>`true`
     : sql<boolean>`exists (select from live_inviters maker where maker.organization_id = invitations.organization_id
-        and maker.user_id = ${made_by} and (invitations.role <> 'owner' or maker.may_invite_owners))`
+        and maker.user_id = ${made_by} and permissions_of(invitations.organization_id, invitations.role, invitations.role_id) <@ permissions_of(maker.organization_id, maker.role, maker.role_id))`

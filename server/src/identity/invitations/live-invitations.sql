@@ -3,7 +3,7 @@ create policy views on invitations for select to freehold_owner using (true);
 
 -- Members who may invite now.
 create view live_inviters with (security_barrier) as
-  select m.organization_id, m.user_id, m.role_id is null and m.role = 'owner' as may_invite_owners
+  select m.organization_id, m.user_id, m.role, m.role_id
   from memberships m
   join users u on u.id = m.user_id and u.disabled_at is null and u.deleted_at is null
   where m.disabled_at is null and m.deleted_at is null and case when m.role_id is null
@@ -14,15 +14,26 @@ create view live_inviters with (security_barrier) as
 -- Invitations that an account can accept without a link: only those to its present and verified address. A guest joins as a viewer.
 -- offset 0 looks up the invitations by the address and the inviter by the key: a join might first read those of all organizations.
 create view live_invitations with (security_barrier) as
-  select invited.id as user_id, i.organization_id, i.id, case when invited.guest then 'viewer' else i.role end as role, i.title, i.company,
+  select invited.id as user_id, i.organization_id, i.id, case when invited.guest then 'viewer' when i.role_id is null then i.role else 'custom' end as role,
+    case when not invited.guest then i.role_id end as role_id,
+    case when not invited.guest then (select r.name from roles r where r.organization_id = i.organization_id and r.id = i.role_id) end as role_name, i.title, i.company,
     i.expires_at, i.created_at, o.name as organization_name, coalesce(inviting.full_name, inviting.given_name) as inviter_name
   from users invited
   cross join lateral (select * from invitations
     where email = invited.email and accepted_at is null and revoked_at is null and expires_at > now() offset 0) as i
   join organizations o on o.id = i.organization_id and o.deleted_at is null
   join users inviting on inviting.id = i.invited_by
-  cross join lateral (select may_invite_owners from live_inviters l
+  cross join lateral (select role, role_id from live_inviters l
     where l.organization_id = i.organization_id and l.user_id = i.invited_by offset 0) as inviter
-  where invited.disabled_at is null and invited.deleted_at is null and invited.email_verified and (i.role <> 'owner' or inviter.may_invite_owners);
+  where invited.disabled_at is null and invited.deleted_at is null and invited.email_verified
+    -- The inviter still has every permission of the role.
+    and not exists (select from role_permissions wanted
+      where wanted.role = case when i.role_id is null then i.role else 'admin' end
+        and (i.role_id is null or exists (select from custom_role_permissions c
+          where c.organization_id = i.organization_id and c.role_id = i.role_id and c.permission = wanted.permission))
+        and not exists (select from role_permissions own
+          where own.permission = wanted.permission and own.role = case when inviter.role_id is null then inviter.role else 'admin' end
+            and (inviter.role_id is null or exists (select from custom_role_permissions c
+              where c.organization_id = i.organization_id and c.role_id = inviter.role_id and c.permission = wanted.permission))));
 
 grant select on live_inviters, live_invitations to freehold_system;

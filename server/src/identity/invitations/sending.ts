@@ -1,22 +1,22 @@
 import { sql } from 'kysely'
+import { requireGivenRole, roleRules } from '../../directory/organizations/held-role.ts'
+import type { RoleColumns } from '../../directory/organizations/held-role.ts'
 import { refusalOfRole, requirePlace } from '../../directory/organizations/organizations.ts'
 import type { Transaction } from '../../platform/database/database.ts'
-import { find, get, many, raw, tables } from '../../platform/database/statement.ts'
+import { get, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { FieldError, ProblemCode } from '../../platform/problems.ts'
-import { columnsAsSql, invitationColumns, isOpen, statusOf } from './invitations.ts'
+import { columnsOf, invitationColumns, isOpen, statusOf } from './invitations.ts'
 import type { Invitation, NewInvitation } from './invitations.ts'
 
 /** How many invitations of an organization may be open at once. The trigger `keep_open_limit` has the same number. */
 const MAX_OPEN = 1000
 
-const query = tables('tenant', 'invitations', 'memberships', 'users', 'self')
+const query = tables('tenant', 'invitations', 'memberships', 'users', 'roles', 'self')
 
 /** An invitation to send; `row` is its number in the request. */
-export interface InvitationRow extends NewInvitation {
-  row: number
-}
+export type InvitationRow = Omit<NewInvitation, 'role' | 'role_id'> & RoleColumns & { row: number }
 
 /** What became of one: an invitation (a new one, or the one that is open), or the problem. */
 export interface SentInvitation {
@@ -40,7 +40,8 @@ const RETRY_SECONDS = 3600
  * Invites an address by email, whether or not it has an account: the statements reveal only whether it belongs to a
  * member of this organization, whom the inviter can see. Replaces an open invitation of the address, and its link.
  * @throws Problem already-member, email-unverified, owner-required, personal-organization, step-up-required,
- * too-many-invitations, too-many-open-invitations; invalid-fields when a guest is to be more than a viewer
+ * role-exceeds-own, too-many-invitations, too-many-open-invitations; invalid-fields when there is no such role, `role`
+ * and `role_id` differ, or a guest is to be more than a viewer
  */
 export async function createInvitation(
   transaction: Transaction<'tenant'>,
@@ -50,7 +51,7 @@ export async function createInvitation(
 ): Promise<Invitation> {
   const faults = faultsOfGuest(invitation)
   if (faults.length > 0) throw new Problem('invalid-fields', { errors: faults })
-  const { sent, used } = await sendInvitations(transaction, place, [{ row: 1, ...invitation }], isFresh, 'replace')
+  const { sent, used } = await sendInvitations(transaction, place, [{ ...invitation, ...requireGivenRole(invitation), row: 1 }], isFresh, 'replace')
   const [one] = sent
   if (one?.invitation !== undefined) return one.invitation
   throw refusalOf(one?.problem ?? 'internal-error', used)
@@ -77,9 +78,10 @@ export async function sendInvitations(
   await lockMails(transaction, organization_id)
   const allowed: InvitationRow[] = []
   const refused: SentInvitation[] = []
+  const refusals = ofOpen === 'keep' ? await transaction.run(findRefusals(rows)) : new Map<number, ProblemCode>()
   for (const { row, email: given, ...rest } of rows) {
     const email = given.toLowerCase()
-    const problem = refusalOfRole(inviter, rest.role, isFresh)
+    const problem = refusalOfRole(inviter, rest.role, isFresh) ?? refusals.get(row)
     if (problem === undefined) allowed.push({ row, email, ...rest })
     else refused.push({ row, email, result: 'refused', problem, invitation: undefined })
   }
@@ -112,13 +114,15 @@ export async function resendInvitation(
   if (refusal !== undefined) throw new Problem(refusal)
   if (status === 'expired' && used >= MAX_OPEN) throw refusalOf('too-many-open-invitations', used)
   const sent = await transaction.run(
-    find(
+    statement(
       query
         .updateTable('invitations')
         .set({ mail_at: sql<string>`now()`, invited_by: user_id })
         .where('organization_id', '=', organization_id)
         .where('id', '=', id)
         .returning(invitationColumns),
+      ([renewed]) => renewed,
+      roleRules,
     ),
   )
   // mail_invitation() has skipped the row: its address has had too many emails.
@@ -149,6 +153,24 @@ async function lockMails(transaction: Transaction<'tenant'>, organization_id: st
   if (!email_verified) throw new Problem('email-unverified')
 }
 
+/**
+ * The rows with a role that the caller may not offer. The trigger `guard_role` refuses them too, but then with the whole
+ * statement.
+ */
+const findRefusals = (rows: readonly InvitationRow[]) =>
+  statement(
+    raw(
+      query,
+      sql<{ row: number; refusal: ProblemCode }>`
+      select given.row, offered.refusal from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as given (row integer, role text, role_id uuid)
+        join (select role, role_id, refusal_of_offer(role, role_id) as refusal
+          from (select distinct role, role_id from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as each_role (role text, role_id uuid)) as each_role) as offered
+          on offered.role = given.role and offered.role_id is not distinct from given.role_id
+        where offered.refusal is not null`,
+    ),
+    found => new Map(found.map(({ row, refusal }) => [row, refusal])),
+  )
+
 /** How many invitations of the organization are open. */
 const openOf = (organization_id: string) =>
   sql<number>`(select count(*)::int from invitations where organization_id = ${organization_id}::uuid and ${isOpen})`
@@ -178,12 +200,12 @@ interface WrittenRow extends Record<keyof Invitation, unknown> {
  * row whose address has had too many emails, mail_invitation() skips the write.
  */
 const writeInvitations = ({ organization_id, user_id }: Place, rows: readonly InvitationRow[], replaces: boolean) =>
-  many(
+  statement(
     raw(
       query,
       sql<WrittenRow>`
       with given as materialized (
-        select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as given (row integer, email text, role text, guest boolean, title text, company text)),
+        select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as given (row integer, email text, role text, role_id uuid, guest boolean, title text, company text)),
       known as materialized (
         select given.*, i.id, coalesce(i.expires_at > now(), false) as is_open, row_number() over (partition by given.email order by given.row) as nth,
           exists (select from users u join memberships m on m.user_id = u.id and m.organization_id = ${organization_id} and m.deleted_at is null
@@ -196,14 +218,14 @@ const writeInvitations = ({ organization_id, user_id }: Place, rows: readonly In
           where nth = 1 and not is_member and (not is_open or ${replaces}::boolean)) as wanted
         where is_open or place + (select used from room) <= ${MAX_OPEN}::integer),
       renewed as (
-        update invitations i set role = c.role, guest = coalesce(c.guest, false), title = c.title, company = c.company, invited_by = ${user_id}, mail_at = now()
+        update invitations i set role = c.role, role_id = c.role_id, guest = coalesce(c.guest, false), title = c.title, company = c.company, invited_by = ${user_id}, mail_at = now()
         from chosen c where i.organization_id = ${organization_id} and i.id = c.id returning i.*),
       added as (
-        insert into invitations (organization_id, email, role, guest, title, company, invited_by)
-        select ${organization_id}::uuid, email, role, coalesce(guest, false), title, company, ${user_id}::uuid from chosen where id is null order by row returning *),
+        insert into invitations (organization_id, email, role, role_id, guest, title, company, invited_by)
+        select ${organization_id}::uuid, email, role, role_id, coalesce(guest, false), title, company, ${user_id}::uuid from chosen where id is null order by row returning *),
       shown as (
-        select ${columnsAsSql} from renewed union all select ${columnsAsSql} from added union all
-        select ${columnsAsSql} from invitations where organization_id = ${organization_id}
+        select ${columnsOf('renewed')} from renewed union all select ${columnsOf('added')} from added union all
+        select ${columnsOf('invitations')} from invitations where organization_id = ${organization_id}
           and id in (select id from known where is_open and not is_member) and id not in (select id from chosen where id is not null))
       select known.row, known.email as invited_email, room.used, shown.*,
         case when known.is_member then 'member' when shown.id is not null then case when known.nth = 1 and chosen.row is not null then 'invited' else 'kept' end
@@ -211,4 +233,6 @@ const writeInvitations = ({ organization_id, user_id }: Place, rows: readonly In
       from known cross join room left join chosen on chosen.email = known.email left join shown on shown.email = known.email and not known.is_member
       order by known.row`,
     ),
+    written => written,
+    roleRules,
   )

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { signId } from '../../platform/crypto/sealing.ts'
 import type { AccessTokens } from '../../platform/gate/access-tokens.ts'
-import type { Role } from '../../platform/gate/permissions.ts'
+import type { RoleName } from '../../platform/gate/permissions.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { Keys } from '../../platform/services.ts'
 import { sealToken } from '../../platform/tokens/one-time-tokens.ts'
@@ -18,7 +18,7 @@ export interface Issuer {
   accessToken(
     user: { id: string; email: string },
     session: { id: string; auth_time: number },
-    organization?: { id: string; role: Role },
+    organization?: { id: string; role: RoleName },
   ): Static<typeof AccessToken>
   /**
    * Also sets the device cookie. @throws Problem mfa-required, carrying the token and the methods that finish the

@@ -1,12 +1,13 @@
+import { sql } from 'kysely'
 import type { Static } from 'typebox'
 import { userColumns } from '../../directory/users/users.ts'
 import { compileOnce, statement, tables } from '../../platform/database/statement.ts'
 import type { Declarations } from '../../platform/declarations.ts'
-import { permissionsOf } from '../../platform/gate/permissions.ts'
+import type { Permission, RoleName } from '../../platform/gate/permissions.ts'
 import { Problem } from '../../platform/problems.ts'
-import type { Me } from './messages.ts'
+import type { Explanation, Me } from './messages.ts'
 
-const query = tables('tenant', 'self', 'users', 'sessions', 'own_organizations')
+const query = tables('tenant', 'self', 'users', 'sessions', 'own_organizations', 'gate')
 
 const self = compileOnce(({ organization_id }: { organization_id: string | null }) =>
   query
@@ -31,8 +32,13 @@ const self = compileOnce(({ organization_id }: { organization_id: string | null 
       'organization.slug',
       'organization.second_factor_required',
       'organization.role',
+      'organization.role_id',
+      'organization.role_name',
+      'organization.permissions',
     ])
-    .select('self.second_factor')
+    .select(['self.second_factor', 'self.superuser'])
+    // Asked only under the permission to explain; otherwise there is no gate.
+    .select(sql<boolean>`exists (select from gate)`.as('is_permitted'))
     .select([
       'organization.created_at as organization_created_at',
       'organization.updated_at as organization_updated_at',
@@ -40,14 +46,19 @@ const self = compileOnce(({ organization_id }: { organization_id: string | null 
 )
 
 /**
- * The current user and session, and the organization of the access token with the user's role and permissions there.
+ * The current user and session, and the organization of the access token with the user's role and permissions there. To
+ * explain a permission, the statement must run under that permission, so that the gate itself decides.
  * @throws Problem membership-ended
  */
-export const getMe = ({ permissions }: Pick<Declarations, 'permissions'>, organization_id: string | undefined) =>
+export const getMe = (
+  { permissions: declared }: Pick<Declarations, 'permissions'>,
+  organization_id: string | undefined,
+  explained?: string,
+) =>
   statement(self({ organization_id: organization_id ?? null }), ([row]): Static<typeof Me> => {
     if (row === undefined) throw new Problem('session-ended')
     if (organization_id !== undefined && row.organization_id === null) throw new Problem('membership-ended')
-    const { organization_id: id, kind, name, slug, second_factor_required, role } = row
+    const { organization_id: id, kind, name, slug, second_factor_required, role, role_id, role_name } = row
     const [created_at, updated_at] = [row.organization_created_at, row.organization_updated_at]
     const hasOrganization =
       id !== null &&
@@ -63,7 +74,57 @@ export const getMe = ({ permissions }: Pick<Declarations, 'permissions'>, organi
       user: row,
       organization: hasOrganization ? { id, kind, name, slug, second_factor_required, created_at, updated_at } : null,
       role,
-      permissions: role === null || isSecondFactorMissing ? [] : permissionsOf(permissions, role),
+      role_id,
+      role_name,
+      permissions: isSecondFactorMissing ? [] : (row.permissions ?? []),
       session: { ...row, id: row.session_id, created_at: row.session_created_at, current: true },
+      ...(explained !== undefined && {
+        explanation: explain(explained as Permission, declared[explained as Permission] as LowestRole, {
+          ...row,
+          isSecondFactorMissing,
+        }),
+      }),
     }
   })
+
+type LowestRole = Static<typeof Explanation>['lowest_role']
+
+interface Standing {
+  organization_id: string | null
+  role: RoleName | null
+  role_id: string | null
+  role_name: string | null
+  permissions: string[] | null
+  superuser: boolean
+  isSecondFactorMissing: boolean
+  is_permitted: boolean
+}
+
+/** Why the gate allows or denies a permission. The gate has decided; this only finds its reason. */
+function explain(permission: Permission, lowest_role: LowestRole, standing: Standing): Static<typeof Explanation> {
+  const { role, role_id, role_name, is_permitted: allowed } = standing
+  const reason = reasonFor(permission, lowest_role === 'superuser', standing)
+  return { permission, allowed, reason, role, role_id, role_name, lowest_role, detail: details[reason] }
+}
+
+function reasonFor(permission: Permission, isForSuperusers: boolean, standing: Standing): keyof typeof details {
+  const { organization_id, permissions, superuser, isSecondFactorMissing, is_permitted } = standing
+  if (isForSuperusers && !superuser) return 'superuser-only'
+  if (organization_id === null) return 'no-organization'
+  if (!isForSuperusers && permissions?.includes(permission) !== true) return 'role-lacks-permission'
+  if (isSecondFactorMissing) return is_permitted ? 'allowed-without-second-factor' : 'second-factor-required'
+  return isForSuperusers ? 'superuser-has-permission' : 'role-has-permission'
+}
+
+const details = {
+  'role-has-permission': 'Your role in this organization has the permission.',
+  'superuser-has-permission': 'You are a superuser, and superusers have the permission.',
+  'allowed-without-second-factor':
+    'Your role has the permission. The organization requires a second factor, which this session has not verified, but this permission is a way out of the organization and does not need it.',
+  'second-factor-required':
+    'Your role has the permission, but the organization requires a second factor, which this session has not verified.',
+  'role-lacks-permission':
+    'Your role in this organization does not have the permission. `lowest_role` is the lowest built-in role that has it; a custom role may have it as well, unless that is `owner`.',
+  'no-organization': 'The access token names no organization. Switch to one first.',
+  'superuser-only': 'Only superusers have the permission, whatever their role.',
+} as const

@@ -1,7 +1,9 @@
 import { Type } from 'typebox'
-import { Email, Id, Nullable, Strict, Token, Username } from '../../platform/schemas.ts'
-import { Organization, Role_ } from '../../directory/organizations/organizations.ts'
+import { Email, Id, Nullable, OneOf, Strict, Token, Username } from '../../platform/schemas.ts'
+import { HeldRole } from '../../directory/organizations/held-role.ts'
+import { Organization } from '../../directory/organizations/organizations.ts'
 import { Session } from '../../directory/sessions/sessions.ts'
+import { roles } from '../../platform/gate/permissions.ts'
 import { User } from '../../directory/users/users.ts'
 import { Password } from '../passwords/password-policy.ts'
 
@@ -42,13 +44,35 @@ export const SignedInAnswer = Type.Object(
   { title: 'SignedIn' },
 )
 export const Switched = Type.Object({ organization: Organization, ...AccessToken.properties }, { title: 'Switched' })
+/** The caller's role; null without an organization. */
+const OwnRole = { ...HeldRole, role: Nullable(HeldRole.role) }
+export const Explanation = Type.Object(
+  {
+    permission: Type.String({ maxLength: 100 }),
+    allowed: Type.Boolean(),
+    reason: OneOf([
+      'role-has-permission',
+      'superuser-has-permission',
+      'allowed-without-second-factor',
+      'second-factor-required',
+      'role-lacks-permission',
+      'no-organization',
+      'superuser-only',
+    ]),
+    ...OwnRole,
+    lowest_role: OneOf([...roles, 'superuser'], { description: 'The lowest built-in role that has the permission.' }),
+    detail: Type.String({ maxLength: 1000 }),
+  },
+  { title: 'Explanation', description: 'Why the current session may use a permission or may not.' },
+)
 export const Me = Type.Object(
   {
     user: User,
     organization: Nullable(Organization),
-    role: Nullable(Role_),
+    ...OwnRole,
     permissions: Type.Array(Type.String({ maxLength: 100 }), { maxItems: 200 }),
     session: Session,
+    explanation: Type.Optional(Explanation),
   },
   { title: 'Me' },
 )

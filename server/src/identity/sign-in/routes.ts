@@ -1,8 +1,9 @@
 import { Type } from 'typebox'
 import { revokeOwnSessions, revokeSession } from '../../directory/sessions/sessions.ts'
+import type { Permission } from '../../platform/gate/permissions.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Problem } from '../../platform/problems.ts'
-import { Id, Strict } from '../../platform/schemas.ts'
+import { Id, OneOf, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { logIn, switchOrganization } from './log-in.ts'
 import { getMe } from './me.ts'
@@ -112,11 +113,24 @@ export function signInRoutes(
       schema: {
         operationId: 'getMe',
         summary: 'Get the current user, session, organization and permissions',
+        description: 'With `explain`, the response says why that permission is allowed or denied.',
         tags,
+        querystring: Strict({
+          explain: Type.Optional(
+            OneOf(Object.keys(declared.permissions).sort(), { description: 'The permission to explain.' }),
+          ),
+        }),
         response: { 200: Me },
       },
     },
-    ({ actor }) => actor.account.run(getMe(declared, actor.organization_id)),
+    ({ actor, query }) => {
+      const { account, organization_id } = actor as Partial<Pick<typeof actor, 'organization_id'>> & typeof actor
+      const explained = query.explain as Permission | undefined
+      // Without an organization there is no gate to ask.
+      const runner =
+        explained === undefined || organization_id === undefined ? account : account.within(organization_id, explained)
+      return runner.run(getMe(declared, organization_id, explained))
+    },
   )
 
   app.post(

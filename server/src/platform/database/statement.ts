@@ -44,9 +44,18 @@ export const tables = <Login extends keyof Grants, Name extends keyof Grants[Log
 
 export type Row = Record<string, unknown>
 
-/** What a violated constraint means to the caller: a problem, also with Retry-After in seconds, or an invalid field. */
+/**
+ * What a violated constraint means to the caller: a problem, also with Retry-After in seconds, or an invalid field. If it
+ * `tells` more, the detail of the error is a JSON object with additional members of the problem.
+ */
 export type Refusals = Readonly<
-  Record<string, ProblemCode | { code: ProblemCode; retryAfter: number } | { pointer: string; detail: string }>
+  Record<
+    string,
+    | ProblemCode
+    | { code: ProblemCode; retryAfter: number }
+    | { code: ProblemCode; tells: true }
+    | { pointer: string; detail: string }
+  >
 >
 
 declare const boundTo: unique symbol
@@ -155,14 +164,15 @@ function missing(): never {
 /** The problem that a database error means for this statement, or undefined if it is our own fault. */
 export function refusalOf(
   refusals: Refusals,
-  error: { constraint?: string | undefined; message: string },
+  error: { constraint?: string | undefined; detail?: string | undefined; message: string },
 ): Problem | undefined {
   // The name is in its own field, or, behind some poolers and shards, only in the message.
   const name = error.constraint ?? Object.keys(refusals).find(constraint => error.message.includes(`"${constraint}"`))
   const refusal = name === undefined ? undefined : refusals[name]
   if (refusal === undefined) return undefined
   if (typeof refusal === 'string') return new Problem(refusal, { cause: error })
-  return 'code' in refusal
-    ? new Problem(refusal.code, { retryAfter: refusal.retryAfter, cause: error })
-    : invalidField(refusal.pointer, refusal.detail)
+  if ('pointer' in refusal) return invalidField(refusal.pointer, refusal.detail)
+  if ('retryAfter' in refusal) return new Problem(refusal.code, { retryAfter: refusal.retryAfter, cause: error })
+  const extension = JSON.parse(error.detail ?? '{}') as Record<string, unknown>
+  return new Problem(refusal.code, { extension, cause: error })
 }

@@ -1,6 +1,6 @@
 import { createSigner, createVerifier } from 'fast-jwt'
 import { Problem } from '../problems.ts'
-import type { Role } from './permissions.ts'
+import type { RoleName } from './permissions.ts'
 import type { SigningKey } from './signing-keys.ts'
 
 /** The claims of an access token (RFC 9068); `user_id` and `tenant_id` repeat `sub` and `organization_id` for older clients. */
@@ -16,7 +16,7 @@ export interface AccessClaims {
   user_id: string
   organization_id?: string
   tenant_id?: string
-  role?: Role
+  role?: RoleName
 }
 
 /** The client that stands for our own sign-in. */

@@ -1,5 +1,5 @@
 import type { Runner } from '../database/database.ts'
-import type { Permission, Role } from './permissions.ts'
+import type { Permission, RoleName } from './permissions.ts'
 
 /** The maximum age of a recent sign-in. Seconds. */
 export const STEP_UP_SECONDS = 600
@@ -29,7 +29,7 @@ export interface Actor extends Runner<'tenant'> {
   readonly session_id: string
   /** The organization that the access token names; routes with a permission always have one. */
   readonly organization_id: string
-  readonly role: Role | undefined
+  readonly role: RoleName | undefined
   readonly email: string
   readonly auth_time: number
   /** The user's own rows; only a valid session is required. `within` selects one of the user's organizations. */

@@ -58,9 +58,15 @@ create view gate_state with (security_barrier) as
   left join organizations o on o.id = named.organization_id
   left join memberships m on m.organization_id = o.id and m.user_id = s.user_id;
 
--- The current user's organizations; a valid session suffices, to list them, to switch to one, or to read the user.
+-- The current user's organizations, with the role and its permissions; a valid session suffices, to list them, to switch
+-- to one, or to read the user. A custom role has its own permissions, but never more than the role admin.
 create view own_organizations with (security_barrier) as
-  select o.id, o.kind, o.name, o.slug, o.second_factor_required, o.created_at, o.updated_at, o.version, m.role, m.created_at as joined_at, self.user_id
+  select o.id, o.kind, o.name, o.slug, o.second_factor_required, o.created_at, o.updated_at, o.version, m.created_at as joined_at, self.user_id,
+    case when m.role_id is null then m.role else 'custom' end as role, m.role_id,
+    (select r.name from roles r where r.organization_id = m.organization_id and r.id = m.role_id) as role_name,
+    array(select p.permission from role_permissions p where p.role = case when m.role_id is null then m.role else 'admin' end
+      and (m.role_id is null or exists (select from custom_role_permissions c where c.organization_id = m.organization_id and c.role_id = m.role_id and c.permission = p.permission))
+      order by p.permission collate "C") as permissions
   from self
   join memberships m on m.user_id = self.user_id and m.disabled_at is null and m.deleted_at is null
   join organizations o on o.id = m.organization_id and o.deleted_at is null;

@@ -3,6 +3,9 @@ export const roles = ['viewer', 'member', 'admin', 'owner'] as const
 
 export type Role = (typeof roles)[number]
 
+/** A role as clients see it: a built-in one, or one that the organization has defined. */
+export type RoleName = Role | 'custom'
+
 /**
  * Permissions, each with the lowest role that has it; a higher role has all permissions of the lower ones. `:read`
  * opens the gate for reading only, every other verb for writing too. Only the superuser has `admin:` permissions.

@@ -58,6 +58,24 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
       description: 'With a limit that is reached: the limit.',
     },
     used: { type: 'integer', minimum: 0, maximum: 2147483647, description: 'With `limit`: how much of it is in use.' },
+    permissions: {
+      type: 'array',
+      maxItems: 200,
+      items: { type: 'string', maxLength: 100, pattern: LINE },
+      description: "With `role-exceeds-own`: the permissions that the caller's own role does not have.",
+    },
+    members: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 2147483647,
+      description: 'With `role-in-use`: how many members have the role.',
+    },
+    invitations: {
+      type: 'integer',
+      minimum: 1,
+      maximum: 2147483647,
+      description: 'With `role-in-use`, if no member has the role: how many open invitations offer it.',
+    },
   },
 })
 
