@@ -169,9 +169,15 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
 
 /** Fields of which the tests give exactly one, although an operation takes both. */
 const alternativesOf: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
-  ['updateMember', 'replaceMember', 'updatePerson', 'replacePerson', 'createInvitation', 'addMember', 'invitePerson'].map(
-    id => [id, ['role', 'role_id']],
-  ),
+  [
+    'updateMember',
+    'replaceMember',
+    'updatePerson',
+    'replacePerson',
+    'createInvitation',
+    'addMember',
+    'invitePerson',
+  ].map(id => [id, ['role', 'role_id']]),
 )
 
 interface Schema {

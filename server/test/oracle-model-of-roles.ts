@@ -57,7 +57,10 @@ export function rulesOfRoles(world: World, permissions: Permissions, question: Q
 
   const role = world.roles.find(row => writes && isHere(row) && row.id === custom)
   const rename = role === undefined || role.deleted ? '0' : covers({ role: 'member', role_id: custom }) ? '1' : 'rule'
-  const holders = [...world.memberships.filter(row => !row.deleted), ...world.invitations.filter(row => row.state === 'open')]
+  const holders = [
+    ...world.memberships.filter(row => !row.deleted),
+    ...world.invitations.filter(row => row.state === 'open'),
+  ]
   const isHeld = holders.some(row => isHere(row) && row.role_id === custom)
   const base = ['organization:read', 'organization:leave']
   const isForRoles = ladder.slice(0, 3).includes(permissions[word] ?? '')

@@ -29,10 +29,10 @@ export interface World {
   /** `to` is the user whose address is invited, or an id without a user. */
   invitations: (OfOrganization &
     Held & {
-    invited_by: string
-    to: string
-    state: 'open' | 'expired' | 'revoked' | 'accepted'
-  })[]
+      invited_by: string
+      to: string
+      state: 'open' | 'expired' | 'revoked' | 'accepted'
+    })[]
   history: OfOrganization[]
   devices: { id: string; user_id: string; revoked: boolean }[]
   /** Some users have one row in each other table of a user's own rows. */

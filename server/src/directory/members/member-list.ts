@@ -159,7 +159,11 @@ const hasRole = (role_id: string) =>
  * range that the filters allow is read, and these are merged. So a page takes the same time for any number of members.
  */
 const memberPages = pagesBuiltBy(
-  ({ organization_id, role, role_id, status, search, ...position }: ListValues & Position, order: MemberOrder, includeTotal) => {
+  (
+    { organization_id, role, role_id, status, search, ...position }: ListValues & Position,
+    order: MemberOrder,
+    includeTotal,
+  ) => {
     const { page_size, after_value, after_id } = position
     const [direction, beyond] = order.descending ? [sql`desc`, sql`<`] : [sql`asc`, sql`>`]
     const statuses =

@@ -169,7 +169,14 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
       {
         access: 'members:write',
         noStore: true, // creates nothing: a repeated request gets `already-member`
-        problems: ['already-member', 'guest-limited', 'member-not-restorable', 'owner-required', 'role-exceeds-own', 'step-up-required'],
+        problems: [
+          'already-member',
+          'guest-limited',
+          'member-not-restorable',
+          'owner-required',
+          'role-exceeds-own',
+          'step-up-required',
+        ],
         schema: {
           ...shared,
           operationId: `restore${one}`,

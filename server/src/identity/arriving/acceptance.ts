@@ -36,11 +36,7 @@ export async function acceptInvitation(
   { token: sealed, user_id, password, full_name }: Acceptance,
 ): Promise<AcceptedInvitation | undefined> {
   const token = await presentedInvitation(visitor, services.keys.oneTime, sealed)
-  const { account_id, email, email_verified, is_unavailable, guest } = await getOpen(
-    visitor,
-    token,
-    user_id,
-  )
+  const { account_id, email, email_verified, is_unavailable, guest } = await getOpen(visitor, token, user_id)
   const isHandedOver = token.details.made_by !== undefined
   const account = { email, full_name, guest }
   if (user_id !== undefined && account_id === null) throw new Problem('invitation-for-another')
@@ -49,9 +45,7 @@ export async function acceptInvitation(
   if (user_id === undefined && email_verified === false) throw new Problem('email-unverified')
   if (account_id !== null) {
     const joins = { user_id: account_id, address: isHandedOver ? ('stays' as const) : ('is-verified' as const) }
-    return accepted(
-      await joining(visitor, account_id, transaction => join(transaction, token.details, joins)),
-    )
+    return accepted(await joining(visitor, account_id, transaction => join(transaction, token.details, joins)))
   }
   if (password === undefined) throw invalidField('/password', 'is required: the address has no account yet')
   // The address belonged to an erased account, or an account was created concurrently.

@@ -101,7 +101,12 @@ const mailOf = sql<
 >`case when mail_at <= now() then 'sent' when mail_at is null then 'none' else 'waiting' end`
 
 /** The columns of the resource, for the query builder and for SQL. */
-export const invitationColumns = [...fields, ...heldRole('invitations'), statusOf.as('status'), mailOf.as('mail')] as const
+export const invitationColumns = [
+  ...fields,
+  ...heldRole('invitations'),
+  statusOf.as('status'),
+  mailOf.as('mail'),
+] as const
 export const columnsOf = (source: string) =>
   sql`${sql.join(fields.map(field => sql.ref(field)))}, ${sql.join(heldRole(source))}, ${statusOf} as status, ${mailOf} as mail`
 

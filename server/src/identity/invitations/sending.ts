@@ -51,7 +51,13 @@ export async function createInvitation(
 ): Promise<Invitation> {
   const faults = faultsOfGuest(invitation)
   if (faults.length > 0) throw new Problem('invalid-fields', { errors: faults })
-  const { sent, used } = await sendInvitations(transaction, place, [{ ...invitation, ...requireGivenRole(invitation), row: 1 }], isFresh, 'replace')
+  const { sent, used } = await sendInvitations(
+    transaction,
+    place,
+    [{ ...invitation, ...requireGivenRole(invitation), row: 1 }],
+    isFresh,
+    'replace',
+  )
   const [one] = sent
   if (one?.invitation !== undefined) return one.invitation
   throw refusalOf(one?.problem ?? 'internal-error', used)

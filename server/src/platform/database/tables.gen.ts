@@ -51,12 +51,12 @@ interface TenantCompanies {
 }
 
 interface TenantCustomRolePermissions {
-  created_at: ColumnType<string, never, never>
-  organization_id: ColumnType<string, never, never>
-  permission: ColumnType<string, never, never>
-  role_id: ColumnType<string, never, never>
-  updated_at: ColumnType<string, never, never>
-  version: ColumnType<number, never, never>
+  created_at: ColumnType<string, string | undefined, never>
+  organization_id: ColumnType<string, string, never>
+  permission: ColumnType<string, string, never>
+  role_id: ColumnType<string, string, never>
+  updated_at: ColumnType<string, string | undefined, never>
+  version: ColumnType<number, number | undefined, never>
 }
 
 interface TenantDepartmentPeople {
@@ -133,18 +133,31 @@ interface TenantIdentities {
   user_id: ColumnType<string, never, never>
 }
 
+interface TenantInvitationLinks {
+  created_at: ColumnType<string, string | undefined, never>
+  created_by: ColumnType<string, string, never>
+  expires_at: ColumnType<string, string, never>
+  id: ColumnType<string, string | undefined, never>
+  invitation_id: ColumnType<string, string, never>
+  organization_id: ColumnType<string, string, never>
+  updated_at: ColumnType<string, string | undefined, never>
+  version: ColumnType<number, number | undefined, never>
+}
+
 interface TenantInvitations {
   accepted_at: string | null
   company: string | null
   created_at: Generated<string>
   email: string
   expires_at: Generated<string>
+  guest: Generated<boolean>
   id: Generated<string>
   invited_by: string
   mail_at: Generated<string | null>
   organization_id: string
   revoked_at: string | null
   role: 'owner' | 'admin' | 'member' | 'viewer'
+  role_id: string | null
   title: string | null
   updated_at: Generated<string>
   version: Generated<number>
@@ -188,13 +201,31 @@ interface TenantOrganizations {
   version: Generated<number>
 }
 
+interface TenantOwnInvitations {
+  company: ColumnType<string | null, never, never>
+  created_at: ColumnType<string | null, never, never>
+  expires_at: ColumnType<string | null, never, never>
+  id: ColumnType<string | null, never, never>
+  inviter_name: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  organization_name: ColumnType<string | null, never, never>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'custom' | null, never, never>
+  role_id: ColumnType<string | null, never, never>
+  role_name: ColumnType<string | null, never, never>
+  title: ColumnType<string | null, never, never>
+  user_id: ColumnType<string | null, never, never>
+}
+
 interface TenantOwnOrganizations {
   created_at: ColumnType<string, never, never>
   id: ColumnType<string, never, never>
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
   name: ColumnType<string, never, never>
-  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer', never, never>
+  permissions: ColumnType<string[], never, never>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'custom', never, never>
+  role_id: ColumnType<string | null, never, never>
+  role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
   updated_at: ColumnType<string, never, never>
@@ -237,13 +268,15 @@ interface TenantRetiredNames {
 }
 
 interface TenantRoles {
-  created_at: ColumnType<string, never, never>
-  description: ColumnType<string | null, never, never>
-  id: ColumnType<string, never, never>
-  name: ColumnType<string, never, never>
-  organization_id: ColumnType<string, never, never>
-  updated_at: ColumnType<string, never, never>
-  version: ColumnType<number, never, never>
+  created_at: Generated<string>
+  deleted_at: string | null
+  description: string | null
+  id: Generated<string>
+  name: string
+  name_key: ColumnType<string, never, never>
+  organization_id: string
+  updated_at: Generated<string>
+  version: Generated<number>
 }
 
 interface TenantSecurityEvents {
@@ -299,6 +332,7 @@ interface TenantUsers {
   family_name: ColumnType<string | null, never, string | null>
   full_name: ColumnType<string | null, never, string | null>
   given_name: ColumnType<string | null, never, string | null>
+  guest: ColumnType<boolean, never, never>
   id: ColumnType<string, never, never>
   last_organization_id: ColumnType<never, never, string | null>
   locale: ColumnType<'en' | 'de' | null, never, 'en' | 'de' | null>
@@ -321,10 +355,12 @@ export interface TenantTables {
   gate_state: TenantGateState
   idempotency_keys: TenantIdempotencyKeys
   identities: TenantIdentities
+  invitation_links: TenantInvitationLinks
   invitations: TenantInvitations
   member_words: TenantMemberWords
   memberships: TenantMemberships
   organizations: TenantOrganizations
+  own_invitations: TenantOwnInvitations
   own_organizations: TenantOwnOrganizations
   passkeys: TenantPasskeys
   projects: TenantProjects
@@ -423,15 +459,39 @@ interface SystemInvitations {
   created_at: ColumnType<string, never, string>
   email: ColumnType<string, never, string>
   expires_at: ColumnType<string, never, string>
+  guest: ColumnType<boolean, never, boolean>
   id: ColumnType<string, never, string>
   invited_by: ColumnType<string, never, string>
   mail_at: ColumnType<string | null, never, string | null>
   organization_id: ColumnType<string, never, string>
   revoked_at: ColumnType<string | null, never, string | null>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer', never, 'owner' | 'admin' | 'member' | 'viewer'>
+  role_id: ColumnType<string | null, never, string | null>
   title: ColumnType<string | null, never, string | null>
   updated_at: ColumnType<string, never, string>
   version: ColumnType<number, never, number>
+}
+
+interface SystemLiveInvitations {
+  company: ColumnType<string | null, never, never>
+  created_at: ColumnType<string, never, never>
+  expires_at: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  inviter_name: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  organization_name: ColumnType<string, never, never>
+  role: ColumnType<string | null, never, never>
+  role_id: ColumnType<string | null, never, never>
+  role_name: ColumnType<string, never, never>
+  title: ColumnType<string | null, never, never>
+  user_id: ColumnType<string | null, never, never>
+}
+
+interface SystemLiveInviters {
+  organization_id: ColumnType<string, never, never>
+  role: ColumnType<string, never, never>
+  role_id: ColumnType<string | null, never, never>
+  user_id: ColumnType<string, never, never>
 }
 
 interface SystemLiveUsers {
@@ -446,6 +506,7 @@ interface SystemLiveUsers {
   full_name: ColumnType<string | null, never, string | null>
   gate_changed_in: ColumnType<string | null, never, string | null>
   given_name: ColumnType<string | null, never, string | null>
+  guest: ColumnType<boolean, never, boolean>
   id: ColumnType<string, never, string>
   last_organization_id: ColumnType<string | null, never, string | null>
   locale: ColumnType<string | null, never, string | null>
@@ -506,7 +567,10 @@ interface SystemOwnOrganizations {
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
   name: ColumnType<string, never, never>
-  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer', never, never>
+  permissions: ColumnType<string[], never, never>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'custom', never, never>
+  role_id: ColumnType<string | null, never, never>
+  role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
   updated_at: ColumnType<string, never, never>
@@ -632,6 +696,7 @@ interface SystemUsers {
   full_name: string | null
   gate_changed_in: string | null
   given_name: string | null
+  guest: Generated<boolean>
   id: Generated<string>
   last_organization_id: string | null
   locale: 'en' | 'de' | null
@@ -654,6 +719,8 @@ export interface SystemTables {
   idempotency_keys: SystemIdempotencyKeys
   identities: SystemIdentities
   invitations: SystemInvitations
+  live_invitations: SystemLiveInvitations
+  live_inviters: SystemLiveInviters
   live_users: SystemLiveUsers
   memberships: SystemMemberships
   one_time_tokens: SystemOneTimeTokens
@@ -746,12 +813,14 @@ interface EitherInvitations {
   created_at: ColumnType<string, never, string>
   email: ColumnType<string, never, string>
   expires_at: ColumnType<string, never, string>
+  guest: ColumnType<boolean, never, boolean>
   id: ColumnType<string, never, string>
   invited_by: ColumnType<string, never, string>
   mail_at: ColumnType<string | null, never, string | null>
   organization_id: ColumnType<string, never, string>
   revoked_at: ColumnType<string | null, never, string | null>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer', never, 'owner' | 'admin' | 'member' | 'viewer'>
+  role_id: ColumnType<string | null, never, string | null>
   title: ColumnType<string | null, never, string | null>
   updated_at: ColumnType<string, never, string>
   version: ColumnType<number, never, number>
@@ -792,7 +861,10 @@ interface EitherOwnOrganizations {
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
   name: ColumnType<string, never, never>
-  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer', never, never>
+  permissions: ColumnType<string[], never, never>
+  role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'custom', never, never>
+  role_id: ColumnType<string | null, never, never>
+  role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
   updated_at: ColumnType<string, never, never>
@@ -874,6 +946,7 @@ interface EitherUsers {
   family_name: ColumnType<string | null, never, string | null>
   full_name: ColumnType<string | null, never, string | null>
   given_name: ColumnType<string | null, never, string | null>
+  guest: ColumnType<boolean, never, never>
   id: ColumnType<string, never, never>
   last_organization_id: ColumnType<never, never, string | null>
   locale: ColumnType<'en' | 'de' | null, never, 'en' | 'de' | null>

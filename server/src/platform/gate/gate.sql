@@ -61,8 +61,8 @@ create view gate_state with (security_barrier) as
 -- The current user's organizations, with the role and its permissions; a valid session suffices, to list them, to switch
 -- to one, or to read the user. A custom role has its own permissions, but never more than the role admin.
 create view own_organizations with (security_barrier) as
-  select o.id, o.kind, o.name, o.slug, o.second_factor_required, o.created_at, o.updated_at, o.version, m.created_at as joined_at, self.user_id,
-    case when m.role_id is null then m.role else 'custom' end as role, m.role_id,
+  select o.id, o.kind, o.name, o.slug, o.second_factor_required, o.created_at, o.updated_at, o.version,
+    case when m.role_id is null then m.role else 'custom' end as role, m.created_at as joined_at, self.user_id, m.role_id,
     (select r.name from roles r where r.organization_id = m.organization_id and r.id = m.role_id) as role_name,
     array(select p.permission from role_permissions p where p.role = case when m.role_id is null then m.role else 'admin' end
       and (m.role_id is null or exists (select from custom_role_permissions c where c.organization_id = m.organization_id and c.role_id = m.role_id and c.permission = p.permission))
