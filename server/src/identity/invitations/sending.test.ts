@@ -47,8 +47,12 @@ const letAnHourPass = ({ organization_id }: Person) =>
     [`organization ${organization_id}`],
   )
 
+/** As if the time had come: no trigger runs, and no version changes. */
 const expire = (id: string) =>
-  admin.query(`update invitations set expires_at = now() - interval '1 second' where id = $1`, [id])
+  admin.query(
+    `begin; set local session_replication_role = replica;
+      update invitations set expires_at = now() - interval '1 second' where id = '${id}'; commit`,
+  )
 
 // Red when: next_mail_at() looks at another row than the 200th; enqueue_job() ignores the time; the seven days begin
 // with the request.
@@ -135,7 +139,7 @@ test('resending gives a new link for seven days and spends the earlier ones', as
 
   await inviteAll(owner, newAddresses(200))
   const waiting = (await invite(owner, newAddress())).body
-  await inviteAll(owner, newAddresses(150))
+  await inviteAll(owner, newAddresses(250))
   const resent = await resend(owner, waiting.id)
   assert.deepEqual([resent.body.mail, resent.body.mail_at], ['waiting', waiting.mail_at], 'it keeps its place')
   assert.equal((await test_.mailTo(waiting.email)).length, 1)
