@@ -112,7 +112,6 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     [' AND (invitations.accepted_at IS NULL)', ''],
     [' AND (invitations.revoked_at IS NULL)', ''],
     [' AND (invitations.expires_at > now())', ''],
-    [' AND (o.deleted_at IS NULL)', ''],
     ['(invitations.email = invited.email) AND ', ''],
     [' AND (l.user_id = i.invited_by)', ''],
     [' AND invited.email_verified', ''],
