@@ -121,7 +121,6 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
   'view live_inviters': [
     ['(m.disabled_at IS NULL) AND ', ''],
     ['(m.deleted_at IS NULL) AND ', ''],
-    [' AND (u.deleted_at IS NULL)', ''],
     ['(p.role = m.role)', "(p.role = 'owner'::text)"],
     [' AND (p.role_id = m.role_id)', ''],
     ["(m.role_id IS NULL) AND (m.role = 'owner'::text)", 'm.role_id IS NULL'],
