@@ -118,7 +118,6 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     [' AND (invitations.accepted_at IS NULL)', ''],
     [' AND (invitations.revoked_at IS NULL)', ''],
     [' AND (invitations.expires_at > now())', ''],
-    [' AND (o.deleted_at IS NULL)', ''],
     ['(invitations.email = invited.email) AND ', ''],
     [' AND (l.user_id = i.invited_by)', ''],
     [' AND invited.email_verified', ''],
@@ -128,7 +127,6 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
   'view live_inviters': [
     ['(m.disabled_at IS NULL) AND ', ''],
     ['(m.deleted_at IS NULL) AND ', ''],
-    [' AND (u.deleted_at IS NULL)', ''],
     ['(p.role = m.role)', "(p.role = 'owner'::text)"],
     [' AND (p.role_id = m.role_id)', ''],
     ["(m.role_id IS NULL) AND (m.role = 'owner'::text)", 'm.role_id IS NULL'],

@@ -181,7 +181,7 @@ export function createWorld({ id, below, chance, pick, some, times }: Random, pe
     projects: inOrganizations(4),
     // At most one to each address in an organization.
     invitations: organizations.flatMap(({ id: organization_id }) =>
-      [...some(users, 0.3).map(user => user.id), ...times(below(3), id)].map(to => {
+      [...some(users, 0.6).map(user => user.id), ...times(below(3), id)].map(to => {
         const state = pick(['open', 'open', 'open', 'expired', 'revoked', 'accepted'] as const)
         const invited_by = pick(memberships.filter(row => row.organization_id === organization_id)).user_id
         return { id: id(), organization_id, to, invited_by, state, ...offer(organization_id, state !== 'open') }
