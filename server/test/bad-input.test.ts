@@ -439,7 +439,11 @@ test('a method that a path does not support is 405, with the methods that it sup
         const response = await app.inject({ method: method as 'GET', url, ...body })
         const sent = `${method} ${url} ${payload}`
         assert.equal(response.statusCode, 405, sent)
-        assert.deepEqual(String(response.headers['allow']).split(', '), [...known, 'OPTIONS'].sort(), sent)
+        assert.deepEqual(
+          String(response.headers['allow']).split(', '),
+          [...new Set([...known, 'OPTIONS'])].sort(),
+          sent,
+        )
       }
     }
   }

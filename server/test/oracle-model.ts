@@ -133,11 +133,10 @@ export function write(world: World, permissions: Permissions, question: Question
     const isOwn = after.user_id === user?.id
     const changed = Object.keys(after).filter(key => Object(before)[key] !== Object(after)[key])
     const only = (...keys: string[]): boolean => changed.every(key => keys.includes(key))
-    const isPassedOn = after.role_id === null && after.role === (isOwn ? 'admin' : 'owner')
     const allowed: Record<string, boolean> = {
       'members:write': true,
       'organization:leave': after.deleted && isOwn && only('deleted') && changed.length === 1,
-      'organization:transfer': only('role', 'role_id') && isPassedOn,
+      'organization:transfer': only('role', 'role_id') && !after.role_id && after.role === (isOwn ? 'admin' : 'owner'),
     }
     if (allowed[permission] !== true) return '0'
     const isAboutOwners = [before.role, after.role].includes('owner') && !only('title', 'role_id')
@@ -146,11 +145,12 @@ export function write(world: World, permissions: Permissions, question: Question
     const isGone = world.users.some(({ id, deleted }) => id === after.user_id && deleted)
     const isKept = after.deleted ? isGone && !before.removed : before.removed && !isGone
     const isRaised = (before.deleted && changed.includes('deleted') && !isKept) || (isAboutOwners && !mayDecide)
+    const isOwnEnd = isOwn && !before.disabled && after.disabled // no member disables the own membership
     // A guest is a viewer; memberships that have ended are not checked.
     const isGuest = world.users.some(({ id, guest }) => id === after.user_id && guest)
     const isPromoted = isGuest && !after.deleted && (after.role !== 'viewer' || after.role_id !== null)
     const isUncovered = permission === 'members:write' && !only('title') && !(covers(before) && covers(after))
-    return isRaised || isPromoted || isUncovered || !mayChange(before, after) ? 'rule' : undefined
+    return isRaised || isOwnEnd || isPromoted || isUncovered || !mayChange(before, after) ? 'rule' : undefined
   }
   type Changes = (row: Membership) => Partial<Membership>
   const change = (changes: Changes, isMeant: (row: Membership) => boolean = () => true): string => {

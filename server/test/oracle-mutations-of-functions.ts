@@ -147,6 +147,7 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
     ["'members:write' and concerns_owners", "'members:write' or concerns_owners"],
     ["(new.role = 'owner' or old.role = 'owner')", "old.role = 'owner'"],
     ["(new.role = 'owner' or old.role = 'owner')", "new.role = 'owner'"],
+    ["wanted = 'members:write' and is_own and", 'false and is_own and'],
     ["wanted = 'members:write' and reopens and", 'false and reopens and'],
     ["old.removed_at > now() - interval '30 days' and u.deleted_at is null", 'u.deleted_at is null'],
     [' and u.deleted_at is null else', ' else'],
