@@ -161,11 +161,7 @@ test('raw SQL of the tenant login cannot break the structure either', async () =
     ],
     [owner, `update departments set parent_id = id where id = '${one}'`, 'departments_no_cycle'],
     [owner, `${insert} ${row(first, 'F', 'null')}, ${row(second, 'S', `'${second}'`)}`, 'departments_no_cycle'],
-    [
-      owner,
-      `${insert} ${row(first, 'F', `'${second}'`)}, ${row(second, 'S', `'${first}'`)}`,
-      'departments_no_cycle',
-    ],
+    [owner, `${insert} ${row(first, 'F', `'${second}'`)}, ${row(second, 'S', `'${first}'`)}`, 'departments_no_cycle'],
     [owner, `update departments set id = '${first}' where id = '${one}'`, '42501'],
     [owner, `update departments set company_id = '${other_id}'`, 'departments_branch_fkey'],
     [owner, `update branches set code = 'lower'`, 'branches_code'],
