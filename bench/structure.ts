@@ -72,7 +72,7 @@ async function plant({ adminUrl }: Stage, { organization_id }: Owner, department
   await client.query(
     `with company as (insert into companies (organization_id, code, name) values ($1, 'BENCH', 'Bench') returning id),
       branch as (insert into branches (organization_id, company_id, code, name)
-        select $1, company.id, 'B' || b, 'Branch ' || b from company, generate_series(1, $2::int) b returning id, company_id, row_number() over () as b),
+        select $1, company.id, 'B' || b, 'Branch ' || b from company, generate_series(1, $2::int) b returning id, company_id, substr(code, 2)::int as b),
       planned as (select branch.id as branch_id, company_id, b, n, uuidv7() as id from branch, generate_series(1, 100) n)
     insert into departments (organization_id, id, company_id, branch_id, parent_id, code, name)
     select $1, p.id, p.company_id, p.branch_id, above.id, 'D' || p.b || '-' || p.n, 'Department ' || p.n

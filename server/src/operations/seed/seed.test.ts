@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { faker } from '@faker-js/faker/locale/en'
 import { createOwnDatabase } from '../../../test/own-database.ts'
-import { launchService, request, startServiceProcess } from '../../../test/service-process.ts'
+import { request, startServiceProcess } from '../../../test/service-process.ts'
 import { TEST_SECRET } from '../../../test/test-database.ts'
 import { planSeed } from './plan.ts'
 
@@ -30,7 +30,7 @@ const run = (command: string, env: Record<string, string> = environment) =>
     env: { PATH: process.env['PATH'], SECRET_KEY: TEST_SECRET, ...env },
     cwd: '/',
     encoding: 'utf8',
-    timeout: 120_000,
+    timeout: 60_000,
   })
 
 /** Every row that the seed wrote, as text. */
@@ -174,14 +174,9 @@ test('every credential of the documents signs in', async t => {
 
 // Red when: serve.ts does not ask seededPasswordsFault(), or doctor does not.
 test('production does not start while a live seeded account has its seeded password', async t => {
-  const ended = await (await launchService(deployed)).ended
-  assert.equal(ended.code, 1)
-  const service = await launchService(deployed)
-  await service.ended
-  assert.match(
-    service.errors() + service.output(),
-    /1917 accounts still have the public password of `freehold seed`, such as /,
-  )
+  const { status, stdout, stderr } = run('start', { ...deployed, PORT: '0' })
+  assert.equal(status, 1)
+  assert.match(stdout + stderr, /1917 accounts still have the public password of `freehold seed`, such as /)
   assert.match(run('doctor', deployed).stdout, /FAULT seed data[^]*1917 accounts/)
   assert.match(run('doctor').stdout, /note {2}seed data/)
 
