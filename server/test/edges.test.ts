@@ -36,6 +36,7 @@ const upward: Readonly<Record<string, string>> = {
     'the gate: whether the organization is deleted, and whether it requires a second factor',
   'platform/gate → memberships': 'the gate: which role the user has there',
   'platform/gate → custom_role_permissions': 'the gate: the permissions of a custom role',
+  'platform/gate → roles': 'own_organizations: the name of a custom role',
   'platform/gate → is_way_out': 'the gate: the permissions that need no second factor',
   'platform/gate → audit_log': 'the audit log trigger that organization_table() adds to every table',
   'platform/tokens → users': 'the foreign key of one-time tokens: a token is deleted with its user',

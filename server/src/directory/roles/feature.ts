@@ -43,7 +43,7 @@ declare module '../../platform/problems.ts' {
 /** The roles that organizations define themselves. */
 export const roles = feature({
   name: 'roles',
-  uses: ['users', 'sessions', 'organizations', 'history'],
+  uses: ['organizations'],
   sql: [new URL('roles.sql', import.meta.url)],
   tags: { Roles: 'Custom roles: named sets of permissions that an organization defines itself.' },
   permissions,
