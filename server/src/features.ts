@@ -2,6 +2,7 @@ import { history } from './directory/history/feature.ts'
 import { members } from './directory/members/feature.ts'
 import { notifications } from './directory/notifications/feature.ts'
 import { organizations } from './directory/organizations/feature.ts'
+import { preferences } from './directory/preferences/feature.ts'
 import { sessions } from './directory/sessions/feature.ts'
 import { users } from './directory/users/feature.ts'
 import { accounts } from './identity/accounts/feature.ts'
@@ -28,9 +29,10 @@ import { retention } from './operations/retention/feature.ts'
 import { superusers } from './operations/superusers/feature.ts'
 import type { Feature } from './platform/feature.ts'
 import { projects } from './product/projects/feature.ts'
+import { workspaces } from './product/workspaces/feature.ts'
 
 /** Users and organizations. */
-const directory: readonly Feature[] = [users, sessions, organizations, history, members, notifications]
+const directory: readonly Feature[] = [users, preferences, sessions, organizations, history, members, notifications]
 
 /** Sign-in and accounts. */
 const identity: readonly Feature[] = [
@@ -56,7 +58,7 @@ const identity: readonly Feature[] = [
 ]
 
 /** The resources of organizations, to which a product adds its own. */
-const product: readonly Feature[] = [projects]
+const product: readonly Feature[] = [projects, workspaces]
 
 /** For operators. */
 const operations: readonly Feature[] = [superusers, health, retention]
