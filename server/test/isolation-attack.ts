@@ -121,6 +121,7 @@ async function createVictim(app: TestApp, operations: readonly Operation[]): Pro
   await app.verify(owner)
   const member = await app.addMember(owner, 'member')
   await owner.call('PATCH', '/api/v1/users/me', { username: word, full_name: `Owner ${word}` })
+  await owner.call('PATCH', '/api/v1/users/me/preferences', { custom: { note: word } })
   await app.logIn(owner, owner.organization_id)
   const second = await owner.call('POST', '/api/v1/organizations', { name: `Second ${word}`, slug: `second-${word}` })
   await owner.call('PATCH', `/api/v1/organizations/${owner.organization_id}`, { slug: word })

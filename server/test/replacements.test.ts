@@ -25,6 +25,16 @@ const values: Readonly<Record<string, () => unknown>> = {
   locale: () => 'de',
   second_factor_required: () => true,
   status: () => 'archived',
+  theme: () => 'dark',
+  language: () => 'de',
+  time_zone: () => 'Europe/Berlin',
+  date_format: () => 'iso',
+  time_format: () => '24h',
+  editor_font_size: () => 20,
+  editor_tab_size: () => 2,
+  editor_word_wrap: () => true,
+  terminal_font_size: () => 20,
+  custom: () => ({ sidebar: 'left' }),
 }
 
 test('some operations replace', () => {
@@ -50,7 +60,11 @@ for (const operation of replacements) {
       Object.entries(body ?? {}).filter(([name]) => operation.schemas[name]?.required === true),
     )
     if (optional.length === 0) return // all fields are required
-    const given = Object.fromEntries(optional.map(name => [name, (values[name] ?? (() => `Set ${name}`))()]))
+    // A reference keeps the caller's own resource.
+    const refers = (name: string) => operation.places.some(place => place.where === 'body' && place.name === name)
+    const given = Object.fromEntries(
+      optional.map(name => [name, values[name]?.() ?? (refers(name) ? body?.[name] : `Set ${name}`)]),
+    )
     const patched = await world.call('PATCH', path, given)
     assert.equal(patched.status, 200, patched.text)
     const replaced = await world.call('PUT', path, required)
