@@ -24,6 +24,7 @@ import { social } from './identity/social/feature.ts'
 import { totp } from './identity/totp/feature.ts'
 import { undo } from './identity/undo/feature.ts'
 import { verification } from './identity/verification/feature.ts'
+import { v5 } from './formats/v5/feature.ts'
 import { health } from './operations/health/feature.ts'
 import { retention } from './operations/retention/feature.ts'
 import { superusers } from './operations/superusers/feature.ts'
@@ -63,5 +64,8 @@ const product: readonly Feature[] = [projects, workspaces]
 /** For operators. */
 const operations: readonly Feature[] = [superusers, health, retention]
 
+/** The same functions in other wire formats. */
+const formats: readonly Feature[] = [v5]
+
 /** All features, layer by layer. SQL files are loaded, services created and routes registered in this order. */
-export const features: readonly Feature[] = [...directory, ...identity, ...product, ...operations]
+export const features: readonly Feature[] = [...directory, ...identity, ...product, ...operations, ...formats]

@@ -2,7 +2,7 @@ import { changeCredentials, noteSecondFactor, renewSignIn } from '../../director
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
-import { Problem } from '../../platform/problems.ts'
+import { invalidField, Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 import { presentedToken, spendingToken } from '../../platform/tokens/one-time-tokens.ts'
 import { fulfil } from '../factors/requirements.ts'
@@ -87,3 +87,9 @@ export const stepUpByFactor = (
         return transaction.finish(renewSignIn(session_id))
       }),
   )
+
+/** Requires exactly one of these fields. @throws Problem invalid-fields */
+export function requireOne<Body extends object>(body: Body, names: readonly (keyof Body & string)[]): void {
+  const given = names.filter(name => body[name] !== undefined)
+  if (given.length !== 1) throw invalidField(`/${given[1] ?? names[0]}`, `give one of ${names.join(', ')}`)
+}

@@ -1,7 +1,6 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { App } from '../../platform/http/route.ts'
-import { invalidField } from '../../platform/problems.ts'
 import { Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { renewRecoveryCodes, requireSession } from '../factors/factors.ts'
@@ -12,7 +11,7 @@ import { ProofBody, proofProblems } from '../proofs/messages.ts'
 import { changeWithProof } from '../proofs/proof.ts'
 import { AccessToken, SignedInAnswer } from '../sign-in/messages.ts'
 import { MfaAnswer, MfaToken, SecondFactors, StepUp } from './messages.ts'
-import { challengeSecondFactor, finishSignIn, stepUpByFactor } from './proofs.ts'
+import { challengeSecondFactor, finishSignIn, requireOne, stepUpByFactor } from './proofs.ts'
 import { getSecondFactors } from './second-factors.ts'
 import { stepUpByPassword } from './step-up.ts'
 
@@ -172,10 +171,4 @@ export function stepUpRoutes(app: App, services: MfaServices): void {
       return services.issuer.accessToken({ id: user_id, email }, { id: session_id, auth_time }, organization)
     },
   )
-}
-
-/** @throws Problem invalid-fields */
-function requireOne<Body extends object>(body: Body, names: readonly (keyof Body & string)[]): void {
-  const given = names.filter(name => body[name] !== undefined)
-  if (given.length !== 1) throw invalidField(`/${given[1] ?? names[0]}`, `give one of ${names.join(', ')}`)
 }
