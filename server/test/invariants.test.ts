@@ -4,7 +4,7 @@ import pg from 'pg'
 import { createApp } from '../src/app.ts'
 import { globalTables, isLedger } from '../src/platform/schema/inspection.ts'
 import { inspectTables } from './guarded-tables.ts'
-import { listOperations } from './isolation-requests.ts'
+import { listAllOperations } from './isolation-requests.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
 
@@ -477,7 +477,7 @@ test('the logins cannot connect to the default databases of the cluster', async 
   }
 })
 
-const operations = await listOperations(app.app)
+const operations = await listAllOperations(app.app)
 
 test('every operation declares who may call it, by an existing permission', () => {
   const known = new Set(['public', 'session', ...Object.keys(app.services.declared.permissions)])
@@ -498,6 +498,13 @@ const publicOperations: Readonly<Record<string, string>> = {
   logIn: 'authenticated by the password',
   verifySecondFactor: 'authenticated by the mfa_token and the second factor',
   refresh: 'authenticated by the refresh token',
+  v5GetHealth: 'for monitors',
+  v5GetReady: 'for load balancers',
+  v5Register: 'the caller has no account yet',
+  v5LogIn: 'authenticated by the password',
+  v5VerifySecondFactor: 'authenticated by the mfa_token and the second factor',
+  v5Refresh: 'authenticated by the refresh token',
+  v5LogOut: 'it succeeds without a session',
   acceptInvitation: 'authenticated by the link in the email',
   unlock: 'authenticated by the link in the email',
   listProviders: 'for the page where users sign in',

@@ -13,6 +13,7 @@ export const byStatus = {
   405: 'METHOD_NOT_ALLOWED',
   408: 'REQUEST_TIMEOUT',
   409: 'CONFLICT',
+  410: 'GONE',
   412: 'PRECONDITION_FAILED',
   413: 'PAYLOAD_TOO_LARGE',
   415: 'UNSUPPORTED_MEDIA_TYPE',
@@ -20,6 +21,7 @@ export const byStatus = {
   429: 'RATE_LIMITED',
   431: 'HEADERS_TOO_LARGE',
   500: 'INTERNAL_ERROR',
+  502: 'BAD_GATEWAY',
   503: 'SERVICE_UNAVAILABLE',
 } as const
 
@@ -98,4 +100,9 @@ export function bodyOf(problem: ProblemBody): object {
 }
 
 /** A pointer as the name of a field of v5: `/workspace_path` is `workspacePath`. */
-const fieldOf = (pointer: string): string => pointer.slice(1).split('/').map(camelCase).join('.') || 'body'
+const fieldOf = (pointer: string): string =>
+  pointer
+    .slice(1)
+    .split('/')
+    .map(part => camelCase(part.replaceAll('~1', '/').replaceAll('~0', '~')))
+    .join('.') || 'body'

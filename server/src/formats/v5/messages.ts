@@ -23,15 +23,19 @@ export const Done = Success(Type.Null())
 /** Parameters that no route names are ignored. */
 export const AnyQuery = Type.Object({})
 
-const { id, email, username, full_name, email_verified } = User.properties
+const FirstName = Type.String({ ...Name, examples: ['John'] })
+const LastName = Type.String({ ...Name, examples: ['Doe'] })
+const FullName = Type.String({ ...Name, examples: ['John Doe'] })
+
+const { id, email, username, email_verified } = User.properties
 export const V5User = Type.Object(
   {
     id,
     email,
     username,
-    firstName: Nullable(Name),
-    lastName: Nullable(Name),
-    fullName: full_name,
+    firstName: Nullable(FirstName),
+    lastName: Nullable(LastName),
+    fullName: Nullable(FullName),
     emailVerified: email_verified,
     tenantId: Nullable(Id),
     createdAt: Time,
@@ -93,8 +97,8 @@ export const V5Registration = Type.Object(
   {
     email: Email,
     password: Type.Optional(NewPassword),
-    firstName: Type.Optional(Name),
-    lastName: Type.Optional(Name),
+    firstName: Type.Optional(FirstName),
+    lastName: Type.Optional(LastName),
   },
   { title: 'Registration' },
 )
@@ -107,9 +111,9 @@ export const V5Logout = Type.Union([
 
 export const V5ProfileChanges = Type.Object(
   {
-    firstName: Type.Optional(Nullable(Name)),
-    lastName: Type.Optional(Nullable(Name)),
-    fullName: Type.Optional(Nullable(Name)),
+    firstName: Type.Optional(Nullable(FirstName)),
+    lastName: Type.Optional(Nullable(LastName)),
+    fullName: Type.Optional(Nullable(FullName)),
   },
   { title: 'ProfileChanges', description: 'Fields that are not sent stay as they are.' },
 )

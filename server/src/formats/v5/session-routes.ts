@@ -34,10 +34,13 @@ export function sessionRoutes(app: App, { cursors }: Pick<Services, 'cursors'>):
       },
     },
     async (request, reply) => {
-      const { actor, query, originalUrl } = request
+      const { actor, originalUrl } = request
+      // Other parameters are ignored: a cursor would otherwise depend on them.
+      const { limit, cursor } = request.query
+      request.query = { limit, ...(cursor !== undefined && { cursor }) }
       const found = await actor.run(listWorkspaces(actor, { sort: '-created_at' }, cursors.open(request)))
       if (found.next_cursor !== null) {
-        const next = new URLSearchParams({ ...query, limit: String(query.limit), cursor: found.next_cursor })
+        const next = new URLSearchParams({ limit: String(limit), cursor: found.next_cursor })
         reply.header('link', `<${originalUrl.split('?', 1)[0]}?${next}>; rel="next"`)
       }
       return success(found.items.map(sessionOf))
