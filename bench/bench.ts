@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { measureEnumeration } from './enumeration.ts'
 import { printFigures } from './figures.ts'
 import type { Figure } from './figures.ts'
+import { measureFormats } from './formats.ts'
 import { measureGate } from './gate.ts'
 import { measureLogins } from './logins.ts'
 import { measureRequests } from './requests.ts'
@@ -19,6 +20,7 @@ const parts: Record<string, (bench: BenchEnvironment, rounds: number) => Promise
   sizes: async (bench, rounds) =>
     measureSizes(await bench.stage('hundred', 100), await bench.stage('ten_thousand', 10_000), rounds, 3),
   enumeration: async (bench, rounds) => measureEnumeration(await bench.stage('names', 500), rounds),
+  v5: async (bench, rounds) => measureFormats(await bench.stage('thousand', 1000), rounds, 3),
   starts: (_bench, rounds) => measureStarts(rounds),
 }
 

@@ -143,6 +143,7 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   restoreAccount: 'invalid-token',
   verifySecondFactor: 'invalid-token',
   v5VerifySecondFactor: 'invalid-token',
+  v5LogIn: 'mfa-required', // the caller has a second factor, and the device that skips it is in a cookie
   undoChange: 'invalid-token',
   describeChange: 'invalid-token',
   challengeUndo: 'invalid-token',
