@@ -28,6 +28,8 @@ export const byStatus = {
 /** Problems with a code of their own, because a front end reacts to them. */
 const exceptions = {
   'invalid-credentials': 'INVALID_CREDENTIALS',
+  'invalid-code': 'INVALID_CREDENTIALS',
+  'invalid-passkey': 'INVALID_CREDENTIALS',
   'access-token-expired': 'TOKEN_EXPIRED',
   'mfa-required': 'MFA_REQUIRED',
   'email-unverified': 'EMAIL_UNVERIFIED',
@@ -46,7 +48,7 @@ const messages: Partial<Record<ProblemCode, string>> = {
 type Code = (typeof byStatus)[keyof typeof byStatus] | (typeof exceptions)[keyof typeof exceptions]
 
 /** Every code of v5. */
-export const codes: readonly Code[] = [...Object.values(byStatus), ...Object.values(exceptions)]
+export const codes: readonly Code[] = [...new Set([...Object.values(byStatus), ...Object.values(exceptions)])]
 
 /** The one code of v5 for a problem. */
 export const codeOf = ({ code, status }: Pick<ProblemBody, 'code' | 'status'>): Code =>

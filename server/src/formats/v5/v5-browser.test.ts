@@ -85,7 +85,7 @@ test('a front end registers, signs in, creates, lists, opens and deletes a sessi
     await fill('login', { email, password: PASSWORD })
     await shows('message', /^ok$/)
 
-    await fill('create', { name: 'Up', workspacePath: '/workspace/../etc' })
+    await fill('create', { name: 'Up', workspacePath: '/srv/../etc' })
     await shows('message', 'VALIDATION_ERROR workspacePath: ')
     await fill('create', { name: 'My Project', workspacePath: '/workspace/test' })
     await shows('sessions', /^My Project/)

@@ -26,14 +26,14 @@ const OWN_CLIENT = 'freehold'
 const MAX_VERIFIED = 10_000
 
 /** The longest lifetime of a token; retired keys verify for as long. Seconds. */
-export const LONGEST_TOKEN_SECONDS = 86_400
+export const MAX_TOKEN_SECONDS = 86_400
 
 interface VerifiedClaims extends AccessClaims {
   exp: number
 }
 
 export interface AccessTokens {
-  /** `seconds`: its lifetime, at most LONGEST_TOKEN_SECONDS; by default that of the configuration. */
+  /** `seconds`: its lifetime, at most MAX_TOKEN_SECONDS; by default that of the configuration. */
   sign(claims: AccessClaims, seconds?: number): string
   /** @throws Problem not-signed-in, access-token-expired */
   verify(token: string): AccessClaims

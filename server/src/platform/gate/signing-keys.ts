@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import type { SystemRunner, Transaction } from '../database/database.ts'
 import { decrypt, deriveKey, encrypt } from '../crypto/sealing.ts'
 import { affect, execute, many, raw, tables } from '../database/statement.ts'
-import { LONGEST_TOKEN_SECONDS } from './access-tokens.ts'
+import { MAX_TOKEN_SECONDS } from './access-tokens.ts'
 
 const query = tables('system', 'signing_keys')
 
@@ -131,7 +131,7 @@ const usable = (algorithm: SigningAlgorithm) =>
       ),
     )
     .where('algorithm', '=', algorithm)
-    .where(sql<boolean>`(retired_at is null or retired_at > now() - make_interval(secs => ${LONGEST_TOKEN_SECONDS}))`)
+    .where(sql<boolean>`(retired_at is null or retired_at > now() - make_interval(secs => ${MAX_TOKEN_SECONDS}))`)
     .orderBy('created_at')
 
 async function insertKey(
