@@ -14,6 +14,7 @@ export const v5 = feature({
   name: 'v5',
   uses: [
     'health',
+    'lockout',
     'mfa',
     'organizations',
     'passwords',

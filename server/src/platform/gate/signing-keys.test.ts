@@ -72,6 +72,21 @@ test('the private half is encrypted, and opens only with the secret that closed 
   )
 })
 
+// Red when: a retired key is no longer read before a token of 24 hours, as v5 has it, has expired.
+test('a retired key verifies until the last token that it may have signed has expired', async () => {
+  await admin.query(`delete from signing_keys where algorithm = 'ES256'`)
+  const [old] = await loadSigningKeys(system, TEST_SECRET, 'ES256')
+  await system.transaction(transaction => rotateSigningKeys(transaction, TEST_SECRET, 'ES256'))
+  for (const [age, isKept] of [
+    ['23 hours 59 minutes', true],
+    ['24 hours 1 minute', false],
+  ] as const) {
+    await admin.query('update signing_keys set retired_at = now() - $2::interval where id = $1', [old!.id, age])
+    const ids = (await loadSigningKeys(system, TEST_SECRET, 'ES256')).map(({ id }) => id)
+    assert.equal(ids.includes(old!.id), isKept, age)
+  }
+})
+
 test('a process that follows the keys is told of a change once', async () => {
   await admin.query(`delete from signing_keys where algorithm = 'ES256'`)
   let told = 0
