@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { measureEnumeration } from './enumeration.ts'
 import { printFigures } from './figures.ts'
 import type { Figure } from './figures.ts'
+import { measureFormats } from './formats.ts'
 import { measureGate } from './gate.ts'
 import { measureLogins } from './logins.ts'
 import { measureOrganizations } from './organizations.ts'
@@ -23,6 +24,7 @@ const parts: Record<string, (bench: BenchEnvironment, rounds: number) => Promise
   structure: async (bench, rounds) => measureStructure(await bench.stage('hundred', 100), rounds),
   organizations: async (bench, rounds) => measureOrganizations(await bench.stage('people', 10), rounds, 1),
   enumeration: async (bench, rounds) => measureEnumeration(await bench.stage('names', 500), rounds),
+  v5: async (bench, rounds) => measureFormats(await bench.stage('thousand', 1000), rounds, 3),
   starts: (_bench, rounds) => measureStarts(rounds),
 }
 

@@ -18,7 +18,7 @@ const database = openDatabase({
   onError: () => {},
 })
 const tokens = createAccessTokens({ issuer: ISSUER, accessTokenSeconds: 86_400 })
-tokens.useKeys(await loadSigningKeys(systemFor(database, 'bench'), SECRET_KEY, 'EdDSA', 86_400))
+tokens.useKeys(await loadSigningKeys(systemFor(database, 'bench'), SECRET_KEY, 'EdDSA'))
 await database.close()
 const pool = openPool(DATABASE_TENANT_URL, TENANT_POOL_SIZE)
 

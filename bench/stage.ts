@@ -203,7 +203,7 @@ async function signIn(
     onError: () => {},
   })
   const tokens = createAccessTokens({ issuer: ISSUER, accessTokenSeconds })
-  tokens.useKeys(await loadSigningKeys(systemFor(database, 'bench'), SECRET, 'EdDSA', accessTokenSeconds))
+  tokens.useKeys(await loadSigningKeys(systemFor(database, 'bench'), SECRET, 'EdDSA'))
   await database.close()
   const auth_time = Math.floor(Date.now() / 1000)
   return people.map(person => {

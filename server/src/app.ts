@@ -21,6 +21,7 @@ export async function createApp(services: Services, database: Database): Promise
   await documentRoutes(app, {
     name: config.appName,
     problems: declared.problems,
+    formats: declared.formats,
     cspMode: config.cspMode,
     providers: providerOriginsOf(config.social),
     areOpen: config.publicDocuments,
@@ -40,6 +41,8 @@ export async function createApp(services: Services, database: Database): Promise
   }
   for (const { name, rootRoutes = [] } of declared.features) await serve(name, rootRoutes, '')
   for (const { name, routes = [] } of declared.features) await serve(name, routes, '/api/v1')
+  for (const { name, format } of declared.features)
+    if (format !== undefined) await serve(name, format.routes, format.path)
   const pages = Object.assign({}, ...declared.features.map(({ pages: make }) => make?.(services)))
   await app.register(async (account: App) => accountPageRoutes(account, pages, services), { prefix: '/account' })
   return app

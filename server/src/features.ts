@@ -2,6 +2,7 @@ import { history } from './directory/history/feature.ts'
 import { members } from './directory/members/feature.ts'
 import { notifications } from './directory/notifications/feature.ts'
 import { organizations } from './directory/organizations/feature.ts'
+import { preferences } from './directory/preferences/feature.ts'
 import { roles } from './directory/roles/feature.ts'
 import { sessions } from './directory/sessions/feature.ts'
 import { users } from './directory/users/feature.ts'
@@ -25,6 +26,7 @@ import { social } from './identity/social/feature.ts'
 import { totp } from './identity/totp/feature.ts'
 import { undo } from './identity/undo/feature.ts'
 import { verification } from './identity/verification/feature.ts'
+import { v5 } from './formats/v5/feature.ts'
 import { health } from './operations/health/feature.ts'
 import { retention } from './operations/retention/feature.ts'
 import { seed } from './operations/seed/feature.ts'
@@ -32,9 +34,19 @@ import { superusers } from './operations/superusers/feature.ts'
 import type { Feature } from './platform/feature.ts'
 import { projects } from './product/projects/feature.ts'
 import { structure } from './product/structure/feature.ts'
+import { workspaces } from './product/workspaces/feature.ts'
 
 /** Users and organizations. */
-const directory: readonly Feature[] = [users, sessions, organizations, history, roles, members, notifications]
+const directory: readonly Feature[] = [
+  users,
+  preferences,
+  sessions,
+  organizations,
+  history,
+  roles,
+  members,
+  notifications,
+]
 
 /** Sign-in and accounts. */
 const identity: readonly Feature[] = [
@@ -61,10 +73,13 @@ const identity: readonly Feature[] = [
 ]
 
 /** The resources of organizations, to which a product adds its own. */
-const product: readonly Feature[] = [projects, structure]
+const product: readonly Feature[] = [projects, workspaces, structure]
 
 /** For operators. */
 const operations: readonly Feature[] = [superusers, health, retention, seed]
 
+/** The same functions in other wire formats. */
+const formats: readonly Feature[] = [v5]
+
 /** All features, layer by layer. SQL files are loaded, services created and routes registered in this order. */
-export const features: readonly Feature[] = [...directory, ...identity, ...product, ...operations]
+export const features: readonly Feature[] = [...directory, ...identity, ...product, ...operations, ...formats]

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ValidateFunction } from 'ajv'
 import addFormats from 'ajv-formats'
+import { features } from '../src/features.ts'
+import { formatOf } from '../src/platform/http/wire-format.ts'
 import { describeLegacy } from '../src/platform/openapi/legacy.ts'
 import type { App } from '../src/platform/http/route.ts'
 
@@ -13,11 +15,13 @@ interface Response {
 
 interface Operation {
   operationId: string
-  'x-problems': string[]
+  'x-problems'?: string[]
+  'x-errors'?: string[]
   responses: Record<string, Response>
 }
 
 interface Document {
+  servers: { url: string }[]
   paths: Record<string, Record<string, Operation>>
   components: { responses: Record<string, Response> }
 }
@@ -37,6 +41,8 @@ interface Known {
   validators: Map<string, ValidateFunction>
 }
 
+const formats = features.flatMap(({ format }) => format ?? [])
+
 const knownOf = new WeakMap<App, Known>()
 
 const ajv = new Ajv2020({ strict: false, allErrors: true })
@@ -53,12 +59,9 @@ export async function checkAnswer(app: App, method: string, path: string, answer
   assert.equal(answer.headers['x-content-type-options'], 'nosniff', `${method} ${path}: no security headers`)
   const found = findOperation(documents, method, path)
   if (found === undefined) {
+    const type = formatOf(formats, path) === undefined ? /^application\/problem\+json/ : /^application\/json/
     if (answer.status >= 400)
-      assert.match(
-        String(answer.headers['content-type']),
-        /^application\/problem\+json/,
-        `${method} ${path}: ${answer.text}`,
-      )
+      assert.match(String(answer.headers['content-type']), type, `${method} ${path}: ${answer.text}`)
     return
   }
   const { operation, document } = found
@@ -90,10 +93,13 @@ export async function checkAnswer(app: App, method: string, path: string, answer
   if (validate === undefined)
     validators.set(key, (validate = ajv.compile({ ...closed(schema), components: closed(document.components) })))
   assert.ok(validate(answer.body), `${key}: ${ajv.errorsText(validate.errors)} in ${answer.text}`)
+  const { error } = answer.body as { error?: { code: string } }
+  if (operation['x-errors'] !== undefined && error !== undefined)
+    assert.ok(operation['x-errors'].includes(error.code), `${operation.operationId} does not declare ${error.code}`)
   if (type !== 'application/problem+json') return
   const { code, status } = answer.body as { code: string; status: number }
   assert.ok(
-    operation['x-problems'].includes(code),
+    operation['x-problems']?.includes(code),
     `${operation.operationId} answered with ${code}, which it does not declare`,
   )
   assert.equal(status, answer.status)
@@ -103,10 +109,12 @@ async function learn(app: App): Promise<Known> {
   let known = knownOf.get(app)
   if (known === undefined) {
     const document = await app.openApi()
-    const documents = [document, describeLegacy(document)].map(described => {
-      const { paths } = described as unknown as Document
+    const others = await Promise.all(formats.map(format => app.openApi(format)))
+    const documents = [document, describeLegacy(document), ...others].map(described => {
+      const { paths, servers } = described as unknown as Document
+      const bases = servers.map(({ url }) => RegExp.escape(url.replace(/\/$/, ''))).join('|')
       const patterns = Object.entries(paths).map(([template, operations]) => ({
-        pattern: new RegExp(`^${RegExp.escape(template).replace(/\\\{[^}]+\\\}/g, '[^/]+')}$`),
+        pattern: new RegExp(`^(?:${bases})${RegExp.escape(template).replace(/\\\{[^}]+\\\}/g, '[^/]+')}$`),
         parameters: template.split('{').length,
         operations,
       }))

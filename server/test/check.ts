@@ -16,8 +16,8 @@ const steps: [name: string, command: string, ...args: string[]][] = [
   ['words', node, 'server/tools/check-words.ts'],
   ['generated files', node, 'server/tools/generate.ts', '--check'],
   ['schema drift', node, 'server/bin/freehold.js', 'migrate', 'check'],
-  ['OpenAPI: Redocly', 'redocly', 'lint', 'openapi.json'],
-  ['OpenAPI: Spectral', 'spectral', 'lint', '--fail-severity=error', 'openapi.json'],
+  ['OpenAPI: Redocly', 'redocly', 'lint', 'openapi.json', 'openapi.v5.json'],
+  ['OpenAPI: Spectral', 'spectral', 'lint', '--fail-severity=error', 'openapi.json', 'openapi.v5.json'],
 ]
 
 let failed = 0

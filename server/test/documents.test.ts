@@ -63,7 +63,8 @@ test('every relative link leads to a file, and every anchor to a heading', () =>
 // Red when: a comment mentions a folder on someone's machine, or the registry that its author used.
 test('no file names a machine, a registry or how it was written', () => {
   const forbidden = [
-    /(?<![\w.])\/(?:work|root|home\/\w+|Users\/\w+|mnt|workspace)\/[\w.-]+/,
+    // The example of a workspace is a path that a client sends, not one of a machine.
+    /(?<![\w.])\/(?:work|root|home\/\w+|Users\/\w+|mnt|workspace(?!\/(?:\.\.\/)?test\b))\/[\w.-]+/,
     /\b[A-Z]:\\Users\\/,
     /\bregistry\.[a-z0-9-]+\.[a-z]{2,}|\bartifactory\b|"resolved": "http/i,
     /\b(?:chat ?gpt|anthropic|openai|copilot|language model|as an ai)\b/i,
@@ -142,6 +143,11 @@ test('the structure guide shows the responses of a new service', needsBash, asyn
 // Red when: a scenario gets another department.
 test('the guide to seed data shows what the command prints', needsBash, async () => {
   await runDocument('docs/guides/seed-data.md', makeCheckout())
+})
+
+// Red when: a response of either format differs from the guide.
+test('the guide for front ends shows the responses of both formats', needsBash, async () => {
+  await runDocument('docs/guides/integrate.md', makeCheckout())
 })
 
 // Red when: an `access` is left out of its routes.ts, or a file that its diffs change has changed.

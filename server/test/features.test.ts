@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { features } from '../src/features.ts'
+import { v5 } from '../src/formats/v5/feature.ts'
 import { createApp } from '../src/app.ts'
 import { declare } from '../src/platform/declarations.ts'
 import { feature } from '../src/platform/feature.ts'
@@ -95,6 +96,7 @@ test('a route without access, or with an undeclared permission, stops the start'
 /** Names that two features may not both declare: each with a feature that declares it, and the kind of the name. */
 const clashes: readonly [what: string, one: Omit<Feature, 'name'>][] = [
   ['problem bird-flown', { problems: { 'bird-flown': [409, 'Flown', 'Wait until it is back.'] } }],
+  ['wire format of the path /api/v9', { format: { ...v5.format, path: '/api/v9', alias: '/v9', routes: [] } }],
   ['permission birds:read', { permissions: { 'birds:read': 'viewer' } }],
   ['token purpose hatch', { tokens: [tokenKind({ purpose: 'hatch', seconds: 60, details: Strict({}) })] }],
   ['mail of the token hatch', { tokenMails: { hatch: async () => undefined } }],
@@ -208,7 +210,7 @@ test('a cycle stops the check, and so does an edge to a higher layer', () => {
     imports: [{ from: 'directory/users/users.ts', to: 'identity/social/social.ts', typeOnly: true }],
   }
   assert.deepEqual(wingFaults(upward, {}), [
-    'directory/users/users.ts imports identity/social/social.ts, which stands above it (operations → agents → product → identity → directory → platform → config): move one of them, or let identity hand it to directory/users',
+    'directory/users/users.ts imports identity/social/social.ts, which stands above it (formats → operations → agents → product → identity → directory → platform → config): move one of them, or let identity hand it to directory/users',
   ])
   assert.deepEqual(wingFaults({ ...upward, imports: [] }, { 'platform/gate → birds': 'none any more' }), [
     'platform/gate → birds is allowed to point up and does not: take it off the list',

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
+import { features } from '../src/features.ts'
 import { exampleOfSchema } from '../src/platform/openapi/examples.ts'
 import type { ProblemCode } from '../src/platform/problems.ts'
 import type { App } from '../src/platform/http/route.ts'
@@ -116,6 +117,7 @@ const plainValues: Readonly<Record<string, unknown>> = {
   'body new_password': 'Another-horse-8',
   'body end_other_sessions': false,
   'body refresh_token': (world: World) => world.refresh_token, // the caller's own: another one would sign in that user
+  'body refreshToken': (world: World) => world.refresh_token,
   'body token': 'x'.repeat(64), // from a link; what it leads to is decided before the caller matters
   'body device_token': (world: World) => world.device_token,
   'body challenge_token': 'x'.repeat(64),
@@ -154,6 +156,8 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   unlock: 'invalid-token',
   restoreAccount: 'invalid-token',
   verifySecondFactor: 'invalid-token',
+  v5VerifySecondFactor: 'invalid-token',
+  v5LogIn: 'mfa-required', // the caller has a second factor, and the device that skips it is in a cookie
   undoChange: 'invalid-token',
   describeChange: 'invalid-token',
   challengeUndo: 'invalid-token',
@@ -214,19 +218,32 @@ interface Described {
 }
 
 interface Document {
+  servers: { url: string }[]
   paths: Record<string, Record<string, Described>>
   components: { schemas: Record<string, Schema>; parameters?: Record<string, Parameter> }
 }
 
 /** Every operation of the document, with every place in it. Throws if nothing says what an id refers to. */
 export async function listOperations(app: App): Promise<Operation[]> {
-  const document = (await app.openApi()) as Document
-  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, described]) => describe(document, method.toUpperCase(), path, described)),
-  )
+  const operations = listDescribed((await app.openApi()) as Document)
   if (operations.length < 30) throw new Error(`the document has only ${operations.length} operations`)
   return operations
 }
+
+/** The same, and the operations of every wire format. They need the resources that the others create. */
+export async function listAllOperations(app: App): Promise<Operation[]> {
+  const formats = features.flatMap(({ format }) => format ?? [])
+  const others = await Promise.all(formats.map(format => app.openApi(format)))
+  return [await listOperations(app), ...others.map(document => listDescribed(document as Document))].flat()
+}
+
+const listDescribed = (document: Document): Operation[] =>
+  Object.entries(document.paths).flatMap(([path, methods]) => {
+    const whole = document.servers[0]!.url.replace(/\/$/, '') + path
+    return Object.entries(methods).map(([method, described]) =>
+      describe(document, method.toUpperCase(), whole, described),
+    )
+  })
 
 /** What a caller must have so that the operation succeeds. */
 export const kindsOf = ({ places }: Operation): Kind[] => places.map(({ kind }) => kind)
@@ -464,7 +481,7 @@ function ownValue(id: string, { kind }: Place, world: World): string {
     case 'user':
       return world.member_id
     case 'email':
-      return id === 'logIn' ? world.email : `new-${randomWord()}@example.com`
+      return id === 'logIn' || id === 'v5LogIn' ? world.email : `new-${randomWord()}@example.com`
     case 'username':
       return id === 'logIn' ? world.username : `new-${randomWord()}`
     case 'slug':

@@ -39,5 +39,6 @@ test('lists and searches show nothing of another organization, in any order, wit
 
 test('the attack found something to attack', () => {
   assert.ok(attacked > 60, `only ${attacked} attacks were made`)
-  assert.ok(operations.find(({ id }) => id === 'getProject')!.places.length > 0)
+  for (const name of ['getProject', 'getWorkspace', 'v5GetSession', 'v5CreateSession', 'v5ListSessions'])
+    assert.ok(operations.find(({ id }) => id === name)!.places.length > 0, name)
 })

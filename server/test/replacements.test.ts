@@ -34,6 +34,16 @@ const values: Readonly<Record<string, (world: World) => unknown>> = {
   },
   'replaceMember status': () => 'disabled',
   'replacePerson status': () => 'disabled',
+  theme: () => 'dark',
+  language: () => 'de',
+  time_zone: () => 'Europe/Berlin',
+  date_format: () => 'iso',
+  time_format: () => '24h',
+  editor_font_size: () => 20,
+  editor_tab_size: () => 2,
+  editor_word_wrap: () => true,
+  terminal_font_size: () => 20,
+  custom: () => ({ sidebar: 'left' }),
 }
 
 /** Fields of which one is required, although the schema requires none of them. */
@@ -63,8 +73,12 @@ for (const operation of replacements) {
     const optional = fields.map(([name]) => name).filter(name => !isRequired(name))
     const required = Object.fromEntries(Object.entries(body ?? {}).filter(([name]) => isRequired(name)))
     if (optional.length === 0) return // all fields are required
+    const refers = (name: string) => operation.places.some(place => place.where === 'body' && place.name === name)
+    // A reference keeps the caller's own resource.
     const valueOf = (name: string) =>
-      (values[`${operation.id} ${name}`] ?? values[name] ?? (() => `Set ${name}`))(world)
+      (values[`${operation.id} ${name}`] ?? values[name] ?? (() => (refers(name) ? body?.[name] : `Set ${name}`)))(
+        world,
+      )
     const given: Record<string, unknown> = {}
     for (const name of optional) given[name] = await valueOf(name)
     const patched = await world.call('PATCH', path, given)

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import { features } from '../src/features.ts'
+import { formatOf } from '../src/platform/http/wire-format.ts'
+import { declare } from '../src/platform/declarations.ts'
+import type { ProblemCode } from '../src/platform/problems.ts'
 import { permissionsOf } from '../src/platform/gate/permissions.ts'
 import type { PermissionTable } from '../src/platform/gate/permissions.ts'
-import { buildRequest, kindsOf, listOperations, unproved } from './isolation-requests.ts'
+import { buildRequest, kindsOf, listAllOperations, unproved } from './isolation-requests.ts'
 import type { Operation, Request } from './isolation-requests.ts'
 import { createWorlds } from './isolation-world.ts'
 import type { Standing, World } from './isolation-world.ts'
@@ -124,8 +128,19 @@ function expected(
   return held.includes(access) ? 'done' : 'permission-missing'
 }
 
-export const outcomeOf = ({ id }: Operation, { status, body }: Answer): string =>
-  status < 400 || body.code === unproved[id] ? 'done' : body.code
+const { problems, formats } = declare(features)
+
+/** The code for a problem in the wire format of the operation. */
+function codeIn({ path }: Operation, code: string): string {
+  const status = problems[code]?.[0] ?? 0
+  return formatOf(formats, path)?.errors.codeOf({ code: code as ProblemCode, status }) ?? code
+}
+
+export function outcomeOf(operation: Operation, { status, body }: Answer): string {
+  const expected = unproved[operation.id]
+  const code: string = body?.code ?? body?.error?.code
+  return status < 400 || (expected !== undefined && code === codeIn(operation, expected)) ? 'done' : code
+}
 
 export interface RoleMatrix {
   operations: readonly Operation[]
@@ -188,7 +203,7 @@ export async function createRoleMatrix(app: TestApp): Promise<RoleMatrix> {
     return world
   }
   return {
-    operations: await listOperations(app.app),
+    operations: await listAllOperations(app.app),
     check: async operation => {
       const met: string[] = []
       for (const [name, standing] of Object.entries(standings)) {
@@ -201,7 +216,11 @@ export async function createRoleMatrix(app: TestApp): Promise<RoleMatrix> {
           standing === 'nobody'
             ? await app.call(method, path, body, headers)
             : await world.call(method, path, body, headers)
-        assert.equal(outcomeOf(operation, answer), wanted, `${name}: ${answer.status} ${answer.text}`)
+        assert.equal(
+          outcomeOf(operation, answer),
+          wanted === 'done' ? wanted : codeIn(operation, wanted),
+          `${name}: ${answer.status} ${answer.text}`,
+        )
         if (wanted !== 'done')
           assert.equal(
             answer.status,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { buildRequest, kindsOf, listOperations } from './isolation-requests.ts'
+import { buildRequest, kindsOf, listAllOperations } from './isolation-requests.ts'
 import { createWorlds } from './isolation-world.ts'
 import { randomWord } from './isolation-words.ts'
 import { createTestApp, PASSWORD } from './test-app.ts'
@@ -9,7 +9,7 @@ import { createTestApp, PASSWORD } from './test-app.ts'
 // its most verbose level. How it was made to fail: docs/testing.md.
 
 const app = await createTestApp()
-const operations = await listOperations(app.app)
+const operations = await listAllOperations(app.app)
 const worlds = await createWorlds(app)
 
 /** Everything in a body that no one else may read. */
@@ -19,6 +19,7 @@ const secretFields = [
   'new_password',
   'token',
   'refresh_token',
+  'refreshToken',
   'mfa_token',
   'device_token',
   'code',

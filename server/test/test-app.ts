@@ -101,12 +101,7 @@ export async function createTestApp(
     systemUrl: config.database.systemUrl!,
     onError: () => {},
   })
-  const keys = await loadSigningKeys(
-    systemFor(database, 'signing-keys'),
-    config.secretKey,
-    config.jwtAlgorithm,
-    config.accessTokenSeconds,
-  )
+  const keys = await loadSigningKeys(systemFor(database, 'signing-keys'), config.secretKey, config.jwtAlgorithm)
   const tokens = createAccessTokens({ issuer: config.publicUrl, accessTokenSeconds: config.accessTokenSeconds })
   tokens.useKeys(keys)
   const lines: string[] = []

@@ -72,6 +72,11 @@ async function listLosses(admin: pg.Pool): Promise<string[]> {
     const lost = await admin.query(`select ${list} from kept.${name} except select ${list} from freehold.${name}`)
     losses.push(...lost.rows.map(row => `${name}: ${JSON.stringify(row)}`))
   }
+  // Red when: the migration that adds preferences does not give them to existing accounts.
+  const bare = await admin.query<{ id: string }>(
+    'select id from freehold.users where erased_at is null and id not in (select user_id from freehold.preferences)',
+  )
+  losses.push(...bare.rows.map(({ id }) => `users: ${id} has no preferences`))
   return losses
 }
 

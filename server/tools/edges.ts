@@ -38,7 +38,16 @@ export interface KnownFeature {
 }
 
 /** The layers from top to bottom: each may use those after it, never those before it. */
-export const wings = ['operations', 'agents', 'product', 'identity', 'directory', 'platform', 'config'] as const
+export const wings = [
+  'formats',
+  'operations',
+  'agents',
+  'product',
+  'identity',
+  'directory',
+  'platform',
+  'config',
+] as const
 
 /** `product/projects`, `platform/gate`, `platform`, `cli`, or `` for files in `server/src` itself. */
 export function roomOf(path: string): string {

@@ -1,21 +1,24 @@
 // Writes the reference pages; with --check, only reports stale ones, and exits 1.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { features } from '../src/features.ts'
 import { declare } from '../src/platform/declarations.ts'
 import { createDescribedApp } from './described-app.ts'
-import { describePermissions, describeProblems, describeRoutes } from './reference.ts'
+import { describeFormat, describePermissions, describeProblems, describeRoutes } from './reference.ts'
 
 const { values: options } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
 const declared = declare(features)
 const app = await createDescribedApp(declared)
-const files = {
+const files: Record<string, string> = {
   'docs/reference/problems.md': describeProblems(declared),
   'docs/reference/permissions.md': describePermissions(declared),
   'docs/reference/routes.md': describeRoutes(await app.openApi()),
 }
 await app.close()
+for (const format of declared.formats)
+  files[`docs/reference/${basename(format.path)}.md`] = describeFormat(format, declared)
 
 for (const [name, text] of Object.entries(files)) {
   const path = fileURLToPath(new URL(`../../${name}`, import.meta.url))

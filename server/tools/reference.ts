@@ -1,6 +1,8 @@
 import type { Declarations } from '../src/platform/declarations.ts'
 import { permissionsOf, roles } from '../src/platform/gate/permissions.ts'
 import type { Permission } from '../src/platform/gate/permissions.ts'
+import type { WireFormat } from '../src/platform/http/wire-format.ts'
+import type { ProblemCode } from '../src/platform/problems.ts'
 import { legacyPathOf } from '../src/platform/server/legacy.ts'
 
 const mark = (source: string) =>
@@ -23,6 +25,29 @@ Every error is \`application/problem+json\` (RFC 9457). \`code\` is stable; \`ty
 that the service itself shows. [Routes](routes.md) and the OpenAPI document list the problems of each operation.
 
 ${tableOf(['status', 'code', 'title', 'what to do'], rows)}`
+}
+
+/** docs/reference/v5.md: the codes of a wire format, each with the problems that it stands for. */
+export function describeFormat(
+  { path, alias, errors }: WireFormat,
+  { problems }: Pick<Declarations, 'problems'>,
+): string {
+  const known = Object.entries(problems).map(([code, [status]]) => ({
+    code: code as ProblemCode,
+    status,
+    own: errors.codeOf({ code: code as ProblemCode, status }),
+  }))
+  const rows = [...Map.groupBy(known, ({ own }) => own)].map(([own, alike]) => [
+    String(alike[0]?.status),
+    `\`${own}\``,
+    alike.map(({ code }) => `\`${code}\``).join(', '),
+  ])
+  return `${mark('the features’ values')}# Errors below ${path} and ${alias}
+
+Each [problem](problems.md) has exactly one code in this format. [The guide](../guides/integrate.md) shows how a front
+end reacts to them.
+
+${tableOf(['status', 'code', 'problems'], rows)}`
 }
 
 /** docs/reference/permissions.md */

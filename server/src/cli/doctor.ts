@@ -109,7 +109,7 @@ async function checkMigrations({ database: { schema } }: Config, { tenant, syste
 }
 
 async function checkKeys(config: Config, database: Database): Promise<string[]> {
-  await loadSigningKeys(systemFor(database, 'doctor'), config.secretKey, config.jwtAlgorithm, config.accessTokenSeconds)
+  await loadSigningKeys(systemFor(database, 'doctor'), config.secretKey, config.jwtAlgorithm)
   return []
 }
 

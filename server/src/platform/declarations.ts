@@ -2,6 +2,7 @@ import type { RawBuilder } from 'kysely'
 import { sql } from 'kysely'
 import type { Feature, Retention, ErasedAccount, ExportSection } from './feature.ts'
 import type { PermissionTable } from './gate/permissions.ts'
+import type { WireFormat } from './http/wire-format.ts'
 import type { JobDeclarations } from './jobs/jobs.ts'
 import type { EventDeclaration, MailDeclaration, MailTable, TokenMail } from './mail/mails.ts'
 import { platformProblems } from './problems.ts'
@@ -24,6 +25,7 @@ export interface Declarations {
   mailDirectories: readonly URL[]
   jobs: JobDeclarations
   tags: Readonly<Record<string, string>>
+  formats: readonly WireFormat[]
   retention: readonly Retention[]
   exportSections: readonly ExportSection[]
   /** The declared schema's files in the order in which they load. */
@@ -85,6 +87,7 @@ export function declare(features: readonly Feature[]): Declarations {
     mailDirectories: mails.map(({ directory }) => directory),
     jobs: merge('job queue', one => one.jobs),
     tags: merge('tag', one => one.tags),
+    formats: Object.values(merge('wire format of the path', one => one.format && { [one.format.path]: one.format })),
     retention: features.flatMap(({ retention = [] }) => retention),
     exportSections: Object.values(
       merge('section of the export', one =>

@@ -3,6 +3,7 @@ import type { Transaction } from './database/database.ts'
 import type { Statement } from './database/statement.ts'
 import type { PermissionTable } from './gate/permissions.ts'
 import type { App } from './http/route.ts'
+import type { WireFormat } from './http/wire-format.ts'
 import type { JobDeclaration } from './jobs/jobs.ts'
 import type { EventDeclaration, MailDeclaration, TokenMail } from './mail/mails.ts'
 import type { AccountPage } from './pages/account-pages.ts'
@@ -84,6 +85,8 @@ export interface Feature {
   routes?: readonly Routes[]
   /** Routes at the root of the service. */
   rootRoutes?: readonly Routes[]
+  /** Routes with a wire format of their own. */
+  format?: WireFormat
   /** Pages behind the links in emails, by the purpose of their token. */
   pages?: (services: Services) => Readonly<Record<string, AccountPage>>
 }

@@ -11,6 +11,9 @@ const INVISIBLE =
 /** One line, such as a name, with a visible character; it cannot break a line or change the direction of text. */
 export const LINE = `^(?=.*[^${UNPRINTABLE}${INVISIBLE}])[^${UNPRINTABLE}]*$`
 
+/** A path in one line, without the segment `..`, which could lead out of a directory. */
+export const PATH = `^(?!(?:.*/)?\\.\\.(?:/|$))(?=.*[^${UNPRINTABLE}${INVISIBLE}])[^${UNPRINTABLE}]*$`
+
 /** Several lines: no control characters except tabs and line ends. */
 export const LINES = '^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f]*$'
 

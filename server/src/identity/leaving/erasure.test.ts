@@ -98,6 +98,7 @@ test('nothing of an erased user remains but ids; other members, history and what
   })
   const own = await signIn()
   await own('PATCH', '/api/v1/users/me', { username: 'zaphod', full_name: 'Zaphod Beeblebrox', given_name: 'Zaphod' })
+  assert.equal((await own('PATCH', '/api/v1/users/me/preferences', { custom: { motto: 'Betelgeuse' } })).status, 200)
   await own('POST', '/api/v1/projects', { name: 'Zaphod private' }, { 'idempotency-key': 'zaphod' })
   const inTeam = await signIn(owner.organization_id)
   const project = await inTeam('POST', '/api/v1/projects', { name: 'Heart of gold' })

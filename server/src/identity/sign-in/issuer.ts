@@ -19,12 +19,14 @@ export interface Issuer {
     user: { id: string; email: string },
     session: { id: string; auth_time: number },
     organization?: { id: string; role: RoleName },
+    seconds?: number,
   ): Static<typeof AccessToken>
   /**
-   * Also sets the device cookie. @throws Problem mfa-required, carrying the token and the methods that finish the
+   * Also sets the device cookie. `seconds`: the lifetime of the access token, by default that of the configuration.
+   * @throws Problem mfa-required, carrying the token and the methods that finish the
    * sign-in
    */
-  answer(reply: FastifyReply, signedIn: SignInOutcome): Static<typeof SignedInAnswer>
+  answer(reply: FastifyReply, signedIn: SignInOutcome, seconds?: number): Static<typeof SignedInAnswer>
   /** The id in the device token, from the body or the cookie. It can belong to any user. */
   readDevice(request: FastifyRequest, token?: string): string | undefined
 }
@@ -34,23 +36,26 @@ export function createIssuer(
   keys: Pick<Keys, 'oneTime' | 'device' | 'refresh'>,
   accessTokenSeconds: number,
 ): Issuer {
-  const accessToken: Issuer['accessToken'] = (user, session, organization) => ({
-    access_token: tokens.sign({
-      sub: user.id,
-      jti: randomUUID(),
-      sid: session.id,
-      auth_time: session.auth_time,
-      email: user.email,
-      user_id: user.id,
-      ...(organization && { organization_id: organization.id, tenant_id: organization.id, role: organization.role }),
-    }),
+  const accessToken: Issuer['accessToken'] = (user, session, organization, seconds = accessTokenSeconds) => ({
+    access_token: tokens.sign(
+      {
+        sub: user.id,
+        jti: randomUUID(),
+        sid: session.id,
+        auth_time: session.auth_time,
+        email: user.email,
+        user_id: user.id,
+        ...(organization && { organization_id: organization.id, tenant_id: organization.id, role: organization.role }),
+      },
+      seconds,
+    ),
     token_type: 'bearer',
-    expires_in: accessTokenSeconds,
+    expires_in: seconds,
   })
   return {
     accessToken,
     readDevice: (request, token) => readDevice(keys.device, request.headers.cookie, token),
-    answer: (reply, result) => {
+    answer: (reply, result, seconds) => {
       if (result.outcome === 'second-factor-needed') {
         const mfa_token = sealToken(keys.oneTime, mfaToken, result.token_id)
         throw new Problem('mfa-required', { extension: { mfa_token, methods: result.methods } })
@@ -62,7 +67,7 @@ export function createIssuer(
         user,
         organization: organization ?? null,
         ...counts,
-        ...accessToken(user, session, organization),
+        ...accessToken(user, session, organization, seconds),
         refresh_token: sealRefreshToken(keys.refresh, { session_id: session.id, generation: session.generation }),
         ...(device_token !== undefined && { device_token }),
       }

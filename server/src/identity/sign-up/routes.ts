@@ -5,10 +5,9 @@ import { preferredLocale } from '../../platform/locales.ts'
 import { invalidField } from '../../platform/problems.ts'
 import { Accepted } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { checkPassword } from '../passwords/password-policy.ts'
 import { SignedInAnswer } from '../sign-in/messages.ts'
+import { enrol } from './enrol.ts'
 import { Registration, Signup } from './messages.ts'
-import { requestSignUp, signUp } from './sign-up.ts'
 import type { Enrolment } from './sign-up.ts'
 
 const tags = ['Authentication']
@@ -22,27 +21,20 @@ export function signUpRoutes(
   app: App,
   services: Pick<Services, 'keys' | 'declared' | 'issuer' | 'passwords' | 'passwordPolicy' | 'signInRules'>,
 ): void {
-  const { issuer, passwords, passwordPolicy, signInRules } = services
+  const { issuer } = services
   const routeRules = { access: 'public', noStore: true, perMinute: 10 } as const
 
-  async function enrol(
+  async function answer(
     request: FastifyRequest,
     reply: FastifyReply,
-    { password, ...names }: Static<typeof Registration>,
+    registration: Static<typeof Registration>,
     organization?: Enrolment['organization'],
   ) {
-    const { email, username, given_name, family_name, full_name } = names
-    const personal = [email, username, given_name, family_name, full_name, organization?.name]
     const locale = preferredLocale(request.headers['accept-language'])
-    const isRequired = signInRules.emailVerification === 'required'
-    if (password === undefined && !isRequired) throw invalidField('/password', 'is required')
-    if (password !== undefined) await checkPassword(password, passwordPolicy, personal)
-    if (isRequired || password === undefined) {
-      await requestSignUp(request.visitor, services, { ...names, organization, locale })
-      return reply.code(202).send({ status: 'accepted' as const })
-    }
-    const account: Enrolment = { ...names, password_hash: await passwords.hash(password), organization, locale }
-    return reply.code(201).send(issuer.answer(reply, await signUp(request.visitor, services, account)))
+    const signedIn = await enrol(request.visitor, services, registration, { organization, locale })
+    return signedIn === undefined
+      ? reply.code(202).send({ status: 'accepted' as const })
+      : reply.code(201).send(issuer.answer(reply, signedIn))
   }
 
   app.post(
@@ -63,7 +55,7 @@ export function signUpRoutes(
       const { organization_name: name, organization_slug: slug, ...account } = request.body
       if (name === undefined && slug !== undefined)
         throw invalidField('/organization_name', 'is required with organization_slug')
-      return enrol(request, reply, account, name === undefined ? undefined : { name, slug })
+      return answer(request, reply, account, name === undefined ? undefined : { name, slug })
     },
   )
 
@@ -81,6 +73,6 @@ export function signUpRoutes(
         response,
       },
     },
-    (request, reply) => enrol(request, reply, request.body),
+    (request, reply) => answer(request, reply, request.body),
   )
 }

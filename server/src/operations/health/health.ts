@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { sql } from 'kysely'
 import type { SystemRunner } from '../../platform/database/database.ts'
 import { raw, statement, tables } from '../../platform/database/statement.ts'
+import { Problem } from '../../platform/problems.ts'
 import {
   isUnmigrated,
   listAppliedSql,
@@ -9,6 +10,7 @@ import {
   requiredMigrations,
 } from '../../platform/schema/required-migrations.ts'
 import type { AppliedMigration } from '../../platform/schema/required-migrations.ts'
+import { isDraining } from '../../platform/server/closing.ts'
 import type { Services } from '../../platform/services.ts'
 
 /** The timeout of a probe of the database, in milliseconds. */
@@ -46,4 +48,16 @@ export function createProbe({ config, declared }: Pick<Services, 'config' | 'dec
         : { state: 'unavailable', cause }
     }
   }
+}
+
+/** Refuses for a database that cannot serve this version. @throws Problem database-unavailable, database-outdated */
+export function requireConnected(found: DatabaseState): void {
+  if (found.state === 'unavailable') throw new Problem('database-unavailable', { retryAfter: 1, cause: found.cause })
+  if (found.state === 'outdated')
+    throw new Problem('database-outdated', { retryAfter: 5, cause: new Error(found.missing.join('; ')) })
+}
+
+/** Refuses while the service is stopping. @throws Problem shutting-down */
+export function requireStaying(app: Parameters<typeof isDraining>[0]): void {
+  if (isDraining(app)) throw new Problem('shutting-down', { retryAfter: 1 })
 }

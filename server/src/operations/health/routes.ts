@@ -1,11 +1,9 @@
 import { Type } from 'typebox'
 import { publicKeySet } from '../../platform/gate/signing-keys.ts'
-import { Problem } from '../../platform/problems.ts'
 import { OneOf, Time } from '../../platform/schemas.ts'
 import type { App } from '../../platform/http/route.ts'
-import { isDraining } from '../../platform/server/closing.ts'
 import type { Services } from '../../platform/services.ts'
-import { createProbe } from './health.ts'
+import { createProbe, requireConnected, requireStaying } from './health.ts'
 
 const Word = Type.String({ maxLength: 200 })
 const Root = Type.Object(
@@ -102,12 +100,8 @@ export function healthRoutes(
       },
     },
     async ({ visitor }) => {
-      if (isDraining(app)) throw new Problem('shutting-down', { retryAfter: 1 })
-      const found = await probe(visitor)
-      if (found.state === 'unavailable')
-        throw new Problem('database-unavailable', { retryAfter: 1, cause: found.cause })
-      if (found.state === 'outdated')
-        throw new Problem('database-outdated', { retryAfter: 5, cause: new Error(found.missing.join('; ')) })
+      requireStaying(app)
+      requireConnected(await probe(visitor))
       return { status: 'ready' as const }
     },
   )

@@ -245,6 +245,23 @@ interface TenantPasskeys {
   version: ColumnType<number, never, never>
 }
 
+interface TenantPreferences {
+  created_at: ColumnType<string, never, never>
+  custom: ColumnType<Json, never, string>
+  date_format: ColumnType<'auto' | 'iso' | 'dmy' | 'mdy', never, 'auto' | 'iso' | 'dmy' | 'mdy'>
+  editor_font_size: ColumnType<number, never, number>
+  editor_tab_size: ColumnType<number, never, number>
+  editor_word_wrap: ColumnType<boolean, never, boolean>
+  language: ColumnType<string | null, never, string | null>
+  terminal_font_size: ColumnType<number, never, number>
+  theme: ColumnType<'system' | 'light' | 'dark', never, 'system' | 'light' | 'dark'>
+  time_format: ColumnType<'auto' | '12h' | '24h', never, 'auto' | '12h' | '24h'>
+  time_zone: ColumnType<string | null, never, string | null>
+  updated_at: ColumnType<string, never, never>
+  user_id: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
 interface TenantProjects {
   created_at: Generated<string>
   created_by: string | null
@@ -342,6 +359,19 @@ interface TenantUsers {
   version: ColumnType<number, never, never>
 }
 
+interface TenantWorkspaces {
+  created_at: Generated<string>
+  created_by: string | null
+  id: Generated<string>
+  name: string
+  organization_id: string
+  project_id: string | null
+  status: Generated<'active' | 'archived'>
+  updated_at: Generated<string>
+  version: Generated<number>
+  workspace_path: string
+}
+
 export interface TenantTables {
   [runsOn]: 'tenant'
   audit_log: TenantAuditLog
@@ -363,6 +393,7 @@ export interface TenantTables {
   own_invitations: TenantOwnInvitations
   own_organizations: TenantOwnOrganizations
   passkeys: TenantPasskeys
+  preferences: TenantPreferences
   projects: TenantProjects
   recovery_codes: TenantRecoveryCodes
   retired_names: TenantRetiredNames
@@ -372,6 +403,7 @@ export interface TenantTables {
   sessions: TenantSessions
   totp_factors: TenantTotpFactors
   users: TenantUsers
+  workspaces: TenantWorkspaces
 }
 
 interface SystemAccountAddresses {
@@ -593,6 +625,23 @@ interface SystemPasskeys {
   version: Generated<number>
 }
 
+interface SystemPreferences {
+  created_at: Generated<string>
+  custom: ColumnType<Json, string | undefined, string>
+  date_format: Generated<'auto' | 'iso' | 'dmy' | 'mdy'>
+  editor_font_size: Generated<number>
+  editor_tab_size: Generated<number>
+  editor_word_wrap: Generated<boolean>
+  language: string | null
+  terminal_font_size: Generated<number>
+  theme: Generated<'system' | 'light' | 'dark'>
+  time_format: Generated<'auto' | '12h' | '24h'>
+  time_zone: string | null
+  updated_at: Generated<string>
+  user_id: string
+  version: Generated<number>
+}
+
 interface SystemRecoveryCodes {
   code_hash: Buffer
   created_at: Generated<string>
@@ -727,6 +776,7 @@ export interface SystemTables {
   organizations: SystemOrganizations
   own_organizations: SystemOwnOrganizations
   passkeys: SystemPasskeys
+  preferences: SystemPreferences
   recovery_codes: SystemRecoveryCodes
   retired_names: SystemRetiredNames
   role_permissions: SystemRolePermissions
@@ -884,6 +934,23 @@ interface EitherPasskeys {
   version: ColumnType<number, never, never>
 }
 
+interface EitherPreferences {
+  created_at: ColumnType<string, never, never>
+  custom: ColumnType<Json, never, string>
+  date_format: ColumnType<'auto' | 'iso' | 'dmy' | 'mdy', never, 'auto' | 'iso' | 'dmy' | 'mdy'>
+  editor_font_size: ColumnType<number, never, number>
+  editor_tab_size: ColumnType<number, never, number>
+  editor_word_wrap: ColumnType<boolean, never, boolean>
+  language: ColumnType<string | null, never, string | null>
+  terminal_font_size: ColumnType<number, never, number>
+  theme: ColumnType<'system' | 'light' | 'dark', never, 'system' | 'light' | 'dark'>
+  time_format: ColumnType<'auto' | '12h' | '24h', never, 'auto' | '12h' | '24h'>
+  time_zone: ColumnType<string | null, never, string | null>
+  updated_at: ColumnType<string, never, never>
+  user_id: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
 interface EitherRecoveryCodes {
   used_at: ColumnType<string | null, never, never>
   user_id: ColumnType<string, never, never>
@@ -969,6 +1036,7 @@ export interface EitherTables {
   organizations: EitherOrganizations
   own_organizations: EitherOwnOrganizations
   passkeys: EitherPasskeys
+  preferences: EitherPreferences
   recovery_codes: EitherRecoveryCodes
   retired_names: EitherRetiredNames
   security_events: EitherSecurityEvents

@@ -156,7 +156,7 @@ test('a strict resource server takes our access tokens by the key set alone', as
 // Red when: a remembered token is not looked at again; the keys are exchanged and what they verified is remembered.
 test('a token that was verified before is refused once it has expired, and once its key is gone', async t => {
   const made = createAccessTokens({ issuer: 'http://localhost:8000', accessTokenSeconds: 60 })
-  const [key] = await loadSigningKeys(systemFor(database, 'signing-keys'), TEST_SECRET, 'EdDSA', 900)
+  const [key] = await loadSigningKeys(systemFor(database, 'signing-keys'), TEST_SECRET, 'EdDSA')
   made.useKeys([key!])
   const token = made.sign({ sub: 'u', jti: 'j', sid: 's', auth_time: 0, email: 'e', user_id: 'u' })
   assert.equal(made.verify(token), made.verify(token), 'remembered')
@@ -197,6 +197,6 @@ test('only one bearer token in one header counts', async () => {
 
 /** The service's own private key, as only someone who holds SECRET_KEY can read it. */
 async function ownKey(): Promise<KeyObject> {
-  const keys = await loadSigningKeys(systemFor(database, 'signing-keys'), TEST_SECRET, 'EdDSA', 900)
+  const keys = await loadSigningKeys(systemFor(database, 'signing-keys'), TEST_SECRET, 'EdDSA')
   return createPrivateKey(keys.find(({ id }) => id === header['kid'])!.privateKey)
 }

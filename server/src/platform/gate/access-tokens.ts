@@ -25,12 +25,16 @@ const OWN_CLIENT = 'freehold'
 /** How many verified tokens are cached, each until it expires. */
 const MAX_VERIFIED = 10_000
 
+/** The longest lifetime of a token; retired keys verify for as long. Seconds. */
+export const MAX_TOKEN_SECONDS = 86_400
+
 interface VerifiedClaims extends AccessClaims {
   exp: number
 }
 
 export interface AccessTokens {
-  sign(claims: AccessClaims): string
+  /** `seconds`: its lifetime, at most MAX_TOKEN_SECONDS; by default that of the configuration. */
+  sign(claims: AccessClaims, seconds?: number): string
   /** @throws Problem not-signed-in, access-token-expired */
   verify(token: string): AccessClaims
   /** Replaces the keys, oldest first. Signs with the newest key that may sign, else the oldest. Clears the cache. */
@@ -48,13 +52,19 @@ export interface AccessTokenOptions {
  * algorithms, unknown key ids, `jku`, `x5u`, embedded keys and other types (RFC 8725, section 3).
  */
 export function createAccessTokens({ issuer, accessTokenSeconds }: AccessTokenOptions): AccessTokens {
-  let sign: (claims: AccessClaims) => string
+  let signingKey: SigningKey
+  /** By the lifetime of the token. */
+  let signers: Map<number, (claims: AccessClaims) => string>
   let verifiers: ReadonlyMap<string, (token: string) => VerifiedClaims>
   // Keyed by the token itself: fast-jwt's own cache computes a digest as its key, which costs more than the rest.
   let verified: Map<string, VerifiedClaims>
 
   return {
-    sign: claims => sign({ client_id: OWN_CLIENT, ...claims }),
+    sign: (claims, seconds = accessTokenSeconds) => {
+      let sign = signers.get(seconds)
+      if (sign === undefined) signers.set(seconds, (sign = signerOf(signingKey, seconds)))
+      return sign({ client_id: OWN_CLIENT, ...claims })
+    },
     verify: token => {
       const known = verified.get(token)
       if (known !== undefined && Date.now() < known.exp * 1000) return known
@@ -72,10 +82,11 @@ export function createAccessTokens({ issuer, accessTokenSeconds }: AccessTokenOp
       }
     },
     useKeys: keys => {
-      const made = keys.map(key => ({ key, sign: signerOf(key) }))
+      const made = keys.map(key => ({ key, sign: signerOf(key, accessTokenSeconds) }))
       const ready = made.findLast(({ key }) => key.signs) ?? made[0]
       if (ready === undefined) throw new Error('there is no key to sign access tokens')
-      sign = ready.sign
+      signingKey = ready.key
+      signers = new Map([[accessTokenSeconds, ready.sign]])
       verified = new Map()
       verifiers = new Map(
         made.map(({ key, sign: signer }) => [signer({} as AccessClaims).split('.')[0] as string, verifierOf(key)]),
@@ -83,7 +94,7 @@ export function createAccessTokens({ issuer, accessTokenSeconds }: AccessTokenOp
     },
   }
 
-  function signerOf(key: SigningKey): (claims: AccessClaims) => string {
+  function signerOf(key: SigningKey, seconds: number): (claims: AccessClaims) => string {
     return createSigner({
       algorithm: key.algorithm,
       key: key.privateKey,
@@ -91,7 +102,7 @@ export function createAccessTokens({ issuer, accessTokenSeconds }: AccessTokenOp
       header: { alg: key.algorithm, typ: 'at+jwt' },
       iss: issuer,
       aud: issuer,
-      expiresIn: accessTokenSeconds * 1000,
+      expiresIn: seconds * 1000,
     })
   }
 

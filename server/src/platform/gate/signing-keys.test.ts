@@ -27,7 +27,7 @@ for (const algorithm of ['ES256', 'RS256', 'HS256'] as SigningAlgorithm[]) {
     await admin.query('delete from signing_keys where algorithm = $1', [algorithm])
     const tokens = createAccessTokens({ issuer, accessTokenSeconds: 900 })
     const read = async (): Promise<SigningKey[]> => {
-      const keys = await loadSigningKeys(system, TEST_SECRET, algorithm, 900)
+      const keys = await loadSigningKeys(system, TEST_SECRET, algorithm)
       tokens.useKeys(keys)
       return keys
     }
@@ -57,25 +57,40 @@ for (const algorithm of ['ES256', 'RS256', 'HS256'] as SigningAlgorithm[]) {
 
 test('twins that start at once make one key', async () => {
   await admin.query(`delete from signing_keys where algorithm = 'ES256'`)
-  const read = await Promise.all(Array.from({ length: 8 }, () => loadSigningKeys(system, TEST_SECRET, 'ES256', 900)))
+  const read = await Promise.all(Array.from({ length: 8 }, () => loadSigningKeys(system, TEST_SECRET, 'ES256')))
   assert.equal(new Set(read.flat().map(key => key.id)).size, 1)
 })
 
 test('the private half is encrypted, and opens only with the secret that closed it', async () => {
-  const [key] = await loadSigningKeys(system, TEST_SECRET, 'EdDSA', 900)
+  const [key] = await loadSigningKeys(system, TEST_SECRET, 'EdDSA')
   const { rows } = await admin.query('select private_key from signing_keys where id = $1', [key!.id])
   assert.ok(!rows[0].private_key.includes('PRIVATE KEY'))
   assert.equal(createPublicKey(key!.publicKey!).asymmetricKeyType, 'ed25519')
   await assert.rejects(
-    loadSigningKeys(system, 'another secret of more than 32 characters', 'EdDSA', 900),
+    loadSigningKeys(system, 'another secret of more than 32 characters', 'EdDSA'),
     /SECRET_KEY is not the one that this database was set up with/,
   )
+})
+
+// Red when: a retired key is no longer read before a token of 24 hours, as v5 has it, has expired.
+test('a retired key verifies until the last token that it may have signed has expired', async () => {
+  await admin.query(`delete from signing_keys where algorithm = 'ES256'`)
+  const [old] = await loadSigningKeys(system, TEST_SECRET, 'ES256')
+  await system.transaction(transaction => rotateSigningKeys(transaction, TEST_SECRET, 'ES256'))
+  for (const [age, isKept] of [
+    ['23 hours 59 minutes', true],
+    ['24 hours 1 minute', false],
+  ] as const) {
+    await admin.query('update signing_keys set retired_at = now() - $2::interval where id = $1', [old!.id, age])
+    const ids = (await loadSigningKeys(system, TEST_SECRET, 'ES256')).map(({ id }) => id)
+    assert.equal(ids.includes(old!.id), isKept, age)
+  }
 })
 
 test('a process that follows the keys is told of a change once', async () => {
   await admin.query(`delete from signing_keys where algorithm = 'ES256'`)
   let told = 0
-  const options = { secretKey: TEST_SECRET, jwtAlgorithm: 'ES256', accessTokenSeconds: 900 } as const
+  const options = { secretKey: TEST_SECRET, jwtAlgorithm: 'ES256' } as const
   const followed = await followSigningKeys(
     system,
     options,

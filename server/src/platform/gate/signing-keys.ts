@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import type { SystemRunner, Transaction } from '../database/database.ts'
 import { decrypt, deriveKey, encrypt } from '../crypto/sealing.ts'
 import { affect, execute, many, raw, tables } from '../database/statement.ts'
+import { MAX_TOKEN_SECONDS } from './access-tokens.ts'
 
 const query = tables('system', 'signing_keys')
 
@@ -29,9 +30,8 @@ export const loadSigningKeys = (
   system: SystemRunner,
   secretKey: string,
   algorithm: SigningAlgorithm,
-  accessTokenSeconds: number,
 ): Promise<SigningKey[]> => {
-  const current = many(usable(algorithm, accessTokenSeconds))
+  const current = many(usable(algorithm))
   // system: the tenant login may not read private keys
   return system.transaction(async transaction => {
     let rows = await transaction.run(current)
@@ -64,17 +64,13 @@ export interface FollowedKeys {
  */
 export async function followSigningKeys(
   system: SystemRunner,
-  {
-    secretKey,
-    jwtAlgorithm,
-    accessTokenSeconds,
-  }: { secretKey: string; jwtAlgorithm: SigningAlgorithm; accessTokenSeconds: number },
+  { secretKey, jwtAlgorithm }: { secretKey: string; jwtAlgorithm: SigningAlgorithm },
   use: (keys: readonly SigningKey[]) => void,
   onError: (error: unknown) => void,
 ): Promise<FollowedKeys> {
   let current: readonly SigningKey[] = []
   const read = async () => {
-    const keys = await loadSigningKeys(system, secretKey, jwtAlgorithm, accessTokenSeconds)
+    const keys = await loadSigningKeys(system, secretKey, jwtAlgorithm)
     if (JSON.stringify(keys) === JSON.stringify(current)) return
     use(keys)
     current = keys
@@ -125,7 +121,7 @@ export function publicKeySet(keys: readonly SigningKey[]): { keys: Record<string
   }
 }
 
-const usable = (algorithm: SigningAlgorithm, accessTokenSeconds: number) =>
+const usable = (algorithm: SigningAlgorithm) =>
   query
     .selectFrom('signing_keys')
     .select(['id', 'public_key', 'private_key'])
@@ -135,7 +131,7 @@ const usable = (algorithm: SigningAlgorithm, accessTokenSeconds: number) =>
       ),
     )
     .where('algorithm', '=', algorithm)
-    .where(sql<boolean>`(retired_at is null or retired_at > now() - make_interval(secs => ${accessTokenSeconds}))`)
+    .where(sql<boolean>`(retired_at is null or retired_at > now() - make_interval(secs => ${MAX_TOKEN_SECONDS}))`)
     .orderBy('created_at')
 
 async function insertKey(

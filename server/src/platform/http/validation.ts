@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Problem } from '../problems.ts'
 import type { FieldError } from '../problems.ts'
-import { LINE, LINES, STORABLE } from '../texts.ts'
+import { LINE, LINES, PATH, STORABLE } from '../texts.ts'
 import { coercingValidator, exactValidator } from '../validator.ts'
 
 type Part = 'body' | 'querystring' | 'params' | 'headers'
@@ -100,6 +100,7 @@ function fieldErrorOf({ instancePath, keyword, params, message = 'is invalid' }:
 /** What is wrong with a text, where its pattern says it to programs alone. */
 const patternWords: Readonly<Record<string, string>> = {
   [LINE]: 'must be one line with visible characters, without control characters or changes of the text direction',
+  [PATH]: 'must be a path in one line, without the segment `..`, control characters or changes of the text direction',
   [LINES]: 'must contain no control characters except tabs and line breaks',
   [STORABLE]: 'must contain no NUL character',
 }

@@ -1,4 +1,5 @@
 import { headerFields } from '../http/header-fields.ts'
+import type { ProblemBody } from '../http/wire-format.ts'
 import type { ProblemCode, ProblemTable } from '../problems.ts'
 
 export type Json = Record<string, unknown>
@@ -80,8 +81,8 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
 })
 
 /** The example of one problem, by its code. */
-export function exampleOfProblem(problems: ProblemTable, code: ProblemCode): Json {
-  const [status, title, detail] = problems[code] ?? []
+export function exampleOfProblem(problems: ProblemTable, code: ProblemCode): { summary: string; value: ProblemBody } {
+  const [status, title, detail] = problems[code] ?? [500, code, '']
   const type = `http://localhost:8000/problems#${code}`
   const errors = code === 'invalid-fields' ? { errors: [{ pointer: '/name', detail: 'is required' }] } : {}
   return {

@@ -8,12 +8,14 @@ import { Problem } from '../problems.ts'
 import type { ProblemTable } from '../problems.ts'
 import { pagePolicyOf } from '../server/headers.ts'
 import type { CspMode } from '../server/headers.ts'
+import type { WireFormat } from '../http/wire-format.ts'
 import { describeLegacy } from './legacy.ts'
 import type { App } from '../http/route.ts'
 
 export interface DocumentOptions {
   name: string
   problems: ProblemTable
+  formats: readonly WireFormat[]
   cspMode: CspMode
   /** The origins of sign-in providers. */
   providers: readonly string[]
@@ -29,7 +31,7 @@ const HTML = 'text/html; charset=utf-8'
 /** The OpenAPI documents, Swagger UI, ReDoc and the problem reference, all served by this process. */
 export async function documentRoutes(
   app: App,
-  { name, problems, cspMode, providers, areOpen, token }: DocumentOptions,
+  { name, problems, formats, cspMode, providers, areOpen, token }: DocumentOptions,
 ): Promise<void> {
   app.get('/problems', page, async (_request, reply) => {
     setPolicy(reply, pagePolicyOf(cspMode, providers))
@@ -42,6 +44,7 @@ export async function documentRoutes(
     for (const [path, describe] of [
       ['/api/v1/openapi.json', () => app.openApi()],
       ['/api/v1/openapi.legacy.json', async () => describeLegacy(await app.openApi())],
+      ...formats.map(format => [`${format.path}/openapi.json`, () => app.openApi(format)] as const),
     ] as const) {
       let text: string | undefined
       documents.get(path, page, async (_request, reply) =>

@@ -39,7 +39,7 @@ function asVariants(object: Json, alternatives: readonly string[], named: Json):
     properties: Object.fromEntries(
       Object.entries(properties as Json).filter(([name]) => name === chosen || !alternatives.includes(name)),
     ),
-    additionalProperties,
+    ...(additionalProperties !== undefined && { additionalProperties }),
   }))
   const united = {
     title,

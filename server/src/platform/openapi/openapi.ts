@@ -2,10 +2,14 @@ import type { RouteOptions } from 'fastify'
 import type { Declarations } from '../declarations.ts'
 import { STEP_UP_SECONDS } from '../gate/actor.ts'
 import { honouredFields } from '../http/header-fields.ts'
+import { formatOf } from '../http/wire-format.ts'
+import type { WireFormat } from '../http/wire-format.ts'
 import { schemaController } from '../http/validation.ts'
 import type { ProblemCode, ProblemTable } from '../problems.ts'
-import { exampleOfProblem, headers, parameters, problemSchemaOf, reference } from './components.ts'
+import { headers, parameters, reference } from './components.ts'
 import type { Json } from './components.ts'
+import { formatStyle, problemStyle } from './error-style.ts'
+import type { ErrorStyle } from './error-style.ts'
 import { exampleOfRequest, exampleOfSchema } from './examples.ts'
 import { nameSchemas } from './named-schemas.ts'
 import type { App, RouteRules } from '../http/route.ts'
@@ -16,8 +20,8 @@ Every response has \`X-Request-ID\`, and \`RateLimit\` if rate limits are enable
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The OpenAPI document of all routes, built at the first call. */
-    openApi(): Promise<object>
+    /** The OpenAPI document of a wire format, or of all other routes; built at the first call. */
+    openApi(format?: WireFormat): Promise<object>
   }
 }
 
@@ -28,10 +32,18 @@ export function describeApi(
 ): void {
   const routes: RouteOptions[] = []
   app.addHook('onRoute', route => void routes.push(route))
-  let document: Promise<object> | undefined
-  app.decorate('openApi', () => (document ??= describe()))
+  const documents = new Map<WireFormat | undefined, Promise<object>>()
+  app.decorate('openApi', format => {
+    const document = documents.get(format) ?? describe(format)
+    documents.set(format, document)
+    return document
+  })
 
-  const describe = async (): Promise<object> => {
+  const describe = async (format: WireFormat | undefined): Promise<object> => {
+    const own = routes.filter(({ url, schema }) => {
+      return schema?.operationId !== undefined && formatOf(declared.formats, url) === format
+    })
+    const usedTags = new Set(own.flatMap(({ schema }) => schema?.tags ?? []))
     const [{ default: Fastify }, { default: swagger }] = await Promise.all([
       import('fastify'),
       import('@fastify/swagger'),
@@ -41,16 +53,16 @@ export function describeApi(
     await described.register(swagger, {
       openapi: {
         openapi: '3.1.0',
-        info: { title: `${name} API`, version, description, license: { name: 'MIT', identifier: 'MIT' } },
-        // Relative, because the reader of the document has already reached the server, under some name.
-        servers: [
-          {
-            url: '/',
-            description: 'The server that this document came from, local or in production',
-            'x-internal': false,
-          } as object as { url: string },
-        ],
-        tags: Object.entries(declared.tags).map(([name, description]) => ({ name, description })),
+        info: {
+          title: format === undefined ? `${name} API` : `${name} API, ${format.path}`,
+          version,
+          description: format?.description ?? description,
+          license: { name: 'MIT', identifier: 'MIT' },
+        },
+        servers: format === undefined ? [serverAt('/')] : [serverAt(format.path), serverAt(format.alias)],
+        tags: Object.entries(declared.tags)
+          .filter(([tag]) => usedTags.has(tag))
+          .map(([name, description]) => ({ name, description })),
         components: {
           securitySchemes: {
             bearer: {
@@ -65,20 +77,34 @@ export function describeApi(
       hideUntagged: true,
     })
     const rules = new Map<string, OperationRules>()
-    for (const { method, url, schema, ...rest } of routes) {
-      if (schema?.operationId === undefined) continue
-      rules.set(schema.operationId, { ...rest, method: String(method) })
+    for (const { method, url: whole, schema, ...rest } of own) {
+      rules.set(schema?.operationId ?? '', { ...rest, method: String(method) })
       const security = securityOf(rest)
+      const url = whole.slice(format?.path.length ?? 0)
       described.route({ method, url, access: rest.access, schema: { ...schema, security }, handler: () => undefined })
     }
     await described.ready()
-    const document = complete(described.swagger() as unknown as Document, rules, declared)
+    const document = complete(described.swagger() as unknown as Document, rules, {
+      ...declared,
+      style: format === undefined ? problemStyle(declared.problems) : formatStyle(format, declared.problems),
+    })
     await described.close()
     return document
   }
 }
 
-type Declared = Pick<Declarations, 'tags' | 'problems' | 'permissions'>
+/** Relative, because the reader of the document has already reached the server, under some name. */
+const serverAt = (url: string) => ({
+  url,
+  description: 'The server that this document came from, local or in production',
+  'x-internal': false,
+})
+
+type Declared = Pick<Declarations, 'tags' | 'problems' | 'permissions' | 'formats'>
+
+interface Described extends Declared {
+  style: ErrorStyle
+}
 
 type OperationRules = RouteRules & { method: string }
 
@@ -111,35 +137,37 @@ function securityOf({
 }
 
 /** Adds what all operations share (problems, headers, parameters, examples), and names the schemas with a title. */
-function complete(document: Document, rules: ReadonlyMap<string, OperationRules>, declared: Declared): Document {
-  const { problems } = declared
+function complete(document: Document, rules: ReadonlyMap<string, OperationRules>, declared: Described): Document {
+  const { problems, style } = declared
   const responses: Json = {}
   for (const operation of Object.values(document.paths).flatMap(operations => Object.values(operations))) {
     const rule = rules.get(operation.operationId)
     if (rule !== undefined) completeOperation(operation, rule, responses, declared)
   }
   const schemas: Json = {}
-  nameSchemas(problemSchemaOf(problems), schemas)
+  nameSchemas(style.schema, schemas)
   const paths = nameSchemas(document.paths, schemas) as Document['paths']
   const used = new Set(Object.keys(responses).flatMap(name => name.split('.')))
-  const examples = Object.fromEntries(
-    (Object.keys(problems) as ProblemCode[])
-      .filter(code => used.has(code))
-      .map(code => [code, exampleOfProblem(problems, code)]),
-  )
+  const examples: Json = {}
+  for (const code of Object.keys(problems) as ProblemCode[])
+    if (used.has(style.codeOf(code))) examples[style.codeOf(code)] ??= style.exampleOf(code)
+  const isUsed = (kind: string, name: string) => all.includes(`"#/components/${kind}/${name}"`)
+  const all = JSON.stringify([paths, responses])
+  const onlyUsed = (kind: string, known: Json) =>
+    Object.fromEntries(Object.entries(known).filter(([name]) => isUsed(kind, name)))
   const components = {
     ...document.components,
     schemas: sorted(schemas),
     responses: sorted(responses),
-    headers,
-    parameters,
+    headers: onlyUsed('headers', headers),
+    parameters: onlyUsed('parameters', parameters),
     examples,
   }
   return { ...document, paths, components }
 }
 
-function completeOperation(operation: Operation, rule: OperationRules, responses: Json, declared: Declared): void {
-  const { problems } = declared
+function completeOperation(operation: Operation, rule: OperationRules, responses: Json, declared: Described): void {
+  const { problems, style } = declared
   const { access, stepUp = false, perMinute } = rule
   const codes = problemsOf(operation, rule, problems)
   operation.description = [operation.description, ...wordsOf(rule, declared)]
@@ -149,7 +177,7 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
   if (stepUp) operation['x-step-up'] = true
   if (perMinute !== undefined && perMinute !== Infinity)
     operation['x-rate-limit'] = { requests: perMinute, seconds: 60, counts: 'address' }
-  operation['x-problems'] = codes
+  operation[style.listedAs] = [...new Set(codes.map(style.codeOf))]
 
   // A parameter with a default is optional.
   for (const parameter of operation.parameters ?? [])
@@ -166,8 +194,8 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
     }
 
   for (const [status, alike] of Map.groupBy(codes, code => String(problems[code]?.[0]))) {
-    const name = alike.join('.')
-    responses[name] ??= problemResponse(problems, status, alike)
+    const name = [...new Set(alike.map(style.codeOf))].join('.')
+    responses[name] ??= problemResponse(declared, status, alike)
     // A status that the route declares itself, such as an unhealthy 503, may be a problem too.
     const own = operation.responses[status]
     if (own?.content === undefined) operation.responses[status] = reference('responses', name) as Response
@@ -195,17 +223,17 @@ const sharedHeaders: Json = Object.fromEntries(
   ]),
 )
 
-function problemResponse(problems: ProblemTable, status: string, codes: readonly ProblemCode[]): Response {
+function problemResponse({ style }: Described, status: string, codes: readonly ProblemCode[]): Response {
   const extra =
     { '401': ['WWW-Authenticate'], '409': ['Retry-After'], '429': ['Retry-After'], '503': ['Retry-After'] }[status] ??
     []
   return {
-    description: codes.map(code => problems[code]?.[1]).join('; '),
+    description: [...new Set(codes.map(code => style.exampleOf(code).summary))].join('; '),
     headers: { ...sharedHeaders, ...Object.fromEntries(extra.map(name => [name, reference('headers', name)])) },
     content: {
-      'application/problem+json': {
-        schema: { allOf: [reference('schemas', 'Problem'), { properties: { code: { enum: codes } } }] },
-        examples: Object.fromEntries(codes.map(code => [code, reference('examples', code)])),
+      [style.mediaType]: {
+        schema: style.schemaFor(codes),
+        examples: Object.fromEntries(codes.map(style.codeOf).map(code => [code, reference('examples', code)])),
       },
     },
   }

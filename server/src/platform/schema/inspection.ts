@@ -8,6 +8,7 @@ import { jobSchemaOf, quoteSchema } from './schema-script.ts'
 export const globalTables: Readonly<Record<string, string>> = {
   users: 'a user belongs to no single organization; policies show users themselves and their colleagues',
   former_addresses: 'former email addresses of accounts; the tenant login has no access',
+  preferences: "a user's own; the policy shows only the user's own row",
   sessions: "a user's own; the policy shows only the user's own rows",
   security_events: 'events of accounts, some of them unknown; the tenant login may only insert, through triggers',
   idempotency_keys: "a user's own; the policy shows only the user's own rows",

@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { readAddress } from '../addresses.ts'
+import { formatOf } from '../http/wire-format.ts'
+import type { ProblemBody, WireFormat } from '../http/wire-format.ts'
 import { Problem } from '../problems.ts'
 import type { FieldError, ProblemCode, ProblemTable } from '../problems.ts'
 import { noteFailure } from '../failures.ts'
 import { recordRefusal } from './logging.ts'
-import { methodsOfRefused } from './unrouted.ts'
+import { methodsOfRefused, pathOfRefused } from './unrouted.ts'
 import type { RouteTable } from './unrouted.ts'
 
 /** Our problems for the errors of Fastify before a handler runs. */
@@ -22,9 +24,12 @@ const parserProblems: Record<string, ProblemCode> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
 }
 
-/** Answers every error with problem details (RFC 9457), without internal information. */
-export function answerErrors(app: FastifyInstance, problems: ProblemTable, publicUrl: string): void {
-  const answers = { problems, publicUrl }
+/**
+ * Answers every error without internal information: with problem details (RFC 9457), or in the format of the path, if
+ * that has one of its own.
+ */
+export function answerErrors(app: FastifyInstance, answers: Answers): void {
+  const { problems } = answers
 
   // An unknown expectation is ignored (RFC 9110, section 10.1.1); Node would answer with an empty 417.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
@@ -54,6 +59,7 @@ export function problemOf(error: FastifyError): Problem {
 
 interface Answers {
   problems: ProblemTable
+  formats: readonly WireFormat[]
   publicUrl: string
 }
 
@@ -66,7 +72,7 @@ const bodyOf = (
   request_id: string,
   errors?: readonly FieldError[],
   extension?: Readonly<Record<string, unknown>>,
-): object => {
+): ProblemBody => {
   const [status, title, detail] = problems[code] ?? [500, code, '']
   const type = `${publicUrl}/problems#${code}`
   return { type, title, status, detail, code, request_id, ...(errors && { errors }), ...extension }
@@ -83,13 +89,18 @@ function sendProblem(
   if (status === 401) reply.header('www-authenticate', challengeOf(answers.problems, code))
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
   reply.removeHeader('etag').removeHeader('location')
-  return reply
-    .code(status)
-    .header('cache-control', 'no-store')
-    .type('application/problem+json')
-    .serializer(JSON.stringify)
-    .send(bodyOf(code, answers, request.id, errors, extension))
+  const { type, body } = inFormat(
+    formatOf(answers.formats, request.originalUrl),
+    bodyOf(code, answers, request.id, errors, extension),
+  )
+  return reply.code(status).header('cache-control', 'no-store').type(type).serializer(JSON.stringify).send(body)
 }
+
+/** The content of the response in the format of its path. */
+const inFormat = (format: WireFormat | undefined, problem: ProblemBody): { type: string; body: object } =>
+  format === undefined
+    ? { type: 'application/problem+json', body: problem }
+    : { type: 'application/json', body: format.errors.bodyOf(problem) }
 
 /** RFC 6750, section 3: a request without a token gets no error code; RFC 9470 for a step-up. */
 function challengeOf(problems: ProblemTable, code: ProblemCode): string {
@@ -100,14 +111,11 @@ function challengeOf(problems: ProblemTable, code: ProblemCode): string {
 /** Input that the parser refuses never becomes a request, but it also gets a problem and a line in the log. */
 export const answerUnreadable =
   ({
-    problems,
-    publicUrl,
     headers,
     log,
     routes,
-  }: {
-    problems: ProblemTable
-    publicUrl: string
+    ...answers
+  }: Answers & {
     headers: Readonly<Record<string, string>>
     log: FastifyBaseLogger
     /** Undefined while there is no server yet. */
@@ -118,7 +126,9 @@ export const answerUnreadable =
       socket.destroy()
       return
     }
-    const allowed = error.code === 'HPE_INVALID_METHOD' ? methodsOfRefused(routes(), error.rawPacket) : []
+    const { problems, formats } = answers
+    const url = pathOfRefused(error.rawPacket)
+    const allowed = error.code === 'HPE_INVALID_METHOD' ? methodsOfRefused(routes(), formats, url) : []
     const code = allowed.length > 0 ? 'method-not-allowed' : (parserProblems[error.code ?? ''] ?? 'malformed-request')
     const [status, title] = problems[code] ?? [400, code]
     const request_id = randomUUID()
@@ -126,13 +136,17 @@ export const answerUnreadable =
       { method: null, route: null, status, request_id, ip: readAddress(socket.remoteAddress ?? '') ?? '' },
       'request',
     )
-    const body = JSON.stringify(bodyOf(code, { problems, publicUrl }, request_id))
+    const { type, body: content } = inFormat(
+      url === undefined ? undefined : formatOf(formats, url),
+      bodyOf(code, answers, request_id),
+    )
+    const body = JSON.stringify(content)
     const fields = {
       ...headers,
       ...(allowed.length > 0 && { allow: allowed.join(', ') }),
       'x-request-id': request_id,
       'cache-control': 'no-store',
-      'content-type': 'application/problem+json',
+      'content-type': type,
       'content-length': Buffer.byteLength(body),
       connection: 'close',
     }

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import { mainPathOf } from '../http/wire-format.ts'
+import type { WireFormat } from '../http/wire-format.ts'
 import { answerHeadAsGet } from './head.ts'
 
 /** Paths from before the versioned API: `/api/auth/*` and `/api/org/*` now have counterparts below `/api/v1`. */
@@ -20,7 +22,7 @@ const marked = new WeakSet<IncomingMessage>()
 const unreadable = new WeakSet<IncomingMessage>()
 
 /** Rewrites a path to that of the current route, before routing. */
-export function rewriteUrl(request: IncomingMessage): string {
+export function rewriteUrl(formats: readonly WireFormat[], request: IncomingMessage): string {
   answerHeadAsGet(request)
   const url = request.url ?? '/'
   // Node and the router would answer these themselves, without the hooks. RFC 9112, section 3.2: exactly one host.
@@ -31,13 +33,13 @@ export function rewriteUrl(request: IncomingMessage): string {
     return '/malformed'
   }
   if (LEGACY.test(url)) marked.add(request)
-  return currentPathOf(url)
+  return currentPathOf(formats, url)
 }
 
 /** The current path for an older or a second one. */
-export function currentPathOf(url: string): string {
+export function currentPathOf(formats: readonly WireFormat[], url: string): string {
   if (SOCIAL.test(url)) return `/api/v1${url}`
-  if (!url.startsWith('/api/') || url.startsWith('/api/v1/')) return url
+  if (!url.startsWith('/api/') || url.startsWith('/api/v1/')) return mainPathOf(formats, url)
   if (LEGACY.test(url)) return url.replace(LEGACY, '/api/v1/$1')
   return url.replace(DOCUMENTS, (_path, name: string) =>
     name === 'openapi.json' ? '/api/v1/openapi.json' : `/${name}`,

@@ -85,7 +85,7 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
 
   return {
     count: async (request, reply, claimed) => {
-      const { perMinute: own, access = 'public' } = request.routeOptions.config.rules ?? {}
+      const { perMinute: own, limitedAs, access = 'public' } = request.routeOptions.config.rules ?? {}
       // A health probe shares its address with other traffic, which must not make a healthy process fail its probe.
       if (own === Infinity) return
       const address = addressKey(clientAddress(request))
@@ -99,7 +99,7 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
         const points = Math.min(own, perMinute)
         const limiter = strict.get(points) ?? new RateLimiterMemory({ points, duration: 60 })
         strict.set(points, limiter)
-        await consume(limiter, `${request.routeOptions.url} ${address}`, reply, 'route', 60)
+        await consume(limiter, `${limitedAs ?? request.routeOptions.url} ${address}`, reply, 'route', 60)
       }
       // Counted last, so that requests over their own limit do not use up the global one.
       if (everyone !== undefined) await consume(everyone, 'all', reply, 'global', 1)

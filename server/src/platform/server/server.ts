@@ -30,6 +30,8 @@ export async function createServer(
   database: Database,
 ): Promise<App> {
   let routes: RouteTable | undefined
+  const { problems, formats } = declared
+  const answers = { problems, formats, publicUrl: config.publicUrl }
   const app: App = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -48,11 +50,10 @@ export async function createServer(
     return503OnClosing: false,
     // A response with anyOf is validated against its schemas, which use this format.
     serializerOpts: { ajv: { formats: { line: true } } },
-    rewriteUrl,
+    rewriteUrl: request => rewriteUrl(formats, request),
     schemaController,
     clientErrorHandler: answerUnreadable({
-      problems: declared.problems,
-      publicUrl: config.publicUrl,
+      ...answers,
       headers: securityHeadersOf(config),
       log,
       routes: () => routes,
@@ -60,7 +61,7 @@ export async function createServer(
   })
   routes = noteRoutes(app)
   readJsonOnly(app)
-  answerErrors(app, declared.problems, config.publicUrl)
+  answerErrors(app, answers)
   logRequests(app)
   sendSecurityHeaders(app, config)
   noticeProxies(app, config.trustedProxies)
@@ -125,7 +126,14 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
     // The CORS plugin answers preflight requests.
     if (route.access === undefined && route.method !== 'OPTIONS')
       throw new Error(`route ${place} declares no access: give it access: 'public', 'session' or a permission`)
-    const { access, stepUp = false, perMinute, noStore = false, tagged = false } = route as Partial<RouteRules>
+    const {
+      access,
+      stepUp = false,
+      perMinute,
+      limitedAs,
+      noStore = false,
+      tagged = false,
+    } = route as Partial<RouteRules>
     if (access !== undefined && access !== 'public' && access !== 'session' && !(access in permissions))
       throw new Error(
         `route ${place} asks for the permission ${access}, which no feature declares: add it to the permissions of the feature`,
@@ -136,7 +144,14 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
     if (operationId !== undefined) known.add(operationId)
     route.config = {
       ...route.config,
-      rules: { access: access ?? 'public', stepUp, noStore, tagged, ...(perMinute === undefined ? {} : { perMinute }) },
+      rules: {
+        access: access ?? 'public',
+        stepUp,
+        noStore,
+        tagged,
+        ...(perMinute !== undefined && { perMinute }),
+        ...(limitedAs !== undefined && { limitedAs }),
+      },
     }
   })
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import type { WireFormat } from '../http/wire-format.ts'
 import { Problem } from '../problems.ts'
 import { currentPathOf, isUnreadable } from './legacy.ts'
 
@@ -43,11 +44,15 @@ export function refuseUnrouted(app: FastifyInstance, routes: RouteTable): void {
   })
 }
 
+/** The path of a request that the parser has refused; undefined if it has none. */
+export const pathOfRefused = (packet: unknown): string | undefined =>
+  /^[A-Z][\w-]{0,31} (\/\S*) HTTP\/1\.[01]\r\n/i.exec(
+    Buffer.isBuffer(packet) ? packet.toString('latin1', 0, 8192) : '',
+  )?.[1]
+
 /** The methods of the path of a request whose method the parser does not know; empty if it has no path. */
-export function methodsOfRefused(routes: RouteTable | undefined, packet: unknown): readonly string[] {
-  const [, url] =
-    /^[A-Z][\w-]{0,31} (\/\S*) HTTP\/1\.[01]\r\n/i.exec(
-      Buffer.isBuffer(packet) ? packet.toString('latin1', 0, 8192) : '',
-    ) ?? []
-  return url === undefined ? [] : (routes?.methodsOf(currentPathOf(url)) ?? [])
-}
+export const methodsOfRefused = (
+  routes: RouteTable | undefined,
+  formats: readonly WireFormat[],
+  url: string | undefined,
+): readonly string[] => (url === undefined ? [] : (routes?.methodsOf(currentPathOf(formats, url)) ?? []))
