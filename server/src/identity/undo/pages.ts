@@ -1,6 +1,8 @@
 import type { Locale } from '../../platform/locales.ts'
 import type { AccountPage, PageWords } from '../../platform/pages/account-pages.ts'
 import type { Services } from '../../platform/services.ts'
+import { matches } from '../../platform/validator.ts'
+import { Code } from '../proofs/messages.ts'
 import { isChange, undoToken } from '../changes/changes.ts'
 import { isProtected, listChanges, offerOf, undoChange } from './undo.ts'
 
@@ -37,7 +39,7 @@ export const offerChanges =
 function answerOf(code: string): { code: string } | { recovery_code: string } | undefined {
   const plain = code.trim()
   if (plain === '') return undefined
-  return /^\d{3} ?\d{3}$/.test(plain) ? { code: plain } : { recovery_code: plain.slice(0, 64) }
+  return matches(Code, plain) ? { code: plain } : { recovery_code: plain.slice(0, 64) }
 }
 
 function wordsOf({ declared }: Pick<Services, 'declared'>, type: string, changed_at: string, locale: Locale): string {
