@@ -56,7 +56,7 @@ export async function checkAnswer(app: App, method: string, path: string, answer
     if (answer.status >= 400)
       assert.match(
         String(answer.headers['content-type']),
-        /^application\/problem\+json/,
+        /^(application\/problem\+json|text\/html)/,
         `${method} ${path}: ${answer.text}`,
       )
     return

@@ -170,7 +170,9 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
     responses[name] ??= problemResponse(problems, status, alike)
     // A status that the route declares itself, such as an unhealthy 503, may be a problem too.
     const own = operation.responses[status]
-    if (own?.content === undefined) operation.responses[status] = reference('responses', name) as Response
+    if (own?.content === undefined)
+      operation.responses[status] =
+        rule.browsed === true ? withPage(responses[name] as Response) : (reference('responses', name) as Response)
     else Object.assign(own.content, (responses[name] as Response).content)
   }
 }
@@ -207,6 +209,12 @@ function problemResponse(problems: ProblemTable, status: string, codes: readonly
     },
   }
 }
+
+/** A problem of an operation that browsers navigate to: a page, if the request accepts HTML. */
+const withPage = (response: Response): Response => ({
+  ...response,
+  content: { ...response.content, 'text/html': { schema: { type: 'string', maxLength: 100_000 } } },
+})
 
 /** The rules of a route as sentences for its callers. */
 function wordsOf({ access, stepUp, perMinute }: RouteRules, { permissions }: Declared): string[] {

@@ -56,7 +56,7 @@ export const codeField = (locale: Locale): Html =>
     <input id="code" name="code" autocomplete="one-time-code" required aria-describedby="faults" />`
 
 export const linkList = ({ text, links }: Offered): Html =>
-  html`<p>${text}</p>
+  html`${text !== '' && html`<p>${text}</p>`}
     <ul>
       ${links.map(({ text: name, href }) => html`<li><a href="${href}">${name}</a></li>`)}
     </ul>`

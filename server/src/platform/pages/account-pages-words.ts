@@ -3,6 +3,7 @@ import type { Locale } from '../locales.ts'
 /** The texts of all account pages. */
 export const words = {
   en: {
+    start: { title: 'Your account', text: 'If you cannot sign in, one of these helps.' },
     address: 'E-mail address',
     newPassword: 'New password',
     repeatedPassword: 'New password, once more',
@@ -23,6 +24,7 @@ export const words = {
     },
   },
   de: {
+    start: { title: 'Ihr Konto', text: 'Wenn Sie sich nicht anmelden können, hilft eines davon.' },
     address: 'E-Mail-Adresse',
     newPassword: 'Neues Passwort',
     repeatedPassword: 'Neues Passwort, noch einmal',

@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Config } from '../../config/config.ts'
+import { createNotices } from '../pages/notice.ts'
+import type { NoticeConfig, Notices } from '../pages/notice.ts'
+import { isNavigation, sendProblemPage } from '../pages/problem-page.ts'
 import { readAddress } from '../addresses.ts'
 import { Problem } from '../problems.ts'
 import type { FieldError, ProblemCode, ProblemTable } from '../problems.ts'
@@ -22,9 +26,16 @@ const parserProblems: Record<string, ProblemCode> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
 }
 
-/** Answers every error with problem details (RFC 9457), without internal information. */
-export function answerErrors(app: FastifyInstance, problems: ProblemTable, publicUrl: string): void {
-  const answers = { problems, publicUrl }
+/**
+ * Answers every error with problem details (RFC 9457), or a browser that navigates with a page; without internal
+ * information.
+ */
+export function answerErrors(
+  app: FastifyInstance,
+  problems: ProblemTable,
+  config: NoticeConfig & Pick<Config, 'publicUrl'>,
+): void {
+  const answers = { problems, publicUrl: config.publicUrl, notices: createNotices(config) }
 
   // An unknown expectation is ignored (RFC 9110, section 10.1.1); Node would answer with an empty 417.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
@@ -55,6 +66,7 @@ export function problemOf(error: FastifyError): Problem {
 interface Answers {
   problems: ProblemTable
   publicUrl: string
+  notices: Notices
 }
 
 /** The status of a code, as a feature's table declares it. */
@@ -62,7 +74,7 @@ export const statusOf = (problems: ProblemTable, code: ProblemCode): number => p
 
 const bodyOf = (
   code: ProblemCode,
-  { problems, publicUrl }: Answers,
+  { problems, publicUrl }: Omit<Answers, 'notices'>,
   request_id: string,
   errors?: readonly FieldError[],
   extension?: Readonly<Record<string, unknown>>,
@@ -83,6 +95,7 @@ function sendProblem(
   if (status === 401) reply.header('www-authenticate', challengeOf(answers.problems, code))
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
   reply.removeHeader('etag').removeHeader('location')
+  if (isNavigation(request)) return sendProblemPage(answers.notices, reply, status, code)
   return reply
     .code(status)
     .header('cache-control', 'no-store')

@@ -60,7 +60,7 @@ export async function createServer(
   })
   routes = noteRoutes(app)
   readJsonOnly(app)
-  answerErrors(app, declared.problems, config.publicUrl)
+  answerErrors(app, declared.problems, config)
   logRequests(app)
   sendSecurityHeaders(app, config)
   noticeProxies(app, config.trustedProxies)
@@ -123,7 +123,14 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
     // The CORS plugin answers preflight requests.
     if (route.access === undefined && route.method !== 'OPTIONS')
       throw new Error(`route ${place} declares no access: give it access: 'public', 'session' or a permission`)
-    const { access, stepUp = false, perMinute, noStore = false, tagged = false } = route as Partial<RouteRules>
+    const {
+      access,
+      stepUp = false,
+      perMinute,
+      noStore = false,
+      tagged = false,
+      browsed = false,
+    } = route as Partial<RouteRules>
     if (access !== undefined && access !== 'public' && access !== 'session' && !(access in permissions))
       throw new Error(
         `route ${place} asks for the permission ${access}, which no feature declares: add it to the permissions of the feature`,
@@ -134,7 +141,14 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
     if (operationId !== undefined) known.add(operationId)
     route.config = {
       ...route.config,
-      rules: { access: access ?? 'public', stepUp, noStore, tagged, ...(perMinute === undefined ? {} : { perMinute }) },
+      rules: {
+        access: access ?? 'public',
+        stepUp,
+        noStore,
+        tagged,
+        browsed,
+        ...(perMinute === undefined ? {} : { perMinute }),
+      },
     }
   })
 }

@@ -129,6 +129,13 @@ const findToken = <Details extends TSchema>(kind: TokenKind<Details>, id: string
     ([row]) => (row === undefined ? undefined : readToken(kind, row)),
   )
 
+/** The details of a token that may be used up or expired, until it is swept; it cannot be used. */
+export const recallToken = <Details extends TSchema>(kind: TokenKind<Details>, id: string) =>
+  statement(
+    query.selectFrom('one_time_tokens').select(columns).where('id', '=', id).where('purpose', '=', kind.purpose),
+    ([row]) => (row === undefined ? undefined : readToken(kind, row).details),
+  )
+
 /** The token that a client presents, if it can be used; does not use it. @throws Problem invalid-token */
 export async function presentedToken<Details extends TSchema>(
   system: SystemRunner,
