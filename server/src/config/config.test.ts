@@ -355,6 +355,14 @@ SENTRY_DSN="https://your-sentry-dsn"
   )
 })
 
+// Red when: readText keeps the byte-order mark: the same key from an editor of Windows would be another one.
+test('a byte-order mark is no part of a secret, and a file that is not UTF-8 is a fault', () => {
+  const directory = makeDirectory({ marked: `\uFEFF${secretKey}\r\n` })
+  assert.equal(loadConfig({ SECRET_KEY_FILE: 'marked' }, directory).secretKey, secretKey)
+  writeFileSync(join(directory, 'wide'), Buffer.from(`\uFEFF${secretKey}\r\n`, 'utf16le'))
+  assertFault({ SECRET_KEY_FILE: 'wide' }, /^SECRET_KEY_FILE: the file is not UTF-8: save it as UTF-8/, directory)
+})
+
 // Red when: secrets lose NAME_FILE, its line break stays, or the path is shown.
 test('a secret may be given as a file, under each of its names', () => {
   const directory = makeDirectory({ key: `${secretKey}\n`, empty: '\n', password: ' p@ss\r\n' })

@@ -632,7 +632,7 @@ test('an answer names exactly one factor', async () => {
   for (const code of [
     '12345',
     '1234567',
-    '12 3456',
+    '12_3456',
     '１２３４５６',
     ' 123456',
     '-12345',
