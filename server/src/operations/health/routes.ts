@@ -5,7 +5,7 @@ import { OneOf, Time } from '../../platform/schemas.ts'
 import type { App } from '../../platform/http/route.ts'
 import { isDraining } from '../../platform/server/closing.ts'
 import type { Services } from '../../platform/services.ts'
-import { createProbe } from './health.ts'
+import { createProbe, databaseStates } from './health.ts'
 
 const Word = Type.String({ maxLength: 200 })
 const Root = Type.Object(
@@ -21,7 +21,7 @@ const Health = Type.Object(
     status: OneOf(['healthy', 'unhealthy']),
     version: Word,
     environment: Word,
-    database: OneOf(['connected', 'outdated', 'unavailable']),
+    database: OneOf(databaseStates),
     timestamp: Time,
   },
   { title: 'Health' },
@@ -104,8 +104,7 @@ export function healthRoutes(
     async ({ visitor }) => {
       if (isDraining(app)) throw new Problem('shutting-down', { retryAfter: 1 })
       const found = await probe(visitor)
-      if (found.state === 'unavailable')
-        throw new Problem('database-unavailable', { retryAfter: 1, cause: found.cause })
+      if ('cause' in found) throw new Problem('database-unavailable', { retryAfter: 1, cause: found.cause })
       if (found.state === 'outdated')
         throw new Problem('database-outdated', { retryAfter: 5, cause: new Error(found.missing.join('; ')) })
       return { status: 'ready' as const }

@@ -48,12 +48,16 @@ export interface Runner<Login extends LoginName> {
  */
 export interface SystemRunner extends Runner<'system'> {
   with(known: { user_id?: string | undefined; organization_id?: string | undefined }): SystemRunner
+  /** Why the database has refused a statement lately for lack of space or memory, which a probe cannot see. */
+  shortage(): unknown
 }
 
 /** A restricted login and its pool. */
 export interface Login<Name extends LoginName> {
   run<Result>(scope: Scope, statement: Statement<Name, Result>): Promise<Result>
   transaction<Result>(scope: Scope, work: (transaction: Transaction<Name>) => Promise<Result>): Promise<Result>
+  /** The last shortage of either login, for ten seconds. */
+  shortage(): unknown
   readonly pool: pg.Pool
 }
 
@@ -75,6 +79,7 @@ export const runnerOf = <Name extends LoginName>(login: Login<Name>, scope: Scop
 /** A runner for the system login, whose scope can be extended. */
 export const systemRunnerOf = (login: Login<'system'>, scope: Scope): SystemRunner => ({
   ...runnerOf(login, scope),
+  shortage: () => login.shortage(),
   with: ({ user_id, organization_id }) =>
     systemRunnerOf(login, {
       ...scope,
@@ -100,8 +105,15 @@ export interface DatabaseOptions {
 
 export function openDatabase(options: DatabaseOptions): Database {
   const systemSize = Math.max(1, Math.floor(options.poolSize / 4))
-  const tenant = openLogin<'tenant'>(options, options.tenantUrl, Math.max(1, options.poolSize - systemSize), true)
-  const system = openLogin<'system'>(options, options.systemUrl, systemSize, false)
+  const shortages = noteShortages()
+  const tenant = openLogin<'tenant'>(
+    options,
+    options.tenantUrl,
+    Math.max(1, options.poolSize - systemSize),
+    true,
+    shortages,
+  )
+  const system = openLogin<'system'>(options, options.systemUrl, systemSize, false, shortages)
   return {
     tenant,
     system,
@@ -117,6 +129,7 @@ function openLogin<Name extends LoginName>(
   connectionString: string,
   max: number,
   gated: boolean,
+  shortages: Shortages,
 ): Login<Name> {
   const prepared = options.pooler === 'none'
   const pool = new pg.Pool({
@@ -161,10 +174,9 @@ function openLogin<Name extends LoginName>(
     try {
       return await work(client)
     } catch (error) {
-      if (isBroken(error)) {
-        broken = error
-        throw unavailable(error)
-      }
+      if (isBroken(error)) broken = error
+      if (isShortage(error)) shortages.note(error)
+      if (isBroken(error) || isShortage(error)) throw unavailable(error)
       throw error
     } finally {
       client.off('error', noteLoss)
@@ -254,7 +266,7 @@ function openLogin<Name extends LoginName>(
     }
   }
 
-  return { run, transaction, pool }
+  return { run, transaction, shortage: shortages.latest, pool }
 }
 
 const query = tables('either', 'gate', 'self', 'gate_state')
@@ -274,17 +286,37 @@ const settingsOf = (scope: Scope): SettingValues => [
 const isDatabaseError = (error: unknown): error is pg.DatabaseError => error instanceof pg.DatabaseError
 
 /**
- * Whether the connection cannot be used any more: the server closed it (classes 57P and 08), the socket failed, or a
- * migration changed what its prepared statements return (0A000, 26000).
+ * Whether the connection cannot be used any more: the server closed it (classes 57P and 08, 25P03 and 25P04) or takes no
+ * changes any more, so that another connection may lead to its successor (25006), the socket failed, or a migration
+ * changed what its prepared statements return (0A000, 26000).
  */
 function isBroken(error: unknown): error is Error {
   if (error instanceof Problem || error instanceof ClosedGate) return false
-  if (isDatabaseError(error)) return /^(57P|08|53300|0A000|26000)/.test(error.code ?? '')
+  if (isDatabaseError(error)) return /^(57P|08|53300|25006|25P03|25P04|0A000|26000)/.test(error.code ?? '')
   return (
     error instanceof Error &&
     (/Connection terminated|Client has encountered a connection error|not queryable/.test(error.message) ||
       'syscall' in error)
   )
+}
+
+/** Whether the server lacks space, memory or another resource (class 53), or its disk fails (class 58). */
+const isShortage = (error: unknown): boolean => isDatabaseError(error) && /^(53(?!300)|58)/.test(error.code ?? '')
+
+/** How long a shortage counts: as long as load balancers need to notice it. Milliseconds. */
+const SHORTAGE_MS = 10_000
+
+interface Shortages {
+  note(error: unknown): void
+  latest(): unknown
+}
+
+function noteShortages(): Shortages {
+  let last: { error: unknown; until: number } | undefined
+  return {
+    note: error => void (last = { error, until: Date.now() + SHORTAGE_MS }),
+    latest: () => (last !== undefined && Date.now() < last.until ? last.error : undefined),
+  }
 }
 
 const unavailable = (cause: unknown): Problem => new Problem('database-unavailable', { retryAfter: 1, cause })
