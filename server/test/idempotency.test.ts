@@ -68,6 +68,18 @@ function change(operation: Operation, body: Record<string, unknown> | undefined)
   return { ...body, [place.name]: place.kind === 'email' ? 'somebody-else@example.com' : 'something-else' }
 }
 
+/** The same body with the fields of every object in the opposite order. */
+const reversed = (value: unknown): unknown =>
+  Array.isArray(value)
+    ? value.map(reversed)
+    : typeof value === 'object' && value !== null
+      ? Object.fromEntries(
+          Object.entries(value)
+            .map(([name, inner]) => [name, reversed(inner)])
+            .reverse(),
+        )
+      : value
+
 test('some operations document it', () => {
   const ids = operations.map(({ id }) => id)
   for (const id of ['createProject', 'createOrganization', 'createInvitation', 'addMember'])
@@ -90,8 +102,9 @@ for (const operation of operations) {
     assert.equal(effect['idempotency_keys'], 1, JSON.stringify(effect))
     assert.ok(Object.keys(effect).length > 1, 'it has an effect')
 
-    for (let time = 0; time < 2; time++) {
-      assert.deepEqual(comparable(await send(body)), comparable(first))
+    // Red when: the order of fields is compared: clients that retry may write them in another one.
+    for (const again of [body, reversed(body)]) {
+      assert.deepEqual(comparable(await send(again)), comparable(first))
       assert.deepEqual(await addedSince(before), effect, 'a repetition adds nothing')
     }
     const other = await send(change(operation, body))

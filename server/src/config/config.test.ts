@@ -88,6 +88,7 @@ test('an empty environment is a complete development configuration', () => {
       accessTokenSeconds: 900,
       refreshTokenSeconds: 604800,
       corsOrigins: 'localhost',
+      corsHeaders: [],
       cspMode: 'strict',
       rateLimit: { enabled: true, perMinute: 60, globalPerSecond: 0 },
       trustedProxies: [],
@@ -381,6 +382,31 @@ test('a secret may be given as a file, under each of its names', () => {
     /^SECRET_KEY and SECRET_KEY_FILE say different/,
     directory,
   )
+})
+
+// Red when: settleTls lets a mode through that does not verify the server, or that the driver reads as another one.
+test('every sslmode has a meaning, and none but disable trusts an unknown server', () => {
+  const urlOf = (query: string) => load({ DATABASE_URL: `postgresql://u:p@h/d?${query}` }).database.url
+  for (const mode of ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'])
+    assert.equal(urlOf(`sslmode=${mode}`), `postgresql://u:p@h/d?sslmode=${mode}`)
+  for (const [ssl, mode] of [
+    ['true', 'verify-full'],
+    ['1', 'verify-full'],
+    ['require', 'require'],
+    ['false', 'disable'],
+    ['0', 'disable'],
+  ] as const)
+    assert.equal(urlOf(`ssl=${ssl}`), `postgresql://u:p@h/d?sslmode=${mode}`, ssl)
+  assert.equal(urlOf('sslmode=verify-full&sslrootcert=system'), 'postgresql://u:p@h/d?sslmode=verify-full')
+  for (const [query, fault] of [
+    ['sslmode=no-verify', /trusts any server/],
+    ['ssl=no-verify', /trusts any server/],
+    ['sslmode=on', /does not exist/],
+    ['sslmode=', /does not exist/],
+    ['ssl=yes', /does not exist/],
+    ['ssl=true&sslmode=disable', /keep sslmode/],
+  ] as const)
+    assertFault({ DATABASE_URL: `postgresql://u:p@h/d?${query}` }, new RegExp(`^DATABASE_URL: .*${fault.source}`))
 })
 
 // Red when: postgresUrl stops dropping the driver, or moves libpq's query parameters elsewhere.

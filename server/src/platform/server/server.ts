@@ -93,10 +93,22 @@ function corsFor(config: Config): FastifyCorsOptionsDelegateCallback {
     callback(null, headers.origin === undefined && method !== 'OPTIONS' ? none : options)
 }
 
-const corsOptionsOf = ({ corsOrigins }: Config) => ({
+/** Fields that pages add to every request to trace it (W3C Trace Context and Baggage, Sentry); the service ignores them. */
+const TRACING = ['traceparent', 'tracestate', 'baggage', 'sentry-trace']
+
+const corsOptionsOf = ({ corsOrigins, corsHeaders }: Config) => ({
   origin: corsOrigins === 'localhost' ? /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/ : [...corsOrigins],
   methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-  allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'If-Match', 'If-None-Match', 'X-Request-ID'],
+  allowedHeaders: [
+    'Authorization',
+    'Content-Type',
+    'Idempotency-Key',
+    'If-Match',
+    'If-None-Match',
+    'X-Request-ID',
+    ...TRACING,
+    ...corsHeaders,
+  ],
   exposedHeaders: [
     'Deprecation',
     'ETag',
