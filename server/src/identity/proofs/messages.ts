@@ -27,7 +27,7 @@ export const SentBytes = (maxLength: number, minLength = 1) =>
 const Word = Type.String({ minLength: 1, maxLength: 64, pattern: '^[\\x21-\\x7e]+$' })
 /** Credential ids have at most 1023 bytes (section 5.8.3). */
 export const CredentialId = Base64url(1364)
-export const SentId = SentBytes(1366)
+const SentId = SentBytes(1366)
 export const ClientData = SentBytes(4096)
 export const Transports = Type.Array(Word, { maxItems: 10 })
 

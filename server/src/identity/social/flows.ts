@@ -42,7 +42,7 @@ export interface FlowPlan {
   code_challenge?: string | undefined
 }
 
-export interface Flow extends FlowPlan {
+interface Flow extends FlowPlan {
   secrets: FlowSecrets
   /** The session whose account gets the provider; without one the flow signs in. */
   link?: SessionRef | undefined

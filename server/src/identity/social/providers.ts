@@ -91,9 +91,11 @@ function createOidcProvider(
       // Many providers state the address, or whether it is verified, only at the userinfo endpoint.
       const isWhole = isStated(claims['email']) && isStated(claims['email_verified'])
       const asksAgain = !isWhole && configuration.serverMetadata().userinfo_endpoint !== undefined
-      const asked = asksAgain ? client.fetchUserInfo(configuration, tokens.access_token, claims.sub) : {}
-      // What the ID token states suffices, so an endpoint that fails ends the sign-in only if there is no address.
-      const more = isStated(claims['email']) ? await Promise.resolve(asked).catch(() => ({})) : await asked
+      const ask = (): Promise<Record<string, unknown>> =>
+        client.fetchUserInfo(configuration, tokens.access_token, claims.sub)
+      // An endpoint that fails ends the sign-in only if the ID token has no address.
+      const answer = asksAgain && (isStated(claims['email']) ? ask().catch(() => ({})) : ask())
+      const more = answer === false ? {} : await answer
       return readProfile({ ...mergeClaims(claims, more), issuer: claims.iss, subject: claims.sub })
     },
   }

@@ -18,7 +18,7 @@ const forms: readonly ((code: string) => string)[] = [
   code => split(code, ' – '),
   code => ` ${code} `,
   code => code.match(/../g)!.join(' '),
-  code => [...code].join(' '),
+  code => code.match(/./g)!.join(' '),
   code => `${code}\n`,
 ]
 

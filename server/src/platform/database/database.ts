@@ -1,8 +1,18 @@
 import pg from 'pg'
 import { Problem } from '../problems.ts'
 import { poolClient } from './connection.ts'
-import { find, refusalOf, tables } from './statement.ts'
-import type { LoginName, Refusals, Row, Statement } from './statement.ts'
+import {
+  ClosedGate,
+  isBroken,
+  isDatabaseError,
+  isShortage,
+  meaningOf,
+  noteShortages,
+  unavailable,
+} from './database-errors.ts'
+import type { Shortages } from './database-errors.ts'
+import { find, tables } from './statement.ts'
+import type { LoginName, Row, Statement } from './statement.ts'
 import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
 import type { SettingValues } from './trip-query.ts'
 
@@ -274,57 +284,9 @@ const gateState = find(query.selectFrom('gate_state').select(['live', 'member', 
 const openGate = find(query.selectFrom('gate').select('session_id'))
 const openSelf = find(query.selectFrom('self').select('session_id'))
 
-class ClosedGate extends Error {}
-
 const settingsOf = (scope: Scope): SettingValues => [
   scope.session_id ?? '',
   scope.organization_id ?? '',
   scope.permission ?? '',
   JSON.stringify(scope.origin),
 ]
-
-const isDatabaseError = (error: unknown): error is pg.DatabaseError => error instanceof pg.DatabaseError
-
-/**
- * Whether the connection cannot be used any more: the server closed it (classes 57P and 08, 25P03 and 25P04) or takes no
- * changes any more, so that another connection may lead to its successor (25006), the socket failed, or a migration
- * changed what its prepared statements return (0A000, 26000).
- */
-function isBroken(error: unknown): error is Error {
-  if (error instanceof Problem || error instanceof ClosedGate) return false
-  if (isDatabaseError(error)) return /^(57P|08|53300|25006|25P03|25P04|0A000|26000)/.test(error.code ?? '')
-  return (
-    error instanceof Error &&
-    (/Connection terminated|Client has encountered a connection error|not queryable/.test(error.message) ||
-      'syscall' in error)
-  )
-}
-
-/** Whether the server lacks space, memory or another resource (class 53), or its disk fails (class 58). */
-const isShortage = (error: unknown): boolean => isDatabaseError(error) && /^(53(?!300)|58)/.test(error.code ?? '')
-
-/** How long a shortage counts: as long as load balancers need to notice it. Milliseconds. */
-const SHORTAGE_MS = 10_000
-
-interface Shortages {
-  note(error: unknown): void
-  latest(): unknown
-}
-
-function noteShortages(): Shortages {
-  let last: { error: unknown; until: number } | undefined
-  return {
-    note: error => void (last = { error, until: Date.now() + SHORTAGE_MS }),
-    latest: () => (last !== undefined && Date.now() < last.until ? last.error : undefined),
-  }
-}
-
-const unavailable = (cause: unknown): Problem => new Problem('database-unavailable', { retryAfter: 1, cause })
-
-/** The problem that a database error means to the caller; our own faults are returned unchanged and become a 500. */
-function meaningOf(error: unknown, statement?: { refusals: Refusals }): unknown {
-  if (!isDatabaseError(error)) return error
-  if (['40001', '40P01', '55P03', '57014'].includes(error.code ?? ''))
-    return new Problem('busy', { retryAfter: 1, cause: error })
-  return (error.code?.startsWith('23') && statement && refusalOf(statement.refusals, error)) || error
-}

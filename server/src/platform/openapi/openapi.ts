@@ -172,7 +172,9 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
     const own = operation.responses[status]
     if (own?.content === undefined)
       operation.responses[status] =
-        rule.browsed === true ? withPage(responses[name] as Response) : (reference('responses', name) as Response)
+        rule.browsed === true
+          ? { ...(responses[name] as Response), content: { ...(responses[name] as Response).content, ...page } }
+          : (reference('responses', name) as Response)
     else Object.assign(own.content, (responses[name] as Response).content)
   }
 }
@@ -186,6 +188,9 @@ function completeResponse(status: string, response: Response, { tagged, method }
   if (tagged && status !== '204') response.headers['ETag'] = reference('headers', 'ETag')
   if (tagged && method === 'POST') response.headers['Location'] = reference('headers', 'Location')
 }
+
+/** A problem of an operation that browsers navigate to is a page, if the request accepts HTML. */
+const page = { 'text/html': { schema: { type: 'string', maxLength: 100_000 } } }
 
 const sharedHeaders: Json = Object.fromEntries(
   ['X-Request-ID', 'RateLimit', 'RateLimit-Policy', 'Access-Control-Allow-Origin'].map(name => [
@@ -209,12 +214,6 @@ function problemResponse(problems: ProblemTable, status: string, codes: readonly
     },
   }
 }
-
-/** A problem of an operation that browsers navigate to: a page, if the request accepts HTML. */
-const withPage = (response: Response): Response => ({
-  ...response,
-  content: { ...response.content, 'text/html': { schema: { type: 'string', maxLength: 100_000 } } },
-})
 
 /** The rules of a route as sentences for its callers. */
 function wordsOf({ access, stepUp, perMinute }: RouteRules, { permissions }: Declared): string[] {

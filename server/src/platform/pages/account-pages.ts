@@ -16,6 +16,7 @@ import { faultIn, problemWords, words } from './account-pages-words.ts'
 import { problemOf, statusOf } from '../server/errors.ts'
 import { createNotices } from './notice.ts'
 import { html } from './html.ts'
+import { passkeyButton, passkeyPolicy } from './passkey-button.ts'
 import { noteFailure } from '../failures.ts'
 import { recordRefusal } from '../server/logging.ts'
 import type { App } from '../http/route.ts'
@@ -43,6 +44,8 @@ export interface Filled {
   password: string
   /** A code of an authenticator app, or a recovery code. */
   code: string
+  /** The answer of a passkey, as JSON. */
+  passkey: string
   cookies: string | undefined
 }
 
@@ -52,6 +55,8 @@ interface FormParts {
   notice?: string
   asksPassword?: boolean
   asksCode?: boolean
+  /** The path of the options for a passkey, which may replace the code. */
+  passkeyOptions?: string | undefined
 }
 
 /**
@@ -82,15 +87,16 @@ const Form = Strict({
   repeated_password: Text,
   password: Text,
   code: Text,
+  passkey: Type.Optional(Type.String({ maxLength: 12 * 1024 })),
 })
 
-/** Enough for a token, an address, passwords and a code. Bytes. */
-const LARGEST_FORM = 16 * 1024
+/** Enough for a token, an address, passwords, a code and the answer of a passkey, percent-encoded. Bytes. */
+const LARGEST_FORM = 32 * 1024
 
 const rules = { access: 'public', noStore: true } as const
 const schema = { hide: true } as const
 
-/** Serves the pages, in English and German, without scripts. In the context `app`, forms are parsed; errors are pages. */
+/** Serves the pages, in English and German; they work without scripts. In the context `app`, forms are parsed; errors are pages. */
 export async function accountPageRoutes(app: App, pages: AccountPages, services: Services): Promise<void> {
   const { config, declared, keys } = services
   const { localeOf, send, say: sendText } = createNotices(config)
@@ -153,7 +159,9 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
             ${parts?.asksPassword === true && presentPassword(email ?? '', locale)}
             ${parts?.asksCode === true && codeField(locale)}
             <button>${button}</button>
+            ${parts?.passkeyOptions !== undefined && passkeyButton(parts.passkeyOptions, locale)}
           </form>`,
+        parts?.passkeyOptions === undefined ? undefined : passkeyPolicy,
       )
     }
 
@@ -214,7 +222,15 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       const { visitor } = request
       const locale = localeOf(request)
       const given = request.body as Static<typeof Form>
-      const { token, email = '', new_password = '', repeated_password = '', password = '', code = '' } = given
+      const {
+        token,
+        email = '',
+        new_password = '',
+        repeated_password = '',
+        password = '',
+        code = '',
+        passkey = '',
+      } = given
       if (token === undefined && page.ask !== undefined) {
         if (!isEmail(email)) return sendAsk(reply, email, 422)
         await page.ask(email, visitor, locale)
@@ -230,7 +246,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       let result: unknown
       try {
         const { cookie: cookies } = request.headers
-        result = await page.act({ token, new_password, password, code, cookies }, visitor)
+        result = await page.act({ token, new_password, password, code, passkey, cookies }, visitor)
       } catch (error) {
         if (!(error instanceof Problem)) throw error
         if (error.code === 'invalid-token') return sendBroken(reply)

@@ -9,7 +9,7 @@ import type { Html } from './html.ts'
 /** Sends the small pages of the service, in the language of the browser. */
 export interface Notices {
   localeOf(request: FastifyRequest): Locale
-  send(reply: FastifyReply, status: number, title: string, body: Html): FastifyReply
+  send(reply: FastifyReply, status: number, title: string, body: Html, extraPolicy?: string): FastifyReply
   /** A title, a text, and the way on to the front end, if there is one. */
   say(reply: FastifyReply, status: number, title: string, text: string | Html, more?: Html): FastifyReply
 }
@@ -21,8 +21,15 @@ export type NoticeConfig = Pick<Config, 'appName' | 'cspMode' | 'frontendUrl'> &
 export function createNotices({ appName: name, cspMode, frontendUrl, mail }: NoticeConfig): Notices {
   const localeOf: Notices['localeOf'] = request =>
     preferredLocale(request.headers['accept-language']) ?? mail.defaultLocale
-  const send: Notices['send'] = (reply, status, title, body) =>
-    sendPage(reply, status, { title, lang: localeOf(reply.request), name, cspMode, body })
+  const send: Notices['send'] = (reply, status, title, body, extraPolicy) =>
+    sendPage(reply, status, {
+      title,
+      lang: localeOf(reply.request),
+      name,
+      cspMode,
+      body,
+      ...(extraPolicy !== undefined && { extraPolicy }),
+    })
   return {
     localeOf,
     send,
