@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
-import { openId, signId } from '../../platform/crypto/sealing.ts'
+import { signId } from '../../platform/crypto/sealing.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, Strict } from '../../platform/schemas.ts'
@@ -133,10 +133,7 @@ export async function recallFlow(
   provider: Provider,
   state: string | undefined,
 ): Promise<(FlowPlan & { isLink: boolean }) | undefined> {
-  const id = openId(keys.oneTime, socialToken.purpose, state ?? '')
-  if (id === undefined) return undefined
-  // system: a provider redirects browsers back without a session
-  const former = await visitor.run(recallToken(socialToken, id))
+  const former = await recallToken(visitor, keys.oneTime, socialToken, state ?? '')
   if (former === undefined || former.provider !== provider.name) return undefined
   const { redirect_to, code_challenge, session_id } = former
   return { redirect_to, code_challenge, isLink: session_id !== undefined }

@@ -5,7 +5,7 @@ import { honouredFields } from '../http/header-fields.ts'
 import { STORABLE } from '../texts.ts'
 import { schemaController } from '../http/validation.ts'
 import type { ProblemCode, ProblemTable } from '../problems.ts'
-import { exampleOfProblem, headers, parameters, problemSchemaOf, reference } from './components.ts'
+import { exampleOfProblem, headers, parameters, problemSchemaOf, reference, withPage } from './components.ts'
 import type { Json } from './components.ts'
 import { exampleOfSchema } from './examples.ts'
 import type { App, RouteRules } from '../http/route.ts'
@@ -171,10 +171,7 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
     // A status that the route declares itself, such as an unhealthy 503, may be a problem too.
     const own = operation.responses[status]
     if (own?.content === undefined)
-      operation.responses[status] =
-        rule.browsed === true
-          ? { ...(responses[name] as Response), content: { ...(responses[name] as Response).content, ...page } }
-          : (reference('responses', name) as Response)
+      operation.responses[status] = rule.browsed ? withPage(responses[name] as Response) : reference('responses', name)
     else Object.assign(own.content, (responses[name] as Response).content)
   }
 }
@@ -188,9 +185,6 @@ function completeResponse(status: string, response: Response, { tagged, method }
   if (tagged && status !== '204') response.headers['ETag'] = reference('headers', 'ETag')
   if (tagged && method === 'POST') response.headers['Location'] = reference('headers', 'Location')
 }
-
-/** A problem of an operation that browsers navigate to is a page, if the request accepts HTML. */
-const page = { 'text/html': { schema: { type: 'string', maxLength: 100_000 } } }
 
 const sharedHeaders: Json = Object.fromEntries(
   ['X-Request-ID', 'RateLimit', 'RateLimit-Policy', 'Access-Control-Allow-Origin'].map(name => [
