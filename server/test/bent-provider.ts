@@ -20,8 +20,10 @@ export interface Behaviour {
   back?: Record<string, string | undefined>
   /** Replaces the whole response of a path, such as `/token`. */
   answers?: Record<string, (response: ServerResponse) => void>
-  /** The response of the userinfo endpoint; the claims are then not in the ID token. */
+  /** The response of the userinfo endpoint; the claims are then not in the ID token, unless `idToken` says so. */
   userinfo?: Json
+  /** The claims of the ID token beside `userinfo`. */
+  idToken?: Json
 }
 
 export interface BentProvider {
@@ -57,9 +59,9 @@ export async function createBentProvider(): Promise<BentProvider> {
 
   const idTokenOf = (nonce: string): string => {
     const now = Math.floor(Date.now() / 1000)
-    const { signature, header, userinfo, claims = {} } = behaviour
+    const { signature, header, userinfo, idToken, claims = {} } = behaviour
     const alg = signature === 'none' ? 'none' : signature === 'secret' ? 'HS256' : 'RS256'
-    const shown = userinfo === undefined ? claims : { sub: claims['sub'] }
+    const shown = userinfo === undefined ? claims : { sub: claims['sub'], ...idToken }
     const payload = { iss: url, aud: clientId, iat: now, exp: now + 300, nonce, ...shown }
     const signed = [{ alg, kid: 'own', typ: 'JWT', ...header }, payload]
       .map(part => base64(JSON.stringify(part)))

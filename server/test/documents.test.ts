@@ -13,6 +13,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { after, test } from 'node:test'
@@ -119,6 +121,24 @@ await client.end()`
   writeFileSync(join(folder, 'psql'), `#!/bin/sh\nexec '${process.execPath}' '${join(folder, 'psql.mjs')}' "$@"\n`)
   chmodSync(join(folder, 'psql'), 0o755)
 
+  // doctor asks the mail server.
+  const mail = createServer(socket => {
+    socket.on('error', () => {}).write('220 here\r\n')
+    socket.on('data', chunk => {
+      for (const line of String(chunk).split('\r\n').slice(0, -1))
+        socket.write(
+          line.startsWith('EHLO')
+            ? '250-here\r\n250 AUTH PLAIN\r\n'
+            : line.startsWith('AUTH')
+              ? '235 yes\r\n'
+              : '250 yes\r\n',
+        )
+    })
+  }).listen(0, '127.0.0.1')
+  after(() => mail.close())
+  await once(mail, 'listening')
+  const mailHost = `127.0.0.1:${(mail.address() as AddressInfo).port}`
+
   const { adminUrl } = testDatabase()
   const { host } = new URL(adminUrl)
   const settings = { PATH: `${folder}${delimiter}${process.env['PATH']}`, ADMIN_URL: adminUrl }
@@ -126,7 +146,10 @@ await client.end()`
   const tolerant = `npx freehold doctor > doctor.log || [ "$(grep ^FAULT doctor.log)" = 'FAULT server version' ]
 sed -e '/^ *- PostgreSQL/d' -e 's/^FAULT server version/ok    server version/' doctor.log`
   await runDocument('docs/guides/deployment.md', checkout, settings, text =>
-    text.replaceAll('db.example.com:5432', host).replace(/^npx freehold doctor$/m, tolerant),
+    text
+      .replaceAll('db.example.com:5432', host)
+      .replaceAll('mail.example.com:587', mailHost)
+      .replace(/^npx freehold doctor$/m, tolerant),
   )
 })
 

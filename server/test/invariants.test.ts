@@ -359,7 +359,18 @@ const readable: Readonly<Record<string, readonly string[]>> = {
   ],
   totp_factors: ['user_id', 'confirmed_at'],
   recovery_codes: ['user_id', 'used_at'],
-  passkeys: ['id', 'user_id', 'name', 'transports', 'backed_up', 'created_at', 'updated_at', 'last_used_at', 'version'],
+  passkeys: [
+    'id',
+    'user_id',
+    'credential_id',
+    'name',
+    'transports',
+    'backed_up',
+    'created_at',
+    'updated_at',
+    'last_used_at',
+    'version',
+  ],
   retired_names: ['digest'],
   member_words: ['organization_id', 'user_id', 'kind', 'word', 'role', 'status'],
   idempotency_keys: ['user_id', 'route', 'key', 'organization_id', 'request_hash', 'result', 'created_at'],
@@ -386,6 +397,7 @@ const SECRET = /password|passwd|hash|secret|token|private|credential|api_key|sal
 /** Columns whose names look secret and are not. */
 const harmless: Readonly<Record<string, string>> = {
   'idempotency_keys.request_hash': 'recognizes a repeated request; the own rows only',
+  'passkeys.credential_id': 'what browsers know it by, and no secret; the own rows only',
   'totp_factors.user_id': 'whose authenticator app it is; the own row only',
   'totp_factors.confirmed_at': 'when it was enabled; the own row only',
   'recovery_codes.user_id': 'whose code it is; the own rows only',

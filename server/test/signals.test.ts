@@ -73,12 +73,13 @@ async function launchService(command: string, args: string[], settings: Record<s
 }
 
 // Red when: cli/until-signal.ts does not listen for it.
-test('SIGHUP stops a service without a log file gracefully', { timeout: 90_000 }, async () => {
-  const service = await launchService(process.execPath, [program, 'start'])
-  service.kill('SIGHUP')
-  assert.equal(await service.ended, 0, service.said())
-  assert.ok(await service.isGone())
-})
+for (const signal of ['SIGHUP', 'SIGUSR2', 'SIGQUIT'] as const)
+  test(`${signal} stops a service without a log file gracefully`, { timeout: 90_000 }, async () => {
+    const service = await launchService(process.execPath, [program, 'start'])
+    service.kill(signal)
+    assert.equal(await service.ended, 0, service.said())
+    assert.ok(await service.isGone())
+  })
 
 // Red when: SIGHUP stops it all the same, or the file is not reopened.
 test('SIGHUP reopens the log file after a rename, and no line in between is lost', { timeout: 60_000 }, async t => {

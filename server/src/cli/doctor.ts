@@ -9,6 +9,7 @@ import type { Database } from '../platform/database/database.ts'
 import { countJobs } from '../platform/jobs/dead-jobs.ts'
 import { checkConnection } from '../platform/database/connection-faults.ts'
 import { inspectSettings, readServerVersion, variableOf } from '../platform/database/open-database.ts'
+import { createMailer } from '../platform/mail/transport.ts'
 import { listAge, postgresFault, runtimeFault } from '../platform/fixed-versions.ts'
 import { loginNames, loginPassword, rolesSql } from '../platform/schema/logins.ts'
 import { inspectMigrations, requiredMigrations } from '../platform/schema/required-migrations.ts'
@@ -47,6 +48,7 @@ export async function doctor(args: string[], config: Config): Promise<number> {
       ['signing keys', () => checkKeys(config, database)],
       ['seed data', async () => listOf(await seededPasswordsFault(systemFor(database, 'doctor'))), isAdvice],
       ['jobs', () => checkJobs(config, database)],
+      ['email', () => checkMail(config), isAdvice],
       ['pool', () => checkPool(config, database)],
       ['clock', () => checkClock(database)],
       ['disk', () => checkDisk(config)],
@@ -128,6 +130,18 @@ async function checkJobs(config: Config, { system }: Database): Promise<string[]
         ]
       : []),
   ]
+}
+
+/** Asks the mail server whether it would take an email, without sending one. */
+async function checkMail(config: Config): Promise<string[]> {
+  const mailer = createMailer(config, { timeoutMs: 5000 })
+  if (mailer === undefined) return []
+  try {
+    await mailer.check()
+    return []
+  } finally {
+    mailer.close()
+  }
 }
 
 async function checkPool({ database: { poolSize, pooler } }: Config, { system }: Database): Promise<string[]> {

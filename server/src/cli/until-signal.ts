@@ -11,7 +11,7 @@ interface Told {
 }
 
 /**
- * Runs a service until SIGTERM, SIGINT, SIGHUP (without a log file that it would open again) or the end of its
+ * Runs a service until SIGTERM, SIGINT, SIGQUIT, SIGUSR2, SIGHUP (without a log file that it would open again) or the end of its
  * launcher. A second signal, at least a second later, ends it at once. @returns the exit code
  */
 export async function runUntilSignal(
@@ -45,7 +45,8 @@ function awaitSignal(reopenLog?: () => void): Promise<Told> {
       asked ||= Date.now()
       resolve({ drains: true })
     }
-    process.on('SIGTERM', end).on('SIGINT', end)
+    // The last two would end the process at once, and some launchers send them to restart it.
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGUSR2'] as const) process.on(signal, end)
     process.on('SIGHUP', reopenLog ?? end)
   })
 }

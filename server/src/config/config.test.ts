@@ -88,6 +88,7 @@ test('an empty environment is a complete development configuration', () => {
       accessTokenSeconds: 900,
       refreshTokenSeconds: 604800,
       corsOrigins: 'localhost',
+      corsHeaders: [],
       cspMode: 'strict',
       rateLimit: { enabled: true, perMinute: 60, globalPerSecond: 0 },
       trustedProxies: [],
@@ -355,6 +356,14 @@ SENTRY_DSN="https://your-sentry-dsn"
   )
 })
 
+// Red when: readText keeps the byte-order mark: the same key from an editor of Windows would be another one.
+test('a byte-order mark is no part of a secret, and a file that is not UTF-8 is a fault', () => {
+  const directory = makeDirectory({ marked: `\uFEFF${secretKey}\r\n` })
+  assert.equal(loadConfig({ SECRET_KEY_FILE: 'marked' }, directory).secretKey, secretKey)
+  writeFileSync(join(directory, 'wide'), Buffer.from(`\uFEFF${secretKey}\r\n`, 'utf16le'))
+  assertFault({ SECRET_KEY_FILE: 'wide' }, /^SECRET_KEY_FILE: the file is not UTF-8: save it as UTF-8/, directory)
+})
+
 // Red when: secrets lose NAME_FILE, its line break stays, or the path is shown.
 test('a secret may be given as a file, under each of its names', () => {
   const directory = makeDirectory({ key: `${secretKey}\n`, empty: '\n', password: ' p@ss\r\n' })
@@ -373,6 +382,31 @@ test('a secret may be given as a file, under each of its names', () => {
     /^SECRET_KEY and SECRET_KEY_FILE say different/,
     directory,
   )
+})
+
+// Red when: settleTls lets a mode through that does not verify the server, or that the driver reads as another one.
+test('every sslmode has a meaning, and none but disable trusts an unknown server', () => {
+  const urlOf = (query: string) => load({ DATABASE_URL: `postgresql://u:p@h/d?${query}` }).database.url
+  for (const mode of ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'])
+    assert.equal(urlOf(`sslmode=${mode}`), `postgresql://u:p@h/d?sslmode=${mode}`)
+  for (const [ssl, mode] of [
+    ['true', 'verify-full'],
+    ['1', 'verify-full'],
+    ['require', 'require'],
+    ['false', 'disable'],
+    ['0', 'disable'],
+  ] as const)
+    assert.equal(urlOf(`ssl=${ssl}`), `postgresql://u:p@h/d?sslmode=${mode}`, ssl)
+  assert.equal(urlOf('sslmode=verify-full&sslrootcert=system'), 'postgresql://u:p@h/d?sslmode=verify-full')
+  for (const [query, fault] of [
+    ['sslmode=no-verify', /trusts any server/],
+    ['ssl=no-verify', /trusts any server/],
+    ['sslmode=on', /does not exist/],
+    ['sslmode=', /does not exist/],
+    ['ssl=yes', /does not exist/],
+    ['ssl=true&sslmode=disable', /keep sslmode/],
+  ] as const)
+    assertFault({ DATABASE_URL: `postgresql://u:p@h/d?${query}` }, new RegExp(`^DATABASE_URL: .*${fault.source}`))
 })
 
 // Red when: postgresUrl stops dropping the driver, or moves libpq's query parameters elsewhere.

@@ -42,6 +42,8 @@ export interface Config {
   refreshTokenSeconds: number
   /** `localhost`: any origin on this machine. */
   corsOrigins: readonly string[] | 'localhost'
+  /** Header fields that pages of these origins may send in addition to ours; lower case. */
+  corsHeaders: readonly string[]
   cspMode: 'strict' | 'relaxed' | 'disabled'
   /** `globalPerSecond` 0: no limit. */
   rateLimit: { enabled: boolean; perMinute: number; globalPerSecond: number }
@@ -157,6 +159,7 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
     accessTokenSeconds: values.ACCESS_TOKEN_EXPIRE_MINUTES,
     refreshTokenSeconds: values.REFRESH_TOKEN_EXPIRE_DAYS,
     corsOrigins: values.CORS_ORIGINS,
+    corsHeaders: values.CORS_HEADERS,
     cspMode: values.CSP_MODE,
     rateLimit: {
       enabled: values.RATE_LIMIT_ENABLED,

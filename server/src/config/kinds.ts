@@ -222,6 +222,16 @@ export const origins: Kind<readonly string[]> = trimmed(
   text => readList(text, readOrigin),
 )
 
+/** A list of header field names, in lower case. */
+export const fieldNames: Kind<readonly string[]> = trimmed(
+  'a comma list or a JSON list of header field names such as `X-Correlation-ID`',
+  text =>
+    readList(text, entry => {
+      if (!/^[\w!#$%&'*+.^`|~-]+$/.test(entry) || entry === '*') throw new BadValue('is not the name of a header field')
+      return entry.toLowerCase()
+    }),
+)
+
 export const networks: Kind<readonly string[]> = trimmed(
   'a comma list or a JSON list of IP addresses and networks such as `10.0.0.0/8`',
   text =>

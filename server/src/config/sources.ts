@@ -93,9 +93,13 @@ function* textsOf(name: string, variable: Variable, texts: Texts, workingDirecto
   }
 }
 
+/** Without the byte-order mark that some editors write in front of it. */
+const readText = (path: string): string => readFileSync(path, 'utf8').replace(/^\uFEFF/, '')
+
 function readSecretFile(path: string): string | { fault: string } {
   try {
-    const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+    const text = readText(path).replace(/\r?\n$/, '')
+    if (text.includes('\0')) return { fault: 'the file is not UTF-8: save it as UTF-8 without a byte-order mark' }
     return text.trim() === '' ? { fault: 'the file is empty' } : text
   } catch (error) {
     // The path is not shown, because it may be a secret that was set instead of its file's name.
@@ -106,7 +110,7 @@ function readSecretFile(path: string): string | { fault: string } {
 function readEnvFile(workingDirectory: string, faults: string[]): Texts {
   let text
   try {
-    text = readFileSync(join(workingDirectory, '.env'), 'utf8').replace(/^\uFEFF/, '')
+    text = readText(join(workingDirectory, '.env'))
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') faults.push(`.env cannot be read (${codeOf(error)})`)
     return {}

@@ -39,6 +39,36 @@ const stated = (url: URL, field: Part['field']) => decode(field === 'pathname' ?
 
 const checkEscapes = (url: URL) => fields.forEach(field => stated(url, field))
 
+const modes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']
+
+/** What other drivers call the modes: `ssl=true`, `ssl=require` (asyncpg), `ssl=0`. */
+const modeOf = (ssl: string): string =>
+  ({ true: 'verify-full', '1': 'verify-full', false: 'disable', '0': 'disable' })[ssl] ?? ssl
+
+/** Leaves one parameter about TLS, `sslmode`, with a value that has a meaning here. @throws BadValue */
+function settleTls(url: URL): void {
+  const { searchParams } = url
+  const ssl = searchParams.get('ssl')
+  if (ssl !== null && searchParams.has('sslmode')) throw new BadValue('has both ssl and sslmode: keep sslmode')
+  const mode = ssl === null ? searchParams.get('sslmode') : modeOf(ssl)
+  if (mode === 'no-verify')
+    throw new BadValue(
+      'has sslmode=no-verify, which trusts any server: use verify-full, with &sslrootcert=/path/to/ca.pem for your own authority',
+    )
+  if (mode !== null && !modes.includes(mode))
+    throw new BadValue(
+      `has an sslmode that does not exist: ${modes.join(', ')} do, and all but disable verify the server`,
+    )
+  if (ssl !== null) {
+    searchParams.delete('ssl')
+    searchParams.set('sslmode', mode as string)
+  }
+  // libpq's word for the authorities of the system, which are the default here.
+  if (searchParams.get('sslrootcert') === 'system') searchParams.delete('sslrootcert')
+  // In libpq, a + in the query is not a space.
+  url.search = url.search.replaceAll('+', '%20')
+}
+
 /**
  * A PostgreSQL URL as the driver expects it: SQLAlchemy's `+driver` in the scheme is removed, and host, port, user and
  * password in the query, which libpq accepts, are moved to their usual places.
@@ -76,6 +106,7 @@ export const postgresUrl: Kind<string> = {
     }
     if (['', nowhere].includes(url.hostname)) throw new BadValue('names no host')
     checkEscapes(url)
+    settleTls(url)
     return url.href
   },
 }

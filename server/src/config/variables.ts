@@ -162,6 +162,13 @@ export const variables = {
     deployedDefault: '',
     about: 'The origins whose pages may call the service; `localhost` (with any port) is for development only.',
   },
+  CORS_HEADERS: {
+    kind: kinds.fieldNames,
+    default: '',
+    about:
+      'Header fields that these pages may send besides those that the service reads and those of tracing (`traceparent`, ' +
+      '`tracestate`, `baggage`, `sentry-trace`).',
+  },
   CSP_MODE: {
     kind: kinds.choice(['strict', 'relaxed', 'disabled']),
     default: 'strict',

@@ -69,7 +69,7 @@ export const platformProblems = {
   'database-unavailable': [
     503,
     'Database unavailable',
-    'The database does not answer. Repeat the request after Retry-After.',
+    'The database does not answer, or takes no changes at the moment. Repeat the request after Retry-After.',
   ],
   busy: [503, 'Busy', 'There are too many such requests at the moment. Repeat the request after Retry-After.'],
   'shutting-down': [503, 'Shutting down', 'This server is stopping. Repeat the request.'],

@@ -2,14 +2,20 @@ import { randomBytes } from 'node:crypto'
 import { Problem } from './problems.ts'
 import type { ProblemCode } from './problems.ts'
 
-/** A slug made from a name: `Acme Corp` → `acme-corp`. */
-const slugOf = (name: string): string =>
-  name
-    .normalize('NFKD')
+/** A slug made from a name in any script: `Müller & Söhne` → `muller-sohne`, `Москва` → `moskva`. */
+async function slugOf(name: string): Promise<string> {
+  // Loaded when first needed, because its tables are large, and most names need none.
+  const plain = /^[ -~]*$/.test(name) ? name : (await import('any-ascii')).default(name.normalize('NFC'))
+  const slug = plain
     .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
+    // An apostrophe separates no words.
+    .replaceAll(/['’]/g, '')
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replace(/^-+/, '')
     .slice(0, 50)
-    .replace(/^-+|-+$/g, '') || 'unnamed'
+    .replace(/-+$/, '')
+  return slug || 'unnamed'
+}
 
 /** Claims the given slug (`taken` is the problem if it is taken), or one from the name, with a suffix if needed. */
 export async function claimSlug<Result>(
@@ -17,10 +23,11 @@ export async function claimSlug<Result>(
   taken: ProblemCode,
   attempt: (slug: string) => Promise<Result>,
 ): Promise<Result> {
+  const made = slug ?? (await slugOf(name))
   try {
-    return await attempt(slug ?? slugOf(name))
+    return await attempt(made)
   } catch (error) {
     if (slug !== undefined || !(error instanceof Problem) || error.code !== taken) throw error
-    return attempt(`${slugOf(name)}-${randomBytes(4).toString('hex')}`)
+    return attempt(`${made}-${randomBytes(4).toString('hex')}`)
   }
 }

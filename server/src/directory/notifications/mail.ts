@@ -1,4 +1,6 @@
 import type { JobHandler, JobTools } from '../../platform/jobs/jobs.ts'
+import { noteFailure } from '../../platform/failures.ts'
+import { MailRefused } from '../../platform/mail/refusal.ts'
 import { createMailer } from '../../platform/mail/transport.ts'
 import { composeMail, withTemplates } from './compose.ts'
 
@@ -15,6 +17,10 @@ export function mailHandler({ system, services, defer }: JobTools): JobHandler |
   const complete = withTemplates(services)
   return async (data, id) => {
     const message = await composeMail(system, complete, data)
-    if (message !== undefined) await mailer.send(message, id)
+    if (message === undefined) return
+    await mailer.send(message, id).catch((error: unknown) => {
+      if (!(error instanceof MailRefused)) throw error
+      noteFailure(log, 'an email was refused for good and is not sent again', error, { job: id })
+    })
   }
 }

@@ -26,9 +26,14 @@ function makeCode(): string {
   return (letters.match(/.{4}/g) ?? []).join('-')
 }
 
-/** Accepts the code as people write it: in any case, with or without hyphens and spaces, O for 0, I or L for 1. */
+/** Accepts the code as people write it: in any case, with or without hyphens, dashes and spaces, O for 0, I or L for 1. */
 export const hashRecoveryCode = (key: Buffer, user_id: string, code: string): Buffer => {
-  const plain = code.toUpperCase().replace(/[\s-]/g, '').replaceAll('O', '0').replace(/[IL]/g, '1')
+  const plain = code
+    .normalize('NFKC')
+    .toUpperCase()
+    .replace(/[^0-9A-Z]/g, '')
+    .replaceAll('O', '0')
+    .replace(/[IL]/g, '1')
   return createHmac('sha256', key).update(`${user_id}\0${plain}`).digest()
 }
 

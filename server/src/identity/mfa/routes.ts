@@ -78,6 +78,7 @@ export function mfaRoutes(app: App, services: MfaServices): void {
         'invalid-code',
         'invalid-credentials',
         'invalid-passkey',
+        'user-not-verified',
         'invalid-token',
         'email-unverified',
         'passkeys-unavailable',
@@ -145,7 +146,14 @@ export function stepUpRoutes(app: App, services: MfaServices): void {
     '/auth/step-up',
     {
       ...rules,
-      problems: ['invalid-code', 'invalid-credentials', 'invalid-passkey', 'invalid-token', 'passkeys-unavailable'],
+      problems: [
+        'invalid-code',
+        'invalid-credentials',
+        'invalid-passkey',
+        'user-not-verified',
+        'invalid-token',
+        'passkeys-unavailable',
+      ],
       schema: {
         operationId: 'stepUp',
         summary: 'Re-authenticate',

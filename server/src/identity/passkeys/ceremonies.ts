@@ -37,6 +37,9 @@ export interface NewCredential {
 
 /** Every authenticator supports one of these: EdDSA, ES256, RS256 (COSE numbers). */
 const ALGORITHMS = [-8, -7, -257]
+/** Flags of the authenticator data (section 6.1): its byte, and the bit that says that the user was verified. */
+const FLAGS_BYTE = 32
+const USER_VERIFIED = 0x04
 /** The lifetime of a challenge, in seconds; people need time to fetch a security key (WCAG 2.2.1). */
 export const CHALLENGE_SECONDS = 300
 
@@ -45,6 +48,31 @@ export const newChallenge = (): string => randomBytes(32).toString('base64url')
 
 const bytesOf = (challenge: string): Uint8Array<ArrayBuffer> => new Uint8Array(Buffer.from(challenge, 'base64url'))
 
+/** The authenticator asked for neither PIN, fingerprint nor face: a security key without a PIN, for example. */
+export class UserNotVerified extends Error {
+  override name = 'UserNotVerified'
+}
+
+/** Bytes as the library reads them: base64url without padding. */
+const plainBytes = (text: string): string => text.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
+
+/** The response with all bytes in the same notation, whichever library wrote it in front of the browser. */
+export function plainCredential<Credential extends { id: string; rawId: string; response: object }>(
+  credential: Credential,
+): Credential {
+  const response = Object.fromEntries(
+    Object.entries(credential.response).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? plainBytes(value) : value,
+    ]),
+  )
+  return { ...credential, id: plainBytes(credential.id), rawId: plainBytes(credential.rawId), response }
+}
+
+/** Whether the authenticator says that it has verified the user; the signature that covers it is verified later. */
+export const saysUserVerified = ({ response }: AuthenticationResponseJSON): boolean =>
+  ((Buffer.from(response.authenticatorData, 'base64url')[FLAGS_BYTE] ?? 0) & USER_VERIFIED) !== 0
+
 /** Loaded on first use, because loading takes a fifth of a second. */
 const library = () => import('@simplewebauthn/server')
 const decoders = () => import('@simplewebauthn/server/helpers')
@@ -52,11 +80,16 @@ const decoders = () => import('@simplewebauthn/server/helpers')
 /** The user handle of an account: the bytes of its id, without personal data (section 14.6.1). */
 export const handleOf = (user_id: string): Buffer => Buffer.from(user_id.replaceAll('-', ''), 'hex')
 
+/**
+ * Options to create a passkey. With `isConditional` a password manager creates it without asking: verifying the user is
+ * then only preferred (section 5.1.3); every use of the passkey verifies the user.
+ */
 export async function makeRegistrationOptions(
   party: RelyingParty,
   challenge: string,
   user: { id: string; email: string; full_name: string | null },
   known: readonly KnownCredential[],
+  isConditional: boolean,
 ): Promise<PublicKeyCredentialCreationOptionsJSON> {
   const { generateRegistrationOptions } = await library()
   return generateRegistrationOptions({
@@ -70,7 +103,7 @@ export async function makeRegistrationOptions(
     attestationType: 'none',
     excludeCredentials: [...known],
     // Discoverable, so that it signs in without a username.
-    authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
+    authenticatorSelection: { residentKey: 'required', userVerification: isConditional ? 'preferred' : 'required' },
     supportedAlgorithmIDs: ALGORITHMS,
   })
 }
@@ -91,11 +124,12 @@ export async function makeAuthenticationOptions(
   })
 }
 
-/** The passkey that was created for this challenge. @throws Error with the reason if it was not */
+/** The passkey that was created for this challenge. @throws UserNotVerified; Error with the reason if it was not */
 export async function readRegistration(
   party: RelyingParty,
   challenge: string,
   response: RegistrationResponseJSON,
+  isConditional: boolean,
 ): Promise<NewCredential> {
   const [{ verifyRegistrationResponse }, { decodeAttestationObject, isoBase64URL }] = [
     await library(),
@@ -107,13 +141,16 @@ export async function readRegistration(
   const attestation = decodeAttestationObject(isoBase64URL.toBuffer(attestationObject))
   const isPlain = attestation.get('fmt') === 'none' || attestation.get('fmt') === 'packed'
   if (!isPlain || attestation.get('attStmt').get('x5c') !== undefined) throw new Error('no attestation was requested')
+  if (!isConditional && ((attestation.get('authData')[FLAGS_BYTE] ?? 0) & USER_VERIFIED) === 0)
+    throw new UserNotVerified('the authenticator did not verify the user')
   await refuseFrames(clientDataJSON)
   const { verified, registrationInfo } = await verifyRegistrationResponse({
     response,
     expectedChallenge: challenge,
     expectedOrigin: [...party.origins],
     expectedRPID: party.id,
-    requireUserVerification: true,
+    requireUserPresence: !isConditional,
+    requireUserVerification: !isConditional,
     supportedAlgorithmIDs: ALGORITHMS,
   })
   if (!verified) throw new Error('the attestation’s signature is wrong')

@@ -16,6 +16,11 @@ const problems = {
     'Invalid passkey',
     'The passkey is unknown, or its signature for this challenge is not valid. Get new options and try again, or use another sign-in method.',
   ],
+  'user-not-verified': [
+    401,
+    'User not verified',
+    'The passkey asked you for neither PIN, fingerprint nor face. Set a PIN on the security key, or use another passkey or sign-in method.',
+  ],
   'passkey-taken': [
     409,
     'Passkey registered',

@@ -14,6 +14,7 @@ import {
   CredentialId,
   PasskeyAnswer,
   Proof,
+  SentBytes,
   Transports,
 } from '../proofs/messages.ts'
 
@@ -23,7 +24,7 @@ import {
  */
 
 /** Large enough for an RSA public key, and an attestation that was not requested. */
-const Attestation = Base64url(16384)
+const Attestation = SentBytes(16384)
 
 export const Passkey = Type.Object(
   {
@@ -45,7 +46,7 @@ const RegistrationResponse = Type.Unsafe<RegistrationResponseJSON>(
       response: Type.Object({
         clientDataJSON: ClientData,
         attestationObject: Attestation,
-        transports: Type.Optional(Transports),
+        transports: Type.Optional(Nullable(Transports)),
       }),
     },
     { title: 'PasskeyRegistration', description: '`toJSON()` of what `navigator.credentials.create()` gave.' },
@@ -66,6 +67,21 @@ export const NewPasskey = Strict(
 )
 export type NewPasskey = Static<typeof NewPasskey>
 export const PasskeyName = Strict({ name: Name }, { title: 'PasskeyName' })
+
+export const RegistrationRequest = Type.Union([
+  Strict(
+    {
+      mediation: Type.Optional(
+        OneOf(['conditional'], {
+          description:
+            'For `navigator.credentials.create({ mediation: "conditional" })`: right after a sign-in with a password, a password manager adds a passkey without asking.',
+        }),
+      ),
+    },
+    { title: 'PasskeyRegistrationRequest' },
+  ),
+  Type.Null(),
+])
 
 const Descriptors = Type.Array(
   Type.Object({ id: CredentialId, type: Type.Literal('public-key'), transports: Type.Optional(Transports) }),
@@ -94,7 +110,7 @@ export const RegistrationOptions = Type.Object(
         authenticatorSelection: Type.Object({
           residentKey: Required,
           requireResidentKey: Type.Boolean(),
-          userVerification: Required,
+          userVerification: OneOf(['required', 'preferred']),
         }),
         attestation: OneOf(['none']),
       }),
@@ -119,3 +135,21 @@ export const AuthenticationOptions = Type.Object(
   { title: 'PasskeyAuthenticationOptions' },
 )
 export type AuthenticationOptions = Static<typeof AuthenticationOptions>
+
+const Signalled = { rpId: Domain, userId: Base64url(86) }
+
+/** What password managers learn, so that they offer no removed passkey and show the current names (section 5.1.10). */
+export const PasskeySignals = Type.Object(
+  {
+    all_accepted_credentials: Type.Object(
+      { ...Signalled, allAcceptedCredentialIds: Type.Array(CredentialId, { maxItems: 100 }) },
+      { description: 'For `PublicKeyCredential.signalAllAcceptedCredentials()`.' },
+    ),
+    current_user_details: Type.Object(
+      { ...Signalled, name: Label, displayName: Label },
+      { description: 'For `PublicKeyCredential.signalCurrentUserDetails()`.' },
+    ),
+  },
+  { title: 'PasskeySignals' },
+)
+export type PasskeySignals = Static<typeof PasskeySignals>

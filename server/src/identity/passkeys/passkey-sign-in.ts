@@ -20,7 +20,9 @@ import {
   handleOf,
   makeAuthenticationOptions,
   newChallenge,
+  plainCredential,
   readAuthentication,
+  saysUserVerified,
 } from './ceremonies.ts'
 import type { KnownCredential } from './ceremonies.ts'
 import type { AuthenticationOptions } from './messages.ts'
@@ -66,15 +68,16 @@ export async function challengePasskey(
  * Verifies a passkey's response and spends its challenge; of two concurrent uses of a response, one succeeds. With
  * `user_id` the challenge and the passkey must belong to that account, as for a second factor; without, the passkey
  * identifies it. A refusal is recorded as `passkey-refused`. @throws Problem invalid-token, invalid-passkey,
- * passkeys-unavailable
+ * user-not-verified, passkeys-unavailable
  */
 async function verifyPasskey(
   visitor: SystemRunner,
   services: Pick<Services, 'keys' | 'relyingParty'>,
-  { challenge_token, response }: PasskeyAnswer,
+  { challenge_token, response: sent }: PasskeyAnswer,
   { user_id, among }: Expected = {},
 ): Promise<{ user_id: string; passkey_id: string }> {
   const party = requireParty(services)
+  const response = plainCredential(sent)
   const token = await presentedToken(visitor, services.keys.oneTime, passkeyAuthenticationToken, challenge_token)
   if (token.user_id !== (user_id ?? null)) throw new Problem('invalid-token')
 
@@ -83,11 +86,17 @@ async function verifyPasskey(
   const held = await visitor.run(findCredential(credential_id, among !== undefined))
   const kept = user_id === undefined ? undefined : findKept(among, user_id, credential_id)
   const passkey = kept ?? (among === undefined || among.ids.includes(held?.id ?? '') ? held : undefined)
-  async function refuse(reason: string, cause?: unknown): Promise<never> {
+  async function refuse(
+    reason: string,
+    cause?: unknown,
+    code: 'invalid-passkey' | 'user-not-verified' = 'invalid-passkey',
+  ): Promise<never> {
     const details = { reason, passkey_id: passkey?.id ?? held?.id ?? null }
     await reportEvent(visitor, passkeyRefused, passkey?.user_id ?? held?.user_id ?? null, null, details)
-    throw new Problem('invalid-passkey', { cause })
+    throw new Problem(code, { cause })
   }
+  // Before anything else is known, so that the response reveals nothing.
+  if (!saysUserVerified(response)) return refuse('user-not-verified', undefined, 'user-not-verified')
   if (passkey === undefined || !isOf(passkey.user_id, response.response.userHandle, user_id)) return refuse('unknown')
   const { challenge } = token.details
   const use = await readAuthentication(party, challenge, response, passkey.public_key).catch((error: unknown) =>
@@ -147,10 +156,11 @@ const keptPasskeyOf = (user_id: string, id: string): Requirement => ({
 
 /**
  * Whether the passkey belongs to the known account, or else to the account of the user handle (section 7.2, step 6).
+ * Without a user handle, browsers send null, nothing or an empty text.
  */
 function isOf(owner_id: string, userHandle: string | null | undefined, known_id: string | undefined): boolean {
   const isNamed = userHandle === handleOf(owner_id).toString('base64url')
-  return known_id === undefined ? isNamed : known_id === owner_id && (isNamed || userHandle == null)
+  return known_id === undefined ? isNamed : known_id === owner_id && (isNamed || !userHandle)
 }
 
 /** The passkey of an account that can be used, or with `isAnyState` of one that is disabled or deleted as well. */

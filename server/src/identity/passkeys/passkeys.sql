@@ -16,4 +16,4 @@ create table passkeys (
 );
 create index passkeys_user_id on passkeys (user_id, id);
 create trigger touch before update of name on passkeys for each row execute function touch();
-select person_table('passkeys', shows => '{id, user_id, name, transports, backed_up, created_at, updated_at, last_used_at, version}', changes => '{name}');
+select person_table('passkeys', shows => '{id, user_id, credential_id, name, transports, backed_up, created_at, updated_at, last_used_at, version}', changes => '{name}');

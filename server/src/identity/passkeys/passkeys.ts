@@ -21,18 +21,30 @@ import type { Proof } from '../proofs/messages.ts'
 import { changeWithProof, withProof } from '../proofs/proof.ts'
 import type { ProofServices } from '../proofs/proof.ts'
 import { keepSignInMethod } from '../sign-in/sign-in.ts'
-import { CHALLENGE_SECONDS, makeRegistrationOptions, newChallenge, readRegistration } from './ceremonies.ts'
+import {
+  CHALLENGE_SECONDS,
+  handleOf,
+  makeRegistrationOptions,
+  newChallenge,
+  plainCredential,
+  readRegistration,
+  UserNotVerified,
+} from './ceremonies.ts'
 import type { KnownCredential, NewCredential, RelyingParty } from './ceremonies.ts'
-import type { NewPasskey, Passkey, RegistrationOptions } from './messages.ts'
+import type { NewPasskey, Passkey, PasskeySignals, RegistrationOptions } from './messages.ts'
 
-const own = tables('tenant', 'passkeys', 'self')
+const own = tables('tenant', 'passkeys', 'self', 'users')
 const query = tables('system', 'passkeys', 'live_users')
 
 /** Adds one passkey to the account that it names. */
 export const passkeyRegistrationToken = tokenKind({
   purpose: 'passkey-registration',
   seconds: CHALLENGE_SECONDS,
-  details: Strict({ challenge: Type.String() }),
+  details: Strict({
+    challenge: Type.String(),
+    /** Whether a password manager creates it without asking the user. */
+    conditional: Type.Optional(Type.Boolean()),
+  }),
 })
 
 export const passkeyAdded = changeKind('passkey-added', {
@@ -124,6 +136,26 @@ export const listCredentials = (user_id: string, ids?: readonly string[]) =>
       rows.map(({ credential_id, transports }) => ({ id: credential_id.toString('base64url'), transports })),
   )
 
+/** What password managers should know: which passkeys are accepted, and the names that they show. */
+export const getSignals = ({ id: rpId }: RelyingParty, user_id: string) =>
+  statement(
+    raw(
+      own,
+      sql<{ email: string; full_name: string | null; credential_ids: Buffer[] }>`select u.email, u.full_name,
+        array(select p.credential_id from passkeys p where p.user_id = u.id order by p.id) as credential_ids
+        from self join users u on u.id = self.user_id`,
+    ),
+    ([user]): PasskeySignals => {
+      if (user === undefined) throw new Problem('session-ended')
+      const party = { rpId, userId: handleOf(user_id).toString('base64url') }
+      const allAcceptedCredentialIds = user.credential_ids.map(id => id.toString('base64url'))
+      return {
+        all_accepted_credentials: { ...party, allAcceptedCredentialIds },
+        current_user_details: { ...party, name: user.email, displayName: user.full_name ?? user.email },
+      }
+    },
+  )
+
 const findUser = (user_id: string) =>
   get(query.selectFrom('live_users').select(['id', 'email', 'full_name']).where('id', '=', user_id))
 
@@ -135,6 +167,7 @@ export async function beginPasskey(
   visitor: SystemRunner,
   services: Pick<Services, 'keys' | 'relyingParty'>,
   session: SessionRef,
+  isConditional: boolean,
 ): Promise<RegistrationOptions> {
   const party = requireParty(services)
   const { user_id } = session
@@ -143,10 +176,11 @@ export async function beginPasskey(
     const user = await transaction.run(findUser(user_id))
     const known = await transaction.run(listCredentials(user_id))
     if (known.length >= MAX_PASSKEYS) throw new Problem('too-many-passkeys')
-    const token = issueToken(passkeyRegistrationToken, { user_id, details: { challenge } })
+    const details = { challenge, ...(isConditional && { conditional: true }) }
+    const token = issueToken(passkeyRegistrationToken, { user_id, details })
     return { user, known, id: await transaction.run(token) }
   })
-  const options = await makeRegistrationOptions(party, challenge, user, known)
+  const options = await makeRegistrationOptions(party, challenge, user, known, isConditional)
   return { challenge_token: sealToken(services.keys.oneTime, passkeyRegistrationToken, id), options }
 }
 
@@ -167,12 +201,16 @@ export async function addPasskey(
   return withProof(visitor, services, session, { proof }, async ({ change }) => {
     const token = await presentedToken(visitor, services.keys.oneTime, passkeyRegistrationToken, challenge_token)
     if (token.user_id !== user_id) throw new Problem('invalid-token')
-    const credential = await readRegistration(party, token.details.challenge, response).catch((error: unknown) => {
-      const errors = [
-        { pointer: '/response', detail: 'is not the response of an authenticator to this challenge on this site' },
-      ]
-      throw new Problem('invalid-fields', { errors, cause: error })
-    })
+    const { challenge, conditional = false } = token.details
+    const credential = await readRegistration(party, challenge, plainCredential(response), conditional).catch(
+      (error: unknown) => {
+        const detail =
+          error instanceof UserNotVerified
+            ? 'was made without verifying you: set a PIN on the security key, or use an authenticator with a fingerprint or face'
+            : 'is not the response of an authenticator to this challenge on this site'
+        throw new Problem('invalid-fields', { errors: [{ pointer: '/response', detail }], cause: error })
+      },
+    )
     return change(async transaction => {
       await transaction.run(spendToken(passkeyRegistrationToken, token.id))
       const known = await transaction.run(listCredentials(user_id))

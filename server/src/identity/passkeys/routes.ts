@@ -13,10 +13,21 @@ import {
   Passkey,
   PasskeyLogin,
   PasskeyName,
+  PasskeySignals,
   RegistrationOptions,
+  RegistrationRequest,
 } from './messages.ts'
 import { challengePasskey, logInByPasskey } from './passkey-sign-in.ts'
-import { addPasskey, beginPasskey, getPasskey, listPasskeys, removePasskey, renamePasskey } from './passkeys.ts'
+import {
+  addPasskey,
+  beginPasskey,
+  getPasskey,
+  getSignals,
+  listPasskeys,
+  removePasskey,
+  renamePasskey,
+  requireParty,
+} from './passkeys.ts'
 
 /** The first second factor also creates recovery codes. */
 const AddedPasskey = Type.Object(
@@ -44,10 +55,28 @@ export function passkeyRoutes(
         summary: 'Get the options for creating a passkey',
         description: 'For `navigator.credentials.create()`. Valid for five minutes, once.',
         tags,
+        body: RegistrationRequest,
         response: { 200: RegistrationOptions },
       },
     },
-    ({ actor, visitor }) => beginPasskey(visitor, services, actor),
+    ({ actor, visitor, body }) => beginPasskey(visitor, services, actor, body?.mediation === 'conditional'),
+  )
+
+  app.get(
+    '/auth/passkeys/signals',
+    {
+      access: 'session',
+      problems: ['passkeys-unavailable'],
+      schema: {
+        operationId: 'getPasskeySignals',
+        summary: 'Get what password managers should know about the passkeys',
+        description:
+          'For the signal methods of browsers: after a sign-in, after a passkey was removed, and after the address or the name was changed.',
+        tags,
+        response: { 200: PasskeySignals },
+      },
+    },
+    ({ actor }) => actor.account.run(getSignals(requireParty(services), actor.user_id)),
   )
 
   app.post(
@@ -186,7 +215,14 @@ export function passkeySignInRoutes(
     '/auth/passkeys/login',
     {
       ...rules,
-      problems: ['invalid-token', 'invalid-passkey', 'invalid-credentials', 'email-unverified', 'passkeys-unavailable'],
+      problems: [
+        'invalid-token',
+        'invalid-passkey',
+        'user-not-verified',
+        'invalid-credentials',
+        'email-unverified',
+        'passkeys-unavailable',
+      ],
       schema: {
         operationId: 'logInByPasskey',
         summary: 'Sign in with a passkey, without a username',

@@ -26,6 +26,12 @@ export const NewPassword = Type.String({
 /** A password to verify. It may be longer than a valid one; it is then simply wrong. */
 export const Password = Type.String({ minLength: 1, maxLength: 1024, format: 'password' })
 
+/**
+ * A password as it is hashed and compared: keyboards write one character in several ways (RFC 8265, section 4.2, the
+ * profile OpaqueString: spaces of all kinds are one, then NFC).
+ */
+export const preparePassword = (typed: string): string => typed.replaceAll(/\p{Zs}/gu, ' ').normalize('NFC')
+
 let common: Promise<ReadonlySet<string>> | undefined
 
 /** About 49,000 common passwords, in lower case. Loaded when the first new password is checked. */
@@ -39,22 +45,26 @@ const commonPasswords = (): Promise<ReadonlySet<string>> =>
  * @throws Problem weak-password, with all reasons
  */
 export async function checkPassword(
-  password: string,
+  typed: string,
   policy: PasswordPolicy,
   personal: readonly (string | null | undefined)[],
   pointer = '/password',
 ): Promise<void> {
   const lacks: string[] = []
+  const password = preparePassword(typed)
+  const { length } = Array.from(password)
   if (policy.rule === 'length') {
-    if (password.length < 15) lacks.push('must have at least 15 characters')
+    if (length < 15) lacks.push('must have at least 15 characters')
   } else {
-    if (password.length < 8) lacks.push('must have at least 8 characters')
-    if (!/\p{Lu}/u.test(password)) lacks.push('must have an upper-case letter')
-    if (!/\p{Ll}/u.test(password)) lacks.push('must have a lower-case letter')
+    if (length < 8) lacks.push('must have at least 8 characters')
+    // A letter of a script without case is both.
+    if (!/[\p{Lu}\p{Lt}\p{Lo}]/u.test(password)) lacks.push('must have an upper-case letter')
+    if (!/[\p{Ll}\p{Lo}]/u.test(password)) lacks.push('must have a lower-case letter')
     if (!/\p{Nd}/u.test(password)) lacks.push('must have a digit')
-    if (!/[^\p{L}\p{Nd}\s]/u.test(password)) lacks.push('must have a special character')
+    // A mark, such as an accent or a vowel sign, belongs to its letter.
+    if (!/[^\p{L}\p{M}\p{Nd}\s]/u.test(password)) lacks.push('must have a special character')
   }
-  if (password.length > PASSWORD_MAX_LENGTH) lacks.push(`must have at most ${PASSWORD_MAX_LENGTH} characters`)
+  if (length > PASSWORD_MAX_LENGTH) lacks.push(`must have at most ${PASSWORD_MAX_LENGTH} characters`)
   const lowered = password.toLowerCase()
   const known = await commonPasswords()
   if (known.has(lowered) || known.has(lowered.replace(/[^a-z0-9]+$/, '')))
@@ -67,7 +77,7 @@ export async function checkPassword(
 
 /** The data of the user: the whole values, and their words of four or more letters. */
 function wordsOf(personal: readonly (string | null | undefined)[]): string[] {
-  const texts = personal.flatMap(text => (text ? [text.toLowerCase()] : []))
+  const texts = personal.flatMap(text => (text ? [preparePassword(text).toLowerCase()] : []))
   return texts.flatMap(text => [text, ...text.split(/[^\p{L}\p{Nd}]+/u)]).filter(word => word.length >= 4)
 }
 

@@ -3,6 +3,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import fastq from 'fastq'
 import { Problem } from '../../platform/problems.ts'
+import { preparePassword } from './password-policy.ts'
 import { readHash } from './password-hashes.ts'
 import type { PasswordHash } from './password-hashes.ts'
 
@@ -41,15 +42,29 @@ export async function createPasswords(): Promise<Passwords> {
   }
   const decoy = readHash(await hash('no password is this one', PARAMETERS)) as PasswordHash
   return {
-    hash: async password => queued(() => hash(password, PARAMETERS)),
-    verify: async (stored, password) => {
+    hash: async typed => queued(() => hash(preparePassword(typed), PARAMETERS)),
+    verify: async (stored, typed) => {
       const known = typeof stored === 'string' ? readHash(stored) : undefined
       // A hash that the import would reject is not computed here either.
       const expected = known !== undefined && 'derive' in known ? known : decoy
-      const derived = await queued(() => expected.derive(password))
-      return timingSafeEqual(derived, expected.digest) && expected !== decoy
+      for (const password of spellingsOf(typed))
+        if (timingSafeEqual(await queued(() => expected.derive(password)), expected.digest)) return expected !== decoy
+      return false
     },
-    renew: async (stored, password) =>
-      stored.startsWith(CURRENT) || isFull() ? undefined : queued(() => hash(password, PARAMETERS)),
+    renew: async (stored, typed) => {
+      if (isFull() || (stored.startsWith(CURRENT) && !(await isOfTyped(stored, typed)))) return undefined
+      return queued(() => hash(preparePassword(typed), PARAMETERS))
+    },
+  }
+
+  /** Whether a hash that matches is one of the password as it was typed, and not as it is prepared now. */
+  async function isOfTyped(stored: string, typed: string): Promise<boolean> {
+    const [password = typed, other] = spellingsOf(typed)
+    const known = readHash(stored)
+    if (other === undefined || !('derive' in known)) return false
+    return !timingSafeEqual(await queued(() => known.derive(password)), known.digest)
   }
 }
+
+/** As it is hashed now, then as it was typed if that differs: hashes were once made of that, here and elsewhere. */
+const spellingsOf = (typed: string): readonly string[] => [...new Set([preparePassword(typed), typed])]

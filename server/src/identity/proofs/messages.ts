@@ -8,28 +8,36 @@ import { Password } from '../passwords/password-policy.ts'
 
 /** The schemas of a proof: a password, a code, a recovery code or the response of a passkey. */
 
+/** Accepts a code as people type and paste it: with spaces or hyphens anywhere. `plainCode` removes them. */
 export const Code = Type.String({
-  pattern: '^[0-9]{3} ?[0-9]{3}$',
-  maxLength: 7,
-  description: 'Six digits, as the authenticator app shows them.',
+  pattern: '^[\\s\\u2010-\\u2015-]*(?:[0-9][\\s\\u2010-\\u2015-]*){6}$',
+  maxLength: 32,
+  description: 'Six digits, as the authenticator app shows them; spaces and hyphens are ignored.',
   examples: ['492039'],
 })
 
+/** The digits of a code. */
+export const plainCode = (code: string): string => code.replace(/\D/g, '')
+
 /** The parts that WebAuthn registrations and authentications share (Level 3, section 5.1). */
 export const Base64url = (maxLength: number) => Type.String({ minLength: 1, maxLength, pattern: '^[A-Za-z0-9_-]+$' })
+/** As browsers send bytes; some libraries in front of them write the other alphabet, or padding. `plainCredential` reads both. */
+export const SentBytes = (maxLength: number, minLength = 1) =>
+  Type.String({ minLength, maxLength, pattern: `^[A-Za-z0-9_+/-]${minLength === 0 ? '*' : '+'}={0,2}$` })
 const Word = Type.String({ minLength: 1, maxLength: 64, pattern: '^[\\x21-\\x7e]+$' })
 /** Credential ids have at most 1023 bytes (section 5.8.3). */
 export const CredentialId = Base64url(1364)
-export const ClientData = Base64url(4096)
+const SentId = SentBytes(1366)
+export const ClientData = SentBytes(4096)
 export const Transports = Type.Array(Word, { maxItems: 10 })
 
 /** Unknown properties are allowed, because browsers add new ones before servers know them. */
 export const credential = {
-  id: CredentialId,
-  rawId: CredentialId,
+  id: SentId,
+  rawId: SentId,
   type: Type.Literal('public-key'),
-  authenticatorAttachment: Type.Optional(Nullable(Word)),
-  clientExtensionResults: Type.Object({}),
+  authenticatorAttachment: Type.Optional(Nullable(Type.String({ maxLength: 64, pattern: '^[\\x21-\\x7e]*$' }))),
+  clientExtensionResults: Type.Optional(Nullable(Type.Object({}))),
 }
 
 const AuthenticationResponse = Type.Unsafe<AuthenticationResponseJSON>(
@@ -38,9 +46,9 @@ const AuthenticationResponse = Type.Unsafe<AuthenticationResponseJSON>(
       ...credential,
       response: Type.Object({
         clientDataJSON: ClientData,
-        authenticatorData: Base64url(4096),
-        signature: Base64url(4096),
-        userHandle: Type.Optional(Nullable(Type.String({ maxLength: 86, pattern: '^[A-Za-z0-9_-]*$' }))),
+        authenticatorData: SentBytes(4096),
+        signature: SentBytes(4096),
+        userHandle: Type.Optional(Nullable(SentBytes(88, 0))),
       }),
     },
     { title: 'PasskeyAuthentication', description: '`toJSON()` of what `navigator.credentials.get()` gave.' },
@@ -101,6 +109,7 @@ export const proofProblems = [
   'invalid-credentials',
   'invalid-code',
   'invalid-passkey',
+  'user-not-verified',
   'invalid-token',
   'passkeys-unavailable',
   'step-up-required',

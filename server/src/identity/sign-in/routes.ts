@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { revokeOwnSessions, revokeSession } from '../../directory/sessions/sessions.ts'
+import type { Actor } from '../../platform/gate/actor.ts'
 import type { Permission } from '../../platform/gate/permissions.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Problem } from '../../platform/problems.ts'
@@ -70,17 +71,22 @@ export function signInRoutes(
       schema: {
         operationId: 'logOut',
         summary: 'Sign out',
-        description: 'Revokes the session of the access token or, if that has expired, the session of `refresh_token`.',
+        description:
+          'Revokes the session of the access token or, if that has expired or its session has ended, the session of `refresh_token`. Signing out twice is no error.',
         tags,
         body: Logout,
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
-      const { actor, body } = request
-      if (actor !== undefined) await actor.account.run(revokeSession(actor.session_id, 'logout'))
-      else if (body?.refresh_token !== undefined) await logOutByToken(request.visitor, services, body.refresh_token)
-      else throw new Problem('not-signed-in')
+      const { actor, body, visitor } = request
+      const refresh_token = body?.refresh_token
+      if (actor === undefined && refresh_token === undefined) throw new Problem('not-signed-in')
+      const isSignedOut = actor !== undefined && (await logOutOnce(actor))
+      if (!isSignedOut && refresh_token !== undefined) {
+        const byToken = logOutByToken(visitor, services, refresh_token)
+        await (actor === undefined ? byToken : byToken.catch(ignoreInvalid))
+      }
       return reply.code(204).send(null)
     },
   )
@@ -160,4 +166,19 @@ export function signInRoutes(
       }
     },
   )
+}
+
+/** Revokes the session of the caller. @returns false if it had ended before */
+const logOutOnce = ({ account, session_id }: Actor): Promise<boolean> =>
+  account.run(revokeSession(session_id, 'logout')).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof Problem && ['session-ended', 'not-found'].includes(error.code)) return false
+      throw error
+    },
+  )
+
+/** The caller is signed out already, whatever the other token is. */
+function ignoreInvalid(error: unknown): void {
+  if (!(error instanceof Problem) || error.code !== 'invalid-refresh-token') throw error
 }

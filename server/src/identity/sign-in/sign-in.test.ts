@@ -173,6 +173,28 @@ test('signing out revokes the session at once, even with an expired access token
   assert.equal((await call('POST', `${api}/logout`)).status, 401)
 })
 
+// Red when: the route throws session-ended, or does not look at the refresh token then.
+test('signing out twice is no error, with whatever the client still has', async () => {
+  const person = await signUp()
+  assert.equal((await person.call('POST', `${api}/logout`)).status, 204)
+  assert.equal((await person.call('POST', `${api}/logout`)).status, 204, 'with the access token')
+  const { refresh_token } = person
+  assert.equal((await person.call('POST', `${api}/logout`, { refresh_token })).status, 204, 'with both')
+  assert.equal((await person.call('POST', `${api}/logout`, { refresh_token: 'rubbish' })).status, 204)
+  // The session of an old access token has ended, that of the refresh token has not.
+  const other = await logIn(person)
+  const mixed = await person.call('POST', `${api}/logout`, { refresh_token: other.refresh_token })
+  assert.equal(mixed.status, 204)
+  assert.equal((await other.call('GET', `${api}/me`)).status, 401)
+  // A live access token decides alone.
+  const [first, second] = [await logIn(person), await logIn(person)]
+  assert.equal((await first.call('POST', `${api}/logout`, { refresh_token: second.refresh_token })).status, 204)
+  assert.deepEqual(
+    [(await first.call('GET', `${api}/me`)).status, (await second.call('GET', `${api}/me`)).status],
+    [401, 200],
+  )
+})
+
 test('signing out everywhere revokes every session of the user and no others', async () => {
   const [person, bystander] = [await signUp(), await signUp()]
   const second = await logIn(person)

@@ -72,7 +72,7 @@ export interface Exchange {
 
 /**
  * Signs in for a code, once: a second use is refused, and what the first created is revoked (RFC 6749, section 4.1.2).
- * @throws Problem invalid-token, browser-unknown, link-required, and what signIn throws
+ * @throws Problem invalid-token, browser-unknown, account-closed, and what signIn throws
  */
 export async function exchangeCode(
   visitor: SystemRunner,
@@ -134,7 +134,7 @@ function ifSpent(error: unknown): undefined {
 
 /** The account was disabled or deleted within the minute. */
 function asClosed(error: unknown): never {
-  throw error instanceof Problem && error.code === 'invalid-credentials' ? new Problem('link-required') : error
+  throw error instanceof Problem && error.code === 'invalid-credentials' ? new Problem('account-closed') : error
 }
 
 /** Locks the account of a code before the code, as in every transaction that revokes tokens of an account. */

@@ -26,6 +26,11 @@ const problems = {
     'Another browser',
     'This sign-in began in another browser, or its cookie is missing. Begin again with GET /oauth/{provider}/initiate.',
   ],
+  'account-closed': [
+    403,
+    'Account closed',
+    'The account of this sign-in was deleted or disabled. A deleted account can be restored with the link in the email about its deletion; for a disabled one, write to the operators.',
+  ],
   'provider-failed': [
     502,
     'Provider failed',

@@ -8,6 +8,7 @@ import type { Services } from '../../platform/services.ts'
 import {
   issueToken,
   presentedToken,
+  recallToken,
   sealToken,
   spendToken,
   startToken,
@@ -41,7 +42,7 @@ export interface FlowPlan {
   code_challenge?: string | undefined
 }
 
-export interface Flow extends FlowPlan {
+interface Flow extends FlowPlan {
   secrets: FlowSecrets
   /** The session whose account gets the provider; without one the flow signs in. */
   link?: SessionRef | undefined
@@ -90,25 +91,52 @@ export async function beginFlow(
   return provider.authorizationUrl(secretsOf(keys.oneTime, id))
 }
 
+/** A flow that can be ended, and how to do so: once. */
+export interface FoundFlow extends Flow {
+  /** Spends the flow. @throws Problem invalid-token when it was ended meanwhile */
+  end: () => Promise<unknown>
+}
+
 /**
- * The flow that a callback ends, once: it must have begun with this provider (its code never goes to another) and in
- * this browser. @throws Problem invalid-token, browser-unknown; both leave the flow as it is
+ * The flow that a callback ends: it must have begun with this provider (its code never goes to another) and in this
+ * browser. @throws Problem invalid-token, browser-unknown; the flow stays as it is
  */
-export async function endFlow(
+export async function findFlow(
   visitor: SystemRunner,
   { keys }: Pick<Services, 'keys'>,
   provider: Provider,
   state: string | undefined,
   browser: string | undefined,
-): Promise<Flow> {
+): Promise<FoundFlow> {
   const { id, user_id, details } = await presentedToken(visitor, keys.oneTime, socialToken, state ?? '')
   if (details.provider !== provider.name) throw new Problem('invalid-token')
   if (browser === undefined || digest(browser) !== details.browser) throw new Problem('browser-unknown')
-  // system: a provider redirects browsers back without a session
-  await visitor.run(spendToken(socialToken, id))
   const { redirect_to, code_challenge, session_id } = details
   const link = user_id === null || session_id === undefined ? undefined : { user_id, session_id }
-  return { redirect_to, code_challenge, link, secrets: secretsOf(keys.oneTime, id) }
+  return {
+    redirect_to,
+    code_challenge,
+    link,
+    secrets: secretsOf(keys.oneTime, id),
+    // system: a provider redirects browsers back without a session
+    end: () => visitor.run(spendToken(socialToken, id)),
+  }
+}
+
+/**
+ * How a flow was to go on that cannot be ended any more, because it has expired or was ended before: the browser still
+ * belongs where it came from. Undefined if we began no such flow with this provider, or it was too long ago.
+ */
+export async function recallFlow(
+  visitor: SystemRunner,
+  { keys }: Pick<Services, 'keys'>,
+  provider: Provider,
+  state: string | undefined,
+): Promise<(FlowPlan & { isLink: boolean }) | undefined> {
+  const former = await recallToken(visitor, keys.oneTime, socialToken, state ?? '')
+  if (former === undefined || former.provider !== provider.name) return undefined
+  const { redirect_to, code_challenge, session_id } = former
+  return { redirect_to, code_challenge, isLink: session_id !== undefined }
 }
 
 /**

@@ -5,7 +5,7 @@ import { Problem } from '../../platform/problems.ts'
 import { createGithub } from './github.ts'
 import { isSafe } from '../../platform/outbound/outbound.ts'
 import { outboundTo } from './outbound.ts'
-import { readProfile } from './profile.ts'
+import { isStated, mergeClaims, readProfile } from './profile.ts'
 import type { Profile } from './profile.ts'
 
 /** The random secrets of one flow. */
@@ -88,10 +88,15 @@ function createOidcProvider(
       })
       const claims = tokens.claims()
       if (claims === undefined) throw new client.ClientError('there is no ID token')
-      // Many providers give the address only at the userinfo endpoint.
-      const asksAgain = claims['email'] === undefined && configuration.serverMetadata().userinfo_endpoint !== undefined
-      const more = asksAgain ? await client.fetchUserInfo(configuration, tokens.access_token, claims.sub) : {}
-      return readProfile({ ...more, ...claims, issuer: claims.iss, subject: claims.sub })
+      // Many providers state the address, or whether it is verified, only at the userinfo endpoint.
+      const isWhole = isStated(claims['email']) && isStated(claims['email_verified'])
+      const asksAgain = !isWhole && configuration.serverMetadata().userinfo_endpoint !== undefined
+      const ask = (): Promise<Record<string, unknown>> =>
+        client.fetchUserInfo(configuration, tokens.access_token, claims.sub)
+      // An endpoint that fails ends the sign-in only if the ID token has no address.
+      const answer = asksAgain && (isStated(claims['email']) ? ask().catch(() => ({})) : ask())
+      const more = answer === false ? {} : await answer
+      return readProfile({ ...mergeClaims(claims, more), issuer: claims.iss, subject: claims.sub })
     },
   }
 }

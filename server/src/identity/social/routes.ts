@@ -3,7 +3,8 @@ import { Type } from 'typebox'
 import type { App } from '../../platform/http/route.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
-import { noteFailure } from '../../platform/failures.ts'
+import { createNotices } from '../../platform/pages/notice.ts'
+import { sentMethodOf } from '../../platform/server/head.ts'
 import type { Services } from '../../platform/services.ts'
 import { Identity, listIdentities } from '../accounts/identities.ts'
 import { ProofBody, proofProblems } from '../proofs/messages.ts'
@@ -11,14 +12,17 @@ import type { ProofServices } from '../proofs/proof.ts'
 import { SignedInAnswer } from '../sign-in/messages.ts'
 import { createBrowserCookie, digest, newBrowserSecret } from '../accounts/browser-cookie.ts'
 import { exchangeCode, issueCode, socialCodeToken } from './codes.ts'
-import { addParameter, beginFlow, endFlow, isAllowedRedirect, socialToken } from './flows.ts'
-import type { FlowPlan, Link } from './flows.ts'
+import { signUpToken } from '../sign-up/sign-up.ts'
+import { addParameter, beginFlow, findFlow, isAllowedRedirect, recallFlow, socialToken } from './flows.ts'
+import type { FlowPlan, FoundFlow, Link } from './flows.ts'
 import * as messages from './messages.ts'
+import { endFailedFlow } from './pages.ts'
 import { createProviders } from './providers.ts'
 import type { Provider } from './providers.ts'
 import { addIdentity, removeIdentity, signInWithProvider } from './social.ts'
 
-type SocialServices = ProofServices & Pick<Services, 'config' | 'cursors' | 'issuer' | 'keys' | 'log' | 'signInRules'>
+type SocialServices = ProofServices &
+  Pick<Services, 'config' | 'cursors' | 'declared' | 'issuer' | 'keys' | 'log' | 'signInRules'>
 
 /** Requests per minute from one address, where a proof is verified. */
 const TRIES = 10
@@ -34,6 +38,8 @@ export function socialRoutes(app: App, services: SocialServices): void {
   const cookie = createBrowserCookie(publicUrl)
   const tags = ['Social sign-in']
   const rules = { access: 'public', noStore: true, perMinute: 30 } as const
+  const browsed = { ...rules, browsed: true } as const
+  const notices = createNotices(config)
   const beginning = ['not-found', 'provider-failed'] as const
   const arriving = [
     'invalid-token',
@@ -42,6 +48,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
     'provider-failed',
     'provider-email-missing',
     'link-required',
+    'account-closed',
     'email-unverified',
     'mfa-required',
   ] as const
@@ -92,12 +99,13 @@ export function socialRoutes(app: App, services: SocialServices): void {
   app.get(
     '/oauth/:provider/initiate',
     {
-      ...rules,
+      ...browsed,
       problems: beginning,
       schema: {
         operationId: 'initiateSocialSignIn',
         summary: 'Begin a sign-in with a provider',
-        description: 'For browsers: redirects to the provider, which redirects to the callback.',
+        description:
+          'For browsers: redirects to the provider, which redirects to the callback. If the provider fails, redirects to `redirect_to` with `error`.',
         tags,
         params: messages.ProviderParams,
         querystring: messages.InitiateQuery,
@@ -108,21 +116,25 @@ export function socialRoutes(app: App, services: SocialServices): void {
       const provider = getProvider(request.params.provider)
       const { redirect_to, code_challenge } = request.query
       checkRedirect(redirect_to, '?redirect_to')
-      const { url, setCookie } = await begin(request, provider, { redirect_to, code_challenge })
-      return reply.header('set-cookie', setCookie).redirect(url)
+      try {
+        const { url, setCookie } = await begin(request, provider, { redirect_to, code_challenge })
+        return reply.header('set-cookie', setCookie).redirect(url)
+      } catch (error) {
+        return endFailedFlow(request, reply, services, notices, error, { redirect_to, retry: request.originalUrl })
+      }
     },
   )
 
   app.get(
     '/oauth/:provider/callback',
     {
-      ...rules,
+      ...browsed,
       problems: [...arriving, 'identity-taken'],
       schema: {
         operationId: 'endSocialSignIn',
         summary: 'Finish a sign-in with a provider',
         description:
-          'The provider redirects the browser here; it must be the browser that began. With `redirect_to` the browser is redirected there, with `code` for `POST /api/v1/oauth/exchange`, `linked`, or the code of a problem as `error`; without it, the result is in this response.',
+          'The provider redirects the browser here; it must be the browser that began. With `redirect_to` the browser is redirected there, with `code` for `POST /api/v1/oauth/exchange`, `linked`, or the code of a problem as `error`, also when the flow has expired; without it, the result is in this response, and a failure is a page if the request accepts HTML. HEAD ends no flow.',
         tags,
         params: messages.ProviderParams,
         querystring: messages.CallbackQuery,
@@ -130,22 +142,34 @@ export function socialRoutes(app: App, services: SocialServices): void {
       },
     },
     async (request, reply) => {
-      const { visitor } = request
+      const { visitor, query } = request
       const provider = getProvider(request.params.provider)
       const browser = cookie.read(request.headers.cookie)
-      const flow = await endFlow(visitor, services, provider, request.query.state, browser)
+      const initiate = `${publicUrl}/oauth/${provider.name}/initiate`
+      let flow: FoundFlow
+      try {
+        flow = await findFlow(visitor, services, provider, query.state, browser)
+        // Only what was really opened in a browser ends the flow.
+        if (sentMethodOf(request.raw) === 'HEAD') return reply.serializer(() => '').send(null as never)
+        await flow.end()
+      } catch (error) {
+        const plan = await recallFlow(visitor, services, provider, query.state)
+        const retry = (plan === undefined ? config.frontendUrl === undefined : !plan.isLink) ? initiate : undefined
+        return endFailedFlow(request, reply, services, notices, error, { redirect_to: plan?.redirect_to, retry })
+      }
       const receive = async () => ({
         provider: provider.name,
         browser: browser && digest(browser),
         profile: await provider.receive(request.url.slice(request.url.indexOf('?') + 1), flow.secrets),
       })
       const { redirect_to, link } = flow
-      if (redirect_to === undefined) {
-        if (link !== undefined) return reply.code(201).send(await addIdentity(visitor, services, link, await receive()))
-        const device_id = issuer.readDevice(request)
-        return issuer.answer(reply, await signInWithProvider(visitor, services, await receive(), device_id))
-      }
       try {
+        if (redirect_to === undefined) {
+          if (link !== undefined)
+            return reply.code(201).send(await addIdentity(visitor, services, link, await receive()))
+          const device_id = issuer.readDevice(request)
+          return issuer.answer(reply, await signInWithProvider(visitor, services, await receive(), device_id))
+        }
         if (link === undefined) {
           const bound = { browser: browser as string, code_challenge: flow.code_challenge }
           const code = await issueCode(visitor, services, await receive(), bound)
@@ -154,9 +178,11 @@ export function socialRoutes(app: App, services: SocialServices): void {
         await addIdentity(visitor, services, link, await receive())
         return reply.redirect(addParameter(redirect_to, 'linked', provider.name))
       } catch (error) {
-        if (!(error instanceof Problem)) throw error
-        if (error.cause !== undefined) noteFailure(services.log, error.code, error.cause)
-        return reply.redirect(addParameter(redirect_to, 'error', error.code))
+        // The link in the email that follows links the provider only in this browser.
+        if (error instanceof Problem && error.code === 'email-unverified')
+          reply.header('set-cookie', cookie.write(browser as string, signUpToken.seconds))
+        const retry = link === undefined ? initiate : undefined
+        return endFailedFlow(request, reply, services, notices, error, { redirect_to, retry })
       }
     },
   )
@@ -165,7 +191,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
     '/oauth/exchange',
     {
       ...rules,
-      problems: ['invalid-token', 'browser-unknown', 'link-required', 'email-unverified', 'mfa-required'],
+      problems: ['invalid-token', 'browser-unknown', 'account-closed', 'email-unverified', 'mfa-required'],
       schema: {
         operationId: 'exchangeSocialCode',
         summary: 'Exchange the code of a callback for a session',

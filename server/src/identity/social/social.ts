@@ -55,7 +55,7 @@ type Then<Result> = (transaction: Transaction<'system'>, user_id: string, identi
 
 /**
  * Finds or creates the account of a user who returned from a provider.
- * @throws Problem link-required, provider-email-missing, email-unverified
+ * @throws Problem link-required, account-closed, provider-email-missing, email-unverified
  */
 export async function withAccount<Result>(
   visitor: SystemRunner,
@@ -98,7 +98,8 @@ async function withAccountOnce<Result>(
   const known = visitor.with({ user_id })
   if (!is_live || (identity_id === null && !mayLink)) {
     await reportEvent(known, loginFailed, user_id, null, { provider })
-    throw new Problem('link-required')
+    // Only who has signed in at the linked provider learns it: the address alone could be anyone's.
+    throw new Problem(identity_id === null ? 'link-required' : 'account-closed')
   }
   // system: there is no session yet
   return known.transaction(async transaction => {

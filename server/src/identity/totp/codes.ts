@@ -8,6 +8,7 @@ import type { KeptFactor } from '../changes/changes.ts'
 import type { Requirement } from '../factors/requirements.ts'
 import { reserveGuess, verifyGuess } from '../lockout/attempts.ts'
 import type { FactorVerifier } from '../proofs/factor.ts'
+import { plainCode } from '../proofs/messages.ts'
 
 /**
  * The lifetime of a code, in seconds; the codes before and after are accepted too, for clocks that differ (RFC 6238,
@@ -20,7 +21,7 @@ export const placeOf = (user_id: string): string => `totp ${user_id}`
 
 /** The time step (RFC 6238, section 4.2) of this code, at most one away from now; undefined if no step matches. */
 export function matchStep(secret: string, code: string, milliseconds = Date.now()): number | undefined {
-  const token = code.replace(' ', '')
+  const token = plainCode(code)
   const result = verifySync({ secret, token, period: STEP, epoch: milliseconds / 1000, epochTolerance: STEP })
   return 'timeStep' in result ? result.timeStep : undefined
 }

@@ -77,7 +77,9 @@ export async function beginTotp(
   const secret = generateSecret()
   const encrypted = encrypt(services.keys.totp, secret, placeOf(user_id))
   await changeCredentials(visitor, session, transaction => transaction.run(storeSeed(user_id, encrypted)))
-  const otpauth_uri = generateURI({ issuer: services.config.appName, label, secret })
+  // In the label a colon separates the two (Key URI Format), so neither can have one.
+  const [issuer, account] = [services.config.appName, label].map(text => text.replaceAll(/\s*:\s*/g, ' ').trim())
+  const otpauth_uri = generateURI({ issuer: issuer as string, label: account as string, secret })
   // Some apps cannot read light on dark; the margin of four modules is from the standard (ISO/IEC 18004).
   return { secret, otpauth_uri, qr_svg: renderSVG(otpauth_uri, { ecc: 'M', border: 4, pixelSize: 4 }) }
 }

@@ -1,12 +1,15 @@
 import type { Locale } from '../../platform/locales.ts'
 import type { AccountPage, PageWords } from '../../platform/pages/account-pages.ts'
 import type { Services } from '../../platform/services.ts'
+import { matches } from '../../platform/validator.ts'
+import { Problem } from '../../platform/problems.ts'
+import { Code, PasskeyAnswer } from '../proofs/messages.ts'
 import { isChange, undoToken } from '../changes/changes.ts'
-import { isProtected, listChanges, offerOf, undoChange } from './undo.ts'
+import { acceptsPasskey, isProtected, listChanges, offerOf, undoChange } from './undo.ts'
 
 /**
- * The page of the link that undoes a change. It runs no script, so it accepts a code or a recovery code; for a passkey,
- * a front end calls `POST /api/v1/auth/undo`.
+ * The page of the link that undoes a change. It accepts a code or a recovery code and, if the passkeys belong to its
+ * domain, a passkey; otherwise a front end calls `POST /api/v1/auth/undo` for that.
  */
 export const undoPages = (services: Services) =>
   ({
@@ -14,9 +17,15 @@ export const undoPages = (services: Services) =>
       words,
       form: async (token, visitor, locale) => {
         const offer = await offerOf(visitor, services, token)
-        return { notice: wordsOf(services, offer.kind.type, offer.changed_at, locale), asksCode: isProtected(offer) }
+        const notice = wordsOf(services, offer.kind.type, offer.changed_at, locale)
+        const passkeyOptions =
+          isOfParty(services) && (await acceptsPasskey(visitor, offer))
+            ? '/api/v1/auth/undo/passkey-options'
+            : undefined
+        return { notice, asksCode: isProtected(offer), passkeyOptions }
       },
-      act: ({ token, code }, visitor) => undoChange(visitor, services, token, answerOf(code)),
+      act: ({ token, code, passkey }, visitor) =>
+        undoChange(visitor, services, token, passkey === '' ? answerOf(code) : { passkey: readPasskey(passkey) }),
     },
   }) satisfies Record<string, AccountPage>
 
@@ -33,11 +42,27 @@ export const offerChanges =
     return { text: lately[locale], links }
   }
 
+/** Whether browsers let pages of this service use the passkeys. */
+const isOfParty = ({ relyingParty, config }: Pick<Services, 'relyingParty' | 'config'>): boolean =>
+  relyingParty?.origins.includes(new URL(config.publicUrl).origin) === true
+
+/** @throws Problem invalid-passkey when the page has not sent the answer of a passkey */
+function readPasskey(text: string): PasskeyAnswer {
+  let answer: unknown
+  try {
+    answer = JSON.parse(text)
+  } catch (error) {
+    throw new Problem('invalid-passkey', { cause: error })
+  }
+  if (!matches(PasskeyAnswer, answer)) throw new Problem('invalid-passkey')
+  return answer as PasskeyAnswer
+}
+
 /** Six digits are a code of an authenticator app, anything longer is a recovery code. */
 function answerOf(code: string): { code: string } | { recovery_code: string } | undefined {
   const plain = code.trim()
   if (plain === '') return undefined
-  return /^\d{3} ?\d{3}$/.test(plain) ? { code: plain } : { recovery_code: plain.slice(0, 64) }
+  return matches(Code, plain) ? { code: plain } : { recovery_code: plain.slice(0, 64) }
 }
 
 function wordsOf({ declared }: Pick<Services, 'declared'>, type: string, changed_at: string, locale: Locale): string {

@@ -22,6 +22,7 @@ export function undoRoutes(
         'invalid-token',
         'invalid-code',
         'invalid-passkey',
+        'user-not-verified',
         'email-taken',
         'totp-enrolled',
         'passkeys-unavailable',

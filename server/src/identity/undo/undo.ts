@@ -18,6 +18,7 @@ import { deleteRecoveryCodesOf } from '../factors/recovery-codes.ts'
 import { fulfil } from '../factors/requirements.ts'
 import { settleRight } from '../lockout/attempts.ts'
 import type { AuthenticationOptions } from '../passkeys/messages.ts'
+import { listCredentials } from '../passkeys/passkeys.ts'
 import { challengePasskey } from '../passkeys/passkey-sign-in.ts'
 import { withFactor } from '../proofs/factor.ts'
 import type { FactorAnswer, VerifiedFactor } from '../proofs/factor.ts'
@@ -47,6 +48,12 @@ interface Offer {
 /** Whether a second factor is required. */
 export const isProtected = ({ standing: { ids, kept } }: { standing: Pick<Standing, 'ids' | 'kept'> }): boolean =>
   ids.length + kept.length > 0
+
+/** Whether a passkey can authorize undoing the change. */
+export async function acceptsPasskey(visitor: SystemRunner, { user_id, standing }: Offer): Promise<boolean> {
+  if (standing.kept.some(({ table }) => table === 'passkeys')) return true
+  return standing.ids.length > 0 && (await ask(visitor, listCredentials(user_id, standing.ids))).length > 0
+}
 
 /** Runs a query about changes, for the holder of a link from the account's mailbox. */
 const ask = <Result>(visitor: SystemRunner, statement: Statement<'system', Result>): Promise<Result> =>

@@ -235,6 +235,16 @@ test('the email of a pending sign-up is sent again on request; for other address
   assert.deepEqual(await required.mailTo(stranger), [])
 })
 
+test('the email is sent again after two sign-ups too, whoever made the second', async () => {
+  // Red when: repeatSignUp wants exactly one pending sign-up.
+  const email = newAddress()
+  for (let times = 0; times < 3; times++) await askForAccount(email)
+  await required.call('POST', '/api/v1/auth/verify-email/resend', { email })
+  const [again] = await required.mailTo(email)
+  assert.ok(again?.token, 'there is a link')
+  assert.equal((await verify(required, again.token)).status, 200)
+})
+
 test('every kind of invalid sign-up token gets the same response, and the valid token still works', async () => {
   const email = newAddress()
   const token = await askForAccount(email)

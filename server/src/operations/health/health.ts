@@ -16,11 +16,17 @@ import type { Services } from '../../platform/services.ts'
 /** The timeout of a probe of the database, in milliseconds. */
 const PROBE_MS = 2000
 
-/** The state of the database for this version. `missing`: the needed migrations that have not been applied. */
+/**
+ * The state of the database for this version. `missing`: the needed migrations that have not been applied. `read-only`:
+ * it takes no changes, as after a failover; `full`: it has refused a change lately for lack of space or memory.
+ */
 export type DatabaseState =
   | { state: 'connected' }
   | { state: 'outdated'; missing: readonly string[] }
-  | { state: 'unavailable'; cause: unknown }
+  | { state: 'read-only' | 'full' | 'unavailable'; cause: unknown }
+
+/** The states of the database, as `/health` names them. */
+export const databaseStates = ['connected', 'outdated', 'read-only', 'full', 'unavailable'] as const
 
 /**
  * Creates a probe that checks, with a short timeout, whether the database responds and has the migrations of this
@@ -29,19 +35,29 @@ export type DatabaseState =
 export function createProbe({ config, declared }: Pick<Services, 'config' | 'declared'>) {
   const required = requiredMigrations(declared.features)
   const applied = sql.raw(listAppliedSql(required, config.database.schema))
-  const missingOnes = statement(raw(tables('system'), sql<AppliedMigration>`${applied}`), rows =>
-    missingMigrations(required, rows),
+  const look = statement(
+    raw(
+      tables('system'),
+      sql<
+        AppliedMigration & { is_read_only: boolean }
+      >`select found.*, current_setting('transaction_read_only')::boolean as is_read_only
+        from (select) one left join (${applied}) found on true`,
+    ),
+    rows => ({ missing: missingMigrations(required, rows), isReadOnly: rows[0]?.is_read_only === true }),
   )
   return async (visitor: SystemRunner): Promise<DatabaseState> => {
     try {
-      const missing = await Promise.race([
+      const { missing, isReadOnly } = await Promise.race([
         // system: the state of the database concerns no user
-        visitor.run(missingOnes),
+        visitor.run(look),
         delay(PROBE_MS, undefined, { ref: false }).then(() =>
           Promise.reject(new Error('the database did not answer in time')),
         ),
       ])
-      return missing.length === 0 ? { state: 'connected' } : { state: 'outdated', missing }
+      if (missing.length > 0) return { state: 'outdated', missing }
+      if (isReadOnly) return { state: 'read-only', cause: new Error('the database takes no changes') }
+      const cause = visitor.shortage()
+      return cause === undefined ? { state: 'connected' } : { state: 'full', cause }
     } catch (cause) {
       return isUnmigrated(cause)
         ? { state: 'outdated', missing: ['the table of migrations does not exist or cannot be read'] }
@@ -52,7 +68,7 @@ export function createProbe({ config, declared }: Pick<Services, 'config' | 'dec
 
 /** Refuses for a database that cannot serve this version. @throws Problem database-unavailable, database-outdated */
 export function requireConnected(found: DatabaseState): void {
-  if (found.state === 'unavailable') throw new Problem('database-unavailable', { retryAfter: 1, cause: found.cause })
+  if ('cause' in found) throw new Problem('database-unavailable', { retryAfter: 1, cause: found.cause })
   if (found.state === 'outdated')
     throw new Problem('database-outdated', { retryAfter: 5, cause: new Error(found.missing.join('; ')) })
 }

@@ -3,7 +3,7 @@ import { publicKeySet } from '../../platform/gate/signing-keys.ts'
 import { OneOf, Time } from '../../platform/schemas.ts'
 import type { App } from '../../platform/http/route.ts'
 import type { Services } from '../../platform/services.ts'
-import { createProbe, requireConnected, requireStaying } from './health.ts'
+import { createProbe, databaseStates, requireConnected, requireStaying } from './health.ts'
 
 const Word = Type.String({ maxLength: 200 })
 const Root = Type.Object(
@@ -19,7 +19,7 @@ const Health = Type.Object(
     status: OneOf(['healthy', 'unhealthy']),
     version: Word,
     environment: Word,
-    database: OneOf(['connected', 'outdated', 'unavailable']),
+    database: OneOf(databaseStates),
     timestamp: Time,
   },
   { title: 'Health' },

@@ -1,8 +1,18 @@
 import pg from 'pg'
 import { Problem } from '../problems.ts'
 import { poolClient } from './connection.ts'
-import { find, refusalOf, tables } from './statement.ts'
-import type { LoginName, Refusals, Row, Statement } from './statement.ts'
+import {
+  ClosedGate,
+  isBroken,
+  isDatabaseError,
+  isShortage,
+  meaningOf,
+  noteShortages,
+  unavailable,
+} from './database-errors.ts'
+import type { Shortages } from './database-errors.ts'
+import { find, tables } from './statement.ts'
+import type { LoginName, Row, Statement } from './statement.ts'
 import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
 import type { SettingValues } from './trip-query.ts'
 
@@ -48,12 +58,16 @@ export interface Runner<Login extends LoginName> {
  */
 export interface SystemRunner extends Runner<'system'> {
   with(known: { user_id?: string | undefined; organization_id?: string | undefined }): SystemRunner
+  /** Why the database has refused a statement lately for lack of space or memory, which a probe cannot see. */
+  shortage(): unknown
 }
 
 /** A restricted login and its pool. */
 export interface Login<Name extends LoginName> {
   run<Result>(scope: Scope, statement: Statement<Name, Result>): Promise<Result>
   transaction<Result>(scope: Scope, work: (transaction: Transaction<Name>) => Promise<Result>): Promise<Result>
+  /** The last shortage of either login, for ten seconds. */
+  shortage(): unknown
   readonly pool: pg.Pool
 }
 
@@ -75,6 +89,7 @@ export const runnerOf = <Name extends LoginName>(login: Login<Name>, scope: Scop
 /** A runner for the system login, whose scope can be extended. */
 export const systemRunnerOf = (login: Login<'system'>, scope: Scope): SystemRunner => ({
   ...runnerOf(login, scope),
+  shortage: () => login.shortage(),
   with: ({ user_id, organization_id }) =>
     systemRunnerOf(login, {
       ...scope,
@@ -100,8 +115,15 @@ export interface DatabaseOptions {
 
 export function openDatabase(options: DatabaseOptions): Database {
   const systemSize = Math.max(1, Math.floor(options.poolSize / 4))
-  const tenant = openLogin<'tenant'>(options, options.tenantUrl, Math.max(1, options.poolSize - systemSize), true)
-  const system = openLogin<'system'>(options, options.systemUrl, systemSize, false)
+  const shortages = noteShortages()
+  const tenant = openLogin<'tenant'>(
+    options,
+    options.tenantUrl,
+    Math.max(1, options.poolSize - systemSize),
+    true,
+    shortages,
+  )
+  const system = openLogin<'system'>(options, options.systemUrl, systemSize, false, shortages)
   return {
     tenant,
     system,
@@ -117,6 +139,7 @@ function openLogin<Name extends LoginName>(
   connectionString: string,
   max: number,
   gated: boolean,
+  shortages: Shortages,
 ): Login<Name> {
   const prepared = options.pooler === 'none'
   const pool = new pg.Pool({
@@ -161,10 +184,9 @@ function openLogin<Name extends LoginName>(
     try {
       return await work(client)
     } catch (error) {
-      if (isBroken(error)) {
-        broken = error
-        throw unavailable(error)
-      }
+      if (isBroken(error)) broken = error
+      if (isShortage(error)) shortages.note(error)
+      if (isBroken(error) || isShortage(error)) throw unavailable(error)
       throw error
     } finally {
       client.off('error', noteLoss)
@@ -254,7 +276,7 @@ function openLogin<Name extends LoginName>(
     }
   }
 
-  return { run, transaction, pool }
+  return { run, transaction, shortage: shortages.latest, pool }
 }
 
 const query = tables('either', 'gate', 'self', 'gate_state')
@@ -262,37 +284,9 @@ const gateState = find(query.selectFrom('gate_state').select(['live', 'member', 
 const openGate = find(query.selectFrom('gate').select('session_id'))
 const openSelf = find(query.selectFrom('self').select('session_id'))
 
-class ClosedGate extends Error {}
-
 const settingsOf = (scope: Scope): SettingValues => [
   scope.session_id ?? '',
   scope.organization_id ?? '',
   scope.permission ?? '',
   JSON.stringify(scope.origin),
 ]
-
-const isDatabaseError = (error: unknown): error is pg.DatabaseError => error instanceof pg.DatabaseError
-
-/**
- * Whether the connection cannot be used any more: the server closed it (classes 57P and 08), the socket failed, or a
- * migration changed what its prepared statements return (0A000, 26000).
- */
-function isBroken(error: unknown): error is Error {
-  if (error instanceof Problem || error instanceof ClosedGate) return false
-  if (isDatabaseError(error)) return /^(57P|08|53300|0A000|26000)/.test(error.code ?? '')
-  return (
-    error instanceof Error &&
-    (/Connection terminated|Client has encountered a connection error|not queryable/.test(error.message) ||
-      'syscall' in error)
-  )
-}
-
-const unavailable = (cause: unknown): Problem => new Problem('database-unavailable', { retryAfter: 1, cause })
-
-/** The problem that a database error means to the caller; our own faults are returned unchanged and become a 500. */
-function meaningOf(error: unknown, statement?: { refusals: Refusals }): unknown {
-  if (!isDatabaseError(error)) return error
-  if (['40001', '40P01', '55P03', '57014'].includes(error.code ?? ''))
-    return new Problem('busy', { retryAfter: 1, cause: error })
-  return (error.code?.startsWith('23') && statement && refusalOf(statement.refusals, error)) || error
-}

@@ -236,6 +236,7 @@ interface TenantOwnOrganizations {
 interface TenantPasskeys {
   backed_up: ColumnType<boolean, never, never>
   created_at: ColumnType<string, never, never>
+  credential_id: ColumnType<Buffer, never, never>
   id: ColumnType<string, never, never>
   last_used_at: ColumnType<string | null, never, never>
   name: ColumnType<string, never, string>
@@ -925,6 +926,7 @@ interface EitherOwnOrganizations {
 interface EitherPasskeys {
   backed_up: ColumnType<boolean, never, never>
   created_at: ColumnType<string, never, never>
+  credential_id: ColumnType<Buffer, never, never>
   id: ColumnType<string, never, never>
   last_used_at: ColumnType<string | null, never, never>
   name: ColumnType<string, never, string>

@@ -35,13 +35,14 @@ export function rememberResult(
   const once = <Result>(work: (transaction: Transaction<'tenant'>) => Promise<Result>): Promise<Result> =>
     runner.transaction(async transaction => {
       // The body is read after the caller is authenticated, so the hash is computed only now.
-      const request_hash = createHash('sha256')
-        .update(JSON.stringify([organization_id, request.params, request.body]))
-        .digest('base64url')
+      const content = [organization_id, request.params, request.body]
+      const request_hash = digest(JSON.stringify(content, sortKeys))
+      // As it was stored before the order of fields stopped to matter.
+      const former_hash = digest(JSON.stringify(content))
       if (!(await transaction.run(lock(place)))) throw new Problem('idempotency-key-in-use', { retryAfter: 1 })
       const stored = await transaction.run(findStored(place))
       if (stored !== undefined) {
-        if (stored.request_hash !== request_hash) throw new Problem('idempotency-key-reused')
+        if (![request_hash, former_hash].includes(stored.request_hash)) throw new Problem('idempotency-key-reused')
         markReplayed()
         return stored.result as Result
       }
@@ -52,6 +53,14 @@ export function rememberResult(
     })
   return { ...runner, transaction: once, run: task => once(transaction => transaction.run(task)) }
 }
+
+const digest = (text: string): string => createHash('sha256').update(text).digest('base64url')
+
+/** For JSON.stringify: the order of an object's fields is not part of a request. */
+const sortKeys = (_key: string, value: unknown): unknown =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : value
 
 interface Place {
   user_id: string

@@ -42,6 +42,8 @@ export interface RouteRules {
   noStore?: boolean
   /** The resource has an entity tag: it is sent, and If-Match and If-None-Match are honoured. */
   tagged?: boolean
+  /** Browsers reach it by navigation, so its problems are pages if the request accepts HTML. */
+  browsed?: boolean
   /** Problems that do not follow from the rules and the schema; tests fail on a problem that is not declared. */
   problems?: readonly ProblemCode[]
 }

@@ -41,6 +41,7 @@ export function createOutbox(dataDir: string, enclose: (message: Message, id: st
         await Promise.all(['json', 'eml'].map(kind => rm(join(folder, `${old}.${kind}`), { force: true })))
       }
     },
+    check: async () => void (await mkdir(folder, { recursive: true, mode: 0o700 })),
     close: () => {},
   }
 }

@@ -1,5 +1,6 @@
 import { send } from '../outbound/outbound.ts'
 import type { Message } from './render.ts'
+import { MailRefused } from './refusal.ts'
 import type { Envelope, Mailer } from './transport.ts'
 
 /** Sends emails through Resend's API: one request for each, with an idempotency key. */
@@ -19,11 +20,26 @@ export function createResend(
         to: 'operator',
       }).then(faultOf, (error: Error) => `no answer: ${error.message}`)
       if (fault === undefined) return
-      throw new Error(`Resend did not accept an email: ${fault}`.replaceAll(/\S+@\S+/g, '…').slice(0, 300))
+      const said = `Resend did not accept an email: ${fault}`.replaceAll(/\S+@\S+/g, '…').slice(0, 300)
+      throw isFinal(fault) ? new MailRefused(said) : new Error(said)
+    },
+    check: async () => {
+      const fault = await send(`${resendUrl}/domains`, {
+        method: 'GET',
+        headers: { authorization: `Bearer ${key}` },
+        timeoutMs,
+        to: 'operator',
+      }).then(faultOf, (error: Error) => `no answer: ${error.message}`)
+      // A key that may only send may not list domains.
+      if (fault !== undefined && !fault.startsWith('restricted_api_key'))
+        throw new Error(`RESEND_API_KEY: Resend does not let this service send: ${fault.slice(0, 200)}`)
     },
     close: () => {},
   }
 }
+
+/** Whether it is the recipient's address that the API does not take; everything else is configuration, or passes. */
+const isFinal = (fault: string): boolean => /^validation_error: .*`to`/s.test(fault)
 
 /** The API's reason for not accepting the email. */
 async function faultOf(answer: Response): Promise<string | undefined> {

@@ -56,7 +56,14 @@ function readDirectory(directory: string): Map<string, string> {
         const path = posix.join(below, name)
         return statSync(join(directory, path)).isDirectory() ? list(path) : [path]
       })
-  return new Map(list('').map(path => [path, readFileSync(join(directory, path), 'utf8').replaceAll('\r\n', '\n')]))
+  return new Map(
+    list('').map(path => [
+      path,
+      readFileSync(join(directory, path), 'utf8')
+        .replace(/^\uFEFF/, '')
+        .replaceAll('\r\n', '\n'),
+    ]),
+  )
 }
 
 function readOperatorsOwn(directory: string): Map<string, string> {

@@ -11,6 +11,7 @@ import { after, test } from 'node:test'
 import { createServer as createTlsServer, setDefaultCACertificates } from 'node:tls'
 import { findInOutbox, listOutbox, readEml } from './outbox.ts'
 import type { Message } from './render.ts'
+import { MailRefused } from './refusal.ts'
 import { createMailer } from './transport.ts'
 import type { MailerOptions } from './transport.ts'
 
@@ -141,6 +142,54 @@ test('what a mail server refuses is an error in its words, without the address',
   await assert.rejects(mailerOf({ smtpUrl: `smtp://127.0.0.1:${port}` }).send(message, id), /ECONNREFUSED/)
 })
 
+// Red when: isFinal knows fewer answers, or takes a refusal of the sender, the login or the relaying for one of the recipient.
+test('an answer that concerns this email alone is final, and everything else is tried again', async () => {
+  for (const [command, answer, isFinal] of [
+    ['RCPT', '550 5.1.1 no such user', true],
+    ['RCPT', '550 no such user', true],
+    ['RCPT', '553 5.1.3 bad address', true],
+    ['RCPT', '501 5.1.3 bad address syntax', true],
+    ['.', '554 5.6.0 content refused', true],
+    ['RCPT', '450 4.2.1 try later', false],
+    ['RCPT', '452 4.2.2 mailbox full', false],
+    ['RCPT', '552 5.2.2 mailbox full', false],
+    ['RCPT', '550 5.7.1 relaying denied', false],
+    ['.', '554 5.7.1 spam', false],
+    ['.', '451 4.3.0 later', false],
+    ['MAIL', '550 5.1.0 sender refused', false],
+    ['AUTH', '535 5.7.8 bad login', false],
+    ['greeting', '554 no service', false],
+  ] as const) {
+    const mailer = mailerOf({ smtpUrl: `smtp://u:p@127.0.0.1:${await smtp([], { [command]: answer })}` })
+    await assert.rejects(mailer.send(message, id), (error: Error) => {
+      assert.equal(error instanceof MailRefused, isFinal, `${command}: ${answer}: ${error.message}`)
+      return true
+    })
+  }
+})
+
+// Red when: check() does not log in, or sends an email.
+test('a mail server is asked whether it lets the service send, without an email', async () => {
+  const received: string[] = []
+  await mailerOf({ smtpUrl: `smtp://u:p@127.0.0.1:${await smtp(received)}` }).check()
+  assert.ok(received.some(line => line.startsWith('AUTH')))
+  assert.ok(!received.some(line => line.startsWith('MAIL')))
+  const port = await smtp([], { AUTH: '535 5.7.8 bad login' })
+  await assert.rejects(mailerOf({ smtpUrl: `smtp://u:p@127.0.0.1:${port}` }).check(), /^Error: SMTP_URL: .*535 5\.7\.8/)
+  let answer: { status: number; body: object } = { status: 200, body: { data: [] } }
+  const api = createHttpServer((request, response) => {
+    assert.deepEqual([request.method, request.url], ['GET', '/domains'])
+    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer.body))
+  })
+  const resend = mailerOf({ resendApiKey: 're_key' }, { resendUrl: `http://127.0.0.1:${await listen(api)}` })
+  after(() => api.closeAllConnections())
+  await resend.check()
+  answer = { status: 401, body: { name: 'restricted_api_key', message: 'only to send emails' } }
+  await resend.check()
+  answer = { status: 403, body: { name: 'invalid_api_key', message: 'API key is invalid' } }
+  await assert.rejects(resend.check(), /^Error: RESEND_API_KEY: .*invalid_api_key/)
+})
+
 // Red when: socketTimeout of smtp.ts goes.
 test('a mail server that falls silent is given up', async () => {
   for (const at of ['greeting', 'EHLO', 'RCPT', '.']) {
@@ -220,6 +269,10 @@ test('Resend gets the mail once, however often it is tried', async () => {
   await assert.rejects(mailer.send(message, id), {
     message: 'Resend did not accept an email: application_error: for …',
   })
+  fault = { status: 422, body: { name: 'validation_error', message: 'Invalid `to` field.', statusCode: 422 } }
+  await assert.rejects(mailer.send(message, id), MailRefused)
+  fault = { status: 422, body: { name: 'invalid_from_address', message: 'Invalid `from` field.', statusCode: 422 } }
+  await assert.rejects(mailer.send(message, id), (error: Error) => !(error instanceof MailRefused))
   fault = { status: 401, body: { name: 'invalid_api_key', message: 'API key is invalid', statusCode: 401 } }
   await assert.rejects(mailer.send(message, id), /invalid_api_key/)
   fault = undefined

@@ -9,6 +9,8 @@ export interface Mailer {
   readonly kind: 'resend' | 'smtp' | 'outbox'
   /** Sends it once per id, if the server detects repetitions. @throws Error for an operator, without personal data */
   send(message: Message, id: string): Promise<void>
+  /** Whether the server would take an email now, without sending one. @throws Error with what is wrong, and the variable */
+  check(): Promise<void>
   close(): void
 }
 

@@ -132,3 +132,12 @@ export const parameters: Json = Object.fromEntries(
     { name, in: 'header', required: false, description, schema },
   ]),
 )
+
+/** A problem of an operation that browsers navigate to: a page, if the request accepts HTML. */
+export const withPage = <Response extends { content?: object }>(response: Response) => ({
+  ...response,
+  content: {
+    ...response.content,
+    'text/html': { schema: { type: 'string', maxLength: 100_000 }, example: '<!doctype html><title>Not now</title>' },
+  },
+})

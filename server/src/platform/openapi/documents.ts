@@ -24,7 +24,7 @@ export interface DocumentOptions {
   token: string | undefined
 }
 
-const page = { access: 'public', schema: { hide: true } } as const
+const page = { access: 'public', browsed: true, schema: { hide: true } } as const
 const JAVASCRIPT = 'text/javascript; charset=utf-8'
 const HTML = 'text/html; charset=utf-8'
 

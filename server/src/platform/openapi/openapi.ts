@@ -6,7 +6,7 @@ import { formatOf } from '../http/wire-format.ts'
 import type { WireFormat } from '../http/wire-format.ts'
 import { schemaController } from '../http/validation.ts'
 import type { ProblemCode, ProblemTable } from '../problems.ts'
-import { headers, parameters, reference } from './components.ts'
+import { headers, parameters, reference, withPage } from './components.ts'
 import type { Json } from './components.ts'
 import { formatStyle, problemStyle } from './error-style.ts'
 import type { ErrorStyle } from './error-style.ts'
@@ -198,7 +198,8 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
     responses[name] ??= problemResponse(declared, status, alike)
     // A status that the route declares itself, such as an unhealthy 503, may be a problem too.
     const own = operation.responses[status]
-    if (own?.content === undefined) operation.responses[status] = reference('responses', name) as Response
+    if (own?.content === undefined)
+      operation.responses[status] = rule.browsed ? withPage(responses[name] as Response) : reference('responses', name)
     else Object.assign(own.content, (responses[name] as Response).content)
   }
 }

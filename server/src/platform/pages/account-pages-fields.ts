@@ -14,9 +14,10 @@ export interface Offered {
 
 /** The faults of the fields, such as a wrong password; undefined for a problem that the user cannot fix in the form. */
 export function faultsOf({ code, errors }: Problem, locale: Locale): readonly FieldError[] | undefined {
-  const { wrongPassword, wrongCode, missingPassword, missingCode } = words[locale]
+  const { wrongPassword, wrongCode, wrongPasskey, missingPassword, missingCode } = words[locale]
   if (code === 'invalid-credentials') return [{ pointer: '/password', detail: wrongPassword }]
   if (code === 'invalid-code') return [{ pointer: '/code', detail: wrongCode }]
+  if (code === 'invalid-passkey' || code === 'user-not-verified') return [{ pointer: '/passkey', detail: wrongPasskey }]
   if (code !== 'invalid-fields') return errors
   return errors?.map(({ pointer, detail }) => {
     if (pointer === '/proof') return { pointer, detail: missingCode }
@@ -56,7 +57,7 @@ export const codeField = (locale: Locale): Html =>
     <input id="code" name="code" autocomplete="one-time-code" required aria-describedby="faults" />`
 
 export const linkList = ({ text, links }: Offered): Html =>
-  html`<p>${text}</p>
+  html`${text !== '' && html`<p>${text}</p>`}
     <ul>
       ${links.map(({ text: name, href }) => html`<li><a href="${href}">${name}</a></li>`)}
     </ul>`

@@ -3,6 +3,7 @@ import type { Locale } from '../locales.ts'
 /** The texts of all account pages. */
 export const words = {
   en: {
+    start: { title: 'Your account', text: 'If you cannot sign in, one of these helps.' },
     address: 'E-mail address',
     newPassword: 'New password',
     repeatedPassword: 'New password, once more',
@@ -11,6 +12,10 @@ export const words = {
     differ: 'The two passwords differ.',
     wrongPassword: 'The password is wrong, or there were too many wrong ones before.',
     wrongCode: 'The code is wrong or was used before, or there were too many wrong ones. Wait for the next one.',
+    wrongPasskey:
+      'The passkey is not one that your account had before, or it did not verify you with a PIN, fingerprint or face.',
+    usePasskey: 'Use a passkey instead',
+    noPasskey: 'The passkey gave no answer. Try again, or enter a code.',
     missingPassword: 'Enter the password.',
     missingCode:
       'Enter a code of the authenticator app that your account had before, or a recovery code. If you did not add that app either, undo that first, with the link in the email about it.',
@@ -23,6 +28,7 @@ export const words = {
     },
   },
   de: {
+    start: { title: 'Ihr Konto', text: 'Wenn Sie sich nicht anmelden können, hilft eines davon.' },
     address: 'E-Mail-Adresse',
     newPassword: 'Neues Passwort',
     repeatedPassword: 'Neues Passwort, noch einmal',
@@ -33,6 +39,10 @@ export const words = {
     wrongCode:
       'Der Code ist falsch, wurde schon benutzt, oder es kamen zu viele falsche zuvor. Warten Sie auf den nächsten.',
     missingPassword: 'Geben Sie das Passwort ein.',
+    wrongPasskey:
+      'Diesen Passkey hatte Ihr Konto vorher nicht, oder er hat Sie nicht mit PIN, Fingerabdruck oder Gesicht erkannt.',
+    usePasskey: 'Stattdessen einen Passkey verwenden',
+    noPasskey: 'Der Passkey hat nicht geantwortet. Versuchen Sie es noch einmal, oder geben Sie einen Code ein.',
     missingCode:
       'Geben Sie einen Code der Authenticator-App ein, die Ihr Konto vorher hatte, oder einen Wiederherstellungscode. Haben Sie auch diese App nicht selbst hinzugefügt, machen Sie zuerst das rückgängig, mit der E-Mail darüber.',
     badAddress: 'Das ist keine E-Mail-Adresse.',

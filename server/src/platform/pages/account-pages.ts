@@ -4,7 +4,6 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { SystemRunner } from '../database/database.ts'
 import type { Services } from '../services.ts'
-import { preferredLocale } from '../locales.ts'
 import type { Locale } from '../locales.ts'
 import { presentedToken } from '../tokens/one-time-tokens.ts'
 import type { OpenToken } from '../tokens/one-time-tokens.ts'
@@ -15,8 +14,9 @@ import type { Offered } from './account-pages-fields.ts'
 import { codeField, faultList, faultsOf, linkList, newPasswords, presentPassword } from './account-pages-fields.ts'
 import { faultIn, problemWords, words } from './account-pages-words.ts'
 import { problemOf, statusOf } from '../server/errors.ts'
-import { html, sendPage } from './html.ts'
-import type { Html } from './html.ts'
+import { createNotices } from './notice.ts'
+import { html } from './html.ts'
+import { passkeyButton, passkeyPolicy } from './passkey-button.ts'
 import { noteFailure } from '../failures.ts'
 import { recordRefusal } from '../server/logging.ts'
 import type { App } from '../http/route.ts'
@@ -44,6 +44,8 @@ export interface Filled {
   password: string
   /** A code of an authenticator app, or a recovery code. */
   code: string
+  /** The answer of a passkey, as JSON. */
+  passkey: string
   cookies: string | undefined
 }
 
@@ -53,6 +55,8 @@ interface FormParts {
   notice?: string
   asksPassword?: boolean
   asksCode?: boolean
+  /** The path of the options for a passkey, which may replace the code. */
+  passkeyOptions?: string | undefined
 }
 
 /**
@@ -83,45 +87,21 @@ const Form = Strict({
   repeated_password: Text,
   password: Text,
   code: Text,
+  passkey: Type.Optional(Type.String({ maxLength: 12 * 1024 })),
 })
 
-/** Enough for a token, an address, passwords and a code. Bytes. */
-const LARGEST_FORM = 16 * 1024
+/** Enough for a token, an address, passwords, a code and the answer of a passkey, percent-encoded. Bytes. */
+const LARGEST_FORM = 32 * 1024
 
 const rules = { access: 'public', noStore: true } as const
 const schema = { hide: true } as const
 
-/** Serves the pages, in English and German, without scripts. In the context `app`, forms are parsed; errors are pages. */
+/** Serves the pages, in English and German; they work without scripts. In the context `app`, forms are parsed; errors are pages. */
 export async function accountPageRoutes(app: App, pages: AccountPages, services: Services): Promise<void> {
   const { config, declared, keys } = services
-  const { appName: name, cspMode, frontendUrl } = config
+  const { localeOf, send, say: sendText } = createNotices(config)
   app.removeAllContentTypeParsers()
   await app.register(formbody, { bodyLimit: LARGEST_FORM })
-
-  const localeOf = (request: FastifyRequest): Locale =>
-    preferredLocale(request.headers['accept-language']) ?? config.mail.defaultLocale
-
-  const send = (reply: FastifyReply, status: number, title: string, body: Html) =>
-    sendPage(reply, status, {
-      title,
-      lang: localeOf(reply.request),
-      name,
-      cspMode,
-      body,
-    })
-
-  const sendText = (reply: FastifyReply, status: number, title: string, text: string | Html, more?: Html) => {
-    const { goOn } = words[localeOf(reply.request)]
-    const home = frontendUrl !== undefined && html`<p><a href="${frontendUrl}">${goOn(name)}</a></p>`
-    return send(
-      reply,
-      status,
-      title,
-      html`<h1>${title}</h1>
-        <p>${text}</p>
-        ${more}${home}`,
-    )
-  }
 
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error as Parameters<typeof problemOf>[0])
@@ -132,6 +112,17 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
     const { title, text } = problemWords(status, localeOf(request))
     if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
     return sendText(reply, status, title, text)
+  })
+
+  app.get('/', { ...rules, schema }, async (request, reply) => {
+    const locale = localeOf(request)
+    const { title, text } = words[locale].start
+    const asking = Object.entries(pages).flatMap(([purpose, { words: own, ask }]) =>
+      ask === undefined ? [] : [{ text: own[locale].ask?.title ?? own[locale].title, href: `/account/${purpose}` }],
+    )
+    // Two pages may send the same email.
+    const links = asking.filter((one, index) => asking.findIndex(other => other.text === one.text) === index)
+    return sendText(reply, 200, title, text, linkList({ text: '', links }))
   })
 
   for (const [purpose, page] of Object.entries(pages)) {
@@ -168,7 +159,9 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
             ${parts?.asksPassword === true && presentPassword(email ?? '', locale)}
             ${parts?.asksCode === true && codeField(locale)}
             <button>${button}</button>
+            ${parts?.passkeyOptions !== undefined && passkeyButton(parts.passkeyOptions, locale)}
           </form>`,
+        parts?.passkeyOptions === undefined ? undefined : passkeyPolicy,
       )
     }
 
@@ -229,7 +222,15 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       const { visitor } = request
       const locale = localeOf(request)
       const given = request.body as Static<typeof Form>
-      const { token, email = '', new_password = '', repeated_password = '', password = '', code = '' } = given
+      const {
+        token,
+        email = '',
+        new_password = '',
+        repeated_password = '',
+        password = '',
+        code = '',
+        passkey = '',
+      } = given
       if (token === undefined && page.ask !== undefined) {
         if (!isEmail(email)) return sendAsk(reply, email, 422)
         await page.ask(email, visitor, locale)
@@ -245,7 +246,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       let result: unknown
       try {
         const { cookie: cookies } = request.headers
-        result = await page.act({ token, new_password, password, code, cookies }, visitor)
+        result = await page.act({ token, new_password, password, code, passkey, cookies }, visitor)
       } catch (error) {
         if (!(error instanceof Problem)) throw error
         if (error.code === 'invalid-token') return sendBroken(reply)

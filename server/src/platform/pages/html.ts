@@ -102,6 +102,12 @@ button, .button { display: block; width: 100%; min-height: 2.75rem; padding: .62
 .good::before { content: "✓"; margin-right: .5rem; color: var(--good) }
 `
 
+/** A script in the page, and the directive that allows it and no other. */
+export const inlineScript = (text: string): { element: Html; policy: string } => ({
+  element: { [markup]: `<script>${text}</script>` },
+  policy: `script-src 'sha256-${createHash('sha256').update(text).digest('base64')}'`,
+})
+
 const styleElement: Html = { [markup]: `<style>${style}</style>` }
 
 /** The policy allows the style by its digest, and no other. */

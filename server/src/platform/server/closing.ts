@@ -1,4 +1,6 @@
+import type { IncomingMessage } from 'node:http'
 import { Server } from 'node:net'
+import type { Socket } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 
@@ -14,6 +16,12 @@ const LAST_ANSWERS_MS = 500
 /** How often idle connections are closed after that. Milliseconds. */
 const SWEEP_MS = 250
 
+/**
+ * How long a request may still take to arrive after that. Node's own limits end with the listener, so a client that
+ * sends half a request would keep the process for ever. Milliseconds.
+ */
+const LAST_BODIES_MS = 10_000
+
 /** How long to wait at most for a moment without new connections. Milliseconds. */
 const QUIET_MS = 500
 
@@ -28,6 +36,8 @@ interface Closing {
   isParting: boolean
   /** How many connections were accepted. */
   accepted: number
+  /** The open connections, each with the request that is being received or answered on it. */
+  open: Map<Socket, IncomingMessage | undefined>
   left?: Promise<void>
 }
 
@@ -72,17 +82,34 @@ async function leaveOnce(server: FastifyInstance['server'], closing: Closing, se
 }
 
 /**
- * When the app closes, closes idle connections until none is left, and lets running requests finish. The app is created
+ * When the app closes, closes idle connections until none is left, lets running requests finish, and gives up those that
+ * do not arrive in time. The app is created
  * with `return503OnClosing: false`, because Fastify would otherwise refuse the last requests.
  */
-export function closeGracefully(app: FastifyInstance): void {
-  const closing: Closing = { isDraining: false, isParting: false, accepted: 0 }
+export function closeGracefully(app: FastifyInstance, { lastBodiesMs = LAST_BODIES_MS } = {}): void {
+  const closing: Closing = { isDraining: false, isParting: false, accepted: 0, open: new Map() }
   closings.set(app.server, closing)
-  app.server.on('connection', () => (closing.accepted += 1))
+  app.server.on('connection', (socket: Socket) => {
+    closing.accepted += 1
+    closing.open.set(socket, undefined)
+    socket.once('close', () => closing.open.delete(socket))
+  })
+  app.server.on('request', (request, response) => {
+    closing.open.set(request.socket, request)
+    response.once('close', () => {
+      if (closing.open.get(request.socket) === request) closing.open.set(request.socket, undefined)
+    })
+  })
   let sweep: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
     await leave(app, 0)
-    sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS)
+    const deadline = Date.now() + lastBodiesMs
+    sweep = setInterval(() => {
+      app.server.closeIdleConnections()
+      if (Date.now() < deadline) return
+      // A request that has arrived is answered; one that has not is given up.
+      for (const [socket, request] of closing.open) if (request?.complete !== true) socket.destroy()
+    }, SWEEP_MS)
   })
   app.addHook('onClose', (_app, done) => {
     clearInterval(sweep)

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Notices } from '../pages/notice.ts'
+import { isNavigation, sendProblemPage } from '../pages/problem-page.ts'
 import { readAddress } from '../addresses.ts'
 import { formatOf } from '../http/wire-format.ts'
 import type { ProblemBody, WireFormat } from '../http/wire-format.ts'
@@ -25,8 +27,8 @@ const parserProblems: Record<string, ProblemCode> = {
 }
 
 /**
- * Answers every error without internal information: with problem details (RFC 9457), or in the format of the path, if
- * that has one of its own.
+ * Answers every error without internal information: with problem details (RFC 9457), in the format of the path if that
+ * has one of its own, or a browser that navigates with a page.
  */
 export function answerErrors(app: FastifyInstance, answers: Answers): void {
   const { problems } = answers
@@ -61,6 +63,7 @@ interface Answers {
   problems: ProblemTable
   formats: readonly WireFormat[]
   publicUrl: string
+  notices: Notices
 }
 
 /** The status of a code, as a feature's table declares it. */
@@ -68,7 +71,7 @@ export const statusOf = (problems: ProblemTable, code: ProblemCode): number => p
 
 const bodyOf = (
   code: ProblemCode,
-  { problems, publicUrl }: Answers,
+  { problems, publicUrl }: Omit<Answers, 'notices'>,
   request_id: string,
   errors?: readonly FieldError[],
   extension?: Readonly<Record<string, unknown>>,
@@ -89,10 +92,9 @@ function sendProblem(
   if (status === 401) reply.header('www-authenticate', challengeOf(answers.problems, code))
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter))
   reply.removeHeader('etag').removeHeader('location')
-  const { type, body } = inFormat(
-    formatOf(answers.formats, request.originalUrl),
-    bodyOf(code, answers, request.id, errors, extension),
-  )
+  const format = formatOf(answers.formats, request.originalUrl)
+  if (format === undefined && isNavigation(request)) return sendProblemPage(answers.notices, reply, status, code)
+  const { type, body } = inFormat(format, bodyOf(code, answers, request.id, errors, extension))
   return reply.code(status).header('cache-control', 'no-store').type(type).serializer(JSON.stringify).send(body)
 }
 

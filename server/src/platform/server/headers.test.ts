@@ -129,6 +129,24 @@ test('a page of an allowed origin may call, with the methods and headers that ar
   assert.match(answer.headers['vary'] ?? '', /Origin/)
 })
 
+// Red when: the allowed fields are only those that the service reads: every call of a page that traces is refused.
+test('a page that traces its requests may call, and one with fields that a setting names', async () => {
+  const own = await createTestApp({ CORS_ORIGINS: ORIGIN, CORS_HEADERS: 'X-Correlation-ID, x-app-version' })
+  const allowed = async (on: typeof own, field: string) => {
+    const preflight = { 'access-control-request-method': 'GET', 'access-control-request-headers': field }
+    const { headers } = await on.call('OPTIONS', '/api/v1/projects', undefined, { origin: ORIGIN, ...preflight })
+    const fields = headers['access-control-allow-headers']?.toLowerCase().split(', ') ?? []
+    return fields.includes(field)
+  }
+  for (const field of ['traceparent', 'tracestate', 'baggage', 'sentry-trace'])
+    assert.ok(await allowed(own, field), field)
+  for (const field of ['x-correlation-id', 'x-app-version']) {
+    assert.ok(await allowed(own, field), field)
+    assert.ok(!(await allowed({ ...own, call }, field)), field)
+  }
+  assert.ok(!(await allowed(own, 'x-tenant-id')))
+})
+
 test('no other origin may', async () => {
   for (const origin of [
     'https://evil.example',

@@ -12,6 +12,7 @@ import { networkTest } from '../addresses.ts'
 import { Problem } from '../problems.ts'
 import type { Services } from '../services.ts'
 import { closeGracefully } from './closing.ts'
+import { createNotices } from '../pages/notice.ts'
 import { answerErrors, answerUnreadable } from './errors.ts'
 import { securityHeadersOf, sendSecurityHeaders } from './headers.ts'
 import { readJsonOnly } from './json.ts'
@@ -31,7 +32,7 @@ export async function createServer(
 ): Promise<App> {
   let routes: RouteTable | undefined
   const { problems, formats } = declared
-  const answers = { problems, formats, publicUrl: config.publicUrl }
+  const answers = { problems, formats, publicUrl: config.publicUrl, notices: createNotices(config) }
   const app: App = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -95,10 +96,22 @@ function corsFor(config: Config): FastifyCorsOptionsDelegateCallback {
     callback(null, headers.origin === undefined && method !== 'OPTIONS' ? none : options)
 }
 
-const corsOptionsOf = ({ corsOrigins }: Config) => ({
+/** Fields that pages add to every request to trace it (W3C Trace Context and Baggage, Sentry); the service ignores them. */
+const TRACING = ['traceparent', 'tracestate', 'baggage', 'sentry-trace']
+
+const corsOptionsOf = ({ corsOrigins, corsHeaders }: Config) => ({
   origin: corsOrigins === 'localhost' ? /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/ : [...corsOrigins],
   methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-  allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'If-Match', 'If-None-Match', 'X-Request-ID'],
+  allowedHeaders: [
+    'Authorization',
+    'Content-Type',
+    'Idempotency-Key',
+    'If-Match',
+    'If-None-Match',
+    'X-Request-ID',
+    ...TRACING,
+    ...corsHeaders,
+  ],
   exposedHeaders: [
     'Deprecation',
     'ETag',
@@ -133,6 +146,7 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
       limitedAs,
       noStore = false,
       tagged = false,
+      browsed = false,
     } = route as Partial<RouteRules>
     if (access !== undefined && access !== 'public' && access !== 'session' && !(access in permissions))
       throw new Error(
@@ -149,6 +163,7 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
         stepUp,
         noStore,
         tagged,
+        browsed,
         ...(perMinute !== undefined && { perMinute }),
         ...(limitedAs !== undefined && { limitedAs }),
       },

@@ -129,6 +129,26 @@ const findToken = <Details extends TSchema>(kind: TokenKind<Details>, id: string
     ([row]) => (row === undefined ? undefined : readToken(kind, row)),
   )
 
+const lookUp = <Result>(system: SystemRunner, look: Statement<'system', Result>): Promise<Result> =>
+  // system: a token is looked up before the user is known
+  system.run(look)
+
+/** The details of a token that may be used up or expired, until it is swept; it cannot be used. */
+export async function recallToken<Details extends TSchema>(
+  system: SystemRunner,
+  key: Buffer,
+  kind: TokenKind<Details>,
+  token: string,
+): Promise<Static<Details> | undefined> {
+  const id = openId(key, kind.purpose, token)
+  if (id === undefined) return undefined
+  const former = statement(
+    query.selectFrom('one_time_tokens').select(columns).where('id', '=', id).where('purpose', '=', kind.purpose),
+    ([row]) => (row === undefined ? undefined : readToken(kind, row).details),
+  )
+  return lookUp(system, former)
+}
+
 /** The token that a client presents, if it can be used; does not use it. @throws Problem invalid-token */
 export async function presentedToken<Details extends TSchema>(
   system: SystemRunner,
@@ -136,8 +156,7 @@ export async function presentedToken<Details extends TSchema>(
   kind: TokenKind<Details>,
   token: string,
 ): Promise<OpenToken<Static<Details>>> {
-  // system: a token is looked up before the user is known
-  const found = await system.run(findToken(kind, openToken(key, kind, token)))
+  const found = await lookUp(system, findToken(kind, openToken(key, kind, token)))
   if (found === undefined) throw new Problem('invalid-token')
   return found
 }

@@ -1,0 +1,39 @@
+import type { Locale } from '../locales.ts'
+import { words } from './account-pages-words.ts'
+import { html, inlineScript } from './html.ts'
+import type { Html } from './html.ts'
+
+/** Answers a challenge and submits the form with it. Without a script, or in an older browser, there is no button. */
+const script = inlineScript(`
+const button = document.getElementById('passkey-button')
+if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) button.hidden = false
+button.addEventListener('click', async () => {
+  const { form, dataset } = button
+  const fault = document.getElementById('passkey-fault')
+  button.disabled = fault.hidden = true
+  try {
+    const headers = { 'content-type': 'application/json' }
+    const body = JSON.stringify({ token: form.elements.token.value })
+    const answer = await fetch(dataset.options, { method: 'POST', headers, body })
+    if (!answer.ok) throw new Error(answer.status)
+    const { options, challenge_token } = await answer.json()
+    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options)
+    const credential = await navigator.credentials.get({ publicKey })
+    form.elements.passkey.value = JSON.stringify({ challenge_token, response: credential.toJSON() })
+    form.submit()
+  } catch {
+    fault.hidden = button.disabled = false
+    button.disabled = false
+  }
+})
+`)
+
+/** The policy of a page with the button: its script, and its request for a challenge. */
+export const passkeyPolicy = `${script.policy}; connect-src 'self'`
+
+/** `options` is the path that the challenge comes from, for the token of the form. The answer is the field `passkey`. */
+export const passkeyButton = (options: string, locale: Locale): Html =>
+  html`<input type="hidden" name="passkey" />
+    <p class="errors" role="alert" id="passkey-fault" hidden>${words[locale].noPasskey}</p>
+    <button type="button" id="passkey-button" data-options="${options}" hidden>${words[locale].usePasskey}</button>
+    ${script.element}`

@@ -1,0 +1,69 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Locale } from '../locales.ts'
+import type { Notices } from './notice.ts'
+import { html } from './html.ts'
+
+/** Paths of programs. */
+const API = /^\/(api|v5)(?=[/?]|$)/
+
+/**
+ * Whether a refusal is shown as a page: a browser navigates to a path that is for people, or to one that does not exist.
+ * Operations of the API are for programs, unless they are `browsed`; so is a client that also accepts JSON.
+ */
+export function isNavigation({ method, headers, originalUrl, routeOptions }: FastifyRequest): boolean {
+  const { accept = '' } = headers
+  if (method !== 'GET' || !/\btext\/html\b/i.test(accept) || /\/(?:[\w.-]+\+)?json\b/i.test(accept)) return false
+  if (routeOptions.config.rules?.browsed === true) return true
+  return routeOptions.schema?.operationId === undefined && !API.test(originalUrl)
+}
+
+/** Shows a problem as a page. Its code and the id of the request are there for whoever is asked for help. */
+export function sendProblemPage(notices: Notices, reply: FastifyReply, status: number, code: string): FastifyReply {
+  const locale = notices.localeOf(reply.request)
+  const { title, text } = wordsOf(status, locale)
+  return notices.say(reply, status, title, text, html`<p class="dim">${code} · ${reply.request.id}</p>`)
+}
+
+type Words = Record<Locale, { title: string; text: string }>
+
+const missing: Words = {
+  en: { title: 'There is nothing here', text: 'The address is mistyped, or the page no longer exists.' },
+  de: { title: 'Hier ist nichts', text: 'Die Adresse ist falsch geschrieben, oder die Seite gibt es nicht mehr.' },
+}
+const unreadable: Words = {
+  en: {
+    title: 'This link does not work',
+    text: 'It is incomplete or was changed on the way. Open the original link again.',
+  },
+  de: {
+    title: 'Dieser Link führt nicht weiter',
+    text: 'Er ist unvollständig oder wurde unterwegs verändert. Öffnen Sie den ursprünglichen Link noch einmal.',
+  },
+}
+const closed: Words = {
+  en: { title: 'Not for you', text: 'This page is only for people who have signed in and may see it.' },
+  de: {
+    title: 'Nicht zugänglich',
+    text: 'Diese Seite ist nur für Personen, die angemeldet sind und sie sehen dürfen.',
+  },
+}
+const tooMany: Words = {
+  en: { title: 'Too many attempts', text: 'Please wait a minute, then try again.' },
+  de: { title: 'Zu viele Versuche', text: 'Bitte warten Sie eine Minute und versuchen Sie es dann noch einmal.' },
+}
+const away: Words = {
+  en: { title: 'Not now', text: 'The service is busy or unavailable for a moment. Please try again shortly.' },
+  de: {
+    title: 'Gerade nicht möglich',
+    text: 'Der Dienst ist gerade überlastet oder nicht erreichbar. Bitte versuchen Sie es gleich noch einmal.',
+  },
+}
+const fault: Words = {
+  en: { title: 'Something went wrong', text: 'This is our fault. Please try again later.' },
+  de: { title: 'Etwas ist schiefgegangen', text: 'Das liegt an uns. Bitte versuchen Sie es später noch einmal.' },
+}
+
+function wordsOf(status: number, locale: Locale): Words[Locale] {
+  const known: Readonly<Record<number, Words>> = { 401: closed, 403: closed, 404: missing, 429: tooMany, 503: away }
+  return (known[status] ?? (status < 500 ? unreadable : fault))[locale]
+}
