@@ -5,7 +5,9 @@
 -- loses: departments
 -- loses: invitation_links
 -- loses: member_words
+-- loses: preferences
 -- loses: seeded_accounts
+-- loses: workspaces
 -- loses: invitations.guest
 -- loses: invitations.mail_at
 -- loses: invitations.role_id
@@ -69,6 +71,8 @@ drop trigger "role_rule_of_invitations" on {{schema}}."roles";
 drop trigger "role_rule" on {{schema}}."roles";
 
 drop trigger "event_update" on {{schema}}."users";
+
+drop trigger "give_preferences" on {{schema}}."users";
 
 drop trigger "touch" on {{schema}}."users";
 
@@ -139,17 +143,31 @@ alter table {{schema}}."invitations"
 alter table {{schema}}."invitations"
   drop constraint "invitations_role_id";
 
+alter table {{schema}}."preferences"
+  drop constraint "preferences_user_id_fkey";
+
 alter table {{schema}}."roles"
   drop constraint "roles_name_reserved";
 
 alter table {{schema}}."seeded_accounts"
   drop constraint "seeded_accounts_user_id_fkey";
 
+alter table {{schema}}."workspaces"
+  drop constraint "workspaces_created_by_fkey";
+
+alter table {{schema}}."workspaces"
+  drop constraint "workspaces_organization_id_fkey";
+
+alter table {{schema}}."workspaces"
+  drop constraint "workspaces_project_id_fkey";
+
 drop function {{schema}}."complete_role"();
 
 drop function {{schema}}."enqueue_job"(text, jsonb, timestamp with time zone);
 
 drop function {{schema}}."fold_text"(text);
+
+drop function {{schema}}."give_preferences"();
 
 drop function {{schema}}."guard_founder"();
 
@@ -249,7 +267,11 @@ drop function {{schema}}."make_invitation_link"();
 
 drop table {{schema}}."member_words";
 
+drop table {{schema}}."preferences";
+
 drop table {{schema}}."seeded_accounts";
+
+drop table {{schema}}."workspaces";
 
 create or replace function {{schema}}.enqueue_job (
   queue_name text,
@@ -504,3 +526,5 @@ grant select on table {{schema}}."roles" to "freehold_tenant";
 grant select, update on table {{schema}}."live_users" to "freehold_system";
 
 grant select on table {{schema}}."own_organizations" to "freehold_system", "freehold_tenant";
+
+revoke all ("credential_id") on table {{schema}}."passkeys" from "freehold_tenant";

@@ -147,6 +147,39 @@ alter table {{schema}}."member_words"
 alter table {{schema}}."member_words"
   force row level security;
 
+create table {{schema}}."preferences" (
+  "user_id"            uuid                     not null,
+  "theme"              text                     not null default 'system'::text,
+  "language"           text,
+  "time_zone"          text,
+  "date_format"        text                     not null default 'auto'::text,
+  "time_format"        text                     not null default 'auto'::text,
+  "editor_font_size"   integer                  not null default 14,
+  "editor_tab_size"    integer                  not null default 4,
+  "editor_word_wrap"   boolean                  not null default false,
+  "terminal_font_size" integer                  not null default 14,
+  "custom"             jsonb                    not null default '{}'::jsonb,
+  "created_at"         timestamp with time zone not null default now(),
+  "updated_at"         timestamp with time zone not null default now(),
+  "version"            integer                  not null default 1,
+  constraint "preferences_custom_size"
+    check (((jsonb_typeof(custom) = 'object'::text) AND (octet_length((custom)::text) <= 16384))),
+  constraint "preferences_date_format_check"
+    check ((date_format = ANY (ARRAY['auto'::text, 'iso'::text, 'dmy'::text, 'mdy'::text]))),
+  constraint "preferences_editor_font_size_check" check (((editor_font_size >= 6) AND (editor_font_size <= 72))),
+  constraint "preferences_editor_tab_size_check" check (((editor_tab_size >= 1) AND (editor_tab_size <= 8))),
+  constraint "preferences_language_check" check ((char_length(language) <= 35)),
+  constraint "preferences_pkey" primary key (user_id),
+  constraint "preferences_terminal_font_size_check" check (((terminal_font_size >= 6) AND (terminal_font_size <= 72))),
+  constraint "preferences_theme_check" check ((theme = ANY (ARRAY['system'::text, 'light'::text, 'dark'::text]))),
+  constraint "preferences_time_format_check"
+    check ((time_format = ANY (ARRAY['auto'::text, '12h'::text, '24h'::text]))),
+  constraint "preferences_time_zone_check" check ((char_length(time_zone) <= 64))
+);
+
+alter table {{schema}}."preferences"
+  enable row level security;
+
 create table {{schema}}."seeded_accounts" (
   "user_id"     uuid  not null,
   "hash_digest" bytea not null,
@@ -155,6 +188,31 @@ create table {{schema}}."seeded_accounts" (
 
 alter table {{schema}}."seeded_accounts"
   enable row level security;
+
+create table {{schema}}."workspaces" (
+  "organization_id" uuid                     not null,
+  "name"            text                     not null,
+  "workspace_path"  text                     not null,
+  "project_id"      uuid,
+  "status"          text                     not null default 'active'::text,
+  "created_by"      uuid,
+  "created_at"      timestamp with time zone not null default now(),
+  "updated_at"      timestamp with time zone not null default now(),
+  "version"         integer                  not null default 1,
+  constraint "workspaces_status_check" check ((status = ANY (ARRAY['active'::text, 'archived'::text]))),
+  constraint "workspaces_workspace_path_check"
+    check
+    (((char_length(workspace_path) >= 1) AND (char_length(workspace_path) <= 1024) AND (workspace_path !~
+    '(^|/)[.][.](/|$)|[\u0001-\u001f\u007f]'::text))),
+  "id"              uuid                     not null default {{schema}}.new_id(),
+  constraint "workspaces_pkey" primary key (organization_id, id)
+);
+
+alter table {{schema}}."workspaces"
+  enable row level security;
+
+alter table {{schema}}."workspaces"
+  force row level security;
 
 alter table {{schema}}."invitations"
   add column "role_id" uuid;
@@ -241,6 +299,16 @@ create or replace function {{schema}}.fold_text (
   AS $function$
   select replace(replace(replace(translate(regexp_replace(lower(normalize(given, nfkd)),
     '[\u00ad\u0300-\u036f\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff]', '', 'g'), 'øłđħıς', 'oldhiσ'), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe') $function$;
+
+create or replace function {{schema}}.give_preferences()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  insert into preferences (user_id) values (new.id) on conflict do nothing;
+  return null;
+end $function$;
 
 create or replace function {{schema}}.guard_assignment()
   returns trigger
@@ -988,6 +1056,10 @@ alter table {{schema}}."invitations"
 alter table {{schema}}."invitations"
   add constraint "invitations_role_id" check (((role_id IS NULL) OR (role = 'member'::text))) not valid;
 
+alter table {{schema}}."preferences"
+  add constraint "preferences_user_id_fkey" foreign key (user_id) references {{schema}}.users(id)
+    on delete cascade;
+
 -- lock: ACCESS EXCLUSIVE on roles, for a moment: from now on new rows are checked
 alter table {{schema}}."roles"
   add constraint "roles_name_reserved"
@@ -998,6 +1070,18 @@ alter table {{schema}}."roles"
 alter table {{schema}}."seeded_accounts"
   add constraint "seeded_accounts_user_id_fkey" foreign key (user_id) references {{schema}}.users(id)
     on delete cascade;
+
+alter table {{schema}}."workspaces"
+  add constraint "workspaces_created_by_fkey" foreign key (organization_id, created_by)
+    references {{schema}}.memberships(organization_id, user_id);
+
+alter table {{schema}}."workspaces"
+  add constraint "workspaces_organization_id_fkey" foreign key (organization_id)
+    references {{schema}}.organizations(id) on delete cascade;
+
+alter table {{schema}}."workspaces"
+  add constraint "workspaces_project_id_fkey" foreign key (organization_id, project_id)
+    references {{schema}}.projects(organization_id, id) on delete set null (project_id);
 
 create view {{schema}}."live_inviters" with (security_barrier=true) AS  SELECT m.organization_id,
     m.user_id,
@@ -1194,6 +1278,10 @@ create index invitation_links_invitation on {{schema}}.invitation_links
 create index member_words_order on {{schema}}.member_words
   using btree (organization_id, kind, status, role, word, user_id);
 
+create index workspaces_created_by on {{schema}}.workspaces using btree (organization_id, created_by);
+
+create index workspaces_project_id on {{schema}}.workspaces using btree (organization_id, project_id);
+
 create trigger history
   after insert or delete or update on {{schema}}.branches
   for each row
@@ -1383,6 +1471,16 @@ create trigger founder
   for each row
   execute function {{schema}}.guard_founder();
 
+create constraint TRIGGER still_open
+  after update on {{schema}}.preferences deferrable initially deferred
+  for each row
+  execute function {{schema}}.still_open();
+
+create trigger touch
+  before update on {{schema}}.preferences
+  for each row
+  execute function {{schema}}.touch();
+
 create trigger complete
   after insert on {{schema}}.roles
   for each row
@@ -1416,6 +1514,11 @@ create trigger event_update
     OR (old.deleted_at IS DISTINCT FROM new.deleted_at)))
   execute function {{schema}}.record_account();
 
+create trigger give_preferences
+  after insert on {{schema}}.users
+  for each row
+  execute function {{schema}}.give_preferences();
+
 create trigger touch
   before update of email,
     username,
@@ -1423,6 +1526,22 @@ create trigger touch
     given_name,
     family_name,
     full_name, superuser, guest, email_verified_at, locale, disabled_at, deleted_at on {{schema}}.users
+  for each row
+  execute function {{schema}}.touch();
+
+create trigger history
+  after insert or delete or update on {{schema}}.workspaces
+  for each row
+  execute function
+    {{schema}}.record_change('workspaces', '{name,workspace_path,project_id,status,created_by}');
+
+create constraint TRIGGER still_open
+  after insert or delete or update on {{schema}}.workspaces deferrable initially deferred
+  for each row
+  execute function {{schema}}.still_open();
+
+create trigger touch
+  before update on {{schema}}.workspaces
   for each row
   execute function {{schema}}.touch();
 
@@ -1617,6 +1736,23 @@ create policy "locking" on {{schema}}."organizations"
   using (true)
   with check (false);
 
+create policy "self_update" on {{schema}}."preferences"
+  for update
+  to "freehold_tenant"
+  using ((user_id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "self" on {{schema}}."preferences"
+  for select
+  to "freehold_tenant"
+  using ((user_id = ( select self.user_id
+   from {{schema}}.self)));
+
+create policy "system" on {{schema}}."preferences"
+  for all
+  to "freehold_system"
+  using (true);
+
 create policy "gate" on {{schema}}."roles"
   for select
   to "freehold_owner"
@@ -1647,6 +1783,39 @@ create policy "system" on {{schema}}."seeded_accounts"
   to "freehold_system"
   using (true);
 
+create policy "maintenance" on {{schema}}."workspaces"
+  for all
+  to "freehold_owner"
+  using ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+create policy "tenant_delete" on {{schema}}."workspaces"
+  for delete
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (gate.writes AND (gate.permission = ANY ('{workspaces:write}'::text[]))))));
+
+create policy "tenant_insert" on {{schema}}."workspaces"
+  for insert
+  to "freehold_tenant"
+  with check ((organization_id = ( SELECT gate.organization_id
+   FROM {{schema}}.gate
+  WHERE (gate.writes AND (gate.permission = ANY ('{workspaces:write}'::text[]))))));
+
+create policy "tenant_read" on {{schema}}."workspaces"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.reads)));
+
+create policy "tenant_update" on {{schema}}."workspaces"
+  for update
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (gate.writes AND (gate.permission = ANY ('{workspaces:write}'::text[]))))));
+
 revoke all on function {{schema}}."complete_role"() from public;
 
 revoke all on function {{schema}}."enqueue_job"(text, jsonb, timestamp with time zone) from public;
@@ -1660,6 +1829,8 @@ revoke all on function {{schema}}."fill_invitation_link"() from public;
 revoke all on function {{schema}}."fold_text"(text) from public;
 
 grant execute on function {{schema}}."fold_text"(text) to "freehold_tenant";
+
+revoke all on function {{schema}}."give_preferences"() from public;
 
 revoke all on function {{schema}}."guard_assignment"() from public;
 
@@ -1755,11 +1926,17 @@ grant delete, select, update on table {{schema}}."invitations" to "freehold_syst
 
 grant select on table {{schema}}."member_words" to "freehold_tenant";
 
+grant delete, insert, select, update on table {{schema}}."preferences" to "freehold_system";
+
+grant select on table {{schema}}."preferences" to "freehold_tenant";
+
 revoke all on table {{schema}}."roles" from "freehold_tenant";
 
 grant insert, select, update on table {{schema}}."roles" to "freehold_tenant";
 
 grant delete, insert, select on table {{schema}}."seeded_accounts" to "freehold_system";
+
+grant delete, insert, select, update on table {{schema}}."workspaces" to "freehold_tenant";
 
 grant select on table {{schema}}."live_invitations" to "freehold_system";
 
@@ -1794,6 +1971,32 @@ alter table {{schema}}."departments"
 
 create index departments_name on {{schema}}.departments using btree (organization_id, name, id);
 
+create index workspaces_name on {{schema}}.workspaces using btree (organization_id, name, id);
+
+revoke all ("credential_id") on table {{schema}}."passkeys" from "freehold_tenant";
+
+grant select ("credential_id") on table {{schema}}."passkeys" to "freehold_tenant";
+
+grant update ("custom") on table {{schema}}."preferences" to "freehold_tenant";
+
+grant update ("date_format") on table {{schema}}."preferences" to "freehold_tenant";
+
+grant update ("editor_font_size") on table {{schema}}."preferences" to "freehold_tenant";
+
+grant update ("editor_tab_size") on table {{schema}}."preferences" to "freehold_tenant";
+
+grant update ("editor_word_wrap") on table {{schema}}."preferences" to "freehold_tenant";
+
+grant update ("language") on table {{schema}}."preferences" to "freehold_tenant";
+
+grant update ("terminal_font_size") on table {{schema}}."preferences" to "freehold_tenant";
+
+grant update ("theme") on table {{schema}}."preferences" to "freehold_tenant";
+
+grant update ("time_format") on table {{schema}}."preferences" to "freehold_tenant";
+
+grant update ("time_zone") on table {{schema}}."preferences" to "freehold_tenant";
+
 revoke all ("guest") on table {{schema}}."users" from "freehold_tenant";
 
 grant select ("guest") on table {{schema}}."users" to "freehold_tenant";
@@ -1805,3 +2008,6 @@ alter table invitations enable trigger user;
 
 -- The emails that count for the next hour's.
 update one_time_tokens set mail_at = created_at where sender like 'organization %' and created_at > now() - interval '1 hour';
+
+-- Each account has its preferences, as the trigger `give_preferences` gives them to a new one.
+insert into preferences (user_id) select id from users where erased_at is null on conflict do nothing;
