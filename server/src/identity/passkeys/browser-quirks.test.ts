@@ -169,7 +169,7 @@ test('a password manager adds a passkey without asking, if that was requested', 
 test('password managers learn which passkeys are accepted, and the current names', async () => {
   const { person, passkey } = await newHolder()
   await newHolder()
-  const { status, body } = await person.call('GET', `${path}/signals`)
+  const { status, body } = await person.call('GET', '/api/v1/auth/passkey-signals')
   const userId = Buffer.from(person.user_id.replaceAll('-', ''), 'hex').toString('base64url')
   const party = { rpId: 'localhost', userId }
   assert.equal(status, 200)
@@ -182,7 +182,7 @@ test('password managers learn which passkeys are accepted, and the current names
   const step = (await person.call('POST', '/api/v1/auth/step-up/passkey-options')).body
   const proof = { passkey: { challenge_token: step.challenge_token, response: passkey.get(step.options) } }
   assert.equal((await person.call('DELETE', `${path}/${id}`, { proof })).status, 204)
-  const { body: after } = await (await logIn(person)).call('GET', `${path}/signals`)
+  const { body: after } = await (await logIn(person)).call('GET', '/api/v1/auth/passkey-signals')
   assert.deepEqual(after.all_accepted_credentials.allAcceptedCredentialIds, [])
   assert.equal(after.current_user_details.displayName, 'Ann Archer')
 })

@@ -63,7 +63,7 @@ export function passkeyRoutes(
   )
 
   app.get(
-    '/auth/passkeys/signals',
+    '/auth/passkey-signals',
     {
       access: 'session',
       problems: ['passkeys-unavailable'],
