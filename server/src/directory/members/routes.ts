@@ -114,6 +114,7 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
           'member-account-deleted',
           'own-membership',
           'owner-required',
+          'role-exceeds-own',
           'step-up-required',
         ],
         schema: {

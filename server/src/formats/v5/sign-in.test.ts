@@ -40,7 +40,7 @@ test('a sign-in with a second factor stops with MFA_REQUIRED and is finished in 
 
   const none = await verify({})
   assert.deepEqual([none.status, none.body.error.code], [422, 'VALIDATION_ERROR'])
-  assert.equal(none.body.error.message, 'code: give one of code, recovery_code, passkey')
+  assert.equal(none.body.error.message, 'code: give exactly one of code, recovery_code, passkey')
   const wrong = await verify({ code: '000000' })
   assert.deepEqual([wrong.status, wrong.body.error.code], [401, 'INVALID_CREDENTIALS'])
   const finished = await verify({ code: await authenticator.next(), unknown: true })

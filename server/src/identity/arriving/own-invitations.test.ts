@@ -53,6 +53,8 @@ test('after the sign-in an invited user sees the organizations and the invitatio
     organization: { id: owner.organization_id, name: 'Acme' },
     inviter: { full_name: 'Olga Owner' },
     role: 'viewer',
+    role_id: null,
+    role_name: null,
     title: 'Auditor',
     company: 'Globex',
   })

@@ -245,7 +245,7 @@ test('a file that is no CSV of ours is refused as a whole, and says what to chan
     'no header': [`${newAddress()},viewer\n`, /first line with the name “row-/],
     'an unknown column': [
       'email,role,name\na@example.com,viewer,A',
-      /“name”: it may name email, role, title and company/,
+      /“name”: it may name email, role, role_id, title and company/,
     ],
     'a column missing': ['email,title\na@example.com,A', /does not name the column role/],
     'a column twice': ['email,role,email\na@example.com,viewer,b@example.com', /email twice/],
