@@ -83,7 +83,11 @@ test('whether a cursor is genuine is told to those alone who may read the list',
   const { paths } = (await app.openApi()) as {
     paths: Record<string, Record<string, { operationId: string; parameters?: { name?: string }[] }>>
   }
-  const lists = Object.entries(paths).filter(([, { get }]) => get?.parameters?.some(({ name }) => name === 'cursor'))
+  // Those of an organization; the lists within another resource would need one.
+  const lists = Object.entries(paths).filter(
+    ([path, { get }]) =>
+      get?.parameters?.some(({ name }) => name === 'cursor') && !path.replace('/organizations/{id}', '').includes('{'),
+  )
   assert.ok(lists.length >= 8, `${lists.length} lists were found`)
   const boss = await signUp('Cursors')
   const admin = await addMember(boss, 'admin')
