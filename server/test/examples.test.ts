@@ -21,6 +21,8 @@ const needsMore: Readonly<Record<string, string>> = {
   register: 'the address that signUp has just taken',
   refresh: 'a refresh token',
   switchOrganization: 'the id of an organization',
+  createBranch: 'the id of a company',
+  createDepartment: 'the id of a branch',
   addPasskey: 'the response of an authenticator',
   confirmTotp: 'the code of an authenticator app',
   verifySecondFactor: 'the token of a sign-in',

@@ -57,6 +57,7 @@ export const NewInvitation = Strict(
     title: 'NewInvitation',
     description:
       '`role`, or `role_id` of a custom role, is required. `title` and `company` are the initial values of the membership. With `guest`, which requires the role viewer, an address without an account gets a guest account.',
+    examples: [{ email: 'jane@example.com', role: 'member', title: 'Engineer' }],
   },
 )
 export type NewInvitation = Static<typeof NewInvitation>

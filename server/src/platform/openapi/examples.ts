@@ -54,7 +54,10 @@ export function exampleOfSchema(schema: Json, isRequest = false): unknown {
       return Object.fromEntries(
         Object.entries(properties ?? {})
           .filter(([name, property]) => !isLeftOut(name, property))
-          .map(([name, property]) => [name, name in fields ? fields[name] : exampleOfSchema(property, isRequest)]),
+          .map(([name, property]) => [
+            name,
+            name in fields && fits(fields[name], property) ? fields[name] : exampleOfSchema(property, isRequest),
+          ]),
       )
     case 'array':
       return items === undefined ? [] : [exampleOfSchema(items, isRequest)]
@@ -69,3 +72,6 @@ export function exampleOfSchema(schema: Json, isRequest = false): unknown {
       return formats[String(schema['format'])] ?? 'text'
   }
 }
+
+/** Fields of one name can have different words in different resources. */
+const fits = (value: unknown, { enum: words }: Json): boolean => !Array.isArray(words) || words.includes(value)
