@@ -87,8 +87,8 @@ const isAnyText = (name: string) => Object.values(anyText).some(names => names.i
 /** What a text is, as far as its schema says. */
 function kindOf({ enum: words, const: constant, format, pattern = '' }: Schema): string | undefined {
   if (words !== undefined || constant !== undefined) return 'word'
-  if (pattern === LINE || format === 'line') return pattern === LINE && format === 'line' ? 'line' : undefined
   if (pattern === PATH) return 'path'
+  if (pattern === LINE || format === 'line') return pattern === LINE && format === 'line' ? 'line' : undefined
   if (pattern === LINES) return 'lines'
   if (['uuid', 'email', 'date-time', 'uri'].includes(String(format))) return 'form'
   const isAscii = ['ä', '\u0000', '\u0085', '\u2028', '\u202e', '\u200b'].every(
