@@ -72,6 +72,14 @@ create function acting_user() returns uuid language sql stable security definer 
 revoke execute on function acting_user() from public;
 grant execute on function acting_user() to freehold_tenant, freehold_system;
 
+-- The permissions of a built-in role, or of a custom one if its id is given.
+create function permissions_of(organization uuid, built_in text, custom uuid) returns text[] language sql stable security definer set search_path = {{schema}}, pg_temp as $$
+  select array(select p.permission from role_permissions p where p.role = case when custom is null then built_in else 'admin' end
+    and (custom is null or exists (select from custom_role_permissions c where c.organization_id = organization and c.role_id = custom and c.permission = p.permission))
+    order by p.permission collate "C") $$;
+revoke execute on function permissions_of(uuid, text, uuid) from public;
+grant execute on function permissions_of(uuid, text, uuid) to freehold_system;
+
 -- Whether the gate is open, read with a new snapshot, which includes what was committed while this waited for a lock.
 -- Rows that this transaction itself has changed count as open (it left, transferred or deleted the organization): their
 -- column gate_changed_in, which only the triggers below write, says so, and the change was allowed when it was made.
