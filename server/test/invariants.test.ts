@@ -155,7 +155,6 @@ const definers: Readonly<Record<string, string>> = {
   lock_revocation: 'locks, and checks the gate of a caller who changes rows that a gate reads; reads only',
   still_open: 'checks the gate again at the commit; reads only',
   acting_user: 'names the user of the session that the settings name; reads only',
-  own_role_permits: "returns for the gate what the caller's custom role permits; reads only",
   guard_membership: 'checks by the gate who may decide about owners; reads only',
   is_way_out: 'checks for the gate whether there is another owner; reads only',
   guard_guest: 'checks whether a member is a guest, whom the caller may not see; reads only',
@@ -198,7 +197,6 @@ const writers: Readonly<Record<string, string>> = {
 const callable: Readonly<Record<string, string>> = {
   new_id: 'the default of every id',
   acting_user: 'called by the audit log triggers; returns only the caller',
-  own_role_permits: "called by the gate; answers only for the caller's own role",
   lock_key: 'computes a number from texts; reads nothing',
   is_way_out: 'called by the gate; answers only for the caller',
   addresses_in_trigger: 'returns nothing outside of a trigger',

@@ -8,17 +8,6 @@ const dropped: Change = ['', '']
 
 export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
   'function acting_user': [['where id =', 'where id <>']],
-  'function own_role_permits': [
-    ["m.organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and ", ''],
-    [' and m.user_id = s.user_id', ''],
-    ['p.organization_id = m.organization_id and ', ''],
-    ['p.organization_id = m.organization_id and p.role_id = m.role_id', 'p.organization_id = m.organization_id'],
-    ['known.permission = p.permission and ', ''],
-    [" and known.role = 'admin'", ''],
-    ["known.role = 'admin'", "known.role = 'owner'"],
-    ["s.id = nullif(current_setting('app.session_id', true), '')::uuid and ", ''],
-    [" and p.permission = current_setting('app.permission', true)", ''],
-  ],
   'function permissions_of': [
     ["case when custom is null then built_in else 'admin' end", 'built_in'],
     ["else 'admin'", "else 'owner'"],
@@ -136,11 +125,10 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
     ],
     [' or is_way_out()', ''],
     ['(m.gate_changed_in = own or', '('],
-    ['m.disabled_at is null and m.deleted_at is null and (m.role_id', 'm.deleted_at is null and (m.role_id'],
-    ['m.disabled_at is null and m.deleted_at is null and (m.role_id', 'm.disabled_at is null and (m.role_id'],
-    ['p.permission = wanted and p.role = m.role', 'p.permission = wanted'],
-    ['m.role_id is null and p.permission', 'p.permission'],
-    ['m.role_id is not null and own_role_permits() or ', ''],
+    ['m.disabled_at is null and m.deleted_at is null and wanted', 'm.deleted_at is null and wanted'],
+    ['m.disabled_at is null and m.deleted_at is null and wanted', 'm.disabled_at is null and wanted'],
+    ['wanted = any (permissions_of(o.id, m.role, m.role_id))', 'true'],
+    ['permissions_of(o.id, m.role, m.role_id)', 'permissions_of(o.id, m.role, null)'],
   ],
   'function guard_membership': [
     ["if wanted = 'members:write' and concerns_owners", 'if false and concerns_owners'],

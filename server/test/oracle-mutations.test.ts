@@ -48,7 +48,7 @@ function aimAt(name: string): Wanted {
     return { only: (world, question) => isAllowed(world, question) && isAboutDeletedMember(world, question) }
   if (/guard_membership|keep_an_owner/.test(name))
     return { only: (world, question) => isAllowed(world, question) && writesMemberships.has(question.permission) }
-  if (name.startsWith('function own_role_permits') || name.startsWith('function hold_roles')) return {}
+  if (name.startsWith('function hold_roles')) return {}
   if (/^(function|trigger) [\w.]*(role|permission)/.test(name))
     return { only: (world, question) => isAllowed(world, question) && writesRoles.has(question.permission) }
   if (name.startsWith('function is_way_out')) return { only: isOwnerWithoutFactor, readsOnly: true }

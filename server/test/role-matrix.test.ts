@@ -32,7 +32,7 @@ test('every operation requires the permission that its method and path say', () 
   )
 })
 
-// Red when: gate does not ask for the permissions of a custom role, or own_role_permits() for one permission only.
+// Red when: gate does not ask for the permissions of a custom role, or counts one that lacks the permission as administrator.
 test('a custom role with one permission, or with all but one, may do exactly that', { timeout: 300_000 }, async t => {
   let sent = 0
   for (const operation of operations) sent += await checkCustomRoles(operation)

@@ -11,14 +11,6 @@ create policy locking on organizations for update to freehold_owner using (true)
 create policy gate on custom_role_permissions for select to freehold_owner using (true);
 create trigger revocation before delete on custom_role_permissions for each row execute function lock_revocation('organization', 'organization_id');
 
--- The permissions of a built-in role, or of a custom one if its id is given.
-create function permissions_of(organization uuid, built_in text, custom uuid) returns text[] language sql stable security definer set search_path = {{schema}}, pg_temp as $$
-  select array(select p.permission from role_permissions p where p.role = case when custom is null then built_in else 'admin' end
-    and (custom is null or exists (select from custom_role_permissions c where c.organization_id = organization and c.role_id = custom and c.permission = p.permission))
-    order by p.permission collate "C") $$;
-revoke execute on function permissions_of(uuid, text, uuid) from public;
-grant execute on function permissions_of(uuid, text, uuid) to freehold_system;
-
 -- Requires that the role of the acting user has all of these permissions; the error names those that are missing. The
 -- caller holds the locks of the gate.
 create function require_own_permissions(wanted text[]) returns void language plpgsql volatile set search_path = {{schema}}, pg_temp as $$

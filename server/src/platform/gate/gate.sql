@@ -11,17 +11,6 @@ create view self with (security_barrier) as
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null;
 
--- Whether the custom role in the caller's membership has the permission; never more than the role admin has. This is a
--- function so that it costs nothing for members with a built-in role.
-create function own_role_permits() returns boolean language sql stable security definer set search_path = {{schema}}, pg_temp as $$
-  select exists (select from sessions s
-    join memberships m on m.organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and m.user_id = s.user_id
-    join custom_role_permissions p on p.organization_id = m.organization_id and p.role_id = m.role_id
-    join role_permissions known on known.permission = p.permission and known.role = 'admin'
-    where s.id = nullif(current_setting('app.session_id', true), '')::uuid and p.permission = current_setting('app.permission', true)) $$;
-revoke execute on function own_role_permits() from public;
-grant execute on function own_role_permits() to freehold_tenant, freehold_system;
-
 -- Every statement of every request asks it, so each look-up and each function in it costs time in every request.
 create view gate with (security_barrier) as
   select s.id as session_id, s.user_id, o.id as organization_id, current_setting('app.permission', true) as permission,
@@ -33,16 +22,18 @@ create view gate with (security_barrier) as
   join users u on u.id = s.user_id
   join organizations o on o.id = nullif(current_setting('app.organization_id', true), '')::uuid
   -- offset 0 forces a look-up of one membership by its key, never a scan of all members of the organization
-  left join lateral (select role, role_id, case when role_id is null then role end as built_in from memberships where organization_id = o.id and user_id = s.user_id
-    and disabled_at is null and deleted_at is null offset 0) as m on true
+  -- A custom role that has the permission counts as the role admin, which limits it; one that has not, as no role.
+  left join lateral (select role, case when role_id is null then role
+      when exists (select from custom_role_permissions c where c.organization_id = o.id and c.role_id = memberships.role_id
+        and c.permission = current_setting('app.permission', true)) then 'admin' end as rank
+    from memberships where organization_id = o.id and user_id = s.user_id and disabled_at is null and deleted_at is null offset 0) as m on true
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null
     and o.deleted_at is null and (s.second_factor_at is not null or not o.second_factor_required
       or is_way_out())
     -- the sub-select reads the setting once, not for each row of the table
-    and (exists (select from role_permissions p where p.permission = (select current_setting('app.permission', true))
-        and (p.role = m.built_in or u.superuser and p.role = 'superuser'))
-      or m.role_id is not null and own_role_permits());
+    and exists (select from role_permissions p where p.permission = (select current_setting('app.permission', true))
+        and (p.role = m.rank or u.superuser and p.role = 'superuser'));
 
 -- The state that the diagnostic query reads after an empty or refused result: always one row.
 create view gate_state with (security_barrier) as
@@ -81,6 +72,14 @@ create function acting_user() returns uuid language sql stable security definer 
 revoke execute on function acting_user() from public;
 grant execute on function acting_user() to freehold_tenant, freehold_system;
 
+-- The permissions of a built-in role, or of a custom one if its id is given.
+create function permissions_of(organization uuid, built_in text, custom uuid) returns text[] language sql stable security definer set search_path = {{schema}}, pg_temp as $$
+  select array(select p.permission from role_permissions p where p.role = case when custom is null then built_in else 'admin' end
+    and (custom is null or exists (select from custom_role_permissions c where c.organization_id = organization and c.role_id = custom and c.permission = p.permission))
+    order by p.permission collate "C") $$;
+revoke execute on function permissions_of(uuid, text, uuid) from public;
+grant execute on function permissions_of(uuid, text, uuid) to freehold_system;
+
 -- Whether the gate is open, read with a new snapshot, which includes what was committed while this waited for a lock.
 -- Rows that this transaction itself has changed count as open (it left, transferred or deleted the organization): their
 -- column gate_changed_in, which only the triggers below write, says so, and the change was allowed when it was made.
@@ -107,8 +106,7 @@ begin
         or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out()))
       and (m.gate_changed_in = own
         or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
-        or m.disabled_at is null and m.deleted_at is null and (m.role_id is not null and own_role_permits()
-          or exists (select from role_permissions p where m.role_id is null and p.permission = wanted and p.role = m.role))));
+        or m.disabled_at is null and m.deleted_at is null and wanted = any (permissions_of(o.id, m.role, m.role_id))));
 end $$;
 revoke execute on function gate_is_open() from public;
 
