@@ -300,6 +300,36 @@ create or replace function {{schema}}.fold_text (
   select replace(replace(replace(translate(regexp_replace(lower(normalize(given, nfkd)),
     '[\u00ad\u0300-\u036f\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff]', '', 'g'), 'øłđħıς', 'oldhiσ'), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe') $function$;
 
+create or replace function {{schema}}.gate_is_open()
+  returns boolean
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  wanted constant text := coalesce(current_setting('app.permission', true), '');
+  own constant xid8 := pg_current_xact_id();
+begin
+  if wanted = '' then
+    return exists (select from sessions s join users u on u.id = s.user_id
+      where s.id = nullif(current_setting('app.session_id', true), '')::uuid
+        and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
+        and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null));
+  end if;
+  return exists (select from gate) or exists (select from sessions s
+    join users u on u.id = s.user_id
+    join organizations o on o.id = nullif(current_setting('app.organization_id', true), '')::uuid
+    left join memberships m on m.organization_id = o.id and m.user_id = s.user_id
+    where own in (s.gate_changed_in, u.gate_changed_in, o.gate_changed_in, m.gate_changed_in)
+      and s.id = nullif(current_setting('app.session_id', true), '')::uuid
+      and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
+      and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null)
+      and (o.gate_changed_in = own
+        or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out()))
+      and (m.gate_changed_in = own
+        or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
+        or m.disabled_at is null and m.deleted_at is null and wanted = any (permissions_of(o.id, m.role, m.role_id))));
+end $function$;
+
 create or replace function {{schema}}.give_preferences()
   returns trigger
   language plpgsql
@@ -1082,6 +1112,35 @@ alter table {{schema}}."workspaces"
 alter table {{schema}}."workspaces"
   add constraint "workspaces_project_id_fkey" foreign key (organization_id, project_id)
     references {{schema}}.projects(organization_id, id) on delete set null (project_id);
+
+create or replace view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS session_id,
+    s.user_id,
+    o.id AS organization_id,
+    current_setting('app.permission'::text, true) AS permission,
+        CASE
+            WHEN (current_setting('app.permission'::text, true) !~~ 'admin:%'::text) THEN m.role
+            WHEN u.superuser THEN 'superuser'::text
+            ELSE NULL::text
+        END AS role,
+    (current_setting('app.permission'::text, true) !~~ '%:read'::text) AS writes,
+    ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required)) AS reads
+   FROM ((({{schema}}.sessions s
+     JOIN {{schema}}.users u ON ((u.id = s.user_id)))
+     JOIN {{schema}}.organizations o ON ((o.id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid)))
+     LEFT JOIN LATERAL ( SELECT memberships.role,
+                CASE
+                    WHEN (memberships.role_id IS NULL) THEN memberships.role
+                    WHEN (EXISTS ( SELECT
+                       FROM {{schema}}.custom_role_permissions c
+                      WHERE ((c.organization_id = o.id) AND (c.role_id = memberships.role_id) AND (c.permission = current_setting('app.permission'::text, true))))) THEN 'admin'::text
+                    ELSE NULL::text
+                END AS rank
+           FROM {{schema}}.memberships
+          WHERE ((memberships.organization_id = o.id) AND (memberships.user_id = s.user_id) AND (memberships.disabled_at IS NULL) AND (memberships.deleted_at IS NULL))
+         OFFSET 0) m ON (true))
+  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required) OR {{schema}}.is_way_out()) AND (EXISTS ( SELECT
+           FROM {{schema}}.role_permissions p
+          WHERE ((p.permission = ( SELECT current_setting('app.permission'::text, true) AS current_setting)) AND ((p.role = m.rank) OR (u.superuser AND (p.role = 'superuser'::text)))))));
 
 create view {{schema}}."live_inviters" with (security_barrier=true) AS  SELECT m.organization_id,
     m.user_id,
@@ -1938,6 +1997,10 @@ grant delete, insert, select on table {{schema}}."seeded_accounts" to "freehold_
 
 grant delete, insert, select, update on table {{schema}}."workspaces" to "freehold_tenant";
 
+grant select on table {{schema}}."gate" to "freehold_system", "freehold_tenant";
+
+grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_tenant";
+
 grant select on table {{schema}}."live_invitations" to "freehold_system";
 
 grant select on table {{schema}}."live_inviters" to "freehold_system";
@@ -1972,6 +2035,8 @@ alter table {{schema}}."departments"
 create index departments_name on {{schema}}.departments using btree (organization_id, name, id);
 
 create index workspaces_name on {{schema}}.workspaces using btree (organization_id, name, id);
+
+drop function {{schema}}."own_role_permits"();
 
 revoke all ("credential_id") on table {{schema}}."passkeys" from "freehold_tenant";
 
