@@ -242,6 +242,15 @@ alter table {{schema}}."users"
 alter table {{schema}}."invitations"
   alter column "expires_at" set default (now() + '7 days'::interval);
 
+-- Before this version, no route created custom roles; an operator may have. Names that differ only in what no longer counts
+-- get the end of their id, as do those that are now reserved, and every role may read the organization and leave it.
+update {{schema}}.roles r set name = r.name || ' ' || right(r.id::text, 8)
+where r.name_key in ('', 'owner', 'admin', 'member', 'viewer', 'custom', 'guest', 'superuser')
+  or exists (select from {{schema}}.roles o where o.organization_id = r.organization_id and o.name_key = r.name_key and o.id < r.id);
+insert into {{schema}}.custom_role_permissions (organization_id, role_id, permission)
+select organization_id, id, unnest('{organization:read,organization:leave}'::text[]) from {{schema}}.roles on conflict do nothing;
+set constraints all immediate;
+
 create or replace function {{schema}}.complete_role()
   returns trigger
   language plpgsql

@@ -75,7 +75,6 @@ test('what is for programs stays a problem, whoever asks', async () => {
     ['/api/v1/projects', {}],
     ['/api/v1/nowhere', {}],
     ['/api/v1/auth/me', {}],
-    ['/v5/nowhere', {}],
     ['/ready?unknown=1', {}],
     ['/nowhere', { accept: 'application/json, text/html' }],
     ['/nowhere', { accept: 'application/problem+json' }],

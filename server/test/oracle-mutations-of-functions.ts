@@ -51,19 +51,19 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
   ],
   'function guard_role_of_member': [
     ['perform require_own_permissions(permissions_of(place, old.role, old.role_id));', ''],
-    ['perform require_own_permissions(permissions_of(place, new.role, new.role_id));', ''],
-    ['place, new.role, new.role_id', 'place, new.role, null'],
+    ['perform require_own_permissions(permissions_of(place, built_in, custom));', ''],
+    ['place, built_in, custom', 'place, built_in, null'],
     ['place, old.role, old.role_id', "place, 'viewer', old.role_id"],
     [
       " and current_setting('app.permission', true) = 'members:write'",
       " and current_setting('app.permission', true) = 'organization:leave'",
     ],
   ],
-  'function guard_invited_role': [
+  'function require_offerable_role': [
     ['and deleted_at is null for share', 'for share'],
     ['perform require_own_permissions(permissions_of(place, new.role, new.role_id));', ''],
     ['place, new.role, new.role_id', 'place, new.role, null'],
-    ['place, new.role, new.role_id', "place, 'viewer', new.role_id"],
+    ['place, built_in, custom', "place, 'viewer', custom"],
   ],
   'function keep_invited_role': [
     ['organization_id = old.organization_id and ', ''],
