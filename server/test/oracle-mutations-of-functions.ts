@@ -51,8 +51,8 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
   ],
   'function guard_role_of_member': [
     ['perform require_own_permissions(permissions_of(place, old.role, old.role_id));', ''],
-    ['perform require_own_permissions(permissions_of(place, built_in, custom));', ''],
-    ['place, built_in, custom', 'place, built_in, null'],
+    ['perform require_own_permissions(permissions_of(place, new.role, new.role_id));', ''],
+    ['place, new.role, new.role_id', 'place, new.role, null'],
     ['place, old.role, old.role_id', "place, 'viewer', old.role_id"],
     [
       " and current_setting('app.permission', true) = 'members:write'",
@@ -61,8 +61,8 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
   ],
   'function require_offerable_role': [
     ['and deleted_at is null for share', 'for share'],
-    ['perform require_own_permissions(permissions_of(place, new.role, new.role_id));', ''],
-    ['place, new.role, new.role_id', 'place, new.role, null'],
+    ['perform require_own_permissions(permissions_of(place, built_in, custom));', ''],
+    ['place, built_in, custom', 'place, built_in, null'],
     ['place, built_in, custom', "place, 'viewer', custom"],
   ],
   'function keep_invited_role': [
