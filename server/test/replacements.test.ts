@@ -47,7 +47,10 @@ const values: Readonly<Record<string, (world: World) => unknown>> = {
 }
 
 /** Fields of which one is required, although the schema requires none of them. */
-const oneOf: Readonly<Record<string, readonly string[]>> = { replaceMember: ['role', 'role_id'] }
+const oneOf: Readonly<Record<string, readonly string[]>> = {
+  replaceMember: ['role', 'role_id'],
+  replacePerson: ['role', 'role_id'],
+}
 
 test('some operations replace', () => {
   const ids = replacements.map(({ id }) => id)
