@@ -68,7 +68,12 @@ test('after the sign-in an invited user sees the organizations and the invitatio
   assert.deepEqual([list.body.items, list.body.total], [body.invitations, 1])
 
   const accepted = await acceptOwn(person, id)
-  assert.deepEqual(accepted.body, { organization_id: owner.organization_id, user_id: person.user_id, role: 'viewer' })
+  assert.deepEqual(accepted.body, {
+    organization_id: owner.organization_id,
+    user_id: person.user_id,
+    role: 'viewer',
+    role_id: null,
+  })
   const switched = await person.call('POST', `${auth}/switch-organization`, { organization_id: owner.organization_id })
   const inside = { authorization: `Bearer ${switched.body.access_token}` }
   assert.equal((await call('GET', '/api/v1/projects', undefined, inside)).status, 200)
