@@ -28,7 +28,7 @@ declare module '../../platform/problems.ts' {
 /** How an invited user finds, accepts and declines an invitation. */
 export const arriving = feature({
   name: 'arriving',
-  uses: ['users', 'organizations', 'roles', 'accounts', 'passwords', 'factors', 'invitations'],
+  uses: ['users', 'organizations', 'accounts', 'passwords', 'factors', 'invitations'],
   sql: [new URL('own-invitations.sql', import.meta.url)],
   problems,
   routes: [acceptanceRoutes, ownInvitationRoutes],
