@@ -16,6 +16,8 @@ const viewer = { role: 'viewer', role_id: null } as const
 const isCurrent = (row?: { disabled: boolean; deleted: boolean }): boolean => row?.disabled === false && !row.deleted
 const isOwner = (row: Membership): boolean => row.role === 'owner' && isCurrent(row)
 const liveOwnerOf = (w: World) => (m: Membership) => isOwner(m) && isCurrent(w.users.find(u => u.id === m.user_id))
+/** What was neither accepted nor revoked; only then does the offered role count. */
+const isStanding = ({ state }: World['invitations'][number]): boolean => state === 'open' || state === 'expired'
 const sorted = (ids: string[]): string => ids.sort().join(' ')
 const idsOf = (rows: { id: string }[]): string => sorted(rows.map(({ id }) => id))
 const count = (rows: unknown[]): string => String(rows.length)
@@ -191,8 +193,8 @@ export function write(world: World, permissions: Permissions, question: Question
     ...all(['update projects', 'delete projects'], count(projects)),
     ...all(['update a project', 'lock a project', 'delete a project'], has(projects, question.project)),
     'insert an invitation': !isInPlace || !writes('invitations') ? '0' : mayOffer(question) ? '1' : 'rule',
-    'update invitations': invitations.length > 0 && !covers(viewer) ? 'rule' : count(invitations),
-    'extend an invitation': offer === undefined ? '0' : mayOffer(offer) ? '1' : 'rule',
+    'update invitations': invitations.some(isStanding) && !covers(viewer) ? 'rule' : count(invitations),
+    'extend an invitation': offer === undefined ? '0' : !isStanding(offer) || mayOffer(offer) ? '1' : 'rule',
     'revoke an invitation': has(invitations, question.invitation),
     'title members': title,
     'give a role': set({ role: question.role, role_id }),
