@@ -15,6 +15,8 @@ import { createTestApp } from './test-app.ts'
 
 const ROUNDS = Number(process.env['LOCK_ORDER_ROUNDS'] ?? 1)
 const LANES = 10
+/** Which third of the pairs with an operation that revokes nothing a short run takes; a long run takes all. */
+const THIRD = Math.floor(Math.random() * 3)
 
 interface Pair {
   revoking: Action
@@ -97,7 +99,11 @@ test(
       if (status < 400 || status >= 500) faults.push(`${name}: after the revocation it answered ${status} ${text}`)
     }
 
-    const work = pairs.flatMap((pair, index) => {
+    const due = pairs.filter(
+      (pair, index) =>
+        ROUNDS > 1 || pair.other.closes !== undefined || KNOWN.includes(nameOf(pair)) || index % 3 === THIRD,
+    )
+    const work = due.flatMap((pair, index) => {
       const rounds = KNOWN.includes(nameOf(pair)) ? Math.max(16, ROUNDS) : ROUNDS
       return Array.from({ length: rounds }, (_, round) => () => run(pair, index * 5 + round))
     })
@@ -108,7 +114,7 @@ test(
       }),
     )
     t.diagnostic(
-      `${pairs.length} pairs, ${work.length} rounds, ${statements} statements, ${checked} late writes; done: ${JSON.stringify(done)}`,
+      `${due.length} of ${pairs.length} pairs, ${work.length} rounds, ${statements} statements, ${checked} late writes; done: ${JSON.stringify(done)}`,
     )
     assert.deepEqual(deadlocks, [])
     assert.deepEqual(faults, [])

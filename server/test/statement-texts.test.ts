@@ -82,7 +82,7 @@ async function send(operation: Operation, { body, query, turn, tagged }: Choice)
 }
 
 /** The number of choices to try for each operation. */
-const CHOICES = 6 * Number(process.env['PROPERTY_RUNS'] ?? 1)
+const CHOICES = 3 * Number(process.env['PROPERTY_RUNS'] ?? 1)
 
 // Red when: inOrder in platform/http/validation.ts returns its argument.
 test('the order of fields in a request does not change the statement, on any route', async t => {

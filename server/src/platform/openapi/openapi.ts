@@ -158,7 +158,7 @@ function complete(document: Document, rules: ReadonlyMap<string, OperationRules>
   const components = {
     ...document.components,
     schemas: sorted(schemas),
-    responses: sorted(responses),
+    responses: sorted(onlyUsed('responses', responses)),
     headers: onlyUsed('headers', headers),
     parameters: onlyUsed('parameters', parameters),
     examples,
