@@ -28,7 +28,7 @@ const problems = {
   'unreadable-csv': [
     422,
     'Unreadable CSV',
-    'Send CSV in UTF-8 whose first line names the columns email and role, and optionally title and company; `errors` says what was found.',
+    'Send CSV in UTF-8 whose first line names the columns email and role, and optionally role_id, title and company; `errors` says what was found.',
   ],
   'too-many-invitations': [
     429,
