@@ -909,10 +909,12 @@ create or replace function {{schema}}.refusal_of_offer (
   security definer
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
-  select case when custom is not null and not exists (select from roles
-      where organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and id = custom and deleted_at is null) then 'invalid-fields'
-    when not permissions_of(nullif(current_setting('app.organization_id', true), '')::uuid, built_in, custom) <@ coalesce((select permissions
-      from own_organizations where id = nullif(current_setting('app.organization_id', true), '')::uuid), '{}') then 'role-exceeds-own' end $function$;
+  -- A caller of another organization learns nothing about the roles of this one.
+  select case when own.permissions is null then 'role-exceeds-own'
+    when custom is not null and not exists (select from roles where organization_id = place.id and id = custom and deleted_at is null) then 'invalid-fields'
+    when not permissions_of(place.id, built_in, custom) <@ own.permissions then 'role-exceeds-own' end
+  from (select nullif(current_setting('app.organization_id', true), '')::uuid as id) as place
+  left join own_organizations own on own.id = place.id $function$;
 
 create or replace function {{schema}}.require_offerable_role (
   built_in text,

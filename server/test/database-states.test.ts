@@ -79,7 +79,7 @@ test('a full disk, and every other shortage of the server, is 503, and /ready sa
   assert.equal((await client.call('POST', '/api/v1/projects', { name: 'Accepted' })).status, 201)
 })
 
-// Red when: 25P03 is not `isBroken`: the connection is lost, and that is nobody's fault here.
+// Red when: 25P03 is not `isBroken`: the connection is lost, and no one here is to blame.
 test('a connection that the server ends is not a fault of the service', async t => {
   const limits = { idle_in_transaction_session_timeout: '1ms', statement_timeout: '1ms', lock_timeout: '1ms' }
   for (const [setting, value] of Object.entries(limits)) {

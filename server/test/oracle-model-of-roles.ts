@@ -27,12 +27,12 @@ interface Caller {
   /** The permissions of the caller's role, and the custom role itself. */
   own: readonly string[]
   role_id: string | null | undefined
-  /** Whether the caller can see anything at all, and whether as somebody who may write roles. */
+  /** Whether the caller can see anything at all, and whether as a member who may write roles. */
   account: boolean
   writes: boolean
 }
 
-/** Nobody gives, takes, offers or changes a role with a permission that they do not hold. */
+/** No one gives, takes, offers or changes a role with a permission that they do not hold. */
 export function rulesOfRoles(world: World, permissions: Permissions, question: Question, caller: Caller) {
   const { organization_id, place, permission, custom, word } = question
   const { own, account, writes } = caller

@@ -45,7 +45,7 @@ export function standingOf(world: World, permissions: Permissions, question: Que
   return { session, user, live, membership, lacksFactor, open, reads: may && !lacksFactor, role, isOperator, own }
 }
 
-/** The invitations that a user can accept without a link: whoever invited still has every permission of the role. */
+/** The invitations that a user can accept without a link: the inviter still has every permission of the role. */
 const acceptableBy = (
   world: World,
   permissions: Permissions,

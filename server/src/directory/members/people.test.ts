@@ -377,7 +377,7 @@ test('a disabled member is refused from the next request on, and keeps the accou
 })
 
 // Red when: guard_membership() does not compare disabled_at for owners or for the own membership.
-test('nobody disables oneself or the last owner, and only an owner disables or enables an owner', async () => {
+test('no one disables oneself or the last owner, and only an owner disables or enables an owner', async () => {
   const owner = await signUp('Acme')
   const administrator = await addMember(owner, 'admin')
   const second = await addMember(owner, 'owner')
@@ -460,7 +460,7 @@ test('raw SQL reads the words of the own organization only, and writes none', as
     `select keep_member_words('${both.user_id}')`,
   ])
     await assert.rejects(statements(acme, 'members:write', statement), { code: '42501' })
-  // The person's own renaming reaches every organization, and nobody else's words.
+  // The person's own renaming reaches every organization, and no other member's words.
   await rename(both, { full_name: 'Newly Named' })
   assert.deepEqual(await find(globex, 'newly'), [both.user_id])
   const client = await database.tenant.pool.connect()

@@ -1,4 +1,4 @@
--- Custom roles: who may define them, give them and take them. Nobody touches a role with a permission that their own role
+-- Custom roles: who may define them, give them and take them. No one touches a role with a permission that their own role
 -- does not have. The triggers decide this once they hold the locks of the gate (docs/guides/isolation.md), so that a role
 -- which has just lost a permission cannot pass it on.
 select organization_table('roles', history => '{name, description, deleted_at}', writes => '{roles:write}', commands => '{insert, update}');
@@ -39,7 +39,7 @@ end $$;
 revoke execute on function hold_roles() from public;
 
 -- At most 100 roles. A deleted role stays deleted, and a role that a member has is not deleted: its row is locked here, and
--- whoever gives it to a member locks it too (keep_role). Without a session it is an operator.
+-- a statement that gives it to a member locks it too (keep_role). Without a session it is an operator.
 create function guard_role() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
   holders bigint;
@@ -80,7 +80,7 @@ end $$;
 revoke execute on function complete_role() from public;
 create trigger complete after insert on roles for each row execute function complete_role();
 
--- A role has only permissions that an administrator has, and keeps the two that every role has. Nobody takes from their
+-- A role has only permissions that an administrator has, and keeps the two that every role has. No one takes from their
 -- own role the permission that they are using: they could not give it back.
 create function guard_role_permission() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 begin

@@ -173,7 +173,7 @@ test('a role has only permissions of administrators, and an organization at most
 
 // Red when: guard_role(), guard_role_permission(), guard_role_of_member() or guard_invited_role() is left out, or one of
 // them does not ask require_own_permissions().
-test('nobody creates, changes, deletes, gives, takes or offers a role with a permission that they do not hold', async () => {
+test('no one creates, changes, deletes, gives, takes or offers a role with a permission that they do not hold', async () => {
   const owner = await signUp('Acme')
   const { permissions } = services.declared
   const ofViewers = permissionsOf(permissions, 'viewer')
@@ -233,7 +233,7 @@ test('nobody creates, changes, deletes, gives, takes or offers a role with a per
 })
 
 // Red when: roles_own is not checked: the change is then refused at its commit, with 500.
-test('nobody takes the permission to change roles from their own role, but anything else', async () => {
+test('no one takes the permission to change roles from their own role, but anything else', async () => {
   const owner = await signUp('Acme')
   const { holder, path } = await createHolder(owner, ['roles:read', 'roles:write', 'projects:read'])
   assert.equal(

@@ -39,7 +39,7 @@ export function authRoutes(
   const { issuer, signInRules } = services
   const rules = { access: 'public', noStore: true } as const
   const shared = { tags: ['Authentication'], querystring: AnyQuery }
-  // A session that nobody refreshes expires, and no token is valid for longer than its session.
+  // A session that is not refreshed expires, and no token is valid for longer than its session.
   const seconds = Math.min(TOKEN_SECONDS, signInRules.idleSeconds)
   const answer = (reply: FastifyReply, signedIn: SignInOutcome) =>
     success(signedInOf(issuer.answer(reply, signedIn, seconds)))

@@ -42,7 +42,7 @@ drop policy system_insert on invitations;
 create policy system_delete on invitations for delete to freehold_system using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 grant delete on invitations to freehold_system;
 
--- Nobody invites to a role with a permission that their own role does not have (directory/roles/roles.sql), whatever they
+-- No one invites to a role with a permission that their own role does not have (directory/roles/roles.sql), whatever they
 -- change in an open invitation. Runs after the row is locked: first the role's row, which is then not deleted meanwhile,
 -- then the keys.
 create function require_offerable_role(built_in text, custom uuid) returns void language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
@@ -68,10 +68,12 @@ end $$;
 revoke execute on function require_offerable_role(text, uuid) from public;
 -- The problem with offering a role; null: none. For many roles at once; what counts is the trigger, which asks under locks.
 create function refusal_of_offer(built_in text, custom uuid) returns text language sql stable security definer set search_path = {{schema}}, pg_temp as $$
-  select case when custom is not null and not exists (select from roles
-      where organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and id = custom and deleted_at is null) then 'invalid-fields'
-    when not permissions_of(nullif(current_setting('app.organization_id', true), '')::uuid, built_in, custom) <@ coalesce((select permissions
-      from own_organizations where id = nullif(current_setting('app.organization_id', true), '')::uuid), '{}') then 'role-exceeds-own' end $$;
+  -- A caller of another organization learns nothing about the roles of this one.
+  select case when own.permissions is null then 'role-exceeds-own'
+    when custom is not null and not exists (select from roles where organization_id = place.id and id = custom and deleted_at is null) then 'invalid-fields'
+    when not permissions_of(place.id, built_in, custom) <@ own.permissions then 'role-exceeds-own' end
+  from (select nullif(current_setting('app.organization_id', true), '')::uuid as id) as place
+  left join own_organizations own on own.id = place.id $$;
 revoke execute on function refusal_of_offer(text, uuid) from public;
 grant execute on function refusal_of_offer(text, uuid) to freehold_tenant;
 create function guard_invited_role() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
@@ -150,7 +152,7 @@ end $$;
 revoke execute on function mail_invitation() from public;
 create trigger with_mail before insert or update of mail_at, accepted_at, revoked_at on invitations for each row execute function mail_invitation();
 
--- An organization has at most 1,000 open invitations. Whoever adds one holds the key that mail_invitation() takes, so that each count
+-- An organization has at most 1,000 open invitations. A statement that adds one holds the key that mail_invitation() takes, so that each count
 -- sees those before it.
 create function keep_open_limit() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin

@@ -3,6 +3,7 @@ import { isFresh } from '../../platform/gate/actor.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
 import { listFaults } from '../../platform/http/validation.ts'
+import type { ProblemCode } from '../../platform/problems.ts'
 import { IdOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { sealToken } from '../../platform/tokens/one-time-tokens.ts'
@@ -21,6 +22,17 @@ import { createInvitation, resendInvitation } from './sending.ts'
 
 const OrganizationParams = Strict({ id: IdOf('organization') })
 const InvitationParams = Strict({ id: IdOf('organization'), invitation_id: IdOf('invitation') })
+
+/** The problems of sending an invitation, for the first time or again. */
+const sendingProblems = [
+  'email-unverified',
+  'owner-required',
+  'personal-organization',
+  'role-exceeds-own',
+  'step-up-required',
+  'too-many-invitations',
+  'too-many-open-invitations',
+] as const satisfies readonly ProblemCode[]
 
 const tags = ['Invitations']
 
@@ -79,16 +91,7 @@ export function invitationRoutes(
     {
       access: 'invitations:write',
       perMinute: 20,
-      problems: [
-        'email-unverified',
-        'invitation-not-open',
-        'owner-required',
-        'personal-organization',
-        'role-exceeds-own',
-        'step-up-required',
-        'too-many-invitations',
-        'too-many-open-invitations',
-      ],
+      problems: ['invitation-not-open', ...sendingProblems],
       schema: {
         operationId: 'resendInvitation',
         summary: 'Send an invitation again',
@@ -178,16 +181,7 @@ function inviteAt(app: App, { url, ...names }: Invite): void {
     {
       access: 'invitations:write',
       perMinute: 20,
-      problems: [
-        'already-member',
-        'email-unverified',
-        'owner-required',
-        'personal-organization',
-        'role-exceeds-own',
-        'step-up-required',
-        'too-many-invitations',
-        'too-many-open-invitations',
-      ],
+      problems: ['already-member', ...sendingProblems],
       schema: {
         ...names,
         description:

@@ -168,11 +168,12 @@ const findRefusals = (rows: readonly InvitationRow[]) =>
     raw(
       query,
       sql<{ row: number; refusal: ProblemCode }>`
-      select given.row, offered.refusal from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as given (row integer, role text, role_id uuid)
-        join (select role, role_id, refusal_of_offer(role, role_id) as refusal
-          from (select distinct role, role_id from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as each_role (role text, role_id uuid)) as each_role) as offered
-          on offered.role = given.role and offered.role_id is not distinct from given.role_id
-        where offered.refusal is not null`,
+      with given as materialized (
+        select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as given (row integer, role text, role_id uuid)),
+      offered as materialized (
+        select role, role_id, refusal_of_offer(role, role_id) as refusal from (select distinct role, role_id from given) as each_role)
+      select given.row, offered.refusal from given join offered
+        on offered.role = given.role and offered.role_id is not distinct from given.role_id and offered.refusal is not null`,
     ),
     found => new Map(found.map(({ row, refusal }) => [row, refusal])),
   )

@@ -80,6 +80,16 @@ export function orderOf(sort: string, table: string, id = 'id'): Order {
   return { column: `${table}.${column === 'created_at' ? id : column}`, id: `${table}.${id}`, descending }
 }
 
+/** The list with a condition for each filter that is given: the column has that value. */
+export const whereGiven = <DB, T extends keyof DB, Item>(
+  list: SelectQueryBuilder<DB, T, Item>,
+  filters: Readonly<Record<string, unknown>>,
+): SelectQueryBuilder<DB, T, Item> =>
+  Object.entries(filters).reduce(
+    (rows, [column, value]) => (value === undefined ? rows : rows.where(sql<boolean>`${sql.ref(column)} = ${value}`)),
+    list,
+  )
+
 /** The list that a page is taken from: columns and filters, built from placeholder values (see compileOnce). */
 type List<Values, DB, T extends keyof DB, Item> = (values: Values) => SelectQueryBuilder<DB, T, Item>
 
@@ -126,25 +136,29 @@ export function pagesBuiltBy<Values, Ordered extends Order, Login extends LoginN
 
 function pageQuery<Values, DB, T extends keyof DB, Item>(
   list: List<Values, DB, T, Item>,
-  given: Values & Position,
+  { page_size, after_value, after_id, ...rest }: Values & Position,
   order: Order,
   includeTotal: boolean,
 ): SelectQueryBuilder<DB, T, Item> {
+  const values = rest as unknown as Values
   const [column, id] = [sql.ref(order.column), sql.ref(order.id)]
   const direction = order.descending ? 'desc' : 'asc'
-  let rows = list(given).select([sql<string>`${column}::text`.as('page_value'), sql<string>`${id}::text`.as('page_id')])
-  if (given.after_id !== undefined) {
+  let rows = list(values).select([
+    sql<string>`${column}::text`.as('page_value'),
+    sql<string>`${id}::text`.as('page_id'),
+  ])
+  if (after_id !== undefined) {
     rows = rows.where(
-      sql<boolean>`(${column}, ${id}) ${sql.raw(order.descending ? '<' : '>')} (${given.after_value}, ${given.after_id})`,
+      sql<boolean>`(${column}, ${id}) ${sql.raw(order.descending ? '<' : '>')} (${after_value}, ${after_id})`,
     )
   }
   if (includeTotal) {
-    const total = list(given)
+    const total = list(values)
       .clearSelect()
       .select(sql<number>`count(*)`.as('total'))
     rows = rows.select(sql<number>`(${total})`.as('total')) as typeof rows
   }
-  return rows.orderBy(column, direction).orderBy(id, direction).limit(given.page_size) as unknown as SelectQueryBuilder<
+  return rows.orderBy(column, direction).orderBy(id, direction).limit(page_size) as unknown as SelectQueryBuilder<
     DB,
     T,
     Item

@@ -100,8 +100,9 @@ export const resource =
         },
       },
       request => {
-        const { actor, query } = request
-        return actor.run(statements.list(actor, query as Static<TObject<Filters>>, cursors.open(request))) as never
+        const { actor } = request
+        const { limit: _limit, cursor: _cursor, include_total: _total, ...given } = request.query
+        return actor.run(statements.list(actor, given as Static<TObject<Filters>>, cursors.open(request))) as never
       },
     )
 

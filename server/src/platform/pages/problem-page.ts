@@ -3,8 +3,8 @@ import type { Locale } from '../locales.ts'
 import type { Notices } from './notice.ts'
 import { html } from './html.ts'
 
-/** Paths of programs. */
-const API = /^\/(api|v5)(?=[/?]|$)/
+/** Paths of programs. A path with a wire format of its own answers in that format, before this is asked. */
+const API = /^\/api(?=[/?]|$)/
 
 /**
  * Whether a refusal is shown as a page: a browser navigates to a path that is for people, or to one that does not exist.
@@ -17,7 +17,7 @@ export function isNavigation({ method, headers, originalUrl, routeOptions }: Fas
   return routeOptions.schema?.operationId === undefined && !API.test(originalUrl)
 }
 
-/** Shows a problem as a page. Its code and the id of the request are there for whoever is asked for help. */
+/** Shows a problem as a page. Its code and the id of the request are there for the person who is asked for help. */
 export function sendProblemPage(notices: Notices, reply: FastifyReply, status: number, code: string): FastifyReply {
   const locale = notices.localeOf(reply.request)
   const { title, text } = wordsOf(status, locale)

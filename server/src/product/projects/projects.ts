@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
-import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { get, tables } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
@@ -68,11 +68,8 @@ const columns = [
 ] as const
 const slugTaken = { projects_slug_key: 'project-slug-taken' } as const
 
-const projectPages = pagesOf(
-  ({ organization_id, status }: { organization_id: string; status: Project['status'] | undefined }) => {
-    const projects = query.selectFrom('projects').select(columns).where('organization_id', '=', organization_id)
-    return status === undefined ? projects : projects.where('status', '=', status)
-  },
+const projectPages = pagesOf((filters: { organization_id: string; status: Project['status'] | undefined }) =>
+  whereGiven(query.selectFrom('projects').select(columns), filters),
 )
 
 export const listProjects = (

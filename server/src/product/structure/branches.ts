@@ -2,14 +2,14 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
-import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { get, tables } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
 import { Id, IdOf, Name, Nullable, Strict, Text, timestamps } from '../../platform/schemas.ts'
 import { Code, holdStructure, sortOfStructure } from './structure.ts'
 
-const query = tables('tenant', 'branches')
+const query = tables('tenant', 'branches', 'gate')
 
 export const Branch = Type.Object(
   {
@@ -69,18 +69,8 @@ const refusals = {
 } as const
 
 const branchPages = pagesOf(
-  ({
-    organization_id,
-    company_id,
-    code,
-    name,
-  }: { organization_id: string } & Partial<Record<'company_id' | 'code' | 'name', string>>) => {
-    let branches = query.selectFrom('branches').select(columns).where('organization_id', '=', organization_id)
-    if (company_id !== undefined) branches = branches.where('company_id', '=', company_id)
-    if (code !== undefined) branches = branches.where('code', '=', code)
-    if (name !== undefined) branches = branches.where('name', '=', name)
-    return branches
-  },
+  (filters: { organization_id: string } & Partial<Record<'company_id' | 'code' | 'name', string>>) =>
+    whereGiven(query.selectFrom('branches').select(columns), filters),
 )
 
 export const listBranches = ({ organization_id }: Place, { sort, ...filters }: BranchFilters, page: Page) =>
@@ -107,7 +97,7 @@ const target = ({ organization_id }: Place, id: string, condition: Condition) =>
     key: { organization_id, id },
     columns,
     condition,
-    hold: holdStructure(organization_id),
+    hold: holdStructure,
   }) as const
 
 /**

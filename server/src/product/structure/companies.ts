@@ -2,14 +2,14 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
-import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { get, tables } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
 import { Id, IdOf, Name, Nullable, Strict, Text, timestamps } from '../../platform/schemas.ts'
 import { Code, holdStructure, sortOfStructure } from './structure.ts'
 
-const query = tables('tenant', 'companies')
+const query = tables('tenant', 'companies', 'gate')
 
 export const Company = Type.Object(
   {
@@ -52,13 +52,8 @@ const columns = [
 ] as const
 const codeTaken = { companies_code_key: 'company-code-taken' } as const
 
-const companyPages = pagesOf(
-  ({ organization_id, code, name }: { organization_id: string; code?: string; name?: string }) => {
-    let companies = query.selectFrom('companies').select(columns).where('organization_id', '=', organization_id)
-    if (code !== undefined) companies = companies.where('code', '=', code)
-    if (name !== undefined) companies = companies.where('name', '=', name)
-    return companies
-  },
+const companyPages = pagesOf((filters: { organization_id: string; code?: string; name?: string }) =>
+  whereGiven(query.selectFrom('companies').select(columns), filters),
 )
 
 export const listCompanies = ({ organization_id }: Place, { sort, ...filters }: CompanyFilters, page: Page) =>
@@ -85,7 +80,7 @@ const target = ({ organization_id }: Place, id: string, condition: Condition) =>
     key: { organization_id, id },
     columns,
     condition,
-    hold: holdStructure(organization_id),
+    hold: holdStructure,
   }) as const
 
 /** @throws Problem not-found, company-code-taken, entity-tag-stale */

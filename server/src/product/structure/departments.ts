@@ -3,14 +3,14 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
-import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { get, tables } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
 import { Id, IdOf, Name, Nullable, Strict, Text, timestamps } from '../../platform/schemas.ts'
 import { Code, holdStructure, sortOfStructure } from './structure.ts'
 
-const query = tables('tenant', 'departments')
+const query = tables('tenant', 'departments', 'gate')
 
 export const Department = Type.Object(
   {
@@ -69,20 +69,6 @@ export const departmentFilters = {
 }
 type DepartmentFilters = Static<ReturnType<typeof Type.Object<typeof departmentFilters>>>
 
-export const departmentColumns = [
-  'departments.id',
-  'departments.organization_id',
-  'departments.company_id',
-  'departments.branch_id',
-  'departments.parent_id',
-  'departments.code',
-  'departments.name',
-  'departments.description',
-  'departments.created_by',
-  'departments.created_at',
-  'departments.updated_at',
-  'departments.version',
-] as const
 const columns = [
   'id',
   'organization_id',
@@ -98,6 +84,9 @@ const columns = [
   'version',
 ] as const
 
+/** The same for a statement with other tables. */
+export const departmentColumns = columns.map(column => `departments.${column}` as const)
+
 const refusals = {
   departments_code_key: 'department-code-taken',
   departments_branch_fkey: { pointer: '/branch_id', detail: 'is not a branch of this organization' },
@@ -110,18 +99,8 @@ const refusals = {
 
 type Filter = 'company_id' | 'branch_id' | 'parent_id' | 'code' | 'name'
 
-const departmentPages = pagesOf(
-  ({ organization_id, ...filters }: { organization_id: string } & Partial<Record<Filter, string>>) => {
-    let departments = query
-      .selectFrom('departments')
-      .select(departmentColumns)
-      .where('organization_id', '=', organization_id)
-    for (const filter of ['company_id', 'branch_id', 'parent_id', 'code', 'name'] as const) {
-      const value = filters[filter]
-      if (value !== undefined) departments = departments.where(filter, '=', value)
-    }
-    return departments
-  },
+const departmentPages = pagesOf((filters: { organization_id: string } & Partial<Record<Filter, string>>) =>
+  whereGiven(query.selectFrom('departments').select(columns), filters),
 )
 
 export const listDepartments = ({ organization_id }: Place, { sort, ...filters }: DepartmentFilters, page: Page) =>
@@ -154,7 +133,7 @@ const target = ({ organization_id }: Place, id: string, condition: Condition) =>
     key: { organization_id, id },
     columns,
     condition,
-    hold: holdStructure(organization_id),
+    hold: holdStructure,
   }) as const
 
 /**

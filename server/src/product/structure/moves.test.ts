@@ -58,7 +58,7 @@ async function findFaults(organization_id: string): Promise<unknown[]> {
   return rows
 }
 
-// Red when: lock_structure() takes no key; holdStructure() is left out of the targets (deadlocks); place_department()
+// Red when: lock_structure() takes no key; holdStructure is left out of the targets (deadlocks); place_department()
 // asks before the key is taken.
 test('however many moves, creations and deletions meet, the departments stay trees, and none deadlocks', async t => {
   const owner = await signUp('Acme')

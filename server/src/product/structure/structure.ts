@@ -1,5 +1,4 @@
 import { sql } from 'kysely'
-import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
 import { OneOf } from '../../platform/schemas.ts'
 
@@ -15,9 +14,11 @@ export const Code = Type.String({
 
 export const sortOfStructure = OneOf(['-created_at', 'created_at', 'name', '-name'], { default: '-created_at' })
 
-/** Takes the key of the organization's structure; a statement that changes the structure does so before it locks rows. */
-export const holdStructure = (organization_id: string): RawBuilder<unknown> =>
-  sql`hold_structure(${organization_id}::uuid)`
+/**
+ * Takes the key of the organization's structure; a statement that changes the structure does so before it locks rows.
+ * Behind a gate that is closed there is no organization and no key, so that a caller without the permission holds up no one.
+ */
+export const holdStructure = sql`hold_structure((select organization_id from gate where writes))`
 
 /** How deep departments nest (place_department() in structure.sql); the tree has a company and a branch above them. */
 const MAX_NESTING = 30

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
-import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { get, tables } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
@@ -89,13 +89,8 @@ interface Filters {
   created_by?: string | undefined
 }
 
-const workspacePages = pagesOf(
-  ({ organization_id, status, project_id, created_by }: { organization_id: string } & Required<Filters>) => {
-    let workspaces = query.selectFrom('workspaces').select(columns).where('organization_id', '=', organization_id)
-    if (status !== undefined) workspaces = workspaces.where('status', '=', status)
-    if (project_id !== undefined) workspaces = workspaces.where('project_id', '=', project_id)
-    return created_by === undefined ? workspaces : workspaces.where('created_by', '=', created_by)
-  },
+const workspacePages = pagesOf((filters: { organization_id: string } & Required<Filters>) =>
+  whereGiven(query.selectFrom('workspaces').select(columns), filters),
 )
 
 /** The organization's workspaces, archived ones too unless `status` says otherwise. */
