@@ -4,7 +4,7 @@ import pg from 'pg'
 import { createApp } from '../src/app.ts'
 import { globalTables, isLedger } from '../src/platform/schema/inspection.ts'
 import { inspectTables } from './guarded-tables.ts'
-import { listAllOperations } from './isolation-requests.ts'
+import { listAllOperations } from './isolation-operations.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
 
