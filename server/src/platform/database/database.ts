@@ -1,4 +1,3 @@
-import { sql } from 'kysely'
 import pg from 'pg'
 import { Problem } from '../problems.ts'
 import { poolClient } from './connection.ts'
@@ -12,7 +11,7 @@ import {
   unavailable,
 } from './database-errors.ts'
 import type { Shortages } from './database-errors.ts'
-import { find, tables } from './statement.ts'
+import { gateState, opening, recordsOperation, settingsOf } from './gate-statements.ts'
 import type { LoginName, Row, Statement } from './statement.ts'
 import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
 import type { SettingValues } from './trip-query.ts'
@@ -292,32 +291,3 @@ function openLogin<Name extends LoginName>(
 
   return { run, transaction, shortage: shortages.latest, pool }
 }
-
-const query = tables('either', 'gate', 'self', 'operator', 'gate_state')
-const gateState = find(
-  query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'permitted', 'operator']),
-)
-const openGate = find(query.selectFrom('gate').select('session_id'))
-const openSelf = find(query.selectFrom('self').select('session_id'))
-
-/** Whether the scope's permission allows an operator to change something. */
-const recordsOperation = ({ operation, permission }: Scope): boolean =>
-  operation !== undefined && permission?.endsWith(':read') !== true
-
-/** The first statement of a transaction: it returns a row if the gate of the scope is open. */
-function opening({ permission, operation, organization_id }: Scope): Statement<LoginName, unknown> {
-  if (permission === undefined) return openSelf
-  if (operation === undefined) return openGate
-  const { name, entity_type = null, entity_id = null, details } = operation
-  const begun = sql<boolean>`begin_operation(${name}, ${entity_type}, ${entity_id}, ${details === undefined ? null : JSON.stringify(details)})`
-  return organization_id === undefined
-    ? find(query.selectFrom('operator').select('session_id').where(begun))
-    : find(query.selectFrom('gate').select('session_id').where(begun))
-}
-
-const settingsOf = (scope: Scope): SettingValues => [
-  scope.session_id ?? '',
-  scope.organization_id ?? '',
-  scope.permission ?? '',
-  JSON.stringify(scope.origin),
-]
