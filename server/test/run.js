@@ -1,9 +1,11 @@
 // Runs the tests: all of them, or the files that are named. `--long` runs what is random far longer, `--coverage` shows which
 // lines ran and fails below a share of them; other arguments that begin with -- go to Node's test runner.
 import { spawn } from 'node:child_process'
-import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, globSync, mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 /** Seconds that one test may take; in a long run an hour. What waits for ever ends, and is named. */
@@ -67,7 +69,11 @@ const run = spawn(
 )
 // A signal to this process also ends the tests and their PostgreSQL too.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => run.kill('SIGINT'))
-run.on('exit', code => {
-  rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+run.on('exit', async code => {
+  // PostgreSQL may still be writing its last files.
+  for (let tries = 0; existsSync(directory) && tries < 50; tries++) {
+    await rm(directory, { recursive: true, force: true }).catch(() => {})
+    if (existsSync(directory)) await setTimeout(100)
+  }
   process.exit(code ?? 1)
 })
