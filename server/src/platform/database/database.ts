@@ -30,6 +30,8 @@ export interface Scope {
   organization_id?: string
   /** The one permission that the gate requires; undefined if a valid session suffices. */
   permission?: string
+  /** The support access through which an operator acts; the session is the operator's. */
+  support_id?: string
   /** Called when the database has found the session valid. */
   confirm?: () => void
   origin: Origin
@@ -197,6 +199,12 @@ function openLogin<Name extends LoginName>(
   /** Throws the problem that explains why the gate is closed; returns if it is open. */
   async function diagnose(scope: Scope, settings: SettingValues): Promise<void> {
     const [state] = await connected(client => trip(client, settings, gateState.sql, gateState.parameters))
+    if (scope.support_id !== undefined) {
+      if (state?.supported !== true) throw new Problem('support-access-ended')
+      scope.confirm?.()
+      if (state.permitted === true) return
+      throw new Problem(state.second_factor_missing === true ? 'second-factor-required' : 'support-access-limited')
+    }
     if (state?.live !== true) throw new Problem('session-ended')
     if (scope.permission === undefined) return scope.confirm?.()
     if (state.member !== true && !scope.permission.startsWith('admin:')) throw new Problem('membership-ended')
@@ -280,7 +288,7 @@ function openLogin<Name extends LoginName>(
 }
 
 const query = tables('either', 'gate', 'self', 'gate_state')
-const gateState = find(query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'permitted']))
+const gateState = find(query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'permitted', 'supported']))
 const openGate = find(query.selectFrom('gate').select('session_id'))
 const openSelf = find(query.selectFrom('self').select('session_id'))
 
@@ -289,4 +297,5 @@ const settingsOf = (scope: Scope): SettingValues => [
   scope.organization_id ?? '',
   scope.permission ?? '',
   JSON.stringify(scope.origin),
+  scope.support_id ?? '',
 ]
