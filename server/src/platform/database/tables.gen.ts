@@ -17,6 +17,7 @@ interface TenantAuditLog {
   entity_type: ColumnType<string, string, never>
   id: ColumnType<string, string | undefined, never>
   ip: ColumnType<string | null, string | null | undefined, never>
+  operator_id: ColumnType<string | null, string | null | undefined, never>
   organization_id: ColumnType<string, string, never>
   request_id: ColumnType<string | null, string | null | undefined, never>
   sequence: ColumnType<number, number | undefined, never>
@@ -108,8 +109,10 @@ interface TenantGate {
 interface TenantGateState {
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
+  operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
+  supported: ColumnType<boolean, never, never>
 }
 
 interface TenantIdempotencyKeys {
@@ -186,6 +189,11 @@ interface TenantMemberships {
   updated_at: Generated<string>
   user_id: string
   version: Generated<number>
+}
+
+interface TenantOperator {
+  session_id: ColumnType<string | null, never, never>
+  user_id: ColumnType<string | null, never, never>
 }
 
 interface TenantOrganizations {
@@ -335,6 +343,26 @@ interface TenantSessions {
   user_id: ColumnType<string, never, never>
 }
 
+interface TenantSupportGrants {
+  created_at: Generated<string>
+  emergency: Generated<boolean>
+  ended_at: string | null
+  ended_by: string | null
+  expires_at: string | null
+  gate_changed_in: string | null
+  granted_at: string | null
+  granted_by: string | null
+  id: Generated<string>
+  minutes: Generated<number>
+  opens_at: string | null
+  operator_id: string
+  organization_id: string
+  reason: string
+  role: Generated<'viewer' | 'member'>
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
 interface TenantTotpFactors {
   confirmed_at: ColumnType<string | null, never, never>
   user_id: ColumnType<string, never, never>
@@ -390,6 +418,7 @@ export interface TenantTables {
   invitations: TenantInvitations
   member_words: TenantMemberWords
   memberships: TenantMemberships
+  operator: TenantOperator
   organizations: TenantOrganizations
   own_invitations: TenantOwnInvitations
   own_organizations: TenantOwnOrganizations
@@ -402,6 +431,7 @@ export interface TenantTables {
   security_events: TenantSecurityEvents
   self: TenantSelf
   sessions: TenantSessions
+  support_grants: TenantSupportGrants
   totp_factors: TenantTotpFactors
   users: TenantUsers
   workspaces: TenantWorkspaces
@@ -423,6 +453,7 @@ interface SystemAuditLog {
   entity_type: ColumnType<string, string, never>
   id: ColumnType<string, string | undefined, never>
   ip: string | null
+  operator_id: ColumnType<string | null, string | null | undefined, never>
   organization_id: ColumnType<string, string, never>
   request_id: ColumnType<string | null, string | null | undefined, never>
   sequence: ColumnType<number, number | undefined, never>
@@ -461,18 +492,20 @@ interface SystemGate {
 interface SystemGateState {
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
+  operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
+  supported: ColumnType<boolean, never, never>
 }
 
 interface SystemIdempotencyKeys {
-  created_at: ColumnType<string, never, string>
-  key: ColumnType<string, never, never>
-  organization_id: ColumnType<string | null, never, never>
-  request_hash: ColumnType<string, never, never>
-  result: ColumnType<Json, never, never>
-  route: ColumnType<string, never, never>
-  user_id: ColumnType<string, never, never>
+  created_at: Generated<string>
+  key: string
+  organization_id: string | null
+  request_hash: string
+  result: ColumnType<Json, string, string>
+  route: string
+  user_id: string
 }
 
 interface SystemIdentities {
@@ -545,6 +578,8 @@ interface SystemLiveUsers {
   locale: ColumnType<string | null, never, string | null>
   password_hash: ColumnType<string | null, never, string | null>
   superuser: ColumnType<boolean, never, boolean>
+  superuser_by: ColumnType<string | null, never, string | null>
+  superuser_since: ColumnType<string | null, never, string | null>
   unopened_organization_ids: ColumnType<string[], never, string[]>
   updated_at: ColumnType<string, never, string>
   username: ColumnType<string | null, never, string | null>
@@ -579,6 +614,26 @@ interface SystemOneTimeTokens {
   sender: string | null
   used_at: string | null
   user_id: string | null
+}
+
+interface SystemOperator {
+  session_id: ColumnType<string | null, never, never>
+  user_id: ColumnType<string | null, never, never>
+}
+
+interface SystemOperatorLog {
+  actor_id: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  details: ColumnType<Json | null, never, never>
+  entity_id: ColumnType<string | null, never, never>
+  entity_type: ColumnType<string | null, never, never>
+  id: ColumnType<string, never, never>
+  ip: ColumnType<string | null, never, string | null>
+  operation: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  request_id: ColumnType<string | null, never, never>
+  session_id: ColumnType<string, never, never>
+  user_agent: ColumnType<string | null, never, string | null>
 }
 
 interface SystemOrganizations {
@@ -715,6 +770,26 @@ interface SystemSigningKeys {
   retired_at: string | null
 }
 
+interface SystemSupportGrants {
+  created_at: ColumnType<string, never, never>
+  emergency: ColumnType<boolean, never, never>
+  ended_at: ColumnType<string | null, never, never>
+  ended_by: ColumnType<string | null, never, never>
+  expires_at: ColumnType<string | null, never, never>
+  gate_changed_in: ColumnType<string | null, never, never>
+  granted_at: ColumnType<string | null, never, never>
+  granted_by: ColumnType<string | null, never, never>
+  id: ColumnType<string, never, never>
+  minutes: ColumnType<number, never, never>
+  opens_at: ColumnType<string | null, never, never>
+  operator_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string, never, never>
+  reason: ColumnType<string, never, never>
+  role: ColumnType<'viewer' | 'member', never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
 interface SystemThrottles {
   counted_since: string | null
   failures: Generated<number>
@@ -752,6 +827,8 @@ interface SystemUsers {
   locale: 'en' | 'de' | null
   password_hash: string | null
   superuser: Generated<boolean>
+  superuser_by: string | null
+  superuser_since: string | null
   unopened_organization_ids: Generated<string[]>
   updated_at: Generated<string>
   username: string | null
@@ -774,6 +851,8 @@ export interface SystemTables {
   live_users: SystemLiveUsers
   memberships: SystemMemberships
   one_time_tokens: SystemOneTimeTokens
+  operator: SystemOperator
+  operator_log: SystemOperatorLog
   organizations: SystemOrganizations
   own_organizations: SystemOwnOrganizations
   passkeys: SystemPasskeys
@@ -786,6 +865,7 @@ export interface SystemTables {
   self: SystemSelf
   sessions: SystemSessions
   signing_keys: SystemSigningKeys
+  support_grants: SystemSupportGrants
   throttles: SystemThrottles
   totp_factors: SystemTotpFactors
   users: SystemUsers
@@ -801,6 +881,7 @@ interface EitherAuditLog {
   entity_type: ColumnType<string, string, never>
   id: ColumnType<string, string | undefined, never>
   ip: ColumnType<string | null, string | null | undefined, never>
+  operator_id: ColumnType<string | null, string | null | undefined, never>
   organization_id: ColumnType<string, string, never>
   request_id: ColumnType<string | null, string | null | undefined, never>
   sequence: ColumnType<number, number | undefined, never>
@@ -833,18 +914,20 @@ interface EitherGate {
 interface EitherGateState {
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
+  operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
+  supported: ColumnType<boolean, never, never>
 }
 
 interface EitherIdempotencyKeys {
-  created_at: ColumnType<string, never, string>
-  key: ColumnType<string, never, never>
-  organization_id: ColumnType<string | null, never, never>
-  request_hash: ColumnType<string, never, never>
-  result: ColumnType<Json, never, never>
-  route: ColumnType<string, never, never>
-  user_id: ColumnType<string, never, never>
+  created_at: Generated<string>
+  key: string
+  organization_id: string | null
+  request_hash: string
+  result: ColumnType<Json, string, string>
+  route: string
+  user_id: string
 }
 
 interface EitherIdentities {
@@ -891,6 +974,11 @@ interface EitherMemberships {
   updated_at: Generated<string>
   user_id: string
   version: Generated<number>
+}
+
+interface EitherOperator {
+  session_id: ColumnType<string | null, never, never>
+  user_id: ColumnType<string | null, never, never>
 }
 
 interface EitherOrganizations {
@@ -1000,6 +1088,26 @@ interface EitherSessions {
   user_id: ColumnType<string, never, never>
 }
 
+interface EitherSupportGrants {
+  created_at: ColumnType<string, never, never>
+  emergency: ColumnType<boolean, never, never>
+  ended_at: ColumnType<string | null, never, never>
+  ended_by: ColumnType<string | null, never, never>
+  expires_at: ColumnType<string | null, never, never>
+  gate_changed_in: ColumnType<string | null, never, never>
+  granted_at: ColumnType<string | null, never, never>
+  granted_by: ColumnType<string | null, never, never>
+  id: ColumnType<string, never, never>
+  minutes: ColumnType<number, never, never>
+  opens_at: ColumnType<string | null, never, never>
+  operator_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string, never, never>
+  reason: ColumnType<string, never, never>
+  role: ColumnType<'viewer' | 'member', never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
 interface EitherTotpFactors {
   confirmed_at: ColumnType<string | null, never, never>
   user_id: ColumnType<string, never, never>
@@ -1035,6 +1143,7 @@ export interface EitherTables {
   identities: EitherIdentities
   invitations: EitherInvitations
   memberships: EitherMemberships
+  operator: EitherOperator
   organizations: EitherOrganizations
   own_organizations: EitherOwnOrganizations
   passkeys: EitherPasskeys
@@ -1044,6 +1153,7 @@ export interface EitherTables {
   security_events: EitherSecurityEvents
   self: EitherSelf
   sessions: EitherSessions
+  support_grants: EitherSupportGrants
   totp_factors: EitherTotpFactors
   users: EitherUsers
 }

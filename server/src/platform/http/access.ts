@@ -1,9 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 import { runnerOf, systemRunnerOf } from '../database/database.ts'
-import type { Database, Scope } from '../database/database.ts'
+import type { Database, Login, Operation, Runner, Scope } from '../database/database.ts'
+import type { LoginName } from '../database/statement.ts'
 import type { AccessTokens } from '../gate/access-tokens.ts'
 import { isFresh } from '../gate/actor.ts'
-import type { Actor } from '../gate/actor.ts'
+import type { Actor, Operator } from '../gate/actor.ts'
 import type { Permission } from '../gate/permissions.ts'
 import { Problem } from '../problems.ts'
 import { rememberResult } from './idempotency.ts'
@@ -28,7 +29,7 @@ export function identify(request: FastifyRequest, tokens: AccessTokens): Identit
 
 /**
  * Authorizes a request as far as the token alone allows; the gate decides the rest, in the statement itself. Sets
- * `actor`, `actor.account` and `visitor` on the request. `confirm` is called when the session was found valid,
+ * `actor`, `actor.account`, `visitor` and, for an `admin:` permission, `operator` on the request. `confirm` is called when the session was found valid,
  * `markReplayed` when the response is a stored one.
  * @throws Problem not-signed-in, access-token-expired, organization-required, step-up-required, support-access-limited
  */
@@ -56,9 +57,11 @@ export function authorize(
   if (identity === undefined) throw new Problem('not-signed-in')
   if (identity instanceof Problem) throw identity
   const permission = rules.access === 'public' || rules.access === 'session' ? undefined : rules.access
+  const operates = permission?.startsWith('admin:') === true
   const isSupported = permission !== undefined && supportPermissions.includes(permission) && rules.stepUp !== true
   if (identity.act !== undefined && !isSupported) throw new Problem('support-access-limited')
-  if (permission !== undefined && identity.organization_id === undefined) throw new Problem('organization-required')
+  if (permission !== undefined && !operates && identity.organization_id === undefined)
+    throw new Problem('organization-required')
   if (rules.stepUp && !isFresh(identity)) throw new Problem('step-up-required')
   const { sub: user_id, sid: session_id, organization_id, role, email, auth_time, act } = identity
   const support_id = act === undefined ? undefined : user_id
@@ -69,12 +72,13 @@ export function authorize(
     confirm: () => confirm(request),
     ...(support_id !== undefined && { support_id }),
   }
-  const gated = permission === undefined ? self : { ...self, permission, organization_id: organization_id as string }
+  const gated =
+    permission === undefined || operates ? self : { ...self, permission, organization_id: organization_id as string }
   // No statement of the system login asks whether a support access is open.
   if (!isPublic && support_id === undefined) request.visitor = systemRunnerOf(database.system, self)
   const keyed = honoursIdempotencyKey({ ...rules, method: request.method })
-  const bind = (scope: Scope) => {
-    const runner = runnerOf(database.tenant, scope)
+  const bindTo = <Name extends LoginName>(login: Login<Name>, scope: Scope): Runner<Name> => {
+    const runner = runnerOf(login, scope)
     return keyed
       ? rememberResult(runner, request, {
           user_id: person_id,
@@ -84,6 +88,7 @@ export function authorize(
         })
       : runner
   }
+  const bind = (scope: Scope) => bindTo(database.tenant, scope)
   const actor: Actor = {
     principal:
       support_id === undefined
@@ -102,4 +107,27 @@ export function authorize(
     },
   }
   request.actor = actor
+  if (operates) {
+    const operate = (scope: Scope & { operation: Operation }): Operator => ({
+      user_id,
+      session_id,
+      ...bindTo(database.system, scope),
+      on: target => operate({ ...scope, operation: { ...target, name: scope.operation.name } }),
+      for: id => operate({ ...scope, organization_id: id }),
+      within: id => bindTo(database.tenant, { ...scope, organization_id: id }),
+    })
+    request.operator = operate({ ...self, permission, operation: operationOf(request) })
+  }
+}
+
+const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i
+
+/** What an operator's request is about: `/admin/users/{id}` concerns the user in the path. */
+function operationOf({ routeOptions, params }: FastifyRequest): Operation {
+  const name = routeOptions.schema?.operationId ?? `${String(routeOptions.method)} ${routeOptions.url ?? ''}`
+  const [, entity_type] = /\/admin\/([^/]+)\/:id(?:\/|$)/.exec(routeOptions.url ?? '') ?? []
+  const { id } = (params ?? {}) as { id?: string }
+  return entity_type === undefined || id === undefined || !UUID.test(id)
+    ? { name }
+    : { name, entity_type, entity_id: id }
 }

@@ -275,12 +275,10 @@ function problemsOf(operation: Operation, rule: OperationRules, problems: Proble
       'support-access-limited',
     ],
     access !== 'public' &&
-      access !== 'session' && [
-        'organization-required',
-        'membership-ended',
-        'permission-missing',
-        'second-factor-required',
-      ],
+      access !== 'session' &&
+      (access.startsWith('admin:')
+        ? ['permission-missing', 'second-factor-required']
+        : ['organization-required', 'membership-ended', 'permission-missing', 'second-factor-required']),
     stepUp === true && ['step-up-required'],
     has('path') && ['not-found'],
     sent.includes('Idempotency-Key') && ['idempotency-key-in-use', 'idempotency-key-reused', 'invalid-fields'],
