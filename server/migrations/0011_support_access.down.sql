@@ -36,6 +36,8 @@ drop view {{schema}}."gate_state";
 
 drop view {{schema}}."live_users";
 
+drop view {{schema}}."support_places";
+
 alter table {{schema}}."support_grants"
   drop constraint "support_grants_organization_id_fkey";
 

@@ -524,6 +524,15 @@ grant select on table {{schema}}."own_organizations" to "freehold_system", "free
 
 grant select on table {{schema}}."self" to "freehold_system", "freehold_tenant";
 
+create view {{schema}}."support_places" with (security_barrier=true) AS  SELECT id,
+    organization_id
+   FROM {{schema}}.support_grants
+  WHERE (EXISTS ( SELECT
+           FROM {{schema}}.self
+          WHERE self.superuser));
+
 create index support_grants_id on {{schema}}.support_grants using btree (id);
 
 create index support_grants_operator on {{schema}}.support_grants using btree (operator_id, id);
+
+grant select on table {{schema}}."support_places" to "freehold_tenant";

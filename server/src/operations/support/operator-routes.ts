@@ -34,7 +34,6 @@ export function supportOperatorRoutes(
     '/admin/organizations/:id/support',
     {
       access: 'admin:support:write',
-      tagged: false,
       schema: {
         operationId: 'requestSupportAccess',
         summary: 'Ask for support access to an organization',
@@ -182,10 +181,9 @@ export function supportOperatorRoutes(
 }
 
 /** Where the access in the path is. @throws Problem permission-missing, not-found */
-async function findPlace({ visitor, operator, params: given }: FastifyRequest) {
+async function findPlace({ actor, operator, params: given }: FastifyRequest) {
   const { id } = given as { id: string }
-  // system: an operator's route names no organization, and the gate of the one that is found here decides all the rest
-  const found = await visitor.run(findOrganizationOf(id))
+  const found = await actor.account.run(findOrganizationOf(id))
   // Whoever is not an operator is told so, whether it exists or not.
   const { organization_id } = found ?? (await operator.run(getOrganizationOf(id)))
   return { organization_id, id }

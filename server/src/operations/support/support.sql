@@ -4,6 +4,9 @@ select organization_table('support_grants', history => '{operator_id, reason, ro
 -- Operators list the support access to all organizations.
 create policy system_read on support_grants for select to freehold_system using (true);
 grant select on support_grants to freehold_system;
+-- Where a support access is, for operators: the gate of that organization then decides all the rest.
+create view support_places with (security_barrier) as select id, organization_id from support_grants where exists (select from self where superuser);
+grant select on support_places to freehold_tenant;
 -- The gate reads this table as its owner.
 create policy gate on support_grants for select to freehold_owner using (true);
 create trigger gate_column before insert or update of gate_changed_in on support_grants for each row execute function keep_gate_changed_in();

@@ -11,7 +11,7 @@ import { invalidField, Problem } from '../../platform/problems.ts'
 import { Id, IdOf, Nullable, OneOf, PageQueryOf, Strict, Time, timestamps } from '../../platform/schemas.ts'
 import { LINE } from '../../platform/texts.ts'
 
-const query = tables('tenant', 'support_grants', 'gate')
+const query = tables('tenant', 'support_grants', 'support_places', 'gate')
 const either = tables('either', 'support_grants')
 const system = tables('system', 'support_grants', 'organizations')
 
@@ -74,7 +74,7 @@ export type SupportApproval = Static<typeof SupportApproval>
 
 export const SupportQuery = PageQueryOf({
   organization_id: Type.Optional(IdOf('organization')),
-  operator_id: Type.Optional(Id),
+  operator_id: Type.Optional(IdOf('user')),
   status: Type.Optional(OneOf(statuses)),
 })
 
@@ -221,9 +221,9 @@ export const getOpenSupport = ({ organization_id, id }: SupportPlace) =>
       .where('support_grants.id', '=', id),
   )
 
-/** The organization that a support access is for, before its gate can be asked. */
+/** The organization that a support access is for, if the caller is an operator. */
 export const findOrganizationOf = (id: string) =>
-  find(system.selectFrom('support_grants').select('organization_id').where('id', '=', id))
+  find(query.selectFrom('support_places').select('organization_id').where('id', '=', id))
 
 /** The same. @throws Problem not-found */
 export const getOrganizationOf = (id: string) =>

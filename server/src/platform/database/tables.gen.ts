@@ -363,6 +363,11 @@ interface TenantSupportGrants {
   version: Generated<number>
 }
 
+interface TenantSupportPlaces {
+  id: ColumnType<string, never, never>
+  organization_id: ColumnType<string, never, never>
+}
+
 interface TenantTotpFactors {
   confirmed_at: ColumnType<string | null, never, never>
   user_id: ColumnType<string, never, never>
@@ -432,6 +437,7 @@ export interface TenantTables {
   self: TenantSelf
   sessions: TenantSessions
   support_grants: TenantSupportGrants
+  support_places: TenantSupportPlaces
   totp_factors: TenantTotpFactors
   users: TenantUsers
   workspaces: TenantWorkspaces
