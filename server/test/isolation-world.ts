@@ -166,7 +166,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       `with operator as (insert into users (id, email, superuser) values ($2, 'operator-' || $5 || '@example.com', true)),
         session as (insert into sessions (id, user_id, expires_at, second_factor_at) values ($3, $2, now() + interval '1 day', now()))
       insert into support_grants (organization_id, id, operator_id, reason, role, granted_by, granted_at, opens_at, expires_at)
-      values ($4, $1, $2, 'Granted', $6, $2, now(), now(), now() + interval '1 hour')`,
+      values ($4, $1, $2, 'Granted for a test', $6, $2, now(), now(), now() + interval '1 hour')`,
       [id, operator_id, sid, organization_id, word, role],
     )
     const email = `${id}@support.invalid`
