@@ -30,7 +30,7 @@ test('the database decides as the model does, for every caller and every questio
 // Red when: the model grows too long to be read at once, or imports a rule from the product.
 test('the model is short and shares nothing with the product', () => {
   for (const [name, most] of [
-    ['oracle-model', 240],
+    ['oracle-model', 260],
     ['oracle-model-of-roles', 80],
     ['oracle-model-of-support', 45],
   ] as const) {
