@@ -30,6 +30,7 @@ import { v5 } from './formats/v5/feature.ts'
 import { health } from './operations/health/feature.ts'
 import { retention } from './operations/retention/feature.ts'
 import { seed } from './operations/seed/feature.ts'
+import { support } from './operations/support/feature.ts'
 import { superusers } from './operations/superusers/feature.ts'
 import type { Feature } from './platform/feature.ts'
 import { projects } from './product/projects/feature.ts'
@@ -76,7 +77,7 @@ const identity: readonly Feature[] = [
 const product: readonly Feature[] = [projects, workspaces, structure]
 
 /** For operators. */
-const operations: readonly Feature[] = [superusers, health, retention, seed]
+const operations: readonly Feature[] = [superusers, support, health, retention, seed]
 
 /** The same functions in other wire formats. */
 const formats: readonly Feature[] = [v5]

@@ -38,6 +38,7 @@ const upward: Readonly<Record<string, string>> = {
   'platform/gate → custom_role_permissions': 'the gate: the permissions of a custom role',
   'platform/gate → roles': 'own_organizations: the name of a custom role',
   'platform/gate → is_way_out': 'the gate: the permissions that need no second factor',
+  'platform/gate → support_role': 'the gate: whether the support access of an operator is open, and its role',
   'platform/gate → audit_log': 'the audit log trigger that organization_table() adds to every table',
   'platform/gate → operator_log': 'the operation is recorded by the function that lets the operator in',
   'platform/tokens → users': 'the foreign key of one-time tokens: a token is deleted with its user',

@@ -8,6 +8,7 @@ import { globalTables, isLedger } from '../src/platform/schema/inspection.ts'
 const forSystem: Readonly<Record<string, string>> = {
   organizations: 'sign-in chooses one, and checks whether it requires a second factor',
   memberships: 'sign-in chooses an organization by them; deleting an account ends them, and restoring it restores them',
+  support_grants: 'operators list the support access to all organizations',
   invitations: 'the link in an email is opened by a user who is not a member yet',
 }
 

@@ -24,6 +24,7 @@ export const builtIn = [
   'device',
   'passkey',
   'identity',
+  'support access',
 ]
 
 /**
@@ -119,6 +120,8 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   removeTotp: 'not-found',
   restoreMember: 'already-member', // the member was not removed
   restorePerson: 'already-member',
+  createSupportToken: 'support-access-not-open', // another operator asked for it, and it was not granted
+  approveSupportAccessInEmergency: 'second-operator-required', // the caller has not been a superuser for a week
 }
 
 /** Fields of which the tests give exactly one, although an operation takes both. */

@@ -3,6 +3,7 @@ import type pg from 'pg'
 import { hashRecoveryCode } from '../src/identity/factors/recovery-codes.ts'
 import { sealRefreshToken } from '../src/identity/sign-in/refresh-token.ts'
 import { signId } from '../src/platform/crypto/sealing.ts'
+import type { SupportRole } from '../src/platform/gate/permissions.ts'
 import { isLedger } from '../src/platform/schema/inspection.ts'
 import { listOperations, listResources } from './isolation-operations.ts'
 import { buildCreation } from './isolation-requests.ts'
@@ -23,6 +24,8 @@ export interface Standing {
   /** Whether the organization requires a second factor; the caller's session has verified one, unless it is missing. */
   secondFactor?: 'not demanded' | 'missing' | 'proved'
   superuser?: boolean
+  /** The caller is an operator who acts through a support access with this role. */
+  support?: SupportRole
   /** False: the access token names no organization. */
   named?: boolean
 }
@@ -53,7 +56,7 @@ export interface World {
 }
 
 /**
- * Gives a user and an organization an invitation with a link, one to the user, a device, a passkey with recovery codes, and an identity, without
+ * Gives a user and an organization an invitation with a link, one to the user, a request for support access, a device, a passkey with recovery codes, and an identity, without
  * policies.
  */
 export async function giveFixtures(
@@ -67,6 +70,7 @@ export async function giveFixtures(
     device: randomUUIDv7(),
     passkey: randomUUIDv7(),
     identity: randomUUIDv7(),
+    'support access': randomUUIDv7(),
   }
   const codes = Array.from({ length: 10 }, (_, number) => `${word}-${number}`)
   const hashes = codes.map(code => hashRecoveryCode(recoveryKey, user_id, code))
@@ -82,6 +86,7 @@ export async function giveFixtures(
         inviting as (insert into memberships (organization_id, user_id, role) select $9, $9, 'owner'),
         own_invitation as (insert into invitations (organization_id, id, email, role, invited_by, expires_at)
           select $9, $10, email, 'viewer', $9, now() + interval '1 day' from users where id = $2),
+        support as (insert into support_grants (organization_id, id, operator_id, reason) values ($1, $11, $9, 'Asked for ' || $7)),
         device as (insert into devices (id, user_id, user_agent, trusted_until) values ($4, $2, 'device of ' || $7, now() + interval '1 day')),
         codes as (insert into recovery_codes (user_id, code_hash) select $2, unnest($8::bytea[])),
         passkey as (insert into passkeys (id, user_id, credential_id, public_key, name) values ($5, $2, convert_to($7, 'UTF8'), '\\x00', 'Key of ' || $7))
@@ -97,6 +102,7 @@ export async function giveFixtures(
       hashes,
       randomUUIDv7(),
       own['own invitation'],
+      own['support access'],
     ],
   })
   return { own, nextProof: () => ({ recovery_code: codes.pop() ?? 'none' }) }
@@ -153,6 +159,22 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       [organization_id, user_id, permissions],
     )
 
+  /** The access token of an operator whose support access to the organization is open. */
+  async function openSupport(organization_id: string, role: SupportRole, word: string): Promise<string> {
+    const [id, operator_id, sid] = [randomUUIDv7(), randomUUIDv7(), randomUUIDv7()]
+    await admin.query(
+      `with operator as (insert into users (id, email, superuser) values ($2, 'operator-' || $5 || '@example.com', true)),
+        session as (insert into sessions (id, user_id, expires_at, second_factor_at) values ($3, $2, now() + interval '1 day', now()))
+      insert into support_grants (organization_id, id, operator_id, reason, role, granted_by, granted_at, opens_at, expires_at)
+      values ($4, $1, $2, 'Granted for a test', $6, $2, now(), now(), now() + interval '1 hour')`,
+      [id, operator_id, sid, organization_id, word, role],
+    )
+    const email = `${id}@support.invalid`
+    const auth_time = Math.floor(Date.now() / 1000)
+    const place = { organization_id, tenant_id: organization_id, role }
+    return tokens.sign({ sub: id, user_id: id, act: { sub: operator_id }, jti: word, sid, auth_time, email, ...place })
+  }
+
   /** The founder creates what the caller should find: the founder may, whatever the caller's role. */
   async function signInFounder(user_id: string, organization_id: string, word: string): Promise<World['call']> {
     const session_id = randomUUIDv7()
@@ -187,6 +209,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       secondFactor = 'not demanded',
       superuser = false,
       named = true,
+      support,
     } = standing
     const wanted = neededFor(kinds, resources)
     const word = randomWord()
@@ -275,6 +298,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       if (organization === 'closed')
         await admin.query('update organizations set deleted_at = now() where id = $1', [organization_id])
     }
+    const token = support === undefined ? access_token : await openSupport(organization_id, support, word)
     return {
       organization_id,
       user_id,
@@ -285,12 +309,12 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       other_session_id,
       member_id,
       project_id,
-      access_token,
+      access_token: token,
       outsider: { user_id: outsider_id, email: outsiderEmail },
       device_token: signId(deviceKey, 'device', fixtures.device),
       refresh_token: sealRefreshToken(refreshKey, { session_id, generation: 1 }),
       nextProof,
-      call: callWith(access_token),
+      call: callWith(token),
     }
   }
 }

@@ -22,7 +22,8 @@ export const AuditEntry = Type.Object(
     action: Word,
     entity_type: Word,
     entity_id: Nullable(Id),
-    actor_id: Nullable(Id),
+    actor_id: Nullable({ ...Id, description: 'A user or, if an operator acted through it, a support access.' }),
+    operator_id: Nullable({ ...Id, description: 'The operator, under support access.' }),
     session_id: Nullable(Id),
     request_id: Nullable(Word),
     ip: Nullable(
@@ -81,6 +82,7 @@ const entryPages = pagesOf(
         'entity_type',
         'entity_id',
         'actor_id',
+        'operator_id',
         'session_id',
         'request_id',
         'ip',

@@ -9,3 +9,22 @@ create constraint trigger still_open after update on users deferrable initially 
 
 -- Keyed digests reveal nothing without the key, and a change of the username has to check them.
 create policy self on retired_names for select to freehold_tenant using (exists (select from self));
+
+-- Since when an account is a superuser, and by whom: in an emergency, support access needs another operator (operations/support).
+create function note_superuser() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  if not new.superuser then
+    new.superuser_since := null;
+    new.superuser_by := null;
+  elsif tg_op = 'INSERT' or not old.superuser then
+    new.superuser_since := now();
+    new.superuser_by := acting_user();
+  else
+    new.superuser_since := old.superuser_since;
+    new.superuser_by := old.superuser_by;
+  end if;
+  return new;
+end $$;
+revoke execute on function note_superuser() from public;
+create trigger note_superuser_insert before insert on users for each row execute function note_superuser();
+create trigger note_superuser before update of superuser, superuser_since, superuser_by on users for each row execute function note_superuser();

@@ -20,7 +20,9 @@ create table users (
   created_at           timestamptz not null default now(),
   updated_at           timestamptz not null default now(),
   version              integer not null default 1,
-  guest                boolean not null default false -- a viewer in every organization, without a personal one
+  guest                boolean not null default false, -- a viewer in every organization, without a personal one
+  superuser_since      timestamptz, -- both are set by the trigger note_superuser
+  superuser_by         uuid         -- the operator who gave the role; null: the command line or the configuration
 );
 -- Deleted accounts that are not erased yet.
 create index users_deleted_at on users (deleted_at) where deleted_at is not null and erased_at is null;

@@ -4,11 +4,14 @@ import type { RoleColumns } from '../../directory/organizations/held-role.ts'
 import { refusalOfRole, requirePlace } from '../../directory/organizations/organizations.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { get, raw, statement, tables } from '../../platform/database/statement.ts'
-import type { Place } from '../../platform/http/resource.ts'
+import type { Actor } from '../../platform/gate/actor.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { FieldError, ProblemCode } from '../../platform/problems.ts'
 import { columnsOf, invitationColumns, isOpen, statusOf } from './invitations.ts'
 import type { Invitation, NewInvitation } from './invitations.ts'
+
+/** The acting member, and the organization. */
+export type Inviter = Pick<Actor, 'organization_id' | 'user_id'>
 
 /** How many invitations of an organization may be open at once. The trigger `keep_open_limit` has the same number. */
 const MAX_OPEN = 1000
@@ -45,7 +48,7 @@ const RETRY_SECONDS = 3600
  */
 export async function createInvitation(
   transaction: Transaction<'tenant'>,
-  place: Place,
+  place: Inviter,
   invitation: NewInvitation,
   isFresh: boolean,
 ): Promise<Invitation> {
@@ -74,7 +77,7 @@ export const faultsOfGuest = ({ role, guest }: NewInvitation): FieldError[] =>
  */
 export async function sendInvitations(
   transaction: Transaction<'tenant'>,
-  place: Place,
+  place: Inviter,
   rows: readonly InvitationRow[],
   isFresh: boolean,
   ofOpen: 'replace' | 'keep',
@@ -108,7 +111,7 @@ export async function sendInvitations(
  */
 export async function resendInvitation(
   transaction: Transaction<'tenant'>,
-  { organization_id, user_id }: Place,
+  { organization_id, user_id }: Inviter,
   id: string,
   isFresh: boolean,
 ): Promise<Invitation> {
@@ -206,7 +209,7 @@ interface WrittenRow extends Record<keyof Invitation, unknown> {
  * (and the open ones, if they are replaced) and adds the others, in the order of the rows. It returns every row. Of a
  * row whose address has had too many emails, mail_invitation() skips the write.
  */
-const writeInvitations = ({ organization_id, user_id }: Place, rows: readonly InvitationRow[], replaces: boolean) =>
+const writeInvitations = ({ organization_id, user_id }: Inviter, rows: readonly InvitationRow[], replaces: boolean) =>
   statement(
     raw(
       query,

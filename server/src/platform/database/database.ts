@@ -41,6 +41,8 @@ export interface Scope {
   organization_id?: string
   /** The one permission that the gate requires; undefined if a valid session suffices. */
   permission?: string
+  /** The support access through which an operator acts; the session is the operator's. */
+  support_id?: string
   /** Required for an `admin:` permission: it is recorded before the first statement, if the permission allows changes. */
   operation?: Operation
   /** Called when the database has found the session valid. */
@@ -226,6 +228,12 @@ function openLogin<Name extends LoginName>(
   /** Throws the problem that explains why the gate is closed; returns if it is open. */
   async function diagnose(scope: Scope, settings: SettingValues): Promise<void> {
     const [state] = await connected(client => trip(client, settings, gateState.sql, gateState.parameters))
+    if (scope.support_id !== undefined) {
+      if (state?.supported !== true) throw new Problem('support-access-ended')
+      scope.confirm?.()
+      if (state.permitted === true) return
+      throw new Problem(state.second_factor_missing === true ? 'second-factor-required' : 'support-access-limited')
+    }
     if (state?.live !== true) throw new Problem('session-ended')
     if (scope.permission === undefined) return scope.confirm?.()
     if (state.member !== true && scope.operation === undefined) throw new Problem('membership-ended')

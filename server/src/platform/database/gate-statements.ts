@@ -9,7 +9,7 @@ import type { SettingValues } from './trip-query.ts'
 const query = tables('either', 'gate', 'self', 'operator', 'gate_state')
 /** Why a gate is closed: always one row. */
 export const gateState = find(
-  query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'permitted', 'operator']),
+  query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'permitted', 'operator', 'supported']),
 )
 const openGate = find(query.selectFrom('gate').select('session_id'))
 const openSelf = find(query.selectFrom('self').select('session_id'))
@@ -35,4 +35,5 @@ export const settingsOf = (scope: Scope): SettingValues => [
   scope.organization_id ?? '',
   scope.permission ?? '',
   JSON.stringify(scope.origin),
+  scope.support_id ?? '',
 ]

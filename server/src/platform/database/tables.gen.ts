@@ -17,6 +17,7 @@ interface TenantAuditLog {
   entity_type: ColumnType<string, string, never>
   id: ColumnType<string, string | undefined, never>
   ip: ColumnType<string | null, string | null | undefined, never>
+  operator_id: ColumnType<string | null, string | null | undefined, never>
   organization_id: ColumnType<string, string, never>
   request_id: ColumnType<string | null, string | null | undefined, never>
   sequence: ColumnType<number, number | undefined, never>
@@ -111,6 +112,7 @@ interface TenantGateState {
   operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
+  supported: ColumnType<boolean, never, never>
 }
 
 interface TenantIdempotencyKeys {
@@ -341,6 +343,31 @@ interface TenantSessions {
   user_id: ColumnType<string, never, never>
 }
 
+interface TenantSupportGrants {
+  created_at: Generated<string>
+  emergency: Generated<boolean>
+  ended_at: string | null
+  ended_by: string | null
+  expires_at: string | null
+  gate_changed_in: string | null
+  granted_at: string | null
+  granted_by: string | null
+  id: Generated<string>
+  minutes: Generated<number>
+  opens_at: string | null
+  operator_id: string
+  organization_id: string
+  reason: string
+  role: Generated<'viewer' | 'member'>
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface TenantSupportPlaces {
+  id: ColumnType<string, never, never>
+  organization_id: ColumnType<string, never, never>
+}
+
 interface TenantTotpFactors {
   confirmed_at: ColumnType<string | null, never, never>
   user_id: ColumnType<string, never, never>
@@ -409,6 +436,8 @@ export interface TenantTables {
   security_events: TenantSecurityEvents
   self: TenantSelf
   sessions: TenantSessions
+  support_grants: TenantSupportGrants
+  support_places: TenantSupportPlaces
   totp_factors: TenantTotpFactors
   users: TenantUsers
   workspaces: TenantWorkspaces
@@ -430,6 +459,7 @@ interface SystemAuditLog {
   entity_type: ColumnType<string, string, never>
   id: ColumnType<string, string | undefined, never>
   ip: string | null
+  operator_id: ColumnType<string | null, string | null | undefined, never>
   organization_id: ColumnType<string, string, never>
   request_id: ColumnType<string | null, string | null | undefined, never>
   sequence: ColumnType<number, number | undefined, never>
@@ -471,6 +501,7 @@ interface SystemGateState {
   operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
+  supported: ColumnType<boolean, never, never>
 }
 
 interface SystemIdempotencyKeys {
@@ -553,6 +584,8 @@ interface SystemLiveUsers {
   locale: ColumnType<string | null, never, string | null>
   password_hash: ColumnType<string | null, never, string | null>
   superuser: ColumnType<boolean, never, boolean>
+  superuser_by: ColumnType<string | null, never, string | null>
+  superuser_since: ColumnType<string | null, never, string | null>
   unopened_organization_ids: ColumnType<string[], never, string[]>
   updated_at: ColumnType<string, never, string>
   username: ColumnType<string | null, never, string | null>
@@ -743,6 +776,26 @@ interface SystemSigningKeys {
   retired_at: string | null
 }
 
+interface SystemSupportGrants {
+  created_at: ColumnType<string, never, never>
+  emergency: ColumnType<boolean, never, never>
+  ended_at: ColumnType<string | null, never, never>
+  ended_by: ColumnType<string | null, never, never>
+  expires_at: ColumnType<string | null, never, never>
+  gate_changed_in: ColumnType<string | null, never, never>
+  granted_at: ColumnType<string | null, never, never>
+  granted_by: ColumnType<string | null, never, never>
+  id: ColumnType<string, never, never>
+  minutes: ColumnType<number, never, never>
+  opens_at: ColumnType<string | null, never, never>
+  operator_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string, never, never>
+  reason: ColumnType<string, never, never>
+  role: ColumnType<'viewer' | 'member', never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
 interface SystemThrottles {
   counted_since: string | null
   failures: Generated<number>
@@ -780,6 +833,8 @@ interface SystemUsers {
   locale: 'en' | 'de' | null
   password_hash: string | null
   superuser: Generated<boolean>
+  superuser_by: string | null
+  superuser_since: string | null
   unopened_organization_ids: Generated<string[]>
   updated_at: Generated<string>
   username: string | null
@@ -816,6 +871,7 @@ export interface SystemTables {
   self: SystemSelf
   sessions: SystemSessions
   signing_keys: SystemSigningKeys
+  support_grants: SystemSupportGrants
   throttles: SystemThrottles
   totp_factors: SystemTotpFactors
   users: SystemUsers
@@ -831,6 +887,7 @@ interface EitherAuditLog {
   entity_type: ColumnType<string, string, never>
   id: ColumnType<string, string | undefined, never>
   ip: ColumnType<string | null, string | null | undefined, never>
+  operator_id: ColumnType<string | null, string | null | undefined, never>
   organization_id: ColumnType<string, string, never>
   request_id: ColumnType<string | null, string | null | undefined, never>
   sequence: ColumnType<number, number | undefined, never>
@@ -866,6 +923,7 @@ interface EitherGateState {
   operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
+  supported: ColumnType<boolean, never, never>
 }
 
 interface EitherIdempotencyKeys {
@@ -1036,6 +1094,26 @@ interface EitherSessions {
   user_id: ColumnType<string, never, never>
 }
 
+interface EitherSupportGrants {
+  created_at: ColumnType<string, never, never>
+  emergency: ColumnType<boolean, never, never>
+  ended_at: ColumnType<string | null, never, never>
+  ended_by: ColumnType<string | null, never, never>
+  expires_at: ColumnType<string | null, never, never>
+  gate_changed_in: ColumnType<string | null, never, never>
+  granted_at: ColumnType<string | null, never, never>
+  granted_by: ColumnType<string | null, never, never>
+  id: ColumnType<string, never, never>
+  minutes: ColumnType<number, never, never>
+  opens_at: ColumnType<string | null, never, never>
+  operator_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string, never, never>
+  reason: ColumnType<string, never, never>
+  role: ColumnType<'viewer' | 'member', never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
 interface EitherTotpFactors {
   confirmed_at: ColumnType<string | null, never, never>
   user_id: ColumnType<string, never, never>
@@ -1081,6 +1159,7 @@ export interface EitherTables {
   security_events: EitherSecurityEvents
   self: EitherSelf
   sessions: EitherSessions
+  support_grants: EitherSupportGrants
   totp_factors: EitherTotpFactors
   users: EitherUsers
 }

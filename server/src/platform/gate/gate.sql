@@ -1,15 +1,18 @@
 -- The gate: one row if the caller in the settings may do what the route declared, else none. Every policy of every
 -- tenant table asks it, so with an invalid session, an ended membership or a missing permission a statement reads
 -- nothing and changes nothing. The settings are local to the transaction: app.session_id, app.organization_id,
--- app.permission, app.context (request id, address, user agent and user, for the audit log).
+-- app.permission, app.support_id, app.context (request id, address, user agent and user, for the audit log). app.support_id
+-- names the support access through which an operator acts (operations/support), and is otherwise empty.
 
--- A valid session alone, for routes that need no organization: /auth, /users/me and the user's list of sessions.
+-- A valid session alone, for routes that need no organization: /auth, /users/me and the user's list of sessions. Support
+-- access reaches none of them.
 create view self with (security_barrier) as
   select s.id as session_id, s.user_id, s.second_factor_at is not null as second_factor, u.superuser, u.email_verified
   from sessions s
   join users u on u.id = s.user_id
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
-    and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null;
+    and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null
+    and coalesce(current_setting('app.support_id', true), '') = '';
 
 -- The current superuser, if an `admin:` permission is required: for operators' routes, which belong to no organization.
 create view operator with (security_barrier) as
@@ -32,14 +35,16 @@ create view gate with (security_barrier) as
   left join lateral (select role, case when role_id is null then role
       when exists (select from custom_role_permissions c where c.organization_id = o.id and c.role_id = memberships.role_id
         and c.permission = current_setting('app.permission', true)) then 'admin' end as rank
-    from memberships where organization_id = o.id and user_id = s.user_id and disabled_at is null and deleted_at is null offset 0) as m on true
+    from memberships where organization_id = o.id and user_id = s.user_id and disabled_at is null and deleted_at is null
+      and coalesce(current_setting('app.support_id', true), '') = '' offset 0) as m on true
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null
     and o.deleted_at is null and (s.second_factor_at is not null or not o.second_factor_required
       or is_way_out())
     -- the sub-select reads the setting once, not for each row of the table
     and exists (select from role_permissions p where p.permission = (select current_setting('app.permission', true))
-        and (p.role = m.rank or u.superuser and p.role = 'superuser'));
+        and (p.role = m.rank or u.superuser and p.role = case when coalesce(current_setting('app.support_id', true), '') = '' then 'superuser'
+          else 'support-' || support_role() end));
 
 -- The state that the diagnostic query reads after an empty or refused result: always one row.
 create view gate_state with (security_barrier) as
@@ -47,7 +52,7 @@ create view gate_state with (security_barrier) as
     m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null as member,
     o.second_factor_required and s.second_factor_at is null and o.deleted_at is null
       and (m.user_id is not null and m.disabled_at is null and m.deleted_at is null or u.superuser) as second_factor_missing,
-    exists (select from gate) as permitted, exists (select from operator) as operator
+    exists (select from gate) as permitted, exists (select from operator) as operator, support_role() is not null as supported
   from (select nullif(current_setting('app.session_id', true), '')::uuid as session_id,
       nullif(current_setting('app.organization_id', true), '')::uuid as organization_id) as named
   left join sessions s on s.id = named.session_id
@@ -94,7 +99,10 @@ declare
   wanted constant text := coalesce(current_setting('app.permission', true), '');
   own constant xid8 := pg_current_xact_id();
 begin
-  if wanted = '' then
+  -- Support access changes nothing that a gate depends on.
+  if coalesce(current_setting('app.support_id', true), '') <> '' then
+    return exists (select from gate);
+  elsif wanted = '' then
     return exists (select from sessions s join users u on u.id = s.user_id
       where s.id = nullif(current_setting('app.session_id', true), '')::uuid
         and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
@@ -189,3 +197,22 @@ begin
   raise exception 'the gate closed before the commit' using errcode = '42501';
 end $$;
 revoke execute on function still_open() from public;
+
+-- Records a request under support access, whatever comes of it; false if the access is not open. It runs before everything
+-- else, in a transaction of its own: a request that is not on record is not served.
+create function record_support_request(operation text, path text) returns boolean language plpgsql volatile security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+  role constant text := support_role();
+  principal constant uuid := nullif(current_setting('app.support_id', true), '')::uuid;
+begin
+  if role is null then
+    return false;
+  end if;
+  insert into audit_log (organization_id, actor_id, operator_id, session_id, request_id, ip, user_agent, action, entity_type, entity_id, after)
+  values (nullif(current_setting('app.organization_id', true), '')::uuid, principal, acting_user(), nullif(current_setting('app.session_id', true), '')::uuid,
+    context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', operation, 'support', principal, jsonb_build_object('role', role, 'path', path));
+  return true;
+end $$;
+revoke execute on function record_support_request(text, text) from public;
+grant execute on function record_support_request(text, text) to freehold_tenant;

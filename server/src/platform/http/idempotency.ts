@@ -26,13 +26,21 @@ export function rememberResult<Login extends LoginName>(
   request: KeyedRequest,
   {
     user_id,
+    support_id,
     organization_id,
     markReplayed,
-  }: { user_id: string; organization_id: string | undefined; markReplayed: () => void },
+  }: {
+    user_id: string
+    /** Under support access: its keys are kept apart from the operator's own. */
+    support_id?: string | undefined
+    organization_id: string | undefined
+    markReplayed: () => void
+  },
 ): Runner<Login> {
   const key = request.headers['idempotency-key']
   if (typeof key !== 'string') return runner
-  const place: Place = { user_id, route: `${request.method} ${request.routeOptions.url}`, key }
+  const principal = support_id === undefined ? '' : `support ${support_id} `
+  const place: Place = { user_id, route: `${principal}${request.method} ${request.routeOptions.url}`, key }
   const once = <Result>(work: (transaction: Transaction<Login>) => Promise<Result>): Promise<Result> =>
     runner.transaction(async transaction => {
       // The body is read after the caller is authenticated, so the hash is computed only now.

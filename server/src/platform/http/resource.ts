@@ -12,8 +12,18 @@ import { claimSlug } from '../slugs.ts'
 import { conditionOf, sendTagged } from './entity-tags.ts'
 import type { App } from './route.ts'
 
-/** The acting user and the organization, which a resource's statements need. */
-export type Place = Pick<Actor, 'organization_id' | 'user_id'>
+/** The organization and the acting member, which a resource's statements need. */
+export interface Place {
+  organization_id: string
+  /** Null under support access: an operator is not a member. */
+  user_id: string | null
+}
+
+/** Where an actor creates a resource, and as which member. */
+export const placeOf = ({ organization_id, user_id, principal }: Actor): Place => ({
+  organization_id,
+  user_id: principal.kind === 'support' ? null : user_id,
+})
 
 interface Row {
   id: string
@@ -124,7 +134,7 @@ export const resource =
         const body = request.body as { name: string; slug?: string }
         const make = (slug?: string) =>
           actor.run(
-            statements.create(actor, (slug === undefined ? body : { ...body, slug }) as unknown as Static<Create>),
+            statements.create(placeOf(actor), (slug === undefined ? body : { ...body, slug }) as unknown as Static<Create>),
           )
         const made = slugTaken === undefined ? await make() : await claimSlug(body, slugTaken, make)
         reply.code(201).header('location', `/api/v1${path}/${made.id}`)

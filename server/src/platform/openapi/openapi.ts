@@ -267,7 +267,13 @@ function problemsOf(operation: Operation, rule: OperationRules, problems: Proble
   const sent = honouredFields(rule)
   const found: (readonly ProblemCode[] | false)[] = [
     ['malformed-request'],
-    access !== 'public' && ['not-signed-in', 'access-token-expired', 'session-ended'],
+    access !== 'public' && [
+      'not-signed-in',
+      'access-token-expired',
+      'session-ended',
+      'support-access-ended',
+      'support-access-limited',
+    ],
     access !== 'public' &&
       access !== 'session' &&
       (access.startsWith('admin:')

@@ -7,6 +7,7 @@ import type { Database } from '../database/database.ts'
 import { authorize, identify } from '../http/access.ts'
 import { checkHeaderFields } from '../http/header-fields.ts'
 import type { App, RouteRules } from '../http/route.ts'
+import { recordSupportRequest } from '../http/support-access.ts'
 import { refuseUnknownParameters, schemaController } from '../http/validation.ts'
 import { networkTest } from '../addresses.ts'
 import { Problem } from '../problems.ts'
@@ -80,7 +81,10 @@ export async function createServer(
     await rateLimit.count(request, reply, identity instanceof Problem ? undefined : identity)
     const rules = request.routeOptions.config.rules ?? { access: 'public' }
     const markReplayed = () => void reply.header('idempotent-replayed', 'true')
-    authorize(request, rules, identity, { database, confirm: rateLimit.confirm, markReplayed })
+    const { confirm } = rateLimit
+    await recordSupportRequest(request, rules, identity, { database, confirm })
+    const { supportPermissions } = declared
+    authorize(request, rules, identity, { database, supportPermissions, confirm, markReplayed })
     checkHeaderFields(request, rules)
   })
   refuseUnrouted(app, routes)

@@ -26,6 +26,7 @@ export const projects = feature({
   sql: [new URL('projects.sql', import.meta.url)],
   tags: { Projects: "An organization's projects." },
   permissions,
+  supportPermissions: ['projects:read', 'projects:write'],
   problems,
   routes: [projectRoutes],
 })

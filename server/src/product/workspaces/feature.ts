@@ -15,5 +15,6 @@ export const workspaces = feature({
   sql: [new URL('workspaces.sql', import.meta.url)],
   tags: { Workspaces: 'Places where members work, each with the path that its tools use.' },
   permissions,
+  supportPermissions: ['workspaces:read', 'workspaces:write'],
   routes: [workspaceRoutes],
 })
