@@ -27,6 +27,11 @@ export const platformProblems = {
     'Verify your identity with POST /api/v1/auth/step-up, with a second factor if the account has one, then repeat the request with the new access token.',
   ],
   'permission-missing': [403, 'Permission missing', 'Your role in this organization does not allow this.'],
+  'organization-suspended': [
+    403,
+    'Organization suspended',
+    'An operator has suspended the organization at the time `suspended_at`; nothing in it is lost. Until it is reactivated its members can only leave it: switch to another organization, or ask the operator.',
+  ],
   'second-factor-required': [
     403,
     'Second factor required',

@@ -202,6 +202,8 @@ function openLogin<Name extends LoginName>(
     if (state.member !== true && !scope.permission.startsWith('admin:')) throw new Problem('membership-ended')
     scope.confirm?.()
     if (state.permitted === true) return
+    const { suspended_at } = state
+    if (suspended_at !== null) throw new Problem('organization-suspended', { extension: { suspended_at } })
     throw new Problem(state.second_factor_missing === true ? 'second-factor-required' : 'permission-missing')
   }
 
@@ -280,7 +282,7 @@ function openLogin<Name extends LoginName>(
 }
 
 const query = tables('either', 'gate', 'self', 'gate_state')
-const gateState = find(query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'permitted']))
+const gateState = find(query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'permitted', 'suspended_at']))
 const openGate = find(query.selectFrom('gate').select('session_id'))
 const openSelf = find(query.selectFrom('self').select('session_id'))
 

@@ -110,6 +110,7 @@ interface TenantGateState {
   member: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
+  suspended_at: ColumnType<string | null, never, never>
 }
 
 interface TenantIdempotencyKeys {
@@ -197,6 +198,8 @@ interface TenantOrganizations {
   name: string
   second_factor_required: Generated<boolean>
   slug: string
+  suspended_at: string | null
+  suspended_reason: string | null
   updated_at: Generated<string>
   version: Generated<number>
 }
@@ -228,6 +231,7 @@ interface TenantOwnOrganizations {
   role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
+  suspended_at: ColumnType<string | null, never, never>
   updated_at: ColumnType<string, never, never>
   user_id: ColumnType<string | null, never, never>
   version: ColumnType<number, never, never>
@@ -463,6 +467,7 @@ interface SystemGateState {
   member: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
+  suspended_at: ColumnType<string | null, never, never>
 }
 
 interface SystemIdempotencyKeys {
@@ -590,6 +595,8 @@ interface SystemOrganizations {
   name: string
   second_factor_required: Generated<boolean>
   slug: string
+  suspended_at: string | null
+  suspended_reason: string | null
   updated_at: Generated<string>
   version: Generated<number>
 }
@@ -606,6 +613,7 @@ interface SystemOwnOrganizations {
   role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
+  suspended_at: ColumnType<string | null, never, never>
   updated_at: ColumnType<string, never, never>
   user_id: ColumnType<string | null, never, never>
   version: ColumnType<number, never, never>
@@ -835,6 +843,7 @@ interface EitherGateState {
   member: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
+  suspended_at: ColumnType<string | null, never, never>
 }
 
 interface EitherIdempotencyKeys {
@@ -902,6 +911,8 @@ interface EitherOrganizations {
   name: string
   second_factor_required: Generated<boolean>
   slug: string
+  suspended_at: string | null
+  suspended_reason: string | null
   updated_at: Generated<string>
   version: Generated<number>
 }
@@ -918,6 +929,7 @@ interface EitherOwnOrganizations {
   role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
+  suspended_at: ColumnType<string | null, never, never>
   updated_at: ColumnType<string, never, never>
   user_id: ColumnType<string | null, never, never>
   version: ColumnType<number, never, never>

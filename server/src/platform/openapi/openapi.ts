@@ -274,6 +274,7 @@ function problemsOf(operation: Operation, rule: OperationRules, problems: Proble
         'membership-ended',
         'permission-missing',
         'second-factor-required',
+        'organization-suspended',
       ],
     stepUp === true && ['step-up-required'],
     has('path') && ['not-found'],
