@@ -18,7 +18,7 @@ export const readings: Readonly<Record<string, string>> = {
     when suspended_at is not null then 'organization-suspended' when second_factor_missing then 'second-factor-required' else 'permission-missing' end from gate_state)`,
   self: rows('self', `concat_ws(' ', session_id, user_id, second_factor::text, superuser::text, email_verified::text)`),
   own_invitations: rows('own_invitations', `concat_ws(':', id, role, role_id)`),
-  own_organizations: rows('own_organizations', `concat_ws(':', id, role, role_id, array_to_string(permissions, ','), suspended_at is not null)`),
+  own_organizations: rows('own_organizations', `concat_ws(':', id, role, role_id, array_to_string(permissions, ','), (suspended_at is not null)::text)`),
   organizations: rows('organizations'),
   memberships: rows('memberships', 'user_id::text'),
   roles: rows('roles'),
@@ -40,8 +40,11 @@ export const readings: Readonly<Record<string, string>> = {
 const member = 'organization_id = q.place and user_id = q.member'
 const self = 'organization_id = q.place and user_id = q.me'
 const endOwn = `update memberships set deleted_at = coalesce(deleted_at, now()) where ${self}`
-const team = `insert into organizations (id, kind, name, slug, second_factor_required, suspended_at, suspended_reason)
-  values (q.fresh, q.kind, 'x', q.fresh::text, q.flaw = 'organization', case when q.flaw = 'suspended' then now() end, case when q.flaw = 'suspended' then 'x' end)`
+const insertOrganization = (id: string): string =>
+  `insert into organizations (id, kind, name, slug, second_factor_required, suspended_at, suspended_reason)
+    values (${id}, q.kind, 'x', q.fresh::text, q.flaw = 'organization', case when q.flaw = 'suspended' then now() end,
+      case when q.flaw = 'suspended' then 'x' end)`
+const team = insertOrganization('q.fresh')
 
 /** What is tried and undone. Statements without `where` reach every row that the policies for writing allow. */
 export const writings: Statements = {
@@ -97,10 +100,7 @@ export const writings: Statements = {
   ],
   'close the organization': ['update organizations set deleted_at = now() where id = q.place'],
   'insert an organization': [team],
-  'insert an organization again': [
-    `insert into organizations (id, kind, name, slug, second_factor_required)
-      values (q.place, q.kind, 'x', q.fresh::text, q.flaw = 'organization')`,
-  ],
+  'insert an organization again': [insertOrganization('q.place')],
   'create a team': [
     team,
     `insert into memberships (organization_id, user_id, role, disabled_at)

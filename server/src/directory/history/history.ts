@@ -4,8 +4,8 @@ import type { Static } from 'typebox'
 import { firstIdAt } from '../../platform/database/ids.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { invalidField } from '../../platform/problems.ts'
 import { Id, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
+import { readTime } from '../../platform/times.ts'
 import { execute, find, many, raw, tables } from '../../platform/database/statement.ts'
 import type { Statement } from '../../platform/database/statement.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
@@ -54,12 +54,7 @@ export type AuditQuery = Static<typeof AuditQuery>
 const createdAt = sql<string>`to_timestamp(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)`
 
 /** The smallest id that an entry of this time can have. @throws Problem invalid-fields */
-const firstIdOf = (filter: 'from' | 'to', time: string) => {
-  const milliseconds = Date.parse(time)
-  // RFC 3339 has leap seconds, JavaScript has none.
-  if (Number.isNaN(milliseconds)) throw invalidField(`?${filter}`, 'must be a time such as 2026-11-21T09:30:00Z')
-  return firstIdAt(milliseconds)
-}
+const firstIdOf = (filter: 'from' | 'to', time: string) => firstIdAt(readTime(filter, time))
 
 interface Filters {
   [name: string]: string | undefined

@@ -48,6 +48,7 @@ export async function draftOfEvent(
       new_email: event.new_email,
       provider: provider === null ? undefined : asName(providers.get(provider) ?? provider),
       organization: event.organization === null ? undefined : asName(event.organization),
+      reason: event.reason,
     },
   }
 }
@@ -91,6 +92,7 @@ const findEvent = (id: string) =>
         'change.email as new_email',
         sql<string | null>`security_events.details ->> 'provider'`.as('provider'),
         sql<string | null>`change.details ->> 'old_email'`.as('old_email'),
+        sql<string | null>`security_events.details ->> 'reason'`.as('reason'),
       ])
       .where('security_events.id', '=', id),
   )

@@ -113,7 +113,7 @@ begin
   select suspended_at into since from organizations where id = organization for share; -- which is not closed meanwhile
   if since is not null then
     raise exception 'the organization is suspended' using errcode = '23514', constraint = 'organizations_suspended',
-      detail = jsonb_build_object('suspended_at', to_char(since, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'));
+      detail = jsonb_build_object('suspended_at', replace(to_jsonb(since) #>> '{}', '+00:00', 'Z'));
   end if;
   perform from users where id = person for no key update;
 end $$;
