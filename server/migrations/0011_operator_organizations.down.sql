@@ -1,4 +1,6 @@
 -- Takes 0011_operator_organizations back.
+-- loses: daily_stats
+-- loses: organization_daily_stats
 -- loses: organizations.suspended_reason
 -- loses: organizations.suspended_at
 
@@ -12,6 +14,8 @@ revoke all on function {{schema}}."word_beginnings"(text, text) from "freehold_s
 
 revoke all on function {{schema}}."word_beginnings"(text, text) from "freehold_tenant";
 
+drop policy "tenant_read" on {{schema}}."organization_daily_stats";
+
 drop policy "creation" on {{schema}}."organizations";
 
 drop policy "tenant_insert" on {{schema}}."organizations";
@@ -22,6 +26,8 @@ drop trigger "history" on {{schema}}."organizations";
 
 drop trigger "revocation" on {{schema}}."organizations";
 
+drop trigger "stats" on {{schema}}."organizations";
+
 drop trigger "suspension_told" on {{schema}}."organizations";
 
 drop view {{schema}}."gate_state";
@@ -31,6 +37,8 @@ drop view {{schema}}."own_organizations";
 alter table {{schema}}."organizations"
   drop constraint "organizations_suspended_reason";
 
+drop function {{schema}}."delete_stats"();
+
 drop function {{schema}}."organization_words"(text, text);
 
 drop function {{schema}}."tell_owners"();
@@ -39,6 +47,10 @@ drop function {{schema}}."words_wanted"(text);
 
 alter table {{schema}}."organizations"
   drop column "suspended_reason";
+
+drop table {{schema}}."daily_stats";
+
+drop table {{schema}}."organization_daily_stats";
 
 create or replace function {{schema}}.gate_is_open()
   returns boolean
@@ -91,6 +103,25 @@ begin
   return new;
 end $function$;
 
+create or replace function {{schema}}.lock_key (
+  space text,
+  name  text
+)
+  returns bigint
+  language plpgsql
+  immutable
+  parallel safe
+  set search_path to 'pg_catalog', 'pg_temp'
+  AS $function$
+declare
+  place constant integer := array_position(array['revocation', 'owners', 'idempotency', 'superusers', 'signing-keys', 'mail', 'product', 'structure'], space);
+begin
+  if place is null then
+    raise exception 'there is no lock space %: add it to lock_key()', space using errcode = '22023';
+  end if;
+  return (place::bigint << 56) | ('x' || left(encode(sha256(convert_to(name, 'UTF8')), 'hex'), 14))::bit(56)::bigint;
+end $function$;
+
 create or replace function {{schema}}.lock_place (
   organization uuid,
   person       uuid
@@ -103,6 +134,20 @@ begin
   perform from memberships where organization_id = organization and user_id = person for no key update;
   perform from organizations where id = organization for share; -- which is not closed meanwhile
   perform from users where id = person for no key update;
+end $function$;
+
+create or replace function {{schema}}.record_session()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if tg_op = 'INSERT' then
+    perform record_event('session-created', new.user_id, new.id, jsonb_build_object('methods', new.methods));
+  else
+    perform record_event('session-revoked', new.user_id, new.id, jsonb_build_object('reason', new.revoked_reason));
+  end if;
+  return null;
 end $function$;
 
 create or replace view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS session_id,

@@ -12,11 +12,53 @@ drop trigger "history" on {{schema}}."organizations";
 
 drop trigger "revocation" on {{schema}}."organizations";
 
+create table {{schema}}."daily_stats" (
+  "day"                  date                     not null,
+  "sign_ups"             integer                  not null,
+  "sign_ins"             integer                  not null,
+  "failures"             integer                  not null,
+  "lockouts"             integer                  not null,
+  "active_users"         integer                  not null,
+  "active_organizations" integer                  not null,
+  "computed_at"          timestamp with time zone not null,
+  constraint "daily_stats_pkey" primary key (day)
+);
+
+alter table {{schema}}."daily_stats"
+  enable row level security;
+
+create table {{schema}}."organization_daily_stats" (
+  "organization_id"      uuid    not null,
+  "day"                  date    not null,
+  "sign_ins"             integer not null,
+  "active_members"       integer not null,
+  "invitations_sent"     integer not null,
+  "invitations_accepted" integer not null,
+  "changes"              integer not null,
+  constraint "organization_daily_stats_pkey" primary key (organization_id, day)
+);
+
+alter table {{schema}}."organization_daily_stats"
+  enable row level security;
+
+alter table {{schema}}."organization_daily_stats"
+  force row level security;
+
 alter table {{schema}}."organizations"
   add column "suspended_at" timestamp with time zone;
 
 alter table {{schema}}."organizations"
   add column "suspended_reason" text;
+
+create or replace function {{schema}}.delete_stats()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  delete from organization_daily_stats where organization_id = old.id;
+  return null;
+end $function$;
 
 create or replace function {{schema}}.gate_is_open()
   returns boolean
@@ -72,6 +114,25 @@ begin
   return new;
 end $function$;
 
+create or replace function {{schema}}.lock_key (
+  space text,
+  name  text
+)
+  returns bigint
+  language plpgsql
+  immutable
+  parallel safe
+  set search_path to 'pg_catalog', 'pg_temp'
+  AS $function$
+declare
+  place constant integer := array_position(array['revocation', 'owners', 'idempotency', 'superusers', 'signing-keys', 'mail', 'product', 'structure', 'stats'], space);
+begin
+  if place is null then
+    raise exception 'there is no lock space %: add it to lock_key()', space using errcode = '22023';
+  end if;
+  return (place::bigint << 56) | ('x' || left(encode(sha256(convert_to(name, 'UTF8')), 'hex'), 14))::bit(56)::bigint;
+end $function$;
+
 create or replace function {{schema}}.lock_place (
   organization uuid,
   person       uuid
@@ -103,6 +164,20 @@ create or replace function {{schema}}.organization_words (
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
   select array_to_tsvector(array(select word_beginnings(name || ' ' || slug))) $function$;
+
+create or replace function {{schema}}.record_session()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if tg_op = 'INSERT' then
+    perform record_event('session-created', new.user_id, new.id, jsonb_strip_nulls(jsonb_build_object('methods', new.methods, 'organization_id', new.organization_id)));
+  else
+    perform record_event('session-revoked', new.user_id, new.id, jsonb_build_object('reason', new.revoked_reason));
+  end if;
+  return null;
+end $function$;
 
 create or replace function {{schema}}.tell_owners()
   returns trigger
@@ -292,6 +367,8 @@ create or replace view {{schema}}."own_organizations" with (security_barrier=tru
      JOIN {{schema}}.memberships m ON (((m.user_id = self.user_id) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL))))
      JOIN {{schema}}.organizations o ON (((o.id = m.organization_id) AND (o.deleted_at IS NULL))));
 
+create index organization_daily_stats_day on {{schema}}.organization_daily_stats using btree (day);
+
 create trigger history
   after insert or delete or update on {{schema}}.organizations
   for each row
@@ -307,11 +384,38 @@ create trigger revocation
     new.second_factor_required) OR (old.suspended_at IS DISTINCT FROM new.suspended_at)))
   execute function {{schema}}.lock_revocation('organization', 'id');
 
+create trigger stats
+  after delete on {{schema}}.organizations
+  for each row
+  execute function {{schema}}.delete_stats();
+
 create trigger suspension_told
   after update on {{schema}}.organizations
   for each row
   when (((old.suspended_at IS NULL) <> (new.suspended_at IS NULL)))
   execute function {{schema}}.tell_owners();
+
+create policy "system" on {{schema}}."daily_stats"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "maintenance" on {{schema}}."organization_daily_stats"
+  for all
+  to "freehold_owner"
+  using ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+create policy "system" on {{schema}}."organization_daily_stats"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "tenant_read" on {{schema}}."organization_daily_stats"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (gate.reads AND (gate.permission = 'stats:read'::text)))));
 
 create policy "creation" on {{schema}}."organizations"
   for insert
@@ -341,6 +445,8 @@ create policy "tenant_update" on {{schema}}."organizations"
     (gate.writes AND (gate.permission = ANY
     ('{organization:write,organization:delete,admin:organizations:write}'::text[]))))));
 
+revoke all on function {{schema}}."delete_stats"() from public;
+
 revoke all on function {{schema}}."fold_text"(text) from "freehold_system";
 
 grant execute on function {{schema}}."fold_text"(text) to "freehold_system";
@@ -368,6 +474,12 @@ grant execute on function {{schema}}."word_beginnings"(text, text) to "freehold_
 revoke all on function {{schema}}."words_wanted"(text) from public;
 
 grant execute on function {{schema}}."words_wanted"(text) to "freehold_system";
+
+grant insert, select, update on table {{schema}}."daily_stats" to "freehold_system";
+
+grant delete, insert, select, update on table {{schema}}."organization_daily_stats" to "freehold_system";
+
+grant select on table {{schema}}."organization_daily_stats" to "freehold_tenant";
 
 grant select on table {{schema}}."gate" to "freehold_system", "freehold_tenant";
 

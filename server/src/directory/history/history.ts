@@ -50,16 +50,33 @@ export const AuditQuery = PageQueryOf({
 })
 export type AuditQuery = Static<typeof AuditQuery>
 
-/** The time of an entry is read from its UUIDv7. */
-const createdAt = sql<string>`to_timestamp(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)`
+/** The columns of an entry in every list. */
+export const auditColumns = [
+  'id',
+  'action',
+  'entity_type',
+  'entity_id',
+  'actor_id',
+  'session_id',
+  'request_id',
+  'ip',
+  'user_agent',
+  'before',
+  'after',
+] as const
 
-/** The smallest id that an entry of this time can have. @throws Problem invalid-fields */
-const firstIdOf = (filter: 'from' | 'to', time: string) => firstIdAt(readTime(filter, time))
+/** The time of an entry is read from its UUIDv7. */
+export const entryTime = sql<string>`to_timestamp(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)`
+
+/** The ids of the entries in a range of time: the first is included, the second excluded. @throws Problem invalid-fields */
+export const idsBetween = ({ from, to }: { from?: string | undefined; to?: string | undefined }) => ({
+  first_id: from === undefined ? undefined : firstIdAt(readTime('from', from)),
+  end_id: to === undefined ? undefined : firstIdAt(readTime('to', to)),
+})
 
 interface Filters {
   [name: string]: string | undefined
   organization_id: string
-  /** The range of ids: the first is included, the second excluded. */
   first_id: string | undefined
   end_id: string | undefined
   /** The search text as a LIKE pattern. */
@@ -70,20 +87,8 @@ const entryPages = pagesOf(
   ({ organization_id, actor, action, entity_type, entity_id, request_id, first_id, end_id, pattern }: Filters) => {
     let entries = query
       .selectFrom('audit_log')
-      .select([
-        'id',
-        'action',
-        'entity_type',
-        'entity_id',
-        'actor_id',
-        'session_id',
-        'request_id',
-        'ip',
-        'user_agent',
-        'before',
-        'after',
-      ])
-      .select(createdAt.as('created_at'))
+      .select(auditColumns)
+      .select(entryTime.as('created_at'))
       .where('organization_id', '=', organization_id)
     if (actor !== undefined) entries = entries.where('actor_id', '=', actor)
     if (action !== undefined) entries = entries.where('action', '=', action)
@@ -112,8 +117,7 @@ export function listAuditLog(
     entity_type,
     entity_id,
     request_id,
-    first_id: from === undefined ? undefined : firstIdOf('from', from),
-    end_id: to === undefined ? undefined : firstIdOf('to', to),
+    ...idsBetween({ from, to }),
     pattern: text === undefined ? undefined : `%${text.replace(/[\\%_]/g, '\\$&')}%`,
   }
   return entryPages(values, orderOf('-created_at', 'audit_log'), page)

@@ -195,6 +195,16 @@ interface TenantOperator {
   user_id: ColumnType<string | null, never, never>
 }
 
+interface TenantOrganizationDailyStats {
+  active_members: ColumnType<number, never, never>
+  changes: ColumnType<number, never, never>
+  day: ColumnType<string, never, never>
+  invitations_accepted: ColumnType<number, never, never>
+  invitations_sent: ColumnType<number, never, never>
+  organization_id: ColumnType<string, never, never>
+  sign_ins: ColumnType<number, never, never>
+}
+
 interface TenantOrganizations {
   created_at: Generated<string>
   deleted_at: string | null
@@ -401,6 +411,7 @@ export interface TenantTables {
   member_words: TenantMemberWords
   memberships: TenantMemberships
   operator: TenantOperator
+  organization_daily_stats: TenantOrganizationDailyStats
   organizations: TenantOrganizations
   own_invitations: TenantOwnInvitations
   own_organizations: TenantOwnOrganizations
@@ -440,6 +451,17 @@ interface SystemAuditLog {
   session_id: ColumnType<string | null, string | null | undefined, never>
   transaction: ColumnType<string, string | undefined, never>
   user_agent: string | null
+}
+
+interface SystemDailyStats {
+  active_organizations: number
+  active_users: number
+  computed_at: string
+  day: string
+  failures: number
+  lockouts: number
+  sign_ins: number
+  sign_ups: number
 }
 
 interface SystemDevices {
@@ -612,6 +634,16 @@ interface SystemOperatorLog {
   request_id: ColumnType<string | null, never, never>
   session_id: ColumnType<string, never, never>
   user_agent: ColumnType<string | null, never, string | null>
+}
+
+interface SystemOrganizationDailyStats {
+  active_members: number
+  changes: number
+  day: string
+  invitations_accepted: number
+  invitations_sent: number
+  organization_id: string
+  sign_ins: number
 }
 
 interface SystemOrganizations {
@@ -798,6 +830,7 @@ export interface SystemTables {
   [runsOn]: 'system'
   account_addresses: SystemAccountAddresses
   audit_log: SystemAuditLog
+  daily_stats: SystemDailyStats
   devices: SystemDevices
   former_addresses: SystemFormerAddresses
   gate: SystemGate
@@ -812,6 +845,7 @@ export interface SystemTables {
   one_time_tokens: SystemOneTimeTokens
   operator: SystemOperator
   operator_log: SystemOperatorLog
+  organization_daily_stats: SystemOrganizationDailyStats
   organizations: SystemOrganizations
   own_organizations: SystemOwnOrganizations
   passkeys: SystemPasskeys
@@ -936,6 +970,16 @@ interface EitherMemberships {
 interface EitherOperator {
   session_id: ColumnType<string | null, never, never>
   user_id: ColumnType<string | null, never, never>
+}
+
+interface EitherOrganizationDailyStats {
+  active_members: ColumnType<number, never, never>
+  changes: ColumnType<number, never, never>
+  day: ColumnType<string, never, never>
+  invitations_accepted: ColumnType<number, never, never>
+  invitations_sent: ColumnType<number, never, never>
+  organization_id: ColumnType<string, never, never>
+  sign_ins: ColumnType<number, never, never>
 }
 
 interface EitherOrganizations {
@@ -1084,6 +1128,7 @@ export interface EitherTables {
   invitations: EitherInvitations
   memberships: EitherMemberships
   operator: EitherOperator
+  organization_daily_stats: EitherOrganizationDailyStats
   organizations: EitherOrganizations
   own_organizations: EitherOwnOrganizations
   passkeys: EitherPasskeys
