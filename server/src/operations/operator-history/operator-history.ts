@@ -7,7 +7,7 @@ import { statement, tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
 import { Id, IdOf, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
 
-const query = tables('system', 'audit_log', 'operator_log', 'organizations')
+const system = tables('system', 'audit_log', 'operator_log', 'organizations')
 
 const Word = Type.String({ minLength: 1, maxLength: 100 })
 const range = {
@@ -60,12 +60,15 @@ export const OperatorLogEntry = Type.Object(
   { title: 'OperatorLogEntry' },
 )
 
-type Filters<Query> = Omit<Query, 'limit' | 'cursor' | 'include_total'>
+/** The filters of a request, without what belongs to its page. */
+const pick = (query: object, filters: object): Values =>
+  Object.fromEntries(Object.keys(filters).map(name => [name, (query as Values)[name]]))
+
 type Values = Record<string, string | undefined>
 
 /** The entries with these values, in a range of ids. */
 const auditPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
-  let entries = query
+  let entries = system
     .selectFrom('audit_log')
     .select(['organization_id', ...auditColumns])
     .select(entryTime.as('created_at'))
@@ -78,11 +81,15 @@ const auditPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
  * The audit logs of all organizations, the newest entry first; with the entries of operators and of organizations that
  * were deleted. @throws Problem invalid-fields for a time that does not exist
  */
-export const listAuditLogs = ({ from, to, ...filters }: Filters<Static<typeof OperatedAuditQuery>>, page: Page) =>
-  auditPages({ ...filters, ...idsBetween({ from, to }) }, orderOf('-created_at', 'audit_log'), page)
+export const listAuditLogs = (query: Static<typeof OperatedAuditQuery>, page: Page) =>
+  auditPages(
+    { ...pick(query, auditFilters), ...idsBetween(query) },
+    orderOf('-created_at', 'audit_log'),
+    page,
+  )
 
 const logPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
-  let entries = query
+  let entries = system
     .selectFrom('operator_log')
     .select([
       'id',
@@ -104,11 +111,15 @@ const logPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
 })
 
 /** What operators did, the newest entry first. @throws Problem invalid-fields for a time that does not exist */
-export const listOperatorLog = ({ from, to, ...filters }: Filters<Static<typeof OperatorLogQuery>>, page: Page) =>
-  logPages({ ...filters, ...idsBetween({ from, to }) }, orderOf('-created_at', 'operator_log'), page)
+export const listOperatorLog = (query: Static<typeof OperatorLogQuery>, page: Page) =>
+  logPages(
+    { ...pick(query, logFilters), ...idsBetween(query) },
+    orderOf('-created_at', 'operator_log'),
+    page,
+  )
 
 /** @throws Problem invalid-fields (read) if the organization of a filter has never existed */
 export const requireOrganization = (id: string) =>
-  statement(query.selectFrom('organizations').select('id').where('id', '=', id), ([found]) => {
+  statement(system.selectFrom('organizations').select('id').where('id', '=', id), ([found]) => {
     if (found === undefined) throw invalidField('?organization_id', 'is not an organization')
   })

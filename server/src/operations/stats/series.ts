@@ -15,8 +15,6 @@ const Day = Type.String({
 /** The longest range of one request, in days. */
 const MOST_DAYS = 366
 const DAY_MS = 86_400_000
-/** PostgreSQL does not know all years; nothing is older than the service. */
-const EARLIEST = '1970-01-01'
 
 export const SeriesQuery = Strict({
   from: Type.Optional(
@@ -56,7 +54,6 @@ export const seriesOf = <const Metrics extends readonly string[]>(metrics: Metri
 
 export interface Range {
   days: readonly string[]
-  /** The same as limits for a query. */
   first: string
   last: string
 }
@@ -66,14 +63,19 @@ const dayOf = (milliseconds: number): string => new Date(milliseconds).toISOStri
 /** The days of a request. @throws Problem invalid-fields if they are in the wrong order or too many */
 export function readRange({ from, to }: SeriesQuery, now = Date.now()): Range {
   const end = to === undefined ? Date.parse(dayOf(now)) : Date.parse(to)
-  const start = from === undefined ? end - 29 * DAY_MS : Date.parse(from)
-  if (start > end) throw invalidField('?to', 'must not be before from')
+  const start = from === undefined ? Math.max(0, end - 29 * DAY_MS) : Date.parse(from)
+  // PostgreSQL does not know all years, and nothing is older than the service.
+  if (end < 0) throw invalidField('?to', 'must not be before 1970-01-01')
+  if (start < 0) throw invalidField('?from', 'must not be before 1970-01-01')
+  if (start > end)
+    throw to === undefined
+      ? invalidField('?from', 'must not be after today')
+      : invalidField('?to', 'must not be before from')
   const count = (end - start) / DAY_MS + 1
   if (count > MOST_DAYS)
     throw invalidField('?from', `must be at most ${MOST_DAYS - 1} days before to: ask for longer ranges in parts`)
   const days = Array.from({ length: count }, (_, index) => dayOf(start + index * DAY_MS))
-  const limitOf = (day = '') => (day < EARLIEST ? EARLIEST : day)
-  return { days, first: limitOf(days[0]), last: limitOf(days.at(-1)) }
+  return { days, first: dayOf(start), last: dayOf(end) }
 }
 
 /** The metrics of a request. @throws Problem invalid-fields for one that does not exist */
