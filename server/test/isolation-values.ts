@@ -78,6 +78,9 @@ export const plainValues: Readonly<Record<string, unknown>> = {
   'body code': '123456',
   'body recovery_code': 'none',
   'body trust_device': true,
+  'body guest': false, // the user whom it concerns is more than a viewer
+  'body superuser': false,
+  'body disabled': false,
   'path provider': 'github',
   'body code_verifier': 'v'.repeat(43),
   'body redirect_to': 'https://app.example.com/',
@@ -91,6 +94,7 @@ export const plainValues: Readonly<Record<string, unknown>> = {
   'query entity_type': ['organizations', 'memberships', 'projects'],
   'query from': ['2026-01-01T00:00:00Z'],
   'query to': ['2126-01-01T00:00:00Z'],
+  'query metrics': ['sign_ins'],
 }
 
 /**
@@ -103,6 +107,7 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   exchangeSocialCode: 'invalid-token',
   verifyEmail: 'invalid-token',
   completePasswordReset: 'invalid-token',
+  completePasswordChange: 'invalid-token',
   unlock: 'invalid-token',
   restoreAccount: 'invalid-token',
   verifySecondFactor: 'invalid-token',
@@ -119,6 +124,7 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   removeTotp: 'not-found',
   restoreMember: 'already-member', // the member was not removed
   restorePerson: 'already-member',
+  reactivateOrganization: 'organization-not-suspended',
 }
 
 /** Fields of which the tests give exactly one, although an operation takes both. */

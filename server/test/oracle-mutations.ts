@@ -18,7 +18,8 @@ const wayOut = 'is_way_out()'
 const hasFactor = '((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required))'
 const ofOperator = "(current_setting('app.permission'::text, true) ~~ 'admin:%'::text)"
 const isRead = `((o.suspended_at IS NULL) OR ${ofOperator})`
-const isTold = "((m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text))"
+const isTold =
+  "((m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text))"
 const isWayOut = `((o.suspended_at IS NULL) OR ${ofOperator} OR (current_setting('app.permission'::text, true) = 'organization:leave'::text))`
 /** Everyone who names the organization can read it; a caller without a session can read what the session's user can. */
 const readByName: Change = [gate, setting]
@@ -109,7 +110,7 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     [toldOfFactor, '(((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL)) OR u.superuser)'],
     [' OR u.superuser', ''],
     [isTold, '((o.deleted_at IS NULL))'],
-    ["(m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current", '(o.deleted_at IS NULL) AND (current'],
+    ['(m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current', '(o.deleted_at IS NULL) AND (current'],
     [" AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text)", ''],
     ['THEN o.suspended_at', 'THEN NULL::timestamptz'],
   ],

@@ -18,7 +18,10 @@ export const readings: Readonly<Record<string, string>> = {
     when suspended_at is not null then 'organization-suspended' when second_factor_missing then 'second-factor-required' else 'permission-missing' end from gate_state)`,
   self: rows('self', `concat_ws(' ', session_id, user_id, second_factor::text, superuser::text, email_verified::text)`),
   own_invitations: rows('own_invitations', `concat_ws(':', id, role, role_id)`),
-  own_organizations: rows('own_organizations', `concat_ws(':', id, role, role_id, array_to_string(permissions, ','), (suspended_at is not null)::text)`),
+  own_organizations: rows(
+    'own_organizations',
+    `concat_ws(':', id, role, role_id, array_to_string(permissions, ','), (suspended_at is not null)::text)`,
+  ),
   organizations: rows('organizations'),
   memberships: rows('memberships', 'user_id::text'),
   roles: rows('roles'),
@@ -95,9 +98,7 @@ export const writings: Statements = {
     `update organizations set suspended_at = case when suspended_at is null then now() end,
       suspended_reason = case when suspended_at is null then 'x' end where id = q.place`,
   ],
-  'give a reason': [
-    `update organizations set suspended_reason = 'y' where id = q.place and suspended_at is not null`,
-  ],
+  'give a reason': [`update organizations set suspended_reason = 'y' where id = q.place and suspended_at is not null`],
   'close the organization': ['update organizations set deleted_at = now() where id = q.place'],
   'insert an organization': [team],
   'insert an organization again': [insertOrganization('q.place')],

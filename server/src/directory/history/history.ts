@@ -1,11 +1,10 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { firstIdAt } from '../../platform/database/ids.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { Id, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
-import { readTime } from '../../platform/times.ts'
+import { readIdRange, timeRange } from '../../platform/time-range.ts'
 import { execute, find, many, raw, tables } from '../../platform/database/statement.ts'
 import type { Statement } from '../../platform/database/statement.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
@@ -42,8 +41,7 @@ export const AuditQuery = PageQueryOf({
   entity_type: Type.Optional(Word),
   entity_id: Type.Optional(Id),
   request_id: Type.Optional(Word),
-  from: Type.Optional(Time),
-  to: Type.Optional(Time),
+  ...timeRange,
   text: Type.Optional(
     Type.String({ minLength: 1, maxLength: 200, description: 'Text to find in the changed values; case is ignored.' }),
   ),
@@ -68,15 +66,10 @@ export const auditColumns = [
 /** The time of an entry is read from its UUIDv7. */
 export const entryTime = sql<string>`to_timestamp(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)`
 
-/** The ids of the entries in a range of time: the first is included, the second excluded. @throws Problem invalid-fields */
-export const idsBetween = ({ from, to }: { from?: string | undefined; to?: string | undefined }) => ({
-  first_id: from === undefined ? undefined : firstIdAt(readTime('from', from)),
-  end_id: to === undefined ? undefined : firstIdAt(readTime('to', to)),
-})
-
 interface Filters {
   [name: string]: string | undefined
   organization_id: string
+  /** The range of ids: the first is included, the second excluded. */
   first_id: string | undefined
   end_id: string | undefined
   /** The search text as a LIKE pattern. */
@@ -117,7 +110,7 @@ export function listAuditLog(
     entity_type,
     entity_id,
     request_id,
-    ...idsBetween({ from, to }),
+    ...readIdRange({ from, to }),
     pattern: text === undefined ? undefined : `%${text.replace(/[\\%_]/g, '\\$&')}%`,
   }
   return entryPages(values, orderOf('-created_at', 'audit_log'), page)

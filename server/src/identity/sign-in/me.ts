@@ -76,7 +76,9 @@ export const getMe = (
     const isSuspended = suspended_at !== null
     return {
       user: row,
-      organization: hasOrganization ? { id, kind, name, slug, second_factor_required, suspended_at, created_at, updated_at } : null,
+      organization: hasOrganization
+        ? { id, kind, name, slug, second_factor_required, suspended_at, created_at, updated_at }
+        : null,
       role,
       role_id,
       role_name,

@@ -32,7 +32,8 @@ test('operators read the audit logs of all organizations, the newest entry first
   const all = itemsOf(await audit('limit=100'))
   const ids = all.map(({ id }) => id)
   assert.deepEqual(ids, ids.toSorted().toReversed())
-  for (const { organization_id } of [acme, globex]) assert.ok(all.some(entry => entry.organization_id === organization_id))
+  for (const { organization_id } of [acme, globex])
+    assert.ok(all.some(entry => entry.organization_id === organization_id))
   assert.deepEqual(
     itemsOf(await audit(`organization_id=${acme.organization_id}&actor_id=${operator.user_id}`)).map(
       ({ action, entity_type }) => [action, entity_type],
@@ -49,14 +50,20 @@ test('operators read the audit logs of all organizations, the newest entry first
     [boat.id],
   )
   const projects = itemsOf(await audit('entity_type=projects&action=insert'))
-  assert.deepEqual(projects.map(({ entity_id }) => entity_id), [ship.id, boat.id])
+  assert.deepEqual(
+    projects.map(({ entity_id }) => entity_id),
+    [ship.id, boat.id],
+  )
   const { created_at } = (await audit(`entity_id=${ship.id}`)).body.items[0]
   const since = itemsOf(await audit(`from=${created_at}&entity_type=projects`))
   const until = itemsOf(await audit(`to=${created_at}&entity_type=projects`))
-  assert.deepEqual([since, until].map(list => list.map(({ entity_id }) => entity_id)), [[ship.id], [boat.id]])
+  assert.deepEqual(
+    [since, until].map(list => list.map(({ entity_id }) => entity_id)),
+    [[ship.id], [boat.id]],
+  )
 
   const pages: string[] = []
-  for (let cursor = ''; ; ) {
+  for (let cursor = ''; ;) {
     const page = await audit(`limit=7${cursor}`)
     pages.push(...itemsOf(page).map(({ id }) => id))
     if (page.body.next_cursor === null) break
@@ -93,7 +100,11 @@ test('operators read what operators did, and no login can change it', async () =
     `entity_type=organizations&entity_id=${acme.organization_id}`,
     `request_id=${entry!.request_id}`,
   ])
-    assert.deepEqual(itemsOf(await log(query)).map(({ id }) => id), [entry!.id], query)
+    assert.deepEqual(
+      itemsOf(await log(query)).map(({ id }) => id),
+      [entry!.id],
+      query,
+    )
   for (const query of [`actor_id=${acme.user_id}`, 'operation=nothing', `entity_id=${boat.id}`, 'request_id=nothing'])
     assert.deepEqual(itemsOf(await log(query)), [], query)
   for (const { pool } of [database.tenant, database.system])
@@ -124,7 +135,9 @@ test('each list is read from an index, in its order', async () => {
       [`entity_id = '${boat.id}'`, 'entity'],
       [`request_id = 'x'`, 'request'],
     ] as const) {
-      const { rows } = await client.query(`explain (costs off) select id from audit_log where ${condition} order by id desc limit 21`)
+      const { rows } = await client.query(
+        `explain (costs off) select id from audit_log where ${condition} order by id desc limit 21`,
+      )
       assert.match(JSON.stringify(rows), new RegExp(`audit_log_default_${index}\\b`), condition)
     }
   } finally {

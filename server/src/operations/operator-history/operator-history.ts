@@ -1,19 +1,16 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { auditColumns, AuditEntry, entryTime, idsBetween } from '../../directory/history/history.ts'
+import { auditColumns, AuditEntry, entryTime } from '../../directory/history/history.ts'
 import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { statement, tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
 import { Id, IdOf, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
+import { readIdRange, timeRange } from '../../platform/time-range.ts'
 
 const system = tables('system', 'audit_log', 'operator_log', 'organizations')
 
 const Word = Type.String({ minLength: 1, maxLength: 100 })
-const range = {
-  from: Type.Optional(Type.String({ ...Time, description: 'At this time or later.' })),
-  to: Type.Optional(Type.String({ ...Time, description: 'Before this time.' })),
-}
 
 export const OperatedAuditEntry = Type.Object(
   { organization_id: Id, ...AuditEntry.properties },
@@ -22,17 +19,17 @@ export const OperatedAuditEntry = Type.Object(
 
 const auditFilters = {
   organization_id: Type.Optional(IdOf('organization')),
-  actor_id: Type.Optional(Id),
+  actor_id: Type.Optional(IdOf('user')),
   action: Type.Optional(Word),
   entity_type: Type.Optional(Word),
   entity_id: Type.Optional(Id),
   request_id: Type.Optional(Word),
 }
-export const OperatedAuditQuery = PageQueryOf({ ...auditFilters, ...range })
+export const OperatedAuditQuery = PageQueryOf({ ...auditFilters, ...timeRange })
 
 const logFilters = {
   organization_id: Type.Optional(IdOf('organization')),
-  actor_id: Type.Optional(Id),
+  actor_id: Type.Optional(IdOf('user')),
   operation: Type.Optional(
     Type.String({ minLength: 1, maxLength: 100, description: 'The operationId.', examples: ['suspendOrganization'] }),
   ),
@@ -40,7 +37,7 @@ const logFilters = {
   entity_id: Type.Optional(Id),
   request_id: Type.Optional(Word),
 }
-export const OperatorLogQuery = PageQueryOf({ ...logFilters, ...range })
+export const OperatorLogQuery = PageQueryOf({ ...logFilters, ...timeRange })
 
 export const OperatorLogEntry = Type.Object(
   {
@@ -79,14 +76,10 @@ const auditPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
 
 /**
  * The audit logs of all organizations, the newest entry first; with the entries of operators and of organizations that
- * were deleted. @throws Problem invalid-fields for a time that does not exist
+ * were deleted. @throws Problem invalid-fields for a bad range of time
  */
 export const listAuditLogs = (query: Static<typeof OperatedAuditQuery>, page: Page) =>
-  auditPages(
-    { ...pick(query, auditFilters), ...idsBetween(query) },
-    orderOf('-created_at', 'audit_log'),
-    page,
-  )
+  auditPages({ ...pick(query, auditFilters), ...readIdRange(query) }, orderOf('-created_at', 'audit_log'), page)
 
 const logPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
   let entries = system
@@ -110,13 +103,9 @@ const logPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
   return whereGiven(entries, filters)
 })
 
-/** What operators did, the newest entry first. @throws Problem invalid-fields for a time that does not exist */
+/** What operators did, the newest entry first. @throws Problem invalid-fields for a bad range of time */
 export const listOperatorLog = (query: Static<typeof OperatorLogQuery>, page: Page) =>
-  logPages(
-    { ...pick(query, logFilters), ...idsBetween(query) },
-    orderOf('-created_at', 'operator_log'),
-    page,
-  )
+  logPages({ ...pick(query, logFilters), ...readIdRange(query) }, orderOf('-created_at', 'operator_log'), page)
 
 /** @throws Problem invalid-fields (read) if the organization of a filter has never existed */
 export const requireOrganization = (id: string) =>

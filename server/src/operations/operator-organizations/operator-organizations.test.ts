@@ -199,7 +199,10 @@ test('the owners are told by email, with the reason, and the history has both ac
   assert.ok((await mailTo(member.email)).every(({ subject }) => !/suspended|active again/.test(subject)))
   const { body } = await owner.call('GET', `/api/v1/audit-logs?actor=${operator.user_id}&limit=100`)
   assert.deepEqual(
-    body.items.map(({ action, after }: { action: string; after: object }) => [action, ...Object.values(after).slice(0, 1)]),
+    body.items.map(({ action, after }: { action: string; after: object }) => [
+      action,
+      ...Object.values(after).slice(0, 1),
+    ]),
     [
       ['update', null],
       ['operate', 'reactivateOrganization'],
@@ -228,7 +231,10 @@ test('of two operators at once one suspends, and what cannot be done has a probl
   assert.deepEqual(errorOf(await operator.call('POST', `${LIST}/${id}/suspend`, { reason: ' ' })), [422, '/reason'])
   const gone = await signUp('Gone')
   await gone.call('DELETE', `/api/v1/organizations/${gone.organization_id}`)
-  for (const answer of [await suspend(gone.organization_id), await operator.call('GET', `${LIST}/${gone.organization_id}/members`)])
+  for (const answer of [
+    await suspend(gone.organization_id),
+    await operator.call('GET', `${LIST}/${gone.organization_id}/members`),
+  ])
     assert.deepEqual(outcomeOf(answer), [404, 'not-found'])
   assert.ok((await operator.call('GET', `${LIST}/${gone.organization_id}`)).body.deleted_at)
   assert.deepEqual(outcomeOf(await operator.call('GET', `${LIST}/${randomUUID()}`)), [404, 'not-found'])
@@ -254,7 +260,11 @@ test('operators find organizations by words, kind, state and time, in pages', as
     [`${word} lpha`, []],
     [`${word} ' & ! : * ( <->`, []],
   ] as const)
-    assert.deepEqual((await find(`search=${encodeURIComponent(search)}`)).filter(id => owners.some(o => o.organization_id === id)), found, search)
+    assert.deepEqual(
+      (await find(`search=${encodeURIComponent(search)}`)).filter(id => owners.some(o => o.organization_id === id)),
+      found,
+      search,
+    )
   await suspend(alpha!)
   await owners[1]!.call('DELETE', `/api/v1/organizations/${brien}`)
   const among = (query: string) => find(`search=${word}&${query}`)

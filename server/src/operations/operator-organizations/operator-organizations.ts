@@ -8,7 +8,7 @@ import { get, raw, statement, tables } from '../../platform/database/statement.t
 import { Problem } from '../../platform/problems.ts'
 import { Nullable, OneOf, PageQueryOf, Strict, Time } from '../../platform/schemas.ts'
 import { LINE } from '../../platform/texts.ts'
-import { normalizeTime } from '../../platform/times.ts'
+import { readRange, timeRange } from '../../platform/time-range.ts'
 
 const query = tables('system', 'organizations', 'memberships')
 const tenant = tables('tenant', 'organizations', 'memberships')
@@ -27,7 +27,11 @@ export const OperatedOrganization = Type.Object(
     ...Organization.properties,
     suspended_reason: Nullable(Reason),
     deleted_at: Nullable(Time),
-    member_count: Type.Integer({ minimum: 0, maximum: 2147483647, description: 'Current members, also disabled ones.' }),
+    member_count: Type.Integer({
+      minimum: 0,
+      maximum: 2147483647,
+      description: 'Current members, also disabled ones.',
+    }),
   },
   { title: 'OperatedOrganization' },
 )
@@ -52,8 +56,7 @@ export const OperatedOrganizationQuery = PageQueryOf({
   kind: Type.Optional(OneOf(['personal', 'team'])),
   suspended: Type.Optional(Type.Boolean({ description: 'Only suspended organizations, or only others.' })),
   deleted: Type.Optional(Type.Boolean({ description: 'Only deleted organizations, or only others.' })),
-  from: Type.Optional(Type.String({ ...Time, description: 'Created at this time or later.' })),
-  to: Type.Optional(Type.String({ ...Time, description: 'Created before this time.' })),
+  ...timeRange,
   sort: OneOf(sorts, { default: '-created_at' }),
 })
 type Filters = Omit<Static<typeof OperatedOrganizationQuery>, 'limit' | 'cursor' | 'include_total'>
@@ -95,7 +98,9 @@ interface ListValues {
 const organizationPages = pagesOf(({ search, kind, from, to, ...states }: ListValues) => {
   let rows = organizations
   if (search !== undefined)
-    rows = rows.where(sql<boolean>`organization_words(organizations.name, organizations.slug) @@ words_wanted(${search})`)
+    rows = rows.where(
+      sql<boolean>`organization_words(organizations.name, organizations.slug) @@ words_wanted(${search})`,
+    )
   if (kind !== undefined) rows = rows.where(sql<boolean>`organizations.kind = ${kind}`)
   if (from !== undefined) rows = rows.where(sql<boolean>`organizations.created_at >= ${from}::timestamptz`)
   if (to !== undefined) rows = rows.where(sql<boolean>`organizations.created_at < ${to}::timestamptz`)
@@ -106,14 +111,24 @@ const organizationPages = pagesOf(({ search, kind, from, to, ...states }: ListVa
   return rows
 })
 
-/** Organizations of all states. @throws Problem invalid-fields for a time that does not exist */
+const LATEST = Date.parse('9999-12-31T23:59:59.999Z')
+/** The database does not know all years. */
+const textOf = (moment: number | undefined) =>
+  moment === undefined ? undefined : new Date(Math.min(Math.max(0, moment), LATEST)).toISOString()
+
+/** The range of time as text. @throws Problem invalid-fields */
+function createdIn(filters: Parameters<typeof readRange>[0]) {
+  const { from, to } = readRange(filters)
+  return { from: textOf(from), to: textOf(to) }
+}
+
+/** Organizations of all states; `from` and `to`: when they were created. @throws Problem invalid-fields for a bad range of time */
 export function listOrganizations({ search, kind, suspended, deleted, from, to, sort }: Filters, page: Page) {
   const only = (wanted: boolean) => (wanted ? true : undefined)
   const values: ListValues = {
     search,
     kind,
-    from: normalizeTime('from', from),
-    to: normalizeTime('to', to),
+    ...createdIn({ from, to }),
     suspended: only(suspended === true),
     unsuspended: only(suspended === false),
     deleted: only(deleted === true),
@@ -149,8 +164,7 @@ const setSuspension = (id: string, reason: string | null) => {
     ([row]): OperatedOrganization => {
       if (row === undefined) throw new Problem('not-found')
       const { is_suspended, is_changed, ...organization } = row
-      if (!is_changed)
-        throw new Problem(is_suspended ? 'organization-already-suspended' : 'organization-not-suspended')
+      if (!is_changed) throw new Problem(is_suspended ? 'organization-already-suspended' : 'organization-not-suspended')
       return organization
     },
   )

@@ -30,8 +30,6 @@ export const stats = feature({
           void (await computeStats(system, signal)),
     },
   },
-  retention: [
-    { table: 'organization_daily_stats', key: 'day', isOver: () => sql`day < current_date - 400` },
-  ],
+  retention: [{ table: 'organization_daily_stats', key: 'day', isOver: () => sql`day < current_date - 400` }],
   routes: [statsRoutes, withinOrganization(organizationStatsRoutes)],
 })

@@ -34,7 +34,11 @@ export const SeriesQuery = Strict({
 type SeriesQuery = Static<typeof SeriesQuery>
 
 /** The response: the days in order, and for each metric one value for each day. */
-export const seriesOf = <const Metrics extends readonly string[]>(metrics: Metrics, title: string, description: string) =>
+export const seriesOf = <const Metrics extends readonly string[]>(
+  metrics: Metrics,
+  title: string,
+  description: string,
+) =>
   Type.Object(
     {
       days: Type.Array(Day, { maxItems: MOST_DAYS }),

@@ -119,8 +119,10 @@ test('a day is final once it has settled, and days of absence are made up for', 
 // Red when: holdDay() is left out (the second one fails on a row that it did not see), or a repeated run counts twice.
 test('two processes at once come to the same sums, and a repetition changes none', async () => {
   const owner = await signUp('Acme')
-  for (let index = 0; index < 20; index++) await addEntry(idOf(3), owner.organization_id, owner.user_id, 'insert', 'projects')
-  const all = async () => (await admin.query('select * from organization_daily_stats order by organization_id, day')).rows
+  for (let index = 0; index < 20; index++)
+    await addEntry(idOf(3), owner.organization_id, owner.user_id, 'insert', 'projects')
+  const all = async () =>
+    (await admin.query('select * from organization_daily_stats order by organization_id, day')).rows
   const forget = () => admin.query('delete from daily_stats where day = $1::date', [dayOf(3)])
   await forget()
   await Promise.all([computeStats(system), computeStats(system), computeStats(system)])
@@ -136,17 +138,16 @@ test('operators get the series of the service, with zeros for days without anyth
   const { status, body } = await operator.call('GET', `/api/v1/admin/stats?from=${dayOf(10)}&to=${dayOf(7)}`)
   assert.equal(status, 200)
   assert.deepEqual(body.days, [10, 9, 8, 7].map(dayOf))
-  assert.deepEqual(body.series.map(({ metric }: { metric: string }) => metric), [
-    'sign_ups',
-    'sign_ins',
-    'failures',
-    'lockouts',
-    'active_users',
-    'active_organizations',
-  ])
+  assert.deepEqual(
+    body.series.map(({ metric }: { metric: string }) => metric),
+    ['sign_ups', 'sign_ins', 'failures', 'lockouts', 'active_users', 'active_organizations'],
+  )
   assert.deepEqual(body.series[0].values, [0, 2, 1, 0])
   const some = await operator.call('GET', '/api/v1/admin/stats?metrics=lockouts,sign_ups')
-  assert.deepEqual(some.body.series.map(({ metric }: { metric: string }) => metric), ['sign_ups', 'lockouts'])
+  assert.deepEqual(
+    some.body.series.map(({ metric }: { metric: string }) => metric),
+    ['sign_ups', 'lockouts'],
+  )
   assert.equal(some.body.days.length, 30)
   assert.equal(some.body.days.at(-1), dayOf(0))
   const owner = await signUp('Acme')

@@ -6,14 +6,7 @@ import type { Range } from './series.ts'
 const system = tables('system', 'daily_stats')
 const tenant = tables('tenant', 'organization_daily_stats', 'gate')
 
-export const metrics = [
-  'sign_ups',
-  'sign_ins',
-  'failures',
-  'lockouts',
-  'active_users',
-  'active_organizations',
-] as const
+export const metrics = ['sign_ups', 'sign_ins', 'failures', 'lockouts', 'active_users', 'active_organizations'] as const
 type Metric = (typeof metrics)[number]
 
 export const Stats = seriesOf(

@@ -216,7 +216,8 @@ function openLogin<Name extends LoginName>(
     if (state.permitted === true) return
     const { suspended_at } = state
     if (suspended_at !== null) throw new Problem('organization-suspended', { extension: { suspended_at } })
-    if (state.second_factor_missing === true) throw new Problem('second-factor-required')
+    const isRefusedOperator = scope.operation !== undefined && state.operator !== true
+    if (state.second_factor_missing === true && !isRefusedOperator) throw new Problem('second-factor-required')
     if (state.operator !== true) throw new Problem('permission-missing')
     // For an operator, only an organization that does not exist is closed.
     if (scope.organization_id !== undefined) throw new Problem('not-found')
@@ -297,7 +298,9 @@ function openLogin<Name extends LoginName>(
 
 const query = tables('either', 'gate', 'self', 'operator', 'gate_state')
 const gateState = find(
-  query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'permitted', 'operator', 'suspended_at']),
+  query
+    .selectFrom('gate_state')
+    .select(['live', 'member', 'second_factor_missing', 'permitted', 'operator', 'suspended_at']),
 )
 const openGate = find(query.selectFrom('gate').select('session_id'))
 const openSelf = find(query.selectFrom('self').select('session_id'))
