@@ -1,4 +1,3 @@
-import { sql } from 'kysely'
 import pg from 'pg'
 import { Problem } from '../problems.ts'
 import { poolClient } from './connection.ts'
@@ -6,13 +5,15 @@ import {
   ClosedGate,
   isBroken,
   isDatabaseError,
+  isOutdated,
   isShortage,
   meaningOf,
   noteShortages,
   unavailable,
 } from './database-errors.ts'
 import type { Shortages } from './database-errors.ts'
-import { find, tables } from './statement.ts'
+import { openLanes } from './lanes.ts'
+import { gateState, opening, recordsOperation, settingsOf } from './gate-statements.ts'
 import type { LoginName, Row, Statement } from './statement.ts'
 import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
 import type { SettingValues } from './trip-query.ts'
@@ -81,6 +82,8 @@ export interface Login<Name extends LoginName> {
   /** The last shortage of either login, for ten seconds. */
   shortage(): unknown
   readonly pool: pg.Pool
+  /** Waits for the statements in flight. */
+  close(): Promise<void>
 }
 
 export interface Database {
@@ -122,6 +125,8 @@ export interface DatabaseOptions {
   poolTimeoutSeconds: number
   connectionMaxAgeSeconds: number
   pooler: 'none' | 'transaction'
+  /** How many connections short reads of the tenant login share (lanes.ts); 0, or behind a pooler: none. */
+  lanes?: number
   onError: (error: Error) => void
 }
 
@@ -139,7 +144,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     tenant,
     system,
-    close: async () => void (await Promise.all([tenant.pool.end(), system.pool.end()])),
+    close: async () => void (await Promise.all([tenant.close(), system.close()])),
   }
 }
 
@@ -167,6 +172,18 @@ function openLogin<Name extends LoginName>(
   })
   // The server closed an idle connection; the pool opens another, unless it is closing itself.
   pool.on('error', error => (pool.ending ? undefined : options.onError(error)))
+
+  const lanes =
+    gated && prepared && options.lanes
+      ? openLanes({
+          count: options.lanes,
+          connectionString,
+          connectionTimeoutMillis: options.poolTimeoutSeconds * 1000,
+          maxLifetimeSeconds: options.connectionMaxAgeSeconds,
+          application_name: 'freehold tenant lane',
+          onError: options.onError,
+        })
+      : undefined
 
   const trip = (
     client: pg.PoolClient,
@@ -231,7 +248,25 @@ function openLogin<Name extends LoginName>(
       )
     const settings = settingsOf(scope)
     let rows: Row[]
-    const attempt = () => connected(client => trip(client, settings, statement.sql, statement.parameters))
+    const alone = async (tries = pool.totalCount): Promise<Row[]> => {
+      try {
+        return await connected(async client => {
+          const start = performance.now()
+          const found = await trip(client, settings, statement.sql, statement.parameters)
+          lanes?.note(statement, settings, performance.now() - start)
+          return found
+        })
+      } catch (error) {
+        // Nothing has run, and this connection is closed; each other one can have the outdated statement once, too.
+        if (tries > 0 && isOutdated((error as Error).cause)) return alone(tries - 1)
+        throw error
+      }
+    }
+    // A lane carries reads only, so what it has not answered can be repeated.
+    const attempt = () =>
+      lanes
+        ?.carry(statement, settings)
+        ?.catch((error: unknown) => (isBroken(error) ? alone() : Promise.reject(error as Error))) ?? alone()
     try {
       // A deadlock rolled back the statement, which is the whole transaction: run it once more.
       rows = await attempt().catch(error =>
@@ -293,36 +328,6 @@ function openLogin<Name extends LoginName>(
     }
   }
 
-  return { run, transaction, shortage: shortages.latest, pool }
+  const close = async () => void (await Promise.all([lanes?.close(), pool.end()]))
+  return { run, transaction, shortage: shortages.latest, pool, close }
 }
-
-const query = tables('either', 'gate', 'self', 'operator', 'gate_state')
-const gateState = find(
-  query
-    .selectFrom('gate_state')
-    .select(['live', 'member', 'second_factor_missing', 'permitted', 'operator', 'suspended_at']),
-)
-const openGate = find(query.selectFrom('gate').select('session_id'))
-const openSelf = find(query.selectFrom('self').select('session_id'))
-
-/** Whether the scope's permission allows an operator to change something. */
-const recordsOperation = ({ operation, permission }: Scope): boolean =>
-  operation !== undefined && permission?.endsWith(':read') !== true
-
-/** The first statement of a transaction: it returns a row if the gate of the scope is open. */
-function opening({ permission, operation, organization_id }: Scope): Statement<LoginName, unknown> {
-  if (permission === undefined) return openSelf
-  if (operation === undefined) return openGate
-  const { name, entity_type = null, entity_id = null, details } = operation
-  const begun = sql<boolean>`begin_operation(${name}, ${entity_type}, ${entity_id}, ${details === undefined ? null : JSON.stringify(details)})`
-  return organization_id === undefined
-    ? find(query.selectFrom('operator').select('session_id').where(begun))
-    : find(query.selectFrom('gate').select('session_id').where(begun))
-}
-
-const settingsOf = (scope: Scope): SettingValues => [
-  scope.session_id ?? '',
-  scope.organization_id ?? '',
-  scope.permission ?? '',
-  JSON.stringify(scope.origin),
-]
