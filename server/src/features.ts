@@ -28,9 +28,12 @@ import { undo } from './identity/undo/feature.ts'
 import { verification } from './identity/verification/feature.ts'
 import { v5 } from './formats/v5/feature.ts'
 import { health } from './operations/health/feature.ts'
+import { operatorHistory } from './operations/operator-history/feature.ts'
+import { operatorOrganizations } from './operations/operator-organizations/feature.ts'
 import { retention } from './operations/retention/feature.ts'
 import { seed } from './operations/seed/feature.ts'
 import { support } from './operations/support/feature.ts'
+import { stats } from './operations/stats/feature.ts'
 import { superusers } from './operations/superusers/feature.ts'
 import type { Feature } from './platform/feature.ts'
 import { projects } from './product/projects/feature.ts'
@@ -77,7 +80,16 @@ const identity: readonly Feature[] = [
 const product: readonly Feature[] = [projects, workspaces, structure]
 
 /** For operators. */
-const operations: readonly Feature[] = [superusers, support, health, retention, seed]
+const operations: readonly Feature[] = [
+  superusers,
+  operatorOrganizations,
+  operatorHistory,
+  support,
+  stats,
+  health,
+  retention,
+  seed,
+]
 
 /** The same functions in other wire formats. */
 const formats: readonly Feature[] = [v5]

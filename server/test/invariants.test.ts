@@ -181,9 +181,11 @@ const definers: Readonly<Record<string, string>> = {
   erase_history: 'replaces the audit log of a deleted organization by one entry; no login may delete entries',
   permissions_of: 'the permissions of a role, which no login may read beside the gate; reads only',
   support_role: 'says to the gate whether a support access is open, and with which role; reads only',
-  guard_support_grant: 'checks who may grant support access, by columns of accounts that requests may not read; reads only',
+  guard_support_grant:
+    'checks who may grant support access, by columns of accounts that requests may not read; reads only',
   tell_owners_of_support: 'tells the owners, whom the caller may not see; reads only, and calls record_event',
-  record_support_request: 'records a request under support access, since only triggers may otherwise write the audit log',
+  record_support_request:
+    'records a request under support access, since only triggers may otherwise write the audit log',
   guard_role: 'compares a role with that of the user, and counts its holders; reads only',
   guard_role_permission: 'compares a permission with the role of the user; reads only',
   guard_role_of_member: 'compares the role of a member with that of the user; reads only',

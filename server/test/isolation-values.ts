@@ -79,6 +79,9 @@ export const plainValues: Readonly<Record<string, unknown>> = {
   'body code': '123456',
   'body recovery_code': 'none',
   'body trust_device': true,
+  'body guest': false, // the user whom it concerns is more than a viewer
+  'body superuser': false,
+  'body disabled': false,
   'path provider': 'github',
   'body code_verifier': 'v'.repeat(43),
   'body redirect_to': 'https://app.example.com/',
@@ -92,6 +95,7 @@ export const plainValues: Readonly<Record<string, unknown>> = {
   'query entity_type': ['organizations', 'memberships', 'projects'],
   'query from': ['2026-01-01T00:00:00Z'],
   'query to': ['2126-01-01T00:00:00Z'],
+  'query metrics': ['sign_ins'],
 }
 
 /**
@@ -104,6 +108,7 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   exchangeSocialCode: 'invalid-token',
   verifyEmail: 'invalid-token',
   completePasswordReset: 'invalid-token',
+  completePasswordChange: 'invalid-token',
   unlock: 'invalid-token',
   restoreAccount: 'invalid-token',
   verifySecondFactor: 'invalid-token',
@@ -122,6 +127,7 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   restorePerson: 'already-member',
   createSupportToken: 'support-access-not-open', // another operator asked for it, and it was not granted
   approveSupportAccessInEmergency: 'second-operator-required', // the caller has not been a superuser for a week
+  reactivateOrganization: 'organization-not-suspended',
 }
 
 /** Fields of which the tests give exactly one, although an operation takes both. */

@@ -5,9 +5,9 @@ import { sealRefreshToken } from '../src/identity/sign-in/refresh-token.ts'
 import { signId } from '../src/platform/crypto/sealing.ts'
 import type { SupportRole } from '../src/platform/gate/permissions.ts'
 import { isLedger } from '../src/platform/schema/inspection.ts'
-import { listOperations, listResources } from './isolation-operations.ts'
+import { isOperators, listOperations, listResources } from './isolation-operations.ts'
 import { buildCreation } from './isolation-requests.ts'
-import type { Resource } from './isolation-operations.ts'
+import type { Operation, Resource } from './isolation-operations.ts'
 import type { Kind } from './isolation-values.ts'
 import { randomWord, WORLD_PASSWORD } from './isolation-words.ts'
 import type { Answer, TestApp } from './test-app.ts'
@@ -20,7 +20,7 @@ export interface Standing {
   session?: 'live' | 'revoked' | 'expired'
   account?: 'live' | 'disabled' | 'deleted'
   membership?: 'live' | 'disabled' | 'ended'
-  organization?: 'live' | 'closed'
+  organization?: 'live' | 'closed' | 'suspended'
   /** Whether the organization requires a second factor; the caller's session has verified one, unless it is missing. */
   secondFactor?: 'not demanded' | 'missing' | 'proved'
   superuser?: boolean
@@ -29,6 +29,9 @@ export interface Standing {
   /** False: the access token names no organization. */
   named?: boolean
 }
+
+/** A caller who may call the operation: an owner, who is a superuser if it is one of operators. */
+export const callerOf = (operation: Operation): Standing => (isOperators(operation) ? { superuser: true } : {})
 
 /** An organization with a caller, a member, a founder and a project; and an outsider who belongs to no organization. */
 export interface World {
@@ -237,7 +240,8 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
           select id, email, nullif(username, ''), now(), (select password_hash from users where id = $1), $2 and id = $3,
             case when $4 = 'disabled' and id = $3 then now() end, case when $4 = 'deleted' and id = $3 then now() end
           from unnest(array[$3, $5, $6, $7]::uuid[], array[$8, 'member-' || $9 || '@example.com', 'founder-' || $9 || '@example.com', $10], array[$11, '', '', '']) as p (id, email, username)),
-        home as (insert into organizations (id, name, slug, deleted_at, second_factor_required) values ($12, 'Own ' || $9, 'own-' || $9, case when $13 = 'closed' then now() end, $20 <> 'not demanded')),
+        home as (insert into organizations (id, name, slug, deleted_at, suspended_at, suspended_reason, second_factor_required) values ($12, 'Own ' || $9, 'own-' || $9,
+          case when $13 = 'closed' then now() end, case when $13 = 'suspended' then now() end, case when $13 = 'suspended' then 'x' end, $20 <> 'not demanded')),
         belonging as (
           insert into memberships (organization_id, user_id, role, disabled_at, deleted_at)
           select $12, id, role, case when $14 = 'disabled' and id = $3 then now() end, case when $14 = 'ended' and id = $3 then now() end
@@ -259,7 +263,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
         outsiderEmail,
         username,
         organization_id,
-        wanted.length === 0 ? organization : 'live', // nothing is created in a deleted one
+        wanted.length === 0 ? organization : 'live', // nothing is created in a deleted or a suspended one
         membership,
         role,
         project_id,
@@ -297,6 +301,10 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
         )
       if (organization === 'closed')
         await admin.query('update organizations set deleted_at = now() where id = $1', [organization_id])
+      if (organization === 'suspended')
+        await admin.query(`update organizations set suspended_at = now(), suspended_reason = 'x' where id = $1`, [
+          organization_id,
+        ])
     }
     const token = support === undefined ? access_token : await openSupport(organization_id, support, word)
     return {

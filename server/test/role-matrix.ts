@@ -23,9 +23,15 @@ const standings: Readonly<Record<string, Standing | 'nobody'>> = {
   'not a member': { role: 'none' },
   'a superuser who is not a member': { role: 'none', superuser: true },
   'a token without an organization': { named: false },
+  'a superuser whose token names no organization': { named: false, superuser: true },
+  'a superuser with a revoked session': { role: 'none', superuser: true, session: 'revoked' },
+  'a superuser with an expired session': { role: 'none', superuser: true, session: 'expired' },
+  'a disabled superuser': { role: 'none', superuser: true, account: 'disabled' },
+  'a deleted superuser': { role: 'none', superuser: true, account: 'deleted' },
   'an ended membership': { membership: 'ended' },
   'a disabled membership': { membership: 'disabled' },
   'a closed organization': { organization: 'closed' },
+  'a suspended organization': { organization: 'suspended' },
   'a session without the required second factor': { secondFactor: 'missing' },
   'a session that has verified the second factor': { secondFactor: 'proved' },
   'a revoked session': { session: 'revoked' },
@@ -88,11 +94,12 @@ export function permissionFor({ id, method, path, access }: Operation): string {
     .filter(segment => !segment.startsWith('{'))
   const verb = method === 'GET' ? 'read' : 'write'
   const word = (segment = ''): string => words[segment] ?? segment
-  if (first === 'admin') return `admin:${word(rest[0])}:${verb}`
+  // Operators' paths name what belongs to no organization, and `sessions` there are not those of v5.
+  if (first === 'admin') return `admin:${rest[0] === 'audit-logs' ? 'audit' : (rest[0] ?? '')}:${verb}`
   return `${first === 'organizations' ? word(rest[0] ?? 'organization') : word(first)}:${verb}`
 }
 
-/** Permissions that an organization's requirement of a second factor does not affect. */
+/** Permissions that neither an organization's requirement of a second factor nor its suspension affects. */
 const waysOut = ['organization:leave'] // there is another owner, so transferring and deleting are none
 
 /** Deviations from the rule, each with the reason. */
@@ -143,11 +150,13 @@ function expected(
       ? 'done'
       : 'support-access-limited'
   if (access === 'session') return session !== 'live' || account !== 'live' ? 'session-ended' : 'done'
-  if (!named && !access.startsWith('admin:')) return 'organization-required'
+  const isOfOperators = (permissions as Record<string, string>)[access] === 'superuser'
+  if (!named && !isOfOperators) return 'organization-required'
   if (session !== 'live' || account !== 'live') return 'session-ended'
-  if ((permissions as Record<string, string>)[access] === 'superuser') return superuser ? 'done' : 'permission-missing'
+  if (isOfOperators) return superuser ? 'done' : 'permission-missing'
   if (secondFactor === 'missing' && !waysOut.includes(access)) return 'second-factor-required'
-  if (role === 'none' || membership !== 'live' || organization !== 'live') return 'membership-ended'
+  if (role === 'none' || membership !== 'live' || organization === 'closed') return 'membership-ended'
+  if (organization === 'suspended' && !waysOut.includes(access)) return 'organization-suspended'
   const held: readonly string[] = own ?? permissionsOf(permissions, role)
   return held.includes(access) ? 'done' : 'permission-missing'
 }

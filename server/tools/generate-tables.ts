@@ -21,6 +21,7 @@ const types: Record<string, string> = {
   jsonb: 'Json',
   text: 'string',
   timestamptz: 'string',
+  date: 'string',
   uuid: 'string',
   xid8: 'string',
   _text: 'string[]',

@@ -24,6 +24,12 @@ create table audit_log_default partition of audit_log default; -- no grants: par
 create index audit_log_actor on audit_log (organization_id, actor_id, id);
 create index audit_log_entity on audit_log (organization_id, entity_type, entity_id, id);
 create index audit_log_request on audit_log (organization_id, request_id);
+-- For operators, who read the entries of all organizations, and for the statistics of a day. On the partition, the only one so
+-- far: PostgreSQL cannot build an index of a partitioned table while others write.
+create index audit_log_default_id on audit_log_default (id);
+create index audit_log_default_actor on audit_log_default (actor_id, id);
+create index audit_log_default_entity on audit_log_default (entity_id, id);
+create index audit_log_default_request on audit_log_default (request_id, id);
 
 alter table audit_log enable row level security;
 alter table audit_log force row level security;
@@ -96,7 +102,7 @@ grant execute on function record_event(text, uuid, uuid, jsonb, boolean) to free
 create function record_session() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   if tg_op = 'INSERT' then
-    perform record_event('session-created', new.user_id, new.id, jsonb_build_object('methods', new.methods));
+    perform record_event('session-created', new.user_id, new.id, jsonb_strip_nulls(jsonb_build_object('methods', new.methods, 'organization_id', new.organization_id)));
   else
     perform record_event('session-revoked', new.user_id, new.id, jsonb_build_object('reason', new.revoked_reason));
   end if;

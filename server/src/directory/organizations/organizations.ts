@@ -11,7 +11,7 @@ import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { ProblemCode } from '../../platform/problems.ts'
-import { Id, Name, OneOf, Slug, Strict, timestamps } from '../../platform/schemas.ts'
+import { Id, Name, Nullable, OneOf, Slug, Strict, Time, timestamps } from '../../platform/schemas.ts'
 import { execute, find, get, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { HeldRole } from './held-role.ts'
@@ -33,6 +33,13 @@ export const Organization = Type.Object(
     name: Name,
     slug: Slug,
     second_factor_required: SecondFactorRequired,
+    suspended_at: Nullable(
+      Type.String({
+        ...Time,
+        description:
+          'When an operator suspended the organization: until it is reactivated, its members can do nothing but leave it.',
+      }),
+    ),
     ...timestamps,
   },
   { title: 'Organization' },
@@ -66,6 +73,7 @@ const organizationColumns = [
   'name',
   'slug',
   'second_factor_required',
+  'suspended_at',
   'created_at',
   'updated_at',
   'version',
@@ -137,20 +145,22 @@ export const deleteOrganization = (id: string, condition: Condition) =>
 export type ChosenOrganization = OrganizationRow & { role: RoleName }
 
 /**
- * Chooses the organization of a sign-in or refresh, as SQL of one row: the requested one, else the first preferred one,
- * else the oldest team, else the personal one. No row if the user is not a member of the requested one.
+ * Chooses the organization of a sign-in or refresh, as SQL of one row: the requested one, else that of the session
+ * (`current`), else the first preferred one, else the oldest team, else the personal one; a suspended one only if all
+ * others are suspended too, or if it is requested or current. No row if the user is not a member of the requested one.
  */
 export const chooseOrganization = (
   user_id: string,
   asked: string | undefined,
   preferred: readonly string[],
+  current: string | null = null,
 ): RawBuilder<ChosenOrganization> =>
   sql<ChosenOrganization>`
     select ${sql.join(organizationColumns.map(column => sql.ref(`o.${column}`)))}, case when m.role_id is null then m.role else 'custom' end as role
     from memberships m join organizations o on o.id = m.organization_id
     where m.user_id = ${user_id} and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null
       and o.id = coalesce(${asked ?? null}::uuid, o.id)
-    order by array_position(${preferred}::uuid[], o.id) nulls last, o.kind = 'team' desc, m.created_at limit 1`
+    order by o.id is distinct from ${current}::uuid, o.suspended_at is not null, array_position(${preferred}::uuid[], o.id) nulls last, o.kind = 'team' desc, m.created_at limit 1`
 
 /** The number of the user's organizations, as SQL. */
 export const countOrganizations = (user_id: string): RawBuilder<number> =>
@@ -197,9 +207,11 @@ const system = tables('system', 'organizations', 'memberships', 'users')
 export const writeWithin = (organization_id: string) =>
   execute(raw(system, sql`select set_config('app.organization_id', ${organization_id}, true)`))
 
-/** Locks the rows that joining an organization involves, in the order of all locks. */
+/** Locks the rows that joining an organization involves, in the order of all locks. @throws Problem organization-suspended */
 export const lockPlace = (organization_id: string, user_id: string) =>
-  execute(raw(system, sql`select lock_place(${organization_id}::uuid, ${user_id}::uuid)`))
+  execute(raw(system, sql`select lock_place(${organization_id}::uuid, ${user_id}::uuid)`), {
+    organizations_suspended: { code: 'organization-suspended', tells: true },
+  })
 
 /** Makes a consenting user a member, including a former member; undefined if the user is already a member. */
 export const joinOrganization = (

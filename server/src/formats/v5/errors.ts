@@ -42,6 +42,7 @@ const messages: Partial<Record<ProblemCode, string>> = {
   'mfa-required': 'Finish with POST auth/mfa/verify: the mfa_token of this response and one of its methods.',
   'organization-required': 'The token names no tenant. Verify the email address, then sign in again.',
   'membership-ended': 'You no longer belong to this tenant. Sign in again.',
+  'organization-suspended': 'An operator has suspended this tenant; nothing in it is lost. Ask the operator.',
   'email-unverified': 'Verify the address with the link in the email, which this sign-in has sent again.',
 }
 

@@ -45,12 +45,12 @@ export const joining = <Result>(
 
 /**
  * Whether the address of an invitation has a live account; only for a holder of the link.
- * @throws Problem invitation-ended
+ * @throws Problem invitation-ended, organization-suspended
  */
 export const hasAccount = async (visitor: SystemRunner, token: InvitationToken): Promise<boolean> =>
   (await getOpen(visitor, token, undefined)).account_id !== null
 
-/** Fails unless the invitation of a link can be accepted. @throws Problem invitation-ended */
+/** Fails unless the invitation of a link can be accepted. @throws Problem invitation-ended, organization-suspended */
 export const requireOpen = async (visitor: SystemRunner, token: InvitationToken): Promise<void> =>
   void (await getOpen(visitor, token, undefined))
 
@@ -76,7 +76,7 @@ export async function presentedInvitation(
 
 /**
  * Finds the open invitation and the account of its address, before an account is created in vain. Under a session, only
- * if the account is that of the session's user. @throws Problem invitation-ended
+ * if the account is that of the session's user. @throws Problem invitation-ended, organization-suspended
  */
 export async function getOpen(
   visitor: SystemRunner,
@@ -99,6 +99,7 @@ export async function getOpen(
         return user_id === undefined ? ofAddress : ofAddress.on('account.id', '=', user_id)
       })
       .select(['invitations.email', 'invitations.guest', 'account.id as account_id', 'account.email_verified'])
+      .select('organizations.suspended_at')
       .select(sql<boolean>`taken.disabled_at is not null or taken.deleted_at is not null`.as('is_unavailable'))
       .where('invitations.organization_id', '=', organization_id)
       .where('invitations.id', '=', invitation_id)
@@ -116,6 +117,8 @@ export async function getOpen(
   // system: the holder of the link is not a member yet, and may have no account
   const found = await visitor.run(open)
   if (found === undefined) throw new Problem('invitation-ended')
+  const { suspended_at } = found
+  if (suspended_at !== null) throw new Problem('organization-suspended', { extension: { suspended_at } })
   return found
 }
 
@@ -142,7 +145,7 @@ interface Joining {
   address: 'is-verified' | 'must-be-verified' | 'stays'
 }
 
-/** Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended */
+/** Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended, organization-suspended */
 export async function join(
   transaction: Transaction<'system'>,
   { organization_id, invitation_id, version, made_by }: Invited,

@@ -5,12 +5,16 @@ const refused = {
   en: {
     'invitation-ended':
       'This link is no longer valid: the invitation was accepted, replaced or revoked, or the organization or the person who gave you the link is no longer there. Ask for a new one.',
+    'organization-suspended':
+      'The organization is suspended at the moment, so no one can join it. Open the link again later, or ask the person who gave it to you.',
     'invitation-needs-sign-in':
       'This address may already have an account. Sign in with it, and accept the invitation there.',
   },
   de: {
     'invitation-ended':
       'Dieser Link gilt nicht mehr: Die Einladung wurde angenommen, ersetzt oder zurückgezogen, oder die Organisation oder wer Ihnen den Link gegeben hat ist nicht mehr da. Bitten Sie um einen neuen.',
+    'organization-suspended':
+      'Die Organisation ist zurzeit ausgesetzt, deshalb kann niemand beitreten. Öffnen Sie den Link später noch einmal oder fragen Sie, wer ihn Ihnen gegeben hat.',
     'invitation-needs-sign-in':
       'Zu dieser Adresse gibt es vielleicht schon ein Konto. Melden Sie sich damit an und nehmen Sie die Einladung dort an.',
   },

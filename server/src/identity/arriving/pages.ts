@@ -37,6 +37,8 @@ const words: Record<Locale, PageWords> = {
       'already-member': 'You are already a member of this organization. Sign in to see it.',
       'invitation-ended':
         'This invitation is no longer valid: it was accepted, replaced or revoked, it has expired, or the organization or the person who invited you is no longer there. Ask for a new one.',
+      'organization-suspended':
+        'The organization is suspended at the moment, so no one can join it. Open the invitation again later, or ask the person who invited you.',
       'account-unavailable':
         'The account with this address is deleted or disabled. Restore it with the link in the email about its deletion, or ask for an invitation to another address.',
       'email-unverified':
@@ -52,6 +54,8 @@ const words: Record<Locale, PageWords> = {
       'already-member': 'Sie gehören schon zu dieser Organisation. Melden Sie sich an, um sie zu sehen.',
       'invitation-ended':
         'Diese Einladung gilt nicht mehr: Sie wurde angenommen, ersetzt oder zurückgezogen, ist abgelaufen, oder die Organisation oder wer Sie eingeladen hat ist nicht mehr da. Bitten Sie um eine neue.',
+      'organization-suspended':
+        'Die Organisation ist zurzeit ausgesetzt, deshalb kann niemand beitreten. Öffnen Sie die Einladung später noch einmal oder fragen Sie, wer Sie eingeladen hat.',
       'account-unavailable':
         'Das Konto mit dieser Adresse ist gelöscht oder gesperrt. Stellen Sie es über die E-Mail wieder her, die von der Löschung berichtet hat, oder bitten Sie um eine Einladung an eine andere Adresse.',
       'email-unverified':

@@ -21,7 +21,7 @@ create view live_invitations with (security_barrier) as
   from users invited
   cross join lateral (select * from invitations
     where email = invited.email and accepted_at is null and revoked_at is null and expires_at > now() offset 0) as i
-  join organizations o on o.id = i.organization_id and o.deleted_at is null
+  join organizations o on o.id = i.organization_id and o.deleted_at is null and o.suspended_at is null
   join users inviting on inviting.id = i.invited_by
   cross join lateral (select role, role_id from live_inviters l
     where l.organization_id = i.organization_id and l.user_id = i.invited_by offset 0) as inviter

@@ -20,7 +20,7 @@ const invitation: TokenMail = async ({ token, user, values, link, run }) => {
 
 /**
  * The names in an invitation; none if it was changed (for example accepted or revoked), or the inviter is no longer a
- * member.
+ * member, or the organization is suspended: an administrator invites again once it is reactivated.
  */
 const findNames = ({ organization_id, invitation_id, version }: MailedToken['details']) =>
   find(
@@ -39,7 +39,8 @@ const findNames = ({ organization_id, invitation_id, version }: MailedToken['det
       .where('invitations.version', '=', Number(version))
       .where('inviter.disabled_at', 'is', null)
       .where('inviter.deleted_at', 'is', null)
-      .where('organizations.deleted_at', 'is', null),
+      .where('organizations.deleted_at', 'is', null)
+      .where('organizations.suspended_at', 'is', null),
   )
 
 export const tokenMails = { invitation }

@@ -55,6 +55,8 @@ export const Explanation = Type.Object(
       'superuser-has-permission',
       'allowed-without-second-factor',
       'second-factor-required',
+      'allowed-while-suspended',
+      'organization-suspended',
       'role-lacks-permission',
       'no-organization',
       'superuser-only',

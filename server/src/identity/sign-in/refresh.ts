@@ -55,7 +55,7 @@ async function rotate(
 ): Promise<SignedIn | undefined> {
   const found = await transaction.run(lockSession(presented))
   if (found === undefined || presented.generation > found.session.generation) return undefined
-  const { user, hints, session } = found
+  const { user, session } = found
   const age = session.generation - presented.generation
   if (age > 1 && session.handed_on_recently !== true) {
     await transaction.run(revokeSession(session.id, 'refresh-token-reused'))
@@ -67,11 +67,7 @@ async function rotate(
     )
     return undefined
   }
-  const preferred = [
-    ...(session.organization_id === null ? [] : [session.organization_id]),
-    ...preferredOrganizations(hints),
-  ]
-  const { choice, counts } = await transaction.run(choosePlace(user.id, asked, preferred))
+  const { choice, counts } = await transaction.run(choosePlace(found, asked))
   const organization = admitTo(rules, user, asked, choice)
   const isChosen = organization !== undefined && (asked !== undefined || organization.id !== session.organization_id)
   if (age === 0 || isChosen)
@@ -86,12 +82,12 @@ async function rotate(
 }
 
 /** The organization of the refresh, and the numbers of the user's organizations and invitations. */
-const choosePlace = (user_id: string, asked: string | undefined, preferred: readonly string[]) =>
+const choosePlace = ({ user, hints, session }: LockedSession, asked: string | undefined) =>
   statement(
     raw(
       query,
-      sql<PlaceCounts & Nulls<ChosenOrganization>>`select ${countPlaces(user_id)}, organization.* from (select) as one
-        left join lateral (${chooseOrganization(user_id, asked, preferred)}) as organization on true`,
+      sql<PlaceCounts & Nulls<ChosenOrganization>>`select ${countPlaces(user.id)}, organization.* from (select) as one
+        left join lateral (${chooseOrganization(user.id, asked, preferredOrganizations(hints), session.organization_id)}) as organization on true`,
     ),
     ([row]) => {
       const { organization_count, invitation_count, ...organization } = row as NonNullable<typeof row>

@@ -239,7 +239,10 @@ function openLogin<Name extends LoginName>(
     if (state.member !== true && scope.operation === undefined) throw new Problem('membership-ended')
     scope.confirm?.()
     if (state.permitted === true) return
-    if (state.second_factor_missing === true) throw new Problem('second-factor-required')
+    const { suspended_at } = state
+    if (suspended_at !== null) throw new Problem('organization-suspended', { extension: { suspended_at } })
+    const isRefusedOperator = scope.operation !== undefined && state.operator !== true
+    if (state.second_factor_missing === true && !isRefusedOperator) throw new Problem('second-factor-required')
     if (state.operator !== true) throw new Problem('permission-missing')
     // For an operator, only an organization that does not exist is closed.
     if (scope.organization_id !== undefined) throw new Problem('not-found')

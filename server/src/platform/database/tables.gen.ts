@@ -113,6 +113,7 @@ interface TenantGateState {
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
   supported: ColumnType<boolean, never, never>
+  suspended_at: ColumnType<string | null, never, never>
 }
 
 interface TenantIdempotencyKeys {
@@ -196,6 +197,16 @@ interface TenantOperator {
   user_id: ColumnType<string | null, never, never>
 }
 
+interface TenantOrganizationDailyStats {
+  active_members: ColumnType<number, never, never>
+  changes: ColumnType<number, never, never>
+  day: ColumnType<string, never, never>
+  invitations_accepted: ColumnType<number, never, never>
+  invitations_sent: ColumnType<number, never, never>
+  organization_id: ColumnType<string, never, never>
+  sign_ins: ColumnType<number, never, never>
+}
+
 interface TenantOrganizations {
   created_at: Generated<string>
   deleted_at: string | null
@@ -205,6 +216,8 @@ interface TenantOrganizations {
   name: string
   second_factor_required: Generated<boolean>
   slug: string
+  suspended_at: string | null
+  suspended_reason: string | null
   updated_at: Generated<string>
   version: Generated<number>
 }
@@ -236,6 +249,7 @@ interface TenantOwnOrganizations {
   role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
+  suspended_at: ColumnType<string | null, never, never>
   updated_at: ColumnType<string, never, never>
   user_id: ColumnType<string | null, never, never>
   version: ColumnType<number, never, never>
@@ -424,6 +438,7 @@ export interface TenantTables {
   member_words: TenantMemberWords
   memberships: TenantMemberships
   operator: TenantOperator
+  organization_daily_stats: TenantOrganizationDailyStats
   organizations: TenantOrganizations
   own_invitations: TenantOwnInvitations
   own_organizations: TenantOwnOrganizations
@@ -468,6 +483,17 @@ interface SystemAuditLog {
   user_agent: string | null
 }
 
+interface SystemDailyStats {
+  active_organizations: number
+  active_users: number
+  computed_at: string
+  day: string
+  failures: number
+  lockouts: number
+  sign_ins: number
+  sign_ups: number
+}
+
 interface SystemDevices {
   created_at: Generated<string>
   id: Generated<string>
@@ -502,6 +528,7 @@ interface SystemGateState {
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
   supported: ColumnType<boolean, never, never>
+  suspended_at: ColumnType<string | null, never, never>
 }
 
 interface SystemIdempotencyKeys {
@@ -642,6 +669,16 @@ interface SystemOperatorLog {
   user_agent: ColumnType<string | null, never, string | null>
 }
 
+interface SystemOrganizationDailyStats {
+  active_members: number
+  changes: number
+  day: string
+  invitations_accepted: number
+  invitations_sent: number
+  organization_id: string
+  sign_ins: number
+}
+
 interface SystemOrganizations {
   created_at: Generated<string>
   deleted_at: string | null
@@ -651,6 +688,8 @@ interface SystemOrganizations {
   name: string
   second_factor_required: Generated<boolean>
   slug: string
+  suspended_at: string | null
+  suspended_reason: string | null
   updated_at: Generated<string>
   version: Generated<number>
 }
@@ -667,6 +706,7 @@ interface SystemOwnOrganizations {
   role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
+  suspended_at: ColumnType<string | null, never, never>
   updated_at: ColumnType<string, never, never>
   user_id: ColumnType<string | null, never, never>
   version: ColumnType<number, never, never>
@@ -845,6 +885,7 @@ export interface SystemTables {
   [runsOn]: 'system'
   account_addresses: SystemAccountAddresses
   audit_log: SystemAuditLog
+  daily_stats: SystemDailyStats
   devices: SystemDevices
   former_addresses: SystemFormerAddresses
   gate: SystemGate
@@ -859,6 +900,7 @@ export interface SystemTables {
   one_time_tokens: SystemOneTimeTokens
   operator: SystemOperator
   operator_log: SystemOperatorLog
+  organization_daily_stats: SystemOrganizationDailyStats
   organizations: SystemOrganizations
   own_organizations: SystemOwnOrganizations
   passkeys: SystemPasskeys
@@ -924,6 +966,7 @@ interface EitherGateState {
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
   supported: ColumnType<boolean, never, never>
+  suspended_at: ColumnType<string | null, never, never>
 }
 
 interface EitherIdempotencyKeys {
@@ -987,6 +1030,16 @@ interface EitherOperator {
   user_id: ColumnType<string | null, never, never>
 }
 
+interface EitherOrganizationDailyStats {
+  active_members: ColumnType<number, never, never>
+  changes: ColumnType<number, never, never>
+  day: ColumnType<string, never, never>
+  invitations_accepted: ColumnType<number, never, never>
+  invitations_sent: ColumnType<number, never, never>
+  organization_id: ColumnType<string, never, never>
+  sign_ins: ColumnType<number, never, never>
+}
+
 interface EitherOrganizations {
   created_at: Generated<string>
   deleted_at: string | null
@@ -996,6 +1049,8 @@ interface EitherOrganizations {
   name: string
   second_factor_required: Generated<boolean>
   slug: string
+  suspended_at: string | null
+  suspended_reason: string | null
   updated_at: Generated<string>
   version: Generated<number>
 }
@@ -1012,6 +1067,7 @@ interface EitherOwnOrganizations {
   role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
+  suspended_at: ColumnType<string | null, never, never>
   updated_at: ColumnType<string, never, never>
   user_id: ColumnType<string | null, never, never>
   version: ColumnType<number, never, never>
@@ -1150,6 +1206,7 @@ export interface EitherTables {
   invitations: EitherInvitations
   memberships: EitherMemberships
   operator: EitherOperator
+  organization_daily_stats: EitherOrganizationDailyStats
   organizations: EitherOrganizations
   own_organizations: EitherOwnOrganizations
   passkeys: EitherPasskeys

@@ -2,6 +2,7 @@ import pg from 'pg'
 
 // Times stay text (RFC 3339, UTC, with the database's microseconds), because nothing computes with them.
 pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, value => value.replace(' ', 'T').replace('+00', 'Z'))
+pg.types.setTypeParser(pg.types.builtins.DATE, value => value)
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 /** The settings that the gate and the audit log read, in this order; '' if not set. */

@@ -25,8 +25,10 @@ create view gate with (security_barrier) as
   select s.id as session_id, s.user_id, o.id as organization_id, current_setting('app.permission', true) as permission,
     case when current_setting('app.permission', true) not like 'admin:%' then m.role when u.superuser then 'superuser' end as role,
     current_setting('app.permission', true) not like '%:read' as writes,
-    -- Without the required second factor some permissions remain (to leave, for example), but they read no rows.
-    s.second_factor_at is not null or not o.second_factor_required as reads
+    -- Without the required second factor and in a suspended organization some permissions remain (to leave, for example), but
+    -- they read no rows.
+    (s.second_factor_at is not null or not o.second_factor_required)
+      and (o.suspended_at is null or current_setting('app.permission', true) like 'admin:%') as reads
   from sessions s
   join users u on u.id = s.user_id
   join organizations o on o.id = nullif(current_setting('app.organization_id', true), '')::uuid
@@ -41,6 +43,7 @@ create view gate with (security_barrier) as
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null
     and o.deleted_at is null and (s.second_factor_at is not null or not o.second_factor_required
       or is_way_out())
+    and (o.suspended_at is null or current_setting('app.permission', true) like 'admin:%' or current_setting('app.permission', true) = 'organization:leave')
     -- the sub-select reads the setting once, not for each row of the table
     and exists (select from role_permissions p where p.permission = (select current_setting('app.permission', true))
         and (p.role = m.rank or u.superuser and p.role = case when coalesce(current_setting('app.support_id', true), '') = '' then 'superuser'
@@ -52,7 +55,9 @@ create view gate_state with (security_barrier) as
     m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null as member,
     o.second_factor_required and s.second_factor_at is null and o.deleted_at is null
       and (m.user_id is not null and m.disabled_at is null and m.deleted_at is null or u.superuser) as second_factor_missing,
-    exists (select from gate) as permitted, exists (select from operator) as operator, support_role() is not null as supported
+    exists (select from gate) as permitted, exists (select from operator) as operator, support_role() is not null as supported,
+    case when m.disabled_at is null and m.deleted_at is null and m.user_id is not null and o.deleted_at is null
+      and current_setting('app.permission', true) not like 'admin:%' then o.suspended_at end as suspended_at
   from (select nullif(current_setting('app.session_id', true), '')::uuid as session_id,
       nullif(current_setting('app.organization_id', true), '')::uuid as organization_id) as named
   left join sessions s on s.id = named.session_id
@@ -68,7 +73,7 @@ create view own_organizations with (security_barrier) as
     (select r.name from roles r where r.organization_id = m.organization_id and r.id = m.role_id) as role_name,
     array(select p.permission from role_permissions p where p.role = case when m.role_id is null then m.role else 'admin' end
       and (m.role_id is null or exists (select from custom_role_permissions c where c.organization_id = m.organization_id and c.role_id = m.role_id and c.permission = p.permission))
-      order by p.permission collate "C") as permissions
+      order by p.permission collate "C") as permissions, o.suspended_at
   from self
   join memberships m on m.user_id = self.user_id and m.disabled_at is null and m.deleted_at is null
   join organizations o on o.id = m.organization_id and o.deleted_at is null;
@@ -121,7 +126,8 @@ begin
       and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
       and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null)
       and (o.gate_changed_in = own
-        or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out()))
+        or o.deleted_at is null and (o.suspended_at is null or wanted like 'admin:%' or wanted = 'organization:leave')
+          and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out()))
       and (m.gate_changed_in = own
         or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
         or m.disabled_at is null and m.deleted_at is null and wanted = any (permissions_of(o.id, m.role, m.role_id))));

@@ -77,6 +77,12 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
       maximum: 2147483647,
       description: 'With `role-in-use`, if no member has the role: how many open invitations offer it.',
     },
+    suspended_at: {
+      type: 'string',
+      format: 'date-time',
+      maxLength: 35,
+      description: 'With `organization-suspended`: since when.',
+    },
   },
 })
 

@@ -278,7 +278,13 @@ function problemsOf(operation: Operation, rule: OperationRules, problems: Proble
       access !== 'session' &&
       (access.startsWith('admin:')
         ? ['permission-missing', 'second-factor-required']
-        : ['organization-required', 'membership-ended', 'permission-missing', 'second-factor-required']),
+        : [
+            'organization-required',
+            'membership-ended',
+            'permission-missing',
+            'second-factor-required',
+            'organization-suspended',
+          ]),
     stepUp === true && ['step-up-required'],
     has('path') && ['not-found'],
     sent.includes('Idempotency-Key') && ['idempotency-key-in-use', 'idempotency-key-reused', 'invalid-fields'],

@@ -27,6 +27,8 @@ export const globalTables: Readonly<Record<string, string>> = {
   audit_log: "an organization's history; only triggers write it, with its own policies",
   member_words:
     "the sort keys and search words of an organization's members; only triggers write it, with its own policies",
+  daily_stats: 'sums of all organizations; the tenant login has no access',
+  organization_daily_stats: "an organization's sums; only a job writes them, with its own policies",
   audit_log_default: 'a partition of audit_log, reached through it: no grants',
   seeded_accounts: 'the accounts of the seed data, in development; the tenant login has no access',
   migrations: 'applied migrations, written by the owner; both logins may read them',

@@ -1,8 +1,50 @@
--- support_access
+-- int
 
 set local check_function_bodies = off;
 
 drop policy "forget" on {{schema}}."audit_log";
+
+drop policy "creation" on {{schema}}."organizations";
+
+drop policy "tenant_insert" on {{schema}}."organizations";
+
+drop policy "tenant_update" on {{schema}}."organizations";
+
+drop trigger "history" on {{schema}}."organizations";
+
+drop trigger "revocation" on {{schema}}."organizations";
+
+create table {{schema}}."daily_stats" (
+  "day"                  date                     not null,
+  "sign_ups"             integer                  not null,
+  "sign_ins"             integer                  not null,
+  "failures"             integer                  not null,
+  "lockouts"             integer                  not null,
+  "active_users"         integer                  not null,
+  "active_organizations" integer                  not null,
+  "computed_at"          timestamp with time zone not null,
+  constraint "daily_stats_pkey" primary key (day)
+);
+
+alter table {{schema}}."daily_stats"
+  enable row level security;
+
+create table {{schema}}."organization_daily_stats" (
+  "organization_id"      uuid    not null,
+  "day"                  date    not null,
+  "sign_ins"             integer not null,
+  "active_members"       integer not null,
+  "invitations_sent"     integer not null,
+  "invitations_accepted" integer not null,
+  "changes"              integer not null,
+  constraint "organization_daily_stats_pkey" primary key (organization_id, day)
+);
+
+alter table {{schema}}."organization_daily_stats"
+  enable row level security;
+
+alter table {{schema}}."organization_daily_stats"
+  force row level security;
 
 create table {{schema}}."support_grants" (
   "organization_id" uuid                     not null,
@@ -41,11 +83,27 @@ alter table {{schema}}."support_grants"
 alter table {{schema}}."audit_log"
   add column "operator_id" uuid;
 
+alter table {{schema}}."organizations"
+  add column "suspended_at" timestamp with time zone;
+
+alter table {{schema}}."organizations"
+  add column "suspended_reason" text;
+
 alter table {{schema}}."users"
   add column "superuser_since" timestamp with time zone;
 
 alter table {{schema}}."users"
   add column "superuser_by" uuid;
+
+create or replace function {{schema}}.delete_stats()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  delete from organization_daily_stats where organization_id = old.id;
+  return null;
+end $function$;
 
 create or replace function {{schema}}.gate_is_open()
   returns boolean
@@ -78,10 +136,30 @@ begin
       and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
       and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null)
       and (o.gate_changed_in = own
-        or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out()))
+        or o.deleted_at is null and (o.suspended_at is null or wanted like 'admin:%' or wanted = 'organization:leave')
+          and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out()))
       and (m.gate_changed_in = own
         or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
         or m.disabled_at is null and m.deleted_at is null and wanted = any (permissions_of(o.id, m.role, m.role_id))));
+end $function$;
+
+create or replace function {{schema}}.guard_organization()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  closes constant boolean := old.deleted_at is distinct from new.deleted_at;
+  changes constant boolean := (old.name, old.slug, old.second_factor_required) is distinct from (new.name, new.slug, new.second_factor_required);
+  suspends constant boolean := (old.suspended_at, old.suspended_reason) is distinct from (new.suspended_at, new.suspended_reason);
+  wanted constant text := coalesce(current_setting('app.permission', true), '');
+begin
+  -- Without a permission it is the system login, which closes what an account's deletion leaves empty.
+  if wanted <> '' and (closes and wanted <> 'organization:delete' or changes and wanted <> 'organization:write'
+    or suspends and wanted <> 'admin:organizations:write' or old.kind <> new.kind) then
+    raise exception '% does not allow this change of an organization', wanted using errcode = '42501';
+  end if;
+  return new;
 end $function$;
 
 create or replace function {{schema}}.guard_support_grant()
@@ -141,6 +219,45 @@ begin
   return new;
 end $function$;
 
+create or replace function {{schema}}.lock_key (
+  space text,
+  name  text
+)
+  returns bigint
+  language plpgsql
+  immutable
+  parallel safe
+  set search_path to 'pg_catalog', 'pg_temp'
+  AS $function$
+declare
+  place constant integer := array_position(array['revocation', 'owners', 'idempotency', 'superusers', 'signing-keys', 'mail', 'product', 'structure', 'stats'], space);
+begin
+  if place is null then
+    raise exception 'there is no lock space %: add it to lock_key()', space using errcode = '22023';
+  end if;
+  return (place::bigint << 56) | ('x' || left(encode(sha256(convert_to(name, 'UTF8')), 'hex'), 14))::bit(56)::bigint;
+end $function$;
+
+create or replace function {{schema}}.lock_place (
+  organization uuid,
+  person       uuid
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  since timestamptz;
+begin
+  perform from memberships where organization_id = organization and user_id = person for no key update;
+  select suspended_at into since from organizations where id = organization for share; -- which is not closed meanwhile
+  if since is not null then
+    raise exception 'the organization is suspended' using errcode = '23514', constraint = 'organizations_suspended',
+      detail = jsonb_build_object('suspended_at', replace(to_jsonb(since) #>> '{}', '+00:00', 'Z'));
+  end if;
+  perform from users where id = person for no key update;
+end $function$;
+
 create or replace function {{schema}}.note_superuser()
   returns trigger
   language plpgsql
@@ -159,6 +276,18 @@ begin
   end if;
   return new;
 end $function$;
+
+create or replace function {{schema}}.organization_words (
+  name text,
+  slug text
+)
+  returns tsvector
+  language sql
+  immutable
+  parallel safe
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select array_to_tsvector(array(select word_beginnings(name || ' ' || slug))) $function$;
 
 create or replace function {{schema}}.record_account()
   returns trigger
@@ -198,6 +327,20 @@ begin
     entity, coalesce(any_row ->> 'id', any_row ->> 'user_id', any_row ->> 'role_id')::uuid,
     (select jsonb_object_agg(key, value) from jsonb_each(old_row) where key = any (fields) and (new_row is null or new_row -> key is distinct from value)),
     (select jsonb_object_agg(key, value) from jsonb_each(new_row) where key = any (fields) and (old_row is null or old_row -> key is distinct from value)));
+  return null;
+end $function$;
+
+create or replace function {{schema}}.record_session()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if tg_op = 'INSERT' then
+    perform record_event('session-created', new.user_id, new.id, jsonb_strip_nulls(jsonb_build_object('methods', new.methods, 'organization_id', new.organization_id)));
+  else
+    perform record_event('session-revoked', new.user_id, new.id, jsonb_build_object('reason', new.revoked_reason));
+  end if;
   return null;
 end $function$;
 
@@ -241,6 +384,29 @@ create or replace function {{schema}}.support_role()
     and g.id = nullif(current_setting('app.support_id', true), '')::uuid
     and g.opens_at <= now() and g.expires_at > now() and g.ended_at is null $function$;
 
+create or replace function {{schema}}.tell_owners()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+  is_suspended constant boolean := new.suspended_at is not null;
+  event_id uuid;
+  owner_id uuid;
+begin
+  for owner_id in select m.user_id from memberships m join users u on u.id = m.user_id and u.disabled_at is null and u.deleted_at is null
+    where m.organization_id = new.id and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null order by m.user_id loop
+    event_id := new_id();
+    insert into security_events (id, type, user_id, actor_id, request_id, details)
+    values (event_id, case when is_suspended then 'organization-suspended' else 'organization-reactivated' end, owner_id, acting_user(), context ->> 'request_id',
+      jsonb_strip_nulls(jsonb_build_object('organization_id', new.id, 'reason', new.suspended_reason)));
+    perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
+  end loop;
+  return null;
+end $function$;
+
 create or replace function {{schema}}.tell_owners_of_support()
   returns trigger
   language plpgsql
@@ -261,6 +427,21 @@ begin
   return null;
 end $function$;
 
+create or replace function {{schema}}.words_wanted (
+  search text
+)
+  returns tsquery
+  language sql
+  immutable
+  parallel safe
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select string_agg('''' || replace(replace(word, '\', '\\'), '''', '''''') || ''':*', ' & ')::tsquery from unnest(search_words(search)) as word $function$;
+
+-- lock: ACCESS EXCLUSIVE on organizations, for a moment: from now on new rows are checked
+alter table {{schema}}."organizations"
+  add constraint "organizations_suspended_reason" check (((suspended_at IS NULL) = (suspended_reason IS NULL))) not valid;
+
 alter table {{schema}}."support_grants"
   add constraint "support_grants_organization_id_fkey" foreign key (organization_id)
     references {{schema}}.organizations(id) on delete cascade;
@@ -275,7 +456,7 @@ create or replace view {{schema}}."gate" with (security_barrier=true) AS  SELECT
             ELSE NULL::text
         END AS role,
     (current_setting('app.permission'::text, true) !~~ '%:read'::text) AS writes,
-    ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required)) AS reads
+    (((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required)) AND ((o.suspended_at IS NULL) OR (current_setting('app.permission'::text, true) ~~ 'admin:%'::text))) AS reads
    FROM ((({{schema}}.sessions s
      JOIN {{schema}}.users u ON ((u.id = s.user_id)))
      JOIN {{schema}}.organizations o ON ((o.id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid)))
@@ -290,13 +471,82 @@ create or replace view {{schema}}."gate" with (security_barrier=true) AS  SELECT
            FROM {{schema}}.memberships
           WHERE ((memberships.organization_id = o.id) AND (memberships.user_id = s.user_id) AND (memberships.disabled_at IS NULL) AND (memberships.deleted_at IS NULL) AND (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text))
          OFFSET 0) m ON (true))
-  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required) OR {{schema}}.is_way_out()) AND (EXISTS ( SELECT
+  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required) OR {{schema}}.is_way_out()) AND ((o.suspended_at IS NULL) OR (current_setting('app.permission'::text, true) ~~ 'admin:%'::text) OR (current_setting('app.permission'::text, true) = 'organization:leave'::text)) AND (EXISTS ( SELECT
            FROM {{schema}}.role_permissions p
           WHERE ((p.permission = ( SELECT current_setting('app.permission'::text, true) AS current_setting)) AND ((p.role = m.rank) OR (u.superuser AND (p.role =
                 CASE
                     WHEN (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text) THEN 'superuser'::text
                     ELSE ('support-'::text || {{schema}}.support_role())
                 END)))))));
+
+create or replace view {{schema}}."live_invitations" with (security_barrier=true) AS  SELECT invited.id AS user_id,
+    i.organization_id,
+    i.id,
+        CASE
+            WHEN invited.guest THEN 'viewer'::text
+            WHEN (i.role_id IS NULL) THEN i.role
+            ELSE 'custom'::text
+        END AS role,
+        CASE
+            WHEN (NOT invited.guest) THEN i.role_id
+            ELSE NULL::uuid
+        END AS role_id,
+        CASE
+            WHEN (NOT invited.guest) THEN ( SELECT r.name
+               FROM {{schema}}.roles r
+              WHERE ((r.organization_id = i.organization_id) AND (r.id = i.role_id)))
+            ELSE NULL::text
+        END AS role_name,
+    i.title,
+    i.company,
+    i.expires_at,
+    i.created_at,
+    o.name AS organization_name,
+    COALESCE(inviting.full_name, inviting.given_name) AS inviter_name
+   FROM (((({{schema}}.users invited
+     CROSS JOIN LATERAL ( SELECT invitations.organization_id,
+            invitations.id,
+            invitations.email,
+            invitations.role,
+            invitations.role_id,
+            invitations.title,
+            invitations.company,
+            invitations.invited_by,
+            invitations.expires_at,
+            invitations.mail_at,
+            invitations.accepted_at,
+            invitations.revoked_at,
+            invitations.created_at,
+            invitations.updated_at,
+            invitations.version,
+            invitations.guest
+           FROM {{schema}}.invitations
+          WHERE ((invitations.email = invited.email) AND (invitations.accepted_at IS NULL) AND (invitations.revoked_at IS NULL) AND (invitations.expires_at > now()))
+         OFFSET 0) i)
+     JOIN {{schema}}.organizations o ON (((o.id = i.organization_id) AND (o.deleted_at IS NULL) AND (o.suspended_at IS NULL))))
+     JOIN {{schema}}.users inviting ON ((inviting.id = i.invited_by)))
+     CROSS JOIN LATERAL ( SELECT l.role,
+            l.role_id
+           FROM {{schema}}.live_inviters l
+          WHERE ((l.organization_id = i.organization_id) AND (l.user_id = i.invited_by))
+         OFFSET 0) inviter)
+  WHERE ((invited.disabled_at IS NULL) AND (invited.deleted_at IS NULL) AND invited.email_verified AND (NOT (EXISTS ( SELECT
+           FROM {{schema}}.role_permissions wanted
+          WHERE ((wanted.role =
+                CASE
+                    WHEN (i.role_id IS NULL) THEN i.role
+                    ELSE 'admin'::text
+                END) AND ((i.role_id IS NULL) OR (EXISTS ( SELECT
+                   FROM {{schema}}.custom_role_permissions c
+                  WHERE ((c.organization_id = i.organization_id) AND (c.role_id = i.role_id) AND (c.permission = wanted.permission))))) AND (NOT (EXISTS ( SELECT
+                   FROM {{schema}}.role_permissions own
+                  WHERE ((own.permission = wanted.permission) AND (own.role =
+                        CASE
+                            WHEN (inviter.role_id IS NULL) THEN inviter.role
+                            ELSE 'admin'::text
+                        END) AND ((inviter.role_id IS NULL) OR (EXISTS ( SELECT
+                           FROM {{schema}}.custom_role_permissions c
+                          WHERE ((c.organization_id = i.organization_id) AND (c.role_id = inviter.role_id) AND (c.permission = wanted.permission))))))))))))));
 
 create or replace view {{schema}}."live_users" with (security_barrier=true) AS  SELECT id,
     email,
@@ -341,13 +591,78 @@ create or replace view {{schema}}."gate_state" with (security_barrier=true) AS  
            FROM {{schema}}.gate)) AS permitted,
     (EXISTS ( SELECT
            FROM {{schema}}.operator)) AS operator,
-    ({{schema}}.support_role() IS NOT NULL) AS supported
+    ({{schema}}.support_role() IS NOT NULL) AS supported,
+        CASE
+            WHEN ((m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text)) THEN o.suspended_at
+            ELSE NULL::timestamp with time zone
+        END AS suspended_at
    FROM ((((( SELECT (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid AS session_id,
             (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid AS organization_id) named
      LEFT JOIN {{schema}}.sessions s ON ((s.id = named.session_id)))
      LEFT JOIN {{schema}}.users u ON ((u.id = s.user_id)))
      LEFT JOIN {{schema}}.organizations o ON ((o.id = named.organization_id)))
      LEFT JOIN {{schema}}.memberships m ON (((m.organization_id = o.id) AND (m.user_id = s.user_id))));
+
+create or replace view {{schema}}."own_organizations" with (security_barrier=true) AS  SELECT o.id,
+    o.kind,
+    o.name,
+    o.slug,
+    o.second_factor_required,
+    o.created_at,
+    o.updated_at,
+    o.version,
+        CASE
+            WHEN (m.role_id IS NULL) THEN m.role
+            ELSE 'custom'::text
+        END AS role,
+    m.created_at AS joined_at,
+    self.user_id,
+    m.role_id,
+    ( SELECT r.name
+           FROM {{schema}}.roles r
+          WHERE ((r.organization_id = m.organization_id) AND (r.id = m.role_id))) AS role_name,
+    ARRAY( SELECT p.permission
+           FROM {{schema}}.role_permissions p
+          WHERE ((p.role =
+                CASE
+                    WHEN (m.role_id IS NULL) THEN m.role
+                    ELSE 'admin'::text
+                END) AND ((m.role_id IS NULL) OR (EXISTS ( SELECT
+                   FROM {{schema}}.custom_role_permissions c
+                  WHERE ((c.organization_id = m.organization_id) AND (c.role_id = m.role_id) AND (c.permission = p.permission))))))
+          ORDER BY (p.permission COLLATE "C")) AS permissions,
+    o.suspended_at
+   FROM (({{schema}}.self
+     JOIN {{schema}}.memberships m ON (((m.user_id = self.user_id) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL))))
+     JOIN {{schema}}.organizations o ON (((o.id = m.organization_id) AND (o.deleted_at IS NULL))));
+
+create index organization_daily_stats_day on {{schema}}.organization_daily_stats using btree (day);
+
+create trigger history
+  after insert or delete or update on {{schema}}.organizations
+  for each row
+  execute function
+    {{schema}}.record_change('organizations',
+    '{name,slug,kind,second_factor_required,deleted_at,suspended_at,suspended_reason}');
+
+create trigger revocation
+  before update on {{schema}}.organizations
+  for each row
+  when
+    (((old.deleted_at IS DISTINCT FROM new.deleted_at) OR (old.second_factor_required IS DISTINCT FROM
+    new.second_factor_required) OR (old.suspended_at IS DISTINCT FROM new.suspended_at)))
+  execute function {{schema}}.lock_revocation('organization', 'id');
+
+create trigger stats
+  after delete on {{schema}}.organizations
+  for each row
+  execute function {{schema}}.delete_stats();
+
+create trigger suspension_told
+  after update on {{schema}}.organizations
+  for each row
+  when (((old.suspended_at IS NULL) <> (new.suspended_at IS NULL)))
+  execute function {{schema}}.tell_owners();
 
 create trigger gate_column
   before insert or update of gate_changed_in on {{schema}}.support_grants
@@ -418,6 +733,11 @@ create policy "support" on {{schema}}."custom_role_permissions"
   to "freehold_tenant"
   using (( select (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text)));
 
+create policy "system" on {{schema}}."daily_stats"
+  for all
+  to "freehold_system"
+  using (true);
+
 create policy "support" on {{schema}}."idempotency_keys"
   for all
   to "freehold_tenant"
@@ -437,6 +757,51 @@ create policy "support" on {{schema}}."memberships"
   for all
   to "freehold_tenant"
   using (( select (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text)));
+
+create policy "maintenance" on {{schema}}."organization_daily_stats"
+  for all
+  to "freehold_owner"
+  using ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+create policy "system" on {{schema}}."organization_daily_stats"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "tenant_read" on {{schema}}."organization_daily_stats"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (gate.reads AND (gate.permission = 'stats:read'::text)))));
+
+create policy "creation" on {{schema}}."organizations"
+  for insert
+  to "freehold_tenant"
+  with
+    check
+    (((id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid) AND
+    (COALESCE(current_setting('app.permission'::text, true), ''::text) = ''::text) AND (kind = 'team'::text) AND
+    (NOT second_factor_required) AND (deleted_at IS NULL) AND (suspended_at IS NULL) AND (EXISTS ( SELECT
+   FROM {{schema}}.self))));
+
+create policy "tenant_insert" on {{schema}}."organizations"
+  for insert
+  to "freehold_tenant"
+  with check ((id = ( SELECT gate.organization_id
+   FROM {{schema}}.gate
+  WHERE
+    (gate.writes AND (gate.permission = ANY
+    ('{organization:write,organization:delete,admin:organizations:write}'::text[]))))));
+
+create policy "tenant_update" on {{schema}}."organizations"
+  for update
+  to "freehold_tenant"
+  using ((id = ( select gate.organization_id
+   from {{schema}}.gate
+  where
+    (gate.writes AND (gate.permission = ANY
+    ('{organization:write,organization:delete,admin:organizations:write}'::text[]))))));
 
 create policy "support" on {{schema}}."roles"
   as restrictive
@@ -492,19 +857,55 @@ create policy "support" on {{schema}}."users"
   to "freehold_tenant"
   using (( select (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text)));
 
+revoke all on function {{schema}}."delete_stats"() from public;
+
+revoke all on function {{schema}}."fold_text"(text) from "freehold_system";
+
+grant execute on function {{schema}}."fold_text"(text) to "freehold_system";
+
 revoke all on function {{schema}}."guard_support_grant"() from public;
 
 revoke all on function {{schema}}."note_superuser"() from public;
+
+revoke all on function {{schema}}."organization_words"(text, text) from public;
+
+grant execute
+  on function {{schema}}."organization_words"(text, text)
+  to "freehold_system", "freehold_tenant";
 
 revoke all on function {{schema}}."record_support_request"(text, text) from public;
 
 grant execute on function {{schema}}."record_support_request"(text, text) to "freehold_tenant";
 
+revoke all on function {{schema}}."search_words"(text) from "freehold_system";
+
+grant execute on function {{schema}}."search_words"(text) to "freehold_system";
+
 revoke all on function {{schema}}."support_role"() from public;
 
 grant execute on function {{schema}}."support_role"() to "freehold_system", "freehold_tenant";
 
+revoke all on function {{schema}}."tell_owners"() from public;
+
 revoke all on function {{schema}}."tell_owners_of_support"() from public;
+
+revoke all on function {{schema}}."word_beginnings"(text, text) from "freehold_system";
+
+grant execute on function {{schema}}."word_beginnings"(text, text) to "freehold_system";
+
+revoke all on function {{schema}}."word_beginnings"(text, text) from "freehold_tenant";
+
+grant execute on function {{schema}}."word_beginnings"(text, text) to "freehold_tenant";
+
+revoke all on function {{schema}}."words_wanted"(text) from public;
+
+grant execute on function {{schema}}."words_wanted"(text) to "freehold_system";
+
+grant insert, select, update on table {{schema}}."daily_stats" to "freehold_system";
+
+grant delete, insert, select, update on table {{schema}}."organization_daily_stats" to "freehold_system";
+
+grant select on table {{schema}}."organization_daily_stats" to "freehold_tenant";
 
 grant select on table {{schema}}."support_grants" to "freehold_system";
 
@@ -513,6 +914,8 @@ grant insert, select, update on table {{schema}}."support_grants" to "freehold_t
 grant select on table {{schema}}."gate" to "freehold_system", "freehold_tenant";
 
 grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_tenant";
+
+grant select on table {{schema}}."live_invitations" to "freehold_system";
 
 grant select, update on table {{schema}}."live_users" to "freehold_system";
 

@@ -1,10 +1,22 @@
--- Takes 0011_support_access back.
+-- Takes 0011_int back.
+-- loses: daily_stats
+-- loses: organization_daily_stats
 -- loses: support_grants
 -- loses: audit_log.operator_id
+-- loses: organizations.suspended_reason
 -- loses: users.superuser_by
 -- loses: users.superuser_since
+-- loses: organizations.suspended_at
 
 set local check_function_bodies = off;
+
+revoke all on function {{schema}}."fold_text"(text) from "freehold_system";
+
+revoke all on function {{schema}}."search_words"(text) from "freehold_system";
+
+revoke all on function {{schema}}."word_beginnings"(text, text) from "freehold_system";
+
+revoke all on function {{schema}}."word_beginnings"(text, text) from "freehold_tenant";
 
 drop policy "forget" on {{schema}}."audit_log";
 
@@ -18,6 +30,14 @@ drop policy "support" on {{schema}}."invitations";
 
 drop policy "support" on {{schema}}."memberships";
 
+drop policy "tenant_read" on {{schema}}."organization_daily_stats";
+
+drop policy "creation" on {{schema}}."organizations";
+
+drop policy "tenant_insert" on {{schema}}."organizations";
+
+drop policy "tenant_update" on {{schema}}."organizations";
+
 drop policy "support" on {{schema}}."roles";
 
 drop policy "tenant_insert" on {{schema}}."support_grants";
@@ -28,6 +48,14 @@ drop policy "tenant_update" on {{schema}}."support_grants";
 
 drop policy "support" on {{schema}}."users";
 
+drop trigger "history" on {{schema}}."organizations";
+
+drop trigger "revocation" on {{schema}}."organizations";
+
+drop trigger "stats" on {{schema}}."organizations";
+
+drop trigger "suspension_told" on {{schema}}."organizations";
+
 drop trigger "note_superuser_insert" on {{schema}}."users";
 
 drop trigger "note_superuser" on {{schema}}."users";
@@ -36,23 +64,43 @@ drop view {{schema}}."gate_state";
 
 drop view {{schema}}."live_users";
 
+drop view {{schema}}."own_organizations";
+
 drop view {{schema}}."support_places";
+
+alter table {{schema}}."organizations"
+  drop constraint "organizations_suspended_reason";
 
 alter table {{schema}}."support_grants"
   drop constraint "support_grants_organization_id_fkey";
 
+drop function {{schema}}."delete_stats"();
+
 drop function {{schema}}."note_superuser"();
+
+drop function {{schema}}."organization_words"(text, text);
 
 drop function {{schema}}."record_support_request"(text, text);
 
+drop function {{schema}}."tell_owners"();
+
+drop function {{schema}}."words_wanted"(text);
+
 alter table {{schema}}."audit_log"
   drop column "operator_id";
+
+alter table {{schema}}."organizations"
+  drop column "suspended_reason";
 
 alter table {{schema}}."users"
   drop column "superuser_by";
 
 alter table {{schema}}."users"
   drop column "superuser_since";
+
+drop table {{schema}}."daily_stats";
+
+drop table {{schema}}."organization_daily_stats";
 
 drop table {{schema}}."support_grants";
 
@@ -92,6 +140,56 @@ begin
       and (m.gate_changed_in = own
         or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
         or m.disabled_at is null and m.deleted_at is null and wanted = any (permissions_of(o.id, m.role, m.role_id))));
+end $function$;
+
+create or replace function {{schema}}.guard_organization()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  closes constant boolean := old.deleted_at is distinct from new.deleted_at;
+  changes constant boolean := (old.name, old.slug, old.second_factor_required) is distinct from (new.name, new.slug, new.second_factor_required);
+  wanted constant text := coalesce(current_setting('app.permission', true), '');
+begin
+  -- Without a permission it is the system login, which closes what an account's deletion leaves empty.
+  if wanted <> '' and (closes and wanted <> 'organization:delete' or changes and wanted <> 'organization:write' or old.kind <> new.kind) then
+    raise exception '% does not allow this change of an organization', wanted using errcode = '42501';
+  end if;
+  return new;
+end $function$;
+
+create or replace function {{schema}}.lock_key (
+  space text,
+  name  text
+)
+  returns bigint
+  language plpgsql
+  immutable
+  parallel safe
+  set search_path to 'pg_catalog', 'pg_temp'
+  AS $function$
+declare
+  place constant integer := array_position(array['revocation', 'owners', 'idempotency', 'superusers', 'signing-keys', 'mail', 'product', 'structure'], space);
+begin
+  if place is null then
+    raise exception 'there is no lock space %: add it to lock_key()', space using errcode = '22023';
+  end if;
+  return (place::bigint << 56) | ('x' || left(encode(sha256(convert_to(name, 'UTF8')), 'hex'), 14))::bit(56)::bigint;
+end $function$;
+
+create or replace function {{schema}}.lock_place (
+  organization uuid,
+  person       uuid
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform from memberships where organization_id = organization and user_id = person for no key update;
+  perform from organizations where id = organization for share; -- which is not closed meanwhile
+  perform from users where id = person for no key update;
 end $function$;
 
 create or replace function {{schema}}.record_account()
@@ -134,6 +232,20 @@ begin
   return null;
 end $function$;
 
+create or replace function {{schema}}.record_session()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if tg_op = 'INSERT' then
+    perform record_event('session-created', new.user_id, new.id, jsonb_build_object('methods', new.methods));
+  else
+    perform record_event('session-revoked', new.user_id, new.id, jsonb_build_object('reason', new.revoked_reason));
+  end if;
+  return null;
+end $function$;
+
 create or replace view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS session_id,
     s.user_id,
     o.id AS organization_id,
@@ -162,6 +274,75 @@ create or replace view {{schema}}."gate" with (security_barrier=true) AS  SELECT
   WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required) OR {{schema}}.is_way_out()) AND (EXISTS ( SELECT
            FROM {{schema}}.role_permissions p
           WHERE ((p.permission = ( SELECT current_setting('app.permission'::text, true) AS current_setting)) AND ((p.role = m.rank) OR (u.superuser AND (p.role = 'superuser'::text)))))));
+
+create or replace view {{schema}}."live_invitations" with (security_barrier=true) AS  SELECT invited.id AS user_id,
+    i.organization_id,
+    i.id,
+        CASE
+            WHEN invited.guest THEN 'viewer'::text
+            WHEN (i.role_id IS NULL) THEN i.role
+            ELSE 'custom'::text
+        END AS role,
+        CASE
+            WHEN (NOT invited.guest) THEN i.role_id
+            ELSE NULL::uuid
+        END AS role_id,
+        CASE
+            WHEN (NOT invited.guest) THEN ( SELECT r.name
+               FROM {{schema}}.roles r
+              WHERE ((r.organization_id = i.organization_id) AND (r.id = i.role_id)))
+            ELSE NULL::text
+        END AS role_name,
+    i.title,
+    i.company,
+    i.expires_at,
+    i.created_at,
+    o.name AS organization_name,
+    COALESCE(inviting.full_name, inviting.given_name) AS inviter_name
+   FROM (((({{schema}}.users invited
+     CROSS JOIN LATERAL ( SELECT invitations.organization_id,
+            invitations.id,
+            invitations.email,
+            invitations.role,
+            invitations.role_id,
+            invitations.title,
+            invitations.company,
+            invitations.invited_by,
+            invitations.expires_at,
+            invitations.mail_at,
+            invitations.accepted_at,
+            invitations.revoked_at,
+            invitations.created_at,
+            invitations.updated_at,
+            invitations.version,
+            invitations.guest
+           FROM {{schema}}.invitations
+          WHERE ((invitations.email = invited.email) AND (invitations.accepted_at IS NULL) AND (invitations.revoked_at IS NULL) AND (invitations.expires_at > now()))
+         OFFSET 0) i)
+     JOIN {{schema}}.organizations o ON (((o.id = i.organization_id) AND (o.deleted_at IS NULL))))
+     JOIN {{schema}}.users inviting ON ((inviting.id = i.invited_by)))
+     CROSS JOIN LATERAL ( SELECT l.role,
+            l.role_id
+           FROM {{schema}}.live_inviters l
+          WHERE ((l.organization_id = i.organization_id) AND (l.user_id = i.invited_by))
+         OFFSET 0) inviter)
+  WHERE ((invited.disabled_at IS NULL) AND (invited.deleted_at IS NULL) AND invited.email_verified AND (NOT (EXISTS ( SELECT
+           FROM {{schema}}.role_permissions wanted
+          WHERE ((wanted.role =
+                CASE
+                    WHEN (i.role_id IS NULL) THEN i.role
+                    ELSE 'admin'::text
+                END) AND ((i.role_id IS NULL) OR (EXISTS ( SELECT
+                   FROM {{schema}}.custom_role_permissions c
+                  WHERE ((c.organization_id = i.organization_id) AND (c.role_id = i.role_id) AND (c.permission = wanted.permission))))) AND (NOT (EXISTS ( SELECT
+                   FROM {{schema}}.role_permissions own
+                  WHERE ((own.permission = wanted.permission) AND (own.role =
+                        CASE
+                            WHEN (inviter.role_id IS NULL) THEN inviter.role
+                            ELSE 'admin'::text
+                        END) AND ((inviter.role_id IS NULL) OR (EXISTS ( SELECT
+                           FROM {{schema}}.custom_role_permissions c
+                          WHERE ((c.organization_id = i.organization_id) AND (c.role_id = inviter.role_id) AND (c.permission = wanted.permission))))))))))))));
 
 create view {{schema}}."live_users" with (security_barrier=true) AS  SELECT id,
     email,
@@ -211,6 +392,52 @@ create view {{schema}}."gate_state" with (security_barrier=true) AS  SELECT (EXI
      LEFT JOIN {{schema}}.organizations o ON ((o.id = named.organization_id)))
      LEFT JOIN {{schema}}.memberships m ON (((m.organization_id = o.id) AND (m.user_id = s.user_id))));
 
+create view {{schema}}."own_organizations" with (security_barrier=true) AS  SELECT o.id,
+    o.kind,
+    o.name,
+    o.slug,
+    o.second_factor_required,
+    o.created_at,
+    o.updated_at,
+    o.version,
+        CASE
+            WHEN (m.role_id IS NULL) THEN m.role
+            ELSE 'custom'::text
+        END AS role,
+    m.created_at AS joined_at,
+    self.user_id,
+    m.role_id,
+    ( SELECT r.name
+           FROM {{schema}}.roles r
+          WHERE ((r.organization_id = m.organization_id) AND (r.id = m.role_id))) AS role_name,
+    ARRAY( SELECT p.permission
+           FROM {{schema}}.role_permissions p
+          WHERE ((p.role =
+                CASE
+                    WHEN (m.role_id IS NULL) THEN m.role
+                    ELSE 'admin'::text
+                END) AND ((m.role_id IS NULL) OR (EXISTS ( SELECT
+                   FROM {{schema}}.custom_role_permissions c
+                  WHERE ((c.organization_id = m.organization_id) AND (c.role_id = m.role_id) AND (c.permission = p.permission))))))
+          ORDER BY (p.permission COLLATE "C")) AS permissions
+   FROM (({{schema}}.self
+     JOIN {{schema}}.memberships m ON (((m.user_id = self.user_id) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL))))
+     JOIN {{schema}}.organizations o ON (((o.id = m.organization_id) AND (o.deleted_at IS NULL))));
+
+create trigger history
+  after insert or delete or update on {{schema}}.organizations
+  for each row
+  execute function
+    {{schema}}.record_change('organizations', '{name,slug,kind,second_factor_required,deleted_at}');
+
+create trigger revocation
+  before update on {{schema}}.organizations
+  for each row
+  when
+    (((old.deleted_at IS DISTINCT FROM new.deleted_at) OR (old.second_factor_required IS DISTINCT FROM
+    new.second_factor_required)))
+  execute function {{schema}}.lock_revocation('organization', 'id');
+
 create policy "forget" on {{schema}}."audit_log"
   for update
   to "freehold_system"
@@ -221,9 +448,35 @@ create policy "forget" on {{schema}}."audit_log"
   where ((u.id = audit_log.actor_id) AND (u.deleted_at is not null))))))
   with check (((ip IS NULL) AND (user_agent IS NULL)));
 
+create policy "creation" on {{schema}}."organizations"
+  for insert
+  to "freehold_tenant"
+  with
+    check
+    (((id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid) AND
+    (COALESCE(current_setting('app.permission'::text, true), ''::text) = ''::text) AND (kind = 'team'::text) AND
+    (NOT second_factor_required) AND (deleted_at IS NULL) AND (EXISTS ( SELECT
+   FROM {{schema}}.self))));
+
+create policy "tenant_insert" on {{schema}}."organizations"
+  for insert
+  to "freehold_tenant"
+  with check ((id = ( SELECT gate.organization_id
+   FROM {{schema}}.gate
+  WHERE (gate.writes AND (gate.permission = ANY ('{organization:write,organization:delete}'::text[]))))));
+
+create policy "tenant_update" on {{schema}}."organizations"
+  for update
+  to "freehold_tenant"
+  using ((id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (gate.writes AND (gate.permission = ANY ('{organization:write,organization:delete}'::text[]))))));
+
 grant select on table {{schema}}."gate" to "freehold_system", "freehold_tenant";
 
 grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_tenant";
+
+grant select on table {{schema}}."live_invitations" to "freehold_system";
 
 grant select, update on table {{schema}}."live_users" to "freehold_system";
 
@@ -236,3 +489,6 @@ grant select on table {{schema}}."own_organizations" to "freehold_system", "free
 grant select on table {{schema}}."self" to "freehold_system", "freehold_tenant";
 
 drop function {{schema}}."support_role"();
+
+alter table {{schema}}."organizations"
+  drop column "suspended_at";
