@@ -7,13 +7,25 @@
 
 set local check_function_bodies = off;
 
+drop policy "counting" on {{schema}}."projects";
+
+drop policy "counting" on {{schema}}."workspaces";
+
 drop trigger "seats_delete" on {{schema}}."memberships";
 
 drop trigger "seats_insert" on {{schema}}."memberships";
 
 drop trigger "seats_update" on {{schema}}."memberships";
 
+drop trigger "usage_delete" on {{schema}}."projects";
+
+drop trigger "usage_insert" on {{schema}}."projects";
+
 drop trigger "seats" on {{schema}}."users";
+
+drop trigger "usage_delete" on {{schema}}."workspaces";
+
+drop trigger "usage_insert" on {{schema}}."workspaces";
 
 drop view {{schema}}."limits";
 
@@ -48,6 +60,8 @@ drop function {{schema}}."count_units"(uuid, text);
 drop function {{schema}}."count_use"(uuid, text, bigint);
 
 drop function {{schema}}."counted_table"(text);
+
+drop function {{schema}}."has_seat"(uuid, uuid);
 
 drop function {{schema}}."is_limited"(uuid, text);
 

@@ -325,6 +325,19 @@ begin
   return new;
 end $function$;
 
+create or replace function {{schema}}.has_seat (
+  organization uuid,
+  person       uuid
+)
+  returns boolean
+  language sql
+  stable
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select exists (select from users where id = person and guest)
+    or coalesce((select used from limit_usage where organization_id = organization and key = 'seats') < maximum_of(organization, 'seats'), true) $function$;
+
 create or replace function {{schema}}.is_limited (
   organization uuid,
   limit_key    text
@@ -629,11 +642,31 @@ create trigger seats_update
   for each STATEMENT
   execute function {{schema}}.count_seats();
 
+create trigger usage_delete
+  after delete on {{schema}}.projects referencing OLD table as old_rows
+  for each STATEMENT
+  execute function {{schema}}.count_rows();
+
+create trigger usage_insert
+  after insert on {{schema}}.projects referencing NEW table as new_rows
+  for each STATEMENT
+  execute function {{schema}}.count_rows();
+
 create trigger seats
   after update of guest on {{schema}}.users
   for each row
   when ((old.guest IS DISTINCT FROM new.guest))
   execute function {{schema}}.count_seats_of_account();
+
+create trigger usage_delete
+  after delete on {{schema}}.workspaces referencing OLD table as old_rows
+  for each STATEMENT
+  execute function {{schema}}.count_rows();
+
+create trigger usage_insert
+  after insert on {{schema}}.workspaces referencing NEW table as new_rows
+  for each STATEMENT
+  execute function {{schema}}.count_rows();
 
 create policy "gate" on {{schema}}."allowances"
   for select
@@ -749,6 +782,16 @@ create policy "upkeep" on {{schema}}."limit_usage"
   to "freehold_owner"
   using ((pg_trigger_depth() > 0));
 
+create policy "counting" on {{schema}}."projects"
+  for select
+  to "freehold_owner"
+  using (true);
+
+create policy "counting" on {{schema}}."workspaces"
+  for select
+  to "freehold_owner"
+  using (true);
+
 revoke all on function {{schema}}."count_rows"() from public;
 
 revoke all on function {{schema}}."count_seats"() from public;
@@ -766,6 +809,10 @@ revoke all on function {{schema}}."guard_allowance"() from public;
 revoke all on function {{schema}}."guard_default_allowance"() from public;
 
 revoke all on function {{schema}}."guard_license"() from public;
+
+revoke all on function {{schema}}."has_seat"(uuid, uuid) from public;
+
+grant execute on function {{schema}}."has_seat"(uuid, uuid) to "freehold_system";
 
 revoke all on function {{schema}}."is_limited"(uuid, text) from public;
 
