@@ -1,4 +1,4 @@
--- Takes 0010_licenses back.
+-- Takes 0011_licenses back.
 -- loses: allowances
 -- loses: default_allowance
 -- loses: license_plans
