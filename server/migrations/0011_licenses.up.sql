@@ -258,7 +258,7 @@ begin
     maximum := maximum_of(organization, limit_key);
     if now_used > maximum then
       raise exception 'the limit is reached' using errcode = '23514', constraint = case limit_key when 'seats' then 'limit_of_seats' else 'limit_of_quota' end,
-        detail = case limit_key when 'seats' then '{}' else jsonb_build_object('key', limit_key) end || jsonb_build_object('limit', maximum, 'used', now_used - change);
+        detail = case limit_key when 'seats' then '{}' else jsonb_build_object('limit_key', limit_key) end || jsonb_build_object('limit', maximum, 'used', now_used - change);
     end if;
   end if;
 end $function$;
@@ -320,7 +320,7 @@ begin
       when 'active' then new.status in ('suspended', 'revoked')
       when 'suspended' then new.status in ('active', 'revoked')
       else new.status in ('active', 'suspended') end) then
-    raise exception 'no such change of the status' using errcode = '23514', constraint = 'licenses_status_path', detail = jsonb_build_object('status', old.status);
+    raise exception 'no such change of the status' using errcode = '23514', constraint = 'licenses_status_path', detail = jsonb_build_object('license_status', old.status);
   end if;
   return new;
 end $function$;
@@ -495,7 +495,7 @@ begin
     in_use := coalesce((select used from limit_usage where organization_id = organization and key = one.key), count_units(organization, one.key));
     if in_use > one.maximum and in_use > maximum_of(organization, one.key) then
       raise exception 'the organization uses more' using errcode = '23514', constraint = 'limit_below_use',
-        detail = jsonb_build_object('key', one.key, 'limit', one.maximum, 'used', in_use);
+        detail = jsonb_build_object('limit_key', one.key, 'limit', one.maximum, 'used', in_use);
     end if;
   end loop;
 end $function$;

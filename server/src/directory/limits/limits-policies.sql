@@ -74,7 +74,7 @@ begin
     maximum := maximum_of(organization, limit_key);
     if now_used > maximum then
       raise exception 'the limit is reached' using errcode = '23514', constraint = case limit_key when 'seats' then 'limit_of_seats' else 'limit_of_quota' end,
-        detail = case limit_key when 'seats' then '{}' else jsonb_build_object('key', limit_key) end || jsonb_build_object('limit', maximum, 'used', now_used - change);
+        detail = case limit_key when 'seats' then '{}' else jsonb_build_object('limit_key', limit_key) end || jsonb_build_object('limit', maximum, 'used', now_used - change);
     end if;
   end if;
 end $$;
@@ -191,7 +191,7 @@ begin
     in_use := coalesce((select used from limit_usage where organization_id = organization and key = one.key), count_units(organization, one.key));
     if in_use > one.maximum and in_use > maximum_of(organization, one.key) then
       raise exception 'the organization uses more' using errcode = '23514', constraint = 'limit_below_use',
-        detail = jsonb_build_object('key', one.key, 'limit', one.maximum, 'used', in_use);
+        detail = jsonb_build_object('limit_key', one.key, 'limit', one.maximum, 'used', in_use);
     end if;
   end loop;
 end $$;
