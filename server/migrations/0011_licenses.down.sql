@@ -71,6 +71,8 @@ drop function {{schema}}."counted_table"(text);
 
 drop function {{schema}}."has_seat"(uuid, uuid);
 
+drop function {{schema}}."hold_transfer"(uuid, uuid, uuid);
+
 drop function {{schema}}."is_limited"(uuid, text);
 
 drop function {{schema}}."license_status"(text, timestamp with time zone);
@@ -88,6 +90,8 @@ drop table {{schema}}."license_plans";
 drop function {{schema}}."keep_default_allowance"();
 
 drop function {{schema}}."keep_default_plan"();
+
+drop function {{schema}}."replace_default_plan"();
 
 drop table {{schema}}."licenses";
 

@@ -110,8 +110,8 @@ create table {{schema}}."licenses" (
   constraint "licenses_expiry_basis_check"
     check ((expiry_basis = ANY (ARRAY['creation'::text, 'first-validation'::text, 'first-activation'::text]))),
   constraint "licenses_key_hash_key" unique (organization_id, key_hash),
-  constraint "licenses_metadata_check"
-    check (((jsonb_typeof(metadata) = 'object'::text) AND (pg_column_size(metadata) <= 16384))),
+  constraint "licenses_metadata_size"
+    check (((jsonb_typeof(metadata) = 'object'::text) AND (octet_length((metadata)::text) <= 16384))),
   constraint "licenses_on_expiry_check"
     check ((on_expiry = ANY (ARRAY['restrict'::text, 'read-only'::text, 'keep'::text]))),
   constraint "licenses_status_check"
@@ -343,6 +343,12 @@ create or replace function {{schema}}.guard_license()
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 begin
+  if new.expires_at <= now() and (tg_op = 'INSERT' or old.expires_at is distinct from new.expires_at) then
+    raise exception 'the licence would have expired already' using errcode = '23514', constraint = 'licenses_expires_in_future';
+  end if;
+  if tg_op = 'INSERT' then
+    return new;
+  end if;
   if (old.id, old.organization_id, old.key_hash, old.key_prefix, old.transferred_from, old.created_at)
     is distinct from (new.id, new.organization_id, new.key_hash, new.key_prefix, new.transferred_from, new.created_at) then
     raise exception 'this column of a licence never changes' using errcode = '42501';
@@ -373,6 +379,22 @@ create or replace function {{schema}}.has_seat (
   AS $function$
   select exists (select from users where id = person and guest)
     or coalesce((select used from limit_usage where organization_id = organization and key = 'seats') < maximum_of(organization, 'seats'), true) $function$;
+
+create or replace function {{schema}}.hold_transfer (
+  license uuid,
+  source  uuid,
+  target  uuid
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform from licenses where organization_id = source and id = license for no key update;
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
+  perform pg_advisory_xact_lock(lock_key('revocation', least(source, target)::text));
+  perform pg_advisory_xact_lock(lock_key('revocation', greatest(source, target)::text));
+end $function$;
 
 create or replace function {{schema}}.is_limited (
   organization uuid,
@@ -514,6 +536,16 @@ create or replace function {{schema}}.maximum_of (
     when bool_or(maxima ->> limit_key is null and adds) then null
     else max(case when adds then (maxima ->> limit_key)::bigint else 0 end) end
   from current_allowances where organization_id = organization $function$;
+
+create or replace function {{schema}}.replace_default_plan()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  update license_plans set is_default = false where is_default and id <> new.id;
+  return new;
+end $function$;
 
 create or replace function {{schema}}.require_room (
   organization uuid,
@@ -706,6 +738,12 @@ create trigger keep_default
   when (old.is_default)
   execute function {{schema}}.keep_default_plan();
 
+create trigger replace_default
+  before insert or update of is_default on {{schema}}.license_plans
+  for each row
+  when (new.is_default)
+  execute function {{schema}}.replace_default_plan();
+
 create trigger touch
   before update on {{schema}}.license_plans
   for each row
@@ -727,7 +765,7 @@ create trigger allowance_update
   execute function {{schema}}.keep_allowance();
 
 create trigger guard
-  before update on {{schema}}.licenses
+  before insert or update on {{schema}}.licenses
   for each row
   execute function {{schema}}.guard_license();
 
@@ -935,6 +973,10 @@ revoke all on function {{schema}}."has_seat"(uuid, uuid) from public;
 
 grant execute on function {{schema}}."has_seat"(uuid, uuid) to "freehold_system";
 
+revoke all on function {{schema}}."hold_transfer"(uuid, uuid, uuid) from public;
+
+grant execute on function {{schema}}."hold_transfer"(uuid, uuid, uuid) to "freehold_system";
+
 revoke all on function {{schema}}."is_limited"(uuid, text) from public;
 
 revoke all on function {{schema}}."keep_allowance"() from public;
@@ -956,6 +998,8 @@ grant execute on function {{schema}}."limits_in_gate"() to "freehold_tenant";
 revoke all on function {{schema}}."maxima_of"(integer, jsonb, integer) from public;
 
 revoke all on function {{schema}}."maximum_of"(uuid, text) from public;
+
+revoke all on function {{schema}}."replace_default_plan"() from public;
 
 revoke all on function {{schema}}."require_room"(uuid, jsonb) from public;
 

@@ -31,6 +31,8 @@ export interface Operation {
   entity_type?: string | undefined
   entity_id?: string | undefined
   details?: Readonly<Record<string, unknown>> | undefined
+  /** It only looks up what the operation is about, and is not recorded. */
+  isLookUp?: boolean
 }
 
 /** The settings that the gate reads. The system login needs no session, but a session that is given must be valid. */

@@ -16,12 +16,13 @@ const openSelf = find(query.selectFrom('self').select('session_id'))
 
 /** Whether the scope's permission allows an operator to change something. */
 export const recordsOperation = ({ operation, permission }: Scope): boolean =>
-  operation !== undefined && permission?.endsWith(':read') !== true
+  operation !== undefined && operation.isLookUp !== true && permission?.endsWith(':read') !== true
 
 /** The first statement of a transaction: it returns a row if the gate of the scope is open. */
 export function opening({ permission, operation, organization_id }: Scope): Statement<LoginName, unknown> {
   if (permission === undefined) return openSelf
   if (operation === undefined) return openGate
+  if (operation.isLookUp === true) return find(query.selectFrom('operator').select('session_id'))
   const { name, entity_type = null, entity_id = null, details } = operation
   const begun = sql<boolean>`begin_operation(${name}, ${entity_type}, ${entity_id}, ${details === undefined ? null : JSON.stringify(details)})`
   return organization_id === undefined

@@ -99,6 +99,7 @@ export function authorize(
       user_id,
       session_id,
       ...bindTo(database.system, scope),
+      lookUp: statement => database.system.run({ ...scope, operation: { ...scope.operation, isLookUp: true } }, statement),
       on: target => operate({ ...scope, operation: { ...target, name: scope.operation.name } }),
       for: id => operate({ ...scope, organization_id: id }),
       within: id => bindTo(database.tenant, { ...scope, organization_id: id }),
