@@ -661,10 +661,11 @@ create view {{schema}}."limits" with (security_barrier=true) AS  SELECT organiza
 
 create view {{schema}}."own_entitlements" with (security_barrier=true) AS  SELECT e.organization_id,
     e.code,
-    e.writes
+    bool_or(e.writes) AS writes
    FROM ({{schema}}.gate
      JOIN {{schema}}.entitlements e ON ((e.organization_id = gate.organization_id)))
-  WHERE gate.reads;
+  WHERE gate.reads
+  GROUP BY e.organization_id, e.code;
 
 create or replace view {{schema}}."own_organizations" with (security_barrier=true) AS  SELECT o.id,
     o.kind,
