@@ -1,7 +1,12 @@
 -- Takes 0011_int back.
 -- loses: daily_stats
+-- loses: license_plans
+-- loses: licenses
+-- loses: limit_usage
 -- loses: organization_daily_stats
 -- loses: support_grants
+-- loses: allowances
+-- loses: default_allowance
 -- loses: audit_log.operator_id
 -- loses: organizations.suspended_reason
 -- loses: users.superuser_by
@@ -28,6 +33,16 @@ drop policy "support" on {{schema}}."idempotency_keys";
 
 drop policy "support" on {{schema}}."invitations";
 
+drop policy "signed_in" on {{schema}}."license_plans";
+
+drop policy "tenant_delete" on {{schema}}."licenses";
+
+drop policy "tenant_insert" on {{schema}}."licenses";
+
+drop policy "tenant_read" on {{schema}}."licenses";
+
+drop policy "tenant_update" on {{schema}}."licenses";
+
 drop policy "support" on {{schema}}."memberships";
 
 drop policy "tenant_read" on {{schema}}."organization_daily_stats";
@@ -37,6 +52,8 @@ drop policy "creation" on {{schema}}."organizations";
 drop policy "tenant_insert" on {{schema}}."organizations";
 
 drop policy "tenant_update" on {{schema}}."organizations";
+
+drop policy "counting" on {{schema}}."projects";
 
 drop policy "support" on {{schema}}."roles";
 
@@ -48,6 +65,14 @@ drop policy "tenant_update" on {{schema}}."support_grants";
 
 drop policy "support" on {{schema}}."users";
 
+drop policy "counting" on {{schema}}."workspaces";
+
+drop trigger "seats_delete" on {{schema}}."memberships";
+
+drop trigger "seats_insert" on {{schema}}."memberships";
+
+drop trigger "seats_update" on {{schema}}."memberships";
+
 drop trigger "history" on {{schema}}."organizations";
 
 drop trigger "revocation" on {{schema}}."organizations";
@@ -56,17 +81,45 @@ drop trigger "stats" on {{schema}}."organizations";
 
 drop trigger "suspension_told" on {{schema}}."organizations";
 
+drop trigger "usage_delete" on {{schema}}."projects";
+
+drop trigger "usage_insert" on {{schema}}."projects";
+
 drop trigger "note_superuser_insert" on {{schema}}."users";
 
 drop trigger "note_superuser" on {{schema}}."users";
 
+drop trigger "seats" on {{schema}}."users";
+
+drop trigger "usage_delete" on {{schema}}."workspaces";
+
+drop trigger "usage_insert" on {{schema}}."workspaces";
+
 drop view {{schema}}."gate_state";
+
+drop view {{schema}}."limits";
 
 drop view {{schema}}."live_users";
 
+drop view {{schema}}."own_entitlements";
+
 drop view {{schema}}."own_organizations";
 
+drop view {{schema}}."seats";
+
 drop view {{schema}}."support_places";
+
+alter table {{schema}}."allowances"
+  drop constraint "allowances_organization_id_fkey";
+
+alter table {{schema}}."licenses"
+  drop constraint "licenses_organization_id_fkey";
+
+alter table {{schema}}."licenses"
+  drop constraint "licenses_plan_fkey";
+
+alter table {{schema}}."limit_usage"
+  drop constraint "limit_usage_organization_id_fkey";
 
 alter table {{schema}}."organizations"
   drop constraint "organizations_suspended_reason";
@@ -74,13 +127,41 @@ alter table {{schema}}."organizations"
 alter table {{schema}}."support_grants"
   drop constraint "support_grants_organization_id_fkey";
 
+drop function {{schema}}."count_rows"();
+
+drop function {{schema}}."count_seats"();
+
+drop function {{schema}}."count_seats_of_account"();
+
+drop function {{schema}}."count_units"(uuid, text);
+
+drop function {{schema}}."count_use"(uuid, text, bigint);
+
+drop function {{schema}}."counted_table"(text);
+
 drop function {{schema}}."delete_stats"();
+
+drop function {{schema}}."has_seat"(uuid, uuid);
+
+drop function {{schema}}."hold_transfer"(uuid, uuid, uuid);
+
+drop function {{schema}}."is_limited"(uuid, text);
+
+drop function {{schema}}."license_status"(text, timestamp with time zone);
+
+drop function {{schema}}."limits_in_gate"();
+
+drop function {{schema}}."maxima_of"(integer, jsonb, integer);
+
+drop function {{schema}}."maximum_of"(uuid, text);
 
 drop function {{schema}}."note_superuser"();
 
 drop function {{schema}}."organization_words"(text, text);
 
 drop function {{schema}}."record_support_request"(text, text);
+
+drop function {{schema}}."require_room"(uuid, jsonb);
 
 drop function {{schema}}."tell_owners"();
 
@@ -99,6 +180,22 @@ alter table {{schema}}."users"
   drop column "superuser_since";
 
 drop table {{schema}}."daily_stats";
+
+drop table {{schema}}."license_plans";
+
+drop function {{schema}}."keep_default_allowance"();
+
+drop function {{schema}}."keep_default_plan"();
+
+drop function {{schema}}."replace_default_plan"();
+
+drop table {{schema}}."licenses";
+
+drop function {{schema}}."guard_license"();
+
+drop function {{schema}}."keep_allowance"();
+
+drop table {{schema}}."limit_usage";
 
 drop table {{schema}}."organization_daily_stats";
 
@@ -488,7 +585,19 @@ grant select on table {{schema}}."own_organizations" to "freehold_system", "free
 
 grant select on table {{schema}}."self" to "freehold_system", "freehold_tenant";
 
+drop view {{schema}}."entitlements";
+
+drop view {{schema}}."current_allowances";
+
 drop function {{schema}}."support_role"();
 
 alter table {{schema}}."organizations"
   drop column "suspended_at";
+
+drop table {{schema}}."allowances";
+
+drop function {{schema}}."guard_allowance"();
+
+drop table {{schema}}."default_allowance";
+
+drop function {{schema}}."guard_default_allowance"();

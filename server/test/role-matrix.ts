@@ -73,6 +73,8 @@ export const namedPermissions: Readonly<Record<string, readonly [permission: str
   addMember: ['invitations:write', 'a membership begins with an invitation'],
   invitePerson: ['invitations:write', 'a membership begins with an invitation'],
   requestSupportAccess: ['admin:support:write', 'it is about the access, and not about the organization'],
+  revokeSessionsOfUser: ['admin:sessions:write', 'it ends sessions, like the operations on single ones'],
+  revokeSessionsOfOrganization: ['admin:sessions:write', 'it ends sessions, like the operations on single ones'],
 }
 
 /** What a path calls otherwise than the permission does. */

@@ -84,6 +84,9 @@ const heldRoleColumns = ['role', 'role_id', 'role_name'] as const
 
 const slugTaken = { organizations_slug_key: 'organization-slug-taken' } as const
 
+/** How a membership that needs a seat is refused; the feature `limits` counts the seats. */
+export const seatRules = { limit_of_seats: { code: 'seats-exhausted', tells: true } } as const
+
 /** What the triggers guard_guest() and guard_founder() refuse. */
 export const guestRules = { memberships_of_guests: 'guest-limited', organizations_of_guests: 'guest-limited' } as const
 
@@ -143,6 +146,13 @@ export const deleteOrganization = (id: string, condition: Condition) =>
 
 /** The organization that a session works in, with the user's role there. */
 export type ChosenOrganization = OrganizationRow & { role: RoleName }
+
+/** The entitlements of one of the current user's organizations; a live session suffices. */
+export const listOwnEntitlements = (organization_id: string) =>
+  statement(
+    query.selectFrom('own_organizations').select('entitlements').where('id', '=', organization_id),
+    ([row]): readonly string[] => row?.entitlements ?? [],
+  )
 
 /**
  * Chooses the organization of a sign-in or refresh, as SQL of one row: the requested one, else that of the session
@@ -213,7 +223,10 @@ export const lockPlace = (organization_id: string, user_id: string) =>
     organizations_suspended: { code: 'organization-suspended', tells: true },
   })
 
-/** Makes a consenting user a member, including a former member; undefined if the user is already a member. */
+/**
+ * Makes a consenting user a member, including a former member; undefined if the user is already a member.
+ * @throws Problem seats-exhausted
+ */
 export const joinOrganization = (
   organization_id: string,
   user_id: string,
@@ -230,6 +243,7 @@ export const joinOrganization = (
           .where('memberships.deleted_at', 'is not', null),
       )
       .returning('user_id'),
+    seatRules,
   )
 
 /** The namespace of the ids of personal organizations (docs/decisions/0004). */

@@ -145,7 +145,10 @@ interface Joining {
   address: 'is-verified' | 'must-be-verified' | 'stays'
 }
 
-/** Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended, organization-suspended */
+/**
+ * Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended,
+ * organization-suspended, seats-exhausted
+ */
 export async function join(
   transaction: Transaction<'system'>,
   { organization_id, invitation_id, version, made_by }: Invited,

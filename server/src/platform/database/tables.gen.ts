@@ -97,16 +97,17 @@ interface TenantDevices {
 }
 
 interface TenantGate {
-  organization_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean, never, never>
+  writes: ColumnType<boolean | null, never, never>
 }
 
 interface TenantGateState {
+  entitlement_missing: ColumnType<boolean, never, never>
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
   operator: ColumnType<boolean, never, never>
@@ -167,6 +168,65 @@ interface TenantInvitations {
   version: Generated<number>
 }
 
+interface TenantLicensePlans {
+  activation: ColumnType<'node-locked' | 'floating', never, never>
+  code: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  description: ColumnType<string | null, never, never>
+  duration_days: ColumnType<number | null, never, never>
+  entitlements: ColumnType<string[], never, never>
+  expiry_basis: ColumnType<'creation' | 'first-validation' | 'first-activation', never, never>
+  heartbeat_grace_seconds: ColumnType<number, never, never>
+  heartbeat_seconds: ColumnType<number | null, never, never>
+  id: ColumnType<string, never, never>
+  is_default: ColumnType<boolean, never, never>
+  max_activations: ColumnType<number | null, never, never>
+  name: ColumnType<string, never, never>
+  on_expiry: ColumnType<'restrict' | 'read-only' | 'keep', never, never>
+  overage_percent: ColumnType<number, never, never>
+  quotas: ColumnType<Json, never, never>
+  seats: ColumnType<number | null, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface TenantLicenses {
+  activation: 'node-locked' | 'floating'
+  created_at: Generated<string>
+  duration_days: number | null
+  entitlements: string[]
+  expires_at: string | null
+  expiry_basis: 'creation' | 'first-validation' | 'first-activation'
+  first_activated_at: string | null
+  first_validated_at: string | null
+  heartbeat_grace_seconds: number
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  key_hash: ColumnType<never, Buffer, Buffer>
+  key_prefix: string
+  max_activations: number | null
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  on_expiry: 'restrict' | 'read-only' | 'keep'
+  organization_id: string
+  overage_percent: number
+  plan_id: string
+  quotas: ColumnType<Json, string, string>
+  seats: number | null
+  starts_at: Generated<string>
+  status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
+  transferred_from: string | null
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface TenantLimits {
+  key: ColumnType<string, never, never>
+  maximum: ColumnType<number, never, never>
+  organization_id: ColumnType<string, never, never>
+  used: ColumnType<number, never, never>
+}
+
 interface TenantMemberWords {
   kind: ColumnType<'member' | 'name' | 'email' | 'word', never, never>
   organization_id: ColumnType<string, never, never>
@@ -222,6 +282,12 @@ interface TenantOrganizations {
   version: Generated<number>
 }
 
+interface TenantOwnEntitlements {
+  code: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  writes: ColumnType<boolean | null, never, never>
+}
+
 interface TenantOwnInvitations {
   company: ColumnType<string | null, never, never>
   created_at: ColumnType<string | null, never, never>
@@ -239,6 +305,7 @@ interface TenantOwnInvitations {
 
 interface TenantOwnOrganizations {
   created_at: ColumnType<string, never, never>
+  entitlements: ColumnType<string[], never, never>
   id: ColumnType<string, never, never>
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
@@ -435,11 +502,15 @@ export interface TenantTables {
   identities: TenantIdentities
   invitation_links: TenantInvitationLinks
   invitations: TenantInvitations
+  license_plans: TenantLicensePlans
+  licenses: TenantLicenses
+  limits: TenantLimits
   member_words: TenantMemberWords
   memberships: TenantMemberships
   operator: TenantOperator
   organization_daily_stats: TenantOrganizationDailyStats
   organizations: TenantOrganizations
+  own_entitlements: TenantOwnEntitlements
   own_invitations: TenantOwnInvitations
   own_organizations: TenantOwnOrganizations
   passkeys: TenantPasskeys
@@ -505,6 +576,12 @@ interface SystemDevices {
   user_id: string
 }
 
+interface SystemEntitlements {
+  code: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  writes: ColumnType<boolean, never, never>
+}
+
 interface SystemFormerAddresses {
   email: ColumnType<string, string, never>
   held_until: ColumnType<string, string | undefined, never>
@@ -512,16 +589,17 @@ interface SystemFormerAddresses {
 }
 
 interface SystemGate {
-  organization_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean, never, never>
+  writes: ColumnType<boolean | null, never, never>
 }
 
 interface SystemGateState {
+  entitlement_missing: ColumnType<boolean, never, never>
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
   operator: ColumnType<boolean, never, never>
@@ -569,6 +647,58 @@ interface SystemInvitations {
   title: ColumnType<string | null, never, string | null>
   updated_at: ColumnType<string, never, string>
   version: ColumnType<number, never, number>
+}
+
+interface SystemLicensePlans {
+  activation: Generated<'node-locked' | 'floating'>
+  code: string
+  created_at: Generated<string>
+  description: string | null
+  duration_days: number | null
+  entitlements: Generated<string[]>
+  expiry_basis: Generated<'creation' | 'first-validation' | 'first-activation'>
+  heartbeat_grace_seconds: Generated<number>
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  is_default: Generated<boolean>
+  max_activations: number | null
+  name: string
+  on_expiry: Generated<'restrict' | 'read-only' | 'keep'>
+  overage_percent: Generated<number>
+  quotas: ColumnType<Json, string | undefined, string>
+  seats: number | null
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface SystemLicenses {
+  activation: 'node-locked' | 'floating'
+  created_at: Generated<string>
+  duration_days: number | null
+  entitlements: string[]
+  expires_at: string | null
+  expiry_basis: 'creation' | 'first-validation' | 'first-activation'
+  first_activated_at: string | null
+  first_validated_at: string | null
+  heartbeat_grace_seconds: number
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  key_hash: Buffer
+  key_prefix: string
+  max_activations: number | null
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  on_expiry: 'restrict' | 'read-only' | 'keep'
+  organization_id: string
+  overage_percent: number
+  plan_id: string
+  quotas: ColumnType<Json, string, string>
+  seats: number | null
+  starts_at: Generated<string>
+  status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
+  transferred_from: string | null
+  updated_at: Generated<string>
+  version: Generated<number>
 }
 
 interface SystemLiveInvitations {
@@ -696,6 +826,7 @@ interface SystemOrganizations {
 
 interface SystemOwnOrganizations {
   created_at: ColumnType<string, never, never>
+  entitlements: ColumnType<string[], never, never>
   id: ColumnType<string, never, never>
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
@@ -887,12 +1018,15 @@ export interface SystemTables {
   audit_log: SystemAuditLog
   daily_stats: SystemDailyStats
   devices: SystemDevices
+  entitlements: SystemEntitlements
   former_addresses: SystemFormerAddresses
   gate: SystemGate
   gate_state: SystemGateState
   idempotency_keys: SystemIdempotencyKeys
   identities: SystemIdentities
   invitations: SystemInvitations
+  license_plans: SystemLicensePlans
+  licenses: SystemLicenses
   live_invitations: SystemLiveInvitations
   live_inviters: SystemLiveInviters
   live_users: SystemLiveUsers
@@ -950,16 +1084,17 @@ interface EitherDevices {
 }
 
 interface EitherGate {
-  organization_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean, never, never>
+  writes: ColumnType<boolean | null, never, never>
 }
 
 interface EitherGateState {
+  entitlement_missing: ColumnType<boolean, never, never>
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
   operator: ColumnType<boolean, never, never>
@@ -1007,6 +1142,58 @@ interface EitherInvitations {
   title: ColumnType<string | null, never, string | null>
   updated_at: ColumnType<string, never, string>
   version: ColumnType<number, never, number>
+}
+
+interface EitherLicensePlans {
+  activation: ColumnType<'node-locked' | 'floating', never, never>
+  code: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  description: ColumnType<string | null, never, never>
+  duration_days: ColumnType<number | null, never, never>
+  entitlements: ColumnType<string[], never, never>
+  expiry_basis: ColumnType<'creation' | 'first-validation' | 'first-activation', never, never>
+  heartbeat_grace_seconds: ColumnType<number, never, never>
+  heartbeat_seconds: ColumnType<number | null, never, never>
+  id: ColumnType<string, never, never>
+  is_default: ColumnType<boolean, never, never>
+  max_activations: ColumnType<number | null, never, never>
+  name: ColumnType<string, never, never>
+  on_expiry: ColumnType<'restrict' | 'read-only' | 'keep', never, never>
+  overage_percent: ColumnType<number, never, never>
+  quotas: ColumnType<Json, never, never>
+  seats: ColumnType<number | null, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface EitherLicenses {
+  activation: 'node-locked' | 'floating'
+  created_at: Generated<string>
+  duration_days: number | null
+  entitlements: string[]
+  expires_at: string | null
+  expiry_basis: 'creation' | 'first-validation' | 'first-activation'
+  first_activated_at: string | null
+  first_validated_at: string | null
+  heartbeat_grace_seconds: number
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  key_hash: ColumnType<never, Buffer, Buffer>
+  key_prefix: string
+  max_activations: number | null
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  on_expiry: 'restrict' | 'read-only' | 'keep'
+  organization_id: string
+  overage_percent: number
+  plan_id: string
+  quotas: ColumnType<Json, string, string>
+  seats: number | null
+  starts_at: Generated<string>
+  status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
+  transferred_from: string | null
+  updated_at: Generated<string>
+  version: Generated<number>
 }
 
 interface EitherMemberships {
@@ -1057,6 +1244,7 @@ interface EitherOrganizations {
 
 interface EitherOwnOrganizations {
   created_at: ColumnType<string, never, never>
+  entitlements: ColumnType<string[], never, never>
   id: ColumnType<string, never, never>
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
@@ -1204,6 +1392,8 @@ export interface EitherTables {
   idempotency_keys: EitherIdempotencyKeys
   identities: EitherIdentities
   invitations: EitherInvitations
+  license_plans: EitherLicensePlans
+  licenses: EitherLicenses
   memberships: EitherMemberships
   operator: EitherOperator
   organization_daily_stats: EitherOrganizationDailyStats

@@ -12,12 +12,13 @@ export type SettingValues = readonly [
   permission: string,
   context: string,
   support_id: string,
+  requires: string,
 ]
 
 const SETTINGS_NAME = 'settings'
 // set_config never returns null, so this evaluates all calls and returns no row.
 const SETTINGS =
-  "select where set_config('app.session_id', $1, true) is null or set_config('app.organization_id', $2, true) is null or set_config('app.permission', $3, true) is null or set_config('app.context', $4, true) is null or set_config('app.support_id', $5, true) is null"
+  "select where set_config('app.session_id', $1, true) is null or set_config('app.organization_id', $2, true) is null or set_config('app.permission', $3, true) is null or set_config('app.context', $4, true) is null or set_config('app.support_id', $5, true) is null or set_config('app.requires', $6, true) is null"
 
 /** Prepares the settings once for each connection, so that a round trip only has to bind them. */
 export const prepareSettings = (client: pg.ClientBase): Promise<unknown> =>
