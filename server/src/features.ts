@@ -1,4 +1,5 @@
 import { history } from './directory/history/feature.ts'
+import { limits } from './directory/limits/feature.ts'
 import { members } from './directory/members/feature.ts'
 import { notifications } from './directory/notifications/feature.ts'
 import { organizations } from './directory/organizations/feature.ts'
@@ -32,6 +33,8 @@ import { retention } from './operations/retention/feature.ts'
 import { seed } from './operations/seed/feature.ts'
 import { superusers } from './operations/superusers/feature.ts'
 import type { Feature } from './platform/feature.ts'
+import { licensePlans } from './product/license-plans/feature.ts'
+import { licenses } from './product/licenses/feature.ts'
 import { projects } from './product/projects/feature.ts'
 import { structure } from './product/structure/feature.ts'
 import { workspaces } from './product/workspaces/feature.ts'
@@ -42,6 +45,7 @@ const directory: readonly Feature[] = [
   preferences,
   sessions,
   organizations,
+  limits,
   history,
   roles,
   members,
@@ -73,7 +77,7 @@ const identity: readonly Feature[] = [
 ]
 
 /** The resources of organizations, to which a product adds its own. */
-const product: readonly Feature[] = [projects, workspaces, structure]
+const product: readonly Feature[] = [projects, workspaces, structure, licensePlans, licenses]
 
 /** For operators. */
 const operations: readonly Feature[] = [superusers, health, retention, seed]

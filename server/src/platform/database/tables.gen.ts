@@ -163,6 +163,65 @@ interface TenantInvitations {
   version: Generated<number>
 }
 
+interface TenantLicensePlans {
+  activation: ColumnType<'node-locked' | 'floating', never, never>
+  code: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  description: ColumnType<string | null, never, never>
+  duration_days: ColumnType<number | null, never, never>
+  entitlements: ColumnType<string[], never, never>
+  expiry_basis: ColumnType<'creation' | 'first-validation' | 'first-activation', never, never>
+  heartbeat_grace_seconds: ColumnType<number, never, never>
+  heartbeat_seconds: ColumnType<number | null, never, never>
+  id: ColumnType<string, never, never>
+  is_default: ColumnType<boolean, never, never>
+  max_activations: ColumnType<number | null, never, never>
+  name: ColumnType<string, never, never>
+  on_expiry: ColumnType<'restrict' | 'read-only' | 'keep', never, never>
+  overage_percent: ColumnType<number, never, never>
+  quotas: ColumnType<Json, never, never>
+  seats: ColumnType<number | null, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface TenantLicenses {
+  activation: 'node-locked' | 'floating'
+  created_at: Generated<string>
+  duration_days: number | null
+  entitlements: string[]
+  expires_at: string | null
+  expiry_basis: 'creation' | 'first-validation' | 'first-activation'
+  first_activated_at: string | null
+  first_validated_at: string | null
+  heartbeat_grace_seconds: number
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  key_hash: ColumnType<never, Buffer, Buffer>
+  key_prefix: string
+  max_activations: number | null
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  on_expiry: 'restrict' | 'read-only' | 'keep'
+  organization_id: string
+  overage_percent: number
+  plan_id: string
+  quotas: ColumnType<Json, string, string>
+  seats: number | null
+  starts_at: Generated<string>
+  status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
+  transferred_from: string | null
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface TenantLimits {
+  key: ColumnType<string, never, never>
+  maximum: ColumnType<number, never, never>
+  organization_id: ColumnType<string, never, never>
+  used: ColumnType<number, never, never>
+}
+
 interface TenantMemberWords {
   kind: ColumnType<'member' | 'name' | 'email' | 'word', never, never>
   organization_id: ColumnType<string, never, never>
@@ -199,6 +258,12 @@ interface TenantOrganizations {
   slug: string
   updated_at: Generated<string>
   version: Generated<number>
+}
+
+interface TenantOwnEntitlements {
+  code: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  writes: ColumnType<boolean | null, never, never>
 }
 
 interface TenantOwnInvitations {
@@ -388,9 +453,13 @@ export interface TenantTables {
   identities: TenantIdentities
   invitation_links: TenantInvitationLinks
   invitations: TenantInvitations
+  license_plans: TenantLicensePlans
+  licenses: TenantLicenses
+  limits: TenantLimits
   member_words: TenantMemberWords
   memberships: TenantMemberships
   organizations: TenantOrganizations
+  own_entitlements: TenantOwnEntitlements
   own_invitations: TenantOwnInvitations
   own_organizations: TenantOwnOrganizations
   passkeys: TenantPasskeys
@@ -440,6 +509,12 @@ interface SystemDevices {
   trusted_until: string | null
   user_agent: string | null
   user_id: string
+}
+
+interface SystemEntitlements {
+  code: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  writes: ColumnType<boolean, never, never>
 }
 
 interface SystemFormerAddresses {
@@ -503,6 +578,58 @@ interface SystemInvitations {
   title: ColumnType<string | null, never, string | null>
   updated_at: ColumnType<string, never, string>
   version: ColumnType<number, never, number>
+}
+
+interface SystemLicensePlans {
+  activation: Generated<'node-locked' | 'floating'>
+  code: string
+  created_at: Generated<string>
+  description: string | null
+  duration_days: number | null
+  entitlements: Generated<string[]>
+  expiry_basis: Generated<'creation' | 'first-validation' | 'first-activation'>
+  heartbeat_grace_seconds: Generated<number>
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  is_default: Generated<boolean>
+  max_activations: number | null
+  name: string
+  on_expiry: Generated<'restrict' | 'read-only' | 'keep'>
+  overage_percent: Generated<number>
+  quotas: ColumnType<Json, string | undefined, string>
+  seats: number | null
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface SystemLicenses {
+  activation: 'node-locked' | 'floating'
+  created_at: Generated<string>
+  duration_days: number | null
+  entitlements: string[]
+  expires_at: string | null
+  expiry_basis: 'creation' | 'first-validation' | 'first-activation'
+  first_activated_at: string | null
+  first_validated_at: string | null
+  heartbeat_grace_seconds: number
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  key_hash: Buffer
+  key_prefix: string
+  max_activations: number | null
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  on_expiry: 'restrict' | 'read-only' | 'keep'
+  organization_id: string
+  overage_percent: number
+  plan_id: string
+  quotas: ColumnType<Json, string, string>
+  seats: number | null
+  starts_at: Generated<string>
+  status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
+  transferred_from: string | null
+  updated_at: Generated<string>
+  version: Generated<number>
 }
 
 interface SystemLiveInvitations {
@@ -763,12 +890,15 @@ export interface SystemTables {
   account_addresses: SystemAccountAddresses
   audit_log: SystemAuditLog
   devices: SystemDevices
+  entitlements: SystemEntitlements
   former_addresses: SystemFormerAddresses
   gate: SystemGate
   gate_state: SystemGateState
   idempotency_keys: SystemIdempotencyKeys
   identities: SystemIdentities
   invitations: SystemInvitations
+  license_plans: SystemLicensePlans
+  licenses: SystemLicenses
   live_invitations: SystemLiveInvitations
   live_inviters: SystemLiveInviters
   live_users: SystemLiveUsers
@@ -875,6 +1005,58 @@ interface EitherInvitations {
   title: ColumnType<string | null, never, string | null>
   updated_at: ColumnType<string, never, string>
   version: ColumnType<number, never, number>
+}
+
+interface EitherLicensePlans {
+  activation: ColumnType<'node-locked' | 'floating', never, never>
+  code: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  description: ColumnType<string | null, never, never>
+  duration_days: ColumnType<number | null, never, never>
+  entitlements: ColumnType<string[], never, never>
+  expiry_basis: ColumnType<'creation' | 'first-validation' | 'first-activation', never, never>
+  heartbeat_grace_seconds: ColumnType<number, never, never>
+  heartbeat_seconds: ColumnType<number | null, never, never>
+  id: ColumnType<string, never, never>
+  is_default: ColumnType<boolean, never, never>
+  max_activations: ColumnType<number | null, never, never>
+  name: ColumnType<string, never, never>
+  on_expiry: ColumnType<'restrict' | 'read-only' | 'keep', never, never>
+  overage_percent: ColumnType<number, never, never>
+  quotas: ColumnType<Json, never, never>
+  seats: ColumnType<number | null, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface EitherLicenses {
+  activation: 'node-locked' | 'floating'
+  created_at: Generated<string>
+  duration_days: number | null
+  entitlements: string[]
+  expires_at: string | null
+  expiry_basis: 'creation' | 'first-validation' | 'first-activation'
+  first_activated_at: string | null
+  first_validated_at: string | null
+  heartbeat_grace_seconds: number
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  key_hash: ColumnType<never, Buffer, Buffer>
+  key_prefix: string
+  max_activations: number | null
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  on_expiry: 'restrict' | 'read-only' | 'keep'
+  organization_id: string
+  overage_percent: number
+  plan_id: string
+  quotas: ColumnType<Json, string, string>
+  seats: number | null
+  starts_at: Generated<string>
+  status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
+  transferred_from: string | null
+  updated_at: Generated<string>
+  version: Generated<number>
 }
 
 interface EitherMemberships {
@@ -1034,6 +1216,8 @@ export interface EitherTables {
   idempotency_keys: EitherIdempotencyKeys
   identities: EitherIdentities
   invitations: EitherInvitations
+  license_plans: EitherLicensePlans
+  licenses: EitherLicenses
   memberships: EitherMemberships
   organizations: EitherOrganizations
   own_organizations: EitherOwnOrganizations

@@ -26,6 +26,10 @@ export const globalTables: Readonly<Record<string, string>> = {
   audit_log: "an organization's history; only triggers write it, with its own policies",
   member_words:
     "the sort keys and search words of an organization's members; only triggers write it, with its own policies",
+  allowances: 'what licences allow to organizations; only triggers write it, and the tenant login has no access',
+  default_allowance: 'what organizations without a licence may use; only triggers write it, without access for a login',
+  limit_usage: 'how much organizations use; only triggers write it, and the tenant login has no access',
+  license_plans: 'what operators sell; every signed-in user may read it',
   audit_log_default: 'a partition of audit_log, reached through it: no grants',
   seeded_accounts: 'the accounts of the seed data, in development; the tenant login has no access',
   migrations: 'applied migrations, written by the owner; both logins may read them',

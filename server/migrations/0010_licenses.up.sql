@@ -1,0 +1,867 @@
+-- licenses
+
+set local check_function_bodies = off;
+
+create table {{schema}}."allowances" (
+  "organization_id" uuid                     not null,
+  "id"              uuid                     not null,
+  "maxima"          jsonb                    not null,
+  "entitlements"    text[]                   not null default '{}'::text[],
+  "starts_at"       timestamp with time zone not null default now(),
+  "expires_at"      timestamp with time zone,
+  "on_expiry"       text                     not null default 'restrict'::text,
+  constraint "allowances_maxima_check" check ((jsonb_typeof(maxima) = 'object'::text)),
+  constraint "allowances_on_expiry_check"
+    check ((on_expiry = ANY (ARRAY['restrict'::text, 'read-only'::text, 'keep'::text]))),
+  constraint "allowances_pkey" primary key (organization_id, id)
+);
+
+alter table {{schema}}."allowances"
+  enable row level security;
+
+alter table {{schema}}."allowances"
+  force row level security;
+
+create table {{schema}}."default_allowance" (
+  "only_one"     boolean not null default true,
+  "maxima"       jsonb   not null,
+  "entitlements" text[]  not null default '{}'::text[],
+  constraint "default_allowance_maxima_check" check ((jsonb_typeof(maxima) = 'object'::text)),
+  constraint "default_allowance_only_one_check" check (only_one),
+  constraint "default_allowance_pkey" primary key (only_one)
+);
+
+alter table {{schema}}."default_allowance"
+  enable row level security;
+
+alter table {{schema}}."default_allowance"
+  force row level security;
+
+create table {{schema}}."license_plans" (
+  "code"                    text                     not null,
+  "name"                    text                     not null,
+  "description"             text,
+  "seats"                   integer,
+  "max_activations"         integer,
+  "overage_percent"         integer                  not null default 0,
+  "quotas"                  jsonb                    not null default '{}'::jsonb,
+  "entitlements"            text[]                   not null default '{}'::text[],
+  "activation"              text                     not null default 'node-locked'::text,
+  "heartbeat_seconds"       integer,
+  "heartbeat_grace_seconds" integer                  not null default 0,
+  "duration_days"           integer,
+  "expiry_basis"            text                     not null default 'creation'::text,
+  "on_expiry"               text                     not null default 'restrict'::text,
+  "is_default"              boolean                  not null default false,
+  "created_at"              timestamp with time zone not null default now(),
+  "updated_at"              timestamp with time zone not null default now(),
+  "version"                 integer                  not null default 1,
+  constraint "license_plans_activation_check" check ((activation = ANY (ARRAY['node-locked'::text, 'floating'::text]))),
+  constraint "license_plans_code_check"
+    check (((code ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text) AND (char_length(code) <= 63))),
+  constraint "license_plans_code_key" unique (code),
+  constraint "license_plans_duration_days_check" check ((duration_days >= 1)),
+  constraint "license_plans_expiry_basis_check"
+    check ((expiry_basis = ANY (ARRAY['creation'::text, 'first-validation'::text, 'first-activation'::text]))),
+  constraint "license_plans_heartbeat_grace_seconds_check" check ((heartbeat_grace_seconds >= 0)),
+  constraint "license_plans_heartbeat_seconds_check" check ((heartbeat_seconds >= 1)),
+  constraint "license_plans_max_activations_check" check ((max_activations >= 0)),
+  constraint "license_plans_on_expiry_check"
+    check ((on_expiry = ANY (ARRAY['restrict'::text, 'read-only'::text, 'keep'::text]))),
+  constraint "license_plans_overage_percent_check" check (((overage_percent >= 0) AND (overage_percent <= 1000))),
+  constraint "license_plans_quotas_check" check ((jsonb_typeof(quotas) = 'object'::text)),
+  constraint "license_plans_seats_check" check ((seats >= 0)),
+  "id"                      uuid                     not null default {{schema}}.new_id(),
+  constraint "license_plans_pkey" primary key (id)
+);
+
+alter table {{schema}}."license_plans"
+  enable row level security;
+
+create table {{schema}}."licenses" (
+  "organization_id"         uuid                     not null,
+  "plan_id"                 uuid                     not null,
+  "name"                    text,
+  "key_prefix"              text                     not null,
+  "key_hash"                bytea                    not null,
+  "status"                  text                     not null default 'active'::text,
+  "starts_at"               timestamp with time zone not null default now(),
+  "expires_at"              timestamp with time zone,
+  "first_validated_at"      timestamp with time zone,
+  "first_activated_at"      timestamp with time zone,
+  "seats"                   integer,
+  "max_activations"         integer,
+  "overage_percent"         integer                  not null,
+  "quotas"                  jsonb                    not null,
+  "entitlements"            text[]                   not null,
+  "activation"              text                     not null,
+  "heartbeat_seconds"       integer,
+  "heartbeat_grace_seconds" integer                  not null,
+  "duration_days"           integer,
+  "expiry_basis"            text                     not null,
+  "on_expiry"               text                     not null,
+  "metadata"                jsonb                    not null default '{}'::jsonb,
+  "transferred_from"        uuid,
+  "created_at"              timestamp with time zone not null default now(),
+  "updated_at"              timestamp with time zone not null default now(),
+  "version"                 integer                  not null default 1,
+  constraint "licenses_activation_check" check ((activation = ANY (ARRAY['node-locked'::text, 'floating'::text]))),
+  constraint "licenses_expires_later" check ((expires_at > starts_at)),
+  constraint "licenses_expiry_basis_check"
+    check ((expiry_basis = ANY (ARRAY['creation'::text, 'first-validation'::text, 'first-activation'::text]))),
+  constraint "licenses_key_hash_key" unique (organization_id, key_hash),
+  constraint "licenses_metadata_check"
+    check (((jsonb_typeof(metadata) = 'object'::text) AND (pg_column_size(metadata) <= 16384))),
+  constraint "licenses_on_expiry_check"
+    check ((on_expiry = ANY (ARRAY['restrict'::text, 'read-only'::text, 'keep'::text]))),
+  constraint "licenses_status_check"
+    check ((status = ANY (ARRAY['draft'::text, 'active'::text, 'suspended'::text, 'revoked'::text]))),
+  "id"                      uuid                     not null default {{schema}}.new_id(),
+  constraint "licenses_pkey" primary key (organization_id, id)
+);
+
+alter table {{schema}}."licenses"
+  enable row level security;
+
+alter table {{schema}}."licenses"
+  force row level security;
+
+create table {{schema}}."limit_usage" (
+  "organization_id" uuid   not null,
+  "key"             text   not null,
+  "used"            bigint not null,
+  constraint "limit_usage_pkey" primary key (organization_id, key)
+);
+
+alter table {{schema}}."limit_usage"
+  enable row level security;
+
+alter table {{schema}}."limit_usage"
+  force row level security;
+
+create or replace function {{schema}}.count_rows()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  place record;
+begin
+  if tg_op = 'INSERT' then
+    for place in select organization_id, count(*) as changed from new_rows group by organization_id order by organization_id loop
+      perform count_use(place.organization_id, tg_table_name, place.changed);
+    end loop;
+  else
+    for place in select organization_id, -count(*) as changed from old_rows group by organization_id order by organization_id loop
+      perform count_use(place.organization_id, tg_table_name, place.changed);
+    end loop;
+  end if;
+  return null;
+end $function$;
+
+create or replace function {{schema}}.count_seats()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  place record;
+begin
+  if tg_op = 'INSERT' then
+    for place in select m.organization_id, count(*) as changed from new_rows m join users u on u.id = m.user_id
+      where m.disabled_at is null and m.deleted_at is null and not u.guest group by m.organization_id order by m.organization_id
+    loop
+      perform count_use(place.organization_id, 'seats', place.changed);
+    end loop;
+  elsif tg_op = 'UPDATE' then
+    for place in select m.organization_id, sum(m.seat) as changed
+      from (select organization_id, user_id, 1 as seat from new_rows where disabled_at is null and deleted_at is null
+        union all select organization_id, user_id, -1 from old_rows where disabled_at is null and deleted_at is null) as m
+      join users u on u.id = m.user_id where not u.guest group by m.organization_id having sum(m.seat) <> 0 order by m.organization_id
+    loop
+      perform count_use(place.organization_id, 'seats', place.changed);
+    end loop;
+  else
+    for place in select m.organization_id, -count(*) as changed from old_rows m join users u on u.id = m.user_id
+      where m.disabled_at is null and m.deleted_at is null and not u.guest group by m.organization_id order by m.organization_id
+    loop
+      perform count_use(place.organization_id, 'seats', place.changed);
+    end loop;
+  end if;
+  return null;
+end $function$;
+
+create or replace function {{schema}}.count_seats_of_account()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  place record;
+begin
+  for place in select organization_id from memberships where user_id = new.id and disabled_at is null and deleted_at is null order by organization_id loop
+    perform count_use(place.organization_id, 'seats', case when new.guest then -1 else 1 end);
+  end loop;
+  return null;
+end $function$;
+
+create or replace function {{schema}}.count_units (
+  organization uuid,
+  limit_key    text
+)
+  returns bigint
+  language plpgsql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  counted bigint := 0;
+begin
+  if to_regclass(quote_ident(limit_key)) is not null then
+    execute format('select count(*) from %I where organization_id = $1', limit_key) into counted using organization;
+  end if;
+  return counted;
+end $function$;
+
+create or replace function {{schema}}.count_use (
+  organization uuid,
+  limit_key    text,
+  change       bigint
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  now_used bigint;
+  maximum bigint;
+begin
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', organization::text));
+  update limit_usage set used = used + change where organization_id = organization and key = limit_key returning used into now_used;
+  if not found then
+    perform pg_advisory_xact_lock_shared(lock_key('limits', ''));
+    if not is_limited(organization, limit_key) then
+      return;
+    end if;
+    -- The count includes what this transaction has changed.
+    insert into limit_usage (organization_id, key, used) select id, limit_key, count_units(id, limit_key) from organizations where id = organization
+    on conflict do nothing returning used into now_used;
+    if not found then
+      update limit_usage set used = used + change where organization_id = organization and key = limit_key returning used into now_used;
+    end if;
+  end if;
+  if change > 0 then
+    maximum := maximum_of(organization, limit_key);
+    if now_used > maximum then
+      raise exception 'the limit is reached' using errcode = '23514', constraint = case limit_key when 'seats' then 'limit_of_seats' else 'limit_of_quota' end,
+        detail = case limit_key when 'seats' then '{}' else jsonb_build_object('key', limit_key) end || jsonb_build_object('limit', maximum, 'used', now_used - change);
+    end if;
+  end if;
+end $function$;
+
+create or replace function {{schema}}.counted_table (
+  name text
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  execute format('create policy counting on %I for select to freehold_owner using (true)', name);
+  execute format('create trigger usage_insert after insert on %I referencing new table as new_rows for each statement execute function count_rows()', name);
+  execute format('create trigger usage_delete after delete on %I referencing old table as old_rows for each statement execute function count_rows()', name);
+end $function$;
+
+create or replace function {{schema}}.guard_allowance()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  organization constant uuid := case when tg_op = 'DELETE' then old.organization_id else new.organization_id end;
+begin
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
+  perform pg_advisory_xact_lock(lock_key('revocation', organization::text));
+  return case when tg_op = 'DELETE' then old else new end;
+end $function$;
+
+create or replace function {{schema}}.guard_default_allowance()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
+  perform pg_advisory_xact_lock(lock_key('limits', ''));
+  return case when tg_op = 'DELETE' then old else new end;
+end $function$;
+
+create or replace function {{schema}}.guard_license()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if (old.id, old.organization_id, old.key_hash, old.key_prefix, old.transferred_from, old.created_at)
+    is distinct from (new.id, new.organization_id, new.key_hash, new.key_prefix, new.transferred_from, new.created_at) then
+    raise exception 'this column of a licence never changes' using errcode = '42501';
+  end if;
+  if old.status = 'revoked' and (new.status <> 'revoked' or (old.plan_id, old.expires_at) is distinct from (new.plan_id, new.expires_at))
+    and coalesce(current_setting('app.permission', true), '') <> 'admin:licenses:reinstate' then
+    raise exception 'the licence is revoked' using errcode = '23514', constraint = 'licenses_revoked';
+  end if;
+  if old.status <> new.status and not (case old.status
+      when 'draft' then new.status in ('active', 'revoked')
+      when 'active' then new.status in ('suspended', 'revoked')
+      when 'suspended' then new.status in ('active', 'revoked')
+      else new.status in ('active', 'suspended') end) then
+    raise exception 'no such change of the status' using errcode = '23514', constraint = 'licenses_status_path', detail = jsonb_build_object('status', old.status);
+  end if;
+  return new;
+end $function$;
+
+create or replace function {{schema}}.is_limited (
+  organization uuid,
+  limit_key    text
+)
+  returns boolean
+  language sql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select exists (select from allowances where organization_id = organization and (maxima ->> limit_key is not null or on_expiry = 'read-only'))
+    or exists (select from default_allowance where maxima ->> limit_key is not null) $function$;
+
+create or replace function {{schema}}.keep_allowance()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  maxima constant jsonb := case when tg_op <> 'DELETE' then maxima_of(new.seats, new.quotas, new.overage_percent) end;
+begin
+  if tg_op <> 'INSERT' and (tg_op = 'DELETE' or new.status <> 'active') then
+    delete from allowances where organization_id = old.organization_id and id = old.id;
+    return null;
+  end if;
+  if new.status = 'active' then
+    insert into allowances as kept (organization_id, id, maxima, entitlements, starts_at, expires_at, on_expiry)
+    values (new.organization_id, new.id, maxima, new.entitlements, new.starts_at, new.expires_at, new.on_expiry)
+    on conflict (organization_id, id) do update set maxima = excluded.maxima, entitlements = excluded.entitlements, starts_at = excluded.starts_at,
+      expires_at = excluded.expires_at, on_expiry = excluded.on_expiry;
+    if tg_op = 'INSERT' or old.status = 'draft' or maxima_of(old.seats, old.quotas, old.overage_percent) <> maxima then
+      perform require_room(new.organization_id, maxima);
+    end if;
+  end if;
+  return null;
+end $function$;
+
+create or replace function {{schema}}.keep_default_allowance()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if tg_op <> 'INSERT' and old.is_default and (tg_op = 'DELETE' or not new.is_default) then
+    delete from default_allowance;
+  end if;
+  if tg_op <> 'DELETE' and new.is_default then
+    insert into default_allowance (maxima, entitlements) values (maxima_of(new.seats, new.quotas, new.overage_percent), new.entitlements)
+    on conflict (only_one) do update set maxima = excluded.maxima, entitlements = excluded.entitlements;
+  end if;
+  return null;
+end $function$;
+
+create or replace function {{schema}}.keep_default_plan()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  raise exception 'the plan is the default' using errcode = '23514', constraint = 'license_plans_default_in_use';
+end $function$;
+
+create or replace function {{schema}}.license_status (
+  status     text,
+  expires_at timestamp with time zone
+)
+  returns text
+  language sql
+  stable
+  parallel safe
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select case when status = 'active' and expires_at <= now() then 'expired' else status end $function$;
+
+create or replace function {{schema}}.limits_in_gate()
+  returns table (
+    organization_id uuid,
+    key             text,
+    maximum         bigint,
+    used            bigint
+  )
+  language sql
+  stable
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select gate.organization_id, keys.key, maximum_of(gate.organization_id, keys.key),
+    coalesce((select u.used from limit_usage u where u.organization_id = gate.organization_id and u.key = keys.key), count_units(gate.organization_id, keys.key))
+  from gate cross join lateral (
+    select jsonb_object_keys(a.maxima) as key from allowances a where a.organization_id = gate.organization_id
+    union select jsonb_object_keys(d.maxima) from default_allowance d
+    union select 'seats') as keys
+  where gate.reads $function$;
+
+create or replace function {{schema}}.lock_key (
+  space text,
+  name  text
+)
+  returns bigint
+  language plpgsql
+  immutable
+  parallel safe
+  set search_path to 'pg_catalog', 'pg_temp'
+  AS $function$
+declare
+  place constant integer := array_position(array['revocation', 'owners', 'idempotency', 'superusers', 'signing-keys', 'mail', 'product', 'structure', 'limits'], space);
+begin
+  if place is null then
+    raise exception 'there is no lock space %: add it to lock_key()', space using errcode = '22023';
+  end if;
+  return (place::bigint << 56) | ('x' || left(encode(sha256(convert_to(name, 'UTF8')), 'hex'), 14))::bit(56)::bigint;
+end $function$;
+
+create or replace function {{schema}}.maxima_of (
+  seats           integer,
+  quotas          jsonb,
+  overage_percent integer
+)
+  returns jsonb
+  language sql
+  immutable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select coalesce(jsonb_object_agg(key, floor(maximum::numeric * (100 + overage_percent) / 100)), '{}')
+  from (select 'seats' as key, seats::text as maximum union all select key, value from jsonb_each_text(quotas)) as maxima $function$;
+
+create or replace function {{schema}}.maximum_of (
+  organization uuid,
+  limit_key    text
+)
+  returns bigint
+  language sql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select case when count(*) = 0 then (select (maxima ->> limit_key)::bigint from default_allowance)
+    when bool_or(maxima ->> limit_key is null and adds) then null
+    else max(case when adds then (maxima ->> limit_key)::bigint else 0 end) end
+  from current_allowances where organization_id = organization $function$;
+
+create or replace function {{schema}}.require_room (
+  organization uuid,
+  wanted       jsonb
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  one record;
+  in_use bigint;
+begin
+  for one in select key, value::bigint as maximum from jsonb_each_text(wanted) where value is not null order by key loop
+    in_use := coalesce((select used from limit_usage where organization_id = organization and key = one.key), count_units(organization, one.key));
+    if in_use > one.maximum and in_use > maximum_of(organization, one.key) then
+      raise exception 'the organization uses more' using errcode = '23514', constraint = 'limit_below_use',
+        detail = jsonb_build_object('key', one.key, 'limit', one.maximum, 'used', in_use);
+    end if;
+  end loop;
+end $function$;
+
+alter table {{schema}}."allowances"
+  add constraint "allowances_organization_id_fkey" foreign key (organization_id)
+    references {{schema}}.organizations(id) on delete cascade;
+
+alter table {{schema}}."licenses"
+  add constraint "licenses_organization_id_fkey" foreign key (organization_id)
+    references {{schema}}.organizations(id) on delete cascade;
+
+alter table {{schema}}."limit_usage"
+  add constraint "limit_usage_organization_id_fkey" foreign key (organization_id)
+    references {{schema}}.organizations(id) on delete cascade;
+
+create view {{schema}}."current_allowances" with (security_barrier=true) AS  SELECT organization_id,
+    id,
+    maxima,
+    entitlements,
+    ((expires_at IS NULL) OR (expires_at > now()) OR (on_expiry = 'keep'::text)) AS adds
+   FROM {{schema}}.allowances
+  WHERE ((starts_at <= now()) AND ((expires_at IS NULL) OR (expires_at > now()) OR (on_expiry <> 'restrict'::text)));
+
+create view {{schema}}."entitlements" with (security_barrier=true) AS  SELECT a.organization_id,
+    code.code,
+    a.adds AS writes
+   FROM ({{schema}}.current_allowances a
+     CROSS JOIN LATERAL unnest(a.entitlements) code(code))
+UNION ALL
+ SELECT o.id AS organization_id,
+    code.code,
+    true AS writes
+   FROM (({{schema}}.organizations o
+     CROSS JOIN {{schema}}.default_allowance d)
+     CROSS JOIN LATERAL unnest(d.entitlements) code(code))
+  WHERE (NOT (EXISTS ( SELECT
+           FROM {{schema}}.current_allowances a
+          WHERE (a.organization_id = o.id))));
+
+create view {{schema}}."limits" with (security_barrier=true) AS  SELECT organization_id,
+    key,
+    maximum,
+    used
+   FROM {{schema}}.limits_in_gate() limits_in_gate(organization_id, key, maximum, used);
+
+create view {{schema}}."own_entitlements" with (security_barrier=true) AS  SELECT e.organization_id,
+    e.code,
+    e.writes
+   FROM ({{schema}}.gate
+     JOIN {{schema}}.entitlements e ON ((e.organization_id = gate.organization_id)))
+  WHERE gate.reads;
+
+create view {{schema}}."seats" with (security_barrier=true) AS  SELECT m.organization_id,
+    m.user_id
+   FROM ({{schema}}.memberships m
+     JOIN {{schema}}.users u ON ((u.id = m.user_id)))
+  WHERE ((m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (NOT u.guest));
+
+create unique index license_plans_is_default on {{schema}}.license_plans using btree (is_default)
+  where is_default;
+
+create index licenses_key_hash on {{schema}}.licenses using btree (key_hash);
+
+create index licenses_key_prefix on {{schema}}.licenses using btree (key_prefix);
+
+create index licenses_plan_id on {{schema}}.licenses using btree (plan_id);
+
+create trigger guard
+  before insert or delete or update on {{schema}}.allowances
+  for each row
+  execute function {{schema}}.guard_allowance();
+
+create trigger guard
+  before insert or delete or update on {{schema}}.default_allowance
+  for each row
+  execute function {{schema}}.guard_default_allowance();
+
+create trigger default_allowance
+  after insert or delete or update on {{schema}}.license_plans
+  for each row
+  execute function {{schema}}.keep_default_allowance();
+
+create trigger keep_default
+  before delete on {{schema}}.license_plans
+  for each row
+  when (old.is_default)
+  execute function {{schema}}.keep_default_plan();
+
+create trigger touch
+  before update on {{schema}}.license_plans
+  for each row
+  execute function {{schema}}.touch();
+
+create trigger allowance_insert
+  after insert or delete on {{schema}}.licenses
+  for each row
+  execute function {{schema}}.keep_allowance();
+
+create trigger allowance_update
+  after update on {{schema}}.licenses
+  for each row
+  when
+    (((old.status IS DISTINCT FROM new.status) OR (old.starts_at IS DISTINCT FROM new.starts_at) OR (old.expires_at IS
+    DISTINCT FROM new.expires_at) OR (old.seats IS DISTINCT FROM new.seats) OR (old.quotas IS DISTINCT FROM new.quotas)
+    OR (old.overage_percent IS DISTINCT FROM new.overage_percent) OR
+    (old.entitlements IS DISTINCT FROM new.entitlements) OR (old.on_expiry IS DISTINCT FROM new.on_expiry)))
+  execute function {{schema}}.keep_allowance();
+
+create trigger guard
+  before update on {{schema}}.licenses
+  for each row
+  execute function {{schema}}.guard_license();
+
+create trigger history
+  after insert or delete or update on {{schema}}.licenses
+  for each row
+  execute function
+    {{schema}}.record_change('licenses',
+    '{plan_id,name,key_prefix,status,starts_at,expires_at,first_validated_at,first_activated_at,seats,max_activations,overage_percent,quotas,entitlements,activation,heartbeat_seconds,heartbeat_grace_seconds,duration_days,expiry_basis,on_expiry,transferred_from}');
+
+create constraint TRIGGER still_open
+  after insert or delete or update on {{schema}}.licenses deferrable initially deferred
+  for each row
+  execute function {{schema}}.still_open();
+
+create trigger touch
+  before update on {{schema}}.licenses
+  for each row
+  execute function {{schema}}.touch();
+
+create trigger seats_delete
+  after delete on {{schema}}.memberships referencing OLD table as old_rows
+  for each STATEMENT
+  execute function {{schema}}.count_seats();
+
+create trigger seats_insert
+  after insert on {{schema}}.memberships referencing NEW table as new_rows
+  for each STATEMENT
+  execute function {{schema}}.count_seats();
+
+create trigger seats_update
+  after update on {{schema}}.memberships referencing OLD table as old_rows NEW table as new_rows
+  for each STATEMENT
+  execute function {{schema}}.count_seats();
+
+create trigger seats
+  after update of guest on {{schema}}.users
+  for each row
+  when ((old.guest IS DISTINCT FROM new.guest))
+  execute function {{schema}}.count_seats_of_account();
+
+create policy "gate" on {{schema}}."allowances"
+  for select
+  to "freehold_owner"
+  using (true);
+
+create policy "maintenance" on {{schema}}."allowances"
+  for all
+  to "freehold_owner"
+  using ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+create policy "upkeep" on {{schema}}."allowances"
+  for all
+  to "freehold_owner"
+  using ((pg_trigger_depth() > 0));
+
+create policy "gate" on {{schema}}."default_allowance"
+  for select
+  to "freehold_owner"
+  using (true);
+
+create policy "maintenance" on {{schema}}."default_allowance"
+  for all
+  to "freehold_owner"
+  using ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+create policy "upkeep" on {{schema}}."default_allowance"
+  for all
+  to "freehold_owner"
+  using ((pg_trigger_depth() > 0));
+
+create policy "owner_reads" on {{schema}}."license_plans"
+  for select
+  to "freehold_owner"
+  using (true);
+
+create policy "signed_in" on {{schema}}."license_plans"
+  for select
+  to "freehold_tenant"
+  using ((exists ( select
+   from {{schema}}.self)));
+
+create policy "system" on {{schema}}."license_plans"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "maintenance" on {{schema}}."licenses"
+  for all
+  to "freehold_owner"
+  using ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+create policy "system_delete" on {{schema}}."licenses"
+  for delete
+  to "freehold_system"
+  using ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+create policy "system_insert" on {{schema}}."licenses"
+  for insert
+  to "freehold_system"
+  with check ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+create policy "system_read" on {{schema}}."licenses"
+  for select
+  to "freehold_system"
+  using (true);
+
+create policy "system_update" on {{schema}}."licenses"
+  for update
+  to "freehold_system"
+  using ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+create policy "tenant_delete" on {{schema}}."licenses"
+  for delete
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (gate.writes AND (gate.permission = ANY ('{admin:licenses:write,admin:licenses:reinstate}'::text[]))))));
+
+create policy "tenant_insert" on {{schema}}."licenses"
+  for insert
+  to "freehold_tenant"
+  with check ((organization_id = ( SELECT gate.organization_id
+   FROM {{schema}}.gate
+  WHERE (gate.writes AND (gate.permission = ANY ('{admin:licenses:write,admin:licenses:reinstate}'::text[]))))));
+
+create policy "tenant_read" on {{schema}}."licenses"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.reads)));
+
+create policy "tenant_update" on {{schema}}."licenses"
+  for update
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (gate.writes AND (gate.permission = ANY ('{admin:licenses:write,admin:licenses:reinstate}'::text[]))))));
+
+create policy "gate" on {{schema}}."limit_usage"
+  for select
+  to "freehold_owner"
+  using (true);
+
+create policy "maintenance" on {{schema}}."limit_usage"
+  for all
+  to "freehold_owner"
+  using ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+create policy "upkeep" on {{schema}}."limit_usage"
+  for all
+  to "freehold_owner"
+  using ((pg_trigger_depth() > 0));
+
+revoke all on function {{schema}}."count_rows"() from public;
+
+revoke all on function {{schema}}."count_seats"() from public;
+
+revoke all on function {{schema}}."count_seats_of_account"() from public;
+
+revoke all on function {{schema}}."count_units"(uuid, text) from public;
+
+revoke all on function {{schema}}."count_use"(uuid, text, bigint) from public;
+
+revoke all on function {{schema}}."counted_table"(text) from public;
+
+revoke all on function {{schema}}."guard_allowance"() from public;
+
+revoke all on function {{schema}}."guard_default_allowance"() from public;
+
+revoke all on function {{schema}}."guard_license"() from public;
+
+revoke all on function {{schema}}."is_limited"(uuid, text) from public;
+
+revoke all on function {{schema}}."keep_allowance"() from public;
+
+revoke all on function {{schema}}."keep_default_allowance"() from public;
+
+revoke all on function {{schema}}."keep_default_plan"() from public;
+
+revoke all on function {{schema}}."license_status"(text, timestamp with time zone) from public;
+
+grant execute
+  on function {{schema}}."license_status"(text, timestamp with time zone)
+  to "freehold_system", "freehold_tenant";
+
+revoke all on function {{schema}}."limits_in_gate"() from public;
+
+grant execute on function {{schema}}."limits_in_gate"() to "freehold_tenant";
+
+revoke all on function {{schema}}."maxima_of"(integer, jsonb, integer) from public;
+
+revoke all on function {{schema}}."maximum_of"(uuid, text) from public;
+
+revoke all on function {{schema}}."require_room"(uuid, jsonb) from public;
+
+grant delete, insert, select, update on table {{schema}}."license_plans" to "freehold_system";
+
+grant select on table {{schema}}."license_plans" to "freehold_tenant";
+
+grant delete, insert, select, update on table {{schema}}."licenses" to "freehold_system";
+
+grant delete, insert, update on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select on table {{schema}}."entitlements" to "freehold_system";
+
+grant select on table {{schema}}."limits" to "freehold_tenant";
+
+grant select on table {{schema}}."own_entitlements" to "freehold_tenant";
+
+alter table {{schema}}."licenses"
+  add constraint "licenses_plan_fkey" foreign key (plan_id) references {{schema}}.license_plans(id);
+
+create index license_plans_name on {{schema}}.license_plans using btree (name, id);
+
+create index licenses_expires_at on {{schema}}.licenses using btree (expires_at, id);
+
+create index licenses_id on {{schema}}.licenses using btree (id);
+
+grant select ("activation") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("created_at") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("duration_days") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("entitlements") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("expires_at") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("expiry_basis") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("first_activated_at") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("first_validated_at") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("heartbeat_grace_seconds") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("heartbeat_seconds") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("key_prefix") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("max_activations") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("metadata") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("name") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("on_expiry") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("organization_id") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("overage_percent") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("plan_id") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("quotas") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("seats") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("starts_at") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("status") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("transferred_from") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("updated_at") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("version") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("id") on table {{schema}}."licenses" to "freehold_tenant";

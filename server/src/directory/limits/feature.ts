@@ -1,0 +1,28 @@
+import { feature } from '../../platform/feature.ts'
+import type { Codes, ProblemTable } from '../../platform/problems.ts'
+
+const problems = {
+  'seats-exhausted': [
+    409,
+    'Seats exhausted',
+    'All seats of this organization are taken: `limit` is their number, `used` how many are taken. An administrator can remove or disable a member, or ask for a larger licence.',
+  ],
+  'quota-exhausted': [
+    409,
+    'Quota exhausted',
+    'The organization has reached the quota that `key` names: `limit` is the maximum, `used` the present number. Delete what is no longer needed, or ask for a larger licence.',
+  ],
+} as const satisfies ProblemTable
+
+declare module '../../platform/problems.ts' {
+  interface DeclaredProblems extends Codes<typeof problems> {}
+}
+
+/** How much an organization may use, and what it is entitled to. */
+export const limits = feature({
+  name: 'limits',
+  uses: ['users', 'organizations'],
+  tables: [new URL('limits.sql', import.meta.url)],
+  sql: [new URL('limits-policies.sql', import.meta.url)],
+  problems,
+})
