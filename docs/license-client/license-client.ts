@@ -42,11 +42,10 @@ export interface License {
 
 /** An answer of the service with the `code` of a problem. */
 export class LicenseProblem extends Error {
-  constructor(
-    readonly code: string,
-    detail: string,
-  ) {
+  readonly code: string
+  constructor(code: string, detail: string) {
     super(detail)
+    this.code = code
   }
 }
 
@@ -55,7 +54,16 @@ class Unreachable extends Error {}
 
 const LICENSES = '/api/v1/licenses'
 
-export function createLicenseClient({ url, key, fingerprint, deviceKey, fileSeconds, load, store, ...given }: LicenseClientOptions) {
+export function createLicenseClient({
+  url,
+  key,
+  fingerprint,
+  deviceKey,
+  fileSeconds,
+  load,
+  store,
+  ...given
+}: LicenseClientOptions) {
   async function request(path: string, body?: object): Promise<{ status: number; body: Record<string, unknown> }> {
     const init = body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
     try {

@@ -140,7 +140,8 @@ async function decrypt(
 
 /** Generates the key pair of a device. The private half stays on it; `x` is sent as `device_public_key`. */
 export async function makeDeviceKey(): Promise<DeviceKey> {
-  const { privateKey } = (await crypto.subtle.generateKey('X25519', true, ['deriveBits'])) as CryptoKeyPair
+  const made = await crypto.subtle.generateKey('X25519', true, ['deriveBits'])
+  const { privateKey } = made as { privateKey: CryptoKey }
   const { x, d } = (await crypto.subtle.exportKey('jwk', privateKey)) as { x: string; d: string }
   return { kty: 'OKP', crv: 'X25519', x, d }
 }
@@ -168,8 +169,7 @@ function readJson(part: string): Record<string, unknown> | undefined {
 
 const ascii = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text)
 
-const uint32 = (value: number): Uint8Array<ArrayBuffer> =>
-  Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value)
+const uint32 = (value: number): Uint8Array<ArrayBuffer> => Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value)
 
 function joinBytes(...parts: Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
   const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))

@@ -13,7 +13,9 @@ const { HEARTBEAT_SECONDS = '60' } = process.env
 const client = createLicenseClient({
   url: FREEHOLD_URL,
   key: LICENSE_KEY,
-  fingerprint: createHash('sha256').update(process.env['FINGERPRINT'] ?? hostname()).digest('hex'),
+  fingerprint: createHash('sha256')
+    .update(process.env['FINGERPRINT'] ?? hostname())
+    .digest('hex'),
   load: () => (existsSync(LICENSE_STATE) ? JSON.parse(readFileSync(LICENSE_STATE, 'utf8')) : {}) as LicenseState,
   store: state => writeFileSync(LICENSE_STATE, JSON.stringify(state)),
 })

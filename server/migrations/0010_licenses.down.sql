@@ -1,6 +1,8 @@
 -- Takes 0010_licenses back.
 -- loses: allowances
 -- loses: default_allowance
+-- loses: license_activations
+-- loses: license_file_keys
 -- loses: license_plans
 -- loses: licenses
 -- loses: limit_usage
@@ -28,6 +30,12 @@ drop view {{schema}}."seats";
 alter table {{schema}}."allowances"
   drop constraint "allowances_organization_id_fkey";
 
+alter table {{schema}}."license_activations"
+  drop constraint "license_activations_license_fkey";
+
+alter table {{schema}}."license_activations"
+  drop constraint "license_activations_organization_id_fkey";
+
 alter table {{schema}}."licenses"
   drop constraint "licenses_organization_id_fkey";
 
@@ -36,6 +44,14 @@ alter table {{schema}}."licenses"
 
 alter table {{schema}}."limit_usage"
   drop constraint "limit_usage_organization_id_fkey";
+
+drop function {{schema}}."activate_license"(bytea, text, text, jsonb, integer);
+
+drop function {{schema}}."activation_end"({{schema}}.licenses, integer);
+
+drop function {{schema}}."activations_allowed"({{schema}}.licenses);
+
+drop function {{schema}}."beat_license"(bytea, text, integer);
 
 drop function {{schema}}."count_rows"();
 
@@ -49,7 +65,15 @@ drop function {{schema}}."count_use"(uuid, text, bigint);
 
 drop function {{schema}}."counted_table"(text);
 
+drop function {{schema}}."deactivate_license"(bytea, text);
+
+drop function {{schema}}."find_license"(bytea);
+
 drop function {{schema}}."is_limited"(uuid, text);
+
+drop function {{schema}}."issue_license_file"(bytea, text, integer);
+
+drop function {{schema}}."license_obstacle"({{schema}}.licenses, boolean);
 
 drop function {{schema}}."license_status"(text, timestamp with time zone);
 
@@ -59,7 +83,12 @@ drop function {{schema}}."maxima_of"(integer, jsonb, integer);
 
 drop function {{schema}}."maximum_of"(uuid, text);
 
+drop function {{schema}}."renew_activation"({{schema}}.licenses, text, integer, timestamp
+  with time zone);
+
 drop function {{schema}}."require_room"(uuid, jsonb);
+
+drop function {{schema}}."start_license"(bytea);
 
 drop table {{schema}}."allowances";
 
@@ -68,6 +97,12 @@ drop function {{schema}}."guard_allowance"();
 drop table {{schema}}."default_allowance";
 
 drop function {{schema}}."guard_default_allowance"();
+
+drop table {{schema}}."license_activations";
+
+drop function {{schema}}."keep_removable_at"();
+
+drop table {{schema}}."license_file_keys";
 
 drop table {{schema}}."license_plans";
 

@@ -1,7 +1,7 @@
 // Writes docs/license-client/vectors.json: license files with the verdict that every implementation must reach. It is run
 // by hand when the format changes (`node server/tools/generate-license-vectors.ts`), because encryption is random. The
 // keys are examples: they are derived from their names.
-import { createHash, createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { encryptFile, signFile } from '../src/product/license-files/sealing.ts'
@@ -39,8 +39,7 @@ const claims = {
 } as const
 
 const file = signFile(claims, current)
-const ending = (on_expiry: string) =>
-  signFile({ ...claims, on_expiry, license_expires_at: issued + 7 * DAY }, current)
+const ending = (on_expiry: string) => signFile({ ...claims, on_expiry, license_expires_at: issued + 7 * DAY }, current)
 const encrypted = encryptFile(file, publicOf(device).x as string)
 
 /** The text with one character replaced by another of the alphabet. */
@@ -66,28 +65,95 @@ const vectors: Vector[] = [
   { name: 'the end of the file', file, after: 30 * DAY, code: 'file-expired' },
   { name: 'a retired key that is still trusted', file: signFile(claims, retired), code: 'valid', access: 'full' },
   { name: 'a key that is not trusted', file: signFile(claims, stranger), code: 'unknown-key' },
-  { name: 'a stranger who uses the id of a trusted key', file: signFile(claims, { ...stranger, id: current.id }), code: 'signature-invalid' },
+  {
+    name: 'a stranger who uses the id of a trusted key',
+    file: signFile(claims, { ...stranger, id: current.id }),
+    code: 'signature-invalid',
+  },
   { name: 'a changed byte in the claims', file: change(file, file.indexOf('.') + 20), code: 'signature-invalid' },
   { name: 'a changed byte in the signature', file: change(file, file.lastIndexOf('.') + 5), code: 'signature-invalid' },
-  { name: 'a last character with other unused bits', file: `${file.slice(0, -1)}${String.fromCharCode(file.charCodeAt(file.length - 1) + 1)}`, code: 'malformed' },
-  { name: 'another algorithm', file: file.replace(/^[^.]+/, Buffer.from('{"alg":"none","typ":"license+jwt","kid":"example-1"}').toString('base64url')), code: 'malformed' },
-  { name: 'an access token of the service', file: file.replace(/^[^.]+/, Buffer.from('{"alg":"EdDSA","typ":"at+jwt","kid":"example-1"}').toString('base64url')), code: 'malformed' },
+  {
+    name: 'a last character with other unused bits',
+    file: `${file.slice(0, -1)}${String.fromCharCode(file.charCodeAt(file.length - 1) + 1)}`,
+    code: 'malformed',
+  },
+  {
+    name: 'another algorithm',
+    file: file.replace(
+      /^[^.]+/,
+      Buffer.from('{"alg":"none","typ":"license+jwt","kid":"example-1"}').toString('base64url'),
+    ),
+    code: 'malformed',
+  },
+  {
+    name: 'an access token of the service',
+    file: file.replace(/^[^.]+/, Buffer.from('{"alg":"EdDSA","typ":"at+jwt","kid":"example-1"}').toString('base64url')),
+    code: 'malformed',
+  },
   { name: 'no signature', file: file.slice(0, file.lastIndexOf('.')), code: 'malformed' },
   { name: 'an empty text', file: '', code: 'malformed' },
-  { name: 'another service', file: signFile({ ...claims, iss: 'https://other.example.com' }, current), code: 'issuer-mismatch' },
+  {
+    name: 'another service',
+    file: signFile({ ...claims, iss: 'https://other.example.com' }, current),
+    code: 'issuer-mismatch',
+  },
   { name: 'another device', file, fingerprint: '00000000', code: 'fingerprint-mismatch' },
   { name: 'a clock that is four minutes slow', file, after: -240, code: 'valid', access: 'full' },
   { name: 'a clock that was set back by a year', file, after: -365 * DAY, code: 'clock-set-back' },
-  { name: 'a clock that was set back since the last verification', file, after: DAY, last_seen_after: 2 * DAY, code: 'clock-set-back' },
-  { name: 'an expired file, and a clock that was set back after it was noticed', file, after: DAY, last_seen_after: 31 * DAY, code: 'clock-set-back' },
+  {
+    name: 'a clock that was set back since the last verification',
+    file,
+    after: DAY,
+    last_seen_after: 2 * DAY,
+    code: 'clock-set-back',
+  },
+  {
+    name: 'an expired file, and a clock that was set back after it was noticed',
+    file,
+    after: DAY,
+    last_seen_after: 31 * DAY,
+    code: 'clock-set-back',
+  },
   { name: 'a license that ends before its file', file: ending('restrict'), after: 8 * DAY, code: 'license-expired' },
-  { name: 'a license that becomes read-only at its end', file: ending('read-only'), after: 8 * DAY, code: 'valid', access: 'read-only' },
-  { name: 'a license that stays usable after its end', file: ending('keep'), after: 8 * DAY, code: 'valid', access: 'full' },
+  {
+    name: 'a license that becomes read-only at its end',
+    file: ending('read-only'),
+    after: 8 * DAY,
+    code: 'valid',
+    access: 'read-only',
+  },
+  {
+    name: 'a license that stays usable after its end',
+    file: ending('keep'),
+    after: 8 * DAY,
+    code: 'valid',
+    access: 'full',
+  },
   { name: 'a file that is encrypted to this device', file: encrypted, code: 'valid', access: 'full' },
-  { name: 'a file that is encrypted to another device', file: encryptFile(file, publicOf(otherDevice).x as string), code: 'not-decryptable' },
-  { name: 'a changed byte in an encrypted file', file: change(encrypted, encrypted.lastIndexOf('.') - 5), code: 'not-decryptable' },
-  { name: 'a changed byte in the header of an encrypted file', file: encrypted.replace(/^[^.]+/, header => Buffer.from(Buffer.from(header, 'base64url').toString().replace('license+jwt', 'license+jws')).toString('base64url')), code: 'not-decryptable' },
-  { name: 'an encrypted file without a tag', file: encrypted.slice(0, encrypted.lastIndexOf('.') + 1), code: 'malformed' },
+  {
+    name: 'a file that is encrypted to another device',
+    file: encryptFile(file, publicOf(otherDevice).x as string),
+    code: 'not-decryptable',
+  },
+  {
+    name: 'a changed byte in an encrypted file',
+    file: change(encrypted, encrypted.lastIndexOf('.') - 5),
+    code: 'not-decryptable',
+  },
+  {
+    name: 'a changed byte in the header of an encrypted file',
+    file: encrypted.replace(/^[^.]+/, header =>
+      Buffer.from(Buffer.from(header, 'base64url').toString().replace('license+jwt', 'license+jws')).toString(
+        'base64url',
+      ),
+    ),
+    code: 'not-decryptable',
+  },
+  {
+    name: 'an encrypted file without a tag',
+    file: encrypted.slice(0, encrypted.lastIndexOf('.') + 1),
+    code: 'malformed',
+  },
 ]
 
 const text = {

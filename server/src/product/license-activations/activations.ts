@@ -1,11 +1,9 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { deleteRow } from '../../platform/database/conditional.ts'
-import type { Condition } from '../../platform/database/conditional.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { get, raw, statement, tables } from '../../platform/database/statement.ts'
+import { affect, get, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
 import { Problem, invalidField } from '../../platform/problems.ts'
 import type { ProblemCode } from '../../platform/problems.ts'
@@ -48,7 +46,10 @@ const described = {
   name: Nullable(Name),
   metadata: Metadata,
   expires_at: Nullable(
-    Type.String({ ...Time, description: 'The activation ends then, unless it is renewed before; null: it does not end.' }),
+    Type.String({
+      ...Time,
+      description: 'The activation ends then, unless it is renewed before; null: it does not end.',
+    }),
   ),
   last_seen_at: Time,
   created_at: Time,
@@ -62,7 +63,11 @@ export const OwnActivation = Type.Object(
   {
     ...described,
     heartbeat_seconds: Nullable(
-      Type.Integer({ minimum: 1, maximum: 2147483647, description: 'The longest time between two heartbeats; null: none are needed.' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: 2147483647,
+        description: 'The longest time between two heartbeats; null: none are needed.',
+      }),
     ),
   },
   { title: 'OwnLicenseActivation' },
@@ -109,14 +114,14 @@ export const licenseProblems = [
   'license-not-started',
 ] as const satisfies readonly ProblemCode[]
 
-interface Outcome {
+export interface Outcome {
   outcome: string | null
   limit?: number | null
   used?: number | null
 }
 
 /** The problem that an outcome means; undefined if there is none. A floating license alone is leased. */
-export function refusalOf({ outcome, limit, used }: Outcome): Problem | undefined {
+function refusalOf({ outcome, limit, used }: Outcome): Problem | undefined {
   if (outcome === null) return undefined
   if (outcome === 'not-floating') return invalidField('/lease_seconds', 'is only for floating licenses')
   const code = problemOf[outcome]
@@ -128,10 +133,10 @@ export function refusalOf({ outcome, limit, used }: Outcome): Problem | undefine
 const ownColumns = sql`o.heartbeat_seconds, nullif((o.activation).expires_at, 'infinity') as expires_at,
   ${sql.join([...columns, ...moments].map(column => sql`(o.activation).${sql.ref(column)}`))}`
 
-type Answered<Row> = Row | { refusal: Problem }
+export type Answered<Row> = Row | { refusal: Problem }
 
 /** The row, or the problem that its outcome means; undefined if no license has the key. */
-function readOutcome<Row>(rows: (Row & Outcome)[]): Answered<Row> | undefined {
+export function readOutcome<Row>(rows: (Row & Outcome)[]): Answered<Row> | undefined {
   const [row] = rows
   if (row === undefined || row.outcome === 'not-found') return undefined
   const refusal = refusalOf(row)
@@ -149,11 +154,16 @@ export function required<Row>(answer: Answered<Row> | undefined): Row {
  * Activates a device, or renews its activation if it has one, which then keeps its name and metadata. Of simultaneous
  * activations no more succeed than the license allows. The result is undefined for an unknown key.
  */
-export const activate = (hash: Buffer, { fingerprint, name, metadata, lease_seconds }: Omit<Static<typeof NewActivation>, 'key'>) =>
+export const activate = (
+  hash: Buffer,
+  { fingerprint, name, metadata, lease_seconds }: Omit<Static<typeof NewActivation>, 'key'>,
+) =>
   statement(
     raw(
       system,
-      sql<OwnActivation & Outcome & { is_new: boolean }>`select o.outcome, o.is_new, o.maximum as limit, o.used, ${ownColumns}
+      sql<
+        OwnActivation & Outcome & { is_new: boolean }
+      >`select o.outcome, o.is_new, o.maximum as limit, o.used, ${ownColumns}
         from activate_license(${hash}, ${fingerprint}, ${name ?? null}, ${JSON.stringify(metadata ?? {})}::jsonb, ${lease_seconds ?? null}) as o`,
     ),
     readOutcome,
@@ -164,14 +174,19 @@ export const beat = (hash: Buffer, { fingerprint, lease_seconds }: Omit<Static<t
   statement(
     raw(
       system,
-      sql<OwnActivation & Outcome>`select o.outcome, ${ownColumns} from beat_license(${hash}, ${fingerprint}, ${lease_seconds ?? null}) as o`,
+      sql<
+        OwnActivation & Outcome
+      >`select o.outcome, ${ownColumns} from beat_license(${hash}, ${fingerprint}, ${lease_seconds ?? null}) as o`,
     ),
     readOutcome,
   )
 
 /** Deactivates a device, also if the license can no longer be used. */
 export const deactivate = (hash: Buffer, { fingerprint }: { fingerprint: string }) =>
-  statement(raw(system, sql<Outcome>`select outcome from deactivate_license(${hash}, ${fingerprint}) as outcome`), readOutcome)
+  statement(
+    raw(system, sql<Outcome>`select outcome from deactivate_license(${hash}, ${fingerprint}) as outcome`),
+    readOutcome,
+  )
 
 const shown = sql<string | null>`nullif(expires_at, 'infinity')`.as('expires_at')
 
@@ -192,6 +207,13 @@ export const listActivations = ({ organization_id }: Place, license_id: string, 
 export const requireLicense = ({ organization_id }: Place, id: string) =>
   get(query.selectFrom('licenses').select('id').where('organization_id', '=', organization_id).where('id', '=', id))
 
-/** Deactivates a device for the administrators. @throws Problem not-found, entity-tag-stale */
-export const deleteActivation = ({ organization_id }: Place, license_id: string, id: string, condition: Condition) =>
-  deleteRow({ query, table: 'license_activations', key: { organization_id, license_id, id }, columns, condition })
+/** Deactivates a device for the administrators. @throws Problem not-found */
+export const deleteActivation = ({ organization_id }: Place, license_id: string, id: string) =>
+  affect(
+    query
+      .deleteFrom('license_activations')
+      .where('organization_id', '=', organization_id)
+      .where('license_id', '=', license_id)
+      .where('id', '=', id)
+      .returning('id'),
+  )

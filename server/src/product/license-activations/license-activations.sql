@@ -44,7 +44,7 @@ grant execute on function find_license(bytea) to freehold_system;
 -- which a licence that has become read-only does not allow.
 create function license_obstacle(l licenses, adds boolean) returns text language plpgsql stable set search_path = {{schema}}, pg_temp as $$
 declare
-  current_status constant text := license_status(l.status, l.starts_at, l.expires_at);
+  current_status constant text := license_status(l.status, l.expires_at);
 begin
   return case when l.id is null then 'not-found'
     when current_status = 'expired' then case when l.on_expiry = 'restrict' or adds and l.on_expiry = 'read-only' then 'expired' end
@@ -152,13 +152,16 @@ create function beat_license(hash bytea, device text, lease_seconds integer,
   language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
   l constant licenses := find_license(hash);
+  renewed record;
 begin
   outcome := license_obstacle(l, false);
   heartbeat_seconds := l.heartbeat_seconds;
   if outcome is null then
     -- A crash of PostgreSQL may forget the last heartbeats: the next ones follow.
     perform set_config('synchronous_commit', 'off', true);
-    select r.outcome, r.activation into outcome, activation from renew_activation(l, device, lease_seconds, null) as r;
+    renewed := renew_activation(l, device, lease_seconds, null);
+    outcome := renewed.outcome;
+    activation := renewed.activation;
   end if;
 end $$;
 revoke execute on function beat_license(bytea, text, integer) from public;

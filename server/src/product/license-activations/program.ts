@@ -12,6 +12,12 @@ export interface ProgramLimits {
   countGuess(): Promise<void>
 }
 
+/** A request of a program. */
+export interface Program {
+  visitor: SystemRunner
+  limits: ProgramLimits
+}
+
 /** Runs one statement for a program. All that programs do passes through here. */
 export const runForProgram = <Result>(visitor: SystemRunner, statement: Statement<'system', Result>): Promise<Result> =>
   // system: a program holds only the key of its license and has no session; each statement finds the license by the key
@@ -23,7 +29,7 @@ export const runForProgram = <Result>(visitor: SystemRunner, statement: Statemen
  * @throws Problem malformed-key without a look-up, rate-limited
  */
 export async function withLicense<Result>(
-  { visitor, limits }: { visitor: SystemRunner; limits: ProgramLimits },
+  { visitor, limits }: Program,
   key: string,
   build: (hash: Buffer) => Statement<'system', Result | undefined>,
 ): Promise<Result | undefined> {

@@ -4,6 +4,8 @@ import type { Static } from 'typebox'
 import { compileOnce, find, raw, statement, tables } from '../../platform/database/statement.ts'
 import { Id, IdOf, Nullable, OneOf, Strict, Time } from '../../platform/schemas.ts'
 import { Fingerprint, LicenseKeyText } from './activations.ts'
+import { runForProgram, withLicense } from './program.ts'
+import type { Program } from './program.ts'
 
 const query = tables('system', 'licenses', 'license_plans', 'license_activations', 'organizations', 'memberships')
 
@@ -27,12 +29,13 @@ const codes = {
   'activations-exhausted': 'This device is not activated, and the license allows no more activations at the moment.',
   'heartbeat-dead': 'The activation of this device has expired: activate it again.',
 } as const
-export type ValidationCode = keyof typeof codes
+type ValidationCode = keyof typeof codes
 
 const Version = Type.String({
   maxLength: 50,
   pattern: '^\\d{1,9}(\\.\\d{1,9}){0,4}([-+].*)?$',
-  description: 'The version of the program; compared with `max_version` in the metadata of the license, if it is there.',
+  description:
+    'The version of the program; compared with `max_version` in the metadata of the license, if it is there.',
   examples: ['2.4.1'],
 })
 const Code = Type.String({ minLength: 1, maxLength: 63 })
@@ -52,7 +55,7 @@ export const ValidationRequest = Strict(
   },
   { title: 'LicenseValidationRequest' },
 )
-export type Scopes = Omit<Static<typeof ValidationRequest>, 'key'>
+type Scopes = Omit<Static<typeof ValidationRequest>, 'key'>
 
 const Whole = Type.Integer({ minimum: 0, maximum: 2147483647 })
 
@@ -93,7 +96,7 @@ export const Validation = Type.Object(
 type Validation = Static<typeof Validation>
 
 /** What a validation reads. */
-export interface Found {
+interface Found {
   id: string
   organization_id: string
   plan: string
@@ -140,15 +143,30 @@ const lookUp = compileOnce(
 )
 
 /** Finds what a validation needs, in one statement; undefined if no license has the key. */
-export const findForValidation = (hash: Buffer, { fingerprint, user }: Scopes) =>
+const findForValidation = (hash: Buffer, { fingerprint, user }: Scopes) =>
   find(lookUp({ hash, fingerprint: fingerprint ?? null, user: user ?? null }))
 
 /** Notes the first validation, which may start the clock of the license. @returns its end */
-export const startLicense = (hash: Buffer) =>
+const startLicense = (hash: Buffer) =>
   statement(
     raw(query, sql<{ expires_at: string | null }>`select start_license(${hash}) as expires_at`),
     ([row]) => row?.expires_at ?? null,
   )
+
+/**
+ * Validates a license for a program. The first validation with a valid result is noted, which may start the clock of the
+ * license. @throws Problem malformed-key, rate-limited
+ */
+export async function validate(program: Program, key: string, scopes: Scopes): Promise<Validation> {
+  let start = async (): Promise<string | null> => null
+  const found = await withLicense(program, key, hash => {
+    start = () => runForProgram(program.visitor, startLicense(hash))
+    return findForValidation(hash, scopes)
+  })
+  const verdict = judge(found, scopes)
+  if (found?.is_first !== true || !verdict.valid || verdict.license === null) return verdict
+  return { ...verdict, license: { ...verdict.license, expires_at: await start() } }
+}
 
 /** The result of a validation: the license first, then what the program asks for, then the device. */
 export function judge(found: Found | undefined, scopes: Scopes): Validation {

@@ -68,7 +68,10 @@ export const listFileKeys = many(
 )
 
 /** The keys that verify files that may still be valid, as a JSON Web Key Set (RFC 7517). */
-export function publicFileKeys(keys: readonly { id: string; public_key: string; signs_at: string }[], now = Date.now()) {
+export function publicFileKeys(
+  keys: readonly { id: string; public_key: string; signs_at: string }[],
+  now = Date.now(),
+) {
   const verifies = keys.filter((_key, index) => {
     const successor = keys[index + 1]
     return successor === undefined || now < Date.parse(successor.signs_at) + MAX_FILE_DAYS * 86_400_000

@@ -127,7 +127,10 @@ test('openssl verifies a file', t => {
   const [header, payload, signature = ''] = file.split('.')
   writeFileSync(join(folder, 'content'), `${header}.${payload}`)
   writeFileSync(join(folder, 'signature'), Buffer.from(signature, 'base64url'))
-  writeFileSync(join(folder, 'key.pem'), createPublicKey(publicKey.export({ type: 'spki', format: 'pem' })).export({ type: 'spki', format: 'pem' }))
+  writeFileSync(
+    join(folder, 'key.pem'),
+    createPublicKey(publicKey.export({ type: 'spki', format: 'pem' })).export({ type: 'spki', format: 'pem' }),
+  )
   const { error, status, stdout, stderr } = spawnSync(
     'openssl',
     ['pkeyutl', '-verify', '-rawin', '-pubin', '-inkey', 'key.pem', '-in', 'content', '-sigfile', 'signature'],

@@ -20,6 +20,7 @@ create function issue_license_file(hash bytea, device text, seconds integer,
   language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
   l constant licenses := find_license(hash);
+  renewed record;
   activation license_activations;
 begin
   outcome := license_obstacle(l, false);
@@ -29,7 +30,9 @@ begin
   issued_at := date_trunc('second', now());
   expires_at := least(issued_at + make_interval(secs => case when l.activation = 'floating' then least(seconds, 30 * 86400) else seconds end),
     case when l.on_expiry = 'restrict' then l.expires_at end);
-  select r.outcome, r.activation into outcome, activation from renew_activation(l, device, null, expires_at) as r;
+  renewed := renew_activation(l, device, null, expires_at);
+  outcome := renewed.outcome;
+  activation := renewed.activation;
   activation_id := activation.id;
   license_id := l.id;
   organization_id := l.organization_id;

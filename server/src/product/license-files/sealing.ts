@@ -1,4 +1,12 @@
-import { createCipheriv, createHash, createPublicKey, diffieHellman, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
+import {
+  createCipheriv,
+  createHash,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+} from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { invalidField } from '../../platform/problems.ts'
 
@@ -43,6 +51,9 @@ export function encryptFile(signed: string, x: string): string {
   const sealed = Buffer.concat([cipher.update(signed), cipher.final()])
   return `${header}..${[nonce, sealed, cipher.getAuthTag()].map(part => part.toString('base64url')).join('.')}`
 }
+
+/** @throws Problem invalid-fields if this is not a public key to which a file can be encrypted */
+export const requireDeviceKey = (x: string): void => void agree(generateKeyPairSync('x25519').privateKey, x)
 
 /** The key of one file (Concat KDF, RFC 7518, section 4.6.2). */
 function agree(privateKey: KeyObject, x: string): Buffer {
