@@ -139,6 +139,7 @@ export function createLicenseClient({
         return true
       } catch (error) {
         if (error instanceof Unreachable) return false
+        if (error instanceof LicenseProblem) store({})
         throw error
       }
     },

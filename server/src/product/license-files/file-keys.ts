@@ -1,7 +1,7 @@
 import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { decrypt, deriveKey, encrypt } from '../../platform/crypto/sealing.ts'
-import { affect, execute, find, many, tables } from '../../platform/database/statement.ts'
+import { affect, find, many, statement, tables } from '../../platform/database/statement.ts'
 import type { Statement } from '../../platform/database/statement.ts'
 import type { FileKey } from './sealing.ts'
 
@@ -19,9 +19,18 @@ type Run = <Result>(statement: Statement<'system', Result>) => Promise<Result>
 
 /** The key that signs now; the first file creates the first key. @throws Error if SECRET_KEY is not the one that encrypted it */
 export async function getSigningKey(run: Run, secretKey: string): Promise<FileKey> {
-  const key = (await run(currentKey)) ?? (await run(addFileKey(secretKey, 'now')), await run(currentKey))
+  const key = (await run(currentKey)) ?? (await run(addFileKey(secretKey, 'first')), await run(currentKey))
   if (key === undefined) throw new Error('the key that signs license files was removed while it was used')
-  return { id: key.id, privateKey: createPrivateKey(decrypt(wrappingKey(secretKey), key.private_key, key.id)) }
+  return { id: key.id, privateKey: createPrivateKey(openPrivateKey(secretKey, key)) }
+}
+
+function openPrivateKey(secretKey: string, { id, private_key }: { id: string; private_key: Buffer }): string {
+  try {
+    return decrypt(wrappingKey(secretKey), private_key, id)
+  } catch (cause) {
+    const remedy = `set that one, or remove the key with \`freehold keys remove ${id}\``
+    throw new Error(`SECRET_KEY is not the one that encrypted the key ${id} of license files: ${remedy}`, { cause })
+  }
 }
 
 const currentKey = find(
@@ -33,28 +42,31 @@ const currentKey = find(
     .limit(1),
 )
 
-/**
- * Adds a key, which signs after PUBLISHED_DAYS; `now` at once, after a leak or if there is none. Two keys for the same
- * moment are one: the second is not added.
- */
-export function addFileKey(secretKey: string, when: 'later' | 'now') {
+/** When a new key signs: after PUBLISHED_DAYS, at once (after a leak), or before all others, as the first key. */
+const beginnings = {
+  later: sql<string>`now() + make_interval(days => ${PUBLISHED_DAYS})`,
+  now: sql<string>`now()`,
+  // The same for all processes that find no key, so that one of them succeeds.
+  first: sql<string>`to_timestamp(0)`,
+} as const
+
+/** Adds a key. @returns its id; undefined if another process has added the first key */
+export function addFileKey(secretKey: string, when: keyof typeof beginnings) {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')
   const id = randomBytes(12).toString('base64url')
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
-  const days = when === 'now' ? 0 : PUBLISHED_DAYS
-  // To the minute, so that two processes without a key do not create two.
-  const signs_at = sql<string>`date_trunc('minute', now()) + make_interval(days => ${days})`
-  return execute(
+  return statement(
     query
       .insertInto('license_file_keys')
       .values({
         id,
         public_key: publicKey.export({ format: 'jwk' }).x as string,
         private_key: encrypt(wrappingKey(secretKey), pem, id),
-        signs_at,
+        signs_at: beginnings[when],
       })
       .onConflict(conflict => conflict.column('signs_at').doNothing())
       .returning('id'),
+    ([row]) => row?.id,
   )
 }
 

@@ -62,9 +62,7 @@ test('a file is encrypted to the key of the device', async () => {
   assert.equal((await verifyLicenseFile(body.file, { ...expected, deviceKey })).code, 'valid')
   assert.equal((await verifyLicenseFile(body.file, expected)).code, 'not-decryptable')
   const refused = await fileOf(key, { device_public_key: 'A'.repeat(43) })
-  assert.deepEqual(refused.body.errors, [
-    { pointer: '/device_public_key', detail: 'is not a public key of X25519' },
-  ])
+  assert.deepEqual(refused.body.errors, [{ pointer: '/device_public_key', detail: 'is not a public key of X25519' }])
 })
 
 // Red when: issue_license_file does not ask for the license or the activation.
