@@ -10,7 +10,7 @@ const problems = {
   'quota-exhausted': [
     409,
     'Quota exhausted',
-    'The organization has reached the quota that `key` names: `limit` is the maximum, `used` the present number. Delete what is no longer needed, or ask for a larger licence.',
+    'The organization has reached the quota that `limit_key` names: `limit` is the maximum, `used` the present number. Delete what is no longer needed, or ask for a larger licence.',
   ],
 } as const satisfies ProblemTable
 

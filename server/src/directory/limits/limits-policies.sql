@@ -74,7 +74,7 @@ begin
     maximum := maximum_of(organization, limit_key);
     if now_used > maximum then
       raise exception 'the limit is reached' using errcode = '23514', constraint = case limit_key when 'seats' then 'limit_of_seats' else 'limit_of_quota' end,
-        detail = case limit_key when 'seats' then '{}' else jsonb_build_object('key', limit_key) end || jsonb_build_object('limit', maximum, 'used', now_used - change);
+        detail = case limit_key when 'seats' then '{}' else jsonb_build_object('limit_key', limit_key) end || jsonb_build_object('limit', maximum, 'used', now_used - change);
     end if;
   end if;
 end $$;
@@ -139,6 +139,13 @@ create trigger seats_insert after insert on memberships referencing new table as
 create trigger seats_update after update on memberships referencing old table as old_rows new table as new_rows for each statement execute function count_seats();
 create trigger seats_delete after delete on memberships referencing old table as old_rows for each statement execute function count_seats();
 
+-- Whether the organization has a seat for a person whose membership is about to be restored; guests need none.
+create function has_seat(organization uuid, person uuid) returns boolean language sql stable security definer set search_path = {{schema}}, pg_temp as $$
+  select exists (select from users where id = person and guest)
+    or coalesce((select used from limit_usage where organization_id = organization and key = 'seats') < maximum_of(organization, 'seats'), true) $$;
+revoke execute on function has_seat(uuid, uuid) from public;
+grant execute on function has_seat(uuid, uuid) to freehold_system;
+
 -- A guest who becomes a full account takes a seat in each organization, and the other way round.
 create function count_seats_of_account() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
@@ -184,7 +191,7 @@ begin
     in_use := coalesce((select used from limit_usage where organization_id = organization and key = one.key), count_units(organization, one.key));
     if in_use > one.maximum and in_use > maximum_of(organization, one.key) then
       raise exception 'the organization uses more' using errcode = '23514', constraint = 'limit_below_use',
-        detail = jsonb_build_object('key', one.key, 'limit', one.maximum, 'used', in_use);
+        detail = jsonb_build_object('limit_key', one.key, 'limit', one.maximum, 'used', in_use);
     end if;
   end loop;
 end $$;

@@ -76,6 +76,9 @@ const heldRoleColumns = ['role', 'role_id', 'role_name'] as const
 
 const slugTaken = { organizations_slug_key: 'organization-slug-taken' } as const
 
+/** How a membership that needs a seat is refused; the feature `limits` counts the seats. */
+export const seatRules = { limit_of_seats: { code: 'seats-exhausted', tells: true } } as const
+
 /** What the triggers guard_guest() and guard_founder() refuse. */
 export const guestRules = { memberships_of_guests: 'guest-limited', organizations_of_guests: 'guest-limited' } as const
 
@@ -201,7 +204,10 @@ export const writeWithin = (organization_id: string) =>
 export const lockPlace = (organization_id: string, user_id: string) =>
   execute(raw(system, sql`select lock_place(${organization_id}::uuid, ${user_id}::uuid)`))
 
-/** Makes a consenting user a member, including a former member; undefined if the user is already a member. */
+/**
+ * Makes a consenting user a member, including a former member; undefined if the user is already a member.
+ * @throws Problem seats-exhausted
+ */
 export const joinOrganization = (
   organization_id: string,
   user_id: string,
@@ -218,6 +224,7 @@ export const joinOrganization = (
           .where('memberships.deleted_at', 'is not', null),
       )
       .returning('user_id'),
+    seatRules,
   )
 
 /** The namespace of the ids of personal organizations (docs/decisions/0004). */

@@ -142,7 +142,7 @@ interface Joining {
   address: 'is-verified' | 'must-be-verified' | 'stays'
 }
 
-/** Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended */
+/** Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended, seats-exhausted */
 export async function join(
   transaction: Transaction<'system'>,
   { organization_id, invitation_id, version, made_by }: Invited,

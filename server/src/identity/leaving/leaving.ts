@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import { recordEvent } from '../../directory/history/history.ts'
-import { writeWithin } from '../../directory/organizations/organizations.ts'
+import { seatRules, writeWithin } from '../../directory/organizations/organizations.ts'
 import { revokeSessions } from '../../directory/sessions/sessions.ts'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import { updateRow } from '../../platform/database/conditional.ts'
@@ -105,8 +105,8 @@ const tryToDelete = (
 
 /**
  * Restores a deleted account by the link in the email, together with everything that the deletion ended: memberships,
- * unless they were removed since, and deleted organizations. Creates no session.
- * @throws Problem invalid-token, busy when a slug is taken concurrently
+ * unless they were removed since or the organization has no seat left, and deleted organizations. Creates no session.
+ * @throws Problem invalid-token, busy when a slug is taken concurrently, seats-exhausted when the last seat is
  */
 export async function restoreAccount(
   visitor: SystemRunner,
@@ -272,7 +272,7 @@ const reopen = (id: string) =>
     { organizations_slug_key: 'busy' },
   )
 
-/** Restores a membership, unless an administrator removed the member meanwhile. */
+/** Restores a membership, unless an administrator removed the member meanwhile, or the organization has no seat left. */
 const renewMembership = (organization_id: string, user_id: string, moment: string) =>
   execute(
     query
@@ -280,5 +280,7 @@ const renewMembership = (organization_id: string, user_id: string, moment: strin
       .set({ deleted_at: null })
       .where('organization_id', '=', organization_id)
       .where('user_id', '=', user_id)
-      .where('deleted_at', '=', moment),
+      .where('deleted_at', '=', moment)
+      .where(sql<boolean>`has_seat(organization_id, user_id)`),
+    seatRules,
   )

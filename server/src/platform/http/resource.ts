@@ -53,8 +53,9 @@ export interface Resource<
   }
   /** The problem for a slug that is taken. If the slug is optional in `create`, it is made from the name. */
   slugTaken?: ProblemCode
-  /** Other problems with which a write can be refused. */
+  /** Other problems with which a write can be refused, and those of a creation alone. */
   problems?: readonly ProblemCode[]
+  createProblems?: readonly ProblemCode[]
 }
 
 /** The routes of a plain resource. A feature declares its other routes itself. */
@@ -74,6 +75,7 @@ export const resource =
     schema: { item, create, update, filters },
     slugTaken,
     problems = [],
+    createProblems = [],
     preview,
     ...statements
   }: Resource<Item, Create, Update, Filters, ItemRow>) =>
@@ -110,7 +112,7 @@ export const resource =
       path,
       {
         ...writeSingle,
-        problems: refused,
+        problems: [...refused, ...createProblems],
         schema: {
           operationId: `create${One}`,
           summary: `Create ${articleOf(one)} ${one}`,

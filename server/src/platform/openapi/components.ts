@@ -55,10 +55,32 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
     limit: {
       type: 'integer',
       minimum: 0,
-      maximum: 2147483647,
+      maximum: Number.MAX_SAFE_INTEGER,
       description: 'With a limit that is reached: the limit.',
     },
-    used: { type: 'integer', minimum: 0, maximum: 2147483647, description: 'With `limit`: how much of it is in use.' },
+    used: {
+      type: 'integer',
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'With `limit`: how much of it is in use.',
+    },
+    limit_key: {
+      type: 'string',
+      maxLength: 63,
+      pattern: LINE,
+      description: 'With `quota-exhausted` and `limit-below-use`: which limit it is, such as `projects`.',
+    },
+    entitlement: {
+      type: 'string',
+      maxLength: 63,
+      pattern: LINE,
+      description: 'With `entitlement-missing`: the entitlement that the organization does not have.',
+    },
+    license_status: {
+      type: 'string',
+      enum: ['draft', 'active', 'suspended', 'revoked'],
+      description: 'With `license-status-conflict`: the status that the licence has.',
+    },
     permissions: {
       type: 'array',
       maxItems: 200,

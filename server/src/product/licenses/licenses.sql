@@ -70,7 +70,7 @@ begin
       when 'active' then new.status in ('suspended', 'revoked')
       when 'suspended' then new.status in ('active', 'revoked')
       else new.status in ('active', 'suspended') end) then
-    raise exception 'no such change of the status' using errcode = '23514', constraint = 'licenses_status_path', detail = jsonb_build_object('status', old.status);
+    raise exception 'no such change of the status' using errcode = '23514', constraint = 'licenses_status_path', detail = jsonb_build_object('license_status', old.status);
   end if;
   return new;
 end $$;

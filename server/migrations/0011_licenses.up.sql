@@ -410,7 +410,7 @@ begin
     maximum := maximum_of(organization, limit_key);
     if now_used > maximum then
       raise exception 'the limit is reached' using errcode = '23514', constraint = case limit_key when 'seats' then 'limit_of_seats' else 'limit_of_quota' end,
-        detail = case limit_key when 'seats' then '{}' else jsonb_build_object('key', limit_key) end || jsonb_build_object('limit', maximum, 'used', now_used - change);
+        detail = case limit_key when 'seats' then '{}' else jsonb_build_object('limit_key', limit_key) end || jsonb_build_object('limit', maximum, 'used', now_used - change);
     end if;
   end if;
 end $function$;
@@ -511,10 +511,23 @@ begin
       when 'active' then new.status in ('suspended', 'revoked')
       when 'suspended' then new.status in ('active', 'revoked')
       else new.status in ('active', 'suspended') end) then
-    raise exception 'no such change of the status' using errcode = '23514', constraint = 'licenses_status_path', detail = jsonb_build_object('status', old.status);
+    raise exception 'no such change of the status' using errcode = '23514', constraint = 'licenses_status_path', detail = jsonb_build_object('license_status', old.status);
   end if;
   return new;
 end $function$;
+
+create or replace function {{schema}}.has_seat (
+  organization uuid,
+  person       uuid
+)
+  returns boolean
+  language sql
+  stable
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select exists (select from users where id = person and guest)
+    or coalesce((select used from limit_usage where organization_id = organization and key = 'seats') < maximum_of(organization, 'seats'), true) $function$;
 
 create or replace function {{schema}}.is_limited (
   organization uuid,
@@ -769,7 +782,7 @@ begin
     in_use := coalesce((select used from limit_usage where organization_id = organization and key = one.key), count_units(organization, one.key));
     if in_use > one.maximum and in_use > maximum_of(organization, one.key) then
       raise exception 'the organization uses more' using errcode = '23514', constraint = 'limit_below_use',
-        detail = jsonb_build_object('key', one.key, 'limit', one.maximum, 'used', in_use);
+        detail = jsonb_build_object('limit_key', one.key, 'limit', one.maximum, 'used', in_use);
     end if;
   end loop;
 end $function$;
@@ -960,11 +973,31 @@ create trigger seats_update
   for each STATEMENT
   execute function {{schema}}.count_seats();
 
+create trigger usage_delete
+  after delete on {{schema}}.projects referencing OLD table as old_rows
+  for each STATEMENT
+  execute function {{schema}}.count_rows();
+
+create trigger usage_insert
+  after insert on {{schema}}.projects referencing NEW table as new_rows
+  for each STATEMENT
+  execute function {{schema}}.count_rows();
+
 create trigger seats
   after update of guest on {{schema}}.users
   for each row
   when ((old.guest IS DISTINCT FROM new.guest))
   execute function {{schema}}.count_seats_of_account();
+
+create trigger usage_delete
+  after delete on {{schema}}.workspaces referencing OLD table as old_rows
+  for each STATEMENT
+  execute function {{schema}}.count_rows();
+
+create trigger usage_insert
+  after insert on {{schema}}.workspaces referencing NEW table as new_rows
+  for each STATEMENT
+  execute function {{schema}}.count_rows();
 
 create policy "gate" on {{schema}}."allowances"
   for select
@@ -1124,6 +1157,16 @@ create policy "upkeep" on {{schema}}."limit_usage"
   to "freehold_owner"
   using ((pg_trigger_depth() > 0));
 
+create policy "counting" on {{schema}}."projects"
+  for select
+  to "freehold_owner"
+  using (true);
+
+create policy "counting" on {{schema}}."workspaces"
+  for select
+  to "freehold_owner"
+  using (true);
+
 revoke all on function {{schema}}."activate_license"(bytea, text, text, jsonb, integer) from public;
 
 grant execute
@@ -1171,6 +1214,10 @@ revoke all on function {{schema}}."guard_allowance"() from public;
 revoke all on function {{schema}}."guard_default_allowance"() from public;
 
 revoke all on function {{schema}}."guard_license"() from public;
+
+revoke all on function {{schema}}."has_seat"(uuid, uuid) from public;
+
+grant execute on function {{schema}}."has_seat"(uuid, uuid) to "freehold_system";
 
 revoke all on function {{schema}}."is_limited"(uuid, text) from public;
 

@@ -1,4 +1,4 @@
--- Takes 0010_licenses back.
+-- Takes 0011_licenses back.
 -- loses: allowances
 -- loses: default_allowance
 -- loses: license_activations
@@ -9,13 +9,25 @@
 
 set local check_function_bodies = off;
 
+drop policy "counting" on {{schema}}."projects";
+
+drop policy "counting" on {{schema}}."workspaces";
+
 drop trigger "seats_delete" on {{schema}}."memberships";
 
 drop trigger "seats_insert" on {{schema}}."memberships";
 
 drop trigger "seats_update" on {{schema}}."memberships";
 
+drop trigger "usage_delete" on {{schema}}."projects";
+
+drop trigger "usage_insert" on {{schema}}."projects";
+
 drop trigger "seats" on {{schema}}."users";
+
+drop trigger "usage_delete" on {{schema}}."workspaces";
+
+drop trigger "usage_insert" on {{schema}}."workspaces";
 
 drop view {{schema}}."limits";
 
@@ -68,6 +80,8 @@ drop function {{schema}}."counted_table"(text);
 drop function {{schema}}."deactivate_license"(bytea, text);
 
 drop function {{schema}}."find_license"(bytea);
+
+drop function {{schema}}."has_seat"(uuid, uuid);
 
 drop function {{schema}}."is_limited"(uuid, text);
 
