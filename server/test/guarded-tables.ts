@@ -8,6 +8,8 @@ import { globalTables, isLedger } from '../src/platform/schema/inspection.ts'
 const forSystem: Readonly<Record<string, string>> = {
   organizations: 'sign-in chooses one, and checks whether it requires a second factor',
   memberships: 'sign-in chooses an organization by them; deleting an account ends them, and restoring it restores them',
+  licenses: 'a program holds only the key of a license, and has no session',
+  license_activations: 'a program that holds the key of a license activates its device',
   invitations: 'the link in an email is opened by a user who is not a member yet',
 }
 

@@ -16,7 +16,7 @@ export const LicenseKeyText = Type.String({
   minLength: 1,
   maxLength: 100,
   description: 'The license key, as it was issued or as a person types it: small letters and spaces are accepted.',
-  examples: ['7Q3VK-0XW9M-4T2HB-C8RJE-Z6NPD-51GYF'],
+  examples: ['EJFZK-ZKSB8-ETZ2Y-4D9E4-K02GN-S9RJT'],
 })
 export const Fingerprint = Type.String({
   minLength: 1,
