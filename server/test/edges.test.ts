@@ -37,6 +37,7 @@ const upward: Readonly<Record<string, string>> = {
   'platform/gate → memberships': 'the gate: which role the user has there',
   'platform/gate → custom_role_permissions': 'the gate: the permissions of a custom role',
   'platform/gate → roles': 'own_organizations: the name of a custom role',
+  'platform/gate → entitlements': 'the gate: the entitlement that a route requires of the organization',
   'platform/gate → is_way_out': 'the gate: the permissions that need no second factor',
   'platform/gate → audit_log': 'the audit log trigger that organization_table() adds to every table',
   'platform/gate → operator_log': 'the operation is recorded by the function that lets the operator in',

@@ -27,6 +27,11 @@ export const platformProblems = {
     'Verify your identity with POST /api/v1/auth/step-up, with a second factor if the account has one, then repeat the request with the new access token.',
   ],
   'permission-missing': [403, 'Permission missing', 'Your role in this organization does not allow this.'],
+  'entitlement-missing': [
+    403,
+    'Entitlement missing',
+    'The licence of this organization does not include this, or does not allow changes any more; `entitlement` names what is missing. Renew or extend the licence.',
+  ],
   'second-factor-required': [
     403,
     'Second factor required',

@@ -1,5 +1,9 @@
 import { feature } from '../../platform/feature.ts'
 import type { Codes, ProblemTable } from '../../platform/problems.ts'
+import { withinOrganization } from '../organizations/within-organization.ts'
+import { limitRoutes, operatorLimitRoutes } from './routes.ts'
+
+const permissions = { 'admin:limits:read': 'superuser' } as const
 
 const problems = {
   'seats-exhausted': [
@@ -14,6 +18,9 @@ const problems = {
   ],
 } as const satisfies ProblemTable
 
+declare module '../../platform/gate/permissions.ts' {
+  interface DeclaredPermissions extends Codes<typeof permissions> {}
+}
 declare module '../../platform/problems.ts' {
   interface DeclaredProblems extends Codes<typeof problems> {}
 }
@@ -24,5 +31,8 @@ export const limits = feature({
   uses: ['users', 'organizations'],
   tables: [new URL('limits.sql', import.meta.url)],
   sql: [new URL('limits-policies.sql', import.meta.url)],
+  tags: { Limits: 'How much an organization may use, and what it is entitled to.' },
+  permissions,
   problems,
+  routes: [withinOrganization(limitRoutes), operatorLimitRoutes],
 })

@@ -211,5 +211,6 @@ revoke execute on function limits_in_gate() from public;
 grant execute on function limits_in_gate() to freehold_tenant;
 create view limits with (security_barrier) as select organization_id, key, maximum, used from limits_in_gate();
 create view own_entitlements with (security_barrier) as
-  select e.organization_id, e.code, e.writes from gate join entitlements e on e.organization_id = gate.organization_id where gate.reads;
+  select e.organization_id, e.code, bool_or(e.writes) as writes from gate join entitlements e on e.organization_id = gate.organization_id where gate.reads
+  group by e.organization_id, e.code;
 grant select on limits, own_entitlements to freehold_tenant;

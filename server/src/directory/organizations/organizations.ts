@@ -139,6 +139,13 @@ export const deleteOrganization = (id: string, condition: Condition) =>
 /** The organization that a session works in, with the user's role there. */
 export type ChosenOrganization = OrganizationRow & { role: RoleName }
 
+/** The entitlements of one of the current user's organizations; a live session suffices. */
+export const listOwnEntitlements = (organization_id: string) =>
+  statement(
+    query.selectFrom('own_organizations').select('entitlements').where('id', '=', organization_id),
+    ([row]): readonly string[] => row?.entitlements ?? [],
+  )
+
 /**
  * Chooses the organization of a sign-in or refresh, as SQL of one row: the requested one, else the first preferred one,
  * else the oldest team, else the personal one. No row if the user is not a member of the requested one.

@@ -18,7 +18,7 @@ export interface Issuer {
   accessToken(
     user: { id: string; email: string },
     session: { id: string; auth_time: number },
-    organization?: { id: string; role: RoleName },
+    organization?: { id: string; role: RoleName; entitlements: readonly string[] },
     seconds?: number,
   ): Static<typeof AccessToken>
   /**
@@ -46,6 +46,7 @@ export function createIssuer(
         email: user.email,
         user_id: user.id,
         ...(organization && { organization_id: organization.id, tenant_id: organization.id, role: organization.role }),
+        ...(organization && organization.entitlements.length > 0 && { entitlements: organization.entitlements }),
       },
       seconds,
     ),

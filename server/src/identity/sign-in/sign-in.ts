@@ -1,7 +1,6 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import type { ChosenOrganization } from '../../directory/organizations/organizations.ts'
 import type { User } from '../../directory/users/users.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { raw, statement, tables } from '../../platform/database/statement.ts'
@@ -17,7 +16,7 @@ import type { SecondFactor } from '../factors/factors.ts'
 import type { Requirement } from '../factors/requirements.ts'
 import type { OpenGuess } from '../lockout/attempts.ts'
 import { admitTo, lockUser, lookUp, openSession, settled } from './steps.ts'
-import type { Found, PlaceCounts } from './steps.ts'
+import type { ChosenPlace, Found, PlaceCounts } from './steps.ts'
 
 const query = tables('system')
 
@@ -25,7 +24,7 @@ const query = tables('system')
 export interface SignedIn {
   outcome: 'signed-in'
   user: User
-  organization: ChosenOrganization | undefined
+  organization: ChosenPlace | undefined
   counts: PlaceCounts
   session: { id: string; generation: number; auth_time: number }
   /** The device of the sign-in, which is now known; absent after a refresh. */

@@ -31,6 +31,8 @@ export interface Operation {
   entity_type?: string | undefined
   entity_id?: string | undefined
   details?: Readonly<Record<string, unknown>> | undefined
+  /** It only looks up what the operation is about, and is not recorded. */
+  isLookUp?: boolean
 }
 
 /** The settings that the gate reads. The system login needs no session, but a session that is given must be valid. */
@@ -39,6 +41,8 @@ export interface Scope {
   organization_id?: string
   /** The one permission that the gate requires; undefined if a valid session suffices. */
   permission?: string
+  /** An entitlement that the organization must have. */
+  requires?: string
   /** Required for an `admin:` permission: it is recorded before the first statement, if the permission allows changes. */
   operation?: Operation
   /** Called when the database has found the session valid. */
@@ -214,6 +218,8 @@ function openLogin<Name extends LoginName>(
     scope.confirm?.()
     if (state.permitted === true) return
     if (state.second_factor_missing === true) throw new Problem('second-factor-required')
+    if (state.entitlement_missing === true)
+      throw new Problem('entitlement-missing', { extension: { entitlement: scope.requires } })
     if (state.operator !== true) throw new Problem('permission-missing')
     // For an operator, only an organization that does not exist is closed.
     if (scope.organization_id !== undefined) throw new Problem('not-found')

@@ -96,16 +96,17 @@ interface TenantDevices {
 }
 
 interface TenantGate {
-  organization_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean, never, never>
+  writes: ColumnType<boolean | null, never, never>
 }
 
 interface TenantGateState {
+  entitlement_missing: ColumnType<boolean, never, never>
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
   operator: ColumnType<boolean, never, never>
@@ -304,6 +305,7 @@ interface TenantOwnInvitations {
 
 interface TenantOwnOrganizations {
   created_at: ColumnType<string, never, never>
+  entitlements: ColumnType<string[], never, never>
   id: ColumnType<string, never, never>
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
@@ -547,16 +549,17 @@ interface SystemFormerAddresses {
 }
 
 interface SystemGate {
-  organization_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean, never, never>
+  writes: ColumnType<boolean | null, never, never>
 }
 
 interface SystemGateState {
+  entitlement_missing: ColumnType<boolean, never, never>
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
   operator: ColumnType<boolean, never, never>
@@ -790,6 +793,7 @@ interface SystemOrganizations {
 
 interface SystemOwnOrganizations {
   created_at: ColumnType<string, never, never>
+  entitlements: ColumnType<string[], never, never>
   id: ColumnType<string, never, never>
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
@@ -1022,16 +1026,17 @@ interface EitherDevices {
 }
 
 interface EitherGate {
-  organization_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean, never, never>
+  writes: ColumnType<boolean | null, never, never>
 }
 
 interface EitherGateState {
+  entitlement_missing: ColumnType<boolean, never, never>
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
   operator: ColumnType<boolean, never, never>
@@ -1182,6 +1187,7 @@ interface EitherOrganizations {
 
 interface EitherOwnOrganizations {
   created_at: ColumnType<string, never, never>
+  entitlements: ColumnType<string[], never, never>
   id: ColumnType<string, never, never>
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>

@@ -1,7 +1,8 @@
 -- The gate: one row if the caller in the settings may do what the route declared, else none. Every policy of every
 -- tenant table asks it, so with an invalid session, an ended membership or a missing permission a statement reads
 -- nothing and changes nothing. The settings are local to the transaction: app.session_id, app.organization_id,
--- app.permission, app.context (request id, address, user agent and user, for the audit log).
+-- app.permission, app.requires (an entitlement of the organization), app.context (request id, address, user agent and
+-- user, for the audit log).
 
 -- A valid session alone, for routes that need no organization: /auth, /users/me and the user's list of sessions.
 create view self with (security_barrier) as
@@ -39,7 +40,9 @@ create view gate with (security_barrier) as
       or is_way_out())
     -- the sub-select reads the setting once, not for each row of the table
     and exists (select from role_permissions p where p.permission = (select current_setting('app.permission', true))
-        and (p.role = m.rank or u.superuser and p.role = 'superuser'));
+        and (p.role = m.rank or u.superuser and p.role = 'superuser'))
+    and (coalesce(current_setting('app.requires', true), '') = '' or exists (select from entitlements e where e.organization_id = o.id
+      and e.code = current_setting('app.requires', true) and (e.writes or current_setting('app.permission', true) like '%:read')));
 
 -- The state that the diagnostic query reads after an empty or refused result: always one row.
 create view gate_state with (security_barrier) as
@@ -47,7 +50,9 @@ create view gate_state with (security_barrier) as
     m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null as member,
     o.second_factor_required and s.second_factor_at is null and o.deleted_at is null
       and (m.user_id is not null and m.disabled_at is null and m.deleted_at is null or u.superuser) as second_factor_missing,
-    exists (select from gate) as permitted, exists (select from operator) as operator
+    exists (select from gate) as permitted, exists (select from operator) as operator,
+    m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null and not (coalesce(current_setting('app.requires', true), '') = '' or exists (select from entitlements e where e.organization_id = o.id
+        and e.code = current_setting('app.requires', true) and (e.writes or current_setting('app.permission', true) like '%:read'))) as entitlement_missing
   from (select nullif(current_setting('app.session_id', true), '')::uuid as session_id,
       nullif(current_setting('app.organization_id', true), '')::uuid as organization_id) as named
   left join sessions s on s.id = named.session_id
@@ -63,7 +68,8 @@ create view own_organizations with (security_barrier) as
     (select r.name from roles r where r.organization_id = m.organization_id and r.id = m.role_id) as role_name,
     array(select p.permission from role_permissions p where p.role = case when m.role_id is null then m.role else 'admin' end
       and (m.role_id is null or exists (select from custom_role_permissions c where c.organization_id = m.organization_id and c.role_id = m.role_id and c.permission = p.permission))
-      order by p.permission collate "C") as permissions
+      order by p.permission collate "C") as permissions,
+    array(select distinct e.code collate "C" from entitlements e where e.organization_id = o.id order by 1) as entitlements
   from self
   join memberships m on m.user_id = self.user_id and m.disabled_at is null and m.deleted_at is null
   join organizations o on o.id = m.organization_id and o.deleted_at is null;
@@ -116,7 +122,9 @@ begin
         or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out()))
       and (m.gate_changed_in = own
         or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
-        or m.disabled_at is null and m.deleted_at is null and wanted = any (permissions_of(o.id, m.role, m.role_id))));
+        or m.disabled_at is null and m.deleted_at is null and wanted = any (permissions_of(o.id, m.role, m.role_id)))
+      and (coalesce(current_setting('app.requires', true), '') = '' or exists (select from entitlements e where e.organization_id = o.id
+        and e.code = current_setting('app.requires', true) and (e.writes or current_setting('app.permission', true) like '%:read'))));
 end $$;
 revoke execute on function gate_is_open() from public;
 

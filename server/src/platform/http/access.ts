@@ -58,7 +58,14 @@ export function authorize(
   const principal: SessionPrincipal = { kind: 'session', session_id, user_id, auth_time }
   const self: Scope = { session_id, origin: { ...origin, user_id }, confirm: () => confirm(request) }
   const gated =
-    permission === undefined || operates ? self : { ...self, permission, organization_id: organization_id as string }
+    permission === undefined || operates
+      ? self
+      : {
+          ...self,
+          permission,
+          organization_id: organization_id as string,
+          ...(rules.requires !== undefined && { requires: rules.requires }),
+        }
   if (!isPublic) request.visitor = systemRunnerOf(database.system, self)
   const keyed = honoursIdempotencyKey({ ...rules, method: request.method })
   const bindTo = <Name extends LoginName>(login: Login<Name>, scope: Scope): Runner<Name> => {
@@ -92,6 +99,7 @@ export function authorize(
       user_id,
       session_id,
       ...bindTo(database.system, scope),
+      lookUp: statement => database.system.run({ ...scope, operation: { ...scope.operation, isLookUp: true } }, statement),
       on: target => operate({ ...scope, operation: { ...target, name: scope.operation.name } }),
       for: id => operate({ ...scope, organization_id: id }),
       within: id => bindTo(database.tenant, { ...scope, organization_id: id }),

@@ -209,7 +209,7 @@ const articleOf = (word: string): string => (/^[aeiou]/.test(word) ? 'an' : 'a')
  * The schema of PUT and the values that it resets, derived from the schema of POST: an optional field that may be null
  * is reset to null, one with a default to its default, and any other is required.
  */
-function replacementOf(create: TObject): { schema: TObject; resets: Record<string, unknown> } {
+export function replacementOf(create: TObject): { schema: TObject; resets: Record<string, unknown> } {
   const { required, title } = create as { required?: readonly string[]; title?: string }
   const whole = Type.Required(create)
   const resets: Record<string, unknown> = {}

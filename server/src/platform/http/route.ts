@@ -32,6 +32,8 @@ type Access = 'public' | 'session' | Permission
 export interface RouteRules {
   /** Required: without it the server does not start. */
   access: Access
+  /** An entitlement that the organization must have, beside the permission. The gate decides, in the same statement. */
+  requires?: string
   /** Requires a recent sign-in. */
   stepUp?: boolean
   /** Requests per minute from one address, in addition to the general limit; Infinity: no limit at all. */

@@ -132,6 +132,10 @@ const corsOptionsOf = ({ corsOrigins, corsHeaders }: Config) => ({
   strictPreflight: false,
 })
 
+/** Whether the access is a permission in an organization. */
+const isOfOrganization = (access: string | undefined): boolean =>
+  access !== undefined && access !== 'public' && access !== 'session' && !access.startsWith('admin:')
+
 /** A route without access, or with a permission that no feature declares, prevents the start. */
 function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>): void {
   const known = new Set<string>()
@@ -142,6 +146,7 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
       throw new Error(`route ${place} declares no access: give it access: 'public', 'session' or a permission`)
     const {
       access,
+      requires,
       stepUp = false,
       perMinute,
       countsItself = false,
@@ -153,6 +158,10 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
     if (access !== undefined && access !== 'public' && access !== 'session' && !(access in permissions))
       throw new Error(
         `route ${place} asks for the permission ${access}, which no feature declares: add it to the permissions of the feature`,
+      )
+    if (requires !== undefined && (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(requires) || !isOfOrganization(access)))
+      throw new Error(
+        `route ${place} requires ${JSON.stringify(requires)}: give it an entitlement such as 'sso', and as access a permission in an organization`,
       )
     const operationId = route.schema?.operationId
     if (operationId !== undefined && known.has(operationId))
@@ -167,6 +176,7 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
         tagged,
         browsed,
         countsItself,
+        ...(requires !== undefined && { requires }),
         ...(perMinute !== undefined && { perMinute }),
         ...(limitedAs !== undefined && { limitedAs }),
       },

@@ -31,6 +31,15 @@ create policy owner_reads on license_plans for select to freehold_owner using (t
 grant select, insert, update, delete on license_plans to freehold_system;
 grant select on license_plans to freehold_tenant;
 
+-- A plan that becomes the default replaces the former one.
+create function replace_default_plan() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  update license_plans set is_default = false where is_default and id <> new.id;
+  return new;
+end $$;
+revoke execute on function replace_default_plan() from public;
+create trigger replace_default before insert or update of is_default on license_plans for each row when (new.is_default) execute function replace_default_plan();
+
 -- The maxima of an allowance: what the terms allow, with the overage.
 create function maxima_of(seats integer, quotas jsonb, overage_percent integer) returns jsonb language sql immutable set search_path = {{schema}}, pg_temp as $$
   select coalesce(jsonb_object_agg(key, floor(maximum::numeric * (100 + overage_percent) / 100)), '{}')

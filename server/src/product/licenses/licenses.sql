@@ -23,7 +23,8 @@ create table licenses (
   duration_days           integer,
   expiry_basis            text not null check (expiry_basis in ('creation', 'first-validation', 'first-activation')),
   on_expiry               text not null check (on_expiry in ('restrict', 'read-only', 'keep')),
-  metadata                jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object' and pg_column_size(metadata) <= 16384),
+  metadata                jsonb not null default '{}' constraint licenses_metadata_size
+                            check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384),
   transferred_from        uuid,                                      -- the licence of another organization that this one replaces
   created_at              timestamptz not null default now(),
   updated_at              timestamptz not null default now(),
@@ -57,6 +58,12 @@ grant execute on function license_status(text, timestamptz) to freehold_tenant, 
 -- to reinstate. The key, the organization and the origin never change.
 create function guard_license() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
+  if new.expires_at <= now() and (tg_op = 'INSERT' or old.expires_at is distinct from new.expires_at) then
+    raise exception 'the licence would have expired already' using errcode = '23514', constraint = 'licenses_expires_in_future';
+  end if;
+  if tg_op = 'INSERT' then
+    return new;
+  end if;
   if (old.id, old.organization_id, old.key_hash, old.key_prefix, old.transferred_from, old.created_at)
     is distinct from (new.id, new.organization_id, new.key_hash, new.key_prefix, new.transferred_from, new.created_at) then
     raise exception 'this column of a licence never changes' using errcode = '42501';
@@ -75,7 +82,19 @@ begin
   return new;
 end $$;
 revoke execute on function guard_license() from public;
-create trigger guard before update on licenses for each row execute function guard_license();
+create trigger guard before insert or update on licenses for each row execute function guard_license();
+
+-- Locks what a licence that moves to another organization concerns, in the order of all locks, for an operator: the licence,
+-- the operator's own key, then the keys of both organizations.
+create function hold_transfer(license uuid, source uuid, target uuid) returns void language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
+begin
+  perform from licenses where organization_id = source and id = license for no key update;
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
+  perform pg_advisory_xact_lock(lock_key('revocation', least(source, target)::text));
+  perform pg_advisory_xact_lock(lock_key('revocation', greatest(source, target)::text));
+end $$;
+revoke execute on function hold_transfer(uuid, uuid, uuid) from public;
+grant execute on function hold_transfer(uuid, uuid, uuid) to freehold_system;
 
 -- An active licence is an allowance of its organization. It is refused if the organization uses more already, when it is
 -- issued or its terms change; not if it is only active again.
