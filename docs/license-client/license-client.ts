@@ -80,7 +80,11 @@ export function createLicenseClient({
   async function send(path: string, body: object = {}): Promise<Record<string, unknown>> {
     const answer = await request(`${LICENSES}${path}`, { key, fingerprint, ...body })
     if (answer.status < 400) return answer.body
-    throw new LicenseProblem(String(answer.body['code']), String(answer.body['detail']))
+    // A license that cannot be used says why: suspended, revoked, expired and so on.
+    throw new LicenseProblem(
+      String(answer.body['license_status'] ?? answer.body['code']),
+      String(answer.body['detail']),
+    )
   }
 
   const readKeys = async () => (await request('/.well-known/license-jwks.json')).body['keys'] as PublicKey[]

@@ -5,8 +5,7 @@ import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { affect, get, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
-import { Problem, invalidField } from '../../platform/problems.ts'
-import type { ProblemCode } from '../../platform/problems.ts'
+import { Problem } from '../../platform/problems.ts'
 import { Id, IdOf, Name, Nullable, Strict, Time } from '../../platform/schemas.ts'
 
 const query = tables('tenant', 'license_activations', 'licenses')
@@ -90,29 +89,8 @@ export const Heartbeat = Strict(
 )
 export const Deactivation = Strict({ key: LicenseKeyText, fingerprint: Fingerprint }, { title: 'LicenseDeactivation' })
 
-/** The problem for each outcome of the functions in license-activations.sql. */
-const problemOf: Readonly<Record<string, ProblemCode>> = {
-  'not-found': 'license-not-found',
-  draft: 'license-draft',
-  suspended: 'license-suspended',
-  revoked: 'license-revoked',
-  expired: 'license-expired',
-  'not-started': 'license-not-started',
-  'activation-missing': 'activation-missing',
-  'heartbeat-dead': 'heartbeat-dead',
-  'activations-exhausted': 'activations-exhausted',
-}
-
 /** What a program can be refused with, in every operation but a validation. */
-export const licenseProblems = [
-  'malformed-key',
-  'license-not-found',
-  'license-draft',
-  'license-suspended',
-  'license-revoked',
-  'license-expired',
-  'license-not-started',
-] as const satisfies readonly ProblemCode[]
+export const licenseProblems = ['malformed-key', 'license-not-found', 'license-not-usable'] as const
 
 export interface Outcome {
   outcome: string | null
@@ -120,13 +98,21 @@ export interface Outcome {
   used?: number | null
 }
 
-/** The problem that an outcome means; undefined if there is none. A floating license alone is leased. */
+/** The problem that an outcome of the functions in license-activations.sql means; undefined if there is none. */
 function refusalOf({ outcome, limit, used }: Outcome): Problem | undefined {
-  if (outcome === null) return undefined
-  if (outcome === 'not-floating') return invalidField('/lease_seconds', 'is only for floating licenses')
-  const code = problemOf[outcome]
-  if (code === undefined) throw new Error(`the database answered ${outcome}`)
-  return new Problem(code, outcome === 'activations-exhausted' ? { extension: { limit, used } } : {})
+  switch (outcome) {
+    case null:
+      return undefined
+    case 'not-found':
+      return new Problem('license-not-found')
+    case 'activation-missing':
+    case 'heartbeat-dead':
+      return new Problem(outcome)
+    case 'activations-exhausted':
+      return new Problem(outcome, { extension: { limit, used } })
+    default:
+      return new Problem('license-not-usable', { extension: { license_status: outcome } })
+  }
 }
 
 /** The columns of the row `o.activation`, which ends at infinity if it does not end. */

@@ -8,11 +8,11 @@ const permissions = { 'licenses:write': 'admin' } as const
 
 const problems = {
   'license-not-found': [404, 'License not found', 'No license has this key. Compare it with the key that was issued.'],
-  'license-draft': [403, 'License not issued', 'The license is still a draft. It can be used once it has been issued.'],
-  'license-suspended': [403, 'License suspended', 'The license is suspended. Ask the seller of the program.'],
-  'license-revoked': [403, 'License revoked', 'The license was revoked, and stays so. Ask the seller for a new one.'],
-  'license-expired': [403, 'License expired', 'The license has expired. Renew it, then repeat the request.'],
-  'license-not-started': [403, 'License not started', 'The license has not begun yet; a validation says when it does.'],
+  'license-not-usable': [
+    403,
+    'License not usable',
+    'The license cannot be used now: `license_status` says why (draft, suspended, revoked, expired or not-started). Ask the seller of the program.',
+  ],
   'activations-exhausted': [
     409,
     'Activations exhausted',

@@ -51,7 +51,10 @@ export const ValidationRequest = Strict(
     } as typeof Code),
     version: Type.Optional(Version),
     entitlements: Type.Optional(Type.Array(Code, { maxItems: 100, description: 'The license must have all of them.' })),
-    user: Type.Optional({ ...IdOf('user'), description: 'Must be a member of the organization of the license.' } as typeof Id),
+    user: Type.Optional({
+      ...IdOf('user'),
+      description: 'Must be a member of the organization of the license.',
+    } as typeof Id),
   },
   { title: 'LicenseValidationRequest' },
 )

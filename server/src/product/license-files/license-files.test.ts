@@ -73,7 +73,7 @@ test('no file without a usable license and an activation', async () => {
   await admin.query('update license_activations set expires_at = now() where license_id = $1', [license.id])
   assert.equal((await fileOf(license.key)).body.code, 'heartbeat-dead')
   await admin.query(`update licenses set status = 'suspended' where id = $1`, [license.id])
-  assert.equal((await fileOf(license.key)).body.code, 'license-suspended')
+  assert.equal((await fileOf(license.key)).body.license_status, 'suspended')
 })
 
 // Red when: a device that holds a file can be replaced while the file is valid.

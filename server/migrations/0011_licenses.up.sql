@@ -1,0 +1,1529 @@
+-- licenses
+
+set local check_function_bodies = off;
+
+create table {{schema}}."allowances" (
+  "organization_id" uuid                     not null,
+  "id"              uuid                     not null,
+  "maxima"          jsonb                    not null,
+  "entitlements"    text[]                   not null default '{}'::text[],
+  "starts_at"       timestamp with time zone not null default now(),
+  "expires_at"      timestamp with time zone,
+  "on_expiry"       text                     not null default 'restrict'::text,
+  constraint "allowances_maxima_check" check ((jsonb_typeof(maxima) = 'object'::text)),
+  constraint "allowances_on_expiry_check"
+    check ((on_expiry = ANY (ARRAY['restrict'::text, 'read-only'::text, 'keep'::text]))),
+  constraint "allowances_pkey" primary key (organization_id, id)
+);
+
+alter table {{schema}}."allowances"
+  enable row level security;
+
+alter table {{schema}}."allowances"
+  force row level security;
+
+create table {{schema}}."default_allowance" (
+  "only_one"     boolean not null default true,
+  "maxima"       jsonb   not null,
+  "entitlements" text[]  not null default '{}'::text[],
+  constraint "default_allowance_maxima_check" check ((jsonb_typeof(maxima) = 'object'::text)),
+  constraint "default_allowance_only_one_check" check (only_one),
+  constraint "default_allowance_pkey" primary key (only_one)
+);
+
+alter table {{schema}}."default_allowance"
+  enable row level security;
+
+alter table {{schema}}."default_allowance"
+  force row level security;
+
+create table {{schema}}."license_activations" (
+  "organization_id" uuid                     not null,
+  "license_id"      uuid                     not null,
+  "fingerprint"     text                     not null,
+  "name"            text,
+  "metadata"        jsonb                    not null default '{}'::jsonb,
+  "expires_at"      timestamp with time zone not null default 'infinity'::timestamp with time zone,
+  "last_seen_at"    timestamp with time zone not null default now(),
+  "removable_at"    timestamp with time zone not null default 'infinity'::timestamp with time zone,
+  "created_at"      timestamp with time zone not null default now(),
+  "updated_at"      timestamp with time zone not null default now(),
+  "version"         integer                  not null default 1,
+  constraint "license_activations_fingerprint_key" unique (organization_id, license_id, fingerprint),
+  constraint "license_activations_fingerprint" check ((fingerprint ~ '^[!-~]{1,255}$'::text)),
+  constraint "license_activations_metadata_check"
+    check (((jsonb_typeof(metadata) = 'object'::text) AND (pg_column_size(metadata) <= 4096))),
+  "id"              uuid                     not null default {{schema}}.new_id(),
+  constraint "license_activations_pkey" primary key (organization_id, id)
+);
+
+alter table {{schema}}."license_activations"
+  enable row level security;
+
+alter table {{schema}}."license_activations"
+  force row level security;
+
+alter table {{schema}}."license_activations"
+  set (fillfactor=70);
+
+create table {{schema}}."license_file_keys" (
+  "id"          text                     not null,
+  "public_key"  text                     not null,
+  "private_key" bytea                    not null,
+  "signs_at"    timestamp with time zone not null,
+  "created_at"  timestamp with time zone not null default now(),
+  constraint "license_file_keys_pkey" primary key (id),
+  constraint "license_file_keys_signs_at_key" unique (signs_at)
+);
+
+alter table {{schema}}."license_file_keys"
+  enable row level security;
+
+create table {{schema}}."license_plans" (
+  "code"                    text                     not null,
+  "name"                    text                     not null,
+  "description"             text,
+  "seats"                   integer,
+  "max_activations"         integer,
+  "overage_percent"         integer                  not null default 0,
+  "quotas"                  jsonb                    not null default '{}'::jsonb,
+  "entitlements"            text[]                   not null default '{}'::text[],
+  "activation"              text                     not null default 'node-locked'::text,
+  "heartbeat_seconds"       integer,
+  "heartbeat_grace_seconds" integer                  not null default 0,
+  "duration_days"           integer,
+  "expiry_basis"            text                     not null default 'creation'::text,
+  "on_expiry"               text                     not null default 'restrict'::text,
+  "is_default"              boolean                  not null default false,
+  "created_at"              timestamp with time zone not null default now(),
+  "updated_at"              timestamp with time zone not null default now(),
+  "version"                 integer                  not null default 1,
+  constraint "license_plans_activation_check" check ((activation = ANY (ARRAY['node-locked'::text, 'floating'::text]))),
+  constraint "license_plans_code_check"
+    check (((code ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text) AND (char_length(code) <= 63))),
+  constraint "license_plans_code_key" unique (code),
+  constraint "license_plans_duration_days_check" check ((duration_days >= 1)),
+  constraint "license_plans_expiry_basis_check"
+    check ((expiry_basis = ANY (ARRAY['creation'::text, 'first-validation'::text, 'first-activation'::text]))),
+  constraint "license_plans_heartbeat_grace_seconds_check" check ((heartbeat_grace_seconds >= 0)),
+  constraint "license_plans_heartbeat_seconds_check" check ((heartbeat_seconds >= 1)),
+  constraint "license_plans_max_activations_check" check ((max_activations >= 0)),
+  constraint "license_plans_on_expiry_check"
+    check ((on_expiry = ANY (ARRAY['restrict'::text, 'read-only'::text, 'keep'::text]))),
+  constraint "license_plans_overage_percent_check" check (((overage_percent >= 0) AND (overage_percent <= 1000))),
+  constraint "license_plans_quotas_check" check ((jsonb_typeof(quotas) = 'object'::text)),
+  constraint "license_plans_seats_check" check ((seats >= 0)),
+  "id"                      uuid                     not null default {{schema}}.new_id(),
+  constraint "license_plans_pkey" primary key (id)
+);
+
+alter table {{schema}}."license_plans"
+  enable row level security;
+
+create table {{schema}}."licenses" (
+  "organization_id"         uuid                     not null,
+  "plan_id"                 uuid                     not null,
+  "name"                    text,
+  "key_prefix"              text                     not null,
+  "key_hash"                bytea                    not null,
+  "status"                  text                     not null default 'active'::text,
+  "starts_at"               timestamp with time zone not null default now(),
+  "expires_at"              timestamp with time zone,
+  "first_validated_at"      timestamp with time zone,
+  "first_activated_at"      timestamp with time zone,
+  "seats"                   integer,
+  "max_activations"         integer,
+  "overage_percent"         integer                  not null,
+  "quotas"                  jsonb                    not null,
+  "entitlements"            text[]                   not null,
+  "activation"              text                     not null,
+  "heartbeat_seconds"       integer,
+  "heartbeat_grace_seconds" integer                  not null,
+  "duration_days"           integer,
+  "expiry_basis"            text                     not null,
+  "on_expiry"               text                     not null,
+  "metadata"                jsonb                    not null default '{}'::jsonb,
+  "transferred_from"        uuid,
+  "created_at"              timestamp with time zone not null default now(),
+  "updated_at"              timestamp with time zone not null default now(),
+  "version"                 integer                  not null default 1,
+  constraint "licenses_activation_check" check ((activation = ANY (ARRAY['node-locked'::text, 'floating'::text]))),
+  constraint "licenses_expires_later" check ((expires_at > starts_at)),
+  constraint "licenses_expiry_basis_check"
+    check ((expiry_basis = ANY (ARRAY['creation'::text, 'first-validation'::text, 'first-activation'::text]))),
+  constraint "licenses_key_hash_key" unique (organization_id, key_hash),
+  constraint "licenses_metadata_size"
+    check (((jsonb_typeof(metadata) = 'object'::text) AND (octet_length((metadata)::text) <= 16384))),
+  constraint "licenses_on_expiry_check"
+    check ((on_expiry = ANY (ARRAY['restrict'::text, 'read-only'::text, 'keep'::text]))),
+  constraint "licenses_status_check"
+    check ((status = ANY (ARRAY['draft'::text, 'active'::text, 'suspended'::text, 'revoked'::text]))),
+  "id"                      uuid                     not null default {{schema}}.new_id(),
+  constraint "licenses_pkey" primary key (organization_id, id)
+);
+
+alter table {{schema}}."licenses"
+  enable row level security;
+
+alter table {{schema}}."licenses"
+  force row level security;
+
+create table {{schema}}."limit_usage" (
+  "organization_id" uuid   not null,
+  "key"             text   not null,
+  "used"            bigint not null,
+  constraint "limit_usage_pkey" primary key (organization_id, key)
+);
+
+alter table {{schema}}."limit_usage"
+  enable row level security;
+
+alter table {{schema}}."limit_usage"
+  force row level security;
+
+create or replace function {{schema}}.activate_license (
+  hash            bytea,
+  device          text,
+  device_name     text,
+  device_metadata jsonb,
+  lease_seconds   integer,
+  OUT             outcome text,
+  OUT             is_new boolean,
+  OUT             maximum integer,
+  OUT             used integer,
+  OUT             heartbeat_seconds integer,
+  OUT             activation {{schema}}.license_activations
+)
+  returns record
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  l licenses := find_license(hash);
+begin
+  if l.id is not null then
+    perform pg_advisory_xact_lock(lock_key('licenses', l.id::text));
+    l := find_license(hash);
+    perform set_config('app.organization_id', l.organization_id::text, true);
+  end if;
+  outcome := license_obstacle(l, true);
+  heartbeat_seconds := l.heartbeat_seconds;
+  if outcome is not null then
+    return;
+  end if;
+  update license_activations a set last_seen_at = clock_timestamp(), expires_at = greatest(nullif(a.expires_at, 'infinity'), activation_end(l, lease_seconds))
+  where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device and a.expires_at > clock_timestamp()
+  returning a.* into activation;
+  is_new := activation.id is null;
+  if not is_new then
+    return;
+  end if;
+  maximum := activations_allowed(l);
+  if maximum is not null then
+    used := (select count(*) from license_activations a where a.organization_id = l.organization_id and a.license_id = l.id and a.expires_at > clock_timestamp());
+    if used >= maximum then
+      outcome := 'activations-exhausted';
+      return;
+    end if;
+  end if;
+  insert into license_activations as a (organization_id, license_id, fingerprint, name, metadata, expires_at)
+  values (l.organization_id, l.id, device, device_name, coalesce(device_metadata, '{}'), activation_end(l, lease_seconds))
+  on conflict (organization_id, license_id, fingerprint) do update set name = excluded.name, metadata = excluded.metadata,
+    expires_at = excluded.expires_at, last_seen_at = clock_timestamp()
+  returning a.* into activation;
+  if l.first_activated_at is null then
+    update licenses set first_activated_at = now(),
+      expires_at = case when expiry_basis = 'first-activation' and expires_at is null then now() + make_interval(days => duration_days) else expires_at end
+    where organization_id = l.organization_id and id = l.id and first_activated_at is null;
+  end if;
+end $function$;
+
+create or replace function {{schema}}.activation_end (
+  l             {{schema}}.licenses,
+  lease_seconds integer
+)
+  returns timestamp with time zone
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  term constant integer := case when l.activation = 'floating'
+    then least(lease_seconds, 86400, coalesce(l.heartbeat_seconds + l.heartbeat_grace_seconds, case when lease_seconds is null then 3600 end))
+    else l.heartbeat_seconds + l.heartbeat_grace_seconds end;
+begin
+  return coalesce(clock_timestamp() + make_interval(secs => term), 'infinity');
+end $function$;
+
+create or replace function {{schema}}.activations_allowed (
+  l {{schema}}.licenses
+)
+  returns integer
+  language sql
+  immutable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select floor(l.max_activations::numeric * (100 + l.overage_percent) / 100)::integer $function$;
+
+create or replace function {{schema}}.beat_license (
+  hash          bytea,
+  device        text,
+  lease_seconds integer,
+  OUT           outcome text,
+  OUT           heartbeat_seconds integer,
+  OUT           activation {{schema}}.license_activations
+)
+  returns record
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  l constant licenses := find_license(hash);
+  renewed record;
+begin
+  outcome := license_obstacle(l, false);
+  heartbeat_seconds := l.heartbeat_seconds;
+  if outcome is null then
+    -- A crash of PostgreSQL may forget the last heartbeats: the next ones follow.
+    perform set_config('synchronous_commit', 'off', true);
+    renewed := renew_activation(l, device, lease_seconds, null);
+    outcome := renewed.outcome;
+    activation := renewed.activation;
+  end if;
+end $function$;
+
+create or replace function {{schema}}.count_rows()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  place record;
+begin
+  if tg_op = 'INSERT' then
+    for place in select organization_id, count(*) as changed from new_rows group by organization_id order by organization_id loop
+      perform count_use(place.organization_id, tg_table_name, place.changed);
+    end loop;
+  else
+    for place in select organization_id, -count(*) as changed from old_rows group by organization_id order by organization_id loop
+      perform count_use(place.organization_id, tg_table_name, place.changed);
+    end loop;
+  end if;
+  return null;
+end $function$;
+
+create or replace function {{schema}}.count_seats()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  place record;
+begin
+  if tg_op = 'INSERT' then
+    for place in select m.organization_id, count(*) as changed from new_rows m join users u on u.id = m.user_id
+      where m.disabled_at is null and m.deleted_at is null and not u.guest group by m.organization_id order by m.organization_id
+    loop
+      perform count_use(place.organization_id, 'seats', place.changed);
+    end loop;
+  elsif tg_op = 'UPDATE' then
+    for place in select m.organization_id, sum(m.seat) as changed
+      from (select organization_id, user_id, 1 as seat from new_rows where disabled_at is null and deleted_at is null
+        union all select organization_id, user_id, -1 from old_rows where disabled_at is null and deleted_at is null) as m
+      join users u on u.id = m.user_id where not u.guest group by m.organization_id having sum(m.seat) <> 0 order by m.organization_id
+    loop
+      perform count_use(place.organization_id, 'seats', place.changed);
+    end loop;
+  else
+    for place in select m.organization_id, -count(*) as changed from old_rows m join users u on u.id = m.user_id
+      where m.disabled_at is null and m.deleted_at is null and not u.guest group by m.organization_id order by m.organization_id
+    loop
+      perform count_use(place.organization_id, 'seats', place.changed);
+    end loop;
+  end if;
+  return null;
+end $function$;
+
+create or replace function {{schema}}.count_seats_of_account()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  place record;
+begin
+  for place in select organization_id from memberships where user_id = new.id and disabled_at is null and deleted_at is null order by organization_id loop
+    perform count_use(place.organization_id, 'seats', case when new.guest then -1 else 1 end);
+  end loop;
+  return null;
+end $function$;
+
+create or replace function {{schema}}.count_units (
+  organization uuid,
+  limit_key    text
+)
+  returns bigint
+  language plpgsql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  counted bigint := 0;
+begin
+  if to_regclass(quote_ident(limit_key)) is not null then
+    execute format('select count(*) from %I where organization_id = $1', limit_key) into counted using organization;
+  end if;
+  return counted;
+end $function$;
+
+create or replace function {{schema}}.count_use (
+  organization uuid,
+  limit_key    text,
+  change       bigint
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  now_used bigint;
+  maximum bigint;
+begin
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', organization::text));
+  update limit_usage set used = used + change where organization_id = organization and key = limit_key returning used into now_used;
+  if not found then
+    perform pg_advisory_xact_lock_shared(lock_key('limits', ''));
+    if not is_limited(organization, limit_key) then
+      return;
+    end if;
+    -- The count includes what this transaction has changed.
+    insert into limit_usage (organization_id, key, used) select id, limit_key, count_units(id, limit_key) from organizations where id = organization
+    on conflict do nothing returning used into now_used;
+    if not found then
+      update limit_usage set used = used + change where organization_id = organization and key = limit_key returning used into now_used;
+    end if;
+  end if;
+  if change > 0 then
+    maximum := maximum_of(organization, limit_key);
+    if now_used > maximum then
+      raise exception 'the limit is reached' using errcode = '23514', constraint = case limit_key when 'seats' then 'limit_of_seats' else 'limit_of_quota' end,
+        detail = case limit_key when 'seats' then '{}' else jsonb_build_object('limit_key', limit_key) end || jsonb_build_object('limit', maximum, 'used', now_used - change);
+    end if;
+  end if;
+end $function$;
+
+create or replace function {{schema}}.counted_table (
+  name text
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  execute format('create policy counting on %I for select to freehold_owner using (true)', name);
+  execute format('create trigger usage_insert after insert on %I referencing new table as new_rows for each statement execute function count_rows()', name);
+  execute format('create trigger usage_delete after delete on %I referencing old table as old_rows for each statement execute function count_rows()', name);
+end $function$;
+
+create or replace function {{schema}}.deactivate_license (
+  hash   bytea,
+  device text,
+  OUT    outcome text
+)
+  returns text
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  l constant licenses := find_license(hash);
+begin
+  if l.id is null then
+    outcome := 'not-found';
+    return;
+  end if;
+  perform set_config('app.organization_id', l.organization_id::text, true);
+  delete from license_activations a where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device;
+  if not found then
+    outcome := 'activation-missing';
+  end if;
+end $function$;
+
+create or replace function {{schema}}.find_license (
+  hash bytea
+)
+  returns {{schema}}.licenses
+  language plpgsql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  found_license licenses;
+begin
+  select l.* into found_license from licenses l join organizations o on o.id = l.organization_id
+  where l.key_hash = hash and o.deleted_at is null;
+  return found_license;
+end $function$;
+
+create or replace function {{schema}}.gate_is_open()
+  returns boolean
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  wanted constant text := coalesce(current_setting('app.permission', true), '');
+  own constant xid8 := pg_current_xact_id();
+begin
+  if wanted = '' then
+    return exists (select from sessions s join users u on u.id = s.user_id
+      where s.id = nullif(current_setting('app.session_id', true), '')::uuid
+        and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
+        and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null));
+  end if;
+  -- An operator's change of accounts and sessions concerns no organization.
+  if wanted like 'admin:%' and coalesce(current_setting('app.organization_id', true), '') = '' then
+    return exists (select from operator);
+  end if;
+  return exists (select from gate) or exists (select from sessions s
+    join users u on u.id = s.user_id
+    join organizations o on o.id = nullif(current_setting('app.organization_id', true), '')::uuid
+    left join memberships m on m.organization_id = o.id and m.user_id = s.user_id
+    where own in (s.gate_changed_in, u.gate_changed_in, o.gate_changed_in, m.gate_changed_in)
+      and s.id = nullif(current_setting('app.session_id', true), '')::uuid
+      and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
+      and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null)
+      and (o.gate_changed_in = own
+        or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out()))
+      and (m.gate_changed_in = own
+        or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
+        or m.disabled_at is null and m.deleted_at is null and wanted = any (permissions_of(o.id, m.role, m.role_id)))
+      and (coalesce(current_setting('app.requires', true), '') = '' or exists (select from entitlements e where e.organization_id = o.id
+        and e.code = current_setting('app.requires', true) and (e.writes or current_setting('app.permission', true) like '%:read'))));
+end $function$;
+
+create or replace function {{schema}}.guard_allowance()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  organization constant uuid := case when tg_op = 'DELETE' then old.organization_id else new.organization_id end;
+begin
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
+  perform pg_advisory_xact_lock(lock_key('revocation', organization::text));
+  return case when tg_op = 'DELETE' then old else new end;
+end $function$;
+
+create or replace function {{schema}}.guard_default_allowance()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
+  perform pg_advisory_xact_lock(lock_key('limits', ''));
+  return case when tg_op = 'DELETE' then old else new end;
+end $function$;
+
+create or replace function {{schema}}.guard_license()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if new.expires_at <= now() and (tg_op = 'INSERT' or old.expires_at is distinct from new.expires_at) then
+    raise exception 'the licence would have expired already' using errcode = '23514', constraint = 'licenses_expires_in_future';
+  end if;
+  if tg_op = 'INSERT' then
+    return new;
+  end if;
+  if (old.id, old.organization_id, old.key_hash, old.key_prefix, old.transferred_from, old.created_at)
+    is distinct from (new.id, new.organization_id, new.key_hash, new.key_prefix, new.transferred_from, new.created_at) then
+    raise exception 'this column of a licence never changes' using errcode = '42501';
+  end if;
+  if old.status = 'revoked' and (new.status <> 'revoked' or (old.plan_id, old.expires_at) is distinct from (new.plan_id, new.expires_at))
+    and coalesce(current_setting('app.permission', true), '') <> 'admin:licenses:reinstate' then
+    raise exception 'the licence is revoked' using errcode = '23514', constraint = 'licenses_revoked';
+  end if;
+  if old.status <> new.status and not (case old.status
+      when 'draft' then new.status in ('active', 'revoked')
+      when 'active' then new.status in ('suspended', 'revoked')
+      when 'suspended' then new.status in ('active', 'revoked')
+      else new.status in ('active', 'suspended') end) then
+    raise exception 'no such change of the status' using errcode = '23514', constraint = 'licenses_status_path', detail = jsonb_build_object('license_status', old.status);
+  end if;
+  return new;
+end $function$;
+
+create or replace function {{schema}}.has_seat (
+  organization uuid,
+  person       uuid
+)
+  returns boolean
+  language sql
+  stable
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select exists (select from users where id = person and guest)
+    or coalesce((select used from limit_usage where organization_id = organization and key = 'seats') < maximum_of(organization, 'seats'), true) $function$;
+
+create or replace function {{schema}}.hold_transfer (
+  license uuid,
+  source  uuid,
+  target  uuid
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform from licenses where organization_id = source and id = license for no key update;
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
+  perform pg_advisory_xact_lock(lock_key('revocation', least(source, target)::text));
+  perform pg_advisory_xact_lock(lock_key('revocation', greatest(source, target)::text));
+end $function$;
+
+create or replace function {{schema}}.is_limited (
+  organization uuid,
+  limit_key    text
+)
+  returns boolean
+  language sql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select exists (select from allowances where organization_id = organization and (maxima ->> limit_key is not null or on_expiry = 'read-only'))
+    or exists (select from default_allowance where maxima ->> limit_key is not null) $function$;
+
+create or replace function {{schema}}.issue_license_file (
+  hash    bytea,
+  device  text,
+  seconds integer,
+  OUT     outcome text,
+  OUT     activation_id uuid,
+  OUT     license_id uuid,
+  OUT     organization_id uuid,
+  OUT     plan text,
+  OUT     entitlements text[],
+  OUT     license_expires_at timestamp with time zone,
+  OUT     on_expiry text,
+  OUT     issued_at timestamp with time zone,
+  OUT     expires_at timestamp with time zone
+)
+  returns record
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  l constant licenses := find_license(hash);
+  renewed record;
+  activation license_activations;
+begin
+  outcome := license_obstacle(l, false);
+  if outcome is not null then
+    return;
+  end if;
+  issued_at := date_trunc('second', now());
+  expires_at := least(issued_at + make_interval(secs => case when l.activation = 'floating' then least(seconds, 30 * 86400) else seconds end),
+    case when l.on_expiry = 'restrict' then l.expires_at end);
+  renewed := renew_activation(l, device, null, expires_at);
+  outcome := renewed.outcome;
+  activation := renewed.activation;
+  activation_id := activation.id;
+  license_id := l.id;
+  organization_id := l.organization_id;
+  plan := (select p.code from license_plans p where p.id = l.plan_id);
+  entitlements := l.entitlements;
+  license_expires_at := l.expires_at;
+  on_expiry := l.on_expiry;
+end $function$;
+
+create or replace function {{schema}}.keep_allowance()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  maxima constant jsonb := case when tg_op <> 'DELETE' then maxima_of(new.seats, new.quotas, new.overage_percent) end;
+begin
+  if tg_op <> 'INSERT' and (tg_op = 'DELETE' or new.status <> 'active') then
+    delete from allowances where organization_id = old.organization_id and id = old.id;
+    return null;
+  end if;
+  if new.status = 'active' then
+    insert into allowances as kept (organization_id, id, maxima, entitlements, starts_at, expires_at, on_expiry)
+    values (new.organization_id, new.id, maxima, new.entitlements, new.starts_at, new.expires_at, new.on_expiry)
+    on conflict (organization_id, id) do update set maxima = excluded.maxima, entitlements = excluded.entitlements, starts_at = excluded.starts_at,
+      expires_at = excluded.expires_at, on_expiry = excluded.on_expiry;
+    if tg_op = 'INSERT' or old.status = 'draft' or maxima_of(old.seats, old.quotas, old.overage_percent) <> maxima then
+      perform require_room(new.organization_id, maxima);
+    end if;
+  end if;
+  return null;
+end $function$;
+
+create or replace function {{schema}}.keep_default_allowance()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  if tg_op <> 'INSERT' and old.is_default and (tg_op = 'DELETE' or not new.is_default) then
+    delete from default_allowance;
+  end if;
+  if tg_op <> 'DELETE' and new.is_default then
+    insert into default_allowance (maxima, entitlements) values (maxima_of(new.seats, new.quotas, new.overage_percent), new.entitlements)
+    on conflict (only_one) do update set maxima = excluded.maxima, entitlements = excluded.entitlements;
+  end if;
+  return null;
+end $function$;
+
+create or replace function {{schema}}.keep_default_plan()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  raise exception 'the plan is the default' using errcode = '23514', constraint = 'license_plans_default_in_use';
+end $function$;
+
+create or replace function {{schema}}.keep_removable_at()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  new.removable_at := date_trunc('hour', new.expires_at) + interval '1 day';
+  return new;
+end $function$;
+
+create or replace function {{schema}}.license_obstacle (
+  l    {{schema}}.licenses,
+  adds boolean
+)
+  returns text
+  language plpgsql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  current_status constant text := license_status(l.status, l.expires_at);
+begin
+  return case when l.id is null then 'not-found'
+    when current_status = 'expired' then case when l.on_expiry = 'restrict' or adds and l.on_expiry = 'read-only' then 'expired' end
+    when current_status <> 'active' then current_status
+    when l.starts_at > now() then 'not-started' end;
+end $function$;
+
+create or replace function {{schema}}.license_status (
+  status     text,
+  expires_at timestamp with time zone
+)
+  returns text
+  language sql
+  stable
+  parallel safe
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select case when status = 'active' and expires_at <= now() then 'expired' else status end $function$;
+
+create or replace function {{schema}}.limits_in_gate()
+  returns table (
+    organization_id uuid,
+    key             text,
+    maximum         bigint,
+    used            bigint
+  )
+  language sql
+  stable
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select gate.organization_id, keys.key, maximum_of(gate.organization_id, keys.key),
+    coalesce((select u.used from limit_usage u where u.organization_id = gate.organization_id and u.key = keys.key), count_units(gate.organization_id, keys.key))
+  from gate cross join lateral (
+    select jsonb_object_keys(a.maxima) as key from allowances a where a.organization_id = gate.organization_id
+    union select jsonb_object_keys(d.maxima) from default_allowance d
+    union select 'seats') as keys
+  where gate.reads $function$;
+
+create or replace function {{schema}}.lock_key (
+  space text,
+  name  text
+)
+  returns bigint
+  language plpgsql
+  immutable
+  parallel safe
+  set search_path to 'pg_catalog', 'pg_temp'
+  AS $function$
+declare
+  place constant integer := array_position(array['revocation', 'owners', 'idempotency', 'superusers', 'signing-keys', 'mail', 'product', 'structure', 'limits', 'licenses'], space);
+begin
+  if place is null then
+    raise exception 'there is no lock space %: add it to lock_key()', space using errcode = '22023';
+  end if;
+  return (place::bigint << 56) | ('x' || left(encode(sha256(convert_to(name, 'UTF8')), 'hex'), 14))::bit(56)::bigint;
+end $function$;
+
+create or replace function {{schema}}.maxima_of (
+  seats           integer,
+  quotas          jsonb,
+  overage_percent integer
+)
+  returns jsonb
+  language sql
+  immutable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select coalesce(jsonb_object_agg(key, floor(maximum::numeric * (100 + overage_percent) / 100)), '{}')
+  from (select 'seats' as key, seats::text as maximum union all select key, value from jsonb_each_text(quotas)) as maxima $function$;
+
+create or replace function {{schema}}.maximum_of (
+  organization uuid,
+  limit_key    text
+)
+  returns bigint
+  language sql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select case when count(*) = 0 then (select (maxima ->> limit_key)::bigint from default_allowance)
+    when bool_or(maxima ->> limit_key is null and adds) then null
+    else max(case when adds then (maxima ->> limit_key)::bigint else 0 end) end
+  from current_allowances where organization_id = organization $function$;
+
+create or replace function {{schema}}.renew_activation (
+  l             {{schema}}.licenses,
+  device        text,
+  lease_seconds integer,
+  file_end      timestamp with time zone,
+  OUT           outcome text,
+  OUT           activation {{schema}}.license_activations
+)
+  returns record
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform pg_advisory_xact_lock_shared(lock_key('licenses', l.id::text));
+  perform set_config('app.organization_id', l.organization_id::text, true);
+  update license_activations a set last_seen_at = clock_timestamp(),
+    expires_at = greatest(nullif(a.expires_at, 'infinity'), file_end, activation_end(l, lease_seconds))
+  where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device and a.expires_at > clock_timestamp()
+  returning a.* into activation;
+  if activation.id is null then
+    outcome := case when exists (select from license_activations a where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device)
+      then 'heartbeat-dead' else 'activation-missing' end;
+  end if;
+end $function$;
+
+create or replace function {{schema}}.replace_default_plan()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  update license_plans set is_default = false where is_default and id <> new.id;
+  return new;
+end $function$;
+
+create or replace function {{schema}}.require_room (
+  organization uuid,
+  wanted       jsonb
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  one record;
+  in_use bigint;
+begin
+  for one in select key, value::bigint as maximum from jsonb_each_text(wanted) where value is not null order by key loop
+    in_use := coalesce((select used from limit_usage where organization_id = organization and key = one.key), count_units(organization, one.key));
+    if in_use > one.maximum and in_use > maximum_of(organization, one.key) then
+      raise exception 'the organization uses more' using errcode = '23514', constraint = 'limit_below_use',
+        detail = jsonb_build_object('limit_key', one.key, 'limit', one.maximum, 'used', in_use);
+    end if;
+  end loop;
+end $function$;
+
+create or replace function {{schema}}.start_license (
+  hash bytea
+)
+  returns timestamp with time zone
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  l constant licenses := find_license(hash);
+  ending timestamptz := l.expires_at;
+begin
+  perform set_config('app.organization_id', l.organization_id::text, true);
+  update licenses set first_validated_at = now(),
+    expires_at = case when expiry_basis = 'first-validation' and expires_at is null then now() + make_interval(days => duration_days) else expires_at end
+  where organization_id = l.organization_id and id = l.id and first_validated_at is null returning expires_at into ending;
+  return ending;
+end $function$;
+
+alter table {{schema}}."allowances"
+  add constraint "allowances_organization_id_fkey" foreign key (organization_id)
+    references {{schema}}.organizations(id) on delete cascade;
+
+alter table {{schema}}."license_activations"
+  add constraint "license_activations_organization_id_fkey" foreign key (organization_id)
+    references {{schema}}.organizations(id) on delete cascade;
+
+alter table {{schema}}."licenses"
+  add constraint "licenses_organization_id_fkey" foreign key (organization_id)
+    references {{schema}}.organizations(id) on delete cascade;
+
+alter table {{schema}}."limit_usage"
+  add constraint "limit_usage_organization_id_fkey" foreign key (organization_id)
+    references {{schema}}.organizations(id) on delete cascade;
+
+create view {{schema}}."current_allowances" with (security_barrier=true) AS  SELECT organization_id,
+    id,
+    maxima,
+    entitlements,
+    ((expires_at IS NULL) OR (expires_at > now()) OR (on_expiry = 'keep'::text)) AS adds
+   FROM {{schema}}.allowances
+  WHERE ((starts_at <= now()) AND ((expires_at IS NULL) OR (expires_at > now()) OR (on_expiry <> 'restrict'::text)));
+
+create view {{schema}}."entitlements" with (security_barrier=true) AS  SELECT a.organization_id,
+    code.code,
+    a.adds AS writes
+   FROM ({{schema}}.current_allowances a
+     CROSS JOIN LATERAL unnest(a.entitlements) code(code))
+UNION ALL
+ SELECT o.id AS organization_id,
+    code.code,
+    true AS writes
+   FROM (({{schema}}.organizations o
+     CROSS JOIN {{schema}}.default_allowance d)
+     CROSS JOIN LATERAL unnest(d.entitlements) code(code))
+  WHERE (NOT (EXISTS ( SELECT
+           FROM {{schema}}.current_allowances a
+          WHERE (a.organization_id = o.id))));
+
+create or replace view {{schema}}."gate" with (security_barrier=true) AS  SELECT s.id AS session_id,
+    s.user_id,
+    o.id AS organization_id,
+    current_setting('app.permission'::text, true) AS permission,
+        CASE
+            WHEN (current_setting('app.permission'::text, true) !~~ 'admin:%'::text) THEN m.role
+            WHEN u.superuser THEN 'superuser'::text
+            ELSE NULL::text
+        END AS role,
+    (current_setting('app.permission'::text, true) !~~ '%:read'::text) AS writes,
+    ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required)) AS reads
+   FROM ((({{schema}}.sessions s
+     JOIN {{schema}}.users u ON ((u.id = s.user_id)))
+     JOIN {{schema}}.organizations o ON ((o.id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid)))
+     LEFT JOIN LATERAL ( SELECT memberships.role,
+                CASE
+                    WHEN (memberships.role_id IS NULL) THEN memberships.role
+                    WHEN (EXISTS ( SELECT
+                       FROM {{schema}}.custom_role_permissions c
+                      WHERE ((c.organization_id = o.id) AND (c.role_id = memberships.role_id) AND (c.permission = current_setting('app.permission'::text, true))))) THEN 'admin'::text
+                    ELSE NULL::text
+                END AS rank
+           FROM {{schema}}.memberships
+          WHERE ((memberships.organization_id = o.id) AND (memberships.user_id = s.user_id) AND (memberships.disabled_at IS NULL) AND (memberships.deleted_at IS NULL))
+         OFFSET 0) m ON (true))
+  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND ((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required) OR {{schema}}.is_way_out()) AND (EXISTS ( SELECT
+           FROM {{schema}}.role_permissions p
+          WHERE ((p.permission = ( SELECT current_setting('app.permission'::text, true) AS current_setting)) AND ((p.role = m.rank) OR (u.superuser AND (p.role = 'superuser'::text)))))) AND ((COALESCE(current_setting('app.requires'::text, true), ''::text) = ''::text) OR (EXISTS ( SELECT
+           FROM {{schema}}.entitlements e
+          WHERE ((e.organization_id = o.id) AND (e.code = current_setting('app.requires'::text, true)) AND (e.writes OR (current_setting('app.permission'::text, true) ~~ '%:read'::text)))))));
+
+create or replace view {{schema}}."gate_state" with (security_barrier=true) AS  SELECT (EXISTS ( SELECT
+           FROM {{schema}}.self)) AS live,
+    ((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (o.deleted_at IS NULL)) AS member,
+    (o.second_factor_required AND (s.second_factor_at IS NULL) AND (o.deleted_at IS NULL) AND (((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL)) OR u.superuser)) AS second_factor_missing,
+    (EXISTS ( SELECT
+           FROM {{schema}}.gate)) AS permitted,
+    (EXISTS ( SELECT
+           FROM {{schema}}.operator)) AS operator,
+    ((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND (NOT ((COALESCE(current_setting('app.requires'::text, true), ''::text) = ''::text) OR (EXISTS ( SELECT
+           FROM {{schema}}.entitlements e
+          WHERE ((e.organization_id = o.id) AND (e.code = current_setting('app.requires'::text, true)) AND (e.writes OR (current_setting('app.permission'::text, true) ~~ '%:read'::text)))))))) AS entitlement_missing
+   FROM ((((( SELECT (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid AS session_id,
+            (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid AS organization_id) named
+     LEFT JOIN {{schema}}.sessions s ON ((s.id = named.session_id)))
+     LEFT JOIN {{schema}}.users u ON ((u.id = s.user_id)))
+     LEFT JOIN {{schema}}.organizations o ON ((o.id = named.organization_id)))
+     LEFT JOIN {{schema}}.memberships m ON (((m.organization_id = o.id) AND (m.user_id = s.user_id))));
+
+create view {{schema}}."limits" with (security_barrier=true) AS  SELECT organization_id,
+    key,
+    maximum,
+    used
+   FROM {{schema}}.limits_in_gate() limits_in_gate(organization_id, key, maximum, used);
+
+create view {{schema}}."own_entitlements" with (security_barrier=true) AS  SELECT e.organization_id,
+    e.code,
+    bool_or(e.writes) AS writes
+   FROM ({{schema}}.gate
+     JOIN {{schema}}.entitlements e ON ((e.organization_id = gate.organization_id)))
+  WHERE gate.reads
+  GROUP BY e.organization_id, e.code;
+
+create or replace view {{schema}}."own_organizations" with (security_barrier=true) AS  SELECT o.id,
+    o.kind,
+    o.name,
+    o.slug,
+    o.second_factor_required,
+    o.created_at,
+    o.updated_at,
+    o.version,
+        CASE
+            WHEN (m.role_id IS NULL) THEN m.role
+            ELSE 'custom'::text
+        END AS role,
+    m.created_at AS joined_at,
+    self.user_id,
+    m.role_id,
+    ( SELECT r.name
+           FROM {{schema}}.roles r
+          WHERE ((r.organization_id = m.organization_id) AND (r.id = m.role_id))) AS role_name,
+    ARRAY( SELECT p.permission
+           FROM {{schema}}.role_permissions p
+          WHERE ((p.role =
+                CASE
+                    WHEN (m.role_id IS NULL) THEN m.role
+                    ELSE 'admin'::text
+                END) AND ((m.role_id IS NULL) OR (EXISTS ( SELECT
+                   FROM {{schema}}.custom_role_permissions c
+                  WHERE ((c.organization_id = m.organization_id) AND (c.role_id = m.role_id) AND (c.permission = p.permission))))))
+          ORDER BY (p.permission COLLATE "C")) AS permissions,
+    ARRAY( SELECT DISTINCT (e.code COLLATE "C") AS code
+           FROM {{schema}}.entitlements e
+          WHERE (e.organization_id = o.id)
+          ORDER BY (e.code COLLATE "C")) AS entitlements
+   FROM (({{schema}}.self
+     JOIN {{schema}}.memberships m ON (((m.user_id = self.user_id) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL))))
+     JOIN {{schema}}.organizations o ON (((o.id = m.organization_id) AND (o.deleted_at IS NULL))));
+
+create view {{schema}}."seats" with (security_barrier=true) AS  SELECT m.organization_id,
+    m.user_id
+   FROM ({{schema}}.memberships m
+     JOIN {{schema}}.users u ON ((u.id = m.user_id)))
+  WHERE ((m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (NOT u.guest));
+
+create index license_activations_removable_at on {{schema}}.license_activations using btree (removable_at);
+
+create unique index license_plans_is_default on {{schema}}.license_plans using btree (is_default)
+  where is_default;
+
+create index licenses_key_hash on {{schema}}.licenses using btree (key_hash);
+
+create index licenses_key_prefix on {{schema}}.licenses using btree (key_prefix);
+
+create index licenses_plan_id on {{schema}}.licenses using btree (plan_id);
+
+create trigger guard
+  before insert or delete or update on {{schema}}.allowances
+  for each row
+  execute function {{schema}}.guard_allowance();
+
+create trigger guard
+  before insert or delete or update on {{schema}}.default_allowance
+  for each row
+  execute function {{schema}}.guard_default_allowance();
+
+create trigger history
+  after insert or delete on {{schema}}.license_activations
+  for each row
+  execute function {{schema}}.record_change('license_activations', '{license_id, name}');
+
+create trigger keep_removable_at
+  before insert or update of expires_at on {{schema}}.license_activations
+  for each row
+  execute function {{schema}}.keep_removable_at();
+
+create constraint TRIGGER still_open
+  after insert or delete or update on {{schema}}.license_activations deferrable initially deferred
+  for each row
+  execute function {{schema}}.still_open();
+
+create trigger touch
+  before update on {{schema}}.license_activations
+  for each row
+  execute function {{schema}}.touch();
+
+create trigger default_allowance
+  after insert or delete or update on {{schema}}.license_plans
+  for each row
+  execute function {{schema}}.keep_default_allowance();
+
+create trigger keep_default
+  before delete on {{schema}}.license_plans
+  for each row
+  when (old.is_default)
+  execute function {{schema}}.keep_default_plan();
+
+create trigger replace_default
+  before insert or update of is_default on {{schema}}.license_plans
+  for each row
+  when (new.is_default)
+  execute function {{schema}}.replace_default_plan();
+
+create trigger touch
+  before update on {{schema}}.license_plans
+  for each row
+  execute function {{schema}}.touch();
+
+create trigger allowance_insert
+  after insert or delete on {{schema}}.licenses
+  for each row
+  execute function {{schema}}.keep_allowance();
+
+create trigger allowance_update
+  after update on {{schema}}.licenses
+  for each row
+  when
+    (((old.status IS DISTINCT FROM new.status) OR (old.starts_at IS DISTINCT FROM new.starts_at) OR (old.expires_at IS
+    DISTINCT FROM new.expires_at) OR (old.seats IS DISTINCT FROM new.seats) OR (old.quotas IS DISTINCT FROM new.quotas)
+    OR (old.overage_percent IS DISTINCT FROM new.overage_percent) OR
+    (old.entitlements IS DISTINCT FROM new.entitlements) OR (old.on_expiry IS DISTINCT FROM new.on_expiry)))
+  execute function {{schema}}.keep_allowance();
+
+create trigger guard
+  before insert or update on {{schema}}.licenses
+  for each row
+  execute function {{schema}}.guard_license();
+
+create trigger history
+  after insert or delete or update on {{schema}}.licenses
+  for each row
+  execute function
+    {{schema}}.record_change('licenses',
+    '{plan_id,name,key_prefix,status,starts_at,expires_at,first_validated_at,first_activated_at,seats,max_activations,overage_percent,quotas,entitlements,activation,heartbeat_seconds,heartbeat_grace_seconds,duration_days,expiry_basis,on_expiry,transferred_from}');
+
+create constraint TRIGGER still_open
+  after insert or delete or update on {{schema}}.licenses deferrable initially deferred
+  for each row
+  execute function {{schema}}.still_open();
+
+create trigger touch
+  before update on {{schema}}.licenses
+  for each row
+  execute function {{schema}}.touch();
+
+create trigger seats_delete
+  after delete on {{schema}}.memberships referencing OLD table as old_rows
+  for each STATEMENT
+  execute function {{schema}}.count_seats();
+
+create trigger seats_insert
+  after insert on {{schema}}.memberships referencing NEW table as new_rows
+  for each STATEMENT
+  execute function {{schema}}.count_seats();
+
+create trigger seats_update
+  after update on {{schema}}.memberships referencing OLD table as old_rows NEW table as new_rows
+  for each STATEMENT
+  execute function {{schema}}.count_seats();
+
+create trigger usage_delete
+  after delete on {{schema}}.projects referencing OLD table as old_rows
+  for each STATEMENT
+  execute function {{schema}}.count_rows();
+
+create trigger usage_insert
+  after insert on {{schema}}.projects referencing NEW table as new_rows
+  for each STATEMENT
+  execute function {{schema}}.count_rows();
+
+create trigger seats
+  after update of guest on {{schema}}.users
+  for each row
+  when ((old.guest IS DISTINCT FROM new.guest))
+  execute function {{schema}}.count_seats_of_account();
+
+create trigger usage_delete
+  after delete on {{schema}}.workspaces referencing OLD table as old_rows
+  for each STATEMENT
+  execute function {{schema}}.count_rows();
+
+create trigger usage_insert
+  after insert on {{schema}}.workspaces referencing NEW table as new_rows
+  for each STATEMENT
+  execute function {{schema}}.count_rows();
+
+create policy "gate" on {{schema}}."allowances"
+  for select
+  to "freehold_owner"
+  using (true);
+
+create policy "maintenance" on {{schema}}."allowances"
+  for all
+  to "freehold_owner"
+  using ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+create policy "upkeep" on {{schema}}."allowances"
+  for all
+  to "freehold_owner"
+  using ((pg_trigger_depth() > 0));
+
+create policy "gate" on {{schema}}."default_allowance"
+  for select
+  to "freehold_owner"
+  using (true);
+
+create policy "maintenance" on {{schema}}."default_allowance"
+  for all
+  to "freehold_owner"
+  using ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+create policy "upkeep" on {{schema}}."default_allowance"
+  for all
+  to "freehold_owner"
+  using ((pg_trigger_depth() > 0));
+
+create policy "maintenance" on {{schema}}."license_activations"
+  for all
+  to "freehold_owner"
+  using ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+create policy "system_delete" on {{schema}}."license_activations"
+  for delete
+  to "freehold_system"
+  using ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+create policy "system_insert" on {{schema}}."license_activations"
+  for insert
+  to "freehold_system"
+  with check ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+create policy "system_read" on {{schema}}."license_activations"
+  for select
+  to "freehold_system"
+  using (true);
+
+create policy "system_update" on {{schema}}."license_activations"
+  for update
+  to "freehold_system"
+  using ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+create policy "tenant_delete" on {{schema}}."license_activations"
+  for delete
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (gate.writes AND (gate.permission = ANY ('{licenses:write}'::text[]))))));
+
+create policy "tenant_read" on {{schema}}."license_activations"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.reads)));
+
+create policy "system" on {{schema}}."license_file_keys"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "owner_reads" on {{schema}}."license_plans"
+  for select
+  to "freehold_owner"
+  using (true);
+
+create policy "signed_in" on {{schema}}."license_plans"
+  for select
+  to "freehold_tenant"
+  using ((exists ( select
+   from {{schema}}.self)));
+
+create policy "system" on {{schema}}."license_plans"
+  for all
+  to "freehold_system"
+  using (true);
+
+create policy "maintenance" on {{schema}}."licenses"
+  for all
+  to "freehold_owner"
+  using ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+create policy "system_delete" on {{schema}}."licenses"
+  for delete
+  to "freehold_system"
+  using ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+create policy "system_insert" on {{schema}}."licenses"
+  for insert
+  to "freehold_system"
+  with check ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+create policy "system_read" on {{schema}}."licenses"
+  for select
+  to "freehold_system"
+  using (true);
+
+create policy "system_update" on {{schema}}."licenses"
+  for update
+  to "freehold_system"
+  using ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+create policy "tenant_delete" on {{schema}}."licenses"
+  for delete
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (gate.writes AND (gate.permission = ANY ('{admin:licenses:write,admin:licenses:reinstate}'::text[]))))));
+
+create policy "tenant_insert" on {{schema}}."licenses"
+  for insert
+  to "freehold_tenant"
+  with check ((organization_id = ( SELECT gate.organization_id
+   FROM {{schema}}.gate
+  WHERE (gate.writes AND (gate.permission = ANY ('{admin:licenses:write,admin:licenses:reinstate}'::text[]))))));
+
+create policy "tenant_read" on {{schema}}."licenses"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.reads)));
+
+create policy "tenant_update" on {{schema}}."licenses"
+  for update
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (gate.writes AND (gate.permission = ANY ('{admin:licenses:write,admin:licenses:reinstate}'::text[]))))));
+
+create policy "gate" on {{schema}}."limit_usage"
+  for select
+  to "freehold_owner"
+  using (true);
+
+create policy "maintenance" on {{schema}}."limit_usage"
+  for all
+  to "freehold_owner"
+  using ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+create policy "upkeep" on {{schema}}."limit_usage"
+  for all
+  to "freehold_owner"
+  using ((pg_trigger_depth() > 0));
+
+create policy "counting" on {{schema}}."projects"
+  for select
+  to "freehold_owner"
+  using (true);
+
+create policy "counting" on {{schema}}."workspaces"
+  for select
+  to "freehold_owner"
+  using (true);
+
+revoke all on function {{schema}}."activate_license"(bytea, text, text, jsonb, integer) from public;
+
+grant execute
+  on function {{schema}}."activate_license"(bytea, text, text, jsonb, integer)
+  to "freehold_system";
+
+revoke all on function {{schema}}."activation_end"({{schema}}.licenses, integer) from public;
+
+grant execute
+  on function {{schema}}."activation_end"({{schema}}.licenses, integer)
+  to "freehold_system";
+
+revoke all on function {{schema}}."activations_allowed"({{schema}}.licenses) from public;
+
+grant execute
+  on function {{schema}}."activations_allowed"({{schema}}.licenses)
+  to "freehold_system";
+
+revoke all on function {{schema}}."beat_license"(bytea, text, integer) from public;
+
+grant execute on function {{schema}}."beat_license"(bytea, text, integer) to "freehold_system";
+
+revoke all on function {{schema}}."count_rows"() from public;
+
+revoke all on function {{schema}}."count_seats"() from public;
+
+revoke all on function {{schema}}."count_seats_of_account"() from public;
+
+revoke all on function {{schema}}."count_units"(uuid, text) from public;
+
+revoke all on function {{schema}}."count_use"(uuid, text, bigint) from public;
+
+revoke all on function {{schema}}."counted_table"(text) from public;
+
+revoke all on function {{schema}}."deactivate_license"(bytea, text) from public;
+
+grant execute on function {{schema}}."deactivate_license"(bytea, text) to "freehold_system";
+
+revoke all on function {{schema}}."find_license"(bytea) from public;
+
+grant execute on function {{schema}}."find_license"(bytea) to "freehold_system";
+
+revoke all on function {{schema}}."guard_allowance"() from public;
+
+revoke all on function {{schema}}."guard_default_allowance"() from public;
+
+revoke all on function {{schema}}."guard_license"() from public;
+
+revoke all on function {{schema}}."has_seat"(uuid, uuid) from public;
+
+grant execute on function {{schema}}."has_seat"(uuid, uuid) to "freehold_system";
+
+revoke all on function {{schema}}."hold_transfer"(uuid, uuid, uuid) from public;
+
+grant execute on function {{schema}}."hold_transfer"(uuid, uuid, uuid) to "freehold_system";
+
+revoke all on function {{schema}}."is_limited"(uuid, text) from public;
+
+revoke all on function {{schema}}."issue_license_file"(bytea, text, integer) from public;
+
+grant execute on function {{schema}}."issue_license_file"(bytea, text, integer) to "freehold_system";
+
+revoke all on function {{schema}}."keep_allowance"() from public;
+
+revoke all on function {{schema}}."keep_default_allowance"() from public;
+
+revoke all on function {{schema}}."keep_default_plan"() from public;
+
+revoke all on function {{schema}}."keep_removable_at"() from public;
+
+revoke all
+  on function {{schema}}."license_obstacle"({{schema}}.licenses, boolean)
+  from public;
+
+grant execute
+  on function {{schema}}."license_obstacle"({{schema}}.licenses, boolean)
+  to "freehold_system";
+
+revoke all on function {{schema}}."license_status"(text, timestamp with time zone) from public;
+
+grant execute
+  on function {{schema}}."license_status"(text, timestamp with time zone)
+  to "freehold_system", "freehold_tenant";
+
+revoke all on function {{schema}}."limits_in_gate"() from public;
+
+grant execute on function {{schema}}."limits_in_gate"() to "freehold_tenant";
+
+revoke all on function {{schema}}."maxima_of"(integer, jsonb, integer) from public;
+
+revoke all on function {{schema}}."maximum_of"(uuid, text) from public;
+
+revoke all
+  on function {{schema}}."renew_activation"({{schema}}.licenses, text, integer, timestamp
+    with time zone)
+  from public;
+
+grant execute
+  on function {{schema}}."renew_activation"({{schema}}.licenses, text, integer, timestamp
+    with time zone)
+  to "freehold_system";
+
+revoke all on function {{schema}}."replace_default_plan"() from public;
+
+revoke all on function {{schema}}."require_room"(uuid, jsonb) from public;
+
+revoke all on function {{schema}}."start_license"(bytea) from public;
+
+grant execute on function {{schema}}."start_license"(bytea) to "freehold_system";
+
+grant delete, insert, select, update on table {{schema}}."license_activations" to "freehold_system";
+
+grant delete, select on table {{schema}}."license_activations" to "freehold_tenant";
+
+grant delete, insert, select on table {{schema}}."license_file_keys" to "freehold_system";
+
+grant delete, insert, select, update on table {{schema}}."license_plans" to "freehold_system";
+
+grant select on table {{schema}}."license_plans" to "freehold_tenant";
+
+grant delete, insert, select, update on table {{schema}}."licenses" to "freehold_system";
+
+grant delete, insert, update on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select on table {{schema}}."entitlements" to "freehold_system";
+
+grant select on table {{schema}}."gate" to "freehold_system", "freehold_tenant";
+
+grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_tenant";
+
+grant select on table {{schema}}."limits" to "freehold_tenant";
+
+grant select on table {{schema}}."own_entitlements" to "freehold_tenant";
+
+grant select on table {{schema}}."own_organizations" to "freehold_system", "freehold_tenant";
+
+alter table {{schema}}."licenses"
+  add constraint "licenses_plan_fkey" foreign key (plan_id) references {{schema}}.license_plans(id);
+
+create index license_plans_name on {{schema}}.license_plans using btree (name, id);
+
+alter table {{schema}}."license_activations"
+  add constraint "license_activations_license_fkey" foreign key (organization_id, license_id)
+    references {{schema}}.licenses(organization_id, id) on delete cascade;
+
+create index licenses_expires_at on {{schema}}.licenses using btree (expires_at, id);
+
+create index licenses_id on {{schema}}.licenses using btree (id);
+
+grant select ("activation") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("created_at") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("duration_days") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("entitlements") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("expires_at") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("expiry_basis") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("first_activated_at") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("first_validated_at") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("heartbeat_grace_seconds") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("heartbeat_seconds") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("key_prefix") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("max_activations") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("metadata") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("name") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("on_expiry") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("organization_id") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("overage_percent") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("plan_id") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("quotas") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("seats") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("starts_at") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("status") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("transferred_from") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("updated_at") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("version") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select ("id") on table {{schema}}."licenses" to "freehold_tenant";
