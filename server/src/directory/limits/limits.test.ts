@@ -8,7 +8,13 @@ import type { Answer, Person } from '../../../test/test-app.ts'
 
 const { admin, addMember, call, join, mailTo, signUp, verify } = await createTestApp()
 const pathOf = (owner: Person) => `/api/v1/organizations/${owner.organization_id}`
-const refusalOf = ({ status, body: { code, limit_key, limit, used } }: Answer) => ({ status, code, limit_key, limit, used })
+const refusalOf = ({ status, body: { code, limit_key, limit, used } }: Answer) => ({
+  status,
+  code,
+  limit_key,
+  limit,
+  used,
+})
 const seatsExhausted = (limit: number, used: number) => ({
   status: 409,
   code: 'seats-exhausted',
@@ -84,10 +90,7 @@ test('enabling and restoring a member needs a seat', async () => {
   assert.equal((await owner.call('DELETE', pathTo(other))).status, 204)
   await join(owner, await signUp(), 'viewer')
   await join(owner, await signUp(), 'viewer')
-  assert.deepEqual(
-    refusalOf(await owner.call('PATCH', pathTo(one), { status: 'active' })),
-    seatsExhausted(3, 3),
-  )
+  assert.deepEqual(refusalOf(await owner.call('PATCH', pathTo(one), { status: 'active' })), seatsExhausted(3, 3))
   assert.deepEqual(refusalOf(await owner.call('POST', `${pathTo(other)}/restore`)), seatsExhausted(3, 3))
   assert.equal((await owner.call('PATCH', pathTo(one), { title: 'Welder' })).status, 200, 'other changes need none')
   assert.equal((await owner.call('DELETE', pathTo(one))).status, 204, 'a disabled member had none')

@@ -23,7 +23,7 @@ declare module '../../platform/problems.ts' {
 /** The end of accounts: deletion, restoration and erasure, and the export of a user's data. */
 export const leaving = feature({
   name: 'leaving',
-  uses: ['accounts', 'users', 'sessions', 'history', 'organizations', 'devices', 'factors'],
+  uses: ['accounts', 'users', 'sessions', 'history', 'organizations', 'limits', 'devices', 'factors'],
   problems,
   tokens: [restoreAccountToken],
   events: [accountDeleted, accountRestored, accountExported, accountErased],

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
-import type { Changes, Condition } from '../../platform/database/conditional.ts'
+import type { Changes } from '../../platform/database/conditional.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { execute, find, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { TenantTables } from '../../platform/database/tables.gen.ts'
@@ -76,7 +76,7 @@ const lockLicense = (organization_id: string, id: string) =>
   find(
     query
       .selectFrom('licenses')
-      .select(['status', 'expires_at', 'version'])
+      .select(['status', 'expires_at'])
       .where('organization_id', '=', organization_id)
       .where('id', '=', id)
       .forNoKeyUpdate(),
@@ -91,14 +91,13 @@ function requireStatus(status: Stored, from: readonly Stored[]): void {
 
 /**
  * Takes one step in the life of a licence, and returns it.
- * @throws Problem not-found, entity-tag-stale, license-revoked, license-status-conflict; limit-below-use if the organization
+ * @throws Problem not-found, license-revoked, license-status-conflict; limit-below-use if the organization
  * uses more than the new terms allow; invalid-fields when there is no such plan, or the new end is not later
  */
 export async function takeStep(
   transaction: Transaction<'tenant'>,
   { organization_id, id }: { organization_id: string; id: string },
   { from, changes }: Step,
-  condition: Condition,
 ) {
   const license = await transaction.run(lockLicense(organization_id, id))
   if (license === undefined) throw new Problem('not-found')
@@ -112,20 +111,19 @@ export async function takeStep(
     Date.parse(expires_at) <= Date.parse(license.expires_at)
   )
     throw invalidField('/expires_at', `must be later than the present end, ${license.expires_at}`)
-  await transaction.run(changeLicense(organization_id, id, changes, condition))
+  await transaction.run(changeLicense(organization_id, id, changes, undefined))
   return transaction.run(getLicense(organization_id, id))
 }
 
 /**
  * Moves a licence to another organization: it is revoked, and a new one with its terms, its end and a new key replaces it.
  * Runs in the organization that has the licence. Returns the new licence.
- * @throws Problem license-revoked, entity-tag-stale, limit-below-use; invalid-fields when there is no such organization
+ * @throws Problem license-revoked, limit-below-use; invalid-fields when there is no such organization
  */
 export async function transferLicense(
   transaction: Transaction<'system'>,
   { organization_id, id }: { organization_id: string; id: string },
   to: string,
-  condition: Condition,
   { prefix, hash }: LicenseKey,
 ) {
   await transaction.run(
@@ -135,14 +133,13 @@ export async function transferLicense(
     statement(
       system
         .selectFrom('licenses')
-        .select(['status', 'version'])
+        .select('status')
         .where('organization_id', '=', organization_id)
         .where('id', '=', id),
       ([row]) => row,
     ),
   )
   if (former === undefined) throw new Problem('not-found')
-  if (condition !== undefined && !condition.includes(former.version)) throw new Problem('entity-tag-stale')
   requireStatus(former.status, ['draft', 'active', 'suspended'])
   await transaction.run(
     execute(
@@ -154,11 +151,9 @@ export async function transferLicense(
     ),
   )
   await transaction.run(writeWithin(to))
-  const columns = sql.join(
-    ['plan_id', 'name', 'metadata', 'starts_at', 'expires_at', 'first_validated_at', ...termColumns].map(column =>
-      sql.ref(column),
-    ),
-  )
+  const kept = ['plan_id', 'name', 'metadata', 'starts_at', 'expires_at', 'first_validated_at', ...termColumns]
+  const columns = sql.join(kept.map(column => sql.ref(column)))
+  const values = sql.join(kept.map(column => sql.ref(`licenses.${column}`)))
   const made = await transaction.run(
     statement(
       raw(
@@ -166,7 +161,7 @@ export async function transferLicense(
         sql<{
           id: string
         }>`insert into licenses (organization_id, status, key_prefix, key_hash, transferred_from, ${columns})
-          select organizations.id, ${former.status}, ${prefix}, ${hash}, licenses.id, ${columns}
+          select organizations.id, ${former.status}, ${prefix}, ${hash}, licenses.id, ${values}
           from licenses join organizations on organizations.id = ${to} and organizations.deleted_at is null
           where licenses.organization_id = ${organization_id} and licenses.id = ${id} returning id`,
       ),

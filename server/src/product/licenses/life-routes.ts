@@ -1,6 +1,5 @@
 import type { Static, TObject } from 'typebox'
-import type { Condition } from '../../platform/database/conditional.ts'
-import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
+import { sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
 import type { Operator } from '../../platform/gate/actor.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
@@ -132,9 +131,7 @@ export function licenseLifeRoutes(app: App): void {
       const made = createLicenseKey()
       const license = await aboutLicense(operator, id, body.reason)
         .for(organization_id)
-        .transaction(transaction =>
-          transferLicense(transaction, { organization_id, id }, body.organization_id, conditionOf(request, id), made),
-        )
+        .transaction(transaction => transferLicense(transaction, { organization_id, id }, body.organization_id, made))
       reply.code(201).header('location', `/api/v1/licenses/${license.id}`)
       const key = license.key_prefix === made.prefix ? { key: made.key } : {}
       return sendTagged(reply, license.id, { ...license, ...key }) as never
@@ -168,7 +165,6 @@ function stepRoute<Body extends TObject>(
     `/licenses/:id/${name}`,
     {
       access,
-      tagged: true,
       problems,
       schema: {
         ...single,
@@ -179,15 +175,13 @@ function stepRoute<Body extends TObject>(
         response: { 200: OperatorLicense },
       },
     },
-    async (request, reply) => {
+    async (request): Promise<never> => {
       const { operator, params } = request
       const given = request.body as Static<Body> & { reason?: string }
       const { organization_id, id } = await operator.lookUp(getAnyLicense(params.id))
-      const condition: Condition = conditionOf(request, id)
-      const changed = await aboutLicense(operator, id, given.reason)
+      return aboutLicense(operator, id, given.reason)
         .within(organization_id)
-        .transaction(transaction => takeStep(transaction, { organization_id, id }, stepOf(given), condition))
-      return sendTagged(reply, id, changed) as never
+        .transaction(transaction => takeStep(transaction, { organization_id, id }, stepOf(given))) as never
     },
   )
 }
