@@ -1,5 +1,7 @@
 -- Takes 0011_int back.
 -- loses: daily_stats
+-- loses: license_activations
+-- loses: license_file_keys
 -- loses: license_plans
 -- loses: licenses
 -- loses: limit_usage
@@ -32,6 +34,10 @@ drop policy "support" on {{schema}}."custom_role_permissions";
 drop policy "support" on {{schema}}."idempotency_keys";
 
 drop policy "support" on {{schema}}."invitations";
+
+drop policy "tenant_delete" on {{schema}}."license_activations";
+
+drop policy "tenant_read" on {{schema}}."license_activations";
 
 drop policy "signed_in" on {{schema}}."license_plans";
 
@@ -112,6 +118,12 @@ drop view {{schema}}."support_places";
 alter table {{schema}}."allowances"
   drop constraint "allowances_organization_id_fkey";
 
+alter table {{schema}}."license_activations"
+  drop constraint "license_activations_license_fkey";
+
+alter table {{schema}}."license_activations"
+  drop constraint "license_activations_organization_id_fkey";
+
 alter table {{schema}}."licenses"
   drop constraint "licenses_organization_id_fkey";
 
@@ -127,6 +139,14 @@ alter table {{schema}}."organizations"
 alter table {{schema}}."support_grants"
   drop constraint "support_grants_organization_id_fkey";
 
+drop function {{schema}}."activate_license"(bytea, text, text, jsonb, integer);
+
+drop function {{schema}}."activation_end"({{schema}}.licenses, integer);
+
+drop function {{schema}}."activations_allowed"({{schema}}.licenses);
+
+drop function {{schema}}."beat_license"(bytea, text, integer);
+
 drop function {{schema}}."count_rows"();
 
 drop function {{schema}}."count_seats"();
@@ -139,13 +159,21 @@ drop function {{schema}}."count_use"(uuid, text, bigint);
 
 drop function {{schema}}."counted_table"(text);
 
+drop function {{schema}}."deactivate_license"(bytea, text);
+
 drop function {{schema}}."delete_stats"();
+
+drop function {{schema}}."find_license"(bytea);
 
 drop function {{schema}}."has_seat"(uuid, uuid);
 
 drop function {{schema}}."hold_transfer"(uuid, uuid, uuid);
 
 drop function {{schema}}."is_limited"(uuid, text);
+
+drop function {{schema}}."issue_license_file"(bytea, text, integer);
+
+drop function {{schema}}."license_obstacle"({{schema}}.licenses, boolean);
 
 drop function {{schema}}."license_status"(text, timestamp with time zone);
 
@@ -161,7 +189,12 @@ drop function {{schema}}."organization_words"(text, text);
 
 drop function {{schema}}."record_support_request"(text, text);
 
+drop function {{schema}}."renew_activation"({{schema}}.licenses, text, integer, timestamp
+  with time zone);
+
 drop function {{schema}}."require_room"(uuid, jsonb);
+
+drop function {{schema}}."start_license"(bytea);
 
 drop function {{schema}}."tell_owners"();
 
@@ -180,6 +213,12 @@ alter table {{schema}}."users"
   drop column "superuser_since";
 
 drop table {{schema}}."daily_stats";
+
+drop table {{schema}}."license_activations";
+
+drop function {{schema}}."keep_removable_at"();
+
+drop table {{schema}}."license_file_keys";
 
 drop table {{schema}}."license_plans";
 

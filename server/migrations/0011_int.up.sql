@@ -64,6 +64,48 @@ alter table {{schema}}."default_allowance"
 alter table {{schema}}."default_allowance"
   force row level security;
 
+create table {{schema}}."license_activations" (
+  "organization_id" uuid                     not null,
+  "license_id"      uuid                     not null,
+  "fingerprint"     text                     not null,
+  "name"            text,
+  "metadata"        jsonb                    not null default '{}'::jsonb,
+  "expires_at"      timestamp with time zone not null default 'infinity'::timestamp with time zone,
+  "last_seen_at"    timestamp with time zone not null default now(),
+  "removable_at"    timestamp with time zone not null default 'infinity'::timestamp with time zone,
+  "created_at"      timestamp with time zone not null default now(),
+  "updated_at"      timestamp with time zone not null default now(),
+  "version"         integer                  not null default 1,
+  constraint "license_activations_fingerprint_key" unique (organization_id, license_id, fingerprint),
+  constraint "license_activations_fingerprint" check ((fingerprint ~ '^[!-~]{1,255}$'::text)),
+  constraint "license_activations_metadata_check"
+    check (((jsonb_typeof(metadata) = 'object'::text) AND (pg_column_size(metadata) <= 4096))),
+  "id"              uuid                     not null default {{schema}}.new_id(),
+  constraint "license_activations_pkey" primary key (organization_id, id)
+);
+
+alter table {{schema}}."license_activations"
+  enable row level security;
+
+alter table {{schema}}."license_activations"
+  force row level security;
+
+alter table {{schema}}."license_activations"
+  set (fillfactor=70);
+
+create table {{schema}}."license_file_keys" (
+  "id"          text                     not null,
+  "public_key"  text                     not null,
+  "private_key" bytea                    not null,
+  "signs_at"    timestamp with time zone not null,
+  "created_at"  timestamp with time zone not null default now(),
+  constraint "license_file_keys_pkey" primary key (id),
+  constraint "license_file_keys_signs_at_key" unique (signs_at)
+);
+
+alter table {{schema}}."license_file_keys"
+  enable row level security;
+
 create table {{schema}}."license_plans" (
   "code"                    text                     not null,
   "name"                    text                     not null,
@@ -232,6 +274,116 @@ alter table {{schema}}."users"
 alter table {{schema}}."users"
   add column "superuser_by" uuid;
 
+create or replace function {{schema}}.activate_license (
+  hash            bytea,
+  device          text,
+  device_name     text,
+  device_metadata jsonb,
+  lease_seconds   integer,
+  OUT             outcome text,
+  OUT             is_new boolean,
+  OUT             maximum integer,
+  OUT             used integer,
+  OUT             heartbeat_seconds integer,
+  OUT             activation {{schema}}.license_activations
+)
+  returns record
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  l licenses := find_license(hash);
+begin
+  if l.id is not null then
+    perform pg_advisory_xact_lock(lock_key('licenses', l.id::text));
+    l := find_license(hash);
+    perform set_config('app.organization_id', l.organization_id::text, true);
+  end if;
+  outcome := license_obstacle(l, true);
+  heartbeat_seconds := l.heartbeat_seconds;
+  if outcome is not null then
+    return;
+  end if;
+  update license_activations a set last_seen_at = clock_timestamp(), expires_at = greatest(nullif(a.expires_at, 'infinity'), activation_end(l, lease_seconds))
+  where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device and a.expires_at > clock_timestamp()
+  returning a.* into activation;
+  is_new := activation.id is null;
+  if not is_new then
+    return;
+  end if;
+  maximum := activations_allowed(l);
+  if maximum is not null then
+    used := (select count(*) from license_activations a where a.organization_id = l.organization_id and a.license_id = l.id and a.expires_at > clock_timestamp());
+    if used >= maximum then
+      outcome := 'activations-exhausted';
+      return;
+    end if;
+  end if;
+  insert into license_activations as a (organization_id, license_id, fingerprint, name, metadata, expires_at)
+  values (l.organization_id, l.id, device, device_name, coalesce(device_metadata, '{}'), activation_end(l, lease_seconds))
+  on conflict (organization_id, license_id, fingerprint) do update set name = excluded.name, metadata = excluded.metadata,
+    expires_at = excluded.expires_at, last_seen_at = clock_timestamp()
+  returning a.* into activation;
+  if l.first_activated_at is null then
+    update licenses set first_activated_at = now(),
+      expires_at = case when expiry_basis = 'first-activation' and expires_at is null then now() + make_interval(days => duration_days) else expires_at end
+    where organization_id = l.organization_id and id = l.id and first_activated_at is null;
+  end if;
+end $function$;
+
+create or replace function {{schema}}.activation_end (
+  l             {{schema}}.licenses,
+  lease_seconds integer
+)
+  returns timestamp with time zone
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  term constant integer := case when l.activation = 'floating'
+    then least(lease_seconds, 86400, coalesce(l.heartbeat_seconds + l.heartbeat_grace_seconds, case when lease_seconds is null then 3600 end))
+    else l.heartbeat_seconds + l.heartbeat_grace_seconds end;
+begin
+  return coalesce(clock_timestamp() + make_interval(secs => term), 'infinity');
+end $function$;
+
+create or replace function {{schema}}.activations_allowed (
+  l {{schema}}.licenses
+)
+  returns integer
+  language sql
+  immutable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select floor(l.max_activations::numeric * (100 + l.overage_percent) / 100)::integer $function$;
+
+create or replace function {{schema}}.beat_license (
+  hash          bytea,
+  device        text,
+  lease_seconds integer,
+  OUT           outcome text,
+  OUT           heartbeat_seconds integer,
+  OUT           activation {{schema}}.license_activations
+)
+  returns record
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  l constant licenses := find_license(hash);
+  renewed record;
+begin
+  outcome := license_obstacle(l, false);
+  heartbeat_seconds := l.heartbeat_seconds;
+  if outcome is null then
+    -- A crash of PostgreSQL may forget the last heartbeats: the next ones follow.
+    perform set_config('synchronous_commit', 'off', true);
+    renewed := renew_activation(l, device, lease_seconds, null);
+    outcome := renewed.outcome;
+    activation := renewed.activation;
+  end if;
+end $function$;
+
 create or replace function {{schema}}.count_rows()
   returns trigger
   language plpgsql
@@ -369,6 +521,29 @@ begin
   execute format('create trigger usage_delete after delete on %I referencing old table as old_rows for each statement execute function count_rows()', name);
 end $function$;
 
+create or replace function {{schema}}.deactivate_license (
+  hash   bytea,
+  device text,
+  OUT    outcome text
+)
+  returns text
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  l constant licenses := find_license(hash);
+begin
+  if l.id is null then
+    outcome := 'not-found';
+    return;
+  end if;
+  perform set_config('app.organization_id', l.organization_id::text, true);
+  delete from license_activations a where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device;
+  if not found then
+    outcome := 'activation-missing';
+  end if;
+end $function$;
+
 create or replace function {{schema}}.delete_stats()
   returns trigger
   language plpgsql
@@ -377,6 +552,22 @@ create or replace function {{schema}}.delete_stats()
 begin
   delete from organization_daily_stats where organization_id = old.id;
   return null;
+end $function$;
+
+create or replace function {{schema}}.find_license (
+  hash bytea
+)
+  returns {{schema}}.licenses
+  language plpgsql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  found_license licenses;
+begin
+  select l.* into found_license from licenses l join organizations o on o.id = l.organization_id
+  where l.key_hash = hash and o.deleted_at is null;
+  return found_license;
 end $function$;
 
 create or replace function {{schema}}.gate_is_open()
@@ -591,6 +782,49 @@ create or replace function {{schema}}.is_limited (
   select exists (select from allowances where organization_id = organization and (maxima ->> limit_key is not null or on_expiry = 'read-only'))
     or exists (select from default_allowance where maxima ->> limit_key is not null) $function$;
 
+create or replace function {{schema}}.issue_license_file (
+  hash    bytea,
+  device  text,
+  seconds integer,
+  OUT     outcome text,
+  OUT     activation_id uuid,
+  OUT     license_id uuid,
+  OUT     organization_id uuid,
+  OUT     plan text,
+  OUT     entitlements text[],
+  OUT     license_expires_at timestamp with time zone,
+  OUT     on_expiry text,
+  OUT     issued_at timestamp with time zone,
+  OUT     expires_at timestamp with time zone
+)
+  returns record
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  l constant licenses := find_license(hash);
+  renewed record;
+  activation license_activations;
+begin
+  outcome := license_obstacle(l, false);
+  if outcome is not null then
+    return;
+  end if;
+  issued_at := date_trunc('second', now());
+  expires_at := least(issued_at + make_interval(secs => case when l.activation = 'floating' then least(seconds, 30 * 86400) else seconds end),
+    case when l.on_expiry = 'restrict' then l.expires_at end);
+  renewed := renew_activation(l, device, null, expires_at);
+  outcome := renewed.outcome;
+  activation := renewed.activation;
+  activation_id := activation.id;
+  license_id := l.id;
+  organization_id := l.organization_id;
+  plan := (select p.code from license_plans p where p.id = l.plan_id);
+  entitlements := l.entitlements;
+  license_expires_at := l.expires_at;
+  on_expiry := l.on_expiry;
+end $function$;
+
 create or replace function {{schema}}.keep_allowance()
   returns trigger
   language plpgsql
@@ -642,6 +876,34 @@ begin
   raise exception 'the plan is the default' using errcode = '23514', constraint = 'license_plans_default_in_use';
 end $function$;
 
+create or replace function {{schema}}.keep_removable_at()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  new.removable_at := date_trunc('hour', new.expires_at) + interval '1 day';
+  return new;
+end $function$;
+
+create or replace function {{schema}}.license_obstacle (
+  l    {{schema}}.licenses,
+  adds boolean
+)
+  returns text
+  language plpgsql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  current_status constant text := license_status(l.status, l.expires_at);
+begin
+  return case when l.id is null then 'not-found'
+    when current_status = 'expired' then case when l.on_expiry = 'restrict' or adds and l.on_expiry = 'read-only' then 'expired' end
+    when current_status <> 'active' then current_status
+    when l.starts_at > now() then 'not-started' end;
+end $function$;
+
 create or replace function {{schema}}.license_status (
   status     text,
   expires_at timestamp with time zone
@@ -685,7 +947,7 @@ create or replace function {{schema}}.lock_key (
   set search_path to 'pg_catalog', 'pg_temp'
   AS $function$
 declare
-  place constant integer := array_position(array['revocation', 'owners', 'idempotency', 'superusers', 'signing-keys', 'mail', 'product', 'structure', 'stats', 'limits'], space);
+  place constant integer := array_position(array['revocation', 'owners', 'idempotency', 'superusers', 'signing-keys', 'mail', 'product', 'structure', 'stats', 'limits', 'licenses'], space);
 begin
   if place is null then
     raise exception 'there is no lock space %: add it to lock_key()', space using errcode = '22023';
@@ -849,6 +1111,31 @@ begin
   return true;
 end $function$;
 
+create or replace function {{schema}}.renew_activation (
+  l             {{schema}}.licenses,
+  device        text,
+  lease_seconds integer,
+  file_end      timestamp with time zone,
+  OUT           outcome text,
+  OUT           activation {{schema}}.license_activations
+)
+  returns record
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform pg_advisory_xact_lock_shared(lock_key('licenses', l.id::text));
+  perform set_config('app.organization_id', l.organization_id::text, true);
+  update license_activations a set last_seen_at = clock_timestamp(),
+    expires_at = greatest(nullif(a.expires_at, 'infinity'), file_end, activation_end(l, lease_seconds))
+  where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device and a.expires_at > clock_timestamp()
+  returning a.* into activation;
+  if activation.id is null then
+    outcome := case when exists (select from license_activations a where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device)
+      then 'heartbeat-dead' else 'activation-missing' end;
+  end if;
+end $function$;
+
 create or replace function {{schema}}.replace_default_plan()
   returns trigger
   language plpgsql
@@ -878,6 +1165,24 @@ begin
         detail = jsonb_build_object('limit_key', one.key, 'limit', one.maximum, 'used', in_use);
     end if;
   end loop;
+end $function$;
+
+create or replace function {{schema}}.start_license (
+  hash bytea
+)
+  returns timestamp with time zone
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  l constant licenses := find_license(hash);
+  ending timestamptz := l.expires_at;
+begin
+  perform set_config('app.organization_id', l.organization_id::text, true);
+  update licenses set first_validated_at = now(),
+    expires_at = case when expiry_basis = 'first-validation' and expires_at is null then now() + make_interval(days => duration_days) else expires_at end
+  where organization_id = l.organization_id and id = l.id and first_validated_at is null returning expires_at into ending;
+  return ending;
 end $function$;
 
 create or replace function {{schema}}.support_role()
@@ -953,6 +1258,10 @@ create or replace function {{schema}}.words_wanted (
 
 alter table {{schema}}."allowances"
   add constraint "allowances_organization_id_fkey" foreign key (organization_id)
+    references {{schema}}.organizations(id) on delete cascade;
+
+alter table {{schema}}."license_activations"
+  add constraint "license_activations_organization_id_fkey" foreign key (organization_id)
     references {{schema}}.organizations(id) on delete cascade;
 
 alter table {{schema}}."licenses"
@@ -1214,6 +1523,8 @@ create or replace view {{schema}}."own_organizations" with (security_barrier=tru
      JOIN {{schema}}.memberships m ON (((m.user_id = self.user_id) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL))))
      JOIN {{schema}}.organizations o ON (((o.id = m.organization_id) AND (o.deleted_at IS NULL))));
 
+create index license_activations_removable_at on {{schema}}.license_activations using btree (removable_at);
+
 create unique index license_plans_is_default on {{schema}}.license_plans using btree (is_default)
   where is_default;
 
@@ -1234,6 +1545,26 @@ create trigger guard
   before insert or delete or update on {{schema}}.default_allowance
   for each row
   execute function {{schema}}.guard_default_allowance();
+
+create trigger history
+  after insert or delete on {{schema}}.license_activations
+  for each row
+  execute function {{schema}}.record_change('license_activations', '{license_id, name}');
+
+create trigger keep_removable_at
+  before insert or update of expires_at on {{schema}}.license_activations
+  for each row
+  execute function {{schema}}.keep_removable_at();
+
+create constraint TRIGGER still_open
+  after insert or delete or update on {{schema}}.license_activations deferrable initially deferred
+  for each row
+  execute function {{schema}}.still_open();
+
+create trigger touch
+  before update on {{schema}}.license_activations
+  for each row
+  execute function {{schema}}.touch();
 
 create trigger default_allowance
   after insert or delete or update on {{schema}}.license_plans
@@ -1479,6 +1810,50 @@ create policy "support" on {{schema}}."invitations"
   to "freehold_tenant"
   using (( select (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text)));
 
+create policy "maintenance" on {{schema}}."license_activations"
+  for all
+  to "freehold_owner"
+  using ((current_setting('app.maintenance'::text, true) = 'on'::text));
+
+create policy "system_delete" on {{schema}}."license_activations"
+  for delete
+  to "freehold_system"
+  using ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+create policy "system_insert" on {{schema}}."license_activations"
+  for insert
+  to "freehold_system"
+  with check ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+create policy "system_read" on {{schema}}."license_activations"
+  for select
+  to "freehold_system"
+  using (true);
+
+create policy "system_update" on {{schema}}."license_activations"
+  for update
+  to "freehold_system"
+  using ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+create policy "tenant_delete" on {{schema}}."license_activations"
+  for delete
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (gate.writes AND (gate.permission = ANY ('{licenses:write}'::text[]))))));
+
+create policy "tenant_read" on {{schema}}."license_activations"
+  for select
+  to "freehold_tenant"
+  using ((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where gate.reads)));
+
+create policy "system" on {{schema}}."license_file_keys"
+  for all
+  to "freehold_system"
+  using (true);
+
 create policy "owner_reads" on {{schema}}."license_plans"
   for select
   to "freehold_owner"
@@ -1678,6 +2053,28 @@ create policy "counting" on {{schema}}."workspaces"
   to "freehold_owner"
   using (true);
 
+revoke all on function {{schema}}."activate_license"(bytea, text, text, jsonb, integer) from public;
+
+grant execute
+  on function {{schema}}."activate_license"(bytea, text, text, jsonb, integer)
+  to "freehold_system";
+
+revoke all on function {{schema}}."activation_end"({{schema}}.licenses, integer) from public;
+
+grant execute
+  on function {{schema}}."activation_end"({{schema}}.licenses, integer)
+  to "freehold_system";
+
+revoke all on function {{schema}}."activations_allowed"({{schema}}.licenses) from public;
+
+grant execute
+  on function {{schema}}."activations_allowed"({{schema}}.licenses)
+  to "freehold_system";
+
+revoke all on function {{schema}}."beat_license"(bytea, text, integer) from public;
+
+grant execute on function {{schema}}."beat_license"(bytea, text, integer) to "freehold_system";
+
 revoke all on function {{schema}}."count_rows"() from public;
 
 revoke all on function {{schema}}."count_seats"() from public;
@@ -1690,7 +2087,15 @@ revoke all on function {{schema}}."count_use"(uuid, text, bigint) from public;
 
 revoke all on function {{schema}}."counted_table"(text) from public;
 
+revoke all on function {{schema}}."deactivate_license"(bytea, text) from public;
+
+grant execute on function {{schema}}."deactivate_license"(bytea, text) to "freehold_system";
+
 revoke all on function {{schema}}."delete_stats"() from public;
+
+revoke all on function {{schema}}."find_license"(bytea) from public;
+
+grant execute on function {{schema}}."find_license"(bytea) to "freehold_system";
 
 revoke all on function {{schema}}."fold_text"(text) from "freehold_system";
 
@@ -1714,11 +2119,25 @@ grant execute on function {{schema}}."hold_transfer"(uuid, uuid, uuid) to "freeh
 
 revoke all on function {{schema}}."is_limited"(uuid, text) from public;
 
+revoke all on function {{schema}}."issue_license_file"(bytea, text, integer) from public;
+
+grant execute on function {{schema}}."issue_license_file"(bytea, text, integer) to "freehold_system";
+
 revoke all on function {{schema}}."keep_allowance"() from public;
 
 revoke all on function {{schema}}."keep_default_allowance"() from public;
 
 revoke all on function {{schema}}."keep_default_plan"() from public;
+
+revoke all on function {{schema}}."keep_removable_at"() from public;
+
+revoke all
+  on function {{schema}}."license_obstacle"({{schema}}.licenses, boolean)
+  from public;
+
+grant execute
+  on function {{schema}}."license_obstacle"({{schema}}.licenses, boolean)
+  to "freehold_system";
 
 revoke all on function {{schema}}."license_status"(text, timestamp with time zone) from public;
 
@@ -1746,6 +2165,16 @@ revoke all on function {{schema}}."record_support_request"(text, text) from publ
 
 grant execute on function {{schema}}."record_support_request"(text, text) to "freehold_tenant";
 
+revoke all
+  on function {{schema}}."renew_activation"({{schema}}.licenses, text, integer, timestamp
+    with time zone)
+  from public;
+
+grant execute
+  on function {{schema}}."renew_activation"({{schema}}.licenses, text, integer, timestamp
+    with time zone)
+  to "freehold_system";
+
 revoke all on function {{schema}}."replace_default_plan"() from public;
 
 revoke all on function {{schema}}."require_room"(uuid, jsonb) from public;
@@ -1753,6 +2182,10 @@ revoke all on function {{schema}}."require_room"(uuid, jsonb) from public;
 revoke all on function {{schema}}."search_words"(text) from "freehold_system";
 
 grant execute on function {{schema}}."search_words"(text) to "freehold_system";
+
+revoke all on function {{schema}}."start_license"(bytea) from public;
+
+grant execute on function {{schema}}."start_license"(bytea) to "freehold_system";
 
 revoke all on function {{schema}}."support_role"() from public;
 
@@ -1775,6 +2208,12 @@ revoke all on function {{schema}}."words_wanted"(text) from public;
 grant execute on function {{schema}}."words_wanted"(text) to "freehold_system";
 
 grant insert, select, update on table {{schema}}."daily_stats" to "freehold_system";
+
+grant delete, insert, select, update on table {{schema}}."license_activations" to "freehold_system";
+
+grant delete, select on table {{schema}}."license_activations" to "freehold_tenant";
+
+grant delete, insert, select on table {{schema}}."license_file_keys" to "freehold_system";
 
 grant delete, insert, select, update on table {{schema}}."license_plans" to "freehold_system";
 
@@ -1818,6 +2257,10 @@ alter table {{schema}}."licenses"
   add constraint "licenses_plan_fkey" foreign key (plan_id) references {{schema}}.license_plans(id);
 
 create index license_plans_name on {{schema}}.license_plans using btree (name, id);
+
+alter table {{schema}}."license_activations"
+  add constraint "license_activations_license_fkey" foreign key (organization_id, license_id)
+    references {{schema}}.licenses(organization_id, id) on delete cascade;
 
 create index licenses_expires_at on {{schema}}.licenses using btree (expires_at, id);
 

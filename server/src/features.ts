@@ -37,6 +37,8 @@ import { support } from './operations/support/feature.ts'
 import { stats } from './operations/stats/feature.ts'
 import { superusers } from './operations/superusers/feature.ts'
 import type { Feature } from './platform/feature.ts'
+import { licenseActivations } from './product/license-activations/feature.ts'
+import { licenseFiles } from './product/license-files/feature.ts'
 import { licensePlans } from './product/license-plans/feature.ts'
 import { licenses } from './product/licenses/feature.ts'
 import { projects } from './product/projects/feature.ts'
@@ -81,7 +83,7 @@ const identity: readonly Feature[] = [
 ]
 
 /** The resources of organizations, to which a product adds its own. */
-const product: readonly Feature[] = [projects, workspaces, structure, licensePlans, licenses]
+const product: readonly Feature[] = [projects, workspaces, structure, licensePlans, licenses, licenseActivations, licenseFiles]
 
 /** For operators. */
 const operations: readonly Feature[] = [

@@ -10,6 +10,7 @@ const forSystem: Readonly<Record<string, string>> = {
   organizations: 'sign-in chooses one, and checks whether it requires a second factor',
   memberships: 'sign-in chooses an organization by them; deleting an account ends them, and restoring it restores them',
   support_grants: 'operators list the support access to all organizations',
+  license_activations: 'a program that holds the key of a license activates its device',
   invitations: 'the link in an email is opened by a user who is not a member yet',
 }
 

@@ -269,6 +269,16 @@ const callableBySystem: Readonly<Record<string, string>> = {
   open_throttle: 'reads a counter and locks its row',
   keep_throttle: 'writes a counter',
   lock_throttle: 'starts a lockout, and notifies the user',
+  find_license: 'the license of a key, which is the credential of a program; reads only',
+  license_obstacle: 'why a license cannot be used now; reads nothing',
+  activations_allowed: 'computes a number from a license; reads nothing',
+  activation_end: 'computes a time from a license; reads nothing',
+  activate_license: 'writes an activation of the license with the given key',
+  renew_activation: 'renews an activation of the license that beat_license and issue_license_file have found',
+  beat_license: 'renews an activation of the license with the given key',
+  deactivate_license: 'deletes an activation of the license with the given key',
+  start_license: 'notes the first validation of the license with the given key',
+  issue_license_file: 'renews an activation of the license with the given key, and returns what its file says',
 }
 
 test('functions are not executable by everyone, pin their search_path, and only listed ones run as the owner', async () => {

@@ -25,6 +25,8 @@ export const builtIn = [
   'passkey',
   'identity',
   'support access',
+  'license',
+  'license activation',
 ]
 
 /**
@@ -67,6 +69,7 @@ export const plainValues: Readonly<Record<string, unknown>> = {
   'body current_password': WORLD_PASSWORD,
   'body new_password': 'Another-horse-8',
   'body end_other_sessions': false,
+  'body key': (world: World) => world.license_key, // the own license's: the key is the credential
   'body refresh_token': (world: World) => world.refresh_token, // the caller's own: another one would sign in that user
   'body refreshToken': (world: World) => world.refresh_token,
   'body token': 'x'.repeat(64), // from a link; what it leads to is decided before the caller matters

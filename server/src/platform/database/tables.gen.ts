@@ -168,6 +168,21 @@ interface TenantInvitations {
   version: Generated<number>
 }
 
+interface TenantLicenseActivations {
+  created_at: ColumnType<string, never, never>
+  expires_at: ColumnType<string, never, never>
+  fingerprint: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  last_seen_at: ColumnType<string, never, never>
+  license_id: ColumnType<string, never, never>
+  metadata: ColumnType<Json, never, never>
+  name: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string, never, never>
+  removable_at: ColumnType<string, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
 interface TenantLicensePlans {
   activation: ColumnType<'node-locked' | 'floating', never, never>
   code: ColumnType<string, never, never>
@@ -502,6 +517,7 @@ export interface TenantTables {
   identities: TenantIdentities
   invitation_links: TenantInvitationLinks
   invitations: TenantInvitations
+  license_activations: TenantLicenseActivations
   license_plans: TenantLicensePlans
   licenses: TenantLicenses
   limits: TenantLimits
@@ -647,6 +663,29 @@ interface SystemInvitations {
   title: ColumnType<string | null, never, string | null>
   updated_at: ColumnType<string, never, string>
   version: ColumnType<number, never, number>
+}
+
+interface SystemLicenseActivations {
+  created_at: Generated<string>
+  expires_at: Generated<string>
+  fingerprint: string
+  id: Generated<string>
+  last_seen_at: Generated<string>
+  license_id: string
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  organization_id: string
+  removable_at: Generated<string>
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface SystemLicenseFileKeys {
+  created_at: ColumnType<string, string | undefined, never>
+  id: ColumnType<string, string, never>
+  private_key: ColumnType<Buffer, Buffer, never>
+  public_key: ColumnType<string, string, never>
+  signs_at: ColumnType<string, string, never>
 }
 
 interface SystemLicensePlans {
@@ -1025,6 +1064,8 @@ export interface SystemTables {
   idempotency_keys: SystemIdempotencyKeys
   identities: SystemIdentities
   invitations: SystemInvitations
+  license_activations: SystemLicenseActivations
+  license_file_keys: SystemLicenseFileKeys
   license_plans: SystemLicensePlans
   licenses: SystemLicenses
   live_invitations: SystemLiveInvitations
@@ -1142,6 +1183,21 @@ interface EitherInvitations {
   title: ColumnType<string | null, never, string | null>
   updated_at: ColumnType<string, never, string>
   version: ColumnType<number, never, number>
+}
+
+interface EitherLicenseActivations {
+  created_at: ColumnType<string, never, never>
+  expires_at: ColumnType<string, never, never>
+  fingerprint: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  last_seen_at: ColumnType<string, never, never>
+  license_id: ColumnType<string, never, never>
+  metadata: ColumnType<Json, never, never>
+  name: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string, never, never>
+  removable_at: ColumnType<string, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
 }
 
 interface EitherLicensePlans {
@@ -1392,6 +1448,7 @@ export interface EitherTables {
   idempotency_keys: EitherIdempotencyKeys
   identities: EitherIdentities
   invitations: EitherInvitations
+  license_activations: EitherLicenseActivations
   license_plans: EitherLicensePlans
   licenses: EitherLicenses
   memberships: EitherMemberships

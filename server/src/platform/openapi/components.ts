@@ -78,8 +78,8 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
     },
     license_status: {
       type: 'string',
-      enum: ['draft', 'active', 'suspended', 'revoked'],
-      description: 'With `license-status-conflict`: the status that the licence has.',
+      enum: ['draft', 'active', 'suspended', 'revoked', 'expired', 'not-started'],
+      description: 'With `license-status-conflict` and `license-not-usable`: the status that the licence has.',
     },
     permissions: {
       type: 'array',

@@ -23,6 +23,7 @@ export const globalTables: Readonly<Record<string, string>> = {
   identities: "a user's own; the policy shows only the user's own rows",
   retired_names: 'keyed digests of the names of deleted accounts; the tenant login may look up a single one',
   signing_keys: 'private keys; the tenant login has no access',
+  license_file_keys: 'private keys; the tenant login has no access',
   role_permissions: 'the permissions of each role, written by the owner; the tenant login has no access',
   audit_log: "an organization's history; only triggers write it, with its own policies",
   member_words:
