@@ -28,7 +28,10 @@ import { undo } from './identity/undo/feature.ts'
 import { verification } from './identity/verification/feature.ts'
 import { v5 } from './formats/v5/feature.ts'
 import { health } from './operations/health/feature.ts'
+import { operatorSessions } from './operations/operator-sessions/feature.ts'
+import { operatorUsers } from './operations/operator-users/feature.ts'
 import { retention } from './operations/retention/feature.ts'
+import { securityEvents } from './operations/security-events/feature.ts'
 import { seed } from './operations/seed/feature.ts'
 import { superusers } from './operations/superusers/feature.ts'
 import type { Feature } from './platform/feature.ts'
@@ -76,7 +79,7 @@ const identity: readonly Feature[] = [
 const product: readonly Feature[] = [projects, workspaces, structure]
 
 /** For operators. */
-const operations: readonly Feature[] = [superusers, health, retention, seed]
+const operations: readonly Feature[] = [superusers, operatorUsers, operatorSessions, securityEvents, health, retention, seed]
 
 /** The same functions in other wire formats. */
 const formats: readonly Feature[] = [v5]

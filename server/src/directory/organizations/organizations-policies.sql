@@ -142,6 +142,16 @@ begin
   return null;
 end $$;
 revoke execute on function guard_guest() from public;
+-- An account becomes a guest only if it is a viewer everywhere: its memberships lock it before they change.
+create function guard_new_guest() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+begin
+  if exists (select from memberships where user_id = new.id and deleted_at is null and (role <> 'viewer' or role_id is not null)) then
+    raise exception 'the user has another role than viewer' using errcode = '23514', constraint = 'users_guests_are_viewers';
+  end if;
+  return null;
+end $$;
+revoke execute on function guard_new_guest() from public;
+create trigger new_guest after update of guest on users for each row when (new.guest and not old.guest) execute function guard_new_guest();
 create trigger guest_insert after insert on memberships for each row when (new.role <> 'viewer' or new.role_id is not null) execute function guard_guest();
 create trigger guest_update after update of role, role_id, deleted_at on memberships for each row
   when (new.deleted_at is null and (new.role <> 'viewer' or new.role_id is not null)) execute function guard_guest();

@@ -52,6 +52,12 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
       items: { type: 'string', enum: ['totp', 'passkey', 'recovery_code'] },
       description: 'With `mfa-required`: the second factors that the account has.',
     },
+    password_change_token: {
+      type: 'string',
+      maxLength: 100,
+      description:
+        'With `password-change-required`: the token for POST /api/v1/auth/password-change/complete, valid for 15 minutes.',
+    },
     limit: {
       type: 'integer',
       minimum: 0,
