@@ -99,7 +99,7 @@ const choosePlace = (user_id: string, asked: string | undefined, preferred: read
     },
   )
 
-interface LockedSession extends Account {
+interface LockedSession extends Pick<Account, 'user' | 'hints'> {
   session: {
     id: string
     organization_id: string | null

@@ -72,8 +72,10 @@ export function resultsOf(
     const [, title, detail] = problems[code] ?? [500, code, '']
     return { id, status: 'refused' as const, problem: { code, title, detail } }
   })
-  if (isWhole && results.some(({ status }) => status === 'refused' || status === 'not-found'))
-    throw new Problem('bulk-refused', { extension: { results } })
+  if (isWhole && results.some(({ status }) => status === 'refused' || status === 'not-found')) {
+    const skipped = results.map(result => (result.status === 'done' ? { ...result, status: 'skipped' } : result))
+    throw new Problem('bulk-refused', { extension: { results: skipped } })
+  }
   return { results }
 }
 

@@ -239,6 +239,16 @@ interface TenantOwnOrganizations {
   version: ColumnType<number, never, never>
 }
 
+interface TenantOwnSecurityEvents {
+  actor: ColumnType<'self' | 'other' | 'unknown', never, never>
+  created_at: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  ip: ColumnType<string | null, never, never>
+  session_id: ColumnType<string | null, never, never>
+  type: ColumnType<string, never, never>
+  user_agent: ColumnType<string | null, never, never>
+}
+
 interface TenantPasskeys {
   backed_up: ColumnType<boolean, never, never>
   created_at: ColumnType<string, never, never>
@@ -400,6 +410,7 @@ export interface TenantTables {
   organizations: TenantOrganizations
   own_invitations: TenantOwnInvitations
   own_organizations: TenantOwnOrganizations
+  own_security_events: TenantOwnSecurityEvents
   passkeys: TenantPasskeys
   preferences: TenantPreferences
   projects: TenantProjects
@@ -551,6 +562,7 @@ interface SystemLiveUsers {
   id: ColumnType<string, never, string>
   last_organization_id: ColumnType<string | null, never, string | null>
   locale: ColumnType<string | null, never, string | null>
+  password_change_required_at: ColumnType<string | null, never, string | null>
   password_hash: ColumnType<string | null, never, string | null>
   superuser: ColumnType<boolean, never, boolean>
   unopened_organization_ids: ColumnType<string[], never, string[]>
@@ -778,6 +790,7 @@ interface SystemUsers {
   id: Generated<string>
   last_organization_id: string | null
   locale: 'en' | 'de' | null
+  password_change_required_at: string | null
   password_hash: string | null
   superuser: Generated<boolean>
   unopened_organization_ids: Generated<string[]>

@@ -1,0 +1,42 @@
+-- transaction: none
+-- Each statement by itself, and again from the first one if it stopped half-way.
+-- Takes 0012_operators_users_online back.
+
+-- lock: SHARE UPDATE EXCLUSIVE on users: reads and writes go on
+drop index concurrently if exists {{schema}}."users_words";
+
+-- lock: SHARE UPDATE EXCLUSIVE on users: reads and writes go on
+drop index concurrently if exists {{schema}}."users_unverified";
+
+-- lock: SHARE UPDATE EXCLUSIVE on users: reads and writes go on
+drop index concurrently if exists {{schema}}."users_superuser";
+
+-- lock: SHARE UPDATE EXCLUSIVE on users: reads and writes go on
+drop index concurrently if exists {{schema}}."users_guest";
+
+-- lock: SHARE UPDATE EXCLUSIVE on users: reads and writes go on
+drop index concurrently if exists {{schema}}."users_disabled";
+
+-- lock: SHARE UPDATE EXCLUSIVE on users: reads and writes go on
+drop index concurrently if exists {{schema}}."users_deleted";
+
+-- lock: SHARE UPDATE EXCLUSIVE on throttles: reads and writes go on
+drop index concurrently if exists {{schema}}."throttles_locked";
+
+-- lock: SHARE UPDATE EXCLUSIVE on sessions: reads and writes go on
+drop index concurrently if exists {{schema}}."sessions_organization_id";
+
+-- lock: SHARE UPDATE EXCLUSIVE on sessions: reads and writes go on
+drop index concurrently if exists {{schema}}."sessions_last_seen_at";
+
+-- lock: SHARE UPDATE EXCLUSIVE on sessions: reads and writes go on
+drop index concurrently if exists {{schema}}."sessions_ip";
+
+-- lock: SHARE UPDATE EXCLUSIVE on security_events: reads and writes go on
+drop index concurrently if exists {{schema}}."security_events_type";
+
+-- lock: SHARE UPDATE EXCLUSIVE on security_events: reads and writes go on
+drop index concurrently if exists {{schema}}."security_events_ip";
+
+-- lock: SHARE UPDATE EXCLUSIVE on security_events: reads and writes go on
+drop index concurrently if exists {{schema}}."security_events_actor";
