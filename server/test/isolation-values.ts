@@ -78,6 +78,9 @@ export const plainValues: Readonly<Record<string, unknown>> = {
   'body code': '123456',
   'body recovery_code': 'none',
   'body trust_device': true,
+  'body guest': false, // the user whom it concerns is more than a viewer
+  'body superuser': false,
+  'body disabled': false,
   'path provider': 'github',
   'body code_verifier': 'v'.repeat(43),
   'body redirect_to': 'https://app.example.com/',
@@ -103,6 +106,7 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   exchangeSocialCode: 'invalid-token',
   verifyEmail: 'invalid-token',
   completePasswordReset: 'invalid-token',
+  completePasswordChange: 'invalid-token',
   unlock: 'invalid-token',
   restoreAccount: 'invalid-token',
   verifySecondFactor: 'invalid-token',

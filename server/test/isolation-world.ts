@@ -4,9 +4,9 @@ import { hashRecoveryCode } from '../src/identity/factors/recovery-codes.ts'
 import { sealRefreshToken } from '../src/identity/sign-in/refresh-token.ts'
 import { signId } from '../src/platform/crypto/sealing.ts'
 import { isLedger } from '../src/platform/schema/inspection.ts'
-import { listOperations, listResources } from './isolation-operations.ts'
+import { isOperators, listOperations, listResources } from './isolation-operations.ts'
 import { buildCreation } from './isolation-requests.ts'
-import type { Resource } from './isolation-operations.ts'
+import type { Operation, Resource } from './isolation-operations.ts'
 import type { Kind } from './isolation-values.ts'
 import { randomWord, WORLD_PASSWORD } from './isolation-words.ts'
 import type { Answer, TestApp } from './test-app.ts'
@@ -26,6 +26,9 @@ export interface Standing {
   /** False: the access token names no organization. */
   named?: boolean
 }
+
+/** A caller who may call the operation: an owner, who is a superuser if it is one of operators. */
+export const callerOf = (operation: Operation): Standing => (isOperators(operation) ? { superuser: true } : {})
 
 /** An organization with a caller, a member, a founder and a project; and an outsider who belongs to no organization. */
 export interface World {

@@ -23,6 +23,11 @@ const standings: Readonly<Record<string, Standing | 'nobody'>> = {
   'not a member': { role: 'none' },
   'a superuser who is not a member': { role: 'none', superuser: true },
   'a token without an organization': { named: false },
+  'a superuser whose token names no organization': { named: false, superuser: true },
+  'a superuser with a revoked session': { role: 'none', superuser: true, session: 'revoked' },
+  'a superuser with an expired session': { role: 'none', superuser: true, session: 'expired' },
+  'a disabled superuser': { role: 'none', superuser: true, account: 'disabled' },
+  'a deleted superuser': { role: 'none', superuser: true, account: 'deleted' },
   'an ended membership': { membership: 'ended' },
   'a disabled membership': { membership: 'disabled' },
   'a closed organization': { organization: 'closed' },
@@ -64,6 +69,8 @@ export const namedPermissions: Readonly<Record<string, readonly [permission: str
   transferOrganization: ['organization:transfer', 'only for owners'],
   addMember: ['invitations:write', 'a membership begins with an invitation'],
   invitePerson: ['invitations:write', 'a membership begins with an invitation'],
+  revokeSessionsOfUser: ['admin:sessions:write', 'it ends sessions, like the operations on single ones'],
+  revokeSessionsOfOrganization: ['admin:sessions:write', 'it ends sessions, like the operations on single ones'],
 }
 
 /** What a path calls otherwise than the permission does. */
@@ -85,7 +92,8 @@ export function permissionFor({ id, method, path, access }: Operation): string {
     .filter(segment => !segment.startsWith('{'))
   const verb = method === 'GET' ? 'read' : 'write'
   const word = (segment = ''): string => words[segment] ?? segment
-  if (first === 'admin') return `admin:${word(rest[0])}:${verb}`
+  // Operators' paths name what belongs to no organization, and `sessions` there are not those of v5.
+  if (first === 'admin') return `admin:${rest[0] === 'audit-logs' ? 'audit' : (rest[0] ?? '')}:${verb}`
   return `${first === 'organizations' ? word(rest[0] ?? 'organization') : word(first)}:${verb}`
 }
 
@@ -131,9 +139,10 @@ function expected(
     permissions: own,
   } = standing
   if (access === 'session') return session !== 'live' || account !== 'live' ? 'session-ended' : 'done'
-  if (!named) return 'organization-required'
+  const isOfOperators = (permissions as Record<string, string>)[access] === 'superuser'
+  if (!named && !isOfOperators) return 'organization-required'
   if (session !== 'live' || account !== 'live') return 'session-ended'
-  if ((permissions as Record<string, string>)[access] === 'superuser') return superuser ? 'done' : 'permission-missing'
+  if (isOfOperators) return superuser ? 'done' : 'permission-missing'
   if (secondFactor === 'missing' && !waysOut.includes(access)) return 'second-factor-required'
   if (role === 'none' || membership !== 'live' || organization !== 'live') return 'membership-ended'
   const held: readonly string[] = own ?? permissionsOf(permissions, role)

@@ -213,6 +213,8 @@ function openLogin<Name extends LoginName>(
     if (state.member !== true && scope.operation === undefined) throw new Problem('membership-ended')
     scope.confirm?.()
     if (state.permitted === true) return
+    // Who is no operator learns nothing about the organization that the operation names.
+    if (scope.operation !== undefined && state.operator !== true) throw new Problem('permission-missing')
     if (state.second_factor_missing === true) throw new Problem('second-factor-required')
     if (state.operator !== true) throw new Problem('permission-missing')
     // For an operator, only an organization that does not exist is closed.
