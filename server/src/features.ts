@@ -79,7 +79,15 @@ const identity: readonly Feature[] = [
 const product: readonly Feature[] = [projects, workspaces, structure]
 
 /** For operators. */
-const operations: readonly Feature[] = [superusers, operatorUsers, operatorSessions, securityEvents, health, retention, seed]
+const operations: readonly Feature[] = [
+  superusers,
+  operatorUsers,
+  operatorSessions,
+  securityEvents,
+  health,
+  retention,
+  seed,
+]
 
 /** The same functions in other wire formats. */
 const formats: readonly Feature[] = [v5]

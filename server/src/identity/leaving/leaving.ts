@@ -82,7 +82,11 @@ const tryToDelete = (
     const known = places.map(({ organization_id }) => organization_id)
     if ((await transaction.run(listPlaces(user_id))).some(place => !known.includes(place.organization_id))) return false
     await transaction.run(
-      updateRow({ query, table: 'users', key: { id: user_id }, columns: ['id'], condition }, { deleted_at: now }, superuserRules),
+      updateRow(
+        { query, table: 'users', key: { id: user_id }, columns: ['id'], condition },
+        { deleted_at: now },
+        superuserRules,
+      ),
     )
     for (const { organization_id } of places) {
       await transaction.run(writeWithin(organization_id))

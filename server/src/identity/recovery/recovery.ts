@@ -169,13 +169,13 @@ const hasVerifiedAddress = (user_id: string) =>
     ([user]) => user?.email_verified === true,
   )
 
-export const personalWords = ({ email, username, given_name, family_name, full_name }: PersonalWords): (string | null)[] => [
+export const personalWords = ({
   email,
   username,
   given_name,
   family_name,
   full_name,
-]
+}: PersonalWords): (string | null)[] => [email, username, given_name, family_name, full_name]
 
 type PersonalWords = Record<'email' | 'username' | 'given_name' | 'family_name' | 'full_name', string | null>
 
@@ -194,10 +194,7 @@ export async function refuseFormer(
 
 const replaceHash = (user_id: string, password_hash: string) =>
   execute(
-    query
-      .updateTable('live_users')
-      .set({ password_hash, password_change_required_at: null })
-      .where('id', '=', user_id),
+    query.updateTable('live_users').set({ password_hash, password_change_required_at: null }).where('id', '=', user_id),
   )
 
 /** Identifies the password that a change set, because the hash itself is stored only in the account. */

@@ -13,7 +13,7 @@ const list = async (query: string) => (await operator.call('GET', `/api/v1/admin
 const idsOf = (body: { items: { id: string }[] }) => body.items.map(({ id }) => id)
 
 const acme = await signUp('Acme of sessions')
-const laptop = await call(
+await call(
   'POST',
   '/api/v1/auth/login',
   { email: acme.email, password: acme.password, organization_id: acme.organization_id },
@@ -33,7 +33,9 @@ test('an operator lists sessions with the user and the organization of each', as
     [second, first],
     'the newest first',
   )
-  const { rows: names } = await admin.query('select name, slug from organizations where id = $1', [acme.organization_id])
+  const { rows: names } = await admin.query('select name, slug from organizations where id = $1', [
+    acme.organization_id,
+  ])
   assert.deepEqual(
     [items[0].user, items[0].organization, items[0].active, items[0].methods],
     [
@@ -49,7 +51,9 @@ test('an operator lists sessions with the user and the organization of each', as
 // Red when: a filter is left out of sessionPages.
 test('each filter of the sessions narrows the list', async () => {
   const of = `user_id=${acme.user_id}`
-  await admin.query(`update sessions set ip = '2001:db8::7', last_seen_at = now() - interval '3 days' where id = $1`, [first])
+  await admin.query(`update sessions set ip = '2001:db8::7', last_seen_at = now() - interval '3 days' where id = $1`, [
+    first,
+  ])
   for (const [query, wanted] of [
     [`organization_id=${acme.organization_id}`, [second, first]],
     [`${of}&ip=2001:DB8::7`, [first]],
@@ -212,7 +216,7 @@ test('1,000 sessions are revoked in one request, 1,001 are refused', async () =>
 })
 
 // Red when: hold_users() takes the actor's key out of order, or the sessions are not locked by their ids.
-test('operators who revoke each other\'s and the same sessions at once do not deadlock', async () => {
+test("operators who revoke each other's and the same sessions at once do not deadlock", async () => {
   const people = await Promise.all([signUp(), signUp(), signUp()])
   const session_ids = idsOf({
     items: (await admin.query('select id from sessions where user_id = any ($1)', [people.map(p => p.user_id)])).rows,
@@ -221,7 +225,9 @@ test('operators who revoke each other\'s and the same sessions at once do not de
   for (const { user_id } of others) await admin.query('update users set superuser = true where id = $1', [user_id])
   const answers = await Promise.all([
     ...others.map((one, n) =>
-      one.call('POST', '/api/v1/admin/sessions/revoke', { session_ids: n === 0 ? session_ids : session_ids.toReversed() }),
+      one.call('POST', '/api/v1/admin/sessions/revoke', {
+        session_ids: n === 0 ? session_ids : session_ids.toReversed(),
+      }),
     ),
     others[0]!.call('DELETE', `/api/v1/admin/users/${people[0].user_id}/sessions`),
     operator.call('DELETE', `/api/v1/admin/users/${people[1].user_id}/sessions`),

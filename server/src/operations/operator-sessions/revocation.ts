@@ -28,7 +28,10 @@ export const revokeSessions = (ids: readonly string[], own_id: string) =>
   statement(
     raw(
       query,
-      sql<{ id: string; is_revoked: boolean }>`with ${revoking(sql<boolean>`id = any (${ids}::uuid[]) and id <> ${own_id}`)}
+      sql<{
+        id: string
+        is_revoked: boolean
+      }>`with ${revoking(sql<boolean>`id = any (${ids}::uuid[]) and id <> ${own_id}`)}
         select sessions.id, exists (select from revoked where revoked.id = sessions.id) as is_revoked
         from sessions where sessions.id = any (${ids}::uuid[])`,
     ),

@@ -107,7 +107,10 @@ const note = (transaction: Transaction<'system'>, event: PlainEvent, ids: readon
 /** The key of the superusers, if one is among them: `keep_a_superuser` takes it as well (users-policies.sql). */
 export const holdIfSuperusers = (ids: readonly string[]) =>
   execute(
-    raw(query, sql`select hold_superusers() from (select from users where id = any (${ids}::uuid[]) and superuser limit 1) as one`),
+    raw(
+      query,
+      sql`select hold_superusers() from (select from users where id = any (${ids}::uuid[]) and superuser limit 1) as one`,
+    ),
   )
 
 /** Whether there is a live superuser apart from these. */
@@ -163,11 +166,7 @@ export const closeGates = (transaction: Transaction<'system'>, ids: readonly str
     ),
   )
 
-const setColumn = (
-  ids: readonly string[],
-  column: 'disabled_at' | 'password_change_required_at',
-  isSet: boolean,
-) =>
+const setColumn = (ids: readonly string[], column: 'disabled_at' | 'password_change_required_at', isSet: boolean) =>
   execute(
     query
       .updateTable('users')

@@ -37,8 +37,16 @@ test('each action is done to all accounts that it concerns, and says what became
     ['restore', '', ['unchanged', 'unchanged']],
     ['restore', 'update users set deleted_at = now() where id = $1', ['done', 'unchanged']],
     ['unlock', '', ['unchanged', 'unchanged']],
-    ['unlock', `insert into throttles (key, failures, locked_until) select 'account ' || id, 5, now() + interval '1 hour' from users where id = $1`, ['done', 'unchanged']],
-    ['require-password-change', 'update users set password_hash = null where id = $1', ['account-without-password', 'done']],
+    [
+      'unlock',
+      `insert into throttles (key, failures, locked_until) select 'account ' || id, 5, now() + interval '1 hour' from users where id = $1`,
+      ['done', 'unchanged'],
+    ],
+    [
+      'require-password-change',
+      'update users set password_hash = null where id = $1',
+      ['account-without-password', 'done'],
+    ],
     ['require-password-change', '', ['account-without-password', 'unchanged']],
   ] as const) {
     if (before !== '') await admin.query(before, [user_id])
@@ -106,7 +114,10 @@ test('1,000 accounts are disabled at once, 1,001 and none are refused', async ()
     assert.equal(status, 200, JSON.stringify(body).slice(0, 500))
     return statusesOf(body).filter(word => word === 'done').length
   })
-  assert.deepEqual(counts.toSorted((a, b) => a - b), [0, 1000])
+  assert.deepEqual(
+    counts.toSorted((a, b) => a - b),
+    [0, 1000],
+  )
   const { rows: live } = await admin.query(
     'select count(*)::int as count from sessions where user_id = any ($1) and revoked_at is null',
     [ids],

@@ -70,7 +70,8 @@ export async function changeUser(
   }
   if (Object.keys(columns).length > 0)
     await transaction.run(execute(query.updateTable('users').set(columns).where('id', '=', id), refusals))
-  if (loses) await transaction.run(revokeSessionsOf([id], disables && disabled ? 'account-disabled' : 'superuser-revoked'))
+  if (loses)
+    await transaction.run(revokeSessionsOf([id], disables && disabled ? 'account-disabled' : 'superuser-revoked'))
   const events: readonly (PlainEvent | false)[] = [
     disables && (disabled ? accountDisabled : accountEnabled),
     promotes && (superuser ? superuserGranted : superuserRevoked),

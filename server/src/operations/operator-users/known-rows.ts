@@ -39,7 +39,10 @@ const findKnown = (ids: readonly string[], organization_id: string | undefined) 
   statement(
     raw(
       query,
-      sql<{ known: string[]; has_organization: boolean }>`select array(select id::text from users where id = any (${ids}::uuid[])) as known,
+      sql<{
+        known: string[]
+        has_organization: boolean
+      }>`select array(select id::text from users where id = any (${ids}::uuid[])) as known,
         ${organization_id ?? null}::uuid is null or exists (select from organizations where id = ${organization_id ?? null}::uuid) as has_organization`,
     ),
     ([row]) => row as NonNullable<typeof row>,

@@ -74,7 +74,7 @@ test('an operator finds accounts by words, flags, organization and time', async 
     ['disabled_at', 'disabled'],
     ['email_verified_at', 'verified'],
     ['deleted_at', 'deleted'],
-  ]) {
+  ] as const) {
     await admin.query(`update users set ${column} = now() where id = $1`, [person.user_id])
     assert.deepEqual(idsOf(await list(`${of}&${filter}=true`)), [person.user_id], filter)
     assert.deepEqual(idsOf(await list(`${of}&${filter}=false`)), [], filter)
@@ -92,8 +92,8 @@ test('a disabled account is signed out at once and told by email; an enabled one
   assert.deepEqual([status, body.disabled, body.session_count], [200, true, 0])
   assert.equal((await person.call('GET', '/api/v1/auth/me')).body.code, 'session-ended')
   assert.equal((await logInWith(person)).body.code, 'invalid-credentials')
-  const mail = (await mailTo(person.email)).at(-1)
-  assert.match(mail!.subject, /disabled/)
+  const mail = (await mailTo(person.email)).at(-1)!
+  assert.match(mail.subject, /disabled/)
   assert.equal((await change(person, { disabled: false })).status, 200)
   assert.equal((await person.call('GET', '/api/v1/auth/me')).status, 401, 'the former session stays revoked')
   assert.equal((await logInWith(person)).status, 200)
@@ -213,9 +213,10 @@ test('no statement under a session takes the role from the last superuser', asyn
   const client = await app.database.system.pool.connect()
   try {
     await client.query('begin')
-    await client.query(`select set_config('app.session_id', (select id::text from sessions where user_id = $1 limit 1), true)`, [
-      operator.user_id,
-    ])
+    await client.query(
+      `select set_config('app.session_id', (select id::text from sessions where user_id = $1 limit 1), true)`,
+      [operator.user_id],
+    )
     await client.query('update users set superuser = false where superuser and id <> $1', [operator.user_id])
     await assert.rejects(
       client.query('update users set superuser = false where id = $1', [operator.user_id]),

@@ -33,9 +33,10 @@ async function pause(): Promise<[Person, string]> {
 test('after an operator required it, the right password only opens the way to a new one', async () => {
   const [person, token] = await pause()
   assert.equal((await person.call('GET', `${auth}/me`)).body.code, 'session-ended')
-  const { rows } = await admin.query('select count(*)::int as live from sessions where user_id = $1 and revoked_at is null', [
-    person.user_id,
-  ])
+  const { rows } = await admin.query(
+    'select count(*)::int as live from sessions where user_id = $1 and revoked_at is null',
+    [person.user_id],
+  )
   assert.equal(rows[0].live, 0, 'the sign-in opened no session')
   const mail = (await mailTo(person.email)).at(-1)
   assert.match(mail!.subject, /set a new password/i)
@@ -43,11 +44,10 @@ test('after an operator required it, the right password only opens the way to a 
 
   assert.deepEqual(outcomeOf(await complete(token, 'weak')), [422, 'weak-password'])
   const same = await complete(token, PASSWORD)
-  assert.deepEqual([...outcomeOf(same), same.body.errors], [
-    422,
-    'weak-password',
-    [{ pointer: '/new_password', detail: 'must not be the current password' }],
-  ])
+  assert.deepEqual(
+    [...outcomeOf(same), same.body.errors],
+    [422, 'weak-password', [{ pointer: '/new_password', detail: 'must not be the current password' }]],
+  )
   assert.equal((await complete(token, NEW)).status, 204)
   assert.deepEqual(outcomeOf(await complete(token, 'Third-horse-9')), [422, 'invalid-token'], 'once')
   assert.deepEqual(outcomeOf(await logIn(person)), [401, 'invalid-credentials'])
@@ -83,7 +83,11 @@ test('the second factor comes first', async () => {
 test('the token is good for nothing else, and no other token is good for it', async () => {
   const [person, token] = await pause()
   for (const path of ['password-reset/complete', 'verify-email', 'unlock', 'mfa/verify'])
-    assert.equal((await call('POST', `${auth}/${path}`, { token, mfa_token: token, new_password: NEW })).status, 422, path)
+    assert.equal(
+      (await call('POST', `${auth}/${path}`, { token, mfa_token: token, new_password: NEW })).status,
+      422,
+      path,
+    )
   assert.equal((await call('GET', `${auth}/me`, undefined, { authorization: `Bearer ${token}` })).status, 401)
   await call('POST', `${auth}/password-reset`, { email: person.email })
   const reset = (await mailTo(person.email)).find(({ link }) => link.includes('reset-password?'))!
@@ -110,10 +114,7 @@ test('a token of a disabled or deleted account, an expired and a forged one are 
 test('of two requests with one token at once, one sets its password', async () => {
   const [person, token] = await pause()
   const answers = await Promise.all([complete(token, NEW), complete(token, 'Third-horse-9')])
-  assert.deepEqual(
-    answers.map(({ status }) => status).toSorted(),
-    [204, 422],
-  )
+  assert.deepEqual(answers.map(({ status }) => status).toSorted(), [204, 422])
   const won = answers[0].status === 204 ? NEW : 'Third-horse-9'
   assert.equal((await logIn(person, won)).status, 200)
 })

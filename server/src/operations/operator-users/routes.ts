@@ -18,10 +18,7 @@ const read = { access: 'admin:users:read' } as const
 const write = { access: 'admin:users:write' } as const
 const params = Strict({ id: IdOf('user') })
 
-export function operatorUserRoutes(
-  app: App,
-  { cursors, declared }: Pick<Services, 'cursors' | 'declared'>,
-): void {
+export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Services, 'cursors' | 'declared'>): void {
   app.get(
     '/admin/users',
     {
@@ -114,7 +111,6 @@ export function operatorUserRoutes(
     '/admin/users/bulk',
     {
       ...write,
-      bodyLimit: 128 * 1024,
       problems: ['bulk-refused'],
       schema: {
         operationId: 'actOnUsers',
@@ -133,14 +129,12 @@ export function operatorUserRoutes(
     ({ operator, body: { action, ids: given, all_or_nothing } }) => {
       const ids = distinctIds(given)
       const { problems } = declared
-      return operator
-        .on({ entity_type: 'users', details: { action, ids } })
-        .transaction(async transaction =>
-          resultsOf(ids, await actOnUsers(transaction, action, ids, operator.user_id), {
-            problems,
-            isWhole: all_or_nothing === true,
-          }),
-        )
+      return operator.on({ entity_type: 'users', details: { action, ids } }).transaction(async transaction =>
+        resultsOf(ids, await actOnUsers(transaction, action, ids, operator.user_id), {
+          problems,
+          isWhole: all_or_nothing === true,
+        }),
+      )
     },
   )
 }
@@ -158,7 +152,11 @@ function actAt(
   action: Exclude<Action, 'disable' | 'enable' | 'end-sessions'>,
   { summary, description, problems }: Described,
 ): void {
-  const name = { restore: 'restoreAnyUser', unlock: 'unlockAnyUser', 'require-password-change': 'requirePasswordChange' }
+  const name = {
+    restore: 'restoreAnyUser',
+    unlock: 'unlockAnyUser',
+    'require-password-change': 'requirePasswordChange',
+  }
   app.post(
     `/admin/users/:id/${action}`,
     {

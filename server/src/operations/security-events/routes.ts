@@ -19,7 +19,8 @@ export function securityEventRoutes(app: App, { cursors }: Pick<Services, 'curso
       schema: {
         operationId: 'listSecurityEvents',
         summary: 'List the security events of all accounts',
-        description: 'Sign-ins, failures, lockouts, changes of accounts and sessions. They are kept for a limited time.',
+        description:
+          'Sign-ins, failures, lockouts, changes of accounts and sessions. They are kept for a limited time.',
         tags: ['Operators: security events'],
         querystring: SecurityEventQuery,
         response: { 200: PageSchema(SecurityEvent) },

@@ -17,13 +17,23 @@ const EventType = Type.String({
 })
 const Text = Nullable(Type.String({ maxLength: 500 }))
 const Details = Nullable(Type.Record(Type.String({ maxLength: 100 }), Type.Unknown()))
-const Address = Type.String({ minLength: 1, maxLength: 45, description: 'The whole client address.', examples: ['203.0.113.7'] })
+const Address = Type.String({
+  minLength: 1,
+  maxLength: 45,
+  description: 'The whole client address.',
+  examples: ['203.0.113.7'],
+})
 
 export const SecurityEvent = Type.Object(
   {
     id: Id,
     type: EventType,
-    user_id: Nullable(Type.String({ ...Id, description: 'Null if no account is known, as for a failed sign-in under an unknown name.' })),
+    user_id: Nullable(
+      Type.String({
+        ...Id,
+        description: 'Null if no account is known, as for a failed sign-in under an unknown name.',
+      }),
+    ),
     session_id: Nullable(Id),
     actor_id: Nullable(Type.String({ ...Id, description: 'Who caused it; null without a session.' })),
     request_id: Text,
@@ -76,7 +86,18 @@ interface Filters {
 const eventPages = pagesOf(({ first_id, end_id, user_id, actor_id, type, ip }: Filters) => {
   let events = query
     .selectFrom('security_events')
-    .select(['id', 'type', 'user_id', 'session_id', 'actor_id', 'request_id', 'ip', 'user_agent', 'details', 'created_at'])
+    .select([
+      'id',
+      'type',
+      'user_id',
+      'session_id',
+      'actor_id',
+      'request_id',
+      'ip',
+      'user_agent',
+      'details',
+      'created_at',
+    ])
   if (first_id !== undefined) events = events.where('id', '>=', first_id)
   if (end_id !== undefined) events = events.where('id', '<', end_id)
   return whereGiven(events, { user_id, actor_id, type, ip })
