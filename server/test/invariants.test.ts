@@ -183,7 +183,8 @@ const definers: Readonly<Record<string, string>> = {
   keep_invited_role: 'counts the invitations that offer a role; reads only',
   keep_a_superuser: 'counts the superusers, whom the login of a user cannot see; reads only',
   guard_new_guest: 'reads the roles of an account that becomes a guest; reads only',
-  account_words: 'computes the words of an account, for an index that every change of an account updates; reads nothing',
+  account_words:
+    'computes the words of an account, for an index that every change of an account updates; reads nothing',
   account_search: 'computes a search from words; reads nothing',
 }
 
@@ -208,7 +209,8 @@ const callable: Readonly<Record<string, string>> = {
   addresses_in_trigger: 'returns nothing outside of a trigger',
   begin_operation: 'records an operation of the calling superuser; for anyone else, it does nothing',
   hold_users: 'locks keys of users in the lock order; reads nothing',
-  account_words: 'computes the words of an account, for an index that every change of an account updates; reads nothing',
+  account_words:
+    'computes the words of an account, for an index that every change of an account updates; reads nothing',
   record_event:
     'called by triggers with the rights of the caller; elsewhere the policy of security_events refuses the tenant login',
 }

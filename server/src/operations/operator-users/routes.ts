@@ -2,6 +2,9 @@ import { Type } from 'typebox'
 import { isFresh } from '../../platform/gate/actor.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
+import { Invitation, NewInvitation } from '../../identity/invitations/invitations.ts'
+import { createInvitation } from '../../identity/invitations/sending.ts'
+import { invalidField, Problem } from '../../platform/problems.ts'
 import type { ProblemCode } from '../../platform/problems.ts'
 import { IdOf, OneOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
@@ -12,6 +15,24 @@ import { changeUser, UserChanges, UserReplacement } from './changes.ts'
 import { pageOfKnown } from './known-rows.ts'
 import { getUser, OperatorUserDetails } from './user.ts'
 import { listUsers, OperatorUser, UserFilters } from './user-list.ts'
+
+/** A new invitation, with its organization. */
+const InvitationByOperator = Strict(
+  { organization_id: IdOf('organization'), ...NewInvitation.properties },
+  {
+    title: 'InvitationByOperator',
+    description: '`role`, or `role_id` of a custom role of the organization, is required.',
+    examples: [
+      {
+        organization_id: '0190c9a8-7a55-7d2e-9b1f-3f2b6a1c4d5e',
+        email: 'jane@example.com',
+        role: 'member',
+        title: 'Engineer',
+      },
+    ],
+  },
+)
+const invitingProblems = ['email-unverified', 'too-many-invitations', 'too-many-open-invitations'] as const
 
 const tags = ['Operators: users']
 const read = { access: 'admin:users:read' } as const
@@ -34,6 +55,36 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
     request => {
       const { organization_id } = request.query
       return pageOfKnown(request.operator, listUsers(request.query, cursors.open(request)), { organization_id })
+    },
+  )
+
+  app.post(
+    '/admin/users',
+    {
+      ...write,
+      problems: ['already-member', 'personal-organization', 'step-up-required', ...invitingProblems],
+      schema: {
+        operationId: 'inviteAnyUser',
+        summary: 'Invite an address to an organization',
+        description:
+          'In any role. The response is the same whether the address has an account or not. Members see that an operator invited, but not which one.',
+        tags,
+        body: InvitationByOperator,
+        response: { 202: Invitation },
+      },
+    },
+    async ({ actor, operator, body: { organization_id, ...invitation } }, reply) => {
+      const place = { organization_id, user_id: null }
+      const invited = await operator
+        .on({ entity_type: 'invitations' })
+        .within(organization_id)
+        .transaction(transaction => createInvitation(transaction, place, invitation, isFresh(actor)))
+        .catch((error: unknown) => {
+          if (error instanceof Problem && error.code === 'not-found')
+            throw invalidField('/organization_id', 'is not the id of an organization')
+          throw error
+        })
+      return reply.code(202).send(invited)
     },
   )
 

@@ -153,7 +153,7 @@ interface TenantInvitations {
   expires_at: Generated<string>
   guest: Generated<boolean>
   id: Generated<string>
-  invited_by: string
+  invited_by: string | null
   mail_at: Generated<string | null>
   organization_id: string
   revoked_at: string | null
@@ -513,7 +513,7 @@ interface SystemInvitations {
   expires_at: ColumnType<string, never, string>
   guest: ColumnType<boolean, never, boolean>
   id: ColumnType<string, never, string>
-  invited_by: ColumnType<string, never, string>
+  invited_by: ColumnType<string | null, never, string | null>
   mail_at: ColumnType<string | null, never, string | null>
   organization_id: ColumnType<string, never, string>
   revoked_at: ColumnType<string | null, never, string | null>
@@ -910,7 +910,7 @@ interface EitherInvitations {
   expires_at: ColumnType<string, never, string>
   guest: ColumnType<boolean, never, boolean>
   id: ColumnType<string, never, string>
-  invited_by: ColumnType<string, never, string>
+  invited_by: ColumnType<string | null, never, string | null>
   mail_at: ColumnType<string | null, never, string | null>
   organization_id: ColumnType<string, never, string>
   revoked_at: ColumnType<string | null, never, string | null>
