@@ -31,7 +31,10 @@ import { v5 } from './formats/v5/feature.ts'
 import { health } from './operations/health/feature.ts'
 import { operatorHistory } from './operations/operator-history/feature.ts'
 import { operatorOrganizations } from './operations/operator-organizations/feature.ts'
+import { operatorSessions } from './operations/operator-sessions/feature.ts'
+import { operatorUsers } from './operations/operator-users/feature.ts'
 import { retention } from './operations/retention/feature.ts'
+import { securityEvents } from './operations/security-events/feature.ts'
 import { seed } from './operations/seed/feature.ts'
 import { support } from './operations/support/feature.ts'
 import { stats } from './operations/stats/feature.ts'
@@ -83,13 +86,24 @@ const identity: readonly Feature[] = [
 ]
 
 /** The resources of organizations, to which a product adds its own. */
-const product: readonly Feature[] = [projects, workspaces, structure, licensePlans, licenses, licenseActivations, licenseFiles]
+const product: readonly Feature[] = [
+  projects,
+  workspaces,
+  structure,
+  licensePlans,
+  licenses,
+  licenseActivations,
+  licenseFiles,
+]
 
 /** For operators. */
 const operations: readonly Feature[] = [
   superusers,
+  operatorUsers,
+  operatorSessions,
   operatorOrganizations,
   operatorHistory,
+  securityEvents,
   support,
   stats,
   health,

@@ -207,6 +207,11 @@ const definers: Readonly<Record<string, string>> = {
   limits_in_gate: 'the limits of the organization in the gate, and what is used of them; reads only',
   keep_allowance: 'turns an active licence into an allowance, which no login writes',
   keep_default_allowance: 'turns the default plan into the default allowance, which no login writes',
+  keep_a_superuser: 'counts the superusers, whom the login of a user cannot see; reads only',
+  guard_new_guest: 'reads the roles of an account that becomes a guest; reads only',
+  account_words:
+    'computes the words of an account, for an index that every change of an account updates; reads nothing',
+  account_search: 'computes a search from words; reads nothing',
 }
 
 /** Functions that write with the owner's rights, and the tables: none of an organization. */
@@ -234,6 +239,8 @@ const callable: Readonly<Record<string, string>> = {
   addresses_in_trigger: 'returns nothing outside of a trigger',
   begin_operation: 'records an operation of the calling superuser; for anyone else, it does nothing',
   hold_users: 'locks keys of users in the lock order; reads nothing',
+  account_words:
+    'computes the words of an account, for an index that every change of an account updates; reads nothing',
   record_event:
     'called by triggers with the rights of the caller; elsewhere the policy of security_events refuses the tenant login',
   license_status: 'compares a status with the time; reads nothing',
@@ -279,6 +286,8 @@ const callableBySystem: Readonly<Record<string, string>> = {
   deactivate_license: 'deletes an activation of the license with the given key',
   start_license: 'notes the first validation of the license with the given key',
   issue_license_file: 'renews an activation of the license with the given key, and returns what its file says',
+  hold_superusers: 'locks the key of the superusers in the lock order; reads nothing',
+  account_search: 'computes a search of accounts from words; reads nothing',
 }
 
 test('functions are not executable by everyone, pin their search_path, and only listed ones run as the owner', async () => {
@@ -630,6 +639,7 @@ const publicOperations: Readonly<Record<string, string>> = {
   verifyEmail: 'authenticated by the link in the email',
   resendVerification: 'a user who must verify an address first cannot sign in',
   requestPasswordReset: 'a user who has forgotten the password cannot sign in',
+  completePasswordChange: 'the token of a sign-in that was refused',
   completePasswordReset: 'authenticated by the link in the email',
   restoreAccount: 'authenticated by the link in the email',
   undoChange: 'authenticated by the link in the email',

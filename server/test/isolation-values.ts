@@ -143,5 +143,6 @@ export const alternativesOf: Readonly<Record<string, readonly string[]>> = Objec
     'createInvitation',
     'addMember',
     'invitePerson',
+    'inviteAnyUser',
   ].map(id => [id, ['role', 'role_id']]),
 )

@@ -131,6 +131,12 @@ export const recordEvent = (
     raw(system, sql`select record_event(${type}, ${user_id}, ${session_id}, ${JSON.stringify(details)}, ${mailed})`),
   )
 
+/** The same for several users, for what an operator did to their accounts. */
+export const recordEvents = ({ type, mailed }: PlainEvent, user_ids: readonly string[]) =>
+  execute(
+    raw(system, sql`select record_event(${type}, id, null, '{}', ${mailed}) from unnest(${user_ids}::uuid[]) as id`),
+  )
+
 /**
  * Records a refused request in a separate transaction, because the refusal rolls back the transaction of the request.
  */

@@ -204,6 +204,21 @@ export const requirePlace = (organization_id: string) =>
     },
   )
 
+/** The same for an operator, who has no membership and invites in any role. @throws Problem (read) not-found, personal-organization */
+export const requireTeam = (organization_id: string) =>
+  statement(
+    query
+      .selectFrom('organizations')
+      .innerJoin('gate', 'gate.organization_id', 'organizations.id')
+      .select('organizations.kind')
+      .where('organizations.id', '=', organization_id),
+    ([place]): InviterPlace => {
+      if (place === undefined) throw new Problem('not-found')
+      if (place.kind === 'personal') throw new Problem('personal-organization')
+      return { ...place, actor_role: 'owner' }
+    },
+  )
+
 /** Why the caller may not invite anyone in this role; undefined if they may. */
 export function refusalOfRole({ actor_role }: InviterPlace, role: Role, isFresh: boolean): ProblemCode | undefined {
   if (role !== 'owner') return undefined

@@ -82,6 +82,7 @@ export function mfaRoutes(app: App, services: MfaServices): void {
         'user-not-verified',
         'invalid-token',
         'email-unverified',
+        'password-change-required',
         'passkeys-unavailable',
       ],
       schema: {

@@ -99,7 +99,7 @@ const choosePlace = ({ user, hints, session }: LockedSession, asked: string | un
     },
   )
 
-interface LockedSession extends Account {
+interface LockedSession extends Pick<Account, 'user' | 'hints'> {
   session: {
     id: string
     organization_id: string | null

@@ -25,21 +25,27 @@ const query = tables('system', 'live_users')
 export const lockUser = ({ user_id, password_hash }: Proof) => {
   const users = query
     .selectFrom('live_users')
-    .select([...userColumns, 'last_organization_id', 'unopened_organization_ids'])
+    .select([...userColumns, 'last_organization_id', 'unopened_organization_ids', 'password_change_required_at'])
     .$narrowType<Pick<User, 'locale'>>()
     .where('id', '=', user_id)
     // Not a shared lock: two sign-ins to different organizations would deadlock when they store their organization.
     .forNoKeyUpdate()
   return statement(password_hash === undefined ? users : users.where('password_hash', '=', password_hash), ([row]) => {
     if (row === undefined) throw new Problem('invalid-credentials')
-    const { last_organization_id, unopened_organization_ids, ...user } = row
-    return { user, hints: { last_organization_id, unopened_organization_ids } }
+    const { last_organization_id, unopened_organization_ids, password_change_required_at, ...user } = row
+    return {
+      user,
+      hints: { last_organization_id, unopened_organization_ids },
+      needsNewPassword: password_change_required_at !== null,
+    }
   })
 }
 
 export interface Account {
   user: User
   hints: OrganizationHints
+  /** Whether an operator requires a new password, before the present one opens a session. */
+  needsNewPassword: boolean
 }
 
 /** How many organizations the user belongs to, and how many invitations the user can accept. */

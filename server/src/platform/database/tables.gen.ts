@@ -157,7 +157,7 @@ interface TenantInvitations {
   expires_at: Generated<string>
   guest: Generated<boolean>
   id: Generated<string>
-  invited_by: string
+  invited_by: string | null
   mail_at: Generated<string | null>
   organization_id: string
   revoked_at: string | null
@@ -335,6 +335,16 @@ interface TenantOwnOrganizations {
   updated_at: ColumnType<string, never, never>
   user_id: ColumnType<string | null, never, never>
   version: ColumnType<number, never, never>
+}
+
+interface TenantOwnSecurityEvents {
+  actor: ColumnType<'self' | 'other' | 'unknown', never, never>
+  created_at: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  ip: ColumnType<string | null, never, never>
+  session_id: ColumnType<string | null, never, never>
+  type: ColumnType<string, never, never>
+  user_agent: ColumnType<string | null, never, never>
 }
 
 interface TenantPasskeys {
@@ -529,6 +539,7 @@ export interface TenantTables {
   own_entitlements: TenantOwnEntitlements
   own_invitations: TenantOwnInvitations
   own_organizations: TenantOwnOrganizations
+  own_security_events: TenantOwnSecurityEvents
   passkeys: TenantPasskeys
   preferences: TenantPreferences
   projects: TenantProjects
@@ -654,7 +665,7 @@ interface SystemInvitations {
   expires_at: ColumnType<string, never, string>
   guest: ColumnType<boolean, never, boolean>
   id: ColumnType<string, never, string>
-  invited_by: ColumnType<string, never, string>
+  invited_by: ColumnType<string | null, never, string | null>
   mail_at: ColumnType<string | null, never, string | null>
   organization_id: ColumnType<string, never, string>
   revoked_at: ColumnType<string | null, never, string | null>
@@ -778,6 +789,7 @@ interface SystemLiveUsers {
   id: ColumnType<string, never, string>
   last_organization_id: ColumnType<string | null, never, string | null>
   locale: ColumnType<string | null, never, string | null>
+  password_change_required_at: ColumnType<string | null, never, string | null>
   password_hash: ColumnType<string | null, never, string | null>
   superuser: ColumnType<boolean, never, boolean>
   superuser_by: ColumnType<string | null, never, string | null>
@@ -1041,6 +1053,7 @@ interface SystemUsers {
   id: Generated<string>
   last_organization_id: string | null
   locale: 'en' | 'de' | null
+  password_change_required_at: string | null
   password_hash: string | null
   superuser: Generated<boolean>
   superuser_by: string | null
@@ -1174,7 +1187,7 @@ interface EitherInvitations {
   expires_at: ColumnType<string, never, string>
   guest: ColumnType<boolean, never, boolean>
   id: ColumnType<string, never, string>
-  invited_by: ColumnType<string, never, string>
+  invited_by: ColumnType<string | null, never, string | null>
   mail_at: ColumnType<string | null, never, string | null>
   organization_id: ColumnType<string, never, string>
   revoked_at: ColumnType<string | null, never, string | null>

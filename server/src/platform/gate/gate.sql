@@ -119,9 +119,9 @@ begin
         and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
         and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null));
   end if;
-  -- An operator's change of accounts and sessions concerns no organization.
-  if wanted like 'admin:%' and coalesce(current_setting('app.organization_id', true), '') = '' then
-    return exists (select from operator);
+  -- An operator's change of accounts and sessions concerns no organization, and that of a restored account one that is deleted.
+  if wanted like 'admin:%' and exists (select from operator) then
+    return true;
   end if;
   return exists (select from gate) or exists (select from sessions s
     join users u on u.id = s.user_id
@@ -176,13 +176,18 @@ begin
 end $$;
 revoke execute on function lock_revocation() from public;
 
--- Locks the keys of several users in order of their ids, before a transaction closes the gates of all of them.
+-- Locks the keys of several users in order of their ids, before a transaction closes the gates of all of them. That of the actor,
+-- if it is not among them, is locked in the same order, shared, because lock_revocation() takes it as well.
 create function hold_users(ids uuid[]) returns void language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
   id uuid;
 begin
-  for id in select distinct held from unnest(ids) as held where held is not null order by held loop
-    perform pg_advisory_xact_lock(lock_key('revocation', id::text));
+  for id in select distinct held from unnest(ids || acting_user()) as held where held is not null order by held loop
+    if id = any (ids) then
+      perform pg_advisory_xact_lock(lock_key('revocation', id::text));
+    else
+      perform pg_advisory_xact_lock_shared(lock_key('revocation', id::text));
+    end if;
   end loop;
 end $$;
 revoke execute on function hold_users(uuid[]) from public;

@@ -52,6 +52,34 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
       items: { type: 'string', enum: ['totp', 'passkey', 'recovery_code'] },
       description: 'With `mfa-required`: the second factors that the account has.',
     },
+    password_change_token: {
+      type: 'string',
+      maxLength: 100,
+      description:
+        'With `password-change-required`: the token for POST /api/v1/auth/password-change/complete, valid for 15 minutes.',
+    },
+    results: {
+      type: 'array',
+      maxItems: 1000,
+      description: 'With `bulk-refused`: what would have become of each item. `skipped`: it would have been changed.',
+      items: {
+        type: 'object',
+        required: ['id', 'status'],
+        additionalProperties: false,
+        properties: {
+          id: { type: 'string', format: 'uuid', maxLength: 36 },
+          status: { type: 'string', enum: ['skipped', 'unchanged', 'not-found', 'refused'] },
+          problem: {
+            type: 'object',
+            required: ['code', 'title', 'detail'],
+            additionalProperties: false,
+            properties: Object.fromEntries(
+              ['code', 'title', 'detail'].map(name => [name, { type: 'string', maxLength: 1000, pattern: LINE }]),
+            ),
+          },
+        },
+      },
+    },
     limit: {
       type: 'integer',
       minimum: 0,
