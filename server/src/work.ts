@@ -9,7 +9,7 @@ import { declare } from './platform/declarations.ts'
 import { runJobs } from './platform/jobs/jobs.ts'
 import type { RunningJobs } from './platform/jobs/jobs.ts'
 import type { Services } from './platform/services.ts'
-import { createServices } from './services.ts'
+import { closeServices, createServices } from './services.ts'
 
 /** Runs only the background jobs, on a running, migrated PostgreSQL. `stack` closes everything. */
 export async function work(
@@ -21,6 +21,7 @@ export async function work(
   const declared = declare(features)
   const database = await openInspectedDatabase(config, urls, { log, declared }, stack)
   const services = await createServices({ config, declared, log })
+  stack.defer(() => closeServices(services))
   const jobs = await startJobs(services, database)
   stack.defer(() => jobs.stop())
   log.info(`${config.appName} ${services.version} works on the jobs (${config.environment})`)

@@ -1,5 +1,7 @@
 import pg from 'pg'
 import { Problem } from '../problems.ts'
+import { watchPool } from '../observation/login-pool.ts'
+import type { PoolState } from '../observation/login-pool.ts'
 import { poolClient } from './connection.ts'
 import {
   ClosedGate,
@@ -60,6 +62,8 @@ export interface SystemRunner extends Runner<'system'> {
   with(known: { user_id?: string | undefined; organization_id?: string | undefined }): SystemRunner
   /** Why the database has refused a statement lately for lack of space or memory, which a probe cannot see. */
   shortage(): unknown
+  /** The state of both logins' pools in this process. */
+  pools(): readonly PoolState[]
 }
 
 /** A restricted login and its pool. */
@@ -68,6 +72,8 @@ export interface Login<Name extends LoginName> {
   transaction<Result>(scope: Scope, work: (transaction: Transaction<Name>) => Promise<Result>): Promise<Result>
   /** The last shortage of either login, for ten seconds. */
   shortage(): unknown
+  /** The pools of both logins. */
+  pools(): readonly PoolState[]
   readonly pool: pg.Pool
 }
 
@@ -90,6 +96,7 @@ export const runnerOf = <Name extends LoginName>(login: Login<Name>, scope: Scop
 export const systemRunnerOf = (login: Login<'system'>, scope: Scope): SystemRunner => ({
   ...runnerOf(login, scope),
   shortage: () => login.shortage(),
+  pools: () => login.pools(),
   with: ({ user_id, organization_id }) =>
     systemRunnerOf(login, {
       ...scope,
@@ -115,15 +122,15 @@ export interface DatabaseOptions {
 
 export function openDatabase(options: DatabaseOptions): Database {
   const systemSize = Math.max(1, Math.floor(options.poolSize / 4))
-  const shortages = noteShortages()
+  const shared = { shortages: noteShortages(), pools: [] }
   const tenant = openLogin<'tenant'>(
     options,
     options.tenantUrl,
     Math.max(1, options.poolSize - systemSize),
     true,
-    shortages,
+    shared,
   )
-  const system = openLogin<'system'>(options, options.systemUrl, systemSize, false, shortages)
+  const system = openLogin<'system'>(options, options.systemUrl, systemSize, false, shared)
   return {
     tenant,
     system,
@@ -139,7 +146,7 @@ function openLogin<Name extends LoginName>(
   connectionString: string,
   max: number,
   gated: boolean,
-  shortages: Shortages,
+  { shortages, pools }: { shortages: Shortages; pools: (() => PoolState)[] },
 ): Login<Name> {
   const prepared = options.pooler === 'none'
   const pool = new pg.Pool({
@@ -156,25 +163,26 @@ function openLogin<Name extends LoginName>(
   // The server closed an idle connection; the pool opens another, unless it is closing itself.
   pool.on('error', error => (pool.ending ? undefined : options.onError(error)))
 
+  const watch = watchPool(gated ? 'tenant' : 'system', pool, max)
+  pools.push(watch.state)
+
   const trip = (
     client: pg.PoolClient,
+    { origin }: Scope,
     settings: SettingValues | undefined,
-    text: string,
-    values: readonly unknown[],
+    { sql: text, parameters: values }: Pick<Statement<Name, unknown>, 'sql' | 'parameters'>,
     { begin = false, commit = false } = {},
   ): Promise<Row[]> =>
-    new Promise((resolve, reject) => {
+    watch.timed(text, origin.request_id, () => {
+      const { promise, resolve, reject } = Promise.withResolvers<Row[]>()
       const name = prepared ? nameOf(text) : undefined
-      client.query(
-        new TripQuery({ name, text, values, settings, begin, commit }, (error, rows) => {
-          if (error === null) resolve(rows)
-          else reject(error)
-        }),
-      )
+      const done = (error: Error | null, rows: Row[]) => (error === null ? resolve(rows) : reject(error))
+      client.query(new TripQuery({ name, text, values, settings, begin, commit }, done))
+      return promise
     })
 
   async function connected<Result>(work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
-    const client = await pool.connect().catch((error: unknown) => {
+    const client = await watch.connect().catch((error: unknown) => {
       throw unavailable(error)
     })
     let broken: Error | undefined
@@ -190,13 +198,13 @@ function openLogin<Name extends LoginName>(
       throw error
     } finally {
       client.off('error', noteLoss)
-      client.release(broken)
+      watch.release(client, broken)
     }
   }
 
   /** Throws the problem that explains why the gate is closed; returns if it is open. */
   async function diagnose(scope: Scope, settings: SettingValues): Promise<void> {
-    const [state] = await connected(client => trip(client, settings, gateState.sql, gateState.parameters))
+    const [state] = await connected(client => trip(client, scope, settings, gateState))
     if (state?.live !== true) throw new Problem('session-ended')
     if (scope.permission === undefined) return scope.confirm?.()
     if (state.member !== true && !scope.permission.startsWith('admin:')) throw new Problem('membership-ended')
@@ -213,7 +221,7 @@ function openLogin<Name extends LoginName>(
       )
     const settings = settingsOf(scope)
     let rows: Row[]
-    const attempt = () => connected(client => trip(client, settings, statement.sql, statement.parameters))
+    const attempt = () => connected(client => trip(client, scope, settings, statement))
     try {
       // A deadlock rolled back the statement, which is the whole transaction: run it once more.
       rows = await attempt().catch(error =>
@@ -238,11 +246,11 @@ function openLogin<Name extends LoginName>(
       return await connected(async client => {
         let state = 'new' as 'new' | 'open' | 'over'
         // The first statement opens the transaction in the same round trip.
-        const step = ({ sql, parameters }: Statement<Name, unknown>, commit = false): Promise<Row[]> => {
+        const step = (statement: Statement<Name, unknown>, commit = false): Promise<Row[]> => {
           if (state === 'over') throw new Error('the transaction is over: finish() takes its last statement')
           const begin = state === 'new'
           state = commit ? 'over' : 'open'
-          return trip(client, begin ? settings : undefined, sql, parameters, { begin, commit })
+          return trip(client, scope, begin ? settings : undefined, statement, { begin, commit })
         }
         const take =
           (commit: boolean) =>
@@ -276,7 +284,7 @@ function openLogin<Name extends LoginName>(
     }
   }
 
-  return { run, transaction, shortage: shortages.latest, pool }
+  return { run, transaction, shortage: shortages.latest, pools: () => pools.map(state => state()), pool }
 }
 
 const query = tables('either', 'gate', 'self', 'gate_state')
