@@ -7,10 +7,15 @@ import { Problem } from '../problems.ts'
 
 /** Whether the request has METRICS_TOKEN, or a live session of a superuser. @throws Problem session-ended */
 export async function isFromOperator(request: FastifyRequest, token: string | undefined): Promise<boolean> {
-  const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
-  // Digests have one length, so the comparison takes the same time for every token.
-  if (token !== undefined && given !== undefined && timingSafeEqual(digest(given), digest(token))) return true
+  if (hasToken(request.headers.authorization, token)) return true
   return request.actor !== undefined && (await request.actor.account.run(ownRank)).superuser
+}
+
+/** Whether the Authorization header has the token. */
+export function hasToken(authorization: string | undefined, token: string | undefined): boolean {
+  const given = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1]
+  // Digests have one length, so the comparison takes the same time for every token.
+  return token !== undefined && given !== undefined && timingSafeEqual(digest(given), digest(token))
 }
 
 /** Refuses everyone else. @throws Problem not-signed-in, permission-missing, session-ended */
