@@ -27,11 +27,13 @@ import { totp } from './identity/totp/feature.ts'
 import { undo } from './identity/undo/feature.ts'
 import { verification } from './identity/verification/feature.ts'
 import { v5 } from './formats/v5/feature.ts'
+import { errorReports } from './operations/error-reports/feature.ts'
 import { health } from './operations/health/feature.ts'
 import { metrics } from './operations/metrics/feature.ts'
 import { retention } from './operations/retention/feature.ts'
 import { seed } from './operations/seed/feature.ts'
 import { superusers } from './operations/superusers/feature.ts'
+import { traces } from './operations/traces/feature.ts'
 import type { Feature } from './platform/feature.ts'
 import { projects } from './product/projects/feature.ts'
 import { structure } from './product/structure/feature.ts'
@@ -77,7 +79,7 @@ const identity: readonly Feature[] = [
 const product: readonly Feature[] = [projects, workspaces, structure]
 
 /** For operators. */
-const operations: readonly Feature[] = [superusers, health, metrics, retention, seed]
+const operations: readonly Feature[] = [superusers, health, metrics, traces, errorReports, retention, seed]
 
 /** The same functions in other wire formats. */
 const formats: readonly Feature[] = [v5]

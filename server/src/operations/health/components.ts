@@ -12,7 +12,7 @@ import type { QueueReading } from './readings.ts'
 const CHECK_MS = 2000
 
 /** A job that is not started for so long means that no process works on its queue, or too few. Seconds. */
-export const LATE_SECONDS = 1800
+const LATE_SECONDS = 1800
 
 export type Components = Readonly<Record<string, ComponentHealth>>
 

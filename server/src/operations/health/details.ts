@@ -39,7 +39,7 @@ const Times = Type.Object(
   { title: 'RecentTimes' },
 )
 
-export const Status = OneOf(['healthy', 'degraded', 'unhealthy'])
+const Status = OneOf(['healthy', 'degraded', 'unhealthy'])
 
 const about = { status: Status, version: Word, environment: Word, timestamp: Time }
 

@@ -5,7 +5,7 @@ import { answers, statements } from '../../platform/observation/channels.ts'
 import { createRecentTimes } from './recent-times.ts'
 import type { TimesSummary } from './recent-times.ts'
 
-export interface SlowStatement {
+interface SlowStatement {
   /** Without its parameters, shortened. */
   statement: string
   login: 'tenant' | 'system'

@@ -2,7 +2,7 @@
 
 const SLOT_MS = 10_000
 const SLOTS = 30
-export const WINDOW_SECONDS = (SLOT_MS * SLOTS) / 1000
+const WINDOW_SECONDS = (SLOT_MS * SLOTS) / 1000
 
 /** Upper bounds in milliseconds; the last count is of all that took longer. */
 const BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000] as const

@@ -1,4 +1,5 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { collectDefaultMetrics, Counter, Gauge, Histogram } from 'prom-client'
+import type { Registry } from 'prom-client'
 import { answers, connections, faults, jobEnds, statements } from '../../platform/observation/channels.ts'
 
 /** Every other method is counted as `other`. */

@@ -30,13 +30,17 @@ function openChannel<Message extends object>(name: string): Channel<Message> {
     subscribe: listener => {
       const hear = (message: unknown) => listener(message as Message)
       inner.subscribe(hear)
-      return () => void inner.unsubscribe(hear)
+      return () => {
+        inner.unsubscribe(hear)
+      }
     },
     within: (message, work) => (inner.hasSubscribers ? inner.runStores(message, work) : work()),
     bind: (store, valueOf) => {
       const bound = store as AsyncLocalStorage<unknown>
       inner.bindStore(bound, message => valueOf(message as unknown as Message))
-      return () => void inner.unbindStore(bound)
+      return () => {
+        inner.unbindStore(bound)
+      }
     },
   }
 }
