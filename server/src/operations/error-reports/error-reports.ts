@@ -23,7 +23,7 @@ const MAX_KINDS = 500
 
 /** The pause after a failure, which doubles with each further one. Milliseconds. */
 const FIRST_PAUSE_MS = 5000
-const LONGEST_PAUSE_MS = 300_000
+const MAX_PAUSE_MS = 300_000
 
 const LAST_EVENTS_MS = 2000
 
@@ -78,7 +78,7 @@ export function reportErrors(
         noteFailure(log, FAILURE, error)
         timer = setTimeout(begin, pauseMs)
         timer.unref()
-        pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)
+        pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)
         return
       }
     }

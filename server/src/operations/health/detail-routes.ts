@@ -61,14 +61,14 @@ export function statusRoutes(app: App, services: Services): void {
       },
     },
     async (request, reply) => {
-      const database = await probe(request.visitor)
+      const probed = await probe(request.visitor)
       // The status is for everyone, so a session that has ended, or cannot be checked, is no reason to refuse.
       const isOperator =
         config.publicMonitoring || (await isFromOperator(request, config.metrics.token).catch(() => false))
       const found = isOperator
-        ? await describeHealth(services, request.visitor, database)
+        ? await describeHealth(services, request.visitor, probed)
         : {
-            ...describeState(services, database.state === 'connected' ? 'healthy' : 'unhealthy'),
+            ...describeState(services, probed.state === 'connected' ? 'healthy' : 'unhealthy'),
             components: undefined,
           }
       const { status, version, environment, timestamp, components } = found
@@ -77,7 +77,7 @@ export function statusRoutes(app: App, services: Services): void {
         version,
         environment,
         timestamp,
-        database: database.state,
+        database: probed.state,
         ...(components !== undefined && { components }),
       })
     },

@@ -119,14 +119,15 @@ test('a slow statement is listed and logged without its parameters, with the req
   )
   await systemFor(database, 'the-slow-request').run(slow)
   const { body } = await call('GET', '/api/v1/health/database', undefined, bearer)
-  const [first] = body.slow_queries
+  // On a busy machine other statements can be slow as well.
+  const first = body.slow_queries.find(({ statement }: { statement: string }) => statement.includes('pg_sleep'))
   assert.match(first.statement, /^select \$1::text as is, pg_sleep/)
   assert.equal(first.login, 'system')
   assert.ok(first.max_ms >= 150)
   assert.ok(body.query_times.max_ms >= 150 && body.query_times.count > 10)
   const line = logged()
     .split('\n')
-    .find(text => text.includes('a statement was slow'))!
+    .find(text => text.includes('a statement was slow') && text.includes('pg_sleep'))!
   assert.match(line, /"request_id":"the-slow-request"/)
   assert.doesNotMatch(line + JSON.stringify(body), /a-secret-parameter/)
 })

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { Problem } from '../problems.ts'
-import { watchPool } from '../observation/login-pool.ts'
-import type { PoolState } from '../observation/login-pool.ts'
+import { watchPool } from './pool-watch.ts'
+import type { PoolState } from './pool-watch.ts'
 import { poolClient } from './connection.ts'
 import {
   ClosedGate,

@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { get, tables } from '../database/statement.ts'
+import { hasToken } from '../gate/metrics-token.ts'
 import { Problem } from '../problems.ts'
 
 /** What is for operators on routes that are public otherwise, or in some environments. */
@@ -11,13 +11,6 @@ export async function isFromOperator(request: FastifyRequest, token: string | un
   return request.actor !== undefined && (await request.actor.account.run(ownRank)).superuser
 }
 
-/** Whether the Authorization header has the token. */
-export function hasToken(authorization: string | undefined, token: string | undefined): boolean {
-  const given = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1]
-  // Digests have one length, so the comparison takes the same time for every token.
-  return token !== undefined && given !== undefined && timingSafeEqual(digest(given), digest(token))
-}
-
 /** Refuses everyone else. @throws Problem not-signed-in, permission-missing, session-ended */
 export async function requireOperator(request: FastifyRequest, token: string | undefined): Promise<void> {
   if (await isFromOperator(request, token)) return
@@ -25,5 +18,3 @@ export async function requireOperator(request: FastifyRequest, token: string | u
 }
 
 const ownRank = get(tables('tenant', 'self').selectFrom('self').select('superuser'))
-
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest()

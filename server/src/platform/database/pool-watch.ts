@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { connections, statements } from './channels.ts'
+import { connections, statements } from '../observation/channels.ts'
 
 export interface PoolState {
   login: 'tenant' | 'system'
