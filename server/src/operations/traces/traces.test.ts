@@ -38,7 +38,7 @@ const calling = feature({
     },
   ],
 })
-const { app, call, signUp, services, database } = await createTestApp(
+const { app, call, signUp, services, database, admin } = await createTestApp(
   {
     OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
     OTEL_EXPORTER_OTLP_HEADERS: 'x-collector-key=abc%20def',
@@ -71,8 +71,9 @@ await app.inject({
 await app.inject({ url: '/calling' })
 await call('GET', '/health')
 
-// A job that runs a statement, and one that fails.
+// A job that fails.
 const done = Promise.withResolvers<void>()
+const handled: object[] = []
 const jobs = await runJobs(
   { pool: database.system.pool, schema: 'freehold', log: { warn: () => {} } },
   {
@@ -80,9 +81,11 @@ const jobs = await runJobs(
       queue: {},
       concurrency: 1,
       pollingSeconds: 0.5,
-      handler:
-        ({ services: { log } }) =>
-        () => (log.info('x'), done.resolve(), Promise.reject(new Error('secret-reason'))),
+      handler: () => async data => {
+        handled.push(data)
+        done.resolve()
+        throw new Error('secret-reason')
+      },
     },
   },
   () => ({ system: undefined as never, services, defer: () => {} }),
@@ -143,11 +146,36 @@ test('spans have nothing of what users send, and nobody’s ids', () => {
   assert.equal(listed.status, 422)
 })
 
-test('a job is a trace of its own', () => {
+// Red when: the origin of a request has no trace, or enqueue_job leaves it out.
+test('a job is part of the trace of the request that caused it', () => {
   const [job] = spansNamed('job mail')
-  assert.equal(job!.parentSpanId ?? '', '')
+  const cause = spans.find(({ spanId }) => spanId === job!.parentSpanId)
+  assert.match(cause!.name, /^POST \/api\/v1\/auth\/(signup|verify-email\/resend)$/)
+  assert.equal(job!.traceId, cause!.traceId)
   assert.equal(job!.status.code, 2)
   assert.match(String(of(job, 'freehold.job_id')), /^[0-9a-f-]{36}$/)
+  assert.deepEqual(
+    handled.map(data => Object.keys(data)),
+    handled.map(() => ['token_id']),
+    'the handler gets the data alone',
+  )
+})
+
+// Red when: enqueue_job takes over what the setting says.
+test('nothing but a trace gets into the data of a job', async () => {
+  const dataWith = async (traceparent: string) => {
+    const { rows } = await admin.query(
+      `with setting as materialized (select set_config('app.context', $1, false)),
+        made as materialized (select enqueue_job('mail', '{}') as id from setting) select id from made`,
+      [JSON.stringify({ traceparent })],
+    )
+    const job = await admin.query('select data from freehold_jobs.job where id = $1', [rows[0].id])
+    return job.rows[0].data
+  }
+  const trace = `00-${TRACE}-${SPAN}-01`
+  assert.deepEqual(await dataWith(trace), { traceparent: trace })
+  for (const other of ['someone@example.com', `${trace}\nx`, `${trace}x`, ''])
+    assert.deepEqual(await dataWith(other), {})
 })
 
 // Red when: traceparent is sent to every server, or to none.

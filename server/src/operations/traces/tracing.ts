@@ -15,6 +15,7 @@ import type { Config } from '../../config/config.ts'
 import { noteFailure } from '../../platform/failures.ts'
 import type { FailureSink } from '../../platform/failures.ts'
 import { answers, arrivals, jobEnds, jobStarts, sendings, statements } from '../../platform/observation/channels.ts'
+import { provideTraceParent } from '../../platform/observation/trace-parent.ts'
 
 export interface Tracing {
   /** Sends what has not been sent, for at most two seconds. */
@@ -58,12 +59,17 @@ export function startTracing(
   const current = new AsyncLocalStorage<Context>()
   const spans = new WeakMap<object, Span>()
 
+  function readCurrent(): string | undefined {
+    const context = trace.getSpan(current.getStore() ?? ROOT_CONTEXT)?.spanContext()
+    return context && writeTraceParent(context)
+  }
+
   function beginRequest(request: FastifyRequest): Context {
     const { url, method, config } = request.routeOptions
     // Probes would hide everything else.
     if (config.rules?.perMinute === Infinity) return ROOT_CONTEXT
-    const remote = readTraceParent(request)
-    const parent = remote === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, remote)
+    const { traceparent, tracestate } = request.headers
+    const parent = contextOf(traceparent, tracestate)
     const verb = url === undefined ? 'unknown' : String(method)
     const attributes: Attributes = { 'http.request.method': verb, 'freehold.request_id': request.id }
     if (url !== undefined) attributes['http.route'] = url
@@ -107,9 +113,9 @@ export function startTracing(
       span.end(now)
     }),
     jobStarts.bind(current, started => {
-      const { queue, id } = started
+      const { queue, id, traceparent } = started
       const attributes = { 'freehold.queue': queue, 'freehold.job_id': id }
-      const span = tracer.startSpan(`job ${queue}`, { kind: SpanKind.CONSUMER, attributes }, ROOT_CONTEXT)
+      const span = tracer.startSpan(`job ${queue}`, { kind: SpanKind.CONSUMER, attributes }, contextOf(traceparent))
       spans.set(started.data, span)
       return trace.setSpan(ROOT_CONTEXT, span)
     }),
@@ -118,10 +124,11 @@ export function startTracing(
       if (error !== undefined) span?.setStatus({ code: SpanStatusCode.ERROR }).setAttribute('error.type', codeOf(error))
       span?.end()
     }),
+    provideTraceParent(readCurrent),
     sendings.subscribe(({ to, headers: fields }) => {
-      const context = trace.getSpan(current.getStore() ?? ROOT_CONTEXT)?.spanContext()
       // Servers that someone else has chosen learn nothing about our traces.
-      if (to === 'operator' && context !== undefined) fields.set('traceparent', writeTraceParent(context))
+      const traceparent = to === 'operator' ? readCurrent() : undefined
+      if (traceparent !== undefined) fields.set('traceparent', traceparent)
     }),
   ]
   return {
@@ -147,12 +154,11 @@ const noteFailures = (exporter: SpanExporter, log: FailureSink): SpanExporter =>
   shutdown: () => exporter.shutdown(),
 })
 
-/** The trace that a client's request belongs to (W3C Trace Context); undefined without one, or if it is not valid. */
-function readTraceParent({ headers }: FastifyRequest): SpanContext | undefined {
-  const { traceparent, tracestate } = headers
+/** The context of a trace that others have begun (W3C Trace Context), or the root if there is none that is valid. */
+function contextOf(traceparent: unknown, tracestate?: unknown): Context {
   const [, version, traceId = '', spanId = '', flags = '', rest] =
     /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/.exec(String(traceparent)) ?? []
-  if (version === undefined || version === 'ff' || (version === '00' && rest !== undefined)) return undefined
+  if (version === undefined || version === 'ff' || (version === '00' && rest !== undefined)) return ROOT_CONTEXT
   const context: SpanContext = {
     traceId,
     spanId,
@@ -160,7 +166,7 @@ function readTraceParent({ headers }: FastifyRequest): SpanContext | undefined {
     isRemote: true,
     ...(typeof tracestate === 'string' && { traceState: createTraceState(tracestate) }),
   }
-  return isSpanContextValid(context) ? context : undefined
+  return isSpanContextValid(context) ? trace.setSpanContext(ROOT_CONTEXT, context) : ROOT_CONTEXT
 }
 
 const writeTraceParent = ({ traceId, spanId, traceFlags }: SpanContext): string =>

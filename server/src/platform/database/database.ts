@@ -26,6 +26,8 @@ export interface Origin {
   request_id: string
   ip: string
   user_agent: string
+  /** Not stored: the jobs that the request causes continue its trace. */
+  traceparent?: string
 }
 
 /** An operator's operation, as the operators' log stores it. */

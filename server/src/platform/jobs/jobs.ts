@@ -169,7 +169,8 @@ export async function runJobs(
         if (job === undefined) return
         // After a job there may be another one: poll again at once.
         boss.notifyWorker(worker)
-        const started = { queue, id: job.id, data: job.data ?? {} }
+        const { traceparent, ...data } = (job.data ?? {}) as JobData & { traceparent?: string }
+        const started = { queue, id: job.id, data, traceparent }
         const start = performance.now()
         const end = (error: unknown) => jobEnds.publish({ ...started, milliseconds: performance.now() - start, error })
         try {

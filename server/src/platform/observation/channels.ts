@@ -87,6 +87,8 @@ export interface StartedJob {
   queue: string
   id: string
   data: Readonly<Record<string, string>>
+  /** The trace of the request that caused it, in the form of W3C Trace Context. */
+  traceparent: string | undefined
 }
 
 /** A job begins, and runs within this message. */
