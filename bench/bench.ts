@@ -9,6 +9,7 @@ import { measureGate } from './gate.ts'
 import { measureLanes } from './lanes.ts'
 import { measureLogins } from './logins.ts'
 import { measureOperators } from './operators.ts'
+import { measureMonitoring } from './monitoring.ts'
 import { measureOrganizations } from './organizations.ts'
 import { measureRequests } from './requests.ts'
 import { measureSizes } from './sizes.ts'
@@ -19,6 +20,7 @@ import { measureStructure } from './structure.ts'
 
 const parts: Record<string, (bench: BenchEnvironment, rounds: number) => Promise<Figure[]>> = {
   requests: async (bench, rounds) => measureRequests(bench, await bench.stage('thousand', 1000), rounds, 3),
+  monitoring: async (bench, rounds) => measureMonitoring(await bench.stage('thousand', 1000), rounds, 3),
   gate: async (bench, rounds) => measureGate(bench, await bench.stage('thousand', 1000), rounds, 2),
   lanes: async (bench, rounds) => measureLanes(bench, await bench.stage('thousand', 1000), rounds, 3),
   logins: async (bench, rounds) => measureLogins(await bench.stage('thousand', 1000), rounds, 5),

@@ -1,9 +1,8 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { get, tables } from '../database/statement.ts'
+import { isFromOperator } from '../http/operator-access.ts'
 import { Problem } from '../problems.ts'
 import type { ProblemTable } from '../problems.ts'
 import { pagePolicyOf } from '../server/headers.ts'
@@ -103,16 +102,8 @@ const NO_PICTURE = 'data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAA
 
 /** @throws Problem not-found, so that the documents' existence is not revealed */
 async function requireReader(request: FastifyRequest, token: string | undefined): Promise<void> {
-  const { actor } = request
-  const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
-  if (token !== undefined && given !== undefined && timingSafeEqual(digest(given), digest(token))) return
-  if (actor !== undefined && (await actor.account.run(ownRank)).superuser) return
-  throw new Problem('not-found')
+  if (!(await isFromOperator(request, token))) throw new Problem('not-found')
 }
-
-const ownRank = get(tables('tenant', 'self').selectFrom('self').select('superuser'))
-
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
 function setPolicy(reply: FastifyReply, policy: string | undefined): void {
   if (policy !== undefined) reply.header('content-security-policy', policy)

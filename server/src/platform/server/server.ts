@@ -12,6 +12,7 @@ import { refuseUnknownParameters, schemaController } from '../http/validation.ts
 import { networkTest } from '../addresses.ts'
 import { Problem } from '../problems.ts'
 import type { Services } from '../services.ts'
+import { observeRequests } from '../observation/requests.ts'
 import { closeGracefully } from './closing.ts'
 import { createNotices } from '../pages/notice.ts'
 import { answerErrors, answerUnreadable } from './errors.ts'
@@ -64,6 +65,7 @@ export async function createServer(
   routes = noteRoutes(app)
   readJsonOnly(app)
   answerErrors(app, answers)
+  observeRequests(app)
   logRequests(app)
   sendSecurityHeaders(app, config)
   noticeProxies(app, config.trustedProxies)
