@@ -1,14 +1,15 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { addressKey } from '../addresses.ts'
 import { clientAddress } from '../http/client-address.ts'
 import { Problem } from '../problems.ts'
+import { isExceeded } from './counters.ts'
+import type { Count, Counters, Limit } from './counters.ts'
 
 export interface RateLimitOptions {
   enabled: boolean
   /** For each signed-in user, else for each client address. */
   perMinute: number
-  /** For the whole process; 0 is off. */
+  /** For all clients together; 0 is off. */
   globalPerSecond: number
 }
 
@@ -42,34 +43,29 @@ const MAX_SESSIONS = 10_000
 
 const none: RateLimit = { count: async () => {}, confirm: () => {}, settle: async () => {} }
 
+/** A limit with the name that responses give to it. */
+interface Policy extends Limit {
+  policy: 'client' | 'route' | 'global'
+}
+
 /**
- * Three limits, counted in this process: the global one, the general one by user or address, and the stricter ones that
- * routes declare, always by address. Every response has the state of its limit
- * (draft-ietf-httpapi-ratelimit-headers-10).
+ * Three limits: the general one by user or address, the stricter ones that routes declare, always by address, and the
+ * global one. Every response has the state of its limit (draft-ietf-httpapi-ratelimit-headers-10). All limits of a
+ * request are counted in one step; the global one is last, so that requests over their own limit do not use it up.
  *
  * A token can outlive its session, so it alone does not count for the user: the request counts for the user if the gate
  * has found the session valid, else for the address. Until then it competes only with requests of the same session.
  */
-export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLimitOptions): RateLimit {
+export function createRateLimit(
+  { enabled, perMinute, globalPerSecond }: RateLimitOptions,
+  counters: Counters,
+): RateLimit {
   if (!enabled) return none
-  const everyone = globalPerSecond > 0 ? new RateLimiterMemory({ points: globalPerSecond, duration: 1 }) : undefined
-  const general = new RateLimiterMemory({ points: perMinute, duration: 60 })
-  const strict = new Map<number, RateLimiterMemory>()
   const claims = new WeakMap<FastifyRequest, Claim>()
   /** How many requests of a session are in progress. */
   const open = new Map<string, number>()
   const doubts = new Map<string, number>()
-
-  /** Reserves one of the user's remaining requests for a request of a session. @throws Problem rate-limited */
-  async function reserve(reply: FastifyReply, { sub, sid }: Claimed): Promise<void> {
-    const used = await general.get(sub)
-    const waiting = open.get(sid) ?? 0
-    const left = perMinute - (used?.consumedPoints ?? 0) - waiting
-    const reset = Math.max(1, Math.ceil((used?.msBeforeNext ?? 60_000) / 1000))
-    tell(reply, { policy: 'client', points: perMinute, window: 60, left: Math.max(0, left - 1), reset })
-    if (left <= 0) throw new Problem('rate-limited', { retryAfter: reset })
-    open.set(sid, waiting + 1)
-  }
+  const general = (key: string) => ({ policy: 'client', key, points: perMinute, seconds: 60 }) as const
 
   function release(sid: string): void {
     const waiting = open.get(sid) ?? 0
@@ -83,6 +79,13 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
     doubts.set(sid, howMuch)
   }
 
+  /** The limit of a session's user, of which this request reserves one. */
+  function reserve({ sub, sid }: Claimed): Policy {
+    const ahead = (open.get(sid) ?? 0) + 1
+    open.set(sid, ahead)
+    return { ...general(sub), ahead }
+  }
+
   return {
     count: async (request, reply, claimed) => {
       const { perMinute: own, limitedAs, access = 'public' } = request.routeOptions.config.rules ?? {}
@@ -92,17 +95,25 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
       // On a public route the session is not checked.
       const isNamed = claimed !== undefined && access !== 'public'
       const isDoubted = isNamed && (doubts.get(claimed.sid) ?? 0) >= MAX_DOUBTS
-      if (isNamed && !isDoubted) await reserve(reply, claimed)
-      else await consume(general, address, reply, 'client', 60)
+      const isReserved = isNamed && !isDoubted
+      // Before the wait, in which the client may disconnect and the request be settled.
       if (isNamed) claims.set(request, { ...claimed, isLive: false, isCounted: isDoubted })
+      const limits: Policy[] = [isReserved ? reserve(claimed) : general(address)]
       if (own !== undefined) {
-        const points = Math.min(own, perMinute)
-        const limiter = strict.get(points) ?? new RateLimiterMemory({ points, duration: 60 })
-        strict.set(points, limiter)
-        await consume(limiter, `${limitedAs ?? request.routeOptions.url} ${address}`, reply, 'route', 60)
+        const key = `${limitedAs ?? request.routeOptions.url} ${address}`
+        limits.push({ policy: 'route', key, points: Math.min(own, perMinute), seconds: 60 })
       }
-      // Counted last, so that requests over their own limit do not use up the global one.
-      if (everyone !== undefined) await consume(everyone, 'all', reply, 'global', 1)
+      if (globalPerSecond > 0) limits.push({ policy: 'global', key: 'all', points: globalPerSecond, seconds: 1 })
+      const counts = await counters.take(limits)
+      for (const [index, count] of counts.entries()) {
+        const limit = limits[index]!
+        const isRefused = isExceeded(limit, count)
+        // A refused request of a session is not counted.
+        if (isRefused && isReserved && index === 0 && claims.delete(request)) release(claimed.sid)
+        // The state of the global limit is sent only with refusals.
+        if (limit.policy !== 'global' || isRefused) tell(reply, limit, count)
+        if (isRefused) throw new Problem('rate-limited', { retryAfter: secondsLeft(count) })
+      }
     },
     confirm: request => {
       const claim = claims.get(request)
@@ -116,50 +127,26 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
       if (!isCounted) release(sid)
       if (isLive) {
         doubts.delete(sid)
-        if (!isCounted) await general.penalty(sub)
+        // The response does not wait for it; later requests of this process are counted after it.
+        if (!isCounted) void counters.add(general(sub))
         return
       }
       doubt(sid, reply.statusCode === 401 ? MAX_DOUBTS : (doubts.get(sid) ?? 0) + 1)
       if (isCounted) return
-      const { remainingPoints: left, msBeforeNext } = await general.penalty(addressKey(clientAddress(request)))
+      const limit = general(addressKey(clientAddress(request)))
+      const count = await counters.add(limit)
       // The header has a stricter limit already, or the response has been sent.
       if (reply.sent || !String(reply.getHeader('ratelimit-policy')).startsWith('"client"')) return
       // An ended session must not learn how many requests the user has left.
-      const reset = Math.max(1, Math.ceil(msBeforeNext / 1000))
-      tell(reply, { policy: 'client', points: perMinute, window: 60, left, reset })
+      tell(reply, limit, count)
     },
   }
 }
 
-async function consume(
-  limiter: RateLimiterMemory,
-  key: string,
-  reply: FastifyReply,
-  policy: string,
-  window: number,
-): Promise<void> {
-  const { consumedPoints, remainingPoints, msBeforeNext } = await limiter.consume(key).catch((refused: unknown) => {
-    if (refused instanceof RateLimiterRes) return refused
-    throw refused
-  })
-  const { points } = limiter
-  const reset = Math.max(1, Math.ceil(msBeforeNext / 1000))
-  const isRefused = consumedPoints > points
-  // The state of the global limit is sent only with refusals.
-  if (policy !== 'global' || isRefused) tell(reply, { policy, points, window, left: remainingPoints, reset })
-  if (isRefused) throw new Problem('rate-limited', { retryAfter: reset })
-}
+const secondsLeft = ({ msLeft }: Count): number => Math.max(1, Math.ceil(msLeft / 1000))
 
-interface Standing {
-  policy: string
-  points: number
-  /** Seconds, like `reset`. */
-  window: number
-  left: number
-  reset: number
-}
-
-function tell(reply: FastifyReply, { policy, points, window, left, reset }: Standing): void {
-  reply.header('ratelimit-policy', `"${policy}";q=${points};w=${window}`)
-  reply.header('ratelimit', `"${policy}";r=${left};t=${reset}`)
+function tell(reply: FastifyReply, { policy, points, seconds, ahead = 0 }: Policy, count: Count): void {
+  const left = Math.max(0, points - count.used - ahead)
+  reply.header('ratelimit-policy', `"${policy}";q=${points};w=${seconds}`)
+  reply.header('ratelimit', `"${policy}";r=${left};t=${secondsLeft(count)}`)
 }
