@@ -11,7 +11,7 @@ import {
   unavailable,
 } from './database-errors.ts'
 import type { Shortages } from './database-errors.ts'
-import { find, tables } from './statement.ts'
+import { gateState, opening, recordsOperation, settingsOf } from './gate-statements.ts'
 import type { LoginName, Row, Statement } from './statement.ts'
 import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
 import type { SettingValues } from './trip-query.ts'
@@ -24,12 +24,23 @@ export interface Origin {
   user_agent: string
 }
 
+/** An operator's operation, as the operators' log stores it. */
+export interface Operation {
+  /** The operationId of the route. */
+  name: string
+  entity_type?: string | undefined
+  entity_id?: string | undefined
+  details?: Readonly<Record<string, unknown>> | undefined
+}
+
 /** The settings that the gate reads. The system login needs no session, but a session that is given must be valid. */
 export interface Scope {
   session_id?: string
   organization_id?: string
   /** The one permission that the gate requires; undefined if a valid session suffices. */
   permission?: string
+  /** Required for an `admin:` permission: it is recorded before the first statement, if the permission allows changes. */
+  operation?: Operation
   /** Called when the database has found the session valid. */
   confirm?: () => void
   origin: Origin
@@ -199,15 +210,18 @@ function openLogin<Name extends LoginName>(
     const [state] = await connected(client => trip(client, settings, gateState.sql, gateState.parameters))
     if (state?.live !== true) throw new Problem('session-ended')
     if (scope.permission === undefined) return scope.confirm?.()
-    if (state.member !== true && !scope.permission.startsWith('admin:')) throw new Problem('membership-ended')
+    if (state.member !== true && scope.operation === undefined) throw new Problem('membership-ended')
     scope.confirm?.()
     if (state.permitted === true) return
-    throw new Problem(state.second_factor_missing === true ? 'second-factor-required' : 'permission-missing')
+    if (state.second_factor_missing === true) throw new Problem('second-factor-required')
+    if (state.operator !== true) throw new Problem('permission-missing')
+    // For an operator, only an organization that does not exist is closed.
+    if (scope.organization_id !== undefined) throw new Problem('not-found')
   }
 
   async function run<Result>(scope: Scope, statement: Statement<Name, Result>): Promise<Result> {
     // No policy checks the session of the system login, so a session that is given is checked first.
-    if (!gated && scope.session_id !== undefined)
+    if ((!gated && scope.session_id !== undefined) || recordsOperation(scope))
       return statement.read(
         await transaction(scope, ({ run: runWithin }) => runWithin({ ...statement, read: (rows: Row[]) => rows })),
       )
@@ -254,8 +268,7 @@ function openLogin<Name extends LoginName>(
             }
           }
         try {
-          if (asksGate && (await step(scope.permission === undefined ? openSelf : openGate)).length === 0)
-            throw new ClosedGate()
+          if (asksGate && (await step(opening(scope))).length === 0) throw new ClosedGate()
           scope.confirm?.()
           const result = await work({ origin: scope.origin, run: take(false), finish: take(true) })
           if (state === 'open') await client.query('commit')
@@ -278,15 +291,3 @@ function openLogin<Name extends LoginName>(
 
   return { run, transaction, shortage: shortages.latest, pool }
 }
-
-const query = tables('either', 'gate', 'self', 'gate_state')
-const gateState = find(query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'permitted']))
-const openGate = find(query.selectFrom('gate').select('session_id'))
-const openSelf = find(query.selectFrom('self').select('session_id'))
-
-const settingsOf = (scope: Scope): SettingValues => [
-  scope.session_id ?? '',
-  scope.organization_id ?? '',
-  scope.permission ?? '',
-  JSON.stringify(scope.origin),
-]

@@ -80,6 +80,7 @@ export async function createServer(
   const counters = redis === undefined ? own : createSharedCounters(redis, keys.redis, own)
   const rateLimit = createRateLimit(config.rateLimit, counters)
   app.decorateRequest('actor')
+  app.decorateRequest('operator')
   app.decorateRequest('visitor')
   app.addHook('onRequest', async (request, reply) => {
     const identity = identify(request, accessTokens)
