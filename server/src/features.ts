@@ -27,6 +27,7 @@ import { totp } from './identity/totp/feature.ts'
 import { undo } from './identity/undo/feature.ts'
 import { verification } from './identity/verification/feature.ts'
 import { v5 } from './formats/v5/feature.ts'
+import { cache } from './operations/cache/feature.ts'
 import { health } from './operations/health/feature.ts'
 import { retention } from './operations/retention/feature.ts'
 import { seed } from './operations/seed/feature.ts'
@@ -76,7 +77,7 @@ const identity: readonly Feature[] = [
 const product: readonly Feature[] = [projects, workspaces, structure]
 
 /** For operators. */
-const operations: readonly Feature[] = [superusers, health, retention, seed]
+const operations: readonly Feature[] = [superusers, health, cache, retention, seed]
 
 /** The same functions in other wire formats. */
 const formats: readonly Feature[] = [v5]

@@ -1,7 +1,7 @@
 import { gunzip as gunzipOf, gzip as gzipOf } from 'node:zlib'
 import { promisify } from 'node:util'
 import { decrypt, encrypt } from '../crypto/sealing.ts'
-import type { Redis, RedisState } from '../redis/redis.ts'
+import type { Redis } from '../redis/redis.ts'
 
 const [gzip, gunzip] = [promisify(gzipOf), promisify(gunzipOf)]
 
@@ -14,8 +14,6 @@ const MAX_ENTRIES = 100
 export interface CacheStats {
   /** Where entries are stored: in Redis for all processes, or in the memory of this one only. */
   store: 'redis' | 'memory'
-  /** The state of Redis; `none`: none is configured. */
-  redis: RedisState['state'] | 'none'
   /** The number of entries in the store. */
   entries: number
   /** How often this process has found an entry in its memory, found it in Redis, or made it, since its start. */
@@ -41,7 +39,6 @@ export function createCache(redis: Redis | undefined, key: Buffer): Cache {
   const own = new Map<string, Promise<string>>()
   const counts = { hits: 0, shared_hits: 0, misses: 0 }
   const place = `${redis?.place}cache`
-  const seen = () => redis?.state().state ?? 'none'
 
   async function find(name: string): Promise<string | undefined> {
     const sealed = await redis?.send(client => client.hGet(place, name))
@@ -91,7 +88,6 @@ export function createCache(redis: Redis | undefined, key: Buffer): Cache {
       const shared = await redis?.send(client => client.hLen(place))
       return {
         store: shared === undefined ? 'memory' : 'redis',
-        redis: seen(),
         entries: shared ?? own.size,
         ...counts,
       }
