@@ -9,6 +9,8 @@ import type { Database } from '../platform/database/database.ts'
 import { countJobs } from '../platform/jobs/dead-jobs.ts'
 import { checkConnection } from '../platform/database/connection-faults.ts'
 import { inspectSettings, readServerVersion, variableOf } from '../platform/database/open-database.ts'
+import { deriveKey } from '../platform/crypto/sealing.ts'
+import { createRedis } from '../platform/redis/redis.ts'
 import { createMailer } from '../platform/mail/transport.ts'
 import { listAge, postgresFault, runtimeFault } from '../platform/fixed-versions.ts'
 import { loginNames, loginPassword, rolesSql } from '../platform/schema/logins.ts'
@@ -50,6 +52,7 @@ export async function doctor(args: string[], config: Config): Promise<number> {
       ['jobs', () => checkJobs(config, database)],
       ['email', () => checkMail(config), isAdvice],
       ['pool', () => checkPool(config, database)],
+      ['redis', () => checkRedis(config)],
       ['clock', () => checkClock(database)],
       ['disk', () => checkDisk(config)],
       ['files with secrets', async () => [...config.exposedFiles]],
@@ -155,6 +158,21 @@ async function checkPool({ database: { poolSize, pooler } }: Config, { system }:
         `the server has ${free} of ${most} connections left, and one process takes up to ${poolSize}: lower DATABASE_POOL_SIZE, raise max_connections, or put a pooler in front of it (DATABASE_POOLER=transaction)`,
       ]
     : []
+}
+
+/** Connects as the service does. Without a Redis there is nothing to check. */
+async function checkRedis({ redisUrl, secretKey }: Config): Promise<string[]> {
+  if (redisUrl === undefined) return []
+  const quiet = { warn: () => {}, info: () => {} }
+  const redis = createRedis({ url: redisUrl, secret: deriveKey(secretKey, 'redis'), log: quiet })
+  try {
+    await redis.open()
+    const state = redis.state()
+    if (state.state === 'connected') return []
+    return [state.state === 'unavailable' ? state.reason : 'REDIS_URL: no Redis answers within a second']
+  } finally {
+    redis.close()
+  }
 }
 
 /** Tokens are dated by this machine and sessions by the database, so their clocks must agree. */
