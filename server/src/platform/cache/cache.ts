@@ -66,7 +66,7 @@ export function createCache(redis: Redis | undefined, key: Buffer): Cache {
     }
     counts.misses += 1
     const text = await make()
-    void store(name, text)
+    await store(name, text)
     return text
   }
 
@@ -93,6 +93,8 @@ export function createCache(redis: Redis | undefined, key: Buffer): Cache {
       }
     },
     clear: async () => {
+      // What is being made is stored first, and then removed too.
+      await Promise.allSettled(own.values())
       own.clear()
       await redis?.send(client => client.del(place))
     },

@@ -9,6 +9,8 @@ import type { RedisServer } from '../../../test/redis.ts'
 import { waitUntil } from '../../../test/service-process.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import type { TestApp } from '../../../test/test-app.ts'
+import { answerWithin } from './answer-within.ts'
+import { createOwnCounters, createSharedCounters } from '../server/counters.ts'
 
 const limited = { RATE_LIMIT_ENABLED: 'true', TRUSTED_PROXIES: '127.0.0.1' }
 
@@ -68,6 +70,26 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
     const refused = (await Promise.all(flood)).filter(({ status }) => status === 429)
     assert.ok(refused.length >= 30, `${refused.length} of 120 were refused, at 40 a second`)
     assert.match(refused[0]!.headers['ratelimit-policy'] ?? '', /^"global"/)
+  })
+
+  // Red when: the script goes on after a limit that is exceeded.
+  test('who is refused by one limit takes nothing from the next', async () => {
+    const { services } = await processWith()
+    const counters = createSharedCounters(services.redis!, Buffer.from('of this test'), createOwnCounters())
+    const [own, all] = [
+      { key: 'own', points: 2, seconds: 60 },
+      { key: 'all', points: 10, seconds: 60 },
+    ] as const
+    for (let round = 0; round < 5; round++) await counters.take([own, all])
+    assert.deepEqual(
+      (
+        await counters.take([
+          { ...own, points: 10, ahead: 1 },
+          { ...all, ahead: 1 },
+        ])
+      ).map(({ used }) => used),
+      [5, 2],
+    )
   })
 
   // Red when: `send` has no time limit, a refused command fails the request, or a failure does not end the use of Redis.
@@ -136,15 +158,26 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
     )
   })
 
-  // Red when: answerWithin has one timer, and rejects before the sockets are read.
-  test('a process that was busy for a moment does not take that for an outage', async () => {
+  // Red when: the probe is a PING.
+  test('a full Redis is not used because it answers', async () => {
     const process = await processWith()
-    await ask(process, '203.0.113.5')
-    const asked = Promise.all([ask(process, '203.0.113.5'), ask(process, '203.0.113.5')])
-    await delay(1)
+    const state = () => process.services.redis!.state()
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '1')
+    await ask(process, '203.0.113.4')
+    const { since } = state()
+    await delay(900)
+    assert.deepEqual([state().state, state().since], ['unavailable', since])
+    await redis.ask('CONFIG', 'SET', 'maxmemory', '0')
+  })
+
+  // Red when: answerWithin waits in one piece, or rejects before sockets are read.
+  test('a process that was busy for a moment does not take that for an outage', async () => {
+    const late = new Promise(resolve => setImmediate(() => setTimeout(resolve, 5, 'written late')))
+    const arrived = new Promise(resolve => setImmediate(resolve, 'read late'))
+    const answers = [answerWithin(late, 30), answerWithin(arrived, 30)]
     for (const until = performance.now() + 120; performance.now() < until;);
-    await asked
-    assert.deepEqual([process.services.redis!.failures(), process.services.redis!.state().state], [0, 'connected'])
+    assert.deepEqual(await Promise.all(answers), ['written late', 'read late'])
+    await assert.rejects(answerWithin(new Promise(() => {}), 30), /no answer within 30 ms/)
   })
 
   // Red when: the message of the library, which has no remedy, is passed on, or the URL is.
