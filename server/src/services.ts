@@ -34,8 +34,11 @@ export async function createServices({
     cursors: deriveKey(config.secretKey, 'cursors'),
     redis: deriveKey(config.secretKey, 'redis'),
   } as Keys
-  const { redisUrl } = config
-  const redis = redisUrl === undefined ? undefined : createRedis({ url: redisUrl, secret: keys.redis, log })
+  const { redisUrl, redisTimeoutMs } = config
+  const redis =
+    redisUrl === undefined
+      ? undefined
+      : createRedis({ url: redisUrl, timeoutMs: redisTimeoutMs, secret: keys.redis, log })
   let services = {
     config,
     version,

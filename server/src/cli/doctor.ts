@@ -161,10 +161,10 @@ async function checkPool({ database: { poolSize, pooler } }: Config, { system }:
 }
 
 /** Connects as the service does. Without a Redis there is nothing to check. */
-async function checkRedis({ redisUrl, secretKey }: Config): Promise<string[]> {
+async function checkRedis({ redisUrl, redisTimeoutMs: timeoutMs, secretKey }: Config): Promise<string[]> {
   if (redisUrl === undefined) return []
   const quiet = { warn: () => {}, info: () => {} }
-  const redis = createRedis({ url: redisUrl, secret: deriveKey(secretKey, 'redis'), log: quiet })
+  const redis = createRedis({ url: redisUrl, timeoutMs, secret: deriveKey(secretKey, 'redis'), log: quiet })
   try {
     await redis.open()
     const state = redis.state()

@@ -83,6 +83,7 @@ test('an empty environment is a complete development configuration', () => {
         programs: 'system',
       },
       redisUrl: undefined,
+      redisTimeoutMs: 30,
       secretKey: '',
       jwtAlgorithm: 'EdDSA',
       accessTokenSeconds: 900,

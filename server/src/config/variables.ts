@@ -123,6 +123,13 @@ export const variables = {
   REDIS_PORT: { kind: port, otherwise: '6379', about: 'Port of the server.' },
   REDIS_DB: { kind: kinds.integer(0, 999), otherwise: '0', about: 'Number of the database.' },
   REDIS_PASSWORD: { kind: kinds.secret(), secret: true, otherwise: partOfUrl, about: 'Its password, not encoded.' },
+  REDIS_TIMEOUT_MS: {
+    kind: kinds.integer(5, 1000),
+    default: '30',
+    about:
+      'How long a request waits for Redis, in milliseconds. Then it is counted in the process, and Redis is not used until ' +
+      'a probe has succeeded.',
+  },
 
   SECRET_KEY: {
     begins: 'Secrets and tokens',

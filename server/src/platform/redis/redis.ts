@@ -9,9 +9,6 @@ import type { RedisFault } from './redis-faults.ts'
 /** The client library's client, for commands without modules. */
 type Client = ReturnType<typeof createClient>
 
-/** How long a request waits for Redis at most. Milliseconds. */
-const ANSWER_MS = 30
-
 /** How long the start waits for the first connection. Milliseconds. */
 const START_MS = 1000
 
@@ -48,7 +45,7 @@ export interface Redis {
   open(): Promise<void>
   close(): void
   /**
-   * Runs a command. Undefined at once while Redis is unavailable, and after 30 ms without an answer; then Redis counts
+   * Runs a command. Undefined at once while Redis is unavailable, and after `timeoutMs` without an answer; then Redis counts
    * as unavailable until a probe succeeds.
    */
   send<Value>(command: (client: Client) => Promise<Value>): Promise<Value | undefined>
@@ -61,13 +58,15 @@ export interface Redis {
 
 interface RedisOptions {
   url: string
+  /** How long a command waits for its answer. */
+  timeoutMs: number
   /** Only for this installation; the prefix of its keys is derived from it. */
   secret: Buffer
   log: Pick<FastifyBaseLogger, 'warn' | 'info'>
 }
 
 /** Connects only when it is opened. */
-export function createRedis({ url, secret, log }: RedisOptions): Redis {
+export function createRedis({ url, timeoutMs, secret, log }: RedisOptions): Redis {
   const place = `freehold:${createHmac('sha256', secret).update('place').digest('hex').slice(0, 12)}:`
   let client: Client | undefined
   let now: RedisState = { state: 'connecting', since: new Date() }
@@ -130,7 +129,7 @@ export function createRedis({ url, secret, log }: RedisOptions): Redis {
   async function send<Value>(command: (client: Client) => Promise<Value>): Promise<Value | undefined> {
     if (client === undefined || now.state !== 'connected') return undefined
     try {
-      return await answerWithin(command(client), ANSWER_MS)
+      return await answerWithin(command(client), timeoutMs)
     } catch (error) {
       failures += 1
       lose(error)
