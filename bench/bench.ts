@@ -8,6 +8,7 @@ import { measureFormats } from './formats.ts'
 import { measureGate } from './gate.ts'
 import { measureLogins } from './logins.ts'
 import { measureOrganizations } from './organizations.ts'
+import { measureRedis } from './redis.ts'
 import { measureRequests } from './requests.ts'
 import { measureSizes } from './sizes.ts'
 import { startBenchEnvironment } from './stage.ts'
@@ -25,6 +26,7 @@ const parts: Record<string, (bench: BenchEnvironment, rounds: number) => Promise
   organizations: async (bench, rounds) => measureOrganizations(await bench.stage('people', 10), rounds, 1),
   enumeration: async (bench, rounds) => measureEnumeration(await bench.stage('names', 500), rounds),
   v5: async (bench, rounds) => measureFormats(await bench.stage('thousand', 1000), rounds, 3),
+  redis: async (bench, rounds) => measureRedis(await bench.stage('thousand', 1000), rounds, 3),
   starts: (_bench, rounds) => measureStarts(rounds),
 }
 

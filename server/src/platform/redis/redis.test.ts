@@ -47,6 +47,7 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
       assert.equal(await leftOf(process, '203.0.113.1'), 59 - index)
     const user = await one.signUp()
     await user.call('GET', '/api/v1/auth/me')
+    await ask(one, '203.0.113.3') // takes along what was noted
     const me = await other.call('GET', '/api/v1/auth/me', undefined, { authorization: `Bearer ${user.access_token}` })
     assert.match(me.headers['ratelimit'] ?? '', /r=58/)
     const keys = await redis.ask('KEYS', '*')
@@ -149,7 +150,7 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
     const sorted = waits.toSorted((a, b) => a - b)
     const [longest, most] = [sorted.at(-1) ?? 0, sorted[Math.floor(sorted.length * 0.99)] ?? 0]
     t.diagnostic(`${waits.length} requests waited at most ${longest.toFixed(0)} ms longer, 99 % ${most.toFixed(0)} ms`)
-    assert.ok(longest < 1500 && most < 100, `the longest wait is ${longest} ms, and 99 % are below ${most} ms`)
+    assert.ok(longest < 1500 && most < 300, `the longest wait is ${longest} ms, and 99 % are below ${most} ms`)
     const lines = process.logged().match(/Redis is (un)?available[^"]*/g) ?? []
     assert.deepEqual(
       lines.map(line => line.slice(0, 17)),

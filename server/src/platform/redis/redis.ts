@@ -159,12 +159,13 @@ export function createRedis({ url, timeoutMs, secret, log }: RedisOptions): Redi
     },
     send,
     evaluate: ({ text, sha1 }, keys, values) =>
-      send(found =>
-        found.evalSha(sha1, { keys, arguments: values }).catch((error: unknown) => {
+      send(found => {
+        const rest = [String(keys.length), ...keys, ...values]
+        return found.sendCommand(['EVALSHA', sha1, ...rest]).catch((error: unknown) => {
           if (!String(error).includes('NOSCRIPT')) throw error
-          return found.eval(text, { keys, arguments: values })
-        }),
-      ),
+          return found.sendCommand(['EVAL', text, ...rest])
+        })
+      }),
     state: () => now,
     failures: () => failures,
   }

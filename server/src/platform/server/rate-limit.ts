@@ -127,8 +127,8 @@ export function createRateLimit(
       if (!isCounted) release(sid)
       if (isLive) {
         doubts.delete(sid)
-        // The response does not wait for it; later requests of this process are counted after it.
-        if (!isCounted) void counters.add(general(sub))
+        // The response does not wait for it.
+        if (!isCounted) counters.note(general(sub))
         return
       }
       doubt(sid, reply.statusCode === 401 ? MAX_DOUBTS : (doubts.get(sid) ?? 0) + 1)
