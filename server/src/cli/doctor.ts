@@ -18,14 +18,35 @@ import { inspectMigrations, requiredMigrations } from '../platform/schema/requir
 import { declare } from '../platform/declarations.ts'
 import { inspectDeclaredRows } from '../platform/schema/declared-rows.ts'
 import { inspectSchema } from '../platform/schema/inspection.ts'
+import type { Findings } from './production-settings.ts'
 import { withProvision } from '../platform/schema/with-database.ts'
 
 /** Returns the faults, each with its fix. */
 type Check = () => string[] | Promise<string[]>
 
-/** `freehold doctor`: checks everything that the service depends on. @returns 0 if there are no faults, else 1 */
+/** The findings of a check; if it cannot be made, that is its fault. */
+async function attempt(check: () => Findings | Promise<Findings>): Promise<Findings> {
+  try {
+    return await check()
+  } catch (error) {
+    return { faults: [error instanceof Error ? error.message : String(error)] }
+  }
+}
+
+/** Prints the result of a check. @returns whether it has no faults */
+function report(name: string, { faults = [], notes = [] }: Findings): boolean {
+  console.log(`${faults.length > 0 ? 'FAULT' : notes.length > 0 ? 'note ' : 'ok   '} ${name}`)
+  for (const words of faults) console.log(`      - ${words}`)
+  for (const words of notes) console.log(`      - ${faults.length > 0 ? 'note: ' : ''}${words}`)
+  return faults.length === 0
+}
+
+/**
+ * `freehold doctor`: checks everything that the service depends on; with `--production` also what a deployment needs.
+ * @returns 0 if there are no faults, else 1
+ */
 export async function doctor(args: string[], config: Config): Promise<number> {
-  const { values } = parseArgs({ args, options: { roles: { type: 'boolean' } } })
+  const { values } = parseArgs({ args, options: { roles: { type: 'boolean' }, production: { type: 'boolean' } } })
   if (values.roles) {
     console.log(rolesOf(config))
     return 0
@@ -33,7 +54,8 @@ export async function doctor(args: string[], config: Config): Promise<number> {
   return withProvision(config, async ({ tenantUrl, systemUrl }) => {
     const database = openDatabase({ ...config.database, poolSize: 2, tenantUrl, systemUrl, onError: () => {} })
     // In development these are advice; elsewhere they are faults.
-    const isAdvice = config.environment === 'development'
+    const isAdvice = config.environment === 'development' && values.production !== true
+    const declared = declare(features)
     const checks: [name: string, check: Check, isAdvice?: boolean][] = [
       ['runtime', () => listOf(runtimeFault()), isAdvice],
       ['connection', () => checkLogins(config, database, { tenantUrl, systemUrl })],
@@ -44,7 +66,7 @@ export async function doctor(args: string[], config: Config): Promise<number> {
         'roles, grants and policies',
         async () => {
           const faults = await inspectSchema(database.tenant.pool, database.system.pool, config.database.schema)
-          return faults.length > 0 ? faults : inspectDeclaredRows(database.system.pool, declare(features).permissions)
+          return faults.length > 0 ? faults : inspectDeclaredRows(database.system.pool, declared.permissions)
         },
       ],
       ['signing keys', () => checkKeys(config, database)],
@@ -59,15 +81,15 @@ export async function doctor(args: string[], config: Config): Promise<number> {
     ]
     let healthy = true
     for (const [name, check, isOnlyAdvice = false] of checks) {
-      let faults: string[]
-      try {
-        faults = await check()
-      } catch (error) {
-        faults = [error instanceof Error ? error.message : String(error)]
+      const { faults = [] } = await attempt(async () => ({ faults: await check() }))
+      healthy = report(name, isOnlyAdvice ? { notes: faults } : { faults }) && healthy
+    }
+    if (values.production) {
+      const { productionChecks } = await import('./production.ts')
+      for (const [name, check] of productionChecks) {
+        const found = await attempt(() => check({ config, database, declared, urls: { tenantUrl, systemUrl } }))
+        healthy = report(name, found) && healthy
       }
-      console.log(`${faults.length === 0 ? 'ok   ' : isOnlyAdvice ? 'note ' : 'FAULT'} ${name}`)
-      for (const fault of faults) console.log(`      - ${fault}`)
-      healthy &&= faults.length === 0 || isOnlyAdvice
     }
     await database.close()
     return healthy ? 0 : 1

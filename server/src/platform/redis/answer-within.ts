@@ -16,14 +16,5 @@ export const answerWithin = <Value>(answer: Promise<Value>, ms: number): Promise
       isHalf = true
       timer.refresh()
     }, ms / 2)
-    answer.then(
-      value => {
-        clearTimeout(timer)
-        resolve(value)
-      },
-      (error: unknown) => {
-        clearTimeout(timer)
-        reject(error)
-      },
-    )
+    void answer.finally(() => clearTimeout(timer)).then(resolve, reject)
   })

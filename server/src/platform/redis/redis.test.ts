@@ -39,10 +39,7 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
   // Red when: each process counts for itself, or the keys in Redis are not digests.
   test('processes count together, also after a restart, and Redis learns no address and no user', async () => {
     const [one, other] = [await processWith(), await processWith()]
-    assert.deepEqual(await Promise.all([one, other].map(({ services }) => services.redis?.state().state)), [
-      'connected',
-      'connected',
-    ])
+    for (const { services } of [one, other]) assert.equal(services.redis?.state().state, 'connected')
     for (const [index, process] of [one, other, one, await processWith()].entries())
       assert.equal(await leftOf(process, '203.0.113.1'), 59 - index)
     const user = await one.signUp()
@@ -110,10 +107,10 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
     }
     const waits: number[] = []
     const statuses = new Set<number>()
-    let isOver = false
+    const over = new AbortController()
     const load = Promise.all(
       Array.from({ length: 8 }, async (_, client) => {
-        while (!isOver) {
+        while (!over.signal.aborted) {
           const [own, other] = await Promise.all([process, control].map(app => timeOf(app, `192.0.2.${client}`)))
           statuses.add(own!.status)
           waits.push(own!.ms - other!.ms)
@@ -143,7 +140,7 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
       await isBack()
     } finally {
       redis.resume()
-      isOver = true
+      over.abort()
       await load
     }
     assert.deepEqual([...statuses], [200])
@@ -151,14 +148,8 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
     const [longest, most] = [sorted.at(-1) ?? 0, sorted[Math.floor(sorted.length * 0.99)] ?? 0]
     t.diagnostic(`${waits.length} requests waited at most ${longest.toFixed(0)} ms longer, 99 % ${most.toFixed(0)} ms`)
     assert.ok(longest < 1500 && most < 300, `the longest wait is ${longest} ms, and 99 % are below ${most} ms`)
-    const lines = process.logged().match(/Redis is (un)?available[^"]*/g) ?? []
-    assert.deepEqual(
-      lines.map(line => line.slice(0, 17)),
-      ['Redis is available', ...Array(3).fill(['Redis is unavailable', 'Redis is available']).flat()].map(line =>
-        line.slice(0, 17),
-      ),
-      'one line for each change',
-    )
+    const lines = process.logged().match(/Redis is (un)?available/g) ?? []
+    assert.equal(lines.length, 7, 'one line for the start and one for each change')
   })
 
   // Red when: the probe is a PING.
