@@ -11,6 +11,7 @@ import { measureLogins } from './logins.ts'
 import { measureOperators } from './operators.ts'
 import { measureMonitoring } from './monitoring.ts'
 import { measureOrganizations } from './organizations.ts'
+import { measureRedis } from './redis.ts'
 import { measureRequests } from './requests.ts'
 import { measureSizes } from './sizes.ts'
 import { startBenchEnvironment } from './stage.ts'
@@ -32,6 +33,7 @@ const parts: Record<string, (bench: BenchEnvironment, rounds: number) => Promise
     measureOperators(await bench.stage('operators_few', 10), await bench.stage('operators_many', 10), rounds, 1),
   enumeration: async (bench, rounds) => measureEnumeration(await bench.stage('names', 500), rounds),
   v5: async (bench, rounds) => measureFormats(await bench.stage('thousand', 1000), rounds, 3),
+  redis: async (bench, rounds) => measureRedis(await bench.stage('thousand', 1000), rounds, 3),
   starts: (_bench, rounds) => measureStarts(rounds),
 }
 

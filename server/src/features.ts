@@ -29,6 +29,7 @@ import { undo } from './identity/undo/feature.ts'
 import { verification } from './identity/verification/feature.ts'
 import { v5 } from './formats/v5/feature.ts'
 import { errorReports } from './operations/error-reports/feature.ts'
+import { cache } from './operations/cache/feature.ts'
 import { health } from './operations/health/feature.ts'
 import { operatorHistory } from './operations/operator-history/feature.ts'
 import { operatorOrganizations } from './operations/operator-organizations/feature.ts'
@@ -110,6 +111,7 @@ const operations: readonly Feature[] = [
   support,
   stats,
   health,
+  cache,
   metrics,
   traces,
   errorReports,
