@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { createTestApp } from '../../../test/test-app.ts'
 import type { Answer } from '../../../test/test-app.ts'
 import { addressKey } from '../addresses.ts'
