@@ -283,7 +283,7 @@ test('the page of the link joins, and says what to do where there is an account'
   const token = await linkOf(owner, await invite(owner, email))
   const shown = await app.app.inject({ url: `/account/invitation-link?token=${token}` })
   assert.match(shown.body, /type="password"/)
-  assert.match((await post(token)).body, /You are now a member of the organization/)
+  assert.match((await post(token)).body, /You are a member now/)
   assert.equal(await isMember(owner, email), true)
   const known = await signUp()
   const refused = await post(await linkOf(owner, await invite(owner, known.email)))
@@ -293,7 +293,7 @@ test('the page of the link joins, and says what to do where there is an account'
   const other = await linkOf(owner, id)
   await admin.query('update organizations set deleted_at = now() where id = $1', [owner.organization_id])
   const page = await app.app.inject({ url: `/account/invitation-link?token=${other}` })
-  assert.deepEqual([page.statusCode, /no longer valid/.test(page.body)], [410, true])
+  assert.deepEqual([page.statusCode, /no longer open/.test(page.body)], [410, true])
 })
 
 // Red when: createMember() maps email-taken to account-unavailable, or the account and the membership are two transactions.

@@ -44,17 +44,6 @@ export const joining = <Result>(
   visitor.with({ user_id }).transaction(work)
 
 /**
- * Whether the address of an invitation has a live account; only for a holder of the link.
- * @throws Problem invitation-ended
- */
-export const hasAccount = async (visitor: SystemRunner, token: InvitationToken): Promise<boolean> =>
-  (await getOpen(visitor, token, undefined)).account_id !== null
-
-/** Fails unless the invitation of a link can be accepted. @throws Problem invitation-ended */
-export const requireOpen = async (visitor: SystemRunner, token: InvitationToken): Promise<void> =>
-  void (await getOpen(visitor, token, undefined))
-
-/**
  * The token that a client presents. A used or expired token of ours is distinguished from an invalid one. @throws
  * Problem invalid-token, invitation-ended
  */
@@ -99,6 +88,7 @@ export async function getOpen(
         return user_id === undefined ? ofAddress : ofAddress.on('account.id', '=', user_id)
       })
       .select(['invitations.email', 'invitations.guest', 'account.id as account_id', 'account.email_verified'])
+      .select(['organizations.name as organization', 'inviting.full_name', 'inviting.given_name'])
       .select(sql<boolean>`taken.disabled_at is not null or taken.deleted_at is not null`.as('is_unavailable'))
       .where('invitations.organization_id', '=', organization_id)
       .where('invitations.id', '=', invitation_id)
