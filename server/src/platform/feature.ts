@@ -54,6 +54,8 @@ export interface Feature {
   migrations?: URL
   /** Groups of operations in the OpenAPI document, each with a description. */
   tags?: Readonly<Record<string, string>>
+  /** Operations that a newcomer calls first, by their ids, each with its place among those of all features. */
+  firstSteps?: Readonly<Record<string, number>>
   permissions?: PermissionTable
   problems?: ProblemTable
   tokens?: readonly TokenKind[]

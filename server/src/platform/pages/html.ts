@@ -85,7 +85,7 @@ export const renderPage = (page: Page): string => {
           <a class="brand" data-initial="${initialOf(name)}" href="${home}">${name}</a>
           ${marked.length > 0 && html`<nav>${marked}</nav>`}
         </header>
-        ${bare === true ? body : html`<main>${body}</main>`}
+        ${bare === true ? body : html`<main class="card">${body}</main>`}
         ${foot !== undefined && html`<footer class="foot">${foot}</footer>`}
         ${scripts.map(({ text }): Html => ({ [markup]: `<script>${text}</script>` }))}
       </body>

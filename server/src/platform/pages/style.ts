@@ -9,9 +9,9 @@ export const style = `
 }
 * { box-sizing: border-box }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100% }
-body { margin: 0; padding: clamp(1rem, 5vh, 4rem) 1rem 2rem; min-height: 100vh; min-height: 100dvh; background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; overflow-wrap: anywhere }
-.top, main, .foot { max-width: 27rem; margin: 0 auto }
-.wide :is(.top, main, .foot) { max-width: 52rem }
+body { margin: 0; padding: clamp(1rem, 5vh, 4rem) 1rem 2rem; min-height: 100vh; min-height: 100dvh; background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
+.top, .card, .foot { max-width: 27rem; margin: 0 auto; overflow-wrap: anywhere }
+.wide :is(.top, .card, .foot) { max-width: 52rem }
 .wide { padding-top: 1.25rem }
 .top { display: flex; flex-wrap: wrap; align-items: center; gap: .5rem 1.25rem; margin-bottom: 1.25rem }
 .brand { display: flex; align-items: center; gap: .625rem; min-width: 0; color: var(--ink); font-weight: 600; text-decoration: none }
@@ -19,32 +19,32 @@ body { margin: 0; padding: clamp(1rem, 5vh, 4rem) 1rem 2rem; min-height: 100vh; 
 .top nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem; margin-left: auto }
 .top nav a { padding: .25rem 0; color: var(--dim); text-decoration: none; border-bottom: 2px solid transparent }
 .top nav a:hover, .top nav [aria-current] { color: var(--ink); border-color: var(--accent) }
-main { padding: 2rem; background: var(--card); border: 1px solid var(--edge); border-radius: .875rem; box-shadow: 0 1px 2px var(--shade), 0 12px 32px -16px var(--shade) }
-@media (max-width: 30rem) { main { padding: 1.5rem 1.25rem } }
+.card { padding: 2rem; background: var(--card); border: 1px solid var(--edge); border-radius: .875rem; box-shadow: 0 1px 2px var(--shade), 0 12px 32px -16px var(--shade) }
+@media (max-width: 30rem) { .card { padding: 1.5rem 1.25rem } }
 .foot { margin-top: 1.25rem; color: var(--dim); font-size: .875rem; text-align: center }
 .foot a { color: inherit }
-h1 { margin: 0 0 .5rem; font-size: 1.5rem; line-height: 1.25; letter-spacing: -.01em; text-wrap: balance }
-h2 { margin: 0 0 .5rem; font-size: 1.125rem; line-height: 1.3 }
-p, ul, ol { margin: 0 0 1rem }
-ul, ol { padding-left: 1.25rem }
+:where(.card) h1 { margin: 0 0 .5rem; font-size: 1.5rem; line-height: 1.25; letter-spacing: -.01em; text-wrap: balance }
+:where(.card) h2 { margin: 0 0 .5rem; font-size: 1.125rem; line-height: 1.3 }
+:where(.card) p, :where(.card) ul, :where(.card) ol { margin: 0 0 1rem }
+:where(.card) ul, :where(.card) ol { padding-left: 1.25rem }
 .lead { margin-bottom: 1.5rem; color: var(--dim) }
-main > :last-child, main > div > :last-child, form > :last-child { margin-bottom: 0 }
-a { color: var(--accent); text-underline-offset: .15em }
-code, pre { font: .875em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace }
-pre { margin: 0 0 1rem; padding: 1rem; white-space: pre-wrap; background: var(--paper); border: 1px solid var(--edge); border-radius: .5rem }
-label { display: block; margin-bottom: .375rem; font-weight: 600 }
-label small { font-size: .875rem; font-weight: 400; color: var(--dim) }
+.card > :last-child, .card > div > :last-child, form > :last-child { margin-bottom: 0 }
+:where(.card) a { color: var(--accent); text-underline-offset: .15em }
+:where(.card) code, :where(.card) pre { font: .875em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace }
+:where(.card) pre { margin: 0 0 1rem; padding: 1rem; white-space: pre-wrap; background: var(--paper); border: 1px solid var(--edge); border-radius: .5rem }
+:where(.card) label { display: block; margin-bottom: .375rem; font-weight: 600 }
+:where(.card) label small { font-size: .875rem; font-weight: 400; color: var(--dim) }
 .field { margin-bottom: 1.25rem }
-input { display: block; width: 100%; min-height: 2.75rem; padding: .5rem .75rem; border: 1px solid var(--line); border-radius: .5rem; background: var(--card); color: inherit; font: inherit }
-input[aria-invalid] { border-color: var(--bad); box-shadow: inset 0 0 0 1px var(--bad) }
+:where(.card) input { display: block; width: 100%; min-height: 2.75rem; padding: .5rem .75rem; border: 1px solid var(--line); border-radius: .5rem; background: var(--card); color: inherit; font: inherit }
+:where(.card) input[aria-invalid] { border-color: var(--bad); box-shadow: inset 0 0 0 1px var(--bad) }
 .secret { position: relative }
 .secret:has(button:not([hidden])) input { padding-right: 6.5rem }
 .hint { margin: .375rem 0 0; color: var(--dim); font-size: .875rem }
 .fault { margin: .375rem 0 0; padding: 0; list-style: none; color: var(--bad); font-size: .9375rem }
 .address { display: inline-block; max-width: 100%; margin: 0 0 1.5rem; padding: .25rem .75rem; border: 1px solid var(--edge); border-radius: 1rem; background: var(--paper); font-size: .9375rem }
-button, .button { display: block; width: 100%; min-height: 2.75rem; padding: .625rem 1rem; border: 1px solid transparent; border-radius: .5rem; background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600; text-align: center; text-decoration: none; cursor: pointer }
-button:hover, .button:hover { background: var(--deep) }
-button:disabled { opacity: .6; cursor: default }
+:where(.card) button, .button { display: block; width: 100%; min-height: 2.75rem; padding: .625rem 1rem; border: 1px solid transparent; border-radius: .5rem; background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600; text-align: center; text-decoration: none; cursor: pointer }
+:where(.card) button:hover, .button:hover { background: var(--deep) }
+:where(.card) button:disabled { opacity: .6; cursor: default }
 .quiet { background: transparent; border-color: var(--line); color: var(--ink) }
 .quiet:hover { background: var(--tint) }
 form > button + button { margin-top: .75rem }
@@ -71,5 +71,5 @@ form > button + button { margin-top: .75rem }
 .chips a { display: block; padding: .25rem .75rem; border: 1px solid var(--edge); border-radius: 1rem; background: var(--paper); text-decoration: none; font-size: .9375rem }
 .chips a:hover { background: var(--tint) }
 .rows .chips { margin: .5rem 0 0 }
-iframe { display: block; width: 100%; height: 40rem; margin-bottom: 1.5rem; border: 1px solid var(--edge); border-radius: .5rem }
+:where(.card) iframe { display: block; width: 100%; height: 40rem; margin-bottom: 1.5rem; border: 1px solid var(--edge); border-radius: .5rem }
 `

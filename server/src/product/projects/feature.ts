@@ -27,5 +27,6 @@ export const projects = feature({
   tags: { Projects: "An organization's projects." },
   permissions,
   problems,
+  firstSteps: { createProject: 50 },
   routes: [projectRoutes],
 })
