@@ -6,6 +6,7 @@ import { printFigures } from './figures.ts'
 import type { Figure } from './figures.ts'
 import { measureFormats } from './formats.ts'
 import { measureGate } from './gate.ts'
+import { measureLanes } from './lanes.ts'
 import { measureLogins } from './logins.ts'
 import { measureOrganizations } from './organizations.ts'
 import { measureRequests } from './requests.ts'
@@ -18,6 +19,7 @@ import { measureStructure } from './structure.ts'
 const parts: Record<string, (bench: BenchEnvironment, rounds: number) => Promise<Figure[]>> = {
   requests: async (bench, rounds) => measureRequests(bench, await bench.stage('thousand', 1000), rounds, 3),
   gate: async (bench, rounds) => measureGate(bench, await bench.stage('thousand', 1000), rounds, 2),
+  lanes: async (bench, rounds) => measureLanes(bench, await bench.stage('thousand', 1000), rounds, 3),
   logins: async (bench, rounds) => measureLogins(await bench.stage('thousand', 1000), rounds, 5),
   sizes: async (bench, rounds) =>
     measureSizes(await bench.stage('hundred', 100), await bench.stage('ten_thousand', 10_000), rounds, 3),

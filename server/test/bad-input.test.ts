@@ -6,7 +6,7 @@ import { checkAnswer } from './check-answer.ts'
 import type { CheckedAnswer } from './check-answer.ts'
 import { connectRaw } from './raw-socket.ts'
 import { createTestApp } from './test-app.ts'
-import { listOperations } from './isolation-requests.ts'
+import { listOperations } from './isolation-operations.ts'
 import type { Person } from './test-app.ts'
 
 const SEED = 20_261_121

@@ -39,6 +39,7 @@ const upward: Readonly<Record<string, string>> = {
   'platform/gate → roles': 'own_organizations: the name of a custom role',
   'platform/gate → is_way_out': 'the gate: the permissions that need no second factor',
   'platform/gate → audit_log': 'the audit log trigger that organization_table() adds to every table',
+  'platform/gate → operator_log': 'the operation is recorded by the function that lets the operator in',
   'platform/tokens → users': 'the foreign key of one-time tokens: a token is deleted with its user',
   'platform/http → users': 'the foreign key of idempotency keys: they are deleted with their user',
 }

@@ -4,7 +4,7 @@ import pg from 'pg'
 import { createApp } from '../src/app.ts'
 import { globalTables, isLedger } from '../src/platform/schema/inspection.ts'
 import { inspectTables } from './guarded-tables.ts'
-import { listAllOperations } from './isolation-requests.ts'
+import { listAllOperations } from './isolation-operations.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
 
@@ -153,6 +153,7 @@ test('a partition has no grants and is used only through its parent', async () =
 const definers: Readonly<Record<string, string>> = {
   keep_an_owner: 'counts the remaining owners, which the leaving owner can no longer see; reads only',
   lock_revocation: 'locks, and checks the gate of a caller who changes rows that a gate reads; reads only',
+  begin_operation: 'records the operation of an operator, which no login may write',
   still_open: 'checks the gate again at the commit; reads only',
   acting_user: 'names the user of the session that the settings name; reads only',
   guard_membership: 'checks by the gate who may decide about owners; reads only',
@@ -187,6 +188,7 @@ const writers: Readonly<Record<string, string>> = {
   mail_invitation: 'one_time_tokens one_time_tokens',
   make_invitation_link: 'one_time_tokens one_time_tokens',
   spend_invitation_links: 'one_time_tokens',
+  begin_operation: 'operator_log',
   tell_restored_member: 'security_events',
   keep_member_words: 'member_words member_words',
   keep_words_of_membership: 'member_words',
@@ -200,6 +202,7 @@ const callable: Readonly<Record<string, string>> = {
   lock_key: 'computes a number from texts; reads nothing',
   is_way_out: 'called by the gate; answers only for the caller',
   addresses_in_trigger: 'returns nothing outside of a trigger',
+  begin_operation: 'records an operation of the calling superuser; for anyone else, it does nothing',
   hold_users: 'locks keys of users in the lock order; reads nothing',
   record_event:
     'called by triggers with the rights of the caller; elsewhere the policy of security_events refuses the tenant login',

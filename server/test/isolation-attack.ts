@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict'
-import {
-  buildRequest,
-  kindsOf,
-  listAllOperations,
-  listOperations,
-  listResources,
-  randomLike,
-} from './isolation-requests.ts'
-import type { Operation, Place } from './isolation-requests.ts'
+import { kindsOf, listAllOperations, listOperations, listResources } from './isolation-operations.ts'
+import { buildRequest, randomLike } from './isolation-requests.ts'
+import type { Operation, Place } from './isolation-operations.ts'
 import { createWorlds, dumpRows, giveFixtures, makeResources } from './isolation-world.ts'
 import type { MakeWorld, World } from './isolation-world.ts'
 import { randomWord } from './isolation-words.ts'

@@ -6,8 +6,11 @@ import { permissionsOf } from '../src/platform/gate/permissions.ts'
 import type { Permission } from '../src/platform/gate/permissions.ts'
 import { codeOf as totpCodeOf, stepNow } from './authenticator-app.ts'
 import { WORLD_PASSWORD } from './isolation-words.ts'
-import { buildRequest, kindsOf, listOperations, unproved } from './isolation-requests.ts'
-import type { Operation, Request } from './isolation-requests.ts'
+import { kindsOf, listOperations } from './isolation-operations.ts'
+import { unproved } from './isolation-values.ts'
+import { buildRequest } from './isolation-requests.ts'
+import type { Operation } from './isolation-operations.ts'
+import type { Request } from './isolation-requests.ts'
 import { createWorlds, giveFixtures } from './isolation-world.ts'
 import type { World } from './isolation-world.ts'
 import type { Answer, TestApp } from './test-app.ts'
@@ -58,7 +61,7 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
     return { token: sealToken(services.keys.oneTime, { purpose }, rows[0].id) }
   }
   const lost = { role: 'viewer', title: null, company: null, status: undefined }
-  /** Of the custom role in each world (isolation-requests.ts). */
+  /** Of the custom role in each world (isolation-values.ts). */
   const ofRole = ['projects:read', 'organization:read', 'organization:leave']
   const ofSession: Way = { closes: (author, access) => isFirst(author) && isSignedIn(access) }
   const ofOtherSession: Way = { closes: (author, access) => author === 'elsewhere' && isSignedIn(access) }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { buildRequest, kindsOf, listOperations } from './isolation-requests.ts'
+import { kindsOf, listOperations } from './isolation-operations.ts'
+import { buildRequest } from './isolation-requests.ts'
 import { createWorlds } from './isolation-world.ts'
 import type { World } from './isolation-world.ts'
 import { randomWord } from './isolation-words.ts'

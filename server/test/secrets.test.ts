@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { buildRequest, kindsOf, listAllOperations } from './isolation-requests.ts'
+import { kindsOf, listAllOperations } from './isolation-operations.ts'
+import { buildRequest } from './isolation-requests.ts'
 import { createWorlds } from './isolation-world.ts'
 import { randomWord } from './isolation-words.ts'
 import { createTestApp, PASSWORD } from './test-app.ts'

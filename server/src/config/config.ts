@@ -32,6 +32,8 @@ export interface Config {
     /** 0: connections are never replaced because of their age. */
     connectionMaxAgeSeconds: number
     pooler: 'none' | 'transaction'
+    /** How many connections short reads share; 0: none. */
+    lanes: number
     /** The embedded PostgreSQL: `system`, `bundled`, or the absolute path of a folder with its programs. */
     programs: string
   }
@@ -148,6 +150,7 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
       poolTimeoutSeconds: values.DATABASE_POOL_TIMEOUT_SECONDS,
       connectionMaxAgeSeconds: values.DATABASE_CONNECTION_MAX_AGE_SECONDS,
       pooler: values.DATABASE_POOLER,
+      lanes: values.DATABASE_PIPELINE === 'on' ? 4 : 0,
       programs: ['system', 'bundled'].includes(values.EMBEDDED_POSTGRES)
         ? values.EMBEDDED_POSTGRES
         : resolve(workingDirectory, values.EMBEDDED_POSTGRES),

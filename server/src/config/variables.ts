@@ -101,6 +101,13 @@ export const variables = {
     default: 'none',
     about: 'Whether a pooler in transaction mode, such as PgBouncer, is in front of the database.',
   },
+  DATABASE_PIPELINE: {
+    kind: kinds.choice(['on', 'off']),
+    default: 'off',
+    about:
+      'Whether short reads share four connections, with several of them in flight on each, instead of one connection each. ' +
+      'Never behind a pooler.',
+  },
   EMBEDDED_POSTGRES: {
     kind: kinds.programs,
     default: 'system',

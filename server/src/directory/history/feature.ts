@@ -4,7 +4,7 @@ import { feature } from '../../platform/feature.ts'
 import type { Codes } from '../../platform/problems.ts'
 import { historyRoutes } from './routes.ts'
 
-const query = tables('system', 'security_events')
+const query = tables('system', 'security_events', 'operator_log')
 
 const permissions = { 'audit:read': 'admin', 'admin:audit:read': 'superuser' } as const
 
@@ -34,6 +34,7 @@ export const history = feature({
         sql`update security_events set ip = null, user_agent = null where actor_id = ${id} and actor_id is distinct from user_id`,
       ),
     ),
+    execute(raw(query, sql`update operator_log set ip = null, user_agent = null where actor_id = ${id}`)),
   ],
   export: [
     {

@@ -133,3 +133,39 @@ create policy forget on security_events for update to freehold_system
   with check (ip is null and user_agent is null);
 grant insert on security_events to freehold_tenant;
 grant select, insert, update (ip, user_agent), delete on security_events to freehold_system;
+
+-- What operators did: one entry for each operation that may change something, also if it changes nothing. The function that
+-- opens the way to the database writes it, in the same transaction, and no login can change it.
+create table operator_log (
+  id              uuid not null default new_id() primary key,
+  actor_id        uuid not null, -- no foreign keys: an entry outlives what it names
+  session_id      uuid not null,
+  request_id      text,
+  ip              text,
+  user_agent      text,
+  operation       text not null,
+  organization_id uuid,
+  entity_type     text,
+  entity_id       uuid,
+  details         jsonb,
+  created_at      timestamptz not null default now()
+);
+create index operator_log_actor on operator_log (actor_id, id);
+create index operator_log_organization on operator_log (organization_id, id) where organization_id is not null;
+create index operator_log_entity on operator_log (entity_id, id) where entity_id is not null;
+alter table operator_log enable row level security;
+grant select, update (ip, user_agent) on operator_log to freehold_system;
+create policy system_read on operator_log for select to freehold_system using (true);
+create policy forget on operator_log for update to freehold_system
+  using (exists (select from users u where u.id = actor_id and u.deleted_at is not null)) with check (ip is null and user_agent is null);
+
+-- The organization that an operation names gets an entry in its own audit log, too.
+create function record_operation() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
+begin
+  insert into audit_log (organization_id, actor_id, session_id, request_id, ip, user_agent, action, entity_type, entity_id, after)
+  values (new.organization_id, new.actor_id, new.session_id, new.request_id, new.ip, new.user_agent, 'operate', coalesce(new.entity_type, 'organizations'),
+    coalesce(new.entity_id, new.organization_id), jsonb_strip_nulls(jsonb_build_object('operation', new.operation, 'details', new.details)));
+  return null;
+end $$;
+revoke execute on function record_operation() from public;
+create trigger history after insert on operator_log for each row when (new.organization_id is not null) execute function record_operation();

@@ -5,13 +5,15 @@ import {
   ClosedGate,
   isBroken,
   isDatabaseError,
+  isOutdated,
   isShortage,
   meaningOf,
   noteShortages,
   unavailable,
 } from './database-errors.ts'
 import type { Shortages } from './database-errors.ts'
-import { find, tables } from './statement.ts'
+import { openLanes } from './lanes.ts'
+import { gateState, opening, recordsOperation, settingsOf } from './gate-statements.ts'
 import type { LoginName, Row, Statement } from './statement.ts'
 import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
 import type { SettingValues } from './trip-query.ts'
@@ -24,12 +26,23 @@ export interface Origin {
   user_agent: string
 }
 
+/** An operator's operation, as the operators' log stores it. */
+export interface Operation {
+  /** The operationId of the route. */
+  name: string
+  entity_type?: string | undefined
+  entity_id?: string | undefined
+  details?: Readonly<Record<string, unknown>> | undefined
+}
+
 /** The settings that the gate reads. The system login needs no session, but a session that is given must be valid. */
 export interface Scope {
   session_id?: string
   organization_id?: string
   /** The one permission that the gate requires; undefined if a valid session suffices. */
   permission?: string
+  /** Required for an `admin:` permission: it is recorded before the first statement, if the permission allows changes. */
+  operation?: Operation
   /** Called when the database has found the session valid. */
   confirm?: () => void
   origin: Origin
@@ -69,6 +82,8 @@ export interface Login<Name extends LoginName> {
   /** The last shortage of either login, for ten seconds. */
   shortage(): unknown
   readonly pool: pg.Pool
+  /** Waits for the statements in flight. */
+  close(): Promise<void>
 }
 
 export interface Database {
@@ -110,6 +125,8 @@ export interface DatabaseOptions {
   poolTimeoutSeconds: number
   connectionMaxAgeSeconds: number
   pooler: 'none' | 'transaction'
+  /** How many connections short reads of the tenant login share (lanes.ts); 0, or behind a pooler: none. */
+  lanes?: number
   onError: (error: Error) => void
 }
 
@@ -127,7 +144,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     tenant,
     system,
-    close: async () => void (await Promise.all([tenant.pool.end(), system.pool.end()])),
+    close: async () => void (await Promise.all([tenant.close(), system.close()])),
   }
 }
 
@@ -155,6 +172,18 @@ function openLogin<Name extends LoginName>(
   })
   // The server closed an idle connection; the pool opens another, unless it is closing itself.
   pool.on('error', error => (pool.ending ? undefined : options.onError(error)))
+
+  const lanes =
+    gated && prepared && options.lanes
+      ? openLanes({
+          count: options.lanes,
+          connectionString,
+          connectionTimeoutMillis: options.poolTimeoutSeconds * 1000,
+          maxLifetimeSeconds: options.connectionMaxAgeSeconds,
+          application_name: 'freehold tenant lane',
+          onError: options.onError,
+        })
+      : undefined
 
   const trip = (
     client: pg.PoolClient,
@@ -199,21 +228,42 @@ function openLogin<Name extends LoginName>(
     const [state] = await connected(client => trip(client, settings, gateState.sql, gateState.parameters))
     if (state?.live !== true) throw new Problem('session-ended')
     if (scope.permission === undefined) return scope.confirm?.()
-    if (state.member !== true && !scope.permission.startsWith('admin:')) throw new Problem('membership-ended')
+    if (state.member !== true && scope.operation === undefined) throw new Problem('membership-ended')
     scope.confirm?.()
     if (state.permitted === true) return
-    throw new Problem(state.second_factor_missing === true ? 'second-factor-required' : 'permission-missing')
+    if (state.second_factor_missing === true) throw new Problem('second-factor-required')
+    if (state.operator !== true) throw new Problem('permission-missing')
+    // For an operator, only an organization that does not exist is closed.
+    if (scope.organization_id !== undefined) throw new Problem('not-found')
   }
 
   async function run<Result>(scope: Scope, statement: Statement<Name, Result>): Promise<Result> {
     // No policy checks the session of the system login, so a session that is given is checked first.
-    if (!gated && scope.session_id !== undefined)
+    if ((!gated && scope.session_id !== undefined) || recordsOperation(scope))
       return statement.read(
         await transaction(scope, ({ run: runWithin }) => runWithin({ ...statement, read: (rows: Row[]) => rows })),
       )
     const settings = settingsOf(scope)
     let rows: Row[]
-    const attempt = () => connected(client => trip(client, settings, statement.sql, statement.parameters))
+    const alone = async (tries = pool.totalCount): Promise<Row[]> => {
+      try {
+        return await connected(async client => {
+          const start = performance.now()
+          const found = await trip(client, settings, statement.sql, statement.parameters)
+          lanes?.note(statement, settings, performance.now() - start)
+          return found
+        })
+      } catch (error) {
+        // Nothing has run, and this connection is closed; each other one can have the outdated statement once, too.
+        if (tries > 0 && isOutdated((error as Error).cause)) return alone(tries - 1)
+        throw error
+      }
+    }
+    // A lane carries reads only, so what it has not answered can be repeated.
+    const attempt = () =>
+      lanes
+        ?.carry(statement, settings)
+        ?.catch((error: unknown) => (isBroken(error) ? alone() : Promise.reject(error as Error))) ?? alone()
     try {
       // A deadlock rolled back the statement, which is the whole transaction: run it once more.
       rows = await attempt().catch(error =>
@@ -254,8 +304,7 @@ function openLogin<Name extends LoginName>(
             }
           }
         try {
-          if (asksGate && (await step(scope.permission === undefined ? openSelf : openGate)).length === 0)
-            throw new ClosedGate()
+          if (asksGate && (await step(opening(scope))).length === 0) throw new ClosedGate()
           scope.confirm?.()
           const result = await work({ origin: scope.origin, run: take(false), finish: take(true) })
           if (state === 'open') await client.query('commit')
@@ -276,17 +325,6 @@ function openLogin<Name extends LoginName>(
     }
   }
 
-  return { run, transaction, shortage: shortages.latest, pool }
+  const close = async () => void (await Promise.all([lanes?.close(), pool.end()]))
+  return { run, transaction, shortage: shortages.latest, pool, close }
 }
-
-const query = tables('either', 'gate', 'self', 'gate_state')
-const gateState = find(query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'permitted']))
-const openGate = find(query.selectFrom('gate').select('session_id'))
-const openSelf = find(query.selectFrom('self').select('session_id'))
-
-const settingsOf = (scope: Scope): SettingValues => [
-  scope.session_id ?? '',
-  scope.organization_id ?? '',
-  scope.permission ?? '',
-  JSON.stringify(scope.origin),
-]

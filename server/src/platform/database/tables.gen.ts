@@ -108,6 +108,7 @@ interface TenantGate {
 interface TenantGateState {
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
+  operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
 }
@@ -186,6 +187,11 @@ interface TenantMemberships {
   updated_at: Generated<string>
   user_id: string
   version: Generated<number>
+}
+
+interface TenantOperator {
+  session_id: ColumnType<string | null, never, never>
+  user_id: ColumnType<string | null, never, never>
 }
 
 interface TenantOrganizations {
@@ -390,6 +396,7 @@ export interface TenantTables {
   invitations: TenantInvitations
   member_words: TenantMemberWords
   memberships: TenantMemberships
+  operator: TenantOperator
   organizations: TenantOrganizations
   own_invitations: TenantOwnInvitations
   own_organizations: TenantOwnOrganizations
@@ -461,18 +468,19 @@ interface SystemGate {
 interface SystemGateState {
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
+  operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
 }
 
 interface SystemIdempotencyKeys {
-  created_at: ColumnType<string, never, string>
-  key: ColumnType<string, never, never>
-  organization_id: ColumnType<string | null, never, never>
-  request_hash: ColumnType<string, never, never>
-  result: ColumnType<Json, never, never>
-  route: ColumnType<string, never, never>
-  user_id: ColumnType<string, never, never>
+  created_at: Generated<string>
+  key: string
+  organization_id: string | null
+  request_hash: string
+  result: ColumnType<Json, string, string>
+  route: string
+  user_id: string
 }
 
 interface SystemIdentities {
@@ -579,6 +587,26 @@ interface SystemOneTimeTokens {
   sender: string | null
   used_at: string | null
   user_id: string | null
+}
+
+interface SystemOperator {
+  session_id: ColumnType<string | null, never, never>
+  user_id: ColumnType<string | null, never, never>
+}
+
+interface SystemOperatorLog {
+  actor_id: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  details: ColumnType<Json | null, never, never>
+  entity_id: ColumnType<string | null, never, never>
+  entity_type: ColumnType<string | null, never, never>
+  id: ColumnType<string, never, never>
+  ip: ColumnType<string | null, never, string | null>
+  operation: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  request_id: ColumnType<string | null, never, never>
+  session_id: ColumnType<string, never, never>
+  user_agent: ColumnType<string | null, never, string | null>
 }
 
 interface SystemOrganizations {
@@ -774,6 +802,8 @@ export interface SystemTables {
   live_users: SystemLiveUsers
   memberships: SystemMemberships
   one_time_tokens: SystemOneTimeTokens
+  operator: SystemOperator
+  operator_log: SystemOperatorLog
   organizations: SystemOrganizations
   own_organizations: SystemOwnOrganizations
   passkeys: SystemPasskeys
@@ -833,18 +863,19 @@ interface EitherGate {
 interface EitherGateState {
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
+  operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
 }
 
 interface EitherIdempotencyKeys {
-  created_at: ColumnType<string, never, string>
-  key: ColumnType<string, never, never>
-  organization_id: ColumnType<string | null, never, never>
-  request_hash: ColumnType<string, never, never>
-  result: ColumnType<Json, never, never>
-  route: ColumnType<string, never, never>
-  user_id: ColumnType<string, never, never>
+  created_at: Generated<string>
+  key: string
+  organization_id: string | null
+  request_hash: string
+  result: ColumnType<Json, string, string>
+  route: string
+  user_id: string
 }
 
 interface EitherIdentities {
@@ -891,6 +922,11 @@ interface EitherMemberships {
   updated_at: Generated<string>
   user_id: string
   version: Generated<number>
+}
+
+interface EitherOperator {
+  session_id: ColumnType<string | null, never, never>
+  user_id: ColumnType<string | null, never, never>
 }
 
 interface EitherOrganizations {
@@ -1035,6 +1071,7 @@ export interface EitherTables {
   identities: EitherIdentities
   invitations: EitherInvitations
   memberships: EitherMemberships
+  operator: EitherOperator
   organizations: EitherOrganizations
   own_organizations: EitherOwnOrganizations
   passkeys: EitherPasskeys

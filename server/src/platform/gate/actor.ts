@@ -1,4 +1,5 @@
-import type { Runner } from '../database/database.ts'
+import type { Operation, Runner, Transaction } from '../database/database.ts'
+import type { LoginName, Statement } from '../database/statement.ts'
 import type { Permission, RoleName } from './permissions.ts'
 
 /** The maximum age of a recent sign-in. Seconds. */
@@ -39,6 +40,28 @@ export interface Actor extends Runner<'tenant'> {
 export interface Account extends Runner<'tenant'> {
   /** With `permission`, asks the organization's gate (for the data export); without, the organization is being made. */
   within(organization_id: string, permission?: Permission): Runner<'tenant'>
+}
+
+/** A superuser's way to the database on one login, behind the `admin:` permission that the route declared. */
+interface OperatorRunner<Login extends LoginName> {
+  run<Result>(statement: Statement<Login, Result>): Promise<Result>
+  transaction<Result>(work: (transaction: Transaction<Login>) => Promise<Result>): Promise<Result>
+}
+
+/**
+ * The authenticated superuser, on routes with an `admin:` permission: the system login, which reads the rows of all
+ * organizations. Operations that may change something are recorded in the operators' log, and in the audit log of the
+ * organization that they name.
+ */
+export interface Operator extends OperatorRunner<'system'> {
+  readonly user_id: string
+  readonly session_id: string
+  /** Names what the operation concerns; the default is the kind and the id in the route's path. */
+  on(target: Omit<Operation, 'name'>): Operator
+  /** The system login, which may then write rows of this organization. @throws Problem not-found (when it runs) */
+  for(organization_id: string): Operator
+  /** The tenant login, behind the gate of this organization. @throws Problem not-found (when it runs) */
+  within(organization_id: string): OperatorRunner<'tenant'>
 }
 
 /** Whether the sign-in is recent. */

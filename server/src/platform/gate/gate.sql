@@ -11,6 +11,12 @@ create view self with (security_barrier) as
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null;
 
+-- The current superuser, if an `admin:` permission is required: for operators' routes, which belong to no organization.
+create view operator with (security_barrier) as
+  select session_id, user_id from self
+  where superuser and exists (select from role_permissions p
+    where p.permission = (select current_setting('app.permission', true)) and p.role = 'superuser');
+
 -- Every statement of every request asks it, so each look-up and each function in it costs time in every request.
 create view gate with (security_barrier) as
   select s.id as session_id, s.user_id, o.id as organization_id, current_setting('app.permission', true) as permission,
@@ -41,7 +47,7 @@ create view gate_state with (security_barrier) as
     m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null as member,
     o.second_factor_required and s.second_factor_at is null and o.deleted_at is null
       and (m.user_id is not null and m.disabled_at is null and m.deleted_at is null or u.superuser) as second_factor_missing,
-    exists (select from gate) as permitted
+    exists (select from gate) as permitted, exists (select from operator) as operator
   from (select nullif(current_setting('app.session_id', true), '')::uuid as session_id,
       nullif(current_setting('app.organization_id', true), '')::uuid as organization_id) as named
   left join sessions s on s.id = named.session_id
@@ -62,7 +68,7 @@ create view own_organizations with (security_barrier) as
   join memberships m on m.user_id = self.user_id and m.disabled_at is null and m.deleted_at is null
   join organizations o on o.id = m.organization_id and o.deleted_at is null;
 
-grant select on self, own_organizations, gate, gate_state to freehold_tenant, freehold_system;
+grant select on self, operator, own_organizations, gate, gate_state to freehold_tenant, freehold_system;
 
 -- No write commits after a revocation. Each write asks the gate again at commit, under shared locks that every
 -- revocation takes exclusively: either the write commits first, or it sees the revocation and fails. The order of all
@@ -93,6 +99,10 @@ begin
       where s.id = nullif(current_setting('app.session_id', true), '')::uuid
         and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
         and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null));
+  end if;
+  -- An operator's change of accounts and sessions concerns no organization.
+  if wanted like 'admin:%' and coalesce(current_setting('app.organization_id', true), '') = '' then
+    return exists (select from operator);
   end if;
   return exists (select from gate) or exists (select from sessions s
     join users u on u.id = s.user_id

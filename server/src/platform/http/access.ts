@@ -1,9 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 import { runnerOf, systemRunnerOf } from '../database/database.ts'
-import type { Database, Scope } from '../database/database.ts'
+import type { Database, Login, Operation, Runner, Scope } from '../database/database.ts'
+import type { LoginName } from '../database/statement.ts'
 import type { AccessTokens } from '../gate/access-tokens.ts'
 import { isFresh } from '../gate/actor.ts'
-import type { Actor, SessionPrincipal } from '../gate/actor.ts'
+import type { Actor, Operator, SessionPrincipal } from '../gate/actor.ts'
 import { Problem } from '../problems.ts'
 import { rememberResult } from './idempotency.ts'
 import { honoursIdempotencyKey, originOf } from './route.ts'
@@ -27,7 +28,7 @@ export function identify(request: FastifyRequest, tokens: AccessTokens): Identit
 
 /**
  * Authorizes a request as far as the token alone allows; the gate decides the rest, in the statement itself. Sets
- * `actor`, `actor.account` and `visitor` on the request. `confirm` is called when the session was found valid,
+ * `actor`, `actor.account`, `visitor` and, for an `admin:` permission, `operator` on the request. `confirm` is called when the session was found valid,
  * `markReplayed` when the response is a stored one.
  * @throws Problem not-signed-in, access-token-expired, organization-required, step-up-required
  */
@@ -49,16 +50,19 @@ export function authorize(
   if (identity === undefined) throw new Problem('not-signed-in')
   if (identity instanceof Problem) throw identity
   const permission = isPublic || rules.access === 'session' ? undefined : rules.access
-  if (permission !== undefined && identity.organization_id === undefined) throw new Problem('organization-required')
+  const operates = permission?.startsWith('admin:') === true
+  if (permission !== undefined && !operates && identity.organization_id === undefined)
+    throw new Problem('organization-required')
   if (rules.stepUp && !isFresh(identity)) throw new Problem('step-up-required')
   const { sub: user_id, sid: session_id, organization_id, role, email, auth_time } = identity
   const principal: SessionPrincipal = { kind: 'session', session_id, user_id, auth_time }
   const self: Scope = { session_id, origin: { ...origin, user_id }, confirm: () => confirm(request) }
-  const gated = permission === undefined ? self : { ...self, permission, organization_id: organization_id as string }
+  const gated =
+    permission === undefined || operates ? self : { ...self, permission, organization_id: organization_id as string }
   if (!isPublic) request.visitor = systemRunnerOf(database.system, self)
   const keyed = honoursIdempotencyKey({ ...rules, method: request.method })
-  const bind = (scope: Scope) => {
-    const runner = runnerOf(database.tenant, scope)
+  const bindTo = <Name extends LoginName>(login: Login<Name>, scope: Scope): Runner<Name> => {
+    const runner = runnerOf(login, scope)
     return keyed
       ? rememberResult(runner, request, {
           user_id,
@@ -67,6 +71,7 @@ export function authorize(
         })
       : runner
   }
+  const bind = (scope: Scope) => bindTo(database.tenant, scope)
   const actor: Actor = {
     principal,
     user_id,
@@ -82,4 +87,27 @@ export function authorize(
     },
   }
   request.actor = actor
+  if (operates) {
+    const operate = (scope: Scope & { operation: Operation }): Operator => ({
+      user_id,
+      session_id,
+      ...bindTo(database.system, scope),
+      on: target => operate({ ...scope, operation: { ...target, name: scope.operation.name } }),
+      for: id => operate({ ...scope, organization_id: id }),
+      within: id => bindTo(database.tenant, { ...scope, organization_id: id }),
+    })
+    request.operator = operate({ ...self, permission, operation: operationOf(request) })
+  }
+}
+
+const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i
+
+/** What an operator's request is about: `/admin/users/{id}` concerns the user in the path. */
+function operationOf({ routeOptions, params }: FastifyRequest): Operation {
+  const name = routeOptions.schema?.operationId ?? `${String(routeOptions.method)} ${routeOptions.url ?? ''}`
+  const [, entity_type] = /\/admin\/([^/]+)\/:id(?:\/|$)/.exec(routeOptions.url ?? '') ?? []
+  const { id } = (params ?? {}) as { id?: string }
+  return entity_type === undefined || id === undefined || !UUID.test(id)
+    ? { name }
+    : { name, entity_type, entity_id: id }
 }

@@ -14,4 +14,4 @@ alter table idempotency_keys enable row level security;
 create policy self on idempotency_keys to freehold_tenant using (user_id = (select user_id from self));
 create policy system on idempotency_keys to freehold_system using (true);
 grant select, insert, update, delete on idempotency_keys to freehold_tenant;
-grant select, delete, update (created_at) on idempotency_keys to freehold_system; -- the retention job locks the rows that it deletes
+grant select, insert, update, delete on idempotency_keys to freehold_system; -- for operators, and for the retention job

@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Runner, Transaction } from '../database/database.ts'
 import { execute, find, raw, statement, tables } from '../database/statement.ts'
+import type { LoginName } from '../database/statement.ts'
 import { Problem } from '../problems.ts'
 
-const query = tables('tenant', 'idempotency_keys')
+const query = tables('either', 'idempotency_keys')
 
 interface KeyedRequest {
   method: string
@@ -20,19 +21,19 @@ interface KeyedRequest {
  * request runs, it holds an advisory lock, and a repetition gets 409 at once. A refusal is not stored.
  * @throws Problem idempotency-key-in-use, idempotency-key-reused
  */
-export function rememberResult(
-  runner: Runner<'tenant'>,
+export function rememberResult<Login extends LoginName>(
+  runner: Runner<Login>,
   request: KeyedRequest,
   {
     user_id,
     organization_id,
     markReplayed,
   }: { user_id: string; organization_id: string | undefined; markReplayed: () => void },
-): Runner<'tenant'> {
+): Runner<Login> {
   const key = request.headers['idempotency-key']
   if (typeof key !== 'string') return runner
   const place: Place = { user_id, route: `${request.method} ${request.routeOptions.url}`, key }
-  const once = <Result>(work: (transaction: Transaction<'tenant'>) => Promise<Result>): Promise<Result> =>
+  const once = <Result>(work: (transaction: Transaction<Login>) => Promise<Result>): Promise<Result> =>
     runner.transaction(async transaction => {
       // The body is read after the caller is authenticated, so the hash is computed only now.
       const content = [organization_id, request.params, request.body]

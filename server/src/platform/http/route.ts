@@ -7,7 +7,7 @@ import type {
   RawRequestDefaultExpression,
   RawServerDefault,
 } from 'fastify'
-import type { Actor } from '../gate/actor.ts'
+import type { Actor, Operator } from '../gate/actor.ts'
 import type { Permission } from '../gate/permissions.ts'
 import type { Origin, SystemRunner } from '../database/database.ts'
 import type { ProblemCode } from '../problems.ts'
@@ -24,8 +24,8 @@ export type App = FastifyInstance<
 >
 
 /**
- * The access that a route requires: none; a valid session; or a valid session whose role in its organization has the
- * permission. The gate decides, in the statement itself.
+ * The access that a route requires: none; a valid session; a valid session whose role in its organization has the
+ * permission; or, for an `admin:` permission, a superuser's session. The gate decides, in the statement itself.
  */
 type Access = 'public' | 'session' | Permission
 
@@ -63,6 +63,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The authenticated caller; `actor.account` is for the user's own rows. Set on a public route by a valid token. */
     actor: Actor
+    /** The authenticated superuser, set on routes with an `admin:` permission only. */
+    operator: Operator
     /**
      * The system login, for decisions before a gate is open, and for secrets. On a public route it needs no session; on
      * any other route its statements require the caller's session to be valid.

@@ -55,12 +55,10 @@ export function problemsOf(operation: Described, rule: OperationRules, problems:
     ['malformed-request'],
     access !== 'public' && ['not-signed-in', 'access-token-expired', 'session-ended'],
     access !== 'public' &&
-      access !== 'session' && [
-        'organization-required',
-        'membership-ended',
-        'permission-missing',
-        'second-factor-required',
-      ],
+      access !== 'session' &&
+      (access.startsWith('admin:')
+        ? ['permission-missing', 'second-factor-required']
+        : ['organization-required', 'membership-ended', 'permission-missing', 'second-factor-required']),
     stepUp === true && ['step-up-required'],
     has('path') && ['not-found'],
     sent.includes('Idempotency-Key') && ['idempotency-key-in-use', 'idempotency-key-reused', 'invalid-fields'],

@@ -9,6 +9,7 @@ export const gateFiles: readonly URL[] = [
   'gate/signing-keys.sql',
   'gate/role-permissions.sql',
   'gate/gate.sql',
+  'gate/operators.sql',
   'gate/organization-table.sql',
   'gate/person-table.sql',
   'http/idempotency.sql',

@@ -73,6 +73,7 @@ export async function createServer(
   await app.register(cors, { delegator: corsFor(config) })
   const rateLimit = createRateLimit(config.rateLimit)
   app.decorateRequest('actor')
+  app.decorateRequest('operator')
   app.decorateRequest('visitor')
   app.addHook('onRequest', async (request, reply) => {
     const identity = identify(request, accessTokens)
