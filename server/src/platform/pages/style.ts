@@ -22,7 +22,7 @@ body { margin: 0; padding: clamp(1rem, 5vh, 4rem) 1rem 2rem; min-height: 100vh; 
 .card { padding: 2rem; background: var(--card); border: 1px solid var(--edge); border-radius: .875rem; box-shadow: 0 1px 2px var(--shade), 0 12px 32px -16px var(--shade) }
 @media (max-width: 30rem) { .card { padding: 1.5rem 1.25rem } }
 .foot { margin-top: 1.25rem; color: var(--dim); font-size: .875rem; text-align: center }
-.foot a { color: inherit }
+.foot a { display: inline-block; padding: .375rem; color: inherit }
 :where(.card) h1 { margin: 0 0 .5rem; font-size: 1.5rem; line-height: 1.25; letter-spacing: -.01em; text-wrap: balance }
 :where(.card) h2 { margin: 0 0 .5rem; font-size: 1.125rem; line-height: 1.3 }
 :where(.card) p, :where(.card) ul, :where(.card) ol { margin: 0 0 1rem }
