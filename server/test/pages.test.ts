@@ -284,3 +284,29 @@ test('a button shows both new passwords, and a refusal leads to the field', { sk
     assert.deepEqual(await faultsOf(page, { lang: 'en', hasFrontEnd: true }), [])
   })
 })
+
+// Red when: start.js does not follow the hash, docExpansion is left out, or the policy of a page forbids what it loads.
+test(
+  'the pages for developers can be read, and the first steps open their operations',
+  { skip: noBrowser },
+  async () => {
+    const origin = await originOf(app)
+    await inBrowser({ locale: 'en-GB' }, async page => {
+      for (const path of ['/problems', '/dev/mail']) {
+        await page.goto(origin + path)
+        assert.deepEqual(await faultsOf(page, { lang: 'en', hasFrontEnd: false }), [], path)
+      }
+      await page.goto(`${origin}/docs`)
+      const groups = page.locator('.opblock-tag-section')
+      await groups.first().waitFor()
+      assert.equal(await page.locator('.opblock').count(), 0, 'the groups are collapsed')
+      assert.match((await groups.first().textContent()) ?? '', /^Authentication/)
+      const steps = page.locator('.steps a')
+      assert.equal(await steps.count(), app.services.declared.firstSteps.length)
+      for (const index of [0, 1]) {
+        await steps.nth(index).click()
+        await page.locator(`.opblock.is-open[id$="-${app.services.declared.firstSteps[index]}"]`).waitFor()
+      }
+    })
+  },
+)

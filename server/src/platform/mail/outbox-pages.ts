@@ -63,7 +63,7 @@ export function outboxRoutes(app: App, { config }: Pick<Services, 'config'>): vo
           </p>
           <p id="arrived" role="status" class="dim"></p>
           <p id="empty" ${mails.length > 0 && html`hidden`}>
-            Nothing has been sent yet. Sign up, or reset a password: the email appears here.
+            Nothing has been sent yet. Sign up, or <a href="/account">ask for a link</a>: the email appears here.
           </p>
           <ul class="rows" id="mails" data-tag="${tag}" ${mails.length === 0 && html`hidden`}>
             ${mails.map(
