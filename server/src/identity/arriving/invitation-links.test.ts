@@ -106,6 +106,8 @@ test('to the maker of the link, known, deleted, disabled and erased addresses lo
     const id = await invite(owner, email)
     const made = await owner.call('POST', `${pathOf(owner)}/${id}/link`)
     const token = new URL(made.body.link).searchParams.get('token')!
+    const preview = await app.call('POST', '/api/v1/invitations/preview', { token })
+    assert.deepEqual([preview.status, preview.body.creates_account], [200, null])
     const [probe, page] = [
       await accept(token),
       await app.app.inject({ url: `/account/invitation-link?token=${token}` }),
@@ -118,6 +120,7 @@ test('to the maker of the link, known, deleted, disabled and erased addresses lo
       probe.status,
       probe.body.errors,
       page.body.replaceAll(email, '').replaceAll(token, ''),
+      { ...preview.body, email: '' },
     ])
     if (state !== 'unknown')
       assert.deepEqual(codeOf(await accept(token, { password: PASSWORD })), [401, 'invitation-needs-sign-in'], state)

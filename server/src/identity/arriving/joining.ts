@@ -10,7 +10,7 @@ import { openToken, presentedToken } from '../../platform/tokens/one-time-tokens
 import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
 import { invitationToken } from '../invitations/invitations.ts'
 import { invitationLinkToken, mayHandOver } from '../invitations/links.ts'
-import type { AcceptedInvitation } from './messages.ts'
+import type { AcceptedInvitation, InvitationPreview } from './messages.ts'
 
 const query = tables(
   'system',
@@ -124,6 +124,26 @@ const mayStillInvite = sql<boolean>`array['invitations:write'] || permissions_of
 export function accepted(joined: AcceptedInvitation | undefined): AcceptedInvitation {
   if (joined === undefined) throw new Problem('already-member')
   return joined
+}
+
+/**
+ * What the invitation of a link offers; only for a holder of the link. Names the inviter as the email does, and never by
+ * an address. @throws Problem invitation-ended, account-unavailable
+ */
+export async function previewInvitation(visitor: SystemRunner, token: InvitationToken): Promise<InvitationPreview> {
+  const { account_id, email, organization, full_name, given_name, is_unavailable } = await getOpen(
+    visitor,
+    token,
+    undefined,
+  )
+  const isHandedOver = token.details.made_by !== undefined
+  if (is_unavailable && !isHandedOver) throw new Problem('account-unavailable')
+  return {
+    organization_name: organization,
+    inviter_name: full_name ?? given_name,
+    email,
+    creates_account: isHandedOver ? null : account_id === null,
+  }
 }
 
 interface Joining {

@@ -1,5 +1,6 @@
 import type { Locale } from '../../platform/locales.ts'
 import type { PageWords } from '../../platform/pages/account-page.ts'
+import type { InvitationPreview } from './messages.ts'
 
 /** An invitation that can no longer be accepted, whatever the reason. */
 export const ended = {
@@ -25,20 +26,13 @@ export const ended = {
   },
 }
 
-/** Who invites whom, for the head of the page: as in the email, by a name and never by an address. */
-interface Offer {
-  organization: string
-  full_name: string | null
-  given_name: string | null
-  account_id: string | null
-}
-
-export function offerIn({ organization, full_name, given_name, account_id }: Offer, locale: Locale) {
-  const inviter = full_name ?? given_name
+/** Who invites to what, for the head of the page. */
+export function offerIn(offer: InvitationPreview, locale: Locale) {
+  const { organization_name: organization, inviter_name: inviter, creates_account } = offer
   if (locale === 'de') {
     const invites =
       inviter === null ? `Sie sind zu ${organization} eingeladen.` : `${inviter} lädt Sie zu ${organization} ein.`
-    const does = account_id === null ? 'Damit entsteht Ihr Konto.' : 'Sie treten mit Ihrem Konto bei.'
+    const does = creates_account === true ? 'Damit entsteht Ihr Konto.' : 'Sie treten mit Ihrem Konto bei.'
     return {
       title: `${organization} beitreten`,
       text: `${invites} ${does} Die Mitglieder sehen Ihren Namen und Ihre Adresse.`,
@@ -46,7 +40,7 @@ export function offerIn({ organization, full_name, given_name, account_id }: Off
   }
   const invites =
     inviter === null ? `You are invited to ${organization}.` : `${inviter} invites you to ${organization}.`
-  const does = account_id === null ? 'Joining creates your account.' : 'You join with your account.'
+  const does = creates_account === true ? 'Joining creates your account.' : 'You join with your account.'
   return {
     title: `Join ${organization}`,
     text: `${invites} ${does} The members will see your name and address.`,

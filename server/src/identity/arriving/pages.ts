@@ -4,7 +4,7 @@ import type { SystemRunner } from '../../platform/database/database.ts'
 import type { Services } from '../../platform/services.ts'
 import { requirementsOf } from '../passwords/password-policy.ts'
 import { acceptInvitation } from './acceptance.ts'
-import { getOpen } from './joining.ts'
+import { previewInvitation } from './joining.ts'
 import type { InvitationToken } from './joining.ts'
 import { creatingWords, ended, mailingWords, offerIn } from './link-words.ts'
 
@@ -26,9 +26,9 @@ export const invitationPages = (services: Services) => {
       words,
       passwordRules,
       form: async (token: InvitationToken, visitor, locale) => {
-        const open = await getOpen(visitor, token, undefined)
-        const asks = open.account_id === null ? (['full_name', 'new_password'] as const) : []
-        return { ...offerIn(open, locale), asks }
+        const offer = await previewInvitation(visitor, token)
+        const asks = offer.creates_account === true ? (['full_name', 'new_password'] as const) : []
+        return { ...offerIn(offer, locale), asks }
       },
       act,
     },
@@ -38,7 +38,7 @@ export const invitationPages = (services: Services) => {
       asks: createsAccount ? ['full_name', 'new_password'] : [],
       passwordRules,
       form: async (token: InvitationToken, visitor, locale) => {
-        const { title } = offerIn(await getOpen(visitor, token, undefined), locale)
+        const { title } = offerIn(await previewInvitation(visitor, token), locale)
         return { title }
       },
       act,

@@ -170,6 +170,13 @@ test('the page of the link names the organization and the inviter, asks a new us
   assert.ok(!shown.includes(owner.email), 'an inviter is named as in the email, and never by the address')
   assert.match(shown, /type="password"/)
   assert.match(shown, /name="full_name" autocomplete="name"/)
+  const preview = (given: string) => test_.call('POST', '/api/v1/invitations/preview', { token: given })
+  assert.deepEqual((await preview(token)).body, {
+    organization_name: 'Looms & <b>Engines',
+    inviter_name: 'Ada Lovelace',
+    email,
+    creates_account: true,
+  })
   const weak = await page(token, { new_password: 'short', repeated_password: 'short', full_name: 'Cleo <i>' })
   assert.equal(weak.statusCode, 422)
   assert.match(weak.body, /must have at least 8 characters/)
@@ -181,6 +188,8 @@ test('the page of the link names the organization and the inviter, asks a new us
   }
   const joined = await page(token, { ...chosen, full_name: ' Cleo <i> ' })
   assert.match(joined.body, /<h1>You are a member now<\/h1>/)
+  assert.equal((await preview(token)).body.code, 'invitation-ended')
+  assert.equal((await preview(`${token}A`)).body.code, 'invalid-token')
   const { rows } = await test_.admin.query('select full_name from users where email = $1', [email])
   assert.deepEqual(rows, [{ full_name: 'Cleo <i>' }])
 
@@ -191,6 +200,11 @@ test('the page of the link names the organization and the inviter, asks a new us
   assert.equal(refused.statusCode, 403)
   assert.match(refused.body, /never confirmed/)
   await verify(known)
+  assert.equal((await preview(other)).body.creates_account, false)
+  await test_.admin.query('update users set disabled_at = now() where id = $1', [known.user_id])
+  assert.match((await page(other)).body, /<h1>The account with this address is closed/)
+  assert.equal((await preview(other)).body.code, 'account-unavailable')
+  await test_.admin.query('update users set disabled_at = null where id = $1', [known.user_id])
   assert.doesNotMatch((await page(other)).body, /type="password"/)
   assert.match((await page(other, {})).body, /You are a member now/)
   assert.match((await page(other, {})).body, /<h1>This invitation is no longer open<\/h1>/)

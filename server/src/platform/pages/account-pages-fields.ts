@@ -120,7 +120,7 @@ const secret = (name: string, autocomplete: string, describe: Html, show?: Html)
     ${show}
   </div>`
 
-/** A label, the field, what it takes, and its faults. The first field with a fault gets the focus. */
+/** A label, the field, and its faults, or else what it takes. The first field with a fault gets the focus. */
 function field(
   { faults }: Shown,
   name: string,
@@ -129,9 +129,9 @@ function field(
   hint?: string,
 ): Html {
   const wrong = faults[name] ?? []
-  const ids = [wrong.length > 0 && `${name}-fault`, hint !== undefined && `${name}-hint`].filter(Boolean).join(' ')
+  const about = wrong.length > 0 ? `${name}-fault` : hint === undefined ? undefined : `${name}-hint`
   const isFirst = Object.keys(faults)[0] === name
-  const describe = html`${ids !== '' && html`aria-describedby="${ids}"`}
+  const describe = html`${about !== undefined && html`aria-describedby="${about}"`}
   ${wrong.length > 0 && html`aria-invalid="true"`} ${isFirst && html`autofocus`}`
   return html`<div class="field">
     <label for="${name}">${label}</label>
@@ -142,7 +142,7 @@ function field(
         ${wrong.map(fault => html`<li>${fault}</li>`)}
       </ul>`
     }
-    ${hint !== undefined && html`<p class="hint" id="${name}-hint">${hint}</p>`}
+    ${hint !== undefined && wrong.length === 0 && html`<p class="hint" id="${name}-hint">${hint}</p>`}
   </div>`
 }
 

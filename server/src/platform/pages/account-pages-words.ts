@@ -5,6 +5,7 @@ export const words = {
   en: {
     start: { title: 'Your account', text: 'If you cannot sign in, one of these helps.' },
     help: 'Help with your account',
+    outbox: 'Emails in development',
     address: 'Email address',
     fullName: 'Your name',
     optional: 'optional',
@@ -50,6 +51,7 @@ export const words = {
   de: {
     start: { title: 'Ihr Konto', text: 'Wenn Sie sich nicht anmelden können, hilft eines davon.' },
     help: 'Hilfe zu Ihrem Konto',
+    outbox: 'E-Mails in der Entwicklung',
     address: 'E-Mail-Adresse',
     fullName: 'Ihr Name',
     optional: 'freiwillig',

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../../config/config.ts'
 import { preferredLocale } from '../locales.ts'
 import type { Locale } from '../locales.ts'
+import { usesOutbox } from '../mail/outbox.ts'
 import { words } from './account-pages-words.ts'
 import { html, sendPage } from './html.ts'
 import type { Html, Link, PageScript } from './html.ts'
@@ -28,9 +29,10 @@ export interface Notices {
   say(reply: FastifyReply, status: number, notice: Notice): FastifyReply
 }
 
-export type NoticeConfig = Pick<Config, 'appName' | 'cspMode' | 'frontendUrl' | 'accountPagesUrl' | 'publicUrl'> & {
-  mail: Pick<Config['mail'], 'defaultLocale'>
-}
+export type NoticeConfig = Pick<
+  Config,
+  'appName' | 'cspMode' | 'frontendUrl' | 'accountPagesUrl' | 'publicUrl' | 'environment' | 'mail'
+>
 
 export function createNotices(config: NoticeConfig): Notices {
   const { appName: name, cspMode, frontendUrl, mail } = config
@@ -39,7 +41,12 @@ export function createNotices(config: NoticeConfig): Notices {
     preferredLocale(request.headers['accept-language']) ?? mail.defaultLocale
   const send: Notices['send'] = (reply, status, title, body, scripts) => {
     const locale = localeOf(reply.request)
-    const foot = html`<a href="/account">${words[locale].help}</a>`
+    const isStart = /^\/account\/?(\?|$)/.test(reply.request.originalUrl)
+    const links = [
+      ...(hasOwnPages || isStart ? [] : [{ text: words[locale].help, href: '/account' }]),
+      ...(usesOutbox(config) ? [{ text: words[locale].outbox, href: '/dev/mail' }] : []),
+    ]
+    const foot = html`${links.map(({ text, href }) => html`<a href="${href}">${text}</a> `)}`
     return sendPage(reply, status, {
       title,
       lang: locale,
@@ -48,7 +55,7 @@ export function createNotices(config: NoticeConfig): Notices {
       body,
       ...(frontendUrl !== undefined && { home: frontendUrl }),
       ...(scripts !== undefined && { scripts }),
-      ...(!hasOwnPages && !/^\/account\/?(\?|$)/.test(reply.request.originalUrl) && { foot }),
+      ...(links.length > 0 && { foot }),
     })
   }
   return {
