@@ -15,6 +15,7 @@ import { faultList, faultsOf, fieldsFor, linkList } from './account-pages-fields
 import { faultIn, problemWords, words } from './account-pages-words.ts'
 import { problemOf, statusOf } from '../server/errors.ts'
 import { createNotices } from './notice.ts'
+import type { Notices } from './notice.ts'
 import { html } from './html.ts'
 import type { Link } from './html.ts'
 import { passkeyButton, passkeyScript } from './passkey-button.ts'
@@ -223,7 +224,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
   }
 }
 
-type Ending = Parameters<ReturnType<typeof createNotices>['say']>[2]
+type Ending = Parameters<Notices['say']>[2]
 
 const nothing = { new_password: '', password: '', code: '', passkey: '' }
 

@@ -8,7 +8,7 @@ import { html, sendPage } from './html.ts'
 import type { Html, Link, PageScript } from './html.ts'
 
 /** A page that only says something, and leads on. */
-export interface Notice {
+interface Notice {
   title: string
   text: string
   /** How it ended, for the sign above the title. */
