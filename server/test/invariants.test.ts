@@ -631,6 +631,7 @@ const publicOperations: Readonly<Record<string, string>> = {
   v5VerifySecondFactor: 'authenticated by the mfa_token and the second factor',
   v5Refresh: 'authenticated by the refresh token',
   v5LogOut: 'it succeeds without a session',
+  previewInvitation: 'authenticated by the link in the email',
   acceptInvitation: 'authenticated by the link in the email',
   unlock: 'authenticated by the link in the email',
   listProviders: 'for the page where users sign in',

@@ -106,6 +106,7 @@ export const plainValues: Readonly<Record<string, unknown>> = {
  * instead: a caller who passes the gate gets that far, and no further.
  */
 export const unproved: Readonly<Record<string, ProblemCode>> = {
+  previewInvitation: 'invalid-token',
   acceptInvitation: 'invalid-token',
   endSocialSignIn: 'invalid-token',
   exchangeSocialCode: 'invalid-token',

@@ -29,6 +29,8 @@ export interface Declarations {
   mailDirectories: readonly URL[]
   jobs: JobDeclarations
   tags: Readonly<Record<string, string>>
+  /** The ids of the operations that a newcomer calls first, in this order. */
+  firstSteps: readonly string[]
   formats: readonly WireFormat[]
   /** By the name of the component. */
   health: Readonly<Record<string, HealthCheck>>
@@ -94,6 +96,9 @@ export function declare(features: readonly Feature[]): Declarations {
     mailDirectories: mails.map(({ directory }) => directory),
     jobs: merge('job queue', one => one.jobs),
     tags: merge('tag', one => one.tags),
+    firstSteps: Object.entries(merge('first step', one => one.firstSteps))
+      .sort(([, a], [, b]) => a - b)
+      .map(([operationId]) => operationId),
     formats: Object.values(merge('wire format of the path', one => one.format && { [one.format.path]: one.format })),
     health: merge('component', one => one.health),
     retention: features.flatMap(({ retention = [] }) => retention),

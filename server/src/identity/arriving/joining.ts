@@ -10,7 +10,7 @@ import { openToken, presentedToken } from '../../platform/tokens/one-time-tokens
 import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
 import { invitationToken } from '../invitations/invitations.ts'
 import { invitationLinkToken, mayHandOver } from '../invitations/links.ts'
-import type { AcceptedInvitation } from './messages.ts'
+import type { AcceptedInvitation, InvitationPreview } from './messages.ts'
 
 const query = tables(
   'system',
@@ -42,17 +42,6 @@ export const joining = <Result>(
 ): Promise<Result> =>
   // system: an invited user has no role in the organization yet, and the tenant login cannot read links
   visitor.with({ user_id }).transaction(work)
-
-/**
- * Whether the address of an invitation has a live account; only for a holder of the link.
- * @throws Problem invitation-ended, organization-suspended
- */
-export const hasAccount = async (visitor: SystemRunner, token: InvitationToken): Promise<boolean> =>
-  (await getOpen(visitor, token, undefined)).account_id !== null
-
-/** Fails unless the invitation of a link can be accepted. @throws Problem invitation-ended, organization-suspended */
-export const requireOpen = async (visitor: SystemRunner, token: InvitationToken): Promise<void> =>
-  void (await getOpen(visitor, token, undefined))
 
 /**
  * The token that a client presents. A used or expired token of ours is distinguished from an invalid one. @throws
@@ -87,13 +76,19 @@ export async function getOpen(
     query
       .selectFrom('invitations')
       .innerJoin('organizations', 'organizations.id', 'invitations.organization_id')
+      .leftJoin('live_users as inviting', 'inviting.id', 'invitations.invited_by')
       .leftJoin('users as taken', 'taken.email', 'invitations.email')
       .leftJoin('live_users as account', join => {
         const ofAddress = join.onRef('account.id', '=', 'taken.id')
         return user_id === undefined ? ofAddress : ofAddress.on('account.id', '=', user_id)
       })
       .select(['invitations.email', 'invitations.guest', 'account.id as account_id', 'account.email_verified'])
-      .select('organizations.suspended_at')
+      .select([
+        'organizations.name as organization',
+        'organizations.suspended_at',
+        'inviting.full_name',
+        'inviting.given_name',
+      ])
       .select(sql<boolean>`taken.disabled_at is not null or taken.deleted_at is not null`.as('is_unavailable'))
       .where('invitations.organization_id', '=', organization_id)
       .where('invitations.id', '=', invitation_id)
@@ -133,6 +128,26 @@ const mayStillInvite = sql<boolean>`(invitations.invited_by is null or exists (
 export function accepted(joined: AcceptedInvitation | undefined): AcceptedInvitation {
   if (joined === undefined) throw new Problem('already-member')
   return joined
+}
+
+/**
+ * What the invitation of a link offers; only for a holder of the link. Names the inviter as the email does, and never by
+ * an address. @throws Problem invitation-ended, account-unavailable
+ */
+export async function previewInvitation(visitor: SystemRunner, token: InvitationToken): Promise<InvitationPreview> {
+  const { account_id, email, organization, full_name, given_name, is_unavailable } = await getOpen(
+    visitor,
+    token,
+    undefined,
+  )
+  const isHandedOver = token.details.made_by !== undefined
+  if (is_unavailable && !isHandedOver) throw new Problem('account-unavailable')
+  return {
+    organization_name: organization,
+    inviter_name: full_name ?? given_name,
+    email,
+    creates_account: isHandedOver ? null : account_id === null,
+  }
 }
 
 interface Joining {

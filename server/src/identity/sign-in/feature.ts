@@ -85,5 +85,6 @@ export const signIn = feature({
       },
     }
   },
+  firstSteps: { logIn: 20, getMe: 30, refresh: 60 },
   routes: [signInRoutes],
 })

@@ -1,6 +1,7 @@
 import { headerFields } from '../http/header-fields.ts'
 import type { ProblemBody } from '../http/wire-format.ts'
 import type { ProblemCode, ProblemTable } from '../problems.ts'
+import { PermissionName } from '../schemas.ts'
 
 export type Json = Record<string, unknown>
 
@@ -112,7 +113,7 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
     permissions: {
       type: 'array',
       maxItems: 200,
-      items: { type: 'string', maxLength: 100, pattern: LINE },
+      items: PermissionName,
       description: "With `role-exceeds-own`: the permissions that the caller's own role does not have.",
     },
     members: {

@@ -28,5 +28,6 @@ export const projects = feature({
   permissions,
   supportPermissions: ['projects:read', 'projects:write'],
   problems,
+  firstSteps: { createProject: 50 },
   routes: [projectRoutes],
 })
