@@ -3,7 +3,8 @@
 import { createServer } from 'node:http'
 import { loadSigningKeys } from '../server/src/platform/gate/signing-keys.ts'
 import { createAccessTokens } from '../server/src/platform/gate/access-tokens.ts'
-import { openDatabase, systemFor } from '../server/src/platform/database/database.ts'
+import { openDatabase } from '../server/src/platform/database/database.ts'
+import { systemFor } from '../server/src/platform/database/runners.ts'
 import { contextOf, oneTrip, openPool, statements } from './driver.ts'
 import { ISSUER, TENANT_POOL_SIZE } from './stage.ts'
 

@@ -125,7 +125,8 @@ async function timeReads(database: Database, owners: readonly Owner[], seconds: 
     origin: { user_id, request_id: 'bench', ip: '127.0.0.1', user_agent: '' },
   })
   const disturb = async () => {
-    while (disturbed && performance.now() < end) {
+    if (!disturbed) return
+    while (performance.now() < end) {
       await database.tenant.run(scopeOf(owners[0]!), say('select pg_sleep(0.2), organization_id from gate', []))
       await setTimeout(800)
     }

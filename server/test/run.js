@@ -69,11 +69,14 @@ const run = spawn(
 )
 // A signal to this process also ends the tests and their PostgreSQL too.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => run.kill('SIGINT'))
-run.on('exit', async code => {
+run.on('exit', code => void finish(code))
+
+/** @param {number | null} code */
+async function finish(code) {
   // PostgreSQL may still be writing its last files.
   for (let tries = 0; existsSync(directory) && tries < 50; tries++) {
     await rm(directory, { recursive: true, force: true }).catch(() => {})
     if (existsSync(directory)) await setTimeout(100)
   }
   process.exit(code ?? 1)
-})
+}

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, matchesGlob } from 'node:path'
 import { isLoopback } from '../config/kinds.ts'
 import { listUnprotectedSuperusers } from '../operations/superusers/superusers.ts'
-import { systemFor } from '../platform/database/database.ts'
+import { systemFor } from '../platform/database/runners.ts'
 import {
   checkAccounts,
   checkBrowsers,

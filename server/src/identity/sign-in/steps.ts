@@ -5,7 +5,7 @@ import type { ChosenOrganization } from '../../directory/organizations/organizat
 import { insertSession } from '../../directory/sessions/sessions.ts'
 import { preferredOrganizations, rememberOrganization, userColumns } from '../../directory/users/users.ts'
 import type { OrganizationHints, User } from '../../directory/users/users.ts'
-import type { Origin } from '../../platform/database/database.ts'
+import type { Origin } from '../../platform/database/scope.ts'
 import { raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Statement } from '../../platform/database/statement.ts'
 import type { Declarations } from '../../platform/declarations.ts'

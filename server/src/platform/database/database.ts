@@ -15,48 +15,13 @@ import {
 } from './database-errors.ts'
 import type { Shortages } from './database-errors.ts'
 import { openLanes } from './lanes.ts'
+import type { Origin, Scope } from './scope.ts'
+import { refusalOf } from './gate-refusals.ts'
+import type { GateState } from './gate-refusals.ts'
 import { gateState, opening, recordsOperation, settingsOf } from './gate-statements.ts'
 import type { LoginName, Row, Statement } from './statement.ts'
 import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
 import type { SettingValues } from './trip-query.ts'
-
-/** The origin of a request, as the audit log and security events store it. */
-export interface Origin {
-  user_id?: string
-  request_id: string
-  ip: string
-  user_agent: string
-  /** Not stored: the jobs that the request causes continue its trace. */
-  traceparent?: string
-}
-
-/** An operator's operation, as the operators' log stores it. */
-export interface Operation {
-  /** The operationId of the route. */
-  name: string
-  entity_type?: string | undefined
-  entity_id?: string | undefined
-  details?: Readonly<Record<string, unknown>> | undefined
-  /** It only looks up what the operation is about, and is not recorded. */
-  isLookUp?: boolean
-}
-
-/** The settings that the gate reads. The system login needs no session, but a session that is given must be valid. */
-export interface Scope {
-  session_id?: string
-  organization_id?: string
-  /** The one permission that the gate requires; undefined if a valid session suffices. */
-  permission?: string
-  /** The support access through which an operator acts; the session is the operator's. */
-  support_id?: string
-  /** An entitlement that the organization must have. */
-  requires?: string
-  /** Required for an `admin:` permission: it is recorded before the first statement, if the permission allows changes. */
-  operation?: Operation
-  /** Called when the database has found the session valid. */
-  confirm?: () => void
-  origin: Origin
-}
 
 /** Several statements in one transaction behind one gate. Nothing slow may run between them: no hash, email or call. */
 export interface Transaction<Login extends LoginName> {
@@ -107,30 +72,6 @@ export interface Database {
   system: Login<'system'>
   close(): Promise<void>
 }
-
-/** A runner for the login with one scope. */
-export const runnerOf = <Name extends LoginName>(login: Login<Name>, scope: Scope): Runner<Name> => ({
-  origin: scope.origin,
-  run: statement => login.run(scope, statement),
-  transaction: work => login.transaction(scope, work),
-})
-
-/** A runner for the system login, whose scope can be extended. */
-export const systemRunnerOf = (login: Login<'system'>, scope: Scope): SystemRunner => ({
-  ...runnerOf(login, scope),
-  shortage: () => login.shortage(),
-  pools: () => login.pools(),
-  with: ({ user_id, organization_id }) =>
-    systemRunnerOf(login, {
-      ...scope,
-      origin: user_id === undefined ? scope.origin : { ...scope.origin, user_id },
-      ...(organization_id !== undefined && { organization_id }),
-    }),
-})
-
-/** The system login outside of requests; the audit log stores `name` as the request, `user_agent` as the program. */
-export const systemFor = ({ system }: Database, name: string, user_agent = ''): SystemRunner =>
-  systemRunnerOf(system, { origin: { request_id: name, ip: '', user_agent } })
 
 export interface DatabaseOptions {
   tenantUrl: string
@@ -241,27 +182,14 @@ function openLogin<Name extends LoginName>(
   /** Throws the problem that explains why the gate is closed; returns if it is open. */
   async function diagnose(scope: Scope, settings: SettingValues): Promise<void> {
     const [state] = await connected(client => trip(client, scope, settings, gateState))
-    if (scope.support_id !== undefined) {
-      if (state?.supported !== true) throw new Problem('support-access-ended')
+    const refusal = refusalOf(scope, state as GateState | undefined)
+    if (
+      refusal?.code !== 'session-ended' &&
+      refusal?.code !== 'membership-ended' &&
+      refusal?.code !== 'support-access-ended'
+    )
       scope.confirm?.()
-      if (state.permitted === true) return
-      throw new Problem(state.second_factor_missing === true ? 'second-factor-required' : 'support-access-limited')
-    }
-    if (state?.live !== true) throw new Problem('session-ended')
-    if (scope.permission === undefined) return scope.confirm?.()
-    if (state.member !== true && scope.operation === undefined) throw new Problem('membership-ended')
-    scope.confirm?.()
-    if (state.permitted === true) return
-    const { suspended_at } = state
-    if (suspended_at !== null) throw new Problem('organization-suspended', { extension: { suspended_at } })
-    // Who is no operator learns nothing about the organization that the operation names.
-    if (scope.operation !== undefined && state.operator !== true) throw new Problem('permission-missing')
-    if (state.second_factor_missing === true) throw new Problem('second-factor-required')
-    if (state.entitlement_missing === true)
-      throw new Problem('entitlement-missing', { extension: { entitlement: scope.requires } })
-    if (state.operator !== true) throw new Problem('permission-missing')
-    // For an operator, only an organization that does not exist is closed.
-    if (scope.organization_id !== undefined) throw new Problem('not-found')
+    if (refusal !== undefined) throw refusal
   }
 
   async function run<Result>(scope: Scope, statement: Statement<Name, Result>): Promise<Result> {

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Scope } from './database.ts'
+import type { Scope } from './scope.ts'
 import { find, tables } from './statement.ts'
 import type { LoginName, Statement } from './statement.ts'
 import type { SettingValues } from './trip-query.ts'

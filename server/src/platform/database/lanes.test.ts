@@ -82,9 +82,9 @@ test('no row, no setting and no answer of one request reaches another, among err
   }, 40)
   const faults: string[] = []
   let reads = 0
-  let isOver = false
+  const storm = new AbortController()
   const reading = Array.from({ length: 32 }, async (_, number) => {
-    while (!isOver) {
+    while (!storm.signal.aborted) {
       reads++
       await read(number + reads).catch((error: Error & { code?: string }) => {
         // Cancelled by this test.
@@ -93,7 +93,7 @@ test('no row, no setting and no answer of one request reaches another, among err
     }
   })
   const report = await runTenantLoad(database, tenants, 6000, 32)
-  isOver = true
+  storm.abort()
   await Promise.all(reading)
   clearInterval(disturb)
   t.diagnostic(`${reads} reads beside ${report.requests} requests, ${report.rows} rows checked, ${kills} disturbances`)
@@ -174,7 +174,7 @@ test('closing waits for the reads in flight', async () => {
   const statement = say('select pg_sleep(0.01), $1::text as nonce', 'a')
   lanes.note(statement, settings, 0)
   while (lanes.carry(statement, settings) === undefined) await setTimeout(5)
-  const reading = Array.from({ length: 5 }, () => lanes.carry(statement, settings))
+  const reading = Array.from({ length: 5 }, async () => lanes.carry(statement, settings))
   const closed = lanes.close()
   for (const rows of await Promise.all(reading)) assert.equal(rows?.[0]?.['nonce'], 'a')
   await closed

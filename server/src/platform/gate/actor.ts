@@ -1,4 +1,5 @@
-import type { Operation, Runner, Transaction } from '../database/database.ts'
+import type { Runner, Transaction } from '../database/database.ts'
+import type { Operation } from '../database/scope.ts'
 import type { LoginName, Statement } from '../database/statement.ts'
 import type { Permission, RoleName } from './permissions.ts'
 

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { sql } from 'kysely'
-import { runnerOf } from '../database/database.ts'
+import { runnerOf } from '../database/runners.ts'
 import type { Database } from '../database/database.ts'
 import { execute, raw, tables } from '../database/statement.ts'
 import { Problem } from '../problems.ts'

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { expireLicense, makeLicense } from '../../../test/licenses.ts'
 import type { Terms, TestLicense } from '../../../test/licenses.ts'
 import { createTestApp } from '../../../test/test-app.ts'
-import { systemFor } from '../../platform/database/database.ts'
+import { systemFor } from '../../platform/database/runners.ts'
 import { removeExpired } from '../../operations/retention/retention.ts'
 
 const { admin, call, signUp, database, services } = await createTestApp()

@@ -6,7 +6,7 @@ import { makeLicense } from '../../../test/licenses.ts'
 import type { Terms } from '../../../test/licenses.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import { TEST_SECRET } from '../../../test/test-database.ts'
-import { systemFor } from '../../platform/database/database.ts'
+import { systemFor } from '../../platform/database/runners.ts'
 import { addFileKey, listFileKeys, publicFileKeys, removeFileKey } from './file-keys.ts'
 
 const { admin, call, signUp, database, services } = await createTestApp()
