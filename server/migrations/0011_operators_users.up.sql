@@ -43,40 +43,6 @@ create or replace function {{schema}}.account_words (
   AS $function$
   select array_to_tsvector(array(select word from words_of_member(email, username, given_name, family_name, full_name) where kind = 'word')) $function$;
 
-create or replace function {{schema}}.gate_is_open()
-  returns boolean
-  language plpgsql
-  set search_path to {{schema}}, 'pg_temp'
-  AS $function$
-declare
-  wanted constant text := coalesce(current_setting('app.permission', true), '');
-  own constant xid8 := pg_current_xact_id();
-begin
-  if wanted = '' then
-    return exists (select from sessions s join users u on u.id = s.user_id
-      where s.id = nullif(current_setting('app.session_id', true), '')::uuid
-        and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
-        and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null));
-  end if;
-  -- An operator's change of accounts and sessions concerns no organization, and that of a restored account one that is deleted.
-  if wanted like 'admin:%' and exists (select from operator) then
-    return true;
-  end if;
-  return exists (select from gate) or exists (select from sessions s
-    join users u on u.id = s.user_id
-    join organizations o on o.id = nullif(current_setting('app.organization_id', true), '')::uuid
-    left join memberships m on m.organization_id = o.id and m.user_id = s.user_id
-    where own in (s.gate_changed_in, u.gate_changed_in, o.gate_changed_in, m.gate_changed_in)
-      and s.id = nullif(current_setting('app.session_id', true), '')::uuid
-      and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
-      and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null)
-      and (o.gate_changed_in = own
-        or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out()))
-      and (m.gate_changed_in = own
-        or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
-        or m.disabled_at is null and m.deleted_at is null and wanted = any (permissions_of(o.id, m.role, m.role_id))));
-end $function$;
-
 create or replace function {{schema}}.guard_new_guest()
   returns trigger
   language plpgsql
@@ -88,25 +54,6 @@ begin
     raise exception 'the user has another role than viewer' using errcode = '23514', constraint = 'users_guests_are_viewers';
   end if;
   return null;
-end $function$;
-
-create or replace function {{schema}}.guard_organization()
-  returns trigger
-  language plpgsql
-  set search_path to {{schema}}, 'pg_temp'
-  AS $function$
-declare
-  closes constant boolean := old.deleted_at is distinct from new.deleted_at;
-  changes constant boolean := (old.name, old.slug, old.second_factor_required) is distinct from (new.name, new.slug, new.second_factor_required);
-  wanted constant text := coalesce(current_setting('app.permission', true), '');
-  -- An operator restores an account, and with it what its deletion closed. No policy lets the tenant login do that.
-  restores constant boolean := wanted = 'admin:users:write' and old.deleted_at is not null and new.deleted_at is null and old.kind = new.kind;
-begin
-  -- Without a permission it is the system login, which closes what an account's deletion leaves empty.
-  if wanted <> '' and not restores and (closes and wanted <> 'organization:delete' or changes and wanted <> 'organization:write' or old.kind <> new.kind) then
-    raise exception '% does not allow this change of an organization', wanted using errcode = '42501';
-  end if;
-  return new;
 end $function$;
 
 create or replace function {{schema}}.hold_superusers()
@@ -350,6 +297,7 @@ create or replace view {{schema}}."live_users" with (security_barrier=true) AS  
   WHERE ((disabled_at IS NULL) AND (deleted_at IS NULL));
 
 create view {{schema}}."own_security_events" with (security_barrier=true) AS  SELECT id,
+    user_id,
     type,
     session_id,
         CASE
