@@ -266,9 +266,7 @@ for (const [name, { standing, settings, live, atHome = false, creates = false, f
       (standing?.superuser === true && word.startsWith('admin:'))
     for (const relation of relations) {
       const commands = await commandsOn(relation, victim, caller)
-      for (const permission of new Set(
-        [...most, ...relation.writers, ...operators].filter(word => !isHeld(word)),
-      )) {
+      for (const permission of new Set([...most, ...relation.writers, ...operators].filter(word => !isHeld(word)))) {
         const given = settings(victim, attacker, permission)
         for (const command of commands) {
           const { code, lines, changed, message } = await attempt(given, command)
