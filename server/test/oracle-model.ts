@@ -13,6 +13,7 @@ const writers: Readonly<Record<string, readonly string[]>> = {
   organizations: ['organization:write', 'organization:delete', 'admin:organizations:write'],
   memberships: ['members:write', 'organization:leave', 'organization:transfer', 'invitations:write'],
   support_grants: ['support:write', 'admin:support:write'],
+  invitations: ['invitations:write', 'admin:users:write'],
 }
 const viewer = { role: 'viewer', role_id: null } as const
 const isCurrent = (row?: { disabled: boolean; deleted: boolean }): boolean => row?.disabled === false && !row.deleted
@@ -81,8 +82,8 @@ const acceptableBy = (
     const exists = world.organizations.some(one => one.id === organization_id && !one.deleted && !one.suspended)
     const own = inviter === undefined ? [] : permissionsOf(world, permissions, organization_id, inviter)
     const offered = ['invitations:write', ...permissionsOf(world, permissions, organization_id, row)]
-    const mayGive = offered.every(word => own.includes(word))
-    return user?.verified === true && to === user.id && state === 'open' && exists && stays && mayGive
+    const mayGive = invited_by === null || (stays && offered.every(word => own.includes(word))) // null: an operator
+    return user?.verified === true && to === user.id && state === 'open' && exists && mayGive
   })
 
 /** An invitation as `own_invitations` shows it: a guest is a viewer. */
@@ -156,7 +157,8 @@ export function read(world: World, permissions: Permissions, question: Question)
  * `later` is the world after another user's change, which happens before the commit of the `… late` parts.
  */
 export function write(world: World, permissions: Permissions, question: Question, later: World): Answers {
-  const { session, user, live, open, role, membership, own: held, isSupport } = standingOf(world, permissions, question)
+  const standing = standingOf(world, permissions, question)
+  const { session, user, live, open, role, membership, isOperator, isSupport, own: held } = standing
   const { permission, organization_id, place, person, member, fresh, flaw, role_id } = question
   const writes = (table: string): boolean => open && (writers[table] ?? [`${table}:write`]).includes(permission)
   const within = <Row extends { organization_id: string }>(table: string, rows: Row[]) =>
@@ -167,14 +169,17 @@ export function write(world: World, permissions: Permissions, question: Question
   const isOpenLater = (kept: Partial<World>): boolean =>
     standingOf({ ...later, ...kept }, permissions, question)[permission === '' ? 'live' : 'open']
   // The account's own rows: with a live session and, if a permission is named, one that the user has.
-  const account = live && (permission === '' || open)
+  const operates = isOperator && organization_id === '' && user?.superuser === true && permission in permissions
+  const account = live && (permission === '' || open || operates)
   const caller = {
     own: held,
     role_id: membership?.role_id,
     account: isSupport ? open : account,
     writes: writes('roles'),
   }
-  const { covers, mayChange, restored, mayOffer, answers } = rulesOfRoles(world, permissions, question, caller)
+  const { covers, mayChange, restored, answers } = rulesOfRoles(world, permissions, question, caller)
+  const offering = { ...caller, own: isOperator ? Object.keys(permissions) : held } // operators offer any role
+  const { mayOffer, covers: mayMake } = rulesOfRoles(world, permissions, question, offering)
   // Memberships have their own rules, which are checked before the policies. Undefined: no rule is violated.
   const ruleOn = (before: Membership, after: Membership): string | undefined => {
     const isOwn = after.user_id === user?.id
@@ -241,7 +246,7 @@ export function write(world: World, permissions: Permissions, question: Question
     ...all(['update projects', 'delete projects'], count(projects)),
     ...all(['update a project', 'lock a project', 'delete a project'], has(projects, question.project)),
     'insert an invitation': !isInPlace || !writes('invitations') ? '0' : mayOffer(question) ? '1' : 'rule',
-    'update invitations': invitations.some(isStanding) && !covers(viewer) ? 'rule' : count(invitations),
+    'update invitations': invitations.some(isStanding) && !mayMake(viewer) ? 'rule' : count(invitations),
     'extend an invitation': offer === undefined ? '0' : !isStanding(offer) || mayOffer(offer) ? '1' : 'rule',
     'revoke an invitation': has(invitations, question.invitation),
     'title members': title,
@@ -265,8 +270,8 @@ export function write(world: World, permissions: Permissions, question: Question
       isCreated && isGuest ? 'rule' : one(isCreated && person === user?.id && question.role === 'owner' && flaw === ''),
     'update users': one(account),
     'update a user': one(account && person === user?.id),
-    'revoke sessions': count(sessions),
-    'revoke a session': has(sessions, question.session),
+    'revoke sessions': operates ? '0' : count(sessions), // an operator does not revoke the own session
+    'revoke a session': operates && question.session === session?.id ? '0' : has(sessions, question.session),
     ...all(['bring a session back', 'choose an organization'], one(account && question.session === session?.id)),
     'revoke devices': count(devices),
     'revoke a device': has(devices, question.device),

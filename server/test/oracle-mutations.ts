@@ -136,6 +136,8 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     [' AND (invitations.expires_at > now())', ''],
     ['(invitations.email = invited.email) AND ', ''],
     [' AND (l.user_id = i.invited_by)', ''],
+    ['(i.invited_by IS NULL) OR ', ''],
+    ['(inviter.role IS NOT NULL) AND ', ''],
     [' AND invited.email_verified', ''],
     ["WHEN invited.guest THEN 'viewer'::text", 'WHEN false THEN NULL::text'],
     ['(own.permission = wanted.permission) AND ', ''],
@@ -232,12 +234,12 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ["(gate.writes AND (gate.permission = ANY ('{projects:write}'::text[])))", 'true'],
   ],
   'policy invitations.tenant_insert': [
-    [writes('invitations:write'), setting],
-    ['{invitations:write}', '{invitations:write,organization:write}'],
+    [writes('invitations:write,admin:users:write'), setting],
+    ['{invitations:write,', '{organization:write,invitations:write,'],
   ],
   'policy invitations.tenant_update': [
-    [writes('invitations:write'), setting],
-    ["gate.writes AND (gate.permission = ANY ('{invitations:write}'::text[]))", 'gate.writes'],
+    [writes('invitations:write,admin:users:write'), setting],
+    ["gate.writes AND (gate.permission = ANY ('{invitations:write,admin:users:write}'::text[]))", 'gate.writes'],
   ],
   'policy organizations.tenant_insert': [['{organization:write,', '{members:write,organization:write,']],
   'policy organizations.tenant_update': [

@@ -53,7 +53,8 @@ export interface World {
   /** `to` is the user whose address is invited, or an id without a user. */
   invitations: (OfOrganization &
     Held & {
-      invited_by: string
+      /** Null: an operator. */
+      invited_by: string | null
       to: string
       state: 'open' | 'expired' | 'revoked' | 'accepted'
     })[]
@@ -238,7 +239,8 @@ export function createWorld(
     invitations: organizations.flatMap(({ id: organization_id }) =>
       [...some(users, 0.6).map(user => user.id), ...times(below(3), id)].map(to => {
         const state = pick(['open', 'open', 'open', 'expired', 'revoked', 'accepted'] as const)
-        const invited_by = pick(memberships.filter(row => row.organization_id === organization_id)).user_id
+        const member = pick(memberships.filter(row => row.organization_id === organization_id)).user_id
+        const invited_by = chance(0.15) ? null : member
         return { id: id(), organization_id, to, invited_by, state, ...offer(organization_id, state !== 'open') }
       }),
     ),

@@ -148,7 +148,7 @@ grant select, insert, update (ip, user_agent), delete on security_events to free
 
 -- What happened to the user's own account. Who else caused it, and from where, is not the user's to know.
 create view own_security_events with (security_barrier) as
-  select id, type, session_id, case when actor_id is null then 'unknown' when actor_id = user_id then 'self' else 'other' end as actor,
+  select id, user_id, type, session_id, case when actor_id is null then 'unknown' when actor_id = user_id then 'self' else 'other' end as actor,
     case when actor_id is null or actor_id = user_id then ip end as ip, case when actor_id is null or actor_id = user_id then user_agent end as user_agent,
     created_at
   from security_events where user_id = (select user_id from self);

@@ -40,11 +40,9 @@ declare
   changes constant boolean := (old.name, old.slug, old.second_factor_required) is distinct from (new.name, new.slug, new.second_factor_required);
   suspends constant boolean := (old.suspended_at, old.suspended_reason) is distinct from (new.suspended_at, new.suspended_reason);
   wanted constant text := coalesce(current_setting('app.permission', true), '');
-  -- An operator restores an account, and with it what its deletion closed. No policy lets the tenant login do that.
-  restores constant boolean := wanted = 'admin:users:write' and old.deleted_at is not null and new.deleted_at is null and old.kind = new.kind;
 begin
   -- Without a permission it is the system login, which closes what an account's deletion leaves empty.
-  if wanted <> '' and not restores and (closes and wanted <> 'organization:delete' or changes and wanted <> 'organization:write'
+  if wanted <> '' and (closes and wanted <> 'organization:delete' or changes and wanted <> 'organization:write'
     or suspends and wanted <> 'admin:organizations:write' or old.kind <> new.kind) then
     raise exception '% does not allow this change of an organization', wanted using errcode = '42501';
   end if;

@@ -81,7 +81,10 @@ const work: Readonly<Record<Action, (locked: Locked, mark: Mark) => Promise<void
     mark(ids)
   },
   restore: async ({ transaction, users }, mark) => {
+    // Organizations that the deletion closed have no open gate yet. The permission is asked for again at the commit.
+    await transaction.run(setPermission(''))
     for (const { id, deleted } of users) if (deleted && (await restoreDeleted(transaction, id))) mark([id])
+    await transaction.run(setPermission('admin:users:write'))
   },
   unlock: async ({ transaction, users }, mark) => {
     mark(await transaction.run(unlockSignIns(idsOf(users), 'operator')))
@@ -103,6 +106,9 @@ const work: Readonly<Record<Action, (locked: Locked, mark: Mark) => Promise<void
 
 const note = (transaction: Transaction<'system'>, event: PlainEvent, ids: readonly string[]): Promise<void> =>
   transaction.run(recordEvents(event, ids))
+
+const setPermission = (permission: '' | 'admin:users:write') =>
+  execute(raw(query, sql`select set_config('app.permission', ${permission}, true)`))
 
 /** The key of the superusers, if one is among them: `keep_a_superuser` takes it as well (users-policies.sql). */
 export const holdIfSuperusers = (ids: readonly string[]) =>

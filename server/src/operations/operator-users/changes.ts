@@ -43,7 +43,7 @@ interface Rules {
 
 /**
  * Changes an account as an operator may: its names, whether it is disabled or a guest, and the platform role. Operators do
- * not disable themselves or revoke their own role. The user is told by email. @throws Problem not-found, entity-tag-stale,
+ * not disable themselves or revoke their own role. The user is notified by email. @throws Problem not-found, entity-tag-stale,
  * guest-holds-roles, last-superuser, own-account, step-up-required
  */
 export async function changeUser(

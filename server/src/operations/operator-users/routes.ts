@@ -119,7 +119,7 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
         operationId: `${verb}AnyUser`,
         summary: `${verb === 'update' ? 'Update' : 'Replace'} an account`,
         description:
-          'Disables or enables it, grants or revokes the platform role, makes it a guest, or corrects its names. The user is told by email about the first two. ' +
+          'Disables or enables it, grants or revokes the platform role, makes it a guest, or corrects its names. The user is notified of the first two by email. ' +
           'Operators never set passwords or change addresses.',
         tags,
         params,
@@ -154,7 +154,7 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
     summary: 'Require a new password',
     description:
       'Revokes the sessions. The next sign-in with the present password gets 403 `password-change-required`, with a token that sets a new one. ' +
-      'Sign-in by passkey or provider is not affected. The user is told by email.',
+      'Sign-in by passkey or provider is not affected. The user is notified by email.',
     problems: ['account-without-password', 'own-account'],
   })
 

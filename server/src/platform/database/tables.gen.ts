@@ -345,6 +345,7 @@ interface TenantOwnSecurityEvents {
   session_id: ColumnType<string | null, never, never>
   type: ColumnType<string, never, never>
   user_agent: ColumnType<string | null, never, never>
+  user_id: ColumnType<string | null, never, never>
 }
 
 interface TenantPasskeys {

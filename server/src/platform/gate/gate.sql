@@ -119,9 +119,9 @@ begin
         and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
         and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null));
   end if;
-  -- An operator's change of accounts and sessions concerns no organization, and that of a restored account one that is deleted.
-  if wanted like 'admin:%' and exists (select from operator) then
-    return true;
+  -- An operator's change of accounts and sessions concerns no organization.
+  if wanted like 'admin:%' and coalesce(current_setting('app.organization_id', true), '') = '' then
+    return exists (select from operator);
   end if;
   return exists (select from gate) or exists (select from sessions s
     join users u on u.id = s.user_id
