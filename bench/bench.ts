@@ -6,6 +6,7 @@ import { printFigures } from './figures.ts'
 import type { Figure } from './figures.ts'
 import { measureFormats } from './formats.ts'
 import { measureGate } from './gate.ts'
+import { measureLicenses } from './licenses.ts'
 import { measureLogins } from './logins.ts'
 import { measureOrganizations } from './organizations.ts'
 import { measureRequests } from './requests.ts'
@@ -24,6 +25,8 @@ const parts: Record<string, (bench: BenchEnvironment, rounds: number) => Promise
   structure: async (bench, rounds) => measureStructure(await bench.stage('hundred', 100), rounds),
   organizations: async (bench, rounds) => measureOrganizations(await bench.stage('people', 10), rounds, 1),
   enumeration: async (bench, rounds) => measureEnumeration(await bench.stage('names', 500), rounds),
+  licenses: async (bench, rounds) =>
+    measureLicenses(await bench.stage('licenses', 100), await bench.stage('many_licenses', 1000), rounds, 2),
   v5: async (bench, rounds) => measureFormats(await bench.stage('thousand', 1000), rounds, 3),
   starts: (_bench, rounds) => measureStarts(rounds),
 }
