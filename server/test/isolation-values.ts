@@ -24,6 +24,8 @@ export const builtIn = [
   'device',
   'passkey',
   'identity',
+  'license plan',
+  'license',
 ]
 
 /**

@@ -70,6 +70,8 @@ export async function giveFixtures(
     device: randomUUIDv7(),
     passkey: randomUUIDv7(),
     identity: randomUUIDv7(),
+    'license plan': randomUUIDv7(),
+    license: randomUUIDv7(),
   }
   const codes = Array.from({ length: 10 }, (_, number) => `${word}-${number}`)
   const hashes = codes.map(code => hashRecoveryCode(recoveryKey, user_id, code))
@@ -87,6 +89,9 @@ export async function giveFixtures(
           select $9, $10, email, 'viewer', $9, now() + interval '1 day' from users where id = $2),
         device as (insert into devices (id, user_id, user_agent, trusted_until) values ($4, $2, 'device of ' || $7, now() + interval '1 day')),
         codes as (insert into recovery_codes (user_id, code_hash) select $2, unnest($8::bytea[])),
+        plan as (insert into license_plans (id, code, name, description) values ($11, 'plan-' || $12::uuid, 'Plan', 'Sold') returning *),
+        license as (insert into licenses (organization_id, id, plan_id, name, key_prefix, key_hash, overage_percent, quotas, entitlements, activation, heartbeat_grace_seconds, expiry_basis, on_expiry)
+          select $1, $12, id, 'License of ' || $7, '0QZ7A', sha256(convert_to($7, 'UTF8')), overage_percent, quotas, entitlements, activation, heartbeat_grace_seconds, expiry_basis, on_expiry from plan),
         passkey as (insert into passkeys (id, user_id, credential_id, public_key, name) values ($5, $2, convert_to($7, 'UTF8'), '\\x00', 'Key of ' || $7))
       insert into identities (id, user_id, provider, issuer, subject, email) values ($6, $2, 'google', 'https://accounts.google.com', $7, $7 || '@example.net')`,
     values: [
@@ -100,6 +105,8 @@ export async function giveFixtures(
       hashes,
       randomUUIDv7(),
       own['own invitation'],
+      own['license plan'],
+      own.license,
     ],
   })
   return { own, nextProof: () => ({ recovery_code: codes.pop() ?? 'none' }) }
