@@ -24,6 +24,7 @@ export const builtIn = [
   'device',
   'passkey',
   'identity',
+  'license plan',
   'license',
   'license activation',
 ]

@@ -74,6 +74,7 @@ export async function giveFixtures(
     device: randomUUIDv7(),
     passkey: randomUUIDv7(),
     identity: randomUUIDv7(),
+    'license plan': randomUUIDv7(),
     license: randomUUIDv7(),
     'license activation': randomUUIDv7(),
   }
@@ -94,12 +95,11 @@ export async function giveFixtures(
           select $9, $10, email, 'viewer', $9, now() + interval '1 day' from users where id = $2),
         device as (insert into devices (id, user_id, user_agent, trusted_until) values ($4, $2, 'device of ' || $7, now() + interval '1 day')),
         codes as (insert into recovery_codes (user_id, code_hash) select $2, unnest($8::bytea[])),
-        plan as (insert into license_plans (code, name) values ('plan-' || $7, 'Plan ' || $7) returning id),
-        license as (insert into licenses (organization_id, id, plan_id, key_prefix, key_hash, status, overage_percent, quotas, entitlements, activation,
-            heartbeat_grace_seconds, expiry_basis, on_expiry)
-          select $1, $11, id, $13, $14, 'active', 0, '{}', '{}', 'node-locked', 0, 'creation', 'restrict' from plan),
+        plan as (insert into license_plans (id, code, name, description) values ($11, 'plan-' || $12::uuid, 'Plan', 'Sold') returning *),
+        license as (insert into licenses (organization_id, id, plan_id, name, key_prefix, key_hash, overage_percent, quotas, entitlements, activation, heartbeat_grace_seconds, expiry_basis, on_expiry)
+          select $1, $12, id, 'License of ' || $7, $13, $14, overage_percent, quotas, entitlements, activation, heartbeat_grace_seconds, expiry_basis, on_expiry from plan),
         activation as (insert into license_activations (organization_id, id, license_id, fingerprint, name)
-          values ($1, $12, $11, $15, 'Device ' || $7), ($1, $16, $11, $7, 'Other device ' || $7)),
+          values ($1, $15, $12, $16, 'Device ' || $7), ($1, $17, $12, $7, 'Other device ' || $7)),
         passkey as (insert into passkeys (id, user_id, credential_id, public_key, name) values ($5, $2, convert_to($7, 'UTF8'), '\\x00', 'Key of ' || $7))
       insert into identities (id, user_id, provider, issuer, subject, email) values ($6, $2, 'google', 'https://accounts.google.com', $7, $7 || '@example.net')`,
     values: [
@@ -113,10 +113,11 @@ export async function giveFixtures(
       hashes,
       randomUUIDv7(),
       own['own invitation'],
+      own['license plan'],
       own.license,
-      own['license activation'],
       licensed.prefix,
       licensed.hash,
+      own['license activation'],
       (Fingerprint as { examples?: string[] }).examples?.[0],
       randomUUIDv7(),
     ],
@@ -278,7 +279,11 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       user_id,
       ...(named && { organization_id, tenant_id: organization_id, ...(role !== 'none' && { role }) }),
     })
-    const { nextProof, license_key, own: fixtures } = await giveFixtures(admin, recovery, { user_id, organization_id, word })
+    const {
+      nextProof,
+      license_key,
+      own: fixtures,
+    } = await giveFixtures(admin, recovery, { user_id, organization_id, word })
     const own: World['own'] = {
       organization: organization_id,
       user: member_id,

@@ -69,8 +69,11 @@ export const namedPermissions: Readonly<Record<string, readonly [permission: str
   transferOrganization: ['organization:transfer', 'only for owners'],
   addMember: ['invitations:write', 'a membership begins with an invitation'],
   invitePerson: ['invitations:write', 'a membership begins with an invitation'],
-  revokeSessionsOfUser: ['admin:sessions:write', 'it ends sessions, like the operations on single ones'],
-  revokeSessionsOfOrganization: ['admin:sessions:write', 'it ends sessions, like the operations on single ones'],
+  getLimits: ['organization:read', 'every member may know what is left'],
+  getLimitsOfOrganization: ['admin:limits:read', 'the limits have their own permission'],
+  listLicensePlans: ['session', 'plans belong to no organization'],
+  getLicensePlan: ['session', 'plans belong to no organization'],
+  reinstateLicense: ['admin:licenses:reinstate', 'the only way out of a revocation has its own permission'],
 }
 
 /** What a path calls otherwise than the permission does. */
@@ -91,6 +94,8 @@ export function permissionFor({ id, method, path, access }: Operation): string {
     .split('/')
     .filter(segment => !segment.startsWith('{'))
   const verb = method === 'GET' ? 'read' : 'write'
+  // Operators write what organizations and users only read.
+  if (verb === 'write' && /^license/.test(first ?? '')) return `admin:${first}:write`
   const word = (segment = ''): string => words[segment] ?? segment
   // Operators' paths name what belongs to no organization, and `sessions` there are not those of v5.
   if (first === 'admin') return `admin:${rest[0] === 'audit-logs' ? 'audit' : (rest[0] ?? '')}:${verb}`
