@@ -67,6 +67,7 @@ export const namedPermissions: Readonly<Record<string, readonly [permission: str
   deleteOrganization: ['organization:delete', 'only for owners, unlike other changes'],
   leaveOrganization: ['organization:leave', 'everyone may'],
   transferOrganization: ['organization:transfer', 'only for owners'],
+  deleteLicenseActivation: ['licenses:write', 'administrators decide on which devices their license is in use'],
   addMember: ['invitations:write', 'a membership begins with an invitation'],
   invitePerson: ['invitations:write', 'a membership begins with an invitation'],
   getLimits: ['organization:read', 'every member may know what is left'],
