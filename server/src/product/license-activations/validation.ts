@@ -172,7 +172,7 @@ export async function validate(program: Program, key: string, scopes: Scopes): P
 }
 
 /** The result of a validation: the license first, then what the program asks for, then the device. */
-export function judge(found: Found | undefined, scopes: Scopes): Validation {
+function judge(found: Found | undefined, scopes: Scopes): Validation {
   const missing = (scopes.entitlements ?? []).filter(code => found?.entitlements.includes(code) === false)
   const code = found === undefined ? 'not-found' : codeOf(found, scopes, missing)
   const isOver = found?.status === 'expired' && code === 'valid'
