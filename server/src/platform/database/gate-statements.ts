@@ -9,7 +9,9 @@ import type { SettingValues } from './trip-query.ts'
 const query = tables('either', 'gate', 'self', 'operator', 'gate_state')
 /** Why a gate is closed: always one row. */
 export const gateState = find(
-  query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'entitlement_missing', 'permitted', 'operator']),
+  query
+    .selectFrom('gate_state')
+    .select(['live', 'member', 'second_factor_missing', 'entitlement_missing', 'permitted', 'operator']),
 )
 const openGate = find(query.selectFrom('gate').select('session_id'))
 const openSelf = find(query.selectFrom('self').select('session_id'))
