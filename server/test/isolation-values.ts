@@ -128,6 +128,7 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   challengeSecondFactor: 'invalid-token',
   confirmTotp: 'not-found', // no enrollment was started
   removeTotp: 'not-found',
+  deleteLicensePlan: 'plan-in-use', // by the licence of every world
   issueLicense: 'license-status-conflict', // the licence of every world is active
   resumeLicense: 'license-status-conflict',
   reinstateLicense: 'license-status-conflict',
