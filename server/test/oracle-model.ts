@@ -1,5 +1,6 @@
 import { describeRole, permissionsOf, rulesOfRoles } from './oracle-model-of-roles.ts'
 import type { Permissions } from './oracle-model-of-roles.ts'
+import { describeEntitlements, isEntitled } from './oracle-model-of-licenses.ts'
 import type { Membership, Question, World } from './oracle-world.ts'
 
 // Who may do what, written independently from the documents (docs/guides/isolation.md, docs/reference/permissions.md):
@@ -37,12 +38,25 @@ export function standingOf(world: World, permissions: Permissions, question: Que
   const isOperator = permission.startsWith('admin:')
   const own = membership === undefined ? [] : permissionsOf(world, permissions, organization_id, membership)
   const held = isOperator ? user?.superuser === true : own.includes(permission)
-  const may = live && organization !== undefined && least !== undefined && held
+  const entitled = isEntitled(world, question)
+  const may = live && organization !== undefined && least !== undefined && held && entitled
   const hasOther = members.filter(row => row.user_id !== user?.id).some(liveOwnerOf(world))
   const waysOut = hasOther ? /^organization:leave$/ : /^organization:(leave|transfer|delete)$/
   const open = may && (!lacksFactor || waysOut.test(permission))
   const role = isOperator ? 'superuser' : membership?.role
-  return { session, user, live, membership, lacksFactor, open, reads: may && !lacksFactor, role, isOperator, own }
+  return {
+    session,
+    user,
+    live,
+    membership,
+    lacksFactor,
+    open,
+    reads: may && !lacksFactor,
+    role,
+    isOperator,
+    own,
+    entitled,
+  }
 }
 
 /** The invitations that a user can accept without a link: the inviter still has every permission of the role. */
@@ -69,19 +83,24 @@ const describeOffer = ({ id, role, role_id }: World['invitations'][number], isGu
 /** What is visible: the ids of the rows of each table, and the results of the views and functions of the gate. */
 export function read(world: World, permissions: Permissions, question: Question): Answers {
   const standing = standingOf(world, permissions, question)
-  const { session, user, live, membership, lacksFactor, open, reads, role, isOperator } = standing
+  const { session, user, live, membership, lacksFactor, open, reads, role, isOperator, entitled } = standing
   const { permission, organization_id } = question
   const here = <Row extends { organization_id: string }>(rows: Row[]) =>
     rows.filter(row => reads && row.organization_id === organization_id)
   const own = <Row extends { user_id: string }>(rows: Row[]) => rows.filter(row => live && row.user_id === user?.id)
   const isLost = membership === undefined && !isOperator
   const isToldOfFactor = lacksFactor && (membership !== undefined || user?.superuser === true)
-  const refusal = isToldOfFactor ? 'second-factor-required' : 'permission-missing'
+  const isToldOfLicense = membership !== undefined && !entitled
+  const refusal = isToldOfFactor
+    ? 'second-factor-required'
+    : isToldOfLicense
+      ? 'entitlement-missing'
+      : 'permission-missing'
   const places = own(world.memberships).filter(
     row => isCurrent(row) && world.organizations.some(({ id, deleted }) => id === row.organization_id && !deleted),
   )
   const shownPlace = (row: Membership): string =>
-    `${row.organization_id}:${describeRole(row, permissionsOf(world, permissions, row.organization_id, row))}`
+    `${row.organization_id}:${describeRole(row, permissionsOf(world, permissions, row.organization_id, row))}:${describeEntitlements(world, row.organization_id)}`
   const shown = open && permission === 'organization:transfer' ? world.memberships : own(world.memberships)
   const members = reads ? here(world.memberships) : shown.filter(row => open && row.organization_id === organization_id)
   const colleagues = here(world.memberships).map(({ user_id }) => user_id)

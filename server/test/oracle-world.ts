@@ -34,6 +34,13 @@ export interface World {
       state: 'open' | 'expired' | 'revoked' | 'accepted'
     })[]
   history: OfOrganization[]
+  allowances: (OfOrganization & {
+    entitlements: string[]
+    state: 'live' | 'future' | 'expired'
+    on_expiry: 'restrict' | 'read-only' | 'keep'
+  })[]
+  /** At most one: what organizations without an allowance are entitled to. */
+  defaults: { entitlements: string[] }[]
   devices: { id: string; user_id: string; revoked: boolean }[]
   /** Some users have one row in each other table of a user's own rows. */
   fixtures: { id: string; user_id: string }[]
@@ -44,6 +51,8 @@ export interface Question {
   session_id: string
   organization_id: string
   permission: string
+  /** An entitlement that the route requires, or none. */
+  requires: string
   /** The user of the session, as the attacker knows it. */
   me: string
   /** The organization of a new row, and the one that an existing row is moved to. */
@@ -102,6 +111,8 @@ const roles = ['viewer', 'member', 'admin', 'owner'] as const
 
 /** The first one is in custom roles, where no constraint prevents it. */
 const unknownPermissions = ['everything:write', 'projects', 'projects:read ', 'admin:everything:read', 'admin:%', '%']
+
+const entitlements = ['alpha', 'beta']
 
 /** The states of memberships: most have not ended. */
 const endings = [
@@ -188,6 +199,16 @@ export function createWorld({ id, below, chance, pick, some, times }: Random, pe
       }),
     ),
     history: inOrganizations(3),
+    allowances: organizations.flatMap(({ id: organization_id }) =>
+      times(below(3), () => ({
+        id: id(),
+        organization_id,
+        entitlements: some(entitlements, 0.5),
+        state: pick(['live', 'live', 'future', 'expired'] as const),
+        on_expiry: pick(['restrict', 'read-only', 'keep'] as const),
+      })),
+    ),
+    defaults: times(below(2), () => ({ entitlements: some(entitlements, 0.5) })),
     devices: users.flatMap(user => times(below(3), () => ({ id: id(), user_id: user.id, revoked: chance(0.3) }))),
     fixtures: some(users, 0.6).map(user => ({ id: id(), user_id: user.id })),
   }
@@ -224,6 +245,7 @@ export function createQuestion(random: Random, world: World, permissions: readon
         : chance(0.05)
           ? pick(unknownPermissions)
           : pick(chance(0.4) && held?.permissions[0] ? held.permissions : permissions),
+    requires: chance(0.8) ? '' : pick([...entitlements, 'gamma']),
     me: holder.user_id,
     place,
     elsewhere: pick(world.organizations.filter(row => row.id !== place)).id,
@@ -250,7 +272,7 @@ export function createQuestion(random: Random, world: World, permissions: readon
 }
 
 interface Meanwhile {
-  table: 'sessions' | 'users' | 'memberships' | 'roles' | 'organizations'
+  table: 'sessions' | 'users' | 'memberships' | 'roles' | 'organizations' | 'allowances'
   to: object
   /** The same in SQL, with the question's fields in `q`. */
   sql: string
@@ -309,6 +331,11 @@ export const changes: Readonly<Record<string, Meanwhile>> = {
     to: {},
     sql: 'delete from custom_role_permissions where organization_id = q.change_organization and permission = q.permission',
   },
+  'takes the allowances': {
+    table: 'allowances',
+    to: {},
+    sql: 'delete from allowances where organization_id = q.change_organization',
+  },
   'closes the organization': {
     table: 'organizations',
     to: { deleted: true },
@@ -325,7 +352,10 @@ export const changes: Readonly<Record<string, Meanwhile>> = {
 export function changeWorld(world: World, question: Question): World {
   const { change, change_session, change_user, change_organization, permission } = question
   const { table, to } = changes[change]!
-  const isMeant: Record<Exclude<Meanwhile['table'], 'roles'>, (row: { id: string } & Membership) => boolean> = {
+  const isMeant: Record<
+    Exclude<Meanwhile['table'], 'roles' | 'allowances'>,
+    (row: { id: string } & Membership) => boolean
+  > = {
     sessions: ({ id }) => id === change_session,
     users: ({ id }) => id === change_user,
     memberships: row => row.user_id === change_user && row.organization_id === change_organization,
@@ -337,6 +367,8 @@ export function changeWorld(world: World, question: Question): World {
     const left = world.roles.map(row => ({ ...row, permissions: row.permissions.filter(word => !isTaken(row, word)) }))
     return { ...world, roles: left }
   }
+  if (table === 'allowances')
+    return { ...world, allowances: world.allowances.filter(row => row.organization_id !== change_organization) }
   const rows = world[table] as unknown as ({ id: string } & Membership)[]
   return { ...world, [table]: rows.map(row => (isMeant[table](row) ? { ...row, ...to } : row)) }
 }

@@ -96,7 +96,7 @@ export function permissionFor({ id, method, path, access }: Operation): string {
     .filter(segment => !segment.startsWith('{'))
   const verb = method === 'GET' ? 'read' : 'write'
   // Operators write what organizations and users only read.
-  if (verb === 'write' && /^license/.test(first ?? '')) return `admin:${first}:write`
+  if (verb === 'write' && first?.startsWith('license') === true) return `admin:${first}:write`
   const word = (segment = ''): string => words[segment] ?? segment
   // Operators' paths name what belongs to no organization, and `sessions` there are not those of v5.
   if (first === 'admin') return `admin:${rest[0] === 'audit-logs' ? 'audit' : (rest[0] ?? '')}:${verb}`

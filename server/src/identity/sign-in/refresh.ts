@@ -91,7 +91,9 @@ const choosePlace = (user_id: string, asked: string | undefined, preferred: read
   statement(
     raw(
       query,
-      sql<PlaceCounts & Nulls<ChosenPlace>>`select ${countPlaces(user_id)}, organization.*, ${entitlementsOf(sql`organization.id`)} as entitlements
+      sql<
+        PlaceCounts & Nulls<ChosenPlace>
+      >`select ${countPlaces(user_id)}, organization.*, ${entitlementsOf(sql`organization.id`)} as entitlements
         from (select) as one
         left join lateral (${chooseOrganization(user_id, asked, preferred)}) as organization on true`,
     ),

@@ -11,7 +11,7 @@ import {
   unavailable,
 } from './database-errors.ts'
 import type { Shortages } from './database-errors.ts'
-import { gateState, opening, recordsOperation, settingsOf } from './gate-statements.ts'
+import { entitlementMissing, gateState, opening, recordsOperation, settingsOf } from './gate-statements.ts'
 import type { LoginName, Row, Statement } from './statement.ts'
 import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
 import type { SettingValues } from './trip-query.ts'
@@ -220,8 +220,7 @@ function openLogin<Name extends LoginName>(
     // Who is no operator learns nothing about the organization that the operation names.
     if (scope.operation !== undefined && state.operator !== true) throw new Problem('permission-missing')
     if (state.second_factor_missing === true) throw new Problem('second-factor-required')
-    if (state.entitlement_missing === true)
-      throw new Problem('entitlement-missing', { extension: { entitlement: scope.requires } })
+    if (state.entitlement_missing === true) throw entitlementMissing(scope)
     if (state.operator !== true) throw new Problem('permission-missing')
     // For an operator, only an organization that does not exist is closed.
     if (scope.organization_id !== undefined) throw new Problem('not-found')

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { Problem } from '../problems.ts'
 import type { Scope } from './database.ts'
 import { find, tables } from './statement.ts'
 import type { LoginName, Statement } from './statement.ts'
@@ -9,7 +10,9 @@ import type { SettingValues } from './trip-query.ts'
 const query = tables('either', 'gate', 'self', 'operator', 'gate_state')
 /** Why a gate is closed: always one row. */
 export const gateState = find(
-  query.selectFrom('gate_state').select(['live', 'member', 'second_factor_missing', 'entitlement_missing', 'permitted', 'operator']),
+  query
+    .selectFrom('gate_state')
+    .select(['live', 'member', 'second_factor_missing', 'entitlement_missing', 'permitted', 'operator']),
 )
 const openGate = find(query.selectFrom('gate').select('session_id'))
 const openSelf = find(query.selectFrom('self').select('session_id'))
@@ -29,6 +32,10 @@ export function opening({ permission, operation, organization_id }: Scope): Stat
     ? find(query.selectFrom('operator').select('session_id').where(begun))
     : find(query.selectFrom('gate').select('session_id').where(begun))
 }
+
+/** The organization does not have what the route requires. */
+export const entitlementMissing = ({ requires }: Scope): Problem =>
+  new Problem('entitlement-missing', { extension: { entitlement: requires } })
 
 /** The settings that the gate reads. */
 export const settingsOf = (scope: Scope): SettingValues => [

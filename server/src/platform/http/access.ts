@@ -100,7 +100,8 @@ export function authorize(
       session_id,
       ...bindTo(database.system, scope),
       // system: an operator looks up the organization of a row before that organization's gate can be asked
-      lookUp: statement => database.system.run({ ...scope, operation: { ...scope.operation, isLookUp: true } }, statement),
+      lookUp: statement =>
+        database.system.run({ ...scope, operation: { ...scope.operation, isLookUp: true } }, statement),
       on: target => operate({ ...scope, operation: { ...target, name: scope.operation.name } }),
       for: id => operate({ ...scope, organization_id: id }),
       within: id => bindTo(database.tenant, { ...scope, organization_id: id }),

@@ -268,7 +268,7 @@ function problemsOf(operation: Operation, rule: OperationRules, problems: Proble
     )
   const sent = honouredFields(rule)
   const found: (readonly ProblemCode[] | false)[] = [
-    ['malformed-request'],
+    ['malformed-request', 'invalid-fields'],
     access !== 'public' && ['not-signed-in', 'access-token-expired', 'session-ended'],
     access !== 'public' &&
       access !== 'session' &&
@@ -281,7 +281,6 @@ function problemsOf(operation: Operation, rule: OperationRules, problems: Proble
     sent.includes('Idempotency-Key') && ['idempotency-key-in-use', 'idempotency-key-reused', 'invalid-fields'],
     sent.includes('If-Match') && ['entity-tag-stale'],
     operation.requestBody !== undefined && ['body-too-large', 'unsupported-media-type', 'invalid-fields'],
-    ['invalid-fields'],
     has('query', 'cursor') && ['invalid-cursor'],
     declared,
     [
