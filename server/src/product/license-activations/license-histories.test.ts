@@ -21,7 +21,12 @@ interface Request {
 }
 
 /** One step in the history of a license. */
-type Step = Request | { do: 'sleep'; device: Device } | { do: 'become'; status: Status } | { do: 'expire' } | { do: 'clean' }
+type Step =
+  | Request
+  | { do: 'sleep'; device: Device }
+  | { do: 'become'; status: Status }
+  | { do: 'expire' }
+  | { do: 'clean' }
 
 /** A license as documents describe it, without SQL: which devices count, and what it answers. */
 interface Model {
