@@ -7,6 +7,7 @@ import type { Figure } from './figures.ts'
 import { measureFormats } from './formats.ts'
 import { measureGate } from './gate.ts'
 import { measureLanes } from './lanes.ts'
+import { measureLicenses } from './licenses.ts'
 import { measureLogins } from './logins.ts'
 import { measureOperators } from './operators.ts'
 import { measureMonitoring } from './monitoring.ts'
@@ -32,6 +33,8 @@ const parts: Record<string, (bench: BenchEnvironment, rounds: number) => Promise
   operators: async (bench, rounds) =>
     measureOperators(await bench.stage('operators_few', 10), await bench.stage('operators_many', 10), rounds, 1),
   enumeration: async (bench, rounds) => measureEnumeration(await bench.stage('names', 500), rounds),
+  licenses: async (bench, rounds) =>
+    measureLicenses(await bench.stage('licenses', 100), await bench.stage('many_licenses', 1000), rounds, 2),
   v5: async (bench, rounds) => measureFormats(await bench.stage('thousand', 1000), rounds, 3),
   redis: async (bench, rounds) => measureRedis(await bench.stage('thousand', 1000), rounds, 3),
   starts: (_bench, rounds) => measureStarts(rounds),

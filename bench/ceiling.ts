@@ -1,12 +1,14 @@
 // The maximum for this runtime and driver: node:http, a token check, settings and query in one round trip, JSON.
 // No framework, validation, log or additional headers.
+import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { loadSigningKeys } from '../server/src/platform/gate/signing-keys.ts'
 import { createAccessTokens } from '../server/src/platform/gate/access-tokens.ts'
 import { openDatabase } from '../server/src/platform/database/database.ts'
 import { systemFor } from '../server/src/platform/database/runners.ts'
 import { contextOf, oneTrip, openPool, statements } from './driver.ts'
-import { ISSUER, TENANT_POOL_SIZE } from './stage.ts'
+import { ISSUER, SYSTEM_POOL_SIZE, TENANT_POOL_SIZE } from './stage.ts'
 
 const { PORT, SECRET_KEY = '', DATABASE_TENANT_URL = '', DATABASE_SYSTEM_URL = '' } = process.env
 const database = openDatabase({
@@ -38,9 +40,14 @@ const routes: Record<
 }
 
 const HEALTH = `select current_setting('transaction_read_only') as is_read_only`
+const licenses = openPool(DATABASE_SYSTEM_URL, SYSTEM_POOL_SIZE)
 
 createServer((request, response) => {
-  void answer(request.url ?? '', request.headers.authorization ?? '').then(
+  const url = request.url ?? ''
+  const answered = url.startsWith('/api/v1/licenses/')
+    ? lookUpLicense(request)
+    : answer(url, request.headers.authorization ?? '')
+  void answered.then(
     body =>
       response
         .writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
@@ -67,4 +74,18 @@ async function answer(url: string, authorization: string): Promise<string> {
   ])
   if (rows.length === 0) throw new Error('the gate is closed')
   return JSON.stringify({ items: rows })
+}
+
+/** A license by the hash of its key, and nothing else: the maximum for every request of a program. */
+async function lookUpLicense(request: IncomingMessage): Promise<string> {
+  let body = ''
+  for await (const part of request) body += String(part)
+  const { key } = JSON.parse(body) as { key: string }
+  const { rows } = await licenses.query({
+    name: 'license',
+    text: 'select id, organization_id, status, expires_at, entitlements from licenses where key_hash = $1',
+    values: [createHash('sha256').update(key).digest()],
+  })
+  if (rows.length !== 1) throw new Error('no license has this key')
+  return JSON.stringify(rows[0])
 }

@@ -20,6 +20,7 @@ export const ISSUER = 'http://127.0.0.1:8000'
 /** Connections of the service; the tenant login gets three quarters of them, and so do the controls. */
 export const POOL_SIZE = 20
 export const TENANT_POOL_SIZE = 15
+export const SYSTEM_POOL_SIZE = 5
 export const PASSWORD = 'Correct-horse-7'
 
 /** A database with tenants in it. */

@@ -21,7 +21,7 @@ export interface DeviceKey {
 }
 
 /** What a license file says. Times are Unix seconds. */
-export interface LicenseClaims {
+interface LicenseClaims {
   iss: string
   jti: string
   /** The id of the license. */
@@ -40,7 +40,7 @@ export interface LicenseClaims {
   on_expiry: 'restrict' | 'read-only' | 'keep'
 }
 
-export type Refusal =
+type Refusal =
   | 'malformed'
   | 'not-decryptable'
   | 'unknown-key'
@@ -72,7 +72,7 @@ export interface Expected {
 }
 
 /** By how much a clock may be corrected backwards between two verifications. Milliseconds. */
-export const CLOCK_TOLERANCE = 5 * 60_000
+const CLOCK_TOLERANCE = 5 * 60_000
 
 /** Verifies one file: first that it is authentic, then that it is for this device, then the time. Never throws. */
 export async function verifyLicenseFile(file: string, expected: Expected): Promise<Verdict> {

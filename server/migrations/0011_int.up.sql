@@ -652,9 +652,9 @@ begin
         and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
         and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null));
   end if;
-  -- An operator's change of accounts and sessions concerns no organization, and that of a restored account one that is deleted.
-  if wanted like 'admin:%' and exists (select from operator) then
-    return true;
+  -- An operator's change of accounts and sessions concerns no organization.
+  if wanted like 'admin:%' and coalesce(current_setting('app.organization_id', true), '') = '' then
+    return exists (select from operator);
   end if;
   return exists (select from gate) or exists (select from sessions s
     join users u on u.id = s.user_id
@@ -752,11 +752,9 @@ declare
   changes constant boolean := (old.name, old.slug, old.second_factor_required) is distinct from (new.name, new.slug, new.second_factor_required);
   suspends constant boolean := (old.suspended_at, old.suspended_reason) is distinct from (new.suspended_at, new.suspended_reason);
   wanted constant text := coalesce(current_setting('app.permission', true), '');
-  -- An operator restores an account, and with it what its deletion closed. No policy lets the tenant login do that.
-  restores constant boolean := wanted = 'admin:users:write' and old.deleted_at is not null and new.deleted_at is null and old.kind = new.kind;
 begin
   -- Without a permission it is the system login, which closes what an account's deletion leaves empty.
-  if wanted <> '' and not restores and (closes and wanted <> 'organization:delete' or changes and wanted <> 'organization:write'
+  if wanted <> '' and (closes and wanted <> 'organization:delete' or changes and wanted <> 'organization:write'
     or suspends and wanted <> 'admin:organizations:write' or old.kind <> new.kind) then
     raise exception '% does not allow this change of an organization', wanted using errcode = '42501';
   end if;
@@ -1750,6 +1748,7 @@ create or replace view {{schema}}."own_organizations" with (security_barrier=tru
      JOIN {{schema}}.organizations o ON (((o.id = m.organization_id) AND (o.deleted_at IS NULL))));
 
 create view {{schema}}."own_security_events" with (security_barrier=true) AS  SELECT id,
+    user_id,
     type,
     session_id,
         CASE

@@ -652,6 +652,12 @@ const publicOperations: Readonly<Record<string, string>> = {
   describeChange: 'authenticated by the link in the email',
   challengeUndo: 'authenticated by the link in the email',
   listUndoableChanges: 'authenticated by the link in the email',
+  validateLicense: 'authenticated by the license key: a program has no session',
+  activateLicense: 'authenticated by the license key',
+  renewLicenseActivation: 'authenticated by the license key',
+  deactivateLicense: 'authenticated by the license key',
+  createLicenseFile: 'authenticated by the license key',
+  getLicenseFileKeys: 'public keys, with which programs verify license files',
 }
 
 test('only listed operations are public', () => {

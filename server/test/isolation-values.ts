@@ -25,6 +25,7 @@ export const builtIn = [
   'passkey',
   'identity',
   'support access',
+  'license plan',
   'license',
   'license activation',
 ]
@@ -79,7 +80,11 @@ export const plainValues: Readonly<Record<string, unknown>> = {
   'body response': passkeyResponse,
   'body passkey': { challenge_token: 'x'.repeat(64), response: passkeyResponse },
   'body proof': (world: World) => world.nextProof(),
-  'body code': '123456',
+  // For a code from an app, and for the code of a plan, which is unique in the whole service.
+  'body code': ({ user_id }: World) =>
+    String(Number.parseInt(user_id.slice(-8), 16))
+      .padStart(6, '0')
+      .slice(-6),
   'body recovery_code': 'none',
   'body trust_device': true,
   'body guest': false, // the user whom it concerns is more than a viewer
@@ -96,6 +101,7 @@ export const plainValues: Readonly<Record<string, unknown>> = {
   'query iss': ['https://accounts.google.com'],
   'query action': ['insert', 'update', 'delete'],
   'query entity_type': ['organizations', 'memberships', 'projects'],
+  'query key_prefix': ['0QZ7A'],
   'query from': ['2026-01-01T00:00:00Z'],
   'query to': ['2126-01-01T00:00:00Z'],
   'query metrics': ['sign_ins'],
@@ -127,6 +133,10 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   challengeSecondFactor: 'invalid-token',
   confirmTotp: 'not-found', // no enrollment was started
   removeTotp: 'not-found',
+  deleteLicensePlan: 'plan-in-use', // by the licence of every world
+  issueLicense: 'license-status-conflict', // the licence of every world is active
+  resumeLicense: 'license-status-conflict',
+  reinstateLicense: 'license-status-conflict',
   restoreMember: 'already-member', // the member was not removed
   restorePerson: 'already-member',
   createSupportToken: 'support-access-not-open', // another operator asked for it, and it was not granted

@@ -79,6 +79,7 @@ export async function giveFixtures(
     passkey: randomUUIDv7(),
     identity: randomUUIDv7(),
     'support access': randomUUIDv7(),
+    'license plan': randomUUIDv7(),
     license: randomUUIDv7(),
     'license activation': randomUUIDv7(),
   }
@@ -100,12 +101,11 @@ export async function giveFixtures(
         support as (insert into support_grants (organization_id, id, operator_id, reason) values ($1, $11, $9, 'Asked for ' || $7)),
         device as (insert into devices (id, user_id, user_agent, trusted_until) values ($4, $2, 'device of ' || $7, now() + interval '1 day')),
         codes as (insert into recovery_codes (user_id, code_hash) select $2, unnest($8::bytea[])),
-        plan as (insert into license_plans (code, name) values ('plan-' || $7, 'Plan ' || $7) returning id),
-        license as (insert into licenses (organization_id, id, plan_id, key_prefix, key_hash, status, overage_percent, quotas, entitlements, activation,
-            heartbeat_grace_seconds, expiry_basis, on_expiry)
-          select $1, $12, id, $14, $15, 'active', 0, '{}', '{}', 'node-locked', 0, 'creation', 'restrict' from plan),
+        plan as (insert into license_plans (id, code, name, description) values ($12, 'plan-' || $13::uuid, 'Plan', 'Sold') returning *),
+        license as (insert into licenses (organization_id, id, plan_id, name, key_prefix, key_hash, overage_percent, quotas, entitlements, activation, heartbeat_grace_seconds, expiry_basis, on_expiry)
+          select $1, $13, id, 'License of ' || $7, $14, $15, overage_percent, quotas, entitlements, activation, heartbeat_grace_seconds, expiry_basis, on_expiry from plan),
         activation as (insert into license_activations (organization_id, id, license_id, fingerprint, name)
-          values ($1, $13, $12, $16, 'Device ' || $7), ($1, $17, $12, $7, 'Other device ' || $7)),
+          values ($1, $16, $13, $17, 'Device ' || $7), ($1, $18, $13, $7, 'Other device ' || $7)),
         passkey as (insert into passkeys (id, user_id, credential_id, public_key, name) values ($5, $2, convert_to($7, 'UTF8'), '\\x00', 'Key of ' || $7))
       insert into identities (id, user_id, provider, issuer, subject, email) values ($6, $2, 'google', 'https://accounts.google.com', $7, $7 || '@example.net')`,
     values: [
@@ -120,10 +120,11 @@ export async function giveFixtures(
       randomUUIDv7(),
       own['own invitation'],
       own['support access'],
+      own['license plan'],
       own.license,
-      own['license activation'],
-      licensed.prefix,
+      '0QZ7A', // the same for all, so that it does not distinguish two worlds
       licensed.hash,
+      own['license activation'],
       (Fingerprint as { examples?: string[] }).examples?.[0],
       randomUUIDv7(),
     ],

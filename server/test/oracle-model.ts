@@ -1,6 +1,7 @@
 import { describeRole, permissionsOf, rulesOfRoles } from './oracle-model-of-roles.ts'
 import type { Permissions } from './oracle-model-of-roles.ts'
 import { permissionsOfSupport, rulesOfSupport } from './oracle-model-of-support.ts'
+import { describeEntitlements, isEntitled } from './oracle-model-of-licenses.ts'
 import type { Membership, Question, World } from './oracle-world.ts'
 
 // Who may do what, written independently from the documents (docs/guides/isolation.md, docs/reference/permissions.md):
@@ -43,8 +44,9 @@ export function standingOf(world: World, permissions: Permissions, question: Que
   const least = permissions[permission]
   const isOperator = permission.startsWith('admin:')
   const own = membership === undefined ? [] : permissionsOf(world, permissions, organization_id, membership)
+  const entitled = isEntitled(world, question)
   const held = isSupport ? given.includes(permission) : isOperator ? user?.superuser === true : own.includes(permission)
-  const may = isLive && organization !== undefined && least !== undefined && held
+  const may = isLive && organization !== undefined && least !== undefined && held && entitled
   const hasOther = members.filter(row => row.user_id !== user?.id).some(liveOwnerOf(world))
   const waysOut = hasOther ? /^organization:leave$/ : /^organization:(leave|transfer|delete)$/
   const isSuspended = organization?.suspended === true && !isOperator
@@ -66,6 +68,7 @@ export function standingOf(world: World, permissions: Permissions, question: Que
     own,
     isSupport,
     supported,
+    entitled,
   }
 }
 
@@ -94,7 +97,7 @@ const describeOffer = ({ id, role, role_id }: World['invitations'][number], isGu
 export function read(world: World, permissions: Permissions, question: Question): Answers {
   const standing = standingOf(world, permissions, question)
   const { session, user, live, membership, lacksFactor, isSuspended, open, reads, role } = standing
-  const { isOperator, isSupport, supported } = standing
+  const { isOperator, isSupport, supported, entitled } = standing
   const { permission, organization_id } = question
   const here = <Row extends { organization_id: string }>(rows: Row[]) =>
     rows.filter(row => reads && row.organization_id === organization_id)
@@ -102,7 +105,8 @@ export function read(world: World, permissions: Permissions, question: Question)
   const own = <Row extends { user_id: string }>(rows: Row[]) => rows.filter(row => live && row.user_id === user?.id)
   const isLost = membership === undefined && !isOperator
   const isToldOfFactor = lacksFactor && (membership !== undefined || user?.superuser === true)
-  const missing = isSupport ? 'support-access-limited' : 'permission-missing'
+  const unentitled = membership !== undefined && !entitled ? 'entitlement-missing' : 'permission-missing'
+  const missing = isSupport ? 'support-access-limited' : unentitled
   const unsuspended = isToldOfFactor ? 'second-factor-required' : missing
   const refusal = membership !== undefined && isSuspended && !isSupport ? 'organization-suspended' : unsuspended
   const isEnded = isSupport ? !supported : !live
@@ -112,7 +116,7 @@ export function read(world: World, permissions: Permissions, question: Question)
   )
   const isSuspendedAt = (place: string): boolean => world.organizations.some(row => row.id === place && row.suspended)
   const shownPlace = ({ organization_id: place, ...row }: Membership): string =>
-    `${place}:${describeRole(row, permissionsOf(world, permissions, place, row))}:${isSuspendedAt(place)}`
+    `${place}:${describeRole(row, permissionsOf(world, permissions, place, row))}:${isSuspendedAt(place)}:${describeEntitlements(world, place)}`
   const shown = open && permission === 'organization:transfer' ? world.memberships : own(world.memberships)
   const members = reads
     ? people(world.memberships)

@@ -26,6 +26,9 @@ const isWayOut = `((o.suspended_at IS NULL) OR ${ofOperator} OR (current_setting
 const readByName: Change = [gate, setting]
 const readByDead: Change = [self, 'acting_user()']
 
+const isMember = '(m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL)'
+const requiresNone = "(COALESCE(current_setting('app.requires'::text, true), ''::text) = ''::text)"
+
 /** For a policy, the text is `using (…) with check (…)`. */
 const asked = "(p.permission = ( SELECT current_setting('app.permission'::text, true) AS current_setting))"
 
@@ -95,6 +98,25 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ["!~~ 'admin:%'", "~~ 'admin:%'"],
     ["!~~ '%:read'", "~~ '%:read'"],
     ["(current_setting('app.permission'::text, true) !~~ '%:read'::text) AS writes", 'true AS writes'],
+    [`${requiresNone} OR`, `${requiresNone} OR true OR`],
+    ['(e.organization_id = o.id) AND ', ''],
+    [" AND (e.code = current_setting('app.requires'::text, true))", ''],
+    ['(e.writes OR', '(true OR'],
+    ['(e.writes OR', '(e.writes AND'],
+  ],
+  'view entitlements': [
+    ['a.adds AS writes', 'true AS writes'],
+    ['true AS writes', 'false AS writes'],
+    ['(a.organization_id = o.id)', 'true'],
+    ['NOT (EXISTS', 'true OR (EXISTS'],
+  ],
+  'view current_allowances': [
+    ['(starts_at <= now()) AND ', ''],
+    ['(expires_at > now()) OR ', ''],
+    ["(on_expiry <> 'restrict'::text)", "(on_expiry = 'keep'::text)"],
+    [" OR (on_expiry <> 'restrict'::text)", ''],
+    [" OR (on_expiry = 'keep'::text)", ''],
+    ["(on_expiry = 'keep'::text)", "(on_expiry <> 'restrict'::text)"],
   ],
   'view gate_state': [
     ['EXISTS ( SELECT FROM self)', 'EXISTS ( SELECT FROM sessions)'],
@@ -114,6 +136,8 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ['(m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current', '(o.deleted_at IS NULL) AND (current'],
     [" AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text)", ''],
     ['THEN o.suspended_at', 'THEN NULL::timestamptz'],
+    [`operator, (${isMember} AND (o.deleted_at IS NULL) AND (NOT`, 'operator, ((NOT'],
+    [`AND (NOT (${requiresNone}`, `AND ((${requiresNone}`],
   ],
   'view own_organizations': [
     [' AND (m.disabled_at IS NULL)', ''],

@@ -17,12 +17,13 @@ export const readings: Readonly<Record<string, string>> = {
       when second_factor_missing then 'second-factor-required' else 'support-access-limited' end
     when live is not true then 'session-ended'
     when member is not true and q.permission not like 'admin:%' then 'membership-ended' when permitted then 'open'
-    when suspended_at is not null then 'organization-suspended' when second_factor_missing then 'second-factor-required' else 'permission-missing' end from gate_state)`,
+    when suspended_at is not null then 'organization-suspended' when second_factor_missing then 'second-factor-required'
+    when entitlement_missing then 'entitlement-missing' else 'permission-missing' end from gate_state)`,
   self: rows('self', `concat_ws(' ', session_id, user_id, second_factor::text, superuser::text, email_verified::text)`),
   own_invitations: rows('own_invitations', `concat_ws(':', id, role, role_id)`),
   own_organizations: rows(
     'own_organizations',
-    `concat_ws(':', id, role, role_id, array_to_string(permissions, ','), (suspended_at is not null)::text)`,
+    `concat_ws(':', id, role, role_id, array_to_string(permissions, ','), (suspended_at is not null)::text, array_to_string(entitlements, ','))`,
   ),
   organizations: rows('organizations'),
   memberships: rows('memberships', 'user_id::text'),
@@ -212,6 +213,14 @@ export const loads: readonly [of: keyof World, type: string, into: string, value
     'custom_role_permissions (organization_id, role_id, permission)',
     'organization_id, id, unnest(permissions)',
   ],
+  [
+    'allowances',
+    'organization_id uuid, id uuid, entitlements text[], state text, on_expiry text',
+    'allowances (organization_id, id, maxima, entitlements, starts_at, expires_at, on_expiry)',
+    `organization_id, id, '{}', entitlements, now() + case state when 'future' then ${hour} else - 2 * ${hour} end,
+      case state when 'expired' then now() - ${hour} when 'live' then now() + ${hour} end, on_expiry`,
+  ],
+  ['defaults', 'entitlements text[]', 'default_allowance (maxima, entitlements)', `'{}', entitlements`],
   [
     'memberships',
     'organization_id uuid, user_id uuid, role text, role_id uuid, disabled bool, deleted bool, removed bool',

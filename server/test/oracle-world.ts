@@ -59,6 +59,13 @@ export interface World {
       state: 'open' | 'expired' | 'revoked' | 'accepted'
     })[]
   history: OfOrganization[]
+  allowances: (OfOrganization & {
+    entitlements: string[]
+    state: 'live' | 'future' | 'expired'
+    on_expiry: 'restrict' | 'read-only' | 'keep'
+  })[]
+  /** At most one: what organizations without an allowance are entitled to. */
+  defaults: { entitlements: string[] }[]
   devices: { id: string; user_id: string; revoked: boolean }[]
   /** Some users have one row in each other table of a user's own rows. */
   fixtures: { id: string; user_id: string }[]
@@ -71,6 +78,8 @@ export interface Question {
   permission: string
   /** The support access through which the caller acts, or empty. */
   support_id: string
+  /** An entitlement that the route requires, or none. */
+  requires: string
   /** The user of the session, as the attacker knows it. */
   me: string
   /** The organization of a new row, and the one that an existing row is moved to. */
@@ -130,6 +139,8 @@ const roles = ['viewer', 'member', 'admin', 'owner'] as const
 
 /** The first one is in custom roles, where no constraint prevents it. */
 const unknownPermissions = ['everything:write', 'projects', 'projects:read ', 'admin:everything:read', 'admin:%', '%']
+
+const entitlements = ['alpha', 'beta']
 
 /** The states of memberships: most have not ended. */
 const endings = [
@@ -245,6 +256,16 @@ export function createWorld(
       }),
     ),
     history: inOrganizations(3),
+    allowances: organizations.flatMap(({ id: organization_id }) =>
+      times(below(3), () => ({
+        id: id(),
+        organization_id,
+        entitlements: some(entitlements, 0.5),
+        state: pick(['live', 'live', 'future', 'expired'] as const),
+        on_expiry: pick(['restrict', 'read-only', 'keep'] as const),
+      })),
+    ),
+    defaults: times(below(2), () => ({ entitlements: some(entitlements, 0.5) })),
     devices: users.flatMap(user => times(below(3), () => ({ id: id(), user_id: user.id, revoked: chance(0.3) }))),
     fixtures: some(users, 0.6).map(user => ({ id: id(), user_id: user.id })),
   }
@@ -295,6 +316,7 @@ export function createQuestion(random: Random, world: World, permissions: readon
             ? pick(unknownPermissions)
             : pick(chance(0.4) && held?.permissions[0] ? held.permissions : permissions),
     support_id: through === undefined ? '' : chance(0.95) ? through.id : id(),
+    requires: chance(0.8) ? '' : pick([...entitlements, 'gamma']),
     me: holder.user_id,
     place,
     elsewhere: pick(world.organizations.filter(row => row.id !== place)).id,
@@ -322,7 +344,7 @@ export function createQuestion(random: Random, world: World, permissions: readon
 }
 
 interface Meanwhile {
-  table: 'sessions' | 'users' | 'memberships' | 'roles' | 'organizations' | 'supports'
+  table: 'sessions' | 'users' | 'memberships' | 'roles' | 'organizations' | 'supports' | 'allowances'
   to: object
   /** The same in SQL, with the question's fields in `q`. */
   sql: string
@@ -391,6 +413,11 @@ export const changes: Readonly<Record<string, Meanwhile>> = {
     to: { state: 'expired' },
     sql: `update support_grants set opens_at = now() - interval '2 hours', expires_at = now() - interval '1 second' where id::text = q.support_id and opens_at is not null`,
   },
+  'takes the allowances': {
+    table: 'allowances',
+    to: {},
+    sql: 'delete from allowances where organization_id = q.change_organization',
+  },
   'closes the organization': {
     table: 'organizations',
     to: { deleted: true },
@@ -412,7 +439,10 @@ export const changes: Readonly<Record<string, Meanwhile>> = {
 export function changeWorld(world: World, question: Question): World {
   const { change, change_session, change_user, change_organization, permission, support_id } = question
   const { table, to } = changes[change]!
-  const isMeant: Record<Exclude<Meanwhile['table'], 'roles'>, (row: { id: string } & Membership) => boolean> = {
+  const isMeant: Record<
+    Exclude<Meanwhile['table'], 'roles' | 'allowances'>,
+    (row: { id: string } & Membership) => boolean
+  > = {
     sessions: ({ id }) => id === change_session,
     users: ({ id }) => id === change_user,
     memberships: row => row.user_id === change_user && row.organization_id === change_organization,
@@ -425,6 +455,8 @@ export function changeWorld(world: World, question: Question): World {
     const left = world.roles.map(row => ({ ...row, permissions: row.permissions.filter(word => !isTaken(row, word)) }))
     return { ...world, roles: left }
   }
+  if (table === 'allowances')
+    return { ...world, allowances: world.allowances.filter(row => row.organization_id !== change_organization) }
   const rows = world[table] as unknown as ({ id: string } & Membership)[]
   return { ...world, [table]: rows.map(row => (isMeant[table](row) ? { ...row, ...to } : row)) }
 }

@@ -28,7 +28,18 @@ if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(decisions))
 const QUESTIONS = 100
 const AT_ONCE = 25
 
-const texts = ['session_id', 'organization_id', 'permission', 'support_id', 'role', 'word', 'kind', 'flaw', 'change']
+const texts = [
+  'session_id',
+  'organization_id',
+  'permission',
+  'support_id',
+  'requires',
+  'role',
+  'word',
+  'kind',
+  'flaw',
+  'change',
+]
 const sample = createRandom(0)
 const fields = Object.keys(createQuestion(sample, createWorld(sample, words, declared.supportPermissions), words))
 
@@ -68,6 +79,7 @@ const asking = (name: string, body: string): string => `
     for q in select * from jsonb_populate_recordset(null::oracle.question, questions) loop
       perform set_config('app.session_id', q.session_id, true), set_config('app.organization_id', q.organization_id, true),
         set_config('app.permission', q.permission, true), set_config('app.support_id', q.support_id, true),
+        set_config('app.requires', q.requires, true),
         -- what is forged: history names the user of the session all the same
         set_config('app.context', jsonb_build_object('request_id', 'oracle', 'ip', '', 'user_agent', '', 'user_id', q.person)::text, true);
       answers := '{}';
@@ -146,7 +158,7 @@ export async function createOracle() {
     try {
       await client.query('begin; set local session_replication_role = replica')
       await client.query(
-        'truncate users, organizations, support_grants, roles, custom_role_permissions, memberships, sessions, projects, invitations, audit_log, devices, identities, passkeys, totp_factors, recovery_codes, idempotency_keys, retired_names cascade',
+        'truncate default_allowance, users, organizations, support_grants, roles, custom_role_permissions, memberships, sessions, projects, invitations, audit_log, devices, identities, passkeys, totp_factors, recovery_codes, idempotency_keys, retired_names cascade',
       )
       for (const [of, type, into, values] of loads)
         await client.query(`insert into ${into} select ${values} from jsonb_to_recordset($1) as r (${type})`, [

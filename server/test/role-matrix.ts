@@ -70,11 +70,17 @@ export const namedPermissions: Readonly<Record<string, readonly [permission: str
   deleteOrganization: ['organization:delete', 'only for owners, unlike other changes'],
   leaveOrganization: ['organization:leave', 'everyone may'],
   transferOrganization: ['organization:transfer', 'only for owners'],
+  deleteLicenseActivation: ['licenses:write', 'administrators decide on which devices their license is in use'],
   addMember: ['invitations:write', 'a membership begins with an invitation'],
   invitePerson: ['invitations:write', 'a membership begins with an invitation'],
   requestSupportAccess: ['admin:support:write', 'it is about the access, and not about the organization'],
   revokeSessionsOfUser: ['admin:sessions:write', 'it ends sessions, like the operations on single ones'],
   revokeSessionsOfOrganization: ['admin:sessions:write', 'it ends sessions, like the operations on single ones'],
+  getLimits: ['organization:read', 'every member may know what is left'],
+  getLimitsOfOrganization: ['admin:limits:read', 'the limits have their own permission'],
+  listLicensePlans: ['session', 'plans belong to no organization'],
+  getLicensePlan: ['session', 'plans belong to no organization'],
+  reinstateLicense: ['admin:licenses:reinstate', 'the only way out of a revocation has its own permission'],
 }
 
 /** What a path calls otherwise than the permission does. */
@@ -95,6 +101,8 @@ export function permissionFor({ id, method, path, access }: Operation): string {
     .split('/')
     .filter(segment => !segment.startsWith('{'))
   const verb = method === 'GET' ? 'read' : 'write'
+  // Operators write what organizations and users only read.
+  if (verb === 'write' && first?.startsWith('license') === true) return `admin:${first}:write`
   const word = (segment = ''): string => words[segment] ?? segment
   // Operators' paths name what belongs to no organization, and `sessions` there are not those of v5.
   if (first === 'admin') return `admin:${rest[0] === 'audit-logs' ? 'audit' : (rest[0] ?? '')}:${verb}`

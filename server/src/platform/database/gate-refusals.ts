@@ -29,9 +29,12 @@ export function refusalOf(scope: Scope, state: GateState | undefined): Problem |
   // Who is no operator learns nothing about the organization that the operation names.
   if (scope.operation !== undefined && !state.operator) return new Problem('permission-missing')
   if (state.second_factor_missing) return new Problem('second-factor-required')
-  if (state.entitlement_missing)
-    return new Problem('entitlement-missing', { extension: { entitlement: scope.requires } })
+  if (state.entitlement_missing) return entitlementMissing(scope)
   if (!state.operator) return new Problem('permission-missing')
   // For an operator, only an organization that does not exist is closed.
   return scope.organization_id === undefined ? undefined : new Problem('not-found')
 }
+
+/** The organization does not have what the route requires. */
+export const entitlementMissing = ({ requires }: Scope): Problem =>
+  new Problem('entitlement-missing', { extension: { entitlement: requires } })

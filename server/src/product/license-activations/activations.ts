@@ -153,6 +153,8 @@ export const activate = (
         from activate_license(${hash}, ${fingerprint}, ${name ?? null}, ${JSON.stringify(metadata ?? {})}::jsonb, ${lease_seconds ?? null}) as o`,
     ),
     readOutcome,
+    // The license was deleted at the same moment.
+    { license_activations_license_fkey: 'license-not-found' },
   )
 
 /** Renews the activation of a device. */

@@ -139,8 +139,12 @@ export function activationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
     },
     async request => {
       const { actor, params } = request
-      const page = await actor.run(listActivations(actor, params.id, cursors.open(request)))
+      const page = await actor
+        .run(listActivations(actor, params.id, cursors.open(request)))
+        .catch((refusal: unknown) => ({ items: [], refusal }))
+      // Nothing to show, or a wrong cursor: first of all the license must be there.
       if (page.items.length === 0) await actor.run(requireLicense(actor, params.id))
+      if ('refusal' in page) throw page.refusal
       return page as never
     },
   )

@@ -125,12 +125,13 @@ interface Found {
   used: number | null
 }
 
+// The expressions of license_status() and activations_allowed(): a call of each would cost more than the look-up.
 const lookUp = compileOnce(
   ({ hash, fingerprint, user }: { hash: Buffer; fingerprint: string | null; user: string | null }) =>
     raw(
       query,
-      sql<Found>`select l.id, l.organization_id, p.code as plan, license_status(l.status, l.expires_at) as status, l.starts_at <= now() as has_begun,
-        l.starts_at, l.expires_at, l.on_expiry, l.activation, activations_allowed(l) as max_activations, l.heartbeat_seconds, l.entitlements,
+      sql<Found>`select l.id, l.organization_id, p.code as plan, case when l.status = 'active' and l.expires_at <= now() then 'expired' else l.status end as status, l.starts_at <= now() as has_begun,
+        l.starts_at, l.expires_at, l.on_expiry, l.activation, floor(l.max_activations::bigint * (100 + l.overage_percent) / 100)::integer as max_activations, l.heartbeat_seconds, l.entitlements,
         l.metadata ->> 'product' as product, l.metadata ->> 'max_version' as max_version, l.first_validated_at is null as is_first,
         ${user}::uuid is null or exists (select from memberships m where m.organization_id = l.organization_id and m.user_id = ${user}::uuid
           and m.disabled_at is null and m.deleted_at is null) as user_matches,
@@ -172,7 +173,7 @@ export async function validate(program: Program, key: string, scopes: Scopes): P
 }
 
 /** The result of a validation: the license first, then what the program asks for, then the device. */
-export function judge(found: Found | undefined, scopes: Scopes): Validation {
+function judge(found: Found | undefined, scopes: Scopes): Validation {
   const missing = (scopes.entitlements ?? []).filter(code => found?.entitlements.includes(code) === false)
   const code = found === undefined ? 'not-found' : codeOf(found, scopes, missing)
   const isOver = found?.status === 'expired' && code === 'valid'

@@ -64,7 +64,7 @@ test('a file with any changed character is refused', async () => {
   const [{ file }] = vectors as [Vectors['vectors'][0]]
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.'
   await fc.assert(
-    fc.asyncProperty(fc.nat(file.length - 1), fc.constantFrom(...alphabet), async (index, letter) => {
+    fc.asyncProperty(fc.nat(file.length - 1), fc.constantFrom(...alphabet.split('')), async (index, letter) => {
       fc.pre(file[index] !== letter)
       const { code } = await verifyLicenseFile(`${file.slice(0, index)}${letter}${file.slice(index + 1)}`, at)
       assert.ok(['malformed', 'unknown-key', 'signature-invalid'].includes(code), `${code} at ${index}`)

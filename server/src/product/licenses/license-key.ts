@@ -63,7 +63,7 @@ export function createLicenseKey(): { key: string } & LicenseKey {
  */
 export function readLicenseKey(text: string): LicenseKey {
   const plain = text.toUpperCase().replace(/[\s-]/g, '').replaceAll('O', '0').replace(/[IL]/g, '1')
-  const values = [...plain].map(character => ALPHABET.indexOf(character))
+  const values = plain.split('').map(character => ALPHABET.indexOf(character))
   const data = values.slice(0, DATA_LENGTH)
   const isWhole = values.length === DATA_LENGTH + CHECK_LENGTH && !values.includes(-1)
   if (!isWhole || checksOf(data).some((value, n) => value !== values[DATA_LENGTH + n]))

@@ -5,7 +5,7 @@ import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Changes, Condition } from '../../platform/database/conditional.ts'
 import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { find, get, raw, statement, tables } from '../../platform/database/statement.ts'
+import { get, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { TenantTables } from '../../platform/database/tables.gen.ts'
 import { invalidField } from '../../platform/problems.ts'
 import { termColumns } from '../license-plans/license-plans.ts'
@@ -105,18 +105,6 @@ export const getLicense = (organization_id: string, id: string) =>
 /** A licence of any organization, for operators. @throws Problem not-found */
 export const getAnyLicense = (id: string) =>
   get(system.selectFrom('licenses').select(ownColumns).select(statusOf('licenses').as('status')).where('id', '=', id))
-
-/** The licence that a key belongs to, with its terms, whatever its status is; the key is the credential. */
-export const findLicenseByKey = ({ hash }: LicenseKey) =>
-  find(
-    system
-      .selectFrom('licenses')
-      .innerJoin('license_plans', 'license_plans.id', 'licenses.plan_id')
-      .select(ownColumns.map(column => `licenses.${column}` as const))
-      .select('license_plans.code as plan_code')
-      .select(statusOf('licenses').as('status'))
-      .where('licenses.key_hash', '=', hash),
-  )
 
 const copied = sql.join(termColumns.map(column => sql.ref(column)))
 const copiedFrom = sql.join(termColumns.map(column => sql.ref(`plan.${column}`)))
