@@ -51,7 +51,7 @@ createServer((request, response) => {
 async function answer(url: string, authorization: string): Promise<string> {
   if (url === '/ready') return 'ok'
   if (url === '/health') {
-    const [found] = await oneTrip(pool, 'health', HEALTH, [], ['', '', '', contextOf('', '')])
+    const [found] = await oneTrip(pool, 'health', HEALTH, [], ['', '', '', contextOf('', ''), '', ''])
     return JSON.stringify({ status: 'healthy', database: found, timestamp: new Date().toISOString() })
   }
   const { name, text, permission, values } = routes[url]!
@@ -61,6 +61,8 @@ async function answer(url: string, authorization: string): Promise<string> {
     permission === '' ? '' : organization_id,
     permission,
     contextOf(sub, ''),
+    '',
+    '',
   ])
   if (rows.length === 0) throw new Error('the gate is closed')
   return JSON.stringify({ items: rows })

@@ -57,7 +57,7 @@ export async function serve(
     host: config.host,
     port: config.port,
     listenTextResolver: address =>
-      `${config.appName} ${services.version} listens on ${address} (${config.environment}), documents at /docs`,
+      `${config.appName} ${services.version} listens on ${address} (${config.environment})${config.publicDocuments ? ', documents at /docs' : ''}`,
   })
   // Only now, because the start does not depend on it.
   if (config.runJobs) jobs = await (await import('./work.ts')).startJobs(services, database)

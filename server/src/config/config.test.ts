@@ -83,6 +83,7 @@ test('an empty environment is a complete development configuration', () => {
         programs: 'system',
       },
       redisUrl: undefined,
+      redisTimeoutMs: 30,
       secretKey: '',
       jwtAlgorithm: 'EdDSA',
       accessTokenSeconds: 900,
@@ -330,7 +331,8 @@ FIRST_SUPERUSER_PASSWORD=SecurePass123!
   assert.equal(config.cspMode, 'relaxed')
   assert.equal(config.firstSuperuser?.password, 'SecurePass123!')
   assert.equal(config.mail.resendApiKey, undefined)
-  assert.equal(config.warnings.length, 3, config.warnings.join('\n'))
+  assert.equal(config.redisUrl, 'redis://localhost:6379')
+  assert.equal(config.warnings.length, 2, config.warnings.join('\n'))
 })
 
 // Red when: checkDeployment accepts examples, or the CORS list in quotes is not read.
@@ -495,6 +497,8 @@ test('a Redis URL is given whole or in parts', () => {
   assertFault({ REDIS_URL: 'redis://:x%zz@h' }, /^REDIS_URL: .*write a literal % as %25/)
   assertFault({ REDIS_PASSWORD: 'x' }, /^REDIS_HOST is not set/)
   assertFault({ REDIS_URL: 'http://h' }, /^REDIS_URL: is not a redis:/)
+  assertFault({ REDIS_URL: 'redis://h/cache' }, /^REDIS_URL: has a path that is not the number/)
+  assertFault({ REDIS_URL: 'redis://h/0?ssl_cert_reqs=none' }, /^REDIS_URL: has more than host, port and number/)
 })
 
 // Red when: checkLogins is dropped.
@@ -844,12 +848,12 @@ test('a Sentry DSN, a collector and a metrics token are checked, and never shown
 test('variables that change nothing and doubtful settings are said in the warnings', () => {
   const quiet = { SECRET_KEY: secretKey, TESTING: 'false', ENABLE_METRICS: 'false' }
   assert.deepEqual(loadConfig(quiet, makeDirectory()).warnings, [])
-  const loud = { IS_TEST: 'True', BCRYPT_COST_FACTOR: '12', REDIS_URL: 'redis://h', STORAGE_URL: 's3://h' }
+  const loud = { IS_TEST: 'True', BCRYPT_COST_FACTOR: '12', STORAGE_URL: 's3://bucket' }
   const rest = { NODE_ENV: 'production', JWT_SECRET: 'dev-secret' }
   assert.deepEqual(loadConfig({ ...loud, ...rest }, makeDirectory()).warnings, [
     'BCRYPT_COST_FACTOR changes nothing: passwords are hashed with Argon2id',
     'IS_TEST changes nothing: tests run the product as it is',
-    'no effect yet, their features arrive with a later version: REDIS_URL, STORAGE_URL',
+    'no effect yet, their features arrive with a later version: STORAGE_URL',
     'NODE_ENV=production has no effect: without ENVIRONMENT=production this is development',
     'JWT_SECRET is an example: good enough for development only',
   ])

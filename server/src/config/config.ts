@@ -39,6 +39,8 @@ export interface Config {
     programs: string
   }
   redisUrl: string | undefined
+  /** How long a request waits for Redis. */
+  redisTimeoutMs: number
   secretKey: string
   jwtAlgorithm: 'EdDSA' | 'ES256' | 'RS256' | 'HS256'
   accessTokenSeconds: number
@@ -167,6 +169,7 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
         : resolve(workingDirectory, values.EMBEDDED_POSTGRES),
     },
     redisUrl: values.REDIS_URL,
+    redisTimeoutMs: values.REDIS_TIMEOUT_MS,
     // Outside development it is set, or the command does not need it.
     secretKey: values.SECRET_KEY ?? (values.ENVIRONMENT === 'development' ? getOwnSecretKey(dataDir) : ''),
     jwtAlgorithm: values.JWT_ALGORITHM,
