@@ -22,7 +22,7 @@ export async function checkComponents(
   system: SystemRunner,
   database: DatabaseState,
 ): Promise<Components> {
-  const { config, declared, log } = services
+  const { config, declared, log, redis } = services
   const check = async ([name, ask]: readonly [string, HealthCheck]): Promise<[string, ComponentHealth]> => {
     try {
       const late = delay(CHECK_MS, undefined, { ref: false }).then(() => {
@@ -44,14 +44,13 @@ export async function checkComponents(
     : undefined
   return {
     database: healthOfDatabase(database),
-    cache: { status: 'disabled', message: 'Nothing is cached outside of this process.' },
     mail: healthOfMail(services, readings?.queues),
     queue: healthOfQueue(readings?.queues),
     rate_limit: config.rateLimit.enabled
       ? {
           status: 'healthy',
           details: {
-            store: 'process',
+            store: redis?.state().state === 'connected' ? 'redis' : 'process',
             per_minute: config.rateLimit.perMinute,
             global_per_second: config.rateLimit.globalPerSecond,
           },

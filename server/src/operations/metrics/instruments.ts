@@ -110,6 +110,8 @@ export function gaugesOf(registry: Registry) {
     poolLongest: gauge('database_pool_longest_use_seconds', 'How long a connection has been in use at most.', [
       'login',
     ]),
+    redis: gauge('redis_up', '1 if this process uses Redis, 0 if Redis is unavailable; only with REDIS_URL.'),
+    redisFailures: gauge('redis_failures', 'Commands without an answer in time, or with an error, since the start.'),
     passwords: gauge('password_hashes', 'Password hashes that are computed or wait for it.', ['state']),
     up: gauge('database_up', '1 if the database has answered this scrape, else 0.'),
     connections: gauge('database_connections', 'Connections to the database, of all programs.'),

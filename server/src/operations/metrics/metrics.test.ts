@@ -62,6 +62,7 @@ test('every metric that the alerts and the dashboard name exists after some traf
   const wanted = new Set([...metricsIn(await readAlerts()), ...metricsIn(await readDashboard())])
   assert.ok(wanted.size > 25, `only ${wanted.size} metrics were found in the files`)
   wanted.delete('up') // of Prometheus itself
+  wanted.delete('freehold_redis_up') // only with REDIS_URL
   assert.deepEqual(
     [...wanted].filter(name => !known.has(name)),
     [],

@@ -20,7 +20,7 @@ const FRESH_MS = 1000
 
 /** Begins to count. */
 export function createMetrics(services: Omit<Services, 'metrics'>, { freshMs = FRESH_MS } = {}): Metrics {
-  const { config, version, log, declared, passwords } = services
+  const { config, version, log, declared, passwords, redis } = services
   const registry = new Registry()
   const stop = observeProcess(registry, Object.keys(declared.problems))
   const gauges = gaugesOf(registry)
@@ -63,6 +63,9 @@ export function createMetrics(services: Omit<Services, 'metrics'>, { freshMs = F
       gauges.poolWaiting.set({ login }, waiting)
       gauges.poolLongest.set({ login }, longestMilliseconds / 1000)
     }
+    gauges.redis.set(redis?.state().state === 'connected' ? 1 : 0)
+    gauges.redisFailures.set(redis?.failures() ?? 0)
+    if (redis === undefined) for (const gauge of [gauges.redis, gauges.redisFailures]) gauge.remove()
     const { running, waiting } = passwords.load()
     gauges.passwords.set({ state: 'running' }, running)
     gauges.passwords.set({ state: 'waiting' }, waiting)
