@@ -6,6 +6,7 @@ const root = new URL('../../', import.meta.url)
 module.enableCompileCache(fileURLToPath(new URL('node_modules/.cache/compile', root)))
 for (const file of ['cli/freehold', 'cli/start', 'cli/migrate', 'cli/worker', 'main', 'serve', 'work'])
   await import(new URL(`server/src/${file}.ts`, root).href)
-await import('@redis/client').catch(() => import(new URL('node_modules/@redis/client/dist/index.js', root).href))
+// Otherwise loaded only if a Redis is configured.
+await import(new URL('node_modules/@redis/client/dist/index.js', root).href)
 module.flushCompileCache()
 process.exit(0)
