@@ -3,7 +3,8 @@
 import { createServer } from 'node:http'
 import { loadSigningKeys } from '../server/src/platform/gate/signing-keys.ts'
 import { createAccessTokens } from '../server/src/platform/gate/access-tokens.ts'
-import { openDatabase, systemFor } from '../server/src/platform/database/database.ts'
+import { openDatabase } from '../server/src/platform/database/database.ts'
+import { systemFor } from '../server/src/platform/database/runners.ts'
 import { contextOf, oneTrip, openPool, statements } from './driver.ts'
 import { ISSUER, TENANT_POOL_SIZE } from './stage.ts'
 
@@ -36,6 +37,8 @@ const routes: Record<
   },
 }
 
+const HEALTH = `select current_setting('transaction_read_only') as is_read_only`
+
 createServer((request, response) => {
   void answer(request.url ?? '', request.headers.authorization ?? '').then(
     body =>
@@ -48,6 +51,10 @@ createServer((request, response) => {
 
 async function answer(url: string, authorization: string): Promise<string> {
   if (url === '/ready') return 'ok'
+  if (url === '/health') {
+    const [found] = await oneTrip(pool, 'health', HEALTH, [], ['', '', '', contextOf('', ''), '', ''])
+    return JSON.stringify({ status: 'healthy', database: found, timestamp: new Date().toISOString() })
+  }
   const { name, text, permission, values } = routes[url]!
   const { sub, sid, organization_id = '' } = tokens.verify(authorization.slice(7))
   const rows = await oneTrip(pool, name, text, values(organization_id), [
@@ -55,6 +62,8 @@ async function answer(url: string, authorization: string): Promise<string> {
     permission === '' ? '' : organization_id,
     permission,
     contextOf(sub, ''),
+    '',
+    '',
   ])
   if (rows.length === 0) throw new Error('the gate is closed')
   return JSON.stringify({ items: rows })

@@ -60,6 +60,8 @@ export async function measureGate(
         organization_id,
         'projects:read',
         contextOf(user_id, ''),
+        '',
+        '',
       ]),
     plain: async ({ organization_id }: Owner) =>
       (await open.query({ name: 'projects', text, values: [...values(organization_id)] })).rows,

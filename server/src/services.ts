@@ -55,3 +55,8 @@ export async function createServices({
     if (provide !== undefined) services = { ...services, ...(await provide(services)) }
   return Object.freeze(services)
 }
+
+/** Closes what the features have opened, the last one first, each for at most the time that it needs to send the rest. */
+export async function closeServices(services: Services): Promise<void> {
+  for (const { close } of services.declared.features.toReversed()) await close?.(services)
+}

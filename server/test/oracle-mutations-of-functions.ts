@@ -72,8 +72,8 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
   ],
   'function record_change': [
     [
-      "coalesce(acting_user(), (context ->> 'user_id')::uuid)",
-      "coalesce((context ->> 'user_id')::uuid, acting_user())",
+      "coalesce(support, acting_user(), (context ->> 'user_id')::uuid)",
+      "coalesce(support, (context ->> 'user_id')::uuid, acting_user())",
     ],
   ],
   'function is_way_out': [
@@ -120,9 +120,12 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
     ['(o.gate_changed_in = own or o.deleted_at is null and', '(o.deleted_at is null and'],
     ['(o.gate_changed_in = own or o.deleted_at is null and', '(o.gate_changed_in = own or'],
     [
-      'o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out())',
-      'o.deleted_at is null',
+      ' and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out())',
+      '',
     ],
+    ["(o.suspended_at is null or wanted like 'admin:%' or wanted = 'organization:leave') and ", ''],
+    [" or wanted like 'admin:%' or wanted = 'organization:leave'", " or wanted like 'admin:%'"],
+    [" or wanted like 'admin:%' or wanted = 'organization:leave'", " or wanted = 'organization:leave'"],
     [' or is_way_out()', ''],
     ['(m.gate_changed_in = own or', '('],
     ['m.disabled_at is null and m.deleted_at is null and wanted', 'm.deleted_at is null and wanted'],
@@ -172,6 +175,9 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
     ["closes and wanted <> 'organization:delete' or ", ''],
     ["closes and wanted <> 'organization:delete'", "closes and wanted = 'organization:delete'"],
     ["changes and wanted <> 'organization:write' or ", ''],
+    ["suspends and wanted <> 'admin:organizations:write' or ", ''],
+    ['(old.suspended_at, old.suspended_reason)', '(new.suspended_at, old.suspended_reason)'],
+    ['(old.suspended_at, old.suspended_reason)', '(old.suspended_at, new.suspended_reason)'],
     [' or old.kind <> new.kind', ''],
     [' or old.kind <> new.kind', ' and old.kind <> new.kind'],
     ['(old.name, old.slug, old', '(new.name, old.slug, old'],

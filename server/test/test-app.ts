@@ -10,7 +10,8 @@ import type { AccessTokens } from '../src/platform/gate/access-tokens.ts'
 import { createApp } from '../src/app.ts'
 import type { Passwords } from '../src/identity/passwords/passwords.ts'
 import { loadConfig } from '../src/config/config.ts'
-import { openDatabase, systemFor } from '../src/platform/database/database.ts'
+import { openDatabase } from '../src/platform/database/database.ts'
+import { systemFor } from '../src/platform/database/runners.ts'
 import type { Database } from '../src/platform/database/database.ts'
 import type { App } from '../src/platform/http/route.ts'
 import type { Services } from '../src/platform/services.ts'
@@ -209,6 +210,7 @@ export async function createTestApp(
 
 /** The product's own hashing, counted. */
 const countWork = (passwords: Passwords, work: TestApp['work']): Passwords => ({
+  load: passwords.load,
   hash: password => {
     work.hashes++
     return passwords.hash(password)

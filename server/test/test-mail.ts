@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { composeMail, withTemplates } from '../src/directory/notifications/compose.ts'
-import { systemFor } from '../src/platform/database/database.ts'
+import { systemFor } from '../src/platform/database/runners.ts'
 import type { Database } from '../src/platform/database/database.ts'
 import type { Message } from '../src/platform/mail/render.ts'
 import type { Services } from '../src/platform/services.ts'

@@ -26,7 +26,7 @@ export interface SystemCall {
 }
 
 /** The logins are defined here, and all other code uses these definitions. */
-const DEFINITION = 'platform/database/database.ts'
+const DEFINITIONS = ['platform/database/database.ts', 'platform/database/runners.ts']
 
 const isWay = (name: string | undefined): name is SystemCall['way'] =>
   name === 'run' || name === 'transaction' || name === 'pool'
@@ -37,7 +37,7 @@ const isWay = (name: string | undefined): name is SystemCall['way'] =>
  */
 export function listSystemCalls({ files, checker }: Product): SystemCall[] {
   const accesses = files
-    .filter(({ path }) => path !== DEFINITION)
+    .filter(({ path }) => !DEFINITIONS.includes(path))
     .flatMap(file => [...nodesOf(file.tree)].flatMap(node => accessOf(node).map(access => ({ file, ...access }))))
   const types = checker.getTypeAtLocation(accesses.map(({ holder }) => holder))
   return accesses.flatMap(({ file, node, way }, index) => {

@@ -4,7 +4,8 @@ import { loadSigningKeys } from '../platform/gate/signing-keys.ts'
 import type { Config } from '../config/config.ts'
 import { features } from '../features.ts'
 import { seededPasswordsFault } from '../operations/seed/seeded-passwords.ts'
-import { openDatabase, systemFor } from '../platform/database/database.ts'
+import { openDatabase } from '../platform/database/database.ts'
+import { systemFor } from '../platform/database/runners.ts'
 import type { Database } from '../platform/database/database.ts'
 import { countJobs } from '../platform/jobs/dead-jobs.ts'
 import { checkConnection } from '../platform/database/connection-faults.ts'
@@ -66,7 +67,7 @@ export async function doctor(args: string[], config: Config): Promise<number> {
         'roles, grants and policies',
         async () => {
           const faults = await inspectSchema(database.tenant.pool, database.system.pool, config.database.schema)
-          return faults.length > 0 ? faults : inspectDeclaredRows(database.system.pool, declared.permissions)
+          return faults.length > 0 ? faults : inspectDeclaredRows(database.system.pool, declared)
         },
       ],
       ['signing keys', () => checkKeys(config, database)],

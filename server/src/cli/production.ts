@@ -120,14 +120,14 @@ function isRotated(file: string): boolean {
   )
 }
 
-function checkMonitoring({ config: { metrics, sentryDsn } }: Subject): Findings {
+function checkMonitoring({ config: { metrics, sentry } }: Subject): Findings {
   return {
     faults: those([
       metrics.enabled && metrics.token === undefined,
       'ENABLE_METRICS needs METRICS_TOKEN outside development',
     ]),
     notes: [
-      ...those([!metrics.enabled && sentryDsn === undefined, 'neither ENABLE_METRICS nor SENTRY_DSN is set']),
+      ...those([!metrics.enabled && sentry === undefined, 'neither ENABLE_METRICS nor SENTRY_DSN is set']),
       'something outside should ask /ready, and tell you when it fails',
     ],
   }

@@ -5,7 +5,7 @@ import { createPasswords } from '../identity/passwords/passwords.ts'
 import { planSeed } from '../operations/seed/plan.ts'
 import { alone, TENANT_PASSWORD } from '../operations/seed/scenarios.ts'
 import { seedOrganization } from '../operations/seed/seed.ts'
-import { runnerOf, systemFor } from '../platform/database/database.ts'
+import { runnerOf, systemFor } from '../platform/database/runners.ts'
 import { withDatabase } from '../platform/schema/with-database.ts'
 import { UsageError } from './usage.ts'
 

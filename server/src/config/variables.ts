@@ -1,6 +1,7 @@
 import { accountVariables } from './accounts.ts'
 import * as kinds from './kinds.ts'
 import type { Variable } from './kinds.ts'
+import { monitoringVariables } from './monitoring.ts'
 import { socialVariables } from './social.ts'
 import { postgresUrl, redisUrl } from './urls.ts'
 
@@ -100,6 +101,13 @@ export const variables = {
     kind: kinds.choice(['none', 'transaction']),
     default: 'none',
     about: 'Whether a pooler in transaction mode, such as PgBouncer, is in front of the database.',
+  },
+  DATABASE_PIPELINE: {
+    kind: kinds.choice(['on', 'off']),
+    default: 'off',
+    about:
+      'Whether short reads share four connections, with several of them in flight on each, instead of one connection each. ' +
+      'Never behind a pooler.',
   },
   EMBEDDED_POSTGRES: {
     kind: kinds.programs,
@@ -230,7 +238,7 @@ export const variables = {
   },
 
   LOG_LEVEL: {
-    begins: 'Logs and metrics',
+    begins: 'Logs and monitoring',
     kind: kinds.choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
       warning: 'warn',
       critical: 'fatal',
@@ -250,24 +258,7 @@ export const variables = {
     about: 'One JSON object per line for programs, or text for people.',
   },
   LOG_FILE: { kind: kinds.path, otherwise: 'standard output', about: 'The file to write the log to.' },
-  ENABLE_METRICS: { kind: kinds.boolean, default: 'false', later: true, about: 'Whether `/metrics` is served.' },
-  METRICS_TOKEN: {
-    kind: kinds.secret(16),
-    secret: true,
-    about: 'Bearer token that gives access to metrics and documents.',
-  },
-  PUBLIC_DOCUMENTS: {
-    kind: kinds.boolean,
-    default: 'true',
-    deployedDefault: 'false',
-    about: 'Whether the API documents are public; otherwise they require `METRICS_TOKEN` or a superuser.',
-  },
-  SENTRY_DSN: {
-    kind: kinds.url('https', 'http'),
-    secret: true,
-    later: true,
-    about: 'The address to which errors are reported.',
-  },
+  ...monitoringVariables,
 
   IS_TEST: {
     begins: 'Accepted for compatibility',

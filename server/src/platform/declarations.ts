@@ -1,10 +1,12 @@
 import type { RawBuilder } from 'kysely'
 import { sql } from 'kysely'
 import type { Feature, Retention, ErasedAccount, ExportSection } from './feature.ts'
-import type { PermissionTable } from './gate/permissions.ts'
+import { supportRoles } from './gate/permissions.ts'
+import type { Permission, PermissionTable } from './gate/permissions.ts'
 import type { WireFormat } from './http/wire-format.ts'
 import type { JobDeclarations } from './jobs/jobs.ts'
 import type { EventDeclaration, MailDeclaration, MailTable, TokenMail } from './mail/mails.ts'
+import type { HealthCheck } from './observation/health-check.ts'
 import { platformProblems } from './problems.ts'
 import type { ProblemTable } from './problems.ts'
 import { platformFiles, gateFiles } from './schema/declared-schema.ts'
@@ -17,6 +19,8 @@ export interface Declarations {
   features: readonly Feature[]
   problems: ProblemTable
   permissions: PermissionTable
+  /** What support access may do at most; no other permission is open to it. */
+  supportPermissions: readonly Permission[]
   /** By purpose. */
   tokens: ReadonlyMap<string, TokenKind>
   tokenMails: Readonly<Record<string, TokenMail>>
@@ -25,7 +29,11 @@ export interface Declarations {
   mailDirectories: readonly URL[]
   jobs: JobDeclarations
   tags: Readonly<Record<string, string>>
+  /** The ids of the operations that a newcomer calls first, in this order. */
+  firstSteps: readonly string[]
   formats: readonly WireFormat[]
+  /** By the name of the component. */
+  health: Readonly<Record<string, HealthCheck>>
   retention: readonly Retention[]
   exportSections: readonly ExportSection[]
   /** The declared schema's files in the order in which they load. */
@@ -74,6 +82,7 @@ export function declare(features: readonly Feature[]): Declarations {
     features,
     problems: byStatus(merge('problem', one => one.problems, platformProblems)),
     permissions: merge('permission', one => one.permissions) as PermissionTable,
+    supportPermissions: features.flatMap(supportPermissionsIn),
     tokens: new Map(
       Object.entries(
         merge('token purpose', one => Object.fromEntries((one.tokens ?? []).map(kind => [kind.purpose, kind]))),
@@ -87,7 +96,11 @@ export function declare(features: readonly Feature[]): Declarations {
     mailDirectories: mails.map(({ directory }) => directory),
     jobs: merge('job queue', one => one.jobs),
     tags: merge('tag', one => one.tags),
+    firstSteps: Object.entries(merge('first step', one => one.firstSteps))
+      .sort(([, a], [, b]) => a - b)
+      .map(([operationId]) => operationId),
     formats: Object.values(merge('wire format of the path', one => one.format && { [one.format.path]: one.format })),
+    health: merge('component', one => one.health),
     retention: features.flatMap(({ retention = [] }) => retention),
     exportSections: Object.values(
       merge('section of the export', one =>
@@ -115,6 +128,16 @@ export function declare(features: readonly Feature[]): Declarations {
       }
     },
   }
+}
+
+/** @throws Error if it opens to support access what that must never reach */
+function supportPermissionsIn({ name, permissions = {}, supportPermissions = [] }: Feature): readonly Permission[] {
+  for (const permission of supportPermissions)
+    if (!(supportRoles as readonly unknown[]).includes((permissions as Record<string, unknown>)[permission]))
+      throw new Error(
+        `the feature ${name} gives support access the permission ${permission}: name only its own permissions of ${supportRoles.join(' and ')}`,
+      )
+  return supportPermissions
 }
 
 const anyOf = (conditions: readonly RawBuilder<boolean>[]): RawBuilder<boolean> =>

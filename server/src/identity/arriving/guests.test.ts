@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 import { eraseAccounts } from '../leaving/erasure.ts'
-import { systemFor } from '../../platform/database/database.ts'
+import { systemFor } from '../../platform/database/runners.ts'
 
 // Guests: viewers wherever they are invited, without an organization of their own.
 

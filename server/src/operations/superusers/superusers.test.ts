@@ -5,7 +5,7 @@ import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import { TEST_SECRET } from '../../../test/test-database.ts'
 import { tokenKeyOf } from '../../platform/tokens/one-time-tokens.ts'
 import { createPasswords } from '../../identity/passwords/passwords.ts'
-import { systemFor } from '../../platform/database/database.ts'
+import { systemFor } from '../../platform/database/runners.ts'
 import { ensureFirstSuperuser } from './superusers.ts'
 
 const { call, signUp, database, admin } = await createTestApp()

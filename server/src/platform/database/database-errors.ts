@@ -13,17 +13,21 @@ export const isDatabaseError = (error: unknown): error is pg.DatabaseError => er
 /**
  * Whether the connection cannot be used any more: the server closed it (classes 57P and 08, 25P03 and 25P04) or takes no
  * changes any more, so that another connection may lead to its successor (25006), the socket failed, or a migration
- * changed what its prepared statements return (0A000, 26000).
+ * changed what its prepared statements return (0A000), or it has other prepared statements than the driver believes, after a
+ * failure before one was prepared (26000, 42P05).
  */
 export function isBroken(error: unknown): error is Error {
   if (error instanceof Problem || error instanceof ClosedGate) return false
-  if (isDatabaseError(error)) return /^(57P|08|53300|25006|25P03|25P04|0A000|26000)/.test(error.code ?? '')
+  if (isDatabaseError(error)) return /^(57P|08|53300|25006|25P03|25P04|0A000|26000|42P05)/.test(error.code ?? '')
   return (
     error instanceof Error &&
     (/Connection terminated|Client has encountered a connection error|not queryable/.test(error.message) ||
       'syscall' in error)
   )
 }
+
+/** Whether a migration changed what the connection's prepared statement returns, so that the statement has not run. */
+export const isOutdated = (error: unknown): boolean => isDatabaseError(error) && /^(0A000|26000)/.test(error.code ?? '')
 
 /** Whether the server lacks space, memory or another resource (class 53), or its disk fails (class 58). */
 export const isShortage = (error: unknown): boolean =>

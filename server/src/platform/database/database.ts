@@ -1,50 +1,27 @@
 import pg from 'pg'
 import { Problem } from '../problems.ts'
+import { watchPool } from './pool-watch.ts'
+import type { PoolState } from './pool-watch.ts'
 import { poolClient } from './connection.ts'
 import {
   ClosedGate,
   isBroken,
   isDatabaseError,
+  isOutdated,
   isShortage,
   meaningOf,
   noteShortages,
   unavailable,
 } from './database-errors.ts'
 import type { Shortages } from './database-errors.ts'
+import { openLanes } from './lanes.ts'
+import type { Origin, Scope } from './scope.ts'
+import { refusalOf } from './gate-refusals.ts'
+import type { GateState } from './gate-refusals.ts'
 import { gateState, opening, recordsOperation, settingsOf } from './gate-statements.ts'
 import type { LoginName, Row, Statement } from './statement.ts'
 import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
 import type { SettingValues } from './trip-query.ts'
-
-/** The origin of a request, as the audit log and security events store it. */
-export interface Origin {
-  user_id?: string
-  request_id: string
-  ip: string
-  user_agent: string
-}
-
-/** An operator's operation, as the operators' log stores it. */
-export interface Operation {
-  /** The operationId of the route. */
-  name: string
-  entity_type?: string | undefined
-  entity_id?: string | undefined
-  details?: Readonly<Record<string, unknown>> | undefined
-}
-
-/** The settings that the gate reads. The system login needs no session, but a session that is given must be valid. */
-export interface Scope {
-  session_id?: string
-  organization_id?: string
-  /** The one permission that the gate requires; undefined if a valid session suffices. */
-  permission?: string
-  /** Required for an `admin:` permission: it is recorded before the first statement, if the permission allows changes. */
-  operation?: Operation
-  /** Called when the database has found the session valid. */
-  confirm?: () => void
-  origin: Origin
-}
 
 /** Several statements in one transaction behind one gate. Nothing slow may run between them: no hash, email or call. */
 export interface Transaction<Login extends LoginName> {
@@ -71,6 +48,8 @@ export interface SystemRunner extends Runner<'system'> {
   with(known: { user_id?: string | undefined; organization_id?: string | undefined }): SystemRunner
   /** Why the database has refused a statement lately for lack of space or memory, which a probe cannot see. */
   shortage(): unknown
+  /** The state of both logins' pools in this process. */
+  pools(): readonly PoolState[]
 }
 
 /** A restricted login and its pool. */
@@ -79,7 +58,11 @@ export interface Login<Name extends LoginName> {
   transaction<Result>(scope: Scope, work: (transaction: Transaction<Name>) => Promise<Result>): Promise<Result>
   /** The last shortage of either login, for ten seconds. */
   shortage(): unknown
+  /** The pools of both logins. */
+  pools(): readonly PoolState[]
   readonly pool: pg.Pool
+  /** Waits for the statements in flight. */
+  close(): Promise<void>
 }
 
 export interface Database {
@@ -90,29 +73,6 @@ export interface Database {
   close(): Promise<void>
 }
 
-/** A runner for the login with one scope. */
-export const runnerOf = <Name extends LoginName>(login: Login<Name>, scope: Scope): Runner<Name> => ({
-  origin: scope.origin,
-  run: statement => login.run(scope, statement),
-  transaction: work => login.transaction(scope, work),
-})
-
-/** A runner for the system login, whose scope can be extended. */
-export const systemRunnerOf = (login: Login<'system'>, scope: Scope): SystemRunner => ({
-  ...runnerOf(login, scope),
-  shortage: () => login.shortage(),
-  with: ({ user_id, organization_id }) =>
-    systemRunnerOf(login, {
-      ...scope,
-      origin: user_id === undefined ? scope.origin : { ...scope.origin, user_id },
-      ...(organization_id !== undefined && { organization_id }),
-    }),
-})
-
-/** The system login outside of requests; the audit log stores `name` as the request, `user_agent` as the program. */
-export const systemFor = ({ system }: Database, name: string, user_agent = ''): SystemRunner =>
-  systemRunnerOf(system, { origin: { request_id: name, ip: '', user_agent } })
-
 export interface DatabaseOptions {
   tenantUrl: string
   systemUrl: string
@@ -121,24 +81,26 @@ export interface DatabaseOptions {
   poolTimeoutSeconds: number
   connectionMaxAgeSeconds: number
   pooler: 'none' | 'transaction'
+  /** How many connections short reads of the tenant login share (lanes.ts); 0, or behind a pooler: none. */
+  lanes?: number
   onError: (error: Error) => void
 }
 
 export function openDatabase(options: DatabaseOptions): Database {
   const systemSize = Math.max(1, Math.floor(options.poolSize / 4))
-  const shortages = noteShortages()
+  const shared = { shortages: noteShortages(), pools: [] }
   const tenant = openLogin<'tenant'>(
     options,
     options.tenantUrl,
     Math.max(1, options.poolSize - systemSize),
     true,
-    shortages,
+    shared,
   )
-  const system = openLogin<'system'>(options, options.systemUrl, systemSize, false, shortages)
+  const system = openLogin<'system'>(options, options.systemUrl, systemSize, false, shared)
   return {
     tenant,
     system,
-    close: async () => void (await Promise.all([tenant.pool.end(), system.pool.end()])),
+    close: async () => void (await Promise.all([tenant.close(), system.close()])),
   }
 }
 
@@ -150,7 +112,7 @@ function openLogin<Name extends LoginName>(
   connectionString: string,
   max: number,
   gated: boolean,
-  shortages: Shortages,
+  { shortages, pools }: { shortages: Shortages; pools: (() => PoolState)[] },
 ): Login<Name> {
   const prepared = options.pooler === 'none'
   const pool = new pg.Pool({
@@ -167,25 +129,37 @@ function openLogin<Name extends LoginName>(
   // The server closed an idle connection; the pool opens another, unless it is closing itself.
   pool.on('error', error => (pool.ending ? undefined : options.onError(error)))
 
+  const watch = watchPool(gated ? 'tenant' : 'system', pool, max)
+  pools.push(watch.state)
+  const lanes =
+    gated && prepared && options.lanes
+      ? openLanes({
+          count: options.lanes,
+          connectionString,
+          connectionTimeoutMillis: options.poolTimeoutSeconds * 1000,
+          maxLifetimeSeconds: options.connectionMaxAgeSeconds,
+          application_name: 'freehold tenant lane',
+          onError: options.onError,
+        })
+      : undefined
+
   const trip = (
     client: pg.PoolClient,
+    { origin }: Scope,
     settings: SettingValues | undefined,
-    text: string,
-    values: readonly unknown[],
+    { sql: text, parameters: values }: Pick<Statement<Name, unknown>, 'sql' | 'parameters'>,
     { begin = false, commit = false } = {},
   ): Promise<Row[]> =>
-    new Promise((resolve, reject) => {
+    watch.timed(text, origin.request_id, () => {
+      const { promise, resolve, reject } = Promise.withResolvers<Row[]>()
       const name = prepared ? nameOf(text) : undefined
-      client.query(
-        new TripQuery({ name, text, values, settings, begin, commit }, (error, rows) => {
-          if (error === null) resolve(rows)
-          else reject(error)
-        }),
-      )
+      const done = (error: Error | null, rows: Row[]) => (error === null ? resolve(rows) : reject(error))
+      client.query(new TripQuery({ name, text, values, settings, begin, commit }, done))
+      return promise
     })
 
   async function connected<Result>(work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
-    const client = await pool.connect().catch((error: unknown) => {
+    const client = await watch.connect().catch((error: unknown) => {
       throw unavailable(error)
     })
     let broken: Error | undefined
@@ -201,22 +175,21 @@ function openLogin<Name extends LoginName>(
       throw error
     } finally {
       client.off('error', noteLoss)
-      client.release(broken)
+      watch.release(client, broken)
     }
   }
 
   /** Throws the problem that explains why the gate is closed; returns if it is open. */
   async function diagnose(scope: Scope, settings: SettingValues): Promise<void> {
-    const [state] = await connected(client => trip(client, settings, gateState.sql, gateState.parameters))
-    if (state?.live !== true) throw new Problem('session-ended')
-    if (scope.permission === undefined) return scope.confirm?.()
-    if (state.member !== true && scope.operation === undefined) throw new Problem('membership-ended')
-    scope.confirm?.()
-    if (state.permitted === true) return
-    if (state.second_factor_missing === true) throw new Problem('second-factor-required')
-    if (state.operator !== true) throw new Problem('permission-missing')
-    // For an operator, only an organization that does not exist is closed.
-    if (scope.organization_id !== undefined) throw new Problem('not-found')
+    const [state] = await connected(client => trip(client, scope, settings, gateState))
+    const refusal = refusalOf(scope, state as GateState | undefined)
+    if (
+      refusal?.code !== 'session-ended' &&
+      refusal?.code !== 'membership-ended' &&
+      refusal?.code !== 'support-access-ended'
+    )
+      scope.confirm?.()
+    if (refusal !== undefined) throw refusal
   }
 
   async function run<Result>(scope: Scope, statement: Statement<Name, Result>): Promise<Result> {
@@ -227,7 +200,28 @@ function openLogin<Name extends LoginName>(
       )
     const settings = settingsOf(scope)
     let rows: Row[]
-    const attempt = () => connected(client => trip(client, settings, statement.sql, statement.parameters))
+    const alone = async (tries = pool.totalCount): Promise<Row[]> => {
+      try {
+        return await connected(async client => {
+          const start = performance.now()
+          const found = await trip(client, scope, settings, statement)
+          lanes?.note(statement, settings, performance.now() - start)
+          return found
+        })
+      } catch (error) {
+        // Nothing has run, and this connection is closed; each other one can have the outdated statement once, too.
+        if (tries > 0 && isOutdated((error as Error).cause)) return alone(tries - 1)
+        throw error
+      }
+    }
+    const attempt = (): Promise<Row[]> => {
+      const carried = lanes?.carry(statement, settings)
+      if (carried === undefined) return alone()
+      // A lane carries reads only, so what it has not answered can be repeated.
+      return watch
+        .timed(statement.sql, scope.origin.request_id, () => carried)
+        .catch((error: unknown) => (isBroken(error) ? alone() : Promise.reject(error as Error)))
+    }
     try {
       // A deadlock rolled back the statement, which is the whole transaction: run it once more.
       rows = await attempt().catch(error =>
@@ -252,11 +246,11 @@ function openLogin<Name extends LoginName>(
       return await connected(async client => {
         let state = 'new' as 'new' | 'open' | 'over'
         // The first statement opens the transaction in the same round trip.
-        const step = ({ sql, parameters }: Statement<Name, unknown>, commit = false): Promise<Row[]> => {
+        const step = (statement: Statement<Name, unknown>, commit = false): Promise<Row[]> => {
           if (state === 'over') throw new Error('the transaction is over: finish() takes its last statement')
           const begin = state === 'new'
           state = commit ? 'over' : 'open'
-          return trip(client, begin ? settings : undefined, sql, parameters, { begin, commit })
+          return trip(client, scope, begin ? settings : undefined, statement, { begin, commit })
         }
         const take =
           (commit: boolean) =>
@@ -289,5 +283,6 @@ function openLogin<Name extends LoginName>(
     }
   }
 
-  return { run, transaction, shortage: shortages.latest, pool }
+  const close = async () => void (await Promise.all([lanes?.close(), pool.end()]))
+  return { run, transaction, shortage: shortages.latest, pools: () => pools.map(state => state()), pool, close }
 }

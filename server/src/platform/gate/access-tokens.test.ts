@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { allowInsecureRequests, customFetch, validateJwtAccessToken } from 'oauth4webapi'
 import { createTestApp } from '../../../test/test-app.ts'
 import { TEST_SECRET } from '../../../test/test-database.ts'
-import { systemFor } from '../database/database.ts'
+import { systemFor } from '../database/runners.ts'
 import { createAccessTokens } from './access-tokens.ts'
 import { loadSigningKeys } from './signing-keys.ts'
 

@@ -12,7 +12,7 @@ import {
   rotateSigningKeys,
 } from './signing-keys.ts'
 import type { SigningAlgorithm, SigningKey } from './signing-keys.ts'
-import { systemFor } from '../database/database.ts'
+import { systemFor } from '../database/runners.ts'
 import { createAccessTokens } from './access-tokens.ts'
 import type { AccessClaims } from './access-tokens.ts'
 

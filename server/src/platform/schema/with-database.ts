@@ -1,6 +1,7 @@
 import type { Config } from '../../config/config.ts'
 import { checkConnection } from '../database/connection-faults.ts'
-import { openDatabase, systemFor } from '../database/database.ts'
+import { openDatabase } from '../database/database.ts'
+import { systemFor } from '../database/runners.ts'
 import type { Database, Transaction } from '../database/database.ts'
 import { variableOf } from '../database/open-database.ts'
 import { provisionDatabase } from './provision.ts'
