@@ -52,7 +52,7 @@ export async function describeCache({ cache, redis }: Pick<Services, 'cache' | '
 
 const reasonOf = (state: RedisState): string | null => (state.state === 'unavailable' ? state.reason : null)
 
-/** The component of the service's health: whether all processes share the cache and count together. @public */
+/** The component of the service's health: whether all processes share the cache and count together. */
 export function healthOfRedis({ services: { redis } }: { services: Pick<Services, 'redis'> }) {
   if (redis === undefined)
     return { status: 'disabled', message: 'Without REDIS_URL, each process has a cache of its own.' } as const

@@ -1,5 +1,6 @@
 import { feature } from '../../platform/feature.ts'
 import type { Codes } from '../../platform/problems.ts'
+import { healthOfRedis } from './cache.ts'
 import { cacheRoutes } from './routes.ts'
 
 const permissions = { 'admin:cache:read': 'superuser', 'admin:cache:write': 'superuser' } as const
@@ -12,5 +13,6 @@ declare module '../../platform/gate/permissions.ts' {
 export const cache = feature({
   name: 'cache',
   permissions,
+  health: { cache: healthOfRedis },
   routes: [cacheRoutes],
 })
