@@ -73,6 +73,8 @@ export const namedPermissions: Readonly<Record<string, readonly [permission: str
   deleteLicenseActivation: ['licenses:write', 'administrators decide on which devices their license is in use'],
   addMember: ['invitations:write', 'a membership begins with an invitation'],
   invitePerson: ['invitations:write', 'a membership begins with an invitation'],
+  getCacheStats: ['admin:cache:read', 'the path is one of an older API, which has no admin in it'],
+  clearCache: ['admin:cache:write', 'the path is one of an older API, which has no admin in it'],
   requestSupportAccess: ['admin:support:write', 'it is about the access, and not about the organization'],
   revokeSessionsOfUser: ['admin:sessions:write', 'it ends sessions, like the operations on single ones'],
   revokeSessionsOfOrganization: ['admin:sessions:write', 'it ends sessions, like the operations on single ones'],

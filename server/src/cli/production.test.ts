@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { createTestApp } from '../../test/test-app.ts'
-import { testDatabase } from '../../test/test-database.ts'
+import { TEST_SECRET, testDatabase } from '../../test/test-database.ts'
 
 const bin = fileURLToPath(new URL('../../bin/freehold.js', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'freehold-production-'))
@@ -35,7 +35,7 @@ async function examine(settings: Record<string, string>): Promise<{ code: number
     env: {
       PATH: process.env['PATH'],
       ENVIRONMENT: 'production',
-      SECRET_KEY: 'c7f1e09ab35d24860f1e2d3c4b5a69788796a5b4c3d2e1f0',
+      SECRET_KEY: TEST_SECRET,
       DATABASE_TENANT_URL: tenantUrl,
       DATABASE_SYSTEM_URL: systemUrl,
       PUBLIC_URL: publicUrl,
@@ -116,6 +116,7 @@ test('a deployment that lacks nothing has no fault in its settings, and one that
 
   isOurs = false
   const other = await examine({ ENVIRONMENT: 'development', DATABASE_URL: ownerUrl })
+  assert.equal(other.code, 1)
   assert.match(other.of('environment'), /ENVIRONMENT is development: set ENVIRONMENT=production/)
   assert.match(other.of('public URL'), /is not answered by this service/)
 })

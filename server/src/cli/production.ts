@@ -2,7 +2,6 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, matchesGlob } from 'node:path'
 import { isLoopback } from '../config/kinds.ts'
 import { listUnprotectedSuperusers } from '../operations/superusers/superusers.ts'
-import { systemFor } from '../platform/database/runners.ts'
 import {
   checkAccounts,
   checkBrowsers,
@@ -88,11 +87,12 @@ async function checkPublicUrl({ config: { publicUrl } }: Subject): Promise<Findi
 }
 
 async function checkSuperusers({ database, declared }: Subject): Promise<Findings> {
-  // system: superusers belong to no organization, and doctor has no session
-  const unprotected = await systemFor(database, 'doctor').run(listUnprotectedSuperusers(declared))
+  const { sql, parameters } = listUnprotectedSuperusers(declared)
+  const { rows } = await database.system.pool.query<{ email: string }>(sql, [...parameters])
   return {
-    faults: unprotected.map(
-      email => `the superuser ${email} has no second factor: add a passkey or an authenticator app to the account`,
+    faults: rows.map(
+      ({ email }) =>
+        `the superuser ${email} has no second factor: add a passkey or an authenticator app to the account`,
     ),
   }
 }

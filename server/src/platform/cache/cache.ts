@@ -11,7 +11,7 @@ const KEPT_SECONDS = 3600
 /** The entries of one process. Names come from the code, so there are far fewer; this bounds a mistake. */
 const MAX_ENTRIES = 100
 
-export interface CacheStats {
+interface CacheStats {
   /** Where entries are stored: in Redis for all processes, or in the memory of this one only. */
   store: 'redis' | 'memory'
   /** The number of entries in the store. */

@@ -14,7 +14,7 @@ import { createOwnCounters, createSharedCounters } from '../server/counters.ts'
 
 const limited = { RATE_LIMIT_ENABLED: 'true', TRUSTED_PROXIES: '127.0.0.1' }
 /** What these tests count must not depend on how busy the machine is. */
-const patient = { REDIS_TIMEOUT_MS: '1000' }
+const unhurried = { REDIS_TIMEOUT_MS: '1000' }
 
 describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
   let redis: RedisServer
@@ -27,7 +27,7 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
   })
 
   const processWith = (settings: Record<string, string> = {}) =>
-    createTestApp({ ...limited, ...patient, REDIS_URL: redis.url, ...settings })
+    createTestApp({ ...limited, ...unhurried, REDIS_URL: redis.url, ...settings })
 
   let serial = 0
   /** A request from an address; each test has its own. */
@@ -189,14 +189,14 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
       ['redis://:hUnTeR2zq@127.0.0.1:1', /no Redis answers at 127\.0\.0\.1:1 .*ECONNREFUSED/],
       ['redis://:hUnTeR2zq@redis.invalid', /no address is known for the host redis\.invalid/],
     ] as const) {
-      const process = await createTestApp({ ...limited, ...patient, REDIS_URL: url })
+      const process = await createTestApp({ ...limited, ...unhurried, REDIS_URL: url })
       assert.equal(await leftOf(process, '203.0.113.6'), 59, 'it counts for itself')
       const lines = process.logged().match(/.*Redis is unavailable.*/g) ?? []
       assert.equal(lines.length, 1, lines.join('\n'))
       assert.match(lines[0]!, words)
       assert.doesNotMatch(process.logged(), /hUnTeR2zq|open-sesame/)
     }
-    const open = await createTestApp({ ...limited, ...patient, REDIS_URL: `redis://:open-sesame-7@${host}/3` })
+    const open = await createTestApp({ ...limited, ...unhurried, REDIS_URL: `redis://:open-sesame-7@${host}/3` })
     assert.equal(open.services.redis?.state().state, 'connected')
   })
 
