@@ -53,7 +53,7 @@ function customStandings(permissions: PermissionTable): Readonly<Record<string, 
 
 /** Paths without a role: what belongs to no user, to a visitor or to the user alone. */
 const withoutRole =
-  /^\/(?:$|health|ready|\.well-known|oauth|api\/v1\/(?:health|auth|oauth|users\/(?:me|profile|sessions)|invitations\/accept)|api\/v5\/(?:health|ready|auth|users))(?:\/|$)/
+  /^\/(?:$|health|ready|\.well-known|oauth|api\/v1\/(?:health|auth|oauth|users\/(?:me|profile|sessions)|invitations\/(?:accept|preview))|api\/v5\/(?:health|ready|auth|users))(?:\/|$)/
 
 /** Operations whose permission does not follow from method and path, each with the reason. */
 export const namedPermissions: Readonly<Record<string, readonly [permission: string, reason: string]>> = {
