@@ -15,13 +15,7 @@ drop index concurrently if exists {{schema}}."organizations_deleted";
 drop index concurrently if exists {{schema}}."organizations_created_at";
 
 -- lock: SHARE UPDATE EXCLUSIVE on audit_log_default: reads and writes go on
-drop index concurrently if exists {{schema}}."audit_log_default_request";
-
--- lock: SHARE UPDATE EXCLUSIVE on audit_log_default: reads and writes go on
 drop index concurrently if exists {{schema}}."audit_log_default_id";
-
--- lock: SHARE UPDATE EXCLUSIVE on audit_log_default: reads and writes go on
-drop index concurrently if exists {{schema}}."audit_log_default_entity";
 
 -- lock: SHARE UPDATE EXCLUSIVE on audit_log_default: reads and writes go on
 drop index concurrently if exists {{schema}}."audit_log_default_actor";

@@ -6,7 +6,7 @@ import type { Page } from '../../platform/database/pagination.ts'
 import { statement, tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
 import { Id, IdOf, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
-import { readIdRange, timeRange } from '../../platform/time-range.ts'
+import { readIdRange, readRange, timeRange } from '../../platform/time-range.ts'
 
 const system = tables('system', 'audit_log', 'operator_log', 'organizations')
 
@@ -74,12 +74,34 @@ const auditPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
   return whereGiven(entries, filters)
 })
 
+/** The longest search through the entries of all organizations, in days. */
+const MOST_DAYS = 31
+
+/**
+ * Only the organization and the actor are found by an index: anything else is looked for in a range of time.
+ * @throws Problem invalid-fields
+ */
+function requireBounds(query: Static<typeof OperatedAuditQuery>): void {
+  const { organization_id, actor_id, action, entity_type, entity_id, request_id } = query
+  const isSearch = [action, entity_type, entity_id, request_id].some(value => value !== undefined)
+  if (!isSearch || organization_id !== undefined || actor_id !== undefined) return
+  const { from, to = Date.now() } = readRange(query)
+  if (from === undefined || to - from > MOST_DAYS * 86_400_000)
+    throw invalidField(
+      '?from',
+      `must be at most ${MOST_DAYS} days before \`to\`, to search the entries of all organizations; or give organization_id or actor_id`,
+    )
+}
+
 /**
  * The audit logs of all organizations, the newest entry first; with the entries of operators and of organizations that
- * were deleted. @throws Problem invalid-fields for a bad range of time
+ * were deleted. @throws Problem invalid-fields for a bad range of time, or a search without one
  */
-export const listAuditLogs = (query: Static<typeof OperatedAuditQuery>, page: Page) =>
-  auditPages({ ...pick(query, auditFilters), ...readIdRange(query) }, orderOf('-created_at', 'audit_log'), page)
+export function listAuditLogs(query: Static<typeof OperatedAuditQuery>, page: Page) {
+  requireBounds(query)
+  const values = { ...pick(query, auditFilters), ...readIdRange(query) }
+  return auditPages(values, orderOf('-created_at', 'audit_log'), page)
+}
 
 const logPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
   let entries = system
