@@ -54,7 +54,9 @@ async function answer(url: string, authorization: string): Promise<string> {
     sid,
     permission === '' ? '' : organization_id,
     permission,
+    '',
     contextOf(sub, ''),
+    '',
   ])
   if (rows.length === 0) throw new Error('the gate is closed')
   return JSON.stringify({ items: rows })

@@ -59,7 +59,9 @@ export async function measureGate(
         session_id,
         organization_id,
         'projects:read',
+        '',
         contextOf(user_id, ''),
+        '',
       ]),
     plain: async ({ organization_id }: Owner) =>
       (await open.query({ name: 'projects', text, values: [...values(organization_id)] })).rows,

@@ -94,7 +94,8 @@ export async function createAttack(app: TestApp): Promise<Attack> {
       const before = await dumpRows(app.admin, rowsOf)
       const foreign = new Map<Place, string>()
       for (const place of operation.places) foreign.set(place, await valueOfVictim(operation, place))
-      const variants = variantsOf(operation, foreign)
+      // A caller who is no operator is refused whatever the values are: all foreign ones at once show it.
+      const variants = variantsOf(operation, foreign).slice(isOperators(operation) ? -1 : 0)
       for (const variant of variants) await sendVariant(worlds, operation, variant, victim)
       assert.deepEqual(
         withoutExpected(await dumpRows(app.admin, rowsOf), before),

@@ -24,6 +24,9 @@ export const builtIn = [
   'device',
   'passkey',
   'identity',
+  'support access',
+  'license',
+  'license activation',
 ]
 
 /**
@@ -66,6 +69,7 @@ export const plainValues: Readonly<Record<string, unknown>> = {
   'body current_password': WORLD_PASSWORD,
   'body new_password': 'Another-horse-8',
   'body end_other_sessions': false,
+  'body key': (world: World) => world.license_key, // the own license's: the key is the credential
   'body refresh_token': (world: World) => world.refresh_token, // the caller's own: another one would sign in that user
   'body refreshToken': (world: World) => world.refresh_token,
   'body token': 'x'.repeat(64), // from a link; what it leads to is decided before the caller matters
@@ -124,6 +128,8 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   removeTotp: 'not-found',
   restoreMember: 'already-member', // the member was not removed
   restorePerson: 'already-member',
+  createSupportToken: 'support-access-not-open', // another operator asked for it, and it was not granted
+  approveSupportAccessInEmergency: 'second-operator-required', // the caller has not been a superuser for a week
   reactivateOrganization: 'organization-not-suspended',
 }
 
@@ -137,5 +143,6 @@ export const alternativesOf: Readonly<Record<string, readonly string[]>> = Objec
     'createInvitation',
     'addMember',
     'invitePerson',
+    'inviteAnyUser',
   ].map(id => [id, ['role', 'role_id']]),
 )

@@ -2,7 +2,10 @@ import { randomUUIDv7 } from 'node:crypto'
 import type pg from 'pg'
 import { hashRecoveryCode } from '../src/identity/factors/recovery-codes.ts'
 import { sealRefreshToken } from '../src/identity/sign-in/refresh-token.ts'
+import { Fingerprint } from '../src/product/license-activations/activations.ts'
+import { createLicenseKey } from '../src/product/licenses/license-key.ts'
 import { signId } from '../src/platform/crypto/sealing.ts'
+import type { SupportRole } from '../src/platform/gate/permissions.ts'
 import { isLedger } from '../src/platform/schema/inspection.ts'
 import { isOperators, listOperations, listResources } from './isolation-operations.ts'
 import { buildCreation } from './isolation-requests.ts'
@@ -23,6 +26,8 @@ export interface Standing {
   /** Whether the organization requires a second factor; the caller's session has verified one, unless it is missing. */
   secondFactor?: 'not demanded' | 'missing' | 'proved'
   superuser?: boolean
+  /** The caller is an operator who acts through a support access with this role. */
+  support?: SupportRole
   /** False: the access token names no organization. */
   named?: boolean
 }
@@ -50,13 +55,16 @@ export interface World {
    * Proves for a change of a sign-in method that it is the caller: by a recovery code, since the caller has a passkey.
    */
   nextProof: () => object
+  /** The key of the organization's license. */
+  license_key: string
   /** The token of the caller's own device, which skips the second factor. */
   device_token: string
   call: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
 }
 
 /**
- * Gives a user and an organization an invitation with a link, one to the user, a device, a passkey with recovery codes, and an identity, without
+ * Gives a user and an organization an invitation with a link, one to the user, a request for support access, a device, a
+ * passkey with recovery codes, an identity, and a license with two activations, without
  * policies.
  */
 export async function giveFixtures(
@@ -70,7 +78,11 @@ export async function giveFixtures(
     device: randomUUIDv7(),
     passkey: randomUUIDv7(),
     identity: randomUUIDv7(),
+    'support access': randomUUIDv7(),
+    license: randomUUIDv7(),
+    'license activation': randomUUIDv7(),
   }
+  const licensed = createLicenseKey()
   const codes = Array.from({ length: 10 }, (_, number) => `${word}-${number}`)
   const hashes = codes.map(code => hashRecoveryCode(recoveryKey, user_id, code))
   await admin.query({
@@ -85,8 +97,15 @@ export async function giveFixtures(
         inviting as (insert into memberships (organization_id, user_id, role) select $9, $9, 'owner'),
         own_invitation as (insert into invitations (organization_id, id, email, role, invited_by, expires_at)
           select $9, $10, email, 'viewer', $9, now() + interval '1 day' from users where id = $2),
+        support as (insert into support_grants (organization_id, id, operator_id, reason) values ($1, $11, $9, 'Asked for ' || $7)),
         device as (insert into devices (id, user_id, user_agent, trusted_until) values ($4, $2, 'device of ' || $7, now() + interval '1 day')),
         codes as (insert into recovery_codes (user_id, code_hash) select $2, unnest($8::bytea[])),
+        plan as (insert into license_plans (code, name) values ('plan-' || $7, 'Plan ' || $7) returning id),
+        license as (insert into licenses (organization_id, id, plan_id, key_prefix, key_hash, status, overage_percent, quotas, entitlements, activation,
+            heartbeat_grace_seconds, expiry_basis, on_expiry)
+          select $1, $12, id, $14, $15, 'active', 0, '{}', '{}', 'node-locked', 0, 'creation', 'restrict' from plan),
+        activation as (insert into license_activations (organization_id, id, license_id, fingerprint, name)
+          values ($1, $13, $12, $16, 'Device ' || $7), ($1, $17, $12, $7, 'Other device ' || $7)),
         passkey as (insert into passkeys (id, user_id, credential_id, public_key, name) values ($5, $2, convert_to($7, 'UTF8'), '\\x00', 'Key of ' || $7))
       insert into identities (id, user_id, provider, issuer, subject, email) values ($6, $2, 'google', 'https://accounts.google.com', $7, $7 || '@example.net')`,
     values: [
@@ -100,9 +119,16 @@ export async function giveFixtures(
       hashes,
       randomUUIDv7(),
       own['own invitation'],
+      own['support access'],
+      own.license,
+      own['license activation'],
+      licensed.prefix,
+      licensed.hash,
+      (Fingerprint as { examples?: string[] }).examples?.[0],
+      randomUUIDv7(),
     ],
   })
-  return { own, nextProof: () => ({ recovery_code: codes.pop() ?? 'none' }) }
+  return { own, license_key: licensed.key, nextProof: () => ({ recovery_code: codes.pop() ?? 'none' }) }
 }
 
 /**
@@ -156,6 +182,22 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       [organization_id, user_id, permissions],
     )
 
+  /** The access token of an operator whose support access to the organization is open. */
+  async function openSupport(organization_id: string, role: SupportRole, word: string): Promise<string> {
+    const [id, operator_id, sid] = [randomUUIDv7(), randomUUIDv7(), randomUUIDv7()]
+    await admin.query(
+      `with operator as (insert into users (id, email, superuser) values ($2, 'operator-' || $5 || '@example.com', true)),
+        session as (insert into sessions (id, user_id, expires_at, second_factor_at) values ($3, $2, now() + interval '1 day', now()))
+      insert into support_grants (organization_id, id, operator_id, reason, role, granted_by, granted_at, opens_at, expires_at)
+      values ($4, $1, $2, 'Granted for a test', $6, $2, now(), now(), now() + interval '1 hour')`,
+      [id, operator_id, sid, organization_id, word, role],
+    )
+    const email = `${id}@support.invalid`
+    const auth_time = Math.floor(Date.now() / 1000)
+    const place = { organization_id, tenant_id: organization_id, role }
+    return tokens.sign({ sub: id, user_id: id, act: { sub: operator_id }, jti: word, sid, auth_time, email, ...place })
+  }
+
   /** The founder creates what the caller should find: the founder may, whatever the caller's role. */
   async function signInFounder(user_id: string, organization_id: string, word: string): Promise<World['call']> {
     const session_id = randomUUIDv7()
@@ -190,6 +232,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       secondFactor = 'not demanded',
       superuser = false,
       named = true,
+      support,
     } = standing
     const wanted = neededFor(kinds, resources)
     const word = randomWord()
@@ -260,7 +303,11 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       user_id,
       ...(named && { organization_id, tenant_id: organization_id, ...(role !== 'none' && { role }) }),
     })
-    const { nextProof, own: fixtures } = await giveFixtures(admin, recovery, { user_id, organization_id, word })
+    const {
+      nextProof,
+      license_key,
+      own: fixtures,
+    } = await giveFixtures(admin, recovery, { user_id, organization_id, word })
     const own: World['own'] = {
       organization: organization_id,
       user: member_id,
@@ -283,6 +330,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
           organization_id,
         ])
     }
+    const token = support === undefined ? access_token : await openSupport(organization_id, support, word)
     return {
       organization_id,
       user_id,
@@ -293,12 +341,13 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       other_session_id,
       member_id,
       project_id,
-      access_token,
+      access_token: token,
       outsider: { user_id: outsider_id, email: outsiderEmail },
       device_token: signId(deviceKey, 'device', fixtures.device),
       refresh_token: sealRefreshToken(refreshKey, { session_id, generation: 1 }),
       nextProof,
-      call: callWith(access_token),
+      license_key,
+      call: callWith(token),
     }
   }
 }

@@ -4,7 +4,7 @@ import type { Membership, Question, World } from './oracle-world.ts'
 
 export type Permissions = Readonly<Record<string, string>>
 export type Held = Pick<Membership, 'role' | 'role_id'>
-const ladder: readonly string[] = ['viewer', 'member', 'admin', 'owner']
+export const ladder: readonly string[] = ['viewer', 'member', 'admin', 'owner']
 
 /** The permissions of a built-in role, or of a custom one of the organization: those of an administrator, at most. */
 export function permissionsOf(

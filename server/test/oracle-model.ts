@@ -1,5 +1,6 @@
 import { describeRole, permissionsOf, rulesOfRoles } from './oracle-model-of-roles.ts'
 import type { Permissions } from './oracle-model-of-roles.ts'
+import { permissionsOfSupport, rulesOfSupport } from './oracle-model-of-support.ts'
 import type { Membership, Question, World } from './oracle-world.ts'
 
 // Who may do what, written independently from the documents (docs/guides/isolation.md, docs/reference/permissions.md):
@@ -11,6 +12,7 @@ export type Answers = Record<string, string>
 const writers: Readonly<Record<string, readonly string[]>> = {
   organizations: ['organization:write', 'organization:delete', 'admin:organizations:write'],
   memberships: ['members:write', 'organization:leave', 'organization:transfer', 'invitations:write'],
+  support_grants: ['support:write', 'admin:support:write'],
 }
 const viewer = { role: 'viewer', role_id: null } as const
 const isCurrent = (row?: { disabled: boolean; deleted: boolean }): boolean => row?.disabled === false && !row.deleted
@@ -25,19 +27,23 @@ const all = (parts: string[], answer: string): Answers => Object.fromEntries(par
 
 /** The state of the caller: live, a current member, with the required second factor, and with the permission. */
 export function standingOf(world: World, permissions: Permissions, question: Question) {
-  const { session_id, organization_id, permission } = question
+  const { session_id, organization_id, permission, support_id } = question
   const session = world.sessions.find(({ id }) => id === session_id)
   const user = world.users.find(({ id }) => id === session?.user_id)
-  const live = session !== undefined && !session.revoked && !session.expired && isCurrent(user)
+  const isSupport = support_id !== ''
+  const isLive = session !== undefined && !session.revoked && !session.expired && isCurrent(user)
+  const live = isLive && !isSupport // no account is reached through support access
   const organization = world.organizations.find(({ id, deleted }) => id === organization_id && !deleted)
   const members = world.memberships.filter(row => row.organization_id === organization?.id)
-  const membership = members.find(row => row.user_id === user?.id && isCurrent(row))
+  const membership = isSupport ? undefined : members.find(row => row.user_id === user?.id && isCurrent(row))
+  const given = isSupport ? permissionsOfSupport(world, permissions, question, user) : []
+  const supported = isLive && organization !== undefined && !given.includes('closed')
   const lacksFactor = organization?.second_factor_required === true && session?.second_factor === false
   const least = permissions[permission]
   const isOperator = permission.startsWith('admin:')
   const own = membership === undefined ? [] : permissionsOf(world, permissions, organization_id, membership)
-  const held = isOperator ? user?.superuser === true : own.includes(permission)
-  const may = live && organization !== undefined && least !== undefined && held
+  const held = isSupport ? given.includes(permission) : isOperator ? user?.superuser === true : own.includes(permission)
+  const may = isLive && organization !== undefined && least !== undefined && held
   const hasOther = members.filter(row => row.user_id !== user?.id).some(liveOwnerOf(world))
   const waysOut = hasOther ? /^organization:leave$/ : /^organization:(leave|transfer|delete)$/
   const isSuspended = organization?.suspended === true && !isOperator
@@ -45,7 +51,21 @@ export function standingOf(world: World, permissions: Permissions, question: Que
     may && (!lacksFactor || waysOut.test(permission)) && (!isSuspended || permission === 'organization:leave')
   const role = isOperator ? 'superuser' : membership?.role
   const reads = may && !lacksFactor && !isSuspended
-  return { session, user, live, membership, lacksFactor, isSuspended, open, reads, role, isOperator, own }
+  return {
+    session,
+    user,
+    live,
+    membership,
+    lacksFactor,
+    isSuspended,
+    open,
+    reads,
+    role,
+    isOperator,
+    own,
+    isSupport,
+    supported,
+  }
 }
 
 /** The invitations that a user can accept without a link: the inviter still has every permission of the role. */
@@ -72,15 +92,20 @@ const describeOffer = ({ id, role, role_id }: World['invitations'][number], isGu
 /** What is visible: the ids of the rows of each table, and the results of the views and functions of the gate. */
 export function read(world: World, permissions: Permissions, question: Question): Answers {
   const standing = standingOf(world, permissions, question)
-  const { session, user, live, membership, lacksFactor, isSuspended, open, reads, role, isOperator } = standing
+  const { session, user, live, membership, lacksFactor, isSuspended, open, reads, role } = standing
+  const { isOperator, isSupport, supported } = standing
   const { permission, organization_id } = question
   const here = <Row extends { organization_id: string }>(rows: Row[]) =>
     rows.filter(row => reads && row.organization_id === organization_id)
+  const people = <Row extends { organization_id: string }>(rows: Row[]) => (isSupport ? [] : here(rows))
   const own = <Row extends { user_id: string }>(rows: Row[]) => rows.filter(row => live && row.user_id === user?.id)
   const isLost = membership === undefined && !isOperator
   const isToldOfFactor = lacksFactor && (membership !== undefined || user?.superuser === true)
-  const missing = isToldOfFactor ? 'second-factor-required' : 'permission-missing'
-  const refusal = membership !== undefined && isSuspended ? 'organization-suspended' : missing
+  const missing = isSupport ? 'support-access-limited' : 'permission-missing'
+  const unsuspended = isToldOfFactor ? 'second-factor-required' : missing
+  const refusal = membership !== undefined && isSuspended && !isSupport ? 'organization-suspended' : unsuspended
+  const isEnded = isSupport ? !supported : !live
+  const ended = isSupport ? 'support-access-ended' : 'session-ended'
   const places = own(world.memberships).filter(
     row => isCurrent(row) && world.organizations.some(({ id, deleted }) => id === row.organization_id && !deleted),
   )
@@ -88,13 +113,19 @@ export function read(world: World, permissions: Permissions, question: Question)
   const shownPlace = ({ organization_id: place, ...row }: Membership): string =>
     `${place}:${describeRole(row, permissionsOf(world, permissions, place, row))}:${isSuspendedAt(place)}`
   const shown = open && permission === 'organization:transfer' ? world.memberships : own(world.memberships)
-  const members = reads ? here(world.memberships) : shown.filter(row => open && row.organization_id === organization_id)
-  const colleagues = here(world.memberships).map(({ user_id }) => user_id)
+  const members = reads
+    ? people(world.memberships)
+    : shown.filter(row => open && row.organization_id === organization_id)
+  const colleagues = people(world.memberships).map(({ user_id }) => user_id)
   const fixtures = own(world.fixtures)
   const owners = sorted(fixtures.map(({ user_id }) => user_id))
   return {
-    gate: open ? `${session?.id} ${user?.id} ${organization_id} ${role} ${!permission.endsWith(':read')}` : '',
-    verdict: !live ? 'session-ended' : isLost ? 'membership-ended' : open ? 'open' : refusal,
+    gate: open
+      ? [session?.id, user?.id, organization_id, role, !permission.endsWith(':read')]
+          .filter(part => part !== undefined)
+          .join(' ')
+      : '',
+    verdict: isEnded ? ended : isLost && !isSupport ? 'membership-ended' : open ? 'open' : refusal,
     self: live ? `${session?.id} ${user?.id} ${session?.second_factor} ${user?.superuser} ${user?.verified}` : '',
     own_invitations: sorted(
       live ? acceptableBy(world, permissions, user).map(row => describeOffer(row, user?.guest === true)) : [],
@@ -102,9 +133,13 @@ export function read(world: World, permissions: Permissions, question: Question)
     own_organizations: sorted(places.map(shownPlace)),
     organizations: open ? organization_id : '',
     memberships: sorted(members.map(({ user_id }) => user_id)),
-    roles: idsOf(here(world.roles)),
-    custom_role_permissions: sorted(here(world.roles).flatMap(row => row.permissions.map(word => `${row.id}:${word}`))),
-    invitations: idsOf(here(world.invitations)),
+    roles: idsOf(people(world.roles)),
+    custom_role_permissions: sorted(
+      people(world.roles).flatMap(row => row.permissions.map(word => `${row.id}:${word}`)),
+    ),
+    invitations: idsOf(people(world.invitations)),
+    support_grants: idsOf(people(world.supports)),
+    support_places: live && user?.superuser ? idsOf([...world.supports]) : '',
     projects: idsOf(here(world.projects)),
     audit_log: permission === 'audit:read' || isOperator ? idsOf(here(world.history)) : '',
     users: idsOf(world.users.filter(({ id }) => (live && id === user?.id) || colleagues.includes(id))),
@@ -121,7 +156,7 @@ export function read(world: World, permissions: Permissions, question: Question)
  * `later` is the world after another user's change, which happens before the commit of the `… late` parts.
  */
 export function write(world: World, permissions: Permissions, question: Question, later: World): Answers {
-  const { session, user, live, open, role, membership, own: held } = standingOf(world, permissions, question)
+  const { session, user, live, open, role, membership, own: held, isSupport } = standingOf(world, permissions, question)
   const { permission, organization_id, place, person, member, fresh, flaw, role_id } = question
   const writes = (table: string): boolean => open && (writers[table] ?? [`${table}:write`]).includes(permission)
   const within = <Row extends { organization_id: string }>(table: string, rows: Row[]) =>
@@ -133,7 +168,12 @@ export function write(world: World, permissions: Permissions, question: Question
     standingOf({ ...later, ...kept }, permissions, question)[permission === '' ? 'live' : 'open']
   // The account's own rows: with a live session and, if a permission is named, one that the user has.
   const account = live && (permission === '' || open)
-  const caller = { own: held, role_id: membership?.role_id, account, writes: writes('roles') }
+  const caller = {
+    own: held,
+    role_id: membership?.role_id,
+    account: isSupport ? open : account,
+    writes: writes('roles'),
+  }
   const { covers, mayChange, restored, mayOffer, answers } = rulesOfRoles(world, permissions, question, caller)
   // Memberships have their own rules, which are checked before the policies. Undefined: no rule is violated.
   const ruleOn = (before: Membership, after: Membership): string | undefined => {
@@ -196,7 +236,8 @@ export function write(world: World, permissions: Permissions, question: Question
   const closed = { organizations: world.organizations.map(row => ({ ...row, second_factor_required: false })) }
   return {
     ...answers,
-    'insert a project': isInPlace && writes('projects') ? `1 by ${user?.id}` : '0',
+    ...rulesOfSupport(world, question, { user, writes: writes('support_grants') }),
+    'insert a project': isInPlace && writes('projects') ? `1 by ${isSupport ? question.support_id : user?.id}` : '0',
     ...all(['update projects', 'delete projects'], count(projects)),
     ...all(['update a project', 'lock a project', 'delete a project'], has(projects, question.project)),
     'insert an invitation': !isInPlace || !writes('invitations') ? '0' : mayOffer(question) ? '1' : 'rule',

@@ -72,8 +72,8 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
   ],
   'function record_change': [
     [
-      "coalesce(acting_user(), (context ->> 'user_id')::uuid)",
-      "coalesce((context ->> 'user_id')::uuid, acting_user())",
+      "coalesce(support, acting_user(), (context ->> 'user_id')::uuid)",
+      "coalesce(support, (context ->> 'user_id')::uuid, acting_user())",
     ],
   ],
   'function is_way_out': [

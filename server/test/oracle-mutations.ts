@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { functionChanges } from './oracle-mutations-of-functions.ts'
+import { supportChanges } from './oracle-mutations-of-support.ts'
 
 // Changes of the gate, the policies and the triggers, each of which allows or refuses something wrongly: a condition
 // dropped, a column swapped, an `or` for an `and`. The oracle must detect every one. The text to replace is in the
@@ -86,10 +87,10 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     [" AND (c.permission = current_setting('app.permission'::text, true))", ''],
     ["THEN 'admin'::text", "THEN 'owner'::text"],
     [`${asked} AND ((p.role`, '((p.role'],
-    ["OR (u.superuser AND (p.role = 'superuser'::text))", "OR (p.role = 'superuser'::text)"],
-    ["OR (u.superuser AND (p.role = 'superuser'", "OR (u.email_verified AND (p.role = 'superuser'"],
-    ["u.superuser AND (p.role = 'superuser'", "u.superuser AND (p.role = 'owner'"],
-    ["OR (u.superuser AND (p.role = 'superuser'::text))", ''],
+    ['OR (u.superuser AND (p.role = CASE', 'OR (true AND (p.role = CASE'],
+    ['OR (u.superuser AND (p.role = CASE', 'OR (u.email_verified AND (p.role = CASE'],
+    ["THEN 'superuser'::text ELSE ('support-'", "THEN 'owner'::text ELSE ('support-'"],
+    ['OR (u.superuser AND (p.role = CASE', 'OR (false AND (p.role = CASE'],
     ['WHEN u.superuser', 'WHEN false'],
     ["!~~ 'admin:%'", "~~ 'admin:%'"],
     ["!~~ '%:read'", "~~ '%:read'"],
@@ -307,6 +308,6 @@ export const mutationOf = (thing: string, [find, replace]: Change): Mutation => 
   }
 }
 
-export const mutations: readonly Mutation[] = Object.entries({ ...changes, ...functionChanges }).flatMap(
-  ([thing, list]) => list.map(change => mutationOf(thing, change)),
-)
+export const mutations: readonly Mutation[] = [changes, functionChanges, supportChanges]
+  .flatMap(known => Object.entries(known))
+  .flatMap(([thing, list]) => list.map(change => mutationOf(thing, change)))

@@ -13,7 +13,9 @@ const rows = (from: string, name = 'id::text'): string =>
 export const readings: Readonly<Record<string, string>> = {
   gate: rows('gate', `concat_ws(' ', session_id, user_id, organization_id, role, writes::text)`),
   // As platform/database reads it after an empty or refused result.
-  verdict: `(select case when live is not true then 'session-ended'
+  verdict: `(select case when q.support_id <> '' then case when supported is not true then 'support-access-ended' when permitted then 'open'
+      when second_factor_missing then 'second-factor-required' else 'support-access-limited' end
+    when live is not true then 'session-ended'
     when member is not true and q.permission not like 'admin:%' then 'membership-ended' when permitted then 'open'
     when suspended_at is not null then 'organization-suspended' when second_factor_missing then 'second-factor-required' else 'permission-missing' end from gate_state)`,
   self: rows('self', `concat_ws(' ', session_id, user_id, second_factor::text, superuser::text, email_verified::text)`),
@@ -28,6 +30,8 @@ export const readings: Readonly<Record<string, string>> = {
   custom_role_permissions: rows('custom_role_permissions', `role_id || ':' || permission`),
   invitations: rows('invitations'),
   projects: rows('projects'),
+  support_grants: rows('support_grants'),
+  support_places: rows('support_places'),
   audit_log: rows('audit_log'),
   users: rows('users'),
   sessions: rows('sessions'),
@@ -63,6 +67,11 @@ export const writings: Statements = {
   ],
   'delete a project': ['delete from projects where id = q.project'],
   'delete projects': ['delete from projects'],
+  'ask for support access': [
+    `insert into support_grants (organization_id, operator_id, reason) values (q.place, q.person, 'x')`,
+  ],
+  'grant support access': ['update support_grants set granted_at = now() where id = q.support'],
+  'end support access': ['update support_grants set ended_at = now() where id = q.support'],
   'insert an invitation': [
     `insert into invitations (organization_id, email, role, role_id, invited_by, expires_at)
       values (q.place, q.fresh || '@example.com', q.role, q.role_id, q.member, now() + interval '1 day')`,
@@ -126,6 +135,8 @@ export const writings: Statements = {
 
 /** What no request may do. */
 export const forbidden: readonly string[] = [
+  'delete from support_grants',
+  `insert into audit_log (organization_id, action, entity_type) values (q.place, 'listProjects', 'support')`,
   'delete from invitations',
   'delete from memberships',
   'delete from organizations',
@@ -179,9 +190,9 @@ const hour = `interval '1 hour'`
 export const loads: readonly [of: keyof World, type: string, into: string, values: string][] = [
   [
     'users',
-    'id uuid, superuser bool, guest bool, verified bool, disabled bool, deleted bool',
-    'users (id, email, superuser, guest, email_verified_at, disabled_at, deleted_at)',
-    `id, id || '@example.com', superuser, guest, ${state('verified')}, ${state('disabled')}, ${state('deleted')}`,
+    'id uuid, superuser bool, senior bool, made_by uuid, guest bool, verified bool, disabled bool, deleted bool',
+    'users (id, email, superuser, superuser_since, superuser_by, guest, email_verified_at, disabled_at, deleted_at)',
+    `id, id || '@example.com', superuser, now() - case when senior then interval '8 days' else interval '6 days' end, made_by, guest, ${state('verified')}, ${state('disabled')}, ${state('deleted')}`,
   ],
   [
     'organizations',
@@ -218,6 +229,16 @@ export const loads: readonly [of: keyof World, type: string, into: string, value
     'id uuid, organization_id uuid',
     'projects (id, organization_id, name, slug)',
     `id, organization_id, 'p', id`,
+  ],
+  [
+    'supports',
+    'id uuid, organization_id uuid, operator_id uuid, role text, state text',
+    'support_grants (id, organization_id, operator_id, reason, role, created_at, granted_by, granted_at, opens_at, expires_at, ended_at)',
+    `id, organization_id, operator_id, 'x', role, case when state = 'stale' then now() - interval '8 days' else now() end,
+      case when state not in ('requested', 'stale') then id end, ${state(`state not in ('requested', 'stale')`)},
+      case state when 'scheduled' then now() + ${hour} when 'expired' then now() - 2 * ${hour} when 'open' then now() when 'ended' then now() end,
+      case state when 'scheduled' then now() + 2 * ${hour} when 'expired' then now() - ${hour} when 'open' then now() + ${hour} when 'ended' then now() + ${hour} end,
+      ${state(`state = 'ended'`)}`,
   ],
   [
     'invitations',

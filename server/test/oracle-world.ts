@@ -20,7 +20,17 @@ type OfOrganization = { id: string; organization_id: string }
 type Held = Pick<Membership, 'role' | 'role_id'>
 
 export interface World {
-  users: { id: string; superuser: boolean; guest: boolean; verified: boolean; disabled: boolean; deleted: boolean }[]
+  users: {
+    id: string
+    superuser: boolean
+    /** A superuser for more than a week, and by whom. */
+    senior: boolean
+    made_by: string | null
+    guest: boolean
+    verified: boolean
+    disabled: boolean
+    deleted: boolean
+  }[]
   organizations: {
     id: string
     kind: 'personal' | 'team'
@@ -32,6 +42,14 @@ export interface World {
   roles: (OfOrganization & { permissions: string[]; deleted: boolean })[]
   sessions: { id: string; user_id: string; revoked: boolean; expired: boolean; second_factor: boolean }[]
   projects: OfOrganization[]
+  /** `stale`: asked for more than a week ago. */
+  supports: (OfOrganization & {
+    operator_id: string
+    role: 'viewer' | 'member'
+    state: 'requested' | 'stale' | 'scheduled' | 'open' | 'expired' | 'ended'
+  })[]
+  /** The permissions that support access has at most. */
+  supported: readonly string[]
   /** `to` is the user whose address is invited, or an id without a user. */
   invitations: (OfOrganization &
     Held & {
@@ -50,6 +68,8 @@ export interface Question {
   session_id: string
   organization_id: string
   permission: string
+  /** The support access through which the caller acts, or empty. */
+  support_id: string
   /** The user of the session, as the attacker knows it. */
   me: string
   /** The organization of a new row, and the one that an existing row is moved to. */
@@ -68,6 +88,7 @@ export interface Question {
   kind: 'personal' | 'team'
   flaw: '' | 'organization' | 'suspended' | 'membership'
   project: string
+  support: string
   invitation: string
   device: string
   session: string
@@ -117,10 +138,17 @@ const endings = [
 ]
 
 /** Mostly valid, and in every state that closes a gate. */
-export function createWorld({ id, below, chance, pick, some, times }: Random, permissions: readonly string[]): World {
-  const users = times(9, () => ({
-    id: id(),
+export function createWorld(
+  { id, below, chance, pick, some, times }: Random,
+  permissions: readonly string[],
+  supported: readonly string[],
+): World {
+  const ids = times(9, id)
+  const users = ids.map(id => ({
+    id,
     superuser: chance(0.25),
+    senior: chance(0.7),
+    made_by: chance(0.6) ? pick(ids) : null,
     guest: chance(0.15),
     verified: chance(0.7),
     disabled: chance(0.05),
@@ -186,6 +214,26 @@ export function createWorld({ id, below, chance, pick, some, times }: Random, pe
       })),
     ),
     projects: inOrganizations(4),
+    supports: organizations.flatMap(({ id: organization_id }) =>
+      some(users, 0.4).map(({ id: operator_id }) => ({
+        id: id(),
+        organization_id,
+        operator_id,
+        role: pick(['viewer', 'member'] as const),
+        state: pick([
+          'open',
+          'open',
+          'open',
+          'requested',
+          'requested',
+          'stale',
+          'scheduled',
+          'expired',
+          'ended',
+        ] as const),
+      })),
+    ),
+    supported,
     // At most one to each address in an organization.
     invitations: organizations.flatMap(({ id: organization_id }) =>
       [...some(users, 0.6).map(user => user.id), ...times(below(3), id)].map(to => {
@@ -204,12 +252,23 @@ export function createWorld({ id, below, chance, pick, some, times }: Random, pe
 export function createQuestion(random: Random, world: World, permissions: readonly string[]): Question {
   const { id, chance, pick } = random
   const pickId = (rows: { id: string }[]): string => (rows.length > 0 ? pick(rows).id : id())
-  const holder = pick(world.sessions)
+  const through = world.supports.length > 0 && chance(0.2) ? pick(world.supports) : undefined
+  const ofOperator = world.sessions.filter(({ user_id }) => user_id === through?.operator_id)
+  const holder = pick(ofOperator.length > 0 && chance(0.95) ? ofOperator : world.sessions)
   const fresh = id()
   const mine = world.memberships.filter(({ user_id }) => user_id === holder.user_id)
   const home = mine.length > 0 && chance(0.8) ? pick(mine).organization_id : pick(world.organizations).id
   const founds = chance(0.08)
-  const organization_id = founds && chance(0.7) ? fresh : chance(0.04) ? '' : chance(0.04) ? id() : home
+  const organization_id =
+    through !== undefined && chance(0.9)
+      ? through.organization_id
+      : founds && chance(0.7)
+        ? fresh
+        : chance(0.04)
+          ? ''
+          : chance(0.04)
+            ? id()
+            : home
   const place = world.organizations.some(row => row.id === organization_id && chance(0.85))
     ? organization_id
     : pick(world.organizations).id
@@ -226,11 +285,14 @@ export function createQuestion(random: Random, world: World, permissions: readon
     session_id: chance(0.03) ? '' : chance(0.03) ? id() : holder.id,
     organization_id,
     permission:
-      founds || chance(0.06)
-        ? ''
-        : chance(0.05)
-          ? pick(unknownPermissions)
-          : pick(chance(0.4) && held?.permissions[0] ? held.permissions : permissions),
+      through !== undefined && chance(0.8)
+        ? pick(world.supported)
+        : founds || chance(0.06)
+          ? ''
+          : chance(0.05)
+            ? pick(unknownPermissions)
+            : pick(chance(0.4) && held?.permissions[0] ? held.permissions : permissions),
+    support_id: through === undefined ? '' : chance(0.95) ? through.id : id(),
     me: holder.user_id,
     place,
     elsewhere: pick(world.organizations.filter(row => row.id !== place)).id,
@@ -245,6 +307,7 @@ export function createQuestion(random: Random, world: World, permissions: readon
     kind: chance(0.8) ? 'team' : 'personal',
     flaw: chance(0.7) ? '' : pick(['organization', 'suspended', 'membership'] as const),
     project: pickId(near(world.projects, ofPlace)),
+    support: pickId(near(world.supports, ofPlace)),
     invitation: pickId(near(world.invitations, ofPlace)),
     device: pickId(near(world.devices, own)),
     session: pickId(near(world.sessions, own)),
@@ -257,7 +320,7 @@ export function createQuestion(random: Random, world: World, permissions: readon
 }
 
 interface Meanwhile {
-  table: 'sessions' | 'users' | 'memberships' | 'roles' | 'organizations'
+  table: 'sessions' | 'users' | 'memberships' | 'roles' | 'organizations' | 'supports'
   to: object
   /** The same in SQL, with the question's fields in `q`. */
   sql: string
@@ -316,6 +379,16 @@ export const changes: Readonly<Record<string, Meanwhile>> = {
     to: {},
     sql: 'delete from custom_role_permissions where organization_id = q.change_organization and permission = q.permission',
   },
+  'ends the support access': {
+    table: 'supports',
+    to: { state: 'ended' },
+    sql: 'update support_grants set ended_at = now() where id::text = q.support_id',
+  },
+  'lets the support access expire': {
+    table: 'supports',
+    to: { state: 'expired' },
+    sql: `update support_grants set opens_at = now() - interval '2 hours', expires_at = now() - interval '1 second' where id::text = q.support_id and opens_at is not null`,
+  },
   'closes the organization': {
     table: 'organizations',
     to: { deleted: true },
@@ -335,13 +408,14 @@ export const changes: Readonly<Record<string, Meanwhile>> = {
 
 /** The world after that change. */
 export function changeWorld(world: World, question: Question): World {
-  const { change, change_session, change_user, change_organization, permission } = question
+  const { change, change_session, change_user, change_organization, permission, support_id } = question
   const { table, to } = changes[change]!
   const isMeant: Record<Exclude<Meanwhile['table'], 'roles'>, (row: { id: string } & Membership) => boolean> = {
     sessions: ({ id }) => id === change_session,
     users: ({ id }) => id === change_user,
     memberships: row => row.user_id === change_user && row.organization_id === change_organization,
     organizations: ({ id }) => id === change_organization,
+    supports: ({ id }) => id === support_id,
   }
   if (table === 'roles') {
     const isTaken = (row: World['roles'][number], word: string): boolean =>

@@ -12,7 +12,8 @@ import { createOwnDatabase } from './own-database.ts'
 // Asks the database what the model answers. Three functions, which the tenant login runs with its own rights and under
 // all policies, take many questions at once; each answers every part of each question.
 
-const permissions: Readonly<Record<string, string>> = declare(features).permissions
+const declared = declare(features)
+const permissions: Readonly<Record<string, string>> = declared.permissions
 const words = Object.keys(permissions)
 const given = process.env['ORACLE_SEED']
 /** From ORACLE_SEED, or random; it determines everything that a run does. */
@@ -27,9 +28,9 @@ if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(decisions))
 const QUESTIONS = 100
 const AT_ONCE = 25
 
-const texts = ['session_id', 'organization_id', 'permission', 'role', 'word', 'kind', 'flaw', 'change']
+const texts = ['session_id', 'organization_id', 'permission', 'support_id', 'role', 'word', 'kind', 'flaw', 'change']
 const sample = createRandom(0)
-const fields = Object.keys(createQuestion(sample, createWorld(sample, words), words))
+const fields = Object.keys(createQuestion(sample, createWorld(sample, words, declared.supportPermissions), words))
 
 const writingParts = [...Object.keys(writings), ...forbidden]
 
@@ -66,7 +67,7 @@ const asking = (name: string, body: string): string => `
   begin
     for q in select * from jsonb_populate_recordset(null::oracle.question, questions) loop
       perform set_config('app.session_id', q.session_id, true), set_config('app.organization_id', q.organization_id, true),
-        set_config('app.permission', q.permission, true),
+        set_config('app.permission', q.permission, true), set_config('app.support_id', q.support_id, true),
         -- what is forged: history names the user of the session all the same
         set_config('app.context', jsonb_build_object('request_id', 'oracle', 'ip', '', 'user_agent', '', 'user_id', q.person)::text, true);
       answers := '{}';
@@ -145,7 +146,7 @@ export async function createOracle() {
     try {
       await client.query('begin; set local session_replication_role = replica')
       await client.query(
-        'truncate users, organizations, roles, custom_role_permissions, memberships, sessions, projects, invitations, audit_log, devices, identities, passkeys, totp_factors, recovery_codes, idempotency_keys, retired_names cascade',
+        'truncate users, organizations, support_grants, roles, custom_role_permissions, memberships, sessions, projects, invitations, audit_log, devices, identities, passkeys, totp_factors, recovery_codes, idempotency_keys, retired_names cascade',
       )
       for (const [of, type, into, values] of loads)
         await client.query(`insert into ${into} select ${values} from jsonb_to_recordset($1) as r (${type})`, [
@@ -176,7 +177,7 @@ export async function createOracle() {
     { untilDifferent = false, only, readsOnly }: Wanted = {},
   ): Promise<Comparison> {
     const random = createRandom(seed)
-    const world = createWorld(random, words)
+    const world = createWorld(random, words, declared.supportPermissions)
     const questions = random
       .times(only === undefined ? QUESTIONS : 4 * QUESTIONS, () => createQuestion(random, world, words))
       .filter(question => only === undefined || only(world, question))

@@ -58,7 +58,7 @@ test('a productâ€™s feature has its own migrations, which run after the serviceâ
 // Red when: storeDigest in migrations.ts writes into the feature's table, or the inspection counts these tables.
 test('the schema with the feature passes the inspection at the start, and the roles have its permissions', async () => {
   assert.deepEqual(await inspectSchema(database.tenant.pool, database.system.pool, schema), [])
-  assert.deepEqual(await inspectDeclaredRows(database.system.pool, declared.permissions), [])
+  assert.deepEqual(await inspectDeclaredRows(database.system.pool, declared), [])
   assert.deepEqual(await inspectTables(admin), [])
   const { rows } = await admin.query<{ role: string }>(
     `select role from role_permissions where permission = 'remarks:write' order by role`,

@@ -42,7 +42,7 @@ export async function doctor(args: string[], config: Config): Promise<number> {
         'roles, grants and policies',
         async () => {
           const faults = await inspectSchema(database.tenant.pool, database.system.pool, config.database.schema)
-          return faults.length > 0 ? faults : inspectDeclaredRows(database.system.pool, declare(features).permissions)
+          return faults.length > 0 ? faults : inspectDeclaredRows(database.system.pool, declare(features))
         },
       ],
       ['signing keys', () => checkKeys(config, database)],

@@ -289,9 +289,9 @@ export async function migrate(args: string[], config: Config): Promise<number> {
     const code = await migrateCommand(args, { databaseUrl: ownerUrl, adminUrl, schema, digest: readDigest, print })
     // Features' own migrations and rows belong to this version's schema; after `--to` the schema may be older.
     if (applies && code === 0 && !args.includes('--to'))
-      await asOwner(async (client, { features, permissions }) => {
-        await applyFeatureMigrations(client, features, { schema, digest: readDigest, log: print })
-        await writeDeclaredRows(client, schema, permissions)
+      await asOwner(async (client, declared) => {
+        await applyFeatureMigrations(client, declared.features, { schema, digest: readDigest, log: print })
+        await writeDeclaredRows(client, schema, declared)
       })
     return code
   })

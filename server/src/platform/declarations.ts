@@ -1,7 +1,8 @@
 import type { RawBuilder } from 'kysely'
 import { sql } from 'kysely'
 import type { Feature, Retention, ErasedAccount, ExportSection } from './feature.ts'
-import type { PermissionTable } from './gate/permissions.ts'
+import { supportRoles } from './gate/permissions.ts'
+import type { Permission, PermissionTable } from './gate/permissions.ts'
 import type { WireFormat } from './http/wire-format.ts'
 import type { JobDeclarations } from './jobs/jobs.ts'
 import type { EventDeclaration, MailDeclaration, MailTable, TokenMail } from './mail/mails.ts'
@@ -17,6 +18,8 @@ export interface Declarations {
   features: readonly Feature[]
   problems: ProblemTable
   permissions: PermissionTable
+  /** What support access may do at most; no other permission is open to it. */
+  supportPermissions: readonly Permission[]
   /** By purpose. */
   tokens: ReadonlyMap<string, TokenKind>
   tokenMails: Readonly<Record<string, TokenMail>>
@@ -74,6 +77,7 @@ export function declare(features: readonly Feature[]): Declarations {
     features,
     problems: byStatus(merge('problem', one => one.problems, platformProblems)),
     permissions: merge('permission', one => one.permissions) as PermissionTable,
+    supportPermissions: features.flatMap(supportPermissionsIn),
     tokens: new Map(
       Object.entries(
         merge('token purpose', one => Object.fromEntries((one.tokens ?? []).map(kind => [kind.purpose, kind]))),
@@ -115,6 +119,16 @@ export function declare(features: readonly Feature[]): Declarations {
       }
     },
   }
+}
+
+/** @throws Error if it opens to support access what that must never reach */
+function supportPermissionsIn({ name, permissions = {}, supportPermissions = [] }: Feature): readonly Permission[] {
+  for (const permission of supportPermissions)
+    if (!(supportRoles as readonly unknown[]).includes((permissions as Record<string, unknown>)[permission]))
+      throw new Error(
+        `the feature ${name} gives support access the permission ${permission}: name only its own permissions of ${supportRoles.join(' and ')}`,
+      )
+  return supportPermissions
 }
 
 const anyOf = (conditions: readonly RawBuilder<boolean>[]): RawBuilder<boolean> =>

@@ -1,7 +1,7 @@
 import type { RawBuilder } from 'kysely'
 import type { Transaction } from './database/database.ts'
 import type { Statement } from './database/statement.ts'
-import type { PermissionTable } from './gate/permissions.ts'
+import type { Permission, PermissionTable } from './gate/permissions.ts'
 import type { App } from './http/route.ts'
 import type { WireFormat } from './http/wire-format.ts'
 import type { JobDeclaration } from './jobs/jobs.ts'
@@ -55,6 +55,8 @@ export interface Feature {
   /** Groups of operations in the OpenAPI document, each with a description. */
   tags?: Readonly<Record<string, string>>
   permissions?: PermissionTable
+  /** Those of its permissions that an operator has under support access, if the role of that access has them. */
+  supportPermissions?: readonly Permission[]
   problems?: ProblemTable
   tokens?: readonly TokenKind[]
   /** The security events that it records, and whether the user is notified by email. */

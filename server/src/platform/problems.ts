@@ -11,6 +11,11 @@ export const platformProblems = {
   'not-signed-in': [401, 'Not signed in', 'Send a valid access token: Authorization: Bearer <access_token>.'],
   'access-token-expired': [401, 'Access token expired', 'Refresh it with POST /api/v1/auth/refresh.'],
   'session-ended': [401, 'Session ended', 'The session has expired or was revoked. Sign in again.'],
+  'support-access-ended': [
+    401,
+    'Support access ended',
+    'The support access was ended or has expired, or the session of the operator was. Ask for a new token, or for new access.',
+  ],
   'membership-ended': [
     401,
     'Membership ended',
@@ -26,11 +31,21 @@ export const platformProblems = {
     'Recent sign-in required',
     'Verify your identity with POST /api/v1/auth/step-up, with a second factor if the account has one, then repeat the request with the new access token.',
   ],
+  'support-access-limited': [
+    403,
+    'Support access limited',
+    'Support access reads what its role reads, and changes only projects and the like, if it was granted the role member. It reaches no account, member, role, invitation or administration.',
+  ],
   'permission-missing': [403, 'Permission missing', 'Your role in this organization does not allow this.'],
   'organization-suspended': [
     403,
     'Organization suspended',
     'An operator has suspended the organization at the time `suspended_at`; nothing in it is lost. Until it is reactivated its members can only leave it: switch to another organization, or ask the operator.',
+  ],
+  'entitlement-missing': [
+    403,
+    'Entitlement missing',
+    'The licence of this organization does not include this, or does not allow changes any more; `entitlement` names what is missing. Renew or extend the licence.',
   ],
   'second-factor-required': [
     403,

@@ -17,6 +17,7 @@ create table audit_log (
   entity_id       uuid,
   before          jsonb,
   after           jsonb,
+  operator_id     uuid, -- who acted through support access; the actor is then the principal of that access
   primary key (organization_id, id)
 ) partition by range (id);
 create table audit_log_default partition of audit_log default; -- no grants: partitions are accessed through their parent
@@ -38,12 +39,13 @@ create policy history on audit_log for insert to public
 create policy tenant_read on audit_log for select to freehold_tenant
   using (organization_id = (select organization_id from gate where permission = 'audit:read' or permission like 'admin:%'));
 create policy system_read on audit_log for select to freehold_system using (true);
+create policy support on audit_log for insert to freehold_owner with check (entity_type = 'support'); -- record_support_request()
 create policy maintenance on audit_log to freehold_owner using (current_setting('app.maintenance', true) = 'on');
 -- The audit log loses data in two ways only: the IP address and user agent of an erased user are removed, and all
 -- entries of an organization whose row was deleted are replaced by one tombstone.
 create policy forget on audit_log for update to freehold_system
   using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid
-    and exists (select from users u where u.id = actor_id and u.deleted_at is not null))
+    and exists (select from users u where u.id in (actor_id, operator_id) and u.deleted_at is not null))
   with check (ip is null and user_agent is null);
 grant select, insert on audit_log to freehold_tenant, freehold_system;
 grant update (ip, user_agent) on audit_log to freehold_system;
@@ -79,6 +81,10 @@ create table security_events (
 );
 create index security_events_user_id on security_events (user_id, id);
 create index security_events_actor_id on security_events (actor_id) where actor_id is distinct from user_id;
+-- The lists of operators.
+create index security_events_actor on security_events (actor_id, id);
+create index security_events_type on security_events (type, id);
+create index security_events_ip on security_events (ip, id);
 
 -- Records a security event. If it is `mailed`, the user gets an email, no matter who or what caused the event.
 create function record_event(type text, user_id uuid, session_id uuid, details jsonb default null, mailed boolean default false) returns void
@@ -117,7 +123,7 @@ begin
     nullif(current_setting('app.session_id', true), '')::uuid,
     case when tg_op = 'UPDATE' then jsonb_build_object('changed', (select jsonb_agg(n.key order by n.key)
       from jsonb_each(to_jsonb(new)) n join jsonb_each(to_jsonb(old)) o using (key)
-      where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id', 'unopened_organization_ids', 'gate_changed_in'))) end);
+      where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id', 'unopened_organization_ids', 'gate_changed_in', 'superuser_since', 'superuser_by'))) end);
   return null;
 end $$;
 revoke execute on function record_account() from public;
@@ -138,6 +144,14 @@ create policy forget on security_events for update to freehold_system
   with check (ip is null and user_agent is null);
 grant insert on security_events to freehold_tenant;
 grant select, insert, update (ip, user_agent), delete on security_events to freehold_system;
+
+-- What happened to the user's own account. Who else caused it, and from where, is not the user's to know.
+create view own_security_events with (security_barrier) as
+  select id, type, session_id, case when actor_id is null then 'unknown' when actor_id = user_id then 'self' else 'other' end as actor,
+    case when actor_id is null or actor_id = user_id then ip end as ip, case when actor_id is null or actor_id = user_id then user_agent end as user_agent,
+    created_at
+  from security_events where user_id = (select user_id from self);
+grant select on own_security_events to freehold_tenant;
 
 -- What operators did: one entry for each operation that may change something, also if it changes nothing. The function that
 -- opens the way to the database writes it, in the same transaction, and no login can change it.

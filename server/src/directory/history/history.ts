@@ -21,7 +21,8 @@ export const AuditEntry = Type.Object(
     action: Word,
     entity_type: Word,
     entity_id: Nullable(Id),
-    actor_id: Nullable(Id),
+    actor_id: Nullable({ ...Id, description: 'A user or, if an operator acted through it, a support access.' }),
+    operator_id: Nullable({ ...Id, description: 'The operator, under support access.' }),
     session_id: Nullable(Id),
     request_id: Nullable(Word),
     ip: Nullable(
@@ -55,6 +56,7 @@ export const auditColumns = [
   'entity_type',
   'entity_id',
   'actor_id',
+  'operator_id',
   'session_id',
   'request_id',
   'ip',
@@ -127,6 +129,12 @@ export const recordEvent = (
 ) =>
   execute(
     raw(system, sql`select record_event(${type}, ${user_id}, ${session_id}, ${JSON.stringify(details)}, ${mailed})`),
+  )
+
+/** The same for several users, for what an operator did to their accounts. */
+export const recordEvents = ({ type, mailed }: PlainEvent, user_ids: readonly string[]) =>
+  execute(
+    raw(system, sql`select record_event(${type}, id, null, '{}', ${mailed}) from unnest(${user_ids}::uuid[]) as id`),
   )
 
 /**

@@ -10,6 +10,9 @@ import type { Links } from './token-drafts.ts'
 
 const query = tables('system', 'security_events', 'one_time_tokens', 'organizations')
 
+/** The longest reason that an email quotes. */
+const REASON_LENGTH = 300
+
 const providers = new Map([
   ['google', 'Google'],
   ['github', 'GitHub'],
@@ -48,7 +51,9 @@ export async function draftOfEvent(
       new_email: event.new_email,
       provider: provider === null ? undefined : asName(providers.get(provider) ?? provider),
       organization: event.organization === null ? undefined : asName(event.organization),
-      reason: event.reason,
+      reason: event.reason === null ? undefined : asName(event.reason, REASON_LENGTH),
+      opens: event.opens_at === null ? undefined : new Date(event.opens_at),
+      expires: event.expires_at === null ? undefined : new Date(event.expires_at),
     },
   }
 }
@@ -91,8 +96,10 @@ const findEvent = (id: string) =>
         'security_events.created_at',
         'change.email as new_email',
         sql<string | null>`security_events.details ->> 'provider'`.as('provider'),
-        sql<string | null>`change.details ->> 'old_email'`.as('old_email'),
         sql<string | null>`security_events.details ->> 'reason'`.as('reason'),
+        sql<string | null>`security_events.details ->> 'opens_at'`.as('opens_at'),
+        sql<string | null>`security_events.details ->> 'expires_at'`.as('expires_at'),
+        sql<string | null>`change.details ->> 'old_email'`.as('old_email'),
       ])
       .where('security_events.id', '=', id),
   )

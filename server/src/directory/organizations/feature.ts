@@ -50,6 +50,7 @@ export const organizations = feature({
   sql: [new URL('organizations-policies.sql', import.meta.url)],
   tags: { Organizations: 'The tenants: creating, updating, leaving, deleting.' },
   permissions,
+  supportPermissions: ['organization:read'],
   problems,
   erase: (transaction, { id }) => eraseMemberships(transaction, id),
   routes: [ownOrganizationRoutes, withinOrganization(organizationRoutes)],

@@ -40,9 +40,11 @@ declare
   changes constant boolean := (old.name, old.slug, old.second_factor_required) is distinct from (new.name, new.slug, new.second_factor_required);
   suspends constant boolean := (old.suspended_at, old.suspended_reason) is distinct from (new.suspended_at, new.suspended_reason);
   wanted constant text := coalesce(current_setting('app.permission', true), '');
+  -- An operator restores an account, and with it what its deletion closed. No policy lets the tenant login do that.
+  restores constant boolean := wanted = 'admin:users:write' and old.deleted_at is not null and new.deleted_at is null and old.kind = new.kind;
 begin
   -- Without a permission it is the system login, which closes what an account's deletion leaves empty.
-  if wanted <> '' and (closes and wanted <> 'organization:delete' or changes and wanted <> 'organization:write'
+  if wanted <> '' and not restores and (closes and wanted <> 'organization:delete' or changes and wanted <> 'organization:write'
     or suspends and wanted <> 'admin:organizations:write' or old.kind <> new.kind) then
     raise exception '% does not allow this change of an organization', wanted using errcode = '42501';
   end if;
@@ -151,6 +153,16 @@ begin
   return null;
 end $$;
 revoke execute on function guard_guest() from public;
+-- An account becomes a guest only if it is a viewer everywhere: its memberships lock it before they change.
+create function guard_new_guest() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+begin
+  if exists (select from memberships where user_id = new.id and deleted_at is null and (role <> 'viewer' or role_id is not null)) then
+    raise exception 'the user has another role than viewer' using errcode = '23514', constraint = 'users_guests_are_viewers';
+  end if;
+  return null;
+end $$;
+revoke execute on function guard_new_guest() from public;
+create trigger new_guest after update of guest on users for each row when (new.guest and not old.guest) execute function guard_new_guest();
 create trigger guest_insert after insert on memberships for each row when (new.role <> 'viewer' or new.role_id is not null) execute function guard_guest();
 create trigger guest_update after update of role, role_id, deleted_at on memberships for each row
   when (new.deleted_at is null and (new.role <> 'viewer' or new.role_id is not null)) execute function guard_guest();

@@ -84,6 +84,9 @@ const heldRoleColumns = ['role', 'role_id', 'role_name'] as const
 
 const slugTaken = { organizations_slug_key: 'organization-slug-taken' } as const
 
+/** How a membership that needs a seat is refused; the feature `limits` counts the seats. */
+export const seatRules = { limit_of_seats: { code: 'seats-exhausted', tells: true } } as const
+
 /** What the triggers guard_guest() and guard_founder() refuse. */
 export const guestRules = { memberships_of_guests: 'guest-limited', organizations_of_guests: 'guest-limited' } as const
 
@@ -144,6 +147,13 @@ export const deleteOrganization = (id: string, condition: Condition) =>
 /** The organization that a session works in, with the user's role there. */
 export type ChosenOrganization = OrganizationRow & { role: RoleName }
 
+/** The entitlements of one of the current user's organizations; a live session suffices. */
+export const listOwnEntitlements = (organization_id: string) =>
+  statement(
+    query.selectFrom('own_organizations').select('entitlements').where('id', '=', organization_id),
+    ([row]): readonly string[] => row?.entitlements ?? [],
+  )
+
 /**
  * Chooses the organization of a sign-in or refresh, as SQL of one row: the requested one, else that of the session
  * (`current`), else the first preferred one, else the oldest team, else the personal one; a suspended one only if all
@@ -194,6 +204,21 @@ export const requirePlace = (organization_id: string) =>
     },
   )
 
+/** The same for an operator, who has no membership and invites in any role. @throws Problem (read) not-found, personal-organization */
+export const requireTeam = (organization_id: string) =>
+  statement(
+    query
+      .selectFrom('organizations')
+      .innerJoin('gate', 'gate.organization_id', 'organizations.id')
+      .select('organizations.kind')
+      .where('organizations.id', '=', organization_id),
+    ([place]): InviterPlace => {
+      if (place === undefined) throw new Problem('not-found')
+      if (place.kind === 'personal') throw new Problem('personal-organization')
+      return { ...place, actor_role: 'owner' }
+    },
+  )
+
 /** Why the caller may not invite anyone in this role; undefined if they may. */
 export function refusalOfRole({ actor_role }: InviterPlace, role: Role, isFresh: boolean): ProblemCode | undefined {
   if (role !== 'owner') return undefined
@@ -213,7 +238,10 @@ export const lockPlace = (organization_id: string, user_id: string) =>
     organizations_suspended: { code: 'organization-suspended', tells: true },
   })
 
-/** Makes a consenting user a member, including a former member; undefined if the user is already a member. */
+/**
+ * Makes a consenting user a member, including a former member; undefined if the user is already a member.
+ * @throws Problem seats-exhausted
+ */
 export const joinOrganization = (
   organization_id: string,
   user_id: string,
@@ -230,6 +258,7 @@ export const joinOrganization = (
           .where('memberships.deleted_at', 'is not', null),
       )
       .returning('user_id'),
+    seatRules,
   )
 
 /** The namespace of the ids of personal organizations (docs/decisions/0004). */

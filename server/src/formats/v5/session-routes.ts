@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { placeOf } from '../../platform/http/resource.ts'
 import type { App } from '../../platform/http/route.ts'
 import type { Services } from '../../platform/services.ts'
 import { createWorkspace, deleteWorkspace, getWorkspace, listWorkspaces } from '../../product/workspaces/workspaces.ts'
@@ -51,6 +52,7 @@ export function sessionRoutes(app: App, { cursors }: Pick<Services, 'cursors'>):
     '/sessions',
     {
       ...write,
+      problems: ['quota-exhausted'],
       schema: {
         tags,
         querystring: AnyQuery,
@@ -62,7 +64,7 @@ export function sessionRoutes(app: App, { cursors }: Pick<Services, 'cursors'>):
     },
     async ({ actor, body }, reply) => {
       const { name, workspacePath: workspace_path, projectId: project_id = null } = body
-      const made = await actor.run(createWorkspace(actor, { name, workspace_path, project_id }))
+      const made = await actor.run(createWorkspace(placeOf(actor), { name, workspace_path, project_id }))
       return reply.code(201).send(success(sessionOf(made)))
     },
   )

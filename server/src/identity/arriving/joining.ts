@@ -87,12 +87,6 @@ export async function getOpen(
     query
       .selectFrom('invitations')
       .innerJoin('organizations', 'organizations.id', 'invitations.organization_id')
-      .innerJoin('live_users as inviting', 'inviting.id', 'invitations.invited_by')
-      .innerJoin('memberships as inviter', join =>
-        join
-          .onRef('inviter.organization_id', '=', 'invitations.organization_id')
-          .onRef('inviter.user_id', '=', 'invitations.invited_by'),
-      )
       .leftJoin('users as taken', 'taken.email', 'invitations.email')
       .leftJoin('live_users as account', join => {
         const ofAddress = join.onRef('account.id', '=', 'taken.id')
@@ -110,8 +104,6 @@ export async function getOpen(
       .where(isInTime(made_by))
       .where(mayHandOver(made_by))
       .where('organizations.deleted_at', 'is', null)
-      .where('inviter.disabled_at', 'is', null)
-      .where('inviter.deleted_at', 'is', null)
       .where(mayStillInvite),
   )
   // system: the holder of the link is not a member yet, and may have no account
@@ -127,11 +119,15 @@ const isInTime = (made_by: string | undefined) =>
   made_by === undefined ? sql<boolean>`invitations.expires_at > now()` : sql<boolean>`true`
 
 /**
- * Whether the inviter still may invite, to the role as it is now. Otherwise a member about to lose a role could keep it by
- * inviting another address.
+ * Whether the inviter still may invite, to the role as it is now; an operator may. Otherwise a member about to lose a role
+ * could keep it by inviting another address.
  */
-const mayStillInvite = sql<boolean>`array['invitations:write'] || permissions_of(invitations.organization_id, invitations.role, invitations.role_id)
-  <@ permissions_of(inviter.organization_id, inviter.role, inviter.role_id)`
+const mayStillInvite = sql<boolean>`(invitations.invited_by is null or exists (
+  select from memberships inviter join live_users inviting on inviting.id = inviter.user_id
+  where inviter.organization_id = invitations.organization_id and inviter.user_id = invitations.invited_by
+    and inviter.disabled_at is null and inviter.deleted_at is null
+    and array['invitations:write'] || permissions_of(invitations.organization_id, invitations.role, invitations.role_id)
+      <@ permissions_of(inviter.organization_id, inviter.role, inviter.role_id)))`
 
 /** Throws only after the commit, because the used-up invitation must persist. @throws Problem already-member */
 export function accepted(joined: AcceptedInvitation | undefined): AcceptedInvitation {
@@ -145,7 +141,10 @@ interface Joining {
   address: 'is-verified' | 'must-be-verified' | 'stays'
 }
 
-/** Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended, organization-suspended */
+/**
+ * Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended,
+ * organization-suspended, seats-exhausted
+ */
 export async function join(
   transaction: Transaction<'system'>,
   { organization_id, invitation_id, version, made_by }: Invited,
@@ -156,15 +155,10 @@ export async function join(
   // Of concurrent requests, one finds it open. The triggers `mail_update` and `spend_links` spend its links.
   const open = query
     .updateTable('invitations')
-    .from(['organizations', 'memberships as inviter', 'live_users as inviting', 'live_users as joining'])
+    .from(['organizations', 'live_users as joining'])
     .set({ accepted_at: sql<string>`now()` })
     .whereRef('organizations.id', '=', 'invitations.organization_id')
     .where('organizations.deleted_at', 'is', null)
-    .whereRef('inviter.organization_id', '=', 'invitations.organization_id')
-    .whereRef('inviter.user_id', '=', 'invitations.invited_by')
-    .where('inviter.disabled_at', 'is', null)
-    .where('inviter.deleted_at', 'is', null)
-    .whereRef('inviting.id', '=', 'invitations.invited_by')
     // The account may have been deleted, or its address changed, while its lock was waited for.
     .where('joining.id', '=', user_id)
     .whereRef('joining.email', '=', 'invitations.email')

@@ -58,7 +58,7 @@ export function ownInvitationRoutes(app: App, services: Pick<Services, 'cursors'
     {
       access: 'session',
       noStore: true, // creates a membership once: a repeated request gets `invitation-ended`
-      problems: ['already-member', 'invitation-ended', 'organization-suspended'],
+      problems: ['already-member', 'invitation-ended', 'organization-suspended', 'seats-exhausted'],
       schema: {
         operationId: 'acceptOwnInvitation',
         summary: 'Accept an invitation to the current user',
@@ -109,6 +109,7 @@ export function acceptanceRoutes(app: App, services: Services): void {
         'invitation-for-another',
         'invitation-needs-sign-in',
         'organization-suspended',
+        'seats-exhausted',
         'session-ended',
         'weak-password',
       ],

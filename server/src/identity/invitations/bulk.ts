@@ -1,7 +1,6 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { Transaction } from '../../platform/database/database.ts'
-import type { Place } from '../../platform/http/resource.ts'
 import { noSuchRole, requireGivenRole } from '../../directory/organizations/held-role.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import type { FieldError, ProblemCode, ProblemTable } from '../../platform/problems.ts'
@@ -10,7 +9,7 @@ import { readCsv } from './csv.ts'
 import { Invitation } from './invitations.ts'
 import type { NewInvitation } from './invitations.ts'
 import { faultsOfGuest, sendInvitations } from './sending.ts'
-import type { InvitationRow } from './sending.ts'
+import type { InvitationRow, InvitingPlace } from './sending.ts'
 
 /** How many rows one request may have. */
 const MAX_ROWS = 1000
@@ -107,7 +106,7 @@ interface RowRules {
  */
 export async function inviteRows(
   transaction: Transaction<'tenant'>,
-  place: Place,
+  place: InvitingPlace,
   given: readonly unknown[],
   { isFresh, problems, faultsOf }: RowRules,
 ): Promise<Static<typeof InvitationResults>> {

@@ -56,6 +56,7 @@ declare module '../../platform/services.ts' {
 export const signIn = feature({
   name: 'sign-in',
   uses: [
+    'limits',
     'users',
     'sessions',
     'history',

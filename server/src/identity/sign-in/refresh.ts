@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { recordEvent } from '../../directory/history/history.ts'
+import { entitlementsOf } from '../../directory/limits/limits.ts'
 import { chooseOrganization } from '../../directory/organizations/organizations.ts'
 import type { ChosenOrganization } from '../../directory/organizations/organizations.ts'
 import { authTime, revokeSession, sessionExpiry } from '../../directory/sessions/sessions.ts'
@@ -14,7 +15,7 @@ import { openRefreshToken } from './refresh-token.ts'
 import type { RefreshToken } from './refresh-token.ts'
 import type { SignedIn, SignInRules } from './sign-in.ts'
 import { admitTo, countPlaces, foundIn, rememberChoice } from './steps.ts'
-import type { Account, Nulls, PlaceCounts } from './steps.ts'
+import type { Account, ChosenPlace, Nulls, PlaceCounts } from './steps.ts'
 
 const query = tables('system', 'sessions', 'live_users')
 
@@ -86,7 +87,10 @@ const choosePlace = ({ user, hints, session }: LockedSession, asked: string | un
   statement(
     raw(
       query,
-      sql<PlaceCounts & Nulls<ChosenOrganization>>`select ${countPlaces(user.id)}, organization.* from (select) as one
+      sql<
+        PlaceCounts & Nulls<ChosenPlace>
+      >`select ${countPlaces(user.id)}, organization.*, ${entitlementsOf(sql`organization.id`)} as entitlements
+        from (select) as one
         left join lateral (${chooseOrganization(user.id, asked, preferredOrganizations(hints), session.organization_id)}) as organization on true`,
     ),
     ([row]) => {
@@ -95,7 +99,7 @@ const choosePlace = ({ user, hints, session }: LockedSession, asked: string | un
     },
   )
 
-interface LockedSession extends Account {
+interface LockedSession extends Pick<Account, 'user' | 'hints'> {
   session: {
     id: string
     organization_id: string | null

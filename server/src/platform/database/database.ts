@@ -33,6 +33,8 @@ export interface Operation {
   entity_type?: string | undefined
   entity_id?: string | undefined
   details?: Readonly<Record<string, unknown>> | undefined
+  /** It only looks up what the operation is about, and is not recorded. */
+  isLookUp?: boolean
 }
 
 /** The settings that the gate reads. The system login needs no session, but a session that is given must be valid. */
@@ -41,6 +43,10 @@ export interface Scope {
   organization_id?: string
   /** The one permission that the gate requires; undefined if a valid session suffices. */
   permission?: string
+  /** The support access through which an operator acts; the session is the operator's. */
+  support_id?: string
+  /** An entitlement that the organization must have. */
+  requires?: string
   /** Required for an `admin:` permission: it is recorded before the first statement, if the permission allows changes. */
   operation?: Operation
   /** Called when the database has found the session valid. */
@@ -226,6 +232,12 @@ function openLogin<Name extends LoginName>(
   /** Throws the problem that explains why the gate is closed; returns if it is open. */
   async function diagnose(scope: Scope, settings: SettingValues): Promise<void> {
     const [state] = await connected(client => trip(client, settings, gateState.sql, gateState.parameters))
+    if (scope.support_id !== undefined) {
+      if (state?.supported !== true) throw new Problem('support-access-ended')
+      scope.confirm?.()
+      if (state.permitted === true) return
+      throw new Problem(state.second_factor_missing === true ? 'second-factor-required' : 'support-access-limited')
+    }
     if (state?.live !== true) throw new Problem('session-ended')
     if (scope.permission === undefined) return scope.confirm?.()
     if (state.member !== true && scope.operation === undefined) throw new Problem('membership-ended')
@@ -233,8 +245,11 @@ function openLogin<Name extends LoginName>(
     if (state.permitted === true) return
     const { suspended_at } = state
     if (suspended_at !== null) throw new Problem('organization-suspended', { extension: { suspended_at } })
-    const isRefusedOperator = scope.operation !== undefined && state.operator !== true
-    if (state.second_factor_missing === true && !isRefusedOperator) throw new Problem('second-factor-required')
+    // Who is no operator learns nothing about the organization that the operation names.
+    if (scope.operation !== undefined && state.operator !== true) throw new Problem('permission-missing')
+    if (state.second_factor_missing === true) throw new Problem('second-factor-required')
+    if (state.entitlement_missing === true)
+      throw new Problem('entitlement-missing', { extension: { entitlement: scope.requires } })
     if (state.operator !== true) throw new Problem('permission-missing')
     // For an operator, only an organization that does not exist is closed.
     if (scope.organization_id !== undefined) throw new Problem('not-found')

@@ -21,7 +21,10 @@ export interface DatabaseUrls {
 export async function openInspectedDatabase(
   config: Config,
   { tenantUrl, systemUrl }: DatabaseUrls,
-  { log, declared }: { log: FastifyBaseLogger; declared: Pick<Declarations, 'features' | 'permissions'> },
+  {
+    log,
+    declared,
+  }: { log: FastifyBaseLogger; declared: Pick<Declarations, 'features' | 'permissions' | 'supportPermissions'> },
   stack: AsyncDisposableStack,
 ): Promise<Database> {
   const database = openDatabase({
@@ -47,18 +50,18 @@ async function inspectDatabase(
   { tenant, system }: Database,
   config: Config,
   urls: DatabaseUrls,
-  { features, permissions }: Pick<Declarations, 'features' | 'permissions'>,
+  declared: Pick<Declarations, 'features' | 'permissions' | 'supportPermissions'>,
 ): Promise<{ faults: string[]; remarks: string[] }> {
   const { schema } = config.database
   await checkConnection(tenant.pool, { variable: variableOf(config, 'tenant'), url: urls.tenantUrl })
   await checkConnection(system.pool, { variable: variableOf(config, 'system'), url: urls.systemUrl })
   const settings = await inspectSettings({ tenant, system }, config)
   if (settings.length > 0) return { faults: settings, remarks: [] }
-  const { missing, newer } = await inspectMigrations(system.pool, schema, requiredMigrations(features))
+  const { missing, newer } = await inspectMigrations(system.pool, schema, requiredMigrations(declared.features))
   if (missing.length > 0) return { faults: missing, remarks: [] }
   const faults = await inspectSchema(tenant.pool, system.pool, schema)
   if (faults.length > 0) return { faults, remarks: newer }
-  const rows = await inspectDeclaredRows(system.pool, permissions)
+  const rows = await inspectDeclaredRows(system.pool, declared)
   return { faults: rows.length > 0 && newer.length > 0 ? newer : rows, remarks: newer }
 }
 

@@ -17,6 +17,7 @@ interface TenantAuditLog {
   entity_type: ColumnType<string, string, never>
   id: ColumnType<string, string | undefined, never>
   ip: ColumnType<string | null, string | null | undefined, never>
+  operator_id: ColumnType<string | null, string | null | undefined, never>
   organization_id: ColumnType<string, string, never>
   request_id: ColumnType<string | null, string | null | undefined, never>
   sequence: ColumnType<number, number | undefined, never>
@@ -96,21 +97,23 @@ interface TenantDevices {
 }
 
 interface TenantGate {
-  organization_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean, never, never>
+  writes: ColumnType<boolean | null, never, never>
 }
 
 interface TenantGateState {
+  entitlement_missing: ColumnType<boolean, never, never>
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
   operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
+  supported: ColumnType<boolean, never, never>
   suspended_at: ColumnType<string | null, never, never>
 }
 
@@ -154,7 +157,7 @@ interface TenantInvitations {
   expires_at: Generated<string>
   guest: Generated<boolean>
   id: Generated<string>
-  invited_by: string
+  invited_by: string | null
   mail_at: Generated<string | null>
   organization_id: string
   revoked_at: string | null
@@ -163,6 +166,80 @@ interface TenantInvitations {
   title: string | null
   updated_at: Generated<string>
   version: Generated<number>
+}
+
+interface TenantLicenseActivations {
+  created_at: ColumnType<string, never, never>
+  expires_at: ColumnType<string, never, never>
+  fingerprint: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  last_seen_at: ColumnType<string, never, never>
+  license_id: ColumnType<string, never, never>
+  metadata: ColumnType<Json, never, never>
+  name: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string, never, never>
+  removable_at: ColumnType<string, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface TenantLicensePlans {
+  activation: ColumnType<'node-locked' | 'floating', never, never>
+  code: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  description: ColumnType<string | null, never, never>
+  duration_days: ColumnType<number | null, never, never>
+  entitlements: ColumnType<string[], never, never>
+  expiry_basis: ColumnType<'creation' | 'first-validation' | 'first-activation', never, never>
+  heartbeat_grace_seconds: ColumnType<number, never, never>
+  heartbeat_seconds: ColumnType<number | null, never, never>
+  id: ColumnType<string, never, never>
+  is_default: ColumnType<boolean, never, never>
+  max_activations: ColumnType<number | null, never, never>
+  name: ColumnType<string, never, never>
+  on_expiry: ColumnType<'restrict' | 'read-only' | 'keep', never, never>
+  overage_percent: ColumnType<number, never, never>
+  quotas: ColumnType<Json, never, never>
+  seats: ColumnType<number | null, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface TenantLicenses {
+  activation: 'node-locked' | 'floating'
+  created_at: Generated<string>
+  duration_days: number | null
+  entitlements: string[]
+  expires_at: string | null
+  expiry_basis: 'creation' | 'first-validation' | 'first-activation'
+  first_activated_at: string | null
+  first_validated_at: string | null
+  heartbeat_grace_seconds: number
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  key_hash: ColumnType<never, Buffer, Buffer>
+  key_prefix: string
+  max_activations: number | null
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  on_expiry: 'restrict' | 'read-only' | 'keep'
+  organization_id: string
+  overage_percent: number
+  plan_id: string
+  quotas: ColumnType<Json, string, string>
+  seats: number | null
+  starts_at: Generated<string>
+  status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
+  transferred_from: string | null
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface TenantLimits {
+  key: ColumnType<string, never, never>
+  maximum: ColumnType<number, never, never>
+  organization_id: ColumnType<string, never, never>
+  used: ColumnType<number, never, never>
 }
 
 interface TenantMemberWords {
@@ -220,6 +297,12 @@ interface TenantOrganizations {
   version: Generated<number>
 }
 
+interface TenantOwnEntitlements {
+  code: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  writes: ColumnType<boolean | null, never, never>
+}
+
 interface TenantOwnInvitations {
   company: ColumnType<string | null, never, never>
   created_at: ColumnType<string | null, never, never>
@@ -237,6 +320,7 @@ interface TenantOwnInvitations {
 
 interface TenantOwnOrganizations {
   created_at: ColumnType<string, never, never>
+  entitlements: ColumnType<string[], never, never>
   id: ColumnType<string, never, never>
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
@@ -251,6 +335,16 @@ interface TenantOwnOrganizations {
   updated_at: ColumnType<string, never, never>
   user_id: ColumnType<string | null, never, never>
   version: ColumnType<number, never, never>
+}
+
+interface TenantOwnSecurityEvents {
+  actor: ColumnType<'self' | 'other' | 'unknown', never, never>
+  created_at: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  ip: ColumnType<string | null, never, never>
+  session_id: ColumnType<string | null, never, never>
+  type: ColumnType<string, never, never>
+  user_agent: ColumnType<string | null, never, never>
 }
 
 interface TenantPasskeys {
@@ -355,6 +449,31 @@ interface TenantSessions {
   user_id: ColumnType<string, never, never>
 }
 
+interface TenantSupportGrants {
+  created_at: Generated<string>
+  emergency: Generated<boolean>
+  ended_at: string | null
+  ended_by: string | null
+  expires_at: string | null
+  gate_changed_in: string | null
+  granted_at: string | null
+  granted_by: string | null
+  id: Generated<string>
+  minutes: Generated<number>
+  opens_at: string | null
+  operator_id: string
+  organization_id: string
+  reason: string
+  role: Generated<'viewer' | 'member'>
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface TenantSupportPlaces {
+  id: ColumnType<string, never, never>
+  organization_id: ColumnType<string, never, never>
+}
+
 interface TenantTotpFactors {
   confirmed_at: ColumnType<string | null, never, never>
   user_id: ColumnType<string, never, never>
@@ -408,13 +527,19 @@ export interface TenantTables {
   identities: TenantIdentities
   invitation_links: TenantInvitationLinks
   invitations: TenantInvitations
+  license_activations: TenantLicenseActivations
+  license_plans: TenantLicensePlans
+  licenses: TenantLicenses
+  limits: TenantLimits
   member_words: TenantMemberWords
   memberships: TenantMemberships
   operator: TenantOperator
   organization_daily_stats: TenantOrganizationDailyStats
   organizations: TenantOrganizations
+  own_entitlements: TenantOwnEntitlements
   own_invitations: TenantOwnInvitations
   own_organizations: TenantOwnOrganizations
+  own_security_events: TenantOwnSecurityEvents
   passkeys: TenantPasskeys
   preferences: TenantPreferences
   projects: TenantProjects
@@ -424,6 +549,8 @@ export interface TenantTables {
   security_events: TenantSecurityEvents
   self: TenantSelf
   sessions: TenantSessions
+  support_grants: TenantSupportGrants
+  support_places: TenantSupportPlaces
   totp_factors: TenantTotpFactors
   users: TenantUsers
   workspaces: TenantWorkspaces
@@ -445,6 +572,7 @@ interface SystemAuditLog {
   entity_type: ColumnType<string, string, never>
   id: ColumnType<string, string | undefined, never>
   ip: string | null
+  operator_id: ColumnType<string | null, string | null | undefined, never>
   organization_id: ColumnType<string, string, never>
   request_id: ColumnType<string | null, string | null | undefined, never>
   sequence: ColumnType<number, number | undefined, never>
@@ -475,6 +603,12 @@ interface SystemDevices {
   user_id: string
 }
 
+interface SystemEntitlements {
+  code: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  writes: ColumnType<boolean, never, never>
+}
+
 interface SystemFormerAddresses {
   email: ColumnType<string, string, never>
   held_until: ColumnType<string, string | undefined, never>
@@ -482,21 +616,23 @@ interface SystemFormerAddresses {
 }
 
 interface SystemGate {
-  organization_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean, never, never>
+  writes: ColumnType<boolean | null, never, never>
 }
 
 interface SystemGateState {
+  entitlement_missing: ColumnType<boolean, never, never>
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
   operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
+  supported: ColumnType<boolean, never, never>
   suspended_at: ColumnType<string | null, never, never>
 }
 
@@ -529,7 +665,7 @@ interface SystemInvitations {
   expires_at: ColumnType<string, never, string>
   guest: ColumnType<boolean, never, boolean>
   id: ColumnType<string, never, string>
-  invited_by: ColumnType<string, never, string>
+  invited_by: ColumnType<string | null, never, string | null>
   mail_at: ColumnType<string | null, never, string | null>
   organization_id: ColumnType<string, never, string>
   revoked_at: ColumnType<string | null, never, string | null>
@@ -538,6 +674,81 @@ interface SystemInvitations {
   title: ColumnType<string | null, never, string | null>
   updated_at: ColumnType<string, never, string>
   version: ColumnType<number, never, number>
+}
+
+interface SystemLicenseActivations {
+  created_at: Generated<string>
+  expires_at: Generated<string>
+  fingerprint: string
+  id: Generated<string>
+  last_seen_at: Generated<string>
+  license_id: string
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  organization_id: string
+  removable_at: Generated<string>
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface SystemLicenseFileKeys {
+  created_at: ColumnType<string, string | undefined, never>
+  id: ColumnType<string, string, never>
+  private_key: ColumnType<Buffer, Buffer, never>
+  public_key: ColumnType<string, string, never>
+  signs_at: ColumnType<string, string, never>
+}
+
+interface SystemLicensePlans {
+  activation: Generated<'node-locked' | 'floating'>
+  code: string
+  created_at: Generated<string>
+  description: string | null
+  duration_days: number | null
+  entitlements: Generated<string[]>
+  expiry_basis: Generated<'creation' | 'first-validation' | 'first-activation'>
+  heartbeat_grace_seconds: Generated<number>
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  is_default: Generated<boolean>
+  max_activations: number | null
+  name: string
+  on_expiry: Generated<'restrict' | 'read-only' | 'keep'>
+  overage_percent: Generated<number>
+  quotas: ColumnType<Json, string | undefined, string>
+  seats: number | null
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface SystemLicenses {
+  activation: 'node-locked' | 'floating'
+  created_at: Generated<string>
+  duration_days: number | null
+  entitlements: string[]
+  expires_at: string | null
+  expiry_basis: 'creation' | 'first-validation' | 'first-activation'
+  first_activated_at: string | null
+  first_validated_at: string | null
+  heartbeat_grace_seconds: number
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  key_hash: Buffer
+  key_prefix: string
+  max_activations: number | null
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  on_expiry: 'restrict' | 'read-only' | 'keep'
+  organization_id: string
+  overage_percent: number
+  plan_id: string
+  quotas: ColumnType<Json, string, string>
+  seats: number | null
+  starts_at: Generated<string>
+  status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
+  transferred_from: string | null
+  updated_at: Generated<string>
+  version: Generated<number>
 }
 
 interface SystemLiveInvitations {
@@ -578,8 +789,11 @@ interface SystemLiveUsers {
   id: ColumnType<string, never, string>
   last_organization_id: ColumnType<string | null, never, string | null>
   locale: ColumnType<string | null, never, string | null>
+  password_change_required_at: ColumnType<string | null, never, string | null>
   password_hash: ColumnType<string | null, never, string | null>
   superuser: ColumnType<boolean, never, boolean>
+  superuser_by: ColumnType<string | null, never, string | null>
+  superuser_since: ColumnType<string | null, never, string | null>
   unopened_organization_ids: ColumnType<string[], never, string[]>
   updated_at: ColumnType<string, never, string>
   username: ColumnType<string | null, never, string | null>
@@ -663,6 +877,7 @@ interface SystemOrganizations {
 
 interface SystemOwnOrganizations {
   created_at: ColumnType<string, never, never>
+  entitlements: ColumnType<string[], never, never>
   id: ColumnType<string, never, never>
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
@@ -783,6 +998,26 @@ interface SystemSigningKeys {
   retired_at: string | null
 }
 
+interface SystemSupportGrants {
+  created_at: ColumnType<string, never, never>
+  emergency: ColumnType<boolean, never, never>
+  ended_at: ColumnType<string | null, never, never>
+  ended_by: ColumnType<string | null, never, never>
+  expires_at: ColumnType<string | null, never, never>
+  gate_changed_in: ColumnType<string | null, never, never>
+  granted_at: ColumnType<string | null, never, never>
+  granted_by: ColumnType<string | null, never, never>
+  id: ColumnType<string, never, never>
+  minutes: ColumnType<number, never, never>
+  opens_at: ColumnType<string | null, never, never>
+  operator_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string, never, never>
+  reason: ColumnType<string, never, never>
+  role: ColumnType<'viewer' | 'member', never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
 interface SystemThrottles {
   counted_since: string | null
   failures: Generated<number>
@@ -818,8 +1053,11 @@ interface SystemUsers {
   id: Generated<string>
   last_organization_id: string | null
   locale: 'en' | 'de' | null
+  password_change_required_at: string | null
   password_hash: string | null
   superuser: Generated<boolean>
+  superuser_by: string | null
+  superuser_since: string | null
   unopened_organization_ids: Generated<string[]>
   updated_at: Generated<string>
   username: string | null
@@ -832,12 +1070,17 @@ export interface SystemTables {
   audit_log: SystemAuditLog
   daily_stats: SystemDailyStats
   devices: SystemDevices
+  entitlements: SystemEntitlements
   former_addresses: SystemFormerAddresses
   gate: SystemGate
   gate_state: SystemGateState
   idempotency_keys: SystemIdempotencyKeys
   identities: SystemIdentities
   invitations: SystemInvitations
+  license_activations: SystemLicenseActivations
+  license_file_keys: SystemLicenseFileKeys
+  license_plans: SystemLicensePlans
+  licenses: SystemLicenses
   live_invitations: SystemLiveInvitations
   live_inviters: SystemLiveInviters
   live_users: SystemLiveUsers
@@ -858,6 +1101,7 @@ export interface SystemTables {
   self: SystemSelf
   sessions: SystemSessions
   signing_keys: SystemSigningKeys
+  support_grants: SystemSupportGrants
   throttles: SystemThrottles
   totp_factors: SystemTotpFactors
   users: SystemUsers
@@ -873,6 +1117,7 @@ interface EitherAuditLog {
   entity_type: ColumnType<string, string, never>
   id: ColumnType<string, string | undefined, never>
   ip: ColumnType<string | null, string | null | undefined, never>
+  operator_id: ColumnType<string | null, string | null | undefined, never>
   organization_id: ColumnType<string, string, never>
   request_id: ColumnType<string | null, string | null | undefined, never>
   sequence: ColumnType<number, number | undefined, never>
@@ -893,21 +1138,23 @@ interface EitherDevices {
 }
 
 interface EitherGate {
-  organization_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean, never, never>
+  writes: ColumnType<boolean | null, never, never>
 }
 
 interface EitherGateState {
+  entitlement_missing: ColumnType<boolean, never, never>
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
   operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
+  supported: ColumnType<boolean, never, never>
   suspended_at: ColumnType<string | null, never, never>
 }
 
@@ -940,7 +1187,7 @@ interface EitherInvitations {
   expires_at: ColumnType<string, never, string>
   guest: ColumnType<boolean, never, boolean>
   id: ColumnType<string, never, string>
-  invited_by: ColumnType<string, never, string>
+  invited_by: ColumnType<string | null, never, string | null>
   mail_at: ColumnType<string | null, never, string | null>
   organization_id: ColumnType<string, never, string>
   revoked_at: ColumnType<string | null, never, string | null>
@@ -949,6 +1196,73 @@ interface EitherInvitations {
   title: ColumnType<string | null, never, string | null>
   updated_at: ColumnType<string, never, string>
   version: ColumnType<number, never, number>
+}
+
+interface EitherLicenseActivations {
+  created_at: ColumnType<string, never, never>
+  expires_at: ColumnType<string, never, never>
+  fingerprint: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  last_seen_at: ColumnType<string, never, never>
+  license_id: ColumnType<string, never, never>
+  metadata: ColumnType<Json, never, never>
+  name: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string, never, never>
+  removable_at: ColumnType<string, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface EitherLicensePlans {
+  activation: ColumnType<'node-locked' | 'floating', never, never>
+  code: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  description: ColumnType<string | null, never, never>
+  duration_days: ColumnType<number | null, never, never>
+  entitlements: ColumnType<string[], never, never>
+  expiry_basis: ColumnType<'creation' | 'first-validation' | 'first-activation', never, never>
+  heartbeat_grace_seconds: ColumnType<number, never, never>
+  heartbeat_seconds: ColumnType<number | null, never, never>
+  id: ColumnType<string, never, never>
+  is_default: ColumnType<boolean, never, never>
+  max_activations: ColumnType<number | null, never, never>
+  name: ColumnType<string, never, never>
+  on_expiry: ColumnType<'restrict' | 'read-only' | 'keep', never, never>
+  overage_percent: ColumnType<number, never, never>
+  quotas: ColumnType<Json, never, never>
+  seats: ColumnType<number | null, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface EitherLicenses {
+  activation: 'node-locked' | 'floating'
+  created_at: Generated<string>
+  duration_days: number | null
+  entitlements: string[]
+  expires_at: string | null
+  expiry_basis: 'creation' | 'first-validation' | 'first-activation'
+  first_activated_at: string | null
+  first_validated_at: string | null
+  heartbeat_grace_seconds: number
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  key_hash: ColumnType<never, Buffer, Buffer>
+  key_prefix: string
+  max_activations: number | null
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  on_expiry: 'restrict' | 'read-only' | 'keep'
+  organization_id: string
+  overage_percent: number
+  plan_id: string
+  quotas: ColumnType<Json, string, string>
+  seats: number | null
+  starts_at: Generated<string>
+  status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
+  transferred_from: string | null
+  updated_at: Generated<string>
+  version: Generated<number>
 }
 
 interface EitherMemberships {
@@ -999,6 +1313,7 @@ interface EitherOrganizations {
 
 interface EitherOwnOrganizations {
   created_at: ColumnType<string, never, never>
+  entitlements: ColumnType<string[], never, never>
   id: ColumnType<string, never, never>
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
@@ -1092,6 +1407,26 @@ interface EitherSessions {
   user_id: ColumnType<string, never, never>
 }
 
+interface EitherSupportGrants {
+  created_at: ColumnType<string, never, never>
+  emergency: ColumnType<boolean, never, never>
+  ended_at: ColumnType<string | null, never, never>
+  ended_by: ColumnType<string | null, never, never>
+  expires_at: ColumnType<string | null, never, never>
+  gate_changed_in: ColumnType<string | null, never, never>
+  granted_at: ColumnType<string | null, never, never>
+  granted_by: ColumnType<string | null, never, never>
+  id: ColumnType<string, never, never>
+  minutes: ColumnType<number, never, never>
+  opens_at: ColumnType<string | null, never, never>
+  operator_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string, never, never>
+  reason: ColumnType<string, never, never>
+  role: ColumnType<'viewer' | 'member', never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
 interface EitherTotpFactors {
   confirmed_at: ColumnType<string | null, never, never>
   user_id: ColumnType<string, never, never>
@@ -1126,6 +1461,9 @@ export interface EitherTables {
   idempotency_keys: EitherIdempotencyKeys
   identities: EitherIdentities
   invitations: EitherInvitations
+  license_activations: EitherLicenseActivations
+  license_plans: EitherLicensePlans
+  licenses: EitherLicenses
   memberships: EitherMemberships
   operator: EitherOperator
   organization_daily_stats: EitherOrganizationDailyStats
@@ -1138,6 +1476,7 @@ export interface EitherTables {
   security_events: EitherSecurityEvents
   self: EitherSelf
   sessions: EitherSessions
+  support_grants: EitherSupportGrants
   totp_factors: EitherTotpFactors
   users: EitherUsers
 }

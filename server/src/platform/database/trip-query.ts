@@ -5,17 +5,24 @@ pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, value => value.replace(' '
 pg.types.setTypeParser(pg.types.builtins.DATE, value => value)
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
-/** The four settings that the gate and the audit log read, in this order; '' if not set. */
-export type SettingValues = readonly [session_id: string, organization_id: string, permission: string, context: string]
+/** The settings that the gate and the audit log read, in this order; '' if not set. */
+export type SettingValues = readonly [
+  session_id: string,
+  organization_id: string,
+  permission: string,
+  context: string,
+  support_id: string,
+  requires: string,
+]
 
 const SETTINGS_NAME = 'settings'
-// set_config never returns null, so this evaluates all four calls and returns no row.
+// set_config never returns null, so this evaluates all calls and returns no row.
 const SETTINGS =
-  "select where set_config('app.session_id', $1, true) is null or set_config('app.organization_id', $2, true) is null or set_config('app.permission', $3, true) is null or set_config('app.context', $4, true) is null"
+  "select where set_config('app.session_id', $1, true) is null or set_config('app.organization_id', $2, true) is null or set_config('app.permission', $3, true) is null or set_config('app.context', $4, true) is null or set_config('app.support_id', $5, true) is null or set_config('app.requires', $6, true) is null"
 
 /** Prepares the settings once for each connection, so that a round trip only has to bind them. */
 export const prepareSettings = (client: pg.ClientBase): Promise<unknown> =>
-  client.query({ name: SETTINGS_NAME, text: SETTINGS, values: ['', '', '', ''] })
+  client.query({ name: SETTINGS_NAME, text: SETTINGS, values: ['', '', '', '', ''] })
 
 interface Wire {
   parse(message: { name: string; text: string; types: readonly number[] }): void

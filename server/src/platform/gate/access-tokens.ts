@@ -11,12 +11,16 @@ export interface AccessClaims {
   /** Unix seconds, like `iat` and `exp`. */
   auth_time: number
   email: string
+  /** The operator who acts (RFC 8693, section 4.1), if the subject is the principal of a support access. */
+  act?: { sub: string }
   /** The OAuth client that it was issued to; our own sign-in if not set. */
   client_id?: string
   user_id: string
   organization_id?: string
   tenant_id?: string
   role?: RoleName
+  /** Those of the organization when it was issued, for clients to read; only if there are any. The gate does not. */
+  entitlements?: readonly string[]
 }
 
 /** The client that stands for our own sign-in. */

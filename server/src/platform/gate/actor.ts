@@ -14,11 +14,19 @@ export interface SessionPrincipal {
   readonly auth_time: number
 }
 
+/** The support access of an operator, who also needs a valid session. */
+export interface SupportPrincipal {
+  readonly kind: 'support'
+  readonly support_id: string
+  readonly operator_id: string
+  readonly session_id: string
+}
+
 /**
- * What an actor's access is based on: the row that the gate looks up. Today it is always a session; API keys, OAuth
- * grants and agents will be other kinds, with scopes that narrow the role.
+ * What an actor's access is based on: the row that the gate looks up. API keys, OAuth grants and agents will be other
+ * kinds, with scopes that narrow the role.
  */
-type Principal = SessionPrincipal
+type Principal = SessionPrincipal | SupportPrincipal
 
 /**
  * The authenticated caller. Each statement that runs through an actor passes the gate with the one permission that the
@@ -26,6 +34,7 @@ type Principal = SessionPrincipal
  */
 export interface Actor extends Runner<'tenant'> {
   readonly principal: Principal
+  /** Under support access, the id of that access. */
   readonly user_id: string
   readonly session_id: string
   /** The organization that the access token names; routes with a permission always have one. */
@@ -56,6 +65,8 @@ interface OperatorRunner<Login extends LoginName> {
 export interface Operator extends OperatorRunner<'system'> {
   readonly user_id: string
   readonly session_id: string
+  /** Looks up what the operation is about, such as the organization of a row, before it begins; it is not recorded. */
+  lookUp<Result>(statement: Statement<'system', Result>): Promise<Result>
   /** Names what the operation concerns; the default is the kind and the id in the route's path. */
   on(target: Omit<Operation, 'name'>): Operator
   /** The system login, which may then write rows of this organization. @throws Problem not-found (when it runs) */

@@ -1,6 +1,7 @@
 -- Writes one audit log entry for each change, into the table that directory/history declares. Only the fields in
 -- `history` are stored: no hash, no secret. The actor is the session's user, read without the gate, which the statement
--- may just have closed; without a session, the user in the context.
+-- may just have closed; without a session, the user in the context. Under support access it is the principal of that
+-- access, which the gate checks at the commit, and the entry also names the operator.
 create function record_change() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   entity constant text := tg_argv[0];
@@ -9,11 +10,12 @@ declare
   new_row constant jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
   any_row constant jsonb := coalesce(new_row, old_row);
   context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+  support constant uuid := nullif(current_setting('app.support_id', true), '')::uuid;
 begin
-  insert into audit_log (organization_id, actor_id, session_id, request_id, ip, user_agent, action, entity_type, entity_id, before, after)
+  insert into audit_log (organization_id, actor_id, operator_id, session_id, request_id, ip, user_agent, action, entity_type, entity_id, before, after)
   values (
     coalesce(any_row ->> 'organization_id', any_row ->> 'id')::uuid,
-    coalesce(acting_user(), (context ->> 'user_id')::uuid), nullif(current_setting('app.session_id', true), '')::uuid,
+    coalesce(support, acting_user(), (context ->> 'user_id')::uuid), case when support is not null then acting_user() end, nullif(current_setting('app.session_id', true), '')::uuid,
     context ->> 'request_id', context ->> 'ip', context ->> 'user_agent',
     case when tg_op = 'UPDATE' and old_row ->> 'deleted_at' is null and new_row ->> 'deleted_at' is not null then 'delete'
       else lower(tg_op) end,

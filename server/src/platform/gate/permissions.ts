@@ -24,6 +24,18 @@ export const permissionsOf = (table: PermissionTable, role: Role | 'superuser'):
     .filter(permission => holds(role, (table as Record<string, Role | 'superuser'>)[permission]))
     .sort()
 
+/** The roles that support access can have. */
+export const supportRoles = ['viewer', 'member'] as const
+
+/** A role that an operator has through support access. */
+export type SupportRole = (typeof supportRoles)[number]
+
+/** The permissions of support access: of those that features declare for it, the ones that the role has. */
+export const supportPermissionsOf = (
+  { permissions, supportPermissions }: { permissions: PermissionTable; supportPermissions: readonly Permission[] },
+  role: SupportRole,
+): Permission[] => permissionsOf(permissions, role).filter(permission => supportPermissions.includes(permission))
+
 const holds = (role: Role | 'superuser', least: Role | 'superuser' | undefined): boolean =>
   least === undefined
     ? false

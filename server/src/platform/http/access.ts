@@ -4,7 +4,8 @@ import type { Database, Login, Operation, Runner, Scope } from '../database/data
 import type { LoginName } from '../database/statement.ts'
 import type { AccessTokens } from '../gate/access-tokens.ts'
 import { isFresh } from '../gate/actor.ts'
-import type { Actor, Operator, SessionPrincipal } from '../gate/actor.ts'
+import type { Actor, Operator } from '../gate/actor.ts'
+import type { Permission } from '../gate/permissions.ts'
 import { Problem } from '../problems.ts'
 import { rememberResult } from './idempotency.ts'
 import { honoursIdempotencyKey, originOf } from './route.ts'
@@ -30,7 +31,7 @@ export function identify(request: FastifyRequest, tokens: AccessTokens): Identit
  * Authorizes a request as far as the token alone allows; the gate decides the rest, in the statement itself. Sets
  * `actor`, `actor.account`, `visitor` and, for an `admin:` permission, `operator` on the request. `confirm` is called when the session was found valid,
  * `markReplayed` when the response is a stored one.
- * @throws Problem not-signed-in, access-token-expired, organization-required, step-up-required
+ * @throws Problem not-signed-in, access-token-expired, organization-required, step-up-required, support-access-limited
  */
 export function authorize(
   request: FastifyRequest,
@@ -38,34 +39,57 @@ export function authorize(
   identity: Identity,
   {
     database,
+    supportPermissions,
     confirm,
     markReplayed,
-  }: { database: Database; confirm: (request: FastifyRequest) => void; markReplayed: () => void },
+  }: {
+    database: Database
+    supportPermissions: readonly Permission[]
+    confirm: (request: FastifyRequest) => void
+    markReplayed: () => void
+  },
 ): void {
   const origin = originOf(request)
   const isPublic = rules.access === 'public'
   if (isPublic) request.visitor = systemRunnerOf(database.system, { origin })
-  // On a public route, a valid token still sets the actor.
-  if (isPublic && (identity === undefined || identity instanceof Problem)) return
+  // On a public route, a valid token still sets the actor, but not the token of a support access.
+  if (isPublic && (identity === undefined || identity instanceof Problem || identity.act !== undefined)) return
   if (identity === undefined) throw new Problem('not-signed-in')
   if (identity instanceof Problem) throw identity
-  const permission = isPublic || rules.access === 'session' ? undefined : rules.access
+  const permission = rules.access === 'public' || rules.access === 'session' ? undefined : rules.access
   const operates = permission?.startsWith('admin:') === true
+  const isSupported = permission !== undefined && supportPermissions.includes(permission) && rules.stepUp !== true
+  if (identity.act !== undefined && !isSupported) throw new Problem('support-access-limited')
   if (permission !== undefined && !operates && identity.organization_id === undefined)
     throw new Problem('organization-required')
   if (rules.stepUp && !isFresh(identity)) throw new Problem('step-up-required')
-  const { sub: user_id, sid: session_id, organization_id, role, email, auth_time } = identity
-  const principal: SessionPrincipal = { kind: 'session', session_id, user_id, auth_time }
-  const self: Scope = { session_id, origin: { ...origin, user_id }, confirm: () => confirm(request) }
+  const { sub: user_id, sid: session_id, organization_id, role, email, auth_time, act } = identity
+  const support_id = act === undefined ? undefined : user_id
+  const person_id = act?.sub ?? user_id
+  const self: Scope = {
+    session_id,
+    origin: { ...origin, user_id: person_id },
+    confirm: () => confirm(request),
+    ...(support_id !== undefined && { support_id }),
+  }
   const gated =
-    permission === undefined || operates ? self : { ...self, permission, organization_id: organization_id as string }
-  if (!isPublic) request.visitor = systemRunnerOf(database.system, self)
+    permission === undefined || operates
+      ? self
+      : {
+          ...self,
+          permission,
+          organization_id: organization_id as string,
+          ...(rules.requires !== undefined && { requires: rules.requires }),
+        }
+  // No statement of the system login asks whether a support access is open.
+  if (!isPublic && support_id === undefined) request.visitor = systemRunnerOf(database.system, self)
   const keyed = honoursIdempotencyKey({ ...rules, method: request.method })
   const bindTo = <Name extends LoginName>(login: Login<Name>, scope: Scope): Runner<Name> => {
     const runner = runnerOf(login, scope)
     return keyed
       ? rememberResult(runner, request, {
-          user_id,
+          user_id: person_id,
+          support_id,
           organization_id: scope.permission && scope.organization_id,
           markReplayed,
         })
@@ -73,7 +97,10 @@ export function authorize(
   }
   const bind = (scope: Scope) => bindTo(database.tenant, scope)
   const actor: Actor = {
-    principal,
+    principal:
+      support_id === undefined
+        ? { kind: 'session', session_id, user_id, auth_time }
+        : { kind: 'support', support_id, operator_id: person_id, session_id },
     user_id,
     session_id,
     organization_id: organization_id as string,
@@ -92,6 +119,9 @@ export function authorize(
       user_id,
       session_id,
       ...bindTo(database.system, scope),
+      // system: an operator looks up the organization of a row before that organization's gate can be asked
+      lookUp: statement =>
+        database.system.run({ ...scope, operation: { ...scope.operation, isLookUp: true } }, statement),
       on: target => operate({ ...scope, operation: { ...target, name: scope.operation.name } }),
       for: id => operate({ ...scope, organization_id: id }),
       within: id => bindTo(database.tenant, { ...scope, organization_id: id }),

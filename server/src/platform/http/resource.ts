@@ -12,8 +12,18 @@ import { claimSlug } from '../slugs.ts'
 import { conditionOf, sendTagged } from './entity-tags.ts'
 import type { App } from './route.ts'
 
-/** The acting user and the organization, which a resource's statements need. */
-export type Place = Pick<Actor, 'organization_id' | 'user_id'>
+/** The organization and the acting member, which a resource's statements need. */
+export interface Place {
+  organization_id: string
+  /** Null under support access: an operator is not a member. */
+  user_id: string | null
+}
+
+/** Where an actor creates a resource, and as which member. */
+export const placeOf = ({ organization_id, user_id, principal }: Actor): Place => ({
+  organization_id,
+  user_id: principal.kind === 'support' ? null : user_id,
+})
 
 interface Row {
   id: string
@@ -53,8 +63,9 @@ export interface Resource<
   }
   /** The problem for a slug that is taken. If the slug is optional in `create`, it is made from the name. */
   slugTaken?: ProblemCode
-  /** Other problems with which a write can be refused. */
+  /** Other problems with which a write can be refused, and those of a creation alone. */
   problems?: readonly ProblemCode[]
+  createProblems?: readonly ProblemCode[]
 }
 
 /** The routes of a plain resource. A feature declares its other routes itself. */
@@ -74,6 +85,7 @@ export const resource =
     schema: { item, create, update, filters },
     slugTaken,
     problems = [],
+    createProblems = [],
     preview,
     ...statements
   }: Resource<Item, Create, Update, Filters, ItemRow>) =>
@@ -110,7 +122,7 @@ export const resource =
       path,
       {
         ...writeSingle,
-        problems: refused,
+        problems: [...refused, ...createProblems],
         schema: {
           operationId: `create${One}`,
           summary: `Create ${articleOf(one)} ${one}`,
@@ -124,7 +136,10 @@ export const resource =
         const body = request.body as { name: string; slug?: string }
         const make = (slug?: string) =>
           actor.run(
-            statements.create(actor, (slug === undefined ? body : { ...body, slug }) as unknown as Static<Create>),
+            statements.create(
+              placeOf(actor),
+              (slug === undefined ? body : { ...body, slug }) as unknown as Static<Create>,
+            ),
           )
         const made = slugTaken === undefined ? await make() : await claimSlug(body, slugTaken, make)
         reply.code(201).header('location', `/api/v1${path}/${made.id}`)
@@ -207,7 +222,7 @@ const articleOf = (word: string): string => (/^[aeiou]/.test(word) ? 'an' : 'a')
  * The schema of PUT and the values that it resets, derived from the schema of POST: an optional field that may be null
  * is reset to null, one with a default to its default, and any other is required.
  */
-function replacementOf(create: TObject): { schema: TObject; resets: Record<string, unknown> } {
+export function replacementOf(create: TObject): { schema: TObject; resets: Record<string, unknown> } {
   const { required, title } = create as { required?: readonly string[]; title?: string }
   const whole = Type.Required(create)
   const resets: Record<string, unknown> = {}

@@ -32,10 +32,14 @@ type Access = 'public' | 'session' | Permission
 export interface RouteRules {
   /** Required: without it the server does not start. */
   access: Access
+  /** An entitlement that the organization must have, beside the permission. The gate decides, in the same statement. */
+  requires?: string
   /** Requires a recent sign-in. */
   stepUp?: boolean
   /** Requests per minute from one address, in addition to the general limit; Infinity: no limit at all. */
   perMinute?: number
+  /** The feature counts the requests by something better than the address; beside that only the global limit applies. */
+  countsItself?: boolean
   /** The path of another route that does the same: both share its stricter limit. */
   limitedAs?: string
   /** The response contains secrets, or the caller loses access: it is never stored for an Idempotency-Key. */

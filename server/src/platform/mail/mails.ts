@@ -92,12 +92,12 @@ export interface TokenMailContext {
 export type TokenMail = (context: TokenMailContext) => Promise<Draft | undefined>
 
 /**
- * The name of a user or an organization, made safe for an email to someone else: short, and with invisible joiners, so
+ * The name of a user or an organization, or a reason, made safe for an email to someone else: short, and with invisible joiners, so
  * that email clients do not turn an address in it into a link that we would seem to recommend.
  */
-export const asName = (text: string): string =>
+export const asName = (text: string, length = 80): string =>
   text
-    .slice(0, 80)
+    .slice(0, length)
     .toWellFormed()
     .replaceAll(/[.:/@](?=\S)/g, '$&\u2060')
 

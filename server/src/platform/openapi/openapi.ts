@@ -174,6 +174,7 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
     .filter(text => text !== undefined)
     .join('\n\n')
   if (access !== 'public' && access !== 'session') operation['x-permission'] = access
+  if (rule.requires !== undefined) operation['x-entitlement'] = rule.requires
   if (stepUp) operation['x-step-up'] = true
   if (perMinute !== undefined && perMinute !== Infinity)
     operation['x-rate-limit'] = { requests: perMinute, seconds: 60, counts: 'address' }
@@ -241,7 +242,7 @@ function problemResponse({ style }: Described, status: string, codes: readonly P
 }
 
 /** The rules of a route as sentences for its callers. */
-function wordsOf({ access, stepUp, perMinute }: RouteRules, { permissions }: Declared): string[] {
+function wordsOf({ access, requires, stepUp, perMinute }: RouteRules, { permissions }: Declared): string[] {
   const who =
     access === 'public'
       ? 'Open to anyone.'
@@ -250,6 +251,7 @@ function wordsOf({ access, stepUp, perMinute }: RouteRules, { permissions }: Dec
         : `Requires the permission \`${access}\`, which the role ${(permissions as Record<string, string>)[access]} and those above it have.`
   return [
     who,
+    ...(requires === undefined ? [] : [`The organization must have the entitlement \`${requires}\`.`]),
     ...(stepUp ? [`Needs a sign-in younger than ${STEP_UP_SECONDS / 60} minutes.`] : []),
     ...(perMinute === undefined || perMinute === Infinity
       ? []
@@ -267,7 +269,13 @@ function problemsOf(operation: Operation, rule: OperationRules, problems: Proble
   const sent = honouredFields(rule)
   const found: (readonly ProblemCode[] | false)[] = [
     ['malformed-request'],
-    access !== 'public' && ['not-signed-in', 'access-token-expired', 'session-ended'],
+    access !== 'public' && [
+      'not-signed-in',
+      'access-token-expired',
+      'session-ended',
+      'support-access-ended',
+      'support-access-limited',
+    ],
     access !== 'public' &&
       access !== 'session' &&
       (access.startsWith('admin:')
@@ -279,6 +287,7 @@ function problemsOf(operation: Operation, rule: OperationRules, problems: Proble
             'second-factor-required',
             'organization-suspended',
           ]),
+    rule.requires !== undefined && ['entitlement-missing'],
     stepUp === true && ['step-up-required'],
     has('path') && ['not-found'],
     sent.includes('Idempotency-Key') && ['idempotency-key-in-use', 'idempotency-key-reused', 'invalid-fields'],

@@ -1,24 +1,27 @@
 import type pg from 'pg'
-import { permissionsOf, roles } from '../gate/permissions.ts'
-import type { PermissionTable } from '../gate/permissions.ts'
+import type { Declarations } from '../declarations.ts'
+import { permissionsOf, roles, supportPermissionsOf, supportRoles } from '../gate/permissions.ts'
 import { quoteSchema } from './schema-script.ts'
 
-/** The permissions of all built-in roles, as rows. */
-const rowsOf = (permissions: PermissionTable): string[] =>
-  [...roles, 'superuser' as const]
-    .flatMap(role => permissionsOf(permissions, role).map(permission => `${permission} ${role}`))
-    .sort()
+type Declared = Pick<Declarations, 'permissions' | 'supportPermissions'>
+
+/** The permissions of all built-in roles, and those of support access with a role, as rows. */
+const rowsOf = (declared: Declared): string[] =>
+  [
+    ...[...roles, 'superuser' as const].flatMap(role =>
+      permissionsOf(declared.permissions, role).map(permission => `${permission} ${role}`),
+    ),
+    ...supportRoles.flatMap(role =>
+      supportPermissionsOf(declared, role).map(permission => `${permission} support-${role}`),
+    ),
+  ].sort()
 
 const ROLE_PERMISSIONS = `select array_agg(permission || ' ' || role order by permission || ' ' || role collate "C") as rows from`
 
 /** Updates the roles' permissions to the declared ones, as the owner, so that new ones apply to all organizations. */
-export async function writeDeclaredRows(
-  client: pg.Client,
-  schema: string,
-  permissions: PermissionTable,
-): Promise<void> {
+export async function writeDeclaredRows(client: pg.Client, schema: string, declared: Declared): Promise<void> {
   const table = `${quoteSchema(schema)}.role_permissions`
-  const wanted = rowsOf(permissions)
+  const wanted = rowsOf(declared)
   const { rows } = await client.query<{ rows: string[] | null }>(`${ROLE_PERMISSIONS} ${table}`)
   if (JSON.stringify(rows[0]?.rows ?? []) === JSON.stringify(wanted)) return
   await client.query(
@@ -30,8 +33,8 @@ export async function writeDeclaredRows(
 }
 
 /** The faults of the declared rows, as messages; empty if there are none. `pool` is the system login's. */
-export async function inspectDeclaredRows(pool: pg.Pool, permissions: PermissionTable): Promise<string[]> {
+export async function inspectDeclaredRows(pool: pg.Pool, declared: Declared): Promise<string[]> {
   const { rows } = await pool.query<{ rows: string[] | null }>(`${ROLE_PERMISSIONS} role_permissions`)
-  if (JSON.stringify(rows[0]?.rows ?? []) === JSON.stringify(rowsOf(permissions))) return []
+  if (JSON.stringify(rows[0]?.rows ?? []) === JSON.stringify(rowsOf(declared))) return []
   return ['the permissions of the roles differ from those that this version declares: run `freehold migrate apply`']
 }

@@ -84,7 +84,7 @@ export async function provisionDatabase(options: ProvisionOptions): Promise<Prov
 export async function migrateDatabase(
   ownerUrl: string,
   schema: string,
-  declared: Pick<Declarations, 'features' | 'jobs' | 'permissions'>,
+  declared: Pick<Declarations, 'features' | 'jobs' | 'permissions' | 'supportPermissions'>,
   log?: (message: string) => void,
 ): Promise<string[]> {
   const client = await connectToDatabase(ownerUrl)
@@ -94,7 +94,7 @@ export async function migrateDatabase(
     const options = { schema, digest: readDigest, ...(log && { log }) }
     const applied = await applyMigrations(client, options)
     applied.push(...(await applyFeatureMigrations(client, declared.features, options)))
-    await writeDeclaredRows(client, schema, declared.permissions)
+    await writeDeclaredRows(client, schema, declared)
     return applied
   } finally {
     await client.end()

@@ -83,12 +83,27 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
     doubts.set(sid, howMuch)
   }
 
+  /** Tells what is left to the address, which the feature's own limits replace once it has counted the request. */
+  async function peek(reply: FastifyReply, address: string): Promise<void> {
+    const used = await general.get(address)
+    const reset = Math.max(1, Math.ceil((used?.msBeforeNext ?? 60_000) / 1000))
+    tell(reply, { policy: 'client', points: perMinute, window: 60, left: used?.remainingPoints ?? perMinute, reset })
+  }
+
+  const countAll = async (reply: FastifyReply): Promise<void> => {
+    if (everyone !== undefined) await consume(everyone, 'all', reply, 'global', 1)
+  }
+
   return {
     count: async (request, reply, claimed) => {
-      const { perMinute: own, limitedAs, access = 'public' } = request.routeOptions.config.rules ?? {}
+      const { perMinute: own, limitedAs, countsItself, access = 'public' } = request.routeOptions.config.rules ?? {}
       // A health probe shares its address with other traffic, which must not make a healthy process fail its probe.
       if (own === Infinity) return
       const address = addressKey(clientAddress(request))
+      if (countsItself === true) {
+        await peek(reply, address)
+        return countAll(reply)
+      }
       // On a public route the session is not checked.
       const isNamed = claimed !== undefined && access !== 'public'
       const isDoubted = isNamed && (doubts.get(claimed.sid) ?? 0) >= MAX_DOUBTS
@@ -102,7 +117,7 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
         await consume(limiter, `${limitedAs ?? request.routeOptions.url} ${address}`, reply, 'route', 60)
       }
       // Counted last, so that requests over their own limit do not use up the global one.
-      if (everyone !== undefined) await consume(everyone, 'all', reply, 'global', 1)
+      await countAll(reply)
     },
     confirm: request => {
       const claim = claims.get(request)
@@ -127,6 +142,27 @@ export function createRateLimit({ enabled, perMinute, globalPerSecond }: RateLim
       // An ended session must not learn how many requests the user has left.
       const reset = Math.max(1, Math.ceil(msBeforeNext / 1000))
       tell(reply, { policy: 'client', points: perMinute, window: 60, left, reset })
+    },
+  }
+}
+
+/** A limit that a feature counts itself, in this process, for routes with `countsItself`. */
+export interface OwnLimit {
+  /** Counts one request of the key, and tells the client what is left. @throws Problem rate-limited */
+  count(reply: FastifyReply, key: string): Promise<void>
+  /** Refuses the request if the key has none left, and counts nothing. @throws Problem rate-limited */
+  requireLeft(reply: FastifyReply, key: string): Promise<void>
+}
+
+/** At most `points` requests per minute for each key; `policy` is the name of the limit in the response. */
+export function createOwnLimit({ enabled }: RateLimitOptions, policy: string, points: number): OwnLimit {
+  if (!enabled) return { count: async () => {}, requireLeft: async () => {} }
+  const limiter = new RateLimiterMemory({ points, duration: 60 })
+  return {
+    count: (reply, key) => consume(limiter, key, reply, policy, 60),
+    requireLeft: async (reply, key) => {
+      const used = await limiter.get(key)
+      if (used !== null && used.consumedPoints >= points) await consume(limiter, key, reply, policy, 60)
     },
   }
 }

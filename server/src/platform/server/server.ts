@@ -7,6 +7,7 @@ import type { Database } from '../database/database.ts'
 import { authorize, identify } from '../http/access.ts'
 import { checkHeaderFields } from '../http/header-fields.ts'
 import type { App, RouteRules } from '../http/route.ts'
+import { recordSupportRequest } from '../http/support-access.ts'
 import { refuseUnknownParameters, schemaController } from '../http/validation.ts'
 import { networkTest } from '../addresses.ts'
 import { Problem } from '../problems.ts'
@@ -80,7 +81,10 @@ export async function createServer(
     await rateLimit.count(request, reply, identity instanceof Problem ? undefined : identity)
     const rules = request.routeOptions.config.rules ?? { access: 'public' }
     const markReplayed = () => void reply.header('idempotent-replayed', 'true')
-    authorize(request, rules, identity, { database, confirm: rateLimit.confirm, markReplayed })
+    const { confirm } = rateLimit
+    await recordSupportRequest(request, rules, identity, { database, confirm })
+    const { supportPermissions } = declared
+    authorize(request, rules, identity, { database, supportPermissions, confirm, markReplayed })
     checkHeaderFields(request, rules)
   })
   refuseUnrouted(app, routes)
@@ -132,6 +136,10 @@ const corsOptionsOf = ({ corsOrigins, corsHeaders }: Config) => ({
   strictPreflight: false,
 })
 
+/** Whether the access is a permission in an organization. */
+const isOfOrganization = (access: string | undefined): boolean =>
+  access !== undefined && access !== 'public' && access !== 'session' && !access.startsWith('admin:')
+
 /** A route without access, or with a permission that no feature declares, prevents the start. */
 function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>): void {
   const known = new Set<string>()
@@ -142,8 +150,10 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
       throw new Error(`route ${place} declares no access: give it access: 'public', 'session' or a permission`)
     const {
       access,
+      requires,
       stepUp = false,
       perMinute,
+      countsItself = false,
       limitedAs,
       noStore = false,
       tagged = false,
@@ -152,6 +162,10 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
     if (access !== undefined && access !== 'public' && access !== 'session' && !(access in permissions))
       throw new Error(
         `route ${place} asks for the permission ${access}, which no feature declares: add it to the permissions of the feature`,
+      )
+    if (requires !== undefined && (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(requires) || !isOfOrganization(access)))
+      throw new Error(
+        `route ${place} requires ${JSON.stringify(requires)}: give it an entitlement such as 'sso', and as access a permission in an organization`,
       )
     const operationId = route.schema?.operationId
     if (operationId !== undefined && known.has(operationId))
@@ -165,6 +179,8 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
         noStore,
         tagged,
         browsed,
+        countsItself,
+        ...(requires !== undefined && { requires }),
         ...(perMinute !== undefined && { perMinute }),
         ...(limitedAs !== undefined && { limitedAs }),
       },

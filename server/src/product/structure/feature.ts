@@ -57,6 +57,7 @@ export const structure = feature({
   sql: [new URL('structure.sql', import.meta.url)],
   tags: { Structure: 'The companies, branches and departments of an organization, and the people in them.' },
   permissions,
+  supportPermissions: ['structure:read'],
   problems,
   routes: [companyRoutes, branchRoutes, departmentRoutes, structureRoutes],
 })

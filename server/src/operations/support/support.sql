@@ -1,0 +1,100 @@
+-- Who may ask for support access, grant it and end it.
+select organization_table('support_grants', history => '{operator_id, reason, role, minutes, emergency, granted_by, opens_at, expires_at, ended_by, ended_at}',
+  writes => '{support:write, admin:support:write}', commands => '{insert, update}');
+-- Operators list the support access to all organizations.
+create policy system_read on support_grants for select to freehold_system using (true);
+grant select on support_grants to freehold_system;
+-- Where a support access is, for operators: the gate of that organization then decides all the rest.
+create view support_places with (security_barrier) as select id, organization_id from support_grants where exists (select from self where superuser);
+grant select on support_places to freehold_tenant;
+-- The gate reads this table as its owner.
+create policy gate on support_grants for select to freehold_owner using (true);
+create trigger gate_column before insert or update of gate_changed_in on support_grants for each row execute function keep_gate_changed_in();
+create trigger revocation before update on support_grants for each row
+  when (old.ended_at is null and new.ended_at is not null) execute function lock_revocation('user', 'operator_id');
+
+-- An operator asks for the operator's own access. Everything else is decided once, here and not by the statement: by whom,
+-- when and until when. No one grants what they asked for. In an emergency the second operator has been a superuser for a
+-- week, and not through the first; the owners get an email, and a quarter of an hour to end it before it opens.
+create function guard_support_grant() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  of_operators constant boolean := current_setting('app.permission', true) = 'admin:support:write';
+  ends constant boolean := tg_op = 'UPDATE' and old.ended_at is null and new.ended_at is not null;
+  actor constant uuid := acting_user();
+begin
+  if nullif(current_setting('app.session_id', true), '') is null then
+    return new;
+  end if;
+  if tg_op = 'INSERT' then
+    if not of_operators or new.operator_id is distinct from actor or new.granted_at is not null or new.ended_at is not null or new.emergency then
+      raise exception 'only an operator asks for support access' using errcode = '42501';
+    end if;
+    new.created_at := now();
+    return new;
+  end if;
+  if old.ended_at is not null or old.expires_at <= now() or old.granted_at is null and old.created_at < now() - interval '7 days'
+    or old.granted_at is not null and not ends then
+    raise exception 'the support access has been decided' using errcode = '23514', constraint = 'support_grants_decided';
+  end if;
+  if (old.organization_id, old.id, old.operator_id, old.reason, old.created_at) is distinct from (new.organization_id, new.id, new.operator_id, new.reason, new.created_at)
+    or not ends and new.granted_at is null then
+    raise exception 'support access is granted or ended, and not changed otherwise' using errcode = '42501';
+  end if;
+  if ends then
+    new.role := old.role;
+    new.minutes := old.minutes;
+    new.emergency := old.emergency;
+    new.granted_by := old.granted_by;
+    new.granted_at := old.granted_at;
+    new.opens_at := old.opens_at;
+    new.expires_at := old.expires_at;
+    new.ended_by := actor;
+    new.ended_at := now();
+    return new;
+  end if;
+  if actor = old.operator_id then
+    raise exception 'someone else grants the support access' using errcode = '23514', constraint = 'support_grants_own';
+  end if;
+  if of_operators and not exists (select from users u where u.id = actor and u.superuser_since <= now() - interval '7 days'
+      and u.superuser_by is distinct from old.operator_id) then
+    raise exception 'another operator must grant it' using errcode = '23514', constraint = 'support_grants_second';
+  end if;
+  new.emergency := of_operators;
+  new.granted_by := actor;
+  new.granted_at := now();
+  new.opens_at := now() + case when of_operators then interval '15 minutes' else interval '0' end;
+  new.expires_at := new.opens_at + make_interval(mins => new.minutes);
+  new.ended_by := null;
+  return new;
+end $$;
+revoke execute on function guard_support_grant() from public;
+create trigger guard before insert or update on support_grants for each row execute function guard_support_grant();
+
+-- The owners are told by email when an operator asks, when access is granted, and when it is ended before its time.
+create function tell_owners_of_support() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  type constant text := case when tg_op = 'INSERT' then 'support-requested' when new.ended_at is null then case when new.emergency then 'support-opened-in-emergency' else 'support-opened' end
+    when new.granted_at is not null then 'support-ended' end;
+begin
+  if type is not null then
+    perform record_event(type, m.user_id, null, jsonb_build_object('organization_id', new.organization_id, 'support_id', new.id, 'reason', new.reason,
+      'opens_at', new.opens_at, 'expires_at', new.expires_at), true)
+    from memberships m join live_users u on u.id = m.user_id
+    where m.organization_id = new.organization_id and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null
+    order by m.user_id;
+  end if;
+  return null;
+end $$;
+revoke execute on function tell_owners_of_support() from public;
+create trigger told after insert or update on support_grants for each row execute function tell_owners_of_support();
+
+-- Under support access the tenant login sees no people: not the members, their accounts, or what they were offered.
+create policy support on users as restrictive to freehold_tenant using ((select coalesce(current_setting('app.support_id', true), '') = ''));
+create policy support on memberships as restrictive to freehold_tenant using ((select coalesce(current_setting('app.support_id', true), '') = ''));
+create policy support on invitations as restrictive to freehold_tenant using ((select coalesce(current_setting('app.support_id', true), '') = ''));
+create policy support on roles as restrictive to freehold_tenant using ((select coalesce(current_setting('app.support_id', true), '') = ''));
+create policy support on custom_role_permissions as restrictive to freehold_tenant using ((select coalesce(current_setting('app.support_id', true), '') = ''));
+create policy support on support_grants as restrictive to freehold_tenant using ((select coalesce(current_setting('app.support_id', true), '') = ''));
+-- The first results of requests with an Idempotency-Key, which name the principal before the route.
+create policy support on idempotency_keys to freehold_tenant
+  using (starts_with(route, (select 'support ' || nullif(current_setting('app.support_id', true), '') || ' ')) and user_id = (select user_id from gate));
