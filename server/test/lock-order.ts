@@ -155,6 +155,7 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
     // Of operators: the first owner acts on the second one, who is an operator as well.
     revokeAnySessions: [ofOtherSession],
     revokeSessionsOfUser: [{ closes: (author, access) => author === 'second' && isSignedIn(access) }],
+    suspendOrganization: [{ closes: (_author, access) => isGated(access) && access !== 'organization:leave' }],
     updateAnyUser: [
       {
         name: 'the other operator demoted',

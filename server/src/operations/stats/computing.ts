@@ -31,7 +31,7 @@ export async function computeStats(system: SystemRunner, signal?: AbortSignal, n
   const days = await system.run(listOpenDays(new Date(now).toISOString()))
   for (const [index, day] of days.entries()) {
     if (signal?.aborted === true) return days.slice(0, index)
-    // system: as above
+    // system: sums over all organizations and accounts
     await system.transaction(async transaction => {
       await transaction.run(holdDay(day))
       await transaction.finish(computeDay(day))
