@@ -59,8 +59,8 @@ export async function measureGate(
         session_id,
         organization_id,
         'projects:read',
-        '',
         contextOf(user_id, ''),
+        '',
         '',
       ]),
     plain: async ({ organization_id }: Owner) =>

@@ -15,7 +15,7 @@ import type { Services } from './platform/services.ts'
  * The whole service without its socket: the server with its hooks, then the routes and pages of the features in order.
  */
 export async function createApp(services: Services, database: Database): Promise<App> {
-  const { config, version, declared } = services
+  const { config, version, declared, cache } = services
   const app = await createServer(services, database)
   describeApi(app, { name: config.appName, version, declared })
   await documentRoutes(app, {
@@ -26,6 +26,9 @@ export async function createApp(services: Services, database: Database): Promise
     providers: providerOriginsOf(config.social),
     areOpen: config.publicDocuments,
     token: config.metrics.token,
+    cache,
+    version,
+    isDevelopment: config.environment === 'development',
   })
   if (usesOutbox(config)) outboxRoutes(app, services)
   const claim = createRouteClaims()

@@ -28,17 +28,21 @@ import { totp } from './identity/totp/feature.ts'
 import { undo } from './identity/undo/feature.ts'
 import { verification } from './identity/verification/feature.ts'
 import { v5 } from './formats/v5/feature.ts'
+import { errorReports } from './operations/error-reports/feature.ts'
+import { cache } from './operations/cache/feature.ts'
 import { health } from './operations/health/feature.ts'
 import { operatorHistory } from './operations/operator-history/feature.ts'
 import { operatorOrganizations } from './operations/operator-organizations/feature.ts'
 import { operatorSessions } from './operations/operator-sessions/feature.ts'
 import { operatorUsers } from './operations/operator-users/feature.ts'
+import { metrics } from './operations/metrics/feature.ts'
 import { retention } from './operations/retention/feature.ts'
 import { securityEvents } from './operations/security-events/feature.ts'
 import { seed } from './operations/seed/feature.ts'
 import { support } from './operations/support/feature.ts'
 import { stats } from './operations/stats/feature.ts'
 import { superusers } from './operations/superusers/feature.ts'
+import { traces } from './operations/traces/feature.ts'
 import type { Feature } from './platform/feature.ts'
 import { licenseActivations } from './product/license-activations/feature.ts'
 import { licenseFiles } from './product/license-files/feature.ts'
@@ -107,6 +111,10 @@ const operations: readonly Feature[] = [
   support,
   stats,
   health,
+  cache,
+  metrics,
+  traces,
+  errorReports,
   retention,
   seed,
 ]

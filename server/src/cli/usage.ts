@@ -20,6 +20,7 @@ export const USAGE = `freehold ${version}
   freehold keys list                  list all signing keys
   freehold keys remove ID             remove a leaked key: its tokens are refused within seconds
   freehold doctor [--roles]           list faults, each with its fix; --roles prints the SQL that creates the logins
+  freehold doctor --production        also check what a deployment needs: TLS, secrets, proxies, log rotation, clocks, backups
 `
 
 /** A command was called with wrong arguments. */

@@ -6,6 +6,7 @@ import type { Permission, PermissionTable } from './gate/permissions.ts'
 import type { WireFormat } from './http/wire-format.ts'
 import type { JobDeclarations } from './jobs/jobs.ts'
 import type { EventDeclaration, MailDeclaration, MailTable, TokenMail } from './mail/mails.ts'
+import type { HealthCheck } from './observation/health-check.ts'
 import { platformProblems } from './problems.ts'
 import type { ProblemTable } from './problems.ts'
 import { platformFiles, gateFiles } from './schema/declared-schema.ts'
@@ -29,6 +30,8 @@ export interface Declarations {
   jobs: JobDeclarations
   tags: Readonly<Record<string, string>>
   formats: readonly WireFormat[]
+  /** By the name of the component. */
+  health: Readonly<Record<string, HealthCheck>>
   retention: readonly Retention[]
   exportSections: readonly ExportSection[]
   /** The declared schema's files in the order in which they load. */
@@ -92,6 +95,7 @@ export function declare(features: readonly Feature[]): Declarations {
     jobs: merge('job queue', one => one.jobs),
     tags: merge('tag', one => one.tags),
     formats: Object.values(merge('wire format of the path', one => one.format && { [one.format.path]: one.format })),
+    health: merge('component', one => one.health),
     retention: features.flatMap(({ retention = [] }) => retention),
     exportSections: Object.values(
       merge('section of the export', one =>

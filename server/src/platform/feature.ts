@@ -5,6 +5,7 @@ import type { Permission, PermissionTable } from './gate/permissions.ts'
 import type { App } from './http/route.ts'
 import type { WireFormat } from './http/wire-format.ts'
 import type { JobDeclaration } from './jobs/jobs.ts'
+import type { HealthCheck } from './observation/health-check.ts'
 import type { EventDeclaration, MailDeclaration, TokenMail } from './mail/mails.ts'
 import type { AccountPage } from './pages/account-pages.ts'
 import type { ProblemTable } from './problems.ts'
@@ -83,6 +84,10 @@ export interface Feature {
   signInMethod?: (user_id: string) => RawBuilder<boolean>
   /** Services that it creates once for the app, the jobs and the command line, from those of the features before it. */
   provide?: (services: Services) => Partial<Services> | Promise<Partial<Services>>
+  /** Closes what `provide` has opened, when the process stops. */
+  close?: (services: Services) => Promise<void> | void
+  /** The parts of the service whose state it knows, by name, for the health of the service. */
+  health?: Readonly<Record<string, HealthCheck>>
   /** Routes below `/api/v1`. */
   routes?: readonly Routes[]
   /** Routes at the root of the service. */

@@ -11,6 +11,7 @@ import type { Actor, Operator } from '../gate/actor.ts'
 import type { Permission } from '../gate/permissions.ts'
 import type { Origin, SystemRunner } from '../database/database.ts'
 import type { ProblemCode } from '../problems.ts'
+import { currentTraceParent } from '../observation/trace-parent.ts'
 import { readLine } from '../texts.ts'
 import { clientAddress } from './client-address.ts'
 
@@ -83,9 +84,11 @@ export const honoursIdempotencyKey = ({ access, noStore, method }: RouteRules & 
 
 /** The origin of a request, as the audit log stores it. */
 export function originOf(request: FastifyRequest): Origin {
+  const traceparent = currentTraceParent()
   return {
     request_id: request.id,
     ip: clientAddress(request),
     user_agent: (readLine(request.headers['user-agent'] ?? '') ?? '').slice(0, 500),
+    ...(traceparent !== undefined && { traceparent }),
   }
 }

@@ -1,15 +1,16 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { get, tables } from '../database/statement.ts'
+import { isFromOperator } from '../http/operator-access.ts'
+import type { Cache } from '../cache/cache.ts'
 import { Problem } from '../problems.ts'
 import type { ProblemTable } from '../problems.ts'
 import { pagePolicyOf } from '../server/headers.ts'
 import type { CspMode } from '../server/headers.ts'
 import type { WireFormat } from '../http/wire-format.ts'
 import { describeLegacy } from './legacy.ts'
+import { digestRoutes } from './routes-digest.ts'
 import type { App } from '../http/route.ts'
 
 export interface DocumentOptions {
@@ -22,6 +23,9 @@ export interface DocumentOptions {
   /** Whether they are public; otherwise the token or a superuser's session is required, and others get 404. */
   areOpen: boolean
   token: string | undefined
+  cache: Cache
+  version: string
+  isDevelopment: boolean
 }
 
 const page = { access: 'public', browsed: true, schema: { hide: true } } as const
@@ -31,8 +35,9 @@ const HTML = 'text/html; charset=utf-8'
 /** The OpenAPI documents, Swagger UI, ReDoc and the problem reference, all served by this process. */
 export async function documentRoutes(
   app: App,
-  { name, problems, formats, cspMode, providers, areOpen, token }: DocumentOptions,
+  { name, problems, formats, cspMode, providers, areOpen, token, cache, version, isDevelopment }: DocumentOptions,
 ): Promise<void> {
+  const digest = digestRoutes(app, { name, version, problems, formats }, isDevelopment)
   app.get('/problems', page, async (_request, reply) => {
     setPolicy(reply, pagePolicyOf(cspMode, providers))
     return reply.type(HTML).send(problemPage(name, problems))
@@ -46,9 +51,10 @@ export async function documentRoutes(
       ['/api/v1/openapi.legacy.json', async () => describeLegacy(await app.openApi())],
       ...formats.map(format => [`${format.path}/openapi.json`, () => app.openApi(format)] as const),
     ] as const) {
-      let text: string | undefined
       documents.get(path, page, async (_request, reply) =>
-        reply.type('application/json').send((text ??= JSON.stringify(await describe()))),
+        reply
+          .type('application/json')
+          .send(await cache.read(`${path} ${digest()}`, async () => JSON.stringify(await describe()))),
       )
     }
 
@@ -103,16 +109,8 @@ const NO_PICTURE = 'data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAA
 
 /** @throws Problem not-found, so that the documents' existence is not revealed */
 async function requireReader(request: FastifyRequest, token: string | undefined): Promise<void> {
-  const { actor } = request
-  const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
-  if (token !== undefined && given !== undefined && timingSafeEqual(digest(given), digest(token))) return
-  if (actor !== undefined && (await actor.account.run(ownRank)).superuser) return
-  throw new Problem('not-found')
+  if (!(await isFromOperator(request, token))) throw new Problem('not-found')
 }
-
-const ownRank = get(tables('tenant', 'self').selectFrom('self').select('superuser'))
-
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
 function setPolicy(reply: FastifyReply, policy: string | undefined): void {
   if (policy !== undefined) reply.header('content-security-policy', policy)

@@ -17,7 +17,7 @@ import { problemOf, statusOf } from '../server/errors.ts'
 import { createNotices } from './notice.ts'
 import { html } from './html.ts'
 import { passkeyButton, passkeyPolicy } from './passkey-button.ts'
-import { noteFailure } from '../failures.ts'
+import { noteFailure, reportFault } from '../failures.ts'
 import { recordRefusal } from '../server/logging.ts'
 import type { App } from '../http/route.ts'
 import { isEmail } from '../validator.ts'
@@ -107,7 +107,7 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
     const problem = problemOf(error as Parameters<typeof problemOf>[0])
     const status = statusOf(declared.problems, problem.code)
     recordRefusal(request, problem.code)
-    if (status === 500) request.log.error({ err: error }, 'error in an account page')
+    if (status === 500) reportFault(request, 'error in an account page', error)
     else if (status > 500) noteFailure(services.log, problem.code, problem.cause ?? error)
     const { title, text } = problemWords(status, localeOf(request))
     if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))

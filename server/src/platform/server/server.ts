@@ -12,6 +12,7 @@ import { refuseUnknownParameters, schemaController } from '../http/validation.ts
 import { networkTest } from '../addresses.ts'
 import { Problem } from '../problems.ts'
 import type { Services } from '../services.ts'
+import { observeRequests } from '../observation/requests.ts'
 import { closeGracefully } from './closing.ts'
 import { createNotices } from '../pages/notice.ts'
 import { answerErrors, answerUnreadable } from './errors.ts'
@@ -20,6 +21,7 @@ import { readJsonOnly } from './json.ts'
 import { announceSuccessors, rewriteUrl } from './legacy.ts'
 import { logRequests } from './logging.ts'
 import { noticeProxies } from './proxies.ts'
+import { createOwnCounters, createSharedCounters } from './counters.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { noteRoutes, refuseUnrouted } from './unrouted.ts'
 import type { RouteTable } from './unrouted.ts'
@@ -28,7 +30,7 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
 
 /** The HTTP server without routes or a socket, with its hooks in the order in which they run. */
 export async function createServer(
-  { config, log, declared, accessTokens }: Services,
+  { config, log, declared, accessTokens, redis, keys }: Services,
   database: Database,
 ): Promise<App> {
   let routes: RouteTable | undefined
@@ -64,6 +66,7 @@ export async function createServer(
   routes = noteRoutes(app)
   readJsonOnly(app)
   answerErrors(app, answers)
+  observeRequests(app)
   logRequests(app)
   sendSecurityHeaders(app, config)
   noticeProxies(app, config.trustedProxies)
@@ -72,7 +75,13 @@ export async function createServer(
   requireAccess(app, declared.permissions)
   refuseUnknownParameters(app)
   await app.register(cors, { delegator: corsFor(config) })
-  const rateLimit = createRateLimit(config.rateLimit)
+  if (redis !== undefined) {
+    app.addHook('onReady', () => redis.open())
+    app.addHook('onClose', async () => redis.close())
+  }
+  const own = createOwnCounters()
+  const counters = redis === undefined ? own : createSharedCounters(redis, keys.redis, own)
+  const rateLimit = createRateLimit(config.rateLimit, counters)
   app.decorateRequest('actor')
   app.decorateRequest('operator')
   app.decorateRequest('visitor')
