@@ -28,7 +28,8 @@ const list = (types: readonly string[]) => sql`(${sql.join(types.map(type => sql
  */
 export async function computeStats(system: SystemRunner, signal?: AbortSignal, now = Date.now()): Promise<string[]> {
   const days: string[] = []
-  while (signal?.aborted !== true) {
+  for (;;) {
+    if (signal?.aborted === true) break
     // system: sums over all organizations and accounts, outside of any session
     const day = await system.transaction(async transaction => {
       const next = await transaction.run(findOpenDay(new Date(now).toISOString(), days.at(-1)))
