@@ -212,6 +212,7 @@ const definers: Readonly<Record<string, string>> = {
   account_words:
     'computes the words of an account, for an index that every change of an account updates; reads nothing',
   account_search: 'computes a search from words; reads nothing',
+  tell_owners: 'tells the owners of a suspended organization, whom the operator does not name, and enqueues the email',
 }
 
 /** Functions that write with the owner's rights, and the tables: none of an organization. */
@@ -221,6 +222,7 @@ const writers: Readonly<Record<string, string>> = {
   spend_invitation_links: 'one_time_tokens',
   begin_operation: 'operator_log',
   tell_restored_member: 'security_events',
+  tell_owners: 'security_events',
   keep_member_words: 'member_words member_words',
   keep_words_of_membership: 'member_words',
   erase_history: 'audit_log audit_log',
@@ -231,6 +233,11 @@ const writers: Readonly<Record<string, string>> = {
 
 /** Functions that the logins may call; a trigger function needs no grant to run. */
 const callable: Readonly<Record<string, string>> = {
+  fold_text: 'called by search_words and word_beginnings; reads nothing',
+  search_words: 'returns the words of a search; reads nothing',
+  word_beginnings: 'called by organization_words; reads nothing',
+  organization_words:
+    'computes the words of an organization, for an index that each change of one updates; reads nothing',
   new_id: 'the default of every id',
   acting_user: 'called by the audit log triggers; returns only the caller',
   lock_key: 'computes a number from texts; reads nothing',
@@ -251,8 +258,6 @@ const callableByTenant: Readonly<Record<string, string>> = {
   record_support_request: 'adds an entry about the support access that the settings name, if it is open',
   limits_in_gate: 'the limits of the organization in the gate; reads only',
   hold_structure: "locks the key of an organization's structure in the lock order; reads nothing",
-  fold_text: 'called by search_words; reads nothing',
-  search_words: 'returns the words of a search; reads nothing',
   hold_accounts: 'locks accounts of members of the current organization; returns only its argument',
   refusal_of_offer: 'compares a role of the current organization with that of the caller; reads only',
   require_own_permissions: 'names permissions that the caller lacks, which the own organizations show too; reads only',
@@ -288,6 +293,7 @@ const callableBySystem: Readonly<Record<string, string>> = {
   issue_license_file: 'renews an activation of the license with the given key, and returns what its file says',
   hold_superusers: 'locks the key of the superusers in the lock order; reads nothing',
   account_search: 'computes a search of accounts from words; reads nothing',
+  words_wanted: 'computes a search of organizations from words; reads nothing',
 }
 
 test('functions are not executable by everyone, pin their search_path, and only listed ones run as the owner', async () => {
@@ -359,6 +365,15 @@ test("every view that a login may read is a security barrier and does not use th
  * whether requests may read it; never list a hash or a secret.
  */
 const readable: Readonly<Record<string, readonly string[]>> = {
+  organization_daily_stats: [
+    'organization_id',
+    'day',
+    'sign_ins',
+    'active_members',
+    'invitations_sent',
+    'invitations_accepted',
+    'changes',
+  ],
   license_plans: [
     'id',
     'code',

@@ -152,6 +152,24 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
         }),
       },
     ],
+    // Of operators: the first owner acts on the second one, who is an operator as well.
+    revokeAnySessions: [ofOtherSession],
+    revokeSessionsOfUser: [{ closes: (author, access) => author === 'second' && isSignedIn(access) }],
+    suspendOrganization: [{ closes: (_author, access) => isGated(access) && access !== 'organization:leave' }],
+    updateAnyUser: [
+      {
+        name: 'the other operator demoted',
+        body: () => ({ guest: undefined }),
+        closes: (author, access) => author === 'second' && isSignedIn(access),
+      },
+    ],
+    actOnUsers: [
+      {
+        name: 'the other operator disabled',
+        body: () => ({ action: 'disable' }),
+        closes: (author, access) => author === 'second' && access !== 'operator',
+      },
+    ],
     acceptInvitation: [{ body: (_world, { outsider }) => seal('invitation', 'email', outsider.email) }],
   }
 }

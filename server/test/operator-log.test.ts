@@ -19,7 +19,7 @@ async function entriesOf(request_id: string) {
     [request_id],
   )
   const { rows: history } = await admin.query(
-    `select organization_id, actor_id, after from audit_log where request_id = $1 and action = 'operate'`,
+    `select organization_id, actor_id, after ->> 'operation' as operation from audit_log where request_id = $1 and action = 'operate'`,
     [request_id],
   )
   return { log, history }
@@ -49,7 +49,7 @@ for (const operation of operations)
       history,
       entry.organization_id === null
         ? []
-        : [{ organization_id: entry.organization_id, actor_id: world.user_id, after: { operation: operation.id } }],
+        : [{ organization_id: entry.organization_id, actor_id: world.user_id, operation: operation.id }],
     )
     const named = /^\/api\/v1\/admin\/organizations\/([^/?]+)/.exec(path)?.[1]
     if (named !== undefined)

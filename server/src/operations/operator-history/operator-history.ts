@@ -5,8 +5,9 @@ import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination
 import type { Page } from '../../platform/database/pagination.ts'
 import { statement, tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
+import type { Problem } from '../../platform/problems.ts'
 import { Id, IdOf, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
-import { readIdRange, timeRange } from '../../platform/time-range.ts'
+import { readIdRange, readRange, timeRange } from '../../platform/time-range.ts'
 
 const system = tables('system', 'audit_log', 'operator_log', 'organizations')
 
@@ -74,12 +75,34 @@ const auditPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
   return whereGiven(entries, filters)
 })
 
+/** The longest search through the entries of all organizations, in days. */
+const MOST_DAYS = 31
+
+/** Only the organization and the actor are found by an index: anything else is looked for in a range of time. */
+function refusalOf(query: Static<typeof OperatedAuditQuery>): Problem | undefined {
+  const { organization_id, actor_id, action, entity_type, entity_id, request_id } = query
+  const isSearch = [action, entity_type, entity_id, request_id].some(value => value !== undefined)
+  if (!isSearch || organization_id !== undefined || actor_id !== undefined) return undefined
+  const { from, to = Date.now() } = readRange(query)
+  return from === undefined || to - from > MOST_DAYS * 86_400_000
+    ? invalidField(
+        '?from',
+        `must be at most ${MOST_DAYS} days before \`to\`, to search the entries of all organizations; or give organization_id or actor_id`,
+      )
+    : undefined
+}
+
 /**
  * The audit logs of all organizations, the newest entry first; with the entries of operators and of organizations that
- * were deleted. @throws Problem invalid-fields for a bad range of time
+ * were deleted. @throws Problem invalid-fields for a bad range of time, or (when read) for a search without one
  */
-export const listAuditLogs = (query: Static<typeof OperatedAuditQuery>, page: Page) =>
-  auditPages({ ...pick(query, auditFilters), ...readIdRange(query) }, orderOf('-created_at', 'audit_log'), page)
+export function listAuditLogs(query: Static<typeof OperatedAuditQuery>, page: Page) {
+  const order = orderOf('-created_at', 'audit_log')
+  const refusal = refusalOf(query)
+  return refusal === undefined
+    ? auditPages({ ...pick(query, auditFilters), ...readIdRange(query) }, order, page)
+    : auditPages({}, order, { ...page, refusal })
+}
 
 const logPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
   let entries = system

@@ -26,8 +26,8 @@ export function operatorHistoryRoutes(app: App, { cursors }: Pick<Services, 'cur
         operationId: 'operatorListAuditLogs',
         summary: 'List the audit events of all organizations',
         description:
-          'The newest first. It has what members, operators and support did. `organization_id`, `actor_id`, `entity_id` and `request_id` ' +
-          'find their entries by an index; with `action` or `entity_type` alone, also give a range of time.',
+          'The newest first. It has what members, operators and support did. Without `organization_id` or `actor_id`, the ' +
+          'other filters search a range of at most 31 days.',
         tags,
         querystring: OperatedAuditQuery,
         response: { 200: PageSchema(OperatedAuditEntry) },

@@ -141,10 +141,10 @@ test('a change in flight when the organization is suspended is not committed', a
   try {
     await client.query('begin')
     await client.query(
-      `select set_config('app.session_id', $1, true), set_config('app.organization_id', $2, true), set_config('app.permission', 'projects:write', true), set_config('app.context', '{}', true)`,
+      `select set_config('app.session_id', $1, true), set_config('app.organization_id', $2, true), set_config('app.permission', 'structure:write', true), set_config('app.context', '{}', true)`,
       [session, owner.organization_id],
     )
-    await client.query(`insert into projects (organization_id, name, slug) values ($1, 'Late', 'late')`, [
+    await client.query(`insert into companies (organization_id, code, name) values ($1, 'LATE', 'Late')`, [
       owner.organization_id,
     ])
     assert.equal((await suspend(owner.organization_id)).status, 200)
@@ -152,7 +152,7 @@ test('a change in flight when the organization is suspended is not committed', a
   } finally {
     client.release()
   }
-  const { rows } = await admin.query('select from projects where organization_id = $1', [owner.organization_id])
+  const { rows } = await admin.query('select from companies where organization_id = $1', [owner.organization_id])
   assert.equal(rows.length, 0)
 })
 

@@ -27,35 +27,42 @@ const list = (types: readonly string[]) => sql`(${sql.join(types.map(type => sql
  * as their events still exist. Each day is one transaction, so a run that is stopped continues at the next day.
  */
 export async function computeStats(system: SystemRunner, signal?: AbortSignal, now = Date.now()): Promise<string[]> {
-  // system: sums over all organizations and accounts, outside of any session
-  const days = await system.run(listOpenDays(new Date(now).toISOString()))
-  for (const [index, day] of days.entries()) {
-    if (signal?.aborted === true) return days.slice(0, index)
-    // system: as above
-    await system.transaction(async transaction => {
-      await transaction.run(holdDay(day))
-      await transaction.finish(computeDay(day))
+  const days: string[] = []
+  for (;;) {
+    if (signal?.aborted === true) break
+    // system: sums over all organizations and accounts, outside of any session
+    const day = await system.transaction(async transaction => {
+      const next = await transaction.run(findOpenDay(new Date(now).toISOString(), days.at(-1)))
+      if (next === undefined) return undefined
+      await transaction.run(holdDay(next))
+      await transaction.finish(computeDay(next))
+      return next
     })
+    if (day === undefined) break
+    days.push(day)
   }
   return days
 }
 
-/** Days since the first event whose sums are missing or were computed before the day was settled. */
-const listOpenDays = (now: string) =>
+/**
+ * The first day after `last`, and since the first event, whose sums are missing or were computed before the day was
+ * settled.
+ */
+const findOpenDay = (now: string, last: string | undefined) =>
   statement(
     raw(
       query,
       sql<{ day: string }>`
         with moment as (select ${now}::timestamptz as now),
         first as (select greatest((select (created_at at time zone 'utc')::date from security_events order by id limit 1),
-          (now at time zone 'utc')::date - ${sql.lit(MOST_DAYS_BACK)}) as day, (now at time zone 'utc')::date as today from moment)
+          (now at time zone 'utc')::date - ${sql.lit(MOST_DAYS_BACK)}, ${last ?? null}::date + 1) as day, (now at time zone 'utc')::date as today from moment)
         select days.day::date::text as day
         from first cross join generate_series(first.day::timestamp, first.today::timestamp, interval '1 day') as days (day)
         left join daily_stats s on s.day = days.day::date
         where s.day is null or s.computed_at < (days.day + interval '1 day' + ${sql.lit(`${SETTLED_HOURS} hours`)}::interval) at time zone 'utc'
-        order by 1`,
+        order by 1 limit 1`,
     ),
-    rows => rows.map(({ day }) => day),
+    ([found]) => found?.day,
   )
 
 /** Two processes compute a day one after the other. */
