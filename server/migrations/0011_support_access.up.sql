@@ -536,3 +536,9 @@ create index support_grants_id on {{schema}}.support_grants using btree (id);
 create index support_grants_operator on {{schema}}.support_grants using btree (operator_id, id);
 
 grant select on table {{schema}}."support_places" to "freehold_tenant";
+
+-- Existing superusers: `updated_at` is never earlier than the change that made them superusers. Who made them is not known.
+alter table {{schema}}.users disable trigger note_superuser;
+update {{schema}}.users set superuser_since = updated_at where superuser;
+set constraints all immediate;
+alter table {{schema}}.users enable trigger note_superuser;
