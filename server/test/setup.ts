@@ -1,25 +1,20 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import pg from 'pg'
 import { features } from '../src/features.ts'
 import { declare } from '../src/platform/declarations.ts'
 import { migrateDatabase, provisionDatabase } from '../src/platform/schema/provision.ts'
 import type { Provisioned } from '../src/platform/schema/provision.ts'
-import { TEST_DATABASE, TEST_SECRET } from './test-database.ts'
+import { TEST_DATABASE, TEST_DIRECTORY, TEST_SECRET } from './test-database.ts'
 
-let directory: string
 let provisioned: Provisioned
 
 /** One real PostgreSQL for the whole run, with a migrated database of which every test file gets a copy. */
 export async function globalSetup(): Promise<void> {
-  directory = await mkdtemp(join(tmpdir(), 'freehold-test-'))
   provisioned = await provisionDatabase({
     url: undefined,
     schema: 'freehold',
     tenantUrl: undefined,
     systemUrl: undefined,
-    dataDir: directory,
+    dataDir: process.env[TEST_DIRECTORY]!,
     secretKey: TEST_SECRET,
     maxConnections: 300,
     programs: process.env['EMBEDDED_POSTGRES'] ?? 'bundled',
@@ -40,5 +35,4 @@ export async function globalSetup(): Promise<void> {
 
 export async function globalTeardown(): Promise<void> {
   await provisioned.stop()
-  await rm(directory, { recursive: true, force: true })
 }

@@ -4,6 +4,9 @@ import { ensureRoles, loginNames, loginPassword } from '../src/platform/schema/l
 /** The environment variable through which the test run's setup passes its database to every test file. */
 export const TEST_DATABASE = 'FREEHOLD_TEST_DATABASE'
 
+/** The one with which `run.js` names the directory of the test run's PostgreSQL. */
+export const TEST_DIRECTORY = 'FREEHOLD_TEST_DIRECTORY'
+
 /** The secret for the logins and tokens of the test run. */
 export const TEST_SECRET = 'a secret for tests, of more than 32 characters'
 
