@@ -26,8 +26,6 @@ drop policy "tenant_read" on {{schema}}."support_grants";
 
 drop policy "tenant_update" on {{schema}}."support_grants";
 
-drop policy "support" on {{schema}}."users";
-
 drop trigger "note_superuser_insert" on {{schema}}."users";
 
 drop trigger "note_superuser" on {{schema}}."users";

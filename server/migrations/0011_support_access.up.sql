@@ -486,12 +486,6 @@ create policy "tenant_update" on {{schema}}."support_grants"
    from {{schema}}.gate
   where (gate.writes AND (gate.permission = ANY ('{support:write,admin:support:write}'::text[]))))));
 
-create policy "support" on {{schema}}."users"
-  as restrictive
-  for all
-  to "freehold_tenant"
-  using (( select (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text)));
-
 revoke all on function {{schema}}."guard_support_grant"() from public;
 
 revoke all on function {{schema}}."note_superuser"() from public;

@@ -40,7 +40,7 @@ export interface World {
   supports: (OfOrganization & {
     operator_id: string
     role: 'viewer' | 'member'
-    state: 'requested' | 'stale' | 'scheduled' | 'open' | 'expired' | 'ended'
+    state: 'requested' | 'stale' | 'scheduled' | 'open' | 'expired' | 'ended' | 'denied'
   })[]
   /** The permissions that support access has at most. */
   supported: readonly string[]
@@ -223,6 +223,7 @@ export function createWorld(
           'scheduled',
           'expired',
           'ended',
+          'denied',
         ] as const),
       })),
     ),
