@@ -8,7 +8,10 @@ import { measureFormats } from './formats.ts'
 import { measureGate } from './gate.ts'
 import { measureLanes } from './lanes.ts'
 import { measureLogins } from './logins.ts'
+import { measureOperators } from './operators.ts'
+import { measureMonitoring } from './monitoring.ts'
 import { measureOrganizations } from './organizations.ts'
+import { measureRedis } from './redis.ts'
 import { measureRequests } from './requests.ts'
 import { measureSizes } from './sizes.ts'
 import { startBenchEnvironment } from './stage.ts'
@@ -18,6 +21,7 @@ import { measureStructure } from './structure.ts'
 
 const parts: Record<string, (bench: BenchEnvironment, rounds: number) => Promise<Figure[]>> = {
   requests: async (bench, rounds) => measureRequests(bench, await bench.stage('thousand', 1000), rounds, 3),
+  monitoring: async (bench, rounds) => measureMonitoring(await bench.stage('thousand', 1000), rounds, 3),
   gate: async (bench, rounds) => measureGate(bench, await bench.stage('thousand', 1000), rounds, 2),
   lanes: async (bench, rounds) => measureLanes(bench, await bench.stage('thousand', 1000), rounds, 3),
   logins: async (bench, rounds) => measureLogins(await bench.stage('thousand', 1000), rounds, 5),
@@ -25,8 +29,11 @@ const parts: Record<string, (bench: BenchEnvironment, rounds: number) => Promise
     measureSizes(await bench.stage('hundred', 100), await bench.stage('ten_thousand', 10_000), rounds, 3),
   structure: async (bench, rounds) => measureStructure(await bench.stage('hundred', 100), rounds),
   organizations: async (bench, rounds) => measureOrganizations(await bench.stage('people', 10), rounds, 1),
+  operators: async (bench, rounds) =>
+    measureOperators(await bench.stage('operators_few', 10), await bench.stage('operators_many', 10), rounds, 1),
   enumeration: async (bench, rounds) => measureEnumeration(await bench.stage('names', 500), rounds),
   v5: async (bench, rounds) => measureFormats(await bench.stage('thousand', 1000), rounds, 3),
+  redis: async (bench, rounds) => measureRedis(await bench.stage('thousand', 1000), rounds, 3),
   starts: (_bench, rounds) => measureStarts(rounds),
 }
 

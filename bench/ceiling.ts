@@ -36,6 +36,8 @@ const routes: Record<
   },
 }
 
+const HEALTH = `select current_setting('transaction_read_only') as is_read_only`
+
 createServer((request, response) => {
   void answer(request.url ?? '', request.headers.authorization ?? '').then(
     body =>
@@ -48,6 +50,10 @@ createServer((request, response) => {
 
 async function answer(url: string, authorization: string): Promise<string> {
   if (url === '/ready') return 'ok'
+  if (url === '/health') {
+    const [found] = await oneTrip(pool, 'health', HEALTH, [], ['', '', '', contextOf('', ''), '', ''])
+    return JSON.stringify({ status: 'healthy', database: found, timestamp: new Date().toISOString() })
+  }
   const { name, text, permission, values } = routes[url]!
   const { sub, sid, organization_id = '' } = tokens.verify(authorization.slice(7))
   const rows = await oneTrip(pool, name, text, values(organization_id), [
@@ -55,6 +61,7 @@ async function answer(url: string, authorization: string): Promise<string> {
     permission === '' ? '' : organization_id,
     permission,
     contextOf(sub, ''),
+    '',
     '',
   ])
   if (rows.length === 0) throw new Error('the gate is closed')

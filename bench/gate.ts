@@ -61,6 +61,7 @@ export async function measureGate(
         'projects:read',
         contextOf(user_id, ''),
         '',
+        '',
       ]),
     plain: async ({ organization_id }: Owner) =>
       (await open.query({ name: 'projects', text, values: [...values(organization_id)] })).rows,

@@ -1,4 +1,3 @@
-import { providerOriginsOf } from './config/social.ts'
 import type { Database } from './platform/database/database.ts'
 import type { Routes } from './platform/feature.ts'
 import type { App } from './platform/http/route.ts'
@@ -18,15 +17,7 @@ export async function createApp(services: Services, database: Database): Promise
   const { config, version, declared } = services
   const app = await createServer(services, database)
   describeApi(app, { name: config.appName, version, declared })
-  await documentRoutes(app, {
-    name: config.appName,
-    problems: declared.problems,
-    formats: declared.formats,
-    cspMode: config.cspMode,
-    providers: providerOriginsOf(config.social),
-    areOpen: config.publicDocuments,
-    token: config.metrics.token,
-  })
+  await documentRoutes(app, services)
   if (usesOutbox(config)) outboxRoutes(app, services)
   const claim = createRouteClaims()
   const serve = async (name: string, routes: readonly Routes[], prefix: string) => {

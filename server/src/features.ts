@@ -1,4 +1,5 @@
 import { history } from './directory/history/feature.ts'
+import { limits } from './directory/limits/feature.ts'
 import { members } from './directory/members/feature.ts'
 import { notifications } from './directory/notifications/feature.ts'
 import { organizations } from './directory/organizations/feature.ts'
@@ -27,12 +28,26 @@ import { totp } from './identity/totp/feature.ts'
 import { undo } from './identity/undo/feature.ts'
 import { verification } from './identity/verification/feature.ts'
 import { v5 } from './formats/v5/feature.ts'
+import { errorReports } from './operations/error-reports/feature.ts'
+import { cache } from './operations/cache/feature.ts'
 import { health } from './operations/health/feature.ts'
+import { operatorHistory } from './operations/operator-history/feature.ts'
+import { operatorOrganizations } from './operations/operator-organizations/feature.ts'
+import { operatorSessions } from './operations/operator-sessions/feature.ts'
+import { operatorUsers } from './operations/operator-users/feature.ts'
+import { metrics } from './operations/metrics/feature.ts'
 import { retention } from './operations/retention/feature.ts'
+import { securityEvents } from './operations/security-events/feature.ts'
 import { seed } from './operations/seed/feature.ts'
 import { support } from './operations/support/feature.ts'
+import { stats } from './operations/stats/feature.ts'
 import { superusers } from './operations/superusers/feature.ts'
+import { traces } from './operations/traces/feature.ts'
 import type { Feature } from './platform/feature.ts'
+import { licenseActivations } from './product/license-activations/feature.ts'
+import { licenseFiles } from './product/license-files/feature.ts'
+import { licensePlans } from './product/license-plans/feature.ts'
+import { licenses } from './product/licenses/feature.ts'
 import { projects } from './product/projects/feature.ts'
 import { structure } from './product/structure/feature.ts'
 import { workspaces } from './product/workspaces/feature.ts'
@@ -43,6 +58,7 @@ const directory: readonly Feature[] = [
   preferences,
   sessions,
   organizations,
+  limits,
   history,
   roles,
   members,
@@ -74,10 +90,34 @@ const identity: readonly Feature[] = [
 ]
 
 /** The resources of organizations, to which a product adds its own. */
-const product: readonly Feature[] = [projects, workspaces, structure]
+const product: readonly Feature[] = [
+  projects,
+  workspaces,
+  structure,
+  licensePlans,
+  licenses,
+  licenseActivations,
+  licenseFiles,
+]
 
 /** For operators. */
-const operations: readonly Feature[] = [superusers, support, health, retention, seed]
+const operations: readonly Feature[] = [
+  superusers,
+  operatorUsers,
+  operatorSessions,
+  operatorOrganizations,
+  operatorHistory,
+  securityEvents,
+  support,
+  stats,
+  health,
+  cache,
+  metrics,
+  traces,
+  errorReports,
+  retention,
+  seed,
+]
 
 /** The same functions in other wire formats. */
 const formats: readonly Feature[] = [v5]

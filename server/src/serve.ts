@@ -15,7 +15,7 @@ import type { RunningJobs } from './platform/jobs/jobs.ts'
 import { noteFailure } from './platform/failures.ts'
 import { leave } from './platform/server/closing.ts'
 import type { Leaving } from './platform/server/closing.ts'
-import { createServices } from './services.ts'
+import { closeServices, createServices } from './services.ts'
 
 /**
  * database → keys → services → app → listen → jobs, on a running, migrated PostgreSQL. `stack` closes everything.
@@ -39,6 +39,7 @@ export async function serve(
   )
   stack.defer(() => signingKeys.stop())
   const services = await createServices({ config, declared, log, accessTokens, signingKeys: signingKeys.current })
+  stack.defer(() => closeServices(services))
   const isDeployed = config.environment !== 'development'
   if (isDeployed || !isLoopback(config.host)) {
     const fault = await seededPasswordsFault(systemFor(database, 'start', 'freehold'))
@@ -56,7 +57,7 @@ export async function serve(
     host: config.host,
     port: config.port,
     listenTextResolver: address =>
-      `${config.appName} ${services.version} listens on ${address} (${config.environment}), documents at /docs`,
+      `${config.appName} ${services.version} listens on ${address} (${config.environment})${config.publicDocuments ? ', documents at /docs' : ''}`,
   })
   // Only now, because the start does not depend on it.
   if (config.runJobs) jobs = await (await import('./work.ts')).startJobs(services, database)

@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from './config/config.ts'
 import { features } from './features.ts'
+import { serveMetrics } from './operations/metrics/worker-server.ts'
 import { systemFor } from './platform/database/database.ts'
 import type { Database } from './platform/database/database.ts'
 import { openInspectedDatabase } from './platform/database/open-database.ts'
@@ -9,7 +10,7 @@ import { declare } from './platform/declarations.ts'
 import { runJobs } from './platform/jobs/jobs.ts'
 import type { RunningJobs } from './platform/jobs/jobs.ts'
 import type { Services } from './platform/services.ts'
-import { createServices } from './services.ts'
+import { closeServices, createServices } from './services.ts'
 
 /** Runs only the background jobs, on a running, migrated PostgreSQL. `stack` closes everything. */
 export async function work(
@@ -21,6 +22,9 @@ export async function work(
   const declared = declare(features)
   const database = await openInspectedDatabase(config, urls, { log, declared }, stack)
   const services = await createServices({ config, declared, log })
+  stack.defer(() => closeServices(services))
+  const metrics = await serveMetrics(services, systemFor(database, 'metrics'))
+  stack.defer(() => void metrics?.close())
   const jobs = await startJobs(services, database)
   stack.defer(() => jobs.stop())
   log.info(`${config.appName} ${services.version} works on the jobs (${config.environment})`)

@@ -10,8 +10,8 @@ const node = process.execPath
 
 const steps: [name: string, command: string, ...args: string[]][] = [
   ['types', 'tsc', '-p', '.'],
-  ['lint', 'oxlint', '--type-aware', '--deny-warnings', 'server', 'bench'],
-  ['format', 'oxfmt', '--check', 'server', 'bench'],
+  ['lint', 'oxlint', '--type-aware', '--deny-warnings', 'server', 'bench', 'docs'],
+  ['format', 'oxfmt', '--check', 'server', 'bench', 'docs/license-client'],
   ['dead code', 'knip'],
   ['words', node, 'server/tools/check-words.ts'],
   ['generated files', node, 'server/tools/generate.ts', '--check'],

@@ -173,6 +173,11 @@ test('the guide for front ends shows the responses of both formats', needsBash, 
   await runDocument('docs/guides/integrate.md', makeCheckout())
 })
 
+// Red when: the client program keeps its license file after a revocation, or an activation is counted twice.
+test('the guide to license activation leads from a key to a program that a revocation stops', needsBash, async () => {
+  await runDocument('docs/guides/license-activation.md', makeCheckout())
+})
+
 // Red when: an `access` is left out of its routes.ts, or a file that its diffs change has changed.
 test('the walkthrough of CONTRIBUTING adds a resource that works', needsBash, async () => {
   const copy = makeFolder()
@@ -275,7 +280,8 @@ function makeFolder(): string {
 function makeCheckout(): string {
   const folder = makeFolder()
   cpSync(join(repository, 'package.json'), join(folder, 'package.json'))
-  for (const name of ['server', 'deploy', 'node_modules']) symlinkSync(join(repository, name), join(folder, name))
+  for (const name of ['server', 'deploy', 'docs', 'node_modules'])
+    symlinkSync(join(repository, name), join(folder, name))
   return folder
 }
 

@@ -37,6 +37,7 @@ const needsMore: Readonly<Record<string, string>> = {
   describeChange: 'the token of an email',
   challengeUndo: 'the token of an email',
   restoreAccount: 'the token of an email',
+  previewInvitation: 'the token of an email',
   acceptInvitation: 'the token of an email',
   exchangeSocialCode: 'the code of a browser',
 }

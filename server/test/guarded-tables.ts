@@ -6,9 +6,11 @@ import { globalTables, isLedger } from '../src/platform/schema/inspection.ts'
  * checked.
  */
 const forSystem: Readonly<Record<string, string>> = {
+  licenses: 'a program that has only the key finds its licence, and operators search the licences of all organizations',
   organizations: 'sign-in chooses one, and checks whether it requires a second factor',
   memberships: 'sign-in chooses an organization by them; deleting an account ends them, and restoring it restores them',
   support_grants: 'operators list the support access to all organizations',
+  license_activations: 'a program that holds the key of a license activates its device',
   invitations: 'the link in an email is opened by a user who is not a member yet',
 }
 

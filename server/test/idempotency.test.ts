@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { kindsOf, listAllOperations } from './isolation-operations.ts'
 import { buildRequest } from './isolation-requests.ts'
 import type { Operation } from './isolation-operations.ts'
-import { createWorlds } from './isolation-world.ts'
+import { callerOf, createWorlds } from './isolation-world.ts'
 import { createOwnDatabase } from './own-database.ts'
 import { createTestApp } from './test-app.ts'
 import type { Answer } from './test-app.ts'
@@ -46,7 +46,7 @@ async function addedSince(before: Record<string, number>): Promise<Record<string
 
 /** A request that would succeed, and its caller. */
 async function prepare(operation: Operation, key: string) {
-  const world = await worlds({}, kindsOf(operation))
+  const world = await worlds(callerOf(operation), kindsOf(operation))
   const { method, path, body } = buildRequest(operation, world, new Map())
   const send = (given: unknown): Promise<Answer> => world.call(method, path, given, { 'idempotency-key': key })
   return { body, send }

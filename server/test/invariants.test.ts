@@ -66,8 +66,12 @@ test("keys and unique constraints of an organization's table begin with organiza
 
 /** Keys of an organization's table that do not lead into the same organization, each with the reason. */
 const plainKeys: Readonly<Record<string, string>> = {
+  licenses_plan_fkey: 'plans belong to no organization: operators define them',
   memberships_user_id_fkey: 'a membership connects a user with an organization: all other tables refer to it',
 }
+
+/** Tables that only triggers write, and that have the rows of organizations all the same. */
+const ofOrganizations = ['allowances', 'limit_usage']
 
 test('a foreign key stays within the organization, refers to users through memberships, and is indexed', async () => {
   const { rows: keys } = await admin.query<{
@@ -96,7 +100,7 @@ test('a foreign key stays within the organization, refers to users through membe
       indexed,
       `${child}: ${name} (${columns.join(', ')}) has no index, so a deletion in ${parent} reads all of ${child}`,
     )
-    const fromGlobal = globals.includes(child)
+    const fromGlobal = globals.includes(child) && !ofOrganizations.includes(child)
     const toGlobal = globals.includes(parent)
     if (fromGlobal) assert.ok(toGlobal, `${name}: a global table must not point into an organization`)
     else if (parent === 'organizations') assert.deepEqual([columns, targets], [['organization_id'], ['id']], name)
@@ -128,6 +132,7 @@ const unkeyedColumns: Readonly<Record<string, string>> = {
   'support_grants.operator_id': 'an operator, who has no membership',
   'support_grants.granted_by': 'a member or, in an emergency, an operator',
   'support_grants.ended_by': 'a member or an operator',
+  'licenses.transferred_from': 'the licence of another organization; only operators see it',
 }
 
 test("a column that names an organization, a user or a session in an organization's table has a foreign key", async () => {
@@ -181,9 +186,11 @@ const definers: Readonly<Record<string, string>> = {
   erase_history: 'replaces the audit log of a deleted organization by one entry; no login may delete entries',
   permissions_of: 'the permissions of a role, which no login may read beside the gate; reads only',
   support_role: 'says to the gate whether a support access is open, and with which role; reads only',
-  guard_support_grant: 'checks who may grant support access, by columns of accounts that requests may not read; reads only',
+  guard_support_grant:
+    'checks who may grant support access, by columns of accounts that requests may not read; reads only',
   tell_owners_of_support: 'tells the owners, whom the caller may not see; reads only, and calls record_event',
-  record_support_request: 'records a request under support access, since only triggers may otherwise write the audit log',
+  record_support_request:
+    'records a request under support access, since only triggers may otherwise write the audit log',
   guard_role: 'compares a role with that of the user, and counts its holders; reads only',
   guard_role_permission: 'compares a permission with the role of the user; reads only',
   guard_role_of_member: 'compares the role of a member with that of the user; reads only',
@@ -192,6 +199,19 @@ const definers: Readonly<Record<string, string>> = {
   require_offerable_role: 'compares the offered role with that of the user, and locks it; changes nothing',
   refusal_of_offer: 'the same for many roles at once; reads only',
   keep_invited_role: 'counts the invitations that offer a role; reads only',
+  count_rows: 'counts the rows of a statement against a quota, which the caller does not see',
+  count_seats: 'counts the seats that a change of memberships takes or frees',
+  count_seats_of_account: 'the same, when a guest becomes a full account',
+  has_seat: 'whether a membership that is restored finds a seat; reads only',
+  guard_allowance: 'locks the keys of the gates that an allowance may close; changes nothing',
+  limits_in_gate: 'the limits of the organization in the gate, and what is used of them; reads only',
+  keep_allowance: 'turns an active licence into an allowance, which no login writes',
+  keep_default_allowance: 'turns the default plan into the default allowance, which no login writes',
+  keep_a_superuser: 'counts the superusers, whom the login of a user cannot see; reads only',
+  guard_new_guest: 'reads the roles of an account that becomes a guest; reads only',
+  account_words:
+    'computes the words of an account, for an index that every change of an account updates; reads nothing',
+  account_search: 'computes a search from words; reads nothing',
 }
 
 /** Functions that write with the owner's rights, and the tables: none of an organization. */
@@ -205,6 +225,8 @@ const writers: Readonly<Record<string, string>> = {
   keep_words_of_membership: 'member_words',
   erase_history: 'audit_log audit_log',
   record_support_request: 'audit_log',
+  keep_allowance: 'allowances allowances',
+  keep_default_allowance: 'default_allowance default_allowance',
 }
 
 /** Functions that the logins may call; a trigger function needs no grant to run. */
@@ -217,13 +239,17 @@ const callable: Readonly<Record<string, string>> = {
   addresses_in_trigger: 'returns nothing outside of a trigger',
   begin_operation: 'records an operation of the calling superuser; for anyone else, it does nothing',
   hold_users: 'locks keys of users in the lock order; reads nothing',
+  account_words:
+    'computes the words of an account, for an index that every change of an account updates; reads nothing',
   record_event:
     'called by triggers with the rights of the caller; elsewhere the policy of security_events refuses the tenant login',
+  license_status: 'compares a status with the time; reads nothing',
 }
 
 /** Functions that only the tenant login may call. */
 const callableByTenant: Readonly<Record<string, string>> = {
   record_support_request: 'adds an entry about the support access that the settings name, if it is open',
+  limits_in_gate: 'the limits of the organization in the gate; reads only',
   hold_structure: "locks the key of an organization's structure in the lock order; reads nothing",
   fold_text: 'called by search_words; reads nothing',
   search_words: 'returns the words of a search; reads nothing',
@@ -234,6 +260,8 @@ const callableByTenant: Readonly<Record<string, string>> = {
 
 /** Functions that only the system login may call. */
 const callableBySystem: Readonly<Record<string, string>> = {
+  has_seat: 'whether a membership that is restored finds a seat, in the restoration of an account',
+  hold_transfer: 'locks a licence that moves, and the keys of both organizations, in the lock order; reads nothing',
   permissions_of: 'the permissions of an invited role and of the inviter, in the acceptance of an invitation',
   lock_place: 'locks the rows that joining an organization needs, as the login that adds members',
   mail_sender: 'returns the sender whose quota an email counts in; reads settings',
@@ -248,6 +276,18 @@ const callableBySystem: Readonly<Record<string, string>> = {
   open_throttle: 'reads a counter and locks its row',
   keep_throttle: 'writes a counter',
   lock_throttle: 'starts a lockout, and notifies the user',
+  find_license: 'the license of a key, which is the credential of a program; reads only',
+  license_obstacle: 'why a license cannot be used now; reads nothing',
+  activations_allowed: 'computes a number from a license; reads nothing',
+  activation_end: 'computes a time from a license; reads nothing',
+  activate_license: 'writes an activation of the license with the given key',
+  renew_activation: 'renews an activation of the license that beat_license and issue_license_file have found',
+  beat_license: 'renews an activation of the license with the given key',
+  deactivate_license: 'deletes an activation of the license with the given key',
+  start_license: 'notes the first validation of the license with the given key',
+  issue_license_file: 'renews an activation of the license with the given key, and returns what its file says',
+  hold_superusers: 'locks the key of the superusers in the lock order; reads nothing',
+  account_search: 'computes a search of accounts from words; reads nothing',
 }
 
 test('functions are not executable by everyone, pin their search_path, and only listed ones run as the owner', async () => {
@@ -319,6 +359,27 @@ test("every view that a login may read is a security barrier and does not use th
  * whether requests may read it; never list a hash or a secret.
  */
 const readable: Readonly<Record<string, readonly string[]>> = {
+  license_plans: [
+    'id',
+    'code',
+    'name',
+    'description',
+    'is_default',
+    'seats',
+    'max_activations',
+    'overage_percent',
+    'quotas',
+    'entitlements',
+    'activation',
+    'heartbeat_seconds',
+    'heartbeat_grace_seconds',
+    'duration_days',
+    'expiry_basis',
+    'on_expiry',
+    'created_at',
+    'updated_at',
+    'version',
+  ],
   migrations: ['number', 'name', 'checksum', 'applied_at', 'digest'],
   users: [
     'id',
@@ -558,6 +619,11 @@ const publicOperations: Readonly<Record<string, string>> = {
   logIn: 'authenticated by the password',
   verifySecondFactor: 'authenticated by the mfa_token and the second factor',
   refresh: 'authenticated by the refresh token',
+  getAlive: 'for monitors',
+  getComponents: 'for monitors; its components are for operators',
+  getSystemInfo: 'the metrics token is no session: the route asks for it, or for a superuser',
+  getDetailedHealth: 'the metrics token is no session: the route asks for it, or for a superuser',
+  getDatabaseHealth: 'the metrics token is no session: the route asks for it, or for a superuser',
   v5GetHealth: 'for monitors',
   v5GetReady: 'for load balancers',
   v5Register: 'the caller has no account yet',
@@ -565,6 +631,7 @@ const publicOperations: Readonly<Record<string, string>> = {
   v5VerifySecondFactor: 'authenticated by the mfa_token and the second factor',
   v5Refresh: 'authenticated by the refresh token',
   v5LogOut: 'it succeeds without a session',
+  previewInvitation: 'authenticated by the link in the email',
   acceptInvitation: 'authenticated by the link in the email',
   unlock: 'authenticated by the link in the email',
   listProviders: 'for the page where users sign in',
@@ -578,6 +645,7 @@ const publicOperations: Readonly<Record<string, string>> = {
   verifyEmail: 'authenticated by the link in the email',
   resendVerification: 'a user who must verify an address first cannot sign in',
   requestPasswordReset: 'a user who has forgotten the password cannot sign in',
+  completePasswordChange: 'the token of a sign-in that was refused',
   completePasswordReset: 'authenticated by the link in the email',
   restoreAccount: 'authenticated by the link in the email',
   undoChange: 'authenticated by the link in the email',

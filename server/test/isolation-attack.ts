@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { kindsOf, listAllOperations, listOperations, listResources } from './isolation-operations.ts'
+import { isOperators, kindsOf, listAllOperations, listOperations, listResources } from './isolation-operations.ts'
 import { buildRequest, randomLike } from './isolation-requests.ts'
 import type { Operation, Place } from './isolation-operations.ts'
 import { createWorlds, dumpRows, giveFixtures, makeResources } from './isolation-world.ts'
@@ -53,6 +53,8 @@ export async function createAttack(app: TestApp): Promise<Attack> {
   const victim = await createVictim(app, await listOperations(app.app))
   const worlds = await createWorlds(app)
   const { owner, values, rowsOf, marks } = victim
+  const operator = await app.signUp()
+  await app.admin.query('update users set superuser = true where id = $1', [operator.user_id])
 
   const pathOfVictim = ({ path, places }: Operation): string =>
     places.reduce(
@@ -65,14 +67,15 @@ export async function createAttack(app: TestApp): Promise<Attack> {
     const known = values[place.kind]
     if (known !== undefined) return known
     const path = pathOfVictim(operation)
+    const reader = isOperators(operation) ? operator : owner
     if (place.kind === 'cursor') {
-      const page = await owner.call('GET', `${path}?limit=1`)
+      const page = await reader.call('GET', `${path}?limit=1`)
       const cursor = nextCursorOf(page)
       assert.ok(cursor, `${operation.id}: the victim needs two rows here, so that there is a cursor to steal`)
       return cursor
     }
     assert.equal(place.kind, 'tag', `${nameOfPlace(operation, place)}: the victim has no ${place.kind}`)
-    const read = await owner.call('GET', path)
+    const read = await reader.call('GET', path)
     return read.headers['etag'] ?? `"${path.split('/').at(-1)}.1"`
   }
 
@@ -91,7 +94,8 @@ export async function createAttack(app: TestApp): Promise<Attack> {
       const before = await dumpRows(app.admin, rowsOf)
       const foreign = new Map<Place, string>()
       for (const place of operation.places) foreign.set(place, await valueOfVictim(operation, place))
-      const variants = variantsOf(operation, foreign)
+      // A caller who is no operator is refused whatever the values are: all foreign ones at once show it.
+      const variants = variantsOf(operation, foreign).slice(isOperators(operation) ? -1 : 0)
       for (const variant of variants) await sendVariant(worlds, operation, variant, victim)
       assert.deepEqual(
         withoutExpected(await dumpRows(app.admin, rowsOf), before),
@@ -235,6 +239,11 @@ async function sendVariant(
   assert.deepEqual(theirs.compared, nobodys.compared, name)
   const found = marks.filter(mark => ![...foreign.values()].includes(mark) && theirs.answer.text.includes(mark))
   assert.deepEqual(found, [], `${name} shows data of the victim: ${theirs.answer.text}`)
+  // The attacker is no operator, and learns nothing else.
+  if (isOperators(operation)) {
+    assert.match(theirs.answer.text, /"code":"permission-missing"/, name)
+    return
+  }
   if (places.some(({ where }) => where === 'path'))
     assert.equal(theirs.answer.status, 404, `${name}: ${theirs.answer.text}`)
   if (places.some(({ kind }) => kind === 'tag') && operation.method !== 'GET')

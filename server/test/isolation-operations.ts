@@ -11,6 +11,8 @@ export interface Place {
   where: 'path' | 'query' | 'body' | 'header'
   name: string
   kind: Kind
+  /** The field takes a list of such values. */
+  isList?: true
 }
 
 export interface Operation {
@@ -58,6 +60,7 @@ interface Schema {
   enum?: unknown[]
   examples?: unknown[]
   properties?: Record<string, Schema>
+  items?: Schema
   required?: string[]
   'x-names'?: string
 }
@@ -107,6 +110,9 @@ const listDescribed = (document: Document): Operation[] =>
     )
   })
 
+/** Whether it is an operation of operators: it belongs to no organization, and only a superuser may call it. */
+export const isOperators = ({ access }: Pick<Operation, 'access'>): boolean => access.startsWith('admin:')
+
 /** What a caller must have so that the operation succeeds. */
 export const kindsOf = ({ places }: Operation): Kind[] => places.map(({ kind }) => kind)
 
@@ -152,10 +158,13 @@ function describe(document: Document, method: string, path: string, described: D
     const schema = resolve(document, given)
     if (where === 'body' || where === 'query')
       schemas[name] = { required, nullable: isNullable(schema), words: schema.enum }
-    const plain = plainValues[field]
+    // `from` and `to` are times, or days.
+    const plain = schema.format === 'date' ? ['2026-11-21'] : plainValues[field]
     const kind =
       kindOf(field, schema) ?? (where === 'path' && plain === undefined ? collectionOf(path, name) : undefined)
+    const listed = where === 'body' && schema.items !== undefined ? schema.items['x-names'] : undefined
     if (kind !== undefined) operation.places.push({ where, name, kind })
+    else if (listed !== undefined) operation.places.push({ where, name, kind: listed, isList: true })
     else if (plain === undefined && (where === 'path' || where === 'header' || holdsId(schema)))
       throw new Error(
         `${operation.id} takes ${field}, and nothing says what it refers to: give it the schema IdOf('…'), or, if it is not an id, declare it in isolation-values.ts`,

@@ -67,7 +67,7 @@ export function buildRequest(operation: Operation, world: World, given: Readonly
     const value = given.get(place) ?? ownValue(id, place, world)
     if (place.where === 'path') filled = filled.replace(`{${place.name}}`, encodeURIComponent(value))
     else if (place.where === 'query') query.set(place.name, value)
-    else if (place.where === 'body') body[place.name] = value
+    else if (place.where === 'body') body[place.name] = place.isList ? [value] : value
     else headers[place.name.toLowerCase()] = value
     if (place.kind === 'cursor') query.set('limit', '1')
   }

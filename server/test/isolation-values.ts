@@ -25,6 +25,8 @@ export const builtIn = [
   'passkey',
   'identity',
   'support access',
+  'license',
+  'license activation',
 ]
 
 /**
@@ -67,6 +69,7 @@ export const plainValues: Readonly<Record<string, unknown>> = {
   'body current_password': WORLD_PASSWORD,
   'body new_password': 'Another-horse-8',
   'body end_other_sessions': false,
+  'body key': (world: World) => world.license_key, // the own license's: the key is the credential
   'body refresh_token': (world: World) => world.refresh_token, // the caller's own: another one would sign in that user
   'body refreshToken': (world: World) => world.refresh_token,
   'body token': 'x'.repeat(64), // from a link; what it leads to is decided before the caller matters
@@ -79,6 +82,9 @@ export const plainValues: Readonly<Record<string, unknown>> = {
   'body code': '123456',
   'body recovery_code': 'none',
   'body trust_device': true,
+  'body guest': false, // the user whom it concerns is more than a viewer
+  'body superuser': false,
+  'body disabled': false,
   'path provider': 'github',
   'body code_verifier': 'v'.repeat(43),
   'body redirect_to': 'https://app.example.com/',
@@ -92,6 +98,7 @@ export const plainValues: Readonly<Record<string, unknown>> = {
   'query entity_type': ['organizations', 'memberships', 'projects'],
   'query from': ['2026-01-01T00:00:00Z'],
   'query to': ['2126-01-01T00:00:00Z'],
+  'query metrics': ['sign_ins'],
 }
 
 /**
@@ -99,11 +106,13 @@ export const plainValues: Readonly<Record<string, unknown>> = {
  * instead: a caller who passes the gate gets that far, and no further.
  */
 export const unproved: Readonly<Record<string, ProblemCode>> = {
+  previewInvitation: 'invalid-token',
   acceptInvitation: 'invalid-token',
   endSocialSignIn: 'invalid-token',
   exchangeSocialCode: 'invalid-token',
   verifyEmail: 'invalid-token',
   completePasswordReset: 'invalid-token',
+  completePasswordChange: 'invalid-token',
   unlock: 'invalid-token',
   restoreAccount: 'invalid-token',
   verifySecondFactor: 'invalid-token',
@@ -122,6 +131,7 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   restorePerson: 'already-member',
   createSupportToken: 'support-access-not-open', // another operator asked for it, and it was not granted
   approveSupportAccessInEmergency: 'second-operator-required', // the caller has not been a superuser for a week
+  reactivateOrganization: 'organization-not-suspended',
 }
 
 /** Fields of which the tests give exactly one, although an operation takes both. */
@@ -134,5 +144,6 @@ export const alternativesOf: Readonly<Record<string, readonly string[]>> = Objec
     'createInvitation',
     'addMember',
     'invitePerson',
+    'inviteAnyUser',
   ].map(id => [id, ['role', 'role_id']]),
 )

@@ -2,12 +2,14 @@ import { randomUUIDv7 } from 'node:crypto'
 import type pg from 'pg'
 import { hashRecoveryCode } from '../src/identity/factors/recovery-codes.ts'
 import { sealRefreshToken } from '../src/identity/sign-in/refresh-token.ts'
+import { Fingerprint } from '../src/product/license-activations/activations.ts'
+import { createLicenseKey } from '../src/product/licenses/license-key.ts'
 import { signId } from '../src/platform/crypto/sealing.ts'
 import type { SupportRole } from '../src/platform/gate/permissions.ts'
 import { isLedger } from '../src/platform/schema/inspection.ts'
-import { listOperations, listResources } from './isolation-operations.ts'
+import { isOperators, listOperations, listResources } from './isolation-operations.ts'
 import { buildCreation } from './isolation-requests.ts'
-import type { Resource } from './isolation-operations.ts'
+import type { Operation, Resource } from './isolation-operations.ts'
 import type { Kind } from './isolation-values.ts'
 import { randomWord, WORLD_PASSWORD } from './isolation-words.ts'
 import type { Answer, TestApp } from './test-app.ts'
@@ -20,7 +22,7 @@ export interface Standing {
   session?: 'live' | 'revoked' | 'expired'
   account?: 'live' | 'disabled' | 'deleted'
   membership?: 'live' | 'disabled' | 'ended'
-  organization?: 'live' | 'closed'
+  organization?: 'live' | 'closed' | 'suspended'
   /** Whether the organization requires a second factor; the caller's session has verified one, unless it is missing. */
   secondFactor?: 'not demanded' | 'missing' | 'proved'
   superuser?: boolean
@@ -29,6 +31,9 @@ export interface Standing {
   /** False: the access token names no organization. */
   named?: boolean
 }
+
+/** A caller who may call the operation: an owner, who is a superuser if it is one of operators. */
+export const callerOf = (operation: Operation): Standing => (isOperators(operation) ? { superuser: true } : {})
 
 /** An organization with a caller, a member, a founder and a project; and an outsider who belongs to no organization. */
 export interface World {
@@ -50,13 +55,16 @@ export interface World {
    * Proves for a change of a sign-in method that it is the caller: by a recovery code, since the caller has a passkey.
    */
   nextProof: () => object
+  /** The key of the organization's license. */
+  license_key: string
   /** The token of the caller's own device, which skips the second factor. */
   device_token: string
   call: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer>
 }
 
 /**
- * Gives a user and an organization an invitation with a link, one to the user, a request for support access, a device, a passkey with recovery codes, and an identity, without
+ * Gives a user and an organization an invitation with a link, one to the user, a request for support access, a device, a
+ * passkey with recovery codes, an identity, and a license with two activations, without
  * policies.
  */
 export async function giveFixtures(
@@ -71,7 +79,10 @@ export async function giveFixtures(
     passkey: randomUUIDv7(),
     identity: randomUUIDv7(),
     'support access': randomUUIDv7(),
+    license: randomUUIDv7(),
+    'license activation': randomUUIDv7(),
   }
+  const licensed = createLicenseKey()
   const codes = Array.from({ length: 10 }, (_, number) => `${word}-${number}`)
   const hashes = codes.map(code => hashRecoveryCode(recoveryKey, user_id, code))
   await admin.query({
@@ -89,6 +100,12 @@ export async function giveFixtures(
         support as (insert into support_grants (organization_id, id, operator_id, reason) values ($1, $11, $9, 'Asked for ' || $7)),
         device as (insert into devices (id, user_id, user_agent, trusted_until) values ($4, $2, 'device of ' || $7, now() + interval '1 day')),
         codes as (insert into recovery_codes (user_id, code_hash) select $2, unnest($8::bytea[])),
+        plan as (insert into license_plans (code, name) values ('plan-' || $7, 'Plan ' || $7) returning id),
+        license as (insert into licenses (organization_id, id, plan_id, key_prefix, key_hash, status, overage_percent, quotas, entitlements, activation,
+            heartbeat_grace_seconds, expiry_basis, on_expiry)
+          select $1, $12, id, $14, $15, 'active', 0, '{}', '{}', 'node-locked', 0, 'creation', 'restrict' from plan),
+        activation as (insert into license_activations (organization_id, id, license_id, fingerprint, name)
+          values ($1, $13, $12, $16, 'Device ' || $7), ($1, $17, $12, $7, 'Other device ' || $7)),
         passkey as (insert into passkeys (id, user_id, credential_id, public_key, name) values ($5, $2, convert_to($7, 'UTF8'), '\\x00', 'Key of ' || $7))
       insert into identities (id, user_id, provider, issuer, subject, email) values ($6, $2, 'google', 'https://accounts.google.com', $7, $7 || '@example.net')`,
     values: [
@@ -103,9 +120,15 @@ export async function giveFixtures(
       randomUUIDv7(),
       own['own invitation'],
       own['support access'],
+      own.license,
+      own['license activation'],
+      licensed.prefix,
+      licensed.hash,
+      (Fingerprint as { examples?: string[] }).examples?.[0],
+      randomUUIDv7(),
     ],
   })
-  return { own, nextProof: () => ({ recovery_code: codes.pop() ?? 'none' }) }
+  return { own, license_key: licensed.key, nextProof: () => ({ recovery_code: codes.pop() ?? 'none' }) }
 }
 
 /**
@@ -237,7 +260,8 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
           select id, email, nullif(username, ''), now(), (select password_hash from users where id = $1), $2 and id = $3,
             case when $4 = 'disabled' and id = $3 then now() end, case when $4 = 'deleted' and id = $3 then now() end
           from unnest(array[$3, $5, $6, $7]::uuid[], array[$8, 'member-' || $9 || '@example.com', 'founder-' || $9 || '@example.com', $10], array[$11, '', '', '']) as p (id, email, username)),
-        home as (insert into organizations (id, name, slug, deleted_at, second_factor_required) values ($12, 'Own ' || $9, 'own-' || $9, case when $13 = 'closed' then now() end, $20 <> 'not demanded')),
+        home as (insert into organizations (id, name, slug, deleted_at, suspended_at, suspended_reason, second_factor_required) values ($12, 'Own ' || $9, 'own-' || $9,
+          case when $13 = 'closed' then now() end, case when $13 = 'suspended' then now() end, case when $13 = 'suspended' then 'x' end, $20 <> 'not demanded')),
         belonging as (
           insert into memberships (organization_id, user_id, role, disabled_at, deleted_at)
           select $12, id, role, case when $14 = 'disabled' and id = $3 then now() end, case when $14 = 'ended' and id = $3 then now() end
@@ -259,7 +283,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
         outsiderEmail,
         username,
         organization_id,
-        wanted.length === 0 ? organization : 'live', // nothing is created in a deleted one
+        wanted.length === 0 ? organization : 'live', // nothing is created in a deleted or a suspended one
         membership,
         role,
         project_id,
@@ -279,7 +303,11 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       user_id,
       ...(named && { organization_id, tenant_id: organization_id, ...(role !== 'none' && { role }) }),
     })
-    const { nextProof, own: fixtures } = await giveFixtures(admin, recovery, { user_id, organization_id, word })
+    const {
+      nextProof,
+      license_key,
+      own: fixtures,
+    } = await giveFixtures(admin, recovery, { user_id, organization_id, word })
     const own: World['own'] = {
       organization: organization_id,
       user: member_id,
@@ -297,6 +325,10 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
         )
       if (organization === 'closed')
         await admin.query('update organizations set deleted_at = now() where id = $1', [organization_id])
+      if (organization === 'suspended')
+        await admin.query(`update organizations set suspended_at = now(), suspended_reason = 'x' where id = $1`, [
+          organization_id,
+        ])
     }
     const token = support === undefined ? access_token : await openSupport(organization_id, support, word)
     return {
@@ -314,6 +346,7 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       device_token: signId(deviceKey, 'device', fixtures.device),
       refresh_token: sealRefreshToken(refreshKey, { session_id, generation: 1 }),
       nextProof,
+      license_key,
       call: callWith(token),
     }
   }

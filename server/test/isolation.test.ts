@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createAttack, exceptions, nameOfPlace } from './isolation-attack.ts'
+import { isOperators } from './isolation-operations.ts'
 import { createTestApp } from './test-app.ts'
 
 // Every operation of the OpenAPI document, every place in it that accepts an id, cursor, tag, key, address or name: the
@@ -11,7 +12,9 @@ import { createTestApp } from './test-app.ts'
 const { operations, reach, attack, readLists } = await createAttack(await createTestApp())
 
 test("the victim's own requests reach its rows, so there is something to steal", async () => {
-  for (const operation of operations.filter(({ method, access }) => method === 'GET' && access !== 'public'))
+  for (const operation of operations.filter(
+    one => one.method === 'GET' && one.access !== 'public' && !isOperators(one),
+  ))
     await reach(operation)
 })
 
@@ -32,7 +35,9 @@ test('every exception names an existing place', () => {
 
 test('lists and searches show nothing of another organization, in any order, with any filter', async () => {
   let answers = 0
-  for (const operation of operations.filter(({ places }) => places.some(({ kind }) => kind === 'cursor')))
+  for (const operation of operations.filter(
+    one => !isOperators(one) && one.places.some(({ kind }) => kind === 'cursor'),
+  ))
     answers += await readLists(operation)
   assert.ok(answers > 30, `only ${answers} pages were read`)
 })

@@ -6,7 +6,7 @@ import { permissionsOf } from '../src/platform/gate/permissions.ts'
 import type { Permission } from '../src/platform/gate/permissions.ts'
 import { codeOf as totpCodeOf, stepNow } from './authenticator-app.ts'
 import { WORLD_PASSWORD } from './isolation-words.ts'
-import { kindsOf, listOperations } from './isolation-operations.ts'
+import { isOperators, kindsOf, listOperations } from './isolation-operations.ts'
 import { unproved } from './isolation-values.ts'
 import { buildRequest } from './isolation-requests.ts'
 import type { Operation } from './isolation-operations.ts'
@@ -43,8 +43,8 @@ interface Way extends Pick<Action, 'closes'> {
 
 const isFirst = (author: Author): boolean => author === 'first' || author === 'elsewhere'
 /** Behind the gate of an organization, or at least of a session; all others are public, or for operators. */
-const isGated = (access: string): boolean => access.includes(':')
-const isSignedIn = (access: string): boolean => access === 'session' || isGated(access)
+const isGated = (access: string): boolean => access.includes(':') && !access.startsWith('admin:')
+const isSignedIn = (access: string): boolean => access === 'session' || access.includes(':')
 
 /** Signing in is refused as well. */
 const ofAccount: Way = { closes: (author, access) => isFirst(author) && access !== 'operator' }
@@ -150,6 +150,23 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
         body: (_world, { outsider }) => ({
           invitations: [outsider.email, `bulk-${outsider.email}`].map(email => ({ email, role: 'viewer' })),
         }),
+      },
+    ],
+    // Of operators: the first owner acts on the second one, who is an operator as well.
+    revokeAnySessions: [ofOtherSession],
+    revokeSessionsOfUser: [{ closes: (author, access) => author === 'second' && isSignedIn(access) }],
+    updateAnyUser: [
+      {
+        name: 'the other operator demoted',
+        body: () => ({ guest: undefined }),
+        closes: (author, access) => author === 'second' && isSignedIn(access),
+      },
+    ],
+    actOnUsers: [
+      {
+        name: 'the other operator disabled',
+        body: () => ({ action: 'disable' }),
+        closes: (author, access) => author === 'second' && access !== 'operator',
       },
     ],
     acceptInvitation: [{ body: (_world, { outsider }) => seal('invitation', 'email', outsider.email) }],
@@ -262,6 +279,8 @@ export async function createArenas(
       nextProof,
     })
     const [first, second] = isYounger ? [younger, older] : [older, younger]
+    if (actions.some(({ operation }) => operation !== undefined && isOperators(operation)))
+      await admin.query('update users set superuser = true where id = any ($1)', [[user_id, member_id]])
     await admin.query({
       name: 'arena',
       text: `with owners as (update memberships set role = 'owner' where organization_id = $1 and user_id = $2),

@@ -10,7 +10,7 @@ import type { Membership, Question, World } from './oracle-world.ts'
 export type Answers = Record<string, string>
 /** The permissions that allow writes to a table, if not `<table>:write` alone. */
 const writers: Readonly<Record<string, readonly string[]>> = {
-  organizations: ['organization:write', 'organization:delete'],
+  organizations: ['organization:write', 'organization:delete', 'admin:organizations:write'],
   memberships: ['members:write', 'organization:leave', 'organization:transfer', 'invitations:write'],
   support_grants: ['support:write', 'admin:support:write'],
 }
@@ -46,10 +46,26 @@ export function standingOf(world: World, permissions: Permissions, question: Que
   const may = isLive && organization !== undefined && least !== undefined && held
   const hasOther = members.filter(row => row.user_id !== user?.id).some(liveOwnerOf(world))
   const waysOut = hasOther ? /^organization:leave$/ : /^organization:(leave|transfer|delete)$/
-  const open = may && (!lacksFactor || waysOut.test(permission))
+  const isSuspended = organization?.suspended === true && !isOperator
+  const open =
+    may && (!lacksFactor || waysOut.test(permission)) && (!isSuspended || permission === 'organization:leave')
   const role = isOperator ? 'superuser' : membership?.role
-  const reads = may && !lacksFactor
-  return { session, user, live, membership, lacksFactor, open, reads, role, isOperator, own, isSupport, supported }
+  const reads = may && !lacksFactor && !isSuspended
+  return {
+    session,
+    user,
+    live,
+    membership,
+    lacksFactor,
+    isSuspended,
+    open,
+    reads,
+    role,
+    isOperator,
+    own,
+    isSupport,
+    supported,
+  }
 }
 
 /** The invitations that a user can accept without a link: the inviter still has every permission of the role. */
@@ -62,7 +78,7 @@ const acceptableBy = (
     const { organization_id, to, state, invited_by } = row
     const inviter = world.memberships.find(one => one.organization_id === organization_id && one.user_id === invited_by)
     const stays = isCurrent(inviter) && isCurrent(world.users.find(({ id }) => id === invited_by))
-    const exists = world.organizations.some(({ id, deleted }) => id === organization_id && !deleted)
+    const exists = world.organizations.some(one => one.id === organization_id && !one.deleted && !one.suspended)
     const own = inviter === undefined ? [] : permissionsOf(world, permissions, organization_id, inviter)
     const offered = ['invitations:write', ...permissionsOf(world, permissions, organization_id, row)]
     const mayGive = offered.every(word => own.includes(word))
@@ -76,7 +92,8 @@ const describeOffer = ({ id, role, role_id }: World['invitations'][number], isGu
 /** What is visible: the ids of the rows of each table, and the results of the views and functions of the gate. */
 export function read(world: World, permissions: Permissions, question: Question): Answers {
   const standing = standingOf(world, permissions, question)
-  const { session, user, live, membership, lacksFactor, open, reads, role, isOperator, isSupport, supported } = standing
+  const { session, user, live, membership, lacksFactor, isSuspended, open, reads, role } = standing
+  const { isOperator, isSupport, supported } = standing
   const { permission, organization_id } = question
   const here = <Row extends { organization_id: string }>(rows: Row[]) =>
     rows.filter(row => reads && row.organization_id === organization_id)
@@ -85,14 +102,16 @@ export function read(world: World, permissions: Permissions, question: Question)
   const isLost = membership === undefined && !isOperator
   const isToldOfFactor = lacksFactor && (membership !== undefined || user?.superuser === true)
   const missing = isSupport ? 'support-access-limited' : 'permission-missing'
-  const refusal = isToldOfFactor ? 'second-factor-required' : missing
+  const unsuspended = isToldOfFactor ? 'second-factor-required' : missing
+  const refusal = membership !== undefined && isSuspended && !isSupport ? 'organization-suspended' : unsuspended
   const isEnded = isSupport ? !supported : !live
   const ended = isSupport ? 'support-access-ended' : 'session-ended'
   const places = own(world.memberships).filter(
     row => isCurrent(row) && world.organizations.some(({ id, deleted }) => id === row.organization_id && !deleted),
   )
-  const shownPlace = (row: Membership): string =>
-    `${row.organization_id}:${describeRole(row, permissionsOf(world, permissions, row.organization_id, row))}`
+  const isSuspendedAt = (place: string): boolean => world.organizations.some(row => row.id === place && row.suspended)
+  const shownPlace = ({ organization_id: place, ...row }: Membership): string =>
+    `${place}:${describeRole(row, permissionsOf(world, permissions, place, row))}:${isSuspendedAt(place)}`
   const shown = open && permission === 'organization:transfer' ? world.memberships : own(world.memberships)
   const members = reads
     ? people(world.memberships)
@@ -196,7 +215,7 @@ export function write(world: World, permissions: Permissions, question: Question
   const titled = permission === 'members:write' ? Number(title) : 0
   const passOn: Changes = row => ({ role: row.user_id === user?.id ? 'admin' : 'owner', role_id: null })
   // A live session is enough to create a team, if all of its rows are new; the user becomes its owner.
-  const mayCreate = live && permission === '' && question.kind === 'team' && flaw !== 'organization'
+  const mayCreate = live && permission === '' && question.kind === 'team' && !/organization|suspended/.test(flaw)
   const isCreated = mayCreate && organization_id === fresh
   const isGuest = user?.guest === true // who creates none
   const own = <Row extends { user_id: string }>(rows: Row[]) => rows.filter(row => account && row.user_id === user?.id)
@@ -207,6 +226,8 @@ export function write(world: World, permissions: Permissions, question: Question
   const invitations = within('invitations', world.invitations)
   const organization = writes('organizations') && permission === 'organization:write'
   const isClosable = isInPlace && writes('organizations') && permission === 'organization:delete'
+  const suspends = isInPlace && writes('organizations') && permission === 'admin:organizations:write'
+  const isSuspendedPlace = world.organizations.some(({ id, suspended }) => id === place && suspended)
   const offer = invitations.find(({ id }) => id === question.invitation)
   const rename = answers['rename a role']
   const late = projects.length + Number(organization) + Number(rename) + (permission === '' ? devices.length : titled)
@@ -235,6 +256,8 @@ export function write(world: World, permissions: Permissions, question: Question
     'rename organizations': one(organization),
     'demand a second factor':
       isInPlace && organization ? (role === 'owner' && session?.second_factor ? '1' : 'rule') : '0',
+    'suspend or reactivate': one(suspends),
+    'give a reason': one(suspends && isSuspendedPlace),
     'close the organization': one(isClosable),
     'insert an organization': isCreated && isGuest ? 'rule' : one(isCreated),
     'insert an organization again': isInPlace && (mayCreate || writes('organizations')) ? 'exists' : '0',

@@ -16,6 +16,12 @@ const writes = (permissions: string): string =>
 const ofMemberships = 'members:write,organization:leave,organization:transfer,invitations:write'
 const toldOfFactor = '(((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL)) OR u.superuser)'
 const wayOut = 'is_way_out()'
+const hasFactor = '((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required))'
+const ofOperator = "(current_setting('app.permission'::text, true) ~~ 'admin:%'::text)"
+const isRead = `((o.suspended_at IS NULL) OR ${ofOperator})`
+const isTold =
+  "((m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text))"
+const isWayOut = `((o.suspended_at IS NULL) OR ${ofOperator} OR (current_setting('app.permission'::text, true) = 'organization:leave'::text))`
 /** Everyone who names the organization can read it; a caller without a session can read what the session's user can. */
 const readByName: Change = [gate, setting]
 const readByDead: Change = [self, 'acting_user()']
@@ -57,11 +63,14 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
       `s.last_seen_at IS NOT NULL) OR ${wayOut}`,
     ],
     [` OR ${wayOut}`, ''],
-    ['((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required)) AS reads', 'true AS reads'],
-    [
-      '((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required)) AS reads',
-      '(s.second_factor_at IS NOT NULL) AS reads',
-    ],
+    [`${hasFactor} AND ${isRead}`, isRead],
+    [`${hasFactor} AND ${isRead}`, `(s.second_factor_at IS NOT NULL) AND ${isRead}`],
+    [`${hasFactor} AND ${isRead}`, hasFactor],
+    [`${hasFactor} AND ${isRead}`, `${hasFactor} AND (o.suspended_at IS NULL)`],
+    [`${isWayOut} AND `, ''],
+    [isWayOut, '(o.suspended_at IS NULL)'],
+    [isWayOut, isWayOut.replace('organization:leave', 'organization:transfer')],
+    [isWayOut, isWayOut.replace("~~ 'admin:%'", "!~~ 'admin:%'")],
     ['(memberships.disabled_at IS NULL) AND ', ''],
     [' AND (memberships.deleted_at IS NULL)', ''],
     [
@@ -101,6 +110,10 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     [toldOfFactor, '(((m.user_id IS NOT NULL) AND (m.deleted_at IS NULL)) OR u.superuser)'],
     [toldOfFactor, '(((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL)) OR u.superuser)'],
     [' OR u.superuser', ''],
+    [isTold, '((o.deleted_at IS NULL))'],
+    ['(m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current', '(o.deleted_at IS NULL) AND (current'],
+    [" AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text)", ''],
+    ['THEN o.suspended_at', 'THEN NULL::timestamptz'],
   ],
   'view own_organizations': [
     [' AND (m.disabled_at IS NULL)', ''],
@@ -114,6 +127,7 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ['(c.role_id = m.role_id) AND ', ''],
     [' AND (c.permission = p.permission)', ''],
     ["ELSE 'custom'::text", 'ELSE m.role'],
+    ['o.suspended_at', 'NULL::timestamptz AS suspended_at'],
   ],
   'view own_invitations': [['live_invitations.user_id = self.user_id', 'live_invitations.user_id IS NOT NULL']],
   'view live_invitations': [
@@ -128,6 +142,7 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ['WHEN (i.role_id IS NULL) THEN i.role ELSE', 'WHEN (i.role_id IS NULL) THEN NULL ELSE'],
     ['(c.role_id = inviter.role_id) AND ', ''],
     [' AND (c.role_id = i.role_id)', ''],
+    [' AND (o.suspended_at IS NULL)', ''],
   ],
   'view live_inviters': [
     ['(m.disabled_at IS NULL) AND ', ''],
@@ -226,9 +241,10 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
   ],
   'policy organizations.tenant_insert': [['{organization:write,', '{members:write,organization:write,']],
   'policy organizations.tenant_update': [
-    [writes('organization:write,organization:delete'), setting],
+    [writes('organization:write,organization:delete,admin:organizations:write'), setting],
     ['{organization:write,', '{members:write,organization:write,'],
     ['{organization:write,', '{'],
+    [',admin:organizations:write', ''],
     ['gate.writes AND', 'gate.writes OR'],
   ],
   'policy organizations.creation': [
@@ -236,6 +252,7 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ["(COALESCE(current_setting('app.permission'::text, true), ''::text) = ''::text) AND ", ''],
     ["(kind = 'team'::text) AND ", ''],
     ['(NOT second_factor_required) AND ', ''],
+    ['(suspended_at IS NULL) AND ', ''],
     [' AND (EXISTS ( SELECT FROM self))', ''],
   ],
   'policy memberships.tenant_update': [

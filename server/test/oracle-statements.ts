@@ -17,10 +17,13 @@ export const readings: Readonly<Record<string, string>> = {
       when second_factor_missing then 'second-factor-required' else 'support-access-limited' end
     when live is not true then 'session-ended'
     when member is not true and q.permission not like 'admin:%' then 'membership-ended' when permitted then 'open'
-    when second_factor_missing then 'second-factor-required' else 'permission-missing' end from gate_state)`,
+    when suspended_at is not null then 'organization-suspended' when second_factor_missing then 'second-factor-required' else 'permission-missing' end from gate_state)`,
   self: rows('self', `concat_ws(' ', session_id, user_id, second_factor::text, superuser::text, email_verified::text)`),
   own_invitations: rows('own_invitations', `concat_ws(':', id, role, role_id)`),
-  own_organizations: rows('own_organizations', `concat_ws(':', id, role, role_id, array_to_string(permissions, ','))`),
+  own_organizations: rows(
+    'own_organizations',
+    `concat_ws(':', id, role, role_id, array_to_string(permissions, ','), (suspended_at is not null)::text)`,
+  ),
   organizations: rows('organizations'),
   memberships: rows('memberships', 'user_id::text'),
   roles: rows('roles'),
@@ -44,8 +47,11 @@ export const readings: Readonly<Record<string, string>> = {
 const member = 'organization_id = q.place and user_id = q.member'
 const self = 'organization_id = q.place and user_id = q.me'
 const endOwn = `update memberships set deleted_at = coalesce(deleted_at, now()) where ${self}`
-const team = `insert into organizations (id, kind, name, slug, second_factor_required)
-  values (q.fresh, q.kind, 'x', q.fresh::text, q.flaw = 'organization')`
+const insertOrganization = (id: string): string =>
+  `insert into organizations (id, kind, name, slug, second_factor_required, suspended_at, suspended_reason)
+    values (${id}, q.kind, 'x', q.fresh::text, q.flaw = 'organization', case when q.flaw = 'suspended' then now() end,
+      case when q.flaw = 'suspended' then 'x' end)`
+const team = insertOrganization('q.fresh')
 
 /** What is tried and undone. Statements without `where` reach every row that the policies for writing allow. */
 export const writings: Statements = {
@@ -97,12 +103,14 @@ export const writings: Statements = {
   'demand a second factor': [
     'update organizations set second_factor_required = not second_factor_required where id = q.place',
   ],
+  'suspend or reactivate': [
+    `update organizations set suspended_at = case when suspended_at is null then now() end,
+      suspended_reason = case when suspended_at is null then 'x' end where id = q.place`,
+  ],
+  'give a reason': [`update organizations set suspended_reason = 'y' where id = q.place and suspended_at is not null`],
   'close the organization': ['update organizations set deleted_at = now() where id = q.place'],
   'insert an organization': [team],
-  'insert an organization again': [
-    `insert into organizations (id, kind, name, slug, second_factor_required)
-      values (q.place, q.kind, 'x', q.fresh::text, q.flaw = 'organization')`,
-  ],
+  'insert an organization again': [insertOrganization('q.place')],
   'create a team': [
     team,
     `insert into memberships (organization_id, user_id, role, disabled_at)
@@ -188,9 +196,9 @@ export const loads: readonly [of: keyof World, type: string, into: string, value
   ],
   [
     'organizations',
-    'id uuid, kind text, second_factor_required bool, deleted bool',
-    'organizations (id, kind, name, slug, second_factor_required, deleted_at)',
-    `id, kind, 'o', id, second_factor_required, ${state('deleted')}`,
+    'id uuid, kind text, second_factor_required bool, suspended bool, deleted bool',
+    'organizations (id, kind, name, slug, second_factor_required, suspended_at, suspended_reason, deleted_at)',
+    `id, kind, 'o', id, second_factor_required, ${state('suspended')}, case when suspended then 'x' end, ${state('deleted')}`,
   ],
   [
     'roles',

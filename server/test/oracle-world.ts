@@ -31,7 +31,13 @@ export interface World {
     disabled: boolean
     deleted: boolean
   }[]
-  organizations: { id: string; kind: 'personal' | 'team'; second_factor_required: boolean; deleted: boolean }[]
+  organizations: {
+    id: string
+    kind: 'personal' | 'team'
+    second_factor_required: boolean
+    suspended: boolean
+    deleted: boolean
+  }[]
   memberships: Membership[]
   roles: (OfOrganization & { permissions: string[]; deleted: boolean })[]
   sessions: { id: string; user_id: string; revoked: boolean; expired: boolean; second_factor: boolean }[]
@@ -80,7 +86,7 @@ export interface Question {
   word: string
   /** The kind of a new organization, and what is wrong with it. */
   kind: 'personal' | 'team'
-  flaw: '' | 'organization' | 'membership'
+  flaw: '' | 'organization' | 'suspended' | 'membership'
   project: string
   support: string
   invitation: string
@@ -152,6 +158,7 @@ export function createWorld(
     id: id(),
     kind: pick(['team', 'team', 'personal'] as const),
     second_factor_required: chance(0.3),
+    suspended: chance(0.15),
     deleted: chance(0.1),
   }))
   // Ids are unique only within an organization: two organizations may have a role with the same id.
@@ -299,7 +306,7 @@ export function createQuestion(random: Random, world: World, permissions: readon
     custom: pickId(near(ownRoles, row => row.id === held?.id || row.permissions.length < 4)),
     word: pick(near([...permissions, ...unknownPermissions], word => held?.permissions.includes(word) === true)),
     kind: chance(0.8) ? 'team' : 'personal',
-    flaw: chance(0.7) ? '' : pick(['organization', 'membership'] as const),
+    flaw: chance(0.7) ? '' : pick(['organization', 'suspended', 'membership'] as const),
     project: pickId(near(world.projects, ofPlace)),
     support: pickId(near(world.supports, ofPlace)),
     invitation: pickId(near(world.invitations, ofPlace)),
@@ -387,6 +394,11 @@ export const changes: Readonly<Record<string, Meanwhile>> = {
     table: 'organizations',
     to: { deleted: true },
     sql: `update organizations set deleted_at = now() ${ofOrganization}`,
+  },
+  'suspends the organization': {
+    table: 'organizations',
+    to: { suspended: true },
+    sql: `update organizations set suspended_at = now(), suspended_reason = 'x' ${ofOrganization}`,
   },
   'demands a second factor': {
     table: 'organizations',

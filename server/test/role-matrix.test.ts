@@ -48,8 +48,10 @@ test(
     const reasons = await checkExplanations()
     t.diagnostic(JSON.stringify(reasons))
     assert.deepEqual(Object.keys(reasons).toSorted(), [
+      'allowed-while-suspended',
       'allowed-without-second-factor',
       'no-organization',
+      'organization-suspended',
       'role-has-permission',
       'role-lacks-permission',
       'second-factor-required',

@@ -23,9 +23,15 @@ const standings: Readonly<Record<string, Standing | 'nobody'>> = {
   'not a member': { role: 'none' },
   'a superuser who is not a member': { role: 'none', superuser: true },
   'a token without an organization': { named: false },
+  'a superuser whose token names no organization': { named: false, superuser: true },
+  'a superuser with a revoked session': { role: 'none', superuser: true, session: 'revoked' },
+  'a superuser with an expired session': { role: 'none', superuser: true, session: 'expired' },
+  'a disabled superuser': { role: 'none', superuser: true, account: 'disabled' },
+  'a deleted superuser': { role: 'none', superuser: true, account: 'deleted' },
   'an ended membership': { membership: 'ended' },
   'a disabled membership': { membership: 'disabled' },
   'a closed organization': { organization: 'closed' },
+  'a suspended organization': { organization: 'suspended' },
   'a session without the required second factor': { secondFactor: 'missing' },
   'a session that has verified the second factor': { secondFactor: 'proved' },
   'a revoked session': { session: 'revoked' },
@@ -53,9 +59,9 @@ function customStandings(permissions: PermissionTable): Readonly<Record<string, 
   return Object.fromEntries(names)
 }
 
-/** Paths without a role: what belongs to no user, to a visitor or to the user alone. */
+/** Paths without a role: what belongs to no user, to a visitor, to a program with a key, or to the user alone. */
 const withoutRole =
-  /^\/(?:$|health|ready|\.well-known|oauth|api\/v1\/(?:health|auth|oauth|users\/(?:me|profile|sessions)|invitations\/accept)|api\/v5\/(?:health|ready|auth|users))(?:\/|$)/
+  /^\/(?:$|health|ready|api\/(?:healthz|health|system)|\.well-known|oauth|api\/v1\/(?:health|auth|oauth|users\/(?:me|profile|sessions)|invitations\/accept|licenses\/(?:validate|activate|heartbeat|deactivate|files)$)|api\/v5\/(?:health|ready|auth|users))(?:\/|$)/
 
 /** Operations whose permission does not follow from method and path, each with the reason. */
 export const namedPermissions: Readonly<Record<string, readonly [permission: string, reason: string]>> = {
@@ -67,6 +73,8 @@ export const namedPermissions: Readonly<Record<string, readonly [permission: str
   addMember: ['invitations:write', 'a membership begins with an invitation'],
   invitePerson: ['invitations:write', 'a membership begins with an invitation'],
   requestSupportAccess: ['admin:support:write', 'it is about the access, and not about the organization'],
+  revokeSessionsOfUser: ['admin:sessions:write', 'it ends sessions, like the operations on single ones'],
+  revokeSessionsOfOrganization: ['admin:sessions:write', 'it ends sessions, like the operations on single ones'],
 }
 
 /** What a path calls otherwise than the permission does. */
@@ -88,11 +96,12 @@ export function permissionFor({ id, method, path, access }: Operation): string {
     .filter(segment => !segment.startsWith('{'))
   const verb = method === 'GET' ? 'read' : 'write'
   const word = (segment = ''): string => words[segment] ?? segment
-  if (first === 'admin') return `admin:${word(rest[0])}:${verb}`
+  // Operators' paths name what belongs to no organization, and `sessions` there are not those of v5.
+  if (first === 'admin') return `admin:${rest[0] === 'audit-logs' ? 'audit' : (rest[0] ?? '')}:${verb}`
   return `${first === 'organizations' ? word(rest[0] ?? 'organization') : word(first)}:${verb}`
 }
 
-/** Permissions that an organization's requirement of a second factor does not affect. */
+/** Permissions that neither an organization's requirement of a second factor nor its suspension affects. */
 const waysOut = ['organization:leave'] // there is another owner, so transferring and deleting are none
 
 /** Deviations from the rule, each with the reason. */
@@ -143,11 +152,13 @@ function expected(
       ? 'done'
       : 'support-access-limited'
   if (access === 'session') return session !== 'live' || account !== 'live' ? 'session-ended' : 'done'
-  if (!named && !access.startsWith('admin:')) return 'organization-required'
+  const isOfOperators = (permissions as Record<string, string>)[access] === 'superuser'
+  if (!named && !isOfOperators) return 'organization-required'
   if (session !== 'live' || account !== 'live') return 'session-ended'
-  if ((permissions as Record<string, string>)[access] === 'superuser') return superuser ? 'done' : 'permission-missing'
+  if (isOfOperators) return superuser ? 'done' : 'permission-missing'
   if (secondFactor === 'missing' && !waysOut.includes(access)) return 'second-factor-required'
-  if (role === 'none' || membership !== 'live' || organization !== 'live') return 'membership-ended'
+  if (role === 'none' || membership !== 'live' || organization === 'closed') return 'membership-ended'
+  if (organization === 'suspended' && !waysOut.includes(access)) return 'organization-suspended'
   const held: readonly string[] = own ?? permissionsOf(permissions, role)
   return held.includes(access) ? 'done' : 'permission-missing'
 }

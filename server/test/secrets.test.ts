@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { kindsOf, listAllOperations } from './isolation-operations.ts'
 import { buildRequest } from './isolation-requests.ts'
-import { createWorlds } from './isolation-world.ts'
+import { callerOf, createWorlds } from './isolation-world.ts'
 import { randomWord } from './isolation-words.ts'
 import { createTestApp, PASSWORD } from './test-app.ts'
 
@@ -45,7 +45,7 @@ test('secrets planted in requests appear in no log line, problem or audit log en
   }
   let answers = 0
   for (const operation of operations) {
-    const world = await worlds({}, kindsOf(operation))
+    const world = await worlds(callerOf(operation), kindsOf(operation))
     const { method, path, body } = buildRequest(operation, world, new Map())
     const secretBody =
       body === undefined

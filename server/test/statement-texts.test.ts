@@ -6,7 +6,7 @@ import { countTexts, MAX_PREPARED } from '../src/platform/database/trip-query.ts
 import { kindsOf, listOperations } from './isolation-operations.ts'
 import { buildRequest } from './isolation-requests.ts'
 import type { Operation } from './isolation-operations.ts'
-import { createWorlds } from './isolation-world.ts'
+import { callerOf, createWorlds } from './isolation-world.ts'
 import { createTestApp } from './test-app.ts'
 
 // Each distinct SQL text stays prepared on its connection. So a client must not be able to choose how many there are:
@@ -57,7 +57,7 @@ const operations = await listOperations(app.app)
 
 /** Sends this choice, in that order, in a world of its own. @returns the status */
 async function send(operation: Operation, { body, query, turn, tagged }: Choice): Promise<number> {
-  const world = await worlds({}, kindsOf(operation))
+  const world = await worlds(callerOf(operation), kindsOf(operation))
   const own = buildRequest(operation, world, new Map())
   const values = { ...own.body }
   for (const [name, { nullable, words }] of Object.entries(operation.schemas)) {

@@ -209,6 +209,7 @@ export async function createTestApp(
 
 /** The product's own hashing, counted. */
 const countWork = (passwords: Passwords, work: TestApp['work']): Passwords => ({
+  load: passwords.load,
   hash: password => {
     work.hashes++
     return passwords.hash(password)

@@ -8,7 +8,7 @@ import { kindsOf, listOperations } from './isolation-operations.ts'
 import { unproved } from './isolation-values.ts'
 import { buildRequest } from './isolation-requests.ts'
 import type { Operation } from './isolation-operations.ts'
-import { createWorlds } from './isolation-world.ts'
+import { callerOf, createWorlds } from './isolation-world.ts'
 import type { World } from './isolation-world.ts'
 import { WORLD_PASSWORD } from './isolation-words.ts'
 import { createTestApp } from './test-app.ts'
@@ -82,7 +82,7 @@ test('the operations that change a sign-in method are known', () => {
 // second factor.
 for (const operation of proving)
   test(`${operation.id} changes nothing without a proof, with a password instead of the second factor, or with a wrong proof`, async () => {
-    const world = await worlds({}, kindsOf(operation))
+    const world = await worlds(callerOf(operation), kindsOf(operation))
     const before = await waysOf(world)
     for (const proof of [undefined, { password: WORLD_PASSWORD }]) {
       const refused = await send(operation, world, withProof(proof))
@@ -111,7 +111,7 @@ for (const operation of proving)
 // Red when: the password of an account without a second factor is not required, or its wrong guesses are not counted.
 for (const operation of proving)
   test(`${operation.id} takes the password of an account without a second factor, and counts a wrong one`, async () => {
-    const world = await worlds({}, kindsOf(operation))
+    const world = await worlds(callerOf(operation), kindsOf(operation))
     const other = operation.places.find(({ kind }) => kind === 'passkey')
     // Without a factor there is nothing to remove: it is enough that the request gets that far.
     await admin.query('delete from passkeys where user_id = $1', [world.user_id])
@@ -140,7 +140,7 @@ test('no other operation of a signed-in user changes a sign-in method', async ()
   const others = writing.filter(operation => !asksProof(operation))
   assert.ok(others.length > 30)
   for (const operation of others) {
-    const world = await worlds({}, kindsOf(operation))
+    const world = await worlds(callerOf(operation), kindsOf(operation))
     const before = await waysOf(world)
     const { status, text } = await send(operation, world)
     assert.ok(status < 500, text)

@@ -21,6 +21,7 @@ const types: Record<string, string> = {
   jsonb: 'Json',
   text: 'string',
   timestamptz: 'string',
+  date: 'string',
   uuid: 'string',
   xid8: 'string',
   _text: 'string[]',
@@ -33,6 +34,7 @@ const viewTypes: Record<string, string> = {
   'gate.role': "'owner' | 'admin' | 'member' | 'viewer' | 'superuser'",
   'own_invitations.role': "'owner' | 'admin' | 'member' | 'viewer' | 'custom'",
   'own_organizations.role': "'owner' | 'admin' | 'member' | 'viewer' | 'custom'",
+  'own_security_events.actor': "'self' | 'other' | 'unknown'",
   'own_organizations.kind': "'personal' | 'team'",
 }
 

@@ -40,9 +40,18 @@ export function replaceViews(actions: readonly Action[], { source, desired }: Bo
   if (kept.size === 0) return [...actions]
   const spared = spare(destroyed, kept, facts)
 
-  const needed = new Set(
-    [...kept].flatMap(key => source.facts.outgoingEdges(destroyed.get(key)!).map(({ to }) => encodeId(to))),
-  )
+  // What the former view needed, and what that needed in turn.
+  const needed = new Set<string>()
+  const collect = (id: StableId): void => {
+    for (const { to } of source.facts.outgoingEdges(id)) {
+      const key = encodeId(to)
+      if (!destroyed.has(key) || needed.has(key)) continue
+      needed.add(key)
+      // A table is dropped together with its triggers, which need their functions.
+      for (const { destroys } of actions) if (destroys.some(one => encodeId(one) === key)) destroys.forEach(collect)
+    }
+  }
+  for (const key of kept) collect(destroyed.get(key)!)
   const isSpared = (ids: readonly StableId[]): boolean => ids.length > 0 && ids.every(id => spared.has(encodeId(id)))
   const replaced = actions.flatMap((action): Action[] => {
     const { destroys, produces } = action

@@ -9,6 +9,8 @@ import type { Database } from '../platform/database/database.ts'
 import { countJobs } from '../platform/jobs/dead-jobs.ts'
 import { checkConnection } from '../platform/database/connection-faults.ts'
 import { inspectSettings, readServerVersion, variableOf } from '../platform/database/open-database.ts'
+import { deriveKey } from '../platform/crypto/sealing.ts'
+import { createRedis } from '../platform/redis/redis.ts'
 import { createMailer } from '../platform/mail/transport.ts'
 import { listAge, postgresFault, runtimeFault } from '../platform/fixed-versions.ts'
 import { loginNames, loginPassword, rolesSql } from '../platform/schema/logins.ts'
@@ -16,14 +18,35 @@ import { inspectMigrations, requiredMigrations } from '../platform/schema/requir
 import { declare } from '../platform/declarations.ts'
 import { inspectDeclaredRows } from '../platform/schema/declared-rows.ts'
 import { inspectSchema } from '../platform/schema/inspection.ts'
+import type { Findings } from './production-settings.ts'
 import { withProvision } from '../platform/schema/with-database.ts'
 
 /** Returns the faults, each with its fix. */
 type Check = () => string[] | Promise<string[]>
 
-/** `freehold doctor`: checks everything that the service depends on. @returns 0 if there are no faults, else 1 */
+/** The findings of a check; if it cannot be made, that is its fault. */
+async function attempt(check: () => Findings | Promise<Findings>): Promise<Findings> {
+  try {
+    return await check()
+  } catch (error) {
+    return { faults: [error instanceof Error ? error.message : String(error)] }
+  }
+}
+
+/** Prints the result of a check. @returns whether it has no faults */
+function report(name: string, { faults = [], notes = [] }: Findings): boolean {
+  console.log(`${faults.length > 0 ? 'FAULT' : notes.length > 0 ? 'note ' : 'ok   '} ${name}`)
+  for (const words of faults) console.log(`      - ${words}`)
+  for (const words of notes) console.log(`      - ${faults.length > 0 ? 'note: ' : ''}${words}`)
+  return faults.length === 0
+}
+
+/**
+ * `freehold doctor`: checks everything that the service depends on; with `--production` also what a deployment needs.
+ * @returns 0 if there are no faults, else 1
+ */
 export async function doctor(args: string[], config: Config): Promise<number> {
-  const { values } = parseArgs({ args, options: { roles: { type: 'boolean' } } })
+  const { values } = parseArgs({ args, options: { roles: { type: 'boolean' }, production: { type: 'boolean' } } })
   if (values.roles) {
     console.log(rolesOf(config))
     return 0
@@ -31,7 +54,8 @@ export async function doctor(args: string[], config: Config): Promise<number> {
   return withProvision(config, async ({ tenantUrl, systemUrl }) => {
     const database = openDatabase({ ...config.database, poolSize: 2, tenantUrl, systemUrl, onError: () => {} })
     // In development these are advice; elsewhere they are faults.
-    const isAdvice = config.environment === 'development'
+    const isAdvice = config.environment === 'development' && values.production !== true
+    const declared = declare(features)
     const checks: [name: string, check: Check, isAdvice?: boolean][] = [
       ['runtime', () => listOf(runtimeFault()), isAdvice],
       ['connection', () => checkLogins(config, database, { tenantUrl, systemUrl })],
@@ -42,7 +66,7 @@ export async function doctor(args: string[], config: Config): Promise<number> {
         'roles, grants and policies',
         async () => {
           const faults = await inspectSchema(database.tenant.pool, database.system.pool, config.database.schema)
-          return faults.length > 0 ? faults : inspectDeclaredRows(database.system.pool, declare(features))
+          return faults.length > 0 ? faults : inspectDeclaredRows(database.system.pool, declared)
         },
       ],
       ['signing keys', () => checkKeys(config, database)],
@@ -50,21 +74,22 @@ export async function doctor(args: string[], config: Config): Promise<number> {
       ['jobs', () => checkJobs(config, database)],
       ['email', () => checkMail(config), isAdvice],
       ['pool', () => checkPool(config, database)],
+      ['redis', () => checkRedis(config)],
       ['clock', () => checkClock(database)],
       ['disk', () => checkDisk(config)],
       ['files with secrets', async () => [...config.exposedFiles]],
     ]
     let healthy = true
     for (const [name, check, isOnlyAdvice = false] of checks) {
-      let faults: string[]
-      try {
-        faults = await check()
-      } catch (error) {
-        faults = [error instanceof Error ? error.message : String(error)]
+      const { faults = [] } = await attempt(async () => ({ faults: await check() }))
+      healthy = report(name, isOnlyAdvice ? { notes: faults } : { faults }) && healthy
+    }
+    if (values.production) {
+      const { productionChecks } = await import('./production.ts')
+      for (const [name, check] of productionChecks) {
+        const found = await attempt(() => check({ config, database, declared, urls: { tenantUrl, systemUrl } }))
+        healthy = report(name, found) && healthy
       }
-      console.log(`${faults.length === 0 ? 'ok   ' : isOnlyAdvice ? 'note ' : 'FAULT'} ${name}`)
-      for (const fault of faults) console.log(`      - ${fault}`)
-      healthy &&= faults.length === 0 || isOnlyAdvice
     }
     await database.close()
     return healthy ? 0 : 1
@@ -155,6 +180,21 @@ async function checkPool({ database: { poolSize, pooler } }: Config, { system }:
         `the server has ${free} of ${most} connections left, and one process takes up to ${poolSize}: lower DATABASE_POOL_SIZE, raise max_connections, or put a pooler in front of it (DATABASE_POOLER=transaction)`,
       ]
     : []
+}
+
+/** Connects as the service does. Without a Redis there is nothing to check. */
+async function checkRedis({ redisUrl, redisTimeoutMs: timeoutMs, secretKey }: Config): Promise<string[]> {
+  if (redisUrl === undefined) return []
+  const quiet = { warn: () => {}, info: () => {} }
+  const redis = createRedis({ url: redisUrl, timeoutMs, secret: deriveKey(secretKey, 'redis'), log: quiet })
+  try {
+    await redis.open()
+    const state = redis.state()
+    if (state.state === 'connected') return []
+    return [state.state === 'unavailable' ? state.reason : 'REDIS_URL: no Redis answers within a second']
+  } finally {
+    redis.close()
+  }
 }
 
 /** Tokens are dated by this machine and sessions by the database, so their clocks must agree. */

@@ -16,9 +16,11 @@ export const USAGE = `freehold ${version}
                                       --dry-run writes nothing; --report FILE gets the lines that were not imported, with the reasons
   freehold seed                       create five organizations with people and structure, for development; docs/guides/seed-data.md
   freehold keys generate              generate a new signing key; tokens of the present one stay valid until they expire
+  freehold keys generate --license-files [--now]   generate a key for license files; it signs after 14 days, or now
   freehold keys list                  list all signing keys
   freehold keys remove ID             remove a leaked key: its tokens are refused within seconds
   freehold doctor [--roles]           list faults, each with its fix; --roles prints the SQL that creates the logins
+  freehold doctor --production        also check what a deployment needs: TLS, secrets, proxies, log rotation, clocks, backups
 `
 
 /** A command was called with wrong arguments. */

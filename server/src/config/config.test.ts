@@ -83,6 +83,7 @@ test('an empty environment is a complete development configuration', () => {
         programs: 'system',
       },
       redisUrl: undefined,
+      redisTimeoutMs: 30,
       secretKey: '',
       jwtAlgorithm: 'EdDSA',
       accessTokenSeconds: 900,
@@ -113,8 +114,11 @@ test('an empty environment is a complete development configuration', () => {
       accountPagesUrl: 'http://localhost:8000/account',
       runJobs: true,
       storageUrl: `file://${directory}/.freehold/files`,
-      sentryDsn: undefined,
-      metrics: { enabled: false, token: undefined },
+      sentry: undefined,
+      metrics: { enabled: false, token: undefined, port: 9464 },
+      publicMonitoring: true,
+      traces: undefined,
+      slowQueryMs: 1000,
       publicDocuments: true,
       log: { level: 'info', format: 'text', file: undefined },
       exposedFiles: [],
@@ -327,7 +331,8 @@ FIRST_SUPERUSER_PASSWORD=SecurePass123!
   assert.equal(config.cspMode, 'relaxed')
   assert.equal(config.firstSuperuser?.password, 'SecurePass123!')
   assert.equal(config.mail.resendApiKey, undefined)
-  assert.equal(config.warnings.length, 3, config.warnings.join('\n'))
+  assert.equal(config.redisUrl, 'redis://localhost:6379')
+  assert.equal(config.warnings.length, 2, config.warnings.join('\n'))
 })
 
 // Red when: checkDeployment accepts examples, or the CORS list in quotes is not read.
@@ -492,6 +497,8 @@ test('a Redis URL is given whole or in parts', () => {
   assertFault({ REDIS_URL: 'redis://:x%zz@h' }, /^REDIS_URL: .*write a literal % as %25/)
   assertFault({ REDIS_PASSWORD: 'x' }, /^REDIS_HOST is not set/)
   assertFault({ REDIS_URL: 'http://h' }, /^REDIS_URL: is not a redis:/)
+  assertFault({ REDIS_URL: 'redis://h/cache' }, /^REDIS_URL: has a path that is not the number/)
+  assertFault({ REDIS_URL: 'redis://h/0?ssl_cert_reqs=none' }, /^REDIS_URL: has more than host, port and number/)
 })
 
 // Red when: checkLogins is dropped.
@@ -792,15 +799,61 @@ test('a deployment behind TLS that trusts no proxy is warned', () => {
   assert.deepEqual(load({ PUBLIC_URL: 'https://api.example.com' }).warnings, [])
 })
 
+// Red when: the DSN is taken apart otherwise, or one of the checks goes.
+test('a Sentry DSN, a collector and a metrics token are checked, and never shown', () => {
+  assert.deepEqual(load({ SENTRY_DSN: 'https://abc@sentry.example.com/7' }).sentry, {
+    url: 'https://sentry.example.com/api/7/envelope/',
+    key: 'abc',
+  })
+  assert.equal(
+    load({ SENTRY_DSN: 'http://k@127.0.0.1:9000/own/42/' }).sentry?.url,
+    'http://127.0.0.1:9000/own/api/42/envelope/',
+  )
+  const example = load({ SENTRY_DSN: 'https://your-sentry-dsn' })
+  assert.equal(example.sentry, undefined)
+  assert.deepEqual(example.warnings, ['SENTRY_DSN is an example: errors are only logged'])
+  for (const [SENTRY_DSN, fault] of [
+    ['https://sentry.example.com/7', /has no key/],
+    ['https://key-of-mine@sentry.example.com/', /does not end in the number of a project/],
+    ['http://key-of-mine@sentry.example.com/7', /is not https/],
+    ['sentry.example.com', /is not an http/],
+  ] as const) {
+    assertFault({ SENTRY_DSN }, fault)
+    assert.doesNotMatch(faultsOf({ SENTRY_DSN }).join(), /key-of-mine/)
+  }
+  assertFault({ METRICS_TOKEN: 'x'.repeat(31) }, /^METRICS_TOKEN: has 31 characters; accepted: at least 32 characters/)
+  assert.equal(load({ METRICS_TOKEN: 'x'.repeat(32) }).metrics.token, 'x'.repeat(32))
+  assertFault({ OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4318' }, /^OTEL_EXPORTER_OTLP_ENDPOINT: does not begin with/)
+  assertFault(
+    { OTEL_EXPORTER_OTLP_HEADERS: 'my-secret' },
+    /^OTEL_EXPORTER_OTLP_HEADERS: has an entry that is not name=value/,
+  )
+  for (const OTEL_TRACES_SAMPLER_ARG of ['2', '-1', 'half', ''.padStart(2, '.')])
+    assertFault({ OTEL_TRACES_SAMPLER_ARG }, /^OTEL_TRACES_SAMPLER_ARG: is not a number from 0 to 1/)
+  assert.deepEqual(
+    load({
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4318/',
+      OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20x, tenant=a',
+      OTEL_TRACES_SAMPLER_ARG: '0.25',
+    }).traces,
+    {
+      endpoint: 'http://localhost:4318',
+      headers: { authorization: 'Bearer x', tenant: 'a' },
+      serviceName: 'freehold',
+      sampledShare: 0.25,
+    },
+  )
+})
+
 test('variables that change nothing and doubtful settings are said in the warnings', () => {
   const quiet = { SECRET_KEY: secretKey, TESTING: 'false', ENABLE_METRICS: 'false' }
   assert.deepEqual(loadConfig(quiet, makeDirectory()).warnings, [])
-  const loud = { IS_TEST: 'True', BCRYPT_COST_FACTOR: '12', REDIS_URL: 'redis://h', ENABLE_METRICS: 'true' }
+  const loud = { IS_TEST: 'True', BCRYPT_COST_FACTOR: '12', STORAGE_URL: 's3://bucket' }
   const rest = { NODE_ENV: 'production', JWT_SECRET: 'dev-secret' }
   assert.deepEqual(loadConfig({ ...loud, ...rest }, makeDirectory()).warnings, [
     'BCRYPT_COST_FACTOR changes nothing: passwords are hashed with Argon2id',
     'IS_TEST changes nothing: tests run the product as it is',
-    'no effect yet, their features arrive with a later version: REDIS_URL, ENABLE_METRICS',
+    'no effect yet, their features arrive with a later version: STORAGE_URL',
     'NODE_ENV=production has no effect: without ENVIRONMENT=production this is development',
     'JWT_SECRET is an example: good enough for development only',
   ])

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { isLoopback } from './kinds.ts'
+import { projectOf, type SentryProject } from './monitoring.ts'
 import { doubtAboutPasskeys, readRelyingParty, type RelyingParty } from './passkeys.ts'
 import { checkRules, joinParts, listDoubts, needsOfService, type Need } from './rules.ts'
 import { isExample, listExposures, readOrMakeSecretKey } from './secrets.ts'
@@ -38,6 +39,8 @@ export interface Config {
     programs: string
   }
   redisUrl: string | undefined
+  /** How long a request waits for Redis. */
+  redisTimeoutMs: number
   secretKey: string
   jwtAlgorithm: 'EdDSA' | 'ES256' | 'RS256' | 'HS256'
   accessTokenSeconds: number
@@ -83,8 +86,18 @@ export interface Config {
   /** Whether the service runs the background jobs too. */
   runJobs: boolean
   storageUrl: string
-  sentryDsn: string | undefined
-  metrics: { enabled: boolean; token: string | undefined }
+  /** Where errors are reported. */
+  sentry: SentryProject | undefined
+  /** `port`: the worker's. */
+  metrics: { enabled: boolean; token: string | undefined; port: number }
+  /** Whether metrics and health details are public. */
+  publicMonitoring: boolean
+  /** Undefined without a collector. `sampledShare`: from 0 to 1. */
+  traces:
+    | { endpoint: string; headers: Readonly<Record<string, string>>; serviceName: string; sampledShare: number }
+    | undefined
+  /** From how many milliseconds on a statement is logged; 0: never. */
+  slowQueryMs: number
   publicDocuments: boolean
   log: {
     level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
@@ -156,6 +169,7 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
         : resolve(workingDirectory, values.EMBEDDED_POSTGRES),
     },
     redisUrl: values.REDIS_URL,
+    redisTimeoutMs: values.REDIS_TIMEOUT_MS,
     // Outside development it is set, or the command does not need it.
     secretKey: values.SECRET_KEY ?? (values.ENVIRONMENT === 'development' ? getOwnSecretKey(dataDir) : ''),
     jwtAlgorithm: values.JWT_ALGORITHM,
@@ -199,8 +213,19 @@ function composeConfig(reading: Reading, workingDirectory: string, warnings: str
     accountPagesUrl: values.ACCOUNT_PAGES_URL ?? `${publicUrl}/account`,
     runJobs: values.RUN_JOBS,
     storageUrl: values.STORAGE_URL ?? pathToFileURL(join(dataDir, 'files')).href,
-    sentryDsn: values.SENTRY_DSN,
-    metrics: { enabled: values.ENABLE_METRICS, token: values.METRICS_TOKEN },
+    sentry: projectOf(values.SENTRY_DSN),
+    metrics: { enabled: values.ENABLE_METRICS, token: values.METRICS_TOKEN, port: values.METRICS_PORT },
+    publicMonitoring: values.PUBLIC_MONITORING,
+    traces:
+      values.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
+        ? undefined
+        : {
+            endpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT,
+            headers: values.OTEL_EXPORTER_OTLP_HEADERS ?? {},
+            serviceName: values.OTEL_SERVICE_NAME,
+            sampledShare: values.OTEL_TRACES_SAMPLER_ARG,
+          },
+    slowQueryMs: values.SLOW_QUERY_MS,
     publicDocuments: values.PUBLIC_DOCUMENTS,
     log: {
       level: values.DEBUG && !given.has('LOG_LEVEL') ? 'debug' : values.LOG_LEVEL,

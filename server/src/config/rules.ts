@@ -169,6 +169,9 @@ export function listDoubts({ values, given }: Reading, nodeEnv: string | undefin
       doubts.push(`${given.get(name)} is an example: emails go to the outbox at /dev/mail instead`)
     }
   }
+  if (isDevelopment && isExample(values.SENTRY_DSN ?? '')) {
+    doubts.push(`${given.get('SENTRY_DSN')} is an example: errors are only logged`)
+  }
   // The service has no TLS, so there is a proxy in front of it.
   if (!isDevelopment && values.PUBLIC_URL?.startsWith('https:') && values.TRUSTED_PROXIES.length === 0) {
     doubts.push(

@@ -112,12 +112,15 @@ export const postgresUrl: Kind<string> = {
 }
 
 export const redisUrl: Kind<string> = {
-  accepts: '`redis://` or `rediss://`, then `:password@host:port/number`',
+  accepts: '`redis://` or `rediss://`, then `user:password@host:port/number`',
   read: text => {
     if (!/^rediss?:\/\/[^/]/i.test(text.trim()) || !URL.canParse(text.trim())) {
       throw new BadValue('is not a redis:// or rediss:// URL; percent-encode special characters of the password')
     }
-    checkEscapes(new URL(text.trim()))
+    const url = new URL(text.trim())
+    if (url.search || url.hash) throw new BadValue('has more than host, port and number')
+    if (!/^(\/\d{0,3})?$/.test(url.pathname)) throw new BadValue('has a path that is not the number of a database')
+    checkEscapes(url)
     return text.trim()
   },
 }

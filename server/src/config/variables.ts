@@ -1,6 +1,7 @@
 import { accountVariables } from './accounts.ts'
 import * as kinds from './kinds.ts'
 import type { Variable } from './kinds.ts'
+import { monitoringVariables } from './monitoring.ts'
 import { socialVariables } from './social.ts'
 import { postgresUrl, redisUrl } from './urls.ts'
 
@@ -121,13 +122,22 @@ export const variables = {
     begins: 'Redis',
     kind: redisUrl,
     secret: true,
-    later: true,
-    about: 'A Redis that several processes can share.',
+    otherwise: 'limits and the cache are kept per process',
+    about:
+      'A Redis or Valkey, in which all processes count rate limits together and share the cache. The service also works ' +
+      'while it is down; see docs/guides/redis.md.',
   },
-  REDIS_HOST: { kind: kinds.hostname, otherwise: partOfUrl, later: true, about: 'Server.' },
-  REDIS_PORT: { kind: port, otherwise: '6379', later: true, about: 'Port of the server.' },
-  REDIS_DB: { kind: kinds.integer(0, 999), otherwise: '0', later: true, about: 'Number of the database.' },
-  REDIS_PASSWORD: { kind: kinds.secret(), secret: true, otherwise: partOfUrl, later: true, about: 'Its password.' },
+  REDIS_HOST: { kind: kinds.hostname, otherwise: partOfUrl, about: 'Server.' },
+  REDIS_PORT: { kind: port, otherwise: '6379', about: 'Port of the server.' },
+  REDIS_DB: { kind: kinds.integer(0, 999), otherwise: '0', about: 'Number of the database.' },
+  REDIS_PASSWORD: { kind: kinds.secret(), secret: true, otherwise: partOfUrl, about: 'Its password, not encoded.' },
+  REDIS_TIMEOUT_MS: {
+    kind: kinds.integer(5, 1000),
+    default: '30',
+    about:
+      'How long a request waits for Redis, in milliseconds. Then it is counted in the process, and Redis is not used until ' +
+      'a probe has succeeded.',
+  },
 
   SECRET_KEY: {
     begins: 'Secrets and tokens',
@@ -185,12 +195,13 @@ export const variables = {
   RATE_LIMIT_PER_MINUTE: {
     kind: kinds.integer(1, 1_000_000),
     default: '60',
-    about: 'Requests of one user, or of one client address without a valid session.',
+    about:
+      'Requests of one user, or of one client address without a valid session, to one process or, with Redis, to all.',
   },
   RATE_LIMIT_GLOBAL_PER_SECOND: {
     kind: kinds.integer(0, 1_000_000),
     default: '0',
-    about: 'Requests of all clients together; 0: no limit.',
+    about: 'Requests of all clients together, to one process or, with Redis, to all; 0: no limit.',
   },
   TRUSTED_PROXIES: {
     kind: kinds.networks,
@@ -227,7 +238,7 @@ export const variables = {
   },
 
   LOG_LEVEL: {
-    begins: 'Logs and metrics',
+    begins: 'Logs and monitoring',
     kind: kinds.choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
       warning: 'warn',
       critical: 'fatal',
@@ -247,24 +258,7 @@ export const variables = {
     about: 'One JSON object per line for programs, or text for people.',
   },
   LOG_FILE: { kind: kinds.path, otherwise: 'standard output', about: 'The file to write the log to.' },
-  ENABLE_METRICS: { kind: kinds.boolean, default: 'false', later: true, about: 'Whether `/metrics` is served.' },
-  METRICS_TOKEN: {
-    kind: kinds.secret(16),
-    secret: true,
-    about: 'Bearer token that gives access to metrics and documents.',
-  },
-  PUBLIC_DOCUMENTS: {
-    kind: kinds.boolean,
-    default: 'true',
-    deployedDefault: 'false',
-    about: 'Whether the API documents are public; otherwise they require `METRICS_TOKEN` or a superuser.',
-  },
-  SENTRY_DSN: {
-    kind: kinds.url('https', 'http'),
-    secret: true,
-    later: true,
-    about: 'The address to which errors are reported.',
-  },
+  ...monitoringVariables,
 
   IS_TEST: {
     begins: 'Accepted for compatibility',

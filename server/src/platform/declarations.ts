@@ -6,6 +6,7 @@ import type { Permission, PermissionTable } from './gate/permissions.ts'
 import type { WireFormat } from './http/wire-format.ts'
 import type { JobDeclarations } from './jobs/jobs.ts'
 import type { EventDeclaration, MailDeclaration, MailTable, TokenMail } from './mail/mails.ts'
+import type { HealthCheck } from './observation/health-check.ts'
 import { platformProblems } from './problems.ts'
 import type { ProblemTable } from './problems.ts'
 import { platformFiles, gateFiles } from './schema/declared-schema.ts'
@@ -28,7 +29,11 @@ export interface Declarations {
   mailDirectories: readonly URL[]
   jobs: JobDeclarations
   tags: Readonly<Record<string, string>>
+  /** The ids of the operations that a newcomer calls first, in this order. */
+  firstSteps: readonly string[]
   formats: readonly WireFormat[]
+  /** By the name of the component. */
+  health: Readonly<Record<string, HealthCheck>>
   retention: readonly Retention[]
   exportSections: readonly ExportSection[]
   /** The declared schema's files in the order in which they load. */
@@ -91,7 +96,11 @@ export function declare(features: readonly Feature[]): Declarations {
     mailDirectories: mails.map(({ directory }) => directory),
     jobs: merge('job queue', one => one.jobs),
     tags: merge('tag', one => one.tags),
+    firstSteps: Object.entries(merge('first step', one => one.firstSteps))
+      .sort(([, a], [, b]) => a - b)
+      .map(([operationId]) => operationId),
     formats: Object.values(merge('wire format of the path', one => one.format && { [one.format.path]: one.format })),
+    health: merge('component', one => one.health),
     retention: features.flatMap(({ retention = [] }) => retention),
     exportSections: Object.values(
       merge('section of the export', one =>

@@ -1,3 +1,6 @@
+import type { FastifyRequest } from 'fastify'
+import { faults } from './observation/channels.ts'
+
 /** The service's own logger, so that the failures of all requests are counted together. */
 export interface FailureSink {
   warn(details: object, message: string): void
@@ -38,6 +41,7 @@ export function createFailureLog(sink: FailureSink, windowMs = WINDOW_MS): Failu
       }
       repeated.set(kind, 0)
       sink.warn({ reason, ...details, ...(isFault(error) && { err: error }) }, message)
+      if (error instanceof Error) faults.publish({ level: 'warning', message, error, details })
       setTimeout(() => sumUp(kind, message, isKnown ? reason : undefined), windowMs).unref()
     },
   }
@@ -50,6 +54,12 @@ export function noteFailure(sink: FailureSink, message: string, error: unknown, 
   const log = logs.get(sink) ?? createFailureLog(sink)
   logs.set(sink, log)
   log.note(message, error, details)
+}
+
+/** Logs an error that nobody expected, with its stack. */
+export function reportFault(request: FastifyRequest, message: string, error: unknown): void {
+  request.log.error({ err: error }, message)
+  faults.publish({ level: 'error', message, error, request })
 }
 
 /** Errors of the language are faults in the code, which are found by their stack. */

@@ -5,8 +5,9 @@ import type { Permission, PermissionTable } from './gate/permissions.ts'
 import type { App } from './http/route.ts'
 import type { WireFormat } from './http/wire-format.ts'
 import type { JobDeclaration } from './jobs/jobs.ts'
+import type { HealthCheck } from './observation/health-check.ts'
 import type { EventDeclaration, MailDeclaration, TokenMail } from './mail/mails.ts'
-import type { AccountPage } from './pages/account-pages.ts'
+import type { AccountPage } from './pages/account-page.ts'
 import type { ProblemTable } from './problems.ts'
 import type { Services } from './services.ts'
 import type { TokenKind } from './tokens/one-time-tokens.ts'
@@ -54,6 +55,8 @@ export interface Feature {
   migrations?: URL
   /** Groups of operations in the OpenAPI document, each with a description. */
   tags?: Readonly<Record<string, string>>
+  /** Operations that a newcomer calls first, by their ids, each with its place among those of all features. */
+  firstSteps?: Readonly<Record<string, number>>
   permissions?: PermissionTable
   /** Those of its permissions that an operator has under support access, if the role of that access has them. */
   supportPermissions?: readonly Permission[]
@@ -83,6 +86,10 @@ export interface Feature {
   signInMethod?: (user_id: string) => RawBuilder<boolean>
   /** Services that it creates once for the app, the jobs and the command line, from those of the features before it. */
   provide?: (services: Services) => Partial<Services> | Promise<Partial<Services>>
+  /** Closes what `provide` has opened, when the process stops. */
+  close?: (services: Services) => Promise<void> | void
+  /** The parts of the service whose state it knows, by name, for the health of the service. */
+  health?: Readonly<Record<string, HealthCheck>>
   /** Routes below `/api/v1`. */
   routes?: readonly Routes[]
   /** Routes at the root of the service. */

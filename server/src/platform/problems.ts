@@ -37,6 +37,16 @@ export const platformProblems = {
     'Support access reads what its role reads, and changes only projects and the like, if it was granted the role member. It reaches no account, member, role, invitation or administration.',
   ],
   'permission-missing': [403, 'Permission missing', 'Your role in this organization does not allow this.'],
+  'organization-suspended': [
+    403,
+    'Organization suspended',
+    'An operator has suspended the organization at the time `suspended_at`; nothing in it is lost. Until it is reactivated its members can only leave it: switch to another organization, or ask the operator.',
+  ],
+  'entitlement-missing': [
+    403,
+    'Entitlement missing',
+    'The licence of this organization does not include this, or does not allow changes any more; `entitlement` names what is missing. Renew or extend the licence.',
+  ],
   'second-factor-required': [
     403,
     'Second factor required',

@@ -74,6 +74,12 @@ export const OneOf = <const Words extends readonly string[]>(
   options: { description?: string; default?: Words[number] } = {},
 ) => Type.Unsafe<Words[number]>(Type.String({ enum: [...words], ...options }))
 
+/**
+ * A permission that a feature declares. The OpenAPI document enumerates them (openapi/permission-schema.ts); a response
+ * is not checked against the list.
+ */
+export const PermissionName = Type.String({ title: 'Permission', maxLength: 100, examples: ['organization:read'] })
+
 /** An object that refuses unknown properties. */
 export const Strict = <P extends Record<string, TSchema>>(
   properties: P,

@@ -1,9 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/config.ts'
 import type { Declarations } from './declarations.ts'
+import type { Cache } from './cache/cache.ts'
 import type { AccessTokens } from './gate/access-tokens.ts'
 import type { SigningKey } from './gate/signing-keys.ts'
 import type { Cursors } from './http/cursors.ts'
+import type { Redis } from './redis/redis.ts'
 
 /** Keys for one purpose each, derived from SECRET_KEY. */
 export interface Keys {
@@ -11,6 +13,8 @@ export interface Keys {
   oneTime: Buffer
   /** Signs the cursors of lists. */
   cursors: Buffer
+  /** Makes the names of keys in Redis, and protects the values there. */
+  redis: Buffer
 }
 
 /**
@@ -28,4 +32,7 @@ export interface Services {
   readonly cursors: Cursors
   readonly accessTokens: AccessTokens
   readonly signingKeys: () => readonly SigningKey[]
+  /** Undefined if none is configured. Only the running service connects to it. */
+  readonly redis: Redis | undefined
+  readonly cache: Cache
 }

@@ -30,7 +30,7 @@ export const exactValidator = new Ajv2020(options)
 /** For query strings and paths, whose texts are converted to the types of the schema. */
 export const coercingValidator = new Ajv2020({ ...options, coerceTypes: true })
 for (const validator of [exactValidator, coercingValidator])
-  addFormats.default(validator, ['uuid', 'email', 'date-time', 'password', 'uri']).addFormat('line', isLine)
+  addFormats.default(validator, ['uuid', 'email', 'date-time', 'date', 'password', 'uri']).addFormat('line', isLine)
 
 const compiled = new WeakMap<TSchema, ValidateFunction>()
 

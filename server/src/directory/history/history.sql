@@ -24,6 +24,12 @@ create table audit_log_default partition of audit_log default; -- no grants: par
 create index audit_log_actor on audit_log (organization_id, actor_id, id);
 create index audit_log_entity on audit_log (organization_id, entity_type, entity_id, id);
 create index audit_log_request on audit_log (organization_id, request_id);
+-- For operators, who read the entries of all organizations, and for the statistics of a day. On the partition, the only one so
+-- far: PostgreSQL cannot build an index of a partitioned table while others write.
+create index audit_log_default_id on audit_log_default (id);
+create index audit_log_default_actor on audit_log_default (actor_id, id);
+create index audit_log_default_entity on audit_log_default (entity_id, id);
+create index audit_log_default_request on audit_log_default (request_id, id);
 
 alter table audit_log enable row level security;
 alter table audit_log force row level security;
@@ -76,6 +82,10 @@ create table security_events (
 );
 create index security_events_user_id on security_events (user_id, id);
 create index security_events_actor_id on security_events (actor_id) where actor_id is distinct from user_id;
+-- The lists of operators.
+create index security_events_actor on security_events (actor_id, id);
+create index security_events_type on security_events (type, id);
+create index security_events_ip on security_events (ip, id);
 
 -- Records a security event. If it is `mailed`, the user gets an email, no matter who or what caused the event.
 create function record_event(type text, user_id uuid, session_id uuid, details jsonb default null, mailed boolean default false) returns void
@@ -96,7 +106,7 @@ grant execute on function record_event(text, uuid, uuid, jsonb, boolean) to free
 create function record_session() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   if tg_op = 'INSERT' then
-    perform record_event('session-created', new.user_id, new.id, jsonb_build_object('methods', new.methods));
+    perform record_event('session-created', new.user_id, new.id, jsonb_strip_nulls(jsonb_build_object('methods', new.methods, 'organization_id', new.organization_id)));
   else
     perform record_event('session-revoked', new.user_id, new.id, jsonb_build_object('reason', new.revoked_reason));
   end if;
@@ -135,6 +145,14 @@ create policy forget on security_events for update to freehold_system
   with check (ip is null and user_agent is null);
 grant insert on security_events to freehold_tenant;
 grant select, insert, update (ip, user_agent), delete on security_events to freehold_system;
+
+-- What happened to the user's own account. Who else caused it, and from where, is not the user's to know.
+create view own_security_events with (security_barrier) as
+  select id, type, session_id, case when actor_id is null then 'unknown' when actor_id = user_id then 'self' else 'other' end as actor,
+    case when actor_id is null or actor_id = user_id then ip end as ip, case when actor_id is null or actor_id = user_id then user_agent end as user_agent,
+    created_at
+  from security_events where user_id = (select user_id from self);
+grant select on own_security_events to freehold_tenant;
 
 -- What operators did: one entry for each operation that may change something, also if it changes nothing. The function that
 -- opens the way to the database writes it, in the same transaction, and no login can change it.

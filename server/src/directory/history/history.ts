@@ -1,11 +1,10 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { firstIdAt } from '../../platform/database/ids.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { invalidField } from '../../platform/problems.ts'
 import { Id, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
+import { readIdRange, timeRange } from '../../platform/time-range.ts'
 import { execute, find, many, raw, tables } from '../../platform/database/statement.ts'
 import type { Statement } from '../../platform/database/statement.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
@@ -43,24 +42,31 @@ export const AuditQuery = PageQueryOf({
   entity_type: Type.Optional(Word),
   entity_id: Type.Optional(Id),
   request_id: Type.Optional(Word),
-  from: Type.Optional(Time),
-  to: Type.Optional(Time),
+  ...timeRange,
   text: Type.Optional(
     Type.String({ minLength: 1, maxLength: 200, description: 'Text to find in the changed values; case is ignored.' }),
   ),
 })
 export type AuditQuery = Static<typeof AuditQuery>
 
-/** The time of an entry is read from its UUIDv7. */
-const createdAt = sql<string>`to_timestamp(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)`
+/** The columns of an entry in every list. */
+export const auditColumns = [
+  'id',
+  'action',
+  'entity_type',
+  'entity_id',
+  'actor_id',
+  'operator_id',
+  'session_id',
+  'request_id',
+  'ip',
+  'user_agent',
+  'before',
+  'after',
+] as const
 
-/** The smallest id that an entry of this time can have. @throws Problem invalid-fields */
-const firstIdOf = (filter: 'from' | 'to', time: string) => {
-  const milliseconds = Date.parse(time)
-  // RFC 3339 has leap seconds, JavaScript has none.
-  if (Number.isNaN(milliseconds)) throw invalidField(`?${filter}`, 'must be a time such as 2026-11-21T09:30:00Z')
-  return firstIdAt(milliseconds)
-}
+/** The time of an entry is read from its UUIDv7. */
+export const entryTime = sql<string>`to_timestamp(('x' || substr(replace(id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)`
 
 interface Filters {
   [name: string]: string | undefined
@@ -76,21 +82,8 @@ const entryPages = pagesOf(
   ({ organization_id, actor, action, entity_type, entity_id, request_id, first_id, end_id, pattern }: Filters) => {
     let entries = query
       .selectFrom('audit_log')
-      .select([
-        'id',
-        'action',
-        'entity_type',
-        'entity_id',
-        'actor_id',
-        'operator_id',
-        'session_id',
-        'request_id',
-        'ip',
-        'user_agent',
-        'before',
-        'after',
-      ])
-      .select(createdAt.as('created_at'))
+      .select(auditColumns)
+      .select(entryTime.as('created_at'))
       .where('organization_id', '=', organization_id)
     if (actor !== undefined) entries = entries.where('actor_id', '=', actor)
     if (action !== undefined) entries = entries.where('action', '=', action)
@@ -119,8 +112,7 @@ export function listAuditLog(
     entity_type,
     entity_id,
     request_id,
-    first_id: from === undefined ? undefined : firstIdOf('from', from),
-    end_id: to === undefined ? undefined : firstIdOf('to', to),
+    ...readIdRange({ from, to }),
     pattern: text === undefined ? undefined : `%${text.replace(/[\\%_]/g, '\\$&')}%`,
   }
   return entryPages(values, orderOf('-created_at', 'audit_log'), page)
@@ -137,6 +129,12 @@ export const recordEvent = (
 ) =>
   execute(
     raw(system, sql`select record_event(${type}, ${user_id}, ${session_id}, ${JSON.stringify(details)}, ${mailed})`),
+  )
+
+/** The same for several users, for what an operator did to their accounts. */
+export const recordEvents = ({ type, mailed }: PlainEvent, user_ids: readonly string[]) =>
+  execute(
+    raw(system, sql`select record_event(${type}, id, null, '{}', ${mailed}) from unnest(${user_ids}::uuid[]) as id`),
   )
 
 /**

@@ -8,7 +8,7 @@ import { invalidField, Problem } from '../../platform/problems.ts'
 import { Name, Nullable, OneOf, Strict } from '../../platform/schemas.ts'
 import { affect, get, raw, statement, tables } from '../../platform/database/statement.ts'
 import { GivenRole, heldRole, readGivenRole, roleRules } from '../organizations/held-role.ts'
-import { guestRules } from '../organizations/organizations.ts'
+import { guestRules, seatRules } from '../organizations/organizations.ts'
 import { getMember, isRestorable, statusOf } from './member-list.ts'
 import type { MemberRow } from './member-list.ts'
 
@@ -83,6 +83,7 @@ export interface ChangeRules {
 
 const ownerRules = {
   ...guestRules,
+  ...seatRules,
   memberships_disabled_by_another: 'own-membership',
   memberships_keep_an_owner: 'last-owner',
   memberships_owner_by_owner: 'owner-required',
@@ -96,7 +97,7 @@ const isStale = (condition: Condition, version: number): boolean =>
 /**
  * Changes a member's role, title or company, or disables or enables the member.
  * @throws Problem not-found, guest-limited, member-account-deleted, entity-tag-stale, last-owner, own-membership,
- * owner-required, role-exceeds-own, step-up-required; invalid-fields when there is no such role, or `role` and `role_id` differ
+ * owner-required, role-exceeds-own, seats-exhausted, step-up-required; invalid-fields when there is no such role, or `role` and `role_id` differ
  */
 export async function changeMember(
   transaction: Transaction<'tenant'>,
@@ -166,7 +167,7 @@ export async function removeMember(
  * Restores a membership that an administrator ended in the last 30 days, and notifies the user by email.
  * If the member had a custom role that was deleted since, the role is then `viewer`.
  * @throws Problem not-found, already-member, guest-limited, member-not-restorable, owner-required, role-exceeds-own,
- * step-up-required
+ * seats-exhausted, step-up-required
  */
 export async function restoreMember(
   transaction: Transaction<'tenant'>,

@@ -115,6 +115,7 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
           'own-membership',
           'owner-required',
           'role-exceeds-own',
+          'seats-exhausted',
           'step-up-required',
         ],
         schema: {
@@ -176,6 +177,7 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
           'member-not-restorable',
           'owner-required',
           'role-exceeds-own',
+          'seats-exhausted',
           'step-up-required',
         ],
         schema: {

@@ -1,7 +1,7 @@
 -- The policies of organizations and memberships. The system login reads both, because sign-in chooses an organization
 -- before the gate can be asked.
-select organization_table('organizations', history => '{name, slug, kind, second_factor_required, deleted_at}',
-  writes => '{organization:write, organization:delete}', commands => '{insert, update}', key => 'id', for_system => true);
+select organization_table('organizations', history => '{name, slug, kind, second_factor_required, deleted_at, suspended_at, suspended_reason}',
+  writes => '{organization:write, organization:delete, admin:organizations:write}', commands => '{insert, update}', key => 'id', for_system => true);
 -- The audit log leaves out title and company, which are personal data. No request inserts a membership for another
 -- user: a membership needs the user's own consent (system login), or comes with a new team (the policy `creation`
 -- below).
@@ -9,8 +9,8 @@ select organization_table('memberships', history => '{role, role_id, disabled_at
   writes => '{members:write, organization:leave, organization:transfer, invitations:write}', commands => '{update}', for_system => true);
 create policy system_insert on memberships for insert to freehold_system with check (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 grant insert on memberships to freehold_tenant, freehold_system;
--- Without the required second factor, a user who leaves, transfers or deletes an organization sees only the
--- organization and the own membership, and for a transfer also those of the others; but no users, and nothing else.
+-- Without the required second factor, a user who leaves, transfers or deletes an organization, or who leaves a suspended one,
+-- sees only the organization and the own membership, and for a transfer also those of the others; but no users, and nothing else.
 create policy leaving on organizations for select to freehold_tenant using (id = (select organization_id from gate where not reads));
 create policy leaving on memberships for select to freehold_tenant using (organization_id = (select organization_id from gate where not reads)
   and (user_id = (select user_id from gate) or (select permission from gate) = 'organization:transfer'));
@@ -31,17 +31,21 @@ create trigger revocation before update on memberships for each row
   when ((old.role, old.role_id, old.disabled_at, old.deleted_at) is distinct from (new.role, new.role_id, new.disabled_at, new.deleted_at))
   execute function lock_revocation('user', 'user_id');
 create trigger revocation before update on organizations for each row
-  when ((old.deleted_at, old.second_factor_required) is distinct from (new.deleted_at, new.second_factor_required)) execute function lock_revocation('organization', 'id');
+  when ((old.deleted_at, old.second_factor_required, old.suspended_at) is distinct from (new.deleted_at, new.second_factor_required, new.suspended_at)) execute function lock_revocation('organization', 'id');
 
--- Deleting and changing an organization are different permissions; its kind never changes.
+-- Deleting, changing and suspending an organization are different permissions; its kind never changes.
 create function guard_organization() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
   closes constant boolean := old.deleted_at is distinct from new.deleted_at;
   changes constant boolean := (old.name, old.slug, old.second_factor_required) is distinct from (new.name, new.slug, new.second_factor_required);
+  suspends constant boolean := (old.suspended_at, old.suspended_reason) is distinct from (new.suspended_at, new.suspended_reason);
   wanted constant text := coalesce(current_setting('app.permission', true), '');
+  -- An operator restores an account, and with it what its deletion closed. No policy lets the tenant login do that.
+  restores constant boolean := wanted = 'admin:users:write' and old.deleted_at is not null and new.deleted_at is null and old.kind = new.kind;
 begin
   -- Without a permission it is the system login, which closes what an account's deletion leaves empty.
-  if wanted <> '' and (closes and wanted <> 'organization:delete' or changes and wanted <> 'organization:write' or old.kind <> new.kind) then
+  if wanted <> '' and not restores and (closes and wanted <> 'organization:delete' or changes and wanted <> 'organization:write'
+    or suspends and wanted <> 'admin:organizations:write' or old.kind <> new.kind) then
     raise exception '% does not allow this change of an organization', wanted using errcode = '42501';
   end if;
   return new;
@@ -101,11 +105,18 @@ end $$;
 revoke execute on function guard_membership() from public;
 create trigger guard before insert or update on memberships for each row execute function guard_membership();
 
--- Locks the rows that joining involves, in the order of all locks: a former membership, the organization, the account.
+-- Locks the rows that joining involves, in the order of all locks: a former membership, the organization, the account. No one
+-- joins a suspended organization.
 create function lock_place(organization uuid, person uuid) returns void language plpgsql set search_path = {{schema}}, pg_temp as $$
+declare
+  since timestamptz;
 begin
   perform from memberships where organization_id = organization and user_id = person for no key update;
-  perform from organizations where id = organization for share; -- which is not closed meanwhile
+  select suspended_at into since from organizations where id = organization for share; -- which is not closed meanwhile
+  if since is not null then
+    raise exception 'the organization is suspended' using errcode = '23514', constraint = 'organizations_suspended',
+      detail = jsonb_build_object('suspended_at', replace(to_jsonb(since) #>> '{}', '+00:00', 'Z'));
+  end if;
   perform from users where id = person for no key update;
 end $$;
 revoke execute on function lock_place(uuid, uuid) from public;
@@ -115,7 +126,7 @@ grant execute on function lock_place(uuid, uuid) to freehold_system;
 -- permission, and guard_creation() rejects a team that has members.
 create policy creation on organizations for insert to freehold_tenant
   with check (id = nullif(current_setting('app.organization_id', true), '')::uuid and coalesce(current_setting('app.permission', true), '') = ''
-    and kind = 'team' and not second_factor_required and deleted_at is null and exists (select from self));
+    and kind = 'team' and not second_factor_required and deleted_at is null and suspended_at is null and exists (select from self));
 create policy creation on memberships for insert to freehold_tenant
   with check (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid and coalesce(current_setting('app.permission', true), '') = ''
     and role = 'owner' and user_id = (select user_id from self) and deleted_at is null and disabled_at is null);
@@ -142,6 +153,16 @@ begin
   return null;
 end $$;
 revoke execute on function guard_guest() from public;
+-- An account becomes a guest only if it is a viewer everywhere: its memberships lock it before they change.
+create function guard_new_guest() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+begin
+  if exists (select from memberships where user_id = new.id and deleted_at is null and (role <> 'viewer' or role_id is not null)) then
+    raise exception 'the user has another role than viewer' using errcode = '23514', constraint = 'users_guests_are_viewers';
+  end if;
+  return null;
+end $$;
+revoke execute on function guard_new_guest() from public;
+create trigger new_guest after update of guest on users for each row when (new.guest and not old.guest) execute function guard_new_guest();
 create trigger guest_insert after insert on memberships for each row when (new.role <> 'viewer' or new.role_id is not null) execute function guard_guest();
 create trigger guest_update after update of role, role_id, deleted_at on memberships for each row
   when (new.deleted_at is null and (new.role <> 'viewer' or new.role_id is not null)) execute function guard_guest();

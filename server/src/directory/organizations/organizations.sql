@@ -9,7 +9,10 @@ create table organizations (
   gate_changed_in xid8, -- as in users
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  version    integer not null default 1
+  version    integer not null default 1,
+  suspended_at     timestamptz, -- when an operator closed the gate for its members, who can only leave until it is reactivated
+  suspended_reason text,
+  constraint organizations_suspended_reason check ((suspended_at is null) = (suspended_reason is null))
 );
 create unique index organizations_slug_key on organizations (slug) where deleted_at is null;
 

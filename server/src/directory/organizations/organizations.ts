@@ -11,7 +11,7 @@ import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { ProblemCode } from '../../platform/problems.ts'
-import { Id, Name, OneOf, Slug, Strict, timestamps } from '../../platform/schemas.ts'
+import { Id, Name, Nullable, OneOf, Slug, Strict, Time, timestamps } from '../../platform/schemas.ts'
 import { execute, find, get, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { HeldRole } from './held-role.ts'
@@ -33,6 +33,13 @@ export const Organization = Type.Object(
     name: Name,
     slug: Slug,
     second_factor_required: SecondFactorRequired,
+    suspended_at: Nullable(
+      Type.String({
+        ...Time,
+        description:
+          'When an operator suspended the organization: until it is reactivated, its members can do nothing but leave it.',
+      }),
+    ),
     ...timestamps,
   },
   { title: 'Organization' },
@@ -66,6 +73,7 @@ const organizationColumns = [
   'name',
   'slug',
   'second_factor_required',
+  'suspended_at',
   'created_at',
   'updated_at',
   'version',
@@ -75,6 +83,9 @@ export type OrganizationRow = Organization & { version: number }
 const heldRoleColumns = ['role', 'role_id', 'role_name'] as const
 
 const slugTaken = { organizations_slug_key: 'organization-slug-taken' } as const
+
+/** How a membership that needs a seat is refused; the feature `limits` counts the seats. */
+export const seatRules = { limit_of_seats: { code: 'seats-exhausted', tells: true } } as const
 
 /** What the triggers guard_guest() and guard_founder() refuse. */
 export const guestRules = { memberships_of_guests: 'guest-limited', organizations_of_guests: 'guest-limited' } as const
@@ -136,21 +147,30 @@ export const deleteOrganization = (id: string, condition: Condition) =>
 /** The organization that a session works in, with the user's role there. */
 export type ChosenOrganization = OrganizationRow & { role: RoleName }
 
+/** The entitlements of one of the current user's organizations; a live session suffices. */
+export const listOwnEntitlements = (organization_id: string) =>
+  statement(
+    query.selectFrom('own_organizations').select('entitlements').where('id', '=', organization_id),
+    ([row]): readonly string[] => row?.entitlements ?? [],
+  )
+
 /**
- * Chooses the organization of a sign-in or refresh, as SQL of one row: the requested one, else the first preferred one,
- * else the oldest team, else the personal one. No row if the user is not a member of the requested one.
+ * Chooses the organization of a sign-in or refresh, as SQL of one row: the requested one, else that of the session
+ * (`current`), else the first preferred one, else the oldest team, else the personal one; a suspended one only if all
+ * others are suspended too, or if it is requested or current. No row if the user is not a member of the requested one.
  */
 export const chooseOrganization = (
   user_id: string,
   asked: string | undefined,
   preferred: readonly string[],
+  current: string | null = null,
 ): RawBuilder<ChosenOrganization> =>
   sql<ChosenOrganization>`
     select ${sql.join(organizationColumns.map(column => sql.ref(`o.${column}`)))}, case when m.role_id is null then m.role else 'custom' end as role
     from memberships m join organizations o on o.id = m.organization_id
     where m.user_id = ${user_id} and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null
       and o.id = coalesce(${asked ?? null}::uuid, o.id)
-    order by array_position(${preferred}::uuid[], o.id) nulls last, o.kind = 'team' desc, m.created_at limit 1`
+    order by o.id is distinct from ${current}::uuid, o.suspended_at is not null, array_position(${preferred}::uuid[], o.id) nulls last, o.kind = 'team' desc, m.created_at limit 1`
 
 /** The number of the user's organizations, as SQL. */
 export const countOrganizations = (user_id: string): RawBuilder<number> =>
@@ -184,6 +204,21 @@ export const requirePlace = (organization_id: string) =>
     },
   )
 
+/** The same for an operator, who has no membership and invites in any role. @throws Problem (read) not-found, personal-organization */
+export const requireTeam = (organization_id: string) =>
+  statement(
+    query
+      .selectFrom('organizations')
+      .innerJoin('gate', 'gate.organization_id', 'organizations.id')
+      .select('organizations.kind')
+      .where('organizations.id', '=', organization_id),
+    ([place]): InviterPlace => {
+      if (place === undefined) throw new Problem('not-found')
+      if (place.kind === 'personal') throw new Problem('personal-organization')
+      return { ...place, actor_role: 'owner' }
+    },
+  )
+
 /** Why the caller may not invite anyone in this role; undefined if they may. */
 export function refusalOfRole({ actor_role }: InviterPlace, role: Role, isFresh: boolean): ProblemCode | undefined {
   if (role !== 'owner') return undefined
@@ -197,11 +232,16 @@ const system = tables('system', 'organizations', 'memberships', 'users')
 export const writeWithin = (organization_id: string) =>
   execute(raw(system, sql`select set_config('app.organization_id', ${organization_id}, true)`))
 
-/** Locks the rows that joining an organization involves, in the order of all locks. */
+/** Locks the rows that joining an organization involves, in the order of all locks. @throws Problem organization-suspended */
 export const lockPlace = (organization_id: string, user_id: string) =>
-  execute(raw(system, sql`select lock_place(${organization_id}::uuid, ${user_id}::uuid)`))
+  execute(raw(system, sql`select lock_place(${organization_id}::uuid, ${user_id}::uuid)`), {
+    organizations_suspended: { code: 'organization-suspended', tells: true },
+  })
 
-/** Makes a consenting user a member, including a former member; undefined if the user is already a member. */
+/**
+ * Makes a consenting user a member, including a former member; undefined if the user is already a member.
+ * @throws Problem seats-exhausted
+ */
 export const joinOrganization = (
   organization_id: string,
   user_id: string,
@@ -218,6 +258,7 @@ export const joinOrganization = (
           .where('memberships.deleted_at', 'is not', null),
       )
       .returning('user_id'),
+    seatRules,
   )
 
 /** The namespace of the ids of personal organizations (docs/decisions/0004). */

@@ -9,7 +9,7 @@ import { get, raw, statement, tables } from '../../platform/database/statement.t
 import { permissionsOf } from '../../platform/gate/permissions.ts'
 import type { PermissionTable } from '../../platform/gate/permissions.ts'
 import { Problem } from '../../platform/problems.ts'
-import { Id, Name, Nullable, OneOf, Strict, Text, timestamps } from '../../platform/schemas.ts'
+import { Id, Name, Nullable, OneOf, PermissionName, Strict, Text, timestamps } from '../../platform/schemas.ts'
 import { roleRules } from '../organizations/held-role.ts'
 
 const query = tables('tenant', 'roles', 'custom_role_permissions', 'memberships')
@@ -25,7 +25,7 @@ export const CustomRole = Type.Object(
     id: Id,
     name: Name,
     description: Nullable(Text),
-    permissions: Type.Array(Type.String({ maxLength: 100 }), { maxItems: 200 }),
+    permissions: Type.Array(PermissionName, { maxItems: 200 }),
     members: Type.Integer({ minimum: 0, maximum: 2147483647, description: 'The number of members with this role.' }),
     ...timestamps,
   },

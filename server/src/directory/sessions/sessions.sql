@@ -19,6 +19,10 @@ create table sessions (
   gate_changed_in  xid8         -- as in users
 );
 create index sessions_user_id on sessions (user_id, id);
+-- The lists of operators, who filter and sort the sessions of all users.
+create index sessions_last_seen_at on sessions (last_seen_at, id);
+create index sessions_organization_id on sessions (organization_id, id);
+create index sessions_ip on sessions (ip, id);
 
 alter table sessions enable row level security;
 grant select (id, user_id, organization_id, authenticated_at, methods, second_factor_at, device_id, user_agent, ip, created_at, last_seen_at, expires_at,

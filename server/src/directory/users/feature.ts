@@ -8,6 +8,11 @@ import { forgetFormerAddresses, overwriteUser } from './users.ts'
 const problems = {
   'email-taken': [409, 'Email address taken', 'An account with this email address exists. Sign in instead.'],
   'username-taken': [409, 'Username taken', 'Choose another username.'],
+  'last-superuser': [
+    409,
+    'Last superuser',
+    'The service needs at least one superuser. First make another user a superuser: `freehold superuser grant EMAIL`.',
+  ],
 } as const satisfies ProblemTable
 
 declare module '../../platform/problems.ts' {

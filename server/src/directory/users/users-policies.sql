@@ -28,3 +28,24 @@ end $$;
 revoke execute on function note_superuser() from public;
 create trigger note_superuser_insert before insert on users for each row execute function note_superuser();
 create trigger note_superuser before update of superuser, superuser_since, superuser_by on users for each row execute function note_superuser();
+-- The service keeps a superuser: no request takes the role, the account or its use from the last one. Requests that take it from
+-- someone hold this key, before the rows of the accounts, so that of two that would do so at once the second sees the first. The
+-- command line has no session, and may.
+create function hold_superusers() returns void language sql volatile set search_path = {{schema}}, pg_temp as $$
+  select pg_advisory_xact_lock(lock_key('superusers', '')) $$;
+revoke execute on function hold_superusers() from public;
+grant execute on function hold_superusers() to freehold_system;
+create function keep_a_superuser() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+begin
+  if nullif(current_setting('app.session_id', true), '') is not null then
+    perform hold_superusers();
+    if not exists (select from users where superuser and disabled_at is null and deleted_at is null) then
+      raise exception 'the service needs a superuser' using errcode = '23514', constraint = 'users_keep_a_superuser';
+    end if;
+  end if;
+  return null;
+end $$;
+revoke execute on function keep_a_superuser() from public;
+create trigger keep_a_superuser after update on users for each row
+  when (old.superuser and old.disabled_at is null and old.deleted_at is null and not (new.superuser and new.disabled_at is null and new.deleted_at is null))
+  execute function keep_a_superuser();

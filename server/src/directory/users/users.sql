@@ -22,13 +22,20 @@ create table users (
   version              integer not null default 1,
   guest                boolean not null default false, -- a viewer in every organization, without a personal one
   superuser_since      timestamptz, -- both are set by the trigger note_superuser
-  superuser_by         uuid         -- the operator who gave the role; null: the command line or the configuration
+  superuser_by         uuid,        -- the operator who gave the role; null: the command line or the configuration
+  password_change_required_at timestamptz -- an operator required a new password; a sign-in with the present one sets it first
 );
 -- Deleted accounts that are not erased yet.
 create index users_deleted_at on users (deleted_at) where deleted_at is not null and erased_at is null;
+-- The filters of operators that few accounts match.
+create index users_superuser on users (id) where superuser;
+create index users_guest on users (id) where guest;
+create index users_disabled on users (id) where disabled_at is not null;
+create index users_deleted on users (id) where deleted_at is not null and erased_at is null;
+create index users_unverified on users (id) where not email_verified and erased_at is null;
 -- Without last_organization_id: a sign-in to another organization changes nothing that a client reads.
 create trigger touch before update of email, username, password_hash, given_name, family_name, full_name, superuser, guest,
-  email_verified_at, locale, disabled_at, deleted_at on users for each row execute function touch();
+  email_verified_at, locale, disabled_at, deleted_at, password_change_required_at on users for each row execute function touch();
 
 -- An organization counts as opened when a session chooses it for the first time.
 create function open_organization() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$

@@ -81,6 +81,9 @@ export const updateProfile = (user_id: string, changes: ProfileChanges, conditio
     users_username_key: 'username-taken',
   })
 
+/** How the database refuses to let the last superuser go (users-policies.sql). */
+export const superuserRules = { users_keep_a_superuser: 'last-superuser' } as const
+
 /** Usernames are compared, and therefore stored, in lower case. */
 export const normalizeNames = <Names extends { username?: string | null | undefined }>(names: Names): Names =>
   typeof names.username === 'string' ? { ...names, username: names.username.toLowerCase() } : names

@@ -82,7 +82,7 @@ export function authRoutes(
       ...rules,
       perMinute: 10,
       limitedAs: '/api/v1/auth/login',
-      problems: ['invalid-credentials', 'mfa-required', 'email-unverified'],
+      problems: ['invalid-credentials', 'mfa-required', 'email-unverified', 'password-change-required'],
       schema: {
         ...shared,
         operationId: 'v5LogIn',

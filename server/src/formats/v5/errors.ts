@@ -40,8 +40,10 @@ const exceptions = {
 const messages: Partial<Record<ProblemCode, string>> = {
   'access-token-expired': 'The token has expired. Sign in again, or exchange the refreshToken with POST auth/refresh.',
   'mfa-required': 'Finish with POST auth/mfa/verify: the mfa_token of this response and one of its methods.',
+  'password-change-required': 'A new password is required. Request a link to set it by email, then sign in with it.',
   'organization-required': 'The token names no tenant. Verify the email address, then sign in again.',
   'membership-ended': 'You no longer belong to this tenant. Sign in again.',
+  'organization-suspended': 'An operator has suspended this tenant; nothing in it is lost. Ask the operator.',
   'email-unverified': 'Verify the address with the link in the email, which this sign-in has sent again.',
 }
 

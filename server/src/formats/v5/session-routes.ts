@@ -52,6 +52,7 @@ export function sessionRoutes(app: App, { cursors }: Pick<Services, 'cursors'>):
     '/sessions',
     {
       ...write,
+      problems: ['quota-exhausted'],
       schema: {
         tags,
         querystring: AnyQuery,

@@ -1,6 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { sql } from 'kysely'
-import { personalOrganizationId } from '../../directory/organizations/organizations.ts'
+import { personalOrganizationId, seatRules } from '../../directory/organizations/organizations.ts'
 import { normalizeNames, refuseRetiredNames, userColumns } from '../../directory/users/users.ts'
 import type { User } from '../../directory/users/users.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
@@ -105,7 +105,8 @@ const insertGuest = (person: Person) =>
 /**
  * Writes a new account, within the user's `last_organization_id`: user, organization and membership in one atomic
  * statement. Returns the user.
- * @throws Problem email-taken, username-taken, organization-slug-taken, invalid-fields when the organization is not found
+ * @throws Problem email-taken, username-taken, organization-slug-taken, seats-exhausted; invalid-fields when the organization is
+ * not found
  */
 export function insertAccount({ person, organization, role }: AccountRows) {
   const membership = { organization_id: person.last_organization_id, user_id: person.id, role }
@@ -118,6 +119,7 @@ export function insertAccount({ person, organization, role }: AccountRows) {
     ...nameTaken,
     organizations_slug_key: 'organization-slug-taken',
     memberships_organization_id_fkey: { pointer: '/organization', detail: 'no longer exists' },
+    ...seatRules,
   })
 }
 

@@ -27,8 +27,9 @@ type AcceptanceServices = Pick<Services, 'keys' | 'declared' | 'passwords' | 'pa
  * account, the account is created and joins atomically. A link that was handed over verifies nothing, and admits an
  * existing account only in its session. If the user is a member already, the invitation is used up.
  * @returns undefined if an email was sent instead @throws Problem invalid-token, invitation-ended,
- * invitation-for-another, invitation-needs-sign-in, account-unavailable, email-unverified, already-member,
- * weak-password; invalid-fields when there is no account and the values for one are missing
+ * organization-suspended, invitation-for-another, invitation-needs-sign-in, account-unavailable, email-unverified,
+ * already-member, seats-exhausted, weak-password; invalid-fields when there is no account and the values for one are
+ * missing
  */
 export async function acceptInvitation(
   visitor: SystemRunner,

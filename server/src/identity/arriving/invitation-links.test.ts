@@ -106,6 +106,8 @@ test('to the maker of the link, known, deleted, disabled and erased addresses lo
     const id = await invite(owner, email)
     const made = await owner.call('POST', `${pathOf(owner)}/${id}/link`)
     const token = new URL(made.body.link).searchParams.get('token')!
+    const preview = await app.call('POST', '/api/v1/invitations/preview', { token })
+    assert.deepEqual([preview.status, preview.body.creates_account], [200, null])
     const [probe, page] = [
       await accept(token),
       await app.app.inject({ url: `/account/invitation-link?token=${token}` }),
@@ -118,6 +120,7 @@ test('to the maker of the link, known, deleted, disabled and erased addresses lo
       probe.status,
       probe.body.errors,
       page.body.replaceAll(email, '').replaceAll(token, ''),
+      { ...preview.body, email: '' },
     ])
     if (state !== 'unknown')
       assert.deepEqual(codeOf(await accept(token, { password: PASSWORD })), [401, 'invitation-needs-sign-in'], state)
@@ -283,7 +286,7 @@ test('the page of the link joins, and says what to do where there is an account'
   const token = await linkOf(owner, await invite(owner, email))
   const shown = await app.app.inject({ url: `/account/invitation-link?token=${token}` })
   assert.match(shown.body, /type="password"/)
-  assert.match((await post(token)).body, /You are now a member of the organization/)
+  assert.match((await post(token)).body, /You are a member now/)
   assert.equal(await isMember(owner, email), true)
   const known = await signUp()
   const refused = await post(await linkOf(owner, await invite(owner, known.email)))
@@ -293,7 +296,7 @@ test('the page of the link joins, and says what to do where there is an account'
   const other = await linkOf(owner, id)
   await admin.query('update organizations set deleted_at = now() where id = $1', [owner.organization_id])
   const page = await app.app.inject({ url: `/account/invitation-link?token=${other}` })
-  assert.deepEqual([page.statusCode, /no longer valid/.test(page.body)], [410, true])
+  assert.deepEqual([page.statusCode, /no longer open/.test(page.body)], [410, true])
 })
 
 // Red when: createMember() maps email-taken to account-unavailable, or the account and the membership are two transactions.

@@ -10,7 +10,7 @@ import { openToken, presentedToken } from '../../platform/tokens/one-time-tokens
 import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
 import { invitationToken } from '../invitations/invitations.ts'
 import { invitationLinkToken, mayHandOver } from '../invitations/links.ts'
-import type { AcceptedInvitation } from './messages.ts'
+import type { AcceptedInvitation, InvitationPreview } from './messages.ts'
 
 const query = tables(
   'system',
@@ -44,17 +44,6 @@ export const joining = <Result>(
   visitor.with({ user_id }).transaction(work)
 
 /**
- * Whether the address of an invitation has a live account; only for a holder of the link.
- * @throws Problem invitation-ended
- */
-export const hasAccount = async (visitor: SystemRunner, token: InvitationToken): Promise<boolean> =>
-  (await getOpen(visitor, token, undefined)).account_id !== null
-
-/** Fails unless the invitation of a link can be accepted. @throws Problem invitation-ended */
-export const requireOpen = async (visitor: SystemRunner, token: InvitationToken): Promise<void> =>
-  void (await getOpen(visitor, token, undefined))
-
-/**
  * The token that a client presents. A used or expired token of ours is distinguished from an invalid one. @throws
  * Problem invalid-token, invitation-ended
  */
@@ -76,7 +65,7 @@ export async function presentedInvitation(
 
 /**
  * Finds the open invitation and the account of its address, before an account is created in vain. Under a session, only
- * if the account is that of the session's user. @throws Problem invitation-ended
+ * if the account is that of the session's user. @throws Problem invitation-ended, organization-suspended
  */
 export async function getOpen(
   visitor: SystemRunner,
@@ -87,18 +76,19 @@ export async function getOpen(
     query
       .selectFrom('invitations')
       .innerJoin('organizations', 'organizations.id', 'invitations.organization_id')
-      .innerJoin('live_users as inviting', 'inviting.id', 'invitations.invited_by')
-      .innerJoin('memberships as inviter', join =>
-        join
-          .onRef('inviter.organization_id', '=', 'invitations.organization_id')
-          .onRef('inviter.user_id', '=', 'invitations.invited_by'),
-      )
+      .leftJoin('live_users as inviting', 'inviting.id', 'invitations.invited_by')
       .leftJoin('users as taken', 'taken.email', 'invitations.email')
       .leftJoin('live_users as account', join => {
         const ofAddress = join.onRef('account.id', '=', 'taken.id')
         return user_id === undefined ? ofAddress : ofAddress.on('account.id', '=', user_id)
       })
       .select(['invitations.email', 'invitations.guest', 'account.id as account_id', 'account.email_verified'])
+      .select([
+        'organizations.name as organization',
+        'organizations.suspended_at',
+        'inviting.full_name',
+        'inviting.given_name',
+      ])
       .select(sql<boolean>`taken.disabled_at is not null or taken.deleted_at is not null`.as('is_unavailable'))
       .where('invitations.organization_id', '=', organization_id)
       .where('invitations.id', '=', invitation_id)
@@ -109,13 +99,13 @@ export async function getOpen(
       .where(isInTime(made_by))
       .where(mayHandOver(made_by))
       .where('organizations.deleted_at', 'is', null)
-      .where('inviter.disabled_at', 'is', null)
-      .where('inviter.deleted_at', 'is', null)
       .where(mayStillInvite),
   )
   // system: the holder of the link is not a member yet, and may have no account
   const found = await visitor.run(open)
   if (found === undefined) throw new Problem('invitation-ended')
+  const { suspended_at } = found
+  if (suspended_at !== null) throw new Problem('organization-suspended', { extension: { suspended_at } })
   return found
 }
 
@@ -124,16 +114,40 @@ const isInTime = (made_by: string | undefined) =>
   made_by === undefined ? sql<boolean>`invitations.expires_at > now()` : sql<boolean>`true`
 
 /**
- * Whether the inviter still may invite, to the role as it is now. Otherwise a member about to lose a role could keep it by
- * inviting another address.
+ * Whether the inviter still may invite, to the role as it is now; an operator may. Otherwise a member about to lose a role
+ * could keep it by inviting another address.
  */
-const mayStillInvite = sql<boolean>`array['invitations:write'] || permissions_of(invitations.organization_id, invitations.role, invitations.role_id)
-  <@ permissions_of(inviter.organization_id, inviter.role, inviter.role_id)`
+const mayStillInvite = sql<boolean>`(invitations.invited_by is null or exists (
+  select from memberships inviter join live_users inviting on inviting.id = inviter.user_id
+  where inviter.organization_id = invitations.organization_id and inviter.user_id = invitations.invited_by
+    and inviter.disabled_at is null and inviter.deleted_at is null
+    and array['invitations:write'] || permissions_of(invitations.organization_id, invitations.role, invitations.role_id)
+      <@ permissions_of(inviter.organization_id, inviter.role, inviter.role_id)))`
 
 /** Throws only after the commit, because the used-up invitation must persist. @throws Problem already-member */
 export function accepted(joined: AcceptedInvitation | undefined): AcceptedInvitation {
   if (joined === undefined) throw new Problem('already-member')
   return joined
+}
+
+/**
+ * What the invitation of a link offers; only for a holder of the link. Names the inviter as the email does, and never by
+ * an address. @throws Problem invitation-ended, account-unavailable
+ */
+export async function previewInvitation(visitor: SystemRunner, token: InvitationToken): Promise<InvitationPreview> {
+  const { account_id, email, organization, full_name, given_name, is_unavailable } = await getOpen(
+    visitor,
+    token,
+    undefined,
+  )
+  const isHandedOver = token.details.made_by !== undefined
+  if (is_unavailable && !isHandedOver) throw new Problem('account-unavailable')
+  return {
+    organization_name: organization,
+    inviter_name: full_name ?? given_name,
+    email,
+    creates_account: isHandedOver ? null : account_id === null,
+  }
 }
 
 interface Joining {
@@ -142,7 +156,10 @@ interface Joining {
   address: 'is-verified' | 'must-be-verified' | 'stays'
 }
 
-/** Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended */
+/**
+ * Undefined: the user is a member already, and the invitation is used up. @throws Problem invitation-ended,
+ * organization-suspended, seats-exhausted
+ */
 export async function join(
   transaction: Transaction<'system'>,
   { organization_id, invitation_id, version, made_by }: Invited,
@@ -153,15 +170,10 @@ export async function join(
   // Of concurrent requests, one finds it open. The triggers `mail_update` and `spend_links` spend its links.
   const open = query
     .updateTable('invitations')
-    .from(['organizations', 'memberships as inviter', 'live_users as inviting', 'live_users as joining'])
+    .from(['organizations', 'live_users as joining'])
     .set({ accepted_at: sql<string>`now()` })
     .whereRef('organizations.id', '=', 'invitations.organization_id')
     .where('organizations.deleted_at', 'is', null)
-    .whereRef('inviter.organization_id', '=', 'invitations.organization_id')
-    .whereRef('inviter.user_id', '=', 'invitations.invited_by')
-    .where('inviter.disabled_at', 'is', null)
-    .where('inviter.deleted_at', 'is', null)
-    .whereRef('inviting.id', '=', 'invitations.invited_by')
     // The account may have been deleted, or its address changed, while its lock was waited for.
     .where('joining.id', '=', user_id)
     .whereRef('joining.email', '=', 'invitations.email')

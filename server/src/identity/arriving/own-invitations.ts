@@ -72,10 +72,10 @@ export const listOwnPlaces = statement(
       select place.*, (select count(*)::int from own_organizations) as organization_count, (select count(*)::int from own_invitations) as invitation_count
       from self left join lateral (
         (select 'organization' as part, row_number() over (order by joined_at, id) as position, id, kind, name, slug, second_factor_required,
-            role, role_id, role_name, created_at, updated_at, null::jsonb as organization, null::jsonb as inviter, null as title, null as company, null::timestamptz as expires_at
+            suspended_at, role, role_id, role_name, created_at, updated_at, null::jsonb as organization, null::jsonb as inviter, null as title, null as company, null::timestamptz as expires_at
           from own_organizations order by joined_at, id limit 100)
         union all
-        (select 'invitation', row_number() over (order by id desc), id, null, null, null, null, role, role_id, role_name, created_at, null,
+        (select 'invitation', row_number() over (order by id desc), id, null, null, null, null, null, role, role_id, role_name, created_at, null,
             ${organization}, ${inviter}, title, company, expires_at
           from own_invitations order by id desc limit 100)) as place on true
       order by part desc, position`,
@@ -102,7 +102,7 @@ interface OwnRef {
 
 /**
  * Accepts an invitation to the verified address of the current user, without its link.
- * @throws Problem not-found, invitation-ended, already-member
+ * @throws Problem not-found, invitation-ended, organization-suspended, already-member
  */
 export const acceptOwnInvitation = async (
   visitor: SystemRunner,

@@ -4,7 +4,8 @@ import { Accepted, IdOf, Name, PageQueryOf, PageSchema, Strict } from '../../pla
 import type { Services } from '../../platform/services.ts'
 import { requireSession } from '../factors/factors.ts'
 import { acceptInvitation } from './acceptance.ts'
-import { AcceptedInvitation } from './messages.ts'
+import { previewInvitation, presentedInvitation } from './joining.ts'
+import { AcceptedInvitation, InvitationPreview } from './messages.ts'
 import {
   acceptOwnInvitation,
   declineOwnInvitation,
@@ -16,6 +17,7 @@ import {
 
 const params = Strict({ id: IdOf('own invitation') })
 const tags = ['Invitations']
+const InvitationTokenText = Type.String({ minLength: 1, maxLength: 100 })
 
 /** The organizations and invitations of the current user; a token without an organization is enough. */
 export function ownInvitationRoutes(app: App, services: Pick<Services, 'cursors' | 'declared'>): void {
@@ -58,7 +60,7 @@ export function ownInvitationRoutes(app: App, services: Pick<Services, 'cursors'
     {
       access: 'session',
       noStore: true, // creates a membership once: a repeated request gets `invitation-ended`
-      problems: ['already-member', 'invitation-ended'],
+      problems: ['already-member', 'invitation-ended', 'organization-suspended', 'seats-exhausted'],
       schema: {
         operationId: 'acceptOwnInvitation',
         summary: 'Accept an invitation to the current user',
@@ -92,8 +94,29 @@ export function ownInvitationRoutes(app: App, services: Pick<Services, 'cursors'
   )
 }
 
-/** The route to accept an invitation, with or without a session. */
+/** The routes to see and to accept the invitation of a link, with or without a session. */
 export function acceptanceRoutes(app: App, services: Services): void {
+  app.post(
+    '/invitations/preview',
+    {
+      access: 'public',
+      noStore: true,
+      perMinute: 10,
+      problems: ['account-unavailable', 'invalid-token', 'invitation-ended'],
+      schema: {
+        operationId: 'previewInvitation',
+        summary: 'See the invitation of a link',
+        description:
+          'It changes nothing, and the token stays valid. For a page of your own behind the links of invitations.',
+        tags,
+        body: Strict({ token: InvitationTokenText }),
+        response: { 200: InvitationPreview },
+      },
+    },
+    async ({ visitor, body }) =>
+      previewInvitation(visitor, await presentedInvitation(visitor, services.keys.oneTime, body.token)),
+  )
+
   app.post(
     '/invitations/accept',
     {
@@ -108,6 +131,8 @@ export function acceptanceRoutes(app: App, services: Services): void {
         'invitation-ended',
         'invitation-for-another',
         'invitation-needs-sign-in',
+        'organization-suspended',
+        'seats-exhausted',
         'session-ended',
         'weak-password',
       ],
@@ -121,7 +146,7 @@ export function acceptanceRoutes(app: App, services: Services): void {
           'the address has none.',
         tags,
         body: Strict({
-          token: Type.String({ minLength: 1, maxLength: 100 }),
+          token: InvitationTokenText,
           password: Type.Optional(Type.String({ minLength: 1, maxLength: 128, format: 'password' })),
           full_name: Type.Optional(Name),
         }),

@@ -9,7 +9,7 @@ import { readCsv } from './csv.ts'
 import { Invitation } from './invitations.ts'
 import type { NewInvitation } from './invitations.ts'
 import { faultsOfGuest, sendInvitations } from './sending.ts'
-import type { InvitationRow, Inviter } from './sending.ts'
+import type { InvitationRow, InvitingPlace } from './sending.ts'
 
 /** How many rows one request may have. */
 const MAX_ROWS = 1000
@@ -106,7 +106,7 @@ interface RowRules {
  */
 export async function inviteRows(
   transaction: Transaction<'tenant'>,
-  place: Inviter,
+  place: InvitingPlace,
   given: readonly unknown[],
   { isFresh, problems, faultsOf }: RowRules,
 ): Promise<Static<typeof InvitationResults>> {

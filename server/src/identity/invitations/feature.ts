@@ -77,5 +77,6 @@ export const invitations = feature({
       key: sql`i.id`,
     },
   ],
+  firstSteps: { createInvitation: 40 },
   routes: [withinOrganization(invitationRoutes), withinOrganization(bulkRoutes), peopleInvitationRoutes],
 })

@@ -146,8 +146,10 @@ test('only administrators invite, only owners invite owners, and no one into a p
   assert.equal((await foreign.call('POST', path, { email: newAddress(), role: 'viewer' })).status, 404)
 })
 
-test('the page of the link asks for a password if there is no account, and joins by the button', async () => {
+// Red when: the form does not ask getOpen for the names, act drops full_name, or the page shows a name as HTML.
+test('the page of the link names the organization and the inviter, asks a new user for a name and a password, and joins', async () => {
   const owner = await newOwner()
+  await owner.call('PATCH', `/api/v1/organizations/${owner.organization_id}`, { name: 'Looms & <b>Engines' })
   const page = (token: string, form?: Record<string, string>) =>
     test_.app.inject({
       method: form === undefined ? 'GET' : 'POST',
@@ -160,12 +162,36 @@ test('the page of the link asks for a password if there is no account, and joins
   const email = newAddress()
   await invite(owner, email)
   const token = await tokenOf(email)
-  assert.match((await page(token)).body, /type="password"/)
-  const weak = await page(token, { new_password: 'short', repeated_password: 'short' })
+  const anonymous = (await page(token)).body
+  assert.match(anonymous, /<h1>Join Looms &#38; &#60;b&#62;Engines<\/h1>\s*<p class="lead">You are invited to Looms/)
+  await owner.call('PATCH', '/api/v1/users/me', { full_name: 'Ada Lovelace' })
+  const shown = (await page(token)).body
+  assert.match(shown, /<p class="lead">Ada Lovelace invites you to Looms/)
+  assert.ok(!shown.includes(owner.email), 'an inviter is named as in the email, and never by the address')
+  assert.match(shown, /type="password"/)
+  assert.match(shown, /name="full_name" autocomplete="name"/)
+  const preview = (given: string) => test_.call('POST', '/api/v1/invitations/preview', { token: given })
+  assert.deepEqual((await preview(token)).body, {
+    organization_name: 'Looms & <b>Engines',
+    inviter_name: 'Ada Lovelace',
+    email,
+    creates_account: true,
+  })
+  const weak = await page(token, { new_password: 'short', repeated_password: 'short', full_name: 'Cleo <i>' })
   assert.equal(weak.statusCode, 422)
   assert.match(weak.body, /must have at least 8 characters/)
-  const joined = await page(token, { new_password: PASSWORD, repeated_password: PASSWORD })
-  assert.match(joined.body, /You are now a member of the organization/)
+  assert.match(weak.body, /value="Cleo &#60;i&#62;"/)
+  const chosen = { new_password: PASSWORD, repeated_password: PASSWORD }
+  for (const full_name of ['x'.repeat(201), 'Cleo\u202eoelC', 'Cleo\nAda']) {
+    const refused = await page(token, { ...chosen, full_name })
+    assert.deepEqual([refused.statusCode, /one line of at most 200/.test(refused.body)], [422, true], full_name)
+  }
+  const joined = await page(token, { ...chosen, full_name: ' Cleo <i> ' })
+  assert.match(joined.body, /<h1>You are a member now<\/h1>/)
+  assert.equal((await preview(token)).body.code, 'invitation-ended')
+  assert.equal((await preview(`${token}A`)).body.code, 'invalid-token')
+  const { rows } = await test_.admin.query('select full_name from users where email = $1', [email])
+  assert.deepEqual(rows, [{ full_name: 'Cleo <i>' }])
 
   const known = await signUp()
   await invite(owner, known.email)
@@ -174,9 +200,14 @@ test('the page of the link asks for a password if there is no account, and joins
   assert.equal(refused.statusCode, 403)
   assert.match(refused.body, /never confirmed/)
   await verify(known)
+  assert.equal((await preview(other)).body.creates_account, false)
+  await test_.admin.query('update users set disabled_at = now() where id = $1', [known.user_id])
+  assert.match((await page(other)).body, /<h1>The account with this address is closed/)
+  assert.equal((await preview(other)).body.code, 'account-unavailable')
+  await test_.admin.query('update users set disabled_at = null where id = $1', [known.user_id])
   assert.doesNotMatch((await page(other)).body, /type="password"/)
-  assert.match((await page(other, {})).body, /You are now a member of the organization/)
-  assert.match((await page(other, {})).body, /This link does not work/)
+  assert.match((await page(other, {})).body, /You are a member now/)
+  assert.match((await page(other, {})).body, /<h1>This invitation is no longer open<\/h1>/)
 })
 
 // Red when: join does not check whether the inviter may still invite.

@@ -26,7 +26,7 @@ export const Invitation = Type.Object(
     title: Nullable(Name),
     company: Nullable(Name),
     status: InvitationStatus,
-    invited_by: Id,
+    invited_by: Nullable(Type.String({ ...Id, description: 'Null: an operator of the service.' })),
     mail: OneOf(['sent', 'waiting', 'none'], {
       description:
         'The latest email: handed over for sending, or waiting until `mail_at` because the organization sends at most 200 an hour; or there is none.',

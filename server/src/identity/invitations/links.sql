@@ -37,7 +37,7 @@ declare
   invitation invitations%rowtype;
 begin
   select * into invitation from invitations where organization_id = new.organization_id and id = new.invitation_id and accepted_at is null and revoked_at is null;
-  if invitation.id is null or not exists (select from live_inviters i where i.organization_id = new.organization_id and i.user_id = invitation.invited_by
+  if invitation.id is null or invitation.invited_by is not null and not exists (select from live_inviters i where i.organization_id = new.organization_id and i.user_id = invitation.invited_by
       and permissions_of(new.organization_id, invitation.role, invitation.role_id) <@ permissions_of(i.organization_id, i.role, i.role_id)) then
     raise exception 'the invitation has ended' using errcode = '23514', constraint = 'invitation_links_open';
   end if;

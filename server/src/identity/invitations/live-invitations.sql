@@ -21,19 +21,19 @@ create view live_invitations with (security_barrier) as
   from users invited
   cross join lateral (select * from invitations
     where email = invited.email and accepted_at is null and revoked_at is null and expires_at > now() offset 0) as i
-  join organizations o on o.id = i.organization_id and o.deleted_at is null
-  join users inviting on inviting.id = i.invited_by
-  cross join lateral (select role, role_id from live_inviters l
-    where l.organization_id = i.organization_id and l.user_id = i.invited_by offset 0) as inviter
+  join organizations o on o.id = i.organization_id and o.deleted_at is null and o.suspended_at is null
+  left join users inviting on inviting.id = i.invited_by
+  left join lateral (select role, role_id from live_inviters l
+    where l.organization_id = i.organization_id and l.user_id = i.invited_by offset 0) as inviter on true
   where invited.disabled_at is null and invited.deleted_at is null and invited.email_verified
-    -- The inviter still has every permission of the role.
-    and not exists (select from role_permissions wanted
+    -- An operator invited, or the inviter may still invite and has every permission of the role.
+    and (i.invited_by is null or inviter.role is not null and not exists (select from role_permissions wanted
       where wanted.role = case when i.role_id is null then i.role else 'admin' end
         and (i.role_id is null or exists (select from custom_role_permissions c
           where c.organization_id = i.organization_id and c.role_id = i.role_id and c.permission = wanted.permission))
         and not exists (select from role_permissions own
           where own.permission = wanted.permission and own.role = case when inviter.role_id is null then inviter.role else 'admin' end
             and (inviter.role_id is null or exists (select from custom_role_permissions c
-              where c.organization_id = i.organization_id and c.role_id = inviter.role_id and c.permission = wanted.permission))));
+              where c.organization_id = i.organization_id and c.role_id = inviter.role_id and c.permission = wanted.permission)))));
 
 grant select on live_inviters, live_invitations to freehold_system;

@@ -1,17 +1,15 @@
 import { sql } from 'kysely'
 import { requireGivenRole, roleRules } from '../../directory/organizations/held-role.ts'
 import type { RoleColumns } from '../../directory/organizations/held-role.ts'
-import { refusalOfRole, requirePlace } from '../../directory/organizations/organizations.ts'
+import { refusalOfRole, requirePlace, requireTeam } from '../../directory/organizations/organizations.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { get, raw, statement, tables } from '../../platform/database/statement.ts'
-import type { Actor } from '../../platform/gate/actor.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { FieldError, ProblemCode } from '../../platform/problems.ts'
 import { columnsOf, invitationColumns, isOpen, statusOf } from './invitations.ts'
 import type { Invitation, NewInvitation } from './invitations.ts'
 
 /** The acting member, and the organization. */
-export type Inviter = Pick<Actor, 'organization_id' | 'user_id'>
 
 /** How many invitations of an organization may be open at once. The trigger `keep_open_limit` has the same number. */
 const MAX_OPEN = 1000
@@ -39,6 +37,12 @@ const problems = {
 /** Too many emails within an hour: when to try again. Seconds. */
 const RETRY_SECONDS = 3600
 
+/** The organization, and the member who invites to it; null: an operator. */
+export interface InvitingPlace {
+  organization_id: string
+  user_id: string | null
+}
+
 /**
  * Invites an address by email, whether or not it has an account: the statements reveal only whether it belongs to a
  * member of this organization, whom the inviter can see. Replaces an open invitation of the address, and its link.
@@ -48,7 +52,7 @@ const RETRY_SECONDS = 3600
  */
 export async function createInvitation(
   transaction: Transaction<'tenant'>,
-  place: Inviter,
+  place: InvitingPlace,
   invitation: NewInvitation,
   isFresh: boolean,
 ): Promise<Invitation> {
@@ -77,13 +81,13 @@ export const faultsOfGuest = ({ role, guest }: NewInvitation): FieldError[] =>
  */
 export async function sendInvitations(
   transaction: Transaction<'tenant'>,
-  place: Inviter,
+  place: InvitingPlace,
   rows: readonly InvitationRow[],
   isFresh: boolean,
   ofOpen: 'replace' | 'keep',
 ): Promise<{ sent: SentInvitation[]; used: number }> {
-  const { organization_id } = place
-  const inviter = await transaction.run(requirePlace(organization_id))
+  const { organization_id, user_id } = place
+  const inviter = await transaction.run(user_id === null ? requireTeam(organization_id) : requirePlace(organization_id))
   await lockMails(transaction, organization_id)
   const allowed: InvitationRow[] = []
   const refused: SentInvitation[] = []
@@ -111,7 +115,7 @@ export async function sendInvitations(
  */
 export async function resendInvitation(
   transaction: Transaction<'tenant'>,
-  { organization_id, user_id }: Inviter,
+  { organization_id, user_id }: InvitingPlace,
   id: string,
   isFresh: boolean,
 ): Promise<Invitation> {
@@ -209,7 +213,11 @@ interface WrittenRow extends Record<keyof Invitation, unknown> {
  * (and the open ones, if they are replaced) and adds the others, in the order of the rows. It returns every row. Of a
  * row whose address has had too many emails, mail_invitation() skips the write.
  */
-const writeInvitations = ({ organization_id, user_id }: Inviter, rows: readonly InvitationRow[], replaces: boolean) =>
+const writeInvitations = (
+  { organization_id, user_id }: InvitingPlace,
+  rows: readonly InvitationRow[],
+  replaces: boolean,
+) =>
   statement(
     raw(
       query,
@@ -228,7 +236,7 @@ const writeInvitations = ({ organization_id, user_id }: Inviter, rows: readonly 
           where nth = 1 and not is_member and (not is_open or ${replaces}::boolean)) as wanted
         where is_open or place + (select used from room) <= ${MAX_OPEN}::integer),
       renewed as (
-        update invitations i set role = c.role, role_id = c.role_id, guest = coalesce(c.guest, false), title = c.title, company = c.company, invited_by = ${user_id}, mail_at = now()
+        update invitations i set role = c.role, role_id = c.role_id, guest = coalesce(c.guest, false), title = c.title, company = c.company, invited_by = ${user_id}::uuid, mail_at = now()
         from chosen c where i.organization_id = ${organization_id} and i.id = c.id returning i.*),
       added as (
         insert into invitations (organization_id, email, role, role_id, guest, title, company, invited_by)

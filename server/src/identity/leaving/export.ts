@@ -110,7 +110,7 @@ export async function* exportAccount(
 
 /** Omits the audit log of an organization if the user may not read it, or not now. */
 function skipUnreadable(error: unknown): undefined {
-  const closed = ['permission-missing', 'membership-ended', 'second-factor-required']
+  const closed = ['permission-missing', 'membership-ended', 'second-factor-required', 'organization-suspended']
   if (!(error instanceof Problem) || !closed.includes(error.code)) throw error
 }
 

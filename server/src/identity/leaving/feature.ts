@@ -1,6 +1,5 @@
 import { sql } from 'kysely'
 import { feature } from '../../platform/feature.ts'
-import type { Codes, ProblemTable } from '../../platform/problems.ts'
 import { accountErased, erasePlatformRows } from './erasure.ts'
 import { accountExported, linksSection } from './export.ts'
 import { accountDeleted, accountRestored, restoreAccountToken } from './leaving.ts'
@@ -8,23 +7,10 @@ import { mails, tokenMails } from './mails.ts'
 import { leavingPages } from './pages.ts'
 import { leavingRoutes } from './routes.ts'
 
-const problems = {
-  'last-superuser': [
-    409,
-    'Last superuser',
-    'The service needs at least one superuser. First make another user a superuser: `freehold superuser grant EMAIL`.',
-  ],
-} as const satisfies ProblemTable
-
-declare module '../../platform/problems.ts' {
-  interface DeclaredProblems extends Codes<typeof problems> {}
-}
-
 /** The end of accounts: deletion, restoration and erasure, and the export of a user's data. */
 export const leaving = feature({
   name: 'leaving',
-  uses: ['accounts', 'users', 'sessions', 'history', 'organizations', 'devices', 'factors'],
-  problems,
+  uses: ['accounts', 'users', 'sessions', 'history', 'organizations', 'limits', 'devices', 'factors'],
   tokens: [restoreAccountToken],
   events: [accountDeleted, accountRestored, accountExported, accountErased],
   mails,

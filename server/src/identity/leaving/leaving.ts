@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import { recordEvent } from '../../directory/history/history.ts'
-import { writeWithin } from '../../directory/organizations/organizations.ts'
+import { seatRules, writeWithin } from '../../directory/organizations/organizations.ts'
 import { revokeSessions } from '../../directory/sessions/sessions.ts'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
+import { superuserRules } from '../../directory/users/users.ts'
 import { updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
-import { affect, execute, find, many, raw, statement, tables } from '../../platform/database/statement.ts'
+import { affect, execute, find, many, raw, tables } from '../../platform/database/statement.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Strict, Time } from '../../platform/schemas.ts'
@@ -63,7 +64,8 @@ const tryToDelete = (
 ): Promise<boolean> =>
   // system: it ends memberships in every organization of the user, in any role
   visitor.transaction(async transaction => {
-    // Rows before advisory locks, in the common order (docs/guides/isolation.md), to prevent deadlocks.
+    await transaction.run(holdIfSuperuser(user_id))
+    // Rows before other advisory locks, in the common order (docs/guides/isolation.md), to prevent deadlocks.
     const places = await transaction.run(listPlaces(user_id))
     for (const { organization_id } of places) {
       await transaction.run(writeWithin(organization_id))
@@ -79,16 +81,13 @@ const tryToDelete = (
     await transaction.run(holdUser(user_id))
     const known = places.map(({ organization_id }) => organization_id)
     if ((await transaction.run(listPlaces(user_id))).some(place => !known.includes(place.organization_id))) return false
-    const { superuser } = await transaction.run(
+    await transaction.run(
       updateRow(
-        { query, table: 'users', key: { id: user_id }, columns: ['superuser'], condition },
+        { query, table: 'users', key: { id: user_id }, columns: ['id'], condition },
         { deleted_at: now },
+        superuserRules,
       ),
     )
-    if (superuser) {
-      await transaction.run(lockSuperusers)
-      await transaction.run(requireSuperuser)
-    }
     for (const { organization_id } of places) {
       await transaction.run(writeWithin(organization_id))
       await transaction.run(closeIfAlone(organization_id, user_id))
@@ -105,8 +104,8 @@ const tryToDelete = (
 
 /**
  * Restores a deleted account by the link in the email, together with everything that the deletion ended: memberships,
- * unless they were removed since, and deleted organizations. Creates no session.
- * @throws Problem invalid-token, busy when a slug is taken concurrently
+ * unless they were removed since or the organization has no seat left, and deleted organizations. Creates no session.
+ * @throws Problem invalid-token, busy when a slug is taken concurrently, seats-exhausted when the last seat is
  */
 export async function restoreAccount(
   visitor: SystemRunner,
@@ -116,36 +115,39 @@ export async function restoreAccount(
   const presented = await presentedToken(visitor, keys.oneTime, restoreAccountToken, token)
   const lock = (transaction: Transaction<'system'>) => lockMemberships(transaction, presented.user_id)
   const work = async (transaction: Transaction<'system'>) => {
-    const account = await transaction.run(findDeleted(presented.user_id))
-    if (account === undefined) throw new Problem('invalid-token')
-    const { id, deleted_at } = account
-    const places = await transaction.run(listEnded(id, deleted_at))
-    for (const { organization_id, is_closed } of places) {
-      await transaction.run(writeWithin(organization_id))
-      if (is_closed) await transaction.run(reopen(organization_id))
-      await transaction.run(renewMembership(organization_id, id, deleted_at))
-    }
-    await transaction.run(
-      affect(query.updateTable('users').set({ deleted_at: null }).where('id', '=', id).returning('id')),
-    )
-    await transaction.run(revokeTokens(id, [restoreAccountToken]))
-    await transaction.run(recordEvent(accountRestored, id, null))
+    if (!(await restoreDeleted(transaction, presented.user_id))) throw new Problem('invalid-token')
   }
   await redeemLink(visitor, restoreAccountToken, presented, work, { lock })
 }
 
+/**
+ * Restores a deleted account in a transaction that has locked its memberships and then the account, with everything that
+ * the deletion ended. @returns false if no account is deleted and not erased @throws Problem busy
+ */
+export async function restoreDeleted(transaction: Transaction<'system'>, user_id: string | null): Promise<boolean> {
+  const account = await transaction.run(findDeleted(user_id))
+  if (account === undefined) return false
+  const { id, deleted_at } = account
+  const places = await transaction.run(listEnded(id, deleted_at))
+  for (const { organization_id, is_closed } of places) {
+    await transaction.run(writeWithin(organization_id))
+    if (is_closed) await transaction.run(reopen(organization_id))
+    await transaction.run(renewMembership(organization_id, id, deleted_at))
+  }
+  await transaction.run(writeWithin(''))
+  await transaction.run(
+    affect(query.updateTable('users').set({ deleted_at: null }).where('id', '=', id).returning('id')),
+  )
+  await transaction.run(revokeTokens(id, [restoreAccountToken]))
+  await transaction.run(recordEvent(accountRestored, id, null))
+  return true
+}
+
 const now = sql<string>`now()`
 
-/** If the last two superusers leave at once, the second waits here and then sees that it is the last. */
-const lockSuperusers = execute(raw(query, sql`select pg_advisory_xact_lock(lock_key('superusers', ''))`))
-
-/** @throws Problem last-superuser */
-const requireSuperuser = statement(
-  query.selectFrom('live_users').select('id').where('superuser', '=', true).limit(1),
-  rows => {
-    if (rows.length === 0) throw new Problem('last-superuser')
-  },
-)
+/** If the last two superusers leave at once, the second waits here, and the trigger `keep_a_superuser` then refuses it. */
+const holdIfSuperuser = (user_id: string) =>
+  execute(raw(query, sql`select hold_superusers() from users where id = ${user_id} and superuser`))
 
 /** In an order that all deletions share, to prevent deadlocks. */
 const listPlaces = (user_id: string) =>
@@ -272,7 +274,7 @@ const reopen = (id: string) =>
     { organizations_slug_key: 'busy' },
   )
 
-/** Restores a membership, unless an administrator removed the member meanwhile. */
+/** Restores a membership, unless an administrator removed the member meanwhile, or the organization has no seat left. */
 const renewMembership = (organization_id: string, user_id: string, moment: string) =>
   execute(
     query
@@ -280,5 +282,7 @@ const renewMembership = (organization_id: string, user_id: string, moment: strin
       .set({ deleted_at: null })
       .where('organization_id', '=', organization_id)
       .where('user_id', '=', user_id)
-      .where('deleted_at', '=', moment),
+      .where('deleted_at', '=', moment)
+      .where(sql<boolean>`has_seat(organization_id, user_id)`),
+    seatRules,
   )

@@ -1,5 +1,5 @@
 import type { Locale } from '../../platform/locales.ts'
-import type { AccountPage, PageWords } from '../../platform/pages/account-pages.ts'
+import type { AccountPage, PageWords } from '../../platform/pages/account-page.ts'
 import type { Services } from '../../platform/services.ts'
 import { restoreAccount } from './leaving.ts'
 
@@ -14,12 +14,32 @@ const words: Record<Locale, PageWords> = {
     title: 'Restore your account',
     text: 'This restores your account with everything in it. If you did not delete it yourself, set a new password right afterwards.',
     button: 'Restore my account',
-    done: 'Your account is restored. Sign in as usual.',
+    done: { title: 'Your account is restored', text: 'Sign in as usual.' },
+    ended: {
+      used: {
+        title: 'This link was used or replaced',
+        text: 'If you have restored your account, sign in as usual. If it was deleted again, the email about that has a new link.',
+      },
+      expired: {
+        title: 'This account can no longer be restored',
+        text: 'The time for that is over, and the account is erased. You can sign up again with the same address.',
+      },
+    },
   },
   de: {
     title: 'Konto wiederherstellen',
     text: 'Sie erhalten Ihr Konto mit allem zurück, was darin war. Haben Sie es nicht selbst gelöscht, legen Sie danach sofort ein neues Passwort fest.',
     button: 'Konto wiederherstellen',
-    done: 'Ihr Konto ist wieder da. Melden Sie sich wie gewohnt an.',
+    done: { title: 'Ihr Konto ist wieder da', text: 'Melden Sie sich wie gewohnt an.' },
+    ended: {
+      used: {
+        title: 'Dieser Link wurde schon benutzt oder ersetzt',
+        text: 'Haben Sie Ihr Konto wiederhergestellt, melden Sie sich wie gewohnt an. Wurde es noch einmal gelöscht, steht ein neuer Link in der E-Mail darüber.',
+      },
+      expired: {
+        title: 'Dieses Konto lässt sich nicht mehr wiederherstellen',
+        text: 'Die Frist dafür ist vorbei, und das Konto ist gelöscht. Sie können sich mit derselben Adresse neu registrieren.',
+      },
+    },
   },
 }

@@ -74,7 +74,7 @@ export function leavingRoutes(app: App, services: Services): void {
       access: 'public',
       noStore: true,
       perMinute: 10,
-      problems: ['invalid-token'],
+      problems: ['invalid-token', 'seats-exhausted'],
       schema: {
         operationId: 'restoreAccount',
         summary: 'Restore a deleted account',

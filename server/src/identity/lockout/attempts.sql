@@ -11,6 +11,7 @@ create table throttles (
   updated_at    timestamptz not null default date_trunc('hour', now())
 ) with (fillfactor = 70);
 create index throttles_updated_at on throttles (updated_at);
+create index throttles_locked on throttles (locked_until) where locked_until is not null; -- those that operators look for
 
 alter table throttles enable row level security;
 grant select, insert, update, delete on throttles to freehold_system;

@@ -32,27 +32,28 @@ export const addressBlocked = eventKind('address-blocked')
 export const signInUnlocked = eventKind('sign-in-unlocked')
 
 /**
- * Lifts the locks of a user's sign-in. Only an operator also lifts the lock on second-factor codes: otherwise a mailbox
+ * Lifts the locks of the sign-in of users. Only an operator also lifts the lock on second-factor codes: otherwise a mailbox
  * would allow unlimited guesses, and guesses being verified must still count. Emailed unlock links become invalid.
- * @returns whether there was a lock
+ * @returns the users of whom something was locked
  */
-export const unlockSignIn = (user_id: string, by: 'mail' | 'operator' | 'password-reset') =>
+export const unlockSignIns = (user_ids: readonly string[], by: 'mail' | 'operator' | 'password-reset') =>
   statement(
     raw(
       query,
-      sql`with counters as materialized (
-        select key, locked_until from throttles
-        where key in (select 'account ' || ${user_id} union all select 'mfa ' || ${user_id} where ${by} = 'operator'
-          union all select 'device ' || id from devices where user_id = ${user_id}::uuid)
-        order by key for update),
+      sql<{ user_id: string }>`with people as materialized (select unnest(${user_ids}::uuid[]) as id),
+      counters as materialized (
+        select throttles.key, throttles.locked_until, named.user_id from throttles join (
+            select 'account ' || id as key, id as user_id from people union all select 'mfa ' || id, id from people where ${by} = 'operator'
+            union all select 'device ' || devices.id, people.id from devices join people on people.id = devices.user_id) as named on named.key = throttles.key
+        order by throttles.key for update of throttles),
       lifted as (update throttles set failures = 0, counted_since = null, locked_until = null, updated_at = now()
         from counters where throttles.key = counters.key),
       ended as (update one_time_tokens set used_at = now()
-        where user_id = ${user_id}::uuid and purpose = ${unlockToken.purpose} and used_at is null)
-      select record_event(${signInUnlocked.type}, ${user_id}::uuid, null, ${JSON.stringify({ by })})
-      from (select from counters where locked_until > now() limit 1) locked`,
+        where user_id in (select id from people) and purpose = ${unlockToken.purpose} and used_at is null)
+      select locked.user_id, record_event(${signInUnlocked.type}, locked.user_id, null, ${JSON.stringify({ by })})
+      from (select distinct user_id from counters where locked_until > now()) locked`,
     ),
-    rows => rows.length > 0,
+    rows => new Set(rows.map(({ user_id }) => user_id)),
   )
 
 /** Unlocks by the link in the email about the lock. @throws Problem invalid-token */
@@ -65,7 +66,7 @@ export async function unlockByToken(
   await redeemLink(visitor, unlockToken, presented, async (transaction, { user_id }) => {
     // The token of an unknown name is never emailed.
     if (user_id === null) throw new Problem('invalid-token')
-    await transaction.run(unlockSignIn(user_id, 'mail'))
+    await transaction.run(unlockSignIns([user_id], 'mail'))
   })
 }
 
@@ -78,5 +79,5 @@ export async function unlockByName(transaction: Transaction<'system'>, name: str
   const user = await transaction.run(
     find(query.selectFrom('users').select('id').where(column, '=', name.toLowerCase())),
   )
-  return user && transaction.run(unlockSignIn(user.id, 'operator'))
+  return user && (await transaction.run(unlockSignIns([user.id], 'operator'))).has(user.id)
 }

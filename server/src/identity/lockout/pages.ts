@@ -1,5 +1,5 @@
 import type { Locale } from '../../platform/locales.ts'
-import type { AccountPage, PageWords } from '../../platform/pages/account-pages.ts'
+import type { AccountPage, PageWords } from '../../platform/pages/account-page.ts'
 import type { Services } from '../../platform/services.ts'
 import { unlockByToken, unlockToken } from './lockout.ts'
 
@@ -13,12 +13,42 @@ const words: Record<Locale, PageWords> = {
     title: 'Unlock sign-in',
     text: 'Your account accepts passwords again immediately, and the failures so far no longer count.',
     button: 'Unlock',
-    done: 'Your account is unlocked. Sign in as usual; if someone else may know your password, set a new one.',
+    done: {
+      title: 'Your account is unlocked',
+      text: 'Sign in as usual. If someone else may know your password, set a new one.',
+    },
+    ended: {
+      used: {
+        title: 'This link was used or replaced',
+        text: 'Sign in as usual, or set a new password: that unlocks the account, too.',
+        next: 'reset-password',
+      },
+      expired: {
+        title: 'This link has expired',
+        text: 'Sign in as usual, or set a new password: that unlocks the account, too.',
+        next: 'reset-password',
+      },
+    },
   },
   de: {
     title: 'Anmeldung entsperren',
     text: 'Ihr Konto nimmt sofort wieder Passwörter an, und die bisherigen Fehlversuche sind vergessen.',
     button: 'Entsperren',
-    done: 'Ihr Konto ist entsperrt. Melden Sie sich wie gewohnt an; wenn jemand anderes Ihr Passwort kennen könnte, legen Sie ein neues fest.',
+    done: {
+      title: 'Ihr Konto ist entsperrt',
+      text: 'Melden Sie sich wie gewohnt an. Wenn jemand anderes Ihr Passwort kennen könnte, legen Sie ein neues fest.',
+    },
+    ended: {
+      used: {
+        title: 'Dieser Link wurde schon benutzt oder ersetzt',
+        text: 'Melden Sie sich wie gewohnt an, oder legen Sie ein neues Passwort fest: Auch das entsperrt das Konto.',
+        next: 'reset-password',
+      },
+      expired: {
+        title: 'Dieser Link ist abgelaufen',
+        text: 'Melden Sie sich wie gewohnt an, oder legen Sie ein neues Passwort fest: Auch das entsperrt das Konto.',
+        next: 'reset-password',
+      },
+    },
   },
 }

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
+import { listOwnEntitlements } from '../../directory/organizations/organizations.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
@@ -81,6 +82,7 @@ export function mfaRoutes(app: App, services: MfaServices): void {
         'user-not-verified',
         'invalid-token',
         'email-unverified',
+        'password-change-required',
         'passkeys-unavailable',
       ],
       schema: {
@@ -173,7 +175,9 @@ export function stepUpRoutes(app: App, services: MfaServices): void {
           : await stepUpByPassword(visitor, services, actor, password)
       const { user_id, session_id, email, organization_id, role } = actor
       const organization =
-        organization_id === undefined || role === undefined ? undefined : { id: organization_id, role }
+        organization_id === undefined || role === undefined
+          ? undefined
+          : { id: organization_id, role, entitlements: await actor.account.run(listOwnEntitlements(organization_id)) }
       return services.issuer.accessToken({ id: user_id, email }, { id: session_id, auth_time }, organization)
     },
   )

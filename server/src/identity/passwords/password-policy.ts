@@ -40,6 +40,30 @@ const commonPasswords = (): Promise<ReadonlySet<string>> =>
     ({ dictionary }) => new Set(dictionary['passwords-common'] as readonly string[]),
   ))
 
+/** What every new password must have: each requirement as its refusal says it, and its check. */
+const requirements: Record<
+  PasswordPolicy['rule'],
+  readonly (readonly [detail: string, (password: string) => boolean])[]
+> = {
+  length: [['must have at least 15 characters', password => lengthOf(password) >= 15]],
+  composition: [
+    ['must have at least 8 characters', password => lengthOf(password) >= 8],
+    // A letter of a script without case is both.
+    ['must have an upper-case letter', password => /[\p{Lu}\p{Lt}\p{Lo}]/u.test(password)],
+    ['must have a lower-case letter', password => /[\p{Ll}\p{Lo}]/u.test(password)],
+    ['must have a digit', password => /\p{Nd}/u.test(password)],
+    // A mark, such as an accent or a vowel sign, belongs to its letter.
+    ['must have a special character', password => /[^\p{L}\p{M}\p{Nd}\s]/u.test(password)],
+  ],
+}
+
+/** In characters, not in UTF-16 units. */
+const lengthOf = (password: string): number => Array.from(password).length
+
+/** What every new password must have, as refusals say it, for whoever chooses one. */
+export const requirementsOf = ({ rule }: Pick<PasswordPolicy, 'rule'>): readonly string[] =>
+  requirements[rule].map(([detail]) => detail)
+
 /**
  * Rejects a password that violates the policy, is common, or contains data of the user.
  * @throws Problem weak-password, with all reasons
@@ -50,21 +74,9 @@ export async function checkPassword(
   personal: readonly (string | null | undefined)[],
   pointer = '/password',
 ): Promise<void> {
-  const lacks: string[] = []
   const password = preparePassword(typed)
-  const { length } = Array.from(password)
-  if (policy.rule === 'length') {
-    if (length < 15) lacks.push('must have at least 15 characters')
-  } else {
-    if (length < 8) lacks.push('must have at least 8 characters')
-    // A letter of a script without case is both.
-    if (!/[\p{Lu}\p{Lt}\p{Lo}]/u.test(password)) lacks.push('must have an upper-case letter')
-    if (!/[\p{Ll}\p{Lo}]/u.test(password)) lacks.push('must have a lower-case letter')
-    if (!/\p{Nd}/u.test(password)) lacks.push('must have a digit')
-    // A mark, such as an accent or a vowel sign, belongs to its letter.
-    if (!/[^\p{L}\p{M}\p{Nd}\s]/u.test(password)) lacks.push('must have a special character')
-  }
-  if (length > PASSWORD_MAX_LENGTH) lacks.push(`must have at most ${PASSWORD_MAX_LENGTH} characters`)
+  const lacks = requirements[policy.rule].flatMap(([detail, isMet]) => (isMet(password) ? [] : [detail]))
+  if (lengthOf(password) > PASSWORD_MAX_LENGTH) lacks.push(`must have at most ${PASSWORD_MAX_LENGTH} characters`)
   const lowered = password.toLowerCase()
   const known = await commonPasswords()
   if (known.has(lowered) || known.has(lowered.replace(/[^a-z0-9]+$/, '')))

@@ -20,6 +20,8 @@ export interface Passwords {
    * the hash can stay, or if too many calls wait (the next sign-in replaces it then).
    */
   renew(stored: string, password: string): Promise<string | undefined>
+  /** How many hashes are computed now, and how many calls wait. */
+  load(): { running: number; waiting: number }
 }
 
 /** OWASP's parameters: 19 MiB, two passes, one lane; the library's algorithm is Argon2id. */
@@ -55,6 +57,7 @@ export async function createPasswords(): Promise<Passwords> {
       if (isFull() || (stored.startsWith(CURRENT) && !(await isOfTyped(stored, typed)))) return undefined
       return queued(() => hash(preparePassword(typed), PARAMETERS))
     },
+    load: () => ({ running: queue.running(), waiting: queue.length() }),
   }
 
   /** Whether a hash that matches is one of the password as it was typed, and not as it is prepared now. */

@@ -23,7 +23,7 @@ import { redeemLink } from '../accounts/links.ts'
 import { unlinkIdentities } from '../accounts/identities.ts'
 import { changeKind, recordChange } from '../changes/changes.ts'
 import { revokeDevices } from '../devices/devices.ts'
-import { unlockSignIn } from '../lockout/lockout.ts'
+import { unlockSignIns } from '../lockout/lockout.ts'
 import { checkPassword } from '../passwords/password-policy.ts'
 import type { Proof } from '../proofs/messages.ts'
 import { withProof } from '../proofs/proof.ts'
@@ -71,6 +71,7 @@ export async function completePasswordReset(
   const presented = await presentedToken(visitor, keys.oneTime, resetPasswordToken, token)
   const account = await findAccount(visitor, presented.user_id)
   if (account === undefined) throw new Problem('invalid-token')
+  if (account.password_change_required_at !== null) await refuseFormer(passwords, account, new_password)
   await checkPassword(new_password, passwordPolicy, personalWords(account), '/new_password')
   const password_hash = await passwords.hash(new_password)
   const known = visitor.with({ user_id: account.id })
@@ -82,6 +83,7 @@ export async function completePasswordReset(
           .updateTable('live_users')
           .set({
             password_hash,
+            password_change_required_at: null,
             // The email verifies the address, but not that an existing second factor belongs to its reader.
             email_verified_at: sql<string>`coalesce(email_verified_at,
               case when not ${declared.hasSecondFactor(sql.ref('live_users.id'))} then now() end)`,
@@ -96,7 +98,7 @@ export async function completePasswordReset(
     await transaction.run(revokeSessions(account.id, 'password-reset'))
     await transaction.run(revokeDevices(account.id, null))
     await transaction.run(revokeTokens(account.id, kindsThatEndWith(declared.tokens, 'password')))
-    await transaction.run(unlockSignIn(account.id, 'password-reset'))
+    await transaction.run(unlockSignIns([account.id], 'password-reset'))
     if (!wasVerified) await unlinkIdentities(transaction, declared, account.id)
     await transaction.run(recordEvent(passwordReset, account.id, null))
     return account.email
@@ -148,13 +150,14 @@ export const changePassword = (
   )
 
 /** A live account, with the values that its new password must not contain. */
-const findAccount = (visitor: SystemRunner, user_id: string | null) =>
+export const findAccount = (visitor: SystemRunner, user_id: string | null) =>
   // system: a link in an email has no session
   visitor.run(
     find(
       query
         .selectFrom('live_users')
         .select(['id', 'email', 'username', 'given_name', 'family_name', 'full_name'])
+        .select(['password_hash', 'password_change_required_at'])
         .where('id', '=', user_id),
     ),
   )
@@ -166,24 +169,36 @@ const hasVerifiedAddress = (user_id: string) =>
     ([user]) => user?.email_verified === true,
   )
 
-const personalWords = ({ email, username, given_name, family_name, full_name }: PersonalWords): (string | null)[] => [
+export const personalWords = ({
   email,
   username,
   given_name,
   family_name,
   full_name,
-]
+}: PersonalWords): (string | null)[] => [email, username, given_name, family_name, full_name]
 
 type PersonalWords = Record<'email' | 'username' | 'given_name' | 'family_name' | 'full_name', string | null>
 
 const weakPassword = (detail: string): Problem =>
   new Problem('weak-password', { errors: [{ pointer: '/new_password', detail }] })
 
+/** Refuses the present password as the new one. @throws Problem weak-password */
+export async function refuseFormer(
+  passwords: Services['passwords'],
+  { password_hash }: { password_hash: string | null },
+  new_password: string,
+): Promise<void> {
+  if (password_hash !== null && (await passwords.verify(password_hash, new_password)))
+    throw weakPassword('must not be the current password')
+}
+
 const replaceHash = (user_id: string, password_hash: string) =>
-  execute(query.updateTable('live_users').set({ password_hash }).where('id', '=', user_id))
+  execute(
+    query.updateTable('live_users').set({ password_hash, password_change_required_at: null }).where('id', '=', user_id),
+  )
 
 /** Identifies the password that a change set, because the hash itself is stored only in the account. */
-const digestOf = (password_hash: string): string => createHash('sha256').update(password_hash).digest('hex')
+export const digestOf = (password_hash: string): string => createHash('sha256').update(password_hash).digest('hex')
 
 /** Removes the password that a change set, unless it was replaced since; the account then needs a reset. */
 const voidPassword = (user_id: string, digest: string) =>

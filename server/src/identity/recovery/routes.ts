@@ -5,6 +5,7 @@ import { Accepted, Email, Strict, Token } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { NewPassword, Password } from '../passwords/password-policy.ts'
 import { Proof, proofProblems } from '../proofs/messages.ts'
+import { completePasswordChange } from './required-change.ts'
 import { changePassword, completePasswordReset, requestPasswordReset } from './recovery.ts'
 
 const rules = { access: 'public', noStore: true, perMinute: 10 } as const
@@ -52,6 +53,29 @@ export function recoveryRoutes(app: App, services: Services): void {
     async (request, reply) => {
       const { token, new_password } = request.body
       await completePasswordReset(request.visitor, services, token, new_password)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/auth/password-change/complete',
+    {
+      ...rules,
+      problems: ['invalid-token', 'weak-password'],
+      schema: {
+        operationId: 'completePasswordChange',
+        summary: 'Set the new password that an operator required',
+        description:
+          'Takes the `password_change_token` of a sign-in that was refused with `password-change-required`; it is valid for 15 minutes. Revokes all ' +
+          'sessions and devices, and creates no session: sign in with the new password. If the password is rejected, the token stays valid.',
+        tags,
+        body: Strict({ token: Token, new_password: NewPassword }, { title: 'RequiredPasswordChange' }),
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      const { token, new_password } = request.body
+      await completePasswordChange(request.visitor, services, token, new_password)
       return reply.code(204).send(null)
     },
   )

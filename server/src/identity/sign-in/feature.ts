@@ -56,6 +56,7 @@ declare module '../../platform/services.ts' {
 export const signIn = feature({
   name: 'sign-in',
   uses: [
+    'limits',
     'users',
     'sessions',
     'history',
@@ -84,5 +85,6 @@ export const signIn = feature({
       },
     }
   },
+  firstSteps: { logIn: 20, getMe: 30, refresh: 60 },
   routes: [signInRoutes],
 })

@@ -7,6 +7,7 @@ import type { RoleName } from '../../platform/gate/permissions.ts'
 import { Problem } from '../../platform/problems.ts'
 import type { Keys } from '../../platform/services.ts'
 import { sealToken } from '../../platform/tokens/one-time-tokens.ts'
+import { passwordChangeToken } from '../passwords/required-change.ts'
 import { readDevice, writeDeviceCookie } from '../devices/device-cookie.ts'
 import type { AccessToken, SignedInAnswer } from './messages.ts'
 import { sealRefreshToken } from './refresh-token.ts'
@@ -18,13 +19,13 @@ export interface Issuer {
   accessToken(
     user: { id: string; email: string },
     session: { id: string; auth_time: number },
-    organization?: { id: string; role: RoleName },
+    organization?: { id: string; role: RoleName; entitlements: readonly string[] },
     seconds?: number,
   ): Static<typeof AccessToken>
   /**
    * Also sets the device cookie. `seconds`: the lifetime of the access token, by default that of the configuration.
    * @throws Problem mfa-required, carrying the token and the methods that finish the
-   * sign-in
+   * sign-in; password-change-required, carrying the token that sets a new password
    */
   answer(reply: FastifyReply, signedIn: SignInOutcome, seconds?: number): Static<typeof SignedInAnswer>
   /** The id in the device token, from the body or the cookie. It can belong to any user. */
@@ -46,6 +47,7 @@ export function createIssuer(
         email: user.email,
         user_id: user.id,
         ...(organization && { organization_id: organization.id, tenant_id: organization.id, role: organization.role }),
+        ...(organization && organization.entitlements.length > 0 && { entitlements: organization.entitlements }),
       },
       seconds,
     ),
@@ -59,6 +61,10 @@ export function createIssuer(
       if (result.outcome === 'second-factor-needed') {
         const mfa_token = sealToken(keys.oneTime, mfaToken, result.token_id)
         throw new Problem('mfa-required', { extension: { mfa_token, methods: result.methods } })
+      }
+      if (result.outcome === 'password-change-needed') {
+        const password_change_token = sealToken(keys.oneTime, passwordChangeToken, result.token_id)
+        throw new Problem('password-change-required', { extension: { password_change_token } })
       }
       const { user, organization, counts, session, device_id } = result
       const device_token = device_id === undefined ? undefined : signId(keys.device, 'device', device_id)

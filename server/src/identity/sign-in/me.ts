@@ -31,6 +31,7 @@ const self = compileOnce(({ organization_id }: { organization_id: string | null 
       'organization.name',
       'organization.slug',
       'organization.second_factor_required',
+      'organization.suspended_at',
       'organization.role',
       'organization.role_id',
       'organization.role_name',
@@ -58,7 +59,8 @@ export const getMe = (
   statement(self({ organization_id: organization_id ?? null }), ([row]): Static<typeof Me> => {
     if (row === undefined) throw new Problem('session-ended')
     if (organization_id !== undefined && row.organization_id === null) throw new Problem('membership-ended')
-    const { organization_id: id, kind, name, slug, second_factor_required, role, role_id, role_name } = row
+    const { organization_id: id, kind, name, slug, second_factor_required, suspended_at } = row
+    const { role, role_id, role_name } = row
     const [created_at, updated_at] = [row.organization_created_at, row.organization_updated_at]
     const hasOrganization =
       id !== null &&
@@ -68,20 +70,25 @@ export const getMe = (
       second_factor_required !== null &&
       created_at !== null &&
       updated_at !== null
-    // As in the gate: until the session has verified a required second factor, the role permits nothing.
+    // As in the gate: in a suspended organization, and until the session has verified a required second factor, the role
+    // permits nothing.
     const isSecondFactorMissing = second_factor_required === true && !row.second_factor
+    const isSuspended = suspended_at !== null
     return {
       user: row,
-      organization: hasOrganization ? { id, kind, name, slug, second_factor_required, created_at, updated_at } : null,
+      organization: hasOrganization
+        ? { id, kind, name, slug, second_factor_required, suspended_at, created_at, updated_at }
+        : null,
       role,
       role_id,
       role_name,
-      permissions: isSecondFactorMissing ? [] : (row.permissions ?? []),
+      permissions: isSecondFactorMissing || isSuspended ? [] : (row.permissions ?? []),
       session: { ...row, id: row.session_id, created_at: row.session_created_at, current: true },
       ...(explained !== undefined && {
         explanation: explain(explained as Permission, declared[explained as Permission] as LowestRole, {
           ...row,
           isSecondFactorMissing,
+          isSuspended,
         }),
       }),
     }
@@ -97,6 +104,7 @@ interface Standing {
   permissions: string[] | null
   superuser: boolean
   isSecondFactorMissing: boolean
+  isSuspended: boolean
   is_permitted: boolean
 }
 
@@ -108,10 +116,11 @@ function explain(permission: Permission, lowest_role: LowestRole, standing: Stan
 }
 
 function reasonFor(permission: Permission, isForSuperusers: boolean, standing: Standing): keyof typeof details {
-  const { organization_id, permissions, superuser, isSecondFactorMissing, is_permitted } = standing
+  const { organization_id, permissions, superuser, isSecondFactorMissing, isSuspended, is_permitted } = standing
   if (isForSuperusers && !superuser) return 'superuser-only'
   if (organization_id === null) return 'no-organization'
   if (!isForSuperusers && permissions?.includes(permission) !== true) return 'role-lacks-permission'
+  if (!isForSuperusers && isSuspended) return is_permitted ? 'allowed-while-suspended' : 'organization-suspended'
   if (isSecondFactorMissing) return is_permitted ? 'allowed-without-second-factor' : 'second-factor-required'
   return isForSuperusers ? 'superuser-has-permission' : 'role-has-permission'
 }
@@ -121,6 +130,10 @@ const details = {
   'superuser-has-permission': 'You are a superuser, and superusers have the permission.',
   'allowed-without-second-factor':
     'Your role has the permission. The organization requires a second factor, which this session has not verified, but this permission is a way out of the organization and does not need it.',
+  'allowed-while-suspended':
+    'Your role has the permission. An operator has suspended the organization, but this permission is a way out of the organization and remains.',
+  'organization-suspended':
+    'Your role has the permission, but an operator has suspended the organization, which its members can only leave until it is reactivated.',
   'second-factor-required':
     'Your role has the permission, but the organization requires a second factor, which this session has not verified.',
   'role-lacks-permission':

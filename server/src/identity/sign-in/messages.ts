@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { Email, Id, Nullable, OneOf, Strict, Token, Username } from '../../platform/schemas.ts'
+import { Email, Id, Nullable, OneOf, PermissionName, Strict, Token, Username } from '../../platform/schemas.ts'
 import { HeldRole } from '../../directory/organizations/held-role.ts'
 import { Organization } from '../../directory/organizations/organizations.ts'
 import { Session } from '../../directory/sessions/sessions.ts'
@@ -48,13 +48,15 @@ export const Switched = Type.Object({ organization: Organization, ...AccessToken
 const OwnRole = { ...HeldRole, role: Nullable(HeldRole.role) }
 export const Explanation = Type.Object(
   {
-    permission: Type.String({ maxLength: 100 }),
+    permission: PermissionName,
     allowed: Type.Boolean(),
     reason: OneOf([
       'role-has-permission',
       'superuser-has-permission',
       'allowed-without-second-factor',
       'second-factor-required',
+      'allowed-while-suspended',
+      'organization-suspended',
       'role-lacks-permission',
       'no-organization',
       'superuser-only',
@@ -70,7 +72,7 @@ export const Me = Type.Object(
     user: User,
     organization: Nullable(Organization),
     ...OwnRole,
-    permissions: Type.Array(Type.String({ maxLength: 100 }), { maxItems: 200 }),
+    permissions: Type.Array(PermissionName, { maxItems: 200 }),
     session: Session,
     explanation: Type.Optional(Explanation),
   },

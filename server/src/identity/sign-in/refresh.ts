@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { recordEvent } from '../../directory/history/history.ts'
+import { entitlementsOf } from '../../directory/limits/limits.ts'
 import { chooseOrganization } from '../../directory/organizations/organizations.ts'
 import type { ChosenOrganization } from '../../directory/organizations/organizations.ts'
 import { authTime, revokeSession, sessionExpiry } from '../../directory/sessions/sessions.ts'
@@ -14,7 +15,7 @@ import { openRefreshToken } from './refresh-token.ts'
 import type { RefreshToken } from './refresh-token.ts'
 import type { SignedIn, SignInRules } from './sign-in.ts'
 import { admitTo, countPlaces, foundIn, rememberChoice } from './steps.ts'
-import type { Account, Nulls, PlaceCounts } from './steps.ts'
+import type { Account, ChosenPlace, Nulls, PlaceCounts } from './steps.ts'
 
 const query = tables('system', 'sessions', 'live_users')
 
@@ -55,7 +56,7 @@ async function rotate(
 ): Promise<SignedIn | undefined> {
   const found = await transaction.run(lockSession(presented))
   if (found === undefined || presented.generation > found.session.generation) return undefined
-  const { user, hints, session } = found
+  const { user, session } = found
   const age = session.generation - presented.generation
   if (age > 1 && session.handed_on_recently !== true) {
     await transaction.run(revokeSession(session.id, 'refresh-token-reused'))
@@ -67,11 +68,7 @@ async function rotate(
     )
     return undefined
   }
-  const preferred = [
-    ...(session.organization_id === null ? [] : [session.organization_id]),
-    ...preferredOrganizations(hints),
-  ]
-  const { choice, counts } = await transaction.run(choosePlace(user.id, asked, preferred))
+  const { choice, counts } = await transaction.run(choosePlace(found, asked))
   const organization = admitTo(rules, user, asked, choice)
   const isChosen = organization !== undefined && (asked !== undefined || organization.id !== session.organization_id)
   if (age === 0 || isChosen)
@@ -86,12 +83,15 @@ async function rotate(
 }
 
 /** The organization of the refresh, and the numbers of the user's organizations and invitations. */
-const choosePlace = (user_id: string, asked: string | undefined, preferred: readonly string[]) =>
+const choosePlace = ({ user, hints, session }: LockedSession, asked: string | undefined) =>
   statement(
     raw(
       query,
-      sql<PlaceCounts & Nulls<ChosenOrganization>>`select ${countPlaces(user_id)}, organization.* from (select) as one
-        left join lateral (${chooseOrganization(user_id, asked, preferred)}) as organization on true`,
+      sql<
+        PlaceCounts & Nulls<ChosenPlace>
+      >`select ${countPlaces(user.id)}, organization.*, ${entitlementsOf(sql`organization.id`)} as entitlements
+        from (select) as one
+        left join lateral (${chooseOrganization(user.id, asked, preferredOrganizations(hints), session.organization_id)}) as organization on true`,
     ),
     ([row]) => {
       const { organization_count, invitation_count, ...organization } = row as NonNullable<typeof row>
@@ -99,7 +99,7 @@ const choosePlace = (user_id: string, asked: string | undefined, preferred: read
     },
   )
 
-interface LockedSession extends Account {
+interface LockedSession extends Pick<Account, 'user' | 'hints'> {
   session: {
     id: string
     organization_id: string | null

@@ -26,7 +26,7 @@ export function signInRoutes(
     '/auth/login',
     {
       ...rules,
-      problems: ['invalid-credentials', 'mfa-required', 'email-unverified'],
+      problems: ['invalid-credentials', 'mfa-required', 'email-unverified', 'password-change-required'],
       schema: {
         operationId: 'logIn',
         summary: 'Sign in by email address or username',

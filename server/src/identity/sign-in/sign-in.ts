@@ -1,7 +1,6 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import type { ChosenOrganization } from '../../directory/organizations/organizations.ts'
 import type { User } from '../../directory/users/users.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { raw, statement, tables } from '../../platform/database/statement.ts'
@@ -16,8 +15,9 @@ import { lockAccount } from '../factors/factors.ts'
 import type { SecondFactor } from '../factors/factors.ts'
 import type { Requirement } from '../factors/requirements.ts'
 import type { OpenGuess } from '../lockout/attempts.ts'
+import { passwordChangeToken } from '../passwords/required-change.ts'
 import { admitTo, lockUser, lookUp, openSession, settled } from './steps.ts'
-import type { Found, PlaceCounts } from './steps.ts'
+import type { ChosenPlace, Found, PlaceCounts } from './steps.ts'
 
 const query = tables('system')
 
@@ -25,7 +25,7 @@ const query = tables('system')
 export interface SignedIn {
   outcome: 'signed-in'
   user: User
-  organization: ChosenOrganization | undefined
+  organization: ChosenPlace | undefined
   counts: PlaceCounts
   session: { id: string; generation: number; auth_time: number }
   /** The device of the sign-in, which is now known; absent after a refresh. */
@@ -39,7 +39,13 @@ interface SecondFactorNeeded {
   methods: SecondFactor[]
 }
 
-export type SignInOutcome = SignedIn | SecondFactorNeeded
+/** All factors were right, but a new password is required: a token of kind `passwordChangeToken` sets it. */
+interface PasswordChangeNeeded {
+  outcome: 'password-change-needed'
+  token_id: string
+}
+
+export type SignInOutcome = SignedIn | SecondFactorNeeded | PasswordChangeNeeded
 
 /** A sign-in that waits for its second factor: what was verified so far, and the requested organization. */
 export const mfaToken = tokenKind({
@@ -129,7 +135,7 @@ export const mailingUnverified = <Result>(visitor: SystemRunner, work: () => Pro
     throw error
   })
 
-/** account → second factor → organization → device → session, in three statements. */
+/** account → second factor → new password, if one is required → organization → device → session, in three statements. */
 async function takeSteps(
   transaction: Transaction<'system'>,
   { signInRules: rules, declared }: SignInServices,
@@ -144,6 +150,8 @@ async function takeSteps(
   // second factor
   const verified = verifiedFactors(proof, found)
   if (verified === undefined) return conclude(pauseSignIn(proof, found.factors))
+  // a new password, if one is required
+  if (account.needsNewPassword && proof.methods.includes('password')) return conclude(askForPassword(proof))
   // organization
   const organization = admitTo(rules, account.user, proof.organization_id, found.organization)
   // device, session
@@ -182,6 +190,17 @@ function pauseSignIn(proof: Proof, methods: SecondFactor[]): Statement<'system',
     ([row]) => ({ outcome: 'second-factor-needed', token_id: (row as { id: string }).id, methods }),
   )
 }
+
+/** Issues the token that sets a new password, and settles the guess: the present one was right. */
+const askForPassword = (proof: Proof): Statement<'system', PasswordChangeNeeded> =>
+  statement(
+    raw(
+      query,
+      sql<{ id: string }>`with token as (${insertToken(passwordChangeToken, { user_id: proof.user_id, details: {} })})
+        select id${settled(proof)} from token`,
+    ),
+    ([row]) => ({ outcome: 'password-change-needed', token_id: (row as { id: string }).id }),
+  )
 
 /**
  * Must be called in the transaction that has just removed a sign-in method of an account: of two concurrent removals,

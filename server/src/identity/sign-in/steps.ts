@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { entitlementsOf } from '../../directory/limits/limits.ts'
 import { chooseOrganization, countOrganizations } from '../../directory/organizations/organizations.ts'
 import type { ChosenOrganization } from '../../directory/organizations/organizations.ts'
 import { insertSession } from '../../directory/sessions/sessions.ts'
@@ -24,21 +25,27 @@ const query = tables('system', 'live_users')
 export const lockUser = ({ user_id, password_hash }: Proof) => {
   const users = query
     .selectFrom('live_users')
-    .select([...userColumns, 'last_organization_id', 'unopened_organization_ids'])
+    .select([...userColumns, 'last_organization_id', 'unopened_organization_ids', 'password_change_required_at'])
     .$narrowType<Pick<User, 'locale'>>()
     .where('id', '=', user_id)
     // Not a shared lock: two sign-ins to different organizations would deadlock when they store their organization.
     .forNoKeyUpdate()
   return statement(password_hash === undefined ? users : users.where('password_hash', '=', password_hash), ([row]) => {
     if (row === undefined) throw new Problem('invalid-credentials')
-    const { last_organization_id, unopened_organization_ids, ...user } = row
-    return { user, hints: { last_organization_id, unopened_organization_ids } }
+    const { last_organization_id, unopened_organization_ids, password_change_required_at, ...user } = row
+    return {
+      user,
+      hints: { last_organization_id, unopened_organization_ids },
+      needsNewPassword: password_change_required_at !== null,
+    }
   })
 }
 
 export interface Account {
   user: User
   hints: OrganizationHints
+  /** Whether an operator requires a new password, before the present one opens a session. */
+  needsNewPassword: boolean
 }
 
 /** How many organizations the user belongs to, and how many invitations the user can accept. */
@@ -57,7 +64,7 @@ export interface Found {
   factors: SecondFactor[]
   device_id: string | null
   is_trusted: boolean | null
-  organization: ChosenOrganization | undefined
+  organization: ChosenPlace | undefined
 }
 
 /**
@@ -74,10 +81,10 @@ export const lookUp = (
   return statement(
     raw(
       query,
-      sql<Omit<Found, 'organization' | 'counts'> & PlaceCounts & { is_missing: boolean[] } & Nulls<ChosenOrganization>>`
+      sql<Omit<Found, 'organization' | 'counts'> & PlaceCounts & { is_missing: boolean[] } & Nulls<ChosenPlace>>`
       ${required.length === 0 ? sql`` : sql`with ${sql.join(required)}`}
       select array[${sql.join(isMissing)}]::boolean[] as is_missing, ${listSecondFactors(declared, sql`${user.id}::uuid`)} as factors,
-        device.id as device_id, device.is_trusted, ${countPlaces(user.id)}, organization.*
+        device.id as device_id, device.is_trusted, ${countPlaces(user.id)}, organization.*, ${entitlementsOf(sql`organization.id`)} as entitlements
       from (select) as one
       left join lateral (${findDevice(user.id, device_id)}) as device on true
       left join lateral (${chooseOrganization(user.id, organization_id, preferredOrganizations(hints))}) as organization on true`,
@@ -93,11 +100,14 @@ export const lookUp = (
   )
 }
 
+/** With its entitlements, for the access token. */
+export type ChosenPlace = ChosenOrganization & { entitlements: readonly string[] }
+
 export type Nulls<Row> = { [Column in keyof Row]: Row[Column] | null }
 
 /** The organization of a row of a left join. */
-export const foundIn = (row: Nulls<ChosenOrganization>): ChosenOrganization | undefined =>
-  row.id === null ? undefined : (row as ChosenOrganization)
+export const foundIn = (row: Nulls<ChosenPlace>): ChosenPlace | undefined =>
+  row.id === null ? undefined : (row as ChosenPlace)
 
 /**
  * The organization of the session; none if the account may access only its own data while its address is unverified.
@@ -107,8 +117,8 @@ export function admitTo(
   { unverifiedAccess }: SignInRules,
   { email_verified }: Pick<User, 'email_verified'>,
   asked: string | undefined,
-  chosen: ChosenOrganization | undefined,
-): ChosenOrganization | undefined {
+  chosen: ChosenPlace | undefined,
+): ChosenPlace | undefined {
   if (unverifiedAccess === 'own' && !email_verified) {
     if (asked !== undefined) throw new Problem('email-unverified')
     return undefined
@@ -125,7 +135,7 @@ export const settled = ({ guess }: Proof) => (guess === undefined ? sql`` : sql`
 interface Opening {
   proof: Proof
   account: Account
-  organization: ChosenOrganization | undefined
+  organization: ChosenPlace | undefined
   counts: PlaceCounts
   /** The device, if it is known. */
   device_id: string | null

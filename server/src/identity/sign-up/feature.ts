@@ -10,5 +10,6 @@ export const signUp = feature({
   tokens: [signUpToken],
   mails,
   tokenMails,
+  firstSteps: { signUp: 10 },
   routes: [signUpRoutes],
 })

@@ -1,5 +1,5 @@
 import type { Locale } from '../../platform/locales.ts'
-import type { AccountPage, PageWords } from '../../platform/pages/account-pages.ts'
+import type { AccountPage, PageWords } from '../../platform/pages/account-page.ts'
 import type { Services } from '../../platform/services.ts'
 import { matches } from '../../platform/validator.ts'
 import { Problem } from '../../platform/problems.ts'
@@ -22,7 +22,7 @@ export const undoPages = (services: Services) =>
           isOfParty(services) && (await acceptsPasskey(visitor, offer))
             ? '/api/v1/auth/undo/passkey-options'
             : undefined
-        return { notice, asksCode: isProtected(offer), passkeyOptions }
+        return { notice, asks: isProtected(offer) ? (['code'] as const) : [], passkeyOptions }
       },
       act: ({ token, code, passkey }, visitor) =>
         undoChange(visitor, services, token, passkey === '' ? answerOf(code) : { passkey: readPasskey(passkey) }),
@@ -86,23 +86,64 @@ const words: Record<Locale, PageWords> = {
     title: 'Undo a change',
     text: 'If you did not make this change, undo it here. This ends all your sessions, and a changed password becomes invalid. Set a new password afterwards. If you made the change, close this page.',
     button: 'Undo the change',
-    done: 'The change is undone, and you are signed out everywhere. Set a new password now, and check the other emails about changes.',
+    done: {
+      title: 'The change is undone',
+      text: 'You are signed out everywhere. Set a new password now, and check the other emails about changes.',
+      next: 'reset-password',
+    },
+    ended: {
+      used: {
+        title: 'This link was used or replaced',
+        text: 'If you have undone the change, everything is done. If you cannot sign in, set a new password: the page for that also offers to undo the changes of the last seven days.',
+        next: 'reset-password',
+      },
+      expired: {
+        title: 'This change can no longer be undone',
+        text: 'Changes can be undone for seven days. If you cannot sign in, set a new password.',
+        next: 'reset-password',
+      },
+    },
     refused: {
-      'email-taken': 'Another account now has this address. Write to the operators of this service, from this address.',
-      'totp-enrolled':
-        'Another authenticator app was added after this change. Undo that first, with the email about it.',
+      'email-taken': {
+        title: 'Another account has this address',
+        text: 'So the change of address cannot be undone here. Write to the operators of this service, from this address.',
+      },
+      'totp-enrolled': {
+        title: 'Undo a later change first',
+        text: 'Another authenticator app was added after this change. Undo that first, with the email about it.',
+      },
     },
   },
   de: {
     title: 'Eine Änderung rückgängig machen',
     text: 'Waren Sie es nicht, machen Sie genau diese Änderung rückgängig. Alle Ihre Sitzungen werden beendet, und ein geändertes Passwort wird ungültig. Legen Sie danach ein neues Passwort fest. Waren Sie es selbst, schließen Sie diese Seite.',
     button: 'Rückgängig machen',
-    done: 'Die Änderung ist rückgängig gemacht, und Sie sind überall abgemeldet. Legen Sie jetzt ein neues Passwort fest und sehen Sie die anderen E-Mails über Änderungen durch.',
+    done: {
+      title: 'Die Änderung ist rückgängig gemacht',
+      text: 'Sie sind überall abgemeldet. Legen Sie jetzt ein neues Passwort fest und sehen Sie die anderen E-Mails über Änderungen durch.',
+      next: 'reset-password',
+    },
+    ended: {
+      used: {
+        title: 'Dieser Link wurde schon benutzt oder ersetzt',
+        text: 'Haben Sie die Änderung rückgängig gemacht, ist alles erledigt. Können Sie sich nicht anmelden, legen Sie ein neues Passwort fest: Die Seite dafür bietet auch an, die Änderungen der letzten sieben Tage rückgängig zu machen.',
+        next: 'reset-password',
+      },
+      expired: {
+        title: 'Diese Änderung lässt sich nicht mehr rückgängig machen',
+        text: 'Das geht sieben Tage lang. Können Sie sich nicht anmelden, legen Sie ein neues Passwort fest.',
+        next: 'reset-password',
+      },
+    },
     refused: {
-      'email-taken':
-        'Diese Adresse gehört inzwischen zu einem anderen Konto. Schreiben Sie von ihr aus an die Betreiber dieses Dienstes.',
-      'totp-enrolled':
-        'Nach dieser Änderung wurde eine andere Authenticator-App hinzugefügt. Machen Sie zuerst das rückgängig, mit der E-Mail darüber.',
+      'email-taken': {
+        title: 'Die Adresse gehört zu einem anderen Konto',
+        text: 'Deshalb lässt sich die Änderung hier nicht rückgängig machen. Schreiben Sie von dieser Adresse aus an die Betreiber dieses Dienstes.',
+      },
+      'totp-enrolled': {
+        title: 'Machen Sie zuerst eine spätere Änderung rückgängig',
+        text: 'Nach dieser Änderung wurde eine andere Authenticator-App hinzugefügt. Machen Sie zuerst das rückgängig, mit der E-Mail darüber.',
+      },
     },
   },
 }

@@ -1,10 +1,10 @@
 import type { SystemRunner } from '../../platform/database/database.ts'
 import type { Locale } from '../../platform/locales.ts'
-import type { AccountPage, Filled, PageWords } from '../../platform/pages/account-pages.ts'
+import type { AccountPage, Filled, PageWords } from '../../platform/pages/account-page.ts'
 import type { Services } from '../../platform/services.ts'
-import { Problem } from '../../platform/problems.ts'
 import { createBrowserCookie } from '../accounts/browser-cookie.ts'
 import { requestVerification } from '../accounts/email.ts'
+import { requirementsOf } from '../passwords/password-policy.ts'
 import { asksForPassword, verifyEmail } from './verification.ts'
 
 /** The pages of the links that verify an address, by the purpose of their token. */
@@ -16,41 +16,41 @@ export const verificationPages = (services: Services) => {
   return {
     'verify-email': {
       words: verificationWords,
-      form: async (token, visitor) => ({ asksPassword: await asksForPassword(visitor, token) }),
+      form: async (token, visitor) => ({
+        asks: (await asksForPassword(visitor, token)) ? (['password'] as const) : [],
+      }),
       act: (given, visitor) => verify(visitor, given, given.password || undefined),
       ask,
     },
     'sign-up': {
       words: signUpWords,
-      asksPassword: true,
-      act: (given, visitor) =>
-        verify(visitor, given, given.new_password).catch((error: unknown) => {
-          throw atNewPassword(error)
-        }),
+      asks: ['new_password'],
+      passwordRules: requirementsOf(services.passwordPolicy),
+      act: (given, visitor) => verify(visitor, given, given.new_password),
       ask,
     },
     'change-email': { words: changeWords, act: (given, visitor) => verify(visitor, given) },
   } satisfies Record<string, AccountPage>
 }
 
-/** Moves the fault to the field of the page in which a password is chosen. */
-const atNewPassword = (error: unknown): unknown =>
-  error instanceof Problem && error.code === 'weak-password' && error.errors !== undefined
-    ? new Problem('weak-password', { errors: error.errors.map(({ detail }) => ({ pointer: '/new_password', detail })) })
-    : error
-
 const askAgain: Record<Locale, NonNullable<PageWords['ask']>> = {
   en: {
     title: 'Confirm your email address',
     text: 'Enter the address that you signed up with. If it is not confirmed yet, we will send the link again.',
     button: 'Send the link',
-    done: 'If this address still has to be confirmed, an email with a new link is on its way. Check your spam folder, too.',
+    done: {
+      title: 'Check your email',
+      text: 'If this address still has to be confirmed, an email with a new link is on its way. Check your spam folder, too.',
+    },
   },
   de: {
     title: 'E-Mail-Adresse bestätigen',
     text: 'Geben Sie die Adresse ein, mit der Sie sich registriert haben. Ist sie noch nicht bestätigt, senden wir den Link noch einmal.',
     button: 'Link senden',
-    done: 'Wenn diese Adresse noch zu bestätigen ist, ist eine E-Mail mit einem neuen Link unterwegs. Sehen Sie auch im Spam-Ordner nach.',
+    done: {
+      title: 'Sehen Sie in Ihr Postfach',
+      text: 'Wenn diese Adresse noch zu bestätigen ist, ist eine E-Mail mit einem neuen Link unterwegs. Sehen Sie auch im Spam-Ordner nach.',
+    },
   },
 }
 
@@ -59,14 +59,14 @@ const verificationWords: Record<Locale, PageWords> = {
     title: 'Confirm your email address',
     text: 'This confirms that the address is yours. If you have no account here, close this page.',
     button: 'Confirm',
-    done: 'Thank you, your address is confirmed.',
+    done: { title: 'Your address is confirmed', text: 'Thank you. You can go on where you were.' },
     ask: askAgain.en,
   },
   de: {
     title: 'E-Mail-Adresse bestätigen',
     text: 'Damit bestätigen Sie, dass die Adresse Ihnen gehört. Haben Sie hier kein Konto, schließen Sie diese Seite.',
     button: 'Bestätigen',
-    done: 'Vielen Dank, Ihre Adresse ist bestätigt.',
+    done: { title: 'Ihre Adresse ist bestätigt', text: 'Vielen Dank. Sie können dort weitermachen, wo Sie waren.' },
     ask: askAgain.de,
   },
 }
@@ -76,14 +76,17 @@ const signUpWords: Record<Locale, PageWords> = {
     title: 'Finish signing up',
     text: 'Choose the password of your account. This confirms that the address is yours, and creates your account. If you did not sign up yourself, close this page.',
     button: 'Create my account',
-    done: 'Your account is ready. Sign in with the password that you just chose.',
+    done: { title: 'Your account is ready', text: 'Sign in with the password that you just chose.' },
     ask: askAgain.en,
   },
   de: {
     title: 'Registrierung abschließen',
     text: 'Wählen Sie das Passwort Ihres Kontos. Damit bestätigen Sie, dass die Adresse Ihnen gehört, und Ihr Konto wird angelegt. Haben Sie sich nicht selbst registriert, schließen Sie diese Seite.',
     button: 'Konto anlegen',
-    done: 'Ihr Konto ist bereit. Melden Sie sich mit dem Passwort an, das Sie gerade gewählt haben.',
+    done: {
+      title: 'Ihr Konto ist bereit',
+      text: 'Melden Sie sich mit dem Passwort an, das Sie gerade gewählt haben.',
+    },
     ask: askAgain.de,
   },
 }
@@ -93,12 +96,30 @@ const changeWords: Record<Locale, PageWords> = {
     title: 'Use this email address',
     text: 'From now on your account has this address: you sign in with it, and our emails go there. If you did not request this yourself, close this page.',
     button: 'Use this address',
-    done: 'Your account has the new address. You stay signed in on all devices; sign in with the new address from now on.',
+    done: {
+      title: 'Your account has the new address',
+      text: 'You stay signed in on all devices. Sign in with the new address from now on.',
+    },
+    ended: {
+      expired: {
+        title: 'This link has expired',
+        text: 'Your account keeps its address. Sign in with it, and request the change again.',
+      },
+    },
   },
   de: {
     title: 'Diese E-Mail-Adresse verwenden',
     text: 'Ihr Konto hat von jetzt an diese Adresse: Sie melden sich mit ihr an und erhalten dort unsere E-Mails. Haben Sie das nicht selbst gewünscht, schließen Sie diese Seite.',
     button: 'Adresse verwenden',
-    done: 'Ihr Konto hat die neue Adresse. Sie bleiben überall angemeldet; melden Sie sich künftig mit der neuen Adresse an.',
+    done: {
+      title: 'Ihr Konto hat die neue Adresse',
+      text: 'Sie bleiben überall angemeldet. Melden Sie sich künftig mit der neuen Adresse an.',
+    },
+    ended: {
+      expired: {
+        title: 'Dieser Link ist abgelaufen',
+        text: 'Ihr Konto behält seine Adresse. Melden Sie sich mit ihr an, und fordern Sie die Änderung noch einmal an.',
+      },
+    },
   },
 }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { sql } from 'kysely'
 import type { SystemRunner } from '../../platform/database/database.ts'
 import { raw, statement, tables } from '../../platform/database/statement.ts'
+import type { Statement } from '../../platform/database/statement.ts'
 import { Problem } from '../../platform/problems.ts'
 import {
   isUnmigrated,
@@ -45,15 +46,9 @@ export function createProbe({ config, declared }: Pick<Services, 'config' | 'dec
     ),
     rows => ({ missing: missingMigrations(required, rows), isReadOnly: rows[0]?.is_read_only === true }),
   )
-  return async (visitor: SystemRunner): Promise<DatabaseState> => {
+  const probe = async (visitor: SystemRunner): Promise<DatabaseState> => {
     try {
-      const { missing, isReadOnly } = await Promise.race([
-        // system: the state of the database concerns no user
-        visitor.run(look),
-        delay(PROBE_MS, undefined, { ref: false }).then(() =>
-          Promise.reject(new Error('the database did not answer in time')),
-        ),
-      ])
+      const { missing, isReadOnly } = await askBriefly(visitor, look)
       if (missing.length > 0) return { state: 'outdated', missing }
       if (isReadOnly) return { state: 'read-only', cause: new Error('the database takes no changes') }
       const cause = visitor.shortage()
@@ -64,7 +59,23 @@ export function createProbe({ config, declared }: Pick<Services, 'config' | 'dec
         : { state: 'unavailable', cause }
     }
   }
+  // All requests that arrive while a probe is on its way share its result.
+  let running: Promise<DatabaseState> | undefined
+  return (visitor: SystemRunner): Promise<DatabaseState> =>
+    (running ??= probe(visitor).finally(() => {
+      running = undefined
+    }))
 }
+
+/** Runs a statement about the service as a whole. @throws Error if there is no answer in time, besides those of `run` */
+export const askBriefly = <Result>(visitor: SystemRunner, statement: Statement<'system', Result>): Promise<Result> =>
+  Promise.race([
+    // system: the state of the service concerns no user
+    visitor.run(statement),
+    delay(PROBE_MS, undefined, { ref: false }).then(() =>
+      Promise.reject(new Error('the database did not answer in time')),
+    ),
+  ])
 
 /** Refuses for a database that cannot serve this version. @throws Problem database-unavailable, database-outdated */
 export function requireConnected(found: DatabaseState): void {

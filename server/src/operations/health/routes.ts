@@ -1,16 +1,28 @@
 import { Type } from 'typebox'
 import { publicKeySet } from '../../platform/gate/signing-keys.ts'
 import { OneOf, Time } from '../../platform/schemas.ts'
+import { createNotices } from '../../platform/pages/notice.ts'
+import { isNavigation } from '../../platform/pages/problem-page.ts'
 import type { App } from '../../platform/http/route.ts'
 import type { Services } from '../../platform/services.ts'
+import { sendStartPage } from './start-page.ts'
 import { createProbe, databaseStates, requireConnected, requireStaying } from './health.ts'
 
 const Word = Type.String({ maxLength: 200 })
+const Documents = Type.Optional(
+  Type.String({ maxLength: 200, description: 'Missing where the documents are not public.' }),
+)
 const Root = Type.Object(
   {
     name: Word,
     version: Word,
-    links: Type.Object({ openapi: Word, docs: Word, redoc: Word, health: Word, problems: Word }),
+    links: Type.Object({
+      openapi: Documents,
+      docs: Documents,
+      redoc: Documents,
+      health: Word,
+      problems: Word,
+    }),
   },
   { title: 'Root' },
 )
@@ -38,28 +50,36 @@ export function healthRoutes(
   const probe = createProbe({ config, declared })
   const tags = ['System']
 
+  const notices = createNotices(config)
+  const documents = config.publicDocuments ? { openapi: '/api/v1/openapi.json', docs: '/docs', redoc: '/redoc' } : {}
   app.get(
     '/',
     {
       access: 'public',
+      browsed: true,
       schema: {
         operationId: 'getRoot',
         summary: 'Get the name of the service and its links',
+        description: 'A browser that navigates here gets a page.',
         tags,
-        response: { 200: Root },
+        response: {
+          200: {
+            description: 'As asked',
+            content: {
+              'application/json': { schema: Root },
+              'text/html': {
+                schema: Type.String({ maxLength: 100_000, examples: ['<!doctype html><title>Acme</title>'] }),
+              },
+            },
+          },
+        },
       },
     },
-    async () => ({
-      name,
-      version,
-      links: {
-        openapi: '/api/v1/openapi.json',
-        docs: '/docs',
-        redoc: '/redoc',
-        health: '/health',
-        problems: '/problems',
-      },
-    }),
+    async (request, reply) => {
+      reply.header('vary', [reply.getHeader('vary'), 'Accept'].flat().filter(Boolean).join(', '))
+      if (isNavigation(request)) return sendStartPage(notices, reply, config)
+      return { name, version, links: { ...documents, health: '/health', problems: '/problems' } }
+    },
   )
 
   app.get(

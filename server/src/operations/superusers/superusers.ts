@@ -1,13 +1,15 @@
+import { sql } from 'kysely'
 import { revokeSessions } from '../../directory/sessions/sessions.ts'
 import { createAccount } from '../../identity/accounts/accounts.ts'
 import type { AccountServices } from '../../identity/accounts/accounts.ts'
 import { checkPassword } from '../../identity/passwords/password-policy.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
+import type { Declarations } from '../../platform/declarations.ts'
 import { find, statement, tables } from '../../platform/database/statement.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 
-const query = tables('system', 'users')
+const query = tables('system', 'users', 'live_users')
 
 /** The services that creating a superuser needs. */
 type SuperuserServices = AccountServices & Pick<Services, 'passwords' | 'passwordPolicy'>
@@ -78,6 +80,18 @@ export const listSuperusers = statement(
   query.selectFrom('users').select('email').where('superuser', '=', true).orderBy('email'),
   rows => rows.map(({ email }) => email),
 )
+
+/** The addresses of live superusers whose password alone, if someone learns it, opens everything; sorted. */
+export const listUnprotectedSuperusers = ({ hasSecondFactor }: Pick<Declarations, 'hasSecondFactor'>) =>
+  statement(
+    query
+      .selectFrom('live_users')
+      .select('email')
+      .where('superuser', '=', true)
+      .where(({ not }) => not(hasSecondFactor(sql.ref('live_users.id'))))
+      .orderBy('email'),
+    rows => rows.map(({ email }) => email),
+  )
 
 const findByEmail = (email: string) =>
   find(query.selectFrom('users').select(['id', 'superuser']).where('email', '=', email.toLowerCase()))

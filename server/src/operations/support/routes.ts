@@ -2,7 +2,16 @@ import { Type } from 'typebox'
 import type { App } from '../../platform/http/route.ts'
 import { IdOf, OneOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { approveSupport, denySupport, endSupport, getSupport, listSupport, SupportAccess, SupportApproval, statuses } from './support.ts'
+import {
+  approveSupport,
+  denySupport,
+  endSupport,
+  getSupport,
+  listSupport,
+  SupportAccess,
+  SupportApproval,
+  statuses,
+} from './support.ts'
 
 const tags = ['Support access']
 const OrganizationParams = Strict({ id: IdOf('organization') })

@@ -194,11 +194,31 @@ test('it ends with the session of the operator, with the role of superuser, and 
   }
   const { sid } = tokens.verify(operator.access_token)
   for (const [closing, opening, of] of [
-    ['update sessions set revoked_at = now() where id = $1', 'update sessions set revoked_at = null where id = $1', sid],
-    ['update users set superuser = false where id = $1', 'update users set superuser = true where id = $1', operator.user_id],
-    ['update users set disabled_at = now() where id = $1', 'update users set disabled_at = null where id = $1', operator.user_id],
-    ['update organizations set deleted_at = now() where id = $1', 'update organizations set deleted_at = null where id = $1', owner.organization_id],
-    [`update support_grants set expires_at = now() - interval '1 second' where id = $1`, `update support_grants set expires_at = now() + interval '1 hour' where id = $1`, id],
+    [
+      'update sessions set revoked_at = now() where id = $1',
+      'update sessions set revoked_at = null where id = $1',
+      sid,
+    ],
+    [
+      'update users set superuser = false where id = $1',
+      'update users set superuser = true where id = $1',
+      operator.user_id,
+    ],
+    [
+      'update users set disabled_at = now() where id = $1',
+      'update users set disabled_at = null where id = $1',
+      operator.user_id,
+    ],
+    [
+      'update organizations set deleted_at = now() where id = $1',
+      'update organizations set deleted_at = null where id = $1',
+      owner.organization_id,
+    ],
+    [
+      `update support_grants set expires_at = now() - interval '1 second' where id = $1`,
+      `update support_grants set expires_at = now() + interval '1 hour' where id = $1`,
+      id,
+    ],
   ] as const) {
     await change(closing, of)
     expect(await support('GET', '/api/v1/projects'), 401, 'support-access-ended')
@@ -232,7 +252,9 @@ test('what it writes does not commit once it was ended', async () => {
     await client.query('begin')
     await client.query('lock table projects in share mode')
     const writing = support('POST', '/api/v1/projects', { name: 'Too late' })
-    while ((await admin.query(`select from pg_locks where not granted and relation = 'projects'::regclass`)).rowCount === 0);
+    while (
+      (await admin.query(`select from pg_locks where not granted and relation = 'projects'::regclass`)).rowCount === 0
+    );
     expect(await administrator.call('DELETE', `${base}/${id}`), 204)
     await client.query('commit')
     expect(await writing, 401, 'support-access-ended')
@@ -371,7 +393,10 @@ test('bad input gets a problem that names it', async () => {
 
 test('operators list all support access, an organization its own', async () => {
   const id = await ask()
-  const { body } = await second.call('GET', `/api/v1/admin/support?organization_id=${owner.organization_id}&status=requested`)
+  const { body } = await second.call(
+    'GET',
+    `/api/v1/admin/support?organization_id=${owner.organization_id}&status=requested`,
+  )
   assert.ok(body.items.some((item: { id: string }) => item.id === id))
   assert.ok(body.items.every((item: { status: string }) => item.status === 'requested'))
   const own = await administrator.call('GET', `${base}?status=requested&limit=1`)

@@ -1,5 +1,7 @@
 import pg from 'pg'
 import { Problem } from '../problems.ts'
+import { watchPool } from './pool-watch.ts'
+import type { PoolState } from './pool-watch.ts'
 import { poolClient } from './connection.ts'
 import {
   ClosedGate,
@@ -24,6 +26,8 @@ export interface Origin {
   request_id: string
   ip: string
   user_agent: string
+  /** Not stored: the jobs that the request causes continue its trace. */
+  traceparent?: string
 }
 
 /** An operator's operation, as the operators' log stores it. */
@@ -33,6 +37,8 @@ export interface Operation {
   entity_type?: string | undefined
   entity_id?: string | undefined
   details?: Readonly<Record<string, unknown>> | undefined
+  /** It only looks up what the operation is about, and is not recorded. */
+  isLookUp?: boolean
 }
 
 /** The settings that the gate reads. The system login needs no session, but a session that is given must be valid. */
@@ -43,6 +49,8 @@ export interface Scope {
   permission?: string
   /** The support access through which an operator acts; the session is the operator's. */
   support_id?: string
+  /** An entitlement that the organization must have. */
+  requires?: string
   /** Required for an `admin:` permission: it is recorded before the first statement, if the permission allows changes. */
   operation?: Operation
   /** Called when the database has found the session valid. */
@@ -75,6 +83,8 @@ export interface SystemRunner extends Runner<'system'> {
   with(known: { user_id?: string | undefined; organization_id?: string | undefined }): SystemRunner
   /** Why the database has refused a statement lately for lack of space or memory, which a probe cannot see. */
   shortage(): unknown
+  /** The state of both logins' pools in this process. */
+  pools(): readonly PoolState[]
 }
 
 /** A restricted login and its pool. */
@@ -83,6 +93,8 @@ export interface Login<Name extends LoginName> {
   transaction<Result>(scope: Scope, work: (transaction: Transaction<Name>) => Promise<Result>): Promise<Result>
   /** The last shortage of either login, for ten seconds. */
   shortage(): unknown
+  /** The pools of both logins. */
+  pools(): readonly PoolState[]
   readonly pool: pg.Pool
   /** Waits for the statements in flight. */
   close(): Promise<void>
@@ -107,6 +119,7 @@ export const runnerOf = <Name extends LoginName>(login: Login<Name>, scope: Scop
 export const systemRunnerOf = (login: Login<'system'>, scope: Scope): SystemRunner => ({
   ...runnerOf(login, scope),
   shortage: () => login.shortage(),
+  pools: () => login.pools(),
   with: ({ user_id, organization_id }) =>
     systemRunnerOf(login, {
       ...scope,
@@ -134,15 +147,15 @@ export interface DatabaseOptions {
 
 export function openDatabase(options: DatabaseOptions): Database {
   const systemSize = Math.max(1, Math.floor(options.poolSize / 4))
-  const shortages = noteShortages()
+  const shared = { shortages: noteShortages(), pools: [] }
   const tenant = openLogin<'tenant'>(
     options,
     options.tenantUrl,
     Math.max(1, options.poolSize - systemSize),
     true,
-    shortages,
+    shared,
   )
-  const system = openLogin<'system'>(options, options.systemUrl, systemSize, false, shortages)
+  const system = openLogin<'system'>(options, options.systemUrl, systemSize, false, shared)
   return {
     tenant,
     system,
@@ -158,7 +171,7 @@ function openLogin<Name extends LoginName>(
   connectionString: string,
   max: number,
   gated: boolean,
-  shortages: Shortages,
+  { shortages, pools }: { shortages: Shortages; pools: (() => PoolState)[] },
 ): Login<Name> {
   const prepared = options.pooler === 'none'
   const pool = new pg.Pool({
@@ -175,6 +188,8 @@ function openLogin<Name extends LoginName>(
   // The server closed an idle connection; the pool opens another, unless it is closing itself.
   pool.on('error', error => (pool.ending ? undefined : options.onError(error)))
 
+  const watch = watchPool(gated ? 'tenant' : 'system', pool, max)
+  pools.push(watch.state)
   const lanes =
     gated && prepared && options.lanes
       ? openLanes({
@@ -189,23 +204,21 @@ function openLogin<Name extends LoginName>(
 
   const trip = (
     client: pg.PoolClient,
+    { origin }: Scope,
     settings: SettingValues | undefined,
-    text: string,
-    values: readonly unknown[],
+    { sql: text, parameters: values }: Pick<Statement<Name, unknown>, 'sql' | 'parameters'>,
     { begin = false, commit = false } = {},
   ): Promise<Row[]> =>
-    new Promise((resolve, reject) => {
+    watch.timed(text, origin.request_id, () => {
+      const { promise, resolve, reject } = Promise.withResolvers<Row[]>()
       const name = prepared ? nameOf(text) : undefined
-      client.query(
-        new TripQuery({ name, text, values, settings, begin, commit }, (error, rows) => {
-          if (error === null) resolve(rows)
-          else reject(error)
-        }),
-      )
+      const done = (error: Error | null, rows: Row[]) => (error === null ? resolve(rows) : reject(error))
+      client.query(new TripQuery({ name, text, values, settings, begin, commit }, done))
+      return promise
     })
 
   async function connected<Result>(work: (client: pg.PoolClient) => Promise<Result>): Promise<Result> {
-    const client = await pool.connect().catch((error: unknown) => {
+    const client = await watch.connect().catch((error: unknown) => {
       throw unavailable(error)
     })
     let broken: Error | undefined
@@ -221,13 +234,13 @@ function openLogin<Name extends LoginName>(
       throw error
     } finally {
       client.off('error', noteLoss)
-      client.release(broken)
+      watch.release(client, broken)
     }
   }
 
   /** Throws the problem that explains why the gate is closed; returns if it is open. */
   async function diagnose(scope: Scope, settings: SettingValues): Promise<void> {
-    const [state] = await connected(client => trip(client, settings, gateState.sql, gateState.parameters))
+    const [state] = await connected(client => trip(client, scope, settings, gateState))
     if (scope.support_id !== undefined) {
       if (state?.supported !== true) throw new Problem('support-access-ended')
       scope.confirm?.()
@@ -239,7 +252,13 @@ function openLogin<Name extends LoginName>(
     if (state.member !== true && scope.operation === undefined) throw new Problem('membership-ended')
     scope.confirm?.()
     if (state.permitted === true) return
+    const { suspended_at } = state
+    if (suspended_at !== null) throw new Problem('organization-suspended', { extension: { suspended_at } })
+    // Who is no operator learns nothing about the organization that the operation names.
+    if (scope.operation !== undefined && state.operator !== true) throw new Problem('permission-missing')
     if (state.second_factor_missing === true) throw new Problem('second-factor-required')
+    if (state.entitlement_missing === true)
+      throw new Problem('entitlement-missing', { extension: { entitlement: scope.requires } })
     if (state.operator !== true) throw new Problem('permission-missing')
     // For an operator, only an organization that does not exist is closed.
     if (scope.organization_id !== undefined) throw new Problem('not-found')
@@ -257,7 +276,7 @@ function openLogin<Name extends LoginName>(
       try {
         return await connected(async client => {
           const start = performance.now()
-          const found = await trip(client, settings, statement.sql, statement.parameters)
+          const found = await trip(client, scope, settings, statement)
           lanes?.note(statement, settings, performance.now() - start)
           return found
         })
@@ -267,11 +286,14 @@ function openLogin<Name extends LoginName>(
         throw error
       }
     }
-    // A lane carries reads only, so what it has not answered can be repeated.
-    const attempt = () =>
-      lanes
-        ?.carry(statement, settings)
-        ?.catch((error: unknown) => (isBroken(error) ? alone() : Promise.reject(error as Error))) ?? alone()
+    const attempt = (): Promise<Row[]> => {
+      const carried = lanes?.carry(statement, settings)
+      if (carried === undefined) return alone()
+      // A lane carries reads only, so what it has not answered can be repeated.
+      return watch
+        .timed(statement.sql, scope.origin.request_id, () => carried)
+        .catch((error: unknown) => (isBroken(error) ? alone() : Promise.reject(error as Error)))
+    }
     try {
       // A deadlock rolled back the statement, which is the whole transaction: run it once more.
       rows = await attempt().catch(error =>
@@ -296,11 +318,11 @@ function openLogin<Name extends LoginName>(
       return await connected(async client => {
         let state = 'new' as 'new' | 'open' | 'over'
         // The first statement opens the transaction in the same round trip.
-        const step = ({ sql, parameters }: Statement<Name, unknown>, commit = false): Promise<Row[]> => {
+        const step = (statement: Statement<Name, unknown>, commit = false): Promise<Row[]> => {
           if (state === 'over') throw new Error('the transaction is over: finish() takes its last statement')
           const begin = state === 'new'
           state = commit ? 'over' : 'open'
-          return trip(client, begin ? settings : undefined, sql, parameters, { begin, commit })
+          return trip(client, scope, begin ? settings : undefined, statement, { begin, commit })
         }
         const take =
           (commit: boolean) =>
@@ -334,5 +356,5 @@ function openLogin<Name extends LoginName>(
   }
 
   const close = async () => void (await Promise.all([lanes?.close(), pool.end()]))
-  return { run, transaction, shortage: shortages.latest, pool, close }
+  return { run, transaction, shortage: shortages.latest, pools: () => pools.map(state => state()), pool, close }
 }

@@ -170,7 +170,7 @@ test('closing waits for the reads in flight', async () => {
     application_name: 'freehold tenant lane',
     onError: error => assert.fail(error),
   })
-  const settings = ['', '', '', '{}', ''] as const
+  const settings = ['', '', '', '{}', '', ''] as const
   const statement = say('select pg_sleep(0.01), $1::text as nonce', 'a')
   lanes.note(statement, settings, 0)
   while (lanes.carry(statement, settings) === undefined) await setTimeout(5)

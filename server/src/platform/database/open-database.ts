@@ -21,7 +21,10 @@ export interface DatabaseUrls {
 export async function openInspectedDatabase(
   config: Config,
   { tenantUrl, systemUrl }: DatabaseUrls,
-  { log, declared }: { log: FastifyBaseLogger; declared: Pick<Declarations, 'features' | 'permissions' | 'supportPermissions'> },
+  {
+    log,
+    declared,
+  }: { log: FastifyBaseLogger; declared: Pick<Declarations, 'features' | 'permissions' | 'supportPermissions'> },
   stack: AsyncDisposableStack,
 ): Promise<Database> {
   const database = openDatabase({

@@ -142,8 +142,10 @@ export const many = <Q extends Compilable<any>>(query: Q): Statement<LoginOf<Q>,
   statement(query, rows => rows)
 
 /** The first row, or undefined. */
-export const find = <Q extends Compilable<any>>(query: Q): Statement<LoginOf<Q>, RowOf<Q> | undefined> =>
-  statement(query, rows => rows[0])
+export const find = <Q extends Compilable<any>>(
+  query: Q,
+  refusals: Refusals = {},
+): Statement<LoginOf<Q>, RowOf<Q> | undefined> => statement(query, rows => rows[0], refusals)
 
 /** The one row. @throws Problem not-found (when read) if there is none */
 export const get = <Q extends Compilable<any>>(query: Q, refusals: Refusals = {}): Statement<LoginOf<Q>, RowOf<Q>> =>

@@ -97,22 +97,24 @@ interface TenantDevices {
 }
 
 interface TenantGate {
-  organization_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean, never, never>
+  writes: ColumnType<boolean | null, never, never>
 }
 
 interface TenantGateState {
+  entitlement_missing: ColumnType<boolean, never, never>
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
   operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
   supported: ColumnType<boolean, never, never>
+  suspended_at: ColumnType<string | null, never, never>
 }
 
 interface TenantIdempotencyKeys {
@@ -155,7 +157,7 @@ interface TenantInvitations {
   expires_at: Generated<string>
   guest: Generated<boolean>
   id: Generated<string>
-  invited_by: string
+  invited_by: string | null
   mail_at: Generated<string | null>
   organization_id: string
   revoked_at: string | null
@@ -164,6 +166,80 @@ interface TenantInvitations {
   title: string | null
   updated_at: Generated<string>
   version: Generated<number>
+}
+
+interface TenantLicenseActivations {
+  created_at: ColumnType<string, never, never>
+  expires_at: ColumnType<string, never, never>
+  fingerprint: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  last_seen_at: ColumnType<string, never, never>
+  license_id: ColumnType<string, never, never>
+  metadata: ColumnType<Json, never, never>
+  name: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string, never, never>
+  removable_at: ColumnType<string, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface TenantLicensePlans {
+  activation: ColumnType<'node-locked' | 'floating', never, never>
+  code: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  description: ColumnType<string | null, never, never>
+  duration_days: ColumnType<number | null, never, never>
+  entitlements: ColumnType<string[], never, never>
+  expiry_basis: ColumnType<'creation' | 'first-validation' | 'first-activation', never, never>
+  heartbeat_grace_seconds: ColumnType<number, never, never>
+  heartbeat_seconds: ColumnType<number | null, never, never>
+  id: ColumnType<string, never, never>
+  is_default: ColumnType<boolean, never, never>
+  max_activations: ColumnType<number | null, never, never>
+  name: ColumnType<string, never, never>
+  on_expiry: ColumnType<'restrict' | 'read-only' | 'keep', never, never>
+  overage_percent: ColumnType<number, never, never>
+  quotas: ColumnType<Json, never, never>
+  seats: ColumnType<number | null, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface TenantLicenses {
+  activation: 'node-locked' | 'floating'
+  created_at: Generated<string>
+  duration_days: number | null
+  entitlements: string[]
+  expires_at: string | null
+  expiry_basis: 'creation' | 'first-validation' | 'first-activation'
+  first_activated_at: string | null
+  first_validated_at: string | null
+  heartbeat_grace_seconds: number
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  key_hash: ColumnType<never, Buffer, Buffer>
+  key_prefix: string
+  max_activations: number | null
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  on_expiry: 'restrict' | 'read-only' | 'keep'
+  organization_id: string
+  overage_percent: number
+  plan_id: string
+  quotas: ColumnType<Json, string, string>
+  seats: number | null
+  starts_at: Generated<string>
+  status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
+  transferred_from: string | null
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface TenantLimits {
+  key: ColumnType<string, never, never>
+  maximum: ColumnType<number, never, never>
+  organization_id: ColumnType<string, never, never>
+  used: ColumnType<number, never, never>
 }
 
 interface TenantMemberWords {
@@ -196,6 +272,16 @@ interface TenantOperator {
   user_id: ColumnType<string | null, never, never>
 }
 
+interface TenantOrganizationDailyStats {
+  active_members: ColumnType<number, never, never>
+  changes: ColumnType<number, never, never>
+  day: ColumnType<string, never, never>
+  invitations_accepted: ColumnType<number, never, never>
+  invitations_sent: ColumnType<number, never, never>
+  organization_id: ColumnType<string, never, never>
+  sign_ins: ColumnType<number, never, never>
+}
+
 interface TenantOrganizations {
   created_at: Generated<string>
   deleted_at: string | null
@@ -205,8 +291,16 @@ interface TenantOrganizations {
   name: string
   second_factor_required: Generated<boolean>
   slug: string
+  suspended_at: string | null
+  suspended_reason: string | null
   updated_at: Generated<string>
   version: Generated<number>
+}
+
+interface TenantOwnEntitlements {
+  code: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  writes: ColumnType<boolean | null, never, never>
 }
 
 interface TenantOwnInvitations {
@@ -226,6 +320,7 @@ interface TenantOwnInvitations {
 
 interface TenantOwnOrganizations {
   created_at: ColumnType<string, never, never>
+  entitlements: ColumnType<string[], never, never>
   id: ColumnType<string, never, never>
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
@@ -236,9 +331,20 @@ interface TenantOwnOrganizations {
   role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
+  suspended_at: ColumnType<string | null, never, never>
   updated_at: ColumnType<string, never, never>
   user_id: ColumnType<string | null, never, never>
   version: ColumnType<number, never, never>
+}
+
+interface TenantOwnSecurityEvents {
+  actor: ColumnType<'self' | 'other' | 'unknown', never, never>
+  created_at: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  ip: ColumnType<string | null, never, never>
+  session_id: ColumnType<string | null, never, never>
+  type: ColumnType<string, never, never>
+  user_agent: ColumnType<string | null, never, never>
 }
 
 interface TenantPasskeys {
@@ -421,12 +527,19 @@ export interface TenantTables {
   identities: TenantIdentities
   invitation_links: TenantInvitationLinks
   invitations: TenantInvitations
+  license_activations: TenantLicenseActivations
+  license_plans: TenantLicensePlans
+  licenses: TenantLicenses
+  limits: TenantLimits
   member_words: TenantMemberWords
   memberships: TenantMemberships
   operator: TenantOperator
+  organization_daily_stats: TenantOrganizationDailyStats
   organizations: TenantOrganizations
+  own_entitlements: TenantOwnEntitlements
   own_invitations: TenantOwnInvitations
   own_organizations: TenantOwnOrganizations
+  own_security_events: TenantOwnSecurityEvents
   passkeys: TenantPasskeys
   preferences: TenantPreferences
   projects: TenantProjects
@@ -468,6 +581,17 @@ interface SystemAuditLog {
   user_agent: string | null
 }
 
+interface SystemDailyStats {
+  active_organizations: number
+  active_users: number
+  computed_at: string
+  day: string
+  failures: number
+  lockouts: number
+  sign_ins: number
+  sign_ups: number
+}
+
 interface SystemDevices {
   created_at: Generated<string>
   id: Generated<string>
@@ -479,6 +603,12 @@ interface SystemDevices {
   user_id: string
 }
 
+interface SystemEntitlements {
+  code: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
+  writes: ColumnType<boolean, never, never>
+}
+
 interface SystemFormerAddresses {
   email: ColumnType<string, string, never>
   held_until: ColumnType<string, string | undefined, never>
@@ -486,22 +616,24 @@ interface SystemFormerAddresses {
 }
 
 interface SystemGate {
-  organization_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean, never, never>
+  writes: ColumnType<boolean | null, never, never>
 }
 
 interface SystemGateState {
+  entitlement_missing: ColumnType<boolean, never, never>
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
   operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
   supported: ColumnType<boolean, never, never>
+  suspended_at: ColumnType<string | null, never, never>
 }
 
 interface SystemIdempotencyKeys {
@@ -533,7 +665,7 @@ interface SystemInvitations {
   expires_at: ColumnType<string, never, string>
   guest: ColumnType<boolean, never, boolean>
   id: ColumnType<string, never, string>
-  invited_by: ColumnType<string, never, string>
+  invited_by: ColumnType<string | null, never, string | null>
   mail_at: ColumnType<string | null, never, string | null>
   organization_id: ColumnType<string, never, string>
   revoked_at: ColumnType<string | null, never, string | null>
@@ -542,6 +674,81 @@ interface SystemInvitations {
   title: ColumnType<string | null, never, string | null>
   updated_at: ColumnType<string, never, string>
   version: ColumnType<number, never, number>
+}
+
+interface SystemLicenseActivations {
+  created_at: Generated<string>
+  expires_at: Generated<string>
+  fingerprint: string
+  id: Generated<string>
+  last_seen_at: Generated<string>
+  license_id: string
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  organization_id: string
+  removable_at: Generated<string>
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface SystemLicenseFileKeys {
+  created_at: ColumnType<string, string | undefined, never>
+  id: ColumnType<string, string, never>
+  private_key: ColumnType<Buffer, Buffer, never>
+  public_key: ColumnType<string, string, never>
+  signs_at: ColumnType<string, string, never>
+}
+
+interface SystemLicensePlans {
+  activation: Generated<'node-locked' | 'floating'>
+  code: string
+  created_at: Generated<string>
+  description: string | null
+  duration_days: number | null
+  entitlements: Generated<string[]>
+  expiry_basis: Generated<'creation' | 'first-validation' | 'first-activation'>
+  heartbeat_grace_seconds: Generated<number>
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  is_default: Generated<boolean>
+  max_activations: number | null
+  name: string
+  on_expiry: Generated<'restrict' | 'read-only' | 'keep'>
+  overage_percent: Generated<number>
+  quotas: ColumnType<Json, string | undefined, string>
+  seats: number | null
+  updated_at: Generated<string>
+  version: Generated<number>
+}
+
+interface SystemLicenses {
+  activation: 'node-locked' | 'floating'
+  created_at: Generated<string>
+  duration_days: number | null
+  entitlements: string[]
+  expires_at: string | null
+  expiry_basis: 'creation' | 'first-validation' | 'first-activation'
+  first_activated_at: string | null
+  first_validated_at: string | null
+  heartbeat_grace_seconds: number
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  key_hash: Buffer
+  key_prefix: string
+  max_activations: number | null
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  on_expiry: 'restrict' | 'read-only' | 'keep'
+  organization_id: string
+  overage_percent: number
+  plan_id: string
+  quotas: ColumnType<Json, string, string>
+  seats: number | null
+  starts_at: Generated<string>
+  status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
+  transferred_from: string | null
+  updated_at: Generated<string>
+  version: Generated<number>
 }
 
 interface SystemLiveInvitations {
@@ -582,6 +789,7 @@ interface SystemLiveUsers {
   id: ColumnType<string, never, string>
   last_organization_id: ColumnType<string | null, never, string | null>
   locale: ColumnType<string | null, never, string | null>
+  password_change_required_at: ColumnType<string | null, never, string | null>
   password_hash: ColumnType<string | null, never, string | null>
   superuser: ColumnType<boolean, never, boolean>
   superuser_by: ColumnType<string | null, never, string | null>
@@ -642,6 +850,16 @@ interface SystemOperatorLog {
   user_agent: ColumnType<string | null, never, string | null>
 }
 
+interface SystemOrganizationDailyStats {
+  active_members: number
+  changes: number
+  day: string
+  invitations_accepted: number
+  invitations_sent: number
+  organization_id: string
+  sign_ins: number
+}
+
 interface SystemOrganizations {
   created_at: Generated<string>
   deleted_at: string | null
@@ -651,12 +869,15 @@ interface SystemOrganizations {
   name: string
   second_factor_required: Generated<boolean>
   slug: string
+  suspended_at: string | null
+  suspended_reason: string | null
   updated_at: Generated<string>
   version: Generated<number>
 }
 
 interface SystemOwnOrganizations {
   created_at: ColumnType<string, never, never>
+  entitlements: ColumnType<string[], never, never>
   id: ColumnType<string, never, never>
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
@@ -667,6 +888,7 @@ interface SystemOwnOrganizations {
   role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
+  suspended_at: ColumnType<string | null, never, never>
   updated_at: ColumnType<string, never, never>
   user_id: ColumnType<string | null, never, never>
   version: ColumnType<number, never, never>
@@ -831,6 +1053,7 @@ interface SystemUsers {
   id: Generated<string>
   last_organization_id: string | null
   locale: 'en' | 'de' | null
+  password_change_required_at: string | null
   password_hash: string | null
   superuser: Generated<boolean>
   superuser_by: string | null
@@ -845,13 +1068,19 @@ export interface SystemTables {
   [runsOn]: 'system'
   account_addresses: SystemAccountAddresses
   audit_log: SystemAuditLog
+  daily_stats: SystemDailyStats
   devices: SystemDevices
+  entitlements: SystemEntitlements
   former_addresses: SystemFormerAddresses
   gate: SystemGate
   gate_state: SystemGateState
   idempotency_keys: SystemIdempotencyKeys
   identities: SystemIdentities
   invitations: SystemInvitations
+  license_activations: SystemLicenseActivations
+  license_file_keys: SystemLicenseFileKeys
+  license_plans: SystemLicensePlans
+  licenses: SystemLicenses
   live_invitations: SystemLiveInvitations
   live_inviters: SystemLiveInviters
   live_users: SystemLiveUsers
@@ -859,6 +1088,7 @@ export interface SystemTables {
   one_time_tokens: SystemOneTimeTokens
   operator: SystemOperator
   operator_log: SystemOperatorLog
+  organization_daily_stats: SystemOrganizationDailyStats
   organizations: SystemOrganizations
   own_organizations: SystemOwnOrganizations
   passkeys: SystemPasskeys
@@ -908,22 +1138,24 @@ interface EitherDevices {
 }
 
 interface EitherGate {
-  organization_id: ColumnType<string, never, never>
+  organization_id: ColumnType<string | null, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean, never, never>
+  writes: ColumnType<boolean | null, never, never>
 }
 
 interface EitherGateState {
+  entitlement_missing: ColumnType<boolean, never, never>
   live: ColumnType<boolean, never, never>
   member: ColumnType<boolean, never, never>
   operator: ColumnType<boolean, never, never>
   permitted: ColumnType<boolean, never, never>
   second_factor_missing: ColumnType<boolean, never, never>
   supported: ColumnType<boolean, never, never>
+  suspended_at: ColumnType<string | null, never, never>
 }
 
 interface EitherIdempotencyKeys {
@@ -955,7 +1187,7 @@ interface EitherInvitations {
   expires_at: ColumnType<string, never, string>
   guest: ColumnType<boolean, never, boolean>
   id: ColumnType<string, never, string>
-  invited_by: ColumnType<string, never, string>
+  invited_by: ColumnType<string | null, never, string | null>
   mail_at: ColumnType<string | null, never, string | null>
   organization_id: ColumnType<string, never, string>
   revoked_at: ColumnType<string | null, never, string | null>
@@ -964,6 +1196,73 @@ interface EitherInvitations {
   title: ColumnType<string | null, never, string | null>
   updated_at: ColumnType<string, never, string>
   version: ColumnType<number, never, number>
+}
+
+interface EitherLicenseActivations {
+  created_at: ColumnType<string, never, never>
+  expires_at: ColumnType<string, never, never>
+  fingerprint: ColumnType<string, never, never>
+  id: ColumnType<string, never, never>
+  last_seen_at: ColumnType<string, never, never>
+  license_id: ColumnType<string, never, never>
+  metadata: ColumnType<Json, never, never>
+  name: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string, never, never>
+  removable_at: ColumnType<string, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface EitherLicensePlans {
+  activation: ColumnType<'node-locked' | 'floating', never, never>
+  code: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  description: ColumnType<string | null, never, never>
+  duration_days: ColumnType<number | null, never, never>
+  entitlements: ColumnType<string[], never, never>
+  expiry_basis: ColumnType<'creation' | 'first-validation' | 'first-activation', never, never>
+  heartbeat_grace_seconds: ColumnType<number, never, never>
+  heartbeat_seconds: ColumnType<number | null, never, never>
+  id: ColumnType<string, never, never>
+  is_default: ColumnType<boolean, never, never>
+  max_activations: ColumnType<number | null, never, never>
+  name: ColumnType<string, never, never>
+  on_expiry: ColumnType<'restrict' | 'read-only' | 'keep', never, never>
+  overage_percent: ColumnType<number, never, never>
+  quotas: ColumnType<Json, never, never>
+  seats: ColumnType<number | null, never, never>
+  updated_at: ColumnType<string, never, never>
+  version: ColumnType<number, never, never>
+}
+
+interface EitherLicenses {
+  activation: 'node-locked' | 'floating'
+  created_at: Generated<string>
+  duration_days: number | null
+  entitlements: string[]
+  expires_at: string | null
+  expiry_basis: 'creation' | 'first-validation' | 'first-activation'
+  first_activated_at: string | null
+  first_validated_at: string | null
+  heartbeat_grace_seconds: number
+  heartbeat_seconds: number | null
+  id: Generated<string>
+  key_hash: ColumnType<never, Buffer, Buffer>
+  key_prefix: string
+  max_activations: number | null
+  metadata: ColumnType<Json, string | undefined, string>
+  name: string | null
+  on_expiry: 'restrict' | 'read-only' | 'keep'
+  organization_id: string
+  overage_percent: number
+  plan_id: string
+  quotas: ColumnType<Json, string, string>
+  seats: number | null
+  starts_at: Generated<string>
+  status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
+  transferred_from: string | null
+  updated_at: Generated<string>
+  version: Generated<number>
 }
 
 interface EitherMemberships {
@@ -987,6 +1286,16 @@ interface EitherOperator {
   user_id: ColumnType<string | null, never, never>
 }
 
+interface EitherOrganizationDailyStats {
+  active_members: ColumnType<number, never, never>
+  changes: ColumnType<number, never, never>
+  day: ColumnType<string, never, never>
+  invitations_accepted: ColumnType<number, never, never>
+  invitations_sent: ColumnType<number, never, never>
+  organization_id: ColumnType<string, never, never>
+  sign_ins: ColumnType<number, never, never>
+}
+
 interface EitherOrganizations {
   created_at: Generated<string>
   deleted_at: string | null
@@ -996,12 +1305,15 @@ interface EitherOrganizations {
   name: string
   second_factor_required: Generated<boolean>
   slug: string
+  suspended_at: string | null
+  suspended_reason: string | null
   updated_at: Generated<string>
   version: Generated<number>
 }
 
 interface EitherOwnOrganizations {
   created_at: ColumnType<string, never, never>
+  entitlements: ColumnType<string[], never, never>
   id: ColumnType<string, never, never>
   joined_at: ColumnType<string, never, never>
   kind: ColumnType<'personal' | 'team', never, never>
@@ -1012,6 +1324,7 @@ interface EitherOwnOrganizations {
   role_name: ColumnType<string, never, never>
   second_factor_required: ColumnType<boolean, never, never>
   slug: ColumnType<string, never, never>
+  suspended_at: ColumnType<string | null, never, never>
   updated_at: ColumnType<string, never, never>
   user_id: ColumnType<string | null, never, never>
   version: ColumnType<number, never, never>
@@ -1148,8 +1461,12 @@ export interface EitherTables {
   idempotency_keys: EitherIdempotencyKeys
   identities: EitherIdentities
   invitations: EitherInvitations
+  license_activations: EitherLicenseActivations
+  license_plans: EitherLicensePlans
+  licenses: EitherLicenses
   memberships: EitherMemberships
   operator: EitherOperator
+  organization_daily_stats: EitherOrganizationDailyStats
   organizations: EitherOrganizations
   own_organizations: EitherOwnOrganizations
   passkeys: EitherPasskeys

@@ -2,6 +2,7 @@ import pg from 'pg'
 
 // Times stay text (RFC 3339, UTC, with the database's microseconds), because nothing computes with them.
 pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, value => value.replace(' ', 'T').replace('+00', 'Z'))
+pg.types.setTypeParser(pg.types.builtins.DATE, value => value)
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 /** The settings that the gate and the audit log read, in this order; '' if not set. */
@@ -11,12 +12,13 @@ export type SettingValues = readonly [
   permission: string,
   context: string,
   support_id: string,
+  requires: string,
 ]
 
 const SETTINGS_NAME = 'settings'
 // set_config never returns null, so this evaluates all calls and returns no row.
 const SETTINGS =
-  "select where set_config('app.session_id', $1, true) is null or set_config('app.organization_id', $2, true) is null or set_config('app.permission', $3, true) is null or set_config('app.context', $4, true) is null or set_config('app.support_id', $5, true) is null"
+  "select where set_config('app.session_id', $1, true) is null or set_config('app.organization_id', $2, true) is null or set_config('app.permission', $3, true) is null or set_config('app.context', $4, true) is null or set_config('app.support_id', $5, true) is null or set_config('app.requires', $6, true) is null"
 
 /** Prepares the settings once for each connection, so that a round trip only has to bind them. */
 export const prepareSettings = (client: pg.ClientBase): Promise<unknown> =>

@@ -19,6 +19,8 @@ export interface AccessClaims {
   organization_id?: string
   tenant_id?: string
   role?: RoleName
+  /** Those of the organization when it was issued, for clients to read; only if there are any. The gate does not. */
+  entitlements?: readonly string[]
 }
 
 /** The client that stands for our own sign-in. */

@@ -65,6 +65,8 @@ interface OperatorRunner<Login extends LoginName> {
 export interface Operator extends OperatorRunner<'system'> {
   readonly user_id: string
   readonly session_id: string
+  /** Looks up what the operation is about, such as the organization of a row, before it begins; it is not recorded. */
+  lookUp<Result>(statement: Statement<'system', Result>): Promise<Result>
   /** Names what the operation concerns; the default is the kind and the id in the route's path. */
   on(target: Omit<Operation, 'name'>): Operator
   /** The system login, which may then write rows of this organization. @throws Problem not-found (when it runs) */

@@ -1,8 +1,9 @@
 -- The gate: one row if the caller in the settings may do what the route declared, else none. Every policy of every
 -- tenant table asks it, so with an invalid session, an ended membership or a missing permission a statement reads
 -- nothing and changes nothing. The settings are local to the transaction: app.session_id, app.organization_id,
--- app.permission, app.support_id, app.context (request id, address, user agent and user, for the audit log). app.support_id
--- names the support access through which an operator acts (operations/support), and is otherwise empty.
+-- app.permission, app.requires (an entitlement of the organization), app.support_id, app.context (request id, address, user
+-- agent and user, for the audit log). app.support_id names the support access through which an operator acts
+-- (operations/support), and is otherwise empty.
 
 -- A valid session alone, for routes that need no organization: /auth, /users/me and the user's list of sessions. Support
 -- access reaches none of them.
@@ -25,8 +26,10 @@ create view gate with (security_barrier) as
   select s.id as session_id, s.user_id, o.id as organization_id, current_setting('app.permission', true) as permission,
     case when current_setting('app.permission', true) not like 'admin:%' then m.role when u.superuser then 'superuser' end as role,
     current_setting('app.permission', true) not like '%:read' as writes,
-    -- Without the required second factor some permissions remain (to leave, for example), but they read no rows.
-    s.second_factor_at is not null or not o.second_factor_required as reads
+    -- Without the required second factor and in a suspended organization some permissions remain (to leave, for example), but
+    -- they read no rows.
+    (s.second_factor_at is not null or not o.second_factor_required)
+      and (o.suspended_at is null or current_setting('app.permission', true) like 'admin:%') as reads
   from sessions s
   join users u on u.id = s.user_id
   join organizations o on o.id = nullif(current_setting('app.organization_id', true), '')::uuid
@@ -41,10 +44,13 @@ create view gate with (security_barrier) as
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null
     and o.deleted_at is null and (s.second_factor_at is not null or not o.second_factor_required
       or is_way_out())
+    and (o.suspended_at is null or current_setting('app.permission', true) like 'admin:%' or current_setting('app.permission', true) = 'organization:leave')
     -- the sub-select reads the setting once, not for each row of the table
     and exists (select from role_permissions p where p.permission = (select current_setting('app.permission', true))
         and (p.role = m.rank or u.superuser and p.role = case when coalesce(current_setting('app.support_id', true), '') = '' then 'superuser'
-          else 'support-' || support_role() end));
+          else 'support-' || support_role() end))
+    and (coalesce(current_setting('app.requires', true), '') = '' or exists (select from entitlements e where e.organization_id = o.id
+      and e.code = current_setting('app.requires', true) and (e.writes or current_setting('app.permission', true) like '%:read')));
 
 -- The state that the diagnostic query reads after an empty or refused result: always one row.
 create view gate_state with (security_barrier) as
@@ -52,7 +58,11 @@ create view gate_state with (security_barrier) as
     m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null as member,
     o.second_factor_required and s.second_factor_at is null and o.deleted_at is null
       and (m.user_id is not null and m.disabled_at is null and m.deleted_at is null or u.superuser) as second_factor_missing,
-    exists (select from gate) as permitted, exists (select from operator) as operator, support_role() is not null as supported
+    exists (select from gate) as permitted, exists (select from operator) as operator, support_role() is not null as supported,
+    case when m.disabled_at is null and m.deleted_at is null and m.user_id is not null and o.deleted_at is null
+      and current_setting('app.permission', true) not like 'admin:%' then o.suspended_at end as suspended_at,
+    m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null and not (coalesce(current_setting('app.requires', true), '') = '' or exists (select from entitlements e where e.organization_id = o.id
+        and e.code = current_setting('app.requires', true) and (e.writes or current_setting('app.permission', true) like '%:read'))) as entitlement_missing
   from (select nullif(current_setting('app.session_id', true), '')::uuid as session_id,
       nullif(current_setting('app.organization_id', true), '')::uuid as organization_id) as named
   left join sessions s on s.id = named.session_id
@@ -68,7 +78,8 @@ create view own_organizations with (security_barrier) as
     (select r.name from roles r where r.organization_id = m.organization_id and r.id = m.role_id) as role_name,
     array(select p.permission from role_permissions p where p.role = case when m.role_id is null then m.role else 'admin' end
       and (m.role_id is null or exists (select from custom_role_permissions c where c.organization_id = m.organization_id and c.role_id = m.role_id and c.permission = p.permission))
-      order by p.permission collate "C") as permissions
+      order by p.permission collate "C") as permissions, o.suspended_at,
+    array(select distinct e.code collate "C" from entitlements e where e.organization_id = o.id order by 1) as entitlements
   from self
   join memberships m on m.user_id = self.user_id and m.disabled_at is null and m.deleted_at is null
   join organizations o on o.id = m.organization_id and o.deleted_at is null;
@@ -108,9 +119,9 @@ begin
         and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
         and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null));
   end if;
-  -- An operator's change of accounts and sessions concerns no organization.
-  if wanted like 'admin:%' and coalesce(current_setting('app.organization_id', true), '') = '' then
-    return exists (select from operator);
+  -- An operator's change of accounts and sessions concerns no organization, and that of a restored account one that is deleted.
+  if wanted like 'admin:%' and exists (select from operator) then
+    return true;
   end if;
   return exists (select from gate) or exists (select from sessions s
     join users u on u.id = s.user_id
@@ -121,10 +132,13 @@ begin
       and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
       and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null)
       and (o.gate_changed_in = own
-        or o.deleted_at is null and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out()))
+        or o.deleted_at is null and (o.suspended_at is null or wanted like 'admin:%' or wanted = 'organization:leave')
+          and (s.gate_changed_in = own or s.second_factor_at is not null or not o.second_factor_required or is_way_out()))
       and (m.gate_changed_in = own
         or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
-        or m.disabled_at is null and m.deleted_at is null and wanted = any (permissions_of(o.id, m.role, m.role_id))));
+        or m.disabled_at is null and m.deleted_at is null and wanted = any (permissions_of(o.id, m.role, m.role_id)))
+      and (coalesce(current_setting('app.requires', true), '') = '' or exists (select from entitlements e where e.organization_id = o.id
+        and e.code = current_setting('app.requires', true) and (e.writes or current_setting('app.permission', true) like '%:read'))));
 end $$;
 revoke execute on function gate_is_open() from public;
 
@@ -162,13 +176,18 @@ begin
 end $$;
 revoke execute on function lock_revocation() from public;
 
--- Locks the keys of several users in order of their ids, before a transaction closes the gates of all of them.
+-- Locks the keys of several users in order of their ids, before a transaction closes the gates of all of them. That of the actor,
+-- if it is not among them, is locked in the same order, shared, because lock_revocation() takes it as well.
 create function hold_users(ids uuid[]) returns void language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
   id uuid;
 begin
-  for id in select distinct held from unnest(ids) as held where held is not null order by held loop
-    perform pg_advisory_xact_lock(lock_key('revocation', id::text));
+  for id in select distinct held from unnest(ids || acting_user()) as held where held is not null order by held loop
+    if id = any (ids) then
+      perform pg_advisory_xact_lock(lock_key('revocation', id::text));
+    else
+      perform pg_advisory_xact_lock_shared(lock_key('revocation', id::text));
+    end if;
   end loop;
 end $$;
 revoke execute on function hold_users(uuid[]) from public;

@@ -73,7 +73,14 @@ export function authorize(
     ...(support_id !== undefined && { support_id }),
   }
   const gated =
-    permission === undefined || operates ? self : { ...self, permission, organization_id: organization_id as string }
+    permission === undefined || operates
+      ? self
+      : {
+          ...self,
+          permission,
+          organization_id: organization_id as string,
+          ...(rules.requires !== undefined && { requires: rules.requires }),
+        }
   // No statement of the system login asks whether a support access is open.
   if (!isPublic && support_id === undefined) request.visitor = systemRunnerOf(database.system, self)
   const keyed = honoursIdempotencyKey({ ...rules, method: request.method })
@@ -112,6 +119,9 @@ export function authorize(
       user_id,
       session_id,
       ...bindTo(database.system, scope),
+      // system: an operator looks up the organization of a row before that organization's gate can be asked
+      lookUp: statement =>
+        database.system.run({ ...scope, operation: { ...scope.operation, isLookUp: true } }, statement),
       on: target => operate({ ...scope, operation: { ...target, name: scope.operation.name } }),
       for: id => operate({ ...scope, organization_id: id }),
       within: id => bindTo(database.tenant, { ...scope, organization_id: id }),

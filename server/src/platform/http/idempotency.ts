@@ -42,25 +42,40 @@ export function rememberResult<Login extends LoginName>(
   const principal = support_id === undefined ? '' : `support ${support_id} `
   const place: Place = { user_id, route: `${principal}${request.method} ${request.routeOptions.url}`, key }
   const once = <Result>(work: (transaction: Transaction<Login>) => Promise<Result>): Promise<Result> =>
-    runner.transaction(async transaction => {
-      // The body is read after the caller is authenticated, so the hash is computed only now.
-      const content = [organization_id, request.params, request.body]
-      const request_hash = digest(JSON.stringify(content, sortKeys))
-      // As it was stored before the order of fields stopped to matter.
-      const former_hash = digest(JSON.stringify(content))
-      if (!(await transaction.run(lock(place)))) throw new Problem('idempotency-key-in-use', { retryAfter: 1 })
-      const stored = await transaction.run(findStored(place))
-      if (stored !== undefined) {
-        if (![request_hash, former_hash].includes(stored.request_hash)) throw new Problem('idempotency-key-reused')
-        markReplayed()
-        return stored.result as Result
-      }
-      // The last statement must be the one that stores the result.
-      const result = await work({ ...transaction, finish: transaction.run })
-      await transaction.run(store(place, organization_id, request_hash, result))
-      return result
-    })
+    runner
+      .transaction(async transaction => {
+        // The body is read after the caller is authenticated, so the hash is computed only now.
+        const content = [organization_id, request.params, request.body]
+        const request_hash = digest(JSON.stringify(content, sortKeys))
+        // As it was stored before the order of fields stopped to matter.
+        const former_hash = digest(JSON.stringify(content))
+        if (!(await transaction.run(lock(place)))) throw new Problem('idempotency-key-in-use', { retryAfter: 1 })
+        const stored = await transaction.run(findStored(place))
+        if (stored !== undefined) {
+          if (![request_hash, former_hash].includes(stored.request_hash)) throw new Problem('idempotency-key-reused')
+          markReplayed()
+          throw new Replay(stored.result)
+        }
+        // The last statement must be the one that stores the result.
+        const result = await work({ ...transaction, finish: transaction.run })
+        await transaction.run(store(place, organization_id, request_hash, result))
+        return result
+      })
+      .catch((error: unknown) => {
+        if (error instanceof Replay) return error.result as Result
+        throw error
+      })
   return { ...runner, transaction: once, run: task => once(transaction => transaction.run(task)) }
+}
+
+/** Ends the transaction of a repetition without a trace: the operators' log has an entry for the first request only. */
+class Replay extends Error {
+  readonly result: unknown
+
+  constructor(result: unknown) {
+    super('the stored result of the first request')
+    this.result = result
+  }
 }
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('base64url')

@@ -63,8 +63,9 @@ export interface Resource<
   }
   /** The problem for a slug that is taken. If the slug is optional in `create`, it is made from the name. */
   slugTaken?: ProblemCode
-  /** Other problems with which a write can be refused. */
+  /** Other problems with which a write can be refused, and those of a creation alone. */
   problems?: readonly ProblemCode[]
+  createProblems?: readonly ProblemCode[]
 }
 
 /** The routes of a plain resource. A feature declares its other routes itself. */
@@ -84,6 +85,7 @@ export const resource =
     schema: { item, create, update, filters },
     slugTaken,
     problems = [],
+    createProblems = [],
     preview,
     ...statements
   }: Resource<Item, Create, Update, Filters, ItemRow>) =>
@@ -120,7 +122,7 @@ export const resource =
       path,
       {
         ...writeSingle,
-        problems: refused,
+        problems: [...refused, ...createProblems],
         schema: {
           operationId: `create${One}`,
           summary: `Create ${articleOf(one)} ${one}`,
@@ -134,7 +136,10 @@ export const resource =
         const body = request.body as { name: string; slug?: string }
         const make = (slug?: string) =>
           actor.run(
-            statements.create(placeOf(actor), (slug === undefined ? body : { ...body, slug }) as unknown as Static<Create>),
+            statements.create(
+              placeOf(actor),
+              (slug === undefined ? body : { ...body, slug }) as unknown as Static<Create>,
+            ),
           )
         const made = slugTaken === undefined ? await make() : await claimSlug(body, slugTaken, make)
         reply.code(201).header('location', `/api/v1${path}/${made.id}`)
@@ -217,7 +222,7 @@ const articleOf = (word: string): string => (/^[aeiou]/.test(word) ? 'an' : 'a')
  * The schema of PUT and the values that it resets, derived from the schema of POST: an optional field that may be null
  * is reset to null, one with a default to its default, and any other is required.
  */
-function replacementOf(create: TObject): { schema: TObject; resets: Record<string, unknown> } {
+export function replacementOf(create: TObject): { schema: TObject; resets: Record<string, unknown> } {
   const { required, title } = create as { required?: readonly string[]; title?: string }
   const whole = Type.Required(create)
   const resets: Record<string, unknown> = {}

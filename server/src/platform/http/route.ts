@@ -11,6 +11,7 @@ import type { Actor, Operator } from '../gate/actor.ts'
 import type { Permission } from '../gate/permissions.ts'
 import type { Origin, SystemRunner } from '../database/database.ts'
 import type { ProblemCode } from '../problems.ts'
+import { currentTraceParent } from '../observation/trace-parent.ts'
 import { readLine } from '../texts.ts'
 import { clientAddress } from './client-address.ts'
 
@@ -32,10 +33,14 @@ type Access = 'public' | 'session' | Permission
 export interface RouteRules {
   /** Required: without it the server does not start. */
   access: Access
+  /** An entitlement that the organization must have, beside the permission. The gate decides, in the same statement. */
+  requires?: string
   /** Requires a recent sign-in. */
   stepUp?: boolean
   /** Requests per minute from one address, in addition to the general limit; Infinity: no limit at all. */
   perMinute?: number
+  /** The feature counts the requests by something better than the address; beside that only the global limit applies. */
+  countsItself?: boolean
   /** The path of another route that does the same: both share its stricter limit. */
   limitedAs?: string
   /** The response contains secrets, or the caller loses access: it is never stored for an Idempotency-Key. */
@@ -79,9 +84,11 @@ export const honoursIdempotencyKey = ({ access, noStore, method }: RouteRules & 
 
 /** The origin of a request, as the audit log stores it. */
 export function originOf(request: FastifyRequest): Origin {
+  const traceparent = currentTraceParent()
   return {
     request_id: request.id,
     ip: clientAddress(request),
     user_agent: (readLine(request.headers['user-agent'] ?? '') ?? '').slice(0, 500),
+    ...(traceparent !== undefined && { traceparent }),
   }
 }

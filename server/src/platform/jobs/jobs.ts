@@ -7,6 +7,7 @@ import type { SystemRunner } from '../database/database.ts'
 import { get, raw, tables } from '../database/statement.ts'
 import { jobSchemaOf, quoteSchema } from '../schema/schema-script.ts'
 import { noteFailure } from '../failures.ts'
+import { jobEnds, jobStarts } from '../observation/channels.ts'
 import type { FailureSink } from '../failures.ts'
 import type { Services } from '../services.ts'
 
@@ -168,9 +169,17 @@ export async function runJobs(
         if (job === undefined) return
         // After a job there may be another one: poll again at once.
         boss.notifyWorker(worker)
+        const { traceparent, ...data } = (job.data ?? {}) as JobData & { traceparent?: string }
+        const started = { queue, id: job.id, data, traceparent }
+        const start = performance.now()
+        const end = (error: unknown) => jobEnds.publish({ ...started, milliseconds: performance.now() - start, error })
         try {
-          await handle(job.data ?? {}, job.id, job.signal)
+          await jobStarts.within(started, async () => {
+            await handle(started.data, job.id, job.signal)
+            end(undefined)
+          })
         } catch (error) {
+          end(error)
           noteFailure(log, `a job of the queue ${queue} failed and will be tried again`, error, { queue, job: job.id })
           // Without its cause, because the library stores the whole error in the job's row.
           // eslint-disable-next-line preserve-caught-error

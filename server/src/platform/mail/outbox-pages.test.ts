@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import type { Browser } from 'playwright-core'
 import { noBrowser, openBrowser, phone } from '../../../test/browser.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import { renderMail } from './render.ts'
@@ -36,18 +37,19 @@ async function keep(id: string, app: string): Promise<void> {
   await mailer?.send(message, id)
 }
 
-// Red when: routes.ts sorts the other way round, or shows a subject unescaped.
-test('the outbox is a page, newest first, and each mail one more, as HTML, as text and as a file', async () => {
-  assert.match((await get('/dev/mail')).text, /Nothing has been sent yet/)
+// Red when: listOutbox sorts the other way round, the page shows a subject unescaped, or linksOf takes no line of the text.
+test('the outbox is a page, newest first, with the links of each; each email is one more, as HTML, as text and as a file', async () => {
+  assert.match((await get('/dev/mail')).text, /<p id="empty" >\s*Nothing has been sent yet/)
   await keep('older', 'Acme')
   await keep('newer', '<script>Hooli')
   const list = await get('/dev/mail')
   assert.equal(list.status, 200)
   assert.deepEqual(
-    [...list.text.matchAll(/\/dev\/mail\/(\w+)/g)].map(([, id]) => id),
+    [...list.text.matchAll(/"\/dev\/mail\/(\w+)"/g)].map(([, id]) => id),
     ['newer', 'older'],
   )
-  assert.doesNotMatch(list.text, /<script/)
+  assert.doesNotMatch(list.text, /<script>Hooli/)
+  assert.equal(list.text.split('token=AAAA&#38;x=&#34;" target="_blank">/account/sign-up</a>').length, 3)
 
   const page = await get('/dev/mail/newer')
   assert.match(page.text, /<h1>Finish signing up for &#60;script&#62;Hooli<\/h1>/)
@@ -83,6 +85,16 @@ test('a mail’s HTML runs nothing, loads nothing, is framed by our page only, a
   assert.match(headers['content-security-policy']!, /^default-src 'none'; .*frame-ancestors 'none'; frame-src 'self'$/)
 })
 
+// Red when: tagOfOutbox does not depend on the files, or the route ignores If-None-Match.
+test('whoever asks again with the tag of the list gets it only when an email has arrived', async () => {
+  const { headers } = await get('/dev/mail')
+  const tag = { 'if-none-match': headers['etag']! }
+  const same = await get('/dev/mail', tag)
+  assert.deepEqual([same.status, same.text], [304, ''])
+  await keep('later', 'Acme')
+  assert.equal((await get('/dev/mail', tag)).status, 200)
+})
+
 // Red when: requireOwnName lets every name pass, or looks at X-Forwarded-Host.
 test('only the names of this machine and of PUBLIC_URL lead there', async () => {
   await keep('named', 'Acme')
@@ -107,6 +119,23 @@ test('only the names of this machine and of PUBLIC_URL lead there', async () => 
       assert.equal((await get(`/dev/mail${path}`, { host, 'x-forwarded-host': 'localhost' })).status, 404, host + path)
 })
 
+/** Red when: the policy does not allow the script, or it adds nothing to the list. */
+async function seesArrivals(browser: Browser, origin: string): Promise<void> {
+  const page = await browser.newPage()
+  const faults: string[] = []
+  page.on('console', message => void (message.type() === 'error' && faults.push(message.text())))
+  await page.goto(`${origin}/dev/mail`)
+  await page.getByText('New ones appear by themselves').waitFor()
+  await page.locator('#mails a').first().focus()
+  await keep('arriving', 'Arriving Ltd')
+  await page.getByRole('link', { name: 'Arriving Ltd' }).waitFor()
+  assert.match(await page.title(), /^\(1\) Emails/)
+  assert.equal(await page.getByRole('status').textContent(), '1 new since you opened this page')
+  assert.notEqual(await page.evaluate('document.activeElement.textContent'), '', 'the focus stays where it was')
+  assert.deepEqual(faults, [])
+  await page.close()
+}
+
 // Red when: the sandbox of the frame or of its policy lets no page be opened, or lets a script run.
 test(
   'in a browser the mail shows, its button opens a page of its own, and no script runs',
@@ -126,6 +155,7 @@ test(
     await mailer?.send({ ...message, html }, 'browsed')
 
     const browser = await openBrowser()
+    await seesArrivals(browser, origin)
     const context = await browser.newContext(phone)
     const page = await context.newPage()
     await page.goto(`${origin}/dev/mail/browsed`)

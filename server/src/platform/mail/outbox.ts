@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../../config/config.ts'
@@ -53,6 +54,13 @@ export async function listOutbox(dataDir: string): Promise<KeptMail[]> {
     files.filter(name => /^[\w-]+\.json$/.test(name)).map(name => readKept(join(folderOf(dataDir), name))),
   )
   return mails.filter(mail => mail !== undefined).sort((a, b) => b.sent_at.localeCompare(a.sent_at))
+}
+
+/** Changes whenever an email arrives or is removed; reads none of them. */
+export async function tagOfOutbox(dataDir: string): Promise<string> {
+  const files = await readdir(folderOf(dataDir)).catch(() => [])
+  const names = files.filter(name => /^[\w-]+\.json$/.test(name)).sort()
+  return `"${createHash('sha256').update(names.join()).digest('base64url')}"`
 }
 
 /** One email of the outbox, or undefined. */

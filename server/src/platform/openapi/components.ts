@@ -1,6 +1,7 @@
 import { headerFields } from '../http/header-fields.ts'
 import type { ProblemBody } from '../http/wire-format.ts'
 import type { ProblemCode, ProblemTable } from '../problems.ts'
+import { PermissionName } from '../schemas.ts'
 
 export type Json = Record<string, unknown>
 
@@ -52,17 +53,67 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
       items: { type: 'string', enum: ['totp', 'passkey', 'recovery_code'] },
       description: 'With `mfa-required`: the second factors that the account has.',
     },
+    password_change_token: {
+      type: 'string',
+      maxLength: 100,
+      description:
+        'With `password-change-required`: the token for POST /api/v1/auth/password-change/complete, valid for 15 minutes.',
+    },
+    results: {
+      type: 'array',
+      maxItems: 1000,
+      description: 'With `bulk-refused`: what would have become of each item. `skipped`: it would have been changed.',
+      items: {
+        type: 'object',
+        required: ['id', 'status'],
+        additionalProperties: false,
+        properties: {
+          id: { type: 'string', format: 'uuid', maxLength: 36 },
+          status: { type: 'string', enum: ['skipped', 'unchanged', 'not-found', 'refused'] },
+          problem: {
+            type: 'object',
+            required: ['code', 'title', 'detail'],
+            additionalProperties: false,
+            properties: Object.fromEntries(
+              ['code', 'title', 'detail'].map(name => [name, { type: 'string', maxLength: 1000, pattern: LINE }]),
+            ),
+          },
+        },
+      },
+    },
     limit: {
       type: 'integer',
       minimum: 0,
-      maximum: 2147483647,
+      maximum: Number.MAX_SAFE_INTEGER,
       description: 'With a limit that is reached: the limit.',
     },
-    used: { type: 'integer', minimum: 0, maximum: 2147483647, description: 'With `limit`: how much of it is in use.' },
+    used: {
+      type: 'integer',
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'With `limit`: how much of it is in use.',
+    },
+    limit_key: {
+      type: 'string',
+      maxLength: 63,
+      pattern: LINE,
+      description: 'With `quota-exhausted` and `limit-below-use`: which limit it is, such as `projects`.',
+    },
+    entitlement: {
+      type: 'string',
+      maxLength: 63,
+      pattern: LINE,
+      description: 'With `entitlement-missing`: the entitlement that the organization does not have.',
+    },
+    license_status: {
+      type: 'string',
+      enum: ['draft', 'active', 'suspended', 'revoked', 'expired', 'not-started'],
+      description: 'With `license-status-conflict` and `license-not-usable`: the status that the licence has.',
+    },
     permissions: {
       type: 'array',
       maxItems: 200,
-      items: { type: 'string', maxLength: 100, pattern: LINE },
+      items: PermissionName,
       description: "With `role-exceeds-own`: the permissions that the caller's own role does not have.",
     },
     members: {
@@ -76,6 +127,12 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
       minimum: 1,
       maximum: 2147483647,
       description: 'With `role-in-use`, if no member has the role: how many open invitations offer it.',
+    },
+    suspended_at: {
+      type: 'string',
+      format: 'date-time',
+      maxLength: 35,
+      description: 'With `organization-suspended`: since when.',
     },
   },
 })

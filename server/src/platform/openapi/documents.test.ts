@@ -5,8 +5,10 @@ import { createTestApp } from '../../../test/test-app.ts'
 const DOCUMENTS = [
   '/docs',
   '/docs/swagger-ui.css',
+  '/docs/look.css',
   '/docs/start.js',
   '/redoc',
+  '/redoc/look.css',
   '/redoc/redoc.js',
   '/redoc/start.js',
   '/api/v1/openapi.json',
@@ -15,7 +17,7 @@ const DOCUMENTS = [
   '/api/redoc',
   '/api/openapi.json',
 ]
-const TOKEN = 'a token for machines that read'
+const TOKEN = 'a token for the machines that read documents'
 
 const open = await createTestApp({ GITHUB_CLIENT_ID: '', GITHUB_CLIENT_SECRET: '' })
 const closed = await createTestApp({ PUBLIC_DOCUMENTS: 'false', METRICS_TOKEN: TOKEN })
@@ -34,7 +36,7 @@ test('the pages name no other server, and their policy allows no other', async (
   assert.doesNotMatch((await open.call('GET', '/redoc/redoc.js')).text, /cdn\.redoc\.ly|fonts\.googleapis/)
   for (const path of ['/docs', '/redoc', '/problems']) {
     const policy = (await open.call('GET', path)).headers['content-security-policy'] ?? ''
-    assert.match(policy, /default-src 'self'/, path)
+    assert.match(policy, path === '/problems' ? /default-src 'none'/ : /default-src 'self'/, path)
     assert.doesNotMatch(policy, /https?:|script-src[^;]*unsafe|\*/, path)
   }
 })
@@ -70,5 +72,26 @@ test('closed documents open to the token and to a superuser, as long as they are
 test('the page of problems has a section for each, for every caller', async () => {
   const { status, text } = await closed.call('GET', '/problems')
   assert.equal(status, 200)
-  for (const code of Object.keys(problems)) assert.ok(text.includes(`<section id="${code}">`), code)
+  for (const code of Object.keys(problems)) assert.ok(text.includes(`<li id="${code}">`), code)
+})
+
+// Red when: developerLinks or the root names the documents wherever they are, or the start page links to nothing.
+test('the start page, its answer for programs and every page for developers lead to what is there', async () => {
+  const accept = 'text/html'
+  for (const app of [open, closed]) {
+    const { body } = await app.call('GET', '/')
+    const page = await app.call('GET', '/', undefined, { accept, host: 'localhost:8000' })
+    assert.match(page.headers['content-type'] ?? '', /^text\/html/)
+    assert.match(page.headers['vary'] ?? '', /\bAccept\b/)
+    const problemPage = await app.call('GET', '/problems')
+    const links = [page, problemPage].flatMap(({ text }) =>
+      [...text.matchAll(/href="(\/[^"]*)"/g)].map(([, href]) => href!),
+    )
+    assert.equal(new Set(links).has('/docs'), app === open)
+    assert.equal('docs' in body.links, app === open)
+    for (const link of new Set([...links, ...Object.values(body.links as Record<string, string>)])) {
+      const { status } = await app.call('GET', link, undefined, { accept, host: 'localhost:8000' })
+      assert.equal(status, 200, link)
+    }
+  }
 })

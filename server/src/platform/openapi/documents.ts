@@ -1,54 +1,53 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import { get, tables } from '../database/statement.ts'
+import type { FastifyRequest } from 'fastify'
+import type { Config } from '../../config/config.ts'
+import { providerOriginsOf } from '../../config/social.ts'
+import { isFromOperator } from '../http/operator-access.ts'
 import { Problem } from '../problems.ts'
-import type { ProblemTable } from '../problems.ts'
+import { developerLinks } from '../pages/developer-links.ts'
+import { renderPage, sendPage } from '../pages/html.ts'
 import { pagePolicyOf } from '../server/headers.ts'
-import type { CspMode } from '../server/headers.ts'
-import type { WireFormat } from '../http/wire-format.ts'
+import type { Services } from '../services.ts'
+import { redocLook, startRedoc, startSwagger, swaggerLook } from './document-look.ts'
+import { problemsPage, redocPage, swaggerPage } from './document-pages.ts'
+import type { FirstStep } from './document-pages.ts'
 import { describeLegacy } from './legacy.ts'
+import { digestRoutes } from './routes-digest.ts'
 import type { App } from '../http/route.ts'
 
-export interface DocumentOptions {
-  name: string
-  problems: ProblemTable
-  formats: readonly WireFormat[]
-  cspMode: CspMode
-  /** The origins of sign-in providers. */
-  providers: readonly string[]
-  /** Whether they are public; otherwise the token or a superuser's session is required, and others get 404. */
-  areOpen: boolean
-  token: string | undefined
+export type DocumentOptions = Pick<Services, 'version' | 'declared' | 'cache'> & {
+  config: Pick<Config, 'appName' | 'cspMode' | 'environment' | 'mail' | 'metrics' | 'publicDocuments' | 'social'>
 }
 
 const page = { access: 'public', browsed: true, schema: { hide: true } } as const
 const JAVASCRIPT = 'text/javascript; charset=utf-8'
-const HTML = 'text/html; charset=utf-8'
+const CSS = 'text/css; charset=utf-8'
 
 /** The OpenAPI documents, Swagger UI, ReDoc and the problem reference, all served by this process. */
-export async function documentRoutes(
-  app: App,
-  { name, problems, formats, cspMode, providers, areOpen, token }: DocumentOptions,
-): Promise<void> {
-  app.get('/problems', page, async (_request, reply) => {
-    setPolicy(reply, pagePolicyOf(cspMode, providers))
-    return reply.type(HTML).send(problemPage(name, problems))
-  })
+export async function documentRoutes(app: App, { config, version, declared, cache }: DocumentOptions): Promise<void> {
+  const { appName: name, cspMode, publicDocuments: areOpen } = config
+  const { problems, formats, firstSteps } = declared
+  const digest = digestRoutes(app, { name, version, problems, formats }, config.environment === 'development')
+  const frame = { name, lang: 'en', links: developerLinks(config) } as const
+
+  app.get('/problems', page, async (_request, reply) =>
+    sendPage(reply, 200, { ...problemsPage(frame, problems), cspMode }),
+  )
 
   await app.register(async (documents: App) => {
-    if (!areOpen) documents.addHook('onRequest', async request => requireReader(request, token))
+    if (!areOpen) documents.addHook('onRequest', async request => requireReader(request, config.metrics.token))
 
     for (const [path, describe] of [
       ['/api/v1/openapi.json', () => app.openApi()],
       ['/api/v1/openapi.legacy.json', async () => describeLegacy(await app.openApi())],
       ...formats.map(format => [`${format.path}/openapi.json`, () => app.openApi(format)] as const),
     ] as const) {
-      let text: string | undefined
       documents.get(path, page, async (_request, reply) =>
-        reply.type('application/json').send((text ??= JSON.stringify(await describe()))),
+        reply
+          .type('application/json')
+          .send(await cache.read(`${path} ${digest()}`, async () => JSON.stringify(await describe()))),
       )
     }
 
@@ -60,15 +59,31 @@ export async function documentRoutes(
           .send(await read()),
       )
     // ReDoc runs its search in a worker, which it creates from its own script.
-    for (const [path, body, policy] of [
-      ['/docs', swaggerPage, undefined],
-      ['/redoc', redocPage, 'worker-src blob:'],
+    for (const [path, describe, policy] of [
+      ['/docs', async () => swaggerPage(frame, version, stepsIn(await app.openApi(), firstSteps)), undefined],
+      ['/redoc', async () => redocPage(frame), 'worker-src blob:'],
     ] as const)
       documents.get(path, page, async (_request, reply) => {
-        setPolicy(reply, pagePolicyOf(cspMode, providers, policy))
-        return reply.type(HTML).send(htmlPage(`${name} API`, body))
+        const allowed = pagePolicyOf(cspMode, providerOriginsOf(config.social), policy)
+        if (allowed !== undefined) reply.header('content-security-policy', allowed)
+        return reply.type('text/html; charset=utf-8').send(renderPage(await describe()))
       })
   })
+}
+
+/** The operations with these ids, in this order. */
+function stepsIn(document: object, ids: readonly string[]): FirstStep[] {
+  const { paths } = document as { paths: Record<string, Record<string, Omit<FirstStep, 'tag'> & { tags: string[] }>> }
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({
+      method: method.toUpperCase(),
+      path,
+      operationId: operation.operationId,
+      summary: operation.summary,
+      tag: operation.tags[0] ?? '',
+    })),
+  )
+  return ids.flatMap(id => operations.find(({ operationId }) => operationId === id) ?? [])
 }
 
 const require = createRequire(import.meta.url)
@@ -77,19 +92,14 @@ const redoc = require.resolve('redoc/package.json')
 
 /** Scripts and styles of the two viewers, each with its path and read on request. */
 const files: readonly (readonly [path: string, type: string, read: () => Promise<string> | string])[] = [
-  ['/docs/swagger-ui.css', 'text/css; charset=utf-8', () => readBundle(swaggerUi, 'swagger-ui.css')],
+  ['/docs/swagger-ui.css', CSS, () => readBundle(swaggerUi, 'swagger-ui.css')],
   ['/docs/swagger-ui-bundle.js', JAVASCRIPT, () => readBundle(swaggerUi, 'swagger-ui-bundle.js')],
+  ['/docs/look.css', CSS, () => swaggerLook],
   ['/docs/start.js', JAVASCRIPT, () => startSwagger],
   ['/redoc/redoc.js', JAVASCRIPT, readRedoc],
+  ['/redoc/look.css', CSS, () => redocLook],
   ['/redoc/start.js', JAVASCRIPT, () => startRedoc],
 ]
-
-const startSwagger =
-  "SwaggerUIBundle({ url: '/api/v1/openapi.json', domNode: document.querySelector('main'), deepLinking: true, docExpansion: 'none', filter: true, validatorUrl: null })\n"
-const startRedoc = "Redoc.init('/api/v1/openapi.json', { disableGoogleFont: true }, document.querySelector('main'))\n"
-const swaggerPage =
-  '<link rel="stylesheet" href="/docs/swagger-ui.css"><main></main><script src="/docs/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script>'
-const redocPage = '<main></main><script src="/redoc/redoc.js"></script><script src="/redoc/start.js"></script>'
 
 const readBundle = (manifest: string, file: string): Promise<string> => readFile(join(dirname(manifest), file), 'utf8')
 
@@ -103,35 +113,5 @@ const NO_PICTURE = 'data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAA
 
 /** @throws Problem not-found, so that the documents' existence is not revealed */
 async function requireReader(request: FastifyRequest, token: string | undefined): Promise<void> {
-  const { actor } = request
-  const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
-  if (token !== undefined && given !== undefined && timingSafeEqual(digest(given), digest(token))) return
-  if (actor !== undefined && (await actor.account.run(ownRank)).superuser) return
-  throw new Problem('not-found')
+  if (!(await isFromOperator(request, token))) throw new Problem('not-found')
 }
-
-const ownRank = get(tables('tenant', 'self').selectFrom('self').select('superuser'))
-
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-
-function setPolicy(reply: FastifyReply, policy: string | undefined): void {
-  if (policy !== undefined) reply.header('content-security-policy', policy)
-}
-
-const problemPage = (name: string, problems: ProblemTable): string => {
-  const sections = Object.entries(problems).map(
-    ([code, [status, title, detail]]) =>
-      `<section id="${code}"><h2>${title}</h2><p><code>${code}</code>, status ${status}</p><p>${escapeHtml(detail)}</p></section>`,
-  )
-  const introduction =
-    'Every error is <code>application/problem+json</code> (RFC 9457). Its <code>type</code> leads here.'
-  return htmlPage(`${name}: problems`, `<article><h1>Problems</h1><p>${introduction}</p>${sections.join('')}</article>`)
-}
-
-const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
-
-const style =
-  'body{font:16px/1.5 system-ui,sans-serif;margin:0}article{max-width:44rem;margin:auto;padding:1rem}section{border-top:1px solid #ccc}'
-
-const htmlPage = (title: string, body: string): string =>
-  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(title)}</title><link rel="icon" href="data:,"><style>${style}</style></head><body>${body}</body></html>\n`

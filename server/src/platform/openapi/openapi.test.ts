@@ -4,6 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { features } from '../../features.ts'
 import { declare } from '../declarations.ts'
+import { feature } from '../feature.ts'
 import { createDescribedApp } from '../../../tools/described-app.ts'
 import { describeLegacy } from './legacy.ts'
 
@@ -93,6 +94,56 @@ test('every example is one that its schema accepts', () => {
   for (const [code, { value }] of Object.entries(document.components.examples))
     check(code, { $ref: '#/components/schemas/Problem' }, value)
   assert.ok(checked > 80)
+})
+
+/** The schemas of all properties with this name, wherever the document has them. */
+function propertiesOf(node: unknown, names: readonly string[]): object[] {
+  if (typeof node !== 'object' || node === null) return []
+  const { properties } = node as { properties?: Record<string, object> }
+  return [
+    ...names.flatMap(name => properties?.[name] ?? []),
+    ...Object.values(node).flatMap(inner => propertiesOf(inner, names)),
+  ]
+}
+
+// Red when: a schema declares a permission as a string, or permissionSchemaOf lists anything but what is declared.
+test('wherever a permission is named, the document enumerates those that the features declare', async () => {
+  const notes = feature({ name: 'notes', permissions: { 'notes:read': 'viewer' } as never })
+  const more = declare([...features, notes])
+  const other = await createDescribedApp(more)
+  after(() => other.close())
+  for (const [described, table] of [
+    [document, permissions],
+    [(await other.openApi()) as Document, more.permissions],
+  ] as const) {
+    const schemas = described.components.schemas as Record<string, { enum?: string[]; description?: string }>
+    assert.deepEqual(schemas['Permission']?.enum, Object.keys(table).sort())
+    assert.match(schemas['Permission']?.description ?? '', /not a breaking change/)
+    const lists = propertiesOf(described, ['permissions', 'permission'])
+    assert.ok(lists.length >= 6, 'me, its explanation, roles (read, created, changed) and the problem')
+    const words = lists.map(list => ('items' in list ? list.items : list) as { $ref?: string; enum?: string[] })
+    for (const word of words)
+      if (word.$ref !== '#/components/schemas/Permission')
+        assert.ok(
+          (word.enum ?? []).length > 0 && word.enum!.every(name => name in table),
+          `${JSON.stringify(word)} enumerates no permissions`,
+        )
+  }
+})
+
+// Red when: the tags keep the order of the features, or an operation of firstSteps is renamed.
+test('the operations that a newcomer calls first exist, and their groups come first', () => {
+  const ids = operationsOf(document).map(({ operation }) => operation.operationId)
+  assert.ok(declared.firstSteps.length > 3)
+  for (const id of declared.firstSteps) assert.ok(ids.includes(id), id)
+  const tagOf = (id: string) =>
+    operationsOf(document).find(({ operation }) => operation.operationId === id)!.operation.tags[0]
+  const first = [...new Set(declared.firstSteps.map(tagOf))]
+  assert.deepEqual(
+    document.tags.slice(0, first.length).map(({ name }) => name),
+    first,
+  )
+  assert.equal(document.tags.length, new Set(operationsOf(document).flatMap(({ operation }) => operation.tags)).size)
 })
 
 test('the older paths have a document of their own, in which each is deprecated and names its successor', () => {

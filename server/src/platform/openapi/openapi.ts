@@ -1,18 +1,20 @@
 import type { RouteOptions } from 'fastify'
 import type { Declarations } from '../declarations.ts'
-import { STEP_UP_SECONDS } from '../gate/actor.ts'
 import { honouredFields } from '../http/header-fields.ts'
 import { formatOf } from '../http/wire-format.ts'
 import type { WireFormat } from '../http/wire-format.ts'
 import { schemaController } from '../http/validation.ts'
-import type { ProblemCode, ProblemTable } from '../problems.ts'
+import type { ProblemCode } from '../problems.ts'
 import { headers, parameters, reference, withPage } from './components.ts'
 import type { Json } from './components.ts'
 import { formatStyle, problemStyle } from './error-style.ts'
 import type { ErrorStyle } from './error-style.ts'
 import { exampleOfRequest, exampleOfSchema } from './examples.ts'
 import { nameSchemas } from './named-schemas.ts'
-import type { App, RouteRules } from '../http/route.ts'
+import { permissionSchemaOf } from './permission-schema.ts'
+import { problemsOf, securityOf, wordsOf } from './operation-rules.ts'
+import type { OperationRules } from './operation-rules.ts'
+import type { App } from '../http/route.ts'
 
 const description = `The backend that a multi-tenant product needs before its first own feature.
 
@@ -43,7 +45,9 @@ export function describeApi(
     const own = routes.filter(({ url, schema }) => {
       return schema?.operationId !== undefined && formatOf(declared.formats, url) === format
     })
-    const usedTags = new Set(own.flatMap(({ schema }) => schema?.tags ?? []))
+    const steps = declared.firstSteps.flatMap(id => own.find(({ schema }) => schema?.operationId === id) ?? [])
+    const tagsOf = (some: readonly RouteOptions[]) => new Set(some.flatMap(({ schema }) => schema?.tags ?? []))
+    const usedTags = tagsOf(own)
     const [{ default: Fastify }, { default: swagger }] = await Promise.all([
       import('fastify'),
       import('@fastify/swagger'),
@@ -56,11 +60,12 @@ export function describeApi(
         info: {
           title: format === undefined ? `${name} API` : `${name} API, ${format.path}`,
           version,
-          description: format?.description ?? description,
+          description: format?.description ?? `${description}\n\n${firstStepsIn(steps)}`,
           license: { name: 'MIT', identifier: 'MIT' },
         },
         servers: format === undefined ? [serverAt('/')] : [serverAt(format.path), serverAt(format.alias)],
-        tags: Object.entries(declared.tags)
+        // The groups that a newcomer needs come first.
+        tags: Object.entries({ ...Object.fromEntries([...tagsOf(steps)].map(tag => [tag, ''])), ...declared.tags })
           .filter(([tag]) => usedTags.has(tag))
           .map(([name, description]) => ({ name, description })),
         components: {
@@ -100,13 +105,19 @@ const serverAt = (url: string) => ({
   'x-internal': false,
 })
 
-type Declared = Pick<Declarations, 'tags' | 'problems' | 'permissions' | 'formats'>
+const firstStepsIn = (steps: readonly RouteOptions[]): string => {
+  const lines = steps.map(({ method, url, schema }, index) => {
+    const path = url.replaceAll(/:(\w+)/g, '{$1}')
+    return `${index + 1}. ${schema?.summary}: \`${String(method)} ${path}\``
+  })
+  return `Start here:\n\n${lines.join('\n')}`
+}
+
+type Declared = Pick<Declarations, 'tags' | 'firstSteps' | 'problems' | 'permissions' | 'formats'>
 
 interface Described extends Declared {
   style: ErrorStyle
 }
-
-type OperationRules = RouteRules & { method: string }
 
 interface Response {
   description?: string
@@ -127,15 +138,6 @@ interface Document {
   components: Record<string, Json>
 }
 
-/** The access token; optional on a public route whose problems include `session-ended`. */
-function securityOf({
-  access,
-  problems: declared = [],
-}: Pick<RouteRules, 'access' | 'problems'>): { bearer?: never[] }[] {
-  if (access !== 'public') return [{ bearer: [] }]
-  return declared.includes('session-ended') ? [{ bearer: [] }, {}] : []
-}
-
 /** Adds what all operations share (problems, headers, parameters, examples), and names the schemas with a title. */
 function complete(document: Document, rules: ReadonlyMap<string, OperationRules>, declared: Described): Document {
   const { problems, style } = declared
@@ -147,6 +149,7 @@ function complete(document: Document, rules: ReadonlyMap<string, OperationRules>
   const schemas: Json = {}
   nameSchemas(style.schema, schemas)
   const paths = nameSchemas(document.paths, schemas) as Document['paths']
+  if ('Permission' in schemas) schemas['Permission'] = permissionSchemaOf(declared.permissions)
   const used = new Set(Object.keys(responses).flatMap(name => name.split('.')))
   const examples: Json = {}
   for (const code of Object.keys(problems) as ProblemCode[])
@@ -174,6 +177,7 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
     .filter(text => text !== undefined)
     .join('\n\n')
   if (access !== 'public' && access !== 'session') operation['x-permission'] = access
+  if (rule.requires !== undefined) operation['x-entitlement'] = rule.requires
   if (stepUp) operation['x-step-up'] = true
   if (perMinute !== undefined && perMinute !== Infinity)
     operation['x-rate-limit'] = { requests: perMinute, seconds: 60, counts: 'address' }
@@ -238,67 +242,6 @@ function problemResponse({ style }: Described, status: string, codes: readonly P
       },
     },
   }
-}
-
-/** The rules of a route as sentences for its callers. */
-function wordsOf({ access, stepUp, perMinute }: RouteRules, { permissions }: Declared): string[] {
-  const who =
-    access === 'public'
-      ? 'Open to anyone.'
-      : access === 'session'
-        ? 'Requires a valid session.'
-        : `Requires the permission \`${access}\`, which the role ${(permissions as Record<string, string>)[access]} and those above it have.`
-  return [
-    who,
-    ...(stepUp ? [`Needs a sign-in younger than ${STEP_UP_SECONDS / 60} minutes.`] : []),
-    ...(perMinute === undefined || perMinute === Infinity
-      ? []
-      : [`At most ${perMinute} requests per minute from one address.`]),
-  ]
-}
-
-/** All problems that an operation can return: those from its rules and schema, and those that it declares. */
-function problemsOf(operation: Operation, rule: OperationRules, problems: ProblemTable): ProblemCode[] {
-  const { access, stepUp, problems: declared = [] } = rule
-  const has = (place: string, name?: string) =>
-    (operation.parameters ?? []).some(
-      parameter => parameter['in'] === place && (name === undefined || parameter['name'] === name),
-    )
-  const sent = honouredFields(rule)
-  const found: (readonly ProblemCode[] | false)[] = [
-    ['malformed-request'],
-    access !== 'public' && [
-      'not-signed-in',
-      'access-token-expired',
-      'session-ended',
-      'support-access-ended',
-      'support-access-limited',
-    ],
-    access !== 'public' &&
-      access !== 'session' &&
-      (access.startsWith('admin:')
-        ? ['permission-missing', 'second-factor-required']
-        : ['organization-required', 'membership-ended', 'permission-missing', 'second-factor-required']),
-    stepUp === true && ['step-up-required'],
-    has('path') && ['not-found'],
-    sent.includes('Idempotency-Key') && ['idempotency-key-in-use', 'idempotency-key-reused', 'invalid-fields'],
-    sent.includes('If-Match') && ['entity-tag-stale'],
-    operation.requestBody !== undefined && ['body-too-large', 'unsupported-media-type', 'invalid-fields'],
-    ['invalid-fields'],
-    has('query', 'cursor') && ['invalid-cursor'],
-    declared,
-    [
-      'request-timeout',
-      'rate-limited',
-      'headers-too-large',
-      'internal-error',
-      'database-unavailable',
-      'busy',
-      'shutting-down',
-    ],
-  ]
-  const codes = new Set(found.flatMap(some => (some === false ? [] : some)))
-  return (Object.keys(problems) as ProblemCode[]).filter(code => codes.has(code))
 }
 
 const sorted = (object: Json): Json => Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)))

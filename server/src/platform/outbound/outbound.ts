@@ -7,6 +7,7 @@ import { isIP } from 'node:net'
 import type { LookupFunction } from 'node:net'
 import { isLoopback } from '../../config/kinds.ts'
 import { isPublicAddress } from '../addresses.ts'
+import { sendings } from '../observation/channels.ts'
 
 /**
  * The only client for requests to other servers. It refuses compression, follows no redirects, keeps no connections,
@@ -81,6 +82,7 @@ function ask(url: URL, { method = 'GET', headers = {}, body, to }: OutboundReque
   const fields = new Headers(headers)
   fields.set('accept-encoding', 'identity')
   if (!fields.has('user-agent')) fields.set('user-agent', 'freehold')
+  if (sendings.isHeard) sendings.publish({ to: to === 'operator' ? to : 'other', headers: fields })
   if (body !== undefined) fields.set('content-length', String(Buffer.byteLength(body)))
   return new Promise<IncomingMessage>((resolve, reject) => {
     const sent = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {

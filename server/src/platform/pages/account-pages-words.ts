@@ -4,10 +4,18 @@ import type { Locale } from '../locales.ts'
 export const words = {
   en: {
     start: { title: 'Your account', text: 'If you cannot sign in, one of these helps.' },
-    address: 'E-mail address',
+    help: 'Help with your account',
+    outbox: 'Emails in development',
+    address: 'Email address',
+    fullName: 'Your name',
+    optional: 'optional',
     newPassword: 'New password',
     repeatedPassword: 'New password, once more',
     password: 'Password',
+    show: 'Show',
+    hide: 'Hide',
+    needs: (rules: string) => `It needs ${rules}.`,
+    notObvious: 'Common passwords, and ones with your name or address, are refused.',
     code: 'Code of your authenticator app, or a recovery code',
     differ: 'The two passwords differ.',
     wrongPassword: 'The password is wrong, or there were too many wrong ones before.',
@@ -20,19 +28,40 @@ export const words = {
     missingCode:
       'Enter a code of the authenticator app that your account had before, or a recovery code. If you did not add that app either, undo that first, with the link in the email about it.',
     badAddress: 'This is not an email address.',
+    badName: 'A name is one line of at most 200 characters.',
     goOn: (name: string) => `Go to ${name}`,
+    close: (name: string) => `You can close this page and return to ${name}.`,
     again: 'Ask for a new link',
-    broken: {
-      title: 'This link does not work',
-      text: 'It is incomplete, has expired or was used before. If you have just used it, everything is done: you can sign in.',
+    retry: 'Try again',
+    ended: {
+      unknown: {
+        title: 'This link does not work',
+        text: 'It is incomplete or was changed on its way. Open it in the email again, or copy all of it.',
+      },
+      used: {
+        title: 'This link was used or replaced',
+        text: 'Each link works once, and a newer one replaces it. If you have just used it, everything is done: you can sign in.',
+      },
+      expired: {
+        title: 'This link has expired',
+        text: 'It worked for a limited time, which is over. Nothing was changed.',
+      },
     },
   },
   de: {
     start: { title: 'Ihr Konto', text: 'Wenn Sie sich nicht anmelden können, hilft eines davon.' },
+    help: 'Hilfe zu Ihrem Konto',
+    outbox: 'E-Mails in der Entwicklung',
     address: 'E-Mail-Adresse',
+    fullName: 'Ihr Name',
+    optional: 'freiwillig',
     newPassword: 'Neues Passwort',
     repeatedPassword: 'Neues Passwort, noch einmal',
     password: 'Passwort',
+    show: 'Zeigen',
+    hide: 'Verbergen',
+    needs: (rules: string) => `Es braucht ${rules}.`,
+    notObvious: 'Häufige Passwörter und solche mit Ihrem Namen oder Ihrer Adresse werden abgelehnt.',
     code: 'Code Ihrer Authenticator-App oder ein Wiederherstellungscode',
     differ: 'Die beiden Passwörter unterscheiden sich.',
     wrongPassword: 'Das ist nicht das Passwort des Kontos, oder es kamen zu viele falsche zuvor.',
@@ -46,7 +75,25 @@ export const words = {
     missingCode:
       'Geben Sie einen Code der Authenticator-App ein, die Ihr Konto vorher hatte, oder einen Wiederherstellungscode. Haben Sie auch diese App nicht selbst hinzugefügt, machen Sie zuerst das rückgängig, mit der E-Mail darüber.',
     badAddress: 'Das ist keine E-Mail-Adresse.',
+    badName: 'Ein Name ist eine Zeile mit höchstens 200 Zeichen.',
     goOn: (name: string) => `Weiter zu ${name}`,
+    close: (name: string) => `Sie können diese Seite schließen und zu ${name} zurückkehren.`,
+    again: 'Neuen Link anfordern',
+    retry: 'Noch einmal versuchen',
+    ended: {
+      unknown: {
+        title: 'Dieser Link führt nicht weiter',
+        text: 'Er ist unvollständig oder wurde unterwegs verändert. Öffnen Sie ihn noch einmal aus der E-Mail, oder kopieren Sie ihn ganz.',
+      },
+      used: {
+        title: 'Dieser Link wurde schon benutzt oder ersetzt',
+        text: 'Jeder Link gilt einmal, und ein neuerer ersetzt ihn. Haben Sie ihn gerade eben benutzt, ist alles erledigt: Sie können sich anmelden.',
+      },
+      expired: {
+        title: 'Dieser Link ist abgelaufen',
+        text: 'Er galt nur für begrenzte Zeit, und die ist vorbei. Es wurde nichts geändert.',
+      },
+    },
     /** The requirements of passwords, by the English text in the problem. */
     lacks: {
       'must have at least 15 characters': 'Es braucht mindestens 15 Zeichen.',
@@ -59,11 +106,6 @@ export const words = {
       'is among the most used passwords': 'Es gehört zu den meistbenutzten Passwörtern.',
       'must not contain your e-mail address, your name, your organization or what this product is called':
         'Es darf weder Ihre E-Mail-Adresse noch Ihren Namen, Ihre Organisation oder den Namen dieses Dienstes enthalten.',
-    },
-    again: 'Neuen Link anfordern',
-    broken: {
-      title: 'Dieser Link führt nicht weiter',
-      text: 'Er ist unvollständig, abgelaufen oder wurde schon benutzt. Haben Sie ihn gerade eben benutzt, ist alles erledigt: Sie können sich anmelden.',
     },
   },
 } as const satisfies Record<Locale, unknown>
@@ -108,8 +150,21 @@ export function problemWords(status: number, locale: Locale): { title: string; t
 
 /** The fault of a field, as a sentence in that language. */
 export function faultIn(detail: string, locale: Locale): string {
-  const lacks: Readonly<Record<string, string>> = words.de.lacks
-  const inGerman = lacks[detail]
+  const inGerman = germanOf(detail)
   if (inGerman === undefined) return detail
   return locale === 'de' ? inGerman : `It ${detail}.`
+}
+
+/** What a password needs, as one sentence, from the requirements as a refusal says them. */
+export function needsIn(rules: readonly string[], locale: Locale): string {
+  const needs = rules.map(rule =>
+    locale === 'de' ? (germanOf(rule) ?? rule).replace(/^Es braucht (.*)\.$/, '$1') : rule.replace(/^must have /, ''),
+  )
+  const list = new Intl.ListFormat(locale === 'de' ? 'de-DE' : 'en-GB', { type: 'conjunction' })
+  return words[locale].needs(list.format(needs))
+}
+
+const germanOf = (detail: string): string | undefined => {
+  const lacks: Readonly<Record<string, string>> = words.de.lacks
+  return lacks[detail]
 }

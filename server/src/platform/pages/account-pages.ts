@@ -2,87 +2,34 @@ import formbody from '@fastify/formbody'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import type { SystemRunner } from '../database/database.ts'
 import type { Services } from '../services.ts'
 import type { Locale } from '../locales.ts'
-import { presentedToken } from '../tokens/one-time-tokens.ts'
-import type { OpenToken } from '../tokens/one-time-tokens.ts'
+import { presentedToken, whyUnusable } from '../tokens/one-time-tokens.ts'
+import type { OpenToken, Unusable } from '../tokens/one-time-tokens.ts'
 import { Problem } from '../problems.ts'
 import type { FieldError } from '../problems.ts'
-import { Strict } from '../schemas.ts'
-import type { Offered } from './account-pages-fields.ts'
-import { codeField, faultList, faultsOf, linkList, newPasswords, presentPassword } from './account-pages-fields.ts'
+import { Name, Strict } from '../schemas.ts'
+import type { AccountPages, Said } from './account-page.ts'
+import type { Asked, Shown } from './account-pages-fields.ts'
+import { faultList, faultsOf, fieldsFor, linkList } from './account-pages-fields.ts'
 import { faultIn, problemWords, words } from './account-pages-words.ts'
 import { problemOf, statusOf } from '../server/errors.ts'
 import { createNotices } from './notice.ts'
+import type { Notices } from './notice.ts'
 import { html } from './html.ts'
-import { passkeyButton, passkeyPolicy } from './passkey-button.ts'
-import { noteFailure } from '../failures.ts'
+import type { Link } from './html.ts'
+import { passkeyButton, passkeyScript } from './passkey-button.ts'
+import { showScript } from './show-button.ts'
+import { noteFailure, reportFault } from '../failures.ts'
 import { recordRefusal } from '../server/logging.ts'
 import type { App } from '../http/route.ts'
-import { isEmail } from '../validator.ts'
-
-/** The texts of a page in one language. Plain text. */
-export interface PageWords {
-  title: string
-  /** Explains what the button does. */
-  text: string
-  button: string
-  /** The result, after the button was pressed. */
-  done: string
-  /** The texts of the form that requests an email, if there is one, and its result. */
-  ask?: { title: string; text: string; button: string; done: string }
-  /** The texts of other refusals, by the problem's code. */
-  refused?: Readonly<Record<string, string>>
-}
-
-/** The content of a submitted form: the link's token, and the fields that the user has filled in. */
-export interface Filled {
-  token: string
-  new_password: string
-  /** The current password of the account. */
-  password: string
-  /** A code of an authenticator app, or a recovery code. */
-  code: string
-  /** The answer of a passkey, as JSON. */
-  passkey: string
-  cookies: string | undefined
-}
-
-/** The parts of a form that depend on the link. */
-interface FormParts {
-  /** Shown above the text of the page. */
-  notice?: string
-  asksPassword?: boolean
-  asksCode?: boolean
-  /** The path of the options for a passkey, which may replace the code. */
-  passkeyOptions?: string | undefined
-}
-
-/**
- * A page that the link in an email leads to: `/account/<purpose>?token=…`. Opening it changes nothing, because scanners
- * of emails open every link; only its button uses the token.
- */
-export interface AccountPage {
-  words: Readonly<Record<Locale, PageWords>>
-  /** Whether the page asks for a new password, which may depend on the account. May throw a problem in `refused`. */
-  asksPassword?: boolean | ((token: OpenToken<never>, visitor: SystemRunner) => Promise<boolean>)
-  /** The parts of the form that depend on the link. */
-  form?(token: OpenToken<never>, visitor: SystemRunner, locale: Locale): Promise<FormParts>
-  /** Uses the token. @throws Problem invalid-token, or one whose `errors` name a field of the form */
-  act(given: Filled, visitor: SystemRunner): Promise<unknown>
-  /** The links that are offered afterwards. */
-  offer?(result: never, visitor: SystemRunner, locale: Locale): Promise<Offered | undefined>
-  /** Requests an email to an address, without a token. Reveals nothing about the address. */
-  ask?(email: string, visitor: SystemRunner, locale: Locale): Promise<unknown>
-}
-
-export type AccountPages = Readonly<Record<string, AccountPage>>
+import { isEmail, matches } from '../validator.ts'
 
 const Text = Type.Optional(Type.String({ maxLength: 4096 }))
 const Form = Strict({
   token: Text,
   email: Text,
+  full_name: Text,
   new_password: Text,
   repeated_password: Text,
   password: Text,
@@ -90,7 +37,7 @@ const Form = Strict({
   passkey: Type.Optional(Type.String({ maxLength: 12 * 1024 })),
 })
 
-/** Enough for a token, an address, passwords, a code and the answer of a passkey, percent-encoded. Bytes. */
+/** Enough for a token, an address, a name, passwords, a code and the answer of a passkey, percent-encoded. Bytes. */
 const LARGEST_FORM = 32 * 1024
 
 const rules = { access: 'public', noStore: true } as const
@@ -99,7 +46,7 @@ const schema = { hide: true } as const
 /** Serves the pages, in English and German; they work without scripts. In the context `app`, forms are parsed; errors are pages. */
 export async function accountPageRoutes(app: App, pages: AccountPages, services: Services): Promise<void> {
   const { config, declared, keys } = services
-  const { localeOf, send, say: sendText } = createNotices(config)
+  const { localeOf, send, say } = createNotices(config)
   app.removeAllContentTypeParsers()
   await app.register(formbody, { bodyLimit: LARGEST_FORM })
 
@@ -107,98 +54,119 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
     const problem = problemOf(error as Parameters<typeof problemOf>[0])
     const status = statusOf(declared.problems, problem.code)
     recordRefusal(request, problem.code)
-    if (status === 500) request.log.error({ err: error }, 'error in an account page')
+    if (status === 500) reportFault(request, 'error in an account page', error)
     else if (status > 500) noteFailure(services.log, problem.code, problem.cause ?? error)
-    const { title, text } = problemWords(status, localeOf(request))
+    const locale = localeOf(request)
     if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
-    return sendText(reply, status, title, text)
+    const canRetry = request.method === 'GET' && (status === 429 || status >= 500)
+    const next = canRetry ? { text: words[locale].retry, href: request.originalUrl } : undefined
+    return say(reply, status, { ...problemWords(status, locale), tone: 'bad', next })
   })
 
   app.get('/', { ...rules, schema }, async (request, reply) => {
     const locale = localeOf(request)
     const { title, text } = words[locale].start
-    const asking = Object.entries(pages).flatMap(([purpose, { words: own, ask }]) =>
-      ask === undefined ? [] : [{ text: own[locale].ask?.title ?? own[locale].title, href: `/account/${purpose}` }],
-    )
+    const asking = Object.keys(pages).flatMap(purpose => askingPage(purpose, locale) ?? [])
     // Two pages may send the same email.
     const links = asking.filter((one, index) => asking.findIndex(other => other.text === one.text) === index)
-    return sendText(reply, 200, title, text, linkList({ text: '', links }))
+    return say(reply, 200, { title, text, more: linkList({ text: '', links }) })
   })
+
+  /** The link to a page that asks for an address; it works without a token. */
+  const askingPage = (purpose: string, locale: Locale): Link | undefined => {
+    const { ask, words: own } = pages[purpose] ?? {}
+    const asked = own?.[locale].ask
+    return ask === undefined || asked === undefined ? undefined : { text: asked.title, href: `/account/${purpose}` }
+  }
+
+  const sayEnding = (reply: FastifyReply, status: number, { next, ...said }: Said, more: Partial<Ending> = {}) =>
+    say(reply, status, {
+      ...said,
+      tone: status < 400 ? 'good' : 'bad',
+      next: next === undefined ? undefined : askingPage(next, localeOf(reply.request)),
+      ...more,
+    })
 
   for (const [purpose, page] of Object.entries(pages)) {
     const path = `/${purpose}`
-
-    const asksPassword = async (found: OpenToken<unknown>, { visitor }: FastifyRequest): Promise<boolean> =>
-      typeof page.asksPassword === 'function'
-        ? page.asksPassword(found as OpenToken<never>, visitor)
-        : page.asksPassword === true
 
     const sendForm = async (
       reply: FastifyReply,
       token: string,
       found: OpenToken<unknown>,
       errors: readonly FieldError[] = [],
+      values: Shown['values'] = {},
     ) => {
-      const { email } = found
-      const asks = await asksPassword(found, reply.request)
       const locale = localeOf(reply.request)
-      const parts = await page.form?.(found as OpenToken<never>, reply.request.visitor, locale)
-      const { title, text, button } = page.words[locale]
-      const faults = errors.map(({ detail }) => faultIn(detail, locale))
+      const parts = (await page.form?.(found as OpenToken<never>, reply.request.visitor, locale)) ?? {}
+      const { title, text, button } = { ...page.words[locale], ...parts }
+      const asks = [...(page.asks ?? []), ...(parts.asks ?? [])]
+      const account = found.email ?? undefined
+      const { faults, others } = faultsByField(errors, asks, locale)
+      const shown = { locale, account, values, faults, passwordRules: page.passwordRules ?? [] }
+      const { passkeyOptions } = parts
       return send(
         reply,
         errors.length === 0 ? 200 : 422,
         title,
         html`<h1>${title}</h1>
-          ${parts?.notice !== undefined && html`<p><strong>${parts.notice}</strong></p>`}
-          <p>${text}</p>
+          <p class="lead">${text}</p>
+          ${parts.notice !== undefined && html`<p><strong>${parts.notice}</strong></p>`}
+          ${account !== undefined && html`<p class="address">${account}</p>`}
           <form method="post" action="${purpose}">
             <input type="hidden" name="token" value="${token}" />
-            ${email !== null && html`<p><strong>${email}</strong></p>`} ${faultList('faults', faults)}
-            ${asks && newPasswords(email ?? '', locale)}
-            ${parts?.asksPassword === true && presentPassword(email ?? '', locale)}
-            ${parts?.asksCode === true && codeField(locale)}
+            ${faultList(others)} ${asks.map(name => fieldsFor[name](shown))}
             <button>${button}</button>
-            ${parts?.passkeyOptions !== undefined && passkeyButton(parts.passkeyOptions, locale)}
+            ${passkeyOptions !== undefined && passkeyButton(passkeyOptions, locale)}
           </form>`,
-        parts?.passkeyOptions === undefined ? undefined : passkeyPolicy,
+        [
+          ...(asks.some(name => name === 'new_password' || name === 'password') ? [showScript] : []),
+          ...(passkeyOptions === undefined ? [] : [passkeyScript]),
+        ],
       )
     }
 
-    const sendAsk = (reply: FastifyReply, email = '', status = 200) => {
+    const sendAsk = (reply: FastifyReply, email = '', isWrong = false) => {
       const locale = localeOf(reply.request)
       const { ask } = page.words[locale]
-      if (ask === undefined || page.ask === undefined) return sendBroken(reply)
+      if (ask === undefined || page.ask === undefined) return sendUnusable(reply, 'unknown')
+      const faults = isWrong ? { email: [words[locale].badAddress] } : {}
       return send(
         reply,
-        status,
+        isWrong ? 422 : 200,
         ask.title,
         html`<h1>${ask.title}</h1>
-          <p>${ask.text}</p>
+          <p class="lead">${ask.text}</p>
           <form method="post" action="${purpose}">
-            ${status !== 200 && faultList('email-fault', [words[locale].badAddress])}
-            <label for="email">${words[locale].address}</label>
-            <input id="email" name="email" type="email" autocomplete="username" required value="${email}" />
+            ${fieldsFor.email({ locale, values: { email }, faults, passwordRules: [] })}
             <button>${ask.button}</button>
           </form>`,
       )
     }
 
-    /** Says that the token cannot be used, whatever the reason. */
-    const sendBroken = (reply: FastifyReply) => {
+    /** Says why the link cannot be used, and offers a new one, if this page sends it. */
+    const sendUnusable = (reply: FastifyReply, why: Unusable) => {
       recordRefusal(reply.request, 'invalid-token')
-      const { broken, again } = words[localeOf(reply.request)]
-      const more = page.ask !== undefined && html`<p><a class="button" href="${purpose}">${again}</a></p>`
-      return sendText(reply, 422, broken.title, broken.text, more || undefined)
+      const locale = localeOf(reply.request)
+      const { ended, again } = words[locale]
+      const said = page.words[locale].ended?.[why] ?? ended[why]
+      const next = page.ask === undefined ? undefined : { text: again, href: purpose }
+      return sayEnding(reply, 422, said, next && { next })
+    }
+
+    /** The same for a token that was refused. Only who holds a link that we made learns more than that it does not work. */
+    const sendRefusedToken = async (reply: FastifyReply, token: string) => {
+      const kind = declared.tokens.get(purpose)
+      const why = kind === undefined ? 'unknown' : await whyUnusable(reply.request.visitor, keys.oneTime, kind, token)
+      return sendUnusable(reply, why)
     }
 
     /** Shows a refusal for which the page has a text. */
     const sendRefused = (reply: FastifyReply, error: unknown) => {
-      const { title, refused } = page.words[localeOf(reply.request)]
-      const text = error instanceof Problem ? refused?.[error.code] : undefined
-      if (!(error instanceof Problem) || text === undefined) throw error
+      const said = error instanceof Problem ? page.words[localeOf(reply.request)].refused?.[error.code] : undefined
+      if (!(error instanceof Problem) || said === undefined) throw error
       recordRefusal(reply.request, error.code)
-      return sendText(reply, statusOf(declared.problems, error.code), title, text)
+      return sayEnding(reply, statusOf(declared.problems, error.code), said)
     }
 
     /** The token, if it can be used. */
@@ -214,52 +182,64 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       if (token === undefined) return sendAsk(reply)
       const given = Array.isArray(token) ? '' : token
       const found = await find(request, given)
-      if (found === undefined) return sendBroken(reply)
+      if (found === undefined) return sendRefusedToken(reply, given)
       return sendForm(reply, given, found).catch((error: unknown) => sendRefused(reply, error))
     })
 
     app.post(path, { ...rules, perMinute: 10, schema: { ...schema, body: Form } }, async (request, reply) => {
       const { visitor } = request
       const locale = localeOf(request)
-      const given = request.body as Static<typeof Form>
-      const {
-        token,
-        email = '',
-        new_password = '',
-        repeated_password = '',
-        password = '',
-        code = '',
-        passkey = '',
-      } = given
+      const { token, email = '', repeated_password = '', ...given } = request.body as Static<typeof Form>
       if (token === undefined && page.ask !== undefined) {
-        if (!isEmail(email)) return sendAsk(reply, email, 422)
+        if (!isEmail(email)) return sendAsk(reply, email, true)
         await page.ask(email, visitor, locale)
-        const { ask, title } = page.words[locale]
-        return sendText(reply, 200, ask?.title ?? title, ask?.done ?? '')
+        const { ask } = page.words[locale]
+        return sayEnding(reply, 200, ask?.done ?? page.words[locale].done)
       }
-      const found = token === undefined ? undefined : await find(request, token)
-      if (token === undefined || found === undefined) return sendBroken(reply)
-      const asks = await asksPassword(found, request).catch((error: unknown) => error)
-      if (typeof asks !== 'boolean') return sendRefused(reply, asks)
-      if (asks && new_password !== repeated_password)
-        return sendForm(reply, token, found, [{ pointer: '/repeated_password', detail: words[locale].differ }])
+      if (token === undefined) return sendUnusable(reply, 'unknown')
+      const found = await find(request, token)
+      if (found === undefined) return sendRefusedToken(reply, token)
+      const full_name = given.full_name?.trim() ?? ''
+      const again = (errors: readonly FieldError[]) =>
+        sendForm(reply, token, found, errors, { full_name }).catch((error: unknown) => sendRefused(reply, error))
+      if (full_name !== '' && !matches(Name, full_name))
+        return again([{ pointer: '/full_name', detail: words[locale].badName }])
+      if ((given.new_password ?? '') !== repeated_password)
+        return again([{ pointer: '/repeated_password', detail: words[locale].differ }])
       let result: unknown
       try {
         const { cookie: cookies } = request.headers
-        result = await page.act({ token, new_password, password, code, passkey, cookies }, visitor)
+        result = await page.act({ ...nothing, ...given, token, full_name, cookies }, visitor)
       } catch (error) {
         if (!(error instanceof Problem)) throw error
-        if (error.code === 'invalid-token') return sendBroken(reply)
+        if (error.code === 'invalid-token') return sendRefusedToken(reply, token)
         if (page.words[locale].refused?.[error.code] !== undefined) return sendRefused(reply, error)
         const errors = faultsOf(error, locale)
         if (errors === undefined) throw error
-        return sendForm(reply, token, found, errors)
+        return again(errors)
       }
-      const { title, done } = page.words[locale]
       const offered = await page.offer?.(result as never, visitor, locale)
-      return sendText(reply, 200, title, html`<span class="good">${done}</span>`, offered && linkList(offered))
+      return sayEnding(reply, 200, page.words[locale].done, offered && { more: linkList(offered) })
     })
   }
+}
+
+type Ending = Parameters<Notices['say']>[2]
+
+const nothing = { new_password: '', password: '', code: '', passkey: '' }
+
+/** The faults of the fields that the form has, and all others; each as a sentence. */
+function faultsByField(errors: readonly FieldError[], asks: readonly Asked[], locale: Locale) {
+  const names: readonly string[] = asks.includes('new_password') ? [...asks, 'repeated_password'] : asks
+  const faults: Record<string, string[]> = {}
+  const others: string[] = []
+  for (const { pointer, detail } of errors) {
+    // The API calls the new password of an account that is created its password.
+    const name = pointer === '/password' && !asks.includes('password') ? 'new_password' : pointer.slice(1)
+    if (names.includes(name)) (faults[name] ??= []).push(faultIn(detail, locale))
+    else others.push(faultIn(detail, locale))
+  }
+  return { faults, others }
 }
 
 function ignoreInvalid(error: unknown): undefined {

@@ -1,10 +1,12 @@
 import type { Locale } from '../locales.ts'
 import { words } from './account-pages-words.ts'
-import { html, inlineScript } from './html.ts'
-import type { Html } from './html.ts'
+import { html } from './html.ts'
+import type { Html, PageScript } from './html.ts'
 
 /** Answers a challenge and submits the form with it. Without a script, or in an older browser, there is no button. */
-const script = inlineScript(`
+export const passkeyScript: PageScript = {
+  directives: ["connect-src 'self'"],
+  text: `
 const button = document.getElementById('passkey-button')
 if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) button.hidden = false
 button.addEventListener('click', async () => {
@@ -23,17 +25,15 @@ button.addEventListener('click', async () => {
     form.submit()
   } catch {
     fault.hidden = button.disabled = false
-    button.disabled = false
   }
 })
-`)
-
-/** The policy of a page with the button: its script, and its request for a challenge. */
-export const passkeyPolicy = `${script.policy}; connect-src 'self'`
+`,
+}
 
 /** `options` is the path that the challenge comes from, for the token of the form. The answer is the field `passkey`. */
 export const passkeyButton = (options: string, locale: Locale): Html =>
   html`<input type="hidden" name="passkey" />
     <p class="errors" role="alert" id="passkey-fault" hidden>${words[locale].noPasskey}</p>
-    <button type="button" id="passkey-button" data-options="${options}" hidden>${words[locale].usePasskey}</button>
-    ${script.element}`
+    <button type="button" class="quiet" id="passkey-button" data-options="${options}" hidden>
+      ${words[locale].usePasskey}
+    </button>`

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Locale } from '../locales.ts'
 import type { Notices } from './notice.ts'
-import { html } from './html.ts'
+import { words } from './account-pages-words.ts'
 
 /** Paths of programs. A path with a wire format of its own answers in that format, before this is asked. */
 const API = /^\/api(?=[/?]|$)/
@@ -20,17 +20,23 @@ export function isNavigation({ method, headers, originalUrl, routeOptions }: Fas
 /** Shows a problem as a page. Its code and the id of the request are there for the person who is asked for help. */
 export function sendProblemPage(notices: Notices, reply: FastifyReply, status: number, code: string): FastifyReply {
   const locale = notices.localeOf(reply.request)
-  const { title, text } = wordsOf(status, locale)
-  return notices.say(reply, status, title, text, html`<p class="dim">${code} · ${reply.request.id}</p>`)
+  const canRetry = status === 429 || status >= 500
+  const next = canRetry ? { text: words[locale].retry, href: reply.request.originalUrl } : undefined
+  return notices.say(reply, status, {
+    ...wordsOf(status, locale),
+    tone: 'bad',
+    next,
+    note: `${code} · ${reply.request.id}`,
+  })
 }
 
-type Words = Record<Locale, { title: string; text: string }>
+type Texts = Record<Locale, { title: string; text: string }>
 
-const missing: Words = {
+const missing: Texts = {
   en: { title: 'There is nothing here', text: 'The address is mistyped, or the page no longer exists.' },
   de: { title: 'Hier ist nichts', text: 'Die Adresse ist falsch geschrieben, oder die Seite gibt es nicht mehr.' },
 }
-const unreadable: Words = {
+const unreadable: Texts = {
   en: {
     title: 'This link does not work',
     text: 'It is incomplete or was changed on the way. Open the original link again.',
@@ -40,30 +46,30 @@ const unreadable: Words = {
     text: 'Er ist unvollständig oder wurde unterwegs verändert. Öffnen Sie den ursprünglichen Link noch einmal.',
   },
 }
-const closed: Words = {
+const closed: Texts = {
   en: { title: 'Not for you', text: 'This page is only for people who have signed in and may see it.' },
   de: {
     title: 'Nicht zugänglich',
     text: 'Diese Seite ist nur für Personen, die angemeldet sind und sie sehen dürfen.',
   },
 }
-const tooMany: Words = {
+const tooMany: Texts = {
   en: { title: 'Too many attempts', text: 'Please wait a minute, then try again.' },
   de: { title: 'Zu viele Versuche', text: 'Bitte warten Sie eine Minute und versuchen Sie es dann noch einmal.' },
 }
-const away: Words = {
+const away: Texts = {
   en: { title: 'Not now', text: 'The service is busy or unavailable for a moment. Please try again shortly.' },
   de: {
     title: 'Gerade nicht möglich',
     text: 'Der Dienst ist gerade überlastet oder nicht erreichbar. Bitte versuchen Sie es gleich noch einmal.',
   },
 }
-const fault: Words = {
+const fault: Texts = {
   en: { title: 'Something went wrong', text: 'This is our fault. Please try again later.' },
   de: { title: 'Etwas ist schiefgegangen', text: 'Das liegt an uns. Bitte versuchen Sie es später noch einmal.' },
 }
 
-function wordsOf(status: number, locale: Locale): Words[Locale] {
-  const known: Readonly<Record<number, Words>> = { 401: closed, 403: closed, 404: missing, 429: tooMany, 503: away }
+function wordsOf(status: number, locale: Locale): Texts[Locale] {
+  const known: Readonly<Record<number, Texts>> = { 401: closed, 403: closed, 404: missing, 429: tooMany, 503: away }
   return (known[status] ?? (status < 500 ? unreadable : fault))[locale]
 }

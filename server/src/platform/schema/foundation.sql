@@ -23,7 +23,7 @@ revoke execute on function touch() from public;
 -- before this function exists, use two integers, which are a separate key space in PostgreSQL.
 create function lock_key(space text, name text) returns bigint language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
 declare
-  place constant integer := array_position(array['revocation', 'owners', 'idempotency', 'superusers', 'signing-keys', 'mail', 'product', 'structure'], space);
+  place constant integer := array_position(array['revocation', 'owners', 'idempotency', 'superusers', 'signing-keys', 'mail', 'product', 'structure', 'stats', 'limits', 'licenses'], space);
 begin
   if place is null then
     raise exception 'there is no lock space %: add it to lock_key()', space using errcode = '22023';

@@ -4,11 +4,12 @@ import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, Fa
 import type { Notices } from '../pages/notice.ts'
 import { isNavigation, sendProblemPage } from '../pages/problem-page.ts'
 import { readAddress } from '../addresses.ts'
+import { answers as answered } from '../observation/channels.ts'
 import { formatOf } from '../http/wire-format.ts'
 import type { ProblemBody, WireFormat } from '../http/wire-format.ts'
 import { Problem } from '../problems.ts'
 import type { FieldError, ProblemCode, ProblemTable } from '../problems.ts'
-import { noteFailure } from '../failures.ts'
+import { noteFailure, reportFault } from '../failures.ts'
 import { recordRefusal } from './logging.ts'
 import { methodsOfRefused, pathOfRefused } from './unrouted.ts'
 import type { RouteTable } from './unrouted.ts'
@@ -39,7 +40,7 @@ export function answerErrors(app: FastifyInstance, answers: Answers): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error)
     const status = statusOf(problems, problem.code)
-    if (status === 500) request.log.error({ err: error }, 'unexpected error')
+    if (status === 500) reportFault(request, 'unexpected error', error)
     else if (status > 500 && problem.cause !== undefined) noteFailure(app.log, problem.code, problem.cause)
     return sendProblem(reply, request, problem, answers)
   })
@@ -138,6 +139,15 @@ export const answerUnreadable =
       { method: null, route: null, status, request_id, ip: readAddress(socket.remoteAddress ?? '') ?? '' },
       'request',
     )
+    answered.publish({
+      method: '',
+      route: undefined,
+      status,
+      milliseconds: 0,
+      received: undefined,
+      sent: undefined,
+      problem: code,
+    })
     const { type, body: content } = inFormat(
       url === undefined ? undefined : formatOf(formats, url),
       bodyOf(code, answers, request_id),

@@ -81,6 +81,9 @@ const refusals = new WeakMap<FastifyRequest, string>()
 /** Stores the reason of a refusal for the request's log line, because the status alone is not specific enough. */
 export const recordRefusal = (request: FastifyRequest, code: string): void => void refusals.set(request, code)
 
+/** The code of the problem that a request was refused with. */
+export const refusalOf = (request: FastifyRequest): string | undefined => refusals.get(request)
+
 /** How much of a path without a route is logged. Characters. */
 const LOGGED_PATH = 200
 
@@ -91,7 +94,7 @@ const LOGGED_PATH = 200
 export function logRequests(app: FastifyInstance): void {
   app.addHook('onResponse', (request, reply, done) => {
     const { actor } = request
-    const refusal = refusals.get(request)
+    const refusal = refusalOf(request)
     request.log.info(
       {
         method: sentMethodOf(request.raw),

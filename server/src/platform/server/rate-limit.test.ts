@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { createTestApp } from '../../../test/test-app.ts'
 import type { Answer } from '../../../test/test-app.ts'
 import { addressKey } from '../addresses.ts'
@@ -160,4 +161,23 @@ test('probes are answered however much else comes from their address', async () 
   assert.equal((await call('GET', '/')).status, 429)
   assert.equal((await call('GET', '/ready')).status, 200)
   assert.equal((await call('GET', '/health')).status, 200)
+})
+
+// Red when: `rivals` is always the session.
+test('requests in progress of all sessions of a user share the limit', async () => {
+  const { call, signUp, logIn, admin } = await createTestApp({ ...limited, RATE_LIMIT_PER_MINUTE: '20' })
+  const person = await signUp()
+  const sessions = [person, await logIn(person), await logIn(person), await logIn(person)]
+  const me = ({ access_token }: { access_token: string }) =>
+    call('GET', '/api/v1/auth/me', undefined, { authorization: `Bearer ${access_token}` })
+  for (const session of sessions) assert.equal((await me(session)).status, 200)
+  // While the gate cannot answer, all requests are in progress.
+  const client = await admin.connect()
+  await client.query('begin; lock table users in access exclusive mode')
+  const answers = Array.from({ length: 40 }, (_, number) => me(sessions[number % 4]!))
+  await setTimeout(300)
+  await client.query('rollback')
+  client.release()
+  const statuses = (await Promise.all(answers)).map(({ status }) => status)
+  assert.equal(statuses.filter(status => status === 200).length, 16)
 })

@@ -12,6 +12,7 @@ import { refuseUnknownParameters, schemaController } from '../http/validation.ts
 import { networkTest } from '../addresses.ts'
 import { Problem } from '../problems.ts'
 import type { Services } from '../services.ts'
+import { observeRequests } from '../observation/requests.ts'
 import { closeGracefully } from './closing.ts'
 import { createNotices } from '../pages/notice.ts'
 import { answerErrors, answerUnreadable } from './errors.ts'
@@ -20,6 +21,7 @@ import { readJsonOnly } from './json.ts'
 import { announceSuccessors, rewriteUrl } from './legacy.ts'
 import { logRequests } from './logging.ts'
 import { noticeProxies } from './proxies.ts'
+import { createOwnCounters, createSharedCounters } from './counters.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { noteRoutes, refuseUnrouted } from './unrouted.ts'
 import type { RouteTable } from './unrouted.ts'
@@ -28,7 +30,7 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
 
 /** The HTTP server without routes or a socket, with its hooks in the order in which they run. */
 export async function createServer(
-  { config, log, declared, accessTokens }: Services,
+  { config, log, declared, accessTokens, redis, keys }: Services,
   database: Database,
 ): Promise<App> {
   let routes: RouteTable | undefined
@@ -64,6 +66,7 @@ export async function createServer(
   routes = noteRoutes(app)
   readJsonOnly(app)
   answerErrors(app, answers)
+  observeRequests(app)
   logRequests(app)
   sendSecurityHeaders(app, config)
   noticeProxies(app, config.trustedProxies)
@@ -72,7 +75,13 @@ export async function createServer(
   requireAccess(app, declared.permissions)
   refuseUnknownParameters(app)
   await app.register(cors, { delegator: corsFor(config) })
-  const rateLimit = createRateLimit(config.rateLimit)
+  if (redis !== undefined) {
+    app.addHook('onReady', () => redis.open())
+    app.addHook('onClose', async () => redis.close())
+  }
+  const own = createOwnCounters()
+  const counters = redis === undefined ? own : createSharedCounters(redis, keys.redis, own)
+  const rateLimit = createRateLimit(config.rateLimit, counters)
   app.decorateRequest('actor')
   app.decorateRequest('operator')
   app.decorateRequest('visitor')
@@ -136,6 +145,10 @@ const corsOptionsOf = ({ corsOrigins, corsHeaders }: Config) => ({
   strictPreflight: false,
 })
 
+/** Whether the access is a permission in an organization. */
+const isOfOrganization = (access: string | undefined): boolean =>
+  access !== undefined && access !== 'public' && access !== 'session' && !access.startsWith('admin:')
+
 /** A route without access, or with a permission that no feature declares, prevents the start. */
 function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>): void {
   const known = new Set<string>()
@@ -146,8 +159,10 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
       throw new Error(`route ${place} declares no access: give it access: 'public', 'session' or a permission`)
     const {
       access,
+      requires,
       stepUp = false,
       perMinute,
+      countsItself = false,
       limitedAs,
       noStore = false,
       tagged = false,
@@ -156,6 +171,10 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
     if (access !== undefined && access !== 'public' && access !== 'session' && !(access in permissions))
       throw new Error(
         `route ${place} asks for the permission ${access}, which no feature declares: add it to the permissions of the feature`,
+      )
+    if (requires !== undefined && (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(requires) || !isOfOrganization(access)))
+      throw new Error(
+        `route ${place} requires ${JSON.stringify(requires)}: give it an entitlement such as 'sso', and as access a permission in an organization`,
       )
     const operationId = route.schema?.operationId
     if (operationId !== undefined && known.has(operationId))
@@ -169,6 +188,8 @@ function requireAccess(app: App, permissions: Readonly<Record<string, unknown>>)
         noStore,
         tagged,
         browsed,
+        countsItself,
+        ...(requires !== undefined && { requires }),
         ...(perMinute !== undefined && { perMinute }),
         ...(limitedAs !== undefined && { limitedAs }),
       },

@@ -161,6 +161,29 @@ export async function presentedToken<Details extends TSchema>(
   return found
 }
 
+/** Why a token cannot be used; `unknown`: we did not make it for this purpose. */
+export type Unusable = 'unknown' | 'used' | 'expired'
+
+/**
+ * Why a token that was refused cannot be used. Only for a person who holds the link: a program is told nothing but that
+ * it cannot be used. `used` is also a token that was revoked or replaced.
+ */
+export async function whyUnusable(
+  system: SystemRunner,
+  key: Buffer,
+  { purpose }: { purpose: string },
+  token: string,
+): Promise<Unusable> {
+  const id = openId(key, purpose, token)
+  if (id === undefined) return 'unknown'
+  const isUsed = statement(
+    query.selectFrom('one_time_tokens').select('used_at').where('id', '=', id).where('purpose', '=', purpose),
+    ([row]) => row !== undefined && row.used_at !== null,
+  )
+  // Expired tokens are swept after a while.
+  return (await lookUp(system, isUsed)) ? 'used' : 'expired'
+}
+
 /** Creates a token in its own round trip. @returns its id */
 export const startToken = <Details extends TSchema>(
   system: SystemRunner,

@@ -22,11 +22,12 @@ declare module '../../platform/problems.ts' {
 /** The first resource of an organization, and the model for all others. */
 export const projects = feature({
   name: 'projects',
-  uses: ['organizations'],
+  uses: ['organizations', 'limits'],
   sql: [new URL('projects.sql', import.meta.url)],
   tags: { Projects: "An organization's projects." },
   permissions,
   supportPermissions: ['projects:read', 'projects:write'],
   problems,
+  firstSteps: { createProject: 50 },
   routes: [projectRoutes],
 })

@@ -16,3 +16,4 @@ create table projects (
 create index projects_created_by on projects (organization_id, created_by);
 create index projects_name on projects (organization_id, name, id);
 select organization_table('projects', history => '{name, slug, description, status, created_by}', writes => '{projects:write}');
+select counted_table('projects');

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
+import { quotaRules } from '../../directory/limits/limits.ts'
 import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
@@ -82,14 +83,14 @@ export const listProjects = (
 export const getProject = ({ organization_id }: Place, id: string) =>
   get(query.selectFrom('projects').select(columns).where('organization_id', '=', organization_id).where('id', '=', id))
 
-/** @throws Problem project-slug-taken */
+/** @throws Problem project-slug-taken, quota-exhausted */
 export const createProject = ({ organization_id, user_id }: Place, { name, slug = '', ...project }: NewProject) =>
   get(
     query
       .insertInto('projects')
       .values({ organization_id, created_by: user_id, name, slug, ...project })
       .returning(columns),
-    slugTaken,
+    { ...slugTaken, ...quotaRules },
   )
 
 const target = ({ organization_id }: Place, id: string, condition: Condition) =>

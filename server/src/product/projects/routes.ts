@@ -24,4 +24,5 @@ export const projectRoutes = resource({
   update: updateProject,
   remove: deleteProject,
   slugTaken: 'project-slug-taken',
+  createProblems: ['quota-exhausted'],
 })

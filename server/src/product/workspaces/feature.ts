@@ -11,7 +11,7 @@ declare module '../../platform/gate/permissions.ts' {
 /** Places where members work, such as an editor with its terminal, each with the path that its tools use. */
 export const workspaces = feature({
   name: 'workspaces',
-  uses: ['organizations', 'projects'],
+  uses: ['organizations', 'limits', 'projects'],
   sql: [new URL('workspaces.sql', import.meta.url)],
   tags: { Workspaces: 'Places where members work, each with the path that its tools use.' },
   permissions,

@@ -23,4 +23,5 @@ export const workspaceRoutes = resource({
   create: createWorkspace,
   update: updateWorkspace,
   remove: deleteWorkspace,
+  createProblems: ['quota-exhausted'],
 })

@@ -19,3 +19,4 @@ create index workspaces_project_id on workspaces (organization_id, project_id);
 create index workspaces_created_by on workspaces (organization_id, created_by);
 create index workspaces_name on workspaces (organization_id, name, id);
 select organization_table('workspaces', history => '{name, workspace_path, project_id, status, created_by}', writes => '{workspaces:write}');
+select counted_table('workspaces');

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
+import { quotaRules } from '../../directory/limits/limits.ts'
 import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
@@ -106,14 +107,14 @@ export const getWorkspace = ({ organization_id }: Place, id: string) =>
     query.selectFrom('workspaces').select(columns).where('organization_id', '=', organization_id).where('id', '=', id),
   )
 
-/** @throws Problem invalid-fields if the project is not one of the organization */
+/** @throws Problem quota-exhausted; invalid-fields if the project is not one of the organization */
 export const createWorkspace = ({ organization_id, user_id }: Place, workspace: NewWorkspace) =>
   get(
     query
       .insertInto('workspaces')
       .values({ organization_id, created_by: user_id, ...workspace })
       .returning(columns),
-    unknownProject,
+    { ...unknownProject, ...quotaRules },
   )
 
 const target = ({ organization_id }: Place, id: string, condition: Condition) =>

@@ -1,0 +1,59 @@
+// A licensed program: `node program.ts activate | check | run | deactivate`, with FREEHOLD_URL and LICENSE_KEY in the
+// environment. It keeps its state in the file LICENSE_STATE.
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createLicenseClient, LicenseProblem } from './license-client.ts'
+import type { LicenseState } from './license-client.ts'
+
+const { FREEHOLD_URL = 'http://localhost:8000', LICENSE_KEY = '', LICENSE_STATE = 'license.json' } = process.env
+const { HEARTBEAT_SECONDS = '60' } = process.env
+
+const client = createLicenseClient({
+  url: FREEHOLD_URL,
+  key: LICENSE_KEY,
+  fingerprint: createHash('sha256')
+    .update(process.env['FINGERPRINT'] ?? hostname())
+    .digest('hex'),
+  load: () => (existsSync(LICENSE_STATE) ? JSON.parse(readFileSync(LICENSE_STATE, 'utf8')) : {}) as LicenseState,
+  store: state => writeFileSync(LICENSE_STATE, JSON.stringify(state)),
+})
+
+/** @returns whether the program may work */
+async function check(): Promise<boolean> {
+  const { access, code, online } = await client.check()
+  console.log(`${online ? 'online' : 'offline'}: access ${access} (${code})`)
+  return access !== 'none'
+}
+
+const commands: Readonly<Record<string, () => Promise<boolean>>> = {
+  activate: async () => {
+    await client.activate(hostname())
+    console.log('activated')
+    return true
+  },
+  check,
+  // Works until the license ends: it beats, and asks again after each heartbeat.
+  run: async () => {
+    while (await check()) {
+      await delay(Number(HEARTBEAT_SECONDS) * 1000)
+      await client.beat()
+    }
+    return false
+  },
+  deactivate: async () => {
+    await client.deactivate()
+    console.log('deactivated')
+    return true
+  },
+}
+
+try {
+  const command = commands[process.argv[2] ?? '']
+  if (command === undefined) throw new Error('usage: node program.ts activate | check | run | deactivate')
+  process.exitCode = (await command()) ? 0 : 1
+} catch (error) {
+  console.error(error instanceof LicenseProblem ? `${error.code}: ${error.message}` : error)
+  process.exitCode = 1
+}

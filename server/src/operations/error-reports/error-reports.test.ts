@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createTestApp } from '../../../test/test-app.ts'
+import { startPeer } from '../../../test/peer.ts'
+import type { Peer } from '../../../test/peer.ts'
+import { features } from '../../features.ts'
+import { feature } from '../../platform/feature.ts'
+import type { Feature } from '../../platform/feature.ts'
+import { faults } from '../../platform/observation/channels.ts'
+import { reportErrors } from './error-reports.ts'
+import { redact } from './event.ts'
+
+const sentry = await startPeer()
+
+const SECRETS = [
+  'someone@example.com',
+  'eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIxIn0.c2ln',
+  'AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCd',
+]
+/** A route with a fault. */
+const faulty = feature({
+  name: 'faulty',
+  rootRoutes: [
+    app => {
+      app.post('/faulty/:id', { access: 'public', schema: { hide: true } }, async () => {
+        const cause = new Error(`no answer from https://user:hunter2@db.example.com/x?token=hunter3`)
+        throw new TypeError(`cannot read ${SECRETS.join(' of ')}`, { cause })
+      })
+    },
+  ],
+})
+const { app, services } = await createTestApp({ SENTRY_DSN: `http://publickey@${sentry.host}/42` }, [
+  ...(features as readonly Feature[]),
+  faulty,
+])
+
+const eventsOf = ({ received }: Peer) => received.map(({ body }) => JSON.parse(body.split('\n')[2]!))
+
+async function until(condition: () => boolean): Promise<void> {
+  for (const deadline = Date.now() + 10_000; !condition(); await delay(10))
+    assert.ok(Date.now() < deadline, 'it never happened')
+}
+
+// Red when: the body, the path or a header of the request is reported, or a message is not redacted.
+test('a fault is reported with its stack and its route, and with nothing of the request', async () => {
+  const payload = JSON.stringify({ password: 'body-secret' })
+  const { statusCode } = await app.inject({
+    method: 'POST',
+    url: '/faulty/path-secret?query-secret=1',
+    headers: {
+      'content-type': 'application/json',
+      authorization: 'Bearer header-secret',
+      'x-request-id': 'the-faulty-one',
+    },
+    payload,
+  })
+  assert.equal(statusCode, 500)
+  await until(() => sentry.received.length > 0)
+  const [{ path, headers, body }] = sentry.received as [Peer['received'][0]]
+  assert.equal(path, '/api/42/envelope/')
+  assert.match(
+    String(headers['x-sentry-auth']),
+    /^Sentry sentry_version=7, sentry_client=freehold\/[\d.]+, sentry_key=publickey$/,
+  )
+  const [event] = eventsOf(sentry)
+  assert.equal(event.transaction, 'POST /faulty/:id')
+  assert.equal(event.level, 'error')
+  assert.equal(event.environment, 'development')
+  assert.deepEqual(event.tags, { what: 'unexpected error', request_id: 'the-faulty-one' })
+  const [cause, error] = event.exception.values
+  assert.equal(error.type, 'TypeError')
+  assert.equal(error.value, 'cannot read (address) of (token) of (removed)')
+  assert.equal(cause.value, 'no answer from https://(removed)@db.example.com/x?(removed)')
+  const frame = error.stacktrace.frames.at(-1)
+  assert.equal(frame.filename, 'server/src/operations/error-reports/error-reports.test.ts')
+  assert.ok(frame.lineno > 10 && frame.in_app)
+  for (const secret of [...SECRETS, 'hunter', 'body-secret', 'path-secret', 'query-secret', 'header-secret'])
+    assert.ok(!body.includes(secret), secret)
+})
+
+// Red when: every repetition is sent.
+test('a storm of the same error is one report', async () => {
+  const before = sentry.received.length
+  await Promise.all(Array.from({ length: 200 }, () => app.inject({ method: 'POST', url: '/faulty/1' })))
+  await delay(100)
+  assert.ok(sentry.received.length - before <= 1)
+})
+
+// Red when: sending is awaited by the request, an event is forgotten, or a failure to report is reported.
+test('while Sentry cannot be reached nothing is slower, and what happened is reported later', async t => {
+  const gone = await startPeer()
+  await gone.stop()
+  const lines: string[] = []
+  const log = { warn: (_details: object, message: string) => void lines.push(message) }
+  const [url, port] = [`http://${gone.host}/api/1/envelope/`, Number(gone.host.split(':')[1])]
+  const reports = reportErrors({ url, key: 'k' }, { version: '1', environment: 'test' }, log, { firstPauseMs: 100 })
+  t.after(() => reports.close())
+  const start = performance.now()
+  for (let index = 0; index < 150; index++)
+    faults.publish({ level: 'error', message: `fault ${index}`, error: new Error(`number ${index}`) })
+  assert.ok(performance.now() - start < 500)
+  await until(() => lines.length > 0)
+  const back = await startPeer(port)
+  back.answer(503)
+  await until(() => back.received.length > 0)
+  back.answer(200)
+  await until(() => new Set(eventsOf(back).map(({ tags }) => tags.what)).size >= 100)
+  const told = new Set(eventsOf(back).map(({ tags }) => tags.what))
+  // The oldest of more than a hundred are given up.
+  assert.ok(told.has('fault 149') && told.has('fault 50') && !told.has('fault 10'))
+  assert.deepEqual(
+    [...told].filter(what => !what.startsWith('fault')),
+    [],
+  )
+  assert.deepEqual([...new Set(lines)], ['an error could not be reported to Sentry'])
+})
+
+// Red when: the process waits for a Sentry that never answers.
+test('a service that stops sends what is left, and waits for at most two seconds', async () => {
+  const silent = await startPeer()
+  silent.answer(0)
+  const reports = reportErrors(
+    { url: `${silent.url}/api/1/envelope/`, key: 'k' },
+    { version: '1', environment: 'test' },
+    { warn: () => {} },
+  )
+  faults.publish({ level: 'warning', message: 'the last one', error: new Error('last') })
+  const start = performance.now()
+  await reports.close()
+  assert.ok(performance.now() - start < 3000)
+  assert.equal(silent.received.length, 1)
+  await services.errorReports!.close()
+  assert.ok(eventsOf(sentry).some(({ tags }) => tags.what === 'the last one'))
+})
+
+test('what looks like a secret is removed, and everything else stays', () => {
+  for (const [text, redacted] of [
+    ['Authorization: Bearer abc.def', 'Authorization: Bearer (removed)'],
+    ['relation "projects" does not exist', 'relation "projects" does not exist'],
+    ['postgres://freehold:pw@host/db failed', 'postgres://(removed)@host/db failed'],
+    ['job 0192f3a4-5b6c-7d8e-9f00-112233445566 failed', 'job 0192f3a4-5b6c-7d8e-9f00-112233445566 failed'],
+    ['a key 0123456789abcdef0123456789abcdef', 'a key (removed)'],
+  ])
+    assert.equal(redact(text!), redacted)
+})

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { test } from 'node:test'
+import { createTestApp } from '../../../test/test-app.ts'
+import type { Answer } from '../../../test/test-app.ts'
+
+const { admin, database, signUp } = await createTestApp()
+const operator = await signUp()
+await admin.query('update users set superuser = true where id = $1', [operator.user_id])
+const acme = await signUp('Acme')
+const globex = await signUp('Globex')
+const boat = (await acme.call('POST', '/api/v1/projects', { name: 'Boat' })).body
+const ship = (await globex.call('POST', '/api/v1/projects', { name: 'Ship' })).body
+await operator.call('POST', `/api/v1/admin/organizations/${acme.organization_id}/suspend`, { reason: 'Unpaid.' })
+
+interface Entry {
+  id: string
+  organization_id: string
+  action: string
+  entity_type: string
+  entity_id: string
+  operation: string
+  request_id: string
+}
+const audit = (query = '') => operator.call('GET', `/api/v1/admin/audit-logs?${query}`)
+const log = (query = '') => operator.call('GET', `/api/v1/admin/operator-log?${query}`)
+const itemsOf = ({ status, body, text }: Answer): Entry[] => (assert.equal(status, 200, text), body.items)
+const errorOf = ({ status, body }: Answer) => [status, body.errors?.[0].pointer]
+
+// Red when: a filter is ignored, the order is not that of the ids, or a policy hides an organization.
+test('operators read the audit logs of all organizations, the newest entry first, with what operators did', async () => {
+  const all = itemsOf(await audit('limit=100'))
+  const ids = all.map(({ id }) => id)
+  assert.deepEqual(ids, ids.toSorted().toReversed())
+  for (const { organization_id } of [acme, globex])
+    assert.ok(all.some(entry => entry.organization_id === organization_id))
+  assert.deepEqual(
+    itemsOf(await audit(`organization_id=${acme.organization_id}&actor_id=${operator.user_id}`)).map(
+      ({ action, entity_type }) => [action, entity_type],
+    ),
+    [
+      ['update', 'organizations'],
+      ['operate', 'organizations'],
+    ],
+  )
+  const [inserted, ...others] = itemsOf(await audit(`entity_id=${boat.id}`))
+  assert.deepEqual([inserted!.organization_id, others], [acme.organization_id, []])
+  assert.deepEqual(
+    itemsOf(await audit(`request_id=${inserted!.request_id}`)).map(({ entity_id }) => entity_id),
+    [boat.id],
+  )
+  const projects = itemsOf(await audit('entity_type=projects&action=insert'))
+  assert.deepEqual(
+    projects.map(({ entity_id }) => entity_id),
+    [ship.id, boat.id],
+  )
+  const { created_at } = (await audit(`entity_id=${ship.id}`)).body.items[0]
+  const since = itemsOf(await audit(`from=${created_at}&entity_type=projects`))
+  const until = itemsOf(await audit(`to=${created_at}&entity_type=projects`))
+  assert.deepEqual(
+    [since, until].map(list => list.map(({ entity_id }) => entity_id)),
+    [[ship.id], [boat.id]],
+  )
+
+  const pages: string[] = []
+  for (let cursor = ''; ;) {
+    const page = await audit(`limit=7${cursor}`)
+    pages.push(...itemsOf(page).map(({ id }) => id))
+    if (page.body.next_cursor === null) break
+    cursor = `&cursor=${page.body.next_cursor}`
+  }
+  assert.deepEqual(pages, ids)
+})
+
+test('an organization that does not exist, a bad time and a bad id are problems that name the filter', async () => {
+  for (const list of [audit, log]) {
+    assert.deepEqual(errorOf(await list(`organization_id=${randomUUID()}`)), [422, '?organization_id'])
+    assert.deepEqual(errorOf(await list('organization_id=acme')), [422, '?organization_id'])
+    assert.deepEqual(errorOf(await list('from=2016-12-31T23:59:60Z')), [422, '?from'])
+    assert.deepEqual(itemsOf(await list('from=2999-01-01T00:00:00Z')), [])
+    assert.equal((await list('cursor=x')).body.code, 'invalid-cursor')
+  }
+  assert.deepEqual(itemsOf(await log(`organization_id=${globex.organization_id}`)), [], 'it exists, without entries')
+  // A deleted organization keeps its entries; so does one that was erased, which has no row any more.
+  await globex.call('DELETE', `/api/v1/organizations/${globex.organization_id}`)
+  assert.ok(itemsOf(await audit(`organization_id=${globex.organization_id}`)).length > 0)
+})
+
+// Red when: the operators' log is not filtered, or lacks what begin_operation() wrote.
+test('operators read what operators did, and no login can change it', async () => {
+  const [entry, ...others] = itemsOf(await log(`organization_id=${acme.organization_id}`))
+  assert.deepEqual(others, [])
+  assert.deepEqual(
+    [entry!.operation, entry!.entity_type, entry!.entity_id],
+    ['suspendOrganization', 'organizations', acme.organization_id],
+  )
+  for (const query of [
+    `actor_id=${operator.user_id}`,
+    'operation=suspendOrganization',
+    `entity_type=organizations&entity_id=${acme.organization_id}`,
+    `request_id=${entry!.request_id}`,
+  ])
+    assert.deepEqual(
+      itemsOf(await log(query)).map(({ id }) => id),
+      [entry!.id],
+      query,
+    )
+  for (const query of [`actor_id=${acme.user_id}`, 'operation=nothing', `entity_id=${boat.id}`, 'request_id=nothing'])
+    assert.deepEqual(itemsOf(await log(query)), [], query)
+  for (const { pool } of [database.tenant, database.system])
+    for (const statement of [
+      'delete from operator_log',
+      'truncate operator_log',
+      `update operator_log set operation = 'x'`,
+      `update operator_log set organization_id = null`,
+      `insert into operator_log (actor_id, session_id, operation) values (new_id(), new_id(), 'x')`,
+    ])
+      await assert.rejects(pool.query(statement), { code: '42501' }, statement)
+  assert.equal((await acme.call('GET', '/api/v1/admin/operator-log')).body.code, 'permission-missing')
+  assert.equal((await acme.call('GET', '/api/v1/admin/audit-logs')).body.code, 'permission-missing')
+})
+
+// Red when: an index is missing: a list of all organizations would sort or read all rows.
+test('each list is read from an index, in its order', async () => {
+  const client = await database.system.pool.connect()
+  try {
+    await client.query('begin')
+    await client.query('set local enable_seqscan = off')
+    await client.query('set local enable_sort = off')
+    await client.query('set local enable_bitmapscan = off')
+    for (const [condition, index] of [
+      ['true', 'id'],
+      [`id >= '${boat.id}'`, 'id'],
+      [`actor_id = '${acme.user_id}'`, 'actor'],
+      [`entity_id = '${boat.id}'`, 'entity'],
+      [`request_id = 'x'`, 'request'],
+    ] as const) {
+      const { rows } = await client.query(
+        `explain (costs off) select id from audit_log where ${condition} order by id desc limit 21`,
+      )
+      assert.match(JSON.stringify(rows), new RegExp(`audit_log_default_${index}\\b`), condition)
+    }
+  } finally {
+    await client.query('rollback')
+    client.release()
+  }
+})

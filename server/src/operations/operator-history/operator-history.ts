@@ -1,0 +1,114 @@
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { auditColumns, AuditEntry, entryTime } from '../../directory/history/history.ts'
+import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
+import type { Page } from '../../platform/database/pagination.ts'
+import { statement, tables } from '../../platform/database/statement.ts'
+import { invalidField } from '../../platform/problems.ts'
+import { Id, IdOf, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
+import { readIdRange, timeRange } from '../../platform/time-range.ts'
+
+const system = tables('system', 'audit_log', 'operator_log', 'organizations')
+
+const Word = Type.String({ minLength: 1, maxLength: 100 })
+
+export const OperatedAuditEntry = Type.Object(
+  { organization_id: Id, ...AuditEntry.properties },
+  { title: 'OperatedAuditEntry' },
+)
+
+const auditFilters = {
+  organization_id: Type.Optional(IdOf('organization')),
+  actor_id: Type.Optional(IdOf('user')),
+  action: Type.Optional(Word),
+  entity_type: Type.Optional(Word),
+  entity_id: Type.Optional(Id),
+  request_id: Type.Optional(Word),
+}
+export const OperatedAuditQuery = PageQueryOf({ ...auditFilters, ...timeRange })
+
+const logFilters = {
+  organization_id: Type.Optional(IdOf('organization')),
+  actor_id: Type.Optional(IdOf('user')),
+  operation: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 100, description: 'The operationId.', examples: ['suspendOrganization'] }),
+  ),
+  entity_type: Type.Optional(Word),
+  entity_id: Type.Optional(Id),
+  request_id: Type.Optional(Word),
+}
+export const OperatorLogQuery = PageQueryOf({ ...logFilters, ...timeRange })
+
+export const OperatorLogEntry = Type.Object(
+  {
+    id: Id,
+    actor_id: Type.String({ ...Id, description: 'The operator.' }),
+    session_id: Id,
+    request_id: Nullable(Word),
+    ip: Nullable(Type.String({ maxLength: 100 })),
+    user_agent: Nullable(Type.String({ maxLength: 500 })),
+    operation: Word,
+    organization_id: Nullable(Id),
+    entity_type: Nullable(Word),
+    entity_id: Nullable(Id),
+    details: Nullable(Type.Record(Type.String({ maxLength: 100 }), Type.Unknown())),
+    created_at: Time,
+  },
+  { title: 'OperatorLogEntry' },
+)
+
+/** The filters of a request, without what belongs to its page. */
+const pick = (query: object, filters: object): Values =>
+  Object.fromEntries(Object.keys(filters).map(name => [name, (query as Values)[name]]))
+
+type Values = Record<string, string | undefined>
+
+/** The entries with these values, in a range of ids. */
+const auditPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
+  let entries = system
+    .selectFrom('audit_log')
+    .select(['organization_id', ...auditColumns])
+    .select(entryTime.as('created_at'))
+  if (first_id !== undefined) entries = entries.where('id', '>=', first_id)
+  if (end_id !== undefined) entries = entries.where('id', '<', end_id)
+  return whereGiven(entries, filters)
+})
+
+/**
+ * The audit logs of all organizations, the newest entry first; with the entries of operators and of organizations that
+ * were deleted. @throws Problem invalid-fields for a bad range of time
+ */
+export const listAuditLogs = (query: Static<typeof OperatedAuditQuery>, page: Page) =>
+  auditPages({ ...pick(query, auditFilters), ...readIdRange(query) }, orderOf('-created_at', 'audit_log'), page)
+
+const logPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
+  let entries = system
+    .selectFrom('operator_log')
+    .select([
+      'id',
+      'actor_id',
+      'session_id',
+      'request_id',
+      'ip',
+      'user_agent',
+      'operation',
+      'organization_id',
+      'entity_type',
+      'entity_id',
+      'details',
+      'created_at',
+    ])
+  if (first_id !== undefined) entries = entries.where('id', '>=', first_id)
+  if (end_id !== undefined) entries = entries.where('id', '<', end_id)
+  return whereGiven(entries, filters)
+})
+
+/** What operators did, the newest entry first. @throws Problem invalid-fields for a bad range of time */
+export const listOperatorLog = (query: Static<typeof OperatorLogQuery>, page: Page) =>
+  logPages({ ...pick(query, logFilters), ...readIdRange(query) }, orderOf('-created_at', 'operator_log'), page)
+
+/** @throws Problem invalid-fields (read) if the organization of a filter has never existed */
+export const requireOrganization = (id: string) =>
+  statement(system.selectFrom('organizations').select('id').where('id', '=', id), ([found]) => {
+    if (found === undefined) throw invalidField('?organization_id', 'is not an organization')
+  })

@@ -1,0 +1,160 @@
+import { sql } from 'kysely'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import type { Page } from '../../platform/database/pagination.ts'
+import { get, tables } from '../../platform/database/statement.ts'
+import { invalidField } from '../../platform/problems.ts'
+import { Email, Id, IdOf, Name, Nullable, OneOf, Slug, Time } from '../../platform/schemas.ts'
+import { readRange, readIdRange, timeRange } from '../../platform/time-range.ts'
+
+const query = tables('system', 'sessions', 'users', 'organizations')
+
+const UserOfSession = Type.Object({ id: Id, email: Email, full_name: Nullable(Name) }, { title: 'UserOfSession' })
+const OrganizationOfSession = Type.Object({ id: Id, name: Name, slug: Slug }, { title: 'OrganizationOfSession' })
+
+export const OperatorSession = Type.Object(
+  {
+    id: Id,
+    user: UserOfSession,
+    organization: Nullable(OrganizationOfSession),
+    active: Type.Boolean({ description: 'Whether it was not revoked and has not expired.' }),
+    methods: Type.Array(Type.String({ maxLength: 100 }), {
+      maxItems: 20,
+      description: 'The authentication methods that were verified.',
+    }),
+    user_agent: Nullable(Type.String({ maxLength: 500 })),
+    ip: Nullable(Type.String({ maxLength: 45 })),
+    authenticated_at: Time,
+    created_at: Time,
+    last_seen_at: Time,
+    expires_at: Time,
+    revoked_at: Nullable(Time),
+    revoked_reason: Nullable(Type.String({ maxLength: 100 })),
+  },
+  { title: 'OperatorSession' },
+)
+
+const MAX_WORDS = 8
+
+export const SessionFilters = {
+  user_id: Type.Optional(IdOf('user')),
+  organization_id: Type.Optional(
+    Type.String({ ...IdOf('organization'), description: 'The organization that the session has chosen last.' }),
+  ),
+  active: Type.Optional(Type.Boolean()),
+  device: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 200,
+      description:
+        'Words of the user agent (at most eight); case is ignored. It is not indexed: narrow the list by another filter if a device is rare.',
+      examples: ['Firefox'],
+    }),
+  ),
+  ip: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 45, description: 'The whole client address.', examples: ['203.0.113.7'] }),
+  ),
+  from: Type.Optional(
+    Type.String({ ...timeRange.from, description: 'Of the time that the list is sorted by: the first one included.' }),
+  ),
+  to: Type.Optional(
+    Type.String({ ...timeRange.to, description: 'Of the time that the list is sorted by: the first one excluded.' }),
+  ),
+  sort: OneOf(['created_at', '-created_at', 'last_seen_at', '-last_seen_at'], { default: '-created_at' }),
+}
+type SessionFilters = Static<ReturnType<typeof Type.Object<typeof SessionFilters>>>
+
+const columns = [
+  'id',
+  'methods',
+  'user_agent',
+  'ip',
+  'authenticated_at',
+  'created_at',
+  'last_seen_at',
+  'expires_at',
+  'revoked_at',
+  'revoked_reason',
+] as const
+
+const isActive = sql<boolean>`(sessions.revoked_at is null and sessions.expires_at > now())`
+
+// Left joins: a count needs neither, and then leaves both out.
+const allSessions = () =>
+  query
+    .selectFrom('sessions')
+    .leftJoin('users', 'users.id', 'sessions.user_id')
+    .leftJoin('organizations', 'organizations.id', 'sessions.organization_id')
+    .select(columns.map(column => `sessions.${column}` as const))
+    .select([
+      isActive.as('active'),
+      sql<
+        Static<typeof UserOfSession>
+      >`jsonb_build_object('id', users.id, 'email', users.email, 'full_name', users.full_name)`.as('user'),
+      sql<Static<
+        typeof OrganizationOfSession
+      > | null>`case when organizations.id is not null then jsonb_build_object('id', organizations.id, 'name', organizations.name, 'slug', organizations.slug) end`.as(
+        'organization',
+      ),
+    ])
+
+interface Filters {
+  [name: string]: unknown
+  user_id: string | undefined
+  organization_id: string | undefined
+  ip: string | undefined
+  /** Present if only sessions that are active, or only those that are not, are listed: each its own statement. */
+  is_active: true | undefined
+  is_over: true | undefined
+  /** LIKE patterns, all of which the user agent matches. */
+  devices: readonly string[] | undefined
+  first_id: string | undefined
+  end_id: string | undefined
+  seen_from: string | undefined
+  seen_to: string | undefined
+}
+
+const sessionPages = pagesOf((given: Filters) => {
+  let rows = allSessions()
+  if (given.user_id !== undefined) rows = rows.where('sessions.user_id', '=', given.user_id)
+  if (given.organization_id !== undefined) rows = rows.where('sessions.organization_id', '=', given.organization_id)
+  if (given.ip !== undefined) rows = rows.where('sessions.ip', '=', given.ip)
+  if (given.is_active !== undefined) rows = rows.where(isActive)
+  if (given.is_over !== undefined) rows = rows.where(sql<boolean>`not ${isActive}`)
+  if (given.devices !== undefined)
+    rows = rows.where(sql<boolean>`sessions.user_agent ilike all (${given.devices}::text[])`)
+  if (given.first_id !== undefined) rows = rows.where('sessions.id', '>=', given.first_id)
+  if (given.end_id !== undefined) rows = rows.where('sessions.id', '<', given.end_id)
+  if (given.seen_from !== undefined) rows = rows.where('sessions.last_seen_at', '>=', given.seen_from)
+  if (given.seen_to !== undefined) rows = rows.where('sessions.last_seen_at', '<', given.seen_to)
+  return rows
+})
+
+/**
+ * The sessions of all users. `from` and `to` limit the time that the list is sorted by, so that every page is a range of
+ * one index. @throws Problem invalid-fields
+ */
+export function listAllSessions(filters: SessionFilters, page: Page) {
+  const { user_id, organization_id, active, device, ip, from, to, sort } = filters
+  const bySeen = sort.endsWith('last_seen_at')
+  const { from: seenFrom, to: seenTo } = readRange({ from, to })
+  const words = device?.trim().split(/\s+/u)
+  if (words !== undefined && words.length > MAX_WORDS)
+    throw invalidField('?device', `must have at most ${MAX_WORDS} words`)
+  const values = {
+    user_id,
+    organization_id,
+    ip: ip?.toLowerCase(),
+    is_active: active === true ? active : undefined,
+    is_over: active === false ? (true as const) : undefined,
+    devices: words?.map(word => `%${word.replace(/[\\%_]/g, '\\$&')}%`),
+    ...(bySeen ? { first_id: undefined, end_id: undefined } : readIdRange({ from, to })),
+    seen_from: bySeen && seenFrom !== undefined ? new Date(seenFrom).toISOString() : undefined,
+    seen_to: bySeen && seenTo !== undefined ? new Date(seenTo).toISOString() : undefined,
+  }
+  return sessionPages(values, orderOf(sort, 'sessions'), page)
+}
+
+/** A session of any user. @throws Problem not-found */
+export const getAnySession = (id: string) => get(allSessions().where('sessions.id', '=', id))

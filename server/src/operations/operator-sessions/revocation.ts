@@ -1,0 +1,73 @@
+import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
+import { raw, statement, tables } from '../../platform/database/statement.ts'
+import { Problem } from '../../platform/problems.ts'
+import type { Outcome } from '../operator-users/bulk.ts'
+
+const query = tables('system', 'sessions', 'users', 'organizations')
+
+/** The reason that a session was revoked for, as its row and the security event store it. */
+const REASON = 'operator'
+
+/** How many sessions one statement revokes: each takes a lock on the key of its user. */
+const MAX = 1000
+
+/**
+ * Revokes live sessions of any users, as the last part of a `with`: the sessions are locked by id, then the keys of their
+ * users, so that concurrent revocations wait for each other and do not deadlock.
+ */
+const revoking = (which: RawBuilder<boolean>) => sql`locked as materialized (
+    select id, user_id from sessions where revoked_at is null and ${which} order by id limit ${MAX} for no key update),
+  held as materialized (select hold_users(array(select user_id from locked)) as held),
+  revoked as (
+    update sessions set revoked_at = now(), revoked_reason = ${REASON} from locked, held
+    where sessions.id = locked.id and sessions.revoked_at is null returning sessions.id)`
+
+/** Revokes some sessions, but not the operator's own. @returns what became of each; of an unknown one, nothing */
+export const revokeSessions = (ids: readonly string[], own_id: string) =>
+  statement(
+    raw(
+      query,
+      sql<{
+        id: string
+        is_revoked: boolean
+      }>`with ${revoking(sql<boolean>`id = any (${ids}::uuid[]) and id <> ${own_id}`)}
+        select sessions.id, exists (select from revoked where revoked.id = sessions.id) as is_revoked
+        from sessions where sessions.id = any (${ids}::uuid[])`,
+    ),
+    rows =>
+      new Map(
+        rows.map(({ id, is_revoked }): [string, Outcome] => [
+          id,
+          id === own_id ? { refused: 'own-session' } : is_revoked ? 'done' : 'unchanged',
+        ]),
+      ),
+  )
+
+/** Revokes the sessions of an account, at most 1,000. @throws Problem not-found (when read) */
+export const revokeSessionsOfUser = (user_id: string) =>
+  counting(sql<boolean>`user_id = ${user_id}`, sql`users where id = ${user_id} and erased_at is null`)
+
+/**
+ * Revokes the sessions that have chosen an organization, except the operator's own; at most 1,000.
+ * @throws Problem not-found (when read)
+ */
+export const revokeSessionsOfOrganization = (organization_id: string, own_id: string) =>
+  counting(
+    sql<boolean>`organization_id = ${organization_id} and id <> ${own_id}`,
+    sql`organizations where id = ${organization_id}`,
+  )
+
+const counting = (which: RawBuilder<boolean>, owner: RawBuilder<unknown>) =>
+  statement(
+    raw(
+      query,
+      sql<{ revoked: number; has_more: boolean }>`with ${revoking(which)}
+        select (select count(*)::int from revoked) as revoked, (select count(*) from locked) = ${MAX} as has_more from ${owner}`,
+    ),
+    ([row]) => row ?? missing(),
+  )
+
+function missing(): never {
+  throw new Problem('not-found')
+}

@@ -1,0 +1,15 @@
+-- The words of an account by which operators find it: those by which an organization finds its members. The index is on the
+-- function, so every login that changes a name or an address runs it.
+create function account_words(email text, username text, given_name text, family_name text, full_name text) returns tsvector
+  language sql immutable parallel safe security definer cost 1000 set search_path = {{schema}}, pg_temp as $$
+  select array_to_tsvector(array(select word from words_of_member(email, username, given_name, family_name, full_name) where kind = 'word')) $$;
+revoke execute on function account_words(text, text, text, text, text) from public;
+grant execute on function account_words(text, text, text, text, text) to freehold_tenant, freehold_system;
+create index users_words on users using gin (account_words(email, username, given_name, family_name, full_name)) where erased_at is null;
+
+-- Accounts of which each word of a search begins a word.
+create function account_search(given text) returns tsquery language sql immutable parallel safe security definer
+  set search_path = {{schema}}, pg_temp as $$
+  select string_agg('''' || replace(replace(word, '\', '\\'), '''', '''''') || ''':*', ' & ')::tsquery from unnest(search_words(given)) as word $$;
+revoke execute on function account_search(text) from public;
+grant execute on function account_search(text) to freehold_system;

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import pg from 'pg'
+import { makeLicense } from '../../../test/licenses.ts'
+import { findFreePort } from '../../../test/pgbouncer.ts'
+import { onTestDatabase, request, startServiceProcess, waitUntil } from '../../../test/service-process.ts'
+import { createTestApp } from '../../../test/test-app.ts'
+import { testDatabase } from '../../../test/test-database.ts'
+import { readLicenseKey } from '../licenses/license-key.ts'
+
+const { admin, signUp } = await createTestApp()
+const { organization_id } = await signUp('Acme')
+
+async function startService() {
+  const port = String(await findFreePort())
+  const url = `http://127.0.0.1:${port}`
+  return startServiceProcess({ ...onTestDatabase(), PORT: port, PUBLIC_URL: url })
+}
+const services = await Promise.all([startService(), startService()])
+after(() => Promise.all(services.map(service => service.end('SIGTERM'))))
+
+const post = (index: number, operation: string, body: object) =>
+  request(services[index % 2]?.url ?? '', 'POST', `/api/v1/licenses/${operation}`, body)
+const countUsed = async (license: { id: string }): Promise<number> => {
+  const { rows } = await admin.query(
+    'select count(*)::int as used from license_activations where license_id = $1 and expires_at > now()',
+    [license.id],
+  )
+  return rows[0].used
+}
+
+// Red when: activate_license takes no lock.
+for (const activation of ['node-locked', 'floating'] as const)
+  test(`200 simultaneous activations of a ${activation} license for 10, in two processes, make exactly 10`, async () => {
+    const license = await makeLicense(admin, organization_id, { activation, max_activations: 10 })
+    // Fewer places than the two processes have connections, so that without the lock too many succeed at once.
+    for (const fingerprint of ['a', 'b', 'c', 'd', 'e']) await post(0, 'activate', { key: license.key, fingerprint })
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, index) =>
+        post(index, 'activate', { key: license.key, fingerprint: `d${index}` }),
+      ),
+    )
+    const statuses = answers.map(({ status, body }) => `${status} ${body.code ?? ''}`).sort()
+    assert.deepEqual(
+      [...new Set(statuses)].map(word => [word, statuses.filter(other => other === word).length]),
+      [
+        ['201 ', 5],
+        ['409 activations-exhausted', 195],
+      ],
+    )
+    for (const { status, body } of answers) if (status === 409) assert.deepEqual([body.limit, body.used], [10, 10])
+    assert.equal(await countUsed(license), 10)
+    // Returned and taken again by many at once: never more than allowed.
+    const churn = Array.from({ length: 60 }, (_, index) => async () => {
+      const fingerprint = `d${index % 20}`
+      await post(index, index % 3 === 0 ? 'deactivate' : 'activate', { key: license.key, fingerprint })
+    })
+    await Promise.all(churn.map(step => step()))
+    assert.ok((await countUsed(license)) <= 10)
+  })
+
+// Red when: the unique key or the lock is missing.
+test('one device that is activated many times at once has one activation', async () => {
+  const { key } = await makeLicense(admin, organization_id, { max_activations: 1 })
+  const answers = await Promise.all(
+    Array.from({ length: 40 }, (_, index) => post(index, 'activate', { key, fingerprint: 'one' })),
+  )
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [...Array(39).fill(200), 201])
+  assert.equal(new Set(answers.map(({ body }) => body.id)).size, 1)
+})
+
+// Red when: renew_activation takes no lock: the activation would count as expired while its heartbeat commits.
+test('a heartbeat in the last moment keeps its place, and no other device gets it', async t => {
+  const license = await makeLicense(admin, organization_id, { max_activations: 1, heartbeat_seconds: 60 })
+  const { hash } = readLicenseKey(license.key)
+  await post(0, 'activate', { key: license.key, fingerprint: 'one' })
+  const clients = [0, 1].map(() => new pg.Client(testDatabase().systemUrl))
+  const [beating, activating] = clients as [pg.Client, pg.Client]
+  t.after(() => Promise.all(clients.map(client => client.end())))
+  await Promise.all(clients.map(client => client.connect()))
+  await admin.query(
+    `update license_activations set expires_at = clock_timestamp() + interval '0.3 s' where license_id = $1`,
+    [license.id],
+  )
+  await beating.query('begin')
+  const beat = await beating.query('select outcome from beat_license($1, $2, null)', [hash, 'one'])
+  assert.equal(beat.rows[0].outcome, null)
+  await waitUntil(async () => (await countUsed(license)) === 0)
+  let answered = false
+  const other = activating
+    .query('select outcome from activate_license($1, $2, null, null, null)', [hash, 'two'])
+    .finally(() => (answered = true))
+  await waitUntil(async () => {
+    const { rows } = await admin.query(
+      `select count(*)::int as waiting from pg_locks where locktype = 'advisory' and not granted`,
+    )
+    return answered || rows[0].waiting > 0
+  })
+  await beating.query('commit')
+  assert.equal((await other).rows[0].outcome, 'activations-exhausted')
+})
+
+test('the program of the guide activates, beats, works offline, and stops after a revocation', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'freehold-license-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const license = await makeLicense(admin, organization_id, { max_activations: 1, heartbeat_seconds: 60 })
+  const service = services[1] as (typeof services)[0]
+  const program = fileURLToPath(new URL('../../../../docs/license-client/program.ts', import.meta.url))
+  const run = (command: string, settings: Record<string, string> = {}) => {
+    const child = spawn(process.execPath, [program, command], {
+      env: {
+        FREEHOLD_URL: service.url,
+        LICENSE_KEY: license.key,
+        LICENSE_STATE: join(folder, 'license.json'),
+        HEARTBEAT_SECONDS: '0.1',
+        ...settings,
+      },
+    })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => (output += text))
+    const ended = new Promise<number | null>(resolve => child.once('close', resolve))
+    return { ended, output: () => output }
+  }
+  const result = async (command: string, settings?: Record<string, string>) => {
+    const { ended, output } = run(command, settings)
+    return [await ended, output().trim()]
+  }
+
+  assert.deepEqual(await result('check'), [1, 'online: access none (activation-missing)'])
+  assert.deepEqual(await result('activate'), [0, 'activated'])
+  assert.deepEqual(await result('check'), [0, 'online: access full (valid)'])
+  const refused = await result('activate', { FINGERPRINT: 'another', LICENSE_STATE: join(folder, 'other.json') })
+  assert.match(String(refused[1]), /^activations-exhausted: /)
+  const [copied] = await result('check', { FINGERPRINT: 'another' })
+  assert.equal(copied, 1)
+  await result('check')
+
+  const running = run('run')
+  await waitUntil(() => running.output().split('online: access full').length > 2)
+  await admin.query(`update licenses set status = 'suspended' where id = $1`, [license.id])
+  assert.equal(await running.ended, 1)
+  assert.match(running.output(), /suspended: |online: access none \(suspended\)/)
+
+  await admin.query(`update licenses set status = 'active' where id = $1`, [license.id])
+  assert.deepEqual(await result('check'), [0, 'online: access full (valid)'])
+  await service.end('SIGTERM')
+  assert.deepEqual(await result('check'), [0, 'offline: access full (valid)'])
+  assert.deepEqual(await result('check', { FINGERPRINT: 'another' }), [
+    1,
+    'offline: access none (fingerprint-mismatch)',
+  ])
+})

@@ -1,0 +1,167 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { addressKey } from '../../platform/addresses.ts'
+import { clientAddress } from '../../platform/http/client-address.ts'
+import type { App } from '../../platform/http/route.ts'
+import { IdOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
+import type { Services } from '../../platform/services.ts'
+import {
+  activate,
+  Activation,
+  beat,
+  deactivate,
+  Deactivation,
+  deleteActivation,
+  Heartbeat,
+  licenseProblems,
+  listActivations,
+  NewActivation,
+  OwnActivation,
+  required,
+  requireLicense,
+} from './activations.ts'
+import { programRules } from './program-limits.ts'
+import { withLicense } from './program.ts'
+import { Validation, ValidationRequest, validate } from './validation.ts'
+
+const tags = ['License activations']
+
+/** What programs do that hold only a license key. */
+export function programRoutes(app: App, { limitsOfPrograms }: Pick<Services, 'limitsOfPrograms'>): void {
+  const programOf = (request: FastifyRequest, reply: FastifyReply) => ({
+    visitor: request.visitor,
+    limits: limitsOfPrograms(reply, addressKey(clientAddress(request))),
+  })
+
+  app.post(
+    '/licenses/validate',
+    {
+      ...programRules,
+      problems: ['malformed-key'],
+      schema: {
+        operationId: 'validateLicense',
+        summary: 'Validate a license',
+        description:
+          'Says whether the license can be used now, on this device and for what the program asks for, with a code for each reason. ' +
+          'A key that no license has is answered like any other: with `valid` = false.',
+        tags,
+        body: ValidationRequest,
+        response: { 200: Validation },
+      },
+    },
+    async (request, reply) => {
+      const { key, ...scopes } = request.body
+      return validate(programOf(request, reply), key, scopes)
+    },
+  )
+
+  app.post(
+    '/licenses/activate',
+    {
+      ...programRules,
+      problems: [...licenseProblems, 'activations-exhausted'],
+      schema: {
+        operationId: 'activateLicense',
+        summary: 'Activate a device',
+        description:
+          'With a floating license the activation is a lease: it ends at `expires_at` unless it is renewed. ' +
+          'A device that is activated already gets 200 and its activation, which is renewed and keeps its name.',
+        tags,
+        body: NewActivation,
+        response: { 200: OwnActivation, 201: OwnActivation },
+      },
+    },
+    async (request, reply) => {
+      const { key, ...device } = request.body
+      const made = required(await withLicense(programOf(request, reply), key, hash => activate(hash, device)))
+      return reply.code(made.is_new ? 201 : 200).send(made)
+    },
+  )
+
+  app.post(
+    '/licenses/heartbeat',
+    {
+      ...programRules,
+      problems: [...licenseProblems, 'activation-missing', 'heartbeat-dead'],
+      schema: {
+        operationId: 'renewLicenseActivation',
+        summary: 'Send a heartbeat',
+        description: 'Renews the activation of the device, also a lease of a floating license.',
+        tags,
+        body: Heartbeat,
+        response: { 200: OwnActivation },
+      },
+    },
+    async (request, reply) => {
+      const { key, ...device } = request.body
+      return required(await withLicense(programOf(request, reply), key, hash => beat(hash, device)))
+    },
+  )
+
+  app.post(
+    '/licenses/deactivate',
+    {
+      ...programRules,
+      problems: ['malformed-key', 'license-not-found', 'activation-missing'],
+      schema: {
+        operationId: 'deactivateLicense',
+        summary: 'Deactivate a device',
+        description:
+          'Returns the activation, also if the license can no longer be used. Delete the license file of the device.',
+        tags,
+        body: Deactivation,
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      const { key, ...device } = request.body
+      required(await withLicense(programOf(request, reply), key, hash => deactivate(hash, device)))
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+/** The activations of an organization's licenses, for its administrators. */
+export function activationRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): void {
+  app.get(
+    '/licenses/:id/activations',
+    {
+      access: 'licenses:read',
+      schema: {
+        operationId: 'listLicenseActivations',
+        summary: 'List the activations of a license',
+        description: 'Newest first. Those that have expired are listed for a day.',
+        tags,
+        params: Strict({ id: IdOf('license') }),
+        querystring: PageQueryOf({}),
+        response: { 200: PageSchema(Activation) },
+      },
+    },
+    async request => {
+      const { actor, params } = request
+      const page = await actor.run(listActivations(actor, params.id, cursors.open(request)))
+      if (page.items.length === 0) await actor.run(requireLicense(actor, params.id))
+      return page as never
+    },
+  )
+
+  app.delete(
+    '/licenses/:id/activations/:activation_id',
+    {
+      access: 'licenses:write',
+      schema: {
+        operationId: 'deleteLicenseActivation',
+        summary: 'Deactivate a device',
+        description: 'For the administrators of the organization; the program learns it at its next request.',
+        tags,
+        params: Strict({ id: IdOf('license'), activation_id: IdOf('license activation') }),
+        response: { 204: Type.Null() },
+      },
+    },
+    async (request, reply) => {
+      const { actor, params } = request
+      await actor.run(deleteActivation(actor, params.id, params.activation_id))
+      return reply.code(204).send(null)
+    },
+  )
+}

@@ -1,0 +1,185 @@
+import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
+import type { Static } from 'typebox'
+import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
+import type { Changes, Condition } from '../../platform/database/conditional.ts'
+import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
+import type { Page } from '../../platform/database/pagination.ts'
+import { find, get, raw, statement, tables } from '../../platform/database/statement.ts'
+import type { TenantTables } from '../../platform/database/tables.gen.ts'
+import { invalidField } from '../../platform/problems.ts'
+import { termColumns } from '../license-plans/license-plans.ts'
+import type { LicenseKey } from './license-key.ts'
+import type { LicenseChanges, NewLicense, OperatorFilters, OperatorLicense, Status } from './messages.ts'
+
+const query = tables('tenant', 'licenses', 'license_plans')
+const system = tables('system', 'licenses', 'license_plans')
+
+/** The status of a licence now: time makes an active one `expired`. `table` is its name in the statement. */
+const statusOf = (table: string) =>
+  sql<Status>`license_status(${sql.ref(`${table}.status`)}, ${sql.ref(`${table}.expires_at`)})`
+
+const ownColumns = [
+  'id',
+  'organization_id',
+  'plan_id',
+  'name',
+  'metadata',
+  'key_prefix',
+  'starts_at',
+  'expires_at',
+  'first_validated_at',
+  'first_activated_at',
+  ...termColumns,
+  'transferred_from',
+  'created_at',
+  'updated_at',
+  'version',
+] as const
+export const licenseRules = {
+  licenses_revoked: 'license-revoked',
+  licenses_status_path: { code: 'license-status-conflict', tells: true },
+  limit_below_use: { code: 'limit-below-use', tells: true },
+  licenses_plan_fkey: { pointer: '/plan_id', detail: 'is not a plan' },
+  licenses_expires_in_future: { pointer: '/expires_at', detail: 'must be in the future' },
+  licenses_expires_later: { pointer: '/expires_at', detail: 'must be later than starts_at' },
+  licenses_metadata_size: { pointer: '/metadata', detail: 'must not exceed 16 KiB in total' },
+  licenses_organization_id_fkey: { pointer: '/organization_id', detail: 'is not an organization' },
+} as const
+
+interface Filters {
+  status?: Status | undefined
+  plan_id?: string | undefined
+}
+
+const licensePages = pagesOf(
+  ({ status, ...filters }: { organization_id: string; plan_id: string | undefined; status: Status | undefined }) => {
+    const rows = whereGiven(
+      query.selectFrom('licenses').select(ownColumns).select(statusOf('licenses').as('status')),
+      filters,
+    )
+    return status === undefined ? rows : rows.where(statusOf('licenses'), '=', status)
+  },
+)
+
+/** The licences of one organization, newest first. */
+export const listLicenses = (
+  organization_id: string,
+  { sort, status, plan_id }: Filters & { sort: string },
+  page: Page,
+) => licensePages({ organization_id, plan_id, status }, orderOf(sort, 'licenses'), page)
+
+const operatorPages = pagesOf(
+  ({
+    status,
+    ...filters
+  }: {
+    organization_id: string | undefined
+    plan_id: string | undefined
+    key_prefix: string | undefined
+    status: Status | undefined
+  }) => {
+    const rows = whereGiven(
+      system.selectFrom('licenses').select(ownColumns).select(statusOf('licenses').as('status')),
+      filters,
+    )
+    return status === undefined ? rows : rows.where(statusOf('licenses'), '=', status)
+  },
+)
+
+/** The licences of all organizations, newest first; for operators. */
+export const listAllLicenses = ({ sort, status, plan_id, organization_id, key_prefix }: OperatorFilters, page: Page) =>
+  operatorPages({ organization_id, plan_id, key_prefix, status }, orderOf(sort, 'licenses'), page)
+
+/** @throws Problem not-found */
+export const getLicense = (organization_id: string, id: string) =>
+  get(
+    query
+      .selectFrom('licenses')
+      .select(ownColumns)
+      .select(statusOf('licenses').as('status'))
+      .where('organization_id', '=', organization_id)
+      .where('id', '=', id),
+  )
+
+/** A licence of any organization, for operators. @throws Problem not-found */
+export const getAnyLicense = (id: string) =>
+  get(system.selectFrom('licenses').select(ownColumns).select(statusOf('licenses').as('status')).where('id', '=', id))
+
+/** The licence that a key belongs to, with its terms, whatever its status is; the key is the credential. */
+export const findLicenseByKey = ({ hash }: LicenseKey) =>
+  find(
+    system
+      .selectFrom('licenses')
+      .innerJoin('license_plans', 'license_plans.id', 'licenses.plan_id')
+      .select(ownColumns.map(column => `licenses.${column}` as const))
+      .select('license_plans.code as plan_code')
+      .select(statusOf('licenses').as('status'))
+      .where('licenses.key_hash', '=', hash),
+  )
+
+const copied = sql.join(termColumns.map(column => sql.ref(column)))
+const copiedFrom = sql.join(termColumns.map(column => sql.ref(`plan.${column}`)))
+const returned = sql.join(ownColumns.map(column => sql.ref(`made.${column}`)))
+type LicenseRow = Static<typeof OperatorLicense> & { version: number }
+
+/** The end of a licence that begins now: none until the first use, if the plan says so. */
+export const endOf = (start: RawBuilder<unknown>, plan: string) => sql<string | null>`
+  case when ${sql.ref(`${plan}.expiry_basis`)} = 'creation' then ${start} + make_interval(days => ${sql.ref(`${plan}.duration_days`)}) end`
+
+/**
+ * Issues a licence with the terms of the plan. A draft without an explicit end gets it when it is issued.
+ * @throws Problem limit-below-use; invalid-fields when there is no such plan, or the end is not in the future
+ */
+export const createLicense = (
+  organization_id: string,
+  { plan_id, name = null, metadata = {}, status = 'active', starts_at, expires_at }: NewLicense,
+  { prefix, hash }: LicenseKey,
+) => {
+  const start = sql`coalesce(${starts_at ?? null}::timestamptz, now())`
+  return statement(
+    raw(
+      query,
+      sql<LicenseRow>`
+      insert into licenses as made (organization_id, plan_id, name, metadata, status, key_prefix, key_hash, starts_at, expires_at, ${copied})
+      select ${organization_id}, plan.id, ${name}, ${JSON.stringify(metadata)}::jsonb, ${status}, ${prefix}, ${hash}, ${start},
+        coalesce(${expires_at ?? null}::timestamptz, case when ${status} = 'active' then ${endOf(start, 'plan')} end), ${copiedFrom}
+      from license_plans plan where plan.id = ${plan_id}
+      returning ${returned}, ${statusOf('made')} as status`,
+    ),
+    ([license]) => {
+      if (license === undefined) throw invalidField('/plan_id', 'is not a plan')
+      return license
+    },
+    licenseRules,
+  )
+}
+
+const target = (organization_id: string, id: string, condition: Condition) =>
+  ({ query, table: 'licenses', key: { organization_id, id }, columns: ['id'], condition }) as const
+
+/** Changes a licence. @throws Problem not-found, entity-tag-stale, license-revoked, license-status-conflict, limit-below-use */
+export const changeLicense = (
+  organization_id: string,
+  id: string,
+  changes: Changes<TenantTables['licenses']>,
+  condition: Condition,
+) => updateRow(target(organization_id, id, condition), changes, licenseRules)
+
+/** Changes what operators note. @throws Problem not-found, entity-tag-stale; invalid-fields if it is too large */
+export const updateLicense = (
+  organization_id: string,
+  id: string,
+  { name, metadata }: LicenseChanges,
+  condition: Condition,
+) =>
+  changeLicense(
+    organization_id,
+    id,
+    { name, ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }) },
+    condition,
+  )
+
+/** @throws Problem not-found, entity-tag-stale */
+export const deleteLicense = (organization_id: string, id: string, condition: Condition) =>
+  deleteRow(target(organization_id, id, condition))

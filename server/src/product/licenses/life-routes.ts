@@ -1,0 +1,194 @@
+import type { Static, TObject } from 'typebox'
+import { sendTagged } from '../../platform/http/entity-tags.ts'
+import type { App } from '../../platform/http/route.ts'
+import type { Operator } from '../../platform/gate/actor.ts'
+import { invalidField, Problem } from '../../platform/problems.ts'
+import type { ProblemCode } from '../../platform/problems.ts'
+import { Strict } from '../../platform/schemas.ts'
+import { extendTo, givePlan, steps, takeStep, transferLicense } from './license-life.ts'
+import { createLicenseKey } from './license-key.ts'
+import { createLicense, getAnyLicense } from './licenses.ts'
+import {
+  IssuedLicense,
+  LicenseExtension,
+  LicensePlanChoice,
+  LicenseTransfer,
+  NewLicense,
+  OperatorLicense,
+} from './messages.ts'
+import { Reason, single, tags } from './routes.ts'
+
+const writes = { access: 'admin:licenses:write', tagged: true } as const
+const Because = Strict({ reason: Reason })
+
+/** The steps without values of their own. */
+const plainSteps = [
+  ['issue', 'admin:licenses:write', 'Issue a draft', 'It becomes active, and the duration of its plan begins.'],
+  [
+    'suspend',
+    'admin:licenses:write',
+    'Suspend a licence',
+    'From the next request on it allows nothing, and no validation succeeds.',
+  ],
+  ['resume', 'admin:licenses:write', 'Resume a suspended licence', 'Its end stays as it was.'],
+  [
+    'revoke',
+    'admin:licenses:write',
+    'Revoke a licence',
+    'From the next request on it allows nothing. Only a reinstatement makes it valid again.',
+  ],
+  [
+    'reinstate',
+    'admin:licenses:reinstate',
+    'Reinstate a revoked licence',
+    'It becomes active, with the end that it had.',
+  ],
+  [
+    'renew',
+    'admin:licenses:write',
+    'Renew a licence',
+    'Adds the duration of its plan to the end, or to the present time if that is later, and gives it the terms that the plan has now. If the plan has no duration, the licence has no end.',
+  ],
+] as const
+
+/** How operators issue licences, and change their status, end and plan. */
+export function licenseLifeRoutes(app: App): void {
+  app.post(
+    '/licenses',
+    {
+      ...writes,
+      problems: ['limit-below-use'],
+      schema: {
+        operationId: 'createLicense',
+        summary: 'Issue a licence',
+        description:
+          'The licence copies the terms of the plan. Its key is in this response only. A repetition with the same Idempotency-Key ' +
+          'gets the licence without the key.',
+        tags,
+        body: NewLicense,
+        response: { 201: IssuedLicense },
+      },
+    },
+    async ({ operator, body }, reply) => {
+      const made = createLicenseKey()
+      const license = await operator
+        .within(body.organization_id)
+        .run(createLicense(body.organization_id, body, made))
+        .catch(unknownOrganization)
+      reply.code(201).header('location', `/api/v1/licenses/${license.id}`)
+      // A repetition gets the stored licence, which has another key.
+      const key = license.key_prefix === made.prefix ? { key: made.key } : {}
+      return sendTagged(reply, license.id, { ...license, ...key }) as never
+    },
+  )
+
+  for (const [name, access, summary, description] of plainSteps)
+    stepRoute(app, { name, access, summary, description, body: Because }, () => steps[name])
+  stepRoute(
+    app,
+    {
+      name: 'extend',
+      access: 'admin:licenses:write',
+      summary: 'Extend a licence',
+      description: 'Sets a later end, or an end if it had none.',
+      body: Strict({ ...LicenseExtension.properties, reason: Reason }),
+    },
+    ({ expires_at }) => extendTo(expires_at),
+  )
+  stepRoute(
+    app,
+    {
+      name: 'change-plan',
+      access: 'admin:licenses:write',
+      summary: 'Give a licence another plan',
+      description:
+        'Copies the terms of the plan; the start and the end stay. If the organization has more members, projects or workspaces than the ' +
+        'plan and its overage allow, nothing changes and the response is `limit-below-use`: remove some first, or choose a larger plan.',
+      body: Strict({ ...LicensePlanChoice.properties, reason: Reason }),
+    },
+    ({ plan_id }) => givePlan(plan_id),
+  )
+
+  app.post(
+    '/licenses/:id/transfer',
+    {
+      ...writes,
+      problems: ['license-revoked', 'license-status-conflict', 'limit-below-use'],
+      schema: {
+        ...single,
+        operationId: 'transferLicense',
+        summary: 'Reissue a licence to another organization',
+        description:
+          'The licence is revoked. The response is a new licence of the other organization with the same terms and end, a new key, and ' +
+          '`transferred_from`.',
+        body: Strict({ ...LicenseTransfer.properties, reason: Reason }),
+        response: { 201: IssuedLicense },
+      },
+    },
+    async (request, reply) => {
+      const { operator, params, body } = request
+      const { organization_id, id } = await operator.lookUp(getAnyLicense(params.id))
+      const made = createLicenseKey()
+      const license = await aboutLicense(operator, id, body.reason)
+        .for(organization_id)
+        .transaction(transaction => transferLicense(transaction, { organization_id, id }, body.organization_id, made))
+      reply.code(201).header('location', `/api/v1/licenses/${license.id}`)
+      const key = license.key_prefix === made.prefix ? { key: made.key } : {}
+      return sendTagged(reply, license.id, { ...license, ...key }) as never
+    },
+  )
+}
+
+const aboutLicense = (operator: Operator, id: string, reason: string | undefined) =>
+  operator.on({ entity_type: 'licenses', entity_id: id, ...(reason !== undefined && { details: { reason } }) })
+
+/** One step: `POST /licenses/{id}/{name}`. */
+function stepRoute<Body extends TObject>(
+  app: App,
+  {
+    name,
+    access,
+    summary,
+    description,
+    body,
+  }: {
+    name: string
+    access: 'admin:licenses:write' | 'admin:licenses:reinstate'
+    summary: string
+    description: string
+    body: Body
+  },
+  stepOf: (body: Static<Body>) => Parameters<typeof takeStep>[2],
+): void {
+  const problems: ProblemCode[] = ['license-revoked', 'license-status-conflict', 'limit-below-use']
+  app.post(
+    `/licenses/:id/${name}`,
+    {
+      access,
+      problems,
+      schema: {
+        ...single,
+        operationId: `${name.replace(/-(\w)/, (_match, letter: string) => letter.toUpperCase())}License`,
+        summary,
+        description,
+        body,
+        response: { 200: OperatorLicense },
+      },
+    },
+    async (request): Promise<never> => {
+      const { operator, params } = request
+      const given = request.body as Static<Body> & { reason?: string }
+      const { organization_id, id } = await operator.lookUp(getAnyLicense(params.id))
+      return aboutLicense(operator, id, given.reason)
+        .within(organization_id)
+        .transaction(transaction => takeStep(transaction, { organization_id, id }, stepOf(given))) as never
+    },
+  )
+}
+
+/** The organization is a field of the body. */
+function unknownOrganization(error: unknown): never {
+  throw error instanceof Problem && error.code === 'not-found'
+    ? invalidField('/organization_id', 'is not an organization')
+    : error
+}

@@ -1,0 +1,88 @@
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { Id, IdOf, Name, Nullable, OneOf, Strict, Time, timestamps } from '../../platform/schemas.ts'
+import { terms } from '../license-plans/license-plans.ts'
+
+const STATUSES = ['draft', 'active', 'suspended', 'revoked', 'expired'] as const
+export type Status = (typeof STATUSES)[number]
+
+const Metadata = Type.Unsafe<Record<string, string | number | boolean>>({
+  type: 'object',
+  maxProperties: 50,
+  propertyNames: { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9_.-]+$' },
+  additionalProperties: { type: ['string', 'number', 'boolean'], maxLength: 500 },
+  description: 'What operators note: names with texts, numbers, true or false; 16 KiB in total.',
+  examples: [{ order: 'A-1042' }],
+})
+const about = { name: Nullable(Name), metadata: Metadata }
+
+export const License = Type.Object(
+  {
+    id: Id,
+    organization_id: Id,
+    plan_id: IdOf('license plan'),
+    ...about,
+    key_prefix: Type.String({ maxLength: 5, description: 'The first group of the key, to recognize it.' }),
+    status: OneOf(STATUSES, { description: '`expired`: active, but `expires_at` has passed.' }),
+    starts_at: Time,
+    expires_at: Nullable({ ...Time, description: 'Null: without an end, or its clock has not started.' }),
+    first_validated_at: Nullable(Time),
+    first_activated_at: Nullable(Time),
+    ...terms,
+    ...timestamps,
+  },
+  { title: 'License' },
+)
+export const OperatorLicense = Type.Object(
+  {
+    ...License.properties,
+    transferred_from: Nullable({ ...Id, description: 'The licence of another organization that this one replaces.' }),
+  },
+  { title: 'OperatorLicense' },
+)
+export const IssuedLicense = Type.Object(
+  {
+    ...OperatorLicense.properties,
+    key: Type.Optional(Type.String({ maxLength: 40, description: 'Sent once: only its hash is stored.' })),
+  },
+  { title: 'IssuedLicense' },
+)
+
+const Expiry = Type.String({ ...Time, description: 'In the future, RFC 3339.', examples: ['2126-01-01T00:00:00Z'] })
+export const NewLicense = Strict(
+  {
+    organization_id: IdOf('organization'),
+    plan_id: IdOf('license plan'),
+    name: Type.Optional(about.name),
+    metadata: Type.Optional(Metadata),
+    status: Type.Optional(OneOf(['draft', 'active'], { description: 'A draft allows nothing until it is issued.' })),
+    starts_at: Type.Optional(Type.String({ ...Time, description: 'By default now.' })),
+    expires_at: Type.Optional(Expiry),
+  },
+  { title: 'NewLicense' },
+)
+export type NewLicense = Static<typeof NewLicense>
+export const LicenseChanges = Strict(Type.Partial(Type.Object(about)).properties, {
+  title: 'LicenseChanges',
+  minProperties: 1,
+})
+export type LicenseChanges = Static<typeof LicenseChanges>
+export const LicenseReplacement = Strict(LicenseChanges.properties, {
+  title: 'LicenseReplacement',
+  description: 'Omitted fields are reset.',
+})
+export const LicenseExtension = Strict({ expires_at: Expiry }, { title: 'LicenseExtension' })
+export const LicensePlanChoice = Strict({ plan_id: IdOf('license plan') }, { title: 'LicensePlanChoice' })
+export const LicenseTransfer = Strict({ organization_id: IdOf('organization') }, { title: 'LicenseTransfer' })
+
+export const licenseFilters = {
+  sort: OneOf(['-created_at', 'created_at'], { default: '-created_at' }),
+  status: Type.Optional(OneOf(STATUSES)),
+  plan_id: Type.Optional(IdOf('license plan')),
+}
+export const operatorFilters = {
+  ...licenseFilters,
+  organization_id: Type.Optional(IdOf('organization')),
+  key_prefix: Type.Optional(Type.String({ minLength: 5, maxLength: 5, pattern: '^[0-9A-HJKMNP-TV-Z]{5}$' })),
+}
+export type OperatorFilters = Static<ReturnType<typeof Type.Object<typeof operatorFilters>>>
