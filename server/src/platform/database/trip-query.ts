@@ -22,7 +22,7 @@ const SETTINGS =
 
 /** Prepares the settings once for each connection, so that a round trip only has to bind them. */
 export const prepareSettings = (client: pg.ClientBase): Promise<unknown> =>
-  client.query({ name: SETTINGS_NAME, text: SETTINGS, values: ['', '', '', '', ''] })
+  client.query({ name: SETTINGS_NAME, text: SETTINGS, values: ['', '', '', '', '', ''] })
 
 interface Wire {
   parse(message: { name: string; text: string; types: readonly number[] }): void
