@@ -44,7 +44,6 @@ export const supportChanges: Readonly<Record<string, readonly Change[]>> = {
     ["u.superuser_since <= now() - interval '7 days' and ", ''],
     [' and u.superuser_by is distinct from old.operator_id', ''],
   ],
-  'policy users.support': [reached],
   'policy memberships.support': [reached],
   'policy invitations.support': [reached],
   'policy roles.support': [reached],

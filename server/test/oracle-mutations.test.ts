@@ -51,6 +51,10 @@ function aimAt(name: string): Wanted {
   if (/guard_membership|keep_an_owner/.test(name))
     return { only: (world, question) => isAllowed(world, question) && writesMemberships.has(question.permission) }
   if (name.startsWith('function hold_roles')) return {}
+  if (/guard_support_grant|^policy support_grants\.tenant/.test(name))
+    return { only: (world, question) => question.permission.endsWith('support:write') && isAllowed(world, question) }
+  if (/^(policy \w+\.support|function support_role)/.test(name))
+    return { only: (_world, { support_id }) => support_id !== '', readsOnly: true }
   if (/^(function|trigger) [\w.]*(role|permission)/.test(name))
     return { only: (world, question) => isAllowed(world, question) && writesRoles.has(question.permission) }
   if (name.startsWith('function is_way_out')) return { only: isOwnerWithoutFactor, readsOnly: true }

@@ -244,10 +244,10 @@ export const loads: readonly [of: keyof World, type: string, into: string, value
     'id uuid, organization_id uuid, operator_id uuid, role text, state text',
     'support_grants (id, organization_id, operator_id, reason, role, created_at, granted_by, granted_at, opens_at, expires_at, ended_at)',
     `id, organization_id, operator_id, 'x', role, case when state = 'stale' then now() - interval '8 days' else now() end,
-      case when state not in ('requested', 'stale') then id end, ${state(`state not in ('requested', 'stale')`)},
+      case when state not in ('requested', 'stale', 'denied') then id end, ${state(`state not in ('requested', 'stale', 'denied')`)},
       case state when 'scheduled' then now() + ${hour} when 'expired' then now() - 2 * ${hour} when 'open' then now() when 'ended' then now() end,
       case state when 'scheduled' then now() + 2 * ${hour} when 'expired' then now() - ${hour} when 'open' then now() + ${hour} when 'ended' then now() + ${hour} end,
-      ${state(`state = 'ended'`)}`,
+      ${state(`state in ('ended', 'denied')`)}`,
   ],
   [
     'invitations',

@@ -46,7 +46,7 @@ export interface World {
   supports: (OfOrganization & {
     operator_id: string
     role: 'viewer' | 'member'
-    state: 'requested' | 'stale' | 'scheduled' | 'open' | 'expired' | 'ended'
+    state: 'requested' | 'stale' | 'scheduled' | 'open' | 'expired' | 'ended' | 'denied'
   })[]
   /** The permissions that support access has at most. */
   supported: readonly string[]
@@ -242,6 +242,7 @@ export function createWorld(
           'scheduled',
           'expired',
           'ended',
+          'denied',
         ] as const),
       })),
     ),

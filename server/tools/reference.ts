@@ -1,5 +1,5 @@
 import type { Declarations } from '../src/platform/declarations.ts'
-import { permissionsOf, roles } from '../src/platform/gate/permissions.ts'
+import { permissionsOf, roles, supportPermissionsOf, supportRoles } from '../src/platform/gate/permissions.ts'
 import type { Permission } from '../src/platform/gate/permissions.ts'
 import type { WireFormat } from '../src/platform/http/wire-format.ts'
 import type { ProblemCode } from '../src/platform/problems.ts'
@@ -51,18 +51,21 @@ ${tableOf(['status', 'code', 'problems'], rows)}`
 }
 
 /** docs/reference/permissions.md */
-export function describePermissions({ permissions }: Pick<Declarations, 'permissions'>): string {
+export function describePermissions(declared: Pick<Declarations, 'permissions' | 'supportPermissions'>): string {
+  const { permissions } = declared
   const columns = [...roles, 'superuser'] as const
   const rows = (Object.keys(permissions) as Permission[]).map(permission => [
     `\`${permission}\``,
     ...columns.map(role => (permissionsOf(permissions, role).includes(permission) ? 'yes' : '')),
+    supportRoles.find(role => supportPermissionsOf(declared, role).includes(permission)) ?? '',
   ])
   return `${mark('the features’ values')}# Permissions
 
 The permissions of each role in its organization. A permission that ends in \`:read\` opens the gate for reading only.
-\`superuser\` is not a role in an organization, but the role of operators of the service.
+\`superuser\` is not a role in an organization, but the role of operators of the service. The last column names the lowest role with
+which [support access](../guides/support-access.md) has the permission.
 
-${tableOf(['permission', ...columns], rows)}`
+${tableOf(['permission', ...columns, 'support access'], rows)}`
 }
 
 interface Operation {

@@ -38,7 +38,7 @@ export function supportOperatorRoutes(
         operationId: 'requestSupportAccess',
         summary: 'Ask for support access to an organization',
         description:
-          'Its owners are told by email. An owner or administrator of the organization grants the access or, in an emergency, a second operator.',
+          'Its owners are notified by email. An owner or administrator of the organization grants the access or, in an emergency, a second operator.',
         tags,
         params: Strict({ id: IdOf('organization') }),
         body: NewSupportAccess,
@@ -145,7 +145,7 @@ export function supportOperatorRoutes(
         operationId: 'approveSupportAccessInEmergency',
         summary: 'Grant support access in an emergency, as a second operator',
         description:
-          'Without the organization. The owners are told by email at once, and the access opens 15 minutes later, so that they can end it before.',
+          'Without the organization. The owners are notified by email at once, and the access opens 15 minutes later, so that they can end it before.',
         tags,
         params,
         body: SupportApproval,

@@ -88,8 +88,8 @@ end $$;
 revoke execute on function tell_owners_of_support() from public;
 create trigger told after insert or update on support_grants for each row execute function tell_owners_of_support();
 
--- Under support access the tenant login sees no people: not the members, their accounts, or what they were offered.
-create policy support on users as restrictive to freehold_tenant using ((select coalesce(current_setting('app.support_id', true), '') = ''));
+-- Under support access the tenant login sees no people: not the members, so not their accounts either (the policy
+-- `colleagues`), and not what they were offered.
 create policy support on memberships as restrictive to freehold_tenant using ((select coalesce(current_setting('app.support_id', true), '') = ''));
 create policy support on invitations as restrictive to freehold_tenant using ((select coalesce(current_setting('app.support_id', true), '') = ''));
 create policy support on roles as restrictive to freehold_tenant using ((select coalesce(current_setting('app.support_id', true), '') = ''));

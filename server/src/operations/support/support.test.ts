@@ -265,6 +265,29 @@ test('what it writes does not commit once it was ended', async () => {
   assert.equal(rowCount, 0)
 })
 
+// Red when: the trigger `revocation` is dropped, so that nothing waits and the check at the commit sees the old row.
+test('access that ends while it writes leaves neither a late row nor an error of the service', async () => {
+  await Promise.all(
+    [1, 2, 3, 4].map(async number => {
+      const { id, call: support } = await open('member')
+      const writings = [1, 2, 3, 4].map(nth =>
+        support('POST', '/api/v1/projects', { name: `Racing ${number} ${nth} ${id}` }),
+      )
+      const ending =
+        number % 2 === 0
+          ? administrator.call('DELETE', `${base}/${id}`)
+          : operator.call('DELETE', `/api/v1/admin/support/${id}`)
+      const [answers, ended] = await Promise.all([Promise.all(writings), ending])
+      expect(ended, 204)
+      for (const answer of answers)
+        assert.ok(answer.status === 201 || answer.body.code === 'support-access-ended', answer.text)
+      const { rows } = await admin.query('select id from projects where name like $1', [`Racing ${number} % ${id}`])
+      const made = answers.flatMap(({ status, body }) => (status === 201 ? [body.id] : []))
+      assert.deepEqual(rows.map(row => row.id).toSorted(), made.toSorted())
+    }),
+  )
+})
+
 test('a second operator opens it in an emergency, and the owners are told a quarter of an hour before', async () => {
   const id = await ask()
   expect(await operator.call('POST', `/api/v1/admin/support/${id}/approve`, {}), 409, 'own-support-access')

@@ -157,7 +157,7 @@ export const getSupport = ({ organization_id, id }: SupportPlace) =>
       .where('id', '=', id),
   )
 
-/** Asks for access of the acting operator; the owners are told by email. */
+/** Asks for access of the acting operator; the owners are notified by email. */
 export const requestSupport = (organization_id: string, operator_id: string, asked: Static<typeof NewSupportAccess>) =>
   get(
     query
@@ -168,7 +168,7 @@ export const requestSupport = (organization_id: string, operator_id: string, ask
 
 /**
  * Grants a request. In the organization it opens at once; by a second operator, after a quarter of an hour, of which the
- * owners are told by email. @throws Problem not-found, support-access-decided, own-support-access, second-operator-required
+ * owners are notified by email. @throws Problem not-found, support-access-decided, own-support-access, second-operator-required
  */
 export const approveSupport = ({ organization_id, id }: SupportPlace, { role, minutes }: SupportApproval) =>
   get(

@@ -7,7 +7,7 @@ import type { Permission, RoleName } from './permissions.ts'
 export const STEP_UP_SECONDS = 600
 
 /** A user with a session. */
-export interface SessionPrincipal {
+interface SessionPrincipal {
   readonly kind: 'session'
   readonly session_id: string
   readonly user_id: string
@@ -16,7 +16,7 @@ export interface SessionPrincipal {
 }
 
 /** The support access of an operator, who also needs a valid session. */
-export interface SupportPrincipal {
+interface SupportPrincipal {
   readonly kind: 'support'
   readonly support_id: string
   readonly operator_id: string

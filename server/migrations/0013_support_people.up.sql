@@ -1,0 +1,3 @@
+-- support people
+
+drop policy "support" on {{schema}}."users";
