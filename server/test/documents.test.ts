@@ -280,7 +280,8 @@ function makeFolder(): string {
 function makeCheckout(): string {
   const folder = makeFolder()
   cpSync(join(repository, 'package.json'), join(folder, 'package.json'))
-  for (const name of ['server', 'deploy', 'docs', 'node_modules']) symlinkSync(join(repository, name), join(folder, name))
+  for (const name of ['server', 'deploy', 'docs', 'node_modules'])
+    symlinkSync(join(repository, name), join(folder, name))
   return folder
 }
 
