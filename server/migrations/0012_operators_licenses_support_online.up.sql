@@ -1,6 +1,6 @@
 -- transaction: none
 -- Each statement by itself, and again from the first one if it stopped half-way.
--- The part of 0011_int that lets others work.
+-- The part of 0011_operators_licenses_support that lets others work.
 
 -- lock: SHARE UPDATE EXCLUSIVE on organizations: reads and writes go on while every row is checked, 1 to 10 seconds for 10 million rows
 alter table {{schema}}."organizations"
@@ -10,13 +10,7 @@ alter table {{schema}}."organizations"
 create index concurrently audit_log_default_actor on {{schema}}.audit_log_default using btree (actor_id, id);
 
 -- lock: SHARE UPDATE EXCLUSIVE on audit_log_default: reads and writes go on; 10 to 60 seconds for 10 million rows, twice that when it is busy
-create index concurrently audit_log_default_entity on {{schema}}.audit_log_default using btree (entity_id, id);
-
--- lock: SHARE UPDATE EXCLUSIVE on audit_log_default: reads and writes go on; 10 to 60 seconds for 10 million rows, twice that when it is busy
 create index concurrently audit_log_default_id on {{schema}}.audit_log_default using btree (id);
-
--- lock: SHARE UPDATE EXCLUSIVE on audit_log_default: reads and writes go on; 10 to 60 seconds for 10 million rows, twice that when it is busy
-create index concurrently audit_log_default_request on {{schema}}.audit_log_default using btree (request_id, id);
 
 -- lock: SHARE UPDATE EXCLUSIVE on organizations: reads and writes go on; 10 to 60 seconds for 10 million rows, twice that when it is busy
 create index concurrently organizations_created_at on {{schema}}.organizations using btree (created_at, id);

@@ -1,6 +1,6 @@
 -- transaction: none
 -- Each statement by itself, and again from the first one if it stopped half-way.
--- Takes 0012_obs_online back.
+-- Takes 0012_operators_licenses_support_online back.
 
 -- lock: SHARE UPDATE EXCLUSIVE on users: reads and writes go on
 drop index concurrently if exists {{schema}}."users_words";
@@ -54,13 +54,7 @@ drop index concurrently if exists {{schema}}."organizations_deleted";
 drop index concurrently if exists {{schema}}."organizations_created_at";
 
 -- lock: SHARE UPDATE EXCLUSIVE on audit_log_default: reads and writes go on
-drop index concurrently if exists {{schema}}."audit_log_default_request";
-
--- lock: SHARE UPDATE EXCLUSIVE on audit_log_default: reads and writes go on
 drop index concurrently if exists {{schema}}."audit_log_default_id";
-
--- lock: SHARE UPDATE EXCLUSIVE on audit_log_default: reads and writes go on
-drop index concurrently if exists {{schema}}."audit_log_default_entity";
 
 -- lock: SHARE UPDATE EXCLUSIVE on audit_log_default: reads and writes go on
 drop index concurrently if exists {{schema}}."audit_log_default_actor";

@@ -1,4 +1,4 @@
--- Takes 0011_obs back.
+-- Takes 0011_operators_licenses_support back.
 -- loses: daily_stats
 -- loses: license_activations
 -- loses: license_file_keys
@@ -73,8 +73,6 @@ drop policy "tenant_insert" on {{schema}}."support_grants";
 drop policy "tenant_read" on {{schema}}."support_grants";
 
 drop policy "tenant_update" on {{schema}}."support_grants";
-
-drop policy "support" on {{schema}}."users";
 
 drop policy "counting" on {{schema}}."workspaces";
 

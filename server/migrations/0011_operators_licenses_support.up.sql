@@ -1,4 +1,4 @@
--- int
+-- operators licenses support
 
 set local check_function_bodies = off;
 
@@ -2329,12 +2329,6 @@ create policy "tenant_update" on {{schema}}."support_grants"
    from {{schema}}.gate
   where (gate.writes AND (gate.permission = ANY ('{support:write,admin:support:write}'::text[]))))));
 
-create policy "support" on {{schema}}."users"
-  as restrictive
-  for all
-  to "freehold_tenant"
-  using (( select (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text)));
-
 create policy "counting" on {{schema}}."workspaces"
   for select
   to "freehold_owner"
@@ -2637,3 +2631,9 @@ grant select ("updated_at") on table {{schema}}."licenses" to "freehold_tenant";
 grant select ("version") on table {{schema}}."licenses" to "freehold_tenant";
 
 grant select ("id") on table {{schema}}."licenses" to "freehold_tenant";
+
+-- Existing superusers: `updated_at` is never earlier than the change that made them superusers. Who made them is not known.
+alter table {{schema}}.users disable trigger note_superuser;
+update {{schema}}.users set superuser_since = updated_at where superuser and superuser_since is null;
+set constraints all immediate;
+alter table {{schema}}.users enable trigger note_superuser;

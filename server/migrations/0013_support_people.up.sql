@@ -1,3 +1,0 @@
--- support people
-
-drop policy "support" on {{schema}}."users";
