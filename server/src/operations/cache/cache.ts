@@ -4,17 +4,29 @@ import type { RedisState } from '../../platform/redis/redis.ts'
 import { Nullable, OneOf, Time } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 
-const Amount = Type.Integer({ minimum: 0 })
+const Amount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 
 export const CacheStats = Type.Object(
   {
     store: OneOf(['redis', 'memory'], {
       description: 'Where entries are: in Redis for all processes, or in the memory of the answering process.',
     }),
-    entries: Type.Integer({ minimum: 0, description: 'The number of entries there.' }),
-    hits: Type.Integer({ minimum: 0, description: 'Entries that the answering process found in its memory.' }),
-    shared_hits: Type.Integer({ minimum: 0, description: 'Entries that it found in Redis.' }),
-    misses: Type.Integer({ minimum: 0, description: 'Entries that it had to make.' }),
+    entries: Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'The number of entries there.',
+    }),
+    hits: Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'Entries that the answering process found in its memory.',
+    }),
+    shared_hits: Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'Entries that it found in Redis.',
+    }),
+    misses: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Entries that it had to make.' }),
     redis: Nullable(
       Type.Object(
         {

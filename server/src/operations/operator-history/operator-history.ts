@@ -76,7 +76,7 @@ const auditPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
 })
 
 /** The longest search through the entries of all organizations, in days. */
-const MOST_DAYS = 31
+const MAX_DAYS = 31
 
 /** Only the organization and the actor are found by an index: anything else is looked for in a range of time. */
 function refusalOf(query: Static<typeof OperatedAuditQuery>): Problem | undefined {
@@ -84,10 +84,10 @@ function refusalOf(query: Static<typeof OperatedAuditQuery>): Problem | undefine
   const isSearch = [action, entity_type, entity_id, request_id].some(value => value !== undefined)
   if (!isSearch || organization_id !== undefined || actor_id !== undefined) return undefined
   const { from, to = Date.now() } = readRange(query)
-  return from === undefined || to - from > MOST_DAYS * 86_400_000
+  return from === undefined || to - from > MAX_DAYS * 86_400_000
     ? invalidField(
         '?from',
-        `must be at most ${MOST_DAYS} days before \`to\`, to search the entries of all organizations; or give organization_id or actor_id`,
+        `must be at most ${MAX_DAYS} days before \`to\`, to search the entries of all organizations; or give organization_id or actor_id`,
       )
     : undefined
 }

@@ -14,7 +14,7 @@ const DAY_MS = 86_400_000
 /** Hours after the end of a day until its sums are final: transactions that began on the day have committed by then. */
 const SETTLED_HOURS = 1
 /** The oldest day that is made up for. */
-const MOST_DAYS_BACK = 400
+const MAX_DAYS_BACK = 400
 
 const failures = [loginFailed, mfaFailed, passkeyRefused].map(({ type }) => type)
 const lockouts = [signInLocked, secondFactorLocked].map(({ type }) => type)
@@ -55,7 +55,7 @@ const findOpenDay = (now: string, last: string | undefined) =>
       sql<{ day: string }>`
         with moment as (select ${now}::timestamptz as now),
         first as (select greatest((select (created_at at time zone 'utc')::date from security_events order by id limit 1),
-          (now at time zone 'utc')::date - ${sql.lit(MOST_DAYS_BACK)}, ${last ?? null}::date + 1) as day, (now at time zone 'utc')::date as today from moment)
+          (now at time zone 'utc')::date - ${sql.lit(MAX_DAYS_BACK)}, ${last ?? null}::date + 1) as day, (now at time zone 'utc')::date as today from moment)
         select days.day::date::text as day
         from first cross join generate_series(first.day::timestamp, first.today::timestamp, interval '1 day') as days (day)
         left join daily_stats s on s.day = days.day::date

@@ -13,12 +13,12 @@ const Day = Type.String({
 })
 
 /** The longest range of one request, in days. */
-const MOST_DAYS = 366
+const MAX_DAYS = 366
 const DAY_MS = 86_400_000
 
 export const SeriesQuery = Strict({
   from: Type.Optional(
-    Type.String({ ...Day, description: `The first day; by default 30 days up to \`to\`, and at most ${MOST_DAYS}.` }),
+    Type.String({ ...Day, description: `The first day; by default 30 days up to \`to\`, and at most ${MAX_DAYS}.` }),
   ),
   to: Type.Optional(Type.String({ ...Day, description: 'The last day, by default today (in UTC).' })),
   metrics: Type.Optional(
@@ -41,12 +41,12 @@ export const seriesOf = <const Metrics extends readonly string[]>(
 ) =>
   Type.Object(
     {
-      days: Type.Array(Day, { maxItems: MOST_DAYS }),
+      days: Type.Array(Day, { maxItems: MAX_DAYS }),
       series: Type.Array(
         Type.Object({
           metric: OneOf(metrics, { description }),
           values: Type.Array(Type.Integer({ minimum: 0, maximum: 2147483647 }), {
-            maxItems: MOST_DAYS,
+            maxItems: MAX_DAYS,
             description: 'In the order of `days`; 0 for a day without anything.',
           }),
         }),
@@ -76,8 +76,8 @@ export function readRange({ from, to }: SeriesQuery, now = Date.now()): Range {
       ? invalidField('?from', 'must not be after today')
       : invalidField('?to', 'must not be before from')
   const count = (end - start) / DAY_MS + 1
-  if (count > MOST_DAYS)
-    throw invalidField('?from', `must be at most ${MOST_DAYS - 1} days before to: ask for longer ranges in parts`)
+  if (count > MAX_DAYS)
+    throw invalidField('?from', `must be at most ${MAX_DAYS - 1} days before to: ask for longer ranges in parts`)
   const days = Array.from({ length: count }, (_, index) => dayOf(start + index * DAY_MS))
   return { days, first: dayOf(start), last: dayOf(end) }
 }

@@ -36,5 +36,5 @@ export function refusalOf(scope: Scope, state: GateState | undefined): Problem |
 }
 
 /** The organization does not have what the route requires. */
-export const entitlementMissing = ({ requires }: Scope): Problem =>
+const entitlementMissing = ({ requires }: Scope): Problem =>
   new Problem('entitlement-missing', { extension: { entitlement: requires } })

@@ -35,7 +35,7 @@ export interface LaneOptions {
   onError: (error: Error) => void
 }
 
-export interface LaneStatement {
+interface LaneStatement {
   sql: string
   parameters: readonly unknown[]
 }

@@ -14,7 +14,7 @@ export function nameSchemas(node: unknown, named: Json): unknown {
   )
   const { type, title, format, ['x-one-of']: alternatives } = inner
   if (Array.isArray(alternatives)) return asVariants(inner, alternatives as string[], named)
-  if (type === 'integer') inner['format'] ??= 'int32'
+  if ([type].flat().includes('integer')) inner['format'] ??= Number(inner['maximum']) >= 2 ** 31 ? 'int64' : 'int32'
   const isText = type === 'string' || (Array.isArray(type) && type.includes('string'))
   const isBounded = inner['enum'] !== undefined || 'const' in inner || (format !== undefined && format !== 'password')
   // PostgreSQL cannot store NUL, so http/validation.ts refuses it in every text.
