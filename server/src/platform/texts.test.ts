@@ -77,9 +77,23 @@ const anyText: Record<string, readonly string[]> = {
     'iss',
     'error',
   ],
-  'typed or compared, never shown': ['recovery_code', 'text', 'action', 'entity_type', 'request_id'],
+  'typed or compared, never shown': [
+    'recovery_code',
+    'text',
+    'action',
+    'entity_type',
+    'request_id',
+    'key',
+    'plan',
+    'product',
+    'entitlements',
+    'device',
+    'ip',
+    'operation',
+    'type',
+  ],
   'an address, checked letter by letter': ['redirect_to'],
-  'a value of the client alone': ['custom'],
+  'a value of the client alone': ['custom', 'metadata'],
   'CSV, whose values are checked one by one': ['body'],
 }
 const isAnyText = (name: string) => Object.values(anyText).some(names => names.includes(name))
@@ -90,7 +104,7 @@ function kindOf({ enum: words, const: constant, format, pattern = '' }: Schema):
   if (pattern === PATH) return 'path'
   if (pattern === LINE || format === 'line') return pattern === LINE && format === 'line' ? 'line' : undefined
   if (pattern === LINES) return 'lines'
-  if (['uuid', 'email', 'date-time', 'uri'].includes(String(format))) return 'form'
+  if (['uuid', 'email', 'date', 'date-time', 'uri'].includes(String(format))) return 'form'
   const isAscii = ['ä', '\u0000', '\u0085', '\u2028', '\u202e', '\u200b'].every(
     text => !new RegExp(pattern, 'u').test(text),
   )
@@ -113,7 +127,8 @@ test('every text of the document is of a known kind, and none of them takes a NU
     'take what is of a kind, or is not asked, off the list',
   )
   for (const [name, schema] of [...asked, ...answered]) {
-    if (kindOf(schema) === 'word' || ['uuid', 'email', 'date-time', 'uri'].includes(String(schema.format))) continue
+    if (kindOf(schema) === 'word' || ['uuid', 'email', 'date', 'date-time', 'uri'].includes(String(schema.format)))
+      continue
     assert.ok(schema.pattern !== undefined && !new RegExp(schema.pattern, 'u').test('a\0b'), `${name} takes a NUL`)
   }
   for (const kind of ['line', 'lines', 'word', 'form'])

@@ -5,11 +5,7 @@ import { operatorSessionRoutes } from './routes.ts'
 const permissions = { 'admin:sessions:read': 'superuser', 'admin:sessions:write': 'superuser' } as const
 
 const problems = {
-  'own-session': [
-    409,
-    'Own session',
-    'This is the session of your request. Sign out with POST /api/v1/auth/logout instead.',
-  ],
+  'own-session': [409, 'Own session', 'This is the session of your request. Sign out instead.'],
 } as const satisfies ProblemTable
 
 declare module '../../platform/gate/permissions.ts' {

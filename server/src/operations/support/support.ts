@@ -22,7 +22,7 @@ export const statuses = ['requested', 'denied', 'withdrawn', 'scheduled', 'open'
 type Status = (typeof statuses)[number]
 
 const Reason = Type.String({
-  minLength: 10,
+  minLength: 1,
   maxLength: 300,
   format: 'line',
   pattern: LINE,

@@ -86,7 +86,9 @@ test('whether a cursor is genuine is told to those alone who may read the list',
   // Those of an organization; the lists within another resource would need one.
   const lists = Object.entries(paths).filter(
     ([path, { get }]) =>
-      get?.parameters?.some(({ name }) => name === 'cursor') && !path.replace('/organizations/{id}', '').includes('{'),
+      get?.parameters?.some(({ name }) => name === 'cursor') &&
+      !path.replace('/organizations/{id}', '').includes('{') &&
+      !path.startsWith('/api/v1/admin/'),
   )
   assert.ok(lists.length >= 8, `${lists.length} lists were found`)
   const boss = await signUp('Cursors')

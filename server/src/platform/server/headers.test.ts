@@ -35,7 +35,7 @@ test('the policy of a page names where a sign-in is led to', async () => {
   }
   const social = await createTestApp(settings)
   const policyOf = async (path: string) => (await social.call('GET', path)).headers['content-security-policy'] ?? ''
-  for (const path of ['/docs', '/redoc', '/problems'])
+  for (const path of ['/docs', '/redoc'])
     assert.match(await policyOf(path), /form-action 'self' https:\/\/id\.acme\.test https:\/\/github\.com;/, path)
   assert.match(await policyOf('/health'), /form-action 'none'/)
 })
