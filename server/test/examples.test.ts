@@ -40,6 +40,16 @@ const needsMore: Readonly<Record<string, string>> = {
   previewInvitation: 'the token of an email',
   acceptInvitation: 'the token of an email',
   exchangeSocialCode: 'the code of a browser',
+  completePasswordChange: 'the token of a sign-in',
+  createLicensePlan: 'a superuser',
+  createLicense: 'a superuser',
+  inviteAnyUser: 'a superuser',
+  actOnUsers: 'a superuser',
+  revokeAnySessions: 'a superuser',
+  activateLicense: 'the key of a license',
+  renewLicenseActivation: 'the key of a license',
+  deactivateLicense: 'the key of a license',
+  createLicenseFile: 'the key of a license',
 }
 
 const isDone = ({ status }: Answer): boolean => status < 300

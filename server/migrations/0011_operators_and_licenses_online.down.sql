@@ -1,6 +1,6 @@
 -- transaction: none
 -- Each statement by itself, and again from the first one if it stopped half-way.
--- Takes 0012_operators_licenses_support_online back.
+-- Takes 0011_operators_and_licenses_online back.
 
 -- lock: SHARE UPDATE EXCLUSIVE on users: reads and writes go on
 drop index concurrently if exists {{schema}}."users_words";

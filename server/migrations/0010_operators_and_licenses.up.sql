@@ -1,4 +1,4 @@
--- operators licenses support
+-- operators and licenses
 
 set local check_function_bodies = off;
 
@@ -214,6 +214,25 @@ alter table {{schema}}."limit_usage"
 alter table {{schema}}."limit_usage"
   force row level security;
 
+create table {{schema}}."operator_log" (
+  "actor_id"        uuid                     not null,
+  "session_id"      uuid                     not null,
+  "request_id"      text,
+  "ip"              text,
+  "user_agent"      text,
+  "operation"       text                     not null,
+  "organization_id" uuid,
+  "entity_type"     text,
+  "entity_id"       uuid,
+  "details"         jsonb,
+  "created_at"      timestamp with time zone not null default now(),
+  "id"              uuid                     not null default {{schema}}.new_id(),
+  constraint "operator_log_pkey" primary key (id)
+);
+
+alter table {{schema}}."operator_log"
+  enable row level security;
+
 create table {{schema}}."organization_daily_stats" (
   "organization_id"      uuid    not null,
   "day"                  date    not null,
@@ -423,6 +442,32 @@ begin
     outcome := renewed.outcome;
     activation := renewed.activation;
   end if;
+end $function$;
+
+create or replace function {{schema}}.begin_operation (
+  operation   text,
+  entity_type text,
+  entity_id   uuid,
+  details     jsonb
+)
+  returns boolean
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+begin
+  if not exists (select from operator) then
+    return false;
+  end if;
+  if current_setting('app.permission', true) not like '%:read' then
+    insert into operator_log (actor_id, session_id, request_id, ip, user_agent, operation, organization_id, entity_type, entity_id, details)
+    select o.user_id, o.session_id, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', operation,
+      nullif(current_setting('app.organization_id', true), '')::uuid, entity_type, entity_id, details
+    from operator o;
+  end if;
+  return true;
 end $function$;
 
 create or replace function {{schema}}.count_rows()
@@ -1265,6 +1310,18 @@ begin
   return null;
 end $function$;
 
+create or replace function {{schema}}.record_operation()
+  returns trigger
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  insert into audit_log (organization_id, actor_id, session_id, request_id, ip, user_agent, action, entity_type, entity_id, after)
+  values (new.organization_id, new.actor_id, new.session_id, new.request_id, new.ip, new.user_agent, 'operate', coalesce(new.entity_type, 'organizations'),
+    coalesce(new.entity_id, new.organization_id), jsonb_strip_nulls(jsonb_build_object('operation', new.operation, 'details', new.details)));
+  return null;
+end $function$;
+
 create or replace function {{schema}}.record_session()
   returns trigger
   language plpgsql
@@ -1687,6 +1744,13 @@ create or replace view {{schema}}."self" with (security_barrier=true) AS  SELECT
      JOIN {{schema}}.users u ON ((u.id = s.user_id)))
   WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text));
 
+create view {{schema}}."operator" with (security_barrier=true) AS  SELECT session_id,
+    user_id
+   FROM {{schema}}.self
+  WHERE (superuser AND (EXISTS ( SELECT
+           FROM {{schema}}.role_permissions p
+          WHERE ((p.permission = ( SELECT current_setting('app.permission'::text, true) AS current_setting)) AND (p.role = 'superuser'::text)))));
+
 create or replace view {{schema}}."gate_state" with (security_barrier=true) AS  SELECT (EXISTS ( SELECT
            FROM {{schema}}.self)) AS live,
     ((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (o.deleted_at IS NULL)) AS member,
@@ -1885,6 +1949,12 @@ create trigger seats_update
   after update on {{schema}}.memberships referencing OLD table as old_rows NEW table as new_rows
   for each STATEMENT
   execute function {{schema}}.count_seats();
+
+create trigger history
+  after insert on {{schema}}.operator_log
+  for each row
+  when ((new.organization_id IS NOT NULL))
+  execute function {{schema}}.record_operation();
 
 create trigger history
   after insert or delete or update on {{schema}}.organizations
@@ -2231,6 +2301,19 @@ create policy "support" on {{schema}}."memberships"
   to "freehold_tenant"
   using (( select (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text)));
 
+create policy "forget" on {{schema}}."operator_log"
+  for update
+  to "freehold_system"
+  using ((exists ( select
+   from {{schema}}.users u
+  where ((u.id = operator_log.actor_id) AND (u.deleted_at is not null)))))
+  with check (((ip IS NULL) AND (user_agent IS NULL)));
+
+create policy "system_read" on {{schema}}."operator_log"
+  for select
+  to "freehold_system"
+  using (true);
+
 create policy "maintenance" on {{schema}}."organization_daily_stats"
   for all
   to "freehold_owner"
@@ -2366,6 +2449,12 @@ revoke all on function {{schema}}."beat_license"(bytea, text, integer) from publ
 
 grant execute on function {{schema}}."beat_license"(bytea, text, integer) to "freehold_system";
 
+revoke all on function {{schema}}."begin_operation"(text, text, uuid, jsonb) from public;
+
+grant execute
+  on function {{schema}}."begin_operation"(text, text, uuid, jsonb)
+  to "freehold_system", "freehold_tenant";
+
 revoke all on function {{schema}}."count_rows"() from public;
 
 revoke all on function {{schema}}."count_seats"() from public;
@@ -2460,6 +2549,8 @@ grant execute
   on function {{schema}}."organization_words"(text, text)
   to "freehold_system", "freehold_tenant";
 
+revoke all on function {{schema}}."record_operation"() from public;
+
 revoke all on function {{schema}}."record_support_request"(text, text) from public;
 
 grant execute on function {{schema}}."record_support_request"(text, text) to "freehold_tenant";
@@ -2508,6 +2599,10 @@ grant execute on function {{schema}}."words_wanted"(text) to "freehold_system";
 
 grant insert, select, update on table {{schema}}."daily_stats" to "freehold_system";
 
+revoke all on table {{schema}}."idempotency_keys" from "freehold_system";
+
+grant delete, insert, select, update on table {{schema}}."idempotency_keys" to "freehold_system";
+
 grant delete, insert, select, update on table {{schema}}."license_activations" to "freehold_system";
 
 grant delete, select on table {{schema}}."license_activations" to "freehold_tenant";
@@ -2521,6 +2616,8 @@ grant select on table {{schema}}."license_plans" to "freehold_tenant";
 grant delete, insert, select, update on table {{schema}}."licenses" to "freehold_system";
 
 grant delete, insert, update on table {{schema}}."licenses" to "freehold_tenant";
+
+grant select on table {{schema}}."operator_log" to "freehold_system";
 
 grant delete, insert, select, update on table {{schema}}."organization_daily_stats" to "freehold_system";
 
@@ -2567,6 +2664,14 @@ create index licenses_expires_at on {{schema}}.licenses using btree (expires_at,
 
 create index licenses_id on {{schema}}.licenses using btree (id);
 
+create index operator_log_actor on {{schema}}.operator_log using btree (actor_id, id);
+
+create index operator_log_entity on {{schema}}.operator_log using btree (entity_id, id)
+  where (entity_id is not null);
+
+create index operator_log_organization on {{schema}}.operator_log using btree (organization_id, id)
+  where (organization_id is not null);
+
 create view {{schema}}."support_places" with (security_barrier=true) AS  SELECT id,
     organization_id
    FROM {{schema}}.support_grants
@@ -2579,6 +2684,8 @@ create index support_grants_id on {{schema}}.support_grants using btree (id);
 create index support_grants_operator on {{schema}}.support_grants using btree (operator_id, id);
 
 grant select on table {{schema}}."support_places" to "freehold_tenant";
+
+revoke all ("created_at") on table {{schema}}."idempotency_keys" from "freehold_system";
 
 grant select ("activation") on table {{schema}}."licenses" to "freehold_tenant";
 
@@ -2629,6 +2736,10 @@ grant select ("transferred_from") on table {{schema}}."licenses" to "freehold_te
 grant select ("updated_at") on table {{schema}}."licenses" to "freehold_tenant";
 
 grant select ("version") on table {{schema}}."licenses" to "freehold_tenant";
+
+grant update ("ip") on table {{schema}}."operator_log" to "freehold_system";
+
+grant update ("user_agent") on table {{schema}}."operator_log" to "freehold_system";
 
 grant select ("id") on table {{schema}}."licenses" to "freehold_tenant";
 

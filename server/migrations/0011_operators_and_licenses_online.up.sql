@@ -1,6 +1,6 @@
 -- transaction: none
 -- Each statement by itself, and again from the first one if it stopped half-way.
--- The part of 0011_operators_licenses_support that lets others work.
+-- The part of 0010_operators_and_licenses that lets others work.
 
 -- lock: SHARE UPDATE EXCLUSIVE on organizations: reads and writes go on while every row is checked, 1 to 10 seconds for 10 million rows
 alter table {{schema}}."organizations"

@@ -1,10 +1,11 @@
--- Takes 0011_operators_licenses_support back.
+-- Takes 0010_operators_and_licenses back.
 -- loses: daily_stats
 -- loses: license_activations
 -- loses: license_file_keys
 -- loses: license_plans
 -- loses: licenses
 -- loses: limit_usage
+-- loses: operator_log
 -- loses: organization_daily_stats
 -- loses: support_grants
 -- loses: allowances
@@ -116,6 +117,8 @@ drop view {{schema}}."limits";
 
 drop view {{schema}}."live_users";
 
+drop view {{schema}}."operator";
+
 drop view {{schema}}."own_entitlements";
 
 drop view {{schema}}."own_organizations";
@@ -161,6 +164,8 @@ drop function {{schema}}."activation_end"({{schema}}.licenses, integer);
 drop function {{schema}}."activations_allowed"({{schema}}.licenses);
 
 drop function {{schema}}."beat_license"(bytea, text, integer);
+
+drop function {{schema}}."begin_operation"(text, text, uuid, jsonb);
 
 drop function {{schema}}."count_rows"();
 
@@ -260,6 +265,10 @@ drop function {{schema}}."keep_allowance"();
 
 drop table {{schema}}."limit_usage";
 
+drop table {{schema}}."operator_log";
+
+drop function {{schema}}."record_operation"();
+
 drop table {{schema}}."organization_daily_stats";
 
 drop table {{schema}}."support_grants";
@@ -308,10 +317,6 @@ begin
       where s.id = nullif(current_setting('app.session_id', true), '')::uuid
         and (s.gate_changed_in = own or s.revoked_at is null and s.expires_at > now())
         and (u.gate_changed_in = own or u.disabled_at is null and u.deleted_at is null));
-  end if;
-  -- An operator's change of accounts and sessions concerns no organization.
-  if wanted like 'admin:%' and coalesce(current_setting('app.organization_id', true), '') = '' then
-    return exists (select from operator);
   end if;
   return exists (select from gate) or exists (select from sessions s
     join users u on u.id = s.user_id
@@ -683,9 +688,7 @@ create view {{schema}}."gate_state" with (security_barrier=true) AS  SELECT (EXI
     ((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (o.deleted_at IS NULL)) AS member,
     (o.second_factor_required AND (s.second_factor_at IS NULL) AND (o.deleted_at IS NULL) AND (((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL)) OR u.superuser)) AS second_factor_missing,
     (EXISTS ( SELECT
-           FROM {{schema}}.gate)) AS permitted,
-    (EXISTS ( SELECT
-           FROM {{schema}}.operator)) AS operator
+           FROM {{schema}}.gate)) AS permitted
    FROM ((((( SELECT (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid AS session_id,
             (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid AS organization_id) named
      LEFT JOIN {{schema}}.sessions s ON ((s.id = named.session_id)))
@@ -797,6 +800,10 @@ create policy "tenant_update" on {{schema}}."organizations"
    from {{schema}}.gate
   where (gate.writes AND (gate.permission = ANY ('{organization:write,organization:delete}'::text[]))))));
 
+revoke all on table {{schema}}."idempotency_keys" from "freehold_system";
+
+grant delete, select on table {{schema}}."idempotency_keys" to "freehold_system";
+
 grant select on table {{schema}}."gate" to "freehold_system", "freehold_tenant";
 
 grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_tenant";
@@ -804,8 +811,6 @@ grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_te
 grant select on table {{schema}}."live_invitations" to "freehold_system";
 
 grant select, update on table {{schema}}."live_users" to "freehold_system";
-
-grant select on table {{schema}}."operator" to "freehold_system", "freehold_tenant";
 
 grant select on table {{schema}}."own_invitations" to "freehold_tenant";
 
@@ -829,3 +834,7 @@ drop function {{schema}}."guard_allowance"();
 drop table {{schema}}."default_allowance";
 
 drop function {{schema}}."guard_default_allowance"();
+
+revoke all ("created_at") on table {{schema}}."idempotency_keys" from "freehold_system";
+
+grant update ("created_at") on table {{schema}}."idempotency_keys" to "freehold_system";
