@@ -77,6 +77,8 @@ drop policy "tenant_update" on {{schema}}."support_grants";
 
 drop policy "counting" on {{schema}}."workspaces";
 
+drop trigger "fence_seats" on {{schema}}."memberships";
+
 drop trigger "seats_delete" on {{schema}}."memberships";
 
 drop trigger "seats_insert" on {{schema}}."memberships";
@@ -183,11 +185,15 @@ drop function {{schema}}."deactivate_license"(bytea, text);
 
 drop function {{schema}}."delete_stats"();
 
+drop function {{schema}}."fence_seats"();
+
 drop function {{schema}}."find_license"(bytea);
 
 drop function {{schema}}."guard_new_guest"();
 
 drop function {{schema}}."has_seat"(uuid, uuid);
+
+drop function {{schema}}."hold_limits"(uuid);
 
 drop function {{schema}}."hold_superusers"();
 

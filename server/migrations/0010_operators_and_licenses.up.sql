@@ -570,14 +570,14 @@ declare
   now_used bigint;
   maximum bigint;
 begin
+  perform hold_limits(organization);
+  if not exists (select from limit_usage where organization_id = organization and key = limit_key) and not is_limited(organization, limit_key) then
+    return;
+  end if;
   perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
   perform pg_advisory_xact_lock_shared(lock_key('revocation', organization::text));
   update limit_usage set used = used + change where organization_id = organization and key = limit_key returning used into now_used;
   if not found then
-    perform pg_advisory_xact_lock_shared(lock_key('limits', ''));
-    if not is_limited(organization, limit_key) then
-      return;
-    end if;
     -- The count includes what this transaction has changed.
     insert into limit_usage (organization_id, key, used) select id, limit_key, count_units(id, limit_key) from organizations where id = organization
     on conflict do nothing returning used into now_used;
@@ -663,6 +663,17 @@ begin
   return job_id;
 end $function$;
 
+create or replace function {{schema}}.fence_seats()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform hold_limits(new.organization_id);
+  return new;
+end $function$;
+
 create or replace function {{schema}}.find_license (
   hash bytea
 )
@@ -728,6 +739,7 @@ create or replace function {{schema}}.guard_allowance()
 declare
   organization constant uuid := case when tg_op = 'DELETE' then old.organization_id else new.organization_id end;
 begin
+  perform pg_advisory_xact_lock(lock_key('limits', organization::text));
   perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
   perform pg_advisory_xact_lock(lock_key('revocation', organization::text));
   return case when tg_op = 'DELETE' then old else new end;
@@ -739,8 +751,8 @@ create or replace function {{schema}}.guard_default_allowance()
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 begin
-  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
   perform pg_advisory_xact_lock(lock_key('limits', ''));
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
   return case when tg_op = 'DELETE' then old else new end;
 end $function$;
 
@@ -876,6 +888,15 @@ create or replace function {{schema}}.has_seat (
   select exists (select from users where id = person and guest)
     or coalesce((select used from limit_usage where organization_id = organization and key = 'seats') < maximum_of(organization, 'seats'), true) $function$;
 
+create or replace function {{schema}}.hold_limits (
+  organization uuid
+)
+  returns void
+  language sql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+  select pg_advisory_xact_lock_shared(lock_key('limits', '')), pg_advisory_xact_lock_shared(lock_key('limits', organization::text)) $function$;
+
 create or replace function {{schema}}.hold_superusers()
   returns void
   language sql
@@ -894,6 +915,8 @@ create or replace function {{schema}}.hold_transfer (
   AS $function$
 begin
   perform from licenses where organization_id = source and id = license for no key update;
+  perform pg_advisory_xact_lock(lock_key('limits', least(source, target)::text));
+  perform pg_advisory_xact_lock(lock_key('limits', greatest(source, target)::text));
   perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
   perform pg_advisory_xact_lock(lock_key('revocation', least(source, target)::text));
   perform pg_advisory_xact_lock(lock_key('revocation', greatest(source, target)::text));
@@ -1935,6 +1958,12 @@ create trigger touch
   for each row
   execute function {{schema}}.touch();
 
+create trigger fence_seats
+  before update on {{schema}}.memberships
+  for each row
+  when (((old.disabled_at IS DISTINCT FROM new.disabled_at) OR (old.deleted_at IS DISTINCT FROM new.deleted_at)))
+  execute function {{schema}}.fence_seats();
+
 create trigger seats_delete
   after delete on {{schema}}.memberships referencing OLD table as old_rows
   for each STATEMENT
@@ -2473,6 +2502,8 @@ grant execute on function {{schema}}."deactivate_license"(bytea, text) to "freeh
 
 revoke all on function {{schema}}."delete_stats"() from public;
 
+revoke all on function {{schema}}."fence_seats"() from public;
+
 revoke all on function {{schema}}."find_license"(bytea) from public;
 
 grant execute on function {{schema}}."find_license"(bytea) to "freehold_system";
@@ -2494,6 +2525,8 @@ revoke all on function {{schema}}."guard_support_grant"() from public;
 revoke all on function {{schema}}."has_seat"(uuid, uuid) from public;
 
 grant execute on function {{schema}}."has_seat"(uuid, uuid) to "freehold_system";
+
+revoke all on function {{schema}}."hold_limits"(uuid) from public;
 
 revoke all on function {{schema}}."hold_superusers"() from public;
 

@@ -203,6 +203,7 @@ const definers: Readonly<Record<string, string>> = {
   count_seats: 'counts the seats that a change of memberships takes or frees',
   count_seats_of_account: 'the same, when a guest becomes a full account',
   has_seat: 'whether a membership that is restored finds a seat; reads only',
+  fence_seats: 'locks the keys of limits before those of a gate; reads nothing',
   guard_allowance: 'locks the keys of the gates that an allowance may close; changes nothing',
   limits_in_gate: 'the limits of the organization in the gate, and what is used of them; reads only',
   keep_allowance: 'turns an active licence into an allowance, which no login writes',

@@ -46,23 +46,28 @@ create function is_limited(organization uuid, limit_key text) returns boolean la
     or exists (select from default_allowance where maxima ->> limit_key is not null) $$;
 revoke execute on function is_limited(uuid, text) from public;
 
--- Counts what a statement uses (or frees, if `change` is negative) and refuses what exceeds the maximum. The rows of
--- limit_usage come last in the order of locks (docs/guides/isolation.md), after the keys that the commit asks for anyway.
--- A new allowance takes the key of the organization exclusively, and a new default that of the limits: so none begins to
--- limit an organization while a transaction uses something there without counting it.
+-- Shared, for a transaction that uses something of an organization: its limits, and the default ones, stay as they are.
+create function hold_limits(organization uuid) returns void language sql volatile set search_path = {{schema}}, pg_temp as $$
+  select pg_advisory_xact_lock_shared(lock_key('limits', '')), pg_advisory_xact_lock_shared(lock_key('limits', organization::text)) $$;
+revoke execute on function hold_limits(uuid) from public;
+
+-- Counts what a statement uses (or frees, if `change` is negative) and refuses what exceeds the maximum. A new allowance takes
+-- the organization's key of limits exclusively, and a new default that of all: so none begins to limit an organization while
+-- a transaction uses something there without counting it. Where something is limited, the keys that the commit asks for anyway
+-- are taken before the rows of limit_usage, which come last in the order of locks (docs/guides/isolation.md).
 create function count_use(organization uuid, limit_key text, change bigint) returns void language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
   now_used bigint;
   maximum bigint;
 begin
+  perform hold_limits(organization);
+  if not exists (select from limit_usage where organization_id = organization and key = limit_key) and not is_limited(organization, limit_key) then
+    return;
+  end if;
   perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
   perform pg_advisory_xact_lock_shared(lock_key('revocation', organization::text));
   update limit_usage set used = used + change where organization_id = organization and key = limit_key returning used into now_used;
   if not found then
-    perform pg_advisory_xact_lock_shared(lock_key('limits', ''));
-    if not is_limited(organization, limit_key) then
-      return;
-    end if;
     -- The count includes what this transaction has changed.
     insert into limit_usage (organization_id, key, used) select id, limit_key, count_units(id, limit_key) from organizations where id = organization
     on conflict do nothing returning used into now_used;
@@ -135,6 +140,15 @@ begin
   return null;
 end $$;
 revoke execute on function count_seats() from public;
+-- Before the keys that a change of a membership takes: those of limits come first.
+create function fence_seats() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+begin
+  perform hold_limits(new.organization_id);
+  return new;
+end $$;
+revoke execute on function fence_seats() from public;
+create trigger fence_seats before update on memberships for each row
+  when ((old.disabled_at, old.deleted_at) is distinct from (new.disabled_at, new.deleted_at)) execute function fence_seats();
 create trigger seats_insert after insert on memberships referencing new table as new_rows for each statement execute function count_seats();
 create trigger seats_update after update on memberships referencing old table as old_rows new table as new_rows for each statement execute function count_seats();
 create trigger seats_delete after delete on memberships referencing old table as old_rows for each statement execute function count_seats();
@@ -165,6 +179,7 @@ create function guard_allowance() returns trigger language plpgsql security defi
 declare
   organization constant uuid := case when tg_op = 'DELETE' then old.organization_id else new.organization_id end;
 begin
+  perform pg_advisory_xact_lock(lock_key('limits', organization::text));
   perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
   perform pg_advisory_xact_lock(lock_key('revocation', organization::text));
   return case when tg_op = 'DELETE' then old else new end;
@@ -174,8 +189,8 @@ create trigger guard before insert or update or delete on allowances for each ro
 
 create function guard_default_allowance() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
-  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
   perform pg_advisory_xact_lock(lock_key('limits', ''));
+  perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
   return case when tg_op = 'DELETE' then old else new end;
 end $$;
 revoke execute on function guard_default_allowance() from public;

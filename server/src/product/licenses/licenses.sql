@@ -89,6 +89,8 @@ create trigger guard before insert or update on licenses for each row execute fu
 create function hold_transfer(license uuid, source uuid, target uuid) returns void language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 begin
   perform from licenses where organization_id = source and id = license for no key update;
+  perform pg_advisory_xact_lock(lock_key('limits', least(source, target)::text));
+  perform pg_advisory_xact_lock(lock_key('limits', greatest(source, target)::text));
   perform pg_advisory_xact_lock_shared(lock_key('revocation', acting_user()::text));
   perform pg_advisory_xact_lock(lock_key('revocation', least(source, target)::text));
   perform pg_advisory_xact_lock(lock_key('revocation', greatest(source, target)::text));
