@@ -30,7 +30,7 @@ export const exceptions: Readonly<Record<string, string>> = {
 }
 
 /** Operations whose responses about the caller contain only counts and flags, and nothing about a particular user. */
-const showsNoNames = ['getSecondFactors', 'getLimits']
+const showsNoNames = ['getSecondFactors', 'getLimits', 'getOrganizationStats']
 
 /** Operations whose rows belong to no organization, and that every signed-in user may call. */
 const ofEveryone = ['listLicensePlans', 'getLicensePlan']

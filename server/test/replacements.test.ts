@@ -45,6 +45,19 @@ const values: Readonly<Record<string, (world: World) => unknown>> = {
   editor_word_wrap: () => true,
   terminal_font_size: () => 20,
   custom: () => ({ sidebar: 'left' }),
+  metadata: () => ({ order: 'B-7' }),
+  is_default: () => true,
+  seats: () => 20,
+  max_activations: () => 20,
+  overage_percent: () => 10,
+  quotas: () => ({ projects: 20 }),
+  entitlements: () => ['audit-export'],
+  activation: () => 'floating',
+  heartbeat_seconds: () => 600,
+  heartbeat_grace_seconds: () => 600,
+  duration_days: () => 365,
+  expiry_basis: () => 'first-validation',
+  on_expiry: () => 'read-only',
 }
 
 /** Fields of which one is required, although the schema requires none of them. */

@@ -126,7 +126,6 @@ export const exceptions: Readonly<Record<string, string>> = {
   'switchOrganization an ended membership': 'invalid-fields',
   'switchOrganization a disabled membership': 'invalid-fields',
   'switchOrganization a closed organization': 'invalid-fields',
-  'requestSupportAccess a session without the required second factor': 'second-factor-required',
   // Support access sees no members.
   'listDepartmentsOfPerson support access as a viewer': 'not-found',
   'listDepartmentsOfPerson support access as a member': 'not-found',
