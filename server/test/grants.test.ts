@@ -51,7 +51,7 @@ const wordsOf: Readonly<Record<(typeof COMMANDS)[number], (table: string) => Reg
   insert: table => new RegExp(`insertInto\\('${table}'\\)|insert into ${table}\\b`),
   update: table =>
     new RegExp(
-      `insertInto\\('${table}'\\)[\\s\\S]{1,600}doUpdateSet|updateTable\\('${table}'\\)|\\bupdate ${table}\\b|updateRow\\([\\s\\S]*table: '${table}'|table: '${table}'[\\s\\S]*updateRow\\(`,
+      `insertInto\\('${table}'\\)[\\s\\S]{1,600}doUpdateSet|insert into ${table}\\b(?:(?!insert into )[\\s\\S]){1,800}on conflict \\([^)]*\\) do update|updateTable\\('${table}'\\)|\\bupdate ${table}\\b|updateRow\\([\\s\\S]*table: '${table}'|table: '${table}'[\\s\\S]*updateRow\\(`,
     ),
   delete: table =>
     new RegExp(

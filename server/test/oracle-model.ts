@@ -54,22 +54,8 @@ export function standingOf(world: World, permissions: Permissions, question: Que
     may && (!lacksFactor || waysOut.test(permission)) && (!isSuspended || permission === 'organization:leave')
   const role = isOperator ? 'superuser' : membership?.role
   const reads = may && !lacksFactor && !isSuspended
-  return {
-    session,
-    user,
-    live,
-    membership,
-    lacksFactor,
-    isSuspended,
-    open,
-    reads,
-    role,
-    isOperator,
-    own,
-    isSupport,
-    supported,
-    entitled,
-  }
+  const caller = { session, user, live, membership, role, own, isOperator, isSupport, supported }
+  return { ...caller, lacksFactor, isSuspended, entitled, open, reads }
 }
 
 /** The invitations that a user can accept without a link: the inviter still has every permission of the role. */
