@@ -58,6 +58,11 @@ export async function createAttack(app: TestApp): Promise<Attack> {
   const { owner, values, rowsOf, marks } = victim
   const operator = await app.signUp()
   await app.admin.query('update users set superuser = true where id = $1', [operator.user_id])
+  // Two entries in the operators' log, so that there is a cursor to steal.
+  for (let entry = 0; entry < 2; entry++) {
+    const { status, text } = await operator.call('POST', `/api/v1/admin/users/${owner.user_id}/unlock`)
+    assert.ok(status < 300, text)
+  }
 
   const pathOfVictim = ({ path, places }: Operation): string =>
     places.reduce(
