@@ -136,7 +136,7 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ['(m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current', '(o.deleted_at IS NULL) AND (current'],
     [" AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text)", ''],
     ['THEN o.suspended_at', 'THEN NULL::timestamptz'],
-    [`operator, (${isMember} AND (o.deleted_at IS NULL) AND (NOT`, 'operator, ((NOT'],
+    [`suspended_at, (${isMember} AND (o.deleted_at IS NULL) AND (NOT`, 'suspended_at, ((NOT'],
     [`AND (NOT (${requiresNone}`, `AND ((${requiresNone}`],
   ],
   'view own_organizations': [

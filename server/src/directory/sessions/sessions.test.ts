@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTestApp } from '../../../test/test-app.ts'
+import { revokeOwnSessions } from './sessions.ts'
 
-const { call, signUp, logIn, admin } = await createTestApp()
+const { call, signUp, logIn, admin, database, tokens } = await createTestApp()
 
 test('users list and revoke their own sessions, and no others', async () => {
   const [person, stranger] = [await signUp(), await signUp()]
@@ -62,4 +63,28 @@ test('every start and end of a session is a security event', async () => {
       ['session-revoked', 'logout'],
     ],
   )
+})
+
+// Red when: revokeOwnSessions does not look at what its last statement has revoked.
+test('signing out everywhere does not succeed if an operator has just revoked the session and others stay', async () => {
+  const person = await signUp()
+  const other = await logIn(person)
+  const { sid: session_id } = tokens.verify(person.access_token)
+  const scope = { session_id, origin: { request_id: 'test', ip: '', user_agent: '' } }
+  const signOut = database.tenant.transaction(scope, ({ origin, run, finish }) =>
+    revokeOwnSessions(
+      {
+        origin,
+        run,
+        finish: async last => {
+          await admin.query('update sessions set revoked_at = now() where id = $1', [session_id])
+          return finish(last)
+        },
+      },
+      person.user_id,
+      'logout-all',
+    ),
+  )
+  await assert.rejects(signOut, { code: 'session-ended' })
+  assert.equal((await other.call('GET', '/api/v1/auth/me')).status, 200)
 })

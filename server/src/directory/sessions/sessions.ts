@@ -117,16 +117,16 @@ export const changeCredentials = <Result>(
 const either = tables('either', 'sessions')
 
 /** Locks the sessions in the order of their ids before the update, so that concurrent revocations do not deadlock. */
-const revoked = (reason: string, which: RawBuilder<boolean>) =>
-  execute(
-    either
-      .updateTable('sessions')
-      .set({ revoked_at: sql<string>`now()`, revoked_reason: reason })
-      .where(
-        sql<boolean>`id = any (array(select id from sessions where revoked_at is null and ${which} order by id for no key update))`,
-      )
-      .returning('id'),
-  )
+const revocation = (reason: string, which: RawBuilder<boolean>) =>
+  either
+    .updateTable('sessions')
+    .set({ revoked_at: sql<string>`now()`, revoked_reason: reason })
+    .where(
+      sql<boolean>`id = any (array(select id from sessions where revoked_at is null and ${which} order by id for no key update))`,
+    )
+    .returning('id')
+
+const revoked = (reason: string, which: RawBuilder<boolean>) => execute(revocation(reason, which))
 
 /** Revokes a session; every process refuses it at once. */
 export const revokeSession = (id: string, reason: string) =>
@@ -162,7 +162,12 @@ export async function revokeOwnSessions(
   await transaction.run(lockOwnAccount)
   // Checked again: this session may have been revoked while this waited for the lock of the account.
   await transaction.run(lockOwnAccount)
-  await transaction.finish(revokeSessions(user_id, reason))
+  // An operator revokes a session without the lock of its account: then this session sees none of the others any more.
+  await transaction.finish(
+    statement(revocation(reason, sql`user_id = ${user_id}`), ([row]) => {
+      if (row === undefined) throw new Problem('session-ended')
+    }),
+  )
 }
 
 /** Revokes all sessions of a user but one. */
