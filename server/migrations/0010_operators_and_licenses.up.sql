@@ -763,18 +763,18 @@ create or replace function {{schema}}.guard_license()
   AS $function$
 begin
   if new.expires_at <= now() and (tg_op = 'INSERT' or old.expires_at is distinct from new.expires_at) then
-    raise exception 'the licence would have expired already' using errcode = '23514', constraint = 'licenses_expires_in_future';
+    raise exception 'the license would have expired already' using errcode = '23514', constraint = 'licenses_expires_in_future';
   end if;
   if tg_op = 'INSERT' then
     return new;
   end if;
   if (old.id, old.organization_id, old.key_hash, old.key_prefix, old.transferred_from, old.created_at)
     is distinct from (new.id, new.organization_id, new.key_hash, new.key_prefix, new.transferred_from, new.created_at) then
-    raise exception 'this column of a licence never changes' using errcode = '42501';
+    raise exception 'this column of a license never changes' using errcode = '42501';
   end if;
   if old.status = 'revoked' and (new.status <> 'revoked' or (old.plan_id, old.expires_at) is distinct from (new.plan_id, new.expires_at))
     and coalesce(current_setting('app.permission', true), '') <> 'admin:licenses:reinstate' then
-    raise exception 'the licence is revoked' using errcode = '23514', constraint = 'licenses_revoked';
+    raise exception 'the license is revoked' using errcode = '23514', constraint = 'licenses_revoked';
   end if;
   if old.status <> new.status and not (case old.status
       when 'draft' then new.status in ('active', 'revoked')

@@ -8,7 +8,7 @@ import type { Answer } from './test-app.ts'
 // the reason; the feature that adds it moves it up.
 
 const document = {
-  0: 'the cloud backend with organizations and licences',
+  0: 'the cloud backend with organizations and licenses',
   1: 'the backend with sessions and administration',
   2: 'the v5 backend with workspaces',
   3: 'the multi-tenant backend with structure and audit',

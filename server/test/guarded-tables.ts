@@ -6,7 +6,7 @@ import { globalTables, isLedger } from '../src/platform/schema/inspection.ts'
  * checked.
  */
 const forSystem: Readonly<Record<string, string>> = {
-  licenses: 'a program that has only the key finds its licence, and operators search the licences of all organizations',
+  licenses: 'a program that has only the key finds its license, and operators search the licenses of all organizations',
   organizations: 'sign-in chooses one, and checks whether it requires a second factor',
   memberships: 'sign-in chooses an organization by them; deleting an account ends them, and restoring it restores them',
   support_grants: 'operators list the support access to all organizations',

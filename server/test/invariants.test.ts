@@ -132,7 +132,7 @@ const unkeyedColumns: Readonly<Record<string, string>> = {
   'support_grants.operator_id': 'an operator, who has no membership',
   'support_grants.granted_by': 'a member or, in an emergency, an operator',
   'support_grants.ended_by': 'a member or an operator',
-  'licenses.transferred_from': 'the licence of another organization; only operators see it',
+  'licenses.transferred_from': 'the license of another organization; only operators see it',
 }
 
 test("a column that names an organization, a user or a session in an organization's table has a foreign key", async () => {
@@ -206,7 +206,7 @@ const definers: Readonly<Record<string, string>> = {
   fence_seats: 'locks the keys of limits before those of a gate; reads nothing',
   guard_allowance: 'locks the keys of the gates that an allowance may close; changes nothing',
   limits_in_gate: 'the limits of the organization in the gate, and what is used of them; reads only',
-  keep_allowance: 'turns an active licence into an allowance, which no login writes',
+  keep_allowance: 'turns an active license into an allowance, which no login writes',
   keep_default_allowance: 'turns the default plan into the default allowance, which no login writes',
   keep_a_superuser: 'counts the superusers, whom the login of a user cannot see; reads only',
   guard_new_guest: 'reads the roles of an account that becomes a guest; reads only',
@@ -267,7 +267,7 @@ const callableByTenant: Readonly<Record<string, string>> = {
 /** Functions that only the system login may call. */
 const callableBySystem: Readonly<Record<string, string>> = {
   has_seat: 'whether a membership that is restored finds a seat, in the restoration of an account',
-  hold_transfer: 'locks a licence that moves, and the keys of both organizations, in the lock order; reads nothing',
+  hold_transfer: 'locks a license that moves, and the keys of both organizations, in the lock order; reads nothing',
   permissions_of: 'the permissions of an invited role and of the inviter, in the acceptance of an invitation',
   lock_place: 'locks the rows that joining an organization needs, as the login that adds members',
   mail_sender: 'returns the sender whose quota an email counts in; reads settings',

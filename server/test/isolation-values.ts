@@ -133,8 +133,8 @@ export const unproved: Readonly<Record<string, ProblemCode>> = {
   challengeSecondFactor: 'invalid-token',
   confirmTotp: 'not-found', // no enrollment was started
   removeTotp: 'not-found',
-  deleteLicensePlan: 'plan-in-use', // by the licence of every world
-  issueLicense: 'license-status-conflict', // the licence of every world is active
+  deleteLicensePlan: 'plan-in-use', // by the license of every world
+  issueLicense: 'license-status-conflict', // the license of every world is active
   resumeLicense: 'license-status-conflict',
   reinstateLicense: 'license-status-conflict',
   restoreMember: 'already-member', // the member was not removed

@@ -1,6 +1,6 @@
 import type { Question, World } from './oracle-world.ts'
 
-// What organizations are entitled to, written from docs/guides/licenses.md: the part of the model about licences.
+// What organizations are entitled to, written from docs/guides/licenses.md: the part of the model about licenses.
 
 /** The entitlements of an organization; one that allows no changes any more is good for reading. */
 function entitlementsOf(world: World, organization_id: string): { code: string; writes: boolean }[] {

@@ -45,7 +45,7 @@ export const platformProblems = {
   'entitlement-missing': [
     403,
     'Entitlement missing',
-    'The licence of this organization does not include this, or does not allow changes any more; `entitlement` names what is missing. Renew or extend the licence.',
+    'The license of this organization does not include this, or does not allow changes any more; `entitlement` names what is missing. Renew or extend the license.',
   ],
   'second-factor-required': [
     403,

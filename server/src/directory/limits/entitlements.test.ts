@@ -70,7 +70,7 @@ test('a route that requires an entitlement is open to organizations that have it
 })
 
 // Red when: the view entitlements compares nothing with now(), or the gate does not ask for e.writes.
-test('after the end of the licence, its entitlements go, allow reading, or stay', async () => {
+test('after the end of the license, its entitlements go, allow reading, or stay', async () => {
   const owner = await signUp('Acme')
   const ended = { expires_at: 'yesterday' }
   for (const [on_expiry, statuses] of [

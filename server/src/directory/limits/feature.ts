@@ -9,12 +9,12 @@ const problems = {
   'seats-exhausted': [
     409,
     'Seats exhausted',
-    'All seats of this organization are taken: `limit` is their number, `used` how many are taken. An administrator can remove or disable a member, or ask for a larger licence.',
+    'All seats of this organization are taken: `limit` is their number, `used` how many are taken. An administrator can remove or disable a member, or ask for a larger license.',
   ],
   'quota-exhausted': [
     409,
     'Quota exhausted',
-    'The organization has reached the quota that `limit_key` names: `limit` is the maximum, `used` the present number. Delete what is no longer needed, or ask for a larger licence.',
+    'The organization has reached the quota that `limit_key` names: `limit` is the maximum, `used` the present number. Delete what is no longer needed, or ask for a larger license.',
   ],
 } as const satisfies ProblemTable
 

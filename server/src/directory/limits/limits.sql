@@ -1,4 +1,4 @@
--- What organizations may use. An allowance is what one source, such as a licence, allows to an organization: a maximum for
+-- What organizations may use. An allowance is what one source, such as a license, allows to an organization: a maximum for
 -- each limit (null or left out: unlimited), and entitlements. Several allowances of an organization add up to the highest of
 -- their maxima and to all of their entitlements. The gate reads this table, so that it decides by the time of the statement.
 create table allowances (

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
-// Seats and quotas, counted in the transactions that use them. Allowances are written here as licences write them.
+// Seats and quotas, counted in the transactions that use them. Allowances are written here as licenses write them.
 
 const { admin, addMember, call, join, mailTo, signUp, verify } = await createTestApp()
 const pathOf = (owner: Person) => `/api/v1/organizations/${owner.organization_id}`

@@ -20,7 +20,7 @@ export const Limits = Type.Object(
     entitlements: Type.Array(
       Type.Object({
         code: Type.String({ maxLength: 63, examples: ['sso'] }),
-        writes: Type.Boolean({ description: 'False after the end of a licence that leaves it for reading.' }),
+        writes: Type.Boolean({ description: 'False after the end of a license that leaves it for reading.' }),
       }),
       { maxItems: 1000 },
     ),

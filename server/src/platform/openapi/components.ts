@@ -108,7 +108,7 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
     license_status: {
       type: 'string',
       enum: ['draft', 'active', 'suspended', 'revoked', 'expired', 'not-started'],
-      description: 'With `license-status-conflict` and `license-not-usable`: the status that the licence has.',
+      description: 'With `license-status-conflict` and `license-not-usable`: the status that the license has.',
     },
     permissions: {
       type: 'array',

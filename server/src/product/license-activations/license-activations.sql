@@ -1,5 +1,5 @@
--- Devices on which a licence is in use. The programs on them hold only the key of the licence: the functions below, called by
--- the system login, find the licence by the hash of its key and touch only its rows.
+-- Devices on which a license is in use. The programs on them hold only the key of the license: the functions below, called by
+-- the system login, find the license by the hash of its key and touch only its rows.
 create table license_activations (
   organization_id uuid not null references organizations on delete cascade,
   id              uuid not null default new_id(),
@@ -28,7 +28,7 @@ grant insert, update on license_activations to freehold_system;
 drop trigger history on license_activations;
 create trigger history after insert or delete on license_activations for each row execute function record_change('license_activations', '{license_id, name}');
 
--- The licence with the hash of this key; all of it is null if there is none.
+-- The license with the hash of this key; all of it is null if there is none.
 create function find_license(hash bytea) returns licenses language plpgsql stable set search_path = {{schema}}, pg_temp as $$
 declare
   found_license licenses;
@@ -40,8 +40,8 @@ end $$;
 revoke execute on function find_license(bytea) from public;
 grant execute on function find_license(bytea) to freehold_system;
 
--- Why a licence cannot be used now, as the code of a validation; null if it can. `adds`: whether something is to be added,
--- which a licence that has become read-only does not allow.
+-- Why a license cannot be used now, as the code of a validation; null if it can. `adds`: whether something is to be added,
+-- which a license that has become read-only does not allow.
 create function license_obstacle(l licenses, adds boolean) returns text language plpgsql stable set search_path = {{schema}}, pg_temp as $$
 declare
   current_status constant text := license_status(l.status, l.expires_at);
@@ -54,14 +54,14 @@ end $$;
 revoke execute on function license_obstacle(licenses, boolean) from public;
 grant execute on function license_obstacle(licenses, boolean) to freehold_system;
 
--- How many activations a licence allows; null: unlimited.
+-- How many activations a license allows; null: unlimited.
 create function activations_allowed(l licenses) returns integer language sql immutable set search_path = {{schema}}, pg_temp as $$
   select floor(l.max_activations::numeric * (100 + l.overage_percent) / 100)::integer $$;
 revoke execute on function activations_allowed(licenses) from public;
 grant execute on function activations_allowed(licenses) to freehold_system;
 
--- Until when an activation counts without another sign of life. Heartbeats are the licence's decision. Without them a device
--- may choose the term of its lease of a floating licence, at most a day; else it is an hour.
+-- Until when an activation counts without another sign of life. Heartbeats are the license's decision. Without them a device
+-- may choose the term of its lease of a floating license, at most a day; else it is an hour.
 create function activation_end(l licenses, lease_seconds integer) returns timestamptz language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
   term constant integer := case when l.activation = 'floating'
@@ -82,7 +82,7 @@ end $$;
 revoke execute on function keep_removable_at() from public;
 create trigger keep_removable_at before insert or update of expires_at on license_activations for each row execute function keep_removable_at();
 
--- Activates one device. All activations of a licence are made one after the other, under its key; what renews one holds the
+-- Activates one device. All activations of a license are made one after the other, under its key; what renews one holds the
 -- key shared. So an activation that is counted as expired cannot be renewed at the same time.
 create function activate_license(hash bytea, device text, device_name text, device_metadata jsonb, lease_seconds integer,
   out outcome text, out is_new boolean, out maximum integer, out used integer, out heartbeat_seconds integer, out activation license_activations)
@@ -167,7 +167,7 @@ end $$;
 revoke execute on function beat_license(bytea, text, integer) from public;
 grant execute on function beat_license(bytea, text, integer) to freehold_system;
 
--- Deactivates one device; also if the licence can no longer be used.
+-- Deactivates one device; also if the license can no longer be used.
 create function deactivate_license(hash bytea, device text, out outcome text) language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
   l constant licenses := find_license(hash);
@@ -185,7 +185,7 @@ end $$;
 revoke execute on function deactivate_license(bytea, text) from public;
 grant execute on function deactivate_license(bytea, text) to freehold_system;
 
--- Notes the first validation of a licence, which may start its clock. Only the first one finds something to write.
+-- Notes the first validation of a license, which may start its clock. Only the first one finds something to write.
 create function start_license(hash bytea) returns timestamptz language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
   l constant licenses := find_license(hash);

@@ -13,7 +13,7 @@ grant select, insert, delete on license_file_keys to freehold_system;
 create policy system on license_file_keys to freehold_system using (true);
 
 -- What a license file says, for a device with an activation, which then counts at least until the end of the file: another
--- device cannot take its place while the file is valid. A lease of a floating licence is thus borrowed for 30 days at most.
+-- device cannot take its place while the file is valid. A lease of a floating license is thus borrowed for 30 days at most.
 create function issue_license_file(hash bytea, device text, seconds integer,
   out outcome text, out activation_id uuid, out license_id uuid, out organization_id uuid, out plan text, out entitlements text[],
   out license_expires_at timestamptz, out on_expiry text, out issued_at timestamptz, out expires_at timestamptz)

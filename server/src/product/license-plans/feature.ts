@@ -9,7 +9,7 @@ const problems = {
   'plan-in-use': [
     409,
     'Plan in use',
-    'Licences have this plan, or it is the default. Give them another plan, or make another plan the default, before you delete it.',
+    'Licenses have this plan, or it is the default. Give them another plan, or make another plan the default, before you delete it.',
   ],
 } as const satisfies ProblemTable
 
@@ -20,12 +20,12 @@ declare module '../../platform/problems.ts' {
   interface DeclaredProblems extends Codes<typeof problems> {}
 }
 
-/** The terms of licences, which operators define. */
+/** The terms of licenses, which operators define. */
 export const licensePlans = feature({
   name: 'license-plans',
   uses: ['limits'],
   sql: [new URL('license-plans.sql', import.meta.url)],
-  tags: { 'License plans': 'The terms of licences, which operators define.' },
+  tags: { 'License plans': 'The terms of licenses, which operators define.' },
   permissions,
   problems,
   routes: [licensePlanRoutes],

@@ -1,4 +1,4 @@
--- What operators sell: the terms of licences. A licence has a copy of the terms of its plan.
+-- What operators sell: the terms of licenses. A license has a copy of the terms of its plan.
 create table license_plans (
   id                      uuid not null default new_id() primary key,
   code                    text not null constraint license_plans_code_key unique check (code ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and char_length(code) <= 63),
@@ -20,7 +20,7 @@ create table license_plans (
   updated_at              timestamptz not null default now(),
   version                 integer not null default 1
 );
--- At most one: what organizations without a licence may use.
+-- At most one: what organizations without a license may use.
 create unique index license_plans_is_default on license_plans (is_default) where is_default;
 create index license_plans_name on license_plans (name, id);
 create trigger touch before update on license_plans for each row execute function touch();
@@ -60,7 +60,7 @@ begin
 end $$;
 revoke execute on function keep_default_allowance() from public;
 create trigger default_allowance after insert or update or delete on license_plans for each row execute function keep_default_allowance();
--- What organizations use by default is in use, as the plan of a licence is (licenses_plan_fkey).
+-- What organizations use by default is in use, as the plan of a license is (licenses_plan_fkey).
 create function keep_default_plan() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   raise exception 'the plan is the default' using errcode = '23514', constraint = 'license_plans_default_in_use';

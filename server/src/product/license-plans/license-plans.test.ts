@@ -50,7 +50,7 @@ test('a code is unique', async () => {
 })
 
 // Red when: licenses_plan_fkey is not mapped, or the trigger keep_default is missing.
-test('a plan that is in use, by a licence or as the default, is not deleted', async () => {
+test('a plan that is in use, by a license or as the default, is not deleted', async () => {
   const { body: plan } = await newPlan()
   const license = await licensed(plan.id, member)
   const refused = await operator.call('DELETE', `${path}/${plan.id}`)
@@ -63,7 +63,7 @@ test('a plan that is in use, by a licence or as the default, is not deleted', as
 })
 
 // Red when: keep_default_allowance() or replace_default_plan() does nothing.
-test('organizations without a licence follow the default plan, also when it changes or is replaced', async () => {
+test('organizations without a license follow the default plan, also when it changes or is replaced', async () => {
   const owner = await signUp('Default')
   const newProject = async () => (await owner.call('POST', '/api/v1/projects', { name: 'Boat' })).status
   const small = (await newPlan({ is_default: true, quotas: { projects: 1 }, entitlements: ['basic'] })).body

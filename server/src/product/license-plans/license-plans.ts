@@ -28,10 +28,10 @@ const Quotas = Strict(
 const Entitlements = Type.Array(Type.String({ ...Slug, examples: ['sso'] }), {
   maxItems: 100,
   uniqueItems: true,
-  description: 'What the licence entitles to: codes that routes and client programs ask for.',
+  description: 'What the license entitles to: codes that routes and client programs ask for.',
 })
 
-/** The terms of a plan, which a licence copies. */
+/** The terms of a plan, which a license copies. */
 export const terms = {
   seats: Nullable(count('How many members who are no guests the organization may have. Null: unlimited.')),
   max_activations: Nullable(count('How many devices may be active at once. Null: unlimited.')),
@@ -68,7 +68,7 @@ const about = {
   name: Name,
   description: Nullable(Text),
   is_default: Type.Boolean({
-    description: 'Whether organizations without a licence follow this plan. There is at most one.',
+    description: 'Whether organizations without a license follow this plan. There is at most one.',
   }),
 }
 
@@ -153,7 +153,7 @@ const target = (id: string, condition: Condition) =>
   ({ query: system, table: 'license_plans', key: { id }, columns, condition }) as const
 
 /**
- * Changes a plan. Licences that exist keep their terms; organizations without a licence follow a change of the default plan
+ * Changes a plan. Licenses that exist keep their terms; organizations without a license follow a change of the default plan
  * at once. @throws Problem not-found, license-plan-code-taken, entity-tag-stale
  */
 export const updateLicensePlan = (id: string, changes: LicensePlanChanges, condition: Condition) =>

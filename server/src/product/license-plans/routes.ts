@@ -29,7 +29,7 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
       access: 'session',
       schema: {
         operationId: 'listLicensePlans',
-        summary: 'List licence plans',
+        summary: 'List license plans',
         tags,
         querystring: PageQueryOf({
           sort: OneOf(['-created_at', 'created_at', 'name', '-name'], { default: '-created_at' }),
@@ -47,7 +47,7 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
       problems: ['license-plan-code-taken'],
       schema: {
         operationId: 'createLicensePlan',
-        summary: 'Create a licence plan',
+        summary: 'Create a license plan',
         tags,
         body: NewLicensePlan,
         response: { 201: LicensePlan },
@@ -68,7 +68,7 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
       schema: {
         ...single,
         operationId: 'getLicensePlan',
-        summary: 'Get a licence plan',
+        summary: 'Get a license plan',
         response: { 200: LicensePlan },
       },
     },
@@ -88,10 +88,10 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
       schema: {
         ...single,
         operationId: `${verb}LicensePlan`,
-        summary: `${verb === 'update' ? 'Update' : 'Replace'} a licence plan`,
+        summary: `${verb === 'update' ? 'Update' : 'Replace'} a license plan`,
         description:
-          'Licences that exist keep the terms that they have: a change reaches them when they are renewed or given the plan again. ' +
-          'Organizations without a licence follow the default plan at once.',
+          'Licenses that exist keep the terms that they have: a change reaches them when they are renewed or given the plan again. ' +
+          'Organizations without a license follow the default plan at once.',
         body,
         response: { 200: LicensePlan },
       },
@@ -115,8 +115,8 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
       schema: {
         ...single,
         operationId: 'deleteLicensePlan',
-        summary: 'Delete a licence plan',
-        description: 'Only if no licence has it and it is not the default.',
+        summary: 'Delete a license plan',
+        description: 'Only if no license has it and it is not the default.',
         response: { 204: Type.Null() },
       },
     },

@@ -14,17 +14,17 @@ const problems = {
   'malformed-key': [
     422,
     'Malformed key',
-    'This is not a licence key: a character is wrong, missing or swapped. Compare it with the key that was issued.',
+    'This is not a license key: a character is wrong, missing or swapped. Compare it with the key that was issued.',
   ],
   'license-revoked': [
     409,
-    'Licence revoked',
-    'A revoked licence does not change. Reinstate it first, with POST /api/v1/licenses/{id}/reinstate.',
+    'License revoked',
+    'A revoked license does not change. Reinstate it first, with POST /api/v1/licenses/{id}/reinstate.',
   ],
   'license-status-conflict': [
     409,
-    'Licence in another status',
-    'This is not possible in the status that the licence has: `license_status` names it.',
+    'License in another status',
+    'This is not possible in the status that the license has: `license_status` names it.',
   ],
   'limit-below-use': [
     409,

@@ -1,7 +1,7 @@
 import { createHash, randomInt } from 'node:crypto'
 import { Problem } from '../../platform/problems.ts'
 
-// The form of a licence key: six groups of five characters in Crockford's base32, such as
+// The form of a license key: six groups of five characters in Crockford's base32, such as
 // 7Q3VK-0XW9M-4T2HB-C8RJE-Z6NPD-51GYF. The first 25 characters are random (125 bits); the first group may be shown and
 // stored, so 100 bits remain secret. The last group has five check characters of a Reed–Solomon code over GF(32). Its
 // distance is 6: up to five wrong characters, so also two that are swapped, always give a key that is malformed. A text

@@ -16,7 +16,7 @@ const system = tables('system', 'licenses', 'license_plans', 'organizations')
 type LicenseColumns = Changes<TenantTables['licenses']>
 type Stored = 'draft' | 'active' | 'suspended' | 'revoked'
 
-/** One change in the life of a licence: the states that it starts from, and the columns that it sets. */
+/** One change in the life of a license: the states that it starts from, and the columns that it sets. */
 interface Step {
   from: readonly Stored[]
   changes: LicenseColumns
@@ -64,7 +64,7 @@ export const extendTo = (expires_at: string): Step => ({
   changes: { expires_at },
 })
 
-/** Gives the licence another plan, or the same one again; its start and its end stay. */
+/** Gives the license another plan, or the same one again; its start and its end stay. */
 export const givePlan = (plan_id: string): Step => ({
   from: ['draft', 'active', 'suspended'],
   changes: { plan_id, ...termsOf(sql`${plan_id}::uuid`) },
@@ -82,7 +82,7 @@ const lockLicense = (organization_id: string, id: string) =>
       .forNoKeyUpdate(),
   )
 
-/** A licence that is not in one of these states. @throws Problem license-revoked, license-status-conflict */
+/** A license that is not in one of these states. @throws Problem license-revoked, license-status-conflict */
 function requireStatus(status: Stored, from: readonly Stored[]): void {
   if (from.includes(status)) return
   if (status === 'revoked') throw new Problem('license-revoked')
@@ -90,7 +90,7 @@ function requireStatus(status: Stored, from: readonly Stored[]): void {
 }
 
 /**
- * Takes one step in the life of a licence, and returns it.
+ * Takes one step in the life of a license, and returns it.
  * @throws Problem not-found, license-revoked, license-status-conflict; limit-below-use if the organization
  * uses more than the new terms allow; invalid-fields when there is no such plan, or the new end is not later
  */
@@ -116,8 +116,8 @@ export async function takeStep(
 }
 
 /**
- * Moves a licence to another organization: it is revoked, and a new one with its terms, its end and a new key replaces it.
- * Runs in the organization that has the licence. Returns the new licence.
+ * Moves a license to another organization: it is revoked, and a new one with its terms, its end and a new key replaces it.
+ * Runs in the organization that has the license. Returns the new license.
  * @throws Problem license-revoked, limit-below-use; invalid-fields when there is no such organization
  */
 export async function transferLicense(

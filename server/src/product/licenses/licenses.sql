@@ -1,5 +1,5 @@
--- Licences of organizations. The terms are a copy of the plan's, made when the licence is issued, renewed or given a plan, so a
--- change of the plan changes no licence that exists. `expired` is no status in the table: time decides (license_status).
+-- Licenses of organizations. The terms are a copy of the plan's, made when the license is issued, renewed or given a plan, so a
+-- change of the plan changes no license that exists. `expired` is no status in the table: time decides (license_status).
 create table licenses (
   organization_id         uuid not null references organizations on delete cascade,
   id                      uuid not null default new_id(),
@@ -25,7 +25,7 @@ create table licenses (
   on_expiry               text not null check (on_expiry in ('restrict', 'read-only', 'keep')),
   metadata                jsonb not null default '{}' constraint licenses_metadata_size
                             check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384),
-  transferred_from        uuid,                                      -- the licence of another organization that this one replaces
+  transferred_from        uuid,                                      -- the license of another organization that this one replaces
   created_at              timestamptz not null default now(),
   updated_at              timestamptz not null default now(),
   version                 integer not null default 1,
@@ -42,35 +42,35 @@ create index licenses_expires_at on licenses (expires_at, id);
 select organization_table('licenses', history => '{plan_id, name, key_prefix, status, starts_at, expires_at, first_validated_at, first_activated_at, seats, max_activations,
     overage_percent, quotas, entitlements, activation, heartbeat_seconds, heartbeat_grace_seconds, duration_days, expiry_basis, on_expiry, transferred_from}',
   writes => '{admin:licenses:write, admin:licenses:reinstate}', for_system => true);
--- Without the hash of the key: only the system login finds a licence by its key.
+-- Without the hash of the key: only the system login finds a license by its key.
 revoke select on licenses from freehold_tenant;
 grant select (organization_id, id, plan_id, name, key_prefix, status, starts_at, expires_at, first_validated_at, first_activated_at, seats, max_activations,
   overage_percent, quotas, entitlements, activation, heartbeat_seconds, heartbeat_grace_seconds, duration_days, expiry_basis, on_expiry, metadata,
   transferred_from, created_at, updated_at, version) on licenses to freehold_tenant;
 
--- The status of a licence now.
+-- The status of a license now.
 create function license_status(status text, expires_at timestamptz) returns text language sql stable parallel safe set search_path = {{schema}}, pg_temp as $$
   select case when status = 'active' and expires_at <= now() then 'expired' else status end $$;
 revoke execute on function license_status(text, timestamptz) from public;
 grant execute on function license_status(text, timestamptz) to freehold_tenant, freehold_system;
 
--- The states of a licence, whatever the statement is. Nothing leads back to a draft, and out of `revoked` only the permission
+-- The states of a license, whatever the statement is. Nothing leads back to a draft, and out of `revoked` only the permission
 -- to reinstate. The key, the organization and the origin never change.
 create function guard_license() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   if new.expires_at <= now() and (tg_op = 'INSERT' or old.expires_at is distinct from new.expires_at) then
-    raise exception 'the licence would have expired already' using errcode = '23514', constraint = 'licenses_expires_in_future';
+    raise exception 'the license would have expired already' using errcode = '23514', constraint = 'licenses_expires_in_future';
   end if;
   if tg_op = 'INSERT' then
     return new;
   end if;
   if (old.id, old.organization_id, old.key_hash, old.key_prefix, old.transferred_from, old.created_at)
     is distinct from (new.id, new.organization_id, new.key_hash, new.key_prefix, new.transferred_from, new.created_at) then
-    raise exception 'this column of a licence never changes' using errcode = '42501';
+    raise exception 'this column of a license never changes' using errcode = '42501';
   end if;
   if old.status = 'revoked' and (new.status <> 'revoked' or (old.plan_id, old.expires_at) is distinct from (new.plan_id, new.expires_at))
     and coalesce(current_setting('app.permission', true), '') <> 'admin:licenses:reinstate' then
-    raise exception 'the licence is revoked' using errcode = '23514', constraint = 'licenses_revoked';
+    raise exception 'the license is revoked' using errcode = '23514', constraint = 'licenses_revoked';
   end if;
   if old.status <> new.status and not (case old.status
       when 'draft' then new.status in ('active', 'revoked')
@@ -84,7 +84,7 @@ end $$;
 revoke execute on function guard_license() from public;
 create trigger guard before insert or update on licenses for each row execute function guard_license();
 
--- Locks what a licence that moves to another organization concerns, in the order of all locks, for an operator: the licence,
+-- Locks what a license that moves to another organization concerns, in the order of all locks, for an operator: the license,
 -- the operator's own key, then the keys of both organizations.
 create function hold_transfer(license uuid, source uuid, target uuid) returns void language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 begin
@@ -98,7 +98,7 @@ end $$;
 revoke execute on function hold_transfer(uuid, uuid, uuid) from public;
 grant execute on function hold_transfer(uuid, uuid, uuid) to freehold_system;
 
--- An active licence is an allowance of its organization. It is refused if the organization uses more already, when it is
+-- An active license is an allowance of its organization. It is refused if the organization uses more already, when it is
 -- issued or its terms change; not if it is only active again.
 create function keep_allowance() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare

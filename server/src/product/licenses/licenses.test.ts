@@ -27,7 +27,7 @@ const step = (license: { id: string }, name: string, body: object = {}) =>
 const newProject = (owner: Person) => owner.call('POST', '/api/v1/projects', { name: 'Boat' })
 const daysUntil = (time: string) => Math.round((Date.parse(time) - Date.now()) / 86_400_000)
 
-test('an operator issues a licence, whose key is sent once and stored as a hash', async () => {
+test('an operator issues a license, whose key is sent once and stored as a hash', async () => {
   const owner = await signUp('Acme')
   const plan_id = await newPlan({ seats: 5, duration_days: 30, entitlements: ['sso'] })
   const key = { 'idempotency-key': randomUUID() }
@@ -53,7 +53,7 @@ test('an operator issues a licence, whose key is sent once and stored as a hash'
   )
 })
 
-test("an organization's administrators read its licences, others do not, and only operators write them", async () => {
+test("an organization's administrators read its licenses, others do not, and only operators write them", async () => {
   const [owner, other] = [await signUp('Acme'), await signUp('Globex')]
   const { id } = (await newLicense(owner)).body
   const member = await addMember(owner, 'member')
@@ -107,7 +107,7 @@ test('the history of the organization shows what operators did, without the hash
 })
 
 // Red when: keep_allowance() does not delete the allowance, or guard_license() allows a path that is not listed.
-test('a licence counts only while it is active, and no path leads out of revoked but a reinstatement', async () => {
+test('a license counts only while it is active, and no path leads out of revoked but a reinstatement', async () => {
   const owner = await signUp('Acme')
   const draft = (await newLicense(owner, { quotas: { projects: 0 } }, { status: 'draft' })).body
   assert.equal((await newProject(owner)).status, 201, 'a draft allows and limits nothing')
@@ -117,7 +117,7 @@ test('a licence counts only while it is active, and no path leads out of revoked
   const license = (await newLicense(owner, { quotas: { projects: 1 } })).body
   assert.equal((await newProject(owner)).status, 409)
   assert.equal((await step(license, 'suspend')).body.status, 'suspended')
-  assert.equal((await newProject(owner)).status, 201, 'without a licence, the default counts: unlimited')
+  assert.equal((await newProject(owner)).status, 201, 'without a license, the default counts: unlimited')
   assert.equal((await step(license, 'suspend')).body.license_status, 'suspended')
   assert.equal((await step(license, 'resume')).body.status, 'active', 'although the organization uses more now')
   assert.equal((await newProject(owner)).status, 409)
@@ -140,7 +140,7 @@ test('a licence counts only while it is active, and no path leads out of revoked
 })
 
 // Red when: guard_license() is not there.
-test('raw SQL with the permission to write licences follows the same paths, and never changes a key', async () => {
+test('raw SQL with the permission to write licenses follows the same paths, and never changes a key', async () => {
   const owner = await signUp('Acme')
   const { id } = (await newLicense(owner)).body
   const { rows: sessions } = await admin.query('select id from sessions where user_id = $1', [operator.user_id])
@@ -180,7 +180,7 @@ test('a renewal adds the duration and copies the terms that the plan has now; an
   const owner = await signUp('Acme')
   const { body: license } = await newLicense(owner, { duration_days: 30, seats: 2 })
   await operator.call('PATCH', `/api/v1/license-plans/${license.plan_id}`, { seats: 3 })
-  assert.equal((await owner.call('GET', `${path}/${license.id}`)).body.seats, 2, 'a licence keeps its terms')
+  assert.equal((await owner.call('GET', `${path}/${license.id}`)).body.seats, 2, 'a license keeps its terms')
   const renewed = (await step(license, 'renew')).body
   assert.deepEqual([daysUntil(renewed.expires_at), renewed.seats], [60, 3])
 
@@ -196,7 +196,7 @@ test('a renewal adds the duration and copies the terms that the plan has now; an
   assert.equal(daysUntil((await step(license, 'extend', { expires_at: later })).body.expires_at), 90)
 })
 
-test('an expired licence ends by itself, and a renewal begins now', async () => {
+test('an expired license ends by itself, and a renewal begins now', async () => {
   const owner = await signUp('Acme')
   const { body: license } = await newLicense(owner, { duration_days: 30, quotas: { projects: 0 } })
   await admin.query('alter table licenses disable trigger guard')
@@ -218,7 +218,7 @@ test('an expired licence ends by itself, and a renewal begins now', async () => 
 })
 
 // Red when: require_room() raises nothing.
-test('a licence for fewer seats than members is refused, unless its overage allows them', async () => {
+test('a license for fewer seats than members is refused, unless its overage allows them', async () => {
   const owner = await signUp('Acme')
   await join(owner, await signUp(), 'member')
   await join(owner, await signUp(), 'member')
@@ -256,7 +256,7 @@ test('bad input is told apart', async () => {
 })
 
 // Red when: transferLicense() does not revoke, or hold_transfer() takes the keys in the order of its arguments.
-test('a licence moves to another organization: with a new key, and only once', async () => {
+test('a license moves to another organization: with a new key, and only once', async () => {
   const [from, to] = [await signUp('Acme'), await signUp('Globex')]
   const { body: license } = await newLicense(from, { quotas: { projects: 0 }, duration_days: 30 })
   assert.equal((await newProject(from)).status, 409)

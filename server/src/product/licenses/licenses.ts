@@ -15,7 +15,7 @@ import type { LicenseChanges, NewLicense, OperatorFilters, OperatorLicense, Stat
 const query = tables('tenant', 'licenses', 'license_plans')
 const system = tables('system', 'licenses', 'license_plans')
 
-/** The status of a licence now: time makes an active one `expired`. `table` is its name in the statement. */
+/** The status of a license now: time makes an active one `expired`. `table` is its name in the statement. */
 const statusOf = (table: string) =>
   sql<Status>`license_status(${sql.ref(`${table}.status`)}, ${sql.ref(`${table}.expires_at`)})`
 
@@ -62,7 +62,7 @@ const licensePages = pagesOf(
   },
 )
 
-/** The licences of one organization, newest first. */
+/** The licenses of one organization, newest first. */
 export const listLicenses = (
   organization_id: string,
   { sort, status, plan_id }: Filters & { sort: string },
@@ -87,7 +87,7 @@ const operatorPages = pagesOf(
   },
 )
 
-/** The licences of all organizations, newest first; for operators. */
+/** The licenses of all organizations, newest first; for operators. */
 export const listAllLicenses = ({ sort, status, plan_id, organization_id, key_prefix }: OperatorFilters, page: Page) =>
   operatorPages({ organization_id, plan_id, key_prefix, status }, orderOf(sort, 'licenses'), page)
 
@@ -102,7 +102,7 @@ export const getLicense = (organization_id: string, id: string) =>
       .where('id', '=', id),
   )
 
-/** A licence of any organization, for operators. @throws Problem not-found */
+/** A license of any organization, for operators. @throws Problem not-found */
 export const getAnyLicense = (id: string) =>
   get(system.selectFrom('licenses').select(ownColumns).select(statusOf('licenses').as('status')).where('id', '=', id))
 
@@ -111,12 +111,12 @@ const copiedFrom = sql.join(termColumns.map(column => sql.ref(`plan.${column}`))
 const returned = sql.join(ownColumns.map(column => sql.ref(`made.${column}`)))
 type LicenseRow = Static<typeof OperatorLicense> & { version: number }
 
-/** The end of a licence that begins now: none until the first use, if the plan says so. */
+/** The end of a license that begins now: none until the first use, if the plan says so. */
 export const endOf = (start: RawBuilder<unknown>, plan: string) => sql<string | null>`
   case when ${sql.ref(`${plan}.expiry_basis`)} = 'creation' then ${start} + make_interval(days => ${sql.ref(`${plan}.duration_days`)}) end`
 
 /**
- * Issues a licence with the terms of the plan. A draft without an explicit end gets it when it is issued.
+ * Issues a license with the terms of the plan. A draft without an explicit end gets it when it is issued.
  * @throws Problem limit-below-use; invalid-fields when there is no such plan, or the end is not in the future
  */
 export const createLicense = (
@@ -146,7 +146,7 @@ export const createLicense = (
 const target = (organization_id: string, id: string, condition: Condition) =>
   ({ query, table: 'licenses', key: { organization_id, id }, columns: ['id'], condition }) as const
 
-/** Changes a licence. @throws Problem not-found, entity-tag-stale, license-revoked, license-status-conflict, limit-below-use */
+/** Changes a license. @throws Problem not-found, entity-tag-stale, license-revoked, license-status-conflict, limit-below-use */
 export const changeLicense = (
   organization_id: string,
   id: string,

@@ -27,31 +27,31 @@ const plainSteps = [
   [
     'suspend',
     'admin:licenses:write',
-    'Suspend a licence',
+    'Suspend a license',
     'From the next request on it allows nothing, and no validation succeeds.',
   ],
-  ['resume', 'admin:licenses:write', 'Resume a suspended licence', 'Its end stays as it was.'],
+  ['resume', 'admin:licenses:write', 'Resume a suspended license', 'Its end stays as it was.'],
   [
     'revoke',
     'admin:licenses:write',
-    'Revoke a licence',
+    'Revoke a license',
     'From the next request on it allows nothing. Only a reinstatement makes it valid again.',
   ],
   [
     'reinstate',
     'admin:licenses:reinstate',
-    'Reinstate a revoked licence',
+    'Reinstate a revoked license',
     'It becomes active, with the end that it had.',
   ],
   [
     'renew',
     'admin:licenses:write',
-    'Renew a licence',
-    'Adds the duration of its plan to the end, or to the present time if that is later, and gives it the terms that the plan has now. If the plan has no duration, the licence has no end.',
+    'Renew a license',
+    'Adds the duration of its plan to the end, or to the present time if that is later, and gives it the terms that the plan has now. If the plan has no duration, the license has no end.',
   ],
 ] as const
 
-/** How operators issue licences, and change their status, end and plan. */
+/** How operators issue licenses, and change their status, end and plan. */
 export function licenseLifeRoutes(app: App): void {
   app.post(
     '/licenses',
@@ -60,10 +60,10 @@ export function licenseLifeRoutes(app: App): void {
       problems: ['limit-below-use'],
       schema: {
         operationId: 'createLicense',
-        summary: 'Issue a licence',
+        summary: 'Issue a license',
         description:
-          'The licence copies the terms of the plan. Its key is in this response only. A repetition with the same Idempotency-Key ' +
-          'gets the licence without the key.',
+          'The license copies the terms of the plan. Its key is in this response only. A repetition with the same Idempotency-Key ' +
+          'gets the license without the key.',
         tags,
         body: NewLicense,
         response: { 201: IssuedLicense },
@@ -76,7 +76,7 @@ export function licenseLifeRoutes(app: App): void {
         .run(createLicense(body.organization_id, body, made))
         .catch(unknownOrganization)
       reply.code(201).header('location', `/api/v1/licenses/${license.id}`)
-      // A repetition gets the stored licence, which has another key.
+      // A repetition gets the stored license, which has another key.
       const key = license.key_prefix === made.prefix ? { key: made.key } : {}
       return sendTagged(reply, license.id, { ...license, ...key }) as never
     },
@@ -89,7 +89,7 @@ export function licenseLifeRoutes(app: App): void {
     {
       name: 'extend',
       access: 'admin:licenses:write',
-      summary: 'Extend a licence',
+      summary: 'Extend a license',
       description: 'Sets a later end, or an end if it had none.',
       body: Strict({ ...LicenseExtension.properties, reason: Reason }),
     },
@@ -100,7 +100,7 @@ export function licenseLifeRoutes(app: App): void {
     {
       name: 'change-plan',
       access: 'admin:licenses:write',
-      summary: 'Give a licence another plan',
+      summary: 'Give a license another plan',
       description:
         'Copies the terms of the plan; the start and the end stay. If the organization has more members, projects or workspaces than the ' +
         'plan and its overage allow, nothing changes and the response is `limit-below-use`: remove some first, or choose a larger plan.',
@@ -117,9 +117,9 @@ export function licenseLifeRoutes(app: App): void {
       schema: {
         ...single,
         operationId: 'transferLicense',
-        summary: 'Reissue a licence to another organization',
+        summary: 'Reissue a license to another organization',
         description:
-          'The licence is revoked. The response is a new licence of the other organization with the same terms and end, a new key, and ' +
+          'The license is revoked. The response is a new license of the other organization with the same terms and end, a new key, and ' +
           '`transferred_from`.',
         body: Strict({ ...LicenseTransfer.properties, reason: Reason }),
         response: { 201: IssuedLicense },

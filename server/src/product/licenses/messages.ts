@@ -36,7 +36,7 @@ export const License = Type.Object(
 export const OperatorLicense = Type.Object(
   {
     ...License.properties,
-    transferred_from: Nullable({ ...Id, description: 'The licence of another organization that this one replaces.' }),
+    transferred_from: Nullable({ ...Id, description: 'The license of another organization that this one replaces.' }),
   },
   { title: 'OperatorLicense' },
 )

@@ -11,7 +11,7 @@ import { operatorFilters } from './messages.ts'
 export const tags = ['Licenses']
 export const single = { params: Strict({ id: IdOf('license') }), tags }
 
-/** The licences of the current organization, for its administrators. */
+/** The licenses of the current organization, for its administrators. */
 export function licenseRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): void {
   app.get(
     '/licenses',
@@ -19,7 +19,7 @@ export function licenseRoutes(app: App, { cursors }: Pick<Services, 'cursors'>):
       access: 'licenses:read',
       schema: {
         operationId: 'listLicenses',
-        summary: 'List licences',
+        summary: 'List licenses',
         tags,
         querystring: PageQueryOf(licenseFilters),
         response: { 200: PageSchema(License) },
@@ -34,14 +34,14 @@ export function licenseRoutes(app: App, { cursors }: Pick<Services, 'cursors'>):
     {
       access: 'licenses:read',
       tagged: true,
-      schema: { ...single, operationId: 'getLicense', summary: 'Get a licence', response: { 200: License } },
+      schema: { ...single, operationId: 'getLicense', summary: 'Get a license', response: { 200: License } },
     },
     async ({ actor, params: { id } }, reply) =>
       sendTagged(reply, id, await actor.run(getLicense(actor.organization_id, id))) as never,
   )
 }
 
-/** The licences of all organizations, for operators. */
+/** The licenses of all organizations, for operators. */
 export function operatorLicenseRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): void {
   app.get(
     '/admin/licenses',
@@ -49,7 +49,7 @@ export function operatorLicenseRoutes(app: App, { cursors }: Pick<Services, 'cur
       access: 'admin:licenses:read',
       schema: {
         operationId: 'listAllLicenses',
-        summary: 'List the licences of all organizations',
+        summary: 'List the licenses of all organizations',
         tags,
         querystring: PageQueryOf(operatorFilters),
         response: { 200: PageSchema(OperatorLicense) },
@@ -66,7 +66,7 @@ export function operatorLicenseRoutes(app: App, { cursors }: Pick<Services, 'cur
       schema: {
         ...single,
         operationId: 'getAnyLicense',
-        summary: 'Get a licence of any organization',
+        summary: 'Get a license of any organization',
         response: { 200: OperatorLicense },
       },
     },
@@ -86,7 +86,7 @@ export function operatorLicenseRoutes(app: App, { cursors }: Pick<Services, 'cur
       schema: {
         ...single,
         operationId: `${verb}License`,
-        summary: `${verb === 'update' ? 'Update' : 'Replace'} what is noted about a licence`,
+        summary: `${verb === 'update' ? 'Update' : 'Replace'} what is noted about a license`,
         body: body as TSchema,
         response: { 200: OperatorLicense },
       },
@@ -114,8 +114,8 @@ export function operatorLicenseRoutes(app: App, { cursors }: Pick<Services, 'cur
       schema: {
         ...single,
         operationId: 'deleteLicense',
-        summary: 'Delete a licence',
-        description: 'With its activations. To end a licence and keep it on record, revoke it.',
+        summary: 'Delete a license',
+        description: 'With its activations. To end a license and keep it on record, revoke it.',
         response: { 204: Type.Null() },
       },
     },
