@@ -181,16 +181,16 @@ const faultsWith = (name: string, uses: readonly string[]): string[] => {
 }
 
 test('an undeclared edge stops the check, and so does a declared edge that does not exist', () => {
-  const [undeclared = '', ...others] = faultsWith('projects', [])
+  const [undeclared = '', ...others] = faultsWith('projects', ['limits'])
   assert.deepEqual(others, [])
   assert.match(
     undeclared,
     /^projects uses organizations without saying so: add 'organizations' to `uses` in product\/projects\/feature\.ts, or take the use out \(product\/projects\/projects\.sql:\d+ names organizations/,
   )
-  assert.deepEqual(faultsWith('projects', ['organizations', 'social']), [
+  assert.deepEqual(faultsWith('projects', ['organizations', 'limits', 'social']), [
     "projects says that it uses social and does not: take 'social' out of `uses` in product/projects/feature.ts",
   ])
-  assert.deepEqual(faultsWith('projects', ['organizations', 'birds']), [
+  assert.deepEqual(faultsWith('projects', ['organizations', 'limits', 'birds']), [
     'projects says that it uses birds, which is no feature: correct `uses` in product/projects/feature.ts',
   ])
 })
