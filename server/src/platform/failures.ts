@@ -56,7 +56,7 @@ export function noteFailure(sink: FailureSink, message: string, error: unknown, 
   log.note(message, error, details)
 }
 
-/** Logs an error that nobody expected, with its stack. */
+/** Logs an unexpected error, with its stack. */
 export function reportFault(request: FastifyRequest, message: string, error: unknown): void {
   request.log.error({ err: error }, message)
   faults.publish({ level: 'error', message, error, request })

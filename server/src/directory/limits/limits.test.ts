@@ -68,7 +68,7 @@ const newOwner = async (): Promise<Person> => {
 }
 
 // Red when: count_use() raises nothing, or joinOrganization() leaves out seatRules.
-test('whoever finds no seat does not join, and the invitation stays open', async () => {
+test('without a free seat no one joins, and the invitation stays open', async () => {
   const owner = await newOwner()
   await allow(owner, { seats: 2 })
   const [first, second] = [await invite(owner), await invite(owner)]

@@ -60,7 +60,7 @@ const requirements: Record<
 /** In characters, not in UTF-16 units. */
 const lengthOf = (password: string): number => Array.from(password).length
 
-/** What every new password must have, as refusals say it, for whoever chooses one. */
+/** What every new password must have, as refusals say it, for the person who chooses one. */
 export const requirementsOf = ({ rule }: Pick<PasswordPolicy, 'rule'>): readonly string[] =>
   requirements[rule].map(([detail]) => detail)
 

@@ -7,7 +7,7 @@ const operator = await signUp()
 const owner = await signUp('Acme')
 await admin.query('update users set superuser = true where id = $1', [operator.user_id])
 
-test('an operator sees the cache and clears it, which is recorded; nobody else does', async () => {
+test('an operator sees the cache and clears it, which is recorded; no other user does', async () => {
   await call('GET', '/api/v1/openapi.json')
   await call('GET', '/api/v1/openapi.json')
   const { status, body } = await operator.call('GET', '/api/v1/cache/stats')
@@ -21,7 +21,7 @@ test('an operator sees the cache and clears it, which is recorded; nobody else d
     assert.equal((await owner.call(method, path)).body.code, 'permission-missing')
     assert.equal((await call(method, path)).body.code, 'not-signed-in')
   }
-  assert.equal((await services.cache.stats()).entries, 1, 'whoever may not clear it has not')
+  assert.equal((await services.cache.stats()).entries, 1, 'the refused request has not cleared it')
 
   assert.equal((await operator.call('DELETE', '/api/v1/cache')).status, 204)
   assert.equal((await services.cache.stats()).entries, 0)

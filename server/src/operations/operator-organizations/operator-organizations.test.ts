@@ -58,7 +58,7 @@ test('a suspended organization answers its members with a problem of its own, at
   assert.equal((await owner.call('PATCH', `/api/v1/projects/${project.id}`, { name: 'Ship' })).status, 200)
 })
 
-// Red when: the gate lets `organization:leave` pass no more, or the view own_organizations hides the organization.
+// Red when: the gate does not let `organization:leave` pass, or the view own_organizations hides the organization.
 test('its members keep their accounts: they see it, switch away and back, export their data, leave and sign out', async () => {
   const { owner, member, suspended_at } = await suspendedTeam()
   const me = await member.call('GET', '/api/v1/auth/me?explain=projects:read')

@@ -8,7 +8,7 @@ declare module '../../platform/gate/permissions.ts' {
   interface DeclaredPermissions extends Codes<typeof permissions> {}
 }
 
-/** The security events of all accounts, for operators, and those of one's own. */
+/** The security events of all accounts, for operators, and a user's own. */
 export const securityEvents = feature({
   name: 'security-events',
   uses: ['history', 'operator-users'],

@@ -184,7 +184,7 @@ export function supportOperatorRoutes(
 async function findPlace({ actor, operator, params: given }: FastifyRequest) {
   const { id } = given as { id: string }
   const found = await actor.account.run(findOrganizationOf(id))
-  // Whoever is not an operator is told so, whether it exists or not.
+  // A caller who is not an operator gets the same answer, whether it exists or not.
   const { organization_id } = found ?? (await operator.run(getOrganizationOf(id)))
   return { organization_id, id }
 }

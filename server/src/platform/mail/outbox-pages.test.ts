@@ -86,7 +86,7 @@ test('a mail’s HTML runs nothing, loads nothing, is framed by our page only, a
 })
 
 // Red when: tagOfOutbox does not depend on the files, or the route ignores If-None-Match.
-test('whoever asks again with the tag of the list gets it only when an email has arrived', async () => {
+test('a request with the tag of the list gets it only when an email has arrived', async () => {
   const { headers } = await get('/dev/mail')
   const tag = { 'if-none-match': headers['etag']! }
   const same = await get('/dev/mail', tag)

@@ -101,7 +101,7 @@ export const jobEnds = openChannel<StartedJob & { milliseconds: number; error: u
 export const sendings = openChannel<{ to: 'operator' | 'other'; headers: Headers }>('outbound-request')
 
 export interface Fault {
-  /** `error`: a fault in the code, or a failure that nobody expected. `warning`: an expected one, as in an outage. */
+  /** `error`: a fault in the code, or an unexpected failure. `warning`: an expected one, as in an outage. */
   level: 'error' | 'warning'
   message: string
   error: unknown
