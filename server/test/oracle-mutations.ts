@@ -33,7 +33,7 @@ const requiresNone = "(COALESCE(current_setting('app.requires'::text, true), '':
 const asked = "(p.permission = ( SELECT current_setting('app.permission'::text, true) AS current_setting))"
 
 const changes: Readonly<Record<string, readonly Change[]>> = {
-  'view self': [
+  'view own_account': [
     ['(s.revoked_at IS NULL) AND ', ''],
     ['(s.expires_at > now()) AND ', ''],
     ['s.expires_at > now()', 's.expires_at < now()'],
@@ -43,7 +43,7 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ['s.revoked_at IS NULL', 'u.disabled_at IS NULL'],
     ['s.second_factor_at IS NOT NULL', 's.second_factor_at IS NULL'],
     ['u.superuser,', 'u.email_verified AS superuser,'],
-    ['u.email_verified FROM', 'u.superuser AS email_verified FROM'],
+    ['u.email_verified, ', 'u.superuser AS email_verified, '],
   ],
   'view gate': [
     ['(s.revoked_at IS NULL) AND ', ''],
@@ -99,10 +99,7 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ["!~~ '%:read'", "~~ '%:read'"],
     ["(current_setting('app.permission'::text, true) !~~ '%:read'::text) AS writes", 'true AS writes'],
     [`${requiresNone} OR`, `${requiresNone} OR true OR`],
-    ['(e.organization_id = o.id) AND ', ''],
-    [" AND (e.code = current_setting('app.requires'::text, true))", ''],
-    ['(e.writes OR', '(true OR'],
-    ['(e.writes OR', '(e.writes AND'],
+    [' OR is_entitled()', ' OR false'],
   ],
   'view entitlements': [
     ['a.adds AS writes', 'true AS writes'],
@@ -136,8 +133,8 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ['(m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current', '(o.deleted_at IS NULL) AND (current'],
     [" AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text)", ''],
     ['THEN o.suspended_at', 'THEN NULL::timestamptz'],
-    [`suspended_at, (${isMember} AND (o.deleted_at IS NULL) AND (NOT`, 'suspended_at, ((NOT'],
-    [`AND (NOT (${requiresNone}`, `AND ((${requiresNone}`],
+    [`suspended_at, (${isMember} AND (o.deleted_at IS NULL) AND (`, 'suspended_at, (('],
+    ['AND (NOT is_entitled())', 'AND is_entitled()'],
   ],
   'view own_organizations': [
     [' AND (m.disabled_at IS NULL)', ''],
@@ -207,14 +204,22 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
   ],
   'policy audit_log.history': [['(pg_trigger_depth() > 0) AND ', '']],
   'policy security_events.history': [['pg_trigger_depth() > 0', 'true']],
-  'policy users.colleagues': [
-    ['m.user_id = users.id', 'm.user_id IS NOT NULL'],
-    ['( SELECT gate.reads FROM gate) AND ', ''],
+  'policy users.colleagues': [['c.user_id = users.id', 'c.user_id IS NOT NULL']],
+  'view colleagues': [
+    [' WHERE gate.reads', ''],
+    ['(organization_id = ( SELECT gate.organization_id FROM gate WHERE gate.reads)) AND ', ''],
+    [
+      " AND ( SELECT (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text))",
+      '',
+    ],
   ],
   'policy organizations.leaving': [['WHERE (NOT gate.reads)', '']],
   'policy memberships.leaving': [
-    ['(user_id = ( SELECT gate.user_id FROM gate)) OR ', ''],
-    [" OR (( SELECT gate.permission FROM gate) = 'organization:transfer'::text)", ''],
+    ['(user_id = ( SELECT acting_user() AS acting_user)) OR ', ''],
+    [
+      " OR (( SELECT current_setting('app.permission'::text, true) AS current_setting) = 'organization:transfer'::text)",
+      '',
+    ],
     ["'organization:transfer'", "'organization:leave'"],
     ['WHERE (NOT gate.reads)', ''],
   ],
