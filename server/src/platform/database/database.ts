@@ -88,14 +88,9 @@ export interface DatabaseOptions {
 
 export function openDatabase(options: DatabaseOptions): Database {
   const systemSize = Math.max(1, Math.floor(options.poolSize / 4))
+  const tenantSize = Math.max(1, options.poolSize - systemSize)
   const shared = { shortages: noteShortages(), pools: [] }
-  const tenant = openLogin<'tenant'>(
-    options,
-    options.tenantUrl,
-    Math.max(1, options.poolSize - systemSize),
-    true,
-    shared,
-  )
+  const tenant = openLogin<'tenant'>(options, options.tenantUrl, tenantSize, true, shared)
   const system = openLogin<'system'>(options, options.systemUrl, systemSize, false, shared)
   return {
     tenant,
@@ -110,11 +105,14 @@ const onConnect = (client: pg.ClientBase): void => prepareSettings(client) as un
 function openLogin<Name extends LoginName>(
   options: DatabaseOptions,
   connectionString: string,
-  max: number,
+  size: number,
   gated: boolean,
   { shortages, pools }: { shortages: Shortages; pools: (() => PoolState)[] },
 ): Login<Name> {
   const prepared = options.pooler === 'none'
+  // The shared connections are some of them, at most half.
+  const shared = gated && prepared ? Math.min(options.lanes ?? 0, Math.floor(size / 2)) : 0
+  const max = size - shared
   const pool = new pg.Pool({
     Client: poolClient,
     connectionString,
@@ -132,9 +130,9 @@ function openLogin<Name extends LoginName>(
   const watch = watchPool(gated ? 'tenant' : 'system', pool, max)
   pools.push(watch.state)
   const lanes =
-    gated && prepared && options.lanes
+    shared > 0
       ? openLanes({
-          count: options.lanes,
+          count: shared,
           connectionString,
           connectionTimeoutMillis: options.poolTimeoutSeconds * 1000,
           maxLifetimeSeconds: options.connectionMaxAgeSeconds,
