@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type pg from 'pg'
-import { MigrationError, runScript } from '../src/platform/schema/schema-script.ts'
+import { MigrationError, runScript } from '../src/platform/migrations/schema-script.ts'
 
 /** `[table]` or `[table, column]`. */
 interface Rename {

@@ -15,7 +15,7 @@ import { declare } from '../declarations.ts'
 import { countJobs, listDeadJobs, retryDeadJobs } from './dead-jobs.ts'
 import { enqueueJob, migrateJobs, openQueues, runJobs } from './jobs.ts'
 import type { JobDeclarations, JobHandler, JobTools, RunningJobs } from './jobs.ts'
-import { connectToDatabase } from '../schema/schema-script.ts'
+import { connectToDatabase } from '../migrations/schema-script.ts'
 
 // In a database of its own, since a worker takes whatever is in the queue; under another schema's name, which shows that too.
 const own = await createOwnDatabase('other-schema')

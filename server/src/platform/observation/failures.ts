@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { faults } from './observation/channels.ts'
+import { faults } from './channels.ts'
 
 /** The service's own logger, so that the failures of all requests are counted together. */
 export interface FailureSink {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { Connection } from './connection.ts'
-import { isBroken } from './database-errors.ts'
-import type { Row } from './statement.ts'
+import { isBroken } from '../database/database-errors.ts'
+import type { Row } from '../database/statement.ts'
 import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
 import type { SettingValues } from './trip-query.ts'
 

@@ -1,15 +1,15 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../../config/config.ts'
-import { openDatabase } from './database.ts'
-import type { Database } from './database.ts'
-import { checkConnection } from './connection-faults.ts'
-import { inspectSessionSettings } from './session-settings.ts'
+import { openDatabase } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
+import { checkConnection } from '../connections/connection-faults.ts'
+import { inspectSessionSettings } from '../connections/session-settings.ts'
 import type { Declarations } from '../declarations.ts'
 import { postgresFault } from '../fixed-versions.ts'
-import { noteFailure } from '../failures.ts'
-import { inspectDeclaredRows } from '../schema/declared-rows.ts'
-import { inspectSchema } from '../schema/inspection.ts'
-import { inspectMigrations, requiredMigrations } from '../schema/required-migrations.ts'
+import { noteFailure } from '../observation/failures.ts'
+import { inspectDeclaredRows } from './declared-rows.ts'
+import { inspectSchema } from './inspection.ts'
+import { inspectMigrations, requiredMigrations } from '../migrations/required-migrations.ts'
 
 /** The URLs of the two restricted logins. */
 export interface DatabaseUrls {

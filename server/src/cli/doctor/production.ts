@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, matchesGlob } from 'node:path'
-import { isLoopback } from '../config/kinds.ts'
-import { listUnprotectedSuperusers } from '../operations/superusers/superusers.ts'
+import { isLoopback } from '../../config/kinds.ts'
+import { listUnprotectedSuperusers } from '../../operations/superusers/superusers.ts'
 import {
   checkAccounts,
   checkBrowsers,

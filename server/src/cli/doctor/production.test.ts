@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { createTestApp } from '../../test/test-app.ts'
-import { TEST_SECRET, testDatabase } from '../../test/test-database.ts'
+import { createTestApp } from '../../../test/test-app.ts'
+import { TEST_SECRET, testDatabase } from '../../../test/test-database.ts'
 
-const bin = fileURLToPath(new URL('../../bin/freehold.js', import.meta.url))
+const bin = fileURLToPath(new URL('../../../bin/freehold.js', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'freehold-production-'))
 after(() => rmSync(directory, { recursive: true, force: true }))
 const { tenantUrl, systemUrl, ownerUrl } = testDatabase()

@@ -1,4 +1,4 @@
-import type { UnimportedRow } from '../identity/import/import.ts'
+import type { UnimportedRow } from '../../identity/import/import.ts'
 
 const EVERY_MS = 10_000
 const EVERY_MS_ON_A_TERMINAL = 500

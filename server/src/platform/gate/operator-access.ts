@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { get, tables } from '../database/statement.ts'
-import { hasToken } from '../gate/metrics-token.ts'
+import { hasToken } from './metrics-token.ts'
 import { Problem } from '../problems.ts'
 
 /** What is for operators on routes that are public otherwise, or in some environments. */

@@ -1,6 +1,6 @@
 import pg from 'pg'
-import { Connection } from '../database/connection.ts'
-import { describeConnectionFault } from '../database/connection-faults.ts'
+import { Connection } from '../connections/connection.ts'
+import { describeConnectionFault } from '../connections/connection-faults.ts'
 
 /** A fault of the migrations or the database. The message says what to do; the command line prints it unchanged. */
 export class MigrationError extends Error {

@@ -7,11 +7,11 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { createTestApp, PASSWORD } from '../../test/test-app.ts'
-import { TEST_SECRET, testDatabase } from '../../test/test-database.ts'
-import { personalOrganizationId } from '../directory/organizations/organizations.ts'
+import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
+import { TEST_SECRET, testDatabase } from '../../../test/test-database.ts'
+import { personalOrganizationId } from '../../directory/organizations/organizations.ts'
 
-const bin = fileURLToPath(new URL('../../bin/freehold.js', import.meta.url))
+const bin = fileURLToPath(new URL('../../../bin/freehold.js', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'freehold-import-'))
 after(() => rmSync(directory, { recursive: true, force: true }))
 

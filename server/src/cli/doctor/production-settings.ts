@@ -1,8 +1,8 @@
-import type { Config } from '../config/config.ts'
-import { isLoopback } from '../config/kinds.ts'
-import { isExample } from '../config/secrets.ts'
-import type { Database } from '../platform/database/database.ts'
-import type { Declarations } from '../platform/declarations.ts'
+import type { Config } from '../../config/config.ts'
+import { isLoopback } from '../../config/kinds.ts'
+import { isExample } from '../../config/secrets.ts'
+import type { Database } from '../../platform/database/database.ts'
+import type { Declarations } from '../../platform/declarations.ts'
 
 /** `faults` fail the check; `notes` are advice, or what no program can check. Each says what to do. */
 export interface Findings {
