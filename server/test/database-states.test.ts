@@ -7,8 +7,8 @@ import { inspectSessionSettings } from '../src/platform/connections/session-sett
 import { Connection } from '../src/platform/connections/connection.ts'
 import { createOwnDatabase } from './own-database.ts'
 import type { OwnDatabase } from './own-database.ts'
-import { launchService, request, signUpAt, startServiceProcess, waitUntil } from './service-process.ts'
-import type { ServiceProcess } from './service-process.ts'
+import { launchService, request, signUpAt, startServiceProcess, waitUntil } from './programs/service-process.ts'
+import type { ServiceProcess } from './programs/service-process.ts'
 import { TEST_SECRET } from './test-database.ts'
 
 // What the service answers while its database fails over, fills up or restarts, and with settings that it cannot use.

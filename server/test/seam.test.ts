@@ -7,10 +7,10 @@ import { ledgerOf } from '../src/platform/migrations/feature-migrations.ts'
 import { inspectSchema } from '../src/platform/schema/inspection.ts'
 import { migrateDatabase } from '../src/platform/schema/provision.ts'
 import { remarks } from './fixtures/remarks-feature/feature.ts'
-import { inspectTables } from './guarded-tables.ts'
-import { createAttack } from './isolation-attack.ts'
+import { inspectTables } from './isolation/guarded-tables.ts'
+import { createAttack } from './isolation/attack.ts'
 import { createOwnDatabase } from './own-database.ts'
-import { createRoleMatrix } from './role-matrix.ts'
+import { createRoleMatrix } from './isolation/role-matrix.ts'
 import { createTestApp } from './test-app.ts'
 
 // How products add features: a feature outside server/src, with its own migrations, is served, documented, isolated and

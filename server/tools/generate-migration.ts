@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import type pg from 'pg'
 import { migrationsDirectory, readMigrations, runMigration } from '../src/platform/migrations/migrations.ts'
 import { connectToDatabase, jobSchemaOf, MigrationError, runScript } from '../src/platform/migrations/schema-script.ts'
-import { explainLocks, splitOnline } from './migration-locks.ts'
-import type { OnlineSplit, Tables } from './migration-locks.ts'
-import { diffSnapshots, listUndeclaredPartitions, readSnapshot, tablesOf } from './schema-difference.ts'
-import type { Difference, Snapshot } from './schema-difference.ts'
-import { readCatalog, readRenames, renameMigrated } from './schema-renames.ts'
-import type { Catalog } from './schema-renames.ts'
+import { explainLocks, splitOnline } from './schema/migration-locks.ts'
+import type { OnlineSplit, Tables } from './schema/migration-locks.ts'
+import { diffSnapshots, listUndeclaredPartitions, readSnapshot, tablesOf } from './schema/schema-difference.ts'
+import type { Difference, Snapshot } from './schema/schema-difference.ts'
+import { readCatalog, readRenames, renameMigrated } from './schema/schema-renames.ts'
+import type { Catalog } from './schema/schema-renames.ts'
 
 export interface DeclaredSchema {
   /** A PostgreSQL on which this login may create scratch databases. The three roles exist there. */

@@ -6,8 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type pg from 'pg'
 import { createOwnDatabase } from '../../../test/own-database.ts'
-import { pgbouncerProgram, startPgbouncer } from '../../../test/pgbouncer.ts'
-import { waitUntil } from '../../../test/service-process.ts'
+import { pgbouncerProgram, startPgbouncer } from '../../../test/programs/pgbouncer.ts'
+import { waitUntil } from '../../../test/programs/service-process.ts'
 import { features } from '../../features.ts'
 import { openDatabase } from '../database/database.ts'
 import { systemFor } from '../database/runners.ts'
@@ -182,7 +182,7 @@ interface WorkerProcess {
 }
 
 async function startWorkerProcess(): Promise<WorkerProcess> {
-  const program = fileURLToPath(new URL('../../../test/job-worker.ts', import.meta.url))
+  const program = fileURLToPath(new URL('../../../test/programs/job-worker.ts', import.meta.url))
   const child = spawn(process.execPath, [program, own.systemUrl, schema], { stdio: ['ignore', 'pipe', 'inherit'] })
   let text = ''
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
