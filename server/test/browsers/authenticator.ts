@@ -57,7 +57,7 @@ const sha256 = (data: Buffer | string): Buffer => createHash('sha256').update(da
 const encode = (data: Buffer | string): string => Buffer.from(data).toString('base64url')
 
 /** CBOR (RFC 8949), as far as attestations need it. */
-export function cbor(value: unknown): Buffer {
+function cbor(value: unknown): Buffer {
   const head = (major: number, size: number): Buffer => {
     const first = major << 5
     if (size < 24) return Buffer.from([first | size])

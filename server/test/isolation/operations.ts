@@ -36,7 +36,7 @@ export interface Operation {
 }
 
 /** The schema of one field or parameter. */
-export interface FieldSchema {
+interface FieldSchema {
   required: boolean
   nullable: boolean
   /** Its allowed words, if it takes no others. */

@@ -19,8 +19,7 @@ import type { Answer, TestApp } from '../test-app.ts'
  * Who sends a request: two owners of one organization (a third owner stays); the first of them has two sessions, of
  * which the second has not verified a second factor; and a user whom the first one has invited.
  */
-export const authors = ['first', 'elsewhere', 'second', 'outsider'] as const
-export type Author = (typeof authors)[number]
+export type Author = 'first' | 'elsewhere' | 'second' | 'outsider'
 export type Arena = Readonly<Record<Author, World>>
 
 /** One way of running an operation. */

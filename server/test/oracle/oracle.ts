@@ -228,4 +228,3 @@ export async function createOracle() {
 
   return { admin, compareWorld }
 }
-export type Oracle = Awaited<ReturnType<typeof createOracle>>

@@ -1,7 +1,7 @@
 // Random worlds and questions about them, from a seed. The model reads a world directly; oracle.ts loads it into the
 // tables.
 
-export type Role = 'viewer' | 'member' | 'admin' | 'owner'
+type Role = 'viewer' | 'member' | 'admin' | 'owner'
 
 export interface Membership {
   organization_id: string

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after } from 'node:test'
 
-export interface Received {
+interface Received {
   path: string
   headers: NodeJS.Dict<string | string[]>
   body: string

@@ -8,7 +8,7 @@ import { TEST_SECRET, testDatabase } from '../test-database.ts'
 
 const program = fileURLToPath(new URL('../../bin/freehold.js', import.meta.url))
 
-export interface ServiceEnd {
+interface ServiceEnd {
   code: number | null
   signal: NodeJS.Signals | null
 }

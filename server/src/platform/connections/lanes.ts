@@ -1,9 +1,8 @@
 import type { Socket } from 'node:net'
 import { Connection } from './connection.ts'
-import { isBroken } from '../database/database-errors.ts'
-import type { Row } from '../database/statement.ts'
+import { isBroken } from './error-codes.ts'
 import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
-import type { SettingValues } from './trip-query.ts'
+import type { Row, SettingValues } from './trip-query.ts'
 
 /** How many statements are in flight on each at most. */
 const DEPTH = 16

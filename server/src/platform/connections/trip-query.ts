@@ -78,6 +78,8 @@ export function nameOf(text: string): string {
 /** How many SQL texts this process has prepared so far. */
 export const countTexts = (): number => named
 
+export type Row = Record<string, unknown>
+
 export interface TripOptions {
   /** A prepared statement's name; without one the text is parsed each time, as old transaction poolers require. */
   name: string | undefined
@@ -101,7 +103,7 @@ export class TripQuery extends pg.Query {
   declare name: string | undefined
   declare values: readonly unknown[]
   readonly #trip: TripOptions
-  readonly #done: (error: Error | null, rows: Record<string, unknown>[]) => void
+  readonly #done: (error: Error | null, rows: Row[]) => void
   readonly #rows: Fields[] = []
   #columns: readonly Column[] = []
   /** Stores the statement's columns for its next run on this connection. */
@@ -109,7 +111,7 @@ export class TripQuery extends pg.Query {
   /** How many commands still have to complete before the caller's own. */
   #ahead: number
 
-  constructor(trip: TripOptions, done: (error: Error | null, rows: Record<string, unknown>[]) => void) {
+  constructor(trip: TripOptions, done: (error: Error | null, rows: Row[]) => void) {
     // Not passed as one configuration object, because the driver would copy it.
     super(trip.text, error => done(error ?? null, []))
     this.name = trip.name
@@ -193,8 +195,8 @@ function sendCommand(connection: Wire, text: 'begin' | 'commit'): void {
   connection.execute({ portal: '', rows: 0 })
 }
 
-function readRow(columns: readonly Column[], fields: Fields): Record<string, unknown> {
-  const row: Record<string, unknown> = {}
+function readRow(columns: readonly Column[], fields: Fields): Row {
+  const row: Row = {}
   for (let index = 0; index < columns.length; index++) {
     const { name, parse } = columns[index] as Column
     const text = fields[index] as string | null

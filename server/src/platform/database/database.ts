@@ -3,17 +3,9 @@ import { Problem } from '../problems.ts'
 import { watchPool } from '../connections/pool-watch.ts'
 import type { PoolState } from '../connections/pool-watch.ts'
 import { poolClient } from '../connections/connection.ts'
-import {
-  ClosedGate,
-  isBroken,
-  isDatabaseError,
-  isOutdated,
-  isShortage,
-  meaningOf,
-  noteShortages,
-  unavailable,
-} from './database-errors.ts'
-import type { Shortages } from './database-errors.ts'
+import { ClosedGate, meaningOf, unavailable } from './database-errors.ts'
+import { isBroken, isDatabaseError, isOutdated, isShortage, noteShortages } from '../connections/error-codes.ts'
+import type { Shortages } from '../connections/error-codes.ts'
 import { openLanes } from '../connections/lanes.ts'
 import type { Origin, Scope } from './scope.ts'
 import { refusalOf } from './gate-refusals.ts'
