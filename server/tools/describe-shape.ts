@@ -13,7 +13,6 @@ import {
 import { locateFeatures } from './code/known-features.ts'
 import {
   countLines,
-  listLargeRooms,
   listLiveConditions,
   listMentions,
   listRoundTrips,
@@ -25,8 +24,6 @@ import {
 } from './code/shape.ts'
 import { listFiles, readProduct } from './code/source.ts'
 import { listSystemCalls } from './code/system-calls.ts'
-
-const MAX_FILES = 12
 
 /** Features whose mentions outside their folder were counted, with the words that name them there. */
 const spread = [
@@ -54,7 +51,6 @@ const mentions = spread.map(([name, word, before]) => {
 const routes = measureRoutes()
 const resource = measureResource()
 const conditions = listLiveConditions()
-const large = listLargeRooms(MAX_FILES)
 const inFolders = productFiles().filter(path => roomOf(path) !== '')
 
 const rows: [what: string, before: string, now: string, target: string][] = [
@@ -102,12 +98,6 @@ const rows: [what: string, before: string, now: string, target: string][] = [
     '167 lines, 50 imports',
     `${app.functionLines} lines, ${app.imports} imports (app.ts: ${app.lines} lines)`,
     'app.ts at most 90',
-  ],
-  [
-    `rooms with more than ${MAX_FILES} files, without cli`,
-    '4 (core 26, auth 27, http 19, the root 17)',
-    large.length === 0 ? '0' : large.join(', '),
-    '0',
   ],
   [
     'a live account or membership written out as conditions',

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
-import type { Arena } from './lock-order.ts'
+import type { Arena } from './arenas.ts'
 import type { TestApp } from '../test-app.ts'
 
 export interface Deadlock {

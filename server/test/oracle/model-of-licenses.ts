@@ -1,4 +1,5 @@
-import type { Question, World } from './world.ts'
+import type { Question } from './question.ts'
+import type { World } from './world.ts'
 
 // What organizations are entitled to, written from docs/guides/licenses.md: the part of the model about licenses.
 

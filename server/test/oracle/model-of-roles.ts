@@ -1,4 +1,5 @@
-import type { Membership, Question, World } from './world.ts'
+import type { Question } from './question.ts'
+import type { Membership, World } from './world.ts'
 
 // The part of the model about roles: what a role permits, and who may change roles and pass them on.
 

@@ -1,6 +1,7 @@
 import { ladder } from './model-of-roles.ts'
 import type { Permissions } from './model-of-roles.ts'
-import type { Question, World } from './world.ts'
+import type { Question } from './question.ts'
+import type { World } from './world.ts'
 
 // The part of the model about support access (docs/guides/support-access.md): who may act through one, and who may ask for
 // it, grant it and end it.

@@ -2,7 +2,8 @@ import { describeRole, permissionsOf, rulesOfRoles } from './model-of-roles.ts'
 import type { Permissions } from './model-of-roles.ts'
 import { permissionsOfSupport, rulesOfSupport } from './model-of-support.ts'
 import { describeEntitlements, isEntitled } from './model-of-licenses.ts'
-import type { Membership, Question, World } from './world.ts'
+import type { Question } from './question.ts'
+import type { Membership, World } from './world.ts'
 
 // Who may do what, written independently from the documents (docs/guides/isolation.md, docs/reference/permissions.md):
 // pure functions of a world and a question that share nothing with the SQL. oracle.ts compares the two.

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { functionChanges } from './mutations-of-functions.ts'
+import { policyChanges } from './mutations-of-policies.ts'
 import { supportChanges } from './mutations-of-support.ts'
 
 // Changes of the gate, the policies and the triggers, each of which allows or refuses something wrongly: a condition
@@ -8,12 +9,6 @@ import { supportChanges } from './mutations-of-support.ts'
 
 export type Change = readonly [find: string, replace: string]
 
-const setting = `(NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid`
-const gate = '( SELECT gate.organization_id FROM gate WHERE gate.reads)'
-const self = '( SELECT self.user_id FROM self)'
-const writes = (permissions: string): string =>
-  `( SELECT gate.organization_id FROM gate WHERE (gate.writes AND (gate.permission = ANY ('{${permissions}}'::text[]))))`
-const ofMemberships = 'members:write,organization:leave,organization:transfer,invitations:write'
 const toldOfFactor = '(((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL)) OR u.superuser)'
 const wayOut = 'is_way_out()'
 const hasFactor = '((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_required))'
@@ -22,16 +17,12 @@ const isRead = `((o.suspended_at IS NULL) OR ${ofOperator})`
 const isTold =
   "((m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text))"
 const isWayOut = `((o.suspended_at IS NULL) OR ${ofOperator} OR (current_setting('app.permission'::text, true) = 'organization:leave'::text))`
-/** Everyone who names the organization can read it; a caller without a session can read what the session's user can. */
-const readByName: Change = [gate, setting]
-const readByDead: Change = [self, 'acting_user()']
-
 const isMember = '(m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL)'
 const requiresNone = "(COALESCE(current_setting('app.requires'::text, true), ''::text) = ''::text)"
 
-/** For a policy, the text is `using (…) with check (…)`. */
 const asked = "(p.permission = ( SELECT current_setting('app.permission'::text, true) AS current_setting))"
 
+/** Those of the views. */
 const changes: Readonly<Record<string, readonly Change[]>> = {
   'view self': [
     ['(s.revoked_at IS NULL) AND ', ''],
@@ -176,123 +167,6 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ['(p.role = m.role)', "(p.role = 'owner'::text)"],
     [' AND (p.role_id = m.role_id)', ''],
   ],
-  'policy organizations.tenant_read': [readByName],
-  'policy memberships.tenant_read': [readByName],
-  'policy roles.tenant_read': [readByName],
-  'policy roles.tenant_insert': [
-    [writes('roles:write'), setting],
-    ['{roles:write}', '{roles:write,members:write}'],
-  ],
-  'policy roles.tenant_update': [
-    [writes('roles:write'), setting],
-    ['{roles:write}', '{roles:write,members:write}'],
-  ],
-  'policy custom_role_permissions.tenant_insert': [
-    [writes('roles:write'), setting],
-    ['{roles:write}', '{roles:write,members:write}'],
-  ],
-  'policy custom_role_permissions.tenant_delete': [
-    [writes('roles:write'), setting],
-    ['{roles:write}', '{roles:write,members:write}'],
-  ],
-  'policy custom_role_permissions.tenant_read': [readByName],
-  'policy invitations.tenant_read': [readByName],
-  'policy projects.tenant_read': [readByName, [gate, 'organization_id']],
-  'policy audit_log.tenant_read': [
-    ["(gate.permission = 'audit:read'::text) OR ", ''],
-    [" OR (gate.permission ~~ 'admin:%'::text)", ''],
-    ["'audit:read'", "'projects:read'"],
-    ["OR (gate.permission ~~ 'admin:%'::text)", "OR (gate.permission ~~ '%:read'::text)"],
-    ["(gate.permission = 'audit:read'::text) OR (gate.permission ~~ 'admin:%'::text)", 'true'],
-  ],
-  'policy audit_log.history': [['(pg_trigger_depth() > 0) AND ', '']],
-  'policy security_events.history': [['pg_trigger_depth() > 0', 'true']],
-  'policy users.colleagues': [
-    ['m.user_id = users.id', 'm.user_id IS NOT NULL'],
-    ['( SELECT gate.reads FROM gate) AND ', ''],
-  ],
-  'policy organizations.leaving': [['WHERE (NOT gate.reads)', '']],
-  'policy memberships.leaving': [
-    ['(user_id = ( SELECT gate.user_id FROM gate)) OR ', ''],
-    [" OR (( SELECT gate.permission FROM gate) = 'organization:transfer'::text)", ''],
-    ["'organization:transfer'", "'organization:leave'"],
-    ['WHERE (NOT gate.reads)', ''],
-  ],
-  'policy users.self': [readByDead, ['(id = ', '(id <> ']],
-  'policy users.self_update': [['(id = ', '(true OR id = ']],
-  'policy sessions.self': [readByDead],
-  'policy devices.self': [readByDead],
-  'policy identities.self': [readByDead],
-  'policy passkeys.self': [readByDead],
-  'policy totp_factors.self': [readByDead],
-  'policy recovery_codes.self': [readByDead],
-  'policy idempotency_keys.self': [readByDead, ['(user_id = ', '(true OR user_id = ']],
-  'policy retired_names.self': [['EXISTS ( SELECT FROM self)', 'true']],
-  'policy passkeys.self_update': [['(user_id = ', '(true OR user_id = ']],
-  'policy sessions.self_revoke': [
-    [`using (((user_id = ${self}) AND (revoked_at IS NULL))`, 'using ((revoked_at IS NULL)'],
-    [`using (((user_id = ${self}) AND (revoked_at IS NULL))`, `using ((user_id = ${self})`],
-    [' AND (revoked_at IS NOT NULL)', ''],
-  ],
-  'policy sessions.choice': [
-    ['using (((id = ( SELECT self.session_id FROM self)) AND ', 'using (('],
-    ['check (((id = ( SELECT self.session_id FROM self)) AND ', 'check (('],
-  ],
-  'policy devices.self_revoke': [
-    [`using (((user_id = ${self}) AND (revoked_at IS NULL))`, 'using ((revoked_at IS NULL)'],
-    [`using (((user_id = ${self}) AND (revoked_at IS NULL))`, `using ((user_id = ${self})`],
-    [' AND (revoked_at IS NOT NULL)', ''],
-  ],
-  'policy projects.tenant_insert': [
-    [writes('projects:write'), setting],
-    ['{projects:write}', '{projects:write,members:write}'],
-  ],
-  'policy projects.tenant_update': [
-    [writes('projects:write'), setting],
-    ['{projects:write}', '{projects:write,members:write}'],
-    ['(organization_id = ', '(true OR organization_id = '],
-  ],
-  'policy projects.tenant_delete': [
-    [writes('projects:write'), setting],
-    ['{projects:write}', '{projects:write,members:write}'],
-    ["(gate.writes AND (gate.permission = ANY ('{projects:write}'::text[])))", 'true'],
-  ],
-  'policy invitations.tenant_insert': [
-    [writes('invitations:write,admin:users:write'), setting],
-    ['{invitations:write,', '{organization:write,invitations:write,'],
-  ],
-  'policy invitations.tenant_update': [
-    [writes('invitations:write,admin:users:write'), setting],
-    ["gate.writes AND (gate.permission = ANY ('{invitations:write,admin:users:write}'::text[]))", 'gate.writes'],
-  ],
-  'policy organizations.tenant_insert': [['{organization:write,', '{members:write,organization:write,']],
-  'policy organizations.tenant_update': [
-    [writes('organization:write,organization:delete,admin:organizations:write'), setting],
-    ['{organization:write,', '{members:write,organization:write,'],
-    ['{organization:write,', '{'],
-    [',admin:organizations:write', ''],
-    ['gate.writes AND', 'gate.writes OR'],
-  ],
-  'policy organizations.creation': [
-    [`(id = ${setting}) AND `, ''],
-    ["(COALESCE(current_setting('app.permission'::text, true), ''::text) = ''::text) AND ", ''],
-    ["(kind = 'team'::text) AND ", ''],
-    ['(NOT second_factor_required) AND ', ''],
-    ['(suspended_at IS NULL) AND ', ''],
-    [' AND (EXISTS ( SELECT FROM self))', ''],
-  ],
-  'policy memberships.tenant_update': [
-    [writes(ofMemberships), setting],
-    ['{members:write,', '{projects:write,members:write,'],
-    ['organization:leave,', ''],
-    ['gate.writes AND', 'gate.writes OR'],
-  ],
-  'policy memberships.creation': [
-    ["(COALESCE(current_setting('app.permission'::text, true), ''::text) = ''::text) AND ", ''],
-    ["(role = 'owner'::text) AND ", ''],
-    [`(user_id = ${self}) AND `, ''],
-    [' AND (disabled_at IS NULL)', ''],
-  ],
 }
 
 export interface Mutation {
@@ -334,6 +208,6 @@ export const mutationOf = (thing: string, [find, replace]: Change): Mutation => 
   }
 }
 
-export const mutations: readonly Mutation[] = [changes, functionChanges, supportChanges]
+export const mutations: readonly Mutation[] = [changes, policyChanges, functionChanges, supportChanges]
   .flatMap(known => Object.entries(known))
   .flatMap(([thing, list]) => list.map(change => mutationOf(thing, change)))

@@ -5,8 +5,10 @@ import { declare } from '../../src/platform/declarations.ts'
 import { read, standingOf, write } from './model.ts'
 import type { Answers } from './model.ts'
 import { forbidden, lateWritings, loads, readings, writings } from './statements.ts'
-import { changes, changeWorld, createQuestion, createRandom, createWorld } from './world.ts'
-import type { Question, World } from './world.ts'
+import { changes, changeWorld, createQuestion } from './question.ts'
+import type { Question } from './question.ts'
+import { createRandom, createWorld } from './world.ts'
+import type { World } from './world.ts'
 import { createOwnDatabase } from '../own-database.ts'
 
 // Asks the database what the model answers. Three functions, which the tenant login runs with its own rights and under

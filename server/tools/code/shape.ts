@@ -50,17 +50,6 @@ export function listLiveConditions(): string[] {
   return productFiles().flatMap(path => [...codeOf(path).matchAll(condition)].map(() => path))
 }
 
-/** The folders with too many files. */
-export function listLargeRooms(most: number): string[] {
-  const rooms = Map.groupBy(
-    listFiles('ts').filter(path => !isGenerated(path)),
-    path => roomOf(path) || 'the root',
-  )
-  return [...rooms]
-    .filter(([room, files]) => room !== 'cli' && files.length > most)
-    .map(([room, files]) => `${room} (${files.length})`)
-}
-
 /** The properties through which routes reach the database. */
 export function listWays(files: readonly ProductFile[]): string[] {
   const routes = files.filter(({ path }) => /[/-]routes\.ts$/.test(path))
