@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { openDatabase } from '../src/platform/database/database.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
-import { makeTenants, readLeftSettings, runTenantLoad } from './tenant-load.ts'
+import { makeTenants, readLeftSettings, runTenantLoad } from './concurrency/tenant-load.ts'
 
 const REQUESTS = 20_001
 

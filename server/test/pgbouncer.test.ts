@@ -4,7 +4,7 @@ import { openDatabase } from '../src/platform/database/database.ts'
 import { pgbouncerProgram, startPgbouncer } from './programs/pgbouncer.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
-import { makeTenants, readLeftSettings, runTenantLoad } from './tenant-load.ts'
+import { makeTenants, readLeftSettings, runTenantLoad } from './concurrency/tenant-load.ts'
 
 const REQUESTS = 20_001
 const skip = pgbouncerProgram === undefined && 'PgBouncer is not installed'

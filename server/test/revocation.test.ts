@@ -5,7 +5,7 @@ import type pg from 'pg'
 import type { Scope } from '../src/platform/database/scope.ts'
 import { Problem } from '../src/platform/problems.ts'
 import { onTestDatabase, request, startServiceProcess, waitUntil } from './programs/service-process.ts'
-import { say } from './tenant-load.ts'
+import { say } from './concurrency/tenant-load.ts'
 import { createTestApp } from './test-app.ts'
 import type { Person } from './test-app.ts'
 

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { checkAnswer } from '../check-answer.ts'
+import { checkAnswer } from '../documents/check-answer.ts'
 import { createTestApp } from '../test-app.ts'
 import type { Answer, TestApp } from '../test-app.ts'
 

@@ -6,7 +6,7 @@ import { openDatabase } from '../database/database.ts'
 import { openLanes } from './lanes.ts'
 import type { Row } from './trip-query.ts'
 import { createOwnDatabase } from '../../../test/own-database.ts'
-import { makeTenants, readLeftSettings, runTenantLoad, say } from '../../../test/tenant-load.ts'
+import { makeTenants, readLeftSettings, runTenantLoad, say } from '../../../test/concurrency/tenant-load.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 
 // Several tenants in flight on one connection. Every read asks for the tenant's own rows and returns the request's nonce.

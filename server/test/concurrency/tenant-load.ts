@@ -1,9 +1,9 @@
 import pg from 'pg'
-import type { Database, Login } from '../src/platform/database/database.ts'
-import type { Scope } from '../src/platform/database/scope.ts'
-import { Problem } from '../src/platform/problems.ts'
-import type { LoginName, Row, Statement } from '../src/platform/database/statement.ts'
-import type { TestApp } from './test-app.ts'
+import type { Database, Login } from '../../src/platform/database/database.ts'
+import type { Scope } from '../../src/platform/database/scope.ts'
+import { Problem } from '../../src/platform/problems.ts'
+import type { LoginName, Row, Statement } from '../../src/platform/database/statement.ts'
+import type { TestApp } from '../test-app.ts'
 
 export interface LoadTenant {
   organization_id: string

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ValidateFunction } from 'ajv'
 import addFormats from 'ajv-formats'
-import { features } from '../src/features.ts'
-import { formatOf } from '../src/platform/http/wire-format.ts'
-import { describeLegacy } from '../src/platform/openapi/legacy.ts'
-import type { App } from '../src/platform/http/route.ts'
+import { features } from '../../src/features.ts'
+import { formatOf } from '../../src/platform/http/wire-format.ts'
+import { describeLegacy } from '../../src/platform/openapi/legacy.ts'
+import type { App } from '../../src/platform/http/route.ts'
 
 interface Response {
   $ref?: string
