@@ -38,6 +38,7 @@ const upward: Readonly<Record<string, string>> = {
   'platform/gate → custom_role_permissions': 'the gate: the permissions of a custom role',
   'platform/gate → roles': 'own_organizations: the name of a custom role',
   'platform/gate → entitlements': 'the gate: the entitlement that a route requires of the organization',
+  'platform/gate → is_entitled': 'the gate: whether the organization has the entitlement of the route',
   'platform/gate → is_way_out': 'the gate: the permissions that need no second factor',
   'platform/gate → support_role': 'the gate: whether the support access of an operator is open, and its role',
   'platform/gate → audit_log': 'the audit log trigger that organization_table() adds to every table',

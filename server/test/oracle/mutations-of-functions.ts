@@ -88,6 +88,12 @@ export const functionChanges: Readonly<Record<string, readonly Change[]>> = {
     [' and m.deleted_at is null', ''],
     ['join live_users u', 'join users u'],
   ],
+  'function is_entitled': [
+    ['e.organization_id = organization and ', ''],
+    [" and e.code = current_setting('app.requires', true)", ''],
+    ['(e.writes or', '(true or'],
+    ['(e.writes or', '(e.writes and'],
+  ],
   'function keep_gate_changed_in': [['then old.gate_changed_in', 'then new.gate_changed_in']],
   'function lock_revocation': [['new.gate_changed_in := pg_current_xact_id();', '']],
   'function still_open': [

@@ -44,14 +44,14 @@ export const policyChanges: Readonly<Record<string, readonly Change[]>> = {
   ],
   'policy audit_log.history': [['(pg_trigger_depth() > 0) AND ', '']],
   'policy security_events.history': [['pg_trigger_depth() > 0', 'true']],
-  'policy users.colleagues': [
-    ['m.user_id = users.id', 'm.user_id IS NOT NULL'],
-    ['( SELECT gate.reads FROM gate) AND ', ''],
-  ],
+  'policy users.colleagues': [['c.user_id = users.id', 'c.user_id IS NOT NULL']],
   'policy organizations.leaving': [['WHERE (NOT gate.reads)', '']],
   'policy memberships.leaving': [
-    ['(user_id = ( SELECT gate.user_id FROM gate)) OR ', ''],
-    [" OR (( SELECT gate.permission FROM gate) = 'organization:transfer'::text)", ''],
+    ['(user_id = ( SELECT acting_user() AS acting_user)) OR ', ''],
+    [
+      " OR (( SELECT current_setting('app.permission'::text, true) AS current_setting) = 'organization:transfer'::text)",
+      '',
+    ],
     ["'organization:transfer'", "'organization:leave'"],
     ['WHERE (NOT gate.reads)', ''],
   ],

@@ -6,7 +6,7 @@ const none = "(COALESCE(current_setting('app.support_id'::text, true), ''::text)
 const reached: Change = [none, 'true']
 
 export const supportChanges: Readonly<Record<string, readonly Change[]>> = {
-  'view self': [[` AND ${none}`, '']],
+  'view own_account': [[` AND ${none}`, '']],
   'view gate': [
     [` AND ${none}`, ''],
     [`WHEN ${none} THEN 'superuser'::text`, "WHEN true THEN 'superuser'::text"],

@@ -24,7 +24,7 @@ const asked = "(p.permission = ( SELECT current_setting('app.permission'::text, 
 
 /** Those of the views. */
 const changes: Readonly<Record<string, readonly Change[]>> = {
-  'view self': [
+  'view own_account': [
     ['(s.revoked_at IS NULL) AND ', ''],
     ['(s.expires_at > now()) AND ', ''],
     ['s.expires_at > now()', 's.expires_at < now()'],
@@ -34,7 +34,7 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ['s.revoked_at IS NULL', 'u.disabled_at IS NULL'],
     ['s.second_factor_at IS NOT NULL', 's.second_factor_at IS NULL'],
     ['u.superuser,', 'u.email_verified AS superuser,'],
-    ['u.email_verified FROM', 'u.superuser AS email_verified FROM'],
+    ['u.email_verified, ', 'u.superuser AS email_verified, '],
   ],
   'view gate': [
     ['(s.revoked_at IS NULL) AND ', ''],
@@ -90,10 +90,7 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ["!~~ '%:read'", "~~ '%:read'"],
     ["(current_setting('app.permission'::text, true) !~~ '%:read'::text) AS writes", 'true AS writes'],
     [`${requiresNone} OR`, `${requiresNone} OR true OR`],
-    ['(e.organization_id = o.id) AND ', ''],
-    [" AND (e.code = current_setting('app.requires'::text, true))", ''],
-    ['(e.writes OR', '(true OR'],
-    ['(e.writes OR', '(e.writes AND'],
+    [' OR is_entitled()', ' OR false'],
   ],
   'view entitlements': [
     ['a.adds AS writes', 'true AS writes'],
@@ -127,8 +124,8 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ['(m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current', '(o.deleted_at IS NULL) AND (current'],
     [" AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text)", ''],
     ['THEN o.suspended_at', 'THEN NULL::timestamptz'],
-    [`suspended_at, (${isMember} AND (o.deleted_at IS NULL) AND (NOT`, 'suspended_at, ((NOT'],
-    [`AND (NOT (${requiresNone}`, `AND ((${requiresNone}`],
+    [`suspended_at, (${isMember} AND (o.deleted_at IS NULL) AND (`, 'suspended_at, (('],
+    ['AND (NOT is_entitled())', 'AND is_entitled()'],
   ],
   'view own_organizations': [
     [' AND (m.disabled_at IS NULL)', ''],
@@ -166,6 +163,11 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     ['(m.deleted_at IS NULL) AND ', ''],
     ['(p.role = m.role)', "(p.role = 'owner'::text)"],
     [' AND (p.role_id = m.role_id)', ''],
+  ],
+  'view colleagues': [
+    [' WHERE gate.reads', ''],
+    ['(organization_id = ( SELECT gate.organization_id FROM gate WHERE gate.reads)) AND ', ''],
+    [" AND ( SELECT (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text))", ''],
   ],
 }
 

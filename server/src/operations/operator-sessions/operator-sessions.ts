@@ -80,21 +80,21 @@ const columns = [
 
 const isActive = sql<boolean>`(sessions.revoked_at is null and sessions.expires_at > now())`
 
-// Left joins: a count needs neither, and then leaves both out.
+// Sub-selects, because a join would be planned for all sessions and not for those of one page.
 const allSessions = () =>
   query
     .selectFrom('sessions')
-    .leftJoin('users', 'users.id', 'sessions.user_id')
-    .leftJoin('organizations', 'organizations.id', 'sessions.organization_id')
     .select(columns.map(column => `sessions.${column}` as const))
     .select([
       isActive.as('active'),
       sql<
         Static<typeof UserOfSession>
-      >`jsonb_build_object('id', users.id, 'email', users.email, 'full_name', users.full_name)`.as('user'),
+      >`(select jsonb_build_object('id', u.id, 'email', u.email, 'full_name', u.full_name) from users u where u.id = sessions.user_id)`.as(
+        'user',
+      ),
       sql<Static<
         typeof OrganizationOfSession
-      > | null>`case when organizations.id is not null then jsonb_build_object('id', organizations.id, 'name', organizations.name, 'slug', organizations.slug) end`.as(
+      > | null>`(select jsonb_build_object('id', o.id, 'name', o.name, 'slug', o.slug) from organizations o where o.id = sessions.organization_id)`.as(
         'organization',
       ),
     ])
