@@ -38,6 +38,9 @@ const lists: Readonly<Record<string, string>> = {
   'security events of a user': 'security-events?user_id=USER',
 }
 
+/** What grows with the accounts found, so that there is no target. */
+const growing: readonly string[] = ['users, search, one in a hundred']
+
 /** Whether the lists of operators get slower with a hundred times as many sessions, accounts and events. */
 export async function measureOperators(few: Stage, many: Stage, rounds: number, seconds: number): Promise<Figure[]> {
   const sides = new Map([
@@ -66,7 +69,8 @@ export async function measureOperators(few: Stage, many: Stage, rounds: number, 
         const control = await run(few, query, seconds)
         measured.push({ measured: await run(many, query, seconds), control })
       }
-      figures.push(compare(`${what}: 1,000,000 / 10,000, median`, 'ms', measured, { atMost: 1.5 }))
+      const target = growing.includes(what) ? undefined : { atMost: 1.5 }
+      figures.push(compare(`${what}: 1,000,000 / 10,000, median`, 'ms', measured, target))
     }
     return figures
   } finally {
