@@ -13,6 +13,7 @@ const steps: [name: string, command: string, ...args: string[]][] = [
   ['lint', 'oxlint', '--type-aware', '--deny-warnings', 'server', 'bench', 'docs'],
   ['format', 'oxfmt', '--check', 'server', 'bench', 'docs/license-client'],
   ['dead code', 'knip'],
+  ['folders', node, 'server/tools/check-folders.ts'],
   ['words', node, 'server/tools/check-words.ts'],
   ['generated files', node, 'server/tools/generate.ts', '--check'],
   ['schema drift', node, 'server/bin/freehold.js', 'migrate', 'check'],

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { openDatabase } from '../src/platform/database/database.ts'
-import { pgbouncerProgram, startPgbouncer } from './pgbouncer.ts'
+import { pgbouncerProgram, startPgbouncer } from './programs/pgbouncer.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
-import { makeTenants, readLeftSettings, runTenantLoad } from './tenant-load.ts'
+import { makeTenants, readLeftSettings, runTenantLoad } from './concurrency/tenant-load.ts'
 
 const REQUESTS = 20_001
 const skip = pgbouncerProgram === undefined && 'PgBouncer is not installed'

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import { orderOf, pagesOf, whereIdIn } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { get, tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
@@ -124,11 +124,9 @@ const sessionPages = pagesOf((given: Filters) => {
   if (given.is_over !== undefined) rows = rows.where(sql<boolean>`not ${isActive}`)
   if (given.devices !== undefined)
     rows = rows.where(sql<boolean>`sessions.user_agent ilike all (${given.devices}::text[])`)
-  if (given.first_id !== undefined) rows = rows.where('sessions.id', '>=', given.first_id)
-  if (given.end_id !== undefined) rows = rows.where('sessions.id', '<', given.end_id)
   if (given.seen_from !== undefined) rows = rows.where('sessions.last_seen_at', '>=', given.seen_from)
   if (given.seen_to !== undefined) rows = rows.where('sessions.last_seen_at', '<', given.seen_to)
-  return rows
+  return whereIdIn(rows, given, 'sessions.id')
 })
 
 /**

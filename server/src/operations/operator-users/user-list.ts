@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import { orderOf, pagesOf, whereIdIn } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
@@ -129,9 +129,7 @@ const userPages = pagesOf((given: Filters) => {
     rows = rows.where(
       sql<boolean>`users.id in (select m.user_id from memberships m where m.organization_id = ${given.organization_id} and m.deleted_at is null)`,
     )
-  if (given.first_id !== undefined) rows = rows.where('users.id', '>=', given.first_id)
-  if (given.end_id !== undefined) rows = rows.where('users.id', '<', given.end_id)
-  return rows
+  return whereIdIn(rows, given, 'users.id')
 })
 
 /** All accounts that are not erased. @throws Problem invalid-fields */

@@ -90,6 +90,17 @@ export const whereGiven = <DB, T extends keyof DB, Item>(
     list,
   )
 
+/** The list with only the ids of a range (see readIdRange): the first one is included, the last one excluded. */
+export function whereIdIn<DB, T extends keyof DB, Item>(
+  list: SelectQueryBuilder<DB, T, Item>,
+  { first_id, end_id }: { first_id: string | undefined; end_id: string | undefined },
+  column = 'id',
+): SelectQueryBuilder<DB, T, Item> {
+  const id = sql.ref(column)
+  const from = first_id === undefined ? list : list.where(sql<boolean>`${id} >= ${first_id}`)
+  return end_id === undefined ? from : from.where(sql<boolean>`${id} < ${end_id}`)
+}
+
 /**
  * The rows of the largest page and one more, as a constant in the statement: if PostgreSQL must guess how many rows an
  * unknown limit needs, it plans for a tenth of the table, or makes a new plan for each request.

@@ -3,9 +3,9 @@ import { dirname } from 'node:path'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { pino } from 'pino'
 import type { Logger } from 'pino'
+import { describeFileFault } from '../../config/file-faults.ts'
 import { clientAddress } from '../http/client-address.ts'
 import { sentMethodOf } from './head.ts'
-import { prepareLogFile } from './log-file.ts'
 
 export interface LogOptions {
   level: string
@@ -47,14 +47,28 @@ export async function createLogger({ level, format, file }: LogOptions): Promise
   /** Tests the path first: a sink that fails to open its file may later close a descriptor of another file. */
   function reopenFile(path: string): void {
     try {
-      mkdirSync(dirname(path), { recursive: true })
-      closeSync(openSync(path, 'a'))
+      touchFile(path)
       sink.reopen()
       log.info('the log file was opened again')
     } catch (error) {
       log.warn({ err: error }, `LOG_FILE ${path} could not be opened again; the log continues in the former file`)
     }
   }
+}
+
+/** Creates the log file and its folder if missing. @throws Error that names LOG_FILE and what to do */
+function prepareLogFile(path: string): void {
+  try {
+    touchFile(path)
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(`LOG_FILE: ${describeFileFault(cause, path, 'LOG_FILE') ?? message}`, { cause })
+  }
+}
+
+function touchFile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true })
+  closeSync(openSync(path, 'a'))
 }
 
 /** Logs only the schema's part of a database error: `detail`, `where` and messages of class 22 and 23 quote values. */
