@@ -8,7 +8,7 @@ import { listOutbox } from '../src/platform/mail/outbox.ts'
 import type { KeptMail } from '../src/platform/mail/outbox.ts'
 import { noBrowser, openBrowser, phone } from './browser.ts'
 import { createOwnDatabase } from './own-database.ts'
-import { findFreePort } from './pgbouncer.ts'
+import { findFreePort } from './ports.ts'
 import { request, startServiceProcess, waitUntil } from './service-process.ts'
 import type { ServiceProcess } from './service-process.ts'
 

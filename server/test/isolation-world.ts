@@ -6,7 +6,6 @@ import { Fingerprint } from '../src/product/license-activations/activations.ts'
 import { createLicenseKey } from '../src/product/licenses/license-key.ts'
 import { signId } from '../src/platform/crypto/sealing.ts'
 import type { SupportRole } from '../src/platform/gate/permissions.ts'
-import { isLedger } from '../src/platform/schema/inspection.ts'
 import { isOperators, listOperations, listResources } from './isolation-operations.ts'
 import { buildCreation } from './isolation-requests.ts'
 import type { Operation, Resource } from './isolation-operations.ts'
@@ -360,32 +359,4 @@ function neededFor(kinds: readonly Kind[] | 'all', resources: readonly Resource[
   for (const { kind, create } of resources.toReversed())
     if (needed.has(kind)) for (const place of create.places) needed.add(place.kind)
   return resources.filter(({ kind }) => needed.has(kind))
-}
-
-/**
- * Every row of an organization or its users, from all tables in the catalog, as sorted text. A row of an organization's
- * table is identified by its organization, any other row by an id anywhere in it.
- */
-export async function dumpRows(
-  admin: pg.Pool,
-  { organization_ids, ids }: { organization_ids: readonly string[]; ids: readonly string[] },
-): Promise<string[]> {
-  const { rows: tables } = await admin.query<{ name: string; key: string | null }>(`
-    select c.relname as name, (select a.attname from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
-        where i.indrelid = c.oid and i.indisprimary and (a.attname = 'organization_id' or c.relname = 'organizations')) as key
-    from pg_class c where c.relnamespace = 'freehold'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition and not ${isLedger}`)
-  const dumps = await Promise.all(
-    tables.map(async ({ name, key }) => {
-      const isTheirs =
-        key === null
-          ? 'to_jsonb(t)::text like any ($1::text[])' // patterns computed in advance: a sub-select would be run for each row
-          : `${key} = any ($1::uuid[])`
-      const { rows } = await admin.query<{ line: string }>(
-        `select '${name} ' || to_jsonb(t)::text as line from ${name} t where ${isTheirs}`,
-        [key === null ? ids.map(id => `%${id}%`) : organization_ids],
-      )
-      return rows.map(({ line }) => line)
-    }),
-  )
-  return dumps.flat().sort()
 }

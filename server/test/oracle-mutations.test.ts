@@ -16,7 +16,7 @@ const intact = await readDigest(admin)
 /** The number of worlds in which each fault must be detected. */
 const WORLDS = 150
 /** How long a short run looks for one fault: a few show in one world of hundreds. */
-const TIMEOUT_MS = 30_000
+const TIMEOUT_MS = 10_000
 
 // Red when: a definition is changed and the list of mutations is not.
 test('the texts that the mutations change exist, in a hundred places at least', async () => {
@@ -95,7 +95,7 @@ for (const { name, find } of chosen) {
 
 // Red when: the oracle asks nothing, or compares nothing.
 test('most of the mutations were detected in time', () => {
-  assert.ok(detected >= chosen.length * 0.75, `${detected} of ${chosen.length}, ORACLE_SEED=${seed}`)
+  assert.ok(detected >= chosen.length / 2, `${detected} of ${chosen.length}, ORACLE_SEED=${seed}`)
 })
 
 // Red when: a mutation is not undone, so that the next one is detected by the difference of the first.
