@@ -72,7 +72,7 @@ export interface TestApp {
 export const PASSWORD = 'Correct-horse-7'
 
 /** The product's own hashing with a small memory and one pass: thousands of users sign up in the tests. */
-const cheapPasswords = createPasswords({ memoryCost: 64, timeCost: 1, parallelism: 1 })
+const CHEAP = { memoryCost: 64, timeCost: 1, parallelism: 1 }
 
 let serial = 0
 
@@ -119,7 +119,7 @@ export async function createTestApp(
     accessTokens: tokens,
     signingKeys: () => keys,
   })
-  const services = { ...made, passwords: countWork(await cheapPasswords, work) }
+  const services = { ...made, passwords: countWork(await createPasswords(CHEAP), work) }
   const app = await createApp(services, database)
   await app.ready()
   const admin = new pg.Pool({
