@@ -11,7 +11,7 @@ let provisioned: Provisioned
 const settings = {
   synchronous_commit: 'off',
   full_page_writes: 'off',
-  max_wal_size: '16GB',
+  max_wal_size: '4GB',
   checkpoint_timeout: '1h',
   autovacuum_naptime: '10min',
 }
