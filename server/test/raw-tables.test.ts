@@ -7,7 +7,7 @@ import type { Permission } from '../src/platform/gate/permissions.ts'
 import { globalTables } from '../src/platform/schema/inspection.ts'
 import { createWorlds } from './isolation-world.ts'
 import { isTaken, tellSeed } from './sample.ts'
-import { dumpRows } from './watched-rows.ts'
+import { dumpRows, watchRows } from './watched-rows.ts'
 import type { Standing, World } from './isolation-world.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
@@ -313,6 +313,27 @@ for (const [
     assert.deepEqual(await dumpRows(admin, rowsOf(victim)), before)
   })
 }
+
+// Red when: watchRows forgets the transactions of their rows, or asks only for rows that are newer than all others.
+test('whoever watches the rows of an organization sees one that changes, comes and goes', async () => {
+  const [world, other] = [await worlds(), await worlds()]
+  const read = await watchRows(admin, rowsOf(world))
+  let rows = await read()
+  for (const [change, table] of [
+    [`update users set full_name = 'Changed' where id = $1`, 'users'],
+    [`insert into sessions (user_id, expires_at) values ($1, now() + interval '1 day')`, 'sessions'],
+    [`delete from recovery_codes where user_id = $1`, 'recovery_codes'],
+  ] as const) {
+    await admin.query(change, [other.user_id])
+    assert.deepEqual(await read(), rows, 'those of others do not count')
+    await admin.query(change, [world.user_id])
+    const changed = await read()
+    const different = new Set(changed).symmetricDifference(new Set(rows))
+    assert.ok([...different].some(line => line.startsWith(`${table} `)), change)
+    rows = changed
+    assert.deepEqual(await read(), rows)
+  }
+})
 
 test('with an open gate the same commands reach the rows, so it is the gate that stopped them', async () => {
   const [world, operator] = [await worlds(), await worlds({ superuser: true })]

@@ -14,6 +14,7 @@ const settings = {
   max_wal_size: '4GB',
   checkpoint_timeout: '1h',
   autovacuum_naptime: '10min',
+  plan_cache_mode: 'force_generic_plan',
 }
 
 /** One real PostgreSQL for the whole run, with a migrated database of which every test file gets a copy. */
