@@ -67,7 +67,8 @@ export async function createAttack(app: TestApp): Promise<Attack> {
   }
 
   const readRows = await watchRows(app.admin, rowsOf)
-  let rows = await readRows()
+  /** After the last attack. */
+  let rows: string[] | undefined
   /** Whose requests to operators' operations are all refused. */
   const operatorless = await worlds({}, 'all')
 
@@ -106,7 +107,7 @@ export async function createAttack(app: TestApp): Promise<Attack> {
       )
     },
     attack: async operation => {
-      const before = rows
+      const before = rows ?? (await readRows())
       const foreign = new Map<Place, string>()
       for (const place of operation.places) foreign.set(place, await valueOfVictim(operation, place))
       // A caller who is no operator is refused whatever the values are: all foreign ones at once show it.
@@ -115,9 +116,10 @@ export async function createAttack(app: TestApp): Promise<Attack> {
         isOperators(operation) ? operatorless : worlds({}, kindsOf(operation)),
       )
       for (const variant of variants) await sendVariant(callers, operation, variant, victim)
-      rows = await readRows()
+      const after = await readRows()
+      rows = after
       assert.deepEqual(
-        withoutExpected(rows, before),
+        withoutExpected(after, before),
         before.filter(line => !isCounter(line)),
         `${operation.id} changed the victim's rows`,
       )
