@@ -8,7 +8,7 @@ import { listOutbox } from '../src/platform/mail/outbox.ts'
 import type { KeptMail } from '../src/platform/mail/outbox.ts'
 import { noBrowser, openBrowser, phone } from './browsers/browser.ts'
 import { createOwnDatabase } from './own-database.ts'
-import { findFreePort } from './programs/pgbouncer.ts'
+import { findFreePort } from './programs/ports.ts'
 import { request, startServiceProcess, waitUntil } from './programs/service-process.ts'
 import type { ServiceProcess } from './programs/service-process.ts'
 

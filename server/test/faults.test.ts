@@ -117,7 +117,6 @@ async function killTwice(
     // It comes back without help, under the same load.
     await waitUntil(
       () => findPostgres() !== undefined && findPostgres() !== pid && writing.acknowledged.length > killed + 60,
-      25_000,
     )
   }
   await writing.stop()

@@ -303,10 +303,9 @@ test(
       assert.match((await groups.first().textContent()) ?? '', /^Authentication/)
       const steps = page.locator('.steps a')
       assert.equal(await steps.count(), app.services.declared.firstSteps.length)
-      for (const index of [0, 1]) {
-        await steps.nth(index).click()
-        await page.locator(`.opblock.is-open[id$="-${app.services.declared.firstSteps[index]}"]`).waitFor()
-      }
+      // One of them: Swagger UI takes seconds to open an operation of a long document.
+      await steps.nth(1).click()
+      await page.locator(`.opblock.is-open[id$="-${app.services.declared.firstSteps[1]}"]`).waitFor()
     })
   },
 )

@@ -167,6 +167,7 @@ test('a second signal, a second later, stops it immediately, and the next start 
   const held = client.call('PATCH', `/api/v1/projects/${project.body.id}`, { name: 'Cut off' }).catch(() => 'cut off')
   await waitUntil(hold.waits)
   void service.end('SIGTERM')
+  await waitUntil(() => service.output().includes('stopping'))
   await delay(300)
   void service.end('SIGTERM') // a terminal and npm both pass on the first one
   await delay(1000)

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { repository } from './documents/markdown.ts'
-import { findFreePort } from './programs/pgbouncer.ts'
+import { findFreePort } from './programs/ports.ts'
 import { findOlderNode, needs } from './programs/programs.ts'
 import {
   findEmbeddedPostgres,

@@ -8,6 +8,7 @@ import { loadSigningKeys } from '../src/platform/gate/signing-keys.ts'
 import { createAccessTokens } from '../src/platform/gate/access-tokens.ts'
 import type { AccessTokens } from '../src/platform/gate/access-tokens.ts'
 import { createApp } from '../src/app.ts'
+import { createPasswords } from '../src/identity/passwords/passwords.ts'
 import type { Passwords } from '../src/identity/passwords/passwords.ts'
 import { loadConfig } from '../src/config/config.ts'
 import { openDatabase } from '../src/platform/database/database.ts'
@@ -70,6 +71,9 @@ export interface TestApp {
 
 export const PASSWORD = 'Correct-horse-7'
 
+/** The product's own hashing with a small memory and one pass: thousands of users sign up in the tests. */
+const CHEAP = { memoryCost: 64, timeCost: 1, parallelism: 1 }
+
 let serial = 0
 
 /**
@@ -115,7 +119,7 @@ export async function createTestApp(
     accessTokens: tokens,
     signingKeys: () => keys,
   })
-  const services = { ...made, passwords: countWork(made.passwords, work) }
+  const services = { ...made, passwords: countWork(await createPasswords(CHEAP), work) }
   const app = await createApp(services, database)
   await app.ready()
   const admin = new pg.Pool({

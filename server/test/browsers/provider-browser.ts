@@ -1,6 +1,5 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { checkAnswer } from '../documents/check-answer.ts'
+import { findFreePort } from '../programs/ports.ts'
 import { createTestApp } from '../test-app.ts'
 import type { Answer, TestApp } from '../test-app.ts'
 
@@ -110,13 +109,4 @@ function createBrowser(app: TestApp, publicUrl: string): Browser {
       return walk(await open(url, { method: 'POST', body, headers }), url, stop)
     },
   }
-}
-
-/** A port of loopback that is free now. */
-export async function findFreePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return port
 }

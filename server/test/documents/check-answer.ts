@@ -23,8 +23,11 @@ interface Operation {
 interface Document {
   servers: { url: string }[]
   paths: Record<string, Record<string, Operation>>
-  components: { responses: Record<string, Response> }
+  components: { responses: Record<string, Response>; schemas: Record<string, object> }
 }
+
+/** The compiled schema of a document. */
+type Compile = (schema: object) => ValidateFunction
 
 export interface CheckedAnswer {
   status: number
@@ -36,17 +39,36 @@ export interface CheckedAnswer {
 interface Known {
   documents: {
     document: Document
+    compile: Compile
     patterns: { pattern: RegExp; parameters: number; operations: Record<string, Operation> }[]
   }[]
-  validators: Map<string, ValidateFunction>
 }
 
 const formats = features.flatMap(({ format }) => format ?? [])
 
 const knownOf = new WeakMap<App, Known>()
 
-const ajv = new Ajv2020({ strict: false, allErrors: true })
-addFormats.default(ajv).addFormat('line', true)
+/** By the text of a document's components: the apps of a file have the same ones, and compiling them takes long. */
+const compilers = new Map<string, Compile>()
+
+/** Compiles each component once, when it is first needed, and the same schema only once. */
+function createCompiler({ components }: Document): Compile {
+  const text = JSON.stringify(components.schemas)
+  const known = compilers.get(text)
+  if (known !== undefined) return known
+  const ajv = new Ajv2020({ strict: false, allErrors: true, validateSchema: false })
+  addFormats.default(ajv).addFormat('line', true)
+  for (const [name, schema] of Object.entries(components.schemas)) ajv.addSchema(closed(schema), `component:${name}`)
+  const validators = new Map<string, ValidateFunction>()
+  const compile: Compile = schema => {
+    const key = JSON.stringify(schema)
+    let validate = validators.get(key)
+    if (validate === undefined) validators.set(key, (validate = ajv.compile(closed(schema))))
+    return validate
+  }
+  compilers.set(text, compile)
+  return compile
+}
 
 /**
  * Fails unless the OpenAPI document describes the response: its status, content type, problem and entity tag, and a
@@ -54,7 +76,7 @@ addFormats.default(ajv).addFormat('line', true)
  * or a problem.
  */
 export async function checkAnswer(app: App, method: string, path: string, answer: CheckedAnswer): Promise<void> {
-  const { documents, validators } = await learn(app)
+  const { documents } = await learn(app)
   assert.ok(answer.headers['x-request-id'], `${method} ${path}: no X-Request-ID`)
   assert.equal(answer.headers['x-content-type-options'], 'nosniff', `${method} ${path}: no security headers`)
   const found = findOperation(documents, method, path)
@@ -65,7 +87,7 @@ export async function checkAnswer(app: App, method: string, path: string, answer
       assert.match(String(answer.headers['content-type']), type, `${method} ${path}: ${answer.text}`)
     return
   }
-  const { operation, document } = found
+  const { operation, document, compile } = found
   const named = operation.responses[String(answer.status)]
   const response =
     named?.$ref === undefined
@@ -90,10 +112,8 @@ export async function checkAnswer(app: App, method: string, path: string, answer
   const schema = response.content[type]?.schema
   assert.ok(schema, `${operation.operationId} answered ${answer.status} as ${type}, which the document does not know`)
   const key = `${operation.operationId} ${answer.status} ${type}`
-  let validate = validators.get(key)
-  if (validate === undefined)
-    validators.set(key, (validate = ajv.compile({ ...closed(schema), components: closed(document.components) })))
-  assert.ok(validate(answer.body), `${key}: ${ajv.errorsText(validate.errors)} in ${answer.text}`)
+  const validate = compile(schema)
+  if (!validate(answer.body)) assert.fail(`${key}: ${new Ajv2020().errorsText(validate.errors)} in ${answer.text}`)
   const { error } = answer.body as { error?: { code: string } }
   if (operation['x-errors'] !== undefined && error !== undefined)
     assert.ok(operation['x-errors'].includes(error.code), `${operation.operationId} does not declare ${error.code}`)
@@ -122,10 +142,11 @@ async function learn(app: App): Promise<Known> {
       // A literal path takes precedence over a template.
       return {
         document: described as unknown as Document,
+        compile: createCompiler(described as unknown as Document),
         patterns: patterns.sort((a, b) => a.parameters - b.parameters),
       }
     })
-    knownOf.set(app, (known = { documents, validators: new Map() }))
+    knownOf.set(app, (known = { documents }))
   }
   return known
 }
@@ -134,11 +155,11 @@ function findOperation(
   documents: Known['documents'],
   method: string,
   path: string,
-): { operation: Operation; document: Document } | undefined {
+): { operation: Operation; document: Document; compile: Compile } | undefined {
   const bare = path.split('?', 1)[0]!
-  for (const { document, patterns } of documents) {
+  for (const { document, compile, patterns } of documents) {
     const operation = patterns.find(({ pattern }) => pattern.test(bare))?.operations[method.toLowerCase()]
-    if (operation !== undefined) return { operation, document }
+    if (operation !== undefined) return { operation, document, compile }
   }
   return undefined
 }
@@ -148,7 +169,14 @@ function closed<Node>(node: Node): Node {
   if (Array.isArray(node)) return node.map(closed) as Node
   if (typeof node !== 'object' || node === null) return node
   const inner = Object.fromEntries(
-    Object.entries(node).map(([key, value]) => [key, key.startsWith('example') ? value : closed(value)]),
+    Object.entries(node).map(([key, value]) => [
+      key,
+      key.startsWith('example')
+        ? value
+        : key === '$ref'
+          ? String(value).replace('#/components/schemas/', 'component:')
+          : closed(value),
+    ]),
   )
   return (
     inner['type'] === 'object' && 'properties' in inner ? { additionalProperties: false, ...inner } : inner

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { isOperators, kindsOf, listAllOperations, listOperations } from './operations.ts'
 import { buildRequest, randomLike } from './requests.ts'
 import type { Operation, Place } from './operations.ts'
-import { dumpRows } from './rows.ts'
 import { createVictim } from './victim.ts'
 import type { Victim } from './victim.ts'
+import { watchRows } from './watched-rows.ts'
 import { createWorlds } from './world.ts'
-import type { MakeWorld, World } from './world.ts'
+import type { Request } from './requests.ts'
+import type { World } from './world.ts'
 import { randomWord } from './words.ts'
 import type { Answer, TestApp } from '../test-app.ts'
 
@@ -67,6 +68,12 @@ export async function createAttack(app: TestApp): Promise<Attack> {
     assert.ok(status < 300, text)
   }
 
+  const readRows = await watchRows(app.admin, rowsOf)
+  /** After the last attack. */
+  let rows: string[] | undefined
+  /** Whose requests to operators' operations are all refused. */
+  const operatorless = await worlds({}, 'all')
+
   const pathOfVictim = ({ path, places }: Operation): string =>
     places.reduce(
       (filled, place) => (place.where === 'path' ? filled.replace(`{${place.name}}`, values[place.kind]!) : filled),
@@ -102,14 +109,19 @@ export async function createAttack(app: TestApp): Promise<Attack> {
       )
     },
     attack: async operation => {
-      const before = await dumpRows(app.admin, rowsOf)
+      const before = rows ?? (await readRows())
       const foreign = new Map<Place, string>()
       for (const place of operation.places) foreign.set(place, await valueOfVictim(operation, place))
       // A caller who is no operator is refused whatever the values are: all foreign ones at once show it.
       const variants = variantsOf(operation, foreign).slice(isOperators(operation) ? -1 : 0)
-      for (const variant of variants) await sendVariant(worlds, operation, variant, victim)
+      const callers = createCallers(operation, () =>
+        isOperators(operation) ? operatorless : worlds({}, kindsOf(operation)),
+      )
+      for (const variant of variants) await sendVariant(callers, operation, variant, victim)
+      const after = await readRows()
+      rows = after
       assert.deepEqual(
-        withoutExpected(await dumpRows(app.admin, rowsOf), before),
+        withoutExpected(after, before),
         before.filter(line => !isCounter(line)),
         `${operation.id} changed the victim's rows`,
       )
@@ -149,8 +161,26 @@ function variantsOf(operation: Operation, values: ReadonlyMap<Place, string>): V
   return variants
 }
 
+type Send = (request: (world: World) => Request, headers: Record<string, string>) => Promise<[World, Answer]>
+
+/**
+ * Sends the requests of an attacker. After one that may have changed something, or that counts as a guess, the next one
+ * has a new world.
+ */
+function createCallers({ method, plain = {} }: Operation, makeWorld: () => World | Promise<World>): Send {
+  const counts = Object.keys(plain).some(name => /password|proof|code|token|key/.test(name))
+  let kept: World | undefined
+  return async (build, headers) => {
+    const world = kept ?? (await makeWorld())
+    const request = build(world)
+    const answer = await world.call(request.method, request.path, request.body, { ...headers, ...request.headers })
+    kept = method === 'GET' || (answer.status >= 400 && !counts) ? world : undefined
+    return [world, answer]
+  }
+}
+
 async function sendVariant(
-  worlds: MakeWorld,
+  call: Send,
   operation: Operation,
   { name, foreign }: Variant,
   { owner, marks }: Victim,
@@ -158,9 +188,7 @@ async function sendVariant(
   const random = new Map([...foreign].map(([place, value]) => [place, randomLike(place, value)]))
   const trace = `attack-${randomWord()}`
   const send = async (given: ReadonlyMap<Place, string>, headers: Record<string, string>) => {
-    const world = await worlds({}, kindsOf(operation))
-    const request = buildRequest(operation, world, given)
-    const answer = await world.call(request.method, request.path, request.body, { ...headers, ...request.headers })
+    const [world, answer] = await call(world => buildRequest(operation, world, given), headers)
     return { answer, compared: comparable(answer, world, given) }
   }
   const theirs = await send(foreign, { 'x-request-id': trace, 'x-tenant-id': owner.organization_id })

@@ -27,7 +27,7 @@ if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(decisions))
   throw new Error('ORACLE_SEED and ORACLE_DECISIONS are whole numbers')
 
 /** The number of questions for each world, and in one round trip. */
-const QUESTIONS = 100
+const QUESTIONS = 50
 const AT_ONCE = 25
 
 const texts = [

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { findFreePort } from './ports.ts'
 
 export const pgbouncerProgram = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer', '/usr/local/bin/pgbouncer'].find(path =>
   existsSync(path),
@@ -56,7 +57,7 @@ logfile = ${join(directory, 'log')}
     stdio: 'ignore',
   })
   const ended = new Promise(resolve => child.once('exit', resolve))
-  for (const deadline = Date.now() + 10_000; !(await answers(port)); await delay(25)) {
+  for (const deadline = Date.now() + 30_000; !(await answers(port)); await delay(25)) {
     if (child.exitCode !== null || Date.now() > deadline)
       throw new Error(`PgBouncer does not start: ${readFileSync(join(directory, 'log'), 'utf8')}`)
   }
@@ -79,15 +80,4 @@ const answers = (port: number): Promise<boolean> =>
   new Promise(resolve => {
     const socket = connect(port, '127.0.0.1', () => socket.end(() => resolve(true)))
     socket.once('error', () => resolve(false))
-  })
-
-/** A port of 127.0.0.1 that is free now. */
-export const findFreePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number }
-      probe.close(() => resolve(port))
-    })
   })

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { findFreePort } from './pgbouncer.ts'
+import { findFreePort } from './ports.ts'
 import { isInstalled } from './programs.ts'
 import { waitUntil } from './service-process.ts'
 

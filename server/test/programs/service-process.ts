@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { findFreePort } from './pgbouncer.ts'
+import { findFreePort } from './ports.ts'
 import { TEST_SECRET, testDatabase } from '../test-database.ts'
 
 const program = fileURLToPath(new URL('../../bin/freehold.js', import.meta.url))
@@ -95,7 +95,7 @@ export async function startServiceProcess(
 }
 
 /** Checks every 25 ms. @throws Error if the condition is still false after `timeoutMs` */
-export async function waitUntil(isSo: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
+export async function waitUntil(isSo: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
   for (const deadline = Date.now() + timeoutMs; !(await isSo()); await delay(25)) {
     if (Date.now() > deadline) throw new Error(`not so after ${timeoutMs} ms: ${isSo.toString()}`)
   }

@@ -75,7 +75,7 @@ test('a front end registers, signs in, creates, lists, opens and deletes a sessi
       await page.click(`#${form} button`)
     }
     const shows = (id: string, text: string | RegExp) =>
-      page.locator(`#${id}`).filter({ hasText: text }).waitFor({ state: 'attached', timeout: 10_000 })
+      page.locator(`#${id}`).filter({ hasText: text }).waitFor({ state: 'attached' })
     const email = `front-end-${process.pid}-${Date.now()}@example.com`
     await fill('register', { firstName: 'Test', lastName: 'User', email, password: 'password123' })
     await shows('message', 'VALIDATION_ERROR password: ')

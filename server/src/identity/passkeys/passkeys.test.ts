@@ -441,7 +441,7 @@ test('a passkey is not removed by a session that is revoked meanwhile', async ()
   const removing = person.call('DELETE', `${path}/${first.row_id}`, proof)
   const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%sessions%'`
   try {
-    await waitUntil(async () => (await admin.query(waits)).rowCount !== 0, 5000)
+    await waitUntil(async () => (await admin.query(waits)).rowCount !== 0)
   } finally {
     await revoking.query('commit')
     revoking.release()

@@ -97,6 +97,6 @@ test('in a browser, the button undoes the change with the passkey', { skip: noBr
   const page = await addApp(person, inBrowser('get'))
   await tab.goto(publicUrl + page.pathname + page.search)
   await tab.click('#passkey-button')
-  await tab.locator('.good').waitFor({ timeout: 10_000 })
+  await tab.locator('.good').waitFor()
   assert.ok(!(await hasApp(person)))
 })

@@ -51,7 +51,7 @@ test('every metric that the alerts and the dashboard name exists after some traf
   await call('GET', '/api/nowhere')
   await call('POST', '/api/v1/auth/verify-email/resend', { email: person.email })
   const jobs = await startJobs(services, database)
-  for (let tries = 0; tries < 100; tries++) {
+  for (let tries = 0; tries < 300; tries++) {
     const { rows } = await admin.query(`select from freehold_jobs.job where name = 'mail' and state = 'completed'`)
     if (rows.length > 0) break
     await delay(100)

@@ -157,11 +157,11 @@ test('a migration that fails changes nothing, and the error names its file and l
 test('twins wait for each other, and each migration runs once', async () => {
   const database = await createDatabase()
   const { migrations } = write({
-    '0001_a': ['create table a (); select pg_sleep(0.3)'],
+    '0001_a': ['create table a (); select pg_sleep(1.2)'],
     '0002_b': ['create table b ()'],
   })
   const clients = [await database.connect(), await database.connect(), await database.connect()]
-  for (const client of clients) await client.query("set statement_timeout = '200ms'") // waiting is no statement that takes too long
+  for (const client of clients) await client.query("set statement_timeout = '1s'") // waiting is no statement that takes too long
   const answers = await Promise.all(clients.map(client => applyMigrations(client, { schema, migrations })))
   assert.deepEqual(answers.flat().sort(), ['0001_a', '0002_b'])
   assert.deepEqual(answers.map(names => names.length).sort(), [0, 0, 2])

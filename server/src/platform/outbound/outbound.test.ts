@@ -78,7 +78,7 @@ test('an encoded answer is refused before any of its body is there', async () =>
       name: 'OutboundError',
       message: 'the response is compressed, although no compression was requested',
     })
-    assert.ok(performance.now() - began < 2000, encoding)
+    assert.ok(performance.now() - began < 4500, encoding)
   }
 })
 
@@ -124,7 +124,7 @@ test('an answer has its time, to the last byte', async () => {
     const { url } = await serve((_request, response) => answer(response))
     const began = performance.now()
     await assert.rejects(ask(url, { timeoutMs: 200 }), /did not answer within 0\.2 s/, String(index))
-    assert.ok(performance.now() - began < 2000, String(index))
+    assert.ok(performance.now() - began < 4500, String(index))
   }
   const { url } = await serve(() => {})
   await assert.rejects(ask(url, { signal: AbortSignal.timeout(50) }), { name: 'AbortError' })

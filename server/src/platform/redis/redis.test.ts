@@ -95,7 +95,7 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
   // Red when: `send` has no time limit, a refused command fails the request, or a failure does not end the use of Redis.
   test('killed, started, paused and full under load: no request fails or waits, and Redis is used again', async t => {
     const much = { RATE_LIMIT_PER_MINUTE: '1000000' }
-    const process = await processWith({ ...much, REDIS_TIMEOUT_MS: '30' })
+    const process = await processWith({ ...much, REDIS_TIMEOUT_MS: '150' })
     // At the same time, in the same event loop: what both wait for is not Redis.
     const control = await createTestApp({ ...limited, ...much })
     for (const app of [process, control]) await ask(app, '192.0.2.1')
