@@ -32,6 +32,7 @@ test('no request with the token of an ended session is charged to its person, wh
   const { live, ended } = await signInTwice(app)
   const leftToPerson = async () => leftOf(await live.call('GET', '/api/v1/auth/me', undefined, from('198.51.100.1')))
   let [sent, left] = [0, await leftToPerson()]
+  const startedAt = performance.now()
   const counts: Record<number, number> = {}
   for (const [template, operations] of Object.entries(paths)) {
     for (const [method, { requestBody }] of Object.entries(operations)) {
@@ -58,7 +59,11 @@ test('no request with the token of an ended session is charged to its person, wh
   assert.ok(counts[401]! > 20 && counts[422]! > 20 && counts[200]! > 2, JSON.stringify(counts))
   // Probes are not counted, and what a stricter limit of its route refuses has met it first.
   const address = leftOf(await app.call('GET', '/problems', undefined, from('198.51.100.2')))
-  assert.ok(Number(MANY) - address > sent * 0.9, `${Number(MANY) - address} of ${sent} were charged to the address`)
+  const isOneMinute = performance.now() - startedAt < 59_000 // else the address has been counted anew
+  assert.ok(
+    !isOneMinute || Number(MANY) - address > sent * 0.9,
+    `${Number(MANY) - address} of ${sent} were charged to the address`,
+  )
 })
 
 // Red when: a doubtful session is not counted by its address at the beginning.
