@@ -105,7 +105,7 @@ export function whereIdIn<DB, T extends keyof DB, Item>(
  * The rows of the largest page and one more, as a constant in the statement: if PostgreSQL must guess how many rows an
  * unknown limit needs, it plans for a tenth of the table, or makes a new plan for each request.
  */
-const MOST_ROWS = 101
+const MAX_ROWS = 101
 
 /** The list that a page is taken from: columns and filters, built from placeholder values (see compileOnce). */
 type List<Values, DB, T extends keyof DB, Item> = (values: Values) => SelectQueryBuilder<DB, T, Item>
@@ -175,7 +175,7 @@ function pageQuery<Values, DB, T extends keyof DB, Item>(
       .select(sql<number>`count(*)`.as('total'))
     rows = rows.select(sql<number>`(${total})`.as('total')) as typeof rows
   }
-  const limited = rows.orderBy(column, direction).orderBy(id, direction).limit(sql.lit(MOST_ROWS))
+  const limited = rows.orderBy(column, direction).orderBy(id, direction).limit(sql.lit(MAX_ROWS))
   return sql<Item>`select * from (${limited}) as page limit ${page_size}`
 }
 
