@@ -33,7 +33,7 @@ test('an empty environment is a complete development configuration', () => {
         poolTimeoutSeconds: 30,
         connectionMaxAgeSeconds: 3600,
         pooler: 'none',
-        lanes: 0,
+        lanes: 4,
         programs: 'system',
       },
       redisUrl: undefined,

@@ -4,6 +4,8 @@ import { after, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { openDatabase } from '../database/database.ts'
 import { openLanes } from './lanes.ts'
+import { getMe } from '../../identity/sign-in/me.ts'
+import { listProjects } from '../../product/projects/projects.ts'
 import type { Row } from './trip-query.ts'
 import { createOwnDatabase } from '../../../test/own-database.ts'
 import { makeTenants, readLeftSettings, runTenantLoad, say } from '../../../test/concurrency/tenant-load.ts'
@@ -21,11 +23,11 @@ const app = await createTestApp({
 const tenants = await makeTenants(app, 8)
 const lost: Error[] = []
 
-function open(lanes = 2) {
+function open(lanes = 2, poolSize = 6) {
   const database = openDatabase({
     tenantUrl: own.tenantUrl,
     systemUrl: own.systemUrl,
-    poolSize: 6,
+    poolSize,
     poolTimeoutSeconds: 30,
     connectionMaxAgeSeconds: 0,
     pooler: 'none',
@@ -46,6 +48,16 @@ const countLanes = async (): Promise<number[]> => {
   )
   return rows.map(({ pid }) => pid)
 }
+
+const laneOptions = {
+  connectionString: own.tenantUrl,
+  connectionTimeoutMillis: 10_000,
+  maxLifetimeSeconds: 0,
+  application_name: 'freehold tenant lane',
+  onError: (error: Error) => assert.fail(error),
+}
+const place = { organization_id: tenants[0]!.organization_id, user_id: '' }
+const page = { limit: 20, after: undefined, includeTotal: false, seal: () => '' }
 
 const READ = 'select organization_id, name, $1::text as nonce from projects order by id limit 5'
 
@@ -136,6 +148,43 @@ test('a read that turns out to change something runs on a connection of its own'
   )
 })
 
+// Red when: a name such as `updated_at` makes a statement one that changes something, or such a one is carried.
+test('what only reads is carried, whatever its columns are called', async () => {
+  const lanes = openLanes({ ...laneOptions, count: 1 })
+  after(() => lanes.close())
+  const settings = ['', '', '', '{}', '', ''] as const
+  const isCarried = async (sql: string, parameters: readonly unknown[] = []): Promise<boolean> => {
+    const statement = { sql, parameters }
+    for (let n = 0; n < 3; n++) lanes.note(statement, settings, 0)
+    const carried = lanes.carry(statement, settings)
+    await carried?.catch(() => {})
+    return carried !== undefined
+  }
+  while (!(await isCarried('select 1'))) await setTimeout(5)
+  const reads = [
+    getMe(app.services.declared, place.organization_id),
+    listProjects(place, { sort: '-created_at' }, page),
+    say('select updated_at, deleted_at from projects'),
+    say('select 0 as locked_until, 1 as merged, 2 as holders'),
+  ]
+  for (const { sql, parameters } of reads) assert.equal(await isCarried(sql, parameters), true, sql)
+  const changes = [
+    `update projects set name = 'x'`,
+    'with gone as (DELETE from projects returning *) select * from gone',
+    'insert into projects default values',
+    'merge into projects using projects p on false when matched then do nothing',
+    'lock table projects',
+    'select hold_users(array[]::uuid[])',
+    'select lock_account()',
+    'select pg_advisory_xact_lock(1)',
+    'select id from projects for share',
+    'select id from projects for key share',
+    'select id from projects for no key update',
+    'select id from projects for update',
+  ]
+  for (const sql of changes) assert.equal(await isCarried(sql), false, sql)
+})
+
 // Red when: a statement with outdated columns is not repeated, on either kind of connection.
 test('a migration that changes the columns of a statement is not noticed', async () => {
   await admin.query(`create view probe as select 1 as a; grant select on probe to freehold_tenant`)
@@ -150,7 +199,7 @@ test('a migration that changes the columns of a statement is not noticed', async
 
 // Red when: pick() considers all lanes, not two.
 test('one organization uses at most two lanes', async () => {
-  const another = open(6)
+  const another = open(6, 20)
   const count = async () => (await countLanes()).length
   const before = await count()
   for (let n = 0; n < 20; n++) await Promise.all(Array.from({ length: 20 }, () => read(3, another)))
@@ -162,14 +211,7 @@ test('one organization uses at most two lanes', async () => {
 
 // Red when: close() ends the connections without waiting.
 test('closing waits for the reads in flight', async () => {
-  const lanes = openLanes({
-    count: 1,
-    connectionString: own.tenantUrl,
-    connectionTimeoutMillis: 10_000,
-    maxLifetimeSeconds: 0,
-    application_name: 'freehold tenant lane',
-    onError: error => assert.fail(error),
-  })
+  const lanes = openLanes({ ...laneOptions, count: 1 })
   const settings = ['', '', '', '{}', '', ''] as const
   const statement = say('select pg_sleep(0.01), $1::text as nonce', 'a')
   lanes.note(statement, settings, 0)

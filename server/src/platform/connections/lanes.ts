@@ -22,7 +22,7 @@ const MAX_REMEMBERED = 5000
 const IDLE_MS = 60_000
 
 /** What must not wait behind others, or be repeated: changes, and locks that another transaction can hold. */
-const CHANGES = /\b(?:insert|update|delete|merge|lock|hold)|_lock|for (?:share|key share)\b/i
+const CHANGES = /\b(?:insert|update|delete|merge|lock)\b|\b(?:lock|hold)_|_lock\b|for (?:share|key share)\b/i
 
 export interface LaneOptions {
   /** How many connections carry several statements at once. */
