@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   lstatSync,
@@ -18,9 +19,10 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { parseEnv } from 'node:util'
 import { findFreePort } from './pgbouncer.ts'
 import { needs, programPaths } from './programs.ts'
-import { listFiles, repository } from './markdown.ts'
+import { listFiles, readDocument, repository } from './markdown.ts'
 import { onTestDatabase, signUpAt, waitUntil } from './service-process.ts'
 import { TEST_SECRET } from './test-database.ts'
 
@@ -147,6 +149,7 @@ interface Image {
 
 describe('the image', { ...option, timeout: 400_000 }, () => {
   let root = ''
+  const secrets = join(scratch, 'secrets')
   let config: Image['Docker']['config']
 
   before(() => {
@@ -168,6 +171,8 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
     )
     config = (JSON.parse(buildah('inspect', '--type', 'image', 'freehold')) as Image).Docker.config
     root = buildah('mount', buildah('from', '--pull-never', 'freehold').trim()).trim()
+    // An engine makes the place of a mount.
+    for (const folder of [secrets, join(root, 'run/secrets')]) mkdirSync(folder, { recursive: true })
   })
   after(() => rmSync(scratch, { recursive: true, force: true }))
 
@@ -222,7 +227,7 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
   /** The environment, user and folder of the image, without privileges, on a file system that cannot be changed. */
   const startIn = (command: readonly string[], env: Record<string, string> = {}) => {
     const own = Object.fromEntries(config.Env.map(pair => pair.split(/=(.*)/s) as [string, string]))
-    const inside = `mount --bind ${root} ${root} && mount -o remount,bind,ro ${root} && mount -t tmpfs -o mode=1777 tmpfs ${root}/tmp && exec "$@"`
+    const inside = `mount --bind ${root} ${root} && mount --bind ${secrets} ${root}/run/secrets && mount -o remount,bind,ro ${root} && exec "$@"`
     const user = /^(\d+):(\d+)$/.exec(config.User)!
     const child = spawn(
       'unshare',
@@ -242,18 +247,22 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
   // Red when: a library of Node is missing in the second image, a file that the service reads is not copied, the service
   // writes outside /tmp, or ENTRYPOINT is a shell that does not pass on the signal.
   test('serves as its user on a read-only file system, is healthy, and drains at its signal', async t => {
-    const { DATABASE_URL: _owner, ...urls } = onTestDatabase()
     const port = String(await findFreePort())
-    const settings = {
-      ...urls,
-      PORT: port,
-      HOST: '127.0.0.1',
-      PUBLIC_URL: 'http://localhost:8000',
-      SECRET_KEY: TEST_SECRET,
-      EMAIL_VERIFICATION: 'optional',
-      DRAIN_SECONDS: '1',
-      LOG_FORMAT: 'json',
+    const urls = onTestDatabase()
+    for (const [name, text] of Object.entries({
+      'secret-key': TEST_SECRET,
+      'database-tenant-url': urls['DATABASE_TENANT_URL']!,
+      'database-system-url': urls['DATABASE_SYSTEM_URL']!,
+      'smtp-url': 'smtp://shop:jH5sTq9wZb@127.0.0.1:1',
+    })) {
+      writeFileSync(join(secrets, name), `${text}\n`, { mode: 0o400 })
+      chownSync(join(secrets, name), USER, USER)
     }
+    // As the guide says.
+    const [command = ''] = /^sed .*(?= > container\.env$)/m.exec(readDocument('docs/guides/deployment.md')) ?? []
+    const given = parseEnv(run('sh', ['-c', command], { cwd: repository })) as Record<string, string>
+    assert.deepEqual([given['SECRET_KEY_FILE'], given['HOST']], ['/run/secrets/secret-key', undefined])
+    const settings = { ...given, PORT: port, DRAIN_SECONDS: '1', RUN_JOBS: 'false' }
     const begun = performance.now()
     const service = startIn([...config.Entrypoint, ...config.Cmd], settings)
     t.after(() => service.child.kill('SIGKILL'))
