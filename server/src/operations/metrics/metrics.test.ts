@@ -182,7 +182,11 @@ test('thousands of random paths, methods, ids and header fields make no new seri
 // Red when: the announced length of a body that is refused is counted.
 test('a client that announces an endless body does not spoil the count of bytes', async () => {
   const received = async () =>
-    Number(/^freehold_http_request_bytes_total\{method="POST",route="\/api\/v1\/auth\/login"\} (\d+)$/m.exec(await scrape())?.[1])
+    Number(
+      /^freehold_http_request_bytes_total\{method="POST",route="\/api\/v1\/auth\/login"\} (\d+)$/m.exec(
+        await scrape(),
+      )?.[1],
+    )
   await call('POST', '/api/v1/auth/login', { email: 'nobody@example.com', password: 'x' })
   const before = await received()
   assert.ok(before > 0)
@@ -202,8 +206,7 @@ const namesAndLabels = (text: string) =>
 
 // Red when: each scrape renders anew, or asks the database.
 test('a thousand scrapes while a thousand routes have series are answered from one text', async t => {
-  for (let index = 0; index < 1000; index++)
-    answers.publish({ ...answer, route: `/r/${index}/:id` })
+  for (let index = 0; index < 1000; index++) answers.publish({ ...answer, route: `/r/${index}/:id` })
   await services.metrics!.render(systemFor(database, 'scrape'))
   await delay(1050)
   const start = performance.now()
@@ -254,28 +257,36 @@ const promtool = (args: string[], input?: string) =>
   spawnSync('promtool', args, { encoding: 'utf8', env: programPaths, ...(input !== undefined && { input }) })
 
 // Red when: an alert has a fault or another threshold, or a metric has a name that Prometheus advises against.
-test('Prometheus accepts the alerts, which fire when they should, the panels and the metrics', needs('promtool'), async t => {
-  const folder = fileURLToPath(new URL('../../../../deploy/prometheus/', import.meta.url))
-  const scratch = mkdtempSync(join(tmpdir(), 'freehold-panels-'))
-  t.after(() => rmSync(scratch, { recursive: true }))
-  writeFileSync(join(scratch, 'panels.yml'), asRules(await readDashboard()))
-  for (const args of [
-    ['check', 'rules', `${folder}alerts.yml`],
-    ['check', 'rules', join(scratch, 'panels.yml')],
-    ['test', 'rules', `${folder}alerts.test.yml`],
-    ['check', 'config', '--syntax-only', `${folder}prometheus.yml`],
-  ]) {
-    const { status, stdout, stderr } = promtool(args)
-    assert.equal(status, 0, `promtool ${args.join(' ')}: ${stdout}${stderr}`)
-  }
-  const linted = promtool(['check', 'metrics'], await scrape())
-  const ours = `${linted.stdout}${linted.stderr}`.split('\n').filter(line => line.startsWith('freehold_'))
-  assert.deepEqual(ours, [])
-})
+test(
+  'Prometheus accepts the alerts, which fire when they should, the panels and the metrics',
+  needs('promtool'),
+  async t => {
+    const folder = fileURLToPath(new URL('../../../../deploy/prometheus/', import.meta.url))
+    const scratch = mkdtempSync(join(tmpdir(), 'freehold-panels-'))
+    t.after(() => rmSync(scratch, { recursive: true }))
+    writeFileSync(join(scratch, 'panels.yml'), asRules(await readDashboard()))
+    for (const args of [
+      ['check', 'rules', `${folder}alerts.yml`],
+      ['check', 'rules', join(scratch, 'panels.yml')],
+      ['test', 'rules', `${folder}alerts.test.yml`],
+      ['check', 'config', '--syntax-only', `${folder}prometheus.yml`],
+    ]) {
+      const { status, stdout, stderr } = promtool(args)
+      assert.equal(status, 0, `promtool ${args.join(' ')}: ${stdout}${stderr}`)
+    }
+    const linted = promtool(['check', 'metrics'], await scrape())
+    const ours = `${linted.stdout}${linted.stderr}`.split('\n').filter(line => line.startsWith('freehold_'))
+    assert.deepEqual(ours, [])
+  },
+)
 
 // Red when: an alert is added without a test that fires it and one that does not, or without a line in the guide.
 test('every alert is tested in both directions, and the guide says what to do about it', async () => {
-  const [names, counts, guide] = [await nameAlerts(), await countAlertTests(), readDocument('docs/guides/monitoring.md')]
+  const [names, counts, guide] = [
+    await nameAlerts(),
+    await countAlertTests(),
+    readDocument('docs/guides/monitoring.md'),
+  ]
   assert.ok(names.length > 15)
   assert.deepEqual(Object.keys(counts).toSorted(), names.toSorted())
   for (const name of names) {
