@@ -32,15 +32,8 @@ import { TEST_SECRET } from './test-database.ts'
 // steps call; for the second one, exactly the libraries that it is documented to have.
 
 const USER = 10001
-const NODE_LIBRARIES_OF_THE_SECOND = [
-  'libc.so.6',
-  'libm.so.6',
-  'libdl.so.2',
-  'libpthread.so.0',
-  'librt.so.1',
-  'libgcc_s.so.1',
-  'libstdc++.so.6',
-]
+/** The libraries of libc6, libgcc-s1 and libstdc++6, which both images have; the first one also has what Node needs. */
+const LIBRARIES = /^(?:ld-linux.*|lib(?:c|m|dl|pthread|rt|resolv|util|gcc_s|stdc\+\+|nss_dns|nss_files)\.so\.\d+)$/
 
 const scratch = mkdtempSync(join(tmpdir(), 'freehold-image-'))
 const isRoot = process.getuid?.() === 0
@@ -59,16 +52,12 @@ function run(program: string, args: readonly string[], options: { cwd?: string }
   return stdout
 }
 
-const buildah = (...args: string[]): string =>
-  run('buildah', [
-    '--root',
-    join(scratch, 'images'),
-    '--runroot',
-    join(scratch, 'run'),
-    '--storage-driver',
-    'vfs',
-    ...args,
-  ])
+const storage = (driver: string): string[] => [
+  ...['--root', join(scratch, 'images'), '--runroot', join(scratch, 'run'), '--storage-driver', driver],
+]
+/** Without overlays, each image and container is a copy. */
+const driver = isRoot && spawnSync('buildah', [...storage('overlay'), 'info']).status === 0 ? 'overlay' : 'vfs'
+const buildah = (...args: string[]): string => run('buildah', [...storage(driver), ...args])
 
 /** Copies a program or library of this machine, with the name it is asked for by. */
 function place(root: string, folder: string, path: string, name = basename(path)): void {
@@ -76,11 +65,14 @@ function place(root: string, folder: string, path: string, name = basename(path)
   cpSync(realpathSync(path), join(root, folder, name))
 }
 
-/** The libraries that a program needs, and the loader. */
-const librariesOf = (program: string): string[] =>
-  run('ldd', [program])
+/** The libraries that a program needs, the loader, and the others in the folder of libc that both images have. */
+function librariesOf(program: string): string[] {
+  const needed = run('ldd', [program])
     .split('\n')
     .flatMap(line => /(\/\S+) \(0x/.exec(line)?.[1] ?? [])
+  const folder = dirname(needed.find(path => path.endsWith('/libc.so.6'))!)
+  return [...needed, ...readdirSync(folder).flatMap(name => (LIBRARIES.test(name) ? [join(folder, name)] : []))]
+}
 
 const npmSetting = (name: string): string => run('npm', ['config', 'get', name]).trim()
 
@@ -126,8 +118,7 @@ function makeFirst(name: string): void {
 function makeSecond(name: string): void {
   const root = join(scratch, 'second')
   for (const library of librariesOf(process.execPath))
-    if (NODE_LIBRARIES_OF_THE_SECOND.includes(basename(library))) place(root, dirname(library).slice(1), library)
-    else if (library.includes('/ld-linux')) place(root, dirname(library).slice(1), library)
+    if (LIBRARIES.test(basename(library))) place(root, dirname(library).slice(1), library)
   mkdirSync(join(root, 'usr/lib'), { recursive: true })
   mkdirSync(join(root, 'tmp'))
   chmodSync(join(root, 'tmp'), 0o1777)
@@ -190,7 +181,10 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
     // An engine makes the place of a mount.
     for (const folder of [secrets, join(root, 'run/secrets')]) mkdirSync(folder, { recursive: true })
   })
-  after(() => rmSync(scratch, { recursive: true, force: true }))
+  after(() => {
+    spawnSync('buildah', [...storage(driver), 'rm', '--all'])
+    rmSync(scratch, { recursive: true, force: true })
+  })
 
   /** The names that FROM looks for. */
   const full = (name: string): string => (/^[\w-]+:/.test(name) ? `docker.io/library/${name}` : name)
@@ -309,7 +303,7 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
     const [command = ''] = /^sed .*(?= > container\.env$)/m.exec(readDocument('docs/guides/deployment.md')) ?? []
     const given = parseEnv(run('sh', ['-c', command], { cwd: repository })) as Record<string, string>
     assert.deepEqual([given['SECRET_KEY_FILE'], given['HOST']], ['/run/secrets/secret-key', undefined])
-    const settings = { ...given, PORT: port, DRAIN_SECONDS: '1', RUN_JOBS: 'false' }
+    const settings = { ...given, PORT: port, DRAIN_SECONDS: '1', RUN_JOBS: 'false', EMAIL_VERIFICATION: 'optional' }
     const begun = performance.now()
     const service = startIn([...config.Entrypoint, ...config.Cmd], settings)
     t.after(() => service.child.kill('SIGKILL'))

@@ -21,7 +21,7 @@ async function startWithRequest(sentry: string) {
   const service = await startServiceProcess({
     ...onTestDatabase(),
     SENTRY_DSN: `http://key@${sentry}/1`,
-    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(faulty)}`,
+    NODE_OPTIONS: `--import=data:text/javascript;base64,${Buffer.from(faulty).toString('base64')}`,
   })
   const client = await signUpAt(service.url)
   const { body } = await client.call('POST', '/api/v1/projects', { name: 'Held' })

@@ -20,7 +20,7 @@ export const redact = (text: string): string =>
     .slice(0, LOOKED_AT)
     .replaceAll(/\b(Bearer|Basic) +[^\s,"']+/gi, '$1 (removed)')
     .replaceAll(/\beyJ[\w-]+(?:\.[\w-]+)*/g, '(token)')
-    .replaceAll(/\$[a-z0-9-]+\$[^\s"',]+/gi, '(hash)')
+    .replaceAll(/\$[a-z0-9-]+\$[^\s"']+/gi, '(hash)')
     .replaceAll(/(?<![a-z0-9+.-])([a-z][a-z0-9+.-]*:\/\/)[^\s/@"']+@/gi, '$1(removed)@')
     .replaceAll(/(?<![^\s<>"'(/:])(?!removed\)@)[^\s<>"'(/:]+@[^\s<>"')]+/g, '(address)')
     .replaceAll(/\?[^\s"')]+/g, '?(removed)')
