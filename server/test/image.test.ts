@@ -37,9 +37,12 @@ const LIBRARIES = /^(?:ld-linux.*|lib(?:c|m|dl|pthread|rt|resolv|util|gcc_s|stdc
 
 const scratch = mkdtempSync(join(tmpdir(), 'freehold-image-'))
 const isRoot = process.getuid?.() === 0
-const option = isRoot
-  ? needs('buildah', 'unshare', 'setpriv', 'npm', 'ldd')
-  : { skip: 'only root can build an image without a container engine' }
+const option =
+  process.env['CI'] === undefined
+    ? { skip: 'it takes a minute: CI=true npm test -- server/test/image.test.ts' }
+    : isRoot
+      ? needs('buildah', 'unshare', 'setpriv', 'npm', 'ldd')
+      : { skip: 'only root can build an image without a container engine' }
 
 function run(program: string, args: readonly string[], options: { cwd?: string } = {}): string {
   const { status, stdout, stderr, error } = spawnSync(program, args, {
@@ -334,7 +337,7 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
     assert.equal((await client.call('GET', '/api/v1/auth/me')).status, 200, 'it drains')
     assert.equal(await service.ended, 0, service.output())
     assert.equal(await check(), 1)
-    assert.doesNotMatch(service.output(), /"level":[56]0|EROFS|EACCES/)
+    assert.doesNotMatch(service.output(), /"level":60|EROFS|EACCES/)
   })
 
   test('runs the other commands, and says what it is', async () => {
