@@ -56,7 +56,12 @@ function run(program: string, args: readonly string[], options: { cwd?: string }
 }
 
 const storage = (driver: string): string[] => [
-  ...['--root', join(scratch, 'images'), '--runroot', join(scratch, 'run'), '--storage-driver', driver],
+  '--root',
+  join(scratch, 'images'),
+  '--runroot',
+  join(scratch, 'run'),
+  '--storage-driver',
+  driver,
 ]
 /** Without overlays, each image and container is a copy. */
 const driver = isRoot && spawnSync('buildah', [...storage('overlay'), 'info']).status === 0 ? 'overlay' : 'vfs'
@@ -174,11 +179,9 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
     assert.deepEqual(more, [])
     makeFirst(full(first!))
     makeSecond(full(second!))
-    buildah(
-      ...['bud', '--pull-never', '--isolation', 'chroot', '--format', 'docker', '-f', 'deploy/container/Dockerfile'],
-      ...['-v', `${npmSetting('cache')}:/npm-cache`],
-      ...['-t', 'freehold', context],
-    )
+    const cache = `${npmSetting('cache')}:/npm-cache`
+    const steps = 'bud --pull-never --isolation chroot --format docker -f deploy/container/Dockerfile -t freehold'
+    buildah(...steps.split(' '), '-v', cache, context)
     config = (JSON.parse(buildah('inspect', '--type', 'image', 'freehold')) as Image).Docker.config
     root = buildah('mount', buildah('from', '--pull-never', 'freehold').trim()).trim()
     // An engine makes the place of a mount.
@@ -262,25 +265,12 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
     const own = Object.fromEntries(config.Env.map(pair => pair.split(/=(.*)/s) as [string, string]))
     const inside = `mount --bind ${root} ${root} && mount --bind ${secrets} ${root}/run/secrets && mount -o remount,bind,ro ${root} && exec "$@"`
     const user = /^(\d+):(\d+)$/.exec(config.User)!
-    const child = spawn(
-      'unshare',
-      [
-        ...['--mount', 'sh', '-c', inside, 'sh', 'setpriv', '--no-new-privs', '--clear-groups'],
-        ...[
-          'unshare',
-          '--root',
-          root,
-          '--wd',
-          config.WorkingDir,
-          '--setuid',
-          user[1]!,
-          '--setgid',
-          user[2]!,
-          ...command,
-        ],
-      ],
-      { env: { ...own, PATH: programPaths.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
-    )
+    const unprivileged = ['setpriv', '--no-new-privs', '--clear-groups']
+    const within = ['unshare', '--root', root, '--wd', config.WorkingDir, '--setuid', user[1]!, '--setgid', user[2]!]
+    const child = spawn(within[0]!, ['--mount', 'sh', '-c', inside, 'sh', ...unprivileged, ...within, ...command], {
+      env: { ...own, PATH: programPaths.PATH, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     let output = ''
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => (output += text))

@@ -102,3 +102,17 @@ test('a collector that hangs up, hangs, drips or sends garbage costs little memo
   assert.match(lines.join('\n'), /traces could not be sent to OTEL_EXPORTER_OTLP_ENDPOINT/)
   assert.doesNotMatch(lines.join('\n'), /garbage|job-/)
 })
+
+// Red when: close waits until the collector has answered.
+test('a process that stops waits for at most two seconds for a collector that says nothing', async () => {
+  const { url, count } = await startCollector(treatments['says nothing']!)
+  const tracing = startTracing(
+    { endpoint: url, headers: {}, serviceName: 'x', sampledShare: 1 },
+    { version: '1', environment: 'test', log: { warn: () => {} } },
+  )
+  for (let index = 0; index < 10; index++) record()
+  const start = performance.now()
+  await tracing.close()
+  assert.ok(performance.now() - start < 3500, `${performance.now() - start} ms`)
+  assert.equal(count(), 1)
+})

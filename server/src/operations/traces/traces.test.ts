@@ -85,7 +85,7 @@ const hostile = [
   `00-${'0'.repeat(32)}-${SPAN}-01`,
   `00-${OTHER}-${'0'.repeat(16)}-01`,
   `00-${OTHER}-${SPAN}-01${'f'.repeat(12_000)}`,
-  `${'0'.repeat(12_000)}`,
+  '0'.repeat(12_000),
   `00-${OTHER}-${SPAN}-01, 00-${OTHER}-${SPAN}-01`,
   '\u00ff-\u00e9'.repeat(100),
   '__proto__',

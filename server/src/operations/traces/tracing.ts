@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
-import { isSpanContextValid, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import type { Attributes, Context, Span, SpanContext } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
@@ -187,7 +187,8 @@ function contextOf(traceparent: unknown): Context {
     traceFlags: Number.parseInt(flags, 16) & 1,
     isRemote: true,
   }
-  return isSpanContextValid(context) ? trace.setSpanContext(ROOT_CONTEXT, context) : ROOT_CONTEXT
+  // The tracer ignores ids that consist of zeros.
+  return trace.setSpanContext(ROOT_CONTEXT, context)
 }
 
 const writeTraceParent = ({ traceId, spanId, traceFlags }: SpanContext): string =>
