@@ -17,6 +17,7 @@ import type { Database } from '../src/platform/database/database.ts'
 import type { App } from '../src/platform/http/route.ts'
 import type { Services } from '../src/platform/services.ts'
 import { createServices } from '../src/services.ts'
+import { serializers } from '../src/platform/server/logging.ts'
 import { checkAnswer } from './documents/check-answer.ts'
 import { TEST_SECRET, testDatabase } from './test-database.ts'
 import { createMailTo } from './test-mail.ts'
@@ -110,7 +111,7 @@ export async function createTestApp(
   const tokens = createAccessTokens({ issuer: config.publicUrl, accessTokenSeconds: config.accessTokenSeconds })
   tokens.useKeys(keys)
   const lines: string[] = []
-  const log = pino({ level: 'debug' }, { write: line => void lines.push(line) })
+  const log = pino({ level: 'debug', serializers }, { write: line => void lines.push(line) })
   const work = { hashes: 0, guesses: 0 }
   const made = await createServices({
     config,

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { faults } from './channels.ts'
+import { messageOf } from './redaction.ts'
 
 /** The service's own logger, so that the failures of all requests are counted together. */
 export interface FailureSink {
@@ -66,13 +67,14 @@ export function reportFault(request: FastifyRequest, message: string, error: unk
 const isFault = (error: unknown): boolean =>
   [TypeError, RangeError, ReferenceError, SyntaxError].some(kind => error instanceof kind)
 
-/** The reason in one line without a stack; of a database error only the schema's part, as in server/logging.ts. */
-function reasonOf(error: unknown): string {
+/** How many causes of a failure are named; an error may be its own cause. */
+const MAX_CAUSES = 5
+
+/** The reason in one line without a stack, and without what the error quotes. */
+function reasonOf(error: unknown, causes = MAX_CAUSES): string {
   if (!(error instanceof Error)) return String(error).slice(0, 500)
-  const { code, severity } = error as { code?: string; severity?: string }
-  const quotes = severity !== undefined && /^2[23]/.test(code ?? '')
-  const words = [code, quotes ? 'a value was refused' : error.message]
+  const words = [(error as { code?: string }).code, messageOf(error)]
   const own = [...new Set(words.filter(word => word !== undefined && word !== ''))].join(': ') || error.name
   const line = own.replaceAll(/\s+/g, ' ').slice(0, 500)
-  return error.cause instanceof Error ? `${line} (${reasonOf(error.cause)})` : line
+  return error.cause instanceof Error && causes > 0 ? `${line} (${reasonOf(error.cause, causes - 1)})` : line
 }

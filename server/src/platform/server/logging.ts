@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import type { Logger } from 'pino'
 import { describeFileFault } from '../../config/file-faults.ts'
 import { clientAddress } from '../http/client-address.ts'
+import { messageOf, redact } from '../observation/redaction.ts'
 import { sentMethodOf } from './head.ts'
 
 export interface LogOptions {
@@ -26,7 +27,7 @@ export interface Log {
  */
 export async function createLogger({ level, format, file }: LogOptions): Promise<Log> {
   if (file !== undefined) prepareLogFile(file)
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: serializeError } }
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers }
   // A write per line would cost more than the line itself: JSON is written in blocks of 4 KiB, after 200 ms, or at exit.
   const buffered = format === 'json' ? { minLength: 4096, periodicFlush: 200 } : {}
   const sink = pino.destination({ dest: file ?? 1, mkdir: true, append: true, sync: false, ...buffered })
@@ -71,14 +72,20 @@ function touchFile(path: string): void {
   closeSync(openSync(path, 'a'))
 }
 
-/** Logs only the schema's part of a database error: `detail`, `where` and messages of class 22 and 23 quote values. */
+/** What the log shows of an error. */
+export const serializers = { err: (error: Error) => serializeError(error) }
+
+/** How many causes of an error are logged; an error may be its own cause. */
+const MAX_CAUSES = 5
+
+/** Logs an error without what it quotes: of a database error only the schema's part, not `detail` and `where`. */
 function serializeError(
-  error: Error & { code?: string; constraint?: string; table?: string; severity?: string },
+  error: Error & { code?: string; constraint?: string; table?: string },
+  causes = MAX_CAUSES,
 ): object {
   const { name, code, constraint, table } = error
-  const quotes = error.severity !== undefined && /^2[23]/.test(code ?? '')
-  const message = quotes ? 'a value was refused' : error.message
-  const stack = error.stack?.replace(error.message, message)
+  const message = messageOf(error)
+  const stack = error.stack?.replace(error.message, () => message)
   return {
     name,
     message,
@@ -86,7 +93,7 @@ function serializeError(
     constraint,
     table,
     stack,
-    ...(error.cause instanceof Error ? { cause: serializeError(error.cause) } : {}),
+    ...(error.cause instanceof Error && causes > 0 ? { cause: serializeError(error.cause, causes - 1) } : {}),
   }
 }
 
@@ -126,6 +133,6 @@ export function logRequests(app: FastifyInstance): void {
   })
 }
 
-/** The path without segments that are longer than an id, because they may be tokens. */
+/** The path without addresses, and without segments that are longer than an id, because they may be tokens. */
 const pathOf = ({ originalUrl }: FastifyRequest): string =>
-  (originalUrl.split('?', 1)[0] ?? '').replaceAll(/[^/]{37,}/g, '…').slice(0, LOGGED_PATH)
+  redact((originalUrl.split('?', 1)[0] ?? '').replaceAll(/[^/]{37,}/g, '…')).slice(0, LOGGED_PATH)
