@@ -1,14 +1,16 @@
 // A licensed program: `node program.ts activate | check | run | deactivate`, with FREEHOLD_URL and LICENSE_KEY in the
-// environment. It keeps its state in the file LICENSE_STATE.
+// environment. It keeps its state in the file LICENSE_STATE. The file LICENSE_KEYS has the public keys of the service; a
+// program that is sold has them in its code.
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createLicenseClient, LicenseProblem } from './license-client.ts'
 import type { LicenseState } from './license-client.ts'
+import type { PublicKey } from './license-file.ts'
 
 const { FREEHOLD_URL = 'http://localhost:8000', LICENSE_KEY = '', LICENSE_STATE = 'license.json' } = process.env
-const { HEARTBEAT_SECONDS = '60' } = process.env
+const { LICENSE_KEYS = 'license-keys.json', HEARTBEAT_SECONDS = '60' } = process.env
 
 const client = createLicenseClient({
   url: FREEHOLD_URL,
@@ -16,6 +18,7 @@ const client = createLicenseClient({
   fingerprint: createHash('sha256')
     .update(process.env['FINGERPRINT'] ?? hostname())
     .digest('hex'),
+  keys: (JSON.parse(readFileSync(LICENSE_KEYS, 'utf8')) as { keys: PublicKey[] }).keys,
   load: () => (existsSync(LICENSE_STATE) ? JSON.parse(readFileSync(LICENSE_STATE, 'utf8')) : {}) as LicenseState,
   store: state => writeFileSync(LICENSE_STATE, JSON.stringify(state)),
 })

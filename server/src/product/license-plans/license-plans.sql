@@ -18,7 +18,9 @@ create table license_plans (
   is_default              boolean not null default false,
   created_at              timestamptz not null default now(),
   updated_at              timestamptz not null default now(),
-  version                 integer not null default 1
+  version                 integer not null default 1,
+  -- Whoever signs up is the first member of an organization that follows the default.
+  constraint license_plans_default_has_seat check (not is_default or seats >= 1)
 );
 -- At most one: what organizations without a license may use.
 create unique index license_plans_is_default on license_plans (is_default) where is_default;
