@@ -42,3 +42,48 @@ test('a hundred devices behind one address are no guesses, and a mistyped key co
     assert.match(headers['ratelimit'] ?? '', /^"client";r=60;/)
   }
 })
+
+// Red when: the address of a guess is the first of X-Forwarded-For, or an IPv6 address counts as itself.
+test('a guesser gets no more by naming other addresses, or by moving within an IPv6 network', async () => {
+  const guess = (address: string) => validate(createLicenseKey().key, address)
+  for (let n = 0; n < 60; n++) assert.equal((await guess(`198.51.100.${n}, 192.0.2.4`)).status, 200)
+  for (const spoofed of ['198.51.100.77, 192.0.2.4', '192.0.2.4', 'nonsense, 192.0.2.4', '127.0.0.1, 192.0.2.4'])
+    assert.equal((await guess(spoofed)).status, 429, spoofed)
+  for (let n = 0; n < 60; n++) assert.equal((await guess(`2001:db8:0:7::${n.toString(16)}`)).status, 200)
+  assert.equal((await guess('2001:db8:0:7:ffff::1')).status, 429)
+  assert.equal((await guess('2001:db8:0:8::1')).status, 200)
+})
+
+// Red when: one of the routes does not pass through withLicense(), or a refusal with a right key counts as a guess.
+test('guesses on all routes count together, and what is refused with a right key is no guess', async () => {
+  const ask = (operation: string, body: object, address: string) =>
+    call('POST', `/api/v1/licenses/${operation}`, body, { 'x-forwarded-for': address })
+  const operations = ['validate', 'activate', 'heartbeat', 'deactivate', 'files']
+  const guess = (n: number) =>
+    ask(operations[n % 5]!, { key: createLicenseKey().key, fingerprint: 'one' }, '192.0.2.5')
+  for (let n = 0; n < 60; n++) assert.notEqual((await guess(n)).status, 429)
+  for (let n = 0; n < 5; n++) assert.equal((await guess(n)).status, 429)
+  const { key } = await makeLicense(admin, organization_id, { status: 'suspended' })
+  for (let n = 0; n < 100; n++) {
+    const { status } = await ask(operations[n % 5]!, { key, fingerprint: 'one' }, '192.0.2.5')
+    assert.notEqual(status, 429)
+  }
+  // The keys of other organizations are no guesses either.
+  for (let n = 0; n < 3; n++) {
+    const other = await makeLicense(admin, (await signUp('Other')).organization_id)
+    assert.equal((await validate(other.key, '192.0.2.5')).body.code, 'valid')
+  }
+})
+
+// Red when: the limit of a license is counted by address, or for all licenses together.
+test('the limit of one key is used up by its own requests alone', async () => {
+  const [busy, calm] = [await makeLicense(admin, organization_id), await makeLicense(admin, organization_id)]
+  let refusals = 0
+  for (let n = 0; n < 6100 && refusals === 0; n += 50) {
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, m) => validate(busy.key, `203.0.113.${m}`)))
+    refusals += answers.filter(({ status }) => status === 429).length
+  }
+  assert.ok(refusals > 0)
+  assert.equal((await validate(busy.key, '192.0.2.6')).status, 429, 'from any address')
+  assert.equal((await validate(calm.key, '203.0.113.1')).status, 200)
+})
