@@ -24,6 +24,9 @@ export interface LicenseClientOptions {
    * them can make license files.
    */
   keys: readonly PublicKey[]
+  /** What the program is, and its version: compared with what the license is for, if it says so. */
+  product?: string
+  version?: string
   /** Encrypts the files to this device. */
   deviceKey?: DeviceKey
   /** The life of a license file, and so how long the program works offline: 30 days by default. */
@@ -60,6 +63,8 @@ export function createLicenseClient({
   key,
   fingerprint,
   keys,
+  product,
+  version,
   deviceKey,
   fileSeconds = 30 * 86_400,
   load,
@@ -91,8 +96,9 @@ export function createLicenseClient({
     )
   }
 
+  const expected = { keys, issuer: url, fingerprint, product, version, deviceKey, maxSeconds: fileSeconds }
   const verify = (file: string, clock: { lastSeen?: number | undefined; now?: number }): Promise<Verdict> =>
-    verifyLicenseFile(file, { keys, issuer: url, fingerprint, deviceKey, maxSeconds: fileSeconds, ...clock })
+    verifyLicenseFile(file, { ...expected, ...clock })
 
   /**
    * Gets a license file and verifies it. Also with a connection, only the file says what is allowed: any other response could
@@ -120,7 +126,7 @@ export function createLicenseClient({
   }
 
   async function checkOnline(): Promise<License> {
-    const { access, code } = await send('/validate')
+    const { access, code } = await send('/validate', { product, version })
     if (access !== 'none') return licenseOf(await renewFile(), true)
     // A license that is no longer valid takes its file with it: going offline does not bring it back.
     store({})

@@ -30,6 +30,9 @@ interface LicenseClaims {
   activation_id: string
   fingerprint: string
   plan: string
+  /** The product that the license is for, and the highest version that it covers; null or left out: any. */
+  product?: string | null
+  max_version?: string | null
   entitlements: string[]
   iat: number
   /** The end of the file; the license itself may last longer. */
@@ -47,6 +50,8 @@ type Refusal =
   | 'signature-invalid'
   | 'issuer-mismatch'
   | 'fingerprint-mismatch'
+  | 'product-mismatch'
+  | 'version-mismatch'
   | 'clock-set-back'
   | 'file-expired'
   | 'license-expired'
@@ -63,6 +68,9 @@ export interface Expected {
   issuer: string
   /** The fingerprint of this device. */
   fingerprint: string
+  /** What the program is, and its version, such as 2.4.1. */
+  product?: string | undefined
+  version?: string | undefined
   /** `lastSeen` of the previous verdict; the program stores it, so that a clock that was set back is noticed. */
   lastSeen?: number | undefined
   /**
@@ -118,19 +126,22 @@ async function importKey(key: PublicKey | undefined): Promise<CryptoKey | undefi
 
 /** Whether the claims that decide are there: without `exp`, for example, a file would never end. */
 function isLicense(claims: object): claims is LicenseClaims {
-  const { iat, exp, license_expires_at, entitlements } = claims as Partial<LicenseClaims>
+  const { iat, exp, license_expires_at, entitlements, product, max_version } = claims as Partial<LicenseClaims>
   const times = license_expires_at === null ? [iat, exp] : [iat, exp, license_expires_at]
   return (
     times.every(Number.isSafeInteger) &&
+    [product ?? '', max_version ?? ''].every(text => typeof text === 'string') &&
     Array.isArray(entitlements) &&
     entitlements.every(code => typeof code === 'string')
   )
 }
 
 function judge(license: LicenseClaims, expected: Expected): Verdict {
-  const { issuer, fingerprint, lastSeen, maxSeconds = Infinity, now = Date.now() } = expected
+  const { issuer, fingerprint, product, version, lastSeen, maxSeconds = Infinity, now = Date.now() } = expected
   if (license.iss !== issuer) return { code: 'issuer-mismatch' }
   if (license.fingerprint !== fingerprint) return { code: 'fingerprint-mismatch' }
+  if (product !== undefined && (license.product ?? product) !== product) return { code: 'product-mismatch' }
+  if (version !== undefined && !covers(license.max_version ?? version, version)) return { code: 'version-mismatch' }
   // A file was not used before it was issued, and time does not run backwards between two verifications.
   const latest = Math.max(Number.isFinite(lastSeen) ? Number(lastSeen) : 0, license.iat * 1000)
   const seen = { lastSeen: Math.max(latest, now) }
@@ -140,6 +151,16 @@ function judge(license: LicenseClaims, expected: Expected): Verdict {
   if (!isOver || license.on_expiry === 'keep') return { code: 'valid', access: 'full', license, ...seen }
   if (license.on_expiry === 'read-only') return { code: 'valid', access: 'read-only', license, ...seen }
   return { code: 'license-expired', ...seen }
+}
+
+/** Whether a version is at most the highest one: `2` covers 2.9.1, and `2.4` covers 2.4.7 but not 2.5. */
+function covers(highest: string, version: string): boolean {
+  const given = version.split('.').map(part => Number.parseInt(part, 10))
+  for (const [index, most] of highest.split('.').map(part => Number.parseInt(part, 10)).entries()) {
+    const part = given[index] ?? 0
+    if (part !== most) return part < most
+  }
+  return true
 }
 
 /** JWE (RFC 7516) with ECDH-ES over X25519 (RFC 8037) and A256GCM: the text inside, or why there is none. */

@@ -49,6 +49,8 @@ const fileOf = (key: ReturnType<typeof makeKey>, claims: Partial<LicenseClaims> 
       activation_id: randomUUID(),
       fingerprint: 'one',
       plan: 'pro',
+      product: null,
+      max_version: null,
       entitlements: ['export'],
       iat: now(),
       exp: now() + HOUR,
@@ -97,6 +99,26 @@ test('a program asks for its file, does what that says, and works with it when t
   }
   answers = { ...online(fileOf(genuine)), validate: { status: 503, body: {} } }
   assert.equal(await check(), 'offline full valid', 'a service in trouble')
+})
+
+// Red when: the verifier compares neither product nor version: the key of one product would open another one offline.
+test('a file for another product or for earlier versions is refused, with and without a connection', async () => {
+  for (const [claims, code] of [
+    [{ product: 'editor', max_version: '2' }, 'valid'],
+    [{ product: null, max_version: null }, 'valid'],
+    [{ product: 'viewer' }, 'product-mismatch'],
+    [{ max_version: '2.4' }, 'version-mismatch'],
+    [{ max_version: 'latest' }, 'version-mismatch'],
+  ] as const) {
+    const { check } = programOf({ file: fileOf(genuine, claims) }, { product: 'editor', version: '2.9.1' })
+    const access = code === 'valid' ? 'full' : 'none'
+    answers = {}
+    assert.equal(await check(), `offline ${access} ${code}`)
+    answers = online(fileOf(genuine, claims))
+    assert.equal(await check(), `online ${access} ${code}`)
+    const asked = requests.findLast(({ path }) => path === 'validate')
+    assert.deepEqual(asked?.body, { key: 'the-key', fingerprint: 'one', product: 'editor', version: '2.9.1' })
+  }
 })
 
 // Red when: the client believes a response, and not the file.

@@ -24,6 +24,8 @@ interface Vectors {
     access?: string
     fingerprint: string
     now: number
+    product?: string
+    version?: string
     last_seen?: number
   }[]
 }
@@ -36,13 +38,15 @@ const { issuer, keys, device_key, claims, vectors } = JSON.parse(
 const at = { keys, issuer, fingerprint: claims.fingerprint, now: (claims.iat + 60) * 1000 }
 
 // Red when: a check of the verifier is left out, or two of them change places.
-for (const { name, file, code, access, fingerprint, now, last_seen } of vectors)
+for (const { name, file, code, access, fingerprint, product, version, now, last_seen } of vectors)
   test(`${name}: ${code}`, async () => {
     const lastSeen = last_seen === undefined ? undefined : last_seen * 1000
     const verdict = await verifyLicenseFile(file, {
       keys,
       issuer,
       fingerprint,
+      product,
+      version,
       now: now * 1000,
       lastSeen,
       deviceKey: device_key,
@@ -56,7 +60,7 @@ for (const { name, file, code, access, fingerprint, now, last_seen } of vectors)
 
 test('the examples show every code', () => {
   const codes = new Set(vectors.map(({ code }) => code))
-  assert.equal(codes.size, 10, [...codes].join())
+  assert.equal(codes.size, 12, [...codes].join())
 })
 
 // Red when: `bytesOf` accepts unused bits, or the header is not part of what is signed.
@@ -93,11 +97,12 @@ test('not even the service can sign claims that mean nothing and are valid', asy
   const verdictOf = (signed: unknown) =>
     verifyLicenseFile(signFile(signed as typeof claims, { id: 'own', privateKey }), { ...at, keys: [known] })
   assert.equal((await verdictOf(claims)).code, 'valid')
-  const name = fc.constantFrom('iss', 'fingerprint', 'iat', 'exp', 'license_expires_at', 'entitlements')
+  const name = fc.constantFrom('iss', 'fingerprint', 'iat', 'exp', 'license_expires_at', 'entitlements', 'product')
   const fraction = fc.double({ noInteger: true, noNaN: true, noDefaultInfinity: true })
   const wrong = fc.oneof(fc.constantFrom(undefined, true, [1], {}), fc.string(), fraction)
   await fc.assert(
     fc.asyncProperty(name, wrong, async (claim, value) => {
+      fc.pre(claim !== 'product' || typeof (value ?? '') !== 'string') // a text, or no product
       const { code } = await verdictOf({ ...claims, [claim]: value })
       assert.notEqual(code, 'valid', `${claim}: ${JSON.stringify(value)}`)
     }),

@@ -21,7 +21,7 @@ const Metadata = Type.Unsafe<Record<string, string | number | boolean>>({
   },
   additionalProperties: { type: ['string', 'number', 'boolean'], maxLength: 500 },
   description:
-    'What operators note: names with texts, numbers, true or false; 16 KiB in total. Validations compare `product` and `max_version`.',
+    'What operators note: names with texts, numbers, true or false; 16 KiB in total. Validations compare `product` and `max_version`. The administrators of the organization see it.',
   examples: [{ order: 'A-1042' }],
 })
 const about = { name: Nullable(Name), metadata: Metadata }
