@@ -1,5 +1,5 @@
-// A licensed program: `node program.ts activate | check | run | deactivate`, with FREEHOLD_URL and LICENSE_KEY in the
-// environment. It keeps its state in the file LICENSE_STATE. The file LICENSE_KEYS has the public keys of the service; a
+// A licensed program: `node program.ts activate | check | beat | run | deactivate`, with FREEHOLD_URL and LICENSE_KEY in
+// the environment. It keeps its state in the file LICENSE_STATE. The file LICENSE_KEYS has the public keys of the service; a
 // program that is sold has them in its code.
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -37,6 +37,11 @@ const commands: Readonly<Record<string, () => Promise<boolean>>> = {
     return true
   },
   check,
+  beat: async () => {
+    const isSent = await client.beat()
+    console.log(isSent ? 'heartbeat accepted' : 'offline')
+    return isSent
+  },
   // Works until the license ends: it beats, and asks again after each heartbeat.
   run: async () => {
     while (await check()) {
@@ -54,7 +59,7 @@ const commands: Readonly<Record<string, () => Promise<boolean>>> = {
 
 try {
   const command = commands[process.argv[2] ?? '']
-  if (command === undefined) throw new Error('usage: node program.ts activate | check | run | deactivate')
+  if (command === undefined) throw new Error('usage: node program.ts activate | check | beat | run | deactivate')
   process.exitCode = (await command()) ? 0 : 1
 } catch (error) {
   console.error(error instanceof LicenseProblem ? `${error.code}: ${error.message}` : error)
