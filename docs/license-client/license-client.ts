@@ -112,7 +112,8 @@ export function createLicenseClient({
     const file = String(response['file'])
     const verdict = await verify(file, {})
     // A clock that is slow does not matter here: the file is new.
-    const corrected = verdict.code === 'clock-set-back' ? await verify(file, { now: Number(verdict.lastSeen) }) : verdict
+    const corrected =
+      verdict.code === 'clock-set-back' ? await verify(file, { now: Number(verdict.lastSeen) }) : verdict
     if (corrected.code === 'valid') store({ file, lastSeen: corrected.lastSeen })
     return corrected
   }

@@ -156,7 +156,10 @@ function judge(license: LicenseClaims, expected: Expected): Verdict {
 /** Whether a version is at most the highest one: `2` covers 2.9.1, and `2.4` covers 2.4.7 but not 2.5. */
 function covers(highest: string, version: string): boolean {
   const given = version.split('.').map(part => Number.parseInt(part, 10))
-  for (const [index, most] of highest.split('.').map(part => Number.parseInt(part, 10)).entries()) {
+  for (const [index, most] of highest
+    .split('.')
+    .map(part => Number.parseInt(part, 10))
+    .entries()) {
     const part = given[index] ?? 0
     if (part !== most) return part < most
   }

@@ -198,7 +198,9 @@ test('a refusal takes the file away, and says why', async () => {
   assert.equal(await check(), 'online none revoked')
   assert.deepEqual(disk.state, {})
   disk.state = state()
-  answers = { heartbeat: { status: 403, body: { code: 'license-not-usable', license_status: 'suspended', detail: '-' } } }
+  answers = {
+    heartbeat: { status: 403, body: { code: 'license-not-usable', license_status: 'suspended', detail: '-' } },
+  }
   await assert.rejects(client.beat(), { code: 'suspended' })
   assert.deepEqual(disk.state, {})
   disk.state = state()

@@ -134,7 +134,10 @@ test('hostile values from elsewhere get a verdict, too', async () => {
     assert.deepEqual(verdict, { code: 'clock-set-back', lastSeen: claims.iat * 1000 })
   }
   for (const deviceKey of [{}, { kty: 'OKP', crv: 'X25519', x: '', d: '' }] as DeviceKey[])
-    assert.equal((await verifyLicenseFile(encryptFile(file, device_key.x), { ...at, deviceKey })).code, 'not-decryptable')
+    assert.equal(
+      (await verifyLicenseFile(encryptFile(file, device_key.x), { ...at, deviceKey })).code,
+      'not-decryptable',
+    )
 })
 
 test('a device that has generated its key opens what is encrypted to it, and no other does', async () => {

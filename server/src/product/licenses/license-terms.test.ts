@@ -26,12 +26,15 @@ const newLicense = async (owner: Person, terms: object = {}, more: object = {}) 
 const step = (license: { id: string }, name: string, body: object = {}) =>
   operator.call('POST', `${path}/${license.id}/${name}`, body)
 const newProject = (owner: Person) => owner.call('POST', '/api/v1/projects', { name: 'Boat' })
-const limitsOf = async (owner: Person) => {
+const limitsOf = async (owner: Person): Promise<Record<string, unknown[]>> => {
   const { body } = await owner.call('GET', `/api/v1/organizations/${owner.organization_id}/limits`)
   const limits = Object.fromEntries(
     body.limits.map(({ key, maximum, used }: { key: string; maximum: number; used: number }) => [key, [maximum, used]]),
   )
-  return { ...limits, entitlements: body.entitlements.map((one: { code: string; writes: boolean }) => [one.code, one.writes]) }
+  return {
+    ...limits,
+    entitlements: body.entitlements.map((one: { code: string; writes: boolean }) => [one.code, one.writes]),
+  }
 }
 const invite = async (owner: Person, more: { email?: string; guest?: boolean } = {}) => {
   const { email = `invited-${randomUUID()}@example.com` } = more
@@ -183,7 +186,7 @@ test('what an operator does to a license is in the history of its organization, 
     ['resume', {}],
     ['renew', {}],
     ['extend', { expires_at: later }],
-    ['change-plan', { plan_id: await newPlan({ seats: 4 }) }],
+    ['change-plan', { plan_id: await newPlan({ duration_days: 30, seats: 4 }) }],
     ['revoke', {}],
     ['reinstate', {}],
   ] as const)
@@ -195,16 +198,22 @@ test('what an operator does to a license is in the history of its organization, 
       .filter(({ action }: { action: string }) => action !== 'operate')
       .map(({ action, actor_id, after }: { action: string; actor_id: string; after: Record<string, unknown> }) => {
         assert.equal(actor_id, operator.user_id)
-        return `${action} ${String(after['status'])} ${String(after['seats'])}`
+        return `${action} ${String(after['status'] ?? Object.keys(after).sort().join())}`
       })
   }
   assert.deepEqual((await historyOf(owner, license.id)).reverse(), [
-    'insert draft 3',
-    ...['active', 'suspended', 'active', 'active', 'active'].map(status => `update ${status} 3`),
-    'update active 4',
-    ...['revoked', 'active', 'revoked'].map(status => `update ${status} 4`),
+    'insert draft',
+    'update active',
+    'update suspended',
+    'update active',
+    'update expires_at',
+    'update expires_at',
+    'update plan_id,seats',
+    'update revoked',
+    'update active',
+    'update revoked',
   ])
-  assert.deepEqual(await historyOf(other, moved.id), ['insert active 4'])
+  assert.deepEqual(await historyOf(other, moved.id), ['insert active'])
 })
 
 // Red when: transferLicense() does not ask for the end: the problem would name a field that no one sent.
@@ -256,5 +265,5 @@ test('an access token stays small however much an organization is entitled to', 
   assert.ok(access_token.length < 8000)
   const claims = JSON.parse(Buffer.from(access_token.split('.')[1]!, 'base64url').toString())
   assert.equal('entitlements' in claims, false)
-  assert.equal((await limitsOf(owner)).entitlements.length, 200)
+  assert.equal((await limitsOf(owner))['entitlements']?.length, 200)
 })
