@@ -16,14 +16,17 @@ import type { LicenseClaims } from './sealing.ts'
 /** What the next requests are answered, by the end of their path; without an answer the connection is closed. */
 let answers: Readonly<Record<string, { status?: number; body: unknown }>> = {}
 const requests: { path: string; body: Record<string, unknown> }[] = []
-const server = createServer(async (request, response) => {
+const server = createServer((request, response) => {
   const path = request.url?.split('/').at(-1) ?? ''
-  const text = (await request.setEncoding('utf8').toArray()).join('')
-  requests.push({ path, body: JSON.parse(text) as Record<string, unknown> })
-  const answer = answers[path]
-  if (answer === undefined) return response.destroy()
-  const { status = 200, body } = answer
-  return response.writeHead(status).end(typeof body === 'string' ? body : JSON.stringify(body))
+  let text = ''
+  request.setEncoding('utf8').on('data', (part: string) => (text += part))
+  request.on('end', () => {
+    requests.push({ path, body: JSON.parse(text) as Record<string, unknown> })
+    const answer = answers[path]
+    if (answer === undefined) return response.destroy()
+    const { status = 200, body } = answer
+    return response.writeHead(status).end(typeof body === 'string' ? body : JSON.stringify(body))
+  })
 }).listen(0, '127.0.0.1')
 await once(server, 'listening')
 after(() => server.close())

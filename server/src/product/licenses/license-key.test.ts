@@ -68,7 +68,10 @@ test('a key is zero at five consecutive powers of the generator of GF(32): so it
   const double = (value: number): number => (value & 16 ? ((value << 1) ^ 0b100101) & 31 : value << 1)
   const times = (a: number, b: number): number => (b === 0 ? 0 : (b & 1 ? a : 0) ^ times(double(a), b >> 1))
   for (let sample = 0; sample < 20; sample++) {
-    const values = [...createLicenseKey().key.replaceAll('-', '')].map(character => ALPHABET.indexOf(character))
+    const values = createLicenseKey()
+      .key.replaceAll('-', '')
+      .split('')
+      .map(character => ALPHABET.indexOf(character))
     for (const root of [1, 2, 4, 8, 16])
       assert.equal(
         values.reduce((sum, value) => times(sum, root) ^ value, 0),

@@ -196,9 +196,9 @@ test('what an operator does to a license is in the history of its organization, 
     const { items } = (await person.call('GET', `/api/v1/audit-logs?entity_id=${id}&limit=100`)).body
     return items
       .filter(({ action }: { action: string }) => action !== 'operate')
-      .map(({ action, actor_id, after }: { action: string; actor_id: string; after: Record<string, unknown> }) => {
+      .map(({ action, actor_id, after }: { action: string; actor_id: string; after: { status?: string } }) => {
         assert.equal(actor_id, operator.user_id)
-        return `${action} ${String(after['status'] ?? Object.keys(after).sort().join())}`
+        return `${action} ${after.status ?? Object.keys(after).sort().join()}`
       })
   }
   assert.deepEqual((await historyOf(owner, license.id)).reverse(), [
