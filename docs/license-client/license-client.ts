@@ -3,7 +3,7 @@
  * long as its license file is valid. It needs no dependency; see docs/guides/license-activation.md.
  */
 import { verifyLicenseFile } from './license-file.ts'
-import type { DeviceKey, PublicKey } from './license-file.ts'
+import type { DeviceKey, PublicKey, Verdict } from './license-file.ts'
 
 /** What the program keeps between two runs. Losing it costs a new license file, nothing else. */
 export interface LicenseState {
@@ -11,8 +11,6 @@ export interface LicenseState {
   file?: string
   /** The time of the latest verification, in milliseconds: it shows that a clock was set back. */
   lastSeen?: number
-  /** The public keys that came with the file; a program that was built with keys has none here. */
-  keys?: readonly PublicKey[]
 }
 
 export interface LicenseClientOptions {
@@ -21,11 +19,17 @@ export interface LicenseClientOptions {
   key: string
   /** Names this device, such as a SHA-256 of its machine id; at most 255 visible ASCII characters. */
   fingerprint: string
-  /** The public keys that the program was built with; those of the service are read if they are left out. */
-  keys?: readonly PublicKey[]
+  /**
+   * The public keys of the service, from /.well-known/license-jwks.json. They are a part of the program: whoever can replace
+   * them can make license files.
+   */
+  keys: readonly PublicKey[]
+  /** What the program is, and its version: compared with what the license is for, if it says so. */
+  product?: string
+  version?: string
   /** Encrypts the files to this device. */
   deviceKey?: DeviceKey
-  /** The life of a license file, and so how long the program works offline. */
+  /** The life of a license file, and so how long the program works offline: 30 days by default. */
   fileSeconds?: number
   load: () => LicenseState
   store: (state: LicenseState) => void
@@ -35,7 +39,7 @@ export interface LicenseClientOptions {
 export interface License {
   access: 'full' | 'read-only' | 'none'
   code: string
-  /** Whether the service has answered; otherwise the license file has decided. */
+  /** Whether the service has answered, and the license file is a new one. */
   online: boolean
   entitlements: readonly string[]
 }
@@ -55,28 +59,33 @@ class Unreachable extends Error {}
 const LICENSES = '/api/v1/licenses'
 
 export function createLicenseClient({
-  url,
+  url: given,
   key,
   fingerprint,
+  keys,
+  product,
+  version,
   deviceKey,
-  fileSeconds,
+  fileSeconds = 30 * 86_400,
   load,
   store,
-  ...given
 }: LicenseClientOptions) {
-  async function request(path: string, body?: object): Promise<{ status: number; body: Record<string, unknown> }> {
-    const init = body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+  const url = given.replace(/\/+$/, '')
+
+  /** @throws Unreachable if the answer is not one of the service, such as the page of a hotel's network */
+  async function request(path: string, body: object): Promise<{ status: number; body: Record<string, unknown> }> {
+    const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
     try {
       const answer = await fetch(`${url}${path}`, { ...init, signal: AbortSignal.timeout(10_000) })
       const text = await answer.text()
       if (answer.status === 429 || answer.status >= 500) throw new Unreachable(`${path} answered ${answer.status}`)
-      return { status: answer.status, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) }
+      return { status: answer.status, body: { ...(text === '' ? {} : (JSON.parse(text) as object)) } }
     } catch (cause) {
       throw new Unreachable(`${url} does not answer`, { cause })
     }
   }
 
-  /** @throws LicenseProblem with the code of a refusal */
+  /** @throws LicenseProblem with the code of a refusal, Unreachable */
   async function send(path: string, body: object = {}): Promise<Record<string, unknown>> {
     const answer = await request(`${LICENSES}${path}`, { key, fingerprint, ...body })
     if (answer.status < 400) return answer.body
@@ -87,42 +96,50 @@ export function createLicenseClient({
     )
   }
 
-  const readKeys = async () => (await request('/.well-known/license-jwks.json')).body['keys'] as PublicKey[]
+  const expected = { keys, issuer: url, fingerprint, product, version, deviceKey, maxSeconds: fileSeconds }
+  const verify = (file: string, clock: { lastSeen?: number | undefined; now?: number }): Promise<Verdict> =>
+    verifyLicenseFile(file, { ...expected, ...clock })
 
-  /** Gets a license file, and the public keys with which the next runs verify it. */
-  async function renewFile(): Promise<void> {
-    const { file } = await send('/files', {
-      ...(fileSeconds !== undefined && { ttl_seconds: fileSeconds }),
+  /**
+   * Gets a license file and verifies it. Also with a connection, only the file says what is allowed: any other response could
+   * come from a program that stands in for the service.
+   */
+  async function renewFile(): Promise<Verdict> {
+    const response = await send('/files', {
+      ttl_seconds: fileSeconds,
       ...(deviceKey && { device_public_key: deviceKey.x }),
     })
-    store({ ...load(), file: String(file), ...(given.keys === undefined && { keys: await readKeys() }) })
+    const file = String(response['file'])
+    const verdict = await verify(file, {})
+    // A clock that is slow does not matter here: the file is new.
+    const corrected =
+      verdict.code === 'clock-set-back' ? await verify(file, { now: Number(verdict.lastSeen) }) : verdict
+    if (corrected.code === 'valid') store({ file, lastSeen: corrected.lastSeen })
+    return corrected
   }
 
   async function checkOffline(): Promise<License> {
-    const { file, lastSeen, keys = [] } = { ...load(), ...(given.keys && { keys: given.keys }) }
+    const { file, lastSeen } = load()
     if (file === undefined) return { access: 'none', code: 'no-license-file', online: false, entitlements: [] }
-    const verdict = await verifyLicenseFile(file, { keys, issuer: url, fingerprint, lastSeen, deviceKey })
-    if (verdict.lastSeen !== undefined) store({ ...load(), lastSeen: verdict.lastSeen })
-    return verdict.code === 'valid'
-      ? { access: verdict.access, code: 'valid', online: false, entitlements: verdict.license.entitlements }
-      : { access: 'none', code: verdict.code, online: false, entitlements: [] }
+    const verdict = await verify(file, { lastSeen })
+    if (verdict.lastSeen !== undefined) store({ file, lastSeen: verdict.lastSeen })
+    return licenseOf(verdict, false)
   }
 
   async function checkOnline(): Promise<License> {
-    const verdict = await send('/validate')
-    const access = verdict['access'] as License['access']
-    const license = verdict['license'] as { entitlements: string[] } | null
+    const { access, code } = await send('/validate', { product, version })
+    if (access !== 'none') return licenseOf(await renewFile(), true)
     // A license that is no longer valid takes its file with it: going offline does not bring it back.
-    if (access === 'none') store({})
-    else await renewFile()
-    return { access, code: String(verdict['code']), online: true, entitlements: license?.entitlements ?? [] }
+    store({})
+    return { access, code: String(code), online: true, entitlements: [] }
   }
 
   return {
     /** Activates this device; again for the same device changes nothing. @throws LicenseProblem, such as activations-exhausted */
     async activate(name?: string): Promise<void> {
       await send('/activate', name === undefined ? {} : { name })
-      await renewFile()
+      const { code } = await renewFile()
+      if (code !== 'valid') throw new LicenseProblem(code, 'The license file of this service is refused.')
     },
     /** Call it at the start and from time to time: what the program may do now, whether there is a connection or not. */
     async check(): Promise<License> {
@@ -154,3 +171,8 @@ export function createLicenseClient({
     },
   }
 }
+
+const licenseOf = (verdict: Verdict, online: boolean): License =>
+  verdict.code === 'valid'
+    ? { access: verdict.access, code: 'valid', online, entitlements: verdict.license.entitlements }
+    : { access: 'none', code: verdict.code, online, entitlements: [] }

@@ -30,6 +30,9 @@ interface LicenseClaims {
   activation_id: string
   fingerprint: string
   plan: string
+  /** The product that the license is for, and the highest version that it covers; null or left out: any. */
+  product?: string | null
+  max_version?: string | null
   entitlements: string[]
   iat: number
   /** The end of the file; the license itself may last longer. */
@@ -47,6 +50,8 @@ type Refusal =
   | 'signature-invalid'
   | 'issuer-mismatch'
   | 'fingerprint-mismatch'
+  | 'product-mismatch'
+  | 'version-mismatch'
   | 'clock-set-back'
   | 'file-expired'
   | 'license-expired'
@@ -63,8 +68,16 @@ export interface Expected {
   issuer: string
   /** The fingerprint of this device. */
   fingerprint: string
+  /** What the program is, and its version, such as 2.4.1. */
+  product?: string | undefined
+  version?: string | undefined
   /** `lastSeen` of the previous verdict; the program stores it, so that a clock that was set back is noticed. */
   lastSeen?: number | undefined
+  /**
+   * The longest life of a file that the program accepts, in seconds. Whoever holds the key can ask the service for a longer
+   * file; such a file ends after this time. No limit by default.
+   */
+  maxSeconds?: number | undefined
   /** Needed for an encrypted file. */
   deviceKey?: DeviceKey | undefined
   /** Milliseconds since 1970; the clock of the device by default. */
@@ -74,8 +87,15 @@ export interface Expected {
 /** By how much a clock may be corrected backwards between two verifications. Milliseconds. */
 const CLOCK_TOLERANCE = 5 * 60_000
 
-/** Verifies one file: first that it is authentic, then that it is for this device, then the time. Never throws. */
+/** No file is longer. Characters. */
+const MAX_LENGTH = 200_000
+
+/**
+ * Verifies one file: first that it is authentic, then that it is for this device, then the time. Never throws, whatever
+ * the file is: it may come from a disk that others write.
+ */
 export async function verifyLicenseFile(file: string, expected: Expected): Promise<Verdict> {
+  if (typeof file !== 'string' || file.length > MAX_LENGTH) return { code: 'malformed' }
   const parts = file.trim().split('.')
   if (parts.length !== 5) return verifySigned(parts, expected)
   const opened = await decrypt(parts, expected.deviceKey)
@@ -84,32 +104,66 @@ export async function verifyLicenseFile(file: string, expected: Expected): Promi
 
 async function verifySigned(parts: readonly string[], expected: Expected): Promise<Verdict> {
   const [header = '', payload = '', signature = ''] = parts
-  const { alg, typ, kid } = readJson(header) ?? {}
+  const { alg, typ, kid, crit } = readJson(header) ?? {}
   const signed = bytesOf(signature)
-  if (parts.length !== 3 || alg !== 'EdDSA' || typ !== 'license+jwt' || signed === undefined)
+  // `crit` names what a verifier must understand (RFC 7515, section 4.1.11): there is nothing.
+  if (parts.length !== 3 || alg !== 'EdDSA' || typ !== 'license+jwt' || crit !== undefined || signed === undefined)
     return { code: 'malformed' }
-  const key = expected.keys.find(known => known.kid === kid)
-  if (key === undefined) return { code: 'unknown-key' }
-  const { kty, crv, x } = key
-  const publicKey = await crypto.subtle.importKey('jwk', { kty, crv, x }, 'Ed25519', false, ['verify'])
+  const publicKey = await importKey(expected.keys.find(known => known.kid === kid))
+  if (publicKey === undefined) return { code: 'unknown-key' }
   const isAuthentic = await crypto.subtle.verify('Ed25519', publicKey, signed, ascii(`${header}.${payload}`))
   if (!isAuthentic) return { code: 'signature-invalid' }
-  const license = readJson(payload) as unknown as LicenseClaims | undefined
-  if (license === undefined) return { code: 'malformed' }
-  return judge(license, expected)
+  const claims = readJson(payload)
+  return claims !== undefined && isLicense(claims) ? judge(claims, expected) : { code: 'malformed' }
 }
 
-function judge(license: LicenseClaims, { issuer, fingerprint, lastSeen = 0, now = Date.now() }: Expected): Verdict {
+/** Undefined if it is no key of this algorithm. */
+async function importKey(key: PublicKey | undefined): Promise<CryptoKey | undefined> {
+  if (key === undefined) return undefined
+  const { kty, crv, x } = key
+  return crypto.subtle.importKey('jwk', { kty, crv, x }, 'Ed25519', false, ['verify']).catch(() => undefined)
+}
+
+/** Whether the claims that decide are there: without `exp`, for example, a file would never end. */
+function isLicense(claims: object): claims is LicenseClaims {
+  const { iat, exp, license_expires_at, entitlements, product, max_version } = claims as Partial<LicenseClaims>
+  const times = license_expires_at === null ? [iat, exp] : [iat, exp, license_expires_at]
+  return (
+    times.every(Number.isSafeInteger) &&
+    [product ?? '', max_version ?? ''].every(text => typeof text === 'string') &&
+    Array.isArray(entitlements) &&
+    entitlements.every(code => typeof code === 'string')
+  )
+}
+
+function judge(license: LicenseClaims, expected: Expected): Verdict {
+  const { issuer, fingerprint, product, version, lastSeen, maxSeconds = Infinity, now = Date.now() } = expected
   if (license.iss !== issuer) return { code: 'issuer-mismatch' }
   if (license.fingerprint !== fingerprint) return { code: 'fingerprint-mismatch' }
+  if (product !== undefined && (license.product ?? product) !== product) return { code: 'product-mismatch' }
+  if (version !== undefined && !covers(license.max_version ?? version, version)) return { code: 'version-mismatch' }
   // A file was not used before it was issued, and time does not run backwards between two verifications.
-  const latest = Math.max(lastSeen, license.iat * 1000)
+  const latest = Math.max(Number.isFinite(lastSeen) ? Number(lastSeen) : 0, license.iat * 1000)
   const seen = { lastSeen: Math.max(latest, now) }
   if (now < latest - CLOCK_TOLERANCE) return { code: 'clock-set-back', ...seen }
-  if (now >= license.exp * 1000) return { code: 'file-expired', ...seen }
+  if (now >= Math.min(license.exp, license.iat + maxSeconds) * 1000) return { code: 'file-expired', ...seen }
   const isOver = license.license_expires_at !== null && now >= license.license_expires_at * 1000
-  if (isOver && license.on_expiry === 'restrict') return { code: 'license-expired', ...seen }
-  return { code: 'valid', access: isOver && license.on_expiry === 'read-only' ? 'read-only' : 'full', license, ...seen }
+  if (!isOver || license.on_expiry === 'keep') return { code: 'valid', access: 'full', license, ...seen }
+  if (license.on_expiry === 'read-only') return { code: 'valid', access: 'read-only', license, ...seen }
+  return { code: 'license-expired', ...seen }
+}
+
+/** Whether a version is at most the highest one: `2` covers 2.9.1, and `2.4` covers 2.4.7 but not 2.5. */
+function covers(highest: string, version: string): boolean {
+  const given = version.split('.').map(part => Number.parseInt(part, 10))
+  for (const [index, most] of highest
+    .split('.')
+    .map(part => Number.parseInt(part, 10))
+    .entries()) {
+    const part = given[index] ?? 0
+    if (part !== most) return part < most
+  }
+  return true
 }
 
 /** JWE (RFC 7516) with ECDH-ES over X25519 (RFC 8037) and A256GCM: the text inside, or why there is none. */

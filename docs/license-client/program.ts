@@ -1,14 +1,16 @@
-// A licensed program: `node program.ts activate | check | run | deactivate`, with FREEHOLD_URL and LICENSE_KEY in the
-// environment. It keeps its state in the file LICENSE_STATE.
+// A licensed program: `node program.ts activate | check | beat | run | deactivate`, with FREEHOLD_URL and LICENSE_KEY in
+// the environment. It keeps its state in the file LICENSE_STATE. The file LICENSE_KEYS has the public keys of the service; a
+// program that is sold has them in its code.
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createLicenseClient, LicenseProblem } from './license-client.ts'
 import type { LicenseState } from './license-client.ts'
+import type { PublicKey } from './license-file.ts'
 
 const { FREEHOLD_URL = 'http://localhost:8000', LICENSE_KEY = '', LICENSE_STATE = 'license.json' } = process.env
-const { HEARTBEAT_SECONDS = '60' } = process.env
+const { LICENSE_KEYS = 'license-keys.json', HEARTBEAT_SECONDS = '60' } = process.env
 
 const client = createLicenseClient({
   url: FREEHOLD_URL,
@@ -16,6 +18,7 @@ const client = createLicenseClient({
   fingerprint: createHash('sha256')
     .update(process.env['FINGERPRINT'] ?? hostname())
     .digest('hex'),
+  keys: (JSON.parse(readFileSync(LICENSE_KEYS, 'utf8')) as { keys: PublicKey[] }).keys,
   load: () => (existsSync(LICENSE_STATE) ? JSON.parse(readFileSync(LICENSE_STATE, 'utf8')) : {}) as LicenseState,
   store: state => writeFileSync(LICENSE_STATE, JSON.stringify(state)),
 })
@@ -34,6 +37,11 @@ const commands: Readonly<Record<string, () => Promise<boolean>>> = {
     return true
   },
   check,
+  beat: async () => {
+    const isSent = await client.beat()
+    console.log(isSent ? 'heartbeat accepted' : 'offline')
+    return isSent
+  },
   // Works until the license ends: it beats, and asks again after each heartbeat.
   run: async () => {
     while (await check()) {
@@ -51,7 +59,7 @@ const commands: Readonly<Record<string, () => Promise<boolean>>> = {
 
 try {
   const command = commands[process.argv[2] ?? '']
-  if (command === undefined) throw new Error('usage: node program.ts activate | check | run | deactivate')
+  if (command === undefined) throw new Error('usage: node program.ts activate | check | beat | run | deactivate')
   process.exitCode = (await command()) ? 0 : 1
 } catch (error) {
   console.error(error instanceof LicenseProblem ? `${error.code}: ${error.message}` : error)

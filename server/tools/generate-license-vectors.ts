@@ -1,7 +1,7 @@
 // Writes docs/license-client/vectors.json: license files with the verdict that every implementation must reach. It is run
 // by hand when the format changes (`node server/tools/generate-license-vectors.ts`), because encryption is random. The
 // keys are examples: they are derived from their names.
-import { createHash, createPrivateKey, createPublicKey } from 'node:crypto'
+import { createHash, createHmac, createPrivateKey, createPublicKey, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { encryptFile, signFile } from '../src/product/license-files/sealing.ts'
@@ -31,6 +31,8 @@ const claims = {
   activation_id: '0193802a-7c00-7000-8000-000000000004',
   fingerprint: '4f1c9d02',
   plan: 'pro',
+  product: 'editor',
+  max_version: '2',
   entitlements: ['export', 'offline'],
   iat: issued,
   exp: issued + 30 * DAY,
@@ -41,6 +43,23 @@ const claims = {
 const file = signFile(claims, current)
 const ending = (on_expiry: string) => signFile({ ...claims, on_expiry, license_expires_at: issued + 7 * DAY }, current)
 const encrypted = encryptFile(file, publicOf(device).x as string)
+
+const encode = (value: object | string): string =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
+
+/** A file that the service would not sign: with other members in its header, or with anything as its claims. */
+function signAnything(content: object, header: object, { id, privateKey }: (typeof signing)[0] = current): string {
+  const signed = `${encode({ alg: 'EdDSA', typ: 'license+jwt', kid: id, ...header })}.${encode(content)}`
+  return `${signed}.${sign(null, Buffer.from(signed), privateKey).toString('base64url')}`
+}
+const { exp: _end, ...endless } = claims
+
+/** An algorithm with a shared secret, for which a verifier that trusts the header would take its public key. */
+function signWithPublicKey(): string {
+  const signed = `${encode({ alg: 'HS256', typ: 'license+jwt', kid: current.id })}.${encode(claims)}`
+  const secret = Buffer.from(publicOf(current.privateKey).x as string, 'base64url')
+  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
+}
 
 /** The text with one character replaced by another of the alphabet. */
 const change = (text: string, index: number): string =>
@@ -54,6 +73,9 @@ interface Vector {
   /** Seconds after the file was issued. */
   after?: number
   fingerprint?: string
+  /** What the program is, and its version. */
+  product?: string
+  version?: string
   /** Seconds after the file was issued: the time of the last verification. */
   last_seen_after?: number
 }
@@ -98,6 +120,24 @@ const vectors: Vector[] = [
     code: 'issuer-mismatch',
   },
   { name: 'another device', file, fingerprint: '00000000', code: 'fingerprint-mismatch' },
+  {
+    name: 'the product of the license, in a version that it covers',
+    file,
+    product: 'editor',
+    version: '2.9.1',
+    code: 'valid',
+    access: 'full',
+  },
+  { name: 'another product', file, product: 'viewer', code: 'product-mismatch' },
+  { name: 'a version that the license does not cover', file, version: '3.0', code: 'version-mismatch' },
+  {
+    name: 'a license for any product in any version',
+    file: signFile({ ...claims, product: null, max_version: null }, current),
+    product: 'viewer',
+    version: '3.0',
+    code: 'valid',
+    access: 'full',
+  },
   { name: 'a clock that is four minutes slow', file, after: -240, code: 'valid', access: 'full' },
   { name: 'a clock that was set back by a year', file, after: -365 * DAY, code: 'clock-set-back' },
   {
@@ -153,6 +193,36 @@ const vectors: Vector[] = [
     name: 'an encrypted file without a tag',
     file: encrypted.slice(0, encrypted.lastIndexOf('.') + 1),
     code: 'malformed',
+  },
+  { name: 'the public key as the secret of another algorithm', file: signWithPublicKey(), code: 'malformed' },
+  {
+    name: 'a stranger who sends a key along',
+    file: signAnything(claims, { jwk: publicOf(stranger.privateKey) }, { ...stranger, id: current.id }),
+    code: 'signature-invalid',
+  },
+  {
+    name: 'a second end among the claims',
+    file: file.replace(/\.[^.]+/, `.${encode(`${JSON.stringify(claims).slice(0, -1)},"exp":${issued + 365 * DAY}}`)}`),
+    code: 'signature-invalid',
+  },
+  {
+    name: 'a header that a verifier must understand',
+    file: signAnything(claims, { crit: ['b64'], b64: true }),
+    code: 'malformed',
+  },
+  { name: 'claims without an end', file: signAnything(endless, {}), code: 'malformed' },
+  { name: 'an end that is a text', file: signAnything({ ...claims, exp: String(claims.exp) }, {}), code: 'malformed' },
+  {
+    name: 'entitlements that are no list',
+    file: signAnything({ ...claims, entitlements: 'export' }, {}),
+    code: 'malformed',
+  },
+  { name: 'claims that are a list', file: signAnything([claims], {}), code: 'malformed' },
+  {
+    name: 'an unknown rule for the end of the license',
+    file: ending('forever'),
+    after: 8 * DAY,
+    code: 'license-expired',
   },
 ]
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
+import { waitUntil } from '../../../test/service-process.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
@@ -100,18 +101,24 @@ test('enabling and restoring a member needs a seat', async () => {
 // Red when: count_seats() or the view `seats` does not ask for `guest`.
 test('guests and open invitations need no seat; a guest who becomes a full account takes one', async () => {
   const owner = await newOwner()
-  await allow(owner, { seats: 1 })
+  await allow(owner, { seats: 2 })
+  await join(owner, await signUp(), 'viewer')
   await invite(owner)
-  const joined = await (await invite(owner, { guest: true }))()
-  assert.equal(joined.status, 200)
+  const [joined, removed] = [
+    await (await invite(owner, { guest: true }))(),
+    await (await invite(owner, { guest: true }))(),
+  ]
+  assert.deepEqual([joined.status, removed.status, await usedBy(owner)], [200, 200, { seats: 2 }])
+  assert.equal((await owner.call('DELETE', `${pathOf(owner)}/members/${removed.body.user_id}`)).status, 204)
+  assert.deepEqual(await usedBy(owner), { seats: 2 })
   const makeFull = () => admin.query('update users set guest = false where id = $1', [joined.body.user_id])
   await assert.rejects(makeFull(), { constraint: 'limit_of_seats' })
   await admin.query('update allowances set maxima = $2 where organization_id = $1', [
     owner.organization_id,
-    { seats: 2 },
+    { seats: 3 },
   ])
   await makeFull()
-  assert.deepEqual(await usedBy(owner), { seats: 2 })
+  assert.deepEqual(await usedBy(owner), { seats: 3 })
 })
 
 // Red when: restoreAccount() leaves out has_seat().
@@ -189,11 +196,13 @@ test('a new allowance waits for those who do not count yet', async () => {
         owner.organization_id,
       ])
       .then(() => (isAllowed = true))
-    const { rows } = await adding.query(
-      'select count(*)::int as held from pg_locks where locktype = $1 and pid = pg_backend_pid()',
-      ['advisory'],
-    )
-    assert.ok(rows[0].held >= 2)
+    await waitUntil(async () => {
+      const { rows } = await adding.query(
+        `select count(*)::int as waiting from pg_locks l join pg_database d on d.oid = l.database
+          where d.datname = current_database() and l.locktype = 'advisory' and not l.granted`,
+      )
+      return isAllowed || rows[0].waiting > 0
+    })
     assert.equal(isAllowed, false)
     await adding.query('commit')
     await allowing

@@ -14,6 +14,12 @@ import { sealRefreshToken } from './refresh-token.ts'
 import { mfaToken } from './sign-in.ts'
 import type { SignInOutcome } from './sign-in.ts'
 
+/**
+ * Proxies accept headers of 8 KiB, and the entitlements are a part of one. Beyond this the token is without them, and clients
+ * read the limits of the organization. Characters.
+ */
+const MAX_ENTITLEMENTS = 4000
+
 /** Turns the result of a sign-in into the tokens and response for the client. */
 export interface Issuer {
   accessToken(
@@ -32,6 +38,9 @@ export interface Issuer {
   readDevice(request: FastifyRequest, token?: string): string | undefined
 }
 
+const isListed = (entitlements: readonly string[]): boolean =>
+  entitlements.length > 0 && JSON.stringify(entitlements).length <= MAX_ENTITLEMENTS
+
 export function createIssuer(
   tokens: AccessTokens,
   keys: Pick<Keys, 'oneTime' | 'device' | 'refresh'>,
@@ -47,7 +56,7 @@ export function createIssuer(
         email: user.email,
         user_id: user.id,
         ...(organization && { organization_id: organization.id, tenant_id: organization.id, role: organization.role }),
-        ...(organization && organization.entitlements.length > 0 && { entitlements: organization.entitlements }),
+        ...(organization && isListed(organization.entitlements) && { entitlements: organization.entitlements }),
       },
       seconds,
     ),

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { recordEvents } from '../../directory/history/history.ts'
+import { seatRules } from '../../directory/organizations/organizations.ts'
 import { superuserRules } from '../../directory/users/users.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import type { Transaction } from '../../platform/database/database.ts'
@@ -44,7 +45,7 @@ interface Rules {
 /**
  * Changes an account as an operator may: its names, whether it is disabled or a guest, and the platform role. Operators do
  * not disable themselves or revoke their own role. The user is notified by email. @throws Problem not-found, entity-tag-stale,
- * guest-holds-roles, last-superuser, own-account, step-up-required
+ * guest-holds-roles, last-superuser, own-account, seats-exhausted (for one who is no longer a guest), step-up-required
  */
 export async function changeUser(
   transaction: Transaction<'system'>,
@@ -79,7 +80,7 @@ export async function changeUser(
   for (const event of events) if (event !== false) await transaction.run(recordEvents(event, [id]))
 }
 
-const refusals = { ...superuserRules, users_guests_are_viewers: 'guest-holds-roles' } as const
+const refusals = { ...superuserRules, ...seatRules, users_guests_are_viewers: 'guest-holds-roles' } as const
 
 /** @throws Problem not-found (when read) */
 const lockUser = (id: string) =>

@@ -114,7 +114,7 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
       url: '/admin/users/:id',
       ...write,
       tagged: true,
-      problems: ['guest-holds-roles', 'last-superuser', 'own-account', 'step-up-required'],
+      problems: ['guest-holds-roles', 'last-superuser', 'own-account', 'seats-exhausted', 'step-up-required'],
       schema: {
         operationId: `${verb}AnyUser`,
         summary: `${verb === 'update' ? 'Update' : 'Replace'} an account`,

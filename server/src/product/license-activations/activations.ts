@@ -30,9 +30,13 @@ const LeaseSeconds = Type.Integer({
   description:
     'Only for floating licenses without heartbeats: the activation is a lease of so many seconds, an hour by default.',
 })
-const Metadata = Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 500 }), {
+const Metadata = Type.Unsafe<Record<string, string>>({
+  type: 'object',
   maxProperties: 20,
-  description: 'What the program wants to remember about the device; the administrators see it.',
+  propertyNames: { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9_.-]+$' },
+  additionalProperties: { type: 'string', maxLength: 500 },
+  description:
+    'What the program wants to remember about the device: names with texts, 16 KiB in total. The administrators see it.',
 })
 
 const columns = ['id', 'organization_id', 'license_id', 'fingerprint', 'name', 'metadata'] as const
@@ -153,8 +157,11 @@ export const activate = (
         from activate_license(${hash}, ${fingerprint}, ${name ?? null}, ${JSON.stringify(metadata ?? {})}::jsonb, ${lease_seconds ?? null}) as o`,
     ),
     readOutcome,
-    // The license was deleted at the same moment.
-    { license_activations_license_fkey: 'license-not-found' },
+    {
+      // The license was deleted at the same moment.
+      license_activations_license_fkey: 'license-not-found',
+      license_activations_metadata_size: { pointer: '/metadata', detail: 'must not exceed 16 KiB in total' },
+    },
   )
 
 /** Renews the activation of a device. */

@@ -6,7 +6,8 @@ create table license_activations (
   license_id      uuid not null,
   fingerprint     text not null constraint license_activations_fingerprint check (fingerprint ~ '^[!-~]{1,255}$'),
   name            text,
-  metadata        jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object' and pg_column_size(metadata) <= 4096),
+  metadata        jsonb not null default '{}' constraint license_activations_metadata_size
+                    check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384),
   -- It counts until then: by a heartbeat, a lease or a license file; 'infinity': until it is deactivated.
   expires_at      timestamptz not null default 'infinity',
   last_seen_at    timestamptz not null default now(),
@@ -28,13 +29,19 @@ grant insert, update on license_activations to freehold_system;
 drop trigger history on license_activations;
 create trigger history after insert or delete on license_activations for each row execute function record_change('license_activations', '{license_id, name}');
 
--- The license with the hash of this key; all of it is null if there is none.
+-- The license with the hash of this key; all of it is null if there is none. While its organization is suspended, so is an
+-- active license.
 create function find_license(hash bytea) returns licenses language plpgsql stable set search_path = {{schema}}, pg_temp as $$
 declare
+  found_row record;
   found_license licenses;
 begin
-  select l.* into found_license from licenses l join organizations o on o.id = l.organization_id
+  select l as license, o.suspended_at is not null as is_suspended into found_row from licenses l join organizations o on o.id = l.organization_id
   where l.key_hash = hash and o.deleted_at is null;
+  found_license := found_row.license;
+  if found_row.is_suspended and found_license.status = 'active' then
+    found_license.status := 'suspended';
+  end if;
   return found_license;
 end $$;
 revoke execute on function find_license(bytea) from public;
@@ -54,9 +61,9 @@ end $$;
 revoke execute on function license_obstacle(licenses, boolean) from public;
 grant execute on function license_obstacle(licenses, boolean) to freehold_system;
 
--- How many activations a license allows; null: unlimited.
+-- How many activations a license allows; null: unlimited. The overage of a very large number would not be an integer.
 create function activations_allowed(l licenses) returns integer language sql immutable set search_path = {{schema}}, pg_temp as $$
-  select floor(l.max_activations::numeric * (100 + l.overage_percent) / 100)::integer $$;
+  select case when l.max_activations is not null then least(l.max_activations::bigint * (100 + l.overage_percent) / 100, 2147483647)::integer end $$;
 revoke execute on function activations_allowed(licenses) from public;
 grant execute on function activations_allowed(licenses) to freehold_system;
 
@@ -64,9 +71,8 @@ grant execute on function activations_allowed(licenses) to freehold_system;
 -- may choose the term of its lease of a floating license, at most a day; else it is an hour.
 create function activation_end(l licenses, lease_seconds integer) returns timestamptz language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
-  term constant integer := case when l.activation = 'floating'
-    then least(lease_seconds, 86400, coalesce(l.heartbeat_seconds + l.heartbeat_grace_seconds, case when lease_seconds is null then 3600 end))
-    else l.heartbeat_seconds + l.heartbeat_grace_seconds end;
+  term constant integer := coalesce(l.heartbeat_seconds + l.heartbeat_grace_seconds,
+    case when l.activation = 'floating' then least(coalesce(lease_seconds, 3600), 86400) end);
 begin
   return coalesce(clock_timestamp() + make_interval(secs => term), 'infinity');
 end $$;
@@ -123,7 +129,7 @@ begin
   if l.first_activated_at is null then
     update licenses set first_activated_at = now(),
       expires_at = case when expiry_basis = 'first-activation' and expires_at is null then now() + make_interval(days => duration_days) else expires_at end
-    where organization_id = l.organization_id and id = l.id and first_activated_at is null;
+    where organization_id = l.organization_id and id = l.id and first_activated_at is null and status = 'active';
   end if;
 end $$;
 revoke execute on function activate_license(bytea, text, text, jsonb, integer) from public;
@@ -185,17 +191,18 @@ end $$;
 revoke execute on function deactivate_license(bytea, text) from public;
 grant execute on function deactivate_license(bytea, text) to freehold_system;
 
--- Notes the first validation of a license, which may start its clock. Only the first one finds something to write.
+-- Notes the first validation of a license, which may start its clock, and returns its end. Only the first one finds something
+-- to write; it waits for what changes the license at the same moment, and leaves one alone that was revoked by it.
 create function start_license(hash bytea) returns timestamptz language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
-  l constant licenses := find_license(hash);
-  ending timestamptz := l.expires_at;
+  l licenses := find_license(hash);
 begin
   perform set_config('app.organization_id', l.organization_id::text, true);
   update licenses set first_validated_at = now(),
     expires_at = case when expiry_basis = 'first-validation' and expires_at is null then now() + make_interval(days => duration_days) else expires_at end
-  where organization_id = l.organization_id and id = l.id and first_validated_at is null returning expires_at into ending;
-  return ending;
+  where organization_id = l.organization_id and id = l.id and first_validated_at is null and status = 'active';
+  l := find_license(hash);
+  return l.expires_at;
 end $$;
 revoke execute on function start_license(bytea) from public;
 grant execute on function start_license(bytea) to freehold_system;

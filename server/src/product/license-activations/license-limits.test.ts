@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { FastifyReply } from 'fastify'
 import { makeLicense } from '../../../test/licenses.ts'
 import { createTestApp } from '../../../test/test-app.ts'
-import { createLicenseKey } from '../licenses/license-key.ts'
+import { createLicenseKey, readLicenseKey } from '../licenses/license-key.ts'
 
-const { admin, call, signUp } = await createTestApp({
+const { admin, call, services, signUp } = await createTestApp({
   RATE_LIMIT_ENABLED: 'true',
   RATE_LIMIT_PER_MINUTE: '60',
   TRUSTED_PROXIES: '127.0.0.1',
@@ -17,15 +18,12 @@ const validate = (key: string, address: string) =>
 test('a thousand guesses in a minute are refused by their address, and leave the right key its limit', async () => {
   const { key } = await makeLicense(admin, organization_id)
   const counts: Record<string, number> = {}
-  for (let guess = 0; guess < 1000; guess++) {
-    const { status, body } = await validate(createLicenseKey().key, '192.0.2.1')
-    const word = `${status} ${body.code}`
-    counts[word] = (counts[word] ?? 0) + 1
-    if (guess % 100 === 0) {
-      const right = await validate(key, '192.0.2.1')
-      assert.equal(right.body.code, 'valid')
-      assert.match(right.headers['ratelimit'] ?? '', /^"license";r=59\d\d;/)
-    }
+  for (let hundred = 0; hundred < 10; hundred++) {
+    const guesses = Array.from({ length: 100 }, () => validate(createLicenseKey().key, '192.0.2.1'))
+    const [right, ...wrong] = await Promise.all([validate(key, '192.0.2.1'), ...guesses])
+    assert.equal(right.body.code, 'valid')
+    assert.match(right.headers['ratelimit'] ?? '', /^"license";r=59\d\d;/)
+    for (const { status, body } of wrong) counts[`${status} ${body.code}`] = (counts[`${status} ${body.code}`] ?? 0) + 1
   }
   assert.deepEqual(counts, { '200 not-found': 60, '429 rate-limited': 940 })
   const refused = await validate(createLicenseKey().key, '192.0.2.1')
@@ -41,4 +39,46 @@ test('a hundred devices behind one address are no guesses, and a mistyped key co
     assert.equal(status, 422)
     assert.match(headers['ratelimit'] ?? '', /^"client";r=60;/)
   }
+})
+
+// Red when: the address of a guess is the first of X-Forwarded-For, or an IPv6 address counts as itself.
+test('a guesser gets no more by naming other addresses, or by moving within an IPv6 network', async () => {
+  const guess = (address: string) => validate(createLicenseKey().key, address)
+  for (let n = 0; n < 60; n++) assert.equal((await guess(`198.51.100.${n}, 192.0.2.4`)).status, 200)
+  for (const spoofed of ['198.51.100.77, 192.0.2.4', '192.0.2.4', 'nonsense, 192.0.2.4', '127.0.0.1, 192.0.2.4'])
+    assert.equal((await guess(spoofed)).status, 429, spoofed)
+  for (let n = 0; n < 60; n++) assert.equal((await guess(`2001:db8:0:7::${n.toString(16)}`)).status, 200)
+  assert.equal((await guess('2001:db8:0:7:ffff::1')).status, 429)
+  assert.equal((await guess('2001:db8:0:8::1')).status, 200)
+})
+
+// Red when: one of the routes does not pass through withLicense(), or a refusal with a right key counts as a guess.
+test('guesses on all routes count together, and what is refused with a right key is no guess', async () => {
+  const ask = (operation: string, body: object, address: string) =>
+    call('POST', `/api/v1/licenses/${operation}`, body, { 'x-forwarded-for': address })
+  const operations = ['validate', 'activate', 'heartbeat', 'deactivate', 'files']
+  const guess = (n: number) => ask(operations[n % 5]!, { key: createLicenseKey().key, fingerprint: 'one' }, '192.0.2.5')
+  for (let n = 0; n < 60; n++) assert.notEqual((await guess(n)).status, 429)
+  for (let n = 0; n < 5; n++) assert.equal((await guess(n)).status, 429)
+  const { key } = await makeLicense(admin, organization_id, { status: 'suspended' })
+  for (let n = 0; n < 10; n++) {
+    const { status } = await ask(operations[n % 5]!, { key, fingerprint: 'one' }, '192.0.2.5')
+    assert.notEqual(status, 429)
+  }
+  // The keys of other organizations are no guesses either.
+  for (let n = 0; n < 3; n++) {
+    const other = await makeLicense(admin, (await signUp('Other')).organization_id)
+    assert.equal((await validate(other.key, '192.0.2.5')).body.code, 'valid')
+  }
+})
+
+// Red when: the limit of a license is counted by address, or for all licenses together.
+test('the limit of one key is used up by its own requests alone', async () => {
+  const [busy, calm] = [await makeLicense(admin, organization_id), await makeLicense(admin, organization_id)]
+  const limits = services.limitsOfPrograms({ header: () => {} } as unknown as FastifyReply, '203.0.113.1')
+  for (let use = 0; use < 5999; use++) await limits.countUse(readLicenseKey(busy.key).hash.toString('base64url'))
+  assert.equal((await validate(busy.key, '192.0.2.6')).status, 200)
+  for (const address of ['192.0.2.6', '192.0.2.7'])
+    assert.equal((await validate(busy.key, address)).body.code, 'rate-limited', 'from any address')
+  assert.equal((await validate(calm.key, '192.0.2.6')).status, 200)
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -10,10 +10,12 @@ import { makeLicense } from '../../../test/licenses.ts'
 import { findFreePort } from '../../../test/programs/ports.ts'
 import { onTestDatabase, request, startServiceProcess, waitUntil } from '../../../test/programs/service-process.ts'
 import { createTestApp } from '../../../test/test-app.ts'
-import { testDatabase } from '../../../test/test-database.ts'
+import { TEST_SECRET, testDatabase } from '../../../test/test-database.ts'
+import { systemFor } from '../../platform/database/runners.ts'
+import { addFileKey, listFileKeys, publicFileKeys } from '../license-files/file-keys.ts'
 import { readLicenseKey } from '../licenses/license-key.ts'
 
-const { admin, signUp } = await createTestApp()
+const { admin, database, signUp } = await createTestApp()
 const { organization_id } = await signUp('Acme')
 
 async function startService() {
@@ -110,6 +112,9 @@ test('the program of the guide activates, beats, works offline, and stops after 
   t.after(() => rmSync(folder, { recursive: true }))
   const license = await makeLicense(admin, organization_id, { max_activations: 1, heartbeat_seconds: 60 })
   const service = services[1] as (typeof services)[0]
+  const system = systemFor(database, 'license files')
+  await system.run(addFileKey(TEST_SECRET, 'now'))
+  writeFileSync(join(folder, 'keys.json'), JSON.stringify(publicFileKeys(await system.run(listFileKeys))))
   const program = fileURLToPath(new URL('../../../../docs/license-client/program.ts', import.meta.url))
   const run = (command: string, settings: Record<string, string> = {}) => {
     const child = spawn(process.execPath, [program, command], {
@@ -117,6 +122,7 @@ test('the program of the guide activates, beats, works offline, and stops after 
         FREEHOLD_URL: service.url,
         LICENSE_KEY: license.key,
         LICENSE_STATE: join(folder, 'license.json'),
+        LICENSE_KEYS: join(folder, 'keys.json'),
         HEARTBEAT_SECONDS: '0.1',
         ...settings,
       },

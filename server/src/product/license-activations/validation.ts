@@ -130,8 +130,8 @@ const lookUp = compileOnce(
   ({ hash, fingerprint, user }: { hash: Buffer; fingerprint: string | null; user: string | null }) =>
     raw(
       query,
-      sql<Found>`select l.id, l.organization_id, p.code as plan, case when l.status = 'active' and l.expires_at <= now() then 'expired' else l.status end as status, l.starts_at <= now() as has_begun,
-        l.starts_at, l.expires_at, l.on_expiry, l.activation, floor(l.max_activations::bigint * (100 + l.overage_percent) / 100)::integer as max_activations, l.heartbeat_seconds, l.entitlements,
+      sql<Found>`select l.id, l.organization_id, p.code as plan, case when l.status <> 'active' then l.status when o.suspended_at is not null then 'suspended' when l.expires_at <= now() then 'expired' else 'active' end as status, l.starts_at <= now() as has_begun,
+        l.starts_at, l.expires_at, l.on_expiry, l.activation, case when l.max_activations is not null then least(l.max_activations::bigint * (100 + l.overage_percent) / 100, 2147483647)::integer end as max_activations, l.heartbeat_seconds, l.entitlements,
         l.metadata ->> 'product' as product, l.metadata ->> 'max_version' as max_version, l.first_validated_at is null as is_first,
         ${user}::uuid is null or exists (select from memberships m where m.organization_id = l.organization_id and m.user_id = ${user}::uuid
           and m.disabled_at is null and m.deleted_at is null) as user_matches,
@@ -209,12 +209,12 @@ function codeOf(found: Found, scopes: Scopes, missing: readonly string[]): Valid
 function codeOfDevice(found: Found, fingerprint: string | undefined): ValidationCode {
   const { activation, max_activations, heartbeat_seconds, is_alive, used } = found
   const isBound = max_activations !== null || heartbeat_seconds !== null || activation === 'floating'
-  if (fingerprint === undefined) return isBound ? 'fingerprint-required' : 'valid'
-  if (is_alive === true) return 'valid'
+  if (!isBound || is_alive === true) return 'valid'
+  if (fingerprint === undefined) return 'fingerprint-required'
   if (is_alive === false) return 'heartbeat-dead'
   if (max_activations !== null && (used ?? 0) >= max_activations)
     return activation === 'floating' || max_activations === 0 ? 'activations-exhausted' : 'fingerprint-mismatch'
-  return isBound ? 'activation-missing' : 'valid'
+  return 'activation-missing'
 }
 
 /** Whether a version is at most the highest one: `2` covers 2.9.1, and `2.4` covers 2.4.7 but not 2.5. */

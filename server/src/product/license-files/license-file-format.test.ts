@@ -24,6 +24,8 @@ interface Vectors {
     access?: string
     fingerprint: string
     now: number
+    product?: string
+    version?: string
     last_seen?: number
   }[]
 }
@@ -36,13 +38,15 @@ const { issuer, keys, device_key, claims, vectors } = JSON.parse(
 const at = { keys, issuer, fingerprint: claims.fingerprint, now: (claims.iat + 60) * 1000 }
 
 // Red when: a check of the verifier is left out, or two of them change places.
-for (const { name, file, code, access, fingerprint, now, last_seen } of vectors)
+for (const { name, file, code, access, fingerprint, product, version, now, last_seen } of vectors)
   test(`${name}: ${code}`, async () => {
     const lastSeen = last_seen === undefined ? undefined : last_seen * 1000
     const verdict = await verifyLicenseFile(file, {
       keys,
       issuer,
       fingerprint,
+      product,
+      version,
       now: now * 1000,
       lastSeen,
       deviceKey: device_key,
@@ -56,7 +60,7 @@ for (const { name, file, code, access, fingerprint, now, last_seen } of vectors)
 
 test('the examples show every code', () => {
   const codes = new Set(vectors.map(({ code }) => code))
-  assert.equal(codes.size, 10, [...codes].join())
+  assert.equal(codes.size, 12, [...codes].join())
 })
 
 // Red when: `bytesOf` accepts unused bits, or the header is not part of what is signed.
@@ -84,6 +88,56 @@ test('no text makes the verifier throw', async () => {
     }),
     { numRuns: 300 },
   )
+})
+
+// Red when: isLicense() leaves out a claim that decides.
+test('not even the service can sign claims that mean nothing and are valid', async () => {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  const known = { kid: 'own', kty: 'OKP', crv: 'Ed25519', x: publicKey.export({ format: 'jwk' }).x as string } as const
+  const verdictOf = (signed: unknown) =>
+    verifyLicenseFile(signFile(signed as typeof claims, { id: 'own', privateKey }), { ...at, keys: [known] })
+  assert.equal((await verdictOf(claims)).code, 'valid')
+  const name = fc.constantFrom('iss', 'fingerprint', 'iat', 'exp', 'license_expires_at', 'entitlements', 'product')
+  const fraction = fc.double({ noInteger: true, noNaN: true, noDefaultInfinity: true })
+  const wrong = fc.oneof(fc.constantFrom(undefined, true, [1], {}), fc.string(), fraction)
+  await fc.assert(
+    fc.asyncProperty(name, wrong, async (claim, value) => {
+      fc.pre(claim !== 'product' || typeof (value ?? '') !== 'string') // a text, or no product
+      const { code } = await verdictOf({ ...claims, [claim]: value })
+      assert.notEqual(code, 'valid', `${claim}: ${JSON.stringify(value)}`)
+    }),
+    { numRuns: 300 },
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.jsonValue(), async value => {
+      assert.equal((await verdictOf(value)).code, 'malformed')
+    }),
+    { numRuns: 100 },
+  )
+})
+
+// Red when: the key is imported outside `importKey`, or a value of the state is used as it is.
+test('hostile values from elsewhere get a verdict, too', async () => {
+  const [{ file }] = vectors as [Vectors['vectors'][0]]
+  const [known] = keys as [PublicKey]
+  for (const x of ['', 'AAAA', '!', 1, null, undefined])
+    assert.equal((await verifyLicenseFile(file, { ...at, keys: [{ ...known, x } as PublicKey] })).code, 'unknown-key')
+  for (const wrong of [{ kty: 'EC' }, { crv: 'P-256' }, { crv: 'X25519' }])
+    assert.equal(
+      (await verifyLicenseFile(file, { ...at, keys: [{ ...known, ...wrong } as PublicKey] })).code,
+      'unknown-key',
+    )
+  for (const other of [undefined, null, 1, {}, [file], 'a'.repeat(200_001), '.'.repeat(100_000), `${file}.${file}`])
+    assert.equal((await verifyLicenseFile(other as string, at)).code, 'malformed')
+  for (const lastSeen of [NaN, 'later', null, {}, -Infinity] as number[]) {
+    const verdict = await verifyLicenseFile(file, { ...at, lastSeen, now: at.now - 86_400_000 })
+    assert.deepEqual(verdict, { code: 'clock-set-back', lastSeen: claims.iat * 1000 })
+  }
+  for (const deviceKey of [{}, { kty: 'OKP', crv: 'X25519', x: '', d: '' }] as DeviceKey[])
+    assert.equal(
+      (await verifyLicenseFile(encryptFile(file, device_key.x), { ...at, deviceKey })).code,
+      'not-decryptable',
+    )
 })
 
 test('a device that has generated its key opens what is encrypted to it, and no other does', async () => {

@@ -15,17 +15,23 @@ create policy system on license_file_keys to freehold_system using (true);
 -- What a license file says, for a device with an activation, which then counts at least until the end of the file: another
 -- device cannot take its place while the file is valid. A lease of a floating license is thus borrowed for 30 days at most.
 create function issue_license_file(hash bytea, device text, seconds integer,
-  out outcome text, out activation_id uuid, out license_id uuid, out organization_id uuid, out plan text, out entitlements text[],
+  out outcome text, out activation_id uuid, out license_id uuid, out organization_id uuid, out plan text, out product text, out max_version text, out entitlements text[],
   out license_expires_at timestamptz, out on_expiry text, out issued_at timestamptz, out expires_at timestamptz)
   language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
-  l constant licenses := find_license(hash);
+  l licenses := find_license(hash);
   renewed record;
   activation license_activations;
 begin
   outcome := license_obstacle(l, false);
   if outcome is not null then
     return;
+  end if;
+  perform pg_advisory_xact_lock_shared(lock_key('licenses', l.id::text));
+  -- A device that works offline validates its license by the file.
+  if l.first_validated_at is null and exists (select from license_activations a
+    where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device and a.expires_at > clock_timestamp()) then
+    l.expires_at := start_license(hash);
   end if;
   issued_at := date_trunc('second', now());
   expires_at := least(issued_at + make_interval(secs => case when l.activation = 'floating' then least(seconds, 30 * 86400) else seconds end),
@@ -37,6 +43,8 @@ begin
   license_id := l.id;
   organization_id := l.organization_id;
   plan := (select p.code from license_plans p where p.id = l.plan_id);
+  product := l.metadata ->> 'product';
+  max_version := l.metadata ->> 'max_version';
   entitlements := l.entitlements;
   license_expires_at := l.expires_at;
   on_expiry := l.on_expiry;

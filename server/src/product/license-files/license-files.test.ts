@@ -26,7 +26,8 @@ async function activated(terms?: Terms) {
 const fileOf = (key: string, wanted: object = {}) => post('files', { key, fingerprint, ...wanted })
 
 test('an activated device gets a file that it verifies offline, and that is no file of another device', async () => {
-  const license = await activated({ entitlements: ['export'], max_activations: 1 })
+  const metadata = { product: 'editor', max_version: '2', order: 'A-1' }
+  const license = await activated({ entitlements: ['export'], max_activations: 1, metadata })
   const made = await fileOf(license.key, { ttl_seconds: 3600 })
   assert.equal(made.status, 201)
   const keys = await publicKeys()
@@ -42,6 +43,8 @@ test('an activated device gets a file that it verifies offline, and that is no f
     activation_id: license.activation_id,
     fingerprint,
     plan: 'test-plan',
+    product: 'editor',
+    max_version: '2',
     entitlements: ['export'],
     license_expires_at: null,
     on_expiry: 'restrict',

@@ -63,6 +63,8 @@ interface Issued {
   license_id: string
   organization_id: string
   plan: string
+  product: string | null
+  max_version: string | null
   entitlements: string[]
   license_expires_at: string | null
   on_expiry: string
@@ -88,7 +90,8 @@ export function makeFile(
   { fingerprint, device_public_key }: Omit<NewLicenseFile, 'key'>,
   { issuer, key }: { issuer: string; key: FileKey },
 ): Static<typeof LicenseFile> {
-  const { license_id, organization_id, activation_id, plan, entitlements, on_expiry, license_expires_at } = issued
+  const { license_id, organization_id, activation_id, plan, product, max_version } = issued
+  const { entitlements, on_expiry, license_expires_at } = issued
   const id = randomUUIDv7()
   const signed = signFile(
     {
@@ -99,6 +102,8 @@ export function makeFile(
       activation_id,
       fingerprint,
       plan,
+      product,
+      max_version,
       entitlements,
       iat: seconds(issued.issued_at),
       exp: seconds(issued.expires_at),

@@ -19,6 +19,8 @@ export interface LicenseClaims {
   activation_id: string
   fingerprint: string
   plan: string
+  product: string | null
+  max_version: string | null
   entitlements: readonly string[]
   iat: number
   exp: number

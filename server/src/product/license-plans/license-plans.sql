@@ -18,7 +18,9 @@ create table license_plans (
   is_default              boolean not null default false,
   created_at              timestamptz not null default now(),
   updated_at              timestamptz not null default now(),
-  version                 integer not null default 1
+  version                 integer not null default 1,
+  -- Whoever signs up is the first member of an organization that follows the default.
+  constraint license_plans_default_has_seat check (not is_default or seats >= 1)
 );
 -- At most one: what organizations without a license may use.
 create unique index license_plans_is_default on license_plans (is_default) where is_default;
@@ -40,9 +42,9 @@ end $$;
 revoke execute on function replace_default_plan() from public;
 create trigger replace_default before insert or update of is_default on license_plans for each row when (new.is_default) execute function replace_default_plan();
 
--- The maxima of an allowance: what the terms allow, with the overage.
+-- The maxima of an allowance: what the terms allow, with the overage, as far as JSON has integers.
 create function maxima_of(seats integer, quotas jsonb, overage_percent integer) returns jsonb language sql immutable set search_path = {{schema}}, pg_temp as $$
-  select coalesce(jsonb_object_agg(key, floor(maximum::numeric * (100 + overage_percent) / 100)), '{}')
+  select coalesce(jsonb_object_agg(key, case when maximum is not null then least(floor(maximum::numeric * (100 + overage_percent) / 100), 9007199254740991) end), '{}')
   from (select 'seats' as key, seats::text as maximum union all select key, value from jsonb_each_text(quotas)) as maxima $$;
 revoke execute on function maxima_of(integer, jsonb, integer) from public;
 

@@ -128,6 +128,7 @@ const refusals = {
   licenses_plan_fkey: 'plan-in-use',
   license_plans_default_in_use: 'plan-in-use',
   license_plans_is_default: { code: 'busy', retryAfter: 1 },
+  license_plans_default_has_seat: { pointer: '/seats', detail: 'must be at least 1 in the default plan' },
 } as const
 
 const planPages = pagesOf(() => tenant.selectFrom('license_plans').select(columns))
@@ -145,7 +146,7 @@ const write = <Given extends { quotas?: object }>({ quotas, ...given }: Given) =
   ...(quotas !== undefined && { quotas: JSON.stringify(quotas) }),
 })
 
-/** @throws Problem license-plan-code-taken */
+/** @throws Problem license-plan-code-taken; invalid-fields if the default plan has no seat */
 export const createLicensePlan = (plan: NewLicensePlan) =>
   get(system.insertInto('license_plans').values(write(plan)).returning(columns), refusals)
 
@@ -154,7 +155,7 @@ const target = (id: string, condition: Condition) =>
 
 /**
  * Changes a plan. Licenses that exist keep their terms; organizations without a license follow a change of the default plan
- * at once. @throws Problem not-found, license-plan-code-taken, entity-tag-stale
+ * at once. @throws Problem not-found, license-plan-code-taken, entity-tag-stale; invalid-fields if the default plan has no seat
  */
 export const updateLicensePlan = (id: string, changes: LicensePlanChanges, condition: Condition) =>
   updateRow(target(id, condition), write(changes), refusals)

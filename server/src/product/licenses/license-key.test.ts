@@ -63,6 +63,24 @@ test('up to five wrong characters are found', () => {
   )
 })
 
+// Red when: a root of the generator is another one, or occurs twice: five wrong characters could pass, which no sample finds.
+test('a key is zero at five consecutive powers of the generator of GF(32): so its distance is six', () => {
+  const double = (value: number): number => (value & 16 ? ((value << 1) ^ 0b100101) & 31 : value << 1)
+  const times = (a: number, b: number): number => (b === 0 ? 0 : (b & 1 ? a : 0) ^ times(double(a), b >> 1))
+  for (let sample = 0; sample < 20; sample++) {
+    const values = createLicenseKey()
+      .key.replaceAll('-', '')
+      .split('')
+      .map(character => ALPHABET.indexOf(character))
+    for (const root of [1, 2, 4, 8, 16])
+      assert.equal(
+        values.reduce((sum, value) => times(sum, root) ^ value, 0),
+        0,
+        `root ${root}`,
+      )
+  }
+})
+
 test('any other text is malformed, however long', () => {
   const { key } = createLicenseKey()
   for (const text of ['', '-', key.slice(1), `${key}0`, key.replace(/.$/, 'U'), '0'.repeat(100_000), 'ключ', '\u0000'])

@@ -117,8 +117,9 @@ export async function takeStep(
 
 /**
  * Moves a license to another organization: it is revoked, and a new one with its terms, its end and a new key replaces it.
- * Runs in the organization that has the license. @returns the new license
- * @throws Problem license-revoked, limit-below-use; invalid-fields when there is no such organization
+ * Runs in the organization that has the license. Returns the new license.
+ * @throws Problem license-revoked, license-status-conflict if it has expired, limit-below-use; invalid-fields when there is no
+ * such organization
  */
 export async function transferLicense(
   transaction: Transaction<'system'>,
@@ -134,6 +135,7 @@ export async function transferLicense(
       system
         .selectFrom('licenses')
         .select('status')
+        .select(sql<boolean>`coalesce(expires_at <= now(), false)`.as('is_over'))
         .where('organization_id', '=', organization_id)
         .where('id', '=', id),
       ([row]) => row,
@@ -141,6 +143,7 @@ export async function transferLicense(
   )
   if (former === undefined) throw new Problem('not-found')
   requireStatus(former.status, ['draft', 'active', 'suspended'])
+  if (former.is_over) throw new Problem('license-status-conflict', { extension: { license_status: 'expired' } })
   await transaction.run(
     execute(
       system

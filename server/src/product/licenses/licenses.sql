@@ -32,7 +32,8 @@ create table licenses (
   primary key (organization_id, id),
   constraint licenses_plan_fkey foreign key (plan_id) references license_plans,
   constraint licenses_key_hash_key unique (organization_id, key_hash),
-  constraint licenses_expires_later check (expires_at > starts_at)
+  constraint licenses_expires_later check (expires_at > starts_at),
+  constraint licenses_expires_in_time check (expires_at < '9999-12-31 00:00:00+00') -- as RFC 3339 can write it
 );
 create index licenses_key_hash on licenses (key_hash);
 create index licenses_key_prefix on licenses (key_prefix);

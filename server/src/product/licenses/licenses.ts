@@ -43,6 +43,7 @@ export const licenseRules = {
   licenses_plan_fkey: { pointer: '/plan_id', detail: 'is not a plan' },
   licenses_expires_in_future: { pointer: '/expires_at', detail: 'must be in the future' },
   licenses_expires_later: { pointer: '/expires_at', detail: 'must be later than starts_at' },
+  licenses_expires_in_time: { pointer: '/expires_at', detail: 'must not be later than the year 9999' },
   licenses_metadata_size: { pointer: '/metadata', detail: 'must not exceed 16 KiB in total' },
   licenses_organization_id_fkey: { pointer: '/organization_id', detail: 'is not an organization' },
 } as const

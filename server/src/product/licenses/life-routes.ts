@@ -121,7 +121,7 @@ export function licenseLifeRoutes(app: App): void {
         summary: 'Reissue a license to another organization',
         description:
           'The license is revoked. The response is a new license of the other organization with the same terms and end, a new key, and ' +
-          '`transferred_from`.',
+          '`transferred_from`. Renew a license that has expired first. Within one organization this gives a license another key.',
         body: Strict({ ...LicenseTransfer.properties, reason: Reason }),
         response: { 201: IssuedLicense },
       },

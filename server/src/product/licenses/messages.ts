@@ -10,8 +10,18 @@ const Metadata = Type.Unsafe<Record<string, string | number | boolean>>({
   type: 'object',
   maxProperties: 50,
   propertyNames: { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9_.-]+$' },
+  properties: {
+    product: { type: 'string', minLength: 1, maxLength: 63, description: 'For the `product` of a validation.' },
+    max_version: {
+      type: 'string',
+      pattern: '^\\d{1,9}(\\.\\d{1,9}){0,4}$',
+      description: 'The highest version that the license covers, for the `version` of a validation.',
+      examples: ['2.4'],
+    },
+  },
   additionalProperties: { type: ['string', 'number', 'boolean'], maxLength: 500 },
-  description: 'What operators note: names with texts, numbers, true or false; 16 KiB in total.',
+  description:
+    'What operators note: names with texts, numbers, true or false; 16 KiB in total. Validations compare `product` and `max_version`. The administrators of the organization see it.',
   examples: [{ order: 'A-1042' }],
 })
 const about = { name: Nullable(Name), metadata: Metadata }
