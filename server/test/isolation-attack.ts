@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { isOperators, kindsOf, listAllOperations, listOperations, listResources } from './isolation-operations.ts'
+import { supportPermissionsOf } from '../src/platform/gate/permissions.ts'
 import { buildRequest, randomLike } from './isolation-requests.ts'
 import type { Operation, Place } from './isolation-operations.ts'
-import { createWorlds, dumpRows, giveFixtures, makeResources } from './isolation-world.ts'
-import type { MakeWorld, World } from './isolation-world.ts'
+import { countSupportRequests, createWorlds, dumpRows, giveFixtures, makeResources } from './isolation-world.ts'
+import type { MakeWorld, Standing, World } from './isolation-world.ts'
 import { randomWord } from './isolation-words.ts'
 import type { Answer, Person, TestApp } from './test-app.ts'
 
@@ -40,8 +41,8 @@ export interface Attack {
   /** The victim's own request reaches its rows, so that there is something to steal. */
   reach(operation: Operation): Promise<void>
   /**
-   * The owner of another organization puts foreign values into each place of the operation. @returns the number of
-   * attacks
+   * The owner of another organization puts foreign values into each place of the operation; so does an operator with
+   * support access to that other organization, if the operation is within its reach. @returns the number of attacks
    */
   attack(operation: Operation): Promise<number>
   /** Reads a list of the attacker's own in every order and with every filter. @returns the number of pages */
@@ -56,6 +57,8 @@ export async function createAttack(app: TestApp): Promise<Attack> {
   const victim = await createVictim(app, await listOperations(app.app))
   const worlds = await createWorlds(app)
   const { owner, values, rowsOf, marks } = victim
+  const { permissions, supportPermissions } = app.services.declared
+  const reached: readonly string[] = supportPermissionsOf({ permissions, supportPermissions }, 'member')
   const operator = await app.signUp()
   await app.admin.query('update users set superuser = true where id = $1', [operator.user_id])
   // Two entries in the operators' log, so that there is a cursor to steal.
@@ -90,8 +93,12 @@ export async function createAttack(app: TestApp): Promise<Attack> {
   return {
     operations,
     reach: async operation => {
-      const answer = await owner.call('GET', pathOfVictim(operation))
+      const path = pathOfVictim(operation)
+      const answer = await owner.call('GET', path)
       assert.equal(answer.status, 200, `${operation.id}: ${answer.text}`)
+      // RFC 9562, section 4: the case of an id does not matter.
+      const upper = path.replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, id => id.toUpperCase())
+      assert.equal((await owner.call('GET', upper)).status, 200, `${operation.id}: ${upper}`)
       assert.notEqual(
         marks.some(mark => answer.text.includes(mark)),
         showsNoNames.includes(operation.id),
@@ -104,7 +111,11 @@ export async function createAttack(app: TestApp): Promise<Attack> {
       for (const place of operation.places) foreign.set(place, await valueOfVictim(operation, place))
       // A caller who is no operator is refused whatever the values are: all foreign ones at once show it.
       const variants = variantsOf(operation, foreign).slice(isOperators(operation) ? -1 : 0)
-      for (const variant of variants) await sendVariant(worlds, operation, variant, victim)
+      const attackers: Standing[] = reached.includes(operation.access) ? [{}, { support: 'member' }] : [{}]
+      for (const standing of attackers)
+        // The same policies decide: it suffices that everything foreign at once gets it nothing.
+        for (const variant of variants.slice(standing.support === undefined ? 0 : -1))
+          await sendVariant({ worlds, admin: app.admin, standing }, operation, variant, victim)
       assert.deepEqual(
         withoutExpected(await dumpRows(app.admin, rowsOf), before),
         before.filter(line => !isCounter(line)),
@@ -224,7 +235,7 @@ function variantsOf(operation: Operation, values: ReadonlyMap<Place, string>): V
 }
 
 async function sendVariant(
-  worlds: MakeWorld,
+  { worlds, admin, standing }: { worlds: MakeWorld; admin: TestApp['admin']; standing: Standing },
   operation: Operation,
   { name, foreign }: Variant,
   { owner, marks }: Victim,
@@ -232,9 +243,11 @@ async function sendVariant(
   const random = new Map([...foreign].map(([place, value]) => [place, randomLike(place, value)]))
   const trace = `attack-${randomWord()}`
   const send = async (given: ReadonlyMap<Place, string>, headers: Record<string, string>) => {
-    const world = await worlds({}, kindsOf(operation))
+    const world = await worlds(standing, kindsOf(operation))
     const request = buildRequest(operation, world, given)
     const answer = await world.call(request.method, request.path, request.body, { ...headers, ...request.headers })
+    // Each request under support access is on record, in the organization that it is for.
+    if (standing.support !== undefined) assert.equal(await countSupportRequests(admin, world), 1, name)
     return { answer, compared: comparable(answer, world, given) }
   }
   const theirs = await send(foreign, { 'x-request-id': trace, 'x-tenant-id': owner.organization_id })

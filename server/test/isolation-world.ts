@@ -353,6 +353,15 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
   }
 }
 
+/** How many requests under support access the history of the world has. */
+export async function countSupportRequests(admin: pg.Pool, { organization_id }: World): Promise<number> {
+  const { rowCount } = await admin.query(
+    `select from audit_log where organization_id = $1 and entity_type = 'support'`,
+    [organization_id],
+  )
+  return rowCount ?? 0
+}
+
 /** The resources of these kinds, with those that they refer to. */
 function neededFor(kinds: readonly Kind[] | 'all', resources: readonly Resource[]): Resource[] {
   if (kinds === 'all') return [...resources]

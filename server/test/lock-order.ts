@@ -2,7 +2,7 @@ import { randomUUIDv7 } from 'node:crypto'
 import { sealRefreshToken } from '../src/identity/sign-in/refresh-token.ts'
 import { signId } from '../src/platform/crypto/sealing.ts'
 import { sealToken } from '../src/platform/tokens/one-time-tokens.ts'
-import { permissionsOf } from '../src/platform/gate/permissions.ts'
+import { permissionsOf, supportPermissionsOf } from '../src/platform/gate/permissions.ts'
 import type { Permission } from '../src/platform/gate/permissions.ts'
 import { codeOf as totpCodeOf, stepNow } from './authenticator-app.ts'
 import { WORLD_PASSWORD } from './isolation-words.ts'
@@ -17,9 +17,10 @@ import type { Answer, TestApp } from './test-app.ts'
 
 /**
  * Who sends a request: two owners of one organization (a third owner stays); the first of them has two sessions, of
- * which the second has not verified a second factor; and a user whom the first one has invited.
+ * which the second has not verified a second factor; a user whom the first one has invited; and an operator through a
+ * support access with the role member.
  */
-export const authors = ['first', 'elsewhere', 'second', 'outsider'] as const
+export const authors = ['first', 'elsewhere', 'second', 'outsider', 'support'] as const
 export type Author = (typeof authors)[number]
 export type Arena = Readonly<Record<Author, World>>
 
@@ -27,18 +28,22 @@ export type Arena = Readonly<Record<Author, World>>
 export interface Action {
   name: string
   operation: Operation | undefined
+  /** Who may send it at the same time as a revocation. */
+  authors: readonly Author[]
   /** Prepares the request; the returned function sends it. */
   prepare(arena: Arena, author: Author): Promise<() => Promise<Pick<Answer, 'status' | 'text'>>>
   /** Only for a revocation, sent by the first: whose operations are refused from then on. */
   closes?: (author: Author, access: string) => boolean
+  /** Only for a revocation whose locks another one takes as well: whose operations it is run with. */
+  meets?: Author
 }
 
-interface Way extends Pick<Action, 'closes'> {
+interface Way extends Pick<Action, 'closes' | 'meets'> {
   name?: string
   /** The body's fields in addition to the schemas' examples. */
   body?: (world: World, arena: Arena) => object | Promise<object>
   /** The target; the other owner by default. */
-  path?: (world: World, path: string) => string
+  path?: (world: World, path: string, arena: Arena) => string
 }
 
 const isFirst = (author: Author): boolean => author === 'first' || author === 'elsewhere'
@@ -66,6 +71,14 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
   const ofSession: Way = { closes: (author, access) => isFirst(author) && isSignedIn(access) }
   const ofOtherSession: Way = { closes: (author, access) => author === 'elsewhere' && isSignedIn(access) }
   const ofMembership: Way = { closes: (author, access) => isFirst(author) && isGated(access) }
+  /** Of the support access, or of the operator who acts through it. */
+  const ofSupport: Way = {
+    path: ({ own }, path, { support }) =>
+      path
+        .replace(own['support access'] as string, support.own['support access'] as string)
+        .replace(`/admin/users/${own['user']}`, `/admin/users/${support.user_id}`),
+    closes: author => author === 'support',
+  }
   return {
     logOut: [{ closes: (author, access) => author === 'first' && isSignedIn(access) }],
     logOutEverywhere: [ofSession],
@@ -154,7 +167,10 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
     ],
     // Of operators: the first owner acts on the second one, who is an operator as well.
     revokeAnySessions: [ofOtherSession],
-    revokeSessionsOfUser: [{ closes: (author, access) => author === 'second' && isSignedIn(access) }],
+    revokeSessionsOfUser: [
+      { closes: (author, access) => author === 'second' && isSignedIn(access) },
+      { name: 'of the operator with support access', ...ofSupport, meets: 'support' },
+    ],
     suspendOrganization: [{ closes: (_author, access) => isGated(access) && access !== 'organization:leave' }],
     updateAnyUser: [
       {
@@ -162,14 +178,28 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
         body: () => ({ guest: undefined }),
         closes: (author, access) => author === 'second' && isSignedIn(access),
       },
+      {
+        name: 'the operator with support access demoted',
+        body: () => ({ guest: undefined }),
+        ...ofSupport,
+        meets: 'support',
+      },
     ],
     actOnUsers: [
+      {
+        name: 'the operator with support access disabled',
+        body: (_world, { support }) => ({ action: 'disable', ids: [support.user_id] }),
+        ...ofSupport,
+        meets: 'support',
+      },
       {
         name: 'the other operator disabled',
         body: () => ({ action: 'disable' }),
         closes: (author, access) => author === 'second' && access !== 'operator',
       },
     ],
+    endSupportAccess: [ofSupport],
+    endSupportAccessOfOperator: [{ ...ofSupport, meets: 'support' }],
     acceptInvitation: [{ body: (_world, { outsider }) => seal('invitation', 'email', outsider.email) }],
   }
 }
@@ -193,18 +223,27 @@ export async function listActions(app: TestApp): Promise<Action[]> {
       (operation.access !== 'public' || open.includes(operation.id)) &&
       (!(operation.id in unproved) || proved.includes(operation.id)),
   )
+  const { permissions, supportPermissions } = app.services.declared
+  const ofSupport: readonly string[] = supportPermissionsOf({ permissions, supportPermissions }, 'member')
   const missing = Object.keys(ways).filter(id => !operations.some(operation => operation.id === id))
   if (missing.length > 0) throw new Error(`there are no operations ${missing.join()}`)
   const actions = operations.flatMap(operation =>
-    (ways[operation.id] ?? [{}]).map(({ name, body, path, closes }): Action => ({
+    (ways[operation.id] ?? [{}]).map(({ name, body, path, closes, meets }): Action => ({
       name: name === undefined ? operation.id : `${operation.id} (${name})`,
       operation,
+      authors:
+        operation.id === 'acceptInvitation'
+          ? ['outsider']
+          : ofSupport.includes(operation.access)
+            ? ['first', 'second', 'support']
+            : ['first', 'second'],
       ...(closes && { closes }),
+      ...(meets && { meets }),
       prepare: async (arena, author) => {
         const world = arena[author]
         const request: Request = buildRequest(operation, world, new Map())
         const given = { ...request.body, ...(await body?.(world, arena)) }
-        const target = path?.(world, request.path) ?? request.path
+        const target = path?.(world, request.path, arena) ?? request.path
         return () =>
           world
             .call(request.method, target, request.body && given, request.headers)
@@ -215,6 +254,7 @@ export async function listActions(app: TestApp): Promise<Action[]> {
   const disable: Action = {
     name: 'user disabled by an operator',
     operation: undefined,
+    authors: ['first', 'second'],
     ...ofAccount,
     prepare: async (arena, author) => async () => {
       await app.admin.query('update users set disabled_at = now() where id = $1', [arena[author].user_id])
@@ -268,6 +308,7 @@ export async function createArenas(
     const { organization_id, member_id, user_id, outsider, own } = world
     const word = world.email.slice('caller-'.length, -'@example.com'.length)
     const [here, there, outside] = [randomUUIDv7(), randomUUIDv7(), randomUUIDv7()]
+    const [support_id, operator_id, operating] = [randomUUIDv7(), randomUUIDv7(), randomUUIDv7()]
     const given = { user_id: member_id, organization_id, word: `${word}-second` }
     const { nextProof, own: fixtures } = await giveFixtures(admin, services.keys.recovery, given)
     const older = personOf(world, { ...world, own: { ...own, user: member_id } })
@@ -286,10 +327,14 @@ export async function createArenas(
       name: 'arena',
       text: `with owners as (update memberships set role = 'owner' where organization_id = $1 and user_id = $2),
           devices as (update sessions set device_id = $3 where id = $4),
-          invited as (insert into invitations (organization_id, email, role, invited_by, expires_at) values ($1, $5, 'member', $6, now() + interval '1 day'))
+          invited as (insert into invitations (organization_id, email, role, invited_by, expires_at) values ($1, $5, 'member', $6, now() + interval '1 day')),
+          operator as (insert into users (id, email, superuser) values ($12, 'operator-' || $12::uuid || '@example.com', true)),
+          support as (insert into support_grants (organization_id, id, operator_id, reason, role, granted_by, granted_at, opens_at, expires_at)
+            values ($1, $13, $12, 'Granted for a test', 'member', $2, now(), now(), now() + interval '1 hour'))
         insert into sessions (id, user_id, organization_id, methods, expires_at, second_factor_at, device_id)
         values ($7, $2, $1, '{password,totp}', now() + interval '1 day', now(), null),
-          ($8, $2, $1, '{password}', now() + interval '1 day', null, $9), ($10, $11, null, '{password}', now() + interval '1 day', null, null)`,
+          ($8, $2, $1, '{password}', now() + interval '1 day', null, $9), ($10, $11, null, '{password}', now() + interval '1 day', null, null),
+          ($14, $12, null, '{password,totp}', now() + interval '1 day', now(), null)`,
       values: [
         organization_id,
         member_id,
@@ -302,7 +347,22 @@ export async function createArenas(
         fixtures.device,
         outside,
         outsider.user_id,
+        operator_id,
+        support_id,
+        operating,
       ],
+    })
+    const supportToken = tokens.sign({
+      sub: support_id,
+      user_id: support_id,
+      act: { sub: operator_id },
+      jti: operating,
+      sid: operating,
+      auth_time: Math.floor(Date.now() / 1000),
+      email: `${support_id}@support.invalid`,
+      organization_id,
+      tenant_id: organization_id,
+      role: 'member',
     })
     const elsewhere = { session_id: first.other_session_id, own: { ...first.own, session: first.session_id } }
     return {
@@ -315,6 +375,14 @@ export async function createArenas(
         session_id: outside,
         nextProof: () => ({ password: WORLD_PASSWORD }),
       }),
+      support: {
+        ...world,
+        user_id: operator_id,
+        session_id: operating,
+        own: { ...own, 'support access': support_id },
+        call: (method, path, body, headers = {}) =>
+          call(method, path, body, { authorization: `Bearer ${supportToken}`, ...headers }),
+      },
     }
   }
 }

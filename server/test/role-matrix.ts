@@ -10,7 +10,7 @@ import { unproved } from './isolation-values.ts'
 import { buildRequest } from './isolation-requests.ts'
 import type { Operation } from './isolation-operations.ts'
 import type { Request } from './isolation-requests.ts'
-import { createWorlds } from './isolation-world.ts'
+import { countSupportRequests, createWorlds } from './isolation-world.ts'
 import type { Standing, World } from './isolation-world.ts'
 import type { Answer, TestApp } from './test-app.ts'
 
@@ -266,6 +266,12 @@ export async function createRoleMatrix(app: TestApp): Promise<RoleMatrix> {
           `${name}: ${answer.status} ${answer.text}`,
         )
         if (wanted !== 'done') assert.equal(answer.status, problems[wanted]?.[0], answer.text)
+        if (standing !== 'nobody' && standing.support !== undefined)
+          assert.equal(
+            await countSupportRequests(app.admin, world),
+            1,
+            'each request under support access is on record',
+          )
       }
       return met
     },
