@@ -4,9 +4,9 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { checkAnswer } from './check-answer.ts'
 import type { CheckedAnswer } from './check-answer.ts'
-import { connectRaw } from './raw-socket.ts'
+import { connectRaw } from './programs/raw-socket.ts'
 import { createTestApp } from './test-app.ts'
-import { isOperators, listOperations } from './isolation-operations.ts'
+import { isOperators, listOperations } from './isolation/operations.ts'
 import type { Person } from './test-app.ts'
 
 const SEED = 20_261_121

@@ -10,7 +10,7 @@ import { after, test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
 import { loadConfig } from '../src/config/config.ts'
 import { namesOf, variableList } from '../src/config/sources.ts'
-import { repository } from './markdown.ts'
+import { repository } from './documents/markdown.ts'
 
 // The files for containers, without a container engine: what they say about each other and about the service is checked.
 

@@ -21,8 +21,8 @@ import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startEmbeddedPostgres } from '../src/platform/embedded/embedded-postgres.ts'
 import { findFreePort } from '../src/platform/embedded/postgres-process.ts'
-import { anchorsOf, blocksOf, listFiles, proseOf, readDocument, repository } from './markdown.ts'
-import type { Block } from './markdown.ts'
+import { anchorsOf, blocksOf, listFiles, proseOf, readDocument, repository } from './documents/markdown.ts'
+import type { Block } from './documents/markdown.ts'
 import { testDatabase } from './test-database.ts'
 
 /**

@@ -3,10 +3,10 @@ import { Agent, request as httpRequest } from 'node:http'
 import { Agent as SecureAgent, request as secureRequest } from 'node:https'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { findFreePort } from './pgbouncer.ts'
-import { needs } from './programs.ts'
-import { readDeployed, startCaddy, startNginx } from './proxies.ts'
-import { onTestDatabase, signUpAt, startServiceProcess, waitUntil } from './service-process.ts'
+import { findFreePort } from './programs/pgbouncer.ts'
+import { needs } from './programs/programs.ts'
+import { readDeployed, startCaddy, startNginx } from './programs/proxies.ts'
+import { onTestDatabase, signUpAt, startServiceProcess, waitUntil } from './programs/service-process.ts'
 
 interface Answer {
   status: number

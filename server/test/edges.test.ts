@@ -11,10 +11,10 @@ import {
   readFacts,
   roomOf,
   wingFaults,
-} from '../tools/edges.ts'
-import { locateFeatures } from '../tools/known-features.ts'
-import { placesOf, readProduct, sourceFolder } from '../tools/source.ts'
-import { listSystemCalls } from '../tools/system-calls.ts'
+} from '../tools/code/edges.ts'
+import { locateFeatures } from '../tools/code/known-features.ts'
+import { placesOf, readProduct, sourceFolder } from '../tools/code/source.ts'
+import { listSystemCalls } from '../tools/code/system-calls.ts'
 
 // Dependencies between features (imports, tables and services), compared with the declarations (`uses` in feature.ts)
 // and with the direction of the layers. The declarations are the architecture diagram.

@@ -16,8 +16,8 @@ import {
   signUpAt,
   startServiceProcess,
   waitUntil,
-} from './service-process.ts'
-import type { Client, ServiceProcess } from './service-process.ts'
+} from './programs/service-process.ts'
+import type { Client, ServiceProcess } from './programs/service-process.ts'
 import { TEST_SECRET } from './test-database.ts'
 
 const directories: string[] = []

@@ -7,7 +7,7 @@ import { makeTenants, readLeftSettings, runTenantLoad } from './tenant-load.ts'
 
 const REQUESTS = 20_001
 
-// Red when: platform/database/trip-query.ts makes the settings session-wide (`set_config(…, false)`) or leaves one out;
+// Red when: platform/connections/trip-query.ts makes the settings session-wide (`set_config(…, false)`) or leaves one out;
 // platform/database/database.ts does not roll back a failed transaction; or `tenant_read` in
 // platform/gate/organization-table.sql is `using (true)`.
 test('no row and no setting of one tenant reaches another, under load and among errors, and none is left behind', async t => {

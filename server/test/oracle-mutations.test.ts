@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readDigest } from '../src/platform/schema/inspection.ts'
-import { mutationOf, mutations } from './oracle-mutations.ts'
-import { createRandom } from './oracle-world.ts'
-import { createOracle, isAboutDeletedMember, isAllowed, isLong, isOwnerWithoutFactor, seed } from './oracle.ts'
-import type { Wanted } from './oracle.ts'
+import { mutationOf, mutations } from './oracle/mutations.ts'
+import { createRandom } from './oracle/world.ts'
+import { createOracle, isAboutDeletedMember, isAllowed, isLong, isOwnerWithoutFactor, seed } from './oracle/oracle.ts'
+import type { Wanted } from './oracle/oracle.ts'
 
 // The oracle against a database with one fault in it, for each fault in the list. Without ORACLE_DECISIONS=1000000 it
 // tests a dozen of them, chosen by the seed, or those whose name contains ORACLE_MUTATION.

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { createOracle, decisions, seed } from './oracle.ts'
-import type { Difference } from './oracle.ts'
+import { createOracle, decisions, seed } from './oracle/oracle.ts'
+import type { Difference } from './oracle/oracle.ts'
 
 // A model of who may do what, written from the documents, and the database are asked the same random questions about
 // the same random worlds, and must decide alike. ORACLE_DECISIONS=1000000 is the long mode; ORACLE_SEED repeats a run.
@@ -42,10 +42,10 @@ test('the model is short and shares nothing with the product', () => {
       imported.filter(
         from =>
           ![
-            './oracle-world.ts',
-            './oracle-model-of-roles.ts',
-            './oracle-model-of-support.ts',
-            './oracle-model-of-licenses.ts',
+            './oracle/world.ts',
+            './oracle/model-of-roles.ts',
+            './oracle/model-of-support.ts',
+            './oracle/model-of-licenses.ts',
           ].includes(from),
       ),
       [],

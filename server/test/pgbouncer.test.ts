@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { openDatabase } from '../src/platform/database/database.ts'
-import { pgbouncerProgram, startPgbouncer } from './pgbouncer.ts'
+import { pgbouncerProgram, startPgbouncer } from './programs/pgbouncer.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
 import { makeTenants, readLeftSettings, runTenantLoad } from './tenant-load.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createRoleMatrix, exceptions, namedPermissions, outcomeOf, permissionFor } from './role-matrix.ts'
+import { createRoleMatrix, exceptions, namedPermissions, outcomeOf, permissionFor } from './isolation/role-matrix.ts'
 import { createTestApp } from './test-app.ts'
 
 // Every operation of the document, called by every kind of caller: the service must respond as the features declare

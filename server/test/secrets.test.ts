@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { kindsOf, listAllOperations } from './isolation-operations.ts'
-import { buildRequest } from './isolation-requests.ts'
-import { callerOf, createWorlds } from './isolation-world.ts'
-import { randomWord } from './isolation-words.ts'
+import { kindsOf, listAllOperations } from './isolation/operations.ts'
+import { buildRequest } from './isolation/requests.ts'
+import { callerOf, createWorlds } from './isolation/world.ts'
+import { randomWord } from './isolation/words.ts'
 import { createTestApp, PASSWORD } from './test-app.ts'
 
 // Secrets in a request must not appear in the log, in a problem or in the audit log. The log is the product's own, at

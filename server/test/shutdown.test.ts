@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
-import { findEmbeddedPostgres, request, signUpAt, startServiceProcess, waitUntil } from './service-process.ts'
+import { findEmbeddedPostgres, request, signUpAt, startServiceProcess, waitUntil } from './programs/service-process.ts'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'freehold-shutdown-'))
 after(() => rmSync(dataDir, { recursive: true, force: true }))

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Database } from '../src/platform/database/database.ts'
-import { countTexts, MAX_PREPARED } from '../src/platform/database/trip-query.ts'
-import { kindsOf, listOperations } from './isolation-operations.ts'
-import { buildRequest } from './isolation-requests.ts'
-import type { Operation } from './isolation-operations.ts'
-import { callerOf, createWorlds } from './isolation-world.ts'
+import { countTexts, MAX_PREPARED } from '../src/platform/connections/trip-query.ts'
+import { kindsOf, listOperations } from './isolation/operations.ts'
+import { buildRequest } from './isolation/requests.ts'
+import type { Operation } from './isolation/operations.ts'
+import { callerOf, createWorlds } from './isolation/world.ts'
 import { createTestApp } from './test-app.ts'
 
 // Each distinct SQL text stays prepared on its connection. So a client must not be able to choose how many there are:
@@ -126,7 +126,7 @@ async function countPrepared({ tenant, system }: Database): Promise<number[]> {
   }
 }
 
-// Red when: TripQuery in platform/database/trip-query.ts closes no statement.
+// Red when: TripQuery in platform/connections/trip-query.ts closes no statement.
 test('however many statements there are, a connection keeps a limited number prepared', async t => {
   // One connection for each login, which then has to carry all.
   const narrow = await createTestApp({ DATABASE_POOL_SIZE: '2' })

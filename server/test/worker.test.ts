@@ -7,7 +7,7 @@ import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createOwnDatabase } from './own-database.ts'
-import { request, signUpAt, startServiceProcess, waitUntil } from './service-process.ts'
+import { request, signUpAt, startServiceProcess, waitUntil } from './programs/service-process.ts'
 import { TEST_SECRET } from './test-database.ts'
 
 // The jobs of real processes, from the request to the email: in a separate database, since a worker takes every job.

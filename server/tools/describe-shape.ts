@@ -1,8 +1,16 @@
 // `npm run shape`: measures the structure of the code, compared to the code before the redesign around features
 // (November 2026) and to the targets. `--files` lists the files behind the numbers.
 import { features } from '../src/features.ts'
-import { declarationFaults, listCircles, listEdges, listUpwardUses, readFacts, roomOf, upwardNameOf } from './edges.ts'
-import { locateFeatures } from './known-features.ts'
+import {
+  declarationFaults,
+  listCircles,
+  listEdges,
+  listUpwardUses,
+  readFacts,
+  roomOf,
+  upwardNameOf,
+} from './code/edges.ts'
+import { locateFeatures } from './code/known-features.ts'
 import {
   countLines,
   listLargeRooms,
@@ -14,9 +22,9 @@ import {
   measureResource,
   measureRoutes,
   productFiles,
-} from './shape.ts'
-import { listFiles, readProduct } from './source.ts'
-import { listSystemCalls } from './system-calls.ts'
+} from './code/shape.ts'
+import { listFiles, readProduct } from './code/source.ts'
+import { listSystemCalls } from './code/system-calls.ts'
 
 const MAX_FILES = 12
 

@@ -3,8 +3,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { readProduct } from './source.ts'
-import { listSystemCalls } from './system-calls.ts'
+import { readProduct } from './code/source.ts'
+import { listSystemCalls } from './code/system-calls.ts'
 
 const { values: options } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
 const path = fileURLToPath(new URL('../../docs/reference/system-login.md', import.meta.url))

@@ -5,7 +5,7 @@ import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { features } from '../src/features.ts'
-import { createDescribedApp } from './described-app.ts'
+import { createDescribedApp } from './reference/described-app.ts'
 
 const { values: options } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
 const app = await createDescribedApp()

@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { features } from '../src/features.ts'
 import { declare } from '../src/platform/declarations.ts'
-import { createDescribedApp } from './described-app.ts'
-import { describeFormat, describePermissions, describeProblems, describeRoutes } from './reference.ts'
+import { createDescribedApp } from './reference/described-app.ts'
+import { describeFormat, describePermissions, describeProblems, describeRoutes } from './reference/reference.ts'
 
 const { values: options } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
 const declared = declare(features)

@@ -4,14 +4,14 @@ import { loadConfig } from '../src/config/config.ts'
 import { features } from '../src/features.ts'
 import { declare } from '../src/platform/declarations.ts'
 import { migrateDatabase } from '../src/platform/schema/provision.ts'
-import { connectToDatabase } from '../src/platform/schema/schema-script.ts'
+import { connectToDatabase } from '../src/platform/migrations/schema-script.ts'
 import { withProvision } from '../src/platform/schema/with-database.ts'
 
 // Writes platform/database/tables.gen.ts, the types of all tables and views, from the migrated schema; `--check` only compares.
 
 const file = new URL('../src/platform/database/tables.gen.ts', import.meta.url)
 
-/** The types of values from the driver (platform/database/trip-query.ts sets how times are read). */
+/** The types of values from the driver (platform/connections/trip-query.ts sets how times are read). */
 const types: Record<string, string> = {
   bool: 'boolean',
   bytea: 'Buffer',

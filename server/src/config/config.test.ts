@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { describeConfiguration, describeEnvFile } from './reference.ts'
+import { describeConfiguration, describeEnvFile } from '../../tools/reference/configuration.ts'
 import { namesOf, variableList } from './sources.ts'
 import { type Config, ConfigError, loadConfig } from './config.ts'
 

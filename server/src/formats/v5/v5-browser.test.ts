@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { noBrowser, openBrowser, serveSite } from '../../../test/browser.ts'
-import { onTestDatabase, startServiceProcess } from '../../../test/service-process.ts'
+import { noBrowser, openBrowser, serveSite } from '../../../test/browsers/browser.ts'
+import { onTestDatabase, startServiceProcess } from '../../../test/programs/service-process.ts'
 
 // A front end in Chromium that speaks v5 only, with forms and buttons, from another origin than the service.
 

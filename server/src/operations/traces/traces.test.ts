@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTestApp } from '../../../test/test-app.ts'
-import { startPeer } from '../../../test/peer.ts'
+import { startPeer } from '../../../test/programs/peer.ts'
 import { send } from '../../platform/outbound/outbound.ts'
 import { features } from '../../features.ts'
 import { feature } from '../../platform/feature.ts'

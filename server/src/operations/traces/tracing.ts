@@ -12,8 +12,8 @@ import {
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import type { FastifyRequest } from 'fastify'
 import type { Config } from '../../config/config.ts'
-import { noteFailure } from '../../platform/failures.ts'
-import type { FailureSink } from '../../platform/failures.ts'
+import { noteFailure } from '../../platform/observation/failures.ts'
+import type { FailureSink } from '../../platform/observation/failures.ts'
 import { answers, arrivals, jobEnds, jobStarts, sendings, statements } from '../../platform/observation/channels.ts'
 import { provideTraceParent } from '../../platform/observation/trace-parent.ts'
 

@@ -1,8 +1,8 @@
 import pg from 'pg'
 import { Problem } from '../problems.ts'
-import { watchPool } from './pool-watch.ts'
-import type { PoolState } from './pool-watch.ts'
-import { poolClient } from './connection.ts'
+import { watchPool } from '../connections/pool-watch.ts'
+import type { PoolState } from '../connections/pool-watch.ts'
+import { poolClient } from '../connections/connection.ts'
 import {
   ClosedGate,
   isBroken,
@@ -14,14 +14,14 @@ import {
   unavailable,
 } from './database-errors.ts'
 import type { Shortages } from './database-errors.ts'
-import { openLanes } from './lanes.ts'
+import { openLanes } from '../connections/lanes.ts'
 import type { Origin, Scope } from './scope.ts'
 import { refusalOf } from './gate-refusals.ts'
 import type { GateState } from './gate-refusals.ts'
 import { gateState, opening, recording, recordsOperation, settingsOf } from './gate-statements.ts'
 import type { LoginName, Row, Statement } from './statement.ts'
-import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
-import type { SettingValues } from './trip-query.ts'
+import { nameOf, prepareSettings, TripQuery } from '../connections/trip-query.ts'
+import type { SettingValues } from '../connections/trip-query.ts'
 
 /** Several statements in one transaction behind one gate. Nothing slow may run between them: no hash, email or call. */
 export interface Transaction<Login extends LoginName> {

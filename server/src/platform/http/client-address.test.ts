@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
-import { listFiles, readFile } from '../../../tools/source.ts'
+import { listFiles, readFile } from '../../../tools/code/source.ts'
 import { addressKey, networkTest, readAddress } from '../addresses.ts'
 
 const SEED = 20_261_128

@@ -5,10 +5,10 @@ import type pg from 'pg'
 import type { PgBoss as Boss } from 'pg-boss'
 import type { SystemRunner } from '../database/database.ts'
 import { get, raw, tables } from '../database/statement.ts'
-import { jobSchemaOf, quoteSchema } from '../schema/schema-script.ts'
-import { noteFailure } from '../failures.ts'
+import { jobSchemaOf, quoteSchema } from '../migrations/schema-script.ts'
+import { noteFailure } from '../observation/failures.ts'
 import { jobEnds, jobStarts } from '../observation/channels.ts'
-import type { FailureSink } from '../failures.ts'
+import type { FailureSink } from '../observation/failures.ts'
 import type { Services } from '../services.ts'
 
 /**

@@ -7,9 +7,9 @@ import type { AddressInfo, Socket } from 'node:net'
 import { after, test } from 'node:test'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
-import { createBentProvider } from '../../../test/bent-provider.ts'
-import { openTestApp } from '../../../test/provider-browser.ts'
-import { importsOf, placesOf, readProduct } from '../../../tools/source.ts'
+import { createBentProvider } from '../../../test/browsers/bent-provider.ts'
+import { openTestApp } from '../../../test/browsers/provider-browser.ts'
+import { importsOf, placesOf, readProduct } from '../../../tools/code/source.ts'
 import { isPublicAddress, networkTest } from '../addresses.ts'
 import { OutboundError, send } from './outbound.ts'
 import type { OutboundRequest } from './outbound.ts'
@@ -307,7 +307,7 @@ const mayConnect: Readonly<Record<string, string>> = {
   'platform/server/closing.ts node:net': 'the type of the listener, which connects to nothing',
   'platform/openapi/document-pages.ts node:http': 'the names of statuses',
   'operations/metrics/worker-server.ts node:http': 'listens for scrapes, and connects to nothing',
-  'cli/public-url.ts:18': 'doctor asks the service itself under its public URL, as clients do',
+  'cli/doctor/public-url.ts:18': 'doctor asks the service itself under its public URL, as clients do',
   'platform/mail/outbox.ts nodemailer': 'makes files of mails, and connects to nothing',
   'platform/mail/smtp.ts nodemailer': 'SMTP, whose connections it bounds by itself',
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { connectRaw } from '../../../test/raw-socket.ts'
+import { connectRaw } from '../../../test/programs/raw-socket.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import { createLogger } from './logging.ts'
 

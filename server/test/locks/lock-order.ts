@@ -1,0 +1,388 @@
+import { randomUUIDv7 } from 'node:crypto'
+import { sealRefreshToken } from '../../src/identity/sign-in/refresh-token.ts'
+import { signId } from '../../src/platform/crypto/sealing.ts'
+import { sealToken } from '../../src/platform/tokens/one-time-tokens.ts'
+import { permissionsOf, supportPermissionsOf } from '../../src/platform/gate/permissions.ts'
+import type { Permission } from '../../src/platform/gate/permissions.ts'
+import { codeOf as totpCodeOf, stepNow } from '../browsers/authenticator-app.ts'
+import { WORLD_PASSWORD } from '../isolation/words.ts'
+import { isOperators, kindsOf, listOperations } from '../isolation/operations.ts'
+import { unproved } from '../isolation/values.ts'
+import { buildRequest } from '../isolation/requests.ts'
+import type { Operation } from '../isolation/operations.ts'
+import type { Request } from '../isolation/requests.ts'
+import { createWorlds, giveFixtures } from '../isolation/world.ts'
+import type { World } from '../isolation/world.ts'
+import type { Answer, TestApp } from '../test-app.ts'
+
+/**
+ * Who sends a request: two owners of one organization (a third owner stays); the first of them has two sessions, of
+ * which the second has not verified a second factor; a user whom the first one has invited; and an operator through a
+ * support access with the role member.
+ */
+export const authors = ['first', 'elsewhere', 'second', 'outsider', 'support'] as const
+export type Author = (typeof authors)[number]
+export type Arena = Readonly<Record<Author, World>>
+
+/** One way of running an operation. */
+export interface Action {
+  name: string
+  operation: Operation | undefined
+  /** Who may send it at the same time as a revocation. */
+  authors: readonly Author[]
+  /** Prepares the request; the returned function sends it. */
+  prepare(arena: Arena, author: Author): Promise<() => Promise<Pick<Answer, 'status' | 'text'>>>
+  /** Only for a revocation, sent by the first: whose operations are refused from then on. */
+  closes?: (author: Author, access: string) => boolean
+  /** Only for a revocation whose locks another one takes as well: whose operations it is run with. */
+  meets?: Author
+}
+
+interface Way extends Pick<Action, 'closes' | 'meets'> {
+  name?: string
+  /** The body's fields in addition to the schemas' examples. */
+  body?: (world: World, arena: Arena) => object | Promise<object>
+  /** The target; the other owner by default. */
+  path?: (world: World, path: string, arena: Arena) => string
+}
+
+const isFirst = (author: Author): boolean => author === 'first' || author === 'elsewhere'
+/** Behind the gate of an organization, or at least of a session; all others are public, or for operators. */
+const isGated = (access: string): boolean => access.includes(':') && !access.startsWith('admin:')
+const isSignedIn = (access: string): boolean => access === 'session' || access.includes(':')
+
+/** Signing in is refused as well. */
+const ofAccount: Way = { closes: (author, access) => isFirst(author) && access !== 'operator' }
+
+/** How operations are run if the examples of their schema are not enough; for operations that close a gate, whose. */
+const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly Way[]>> => {
+  const holds = (role: 'viewer' | 'admin', access: string) =>
+    permissionsOf(services.declared.permissions, role).includes(access as Permission)
+  const seal = async (purpose: string, where: string, value: string) => {
+    const { rows } = await admin.query(`select id from one_time_tokens where purpose = $1 and ${where} = $2`, [
+      purpose,
+      value,
+    ])
+    return { token: sealToken(services.keys.oneTime, { purpose }, rows[0].id) }
+  }
+  const lost = { role: 'viewer', title: null, company: null, status: undefined }
+  /** Of the custom role in each world (isolation-values.ts). */
+  const ofRole = ['projects:read', 'organization:read', 'organization:leave']
+  const ofSession: Way = { closes: (author, access) => isFirst(author) && isSignedIn(access) }
+  const ofOtherSession: Way = { closes: (author, access) => author === 'elsewhere' && isSignedIn(access) }
+  const ofMembership: Way = { closes: (author, access) => isFirst(author) && isGated(access) }
+  /** Of the support access, or of the operator who acts through it. */
+  const ofSupport: Way = {
+    path: ({ own }, path, { support }) =>
+      path
+        .replace(own['support access'] as string, support.own['support access'] as string)
+        .replace(`/admin/users/${own['user']}`, `/admin/users/${support.user_id}`),
+    closes: author => author === 'support',
+  }
+  return {
+    logOut: [{ closes: (author, access) => author === 'first' && isSignedIn(access) }],
+    logOutEverywhere: [ofSession],
+    revokeOwnSession: [ofOtherSession],
+    revokeDevice: [ofOtherSession],
+    changePassword: [{ body: () => ({ end_other_sessions: true }), ...ofOtherSession }],
+    completePasswordReset: [
+      {
+        body: async ({ user_id, email }) => {
+          await admin.query(
+            `insert into one_time_tokens (purpose, user_id, email, details, expires_at) values ('reset-password', $1, $2, '{}', now() + interval '1 hour')`,
+            [user_id, email],
+          )
+          return seal('reset-password', 'user_id', user_id)
+        },
+        ...ofAccount,
+      },
+    ],
+    confirmTotp: [
+      {
+        body: async ({ call }) => {
+          const { body } = await call('POST', '/api/v1/auth/mfa/totp')
+          return { code: totpCodeOf(body.secret ?? 'A', stepNow()) }
+        },
+        ...ofOtherSession,
+      },
+    ],
+    // The account then has no factor, which its sessions record.
+    removePasskey: [{ closes: () => false }],
+    deleteAccount: [ofAccount],
+    leaveOrganization: [ofMembership],
+    transferOrganization: [
+      { closes: (author, access) => isFirst(author) && isGated(access) && !holds('admin', access) },
+    ],
+    deleteOrganization: [{ closes: (_author, access) => isGated(access) }],
+    updateOrganization: [
+      { body: () => ({ second_factor_required: undefined }) },
+      {
+        name: 'second factor required',
+        body: () => ({ name: undefined, slug: undefined, second_factor_required: true }),
+        closes: (author, access) => author === 'elsewhere' && isGated(access),
+      },
+    ],
+    removeMember: [{ closes: (author, access) => author === 'second' && isGated(access) }],
+    updateMember: [
+      { body: () => ({ role: undefined, status: undefined, title: 'Colleague' }) },
+      {
+        name: 'other owner disabled',
+        body: () => ({ role: undefined, status: 'disabled' }),
+        closes: (author, access) => author === 'second' && isGated(access),
+      },
+      {
+        name: 'role of the other owner lowered',
+        body: () => lost,
+        closes: (author, access) => author === 'second' && isGated(access) && !holds('viewer', access),
+      },
+      {
+        name: 'custom role given to the other owner',
+        body: ({ own }) => ({ role: undefined, role_id: own['role'] }),
+        closes: (author, access) => author === 'second' && isGated(access) && !ofRole.includes(access),
+      },
+      {
+        name: 'own role lowered',
+        path: ({ user_id }, path) => path.replace(/[^/]*$/, user_id),
+        body: () => lost,
+        closes: (author, access) => isFirst(author) && isGated(access) && !holds('viewer', access),
+      },
+    ],
+    // Pairs of these take the organization's key exclusively, although the role has no members.
+    createRole: [{ closes: () => false }],
+    updateRole: [{ closes: () => false }],
+    deleteRole: [{ closes: () => false }],
+    createInvitation: [
+      {},
+      { name: 'to a custom role', body: ({ own }) => ({ role: undefined, role_id: own['role'] }) },
+      { name: 'renewed', body: (_world, { outsider }) => ({ email: outsider.email }) },
+    ],
+    createInvitations: [
+      {},
+      {
+        name: 'an open one and another',
+        body: (_world, { outsider }) => ({
+          invitations: [outsider.email, `bulk-${outsider.email}`].map(email => ({ email, role: 'viewer' })),
+        }),
+      },
+    ],
+    // Of operators: the first owner acts on the second one, who is an operator as well.
+    revokeAnySessions: [ofOtherSession],
+    revokeSessionsOfUser: [
+      { closes: (author, access) => author === 'second' && isSignedIn(access) },
+      { name: 'of the operator with support access', ...ofSupport, meets: 'support' },
+    ],
+    suspendOrganization: [{ closes: (_author, access) => isGated(access) && access !== 'organization:leave' }],
+    updateAnyUser: [
+      {
+        name: 'the other operator demoted',
+        body: () => ({ guest: undefined }),
+        closes: (author, access) => author === 'second' && isSignedIn(access),
+      },
+      {
+        name: 'the operator with support access demoted',
+        body: () => ({ guest: undefined }),
+        ...ofSupport,
+        meets: 'support',
+      },
+    ],
+    actOnUsers: [
+      {
+        name: 'the operator with support access disabled',
+        body: (_world, { support }) => ({ action: 'disable', ids: [support.user_id] }),
+        ...ofSupport,
+        meets: 'support',
+      },
+      {
+        name: 'the other operator disabled',
+        body: () => ({ action: 'disable' }),
+        closes: (author, access) => author === 'second' && access !== 'operator',
+      },
+    ],
+    endSupportAccess: [ofSupport],
+    endSupportAccessOfOperator: [{ ...ofSupport, meets: 'support' }],
+    acceptInvitation: [{ body: (_world, { outsider }) => seal('invitation', 'email', outsider.email) }],
+  }
+}
+
+/** Public operations that depend on a session, a user or an invitation. */
+const open = ['logIn', 'refresh', 'logOut', 'completePasswordReset', 'acceptInvitation']
+
+/** Prepared above, although no fixed request can contain what they need. */
+const proved = ['acceptInvitation', 'completePasswordReset', 'confirmTotp']
+
+/** The same statements under another name. */
+const isTwin = ({ id, method }: Operation): boolean => method === 'PUT' || id.endsWith('Alias') || id.endsWith('Person')
+
+/** Every operation of the OpenAPI document that writes, and operations that an operator runs by hand. */
+export async function listActions(app: TestApp): Promise<Action[]> {
+  const ways = waysOf(app)
+  const operations = (await listOperations(app.app)).filter(
+    operation =>
+      operation.method !== 'GET' &&
+      !isTwin(operation) &&
+      (operation.access !== 'public' || open.includes(operation.id)) &&
+      (!(operation.id in unproved) || proved.includes(operation.id)),
+  )
+  const { permissions, supportPermissions } = app.services.declared
+  const ofSupport: readonly string[] = supportPermissionsOf({ permissions, supportPermissions }, 'member')
+  const missing = Object.keys(ways).filter(id => !operations.some(operation => operation.id === id))
+  if (missing.length > 0) throw new Error(`there are no operations ${missing.join()}`)
+  const actions = operations.flatMap(operation =>
+    (ways[operation.id] ?? [{}]).map(({ name, body, path, closes, meets }): Action => ({
+      name: name === undefined ? operation.id : `${operation.id} (${name})`,
+      operation,
+      authors:
+        operation.id === 'acceptInvitation'
+          ? ['outsider']
+          : ofSupport.includes(operation.access)
+            ? ['first', 'second', 'support']
+            : ['first', 'second'],
+      ...(closes && { closes }),
+      ...(meets && { meets }),
+      prepare: async (arena, author) => {
+        const world = arena[author]
+        const request: Request = buildRequest(operation, world, new Map())
+        const given = { ...request.body, ...(await body?.(world, arena)) }
+        const target = path?.(world, request.path, arena) ?? request.path
+        return () =>
+          world
+            .call(request.method, target, request.body && given, request.headers)
+            .catch((error: Error) => ({ status: 599, text: error.message })) // an undocumented status
+      },
+    })),
+  )
+  const disable: Action = {
+    name: 'user disabled by an operator',
+    operation: undefined,
+    authors: ['first', 'second'],
+    ...ofAccount,
+    prepare: async (arena, author) => async () => {
+      await app.admin.query('update users set disabled_at = now() where id = $1', [arena[author].user_id])
+      return { status: 204, text: '' }
+    },
+  }
+  return [...actions, disable]
+}
+
+/** Whose operation it is: a refresh belongs to its session. */
+export const accessOf = ({ operation }: Action): string =>
+  operation === undefined ? 'operator' : operation.id === 'refresh' ? 'session' : operation.access
+
+/** Creates a small world; `isYounger`: the first owner has the greater id, which decides who is locked first. */
+export async function createArenas(
+  app: TestApp,
+): Promise<(actions: readonly Action[], isYounger: boolean) => Promise<Arena>> {
+  const { admin, tokens, call, services } = app
+  const makeWorld = await createWorlds(app)
+  const personOf = (
+    world: World,
+    person: Pick<World, 'user_id' | 'session_id' | 'email' | 'member_id' | 'own' | 'nextProof'>,
+  ): World => {
+    const { user_id, session_id, email } = person
+    const { organization_id } = world
+    const access_token = tokens.sign({
+      sub: user_id,
+      jti: session_id,
+      sid: session_id,
+      auth_time: Math.floor(Date.now() / 1000),
+      email,
+      user_id,
+      organization_id,
+      tenant_id: organization_id,
+      role: 'owner',
+    })
+    return {
+      ...world,
+      ...person,
+      other_session_id: person.own['session'] as string,
+      access_token,
+      device_token: signId(services.keys.device, 'device', person.own['device'] as string),
+      refresh_token: sealRefreshToken(services.keys.refresh, { session_id, generation: 1 }),
+      call: (method, path, body, headers = {}) =>
+        call(method, path, body, { authorization: `Bearer ${access_token}`, ...headers }),
+    }
+  }
+  return async (actions, isYounger) => {
+    const kinds = actions.flatMap(({ operation }) => (operation === undefined ? [] : kindsOf(operation)))
+    const world = await makeWorld({}, kinds)
+    const { organization_id, member_id, user_id, outsider, own } = world
+    const word = world.email.slice('caller-'.length, -'@example.com'.length)
+    const [here, there, outside] = [randomUUIDv7(), randomUUIDv7(), randomUUIDv7()]
+    const [support_id, operator_id, operating] = [randomUUIDv7(), randomUUIDv7(), randomUUIDv7()]
+    const given = { user_id: member_id, organization_id, word: `${word}-second` }
+    const { nextProof, own: fixtures } = await giveFixtures(admin, services.keys.recovery, given)
+    const older = personOf(world, { ...world, own: { ...own, user: member_id } })
+    const younger = personOf(world, {
+      user_id: member_id,
+      session_id: here,
+      email: `member-${word}@example.com`,
+      member_id: user_id,
+      own: { ...own, ...fixtures, user: user_id, session: there },
+      nextProof,
+    })
+    const [first, second] = isYounger ? [younger, older] : [older, younger]
+    if (actions.some(({ operation }) => operation !== undefined && isOperators(operation)))
+      await admin.query('update users set superuser = true where id = any ($1)', [[user_id, member_id]])
+    await admin.query({
+      name: 'arena',
+      text: `with owners as (update memberships set role = 'owner' where organization_id = $1 and user_id = $2),
+          devices as (update sessions set device_id = $3 where id = $4),
+          invited as (insert into invitations (organization_id, email, role, invited_by, expires_at) values ($1, $5, 'member', $6, now() + interval '1 day')),
+          operator as (insert into users (id, email, superuser) values ($12, 'operator-' || $12::uuid || '@example.com', true)),
+          support as (insert into support_grants (organization_id, id, operator_id, reason, role, granted_by, granted_at, opens_at, expires_at)
+            values ($1, $13, $12, 'Granted for a test', 'member', $2, now(), now(), now() + interval '1 hour'))
+        insert into sessions (id, user_id, organization_id, methods, expires_at, second_factor_at, device_id)
+        values ($7, $2, $1, '{password,totp}', now() + interval '1 day', now(), null),
+          ($8, $2, $1, '{password}', now() + interval '1 day', null, $9), ($10, $11, null, '{password}', now() + interval '1 day', null, null),
+          ($14, $12, null, '{password,totp}', now() + interval '1 day', now(), null)`,
+      values: [
+        organization_id,
+        member_id,
+        own['device'],
+        world.other_session_id,
+        outsider.email,
+        first.user_id,
+        here,
+        there,
+        fixtures.device,
+        outside,
+        outsider.user_id,
+        operator_id,
+        support_id,
+        operating,
+      ],
+    })
+    const supportToken = tokens.sign({
+      sub: support_id,
+      user_id: support_id,
+      act: { sub: operator_id },
+      jti: operating,
+      sid: operating,
+      auth_time: Math.floor(Date.now() / 1000),
+      email: `${support_id}@support.invalid`,
+      organization_id,
+      tenant_id: organization_id,
+      role: 'member',
+    })
+    const elsewhere = { session_id: first.other_session_id, own: { ...first.own, session: first.session_id } }
+    return {
+      first,
+      second,
+      elsewhere: personOf(first, { ...first, ...elsewhere }),
+      outsider: personOf(world, {
+        ...world,
+        ...outsider,
+        session_id: outside,
+        nextProof: () => ({ password: WORLD_PASSWORD }),
+      }),
+      support: {
+        ...world,
+        user_id: operator_id,
+        session_id: operating,
+        own: { ...own, 'support access': support_id },
+        call: (method, path, body, headers = {}) =>
+          call(method, path, body, { authorization: `Bearer ${supportToken}`, ...headers }),
+      },
+    }
+  }
+}
