@@ -91,8 +91,10 @@ test('features import only files with functions from each other', () => refuse(d
 
 /** Folders that may import the driver, each with the reason. */
 const ofDriver: Readonly<Record<string, string>> = {
-  'platform/database': 'the pools and the one-trip query',
-  'platform/schema': 'migrations and inspections, as the owner',
+  'platform/connections': 'pools, lanes and the one-trip query',
+  'platform/database': 'runs statements on the pools',
+  'platform/migrations': 'migrations, as the owner',
+  'platform/schema': 'inspections, as the owner',
   'platform/embedded': 'checks whether the PostgreSQL that it has started answers',
   cli: 'commands that look behind it',
 }
@@ -120,7 +122,7 @@ test('routes contain no SQL and no database', () => {
         ({ from, to, typeOnly }) =>
           isRoutes(from) &&
           (to === 'kysely' ||
-            (/^platform\/database\/(statement|database|open-database|trip-query)\.ts$/.test(to) && !typeOnly)),
+            (/^platform\/(connections\/|schema\/|database\/(statement|database)\.ts$)/.test(to) && !typeOnly)),
       )
       .map(({ from, to }) => `${from} imports ${to}: put the statement into a function of the feature, and run that`),
   )

@@ -167,7 +167,7 @@ function describe(document: Document, method: string, path: string, described: D
     else if (listed !== undefined) operation.places.push({ where, name, kind: listed, isList: true })
     else if (plain === undefined && (where === 'path' || where === 'header' || holdsId(schema)))
       throw new Error(
-        `${operation.id} takes ${field}, and nothing says what it refers to: give it the schema IdOf('…'), or, if it is not an id, declare it in isolation-values.ts`,
+        `${operation.id} takes ${field}, and nothing says what it refers to: give it the schema IdOf('…'), or, if it is not an id, declare it in isolation/values.ts`,
       )
     else if (where === 'path') operation.path = operation.path.replace(`{${name}}`, plain as string)
     else if (where === 'query') operation.plainQuery[name] = (plain as string[] | undefined) ?? choicesOf(schema)

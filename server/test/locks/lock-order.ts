@@ -66,7 +66,7 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
     return { token: sealToken(services.keys.oneTime, { purpose }, rows[0].id) }
   }
   const lost = { role: 'viewer', title: null, company: null, status: undefined }
-  /** Of the custom role in each world (isolation-values.ts). */
+  /** Of the custom role in each world (isolation/values.ts). */
   const ofRole = ['projects:read', 'organization:read', 'organization:leave']
   const ofSession: Way = { closes: (author, access) => isFirst(author) && isSignedIn(access) }
   const ofOtherSession: Way = { closes: (author, access) => author === 'elsewhere' && isSignedIn(access) }

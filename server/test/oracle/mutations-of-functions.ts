@@ -1,6 +1,6 @@
 import type { Change } from './mutations.ts'
 
-// The mutations of functions and triggers, as in oracle-mutations.ts. Mutations that only a second connection can
+// The mutations of functions and triggers, as in mutations.ts. Mutations that only a second connection can
 // reveal, such as checking the gate before waiting for a lock, are not among them: see revocation.test.ts.
 
 /** Drops the whole trigger. */
