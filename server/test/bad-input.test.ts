@@ -338,6 +338,31 @@ test('a query parameter accepts or refuses any text without an error of the serv
   }
 })
 
+// Red when: a list passes a year to PostgreSQL that it does not write, as listAllSessions did with `sort=last_seen_at`.
+test('a range of time accepts or refuses every year, in every order of the list', async () => {
+  const days = ['0000-01-01', '0001-01-01', '1969-12-31', '9999-12-31']
+  const moments = [
+    ...days.flatMap(day => [`${day}T00:00:00Z`, `${day}T23:59:59.999999999-23:59`, `${day}T00:00:00%2B23:59`]),
+    '2016-12-31T23:59:60Z',
+  ]
+  let asked = 0
+  for (const { id, plainQuery, schemas } of listed.filter(({ plainQuery: { from } }) => from !== undefined)) {
+    const operation = operations.find(({ operationId }) => operationId === id)!
+    const { organization_id } = await personFor(id)
+    const orders = (schemas['sort']?.words ?? ['']).map(word => (word === '' ? '' : `&sort=${String(word)}`))
+    assert.ok(plainQuery['to'], `${id} has a beginning, and no end`)
+    for (const order of orders)
+      for (const limit of ['from', 'to'])
+        for (const time of [...moments, ...days]) {
+          const path = operation.path.replace('{id}', organization_id)
+          const { status, text } = await send(operation, { path: `${path}?${limit}=${time}${order}` })
+          assert.ok(status === 200 || status === 422, `${id} ${limit}=${time}${order}: ${status} ${text}`)
+          asked++
+        }
+  }
+  assert.ok(asked > 200, `only ${asked} ranges`)
+})
+
 // Red when: rewriteUrl in platform/server/legacy.ts accepts undecodable paths (the router answers before any hook).
 test('a malformed id in the path is not found', async t => {
   tellSeed(t)
@@ -353,6 +378,8 @@ test('a malformed id in the path is not found', async t => {
     '00000000-0000-0000-0000-00000000000g',
     '__proto__',
     randomUUID().slice(1),
+    `urn:uuid:${randomUUID()}`,
+    `{${randomUUID()}}`,
   ]
   for (const [place, operation] of operations.filter(({ path }) => path.includes('{')).entries()) {
     for (const [one, segment] of [...undecodable, ...impossible].entries()) {

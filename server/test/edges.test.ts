@@ -42,7 +42,7 @@ const upward: Readonly<Record<string, string>> = {
   'platform/gate → is_way_out': 'the gate: the permissions that need no second factor',
   'platform/gate → support_role': 'the gate: whether the support access of an operator is open, and its role',
   'platform/gate → audit_log': 'the audit log trigger that organization_table() adds to every table',
-  'platform/gate → operator_log': 'the operation is recorded by the function that lets the operator in',
+  'platform/gate → operator_log': 'the function that records an operation of an operator',
   'platform/tokens → users': 'the foreign key of one-time tokens: a token is deleted with its user',
   'platform/http → users': 'the foreign key of idempotency keys: they are deleted with their user',
 }

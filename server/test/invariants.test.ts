@@ -165,7 +165,7 @@ test('a partition has no grants and is used only through its parent', async () =
 const definers: Readonly<Record<string, string>> = {
   keep_an_owner: 'counts the remaining owners, which the leaving owner can no longer see; reads only',
   lock_revocation: 'locks, and checks the gate of a caller who changes rows that a gate reads; reads only',
-  begin_operation: 'records the operation of an operator, which no login may write',
+  log_operation: 'records the operation of an operator, which no login may write',
   still_open: 'checks the gate again at the commit; reads only',
   acting_user: 'names the user of the session that the settings name; reads only',
   guard_membership: 'checks by the gate who may decide about owners; reads only',
@@ -189,7 +189,7 @@ const definers: Readonly<Record<string, string>> = {
   support_role: 'says to the gate whether a support access is open, and with which role; reads only',
   guard_support_grant:
     'checks who may grant support access, by columns of accounts that requests may not read; reads only',
-  tell_owners_of_support: 'tells the owners, whom the caller may not see; reads only, and calls record_event',
+  tell_owners_of_support: 'calls tell_owners',
   record_support_request:
     'records a request under support access, since only triggers may otherwise write the audit log',
   guard_role: 'compares a role with that of the user, and counts its holders; reads only',
@@ -214,7 +214,11 @@ const definers: Readonly<Record<string, string>> = {
   account_words:
     'computes the words of an account, for an index that every change of an account updates; reads nothing',
   account_search: 'computes a search from words; reads nothing',
-  tell_owners: 'tells the owners of a suspended organization, whom the operator does not name, and enqueues the email',
+  tell_owners: 'notifies the owners of an organization, whom the caller may not see, and enqueues the emails',
+  tell_owners_of_suspension: 'calls tell_owners',
+  tell_owners_of_invitation: 'calls tell_owners',
+  tell_owners_of_owner: 'calls tell_owners',
+  tell_owners_of_organization: 'calls tell_owners',
 }
 
 /** Functions that write with the owner's rights, and the tables: none of an organization. */
@@ -222,7 +226,7 @@ const writers: Readonly<Record<string, string>> = {
   mail_invitation: 'one_time_tokens one_time_tokens',
   make_invitation_link: 'one_time_tokens one_time_tokens',
   spend_invitation_links: 'one_time_tokens',
-  begin_operation: 'operator_log',
+  log_operation: 'operator_log',
   tell_restored_member: 'security_events',
   tell_owners: 'security_events',
   keep_member_words: 'member_words member_words',
@@ -247,7 +251,7 @@ const callable: Readonly<Record<string, string>> = {
   is_entitled: 'called by the gate; answers only to members of the organization and to superusers',
   is_way_out: 'called by the gate; answers only for the caller',
   addresses_in_trigger: 'returns nothing outside of a trigger',
-  begin_operation: 'records an operation of the calling superuser; for anyone else, it does nothing',
+  log_operation: 'records an operation of the calling superuser; for anyone else, it fails',
   hold_users: 'locks keys of users in the lock order; reads nothing',
   account_words:
     'computes the words of an account, for an index that every change of an account updates; reads nothing',

@@ -45,12 +45,10 @@ function listPairs(actions: readonly Action[]): Pair[] {
     actions
       // Each pair of two revocations once.
       .filter(action => action.closes === undefined || revoking.indexOf(action) >= index)
-      .flatMap(other => authorsOf(other).map((author): Pair => ({ revoking: revocation, other, author }))),
+      .flatMap(other => other.authors.map((author): Pair => ({ revoking: revocation, other, author })))
+      .filter(({ other, author }) => other.meets === undefined && (revocation.meets ?? author) === author),
   )
 }
-
-const authorsOf = ({ operation }: Action): Author[] =>
-  operation?.id === 'acceptInvitation' ? ['outsider'] : ['first', 'second']
 
 // Red when: deleteAccount (identity/leaving/leaving.ts) changes the user before it locks memberships and organizations;
 // lockMember (directory/members/members.ts) locks in another order than that of users' ids; revokeOwnSessions

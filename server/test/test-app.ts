@@ -91,7 +91,7 @@ export async function createTestApp(
     DATABASE_URL: urls.ownerUrl,
     DATABASE_TENANT_URL: urls.tenantUrl,
     DATABASE_SYSTEM_URL: urls.systemUrl,
-    DATABASE_POOL_SIZE: '6',
+    DATABASE_POOL_SIZE: '12', // three of them on the system login: with one, nothing there would ever meet
     RATE_LIMIT_ENABLED: 'false',
     SIGN_IN_FAILURES_PER_ADDRESS_PER_HOUR: '0', // all tests have one address
     PUBLIC_URL: 'http://localhost:8000',

@@ -26,6 +26,18 @@ export function readRange(range: Range): { from: number | undefined; to: number 
   return { from, to }
 }
 
+/** PostgreSQL and RFC 3339 do not write the same years: nothing is older than 1970, or younger than this. */
+const LATEST = Date.parse('9999-12-31T23:59:59.999Z')
+
+const textOf = (moment: number | undefined) =>
+  moment === undefined ? undefined : new Date(Math.min(Math.max(0, moment), LATEST)).toISOString()
+
+/** A range as texts that PostgreSQL reads. @throws Problem invalid-fields */
+export function readTextRange(range: Range): { from: string | undefined; to: string | undefined } {
+  const { from, to } = readRange(range)
+  return { from: textOf(from), to: textOf(to) }
+}
+
 /** A range as the UUIDv7s of its moments: the first is included, the last excluded. @throws Problem invalid-fields */
 export function readIdRange(range: Range): { first_id: string | undefined; end_id: string | undefined } {
   const { from, to } = readRange(range)

@@ -25,12 +25,18 @@ const options: Options = {
   validateSchema: false,
 }
 
+/** RFC 9562, section 4, without the prefix of a URN, which PostgreSQL does not read. */
+const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i
+
 /** For JSON, which has types. */
 export const exactValidator = new Ajv2020(options)
 /** For query strings and paths, whose texts are converted to the types of the schema. */
 export const coercingValidator = new Ajv2020({ ...options, coerceTypes: true })
 for (const validator of [exactValidator, coercingValidator])
-  addFormats.default(validator, ['uuid', 'email', 'date-time', 'date', 'password', 'uri']).addFormat('line', isLine)
+  addFormats
+    .default(validator, ['email', 'date-time', 'date', 'password', 'uri'])
+    .addFormat('line', isLine)
+    .addFormat('uuid', UUID)
 
 const compiled = new WeakMap<TSchema, ValidateFunction>()
 

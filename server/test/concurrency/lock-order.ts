@@ -1,5 +1,5 @@
 import { sealToken } from '../../src/platform/tokens/one-time-tokens.ts'
-import { permissionsOf } from '../../src/platform/gate/permissions.ts'
+import { permissionsOf, supportPermissionsOf } from '../../src/platform/gate/permissions.ts'
 import type { Permission } from '../../src/platform/gate/permissions.ts'
 import { codeOf as totpCodeOf, stepNow } from '../browsers/authenticator-app.ts'
 import { listOperations } from '../isolation/operations.ts'
@@ -15,18 +15,22 @@ import type { Answer, TestApp } from '../test-app.ts'
 export interface Action {
   name: string
   operation: Operation | undefined
+  /** Who may send it at the same time as a revocation. */
+  authors: readonly Author[]
   /** Prepares the request; the returned function sends it. */
   prepare(arena: Arena, author: Author): Promise<() => Promise<Pick<Answer, 'status' | 'text'>>>
   /** Only for a revocation, sent by the first: whose operations are refused from then on. */
   closes?: (author: Author, access: string) => boolean
+  /** Only for a revocation whose locks another one takes as well: whose operations it is run with. */
+  meets?: Author
 }
 
-interface Way extends Pick<Action, 'closes'> {
+interface Way extends Pick<Action, 'closes' | 'meets'> {
   name?: string
   /** The body's fields in addition to the schemas' examples. */
   body?: (world: World, arena: Arena) => object | Promise<object>
   /** The target; the other owner by default. */
-  path?: (world: World, path: string) => string
+  path?: (world: World, path: string, arena: Arena) => string
 }
 
 const isFirst = (author: Author): boolean => author === 'first' || author === 'elsewhere'
@@ -54,6 +58,14 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
   const ofSession: Way = { closes: (author, access) => isFirst(author) && isSignedIn(access) }
   const ofOtherSession: Way = { closes: (author, access) => author === 'elsewhere' && isSignedIn(access) }
   const ofMembership: Way = { closes: (author, access) => isFirst(author) && isGated(access) }
+  /** Of the support access, or of the operator who acts through it. */
+  const ofSupport: Way = {
+    path: ({ own }, path, { support }) =>
+      path
+        .replace(own['support access'] as string, support.own['support access'] as string)
+        .replace(`/admin/users/${own['user']}`, `/admin/users/${support.user_id}`),
+    closes: author => author === 'support',
+  }
   return {
     logOut: [{ closes: (author, access) => author === 'first' && isSignedIn(access) }],
     logOutEverywhere: [ofSession],
@@ -142,7 +154,10 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
     ],
     // Of operators: the first owner acts on the second one, who is an operator as well.
     revokeAnySessions: [ofOtherSession],
-    revokeSessionsOfUser: [{ closes: (author, access) => author === 'second' && isSignedIn(access) }],
+    revokeSessionsOfUser: [
+      { closes: (author, access) => author === 'second' && isSignedIn(access) },
+      { name: 'of the operator with support access', ...ofSupport, meets: 'support' },
+    ],
     suspendOrganization: [{ closes: (_author, access) => isGated(access) && access !== 'organization:leave' }],
     updateAnyUser: [
       {
@@ -150,14 +165,28 @@ const waysOf = ({ services, admin }: TestApp): Readonly<Record<string, readonly 
         body: () => ({ guest: undefined }),
         closes: (author, access) => author === 'second' && isSignedIn(access),
       },
+      {
+        name: 'the operator with support access demoted',
+        body: () => ({ guest: undefined }),
+        ...ofSupport,
+        meets: 'support',
+      },
     ],
     actOnUsers: [
+      {
+        name: 'the operator with support access disabled',
+        body: (_world, { support }) => ({ action: 'disable', ids: [support.user_id] }),
+        ...ofSupport,
+        meets: 'support',
+      },
       {
         name: 'the other operator disabled',
         body: () => ({ action: 'disable' }),
         closes: (author, access) => author === 'second' && access !== 'operator',
       },
     ],
+    endSupportAccess: [ofSupport],
+    endSupportAccessOfOperator: [{ ...ofSupport, meets: 'support' }],
     acceptInvitation: [{ body: (_world, { outsider }) => seal('invitation', 'email', outsider.email) }],
   }
 }
@@ -181,18 +210,27 @@ export async function listActions(app: TestApp): Promise<Action[]> {
       (operation.access !== 'public' || open.includes(operation.id)) &&
       (!(operation.id in unproved) || proved.includes(operation.id)),
   )
+  const { permissions, supportPermissions } = app.services.declared
+  const ofSupport: readonly string[] = supportPermissionsOf({ permissions, supportPermissions }, 'member')
   const missing = Object.keys(ways).filter(id => !operations.some(operation => operation.id === id))
   if (missing.length > 0) throw new Error(`there are no operations ${missing.join()}`)
   const actions = operations.flatMap(operation =>
-    (ways[operation.id] ?? [{}]).map(({ name, body, path, closes }): Action => ({
+    (ways[operation.id] ?? [{}]).map(({ name, body, path, closes, meets }): Action => ({
       name: name === undefined ? operation.id : `${operation.id} (${name})`,
       operation,
+      authors:
+        operation.id === 'acceptInvitation'
+          ? ['outsider']
+          : ofSupport.includes(operation.access)
+            ? ['first', 'second', 'support']
+            : ['first', 'second'],
       ...(closes && { closes }),
+      ...(meets && { meets }),
       prepare: async (arena, author) => {
         const world = arena[author]
         const request: Request = buildRequest(operation, world, new Map())
         const given = { ...request.body, ...(await body?.(world, arena)) }
-        const target = path?.(world, request.path) ?? request.path
+        const target = path?.(world, request.path, arena) ?? request.path
         return () =>
           world
             .call(request.method, target, request.body && given, request.headers)
@@ -203,6 +241,7 @@ export async function listActions(app: TestApp): Promise<Action[]> {
   const disable: Action = {
     name: 'user disabled by an operator',
     operation: undefined,
+    authors: ['first', 'second'],
     ...ofAccount,
     prepare: async (arena, author) => async () => {
       await app.admin.query('update users set disabled_at = now() where id = $1', [arena[author].user_id])

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
+import { supportPermissionsOf } from '../../src/platform/gate/permissions.ts'
 import { isOperators, kindsOf, listAllOperations, listOperations } from './operations.ts'
 import { buildRequest, randomLike } from './requests.ts'
 import type { Operation, Place } from './operations.ts'
 import { createVictim } from './victim.ts'
 import type { Victim } from './victim.ts'
 import { watchRows } from './watched-rows.ts'
-import { createWorlds } from './world.ts'
+import { countSupportRequests, createWorlds } from './world.ts'
 import type { Request } from './requests.ts'
-import type { World } from './world.ts'
+import type { MakeWorld, World } from './world.ts'
 import { randomWord } from './words.ts'
 import type { Answer, TestApp } from '../test-app.ts'
 
@@ -44,8 +45,8 @@ export interface Attack {
   /** The victim's own request reaches its rows, so that there is something to steal. */
   reach(operation: Operation): Promise<void>
   /**
-   * The owner of another organization puts foreign values into each place of the operation. @returns the number of
-   * attacks
+   * The owner of another organization puts foreign values into each place of the operation; so does an operator with
+   * support access to that other organization, if the operation is within its reach. @returns the number of attacks
    */
   attack(operation: Operation): Promise<number>
   /** Reads a list of the attacker's own in every order and with every filter. @returns the number of pages */
@@ -60,6 +61,8 @@ export async function createAttack(app: TestApp): Promise<Attack> {
   const victim = await createVictim(app, await listOperations(app.app))
   const worlds = await createWorlds(app)
   const { owner, values, rowsOf, marks } = victim
+  const { permissions, supportPermissions } = app.services.declared
+  const reached: readonly string[] = supportPermissionsOf({ permissions, supportPermissions }, 'member')
   const operator = await app.signUp()
   await app.admin.query('update users set superuser = true where id = $1', [operator.user_id])
   // Two entries in the operators' log, so that there is a cursor to steal.
@@ -100,8 +103,12 @@ export async function createAttack(app: TestApp): Promise<Attack> {
   return {
     operations,
     reach: async operation => {
-      const answer = await owner.call('GET', pathOfVictim(operation))
+      const path = pathOfVictim(operation)
+      const answer = await owner.call('GET', path)
       assert.equal(answer.status, 200, `${operation.id}: ${answer.text}`)
+      // RFC 9562, section 4: the case of an id does not matter.
+      const upper = path.replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, id => id.toUpperCase())
+      assert.equal((await owner.call('GET', upper)).status, 200, `${operation.id}: ${upper}`)
       assert.notEqual(
         marks.some(mark => answer.text.includes(mark)),
         showsNoNames.includes(operation.id),
@@ -118,6 +125,9 @@ export async function createAttack(app: TestApp): Promise<Attack> {
         isOperators(operation) ? operatorless : worlds({}, kindsOf(operation)),
       )
       for (const variant of variants) await sendVariant(callers, operation, variant, victim)
+      // The same policies decide under support access: it suffices that everything foreign at once gets it nothing.
+      if (reached.includes(operation.access))
+        await sendVariant(createSupport(operation, worlds, app.admin), operation, variants.at(-1)!, victim)
       const after = await readRows()
       rows = after
       assert.deepEqual(
@@ -175,6 +185,18 @@ function createCallers({ method, plain = {} }: Operation, makeWorld: () => World
     const request = build(world)
     const answer = await world.call(request.method, request.path, request.body, { ...headers, ...request.headers })
     kept = method === 'GET' || (answer.status >= 400 && !counts) ? world : undefined
+    return [world, answer]
+  }
+}
+
+/** Sends each request of an operator through a support access of its own. */
+function createSupport(operation: Operation, worlds: MakeWorld, admin: TestApp['admin']): Send {
+  return async (build, headers) => {
+    const world = await worlds({ support: 'member' }, kindsOf(operation))
+    const request = build(world)
+    const answer = await world.call(request.method, request.path, request.body, { ...headers, ...request.headers })
+    // Each request under support access is on record, in the organization that it is for.
+    assert.equal(await countSupportRequests(admin, world), 1, operation.id)
     return [world, answer]
   }
 }

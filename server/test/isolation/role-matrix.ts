@@ -12,7 +12,7 @@ import { unproved } from './values.ts'
 import { buildRequest } from './requests.ts'
 import type { Operation } from './operations.ts'
 import type { Request } from './requests.ts'
-import { createWorlds } from './world.ts'
+import { countSupportRequests, createWorlds } from './world.ts'
 import type { Standing, World } from './world.ts'
 import type { Answer, TestApp } from '../test-app.ts'
 
@@ -213,6 +213,12 @@ export async function createRoleMatrix(app: TestApp): Promise<RoleMatrix> {
           `${name}: ${answer.status} ${answer.text}`,
         )
         if (wanted !== 'done') assert.equal(answer.status, problems[wanted]?.[0], answer.text)
+        if (standing !== 'nobody' && standing.support !== undefined)
+          assert.equal(
+            await countSupportRequests(app.admin, world),
+            1,
+            'each request under support access is on record',
+          )
       }
       return met
     },

@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
+import type pg from 'pg'
 import { sealRefreshToken } from '../../src/identity/sign-in/refresh-token.ts'
 import { signId } from '../../src/platform/crypto/sealing.ts'
 import type { SupportRole } from '../../src/platform/gate/permissions.ts'
@@ -255,6 +256,15 @@ export async function createWorlds({ app, admin, tokens, call, services }: TestA
       call: callWith(token),
     }
   }
+}
+
+/** How many requests under support access the history of the world has. */
+export async function countSupportRequests(admin: pg.Pool, { organization_id }: World): Promise<number> {
+  const { rowCount } = await admin.query(
+    `select from audit_log where organization_id = $1 and entity_type = 'support'`,
+    [organization_id],
+  )
+  return rowCount ?? 0
 }
 
 /** The resources of these kinds, with those that they refer to. */

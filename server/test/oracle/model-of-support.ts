@@ -29,7 +29,9 @@ export function rulesOfSupport(world: World, question: Question, caller: { user?
   const { user, writes } = caller
   const access = world.supports.find(row => writes && row.id === support && row.organization_id === organization_id)
   const isOperator = permission === 'admin:support:write'
-  const isSecond = user?.senior === true && user.made_by !== access?.operator_id
+  const first = world.users.find(row => row.id === access?.operator_id)
+  const isPuppet = first?.senior !== true && first?.through.includes(user?.id ?? '') === true
+  const isSecond = user?.senior === true && !user.through.includes(first?.id ?? '') && !isPuppet
   const mayGrant = access?.operator_id !== user?.id && (!isOperator || isSecond)
   const decide = (states: readonly string[], may: boolean): string =>
     access === undefined ? '0' : may && states.includes(access.state) ? '1' : 'rule'

@@ -191,9 +191,9 @@ const hour = `interval '1 hour'`
 export const loads: readonly [of: keyof World, type: string, into: string, values: string][] = [
   [
     'users',
-    'id uuid, superuser bool, senior bool, made_by uuid, guest bool, verified bool, disabled bool, deleted bool',
-    'users (id, email, superuser, superuser_since, superuser_by, guest, email_verified_at, disabled_at, deleted_at)',
-    `id, id || '@example.com', superuser, now() - case when senior then interval '8 days' else interval '6 days' end, made_by, guest, ${state('verified')}, ${state('disabled')}, ${state('deleted')}`,
+    'id uuid, superuser bool, senior bool, through uuid[], guest bool, verified bool, disabled bool, deleted bool',
+    'users (id, email, superuser, superuser_since, superuser_through, guest, email_verified_at, disabled_at, deleted_at)',
+    `id, id || '@example.com', superuser, now() - case when senior then interval '8 days' else interval '6 days' end, through, guest, ${state('verified')}, ${state('disabled')}, ${state('deleted')}`,
   ],
   [
     'organizations',

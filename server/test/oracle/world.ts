@@ -22,9 +22,9 @@ export interface World {
   users: {
     id: string
     superuser: boolean
-    /** A superuser for more than a week, and by whom. */
+    /** A superuser for more than a week, and through whom. */
     senior: boolean
-    made_by: string | null
+    through: string[]
     guest: boolean
     verified: boolean
     disabled: boolean
@@ -127,7 +127,7 @@ export function createWorld(
     id,
     superuser: chance(0.25),
     senior: chance(0.7),
-    made_by: chance(0.6) ? pick(ids) : null,
+    through: times(below(4), () => pick(ids)),
     guest: chance(0.15),
     verified: chance(0.7),
     disabled: chance(0.05),

@@ -86,7 +86,8 @@ create index security_events_actor on security_events (actor_id, id);
 create index security_events_type on security_events (type, id);
 create index security_events_ip on security_events (ip, id);
 
--- Records a security event. If it is `mailed`, the user gets an email, no matter who or what caused the event.
+-- Records a security event. If it is `mailed`, the user gets an email, no matter who or what caused the event. The one who caused it
+-- is the user of the session, or without a session the user in the context.
 create function record_event(type text, user_id uuid, session_id uuid, details jsonb default null, mailed boolean default false) returns void
   language plpgsql set search_path = {{schema}}, pg_temp as $$
 declare
@@ -94,7 +95,7 @@ declare
   event_id constant uuid := new_id();
 begin
   insert into security_events (id, type, user_id, session_id, actor_id, request_id, ip, user_agent, details)
-  values (event_id, type, user_id, session_id, (context ->> 'user_id')::uuid, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', details);
+  values (event_id, type, user_id, session_id, coalesce(acting_user(), (context ->> 'user_id')::uuid), context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', details);
   if mailed and user_id is not null then
     perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
   end if;
@@ -123,7 +124,7 @@ begin
     nullif(current_setting('app.session_id', true), '')::uuid,
     case when tg_op = 'UPDATE' then jsonb_build_object('changed', (select jsonb_agg(n.key order by n.key)
       from jsonb_each(to_jsonb(new)) n join jsonb_each(to_jsonb(old)) o using (key)
-      where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id', 'unopened_organization_ids', 'gate_changed_in', 'superuser_since', 'superuser_by'))) end);
+      where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id', 'unopened_organization_ids', 'gate_changed_in', 'superuser_since', 'superuser_through'))) end);
   return null;
 end $$;
 revoke execute on function record_account() from public;
@@ -153,8 +154,8 @@ create view own_security_events with (security_barrier) as
   from security_events where user_id = (select user_id from self);
 grant select on own_security_events to freehold_tenant;
 
--- What operators did: one entry for each operation that may change something, also if it changes nothing. The function that
--- opens the way to the database writes it, in the same transaction, and no login can change it.
+-- What operators did: one entry for each operation that may change something and was not refused, also if everything was so
+-- already. It is the last statement of the same transaction, and no login can change it.
 create table operator_log (
   id              uuid not null default new_id() primary key,
   actor_id        uuid not null, -- no foreign keys: an entry outlives what it names
@@ -177,6 +178,9 @@ grant select, update (ip, user_agent) on operator_log to freehold_system;
 create policy system_read on operator_log for select to freehold_system using (true);
 create policy forget on operator_log for update to freehold_system
   using (exists (select from users u where u.id = actor_id and u.deleted_at is not null)) with check (ip is null and user_agent is null);
+
+-- Whatever the operation changed, it does not commit after the operator has lost the role or the session.
+create constraint trigger still_open after insert on operator_log deferrable initially deferred for each row execute function still_open();
 
 -- The organization that an operation names gets an entry in its own audit log, too.
 create function record_operation() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { feature } from '../../platform/feature.ts'
 import type { Codes, ProblemTable } from '../../platform/problems.ts'
 import { withinOrganization } from '../organizations/within-organization.ts'
-import { mails, membershipRestored } from './mails.ts'
+import { mails, membershipRestored, ownerEvents } from './mails.ts'
 import { memberRoutes, membershipRoutes, peopleRoutes } from './routes.ts'
 
 const permissions = { 'members:read': 'viewer', 'members:write': 'admin' } as const
@@ -42,11 +42,15 @@ declare module '../../platform/problems.ts' {
 export const members = feature({
   name: 'members',
   uses: ['users', 'organizations', 'history'],
-  sql: [new URL('members.sql', import.meta.url), new URL('member-words.sql', import.meta.url)],
+  sql: [
+    new URL('members.sql', import.meta.url),
+    new URL('member-words.sql', import.meta.url),
+    new URL('owners.sql', import.meta.url),
+  ],
   tags: { Members: 'The members of an organization and their roles.' },
   permissions,
   problems,
-  events: [membershipRestored],
+  events: [membershipRestored, ...ownerEvents],
   mails,
   export: [
     {

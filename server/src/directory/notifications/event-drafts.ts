@@ -8,10 +8,13 @@ import { findAddressee } from './addressees.ts'
 import { describeDevice } from './device.ts'
 import type { Links } from './token-drafts.ts'
 
-const query = tables('system', 'security_events', 'one_time_tokens', 'organizations')
+const query = tables('system', 'security_events', 'one_time_tokens', 'organizations', 'users')
 
 /** The longest reason that an email quotes. */
 const REASON_LENGTH = 300
+
+/** The longest part of a name before an address. */
+const NAME_LENGTH = 60
 
 const providers = new Map([
   ['google', 'Google'],
@@ -54,8 +57,18 @@ export async function draftOfEvent(
       reason: event.reason === null ? undefined : asName(event.reason, REASON_LENGTH),
       opens: event.opens_at === null ? undefined : new Date(event.opens_at),
       expires: event.expires_at === null ? undefined : new Date(event.expires_at),
+      // Who accepts an invitation does it to no one else.
+      actor: event.actor_id === event.member_id ? undefined : labelOf(event.actor_name, event.actor_email),
+      member: labelOf(event.member_name, event.member_email),
+      you: event.member_id === event.user_id,
     },
   }
+}
+
+/** How an email names another user: `Jane Smith (jane@example.com)`. */
+const labelOf = (name: string | null, email: string | null): string | undefined => {
+  if (email === null) return undefined
+  return name === null ? asName(email, email.length) : `${asName(name, NAME_LENGTH)} (${asName(email, email.length)})`
 }
 
 const findEvent = (id: string) =>
@@ -83,7 +96,17 @@ const findEvent = (id: string) =>
       .leftJoin('organizations', join =>
         join.on(sql<boolean>`organizations.id = (security_events.details ->> 'organization_id')::uuid`),
       )
+      .leftJoin('users as actor', 'actor.id', 'security_events.actor_id')
+      .leftJoin('users as member', join =>
+        join.on(sql<boolean>`member.id = (security_events.details ->> 'member_id')::uuid`),
+      )
       .select([
+        'actor.email as actor_email',
+        'actor.full_name as actor_name',
+        'member.email as member_email',
+        'member.full_name as member_name',
+        'security_events.actor_id',
+        sql<string | null>`security_events.details ->> 'member_id'`.as('member_id'),
         'undo.id as undo_id',
         'undo.purpose as undo_purpose',
         'undo.email as undo_email',

@@ -10,24 +10,25 @@ create constraint trigger still_open after update on users deferrable initially 
 -- Keyed digests reveal nothing without the key, and a change of the username has to check them.
 create policy self on retired_names for select to freehold_tenant using (exists (select from self));
 
--- Since when an account is a superuser, and by whom: in an emergency, support access needs another operator (operations/support).
+-- Since when an account is a superuser, and through whom: in an emergency, support access needs another operator
+-- (operations/support). Those before stay in the list when they lose the role, so that it leads back to the first of them.
 create function note_superuser() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   if not new.superuser then
     new.superuser_since := null;
-    new.superuser_by := null;
+    new.superuser_through := '{}';
   elsif tg_op = 'INSERT' or not old.superuser then
     new.superuser_since := now();
-    new.superuser_by := acting_user();
+    new.superuser_through := coalesce((select u.id || u.superuser_through from users u where u.id = acting_user()), '{}');
   else
     new.superuser_since := old.superuser_since;
-    new.superuser_by := old.superuser_by;
+    new.superuser_through := old.superuser_through;
   end if;
   return new;
 end $$;
 revoke execute on function note_superuser() from public;
 create trigger note_superuser_insert before insert on users for each row execute function note_superuser();
-create trigger note_superuser before update of superuser, superuser_since, superuser_by on users for each row execute function note_superuser();
+create trigger note_superuser before update of superuser, superuser_since, superuser_through on users for each row execute function note_superuser();
 -- The service keeps a superuser: no request takes the role, the account or its use from the last one. Requests that take it from
 -- someone hold this key, before the rows of the accounts, so that of two that would do so at once the second sees the first. The
 -- command line has no session, and may.

@@ -22,7 +22,7 @@ create table users (
   version              integer not null default 1,
   guest                boolean not null default false, -- a viewer in every organization, without a personal one
   superuser_since      timestamptz, -- both are set by the trigger note_superuser
-  superuser_by         uuid,        -- the operator who gave the role; null: the command line or the configuration
+  superuser_through    uuid[] not null default '{}', -- the operator who gave the role, the one who gave it to that operator, and so on; {}: the command line or the configuration
   password_change_required_at timestamptz -- an operator required a new password; a sign-in with the present one sets it first
 );
 -- Deleted accounts that are not erased yet.

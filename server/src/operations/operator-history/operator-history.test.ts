@@ -41,8 +41,8 @@ test('operators read the audit logs of all organizations, the newest entry first
       ({ action, entity_type }) => [action, entity_type],
     ),
     [
-      ['update', 'organizations'],
       ['operate', 'organizations'],
+      ['update', 'organizations'],
     ],
   )
   const [inserted, ...others] = itemsOf(await audit(`${since}&entity_id=${boat.id}`))
@@ -100,7 +100,7 @@ test('an organization that does not exist, a bad time and a bad id are problems 
   assert.ok(itemsOf(await audit(`organization_id=${globex.organization_id}`)).length > 0)
 })
 
-// Red when: the operators' log is not filtered, or lacks what begin_operation() wrote.
+// Red when: the operators' log is not filtered, or lacks what log_operation() wrote.
 test('operators read what operators did, and no login can change it', async () => {
   const [entry, ...others] = itemsOf(await log(`organization_id=${acme.organization_id}`))
   assert.deepEqual(others, [])

@@ -28,7 +28,7 @@ declare module '../../platform/problems.ts' {
 /** The organizations of the service, which operators list, suspend and reactivate. */
 export const operatorOrganizations = feature({
   name: 'operator-organizations',
-  uses: ['users', 'organizations', 'history', 'members'],
+  uses: ['organizations', 'members'],
   sql: [new URL('operator-organizations.sql', import.meta.url)],
   tags: { 'Operators: organizations': 'All organizations of the service, for operators.' },
   permissions,

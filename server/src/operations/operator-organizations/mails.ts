@@ -1,7 +1,7 @@
 import { eventKind } from '../../platform/mail/mails.ts'
 import type { MailDeclaration } from '../../platform/mail/mails.ts'
 
-/** Recorded for each owner and emailed by the trigger `suspension_told` (operator-organizations.sql). */
+/** Recorded for each owner and emailed by tell_owners(), which the trigger `suspension_told` calls (operator-organizations.sql). */
 export const organizationSuspended = eventKind('organization-suspended', { mailed: true })
 export const organizationReactivated = eventKind('organization-reactivated', { mailed: true })
 

@@ -20,23 +20,12 @@ create index organizations_deleted on organizations (created_at, id) where delet
 
 -- The owners get an email when an operator suspends or reactivates their organization, with the operator's reason, but without
 -- the operator's name and address.
-create function tell_owners() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
-declare
-  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
-  is_suspended constant boolean := new.suspended_at is not null;
-  event_id uuid;
-  owner_id uuid;
+create function tell_owners_of_suspension() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 begin
-  for owner_id in select m.user_id from memberships m join users u on u.id = m.user_id and u.disabled_at is null and u.deleted_at is null
-    where m.organization_id = new.id and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null order by m.user_id loop
-    event_id := new_id();
-    insert into security_events (id, type, user_id, actor_id, request_id, details)
-    values (event_id, case when is_suspended then 'organization-suspended' else 'organization-reactivated' end, owner_id, acting_user(), context ->> 'request_id',
-      jsonb_strip_nulls(jsonb_build_object('organization_id', new.id, 'reason', new.suspended_reason)));
-    perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
-  end loop;
+  perform tell_owners(new.id, case when new.suspended_at is null then 'organization-reactivated' else 'organization-suspended' end,
+    jsonb_build_object('reason', new.suspended_reason));
   return null;
 end $$;
-revoke execute on function tell_owners() from public;
+revoke execute on function tell_owners_of_suspension() from public;
 create trigger suspension_told after update on organizations for each row
-  when ((old.suspended_at is null) <> (new.suspended_at is null)) execute function tell_owners();
+  when ((old.suspended_at is null) <> (new.suspended_at is null)) execute function tell_owners_of_suspension();

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
+import { meet, waits } from '../../../test/meeting.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
 // One operator, and a team for each test.
 
-const { admin, call, database, mailTo, signUp, logIn, addMember, verify } = await createTestApp()
+const { admin, call, database, mailTo, signUp, logIn, addMember, tokens, verify } = await createTestApp()
 const operator = await signUp()
 await admin.query('update users set superuser = true where id = $1', [operator.user_id])
 
@@ -133,20 +134,24 @@ test('no one joins a suspended organization, and its invitations are kept', asyn
   assert.equal((await accept()).status, 200)
 })
 
-// Red when: the trigger `revocation` of organizations leaves out suspended_at, or gate_is_open() ignores it.
+/** A member's transaction that has made a company, and is not committed yet. */
+async function beginChange({ access_token, organization_id }: Person, code: string) {
+  const { sid } = tokens.verify(access_token)
+  const client = await database.tenant.pool.connect()
+  await client.query('begin')
+  await client.query(
+    `select set_config('app.session_id', $1, true), set_config('app.organization_id', $2, true), set_config('app.permission', 'structure:write', true), set_config('app.context', '{}', true)`,
+    [sid, organization_id],
+  )
+  await client.query('insert into companies (organization_id, code, name) values ($1, $2, $2)', [organization_id, code])
+  return client
+}
+
+// Red when: gate_is_open() ignores suspended_at.
 test('a change in flight when the organization is suspended is not committed', async () => {
   const owner = await signUp('Acme')
-  const session = (await owner.call('GET', '/api/v1/auth/me')).body.session.id
-  const client = await database.tenant.pool.connect()
+  const client = await beginChange(owner, 'LATE')
   try {
-    await client.query('begin')
-    await client.query(
-      `select set_config('app.session_id', $1, true), set_config('app.organization_id', $2, true), set_config('app.permission', 'structure:write', true), set_config('app.context', '{}', true)`,
-      [session, owner.organization_id],
-    )
-    await client.query(`insert into companies (organization_id, code, name) values ($1, 'LATE', 'Late')`, [
-      owner.organization_id,
-    ])
     assert.equal((await suspend(owner.organization_id)).status, 200)
     await assert.rejects(client.query('commit'), /the gate closed before the commit/)
   } finally {
@@ -154,6 +159,21 @@ test('a change in flight when the organization is suspended is not committed', a
   }
   const { rows } = await admin.query('select from companies where organization_id = $1', [owner.organization_id])
   assert.equal(rows.length, 0)
+})
+
+// Red when: the trigger `revocation` of organizations leaves out suspended_at.
+test('a suspension waits for a change that is being committed', async () => {
+  const owner = await signUp('Acme')
+  const client = await beginChange(owner, 'EARLY')
+  try {
+    await client.query('set constraints all immediate') // which the commit does first
+    const suspending = suspend(owner.organization_id)
+    assert.ok(await waits(admin, suspending))
+    await client.query('commit')
+    assert.equal((await suspending).status, 200)
+  } finally {
+    client.release()
+  }
 })
 
 // Red when: guard_organization() lets another permission suspend or reactivate.
@@ -204,13 +224,13 @@ test('the owners are told by email, with the reason, and the history has both ac
       ...Object.values(after).slice(0, 1),
     ]),
     [
-      ['update', null],
       ['operate', 'reactivateOrganization'],
-      ['update', body.items[2].after.suspended_at],
+      ['update', null],
       ['operate', 'suspendOrganization'],
+      ['update', body.items[3].after.suspended_at],
     ],
   )
-  assert.equal(body.items[2].after.suspended_reason, reason)
+  assert.equal(body.items[3].after.suspended_reason, reason)
 })
 
 // Red when: setSuspension() does not lock the row, or the second one changes the reason.
@@ -218,7 +238,9 @@ test('of two operators at once one suspends, and what cannot be done has a probl
   const owner = await signUp('Acme')
   const id = owner.organization_id
   assert.deepEqual(outcomeOf(await reactivate(id)), [409, 'organization-not-suspended'])
-  const both = await Promise.all([suspend(id), suspend(id), suspend(id)])
+  const both = await meet(admin, ['select from organizations where id = $1 for update', id], 3, () =>
+    Promise.all([suspend(id), suspend(id), suspend(id)]),
+  )
   assert.deepEqual(both.map(({ status }) => status).toSorted(), [200, 409, 409])
   assert.deepEqual(outcomeOf(await suspend(id)), [409, 'organization-already-suspended'])
   const { rows } = await admin.query(

@@ -8,7 +8,7 @@ import { get, raw, statement, tables } from '../../platform/database/statement.t
 import { Problem } from '../../platform/problems.ts'
 import { Nullable, OneOf, PageQueryOf, Strict, Time } from '../../platform/schemas.ts'
 import { LINE } from '../../platform/texts.ts'
-import { readRange, timeRange } from '../../platform/time-range.ts'
+import { readTextRange, timeRange } from '../../platform/time-range.ts'
 
 const query = tables('system', 'organizations', 'memberships')
 const tenant = tables('tenant', 'organizations', 'memberships')
@@ -111,24 +111,13 @@ const organizationPages = pagesOf(({ search, kind, from, to, ...states }: ListVa
   return rows
 })
 
-const LATEST = Date.parse('9999-12-31T23:59:59.999Z')
-/** The database does not know all years. */
-const textOf = (moment: number | undefined) =>
-  moment === undefined ? undefined : new Date(Math.min(Math.max(0, moment), LATEST)).toISOString()
-
-/** The range of time as text. @throws Problem invalid-fields */
-function createdIn(filters: Parameters<typeof readRange>[0]) {
-  const { from, to } = readRange(filters)
-  return { from: textOf(from), to: textOf(to) }
-}
-
 /** Organizations of all states; `from` and `to`: when they were created. @throws Problem invalid-fields for a bad range of time */
 export function listOrganizations({ search, kind, suspended, deleted, from, to, sort }: Filters, page: Page) {
   const only = (wanted: boolean) => (wanted ? true : undefined)
   const values: ListValues = {
     search,
     kind,
-    ...createdIn({ from, to }),
+    ...readTextRange({ from, to }),
     suspended: only(suspended === true),
     unsuspended: only(suspended === false),
     deleted: only(deleted === true),

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomUUIDv7 } from 'node:crypto'
 import { test } from 'node:test'
+import { meet } from '../../../test/meeting.ts'
 import { createTestApp } from '../../../test/test-app.ts'
+import type { Person } from '../../../test/test-app.ts'
 
 const app = await createTestApp()
 const { admin, call, signUp, logIn } = app
@@ -215,26 +217,41 @@ test('1,000 sessions are revoked in one request, 1,001 are refused', async () =>
   assert.ok(body.results.every(({ status: done }: { status: string }) => done === 'done'))
 })
 
-// Red when: hold_users() takes the actor's key out of order, or the sessions are not locked by their ids.
+// Red when: the sessions are not locked by their ids, or hold_users() takes the keys out of order.
 test("operators who revoke each other's and the same sessions at once do not deadlock", async () => {
-  const people = await Promise.all([signUp(), signUp(), signUp()])
-  const session_ids = idsOf({
-    items: (await admin.query('select id from sessions where user_id = any ($1)', [people.map(p => p.user_id)])).rows,
-  })
+  const { rows } = await admin.query<{ user_id: string; ids: string[] }>(
+    `with made as (insert into users (email) select $1 || n || '@example.com' from generate_series(1, 100) as n returning id),
+      opened as (insert into sessions (user_id, expires_at) select id, now() + interval '1 day' from made, generate_series(1, 3) returning id, user_id)
+    select user_id, array_agg(id) as ids from opened group by user_id order by user_id`,
+    [`racing-${randomUUIDv7()}`],
+  )
+  const held = rows.filter((_row, index) => index % 10 === 5)
+  const one = rows.map(({ ids }) => ids[0]!)
   const others = await Promise.all([1, 2].map(() => signUp()))
   for (const { user_id } of others) await admin.query('update users set superuser = true where id = $1', [user_id])
-  const answers = await Promise.all([
-    ...others.map((one, n) =>
-      one.call('POST', '/api/v1/admin/sessions/revoke', {
-        session_ids: n === 0 ? session_ids : session_ids.toReversed(),
-      }),
-    ),
-    others[0]!.call('DELETE', `/api/v1/admin/users/${people[0].user_id}/sessions`),
-    operator.call('DELETE', `/api/v1/admin/users/${people[1].user_id}/sessions`),
-  ])
-  assert.deepEqual(
-    answers.map(({ status }) => status),
-    [200, 200, 200, 200],
+  const send = (by: Person, session_ids: readonly string[]) =>
+    by.call('POST', '/api/v1/admin/sessions/revoke', { session_ids })
+  const some = [
+    'select from sessions where id = any ($1) order by id for update',
+    held.map(({ ids }) => ids[0]),
+  ] as const
+  const same = await meet(admin, some, 2, () =>
+    Promise.all([send(others[0]!, one), send(others[1]!, one.toReversed())]),
   )
+  assert.deepEqual(
+    same.map(({ status }) => status),
+    [200, 200],
+  )
+  // Different sessions of the same users, and those of each other.
+  const { sid } = app.tokens.verify(others[0]!.access_token)
+  const { sid: other_sid } = app.tokens.verify(others[1]!.access_token)
+  const keys = `select pg_advisory_xact_lock(lock_key('revocation', id)) from unnest($1::text[]) as id`
+  const each = await meet(admin, [keys, held.map(({ user_id }) => user_id)], 2, () =>
+    Promise.all([
+      send(others[0]!, [other_sid, ...rows.map(({ ids }) => ids[1]!)]),
+      send(others[1]!, [sid, ...rows.map(({ ids }) => ids[2]!)]),
+    ]),
+  )
+  assert.deepEqual(each.map(({ body }) => body.code ?? 'done').toSorted(), ['done', 'session-ended'])
   for (const { user_id } of others) await admin.query('update users set superuser = false where id = $1', [user_id])
 })

@@ -6,7 +6,7 @@ import type { Page } from '../../platform/database/pagination.ts'
 import { get, tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
 import { Email, Id, IdOf, Name, Nullable, OneOf, Slug, Time } from '../../platform/schemas.ts'
-import { readRange, readIdRange, timeRange } from '../../platform/time-range.ts'
+import { readIdRange, readTextRange, timeRange } from '../../platform/time-range.ts'
 
 const query = tables('system', 'sessions', 'users', 'organizations')
 
@@ -136,7 +136,7 @@ const sessionPages = pagesOf((given: Filters) => {
 export function listAllSessions(filters: SessionFilters, page: Page) {
   const { user_id, organization_id, active, device, ip, from, to, sort } = filters
   const bySeen = sort.endsWith('last_seen_at')
-  const { from: seenFrom, to: seenTo } = readRange({ from, to })
+  const seen = readTextRange({ from, to })
   const words = device?.trim().split(/\s+/u)
   if (words !== undefined && words.length > MAX_WORDS)
     throw invalidField('?device', `must have at most ${MAX_WORDS} words`)
@@ -148,8 +148,8 @@ export function listAllSessions(filters: SessionFilters, page: Page) {
     is_over: active === false ? (true as const) : undefined,
     devices: words?.map(word => `%${word.replace(/[\\%_]/g, '\\$&')}%`),
     ...(bySeen ? { first_id: undefined, end_id: undefined } : readIdRange({ from, to })),
-    seen_from: bySeen && seenFrom !== undefined ? new Date(seenFrom).toISOString() : undefined,
-    seen_to: bySeen && seenTo !== undefined ? new Date(seenTo).toISOString() : undefined,
+    seen_from: bySeen ? seen.from : undefined,
+    seen_to: bySeen ? seen.to : undefined,
   }
   return sessionPages(values, orderOf(sort, 'sessions'), page)
 }

@@ -3,7 +3,15 @@ import type { App } from '../../platform/http/route.ts'
 import { Problem } from '../../platform/problems.ts'
 import { IdOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { allOrNothing, BulkResults, distinctIds, idsOf, onlyOutcome, resultsOf } from '../operator-users/bulk.ts'
+import {
+  allOrNothing,
+  BulkResults,
+  changedOf,
+  distinctIds,
+  idsOf,
+  onlyOutcome,
+  resultsOf,
+} from '../operator-users/bulk.ts'
 import { pageOfKnown } from '../operator-users/known-rows.ts'
 import { getAnySession, listAllSessions, OperatorSession, SessionFilters } from './operator-sessions.ts'
 import { revokeSessions, revokeSessionsOfOrganization, revokeSessionsOfUser } from './revocation.ts'
@@ -75,7 +83,9 @@ export function operatorSessionRoutes(
       },
     },
     async ({ operator, params: { id } }, reply) => {
-      onlyOutcome(id, await operator.run(revokeSessions([id], operator.session_id)))
+      await operator.transaction(async transaction =>
+        onlyOutcome(id, await transaction.run(revokeSessions([id], operator.session_id))),
+      )
       return reply.code(204).send(null)
     },
   )
@@ -100,7 +110,7 @@ export function operatorSessionRoutes(
     },
     ({ operator, body }) => {
       const ids = distinctIds(body.session_ids)
-      const log = operator.on({ entity_type: 'sessions', details: { ids } })
+      const log = operator.on({ entity_type: 'sessions', details: changedOf })
       return log.transaction(async transaction =>
         resultsOf(ids, await transaction.run(revokeSessions(ids, operator.session_id)), {
           problems,

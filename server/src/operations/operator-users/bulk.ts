@@ -53,8 +53,8 @@ export const BulkResults = Type.Object(
 /** What became of one item. */
 export type Outcome = Static<typeof Status> | { refused: ProblemCode }
 
-/** The ids of a request as the database knows them, each once, in their order. */
-export const distinctIds = (ids: readonly string[]): string[] => [...new Set(ids.map(id => id.toLowerCase()))]
+/** The ids of a request, each once, in their order. */
+export const distinctIds = (ids: readonly string[]): string[] => [...new Set(ids)]
 
 /**
  * The results of a bulk action, in the order of the ids. @throws Problem bulk-refused, with the results, if one item is not
@@ -79,9 +79,14 @@ export function resultsOf(
   return { results }
 }
 
+/** What the operators' log says about a bulk action: the items that it changed. */
+export const changedOf = ({ results }: Static<typeof BulkResults>): { ids: string[] } => ({
+  ids: results.flatMap(({ id, status }) => (status === 'done' ? [id] : [])),
+})
+
 /** The outcome of an action on one item. @throws Problem not-found, or why it was refused */
 export function onlyOutcome(id: string, outcomes: ReadonlyMap<string, Outcome>): 'done' | 'unchanged' {
-  const outcome = outcomes.get(id.toLowerCase()) ?? 'not-found'
+  const outcome = outcomes.get(id) ?? 'not-found'
   if (typeof outcome === 'object') throw new Problem(outcome.refused)
   if (outcome === 'not-found' || outcome === 'refused') throw new Problem('not-found')
   return outcome

@@ -3,6 +3,7 @@ import type { Codes, ProblemTable } from '../../platform/problems.ts'
 import {
   accountDisabled,
   accountEnabled,
+  invitedByOperator,
   mails,
   passwordRequired,
   superuserGranted,
@@ -50,7 +51,7 @@ export const operatorUsers = feature({
   tags: { 'Operators: users': 'All accounts. Only for superusers.' },
   permissions,
   problems,
-  events: [accountDisabled, accountEnabled, superuserGranted, superuserRevoked, passwordRequired],
+  events: [accountDisabled, accountEnabled, superuserGranted, superuserRevoked, passwordRequired, invitedByOperator],
   mails,
   routes: [operatorUserRoutes],
 })

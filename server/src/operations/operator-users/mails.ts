@@ -7,6 +7,9 @@ export const superuserGranted = eventKind('superuser-granted', { mailed: true })
 export const superuserRevoked = eventKind('superuser-revoked', { mailed: true })
 export const passwordRequired = eventKind('password-change-required', { mailed: true })
 
+/** Recorded for each owner of the organization and emailed by tell_owners(), which a trigger calls (operator-users.sql). */
+export const invitedByOperator = eventKind('invited-by-operator', { mailed: true })
+
 // The address and the device of such an event are the operator's, so no template shows them.
 export const mails: MailDeclaration = {
   directory: new URL('mails/', import.meta.url),
@@ -15,5 +18,6 @@ export const mails: MailDeclaration = {
     'superuser-granted': ['when', 'link'],
     'superuser-revoked': ['when'],
     'password-change-required': ['when', 'link'],
+    'invited-by-operator': ['when', 'organization'],
   },
 }

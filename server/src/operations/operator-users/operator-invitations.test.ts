@@ -20,6 +20,8 @@ test('an operator invites an address to an organization, and its user accepts', 
   assert.deepEqual([status, body.status, body.role, body.invited_by], [202, 'open', 'admin', null])
   const mail = (await mailTo(person.email)).find(({ subject }) => /invit|join|Acme/i.test(subject))!
   assert.match(mail.text, /Acme of invitations/)
+  const toOwner = (await mailTo(owner.email)).filter(({ subject }) => /An operator invited someone/.test(subject))
+  assert.equal(toOwner.length, 1, 'the owner is told, once')
   const { body: own } = await person.call('GET', '/api/v1/users/me/invitations')
   assert.deepEqual([own.items[0].id, own.items[0].role, own.items[0].inviter.full_name], [body.id, 'admin', null])
   const accepted = await person.call('POST', '/api/v1/invitations/accept', { token: mail.token })
@@ -62,6 +64,7 @@ test('an invitation by an operator that cannot be made says why', async () => {
     assert.deepEqual([body.code, body.errors?.[0].pointer], [code, pointer], JSON.stringify(given))
   }
   assert.equal((await admin.query('select from invitations where email = $1', [email])).rowCount, 0)
+  assert.equal((await invite({ email: operator.email.toUpperCase() })).body.code, 'own-account')
   const key = { 'idempotency-key': randomUUIDv7() }
   const first = await invite({ email }, key)
   assert.deepEqual((await invite({ email }, key)).body, first.body)

@@ -13,3 +13,15 @@ create function account_search(given text) returns tsquery language sql immutabl
   select string_agg('''' || replace(replace(word, '\', '\\'), '''', '''''') || ''':*', ' & ')::tsquery from unnest(search_words(given)) as word $$;
 revoke execute on function account_search(text) from public;
 grant execute on function account_search(text) to freehold_system;
+
+-- The owners get an email when an operator invites someone to their organization: otherwise one operator alone could give a
+-- second account of their own what support access needs two people for.
+create function tell_owners_of_invitation() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+begin
+  perform tell_owners(new.organization_id, 'invited-by-operator', jsonb_build_object('invitation_id', new.id));
+  return null;
+end $$;
+revoke execute on function tell_owners_of_invitation() from public;
+create trigger told after insert or update of role, role_id, invited_by on invitations for each row
+  when (new.invited_by is null and new.revoked_at is null and current_setting('app.permission', true) like 'admin:%')
+  execute function tell_owners_of_invitation();

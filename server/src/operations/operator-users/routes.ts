@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import type { Static } from 'typebox'
 import { isFresh } from '../../platform/gate/actor.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
@@ -10,7 +11,7 @@ import { IdOf, OneOf, PageQueryOf, PageSchema, Strict } from '../../platform/sch
 import type { Services } from '../../platform/services.ts'
 import { actions, actOnUsers } from './actions.ts'
 import type { Action } from './actions.ts'
-import { allOrNothing, BulkResults, distinctIds, idsOf, onlyOutcome, resultsOf } from './bulk.ts'
+import { allOrNothing, BulkResults, changedOf, distinctIds, idsOf, onlyOutcome, resultsOf } from './bulk.ts'
 import { changeUser, UserChanges, UserReplacement } from './changes.ts'
 import { pageOfKnown } from './known-rows.ts'
 import { getUser, OperatorUserDetails } from './user.ts'
@@ -62,18 +63,19 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
     '/admin/users',
     {
       ...write,
-      problems: ['already-member', 'personal-organization', 'step-up-required', ...invitingProblems],
+      problems: ['already-member', 'own-account', 'personal-organization', 'step-up-required', ...invitingProblems],
       schema: {
         operationId: 'inviteAnyUser',
         summary: 'Invite an address to an organization',
         description:
-          'In any role. The response is the same whether the address has an account or not. Members see that an operator invited, but not which one.',
+          'In any role, but not the own address. The response is the same whether the address has an account or not. The owners of the organization are notified by email; members see that an operator invited, but not which one.',
         tags,
         body: InvitationByOperator,
         response: { 202: Invitation },
       },
     },
     async ({ actor, operator, body: { organization_id, ...invitation } }, reply) => {
+      if (invitation.email.toLowerCase() === actor.email.toLowerCase()) throw new Problem('own-account')
       const place = { organization_id, user_id: null }
       const invited = await operator
         .on({ entity_type: 'invitations' })
@@ -180,7 +182,8 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
     ({ operator, body: { action, ids: given, all_or_nothing } }) => {
       const ids = distinctIds(given)
       const { problems } = declared
-      return operator.on({ entity_type: 'users', details: { action, ids } }).transaction(async transaction =>
+      const details = (result: Static<typeof BulkResults>) => ({ action, ...changedOf(result) })
+      return operator.on({ entity_type: 'users', details }).transaction(async transaction =>
         resultsOf(ids, await actOnUsers(transaction, action, ids, operator.user_id), {
           problems,
           isWhole: all_or_nothing === true,
@@ -225,7 +228,7 @@ function actAt(
     },
     async ({ operator, params: { id } }) =>
       operator.transaction(async transaction => {
-        onlyOutcome(id, await actOnUsers(transaction, action, [id.toLowerCase()], operator.user_id))
+        onlyOutcome(id, await actOnUsers(transaction, action, [id], operator.user_id))
         return transaction.run(getUser(declared, id))
       }),
   )

@@ -90,3 +90,30 @@ test('raw SQL of a user reads no security event but through the view', async () 
     client.release()
   }
 })
+
+// Red when: record_event() takes the user in the context, as a statement can set it, for the one who caused the event.
+test('raw SQL of a user records no event in the name of another one', async () => {
+  const person = await signUp()
+  await logIn(person)
+  const { rows } = await admin.query<{ id: string }>('select id from sessions where user_id = $1 order by id', [
+    person.user_id,
+  ])
+  const [first, second] = rows.map(({ id }) => id)
+  const client = await database.tenant.pool.connect()
+  try {
+    await client.query('begin')
+    await client.query(
+      `select set_config('app.session_id', $1, true), set_config('app.context', jsonb_build_object('user_id', $2::uuid)::text, true)`,
+      [first, operator.user_id],
+    )
+    await client.query(`update sessions set revoked_at = now(), revoked_reason = 'x' where id = $1`, [second])
+    await client.query('commit')
+  } finally {
+    client.release()
+  }
+  const { rows: events } = await admin.query(
+    `select actor_id from security_events where session_id = $1 and type = 'session-revoked'`,
+    [second],
+  )
+  assert.deepEqual(events, [{ actor_id: person.user_id }])
+})

@@ -116,7 +116,7 @@ test('a day is final once it has settled, and days of absence are made up for', 
   assert.deepEqual(after, [0, -1, -2].map(dayOf), 'yesterday and today, and the day between')
 })
 
-// Red when: holdDay() is left out (the second one fails on a row that it did not see), or a repeated run counts twice.
+// Red when: a repeated run counts twice.
 test('two processes at once come to the same sums, and a repetition changes none', async () => {
   const owner = await signUp('Acme')
   for (let index = 0; index < 20; index++)

@@ -17,7 +17,7 @@ const problems = {
   'second-operator-required': [
     403,
     'Second operator required',
-    'In an emergency, the access is granted by another operator, who has been a superuser for 7 days and was not made one by the operator who asked.',
+    'In an emergency, the access is granted by another operator, who has been a superuser for 7 days and did not become one through the operator who asked. An operator who became one through the other must have been one for 7 days, too.',
   ],
   'own-support-access': [
     409,
@@ -46,7 +46,7 @@ declare module '../../platform/problems.ts' {
 /** Access of operators to an organization, which two people open and either side ends. */
 export const support = feature({
   name: 'support',
-  uses: ['users', 'sessions', 'organizations', 'history', 'invitations', 'operator-users'],
+  uses: ['users', 'sessions', 'organizations', 'history', 'members', 'invitations', 'operator-users'],
   tables: [new URL('support-grants.sql', import.meta.url)],
   sql: [new URL('support.sql', import.meta.url)],
   tags: { 'Support access': 'Access of operators to an organization, which two people open and either side ends.' },

@@ -1,7 +1,7 @@
 import { eventKind } from '../../platform/mail/mails.ts'
 import type { MailDeclaration } from '../../platform/mail/mails.ts'
 
-/** Recorded and emailed to each owner by the trigger `told` (support.sql). */
+/** Recorded for each owner and emailed by tell_owners(), which the trigger `told` calls (support.sql). */
 export const supportEvents = [
   'support-requested',
   'support-opened',

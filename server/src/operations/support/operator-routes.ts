@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { App } from '../../platform/http/route.ts'
-import { Problem } from '../../platform/problems.ts'
 import { IdOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { pageOfKnown } from '../operator-users/known-rows.ts'
@@ -108,10 +107,9 @@ export function supportOperatorRoutes(
     async request => {
       const { actor, operator } = request
       const { organization_id, id } = await findPlace(request)
-      const { is_open, role, expires_at, seconds } = await operator
+      const { role, expires_at, seconds } = await operator
         .within(organization_id)
         .run(getOpenSupport({ organization_id, id }))
-      if (!is_open || expires_at === null || seconds < 1) throw new Problem('support-access-not-open')
       const expires_in = Math.min(config.accessTokenSeconds, seconds)
       const claims = {
         sub: id,

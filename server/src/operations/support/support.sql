@@ -15,7 +15,8 @@ create trigger revocation before update on support_grants for each row
 
 -- An operator asks for the operator's own access. Everything else is decided once, here and not by the statement: by whom,
 -- when and until when. No one grants what they asked for. In an emergency the second operator has been a superuser for a
--- week, and not through the first; the owners get an email, and a quarter of an hour to end it before it opens.
+-- week, and not through the first; nor is the first someone whom the second has just made one. The owners get an email, and a
+-- quarter of an hour to end it before it opens.
 create function guard_support_grant() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
 declare
   of_operators constant boolean := current_setting('app.permission', true) = 'admin:support:write';
@@ -55,8 +56,9 @@ begin
   if actor = old.operator_id then
     raise exception 'someone else grants the support access' using errcode = '23514', constraint = 'support_grants_own';
   end if;
-  if of_operators and not exists (select from users u where u.id = actor and u.superuser_since <= now() - interval '7 days'
-      and u.superuser_by is distinct from old.operator_id) then
+  if of_operators and not exists (select from users u, users first where u.id = actor and first.id = old.operator_id
+      and u.superuser_since <= now() - interval '7 days' and old.operator_id <> all (u.superuser_through)
+      and (actor <> all (first.superuser_through) or first.superuser_since <= now() - interval '7 days')) then
     raise exception 'another operator must grant it' using errcode = '23514', constraint = 'support_grants_second';
   end if;
   new.emergency := of_operators;
@@ -77,11 +79,8 @@ declare
     when new.granted_at is not null then 'support-ended' end;
 begin
   if type is not null then
-    perform record_event(type, m.user_id, null, jsonb_build_object('organization_id', new.organization_id, 'support_id', new.id, 'reason', new.reason,
-      'opens_at', new.opens_at, 'expires_at', new.expires_at), true)
-    from memberships m join live_users u on u.id = m.user_id
-    where m.organization_id = new.organization_id and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null
-    order by m.user_id;
+    perform tell_owners(new.organization_id, type,
+      jsonb_build_object('support_id', new.id, 'reason', new.reason, 'opens_at', new.opens_at, 'expires_at', new.expires_at));
   end if;
   return null;
 end $$;

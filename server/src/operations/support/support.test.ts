@@ -1,21 +1,22 @@
 import assert from 'node:assert/strict'
 import { randomUUIDv7 } from 'node:crypto'
 import { test } from 'node:test'
+import { waits } from '../../../test/meeting.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
 // One organization, its administrator, and two operators: the second one has been a superuser for eight days.
 
-const { admin, call, signUp, addMember, logIn, tokens, mailTo } = await createTestApp()
+const { admin, call, database, signUp, addMember, logIn, tokens, mailTo } = await createTestApp()
 
 /** Past the trigger that keeps since when, and by whom, an account is a superuser. */
-async function makeSuperuser(person: Person, days: number, by: string | null = null): Promise<Person> {
+async function makeSuperuser(person: Person, days: number, through: readonly string[] = []): Promise<Person> {
   const client = await admin.connect()
   try {
     await client.query('begin; set local session_replication_role = replica')
     await client.query(
-      `update users set superuser = true, superuser_since = now() - make_interval(days => $2), superuser_by = $3 where id = $1`,
-      [person.user_id, days, by],
+      `update users set superuser = true, superuser_since = now() - make_interval(days => $2), superuser_through = $3 where id = $1`,
+      [person.user_id, days, through],
     )
     await client.query('commit')
   } finally {
@@ -266,6 +267,30 @@ test('what it writes does not commit once it was ended', async () => {
 })
 
 // Red when: the trigger `revocation` is dropped, so that nothing waits and the check at the commit sees the old row.
+test('ending it waits for what it is committing', async () => {
+  const { id } = await open('member')
+  const client = await database.tenant.pool.connect()
+  try {
+    await client.query('begin')
+    await client.query(
+      `select set_config('app.session_id', $1, true), set_config('app.organization_id', $2, true), set_config('app.permission', 'projects:write', true),
+        set_config('app.support_id', $3, true), set_config('app.context', '{}', true)`,
+      [tokens.verify(operator.access_token).sid, owner.organization_id, id],
+    )
+    await client.query(`insert into projects (organization_id, name, slug) values ($1, 'Early', $2)`, [
+      owner.organization_id,
+      id,
+    ])
+    await client.query('set constraints all immediate') // which the commit does first
+    const ending = administrator.call('DELETE', `${base}/${id}`)
+    assert.ok(await waits(admin, ending))
+    await client.query('commit')
+    expect(await ending, 204)
+  } finally {
+    client.release()
+  }
+})
+
 test('access that ends while it writes leaves neither a late row nor an error of the service', async () => {
   await Promise.all(
     [1, 2, 3, 4].map(async number => {
@@ -292,8 +317,9 @@ test('a second operator opens it in an emergency, and the owners are told a quar
   const id = await ask()
   expect(await operator.call('POST', `/api/v1/admin/support/${id}/approve`, {}), 409, 'own-support-access')
   const week = await makeSuperuser(await signUp(), 6)
-  const protege = await makeSuperuser(await signUp(), 8, operator.user_id)
-  for (const person of [week, protege])
+  const protege = await makeSuperuser(await signUp(), 8, [operator.user_id])
+  const second_hand = await makeSuperuser(await signUp(), 8, [randomUUIDv7(), operator.user_id])
+  for (const person of [week, protege, second_hand])
     expect(await person.call('POST', `/api/v1/admin/support/${id}/approve`, {}), 403, 'second-operator-required')
   const granted = expect(await second.call('POST', `/api/v1/admin/support/${id}/approve`, { minutes: 30 }), 200).body
   assert.deepEqual([granted.status, granted.emergency, granted.granted_by], ['scheduled', true, second.user_id])
@@ -301,6 +327,29 @@ test('a second operator opens it in an emergency, and the owners are told a quar
   assert.equal(Date.parse(granted.expires_at) - Date.parse(granted.opens_at), 30 * 60_000)
   expect(await operator.call('POST', `/api/v1/admin/support/${id}/token`), 409, 'support-access-not-open')
   expect(await owner.call('DELETE', `${base}/${id}`), 204)
+})
+
+// Red when: note_superuser() keeps only the last one who gave the role, or forgets who lost it since.
+test('who became an operator through the first one, directly or not, is no second operator', async () => {
+  const [root, middle, last] = [await makeSuperuser(await signUp(), 8), await signUp(), await signUp()]
+  const set = async (by: Person, person: Person, superuser: boolean) =>
+    expect(await by.call('PATCH', `/api/v1/admin/users/${person.user_id}`, { superuser }), 200)
+  await set(root, middle, true)
+  await set(middle, last, true)
+  await set(root, middle, false)
+  const { rows } = await admin.query('select superuser_through from users where id = $1', [last.user_id])
+  assert.deepEqual(rows[0].superuser_through, [middle.user_id, root.user_id])
+  const id = await ask(asking, root)
+  await makeSuperuser(last, 8, rows[0].superuser_through)
+  expect(await last.call('POST', `/api/v1/admin/support/${id}/approve`, {}), 403, 'second-operator-required')
+
+  // Nor does an operator of long standing grant it to one who was made for it.
+  const puppet = await signUp()
+  await set(root, puppet, true)
+  const asked = await ask(asking, puppet)
+  expect(await root.call('POST', `/api/v1/admin/support/${asked}/approve`, {}), 403, 'second-operator-required')
+  await makeSuperuser(puppet, 8, [root.user_id])
+  expect(await root.call('POST', `/api/v1/admin/support/${asked}/approve`, {}), 200)
 })
 
 test('the owners are told by email when it is asked for, granted and ended', async () => {

@@ -5,7 +5,7 @@ import { updateRow } from '../../platform/database/conditional.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { find, get, tables } from '../../platform/database/statement.ts'
+import { find, get, statement, tables } from '../../platform/database/statement.ts'
 import { supportRoles } from '../../platform/gate/permissions.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, IdOf, Nullable, OneOf, PageQueryOf, Strict, Time, timestamps } from '../../platform/schemas.ts'
@@ -208,9 +208,9 @@ export const endSupport = ({ organization_id, id }: SupportPlace) =>
     refusals,
   )
 
-/** The open access of the acting operator, and the seconds that are left. @throws Problem not-found */
+/** The open access of the acting operator, and the seconds that are left. @throws Problem not-found, support-access-not-open */
 export const getOpenSupport = ({ organization_id, id }: SupportPlace) =>
-  get(
+  statement(
     query
       .selectFrom('support_grants')
       .innerJoin('gate', 'gate.organization_id', 'support_grants.organization_id')
@@ -219,6 +219,12 @@ export const getOpenSupport = ({ organization_id, id }: SupportPlace) =>
       .select(sql<boolean>`support_grants.operator_id = gate.user_id and ${status} = 'open'`.as('is_open'))
       .where('support_grants.organization_id', '=', organization_id)
       .where('support_grants.id', '=', id),
+    ([row]) => {
+      if (row === undefined) throw new Problem('not-found')
+      const { is_open, role, expires_at, seconds } = row
+      if (!is_open || expires_at === null || seconds < 1) throw new Problem('support-access-not-open')
+      return { role, expires_at, seconds }
+    },
   )
 
 /** The organization that a support access is for, if the caller is an operator. */

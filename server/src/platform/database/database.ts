@@ -10,7 +10,7 @@ import { openLanes } from '../connections/lanes.ts'
 import type { Origin, Scope } from './scope.ts'
 import { refusalOf } from './gate-refusals.ts'
 import type { GateState } from './gate-refusals.ts'
-import { gateState, opening, recordsOperation, settingsOf } from './gate-statements.ts'
+import { gateState, opening, recording, recordsOperation, settingsOf } from './gate-statements.ts'
 import type { LoginName, Row, Statement } from './statement.ts'
 import { nameOf, prepareSettings, TripQuery } from '../connections/trip-query.ts'
 import type { SettingValues } from '../connections/trip-query.ts'
@@ -183,8 +183,10 @@ function openLogin<Name extends LoginName>(
   }
 
   async function run<Result>(scope: Scope, statement: Statement<Name, Result>): Promise<Result> {
+    // A refusal that the rows mean is no operation: it rolls back, so that nothing is recorded.
+    if (recordsOperation(scope)) return transaction(scope, ({ run: runWithin }) => runWithin(statement))
     // No policy checks the session of the system login, so a session that is given is checked first.
-    if ((!gated && scope.session_id !== undefined) || recordsOperation(scope))
+    if (!gated && scope.session_id !== undefined)
       return statement.read(
         await transaction(scope, ({ run: runWithin }) => runWithin({ ...statement, read: (rows: Row[]) => rows })),
       )
@@ -236,11 +238,11 @@ function openLogin<Name extends LoginName>(
       return await connected(async client => {
         let state = 'new' as 'new' | 'open' | 'over'
         // The first statement opens the transaction in the same round trip.
-        const step = (statement: Statement<Name, unknown>, commit = false): Promise<Row[]> => {
+        const step = (statement: Statement<Name, unknown>, commit = false, resets = false): Promise<Row[]> => {
           if (state === 'over') throw new Error('the transaction is over: finish() takes its last statement')
           const begin = state === 'new'
           state = commit ? 'over' : 'open'
-          return trip(client, scope, begin ? settings : undefined, statement, { begin, commit })
+          return trip(client, scope, begin || resets ? settings : undefined, statement, { begin, commit })
         }
         const take =
           (commit: boolean) =>
@@ -254,8 +256,11 @@ function openLogin<Name extends LoginName>(
         try {
           if (asksGate && (await step(opening(scope))).length === 0) throw new ClosedGate()
           scope.confirm?.()
-          const result = await work({ origin: scope.origin, run: take(false), finish: take(true) })
-          if (state === 'open') await client.query('commit')
+          const records = recordsOperation(scope)
+          const result = await work({ origin: scope.origin, run: take(false), finish: take(!records) })
+          // Under the settings of the scope, whatever the work has set since.
+          if (records) await step(recording(scope, result), true, true)
+          else if (state === 'open') await client.query('commit')
           return result
         } catch (error) {
           if (state !== 'new' && !isBroken(error)) await client.query('rollback')

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
-import type { Scope } from './scope.ts'
-import { find, tables } from './statement.ts'
+import type { Operation, Scope } from './scope.ts'
+import { execute, find, raw, tables } from './statement.ts'
 import type { LoginName, Statement } from './statement.ts'
 import type { SettingValues } from '../connections/trip-query.ts'
 
@@ -16,6 +16,7 @@ export const gateState = find(
 )
 const openGate = find(query.selectFrom('gate').select('session_id'))
 const openSelf = find(query.selectFrom('self').select('session_id'))
+const openOperator = find(query.selectFrom('operator').select('session_id'))
 
 /** Whether the scope's permission allows an operator to change something. */
 export const recordsOperation = ({ operation, permission }: Scope): boolean =>
@@ -24,13 +25,24 @@ export const recordsOperation = ({ operation, permission }: Scope): boolean =>
 /** The first statement of a transaction: it returns a row if the gate of the scope is open. */
 export function opening({ permission, operation, organization_id }: Scope): Statement<LoginName, unknown> {
   if (permission === undefined) return openSelf
-  if (operation === undefined) return openGate
-  if (operation.isLookUp === true) return find(query.selectFrom('operator').select('session_id'))
-  const { name, entity_type = null, entity_id = null, details } = operation
-  const begun = sql<boolean>`begin_operation(${name}, ${entity_type}, ${entity_id}, ${details === undefined ? null : JSON.stringify(details)})`
-  return organization_id === undefined
-    ? find(query.selectFrom('operator').select('session_id').where(begun))
-    : find(query.selectFrom('gate').select('session_id').where(begun))
+  return operation !== undefined && (operation.isLookUp === true || organization_id === undefined)
+    ? openOperator
+    : openGate
+}
+
+/**
+ * The last statement of an operator's transaction: it records the operation, and fails if the operator has lost the
+ * permission meanwhile. @param result what the transaction returns, which the details may be about
+ */
+export function recording({ operation }: Scope, result: unknown): Statement<LoginName, unknown> {
+  const { name, entity_type = null, entity_id = null, details } = operation as Operation
+  const told = typeof details === 'function' ? details(result as never) : details
+  return execute(
+    raw(
+      query,
+      sql`select log_operation(${name}, ${entity_type}, ${entity_id}, ${told === undefined ? null : JSON.stringify(told)})`,
+    ),
+  )
 }
 
 /** The settings that the gate reads. */

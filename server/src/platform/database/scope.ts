@@ -8,13 +8,16 @@ export interface Origin {
   traceparent?: string
 }
 
+type Details = Readonly<Record<string, unknown>>
+
 /** An operator's operation, as the operators' log stores it. */
 export interface Operation {
   /** The operationId of the route. */
   name: string
   entity_type?: string | undefined
   entity_id?: string | undefined
-  details?: Readonly<Record<string, unknown>> | undefined
+  /** More about it, or what follows from the result of its transaction. */
+  details?: Details | ((result: never) => Details) | undefined
   /** It only looks up what the operation is about, and is not recorded. */
   isLookUp?: boolean
 }
@@ -29,7 +32,7 @@ export interface Scope {
   support_id?: string
   /** An entitlement that the organization must have. */
   requires?: string
-  /** Required for an `admin:` permission: it is recorded before the first statement, if the permission allows changes. */
+  /** Required for an `admin:` permission: it is recorded with the commit, if the permission allows changes. */
   operation?: Operation
   /** Called when the database has found the session valid. */
   confirm?: () => void

@@ -823,8 +823,8 @@ interface SystemLiveUsers {
   password_change_required_at: ColumnType<string | null, never, string | null>
   password_hash: ColumnType<string | null, never, string | null>
   superuser: ColumnType<boolean, never, boolean>
-  superuser_by: ColumnType<string | null, never, string | null>
   superuser_since: ColumnType<string | null, never, string | null>
+  superuser_through: ColumnType<string[], never, string[]>
   unopened_organization_ids: ColumnType<string[], never, string[]>
   updated_at: ColumnType<string, never, string>
   username: ColumnType<string | null, never, string | null>
@@ -1111,8 +1111,8 @@ interface SystemUsers {
   password_change_required_at: string | null
   password_hash: string | null
   superuser: Generated<boolean>
-  superuser_by: string | null
   superuser_since: string | null
+  superuser_through: Generated<string[]>
   unopened_organization_ids: Generated<string[]>
   updated_at: Generated<string>
   username: string | null

@@ -61,7 +61,8 @@ interface OperatorRunner<Login extends LoginName> {
 /**
  * The authenticated superuser, on routes with an `admin:` permission: the system login, which reads the rows of all
  * organizations. Operations that may change something are recorded in the operators' log, and in the audit log of the
- * organization that they name.
+ * organization that they name, with the commit. So everything that refuses one is decided within the transaction, or by
+ * the statement that reads its rows.
  */
 export interface Operator extends OperatorRunner<'system'> {
   readonly user_id: string

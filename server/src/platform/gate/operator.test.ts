@@ -5,7 +5,7 @@ import { sql } from 'kysely'
 import { Type } from 'typebox'
 import { features } from '../../features.ts'
 import { feature } from '../feature.ts'
-import { execute, many, raw, tables } from '../database/statement.ts'
+import { affect, many, raw, tables } from '../database/statement.ts'
 import { Id, Strict } from '../schemas.ts'
 import { createOwnDatabase } from '../../../test/own-database.ts'
 import { createTestApp } from '../../../test/test-app.ts'
@@ -17,7 +17,7 @@ const query = tables('system', 'users', 'organizations')
 const tenant = tables('tenant', 'projects')
 const listNames = many(query.selectFrom('organizations').select('name'))
 const rename = (id: string) =>
-  execute(raw(query, sql`update users set full_name = 'Renamed' where id = ${id} returning id`))
+  affect(raw(query, sql`update users set full_name = 'Renamed' where id = ${id} returning id`))
 const listProjects = many(tenant.selectFrom('projects').select('name'))
 
 const operatorTools = feature({
@@ -82,7 +82,7 @@ test('only a superuser with a live session passes, without any organization', as
   assert.equal((await renameAs(headersOf(owner))).body.code, 'permission-missing')
 })
 
-// Red when: begin_operation() does not insert, or the trigger `history` of operator_log is missing.
+// Red when: log_operation() does not insert, or the trigger `history` of operator_log is missing.
 test('an operation that may change something is in the log, and in the history of the organization that it names', async () => {
   assert.equal((await readLog()).length, 0, 'neither reads nor refused requests are recorded')
   const renamed = await renameAs(headersOf(superuser), { for: owner.organization_id })
@@ -157,7 +157,7 @@ test('a change by a superuser whose role ends at the same time is not committed'
         set_config('app.context', '{}', true)`,
       [(await admin.query('select id from sessions where user_id = $1', [superuser.user_id])).rows[0].id],
     )
-    await client.query(`select from operator where begin_operation('renameUser', null, null, null)`)
+    await client.query('select from operator')
     await admin.query('update users set superuser = false where id = $1', [superuser.user_id])
     await assert.rejects(
       client.query('update users set disabled_at = now() where id = $1', [other.user_id]),
@@ -168,4 +168,43 @@ test('a change by a superuser whose role ends at the same time is not committed'
     client.release()
     await admin.query('update users set superuser = true where id = $1', [superuser.user_id])
   }
+})
+
+// Red when: operator_log has no trigger `still_open`; log_operation() does not ask `operator`.
+test('whatever an operation changed, it is not committed after the superuser has lost the role or the session', async () => {
+  const session_id = (await admin.query('select id from sessions where user_id = $1', [superuser.user_id])).rows[0].id
+  const record = `select log_operation('unlockUser', null, null, null)`
+  for (const [closing, opening] of [
+    ['update users set superuser = false where id = $1', 'update users set superuser = true where id = $1'],
+    [
+      'update sessions set revoked_at = now() where user_id = $1',
+      'begin; set local session_replication_role = replica; update sessions set revoked_at = null where revoked_at is not null; commit',
+    ],
+  ] as const)
+    for (const isRecorded of [true, false]) {
+      const client = await own.database.system.pool.connect()
+      try {
+        await client.query('begin')
+        await client.query(
+          `select set_config('app.session_id', $1, true), set_config('app.permission', 'admin:tools:write', true), set_config('app.organization_id', '', true),
+            set_config('app.context', '{}', true)`,
+          [session_id],
+        )
+        if (isRecorded) await client.query(record)
+        await admin.query(closing, [superuser.user_id])
+        if (isRecorded) await assert.rejects(client.query('commit'), /the gate closed before the commit/)
+        else await assert.rejects(client.query(record), /only an operator records an operation/)
+      } finally {
+        await client.query('rollback')
+        client.release()
+        await (opening.startsWith('begin') ? admin.query(opening) : admin.query(opening, [superuser.user_id]))
+      }
+    }
+})
+
+// Red when: run() in platform/database/database.ts reads the rows after the commit.
+test('a refusal that a statement, or its handler, reads from the rows is no operation', async () => {
+  const count = (await readLog()).length
+  assert.equal((await renameAs(headersOf(superuser), {}, randomUUID())).body.code, 'not-found')
+  assert.equal((await readLog()).length, count)
 })

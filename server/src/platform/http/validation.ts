@@ -18,11 +18,12 @@ type Part = 'body' | 'querystring' | 'params' | 'headers'
 export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPart }) => {
   const part = httpPart as Part
   const names = Object.keys((schema as { properties?: object }).properties ?? {})
+  const lowerIds = lowerIdsOf(schema as SchemaWithIds)
   let validate: ValidateFunction | undefined
   return (data: unknown) => {
     validate ??= (part === 'body' ? exactValidator : coercingValidator).compile(schema)
     const faults = faultsBy(validate, data, part)
-    return faults.length === 0 ? { value: inOrder(data, names) } : { error: refusal(part, faults) }
+    return faults.length === 0 ? { value: inOrder(lowerIds(data), names) } : { error: refusal(part, faults) }
   }
 }
 
@@ -56,6 +57,36 @@ const buildSerializer: SerializerFactory = (schemas, options) => {
 /** Replaces Fastify's own compilers, which it then does not load; the types are theirs. */
 export const schemaController = {
   compilersFactory: { buildValidator: () => compileValidator as never, buildSerializer },
+}
+
+interface SchemaWithIds {
+  format?: string
+  properties?: Record<string, SchemaWithIds>
+  items?: SchemaWithIds
+}
+
+const unchanged = (data: unknown): unknown => data
+
+/**
+ * Writes the ids of valid data in lower case, as the database returns them: RFC 9562, section 4, allows both. Code that
+ * compares an id with that of the caller must not take one in upper case for another.
+ */
+function lowerIdsOf({ format, properties = {}, items }: SchemaWithIds): (data: unknown) => unknown {
+  if (format === 'uuid') return data => (typeof data === 'string' ? data.toLowerCase() : data)
+  if (items !== undefined) {
+    const lower = lowerIdsOf(items)
+    return lower === unchanged ? unchanged : data => (Array.isArray(data) ? data.map(lower) : data)
+  }
+  const members = Object.entries(properties)
+    .map(([name, schema]) => [name, lowerIdsOf(schema)] as const)
+    .filter(([, lower]) => lower !== unchanged)
+  if (members.length === 0) return unchanged
+  return data => {
+    if (typeof data !== 'object' || data === null) return data
+    const lowered: Record<string, unknown> = { ...data }
+    for (const [name, lower] of members) if (name in lowered) lowered[name] = lower(lowered[name])
+    return lowered
+  }
 }
 
 /**

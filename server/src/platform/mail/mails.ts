@@ -107,6 +107,7 @@ const ofAll = ['app', 'home', 'name']
 const pieces = new Map<string, readonly string[]>([
   ['circumstances', eventValues],
   ['not-you', eventValues],
+  ['not-agreed', ['actor']],
   ['undo', [...eventValues, 'undo', 'undo_expires']],
 ])
 

@@ -11,7 +11,7 @@ export const globalTables: Readonly<Record<string, string>> = {
   preferences: "a user's own; the policy shows only the user's own row",
   sessions: "a user's own; the policy shows only the user's own rows",
   security_events: 'events of accounts, some of them unknown; the tenant login may only insert, through triggers',
-  operator_log: 'operations across organizations; only begin_operation() writes it, and the tenant login has no access',
+  operator_log: 'operations across organizations; only log_operation() writes it, and the tenant login has no access',
   idempotency_keys: "a user's own; the policy shows only the user's own rows",
   one_time_tokens:
     'links and steps of a sign-in, from before the user is authenticated; the tenant login has no access',
