@@ -1,6 +1,6 @@
 import pg from 'pg'
-import type { SettingValues } from '../server/src/platform/database/trip-query.ts'
-import { prepareSettings, TripQuery } from '../server/src/platform/database/trip-query.ts'
+import type { SettingValues } from '../server/src/platform/connections/trip-query.ts'
+import { prepareSettings, TripQuery } from '../server/src/platform/connections/trip-query.ts'
 import { getMe } from '../server/src/identity/sign-in/me.ts'
 import { listProjects } from '../server/src/product/projects/projects.ts'
 

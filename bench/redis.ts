@@ -1,4 +1,4 @@
-import { startRedis } from '../server/test/redis.ts'
+import { startRedis } from '../server/test/programs/redis.ts'
 import { compare } from './figures.ts'
 import type { Figure } from './figures.ts'
 import { saturate } from './load.ts'

@@ -1,7 +1,7 @@
 import type { Database } from './platform/database/database.ts'
 import type { Routes } from './platform/feature.ts'
 import type { App } from './platform/http/route.ts'
-import { createRouteClaims } from './platform/http/route-claims.ts'
+import { createRouteClaims } from './platform/server/route-claims.ts'
 import { usesOutbox } from './platform/mail/outbox.ts'
 import { outboxRoutes } from './platform/mail/outbox-pages.ts'
 import { documentRoutes } from './platform/openapi/documents.ts'

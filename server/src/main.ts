@@ -6,13 +6,10 @@ import { runtimeFault } from './platform/fixed-versions.ts'
 import { migrateDatabase, provisionDatabase } from './platform/schema/provision.ts'
 import type { Provisioned } from './platform/schema/provision.ts'
 import type { Leaving } from './platform/server/closing.ts'
-import { createLogger } from './platform/server/logging.ts'
 
 export interface RunningService {
   /** Finishes running requests, then closes everything. With `drains` it first continues to serve for DRAIN_SECONDS. */
   stop(how: { drains: boolean }): Promise<void>
-  /** Opens LOG_FILE again, after a rename. */
-  reopenLog(): void
 }
 
 export interface StartOptions {
@@ -23,6 +20,7 @@ export interface StartOptions {
 /** config → database → app → listen. If it stops or a step fails, everything is closed in reverse order. */
 export async function startService(
   given: Config,
+  log: Logger,
   { migrate = given.environment === 'development' }: StartOptions = {},
 ): Promise<RunningService> {
   const { database, environment } = given
@@ -30,12 +28,12 @@ export async function startService(
     throw new Error(
       'DATABASE_URL is not set, and --migrate applies migrations as the owner: set it to the URL of the owner, or run `freehold migrate apply` and start without --migrate',
     )
-  return run(await choosePort(given), async () => (await import('./serve.ts')).serve, { claims: true, migrate })
+  return run(await choosePort(given), log, async () => (await import('./serve.ts')).serve, { claims: true, migrate })
 }
 
 /** config → database → jobs: runs the background jobs, in any number of processes, with or without a service. */
-export const startWorker = (config: Config): Promise<RunningService> =>
-  run(config, async () => (await import('./work.ts')).work, { claims: false, migrate: false })
+export const startWorker = (config: Config, log: Logger): Promise<RunningService> =>
+  run(config, log, async () => (await import('./work.ts')).work, { claims: false, migrate: false })
 
 type Task = (
   config: Config,
@@ -47,10 +45,10 @@ type Task = (
 /** `claims`: whether this process claims the data directory for itself. */
 async function run(
   config: Config,
+  log: Logger,
   load: () => Promise<Task>,
   { claims, migrate }: { claims: boolean; migrate: boolean },
 ): Promise<RunningService> {
-  const { log, reopen } = await createLogger(config.log)
   for (const warning of config.warnings) log.warn(warning)
   const outdated = runtimeFault()
   if (outdated !== undefined) log[config.environment === 'development' ? 'warn' : 'error'](outdated)
@@ -94,7 +92,6 @@ async function run(
         log.info('stopping: running requests are finished first')
         await stack.disposeAsync()
       },
-      reopenLog: reopen,
     }
   } catch (error) {
     await stack.disposeAsync()

@@ -6,11 +6,11 @@ import { after, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { listOutbox } from '../src/platform/mail/outbox.ts'
 import type { KeptMail } from '../src/platform/mail/outbox.ts'
-import { noBrowser, openBrowser, phone } from './browser.ts'
+import { noBrowser, openBrowser, phone } from './browsers/browser.ts'
 import { createOwnDatabase } from './own-database.ts'
-import { findFreePort } from './pgbouncer.ts'
-import { request, startServiceProcess, waitUntil } from './service-process.ts'
-import type { ServiceProcess } from './service-process.ts'
+import { findFreePort } from './programs/ports.ts'
+import { request, startServiceProcess, waitUntil } from './programs/service-process.ts'
+import type { ServiceProcess } from './programs/service-process.ts'
 
 // The life of an account from the first email to a new password: the real service, its worker and its outbox, over
 // a socket, in the browser of a phone that runs no scripts.

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { readDocument, repository } from './markdown.ts'
+import { readDocument, repository } from './documents/markdown.ts'
 
 // docs/reference/asvs.md names a test for each requirement: the test must exist under that name.
 

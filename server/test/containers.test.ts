@@ -10,7 +10,7 @@ import { after, test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
 import { loadConfig } from '../src/config/config.ts'
 import { namesOf, variableList } from '../src/config/sources.ts'
-import { repository } from './markdown.ts'
+import { repository } from './documents/markdown.ts'
 
 // The files for containers, without a container engine: what they say about each other and about the service is checked.
 
@@ -104,7 +104,7 @@ test('with the secrets in their files, the service accepts these settings in pro
 
 // Red when: a privilege is given back, or a container is killed before it has drained.
 test('containers have no privileges and enough time to drain, and probes ask paths that exist', () => {
-  const [, uid] = /^USER (\d+):\d+\nEXPOSE/m.exec(dockerfile) ?? []
+  const uid = [...dockerfile.matchAll(/^USER (\d+):\d+$/gm)].at(-1)?.[1]
   assert.ok(Number(uid) > 0, 'the image has a numeric user, which Kubernetes can check')
   for (const name of ['migrate', 'freehold', 'redis']) {
     const { read_only, cap_drop } = compose.services[name]

@@ -21,8 +21,8 @@ import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startEmbeddedPostgres } from '../src/platform/embedded/embedded-postgres.ts'
 import { findFreePort } from '../src/platform/embedded/postgres-process.ts'
-import { anchorsOf, blocksOf, listFiles, proseOf, readDocument, repository } from './markdown.ts'
-import type { Block } from './markdown.ts'
+import { anchorsOf, blocksOf, listFiles, proseOf, readDocument, repository } from './documents/markdown.ts'
+import type { Block } from './documents/markdown.ts'
 import { testDatabase } from './test-database.ts'
 
 /**
@@ -155,7 +155,7 @@ sed -e '/^ *- PostgreSQL/d' -e 's/^FAULT server version/ok    server version/' d
 
 // Red when: an output of the import differs from the guide, or the imported password does not sign in.
 test('the import guide leads from a file to users who sign in with their existing passwords', needsBash, async () => {
-  await runDocument('docs/guides/import.md', makeCheckout())
+  await runCommands('docs/guides/import.md', makeCheckout())
 })
 
 // Red when: a name in the tree or in the preview differs from the guide.
@@ -165,7 +165,7 @@ test('the structure guide shows the responses of a new service', needsBash, asyn
 
 // Red when: a scenario gets another department.
 test('the guide to seed data shows what the command prints', needsBash, async () => {
-  await runDocument('docs/guides/seed-data.md', makeCheckout())
+  await runCommands('docs/guides/seed-data.md', makeCheckout())
 })
 
 // Red when: a response of either format differs from the guide.
@@ -192,13 +192,8 @@ test('the walkthrough of CONTRIBUTING adds a resource that works', needsBash, as
     mkdirSync(dirname(path), { recursive: true })
     writeFileSync(path, language === 'diff' ? changeText(readFileSync(path, 'utf8'), text, place) : `${text}\n`)
   }
-  // One server for all commands, which attach to it.
-  const postgres = await startEmbeddedPostgres({ dataDir: join(copy, '.freehold'), log: () => {} })
-  try {
-    await runDocument('CONTRIBUTING.md', copy)
-  } finally {
-    await postgres.stop()
-  }
+  // Its paths are in no cache yet, and do not belong into that of the repository.
+  await runCommands('CONTRIBUTING.md', copy, { NODE_COMPILE_CACHE: makeFolder() })
   const { status, stdout } = spawnSync(
     process.execPath,
     [join(repository, 'node_modules/typescript/bin/tsc'), '-p', '.'],
@@ -218,6 +213,16 @@ function changeText(text: string, change: string, place: string): string {
   const parts = text.split(join('-'))
   assert.equal(parts.length, 2, `${place}: the text to change occurs ${parts.length - 1} times`)
   return parts.join(join('+'))
+}
+
+/** Runs a document with many commands, of which each would otherwise start and stop the embedded PostgreSQL. */
+async function runCommands(path: string, checkout: string, settings: Record<string, string> = {}): Promise<void> {
+  const postgres = await startEmbeddedPostgres({ dataDir: join(checkout, '.freehold'), log: () => {} })
+  try {
+    await runDocument(path, checkout, settings)
+  } finally {
+    await postgres.stop()
+  }
 }
 
 /** Runs a document's blocks on a free port, and compares their output with the document. */
@@ -290,7 +295,6 @@ const environmentOf = (checkout: string, settings: Record<string, string>): Reco
   PATH: process.env['PATH'] ?? '',
   HOME: checkout,
   DRAIN_SECONDS: '0', // there is no load balancer
-  NODE_DISABLE_COMPILE_CACHE: '1', // it would store the paths of these folders
   DATA_DIR: join(checkout, '.freehold'),
   EMBEDDED_POSTGRES: process.env['EMBEDDED_POSTGRES'] ?? 'bundled',
   ...settings,

@@ -3,10 +3,10 @@ import { Agent, request as httpRequest } from 'node:http'
 import { Agent as SecureAgent, request as secureRequest } from 'node:https'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { findFreePort } from './pgbouncer.ts'
-import { needs } from './programs.ts'
-import { readDeployed, startCaddy, startNginx } from './proxies.ts'
-import { onTestDatabase, signUpAt, startServiceProcess, waitUntil } from './service-process.ts'
+import { findFreePort } from './programs/ports.ts'
+import { needs } from './programs/programs.ts'
+import { readDeployed, startCaddy, startNginx } from './programs/proxies.ts'
+import { onTestDatabase, signUpAt, startServiceProcess, waitUntil } from './programs/service-process.ts'
 
 interface Answer {
   status: number
@@ -36,7 +36,7 @@ test(
   'after SIGTERM /ready answers 503, and everything is served until the time is over',
   { timeout: 60_000 },
   async t => {
-    const service = await startServiceProcess({ ...onTestDatabase(), DRAIN_SECONDS: '2' })
+    const service = await startServiceProcess({ ...onTestDatabase(), DRAIN_SECONDS: '3' })
     t.after(() => service.end('SIGKILL'))
     const client = await signUpAt(service.url)
     const headers = { authorization: `Bearer ${client.access_token}` }
@@ -49,7 +49,7 @@ test(
     const signalled = Date.now()
     const ended = service.end('SIGTERM')
     let ready: Answer | undefined
-    await waitUntil(async () => (ready = await ask(new Agent(), `${service.url}/ready`, 'GET')).status !== 200, 1000)
+    await waitUntil(async () => (ready = await ask(new Agent(), `${service.url}/ready`, 'GET')).status !== 200, 2000)
     assert.equal(ready?.status, 503)
     assert.equal(JSON.parse(ready.text).code, 'shutting-down')
     for (const [index, agent] of [...idle, new Agent({ keepAlive: true })].entries()) {
@@ -62,7 +62,7 @@ test(
     assert.ok((await ask(new Agent(), `${service.url}/api/v1/projects`, 'GET', undefined, headers)).status === 200)
     assert.deepEqual(await ended, { code: 0, signal: null })
     const took = Date.now() - signalled
-    assert.ok(took > 1900 && took < 8000, `${took} ms`)
+    assert.ok(took > 2900 && took < 15_000, `${took} ms`)
   },
 )
 
@@ -101,6 +101,7 @@ for (const proxy of ['nginx', 'caddy'] as const)
           const { status, text } = await ask(agent, url, 'POST', { name: `Posted ${crypto.randomUUID()}` }, headers)
           const outcome = status === 201 ? '201' : `${status} ${text.slice(0, 200)}`
           outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+          await delay(20) // hundreds a second are enough, and other tests need the machine too
         }
       })
       await waitUntil(() => (outcomes['201'] ?? 0) > 200)

@@ -11,10 +11,10 @@ import {
   readFacts,
   roomOf,
   wingFaults,
-} from '../tools/edges.ts'
-import { locateFeatures } from '../tools/known-features.ts'
-import { placesOf, readProduct, sourceFolder } from '../tools/source.ts'
-import { listSystemCalls } from '../tools/system-calls.ts'
+} from '../tools/code/edges.ts'
+import { locateFeatures } from '../tools/code/known-features.ts'
+import { placesOf, readProduct, sourceFolder } from '../tools/code/source.ts'
+import { listSystemCalls } from '../tools/code/system-calls.ts'
 
 // Dependencies between features (imports, tables and services), compared with the declarations (`uses` in feature.ts)
 // and with the direction of the layers. The declarations are the architecture diagram.
@@ -38,6 +38,7 @@ const upward: Readonly<Record<string, string>> = {
   'platform/gate → custom_role_permissions': 'the gate: the permissions of a custom role',
   'platform/gate → roles': 'own_organizations: the name of a custom role',
   'platform/gate → entitlements': 'the gate: the entitlement that a route requires of the organization',
+  'platform/gate → is_entitled': 'the gate: whether the organization has the entitlement of the route',
   'platform/gate → is_way_out': 'the gate: the permissions that need no second factor',
   'platform/gate → support_role': 'the gate: whether the support access of an operator is open, and its role',
   'platform/gate → audit_log': 'the audit log trigger that organization_table() adds to every table',
@@ -91,8 +92,10 @@ test('features import only files with functions from each other', () => refuse(d
 
 /** Folders that may import the driver, each with the reason. */
 const ofDriver: Readonly<Record<string, string>> = {
-  'platform/database': 'the pools and the one-trip query',
-  'platform/schema': 'migrations and inspections, as the owner',
+  'platform/connections': 'pools, lanes and the one-trip query',
+  'platform/database': 'runs statements on the pools',
+  'platform/migrations': 'migrations, as the owner',
+  'platform/schema': 'inspections, as the owner',
   'platform/embedded': 'checks whether the PostgreSQL that it has started answers',
   cli: 'commands that look behind it',
 }
@@ -120,7 +123,7 @@ test('routes contain no SQL and no database', () => {
         ({ from, to, typeOnly }) =>
           isRoutes(from) &&
           (to === 'kysely' ||
-            (/^platform\/database\/(statement|database|open-database|trip-query)\.ts$/.test(to) && !typeOnly)),
+            (/^platform\/(connections\/|schema\/|database\/(statement|database)\.ts$)/.test(to) && !typeOnly)),
       )
       .map(({ from, to }) => `${from} imports ${to}: put the statement into a function of the feature, and run that`),
   )

@@ -16,8 +16,8 @@ import {
   signUpAt,
   startServiceProcess,
   waitUntil,
-} from './service-process.ts'
-import type { Client, ServiceProcess } from './service-process.ts'
+} from './programs/service-process.ts'
+import type { Client, ServiceProcess } from './programs/service-process.ts'
 import { TEST_SECRET } from './test-database.ts'
 
 const directories: string[] = []
@@ -117,7 +117,6 @@ async function killTwice(
     // It comes back without help, under the same load.
     await waitUntil(
       () => findPostgres() !== undefined && findPostgres() !== pid && writing.acknowledged.length > killed + 60,
-      25_000,
     )
   }
   await writing.stop()

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, mock, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { blocksOf } from './markdown.ts'
+import { blocksOf } from './documents/markdown.ts'
 import { createTestApp, PASSWORD } from './test-app.ts'
 
 // The code of the guides for front ends and for other services, run as it stands against a real service.

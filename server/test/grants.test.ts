@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { listFiles, readFile } from '../tools/source.ts'
-import { withoutComments } from '../tools/tables-used.ts'
+import { listFiles, readFile } from '../tools/code/source.ts'
+import { withoutComments } from '../tools/code/tables-used.ts'
 import { createTestApp } from './test-app.ts'
 
 const { admin } = await createTestApp()

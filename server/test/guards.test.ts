@@ -13,13 +13,14 @@ async function inject(
   permission: string,
   statement: string,
   context: object = {},
+  requires = '',
 ): Promise<{ code: string; changed: number; rows: Record<string, unknown>[] }> {
   const client = await database.tenant.pool.connect()
   try {
     await client.query('begin')
     await client.query(
-      `select set_config('app.session_id', $1, true), set_config('app.organization_id', $2, true), set_config('app.permission', $3, true), set_config('app.context', $4, true)`,
-      [tokens.verify(access_token).sid, organization_id, permission, JSON.stringify(context)],
+      `select set_config('app.session_id', $1, true), set_config('app.organization_id', $2, true), set_config('app.permission', $3, true), set_config('app.context', $4, true), set_config('app.requires', $5, true)`,
+      [tokens.verify(access_token).sid, organization_id, permission, JSON.stringify(context), requires],
     )
     const { rows, rowCount } = await client.query(statement)
     await client.query('commit')
@@ -184,7 +185,8 @@ test('a custom role has exactly its own permissions, immediately', async () => {
   assert.deepEqual([await statusOf('GET'), await statusOf('POST')], [200, 201], 'one of the four again')
 })
 
-// Red when: is_way_out() looks at the owners of an organization to which the caller does not belong.
+// Red when: is_way_out() looks at the owners of an organization to which the caller does not belong, or is_entitled() at its
+// entitlements.
 test('no function of the tenant login distinguishes the organization of another tenant from a random one', async () => {
   const [stranger, owner] = [await signUp('Stranger'), await signUp('Acme')]
   const { rows: functions } = await admin.query<{ name: string }>(
@@ -192,10 +194,23 @@ test('no function of the tenant login distinguishes the organization of another 
       and p.prorettype <> 'trigger'::regtype and p.proname <> 'new_id' and has_function_privilege('freehold_tenant', p.oid, 'execute')`,
   )
   assert.ok(functions.length >= 2)
+  await admin.query(
+    `insert into allowances (organization_id, id, maxima, entitlements) values ($1, gen_random_uuid(), '{}', '{export}')`,
+    [owner.organization_id],
+  )
+  assert.deepEqual((await inject(owner, 'projects:read', 'select is_entitled()', {}, 'export')).rows, [
+    { is_entitled: true },
+  ])
   for (const { name } of functions)
     for (const permission of ['', ...Object.keys(services.declared.permissions)]) {
       const answers = [owner.organization_id, randomUUID()].map(organization_id =>
-        inject({ ...stranger, organization_id }, permission, `select array(select ${name}()::text) as said`),
+        inject(
+          { ...stranger, organization_id },
+          permission,
+          `select array(select ${name}()::text) as said`,
+          {},
+          'export',
+        ),
       )
       const [known, random] = await Promise.all(answers)
       assert.deepEqual(known, random, `${name} under ${permission}`)

@@ -3,8 +3,8 @@ import { after, test } from 'node:test'
 import pg from 'pg'
 import { createApp } from '../src/app.ts'
 import { globalTables, isLedger } from '../src/platform/schema/inspection.ts'
-import { inspectTables } from './guarded-tables.ts'
-import { listAllOperations } from './isolation-operations.ts'
+import { inspectTables } from './isolation/guarded-tables.ts'
+import { listAllOperations } from './isolation/operations.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
 
@@ -169,6 +169,7 @@ const definers: Readonly<Record<string, string>> = {
   still_open: 'checks the gate again at the commit; reads only',
   acting_user: 'names the user of the session that the settings name; reads only',
   guard_membership: 'checks by the gate who may decide about owners; reads only',
+  is_entitled: 'says to the gate whether the organization has the entitlement of the route; reads only',
   is_way_out: 'checks for the gate whether there is another owner; reads only',
   guard_guest: 'checks whether a member is a guest, whom the caller may not see; reads only',
   make_invitation_link: 'creates the token of a link, which the login of the request may not read',
@@ -243,6 +244,7 @@ const callable: Readonly<Record<string, string>> = {
   acting_user: 'called by the audit log triggers; returns only the caller',
   lock_key: 'computes a number from texts; reads nothing',
   support_role: 'called by the gate; answers only for the access that the settings name',
+  is_entitled: 'called by the gate; answers only to members of the organization and to superusers',
   is_way_out: 'called by the gate; answers only for the caller',
   addresses_in_trigger: 'returns nothing outside of a trigger',
   begin_operation: 'records an operation of the calling superuser; for anyone else, it does nothing',

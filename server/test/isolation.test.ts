@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createAttack, exceptions, nameOfPlace } from './isolation-attack.ts'
-import { isOperators } from './isolation-operations.ts'
+import { createAttack, exceptions, nameOfPlace } from './isolation/attack.ts'
+import { isOperators } from './isolation/operations.ts'
 import { createTestApp } from './test-app.ts'
 
 // Every operation of the OpenAPI document, every place in it that accepts an id, cursor, tag, key, address or name: the

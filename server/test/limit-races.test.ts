@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, test } from 'node:test'
-import { onTestDatabase, request, startServiceProcess } from './service-process.ts'
+import { onTestDatabase, request, startServiceProcess } from './programs/service-process.ts'
 import { createTestApp } from './test-app.ts'
 
 // Two processes of the service at once: a limit is never exceeded, and whatever is left of it can be used.

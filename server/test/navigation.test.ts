@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { openToken, sealToken } from '../src/platform/tokens/one-time-tokens.ts'
 import { socialToken } from '../src/identity/social/flows.ts'
-import { createBentProvider } from './bent-provider.ts'
-import { openTestApp } from './provider-browser.ts'
-import type { Browser } from './provider-browser.ts'
+import { createBentProvider } from './browsers/bent-provider.ts'
+import { openTestApp } from './browsers/provider-browser.ts'
+import type { Browser } from './browsers/provider-browser.ts'
 import type { Answer } from './test-app.ts'
 
 // Whatever a browser can navigate to ends in a page, or at the front end with an error code. Never in JSON.

@@ -6,10 +6,10 @@ import pg from 'pg'
 import { features } from '../src/features.ts'
 import { declare } from '../src/platform/declarations.ts'
 import { migrateDatabase } from '../src/platform/schema/provision.ts'
-import { inspectMigrations, requiredMigrations } from '../src/platform/schema/required-migrations.ts'
+import { inspectMigrations, requiredMigrations } from '../src/platform/migrations/required-migrations.ts'
 import { createOwnDatabase } from './own-database.ts'
 import type { OwnDatabase } from './own-database.ts'
-import { launchService, request, startServiceProcess, waitUntil } from './service-process.ts'
+import { launchService, request, startServiceProcess, waitUntil } from './programs/service-process.ts'
 import { TEST_SECRET } from './test-database.ts'
 
 // Without the migrations that a version needs, nothing is served and nothing is ready. The running service has only the

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isOperators, kindsOf, listOperations } from './isolation-operations.ts'
-import { buildRequest } from './isolation-requests.ts'
-import { callerOf, createWorlds } from './isolation-world.ts'
+import { isOperators, kindsOf, listOperations } from './isolation/operations.ts'
+import { buildRequest } from './isolation/requests.ts'
+import { callerOf, createWorlds } from './isolation/world.ts'
 import { createTestApp } from './test-app.ts'
 
 // Every operation of operators in the OpenAPI document: what may change something leaves one entry in the operators' log, and

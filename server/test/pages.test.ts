@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import type { BrowserContext, Page } from 'playwright-core'
 import type { AccountPage } from '../src/platform/pages/account-page.ts'
-import { noBrowser, openBrowser } from './browser.ts'
-import { judgePage } from './judge-page.ts'
+import { noBrowser, openBrowser } from './browsers/browser.ts'
+import { judgePage } from './browsers/judge-page.ts'
 import { createTestApp, PASSWORD } from './test-app.ts'
 import type { Person } from './test-app.ts'
 
@@ -303,10 +303,9 @@ test(
       assert.match((await groups.first().textContent()) ?? '', /^Authentication/)
       const steps = page.locator('.steps a')
       assert.equal(await steps.count(), app.services.declared.firstSteps.length)
-      for (const index of [0, 1]) {
-        await steps.nth(index).click()
-        await page.locator(`.opblock.is-open[id$="-${app.services.declared.firstSteps[index]}"]`).waitFor()
-      }
+      // One of them: Swagger UI takes seconds to open an operation of a long document.
+      await steps.nth(1).click()
+      await page.locator(`.opblock.is-open[id$="-${app.services.declared.firstSteps[1]}"]`).waitFor()
     })
   },
 )

@@ -5,8 +5,10 @@ import pg from 'pg'
 import { permissionsOf } from '../src/platform/gate/permissions.ts'
 import type { Permission } from '../src/platform/gate/permissions.ts'
 import { globalTables } from '../src/platform/schema/inspection.ts'
-import { createWorlds, dumpRows } from './isolation-world.ts'
-import type { Standing, World } from './isolation-world.ts'
+import { createWorlds } from './isolation/world.ts'
+import { isTaken, tellSeed } from './sample.ts'
+import { dumpRows, watchRows } from './isolation/watched-rows.ts'
+import type { Standing, World } from './isolation/world.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
 
@@ -256,10 +258,12 @@ const refusals = ['42501', '42809', '55000', '0A000', '22P02', '23502']
 const isRuled = (name: string, code: string | undefined): boolean =>
   name === 'memberships' && (code === '23514' || code === '42501')
 
-for (const [name, { standing, settings, live, atHome = false, creates = false, fails, waysOut = [] }] of Object.entries(
-  states,
-)) {
-  test(`raw SQL under ${name} reads and changes nothing`, async () => {
+for (const [
+  index,
+  [name, { standing, settings, live, atHome = false, creates = false, fails, waysOut = [] }],
+] of Object.entries(states).entries()) {
+  test(`raw SQL under ${name} reads and changes nothing`, async t => {
+    tellSeed(t)
     const [victim, attacker] = [await worlds(standing), await worlds()]
     const before = await dumpRows(admin, rowsOf(victim))
     assert.ok(before.length >= 5)
@@ -273,9 +277,11 @@ for (const [name, { standing, settings, live, atHome = false, creates = false, f
     const isHeld = (word: string): boolean =>
       (standing?.role === 'viewer' ? permissionsOf(permissions, 'viewer') : waysOut).includes(word as Permission) ||
       (standing?.superuser === true && word.startsWith('admin:'))
-    for (const relation of relations) {
+    for (const [place, relation] of relations.entries()) {
       const commands = await commandsOn(relation, victim, caller)
-      for (const permission of new Set([...most, ...relation.writers, ...operators].filter(word => !isHeld(word)))) {
+      const words = new Set([...most, ...relation.writers, ...operators].filter(word => !isHeld(word)))
+      for (const [one, permission] of [...words].entries()) {
+        if (!isTaken(place + index, one, 2)) continue
         const given = settings(victim, attacker, permission)
         for (const command of commands) {
           const { code, lines, changed, message } = await attempt(given, command)
@@ -307,6 +313,30 @@ for (const [name, { standing, settings, live, atHome = false, creates = false, f
     assert.deepEqual(await dumpRows(admin, rowsOf(victim)), before)
   })
 }
+
+// Red when: watchRows forgets the transactions of their rows, or asks only for rows that are newer than all others.
+test('whoever watches the rows of an organization sees one that changes, comes and goes', async () => {
+  const [world, other] = [await worlds(), await worlds()]
+  const read = await watchRows(admin, rowsOf(world))
+  let rows = await read()
+  for (const [change, table] of [
+    [`update users set full_name = 'Changed' where id = $1`, 'users'],
+    [`insert into sessions (user_id, expires_at) values ($1, now() + interval '1 day')`, 'sessions'],
+    [`delete from recovery_codes where user_id = $1`, 'recovery_codes'],
+  ] as const) {
+    await admin.query(change, [other.user_id])
+    assert.deepEqual(await read(), rows, 'those of others do not count')
+    await admin.query(change, [world.user_id])
+    const changed = await read()
+    const different = new Set(changed).symmetricDifference(new Set(rows))
+    assert.ok(
+      [...different].some(line => line.startsWith(`${table} `)),
+      change,
+    )
+    rows = changed
+    assert.deepEqual(await read(), rows)
+  }
+})
 
 test('with an open gate the same commands reach the rows, so it is the gate that stopped them', async () => {
   const [world, operator] = [await worlds(), await worlds({ superuser: true })]

@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import type { Scope } from '../src/platform/database/scope.ts'
 import { Problem } from '../src/platform/problems.ts'
-import { onTestDatabase, request, startServiceProcess, waitUntil } from './service-process.ts'
-import { say } from './tenant-load.ts'
+import { onTestDatabase, request, startServiceProcess, waitUntil } from './programs/service-process.ts'
+import { say } from './concurrency/tenant-load.ts'
 import { createTestApp } from './test-app.ts'
 import type { Person } from './test-app.ts'
 
@@ -25,12 +25,10 @@ async function holding<Result>(
 ): Promise<Result> {
   const client = await admin.connect()
   try {
-    const { rows } = await client.query(`select pg_backend_pid() as pid, set_config('lock_timeout', '10s', false)`)
+    const { rows } = await client.query(`select pg_backend_pid() as pid, set_config('lock_timeout', '60s', false)`)
     const waiting = 'select from pg_stat_activity where $1 = any (pg_blocking_pids(pid))'
     await client.query('begin')
-    return await work(client, () =>
-      waitUntil(async () => (await admin.query(waiting, [rows[0].pid])).rowCount !== 0, 10_000),
-    )
+    return await work(client, () => waitUntil(async () => (await admin.query(waiting, [rows[0].pid])).rowCount !== 0))
   } finally {
     client.release(true) // closes the connection, and so ends an open transaction
   }
@@ -253,27 +251,33 @@ for (const { name, code, revoke } of revocations) {
         slug,
         member.user_id,
       )
-    // The row is written first and the statement sleeps after it: the gate was open for everything that it did.
-    const statement = database.tenant.run(
-      scopeOf(member),
-      say(
-        `with written as (insert into projects (organization_id, name, slug, created_by) values ($1, 'slow', 'slow', $2) returning id),
-          slept as materialized (select id, pg_sleep(1.2) from written)
-        select id from slept`,
-        member.organization_id,
-        member.user_id,
-      ),
-    )
-    let proceed = () => {}
-    const revoked = new Promise<void>(resolve => (proceed = resolve))
-    const transaction = database.tenant.transaction(scopeOf(member), async ({ run }) => {
-      await run(insert('held'))
-      await revoked
+    const refused = await holding(async (client, blocks) => {
+      await client.query('select pg_advisory_xact_lock(1)')
+      // The row is written first and the statement waits after it: the gate was open for everything that it did.
+      const statement = database.tenant.run(
+        scopeOf(member),
+        say(
+          `with written as (insert into projects (organization_id, name, slug, created_by) values ($1, 'slow', 'slow', $2) returning id),
+            waited as materialized (select id, pg_advisory_xact_lock_shared(1) from written)
+          select id from waited`,
+          member.organization_id,
+          member.user_id,
+        ),
+      )
+      const [written, revoked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+      const transaction = database.tenant.transaction(scopeOf(member), async ({ run }) => {
+        await run(insert('held'))
+        written.resolve()
+        await revoked.promise
+      })
+      const outcomes = Promise.all([statement, transaction].map(work => work.then(() => 'committed', codeOf)))
+      await blocks()
+      await Promise.race([written.promise, transaction])
+      await revoke(owner, member, here.url).finally(revoked.resolve)
+      await client.query('commit')
+      return outcomes
     })
-    const refused = Promise.all([statement, transaction].map(work => work.then(() => 'committed', codeOf)))
-    await delay(200)
-    await revoke(owner, member, here.url).finally(proceed)
-    assert.deepEqual(await refused, [code, code])
+    assert.deepEqual(refused, [code, code])
     assert.deepEqual(
       [await countOf(member, 'slow'), await countOf(member, 'held')],
       [

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createRoleMatrix, exceptions, namedPermissions, outcomeOf, permissionFor } from './role-matrix.ts'
+import { namedPermissions, permissionFor } from './isolation/named-permissions.ts'
+import { createRoleMatrix, exceptions, outcomeOf } from './isolation/role-matrix.ts'
 import { createTestApp } from './test-app.ts'
 
 // Every operation of the document, called by every kind of caller: the service must respond as the features declare

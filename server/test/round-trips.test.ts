@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { enrolApp } from './authenticator-app.ts'
+import { enrolApp } from './browsers/authenticator-app.ts'
 import { recordStatements } from './statements.ts'
 import { createTestApp } from './test-app.ts'
 

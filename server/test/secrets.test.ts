@@ -1,15 +1,29 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { kindsOf, listAllOperations } from './isolation-operations.ts'
-import { buildRequest } from './isolation-requests.ts'
-import { callerOf, createWorlds } from './isolation-world.ts'
-import { randomWord } from './isolation-words.ts'
+import { systemFor } from '../src/platform/database/runners.ts'
+import { statements } from '../src/platform/observation/channels.ts'
+import { kindsOf, listAllOperations } from './isolation/operations.ts'
+import { buildRequest } from './isolation/requests.ts'
+import type { Request } from './isolation/requests.ts'
+import { callerOf, createWorlds } from './isolation/world.ts'
+import type { World } from './isolation/world.ts'
+import { randomWord } from './isolation/words.ts'
+import { startPeer } from './programs/peer.ts'
 import { createTestApp, PASSWORD } from './test-app.ts'
 
-// Secrets in a request must not appear in the log, in a problem or in the audit log. The log is the product's own, at
-// its most verbose level. How it was made to fail: docs/testing.md.
+// Secrets in a request must not appear in the log, in a problem or in the audit log, and not in statements, traces,
+// reports to Sentry and metrics either, which have no address of an email. The log is the product's own, at its most
+// verbose level. How it was made to fail: docs/testing.md.
 
-const app = await createTestApp()
+const [collector, sentry] = [await startPeer(), await startPeer()]
+const app = await createTestApp({
+  ENABLE_METRICS: 'true',
+  OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+  SENTRY_DSN: `http://key@${sentry.host}/1`,
+})
+/** The texts of all statements, as slow ones are logged. */
+const texts = new Set<string>()
+statements.subscribe(({ text }) => texts.add(text))
 const operations = await listAllOperations(app.app)
 const worlds = await createWorlds(app)
 
@@ -36,27 +50,41 @@ const written = async (): Promise<string> => {
   return rows.map(({ line }) => line).join('\n')
 }
 
-test('secrets planted in requests appear in no log line, problem or audit log entry', async () => {
-  const secret = (name: string): string => `Planted-${name}-${randomWord()}`
-  const planted = new Set<string>()
-  const plant = (name: string): string => {
-    const value = secret(name)
-    planted.add(value)
-    return value
+/** What leaves the service for operators, or stays with it. */
+const sinks = async (): Promise<Record<string, string>> => ({
+  log: app.logged(),
+  history: await written(),
+  statements: [...texts].join('\n'),
+  traces: collector.received.map(({ body }) => body).join('\n'),
+  reports: sentry.received.map(({ body }) => body).join('\n'),
+  metrics: await app.services.metrics!.render(systemFor(app.database, 'scrape')),
+})
+
+const plant = (name: string): string => `Planted-${name}-${randomWord()}`
+/** The tokens of the callers. */
+const tokens = new Set<string>()
+/** Whatever of it is in the text: what was planted, also in Base64, and tokens. */
+const findSecrets = (text: string): string[] => [
+  ...(text.match(/Planted-[\w-]+|UGxhbnRlZC1[\w=]*/g) ?? []),
+  ...[...tokens].filter(token => text.includes(token)),
+]
+/** The body with a planted value in each field that is secret. */
+const withSecrets = (body: Record<string, unknown> | undefined) =>
+  body && {
+    ...body,
+    ...Object.fromEntries(secretFields.filter(name => name in body).map(name => [name, plant(name)])),
   }
+
+test('secrets planted in requests appear in no log line, problem or audit log entry', async () => {
   let answers = 0
   for (const operation of operations) {
     const world = await worlds(callerOf(operation), kindsOf(operation))
     const { method, path, body } = buildRequest(operation, world, new Map())
-    const secretBody =
-      body === undefined
-        ? undefined
-        : {
-            ...body,
-            ...Object.fromEntries(secretFields.filter(name => name in body).map(name => [name, plant(name)])),
-          }
+    const secretBody = withSecrets(body)
     const headers = {
       cookie: `session=${plant('cookie')}`,
+      tracestate: `vendor=${plant('tracestate')}`,
+      baggage: `user=${plant('baggage')}`,
       'proxy-authorization': plant('proxy'),
       'x-api-key': plant('api-key'),
     }
@@ -89,22 +117,15 @@ test('secrets planted in requests appear in no log line, problem or audit log en
     for (const [target, payload, given] of requests) {
       const answer = await app.call(method, target, method === 'GET' ? undefined : payload, given)
       answers++
-      const told = [...planted].filter(
-        value => answer.text.includes(value) || JSON.stringify(answer.headers).includes(value),
-      )
+      const told = findSecrets(answer.text + JSON.stringify(answer.headers))
       assert.deepEqual(told, [], `${operation.id}: ${answer.text}`)
     }
-    for (const token of [world.access_token, world.refresh_token, world.license_key]) planted.add(token)
+    for (const token of [world.access_token, world.refresh_token, world.license_key]) tokens.add(token)
   }
   assert.ok(answers > 200)
-  const places = { log: app.logged(), history: await written() }
-  for (const [place, text] of Object.entries(places))
-    assert.deepEqual(
-      [...planted].filter(value => text.includes(value)),
-      [],
-      `in the ${place}`,
-    )
-  assert.ok(places.log.includes('"request"'), 'the log is not empty')
+  const places = await sinks()
+  for (const [place, text] of Object.entries(places)) assert.deepEqual(findSecrets(text), [], `in the ${place}`)
+  assert.ok(places['log']!.includes('"request"'), 'the log is not empty')
 })
 
 test('no secret appears from sign-up, sign-in, failure, refresh, step-up and sign-out either', async () => {
@@ -158,4 +179,42 @@ test('an internal error reveals neither to the caller nor to the log what was se
   } finally {
     await app.admin.query('alter table projects drop constraint planted')
   }
+})
+
+// Red when: an error is logged or reported with its message as it is, or with its details (`err` without a serializer).
+test('even if PostgreSQL quotes whole rows, the log and Sentry have no secret and no address', async () => {
+  const requests: { id: string; caller: World; request: Request }[] = []
+  for (const operation of operations) {
+    const caller = await worlds(callerOf(operation), kindsOf(operation))
+    requests.push({ id: operation.id, caller, request: buildRequest(operation, caller, new Map()) })
+  }
+  await app.admin.query(`create function quote_row() returns trigger language plpgsql as $$
+    begin raise exception 'not accepted: %, it''s %', to_jsonb(new), old; end $$;
+    do $$ declare name text; begin
+      for name in select relname from pg_class where relnamespace = 'freehold'::regnamespace and relkind in ('r', 'p') and not relispartition loop
+        execute format('create trigger zz_quote_row before insert or update on %I for each row execute function quote_row()', name);
+      end loop;
+    end $$`)
+  const failed = new Set<string>()
+  try {
+    for (const { id, caller, request } of requests) {
+      const headers = { ...request.headers, authorization: `Bearer ${caller.access_token}` }
+      const { status } = await app.call(request.method, request.path, withSecrets(request.body), headers)
+      if (status === 500) failed.add(id)
+    }
+  } finally {
+    await app.admin.query('drop function quote_row cascade')
+  }
+  assert.ok(failed.size > 50, `only ${failed.size} operations failed`)
+  await app.services.errorReports!.close()
+  await app.services.tracing!.close()
+  const places = await sinks()
+  assert.match(places['log']!, /not accepted: \{/)
+  assert.ok(sentry.received.length > 20 && collector.received.length > 5)
+  assert.match(places['reports']!, /not accepted: \{/)
+  for (const [place, text] of Object.entries(places)) {
+    assert.deepEqual(findSecrets(text), [], `in the ${place}`)
+    if (place !== 'history') assert.doesNotMatch(text, /[\w.+-]+@(?!\d)[\w-]+\.\w+|\$argon2|eyJ[\w-]{10,}\./, place)
+  }
+  assert.ok(places['traces']!.includes('db.query.text') && places['metrics']!.includes('freehold_problems_total'))
 })

@@ -7,6 +7,16 @@ import { TEST_DATABASE, TEST_DIRECTORY, TEST_SECRET } from './test-database.ts'
 
 let provisioned: Provisioned
 
+/** Commits wait for no disk, checkpoints do not copy the run's data, and hundreds of databases are not vacuumed in turn. */
+const settings = {
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  max_wal_size: '4GB',
+  checkpoint_timeout: '1h',
+  autovacuum_naptime: '10min',
+  plan_cache_mode: 'force_generic_plan',
+}
+
 /** One real PostgreSQL for the whole run, with a migrated database of which every test file gets a copy. */
 export async function globalSetup(): Promise<void> {
   provisioned = await provisionDatabase({
@@ -23,10 +33,11 @@ export async function globalSetup(): Promise<void> {
     },
   })
   const { adminUrl, ownerUrl, tenantUrl, systemUrl } = provisioned
-  // Nothing here survives the run. Tests of crashes start servers of their own, which write to the disk as usual.
+  // Nothing here survives the run. Tests of crashes start servers of their own, which write to the disk as usual. (The
+  // command line of the server sets `fsync`, which overrides what is set here.)
   const admin = new pg.Client({ connectionString: adminUrl! })
   await admin.connect()
-  await admin.query('alter system set fsync = off')
+  for (const [name, value] of Object.entries(settings)) await admin.query(`alter system set ${name} = '${value}'`)
   await admin.query('select pg_reload_conf()')
   await admin.end()
   await migrateDatabase(ownerUrl as string, 'freehold', declare(features))

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
-import { findEmbeddedPostgres, request, signUpAt, startServiceProcess, waitUntil } from './service-process.ts'
+import { findEmbeddedPostgres, request, signUpAt, startServiceProcess, waitUntil } from './programs/service-process.ts'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'freehold-shutdown-'))
 after(() => rmSync(dataDir, { recursive: true, force: true }))
@@ -167,6 +167,7 @@ test('a second signal, a second later, stops it immediately, and the next start 
   const held = client.call('PATCH', `/api/v1/projects/${project.body.id}`, { name: 'Cut off' }).catch(() => 'cut off')
   await waitUntil(hold.waits)
   void service.end('SIGTERM')
+  await waitUntil(() => service.output().includes('stopping'))
   await delay(300)
   void service.end('SIGTERM') // a terminal and npm both pass on the first one
   await delay(1000)

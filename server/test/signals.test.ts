@@ -9,10 +9,16 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { repository } from './markdown.ts'
-import { findFreePort } from './pgbouncer.ts'
-import { findOlderNode, needs } from './programs.ts'
-import { findEmbeddedPostgres, onTestDatabase, request, startServiceProcess, waitUntil } from './service-process.ts'
+import { repository } from './documents/markdown.ts'
+import { findFreePort } from './programs/ports.ts'
+import { findOlderNode, needs } from './programs/programs.ts'
+import {
+  findEmbeddedPostgres,
+  onTestDatabase,
+  request,
+  startServiceProcess,
+  waitUntil,
+} from './programs/service-process.ts'
 import { TEST_SECRET } from './test-database.ts'
 
 // What happens to the service, its port and its PostgreSQL, for each signal to each process.

@@ -10,7 +10,7 @@ import { after, test } from 'node:test'
 import { TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { createOwnDatabase } from './own-database.ts'
-import { signUpAt, startServiceProcess } from './service-process.ts'
+import { signUpAt, startServiceProcess } from './programs/service-process.ts'
 import { TEST_SECRET, testDatabase } from './test-database.ts'
 
 // The message of a failed start: the last line names the variable and what to do, and there are no other lines.

@@ -8,6 +8,7 @@ import { loadSigningKeys } from '../src/platform/gate/signing-keys.ts'
 import { createAccessTokens } from '../src/platform/gate/access-tokens.ts'
 import type { AccessTokens } from '../src/platform/gate/access-tokens.ts'
 import { createApp } from '../src/app.ts'
+import { createPasswords } from '../src/identity/passwords/passwords.ts'
 import type { Passwords } from '../src/identity/passwords/passwords.ts'
 import { loadConfig } from '../src/config/config.ts'
 import { openDatabase } from '../src/platform/database/database.ts'
@@ -16,7 +17,8 @@ import type { Database } from '../src/platform/database/database.ts'
 import type { App } from '../src/platform/http/route.ts'
 import type { Services } from '../src/platform/services.ts'
 import { createServices } from '../src/services.ts'
-import { checkAnswer } from './check-answer.ts'
+import { serializers } from '../src/platform/server/logging.ts'
+import { checkAnswer } from './documents/check-answer.ts'
 import { TEST_SECRET, testDatabase } from './test-database.ts'
 import { createMailTo } from './test-mail.ts'
 import type { MailTo } from './test-mail.ts'
@@ -70,6 +72,9 @@ export interface TestApp {
 
 export const PASSWORD = 'Correct-horse-7'
 
+/** The product's own hashing with a small memory and one pass: thousands of users sign up in the tests. */
+const CHEAP = { memoryCost: 64, timeCost: 1, parallelism: 1 }
+
 let serial = 0
 
 /**
@@ -106,7 +111,7 @@ export async function createTestApp(
   const tokens = createAccessTokens({ issuer: config.publicUrl, accessTokenSeconds: config.accessTokenSeconds })
   tokens.useKeys(keys)
   const lines: string[] = []
-  const log = pino({ level: 'debug' }, { write: line => void lines.push(line) })
+  const log = pino({ level: 'debug', serializers }, { write: line => void lines.push(line) })
   const work = { hashes: 0, guesses: 0 }
   const made = await createServices({
     config,
@@ -115,7 +120,7 @@ export async function createTestApp(
     accessTokens: tokens,
     signingKeys: () => keys,
   })
-  const services = { ...made, passwords: countWork(made.passwords, work) }
+  const services = { ...made, passwords: countWork(await createPasswords(CHEAP), work) }
   const app = await createApp(services, database)
   await app.ready()
   const admin = new pg.Pool({

@@ -1,11 +1,18 @@
 // `npm run shape`: measures the structure of the code, compared to the code before the redesign around features
 // (November 2026) and to the targets. `--files` lists the files behind the numbers.
 import { features } from '../src/features.ts'
-import { declarationFaults, listCircles, listEdges, listUpwardUses, readFacts, roomOf, upwardNameOf } from './edges.ts'
-import { locateFeatures } from './known-features.ts'
+import {
+  declarationFaults,
+  listCircles,
+  listEdges,
+  listUpwardUses,
+  readFacts,
+  roomOf,
+  upwardNameOf,
+} from './code/edges.ts'
+import { locateFeatures } from './code/known-features.ts'
 import {
   countLines,
-  listLargeRooms,
   listLiveConditions,
   listMentions,
   listRoundTrips,
@@ -14,11 +21,9 @@ import {
   measureResource,
   measureRoutes,
   productFiles,
-} from './shape.ts'
-import { listFiles, readProduct } from './source.ts'
-import { listSystemCalls } from './system-calls.ts'
-
-const MAX_FILES = 12
+} from './code/shape.ts'
+import { listFiles, readProduct } from './code/source.ts'
+import { listSystemCalls } from './code/system-calls.ts'
 
 /** Features whose mentions outside their folder were counted, with the words that name them there. */
 const spread = [
@@ -46,7 +51,6 @@ const mentions = spread.map(([name, word, before]) => {
 const routes = measureRoutes()
 const resource = measureResource()
 const conditions = listLiveConditions()
-const large = listLargeRooms(MAX_FILES)
 const inFolders = productFiles().filter(path => roomOf(path) !== '')
 
 const rows: [what: string, before: string, now: string, target: string][] = [
@@ -94,12 +98,6 @@ const rows: [what: string, before: string, now: string, target: string][] = [
     '167 lines, 50 imports',
     `${app.functionLines} lines, ${app.imports} imports (app.ts: ${app.lines} lines)`,
     'app.ts at most 90',
-  ],
-  [
-    `rooms with more than ${MAX_FILES} files, without cli`,
-    '4 (core 26, auth 27, http 19, the root 17)',
-    large.length === 0 ? '0' : large.join(', '),
-    '0',
   ],
   [
     'a live account or membership written out as conditions',

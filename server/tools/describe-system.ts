@@ -1,13 +1,8 @@
 // Writes docs/reference/system-login.md, the list of all places that use the system login; with --check, only reports
 // whether it is stale, and exits 1 if so.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import { readProduct } from './source.ts'
-import { listSystemCalls } from './system-calls.ts'
-
-const { values: options } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
-const path = fileURLToPath(new URL('../../docs/reference/system-login.md', import.meta.url))
+import { readProduct } from './code/source.ts'
+import { listSystemCalls } from './code/system-calls.ts'
+import { writeFiles } from './reference/write-files.ts'
 
 const calls = readProduct(listSystemCalls).filter(({ way }) => way !== 'pool')
 const rows = calls.map(
@@ -26,9 +21,4 @@ use it. Each has a comment with the reason, which a test requires; below \`serve
 ${rows.join('\n')}
 `
 
-if (!options.check) {
-  writeFileSync(path, text)
-} else if (!existsSync(path) || readFileSync(path, 'utf8') !== text) {
-  console.error('docs/reference/system-login.md is stale: run node server/tools/describe-system.ts')
-  process.exitCode = 1
-}
+writeFiles({ 'docs/reference/system-login.md': text }, 'describe-system.ts')

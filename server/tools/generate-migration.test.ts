@@ -20,7 +20,7 @@ import { features } from '../src/features.ts'
 import { declare } from '../src/platform/declarations.ts'
 import { startEmbeddedPostgres } from '../src/platform/embedded/embedded-postgres.ts'
 import type { EmbeddedPostgres } from '../src/platform/embedded/embedded-postgres.ts'
-import { connectToDatabase } from '../src/platform/schema/schema-script.ts'
+import { connectToDatabase } from '../src/platform/migrations/schema-script.ts'
 import { migrateCommand } from '../src/cli/migrate.ts'
 import type { MigrateEnvironment } from '../src/cli/migrate.ts'
 

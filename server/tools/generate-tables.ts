@@ -2,16 +2,17 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import type pg from 'pg'
 import { loadConfig } from '../src/config/config.ts'
 import { features } from '../src/features.ts'
+import { locales } from '../src/platform/locales.ts'
 import { declare } from '../src/platform/declarations.ts'
 import { migrateDatabase } from '../src/platform/schema/provision.ts'
-import { connectToDatabase } from '../src/platform/schema/schema-script.ts'
+import { connectToDatabase } from '../src/platform/migrations/schema-script.ts'
 import { withProvision } from '../src/platform/schema/with-database.ts'
 
 // Writes platform/database/tables.gen.ts, the types of all tables and views, from the migrated schema; `--check` only compares.
 
 const file = new URL('../src/platform/database/tables.gen.ts', import.meta.url)
 
-/** The types of values from the driver (platform/database/trip-query.ts sets how times are read). */
+/** The types of values from the driver (platform/connections/trip-query.ts sets how times are read). */
 const types: Record<string, string> = {
   bool: 'boolean',
   bytea: 'Buffer',
@@ -32,6 +33,7 @@ const types: Record<string, string> = {
 /** Types of view columns with fixed words, because views have no check constraints. */
 const viewTypes: Record<string, string> = {
   'gate.role': "'owner' | 'admin' | 'member' | 'viewer' | 'superuser'",
+  'own_account.locale': locales.map(locale => `'${locale}'`).join(' | '),
   'own_invitations.role': "'owner' | 'admin' | 'member' | 'viewer' | 'custom'",
   'own_organizations.role': "'owner' | 'admin' | 'member' | 'viewer' | 'custom'",
   'own_security_events.actor': "'self' | 'other' | 'unknown'",
@@ -58,11 +60,13 @@ const mayDo = (role: string): string =>
     case when has_column_privilege('${role}', c.oid, a.attnum, 'insert') then 'i' end,
     case when has_column_privilege('${role}', c.oid, a.attnum, 'update') then 'u' end)`
 
+// A column that a view reads from another view can be null, as far as the catalog knows; those that `self` reads cannot.
 const columnsSql = `
   select c.relname as table_name, c.relkind = 'v' as is_view, a.attname as column_name, t.typname as type_name,
     case when c.relkind <> 'v' then not a.attnotnull else exists (select from pg_rewrite r join pg_depend d on d.objid = r.oid and d.classid = 'pg_rewrite'::regclass
       join pg_attribute b on b.attrelid = d.refobjid and b.attnum = d.refobjsubid
-      where r.ev_class = c.oid and d.refobjid <> c.oid and b.attname = a.attname and not b.attnotnull) end as nullable, a.atthasdef and a.attgenerated = '' as defaulted, a.attgenerated <> '' as generated,
+      where r.ev_class = c.oid and d.refobjid <> c.oid and b.attname = a.attname and not b.attnotnull
+        and b.attrelid is distinct from to_regclass('own_account')) end as nullable, a.atthasdef and a.attgenerated = '' as defaulted, a.attgenerated <> '' as generated,
     (select pg_get_constraintdef(k.oid) from pg_constraint k where k.conrelid = c.oid and k.contype = 'c' and k.conkey = array[a.attnum]
       and pg_get_constraintdef(k.oid) like '%= ANY (ARRAY[%') as words,
     ${mayDo('freehold_tenant')} as tenant, ${mayDo('freehold_system')} as system

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
-import { findOlderNode } from '../../test/programs.ts'
+import { findOlderNode } from '../../test/programs/programs.ts'
 import { TEST_SECRET, testDatabase } from '../../test/test-database.ts'
 
 const bin = fileURLToPath(new URL('../../bin/freehold.js', import.meta.url))

@@ -25,11 +25,11 @@ const commands: Record<string, Entry> = {
   migrate: { load: async () => (await import('./migrate.ts')).migrate, needs: ['owner'] },
   superuser: { load: async () => (await import('./superuser.ts')).superuser, needs: operator },
   unlock: { load: async () => (await import('./unlock.ts')).unlock, needs: operator },
-  import: { load: async () => (await import('./import.ts')).importAccounts, needs: operator },
+  import: { load: async () => (await import('./import/import.ts')).importAccounts, needs: operator },
   seed: { load: async () => (await import('./seed.ts')).seed, needs: operator },
   keys: { load: async () => (await import('./keys.ts')).keys, needs: operator },
   jobs: { load: async () => (await import('./jobs.ts')).jobs, needs: ['system'] },
-  doctor: { load: async () => (await import('./doctor.ts')).doctor, needs: needsOfService },
+  doctor: { load: async () => (await import('./doctor/doctor.ts')).doctor, needs: needsOfService },
 }
 
 /** The commands that handle signals themselves. */

@@ -8,13 +8,13 @@ import {
   readMigrations,
   rollbackMigrations,
   stampMigrations,
-} from '../platform/schema/migrations.ts'
-import type { MigrationOptions } from '../platform/schema/migrations.ts'
+} from '../platform/migrations/migrations.ts'
+import type { MigrationOptions } from '../platform/migrations/migrations.ts'
 import type { Declarations } from '../platform/declarations.ts'
 import { migrateJobs } from '../platform/jobs/jobs.ts'
-import { applyFeatureMigrations } from '../platform/schema/feature-migrations.ts'
+import { applyFeatureMigrations } from '../platform/migrations/feature-migrations.ts'
 import { writeDeclaredRows } from '../platform/schema/declared-rows.ts'
-import { connectToDatabase, MigrationError } from '../platform/schema/schema-script.ts'
+import { connectToDatabase, MigrationError } from '../platform/migrations/schema-script.ts'
 import { readDigest } from '../platform/schema/inspection.ts'
 import type * as Generation from '../../tools/generate-migration.ts'
 import { withProvision } from '../platform/schema/with-database.ts'

@@ -7,5 +7,5 @@ import { runUntilSignal } from './until-signal.ts'
 export async function start(args: string[], config: Config): Promise<number> {
   const { values } = parseArgs({ args, options: { migrate: { type: 'boolean' } } })
   const options = values.migrate === undefined ? {} : { migrate: values.migrate }
-  return runUntilSignal(() => startService(config, options), config.log)
+  return runUntilSignal(log => startService(config, log, options), config.log)
 }

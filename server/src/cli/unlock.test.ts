@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { createTestApp, PASSWORD } from '../../test/test-app.ts'
-import { onTestDatabase } from '../../test/service-process.ts'
+import { onTestDatabase } from '../../test/programs/service-process.ts'
 import { TEST_SECRET } from '../../test/test-database.ts'
 
 const bin = fileURLToPath(new URL('../../bin/freehold.js', import.meta.url))

@@ -1,5 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from 'pino'
 import type { RunningService } from '../main.ts'
+import { awaitUncaught } from '../platform/observation/uncaught.ts'
+import { createLogger } from '../platform/server/logging.ts'
+import type { LogOptions } from '../platform/server/logging.ts'
 import { awaitOrphanage } from './orphanage.ts'
 
 /** How long a start may continue after a signal to stop. Milliseconds. */
@@ -11,28 +15,33 @@ interface Told {
 }
 
 /**
- * Runs a service until SIGTERM, SIGINT, SIGQUIT, SIGUSR2, SIGHUP (without a log file that it would open again) or the end of its
- * launcher. A second signal, at least a second later, ends it at once. @returns the exit code
+ * Opens the log and runs a service until SIGTERM, SIGINT, SIGQUIT, SIGUSR2, SIGHUP (without a log file that it would open
+ * again), the end of its launcher, or an error that nothing has caught. A second signal, at least a second later, ends it
+ * at once. @returns the exit code
  */
 export async function runUntilSignal(
-  start: () => Promise<RunningService>,
-  { file }: { file: string | undefined },
+  start: (log: Logger) => Promise<RunningService>,
+  options: LogOptions,
 ): Promise<number> {
-  let service: RunningService | undefined
-  const told = Promise.race([
-    awaitSignal(file === undefined ? undefined : () => service?.reopenLog()),
-    awaitOrphanage().then(() => ({ drains: false })),
-  ])
+  let reopenLog = (): void => {}
+  const signalled = awaitSignal(options.file === undefined ? undefined : () => reopenLog())
+  const { log, reopen } = await createLogger(options)
+  reopenLog = reopen
+  let code = 0
+  const broken = awaitUncaught(log).then(() => {
+    code = 1
+    return { drains: false }
+  })
+  const told = Promise.race([signalled, awaitOrphanage().then(() => ({ drains: false })), broken])
   // Signals are handled from the beginning. A start that hangs is ended; the listeners of `exit` stop PostgreSQL.
   const isGivenUp = told.then(() => delay(START_MS, 'given-up' as const, { ref: false }))
   let isStarted = false
   const drains = told.then(how => how.drains && isStarted)
-  const started = await Promise.race([start(), isGivenUp])
-  if (started === 'given-up') process.exit(1)
-  service = started
+  const service = await Promise.race([start(log), isGivenUp])
+  if (service === 'given-up') process.exit(1)
   isStarted = true
   await service.stop({ drains: await drains })
-  return 0
+  return code
 }
 
 /** SIGHUP calls `reopenLog`; without a log file, it means that the terminal was closed. */

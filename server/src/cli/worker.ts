@@ -6,5 +6,5 @@ import { runUntilSignal } from './until-signal.ts'
 /** `freehold worker`: runs the background jobs, without HTTP, until a signal stops it. */
 export async function worker(args: string[], config: Config): Promise<number> {
   parseArgs({ args, options: {} })
-  return runUntilSignal(() => startWorker(config), config.log)
+  return runUntilSignal(log => startWorker(config, log), config.log)
 }

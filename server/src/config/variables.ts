@@ -104,9 +104,9 @@ export const variables = {
   },
   DATABASE_PIPELINE: {
     kind: kinds.choice(['on', 'off']),
-    default: 'off',
+    default: 'on',
     about:
-      'Whether short reads share four connections, with several of them in flight on each, instead of one connection each. ' +
+      'Whether short reads share up to four of the connections, with several of them in flight on each, instead of one connection each. ' +
       'Never behind a pooler.',
   },
   EMBEDDED_POSTGRES: {

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { launchService, onTestDatabase, waitUntil } from '../../test/service-process.ts'
+import { launchService, onTestDatabase, waitUntil } from '../../test/programs/service-process.ts'
 import { TEST_SECRET } from '../../test/test-database.ts'
 import { fixedVersions, isFixedPostgres, listAge, postgresFault, runtimeFault } from './fixed-versions.ts'
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import { orderOf, pagesOf, whereGiven, whereIdIn } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { Id, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
 import { readIdRange, timeRange } from '../../platform/time-range.ts'
@@ -78,25 +78,17 @@ interface Filters {
   pattern: string | undefined
 }
 
-const entryPages = pagesOf(
-  ({ organization_id, actor, action, entity_type, entity_id, request_id, first_id, end_id, pattern }: Filters) => {
-    let entries = query
-      .selectFrom('audit_log')
-      .select(auditColumns)
-      .select(entryTime.as('created_at'))
-      .where('organization_id', '=', organization_id)
-    if (actor !== undefined) entries = entries.where('actor_id', '=', actor)
-    if (action !== undefined) entries = entries.where('action', '=', action)
-    if (entity_type !== undefined) entries = entries.where('entity_type', '=', entity_type)
-    if (entity_id !== undefined) entries = entries.where('entity_id', '=', entity_id)
-    if (request_id !== undefined) entries = entries.where('request_id', '=', request_id)
-    if (first_id !== undefined) entries = entries.where('id', '>=', first_id)
-    if (end_id !== undefined) entries = entries.where('id', '<', end_id)
-    if (pattern !== undefined)
-      entries = entries.where(sql<boolean>`(before::text ilike ${pattern} or after::text ilike ${pattern})`)
-    return entries
-  },
-)
+const entryPages = pagesOf(({ organization_id, actor, first_id, end_id, pattern, ...given }: Filters) => {
+  const list = query
+    .selectFrom('audit_log')
+    .select(auditColumns)
+    .select(entryTime.as('created_at'))
+    .where('organization_id', '=', organization_id)
+  const entries = whereGiven(whereIdIn(list, { first_id, end_id }), { actor_id: actor, ...given })
+  return pattern === undefined
+    ? entries
+    : entries.where(sql<boolean>`(before::text ilike ${pattern} or after::text ilike ${pattern})`)
+})
 
 /** The organization's audit log, newest first. */
 export function listAuditLog(

@@ -40,3 +40,17 @@ create view entitlements with (security_barrier) as
   select o.id, code, true from organizations o cross join default_allowance d cross join unnest(d.entitlements) as code
   where not exists (select from current_allowances a where a.organization_id = o.id);
 grant select on entitlements to freehold_system; -- for access tokens
+
+-- Whether the organization has the entitlement that the route requires (app.requires), for the gate. A user of another
+-- organization learns nothing about this one.
+create function is_entitled() returns boolean language plpgsql stable security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  organization constant uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
+begin
+  return exists (select from entitlements e where e.organization_id = organization and e.code = current_setting('app.requires', true)
+      and (e.writes or current_setting('app.permission', true) like '%:read'))
+    and (exists (select from memberships m where m.organization_id = organization and m.user_id = acting_user())
+      or exists (select from users u where u.id = acting_user() and u.superuser));
+end $$;
+revoke execute on function is_entitled() from public;
+grant execute on function is_entitled() to freehold_tenant, freehold_system;

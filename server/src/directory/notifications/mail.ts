@@ -1,5 +1,5 @@
 import type { JobHandler, JobTools } from '../../platform/jobs/jobs.ts'
-import { noteFailure } from '../../platform/failures.ts'
+import { noteFailure } from '../../platform/observation/failures.ts'
 import { MailRefused } from '../../platform/mail/refusal.ts'
 import { createMailer } from '../../platform/mail/transport.ts'
 import { composeMail, withTemplates } from './compose.ts'

@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { createOwnDatabase } from '../../../test/own-database.ts'
-import { signUpAt, startServiceProcess, waitUntil } from '../../../test/service-process.ts'
+import { signUpAt, startServiceProcess, waitUntil } from '../../../test/programs/service-process.ts'
 
 // Red when: mailHandler throws what the mail server has refused for good: the job waits for its next attempt.
 test('an email to an address that does not exist is given up at once, and one that may pass later is not', async t => {

@@ -13,14 +13,18 @@ grant insert on memberships to freehold_tenant, freehold_system;
 -- sees only the organization and the own membership, and for a transfer also those of the others; but no users, and nothing else.
 create policy leaving on organizations for select to freehold_tenant using (id = (select organization_id from gate where not reads));
 create policy leaving on memberships for select to freehold_tenant using (organization_id = (select organization_id from gate where not reads)
-  and (user_id = (select user_id from gate) or (select permission from gate) = 'organization:transfer'));
+  and (user_id = (select acting_user()) or (select current_setting('app.permission', true)) = 'organization:transfer'));
 -- The personal organization is deleted when its account is erased. No other organization row is ever deleted.
 create policy system_delete on organizations for delete to freehold_system
   using (kind = 'personal' and id = nullif(current_setting('app.organization_id', true), '')::uuid);
 grant delete on organizations to freehold_system;
--- Members see each other. offset 0 prevents a hashed scan of the whole organization.
-create policy colleagues on users for select to freehold_tenant
-  using ((select reads from gate) and exists (select from memberships m where m.user_id = users.id offset 0));
+-- Members see each other; under support access no one does. The view reads memberships without their policies, each of which
+-- asks the gate. offset 0 prevents a hashed scan of the whole organization.
+create view colleagues with (security_barrier) as
+  select user_id from memberships where organization_id = (select organization_id from gate where reads)
+    and (select coalesce(current_setting('app.support_id', true), '') = '');
+grant select on colleagues to freehold_tenant;
+create policy colleagues on users for select to freehold_tenant using (exists (select from colleagues c where c.user_id = users.id offset 0));
 -- The views of the gate, and the trigger that keeps an owner, read these tables as their owner.
 create policy gate on organizations for select to freehold_owner using (true);
 create policy gate on memberships for select to freehold_owner using (true);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { codeOf, enrolApp, stepNow } from '../../../test/authenticator-app.ts'
+import { codeOf, enrolApp, stepNow } from '../../../test/browsers/authenticator-app.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 

@@ -34,7 +34,7 @@ export function userRoutes(app: App, { keys }: Pick<Services, 'keys'>): void {
         schema: { operationId: `get${name}`, summary: 'Get the current user', tags, response: { 200: User } },
       },
       async (request, reply) => {
-        const user = await request.actor.account.run(getProfile(request.actor.user_id))
+        const user = await request.actor.account.run(getProfile())
         return sendTagged(reply, user.id, user)
       },
     )

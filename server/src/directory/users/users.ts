@@ -8,7 +8,7 @@ import { locales } from '../../platform/locales.ts'
 import { Email, Id, Name, Nullable, OneOf, Strict, timestamps, Username } from '../../platform/schemas.ts'
 import { execute, get, tables } from '../../platform/database/statement.ts'
 
-const query = tables('tenant', 'users')
+const query = tables('tenant', 'users', 'own_account')
 const system = tables('system', 'users')
 
 // The checks that other features run before they give an account a name.
@@ -71,9 +71,11 @@ export const userColumns = [
   'version',
 ] as const
 
+/** The columns of the current user in the view `own_account`, besides `user_id`. */
+export const ownColumns = userColumns.filter(column => column !== 'id')
+
 /** The current user. */
-export const getProfile = (user_id: string) =>
-  get(query.selectFrom('users').select(userColumns).where('id', '=', user_id))
+export const getProfile = () => get(query.selectFrom('own_account').select('user_id as id').select(ownColumns))
 
 /** Changes the current user's names. @throws Problem username-taken, entity-tag-stale */
 export const updateProfile = (user_id: string, changes: ProfileChanges, condition: Condition) =>

@@ -27,7 +27,7 @@ export function profileRoutes(app: App): void {
   app.get(
     '/users/me',
     { ...rules, schema: { ...shared, operationId: 'v5GetUser', summary: 'Get the current user', response: user } },
-    async ({ actor }) => success(userOf(await actor.account.run(getProfile(actor.user_id)), actor.organization_id)),
+    async ({ actor }) => success(userOf(await actor.account.run(getProfile()), actor.organization_id)),
   )
 
   app.put(
@@ -44,7 +44,7 @@ export function profileRoutes(app: App): void {
     },
     async ({ actor: { account, user_id, organization_id }, body }) => {
       const changes = snakeize<Partial<Record<(typeof profileFields)[number], string | null>>>(profileFields, body)
-      const statement = isEmpty(changes) ? getProfile(user_id) : updateProfile(user_id, changes, undefined)
+      const statement = isEmpty(changes) ? getProfile() : updateProfile(user_id, changes, undefined)
       return success(userOf(await account.run(statement), organization_id))
     },
   )

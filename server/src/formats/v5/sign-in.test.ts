@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { enrolApp } from '../../../test/authenticator-app.ts'
+import { enrolApp } from '../../../test/browsers/authenticator-app.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 
 const open = await createTestApp()

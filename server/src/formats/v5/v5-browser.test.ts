@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { noBrowser, openBrowser, serveSite } from '../../../test/browser.ts'
-import { onTestDatabase, startServiceProcess } from '../../../test/service-process.ts'
+import { noBrowser, openBrowser, serveSite } from '../../../test/browsers/browser.ts'
+import { onTestDatabase, startServiceProcess } from '../../../test/programs/service-process.ts'
 
 // A front end in Chromium that speaks v5 only, with forms and buttons, from another origin than the service.
 
@@ -23,15 +23,18 @@ const script = `
     const headers = { ...(body && { 'Content-Type': 'application/json' }), ...(token && { Authorization: 'Bearer ' + token }) }
     const response = await fetch(base + path, { method, headers, body: body && JSON.stringify(body) })
     const { success, data, error } = await response.json()
-    element('message').textContent = success ? 'ok' : error.code + ' ' + error.message
-    if (!success) throw new Error(error.code)
+    if (!success) throw new Error(error.code + ' ' + error.message)
     return data
+  }
+  // One message for each action, once all its requests have been answered.
+  async function act(work) {
+    element('message').textContent = ''
+    element('message').textContent = await work().then(() => 'ok', error => error.message)
   }
   const fieldsOf = form => Object.fromEntries(new FormData(form))
   const onSubmit = (id, work) => element(id).addEventListener('submit', event => {
     event.preventDefault()
-    element('message').textContent = ''
-    work(fieldsOf(event.target)).catch(() => {})
+    act(() => work(fieldsOf(event.target)))
   })
   function signedIn({ token, tenantId, user }) {
     localStorage.setItem('token', token)
@@ -41,7 +44,7 @@ const script = `
     const sessions = await request('GET', '/sessions')
     element('sessions').replaceChildren(...sessions.map(session => {
       const item = document.createElement('li')
-      const button = (text, work) => Object.assign(document.createElement('button'), { textContent: text, onclick: () => work().catch(() => {}) })
+      const button = (text, work) => Object.assign(document.createElement('button'), { textContent: text, onclick: () => act(work) })
       item.append(session.name,
         button('Open', async () => { element('opened').textContent = JSON.stringify(await request('GET', '/sessions/' + session.id)) }),
         button('Delete', async () => { await request('DELETE', '/sessions/' + session.id); await list() }))
@@ -51,7 +54,7 @@ const script = `
   onSubmit('register', async fields => signedIn(await request('POST', '/auth/register', fields)))
   onSubmit('login', async fields => { signedIn(await request('POST', '/auth/login', fields)); await list() })
   onSubmit('create', async fields => { await request('POST', '/sessions', fields); await list() })
-  element('logout').onclick = async () => { await request('POST', '/auth/logout'); list().catch(() => {}) }
+  element('logout').onclick = () => act(async () => { await request('POST', '/auth/logout'); await list() })
 `
 
 const files = { '/': { type: 'text/html', text: html }, '/app.js': { type: 'text/javascript', text: script } }
@@ -72,11 +75,12 @@ test('a front end registers, signs in, creates, lists, opens and deletes a sessi
       await page.click(`#${form} button`)
     }
     const shows = (id: string, text: string | RegExp) =>
-      page.locator(`#${id}`).filter({ hasText: text }).waitFor({ state: 'attached', timeout: 10_000 })
+      page.locator(`#${id}`).filter({ hasText: text }).waitFor({ state: 'attached' })
     const email = `front-end-${process.pid}-${Date.now()}@example.com`
     await fill('register', { firstName: 'Test', lastName: 'User', email, password: 'password123' })
     await shows('message', 'VALIDATION_ERROR password: ')
     await fill('register', { password: PASSWORD })
+    await shows('message', /^ok$/)
     await shows('user', /^Test of [0-9a-f-]{36}$/)
 
     await page.evaluate('localStorage.clear()')
@@ -88,12 +92,14 @@ test('a front end registers, signs in, creates, lists, opens and deletes a sessi
     await fill('create', { name: 'Up', workspacePath: '/srv/../etc' })
     await shows('message', 'VALIDATION_ERROR workspacePath: ')
     await fill('create', { name: 'My Project', workspacePath: '/workspace/test' })
+    await shows('message', /^ok$/)
     await shows('sessions', /^My Project/)
     await page.click('#sessions button:text("Open")')
+    await shows('message', /^ok$/)
     await shows('opened', '"workspacePath":"/workspace/test"')
     await page.click('#sessions button:text("Delete")')
-    await shows('sessions', /^$/)
     await shows('message', /^ok$/)
+    await shows('sessions', /^$/)
 
     // The token is still there, and the service refuses it.
     await page.click('#logout')

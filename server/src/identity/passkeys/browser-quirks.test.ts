@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createAuthenticator } from '../../../test/authenticator.ts'
-import type { Authenticator, Lie } from '../../../test/authenticator.ts'
+import { createAuthenticator } from '../../../test/browsers/authenticator.ts'
+import type { Authenticator, Lie } from '../../../test/browsers/authenticator.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 

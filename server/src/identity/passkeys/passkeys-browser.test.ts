@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import type { Page } from 'playwright-core'
-import { addAuthenticator, noBrowser, openBrowser, phone, serveSite } from '../../../test/browser.ts'
-import { onTestDatabase, startServiceProcess } from '../../../test/service-process.ts'
+import { addAuthenticator, noBrowser, openBrowser, phone, serveSite } from '../../../test/browsers/browser.ts'
+import { onTestDatabase, startServiceProcess } from '../../../test/programs/service-process.ts'
 
 // Chromium with a virtual authenticator, on a page of a front end, with the service on a real socket.
 

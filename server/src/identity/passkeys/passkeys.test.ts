@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createAuthenticator } from '../../../test/authenticator.ts'
-import type { Authenticator, Lie } from '../../../test/authenticator.ts'
-import { waitUntil } from '../../../test/service-process.ts'
+import { createAuthenticator } from '../../../test/browsers/authenticator.ts'
+import type { Authenticator, Lie } from '../../../test/browsers/authenticator.ts'
+import { waitUntil } from '../../../test/programs/service-process.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
@@ -441,7 +441,7 @@ test('a passkey is not removed by a session that is revoked meanwhile', async ()
   const removing = person.call('DELETE', `${path}/${first.row_id}`, proof)
   const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%sessions%'`
   try {
-    await waitUntil(async () => (await admin.query(waits)).rowCount !== 0, 5000)
+    await waitUntil(async () => (await admin.query(waits)).rowCount !== 0)
   } finally {
     await revoking.query('commit')
     revoking.release()

@@ -9,6 +9,7 @@ const IMPORTED = '$2b$04$abcdefghijklmnopqrstuulGVWXz5ntA6ll07RaYv1qGs5fBjEmBy'
 // Red when: verify() does not compare with the decoy.
 test('a password is verified against its own hash, and against none without one', async () => {
   const stored = await passwords.hash('Correct-horse-7')
+  assert.match(stored, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/, 'OWASP’s parameters')
   assert.equal(await passwords.verify(stored, 'Correct-horse-7'), true)
   assert.equal(await passwords.verify(stored, 'correct-horse-7'), false)
   for (const nothing of [null, undefined, '']) {

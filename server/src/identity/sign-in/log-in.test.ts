@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hash as bcrypt } from 'bcrypt'
-import { waitUntil } from '../../../test/service-process.ts'
+import { waitUntil } from '../../../test/programs/service-process.ts'
 import { recordStatements } from '../../../test/statements.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 

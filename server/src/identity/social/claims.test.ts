@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { createBentProvider } from '../../../test/bent-provider.ts'
-import type { Behaviour } from '../../../test/bent-provider.ts'
-import { openTestApp } from '../../../test/provider-browser.ts'
+import { createBentProvider } from '../../../test/browsers/bent-provider.ts'
+import type { Behaviour } from '../../../test/browsers/bent-provider.ts'
+import { openTestApp } from '../../../test/browsers/provider-browser.ts'
 import { PASSWORD } from '../../../test/test-app.ts'
 
 // What providers say of a person, and where they say it: in the ID token, at the userinfo endpoint, in both or nowhere.

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createBentProvider } from '../../../test/bent-provider.ts'
-import { noBrowser, openBrowser, serveSite } from '../../../test/browser.ts'
-import { openTestApp } from '../../../test/provider-browser.ts'
+import { createBentProvider } from '../../../test/browsers/bent-provider.ts'
+import { noBrowser, openBrowser, serveSite } from '../../../test/browsers/browser.ts'
+import { openTestApp } from '../../../test/browsers/provider-browser.ts'
 
 // A front end in Chromium: the exchange with the cookies, CORS and policies of a real browser.
 
@@ -68,7 +68,7 @@ test(
       await tab.goto(`${origin}/in?${new URLSearchParams({ api: app.publicUrl, proof })}`)
       await tab.click('button')
       const output = tab.locator('output:not(:empty)')
-      assert.equal(await output.textContent({ timeout: 10_000 }), outcome === 'signed in' ? email : outcome)
+      assert.equal(await output.textContent(), outcome === 'signed in' ? email : outcome)
       assert.equal(new URL(tab.url()).origin, origin)
       await tab.context().close()
     }

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { statusOf } from '../../platform/server/errors.ts'
-import { noteFailure } from '../../platform/failures.ts'
+import { noteFailure } from '../../platform/observation/failures.ts'
 import type { Locale } from '../../platform/locales.ts'
 import type { Notices } from '../../platform/pages/notice.ts'
 import { isNavigation } from '../../platform/pages/problem-page.ts'

@@ -4,8 +4,9 @@ import { createServer } from 'node:http'
 import { after, test } from 'node:test'
 import { createEmulator } from 'emulate'
 import { Provider } from 'oidc-provider'
-import { findFreePort, openTestApp } from '../../../test/provider-browser.ts'
-import type { Browser } from '../../../test/provider-browser.ts'
+import { findFreePort } from '../../../test/programs/ports.ts'
+import { openTestApp } from '../../../test/browsers/provider-browser.ts'
+import type { Browser } from '../../../test/browsers/provider-browser.ts'
 import type { Answer } from '../../../test/test-app.ts'
 
 // Sign-in with real provider software on loopback, through real sockets: emulators of Google and GitHub (emulate), and

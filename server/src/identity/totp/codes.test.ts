@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { codeOf, enrolApp, stepNow } from '../../../test/authenticator-app.ts'
+import { codeOf, enrolApp, stepNow } from '../../../test/browsers/authenticator-app.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 
 // Codes as people type and paste them, and labels as apps read them.

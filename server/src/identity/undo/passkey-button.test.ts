@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { codeOf, stepNow } from '../../../test/authenticator-app.ts'
-import { createAuthenticator } from '../../../test/authenticator.ts'
-import { addAuthenticator, noBrowser, openBrowser } from '../../../test/browser.ts'
-import { openTestApp } from '../../../test/provider-browser.ts'
+import { codeOf, stepNow } from '../../../test/browsers/authenticator-app.ts'
+import { createAuthenticator } from '../../../test/browsers/authenticator.ts'
+import { addAuthenticator, noBrowser, openBrowser } from '../../../test/browsers/browser.ts'
+import { openTestApp } from '../../../test/browsers/provider-browser.ts'
 import { PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
@@ -97,6 +97,6 @@ test('in a browser, the button undoes the change with the passkey', { skip: noBr
   const page = await addApp(person, inBrowser('get'))
   await tab.goto(publicUrl + page.pathname + page.search)
   await tab.click('#passkey-button')
-  await tab.locator('.good').waitFor({ timeout: 10_000 })
+  await tab.locator('.good').waitFor()
   assert.ok(!(await hasApp(person)))
 })

@@ -4,36 +4,25 @@ import type { RedisState } from '../../platform/redis/redis.ts'
 import { Nullable, OneOf, Time } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 
-const Amount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+const amount = (description?: string) =>
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, ...(description !== undefined && { description }) })
 
 export const CacheStats = Type.Object(
   {
     store: OneOf(['redis', 'memory'], {
       description: 'Where entries are: in Redis for all processes, or in the memory of the answering process.',
     }),
-    entries: Type.Integer({
-      minimum: 0,
-      maximum: Number.MAX_SAFE_INTEGER,
-      description: 'The number of entries there.',
-    }),
-    hits: Type.Integer({
-      minimum: 0,
-      maximum: Number.MAX_SAFE_INTEGER,
-      description: 'Entries that the answering process found in its memory.',
-    }),
-    shared_hits: Type.Integer({
-      minimum: 0,
-      maximum: Number.MAX_SAFE_INTEGER,
-      description: 'Entries that it found in Redis.',
-    }),
-    misses: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Entries that it had to make.' }),
+    entries: amount('The number of entries there.'),
+    hits: amount('Entries that the answering process found in its memory.'),
+    shared_hits: amount('Entries that it found in Redis.'),
+    misses: amount('Entries that it had to make.'),
     redis: Nullable(
       Type.Object(
         {
           state: OneOf(['connecting', 'connected', 'unavailable']),
           since: Time,
           reason: Nullable(Type.String({ maxLength: 1000 })),
-          failures: Amount,
+          failures: amount(),
         },
         { description: 'The connection of the answering process; `null` without a Redis.' },
       ),

@@ -1,6 +1,6 @@
 import type { SentryProject } from '../../config/monitoring.ts'
-import { noteFailure } from '../../platform/failures.ts'
-import type { FailureSink } from '../../platform/failures.ts'
+import { noteFailure } from '../../platform/observation/failures.ts'
+import type { FailureSink } from '../../platform/observation/failures.ts'
 import { faults } from '../../platform/observation/channels.ts'
 import type { Fault } from '../../platform/observation/channels.ts'
 import { send } from '../../platform/outbound/outbound.ts'

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import type { Fault } from '../../platform/observation/channels.ts'
+import { messageOf } from '../../platform/observation/redaction.ts'
 
 /** An event in Sentry's format (develop.sentry.dev/sdk/data-model/event-payloads). */
 export interface ErrorEvent {
@@ -13,8 +14,9 @@ export interface Circumstances {
   environment: string
 }
 
-/** How many causes and frames are reported. */
+/** How many causes and frames are reported, and how many characters of a message. */
 const MAX_CAUSES = 5
+const MESSAGE_LENGTH = 1000
 const MAX_FRAMES = 50
 
 /** Where the code is installed; the paths of frames are relative to it. */
@@ -43,7 +45,7 @@ export function describeFault(
     contexts: { runtime: { name: 'node', version: process.versions.node } },
     ...(details !== undefined && { extra: details }),
     // The innermost cause comes first.
-    exception: { values: errors.toReversed().map(describeError) },
+    exception: { values: errors.toReversed().map(one => describeError(one, level !== 'fatal')) },
   }
 }
 
@@ -53,36 +55,19 @@ function causesOf(error: unknown): Error[] {
   return errors.length > 0 ? errors : [new Error(String(error))]
 }
 
-const describeError = (error: Error) => ({
+const describeError = (error: Error, handled: boolean) => ({
   type: error.name,
-  value: messageOf(error),
-  mechanism: { type: 'generic', handled: true },
-  stacktrace: { frames: framesOf(error.stack ?? '') },
+  value: messageOf(error).slice(0, MESSAGE_LENGTH),
+  mechanism: { type: 'generic', handled },
+  stacktrace: { frames: framesOf(error) },
 })
 
-/** Messages of classes 22 and 23 of PostgreSQL quote values, as in platform/server/logging.ts. */
-function messageOf(error: Error & { code?: string; severity?: string }): string {
-  const quotes = error.severity !== undefined && /^2[23]/.test(error.code ?? '')
-  return quotes ? `a value was refused (${error.code})` : redact(error.message).slice(0, 1000)
-}
-
-/** Removes what looks like an address, a token or another secret. */
-export const redact = (text: string): string =>
-  text
-    .replaceAll(/\b(Bearer|Basic) +[^\s,"']+/gi, '$1 (removed)')
-    .replaceAll(/\beyJ[\w-]+(?:\.[\w-]+)*/g, '(token)')
-    .replaceAll(
-      /([a-z][a-z0-9+.-]*:\/\/)[^\s/@"']+@|[^\s<>"'(/:]+@[^\s<>"')]+/gi,
-      (_found, scheme: string | undefined) => (scheme === undefined ? '(address)' : `${scheme}(removed)@`),
-    )
-    .replaceAll(/\?[^\s"')]+/g, '?(removed)')
-    .replaceAll(/[\w-]{24,}/g, word => (/\d/.test(word) && !ID.test(word) ? '(removed)' : word))
-
-const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-
 /** The frames of a stack, the outermost first, without source text and variables. */
-function framesOf(stack: string) {
-  const frames = [...stack.matchAll(/^ +at (?:(.+?) \()?(?:file:\/\/)?([^()\s]+?):(\d+):(\d+)\)?$/gm)].slice(
+function framesOf({ message, stack = '' }: Error) {
+  // The message comes first, and a line of it could look like a frame.
+  const at = stack.indexOf(message)
+  const lines = at < 0 ? stack : stack.slice(at + message.length)
+  const frames = [...lines.matchAll(/^ +at (?:(.+?) \()?(?:file:\/\/)?([^()\s]+?):(\d+):(\d+)\)?$/gm)].slice(
     0,
     MAX_FRAMES,
   )

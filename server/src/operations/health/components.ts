@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SystemRunner } from '../../platform/database/database.ts'
-import { noteFailure } from '../../platform/failures.ts'
+import { noteFailure } from '../../platform/observation/failures.ts'
 import type { ComponentHealth, HealthCheck } from '../../platform/observation/health-check.ts'
 import type { Services } from '../../platform/services.ts'
 import { askBriefly } from './health.ts'

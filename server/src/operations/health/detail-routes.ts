@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { isFromOperator, requireOperator } from '../../platform/http/operator-access.ts'
+import { isFromOperator, requireOperator } from '../../platform/gate/operator-access.ts'
 import type { App } from '../../platform/http/route.ts'
 import { OneOf } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'

@@ -143,18 +143,18 @@ test('the pools and the oldest transaction show what holds a connection', async 
     await hold.promise
   })
   await held.promise
-  await delay(60)
+  await delay(1000)
   // The only connection of the system login is in use, so there are no readings, but the pools are known.
   const [system] = systemFor(database, 'looking')
     .pools()
     .filter(({ login }) => login === 'system')
   assert.deepEqual([system?.size, system?.open, system?.idle], [1, 1, 0])
-  assert.ok(system!.longestMilliseconds >= 60)
+  assert.ok(system!.longestMilliseconds >= 1000)
   hold.resolve()
   await transaction
   const { body } = await call('GET', '/api/v1/health/database', undefined, bearer)
   assert.ok(body.connections > 0 && body.max_connections >= 100)
-  assert.ok(body.pools.system.longest_use_ms < 60)
+  assert.ok(body.pools.system.longest_use_ms < 1000)
 })
 
 // Red when: old slots are not left out, or a failure is not counted.

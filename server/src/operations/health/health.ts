@@ -9,8 +9,8 @@ import {
   listAppliedSql,
   missingMigrations,
   requiredMigrations,
-} from '../../platform/schema/required-migrations.ts'
-import type { AppliedMigration } from '../../platform/schema/required-migrations.ts'
+} from '../../platform/migrations/required-migrations.ts'
+import type { AppliedMigration } from '../../platform/migrations/required-migrations.ts'
 import { isDraining } from '../../platform/server/closing.ts'
 import type { Services } from '../../platform/services.ts'
 

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts'
-import { noteFailure } from '../../platform/failures.ts'
-import type { FailureSink } from '../../platform/failures.ts'
+import { noteFailure } from '../../platform/observation/failures.ts'
+import type { FailureSink } from '../../platform/observation/failures.ts'
 import { answers, statements } from '../../platform/observation/channels.ts'
 import { createRecentTimes } from './recent-times.ts'
 import type { TimesSummary } from './recent-times.ts'

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { get, raw, tables } from '../../platform/database/statement.ts'
 import type { Statement } from '../../platform/database/statement.ts'
-import { jobSchemaOf } from '../../platform/schema/schema-script.ts'
+import { jobSchemaOf } from '../../platform/migrations/schema-script.ts'
 
 export interface QueueReading {
   queue: string

@@ -67,13 +67,13 @@ export function observeProcess(registry: Registry, problems: readonly string[]):
   })
   const errors = new Counter({
     name: 'freehold_faults_total',
-    help: 'Logged errors: `error` is a fault in the code, `warning` an expected failure; repetitions within ten seconds count once.',
+    help: 'Logged errors: `fatal` stops the process, `error` is a fault in the code, `warning` an expected failure; repetitions within ten seconds count once.',
     labelNames: ['level'],
     registers,
   })
   // So that a rate is known from the first one on.
   for (const code of problems) refusals.inc({ code }, 0)
-  for (const level of ['error', 'warning']) errors.inc({ level }, 0)
+  for (const level of ['fatal', 'error', 'warning']) errors.inc({ level }, 0)
 
   const ends = [
     answers.subscribe(answer => {

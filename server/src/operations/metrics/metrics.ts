@@ -1,6 +1,6 @@
 import { Registry } from 'prom-client'
 import type { SystemRunner } from '../../platform/database/database.ts'
-import { noteFailure } from '../../platform/failures.ts'
+import { noteFailure } from '../../platform/observation/failures.ts'
 import type { Services } from '../../platform/services.ts'
 import { askBriefly } from '../health/health.ts'
 import { readingsOf } from '../health/readings.ts'

@@ -1,4 +1,4 @@
-import { requireOperator } from '../../platform/http/operator-access.ts'
+import { requireOperator } from '../../platform/gate/operator-access.ts'
 import type { App } from '../../platform/http/route.ts'
 import type { Services } from '../../platform/services.ts'
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { SystemRunner } from '../../platform/database/database.ts'
-import { hasToken } from '../../platform/gate/metrics-token.ts'
+import { hasToken } from '../../platform/gate/operator-access.ts'
 import type { Services } from '../../platform/services.ts'
 
 /**

@@ -1,15 +1,15 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { auditColumns, AuditEntry, entryTime } from '../../directory/history/history.ts'
-import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
+import { orderOf, pagesOf, whereGiven, whereIdIn } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { statement, tables } from '../../platform/database/statement.ts'
+import { tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
 import type { Problem } from '../../platform/problems.ts'
 import { Id, IdOf, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
 import { readIdRange, readRange, timeRange } from '../../platform/time-range.ts'
 
-const system = tables('system', 'audit_log', 'operator_log', 'organizations')
+const system = tables('system', 'audit_log', 'operator_log')
 
 const Word = Type.String({ minLength: 1, maxLength: 100 })
 
@@ -66,13 +66,11 @@ type Values = Record<string, string | undefined>
 
 /** The entries with these values, in a range of ids. */
 const auditPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
-  let entries = system
+  const entries = system
     .selectFrom('audit_log')
     .select(['organization_id', ...auditColumns])
     .select(entryTime.as('created_at'))
-  if (first_id !== undefined) entries = entries.where('id', '>=', first_id)
-  if (end_id !== undefined) entries = entries.where('id', '<', end_id)
-  return whereGiven(entries, filters)
+  return whereGiven(whereIdIn(entries, { first_id, end_id }), filters)
 })
 
 /** The longest search through the entries of all organizations, in days. */
@@ -105,7 +103,7 @@ export function listAuditLogs(query: Static<typeof OperatedAuditQuery>, page: Pa
 }
 
 const logPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
-  let entries = system
+  const entries = system
     .selectFrom('operator_log')
     .select([
       'id',
@@ -121,17 +119,9 @@ const logPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
       'details',
       'created_at',
     ])
-  if (first_id !== undefined) entries = entries.where('id', '>=', first_id)
-  if (end_id !== undefined) entries = entries.where('id', '<', end_id)
-  return whereGiven(entries, filters)
+  return whereGiven(whereIdIn(entries, { first_id, end_id }), filters)
 })
 
 /** What operators did, the newest entry first. @throws Problem invalid-fields for a bad range of time */
 export const listOperatorLog = (query: Static<typeof OperatorLogQuery>, page: Page) =>
   logPages({ ...pick(query, logFilters), ...readIdRange(query) }, orderOf('-created_at', 'operator_log'), page)
-
-/** @throws Problem invalid-fields (read) if the organization of a filter has never existed */
-export const requireOrganization = (id: string) =>
-  statement(system.selectFrom('organizations').select('id').where('id', '=', id), ([found]) => {
-    if (found === undefined) throw invalidField('?organization_id', 'is not an organization')
-  })

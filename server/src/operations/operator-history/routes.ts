@@ -1,9 +1,7 @@
 import type { App } from '../../platform/http/route.ts'
-import type { Operator } from '../../platform/gate/actor.ts'
-import type { PageOf } from '../../platform/database/pagination.ts'
-import type { Statement } from '../../platform/database/statement.ts'
 import { PageSchema } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
+import { pageOfKnown } from '../operator-users/known-rows.ts'
 import {
   listAuditLogs,
   listOperatorLog,
@@ -11,7 +9,6 @@ import {
   OperatedAuditQuery,
   OperatorLogEntry,
   OperatorLogQuery,
-  requireOrganization,
 } from './operator-history.ts'
 
 const tags = ['Operators: history']
@@ -33,8 +30,10 @@ export function operatorHistoryRoutes(app: App, { cursors }: Pick<Services, 'cur
         response: { 200: PageSchema(OperatedAuditEntry) },
       },
     },
-    request =>
-      listOf(request.operator, request.query.organization_id, listAuditLogs(request.query, cursors.open(request))),
+    request => {
+      const { organization_id } = request.query
+      return pageOfKnown(request.operator, listAuditLogs(request.query, cursors.open(request)), { organization_id })
+    },
   )
 
   app.get(
@@ -52,18 +51,9 @@ export function operatorHistoryRoutes(app: App, { cursors }: Pick<Services, 'cur
         response: { 200: PageSchema(OperatorLogEntry) },
       },
     },
-    request =>
-      listOf(request.operator, request.query.organization_id, listOperatorLog(request.query, cursors.open(request))),
+    request => {
+      const { organization_id } = request.query
+      return pageOfKnown(request.operator, listOperatorLog(request.query, cursors.open(request)), { organization_id })
+    },
   )
-}
-
-/** The page; if it is empty, an unknown organization is told apart from one without entries. @throws Problem invalid-fields */
-async function listOf<Item>(
-  operator: Operator,
-  organization_id: string | undefined,
-  list: Statement<'system', PageOf<Item>>,
-): Promise<PageOf<Item>> {
-  const page = await operator.run(list)
-  if (page.items.length === 0 && organization_id !== undefined) await operator.run(requireOrganization(organization_id))
-  return page
 }

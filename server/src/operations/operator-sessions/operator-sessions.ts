@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import { orderOf, pagesOf, whereIdIn } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { get, tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
@@ -80,21 +80,21 @@ const columns = [
 
 const isActive = sql<boolean>`(sessions.revoked_at is null and sessions.expires_at > now())`
 
-// Left joins: a count needs neither, and then leaves both out.
+// Sub-selects, because a join would be planned for all sessions and not for those of one page.
 const allSessions = () =>
   query
     .selectFrom('sessions')
-    .leftJoin('users', 'users.id', 'sessions.user_id')
-    .leftJoin('organizations', 'organizations.id', 'sessions.organization_id')
     .select(columns.map(column => `sessions.${column}` as const))
     .select([
       isActive.as('active'),
       sql<
         Static<typeof UserOfSession>
-      >`jsonb_build_object('id', users.id, 'email', users.email, 'full_name', users.full_name)`.as('user'),
+      >`(select jsonb_build_object('id', u.id, 'email', u.email, 'full_name', u.full_name) from users u where u.id = sessions.user_id)`.as(
+        'user',
+      ),
       sql<Static<
         typeof OrganizationOfSession
-      > | null>`case when organizations.id is not null then jsonb_build_object('id', organizations.id, 'name', organizations.name, 'slug', organizations.slug) end`.as(
+      > | null>`(select jsonb_build_object('id', o.id, 'name', o.name, 'slug', o.slug) from organizations o where o.id = sessions.organization_id)`.as(
         'organization',
       ),
     ])
@@ -124,11 +124,9 @@ const sessionPages = pagesOf((given: Filters) => {
   if (given.is_over !== undefined) rows = rows.where(sql<boolean>`not ${isActive}`)
   if (given.devices !== undefined)
     rows = rows.where(sql<boolean>`sessions.user_agent ilike all (${given.devices}::text[])`)
-  if (given.first_id !== undefined) rows = rows.where('sessions.id', '>=', given.first_id)
-  if (given.end_id !== undefined) rows = rows.where('sessions.id', '<', given.end_id)
   if (given.seen_from !== undefined) rows = rows.where('sessions.last_seen_at', '>=', given.seen_from)
   if (given.seen_to !== undefined) rows = rows.where('sessions.last_seen_at', '<', given.seen_to)
-  return rows
+  return whereIdIn(rows, given, 'sessions.id')
 })
 
 /**

@@ -1,7 +1,6 @@
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
-import { raw, statement, tables } from '../../platform/database/statement.ts'
-import { Problem } from '../../platform/problems.ts'
+import { get, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Outcome } from '../operator-users/bulk.ts'
 
 const query = tables('system', 'sessions', 'users', 'organizations')
@@ -59,15 +58,10 @@ export const revokeSessionsOfOrganization = (organization_id: string, own_id: st
   )
 
 const counting = (which: RawBuilder<boolean>, owner: RawBuilder<unknown>) =>
-  statement(
+  get(
     raw(
       query,
       sql<{ revoked: number; has_more: boolean }>`with ${revoking(which)}
         select (select count(*)::int from revoked) as revoked, (select count(*) from locked) = ${MAX} as has_more from ${owner}`,
     ),
-    ([row]) => row ?? missing(),
   )
-
-function missing(): never {
-  throw new Problem('not-found')
-}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUIDv7 } from 'node:crypto'
 import { test } from 'node:test'
-import { enrolApp } from '../../../test/authenticator-app.ts'
+import { enrolApp } from '../../../test/browsers/authenticator-app.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 

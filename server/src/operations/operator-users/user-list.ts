@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import { orderOf, pagesOf, whereIdIn } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
@@ -118,17 +118,18 @@ const userPages = pagesOf((given: Filters) => {
     if (given[`is_${name}`] !== undefined) rows = rows.where(flags[name])
     if (given[`not_${name}`] !== undefined) rows = rows.where(sql<boolean>`not (${flags[name]})`)
   }
+  // A sub-select with offset 0 is evaluated on its own, so by the index on words. Beside an order by id PostgreSQL would rather
+  // make the words of one account after the other until it has found enough.
   if (given.search !== undefined)
     rows = rows.where(
-      sql<boolean>`account_words(users.email, users.username, users.given_name, users.family_name, users.full_name) @@ account_search(${given.search})`,
+      sql<boolean>`users.id in (select found.id from users found where found.erased_at is null
+        and account_words(found.email, found.username, found.given_name, found.family_name, found.full_name) @@ account_search(${given.search}) offset 0)`,
     )
   if (given.organization_id !== undefined)
     rows = rows.where(
       sql<boolean>`users.id in (select m.user_id from memberships m where m.organization_id = ${given.organization_id} and m.deleted_at is null)`,
     )
-  if (given.first_id !== undefined) rows = rows.where('users.id', '>=', given.first_id)
-  if (given.end_id !== undefined) rows = rows.where('users.id', '<', given.end_id)
-  return rows
+  return whereIdIn(rows, given, 'users.id')
 })
 
 /** All accounts that are not erased. @throws Problem invalid-fields */

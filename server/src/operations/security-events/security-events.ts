@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
+import { orderOf, pagesOf, whereGiven, whereIdIn } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { tables } from '../../platform/database/statement.ts'
 import { Id, IdOf, Nullable, OneOf, PageQueryOf, Time } from '../../platform/schemas.ts'
@@ -84,7 +84,7 @@ interface Filters {
 }
 
 const eventPages = pagesOf(({ first_id, end_id, user_id, actor_id, type, ip }: Filters) => {
-  let events = query
+  const events = query
     .selectFrom('security_events')
     .select([
       'id',
@@ -98,9 +98,7 @@ const eventPages = pagesOf(({ first_id, end_id, user_id, actor_id, type, ip }: F
       'details',
       'created_at',
     ])
-  if (first_id !== undefined) events = events.where('id', '>=', first_id)
-  if (end_id !== undefined) events = events.where('id', '<', end_id)
-  return whereGiven(events, { user_id, actor_id, type, ip })
+  return whereGiven(whereIdIn(events, { first_id, end_id }), { user_id, actor_id, type, ip })
 })
 
 /** The security events of all accounts. @throws Problem invalid-fields */
@@ -115,12 +113,10 @@ export const listSecurityEvents = (
   )
 
 const ownPages = pagesOf(({ first_id, end_id, type }: Filters) => {
-  let events = own
+  const events = own
     .selectFrom('own_security_events')
     .select(['id', 'type', 'session_id', 'actor', 'ip', 'user_agent', 'created_at'])
-  if (type !== undefined) events = events.where('type', '=', type)
-  if (first_id !== undefined) events = events.where('id', '>=', first_id)
-  return end_id === undefined ? events : events.where('id', '<', end_id)
+  return whereGiven(whereIdIn(events, { first_id, end_id }), { type })
 })
 
 /** What happened to the account of the current user. @throws Problem invalid-fields */

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { faker } from '@faker-js/faker/locale/en'
 import { createOwnDatabase } from '../../../test/own-database.ts'
-import { request, startServiceProcess } from '../../../test/service-process.ts'
+import { request, startServiceProcess } from '../../../test/programs/service-process.ts'
 import { TEST_SECRET } from '../../../test/test-database.ts'
 import { planSeed } from './plan.ts'
 

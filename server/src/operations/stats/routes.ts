@@ -1,6 +1,6 @@
 import type { App } from '../../platform/http/route.ts'
 import { IdOf, Strict } from '../../platform/schemas.ts'
-import { readMetrics, readRange, SeriesQuery } from './series.ts'
+import { readDays, readMetrics, SeriesQuery } from './series.ts'
 import { metrics, organizationMetrics, OrganizationStats, readOrganizationStats, readStats, Stats } from './stats.ts'
 
 const freshness = 'Computed every hour; the numbers of today grow until the day has ended.'
@@ -20,7 +20,7 @@ export function statsRoutes(app: App): void {
         response: { 200: Stats },
       },
     },
-    ({ operator, query }) => operator.run(readStats(readRange(query), readMetrics(query, metrics))),
+    ({ operator, query }) => operator.run(readStats(readDays(query), readMetrics(query, metrics))),
   )
 }
 
@@ -41,6 +41,6 @@ export function organizationStatsRoutes(app: App): void {
       },
     },
     ({ actor, query, params: { id } }) =>
-      actor.run(readOrganizationStats(id, readRange(query), readMetrics(query, organizationMetrics))),
+      actor.run(readOrganizationStats(id, readDays(query), readMetrics(query, organizationMetrics))),
   )
 }

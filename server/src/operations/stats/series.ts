@@ -56,7 +56,8 @@ export const seriesOf = <const Metrics extends readonly string[]>(
     { title },
   )
 
-export interface Range {
+/** The days of a range, in order. */
+export interface Days {
   days: readonly string[]
   first: string
   last: string
@@ -65,7 +66,7 @@ export interface Range {
 const dayOf = (milliseconds: number): string => new Date(milliseconds).toISOString().slice(0, 10)
 
 /** The days of a request. @throws Problem invalid-fields if they are in the wrong order or too many */
-export function readRange({ from, to }: SeriesQuery, now = Date.now()): Range {
+export function readDays({ from, to }: SeriesQuery, now = Date.now()): Days {
   const end = to === undefined ? Date.parse(dayOf(now)) : Date.parse(to)
   const start = from === undefined ? Math.max(0, end - 29 * DAY_MS) : Date.parse(from)
   // PostgreSQL does not know all years, and nothing is older than the service.
@@ -92,7 +93,7 @@ export function readMetrics<Metric extends string>({ metrics }: SeriesQuery, kno
 
 /** The series of some metrics, from the rows of the days that have one. */
 export function fillSeries<Metric extends string>(
-  { days }: Range,
+  { days }: Days,
   metrics: readonly Metric[],
   rows: readonly ({ day: string | null } & { [M in Metric]: number | null })[],
 ) {

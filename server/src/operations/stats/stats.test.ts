@@ -6,7 +6,7 @@ import { systemFor } from '../../platform/database/runners.ts'
 import { firstIdAt } from '../../platform/database/ids.ts'
 import { execute, tables } from '../../platform/database/statement.ts'
 import { computeStats } from './computing.ts'
-import { readRange } from './series.ts'
+import { readDays } from './series.ts'
 
 // The past is inserted by hand; today is what the requests of this file do.
 
@@ -214,7 +214,7 @@ test('the sums of an organization go with its row', async () => {
   assert.equal(await count(), 0)
 })
 
-// Red when: a limit of readRange() is off by one, or a bad value reaches PostgreSQL.
+// Red when: a limit of readDays() is off by one, or a bad value reaches PostgreSQL.
 test('each bad range and metric is a problem that names it', async () => {
   const ask = async (query: string) => errorOf(await operator.call('GET', `/api/v1/admin/stats?${query}`))
   assert.deepEqual(await ask('from=2025-01-01&to=2026-01-01'), [200, undefined], '366 days')
@@ -230,7 +230,7 @@ test('each bad range and metric is a problem that names it', async () => {
   assert.deepEqual(await ask('metrics=sign_ups,signs'), [422, '?metrics'])
   assert.deepEqual(await ask('metrics='), [422, '?metrics'])
   assert.deepEqual(await ask(`metrics=${randomUUID()}`), [422, '?metrics'])
-  const late = readRange({}, Date.parse('2026-03-01T23:59:59.999Z'))
+  const late = readDays({}, Date.parse('2026-03-01T23:59:59.999Z'))
   assert.deepEqual([late.first, late.last], ['2026-01-31', '2026-03-01'])
   assert.equal((await call('GET', '/api/v1/admin/stats')).status, 401)
 })

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { raw, statement, tables } from '../../platform/database/statement.ts'
 import { fillSeries, seriesOf } from './series.ts'
-import type { Range } from './series.ts'
+import type { Days } from './series.ts'
 
 const system = tables('system', 'daily_stats')
 const tenant = tables('tenant', 'organization_daily_stats', 'gate')
@@ -37,24 +37,24 @@ const columnsOf = (names: readonly string[]) => sql.join(names.map(name => sql.r
 type Row<Name extends string> = { day: string | null } & { [N in Name]: number | null }
 
 /** The sums of the service. */
-export const readStats = (range: Range, wanted: readonly Metric[]) =>
+export const readStats = (days: Days, wanted: readonly Metric[]) =>
   statement(
     raw(
       system,
       sql<Row<Metric>>`select day::text, ${columnsOf(metrics)} from daily_stats
-        where day between ${range.first}::date and ${range.last}::date`,
+        where day between ${days.first}::date and ${days.last}::date`,
     ),
-    rows => fillSeries(range, wanted, rows),
+    rows => fillSeries(days, wanted, rows),
   )
 
 /** The sums of the organization behind the gate. Without any, there is one row: an open gate is told apart from a closed one. */
-export const readOrganizationStats = (organization_id: string, range: Range, wanted: readonly OrganizationMetric[]) =>
+export const readOrganizationStats = (organization_id: string, days: Days, wanted: readonly OrganizationMetric[]) =>
   statement(
     raw(
       tenant,
       sql<Row<OrganizationMetric>>`select s.day::text, ${columnsOf(organizationMetrics)} from gate
         left join organization_daily_stats s on s.organization_id = ${organization_id}::uuid
-          and s.day between ${range.first}::date and ${range.last}::date`,
+          and s.day between ${days.first}::date and ${days.last}::date`,
     ),
-    rows => fillSeries(range, wanted, rows),
+    rows => fillSeries(days, wanted, rows),
   )

@@ -46,7 +46,7 @@ declare module '../../platform/problems.ts' {
 /** Access of operators to an organization, which two people open and either side ends. */
 export const support = feature({
   name: 'support',
-  uses: ['users', 'sessions', 'organizations', 'history', 'invitations'],
+  uses: ['users', 'sessions', 'organizations', 'history', 'invitations', 'operator-users'],
   tables: [new URL('support-grants.sql', import.meta.url)],
   sql: [new URL('support.sql', import.meta.url)],
   tags: { 'Support access': 'Access of operators to an organization, which two people open and either side ends.' },

@@ -5,6 +5,7 @@ import type { App } from '../../platform/http/route.ts'
 import { Problem } from '../../platform/problems.ts'
 import { IdOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
+import { pageOfKnown } from '../operator-users/known-rows.ts'
 import {
   approveSupport,
   endSupport,
@@ -15,7 +16,6 @@ import {
   listSupport,
   NewSupportAccess,
   requestSupport,
-  requireOrganization,
   SupportAccess,
   SupportApproval,
   SupportQuery,
@@ -66,11 +66,8 @@ export function supportOperatorRoutes(
     },
     async request => {
       const { operator, query } = request
-      const { limit: _limit, cursor, include_total: _total, ...filters } = query
-      const page = await operator.run(listSupport(filters, cursors.open(request)))
-      if (page.items.length === 0 && cursor === undefined && filters.organization_id !== undefined)
-        await operator.run(requireOrganization(filters.organization_id))
-      return page
+      const { limit: _limit, cursor: _cursor, include_total: _total, ...filters } = query
+      return pageOfKnown(operator, listSupport(filters, cursors.open(request)), filters)
     },
   )
 

@@ -5,15 +5,15 @@ import { updateRow } from '../../platform/database/conditional.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { find, get, statement, tables } from '../../platform/database/statement.ts'
+import { find, get, tables } from '../../platform/database/statement.ts'
 import { supportRoles } from '../../platform/gate/permissions.ts'
-import { invalidField, Problem } from '../../platform/problems.ts'
+import { Problem } from '../../platform/problems.ts'
 import { Id, IdOf, Nullable, OneOf, PageQueryOf, Strict, Time, timestamps } from '../../platform/schemas.ts'
 import { LINE } from '../../platform/texts.ts'
 
 const query = tables('tenant', 'support_grants', 'support_places', 'gate')
 const either = tables('either', 'support_grants')
-const system = tables('system', 'support_grants', 'organizations')
+const system = tables('system', 'support_grants')
 
 /** Eight hours. */
 const MAX_MINUTES = 480
@@ -228,9 +228,3 @@ export const findOrganizationOf = (id: string) =>
 /** The same. @throws Problem not-found */
 export const getOrganizationOf = (id: string) =>
   get(system.selectFrom('support_grants').select('organization_id').where('id', '=', id))
-
-/** @throws Problem invalid-fields (when read) if the filter names no organization */
-export const requireOrganization = (id: string) =>
-  statement(system.selectFrom('organizations').select('id').where('id', '=', id), ([row]) => {
-    if (row === undefined) throw invalidField('?organization_id', 'is not an organization')
-  })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTestApp } from '../../../test/test-app.ts'
-import { startPeer } from '../../../test/peer.ts'
+import { startPeer } from '../../../test/programs/peer.ts'
 import { send } from '../../platform/outbound/outbound.ts'
 import { features } from '../../features.ts'
 import { feature } from '../../platform/feature.ts'
@@ -56,7 +56,14 @@ const note = 'A name that is nobody’s business'
 const created = await app.inject({
   method: 'POST',
   url: '/api/v1/projects?',
-  headers: { authorization, traceparent, 'x-request-id': 'the-traced-one', 'content-type': 'application/json' },
+  headers: {
+    authorization,
+    traceparent,
+    tracestate: 'vendor=secret-state',
+    baggage: 'user=secret-baggage',
+    'x-request-id': 'the-traced-one',
+    'content-type': 'application/json',
+  },
   payload: JSON.stringify({ name: note }),
 })
 assert.equal(created.statusCode, 201)
@@ -68,6 +75,24 @@ await app.inject({
   url: '/api/v1/projects',
   headers: { authorization, traceparent: `00-${TRACE.replace('0a', '0b')}-${SPAN}-00` },
 })
+const OTHER = TRACE.replace('0a', '0c')
+/** None of these is a parent (W3C Trace Context, section 3.2). */
+const hostile = [
+  `00-${OTHER}-${SPAN}-01-more`,
+  `ff-${OTHER}-${SPAN}-01`,
+  `00-${OTHER.toUpperCase()}-${SPAN}-01`,
+  `00-${OTHER}-${SPAN}-1`,
+  `00-${'0'.repeat(32)}-${SPAN}-01`,
+  `00-${OTHER}-${'0'.repeat(16)}-01`,
+  `00-${OTHER}-${SPAN}-01${'f'.repeat(12_000)}`,
+  '0'.repeat(12_000),
+  `00-${OTHER}-${SPAN}-01, 00-${OTHER}-${SPAN}-01`,
+  '\u00ff-\u00e9'.repeat(100),
+  '__proto__',
+  '',
+]
+for (const parent of hostile)
+  await app.inject({ url: '/api/v1/organizations', headers: { traceparent: parent, tracestate: parent } })
 await app.inject({ url: '/calling' })
 await call('GET', '/health')
 
@@ -120,7 +145,14 @@ test('a request continues the trace of its client, and its statements are part o
 })
 
 // Red when: an invalid parent is taken over, or a request that its client does not record is recorded.
-test('an invalid parent is ignored, and a client may decide not to be recorded', () => {
+test('an invalid parent is ignored, whatever it is, and a client may decide not to be recorded', () => {
+  const refused = spansNamed('GET /api/v1/organizations')
+  assert.equal(refused.length, hostile.length)
+  for (const { parentSpanId, traceId } of refused) {
+    assert.equal(parentSpanId ?? '', '')
+    assert.match(traceId, /^[0-9a-f]{32}$/)
+    assert.notEqual(traceId, OTHER)
+  }
   const [lost] = spansNamed('request without a route')
   assert.equal(lost!.parentSpanId ?? '', '')
   assert.equal(of(lost, 'error.type'), 'not-found')

@@ -1,5 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { createTraceState, isSpanContextValid, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import type { Attributes, Context, Span, SpanContext } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
@@ -12,8 +14,8 @@ import {
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import type { FastifyRequest } from 'fastify'
 import type { Config } from '../../config/config.ts'
-import { noteFailure } from '../../platform/failures.ts'
-import type { FailureSink } from '../../platform/failures.ts'
+import { noteFailure } from '../../platform/observation/failures.ts'
+import type { FailureSink } from '../../platform/observation/failures.ts'
 import { answers, arrivals, jobEnds, jobStarts, sendings, statements } from '../../platform/observation/channels.ts'
 import { provideTraceParent } from '../../platform/observation/trace-parent.ts'
 
@@ -37,12 +39,14 @@ const STATEMENT_TEXT = 2000
 export function startTracing(
   { endpoint, headers, serviceName, sampledShare }: NonNullable<Config['traces']>,
   { version, environment, log }: { version: string; environment: string; log: FailureSink },
+  { sendMs = SEND_MS } = {},
 ): Tracing {
   const share = new TraceIdRatioBasedSampler(sampledShare)
   const exporter = new OTLPTraceExporter({
     url: `${endpoint}/v1/traces`,
     headers: { ...headers },
-    timeoutMillis: SEND_MS,
+    timeoutMillis: sendMs,
+    httpAgentOptions: protocol => openAgent(protocol, sendMs),
   })
   const provider = new TracerProvider({
     // A client can decide that its request is not recorded, but not that we record more than our share.
@@ -52,7 +56,7 @@ export function startTracing(
       'service.version': version,
       'deployment.environment.name': environment,
     }),
-    spanProcessors: [new BatchSpanProcessor({ exporter: noteFailures(exporter, log), exportTimeoutMillis: SEND_MS })],
+    spanProcessors: [new BatchSpanProcessor({ exporter: noteFailures(exporter, log), exportTimeoutMillis: sendMs })],
   })
   const tracer = provider.getTracer('freehold', version)
   /** The context of the request or job that the code runs for. */
@@ -68,8 +72,7 @@ export function startTracing(
     const { url, method, config } = request.routeOptions
     // Probes would hide everything else.
     if (config.rules?.perMinute === Infinity) return ROOT_CONTEXT
-    const { traceparent, tracestate } = request.headers
-    const parent = contextOf(traceparent, tracestate)
+    const parent = contextOf(request.headers['traceparent'])
     const verb = url === undefined ? 'unknown' : String(method)
     const attributes: Attributes = { 'http.request.method': verb, 'freehold.request_id': request.id }
     if (url !== undefined) attributes['http.route'] = url
@@ -142,6 +145,22 @@ export function startTracing(
   }
 }
 
+/**
+ * Makes a connection for each batch, and closes it after that time whatever the collector does: the library waits for as
+ * long as the collector goes on to send something.
+ */
+function openAgent(protocol: string, sendMs: number): HttpAgent {
+  const agent = protocol === 'https:' ? new HttpsAgent() : new HttpAgent()
+  const connect = agent.createConnection.bind(agent)
+  agent.createConnection = (...given) => {
+    const socket = connect(...given)
+    const timer = setTimeout(() => socket?.destroy(), sendMs)
+    socket?.once('close', () => clearTimeout(timer))
+    return socket
+  }
+  return agent
+}
+
 /** The same exporter, which logs what it cannot send. */
 const noteFailures = (exporter: SpanExporter, log: FailureSink): SpanExporter => ({
   export: (spans, done) =>
@@ -154,8 +173,11 @@ const noteFailures = (exporter: SpanExporter, log: FailureSink): SpanExporter =>
   shutdown: () => exporter.shutdown(),
 })
 
-/** The context of a trace that others have begun (W3C Trace Context), or the root if there is none that is valid. */
-function contextOf(traceparent: unknown, tracestate?: unknown): Context {
+/**
+ * The context of a trace that others have begun (W3C Trace Context), or the root if there is none that is valid. Their
+ * `tracestate`, which may be any text, goes nowhere.
+ */
+function contextOf(traceparent: unknown): Context {
   const [, version, traceId = '', spanId = '', flags = '', rest] =
     /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/.exec(String(traceparent)) ?? []
   if (version === undefined || version === 'ff' || (version === '00' && rest !== undefined)) return ROOT_CONTEXT
@@ -164,9 +186,9 @@ function contextOf(traceparent: unknown, tracestate?: unknown): Context {
     spanId,
     traceFlags: Number.parseInt(flags, 16) & 1,
     isRemote: true,
-    ...(typeof tracestate === 'string' && { traceState: createTraceState(tracestate) }),
   }
-  return isSpanContextValid(context) ? trace.setSpanContext(ROOT_CONTEXT, context) : ROOT_CONTEXT
+  // The tracer ignores ids that consist of zeros.
+  return trace.setSpanContext(ROOT_CONTEXT, context)
 }
 
 const writeTraceParent = ({ traceId, spanId, traceFlags }: SpanContext): string =>

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { recordStatements } from '../../../test/statements.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 
@@ -31,6 +32,37 @@ test('what runs for a session on the system login ends with the session, even an
 /** A statement in SQL that counts its rows. */
 const counting = (sql: string, ...parameters: unknown[]) =>
   ({ sql, parameters, read: (rows: object[]) => rows.length, refusals: {} }) as never
+
+// Red when: trip-query.ts splits an array at a comma inside a text, or reads a null as the text NULL.
+test('arrays of texts arrive as they are', async () => {
+  const { database } = await createTestApp()
+  const arrays = fc.array(
+    fc.option(fc.oneof(fc.string(), fc.constantFrom('NULL', 'null', '{', '}', ',', '"', '\\', 'a:read', ''))),
+  )
+  const read = (texts: (string | null)[]) =>
+    database.system.run({ origin }, {
+      sql: 'select array_agg(value) as texts from jsonb_array_elements_text($1::jsonb)',
+      parameters: [JSON.stringify(texts)],
+      read: ([row]: { texts: unknown }[]) => row?.texts,
+      refusals: {},
+    } as never)
+  await fc.assert(
+    fc.asyncProperty(arrays, async texts => {
+      const sent = texts.map(text => text?.toWellFormed().replaceAll('\0', '') ?? null)
+      assert.deepEqual(await read(sent), sent.length === 0 ? null : sent)
+    }),
+    { numRuns: 60 },
+  )
+  assert.deepEqual(
+    await database.system.run({ origin }, {
+      sql: `select '{}'::text[] as texts, '{{a},{b}}'::text[] as pairs`,
+      parameters: [],
+      read: ([row]: object[]) => row,
+      refusals: {},
+    } as never),
+    { texts: [], pairs: [['a'], ['b']] },
+  )
+})
 
 // Red when: finish sends no commit, sends it before the statement, or leaves a failed transaction open.
 test('the last statement of a transaction takes the commit along, and undoes everything where it fails', async () => {

@@ -1,27 +1,19 @@
 import pg from 'pg'
 import { Problem } from '../problems.ts'
-import { watchPool } from './pool-watch.ts'
-import type { PoolState } from './pool-watch.ts'
-import { poolClient } from './connection.ts'
-import {
-  ClosedGate,
-  isBroken,
-  isDatabaseError,
-  isOutdated,
-  isShortage,
-  meaningOf,
-  noteShortages,
-  unavailable,
-} from './database-errors.ts'
-import type { Shortages } from './database-errors.ts'
-import { openLanes } from './lanes.ts'
+import { watchPool } from '../connections/pool-watch.ts'
+import type { PoolState } from '../connections/pool-watch.ts'
+import { poolClient } from '../connections/connection.ts'
+import { ClosedGate, meaningOf, unavailable } from './database-errors.ts'
+import { isBroken, isDatabaseError, isOutdated, isShortage, noteShortages } from '../connections/error-codes.ts'
+import type { Shortages } from '../connections/error-codes.ts'
+import { openLanes } from '../connections/lanes.ts'
 import type { Origin, Scope } from './scope.ts'
 import { refusalOf } from './gate-refusals.ts'
 import type { GateState } from './gate-refusals.ts'
 import { gateState, opening, recordsOperation, settingsOf } from './gate-statements.ts'
 import type { LoginName, Row, Statement } from './statement.ts'
-import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
-import type { SettingValues } from './trip-query.ts'
+import { nameOf, prepareSettings, TripQuery } from '../connections/trip-query.ts'
+import type { SettingValues } from '../connections/trip-query.ts'
 
 /** Several statements in one transaction behind one gate. Nothing slow may run between them: no hash, email or call. */
 export interface Transaction<Login extends LoginName> {
@@ -81,21 +73,16 @@ export interface DatabaseOptions {
   poolTimeoutSeconds: number
   connectionMaxAgeSeconds: number
   pooler: 'none' | 'transaction'
-  /** How many connections short reads of the tenant login share (lanes.ts); 0, or behind a pooler: none. */
+  /** How many connections of each login short reads share at most, and half of them (lanes.ts); 0, or behind a pooler: none. */
   lanes?: number
   onError: (error: Error) => void
 }
 
 export function openDatabase(options: DatabaseOptions): Database {
   const systemSize = Math.max(1, Math.floor(options.poolSize / 4))
+  const tenantSize = Math.max(1, options.poolSize - systemSize)
   const shared = { shortages: noteShortages(), pools: [] }
-  const tenant = openLogin<'tenant'>(
-    options,
-    options.tenantUrl,
-    Math.max(1, options.poolSize - systemSize),
-    true,
-    shared,
-  )
+  const tenant = openLogin<'tenant'>(options, options.tenantUrl, tenantSize, true, shared)
   const system = openLogin<'system'>(options, options.systemUrl, systemSize, false, shared)
   return {
     tenant,
@@ -110,11 +97,14 @@ const onConnect = (client: pg.ClientBase): void => prepareSettings(client) as un
 function openLogin<Name extends LoginName>(
   options: DatabaseOptions,
   connectionString: string,
-  max: number,
+  size: number,
   gated: boolean,
   { shortages, pools }: { shortages: Shortages; pools: (() => PoolState)[] },
 ): Login<Name> {
   const prepared = options.pooler === 'none'
+  // The shared connections are some of them, at most half.
+  const shared = prepared ? Math.min(options.lanes ?? 0, Math.floor(size / 2)) : 0
+  const max = size - shared
   const pool = new pg.Pool({
     Client: poolClient,
     connectionString,
@@ -132,13 +122,13 @@ function openLogin<Name extends LoginName>(
   const watch = watchPool(gated ? 'tenant' : 'system', pool, max)
   pools.push(watch.state)
   const lanes =
-    gated && prepared && options.lanes
+    shared > 0
       ? openLanes({
-          count: options.lanes,
+          count: shared,
           connectionString,
           connectionTimeoutMillis: options.poolTimeoutSeconds * 1000,
           maxLifetimeSeconds: options.connectionMaxAgeSeconds,
-          application_name: 'freehold tenant lane',
+          application_name: `freehold ${gated ? 'tenant' : 'system'} lane`,
           onError: options.onError,
         })
       : undefined

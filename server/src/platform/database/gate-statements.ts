@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Scope } from './scope.ts'
 import { find, tables } from './statement.ts'
 import type { LoginName, Statement } from './statement.ts'
-import type { SettingValues } from './trip-query.ts'
+import type { SettingValues } from '../connections/trip-query.ts'
 
 /** The statements that ask the gate. */
 

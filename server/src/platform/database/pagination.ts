@@ -3,8 +3,8 @@ import type { KeyObject } from 'node:crypto'
 import { sql } from 'kysely'
 import type { SelectQueryBuilder } from 'kysely'
 import { Problem } from '../problems.ts'
-import { compileOnce, statement } from './statement.ts'
-import type { BoundQuery, LoginName, LoginOfTables, Statement } from './statement.ts'
+import { compileOnce, raw, statement } from './statement.ts'
+import type { BoundQuery, LoginName, Statement } from './statement.ts'
 
 /** The page of a list that a request asks for, with its cursor opened. */
 export interface Page {
@@ -90,6 +90,23 @@ export const whereGiven = <DB, T extends keyof DB, Item>(
     list,
   )
 
+/** The list with only the ids of a range (see readIdRange): the first one is included, the last one excluded. */
+export function whereIdIn<DB, T extends keyof DB, Item>(
+  list: SelectQueryBuilder<DB, T, Item>,
+  { first_id, end_id }: { first_id: string | undefined; end_id: string | undefined },
+  column = 'id',
+): SelectQueryBuilder<DB, T, Item> {
+  const id = sql.ref(column)
+  const from = first_id === undefined ? list : list.where(sql<boolean>`${id} >= ${first_id}`)
+  return end_id === undefined ? from : from.where(sql<boolean>`${id} < ${end_id}`)
+}
+
+/**
+ * The rows of the largest page and one more, as a constant in the statement: if PostgreSQL must guess how many rows an
+ * unknown limit needs, it plans for a tenth of the table, or makes a new plan for each request.
+ */
+const MAX_ROWS = 101
+
 /** The list that a page is taken from: columns and filters, built from placeholder values (see compileOnce). */
 type List<Values, DB, T extends keyof DB, Item> = (values: Values) => SelectQueryBuilder<DB, T, Item>
 
@@ -103,9 +120,9 @@ export type Position = { page_size: number; after_value: string | undefined; aft
 export function pagesOf<Values extends Readonly<Record<string, unknown>>, DB, T extends keyof DB, Item>(
   list: List<Values, DB, T, Item>,
 ) {
-  const build = (given: Values & Position, order: Order, includeTotal: boolean) =>
-    pageQuery(list, given, order, includeTotal) as unknown as BoundQuery<LoginOfTables<DB>, Item>
-  return pagesBuiltBy(build)
+  return pagesBuiltBy((given: Values & Position, order: Order, includeTotal) =>
+    raw<DB, Item>(undefined as never, pageQuery(list, given, order, includeTotal)),
+  )
 }
 
 /**
@@ -139,7 +156,7 @@ function pageQuery<Values, DB, T extends keyof DB, Item>(
   { page_size, after_value, after_id, ...rest }: Values & Position,
   order: Order,
   includeTotal: boolean,
-): SelectQueryBuilder<DB, T, Item> {
+) {
   const values = rest as unknown as Values
   const [column, id] = [sql.ref(order.column), sql.ref(order.id)]
   const direction = order.descending ? 'desc' : 'asc'
@@ -158,11 +175,8 @@ function pageQuery<Values, DB, T extends keyof DB, Item>(
       .select(sql<number>`count(*)`.as('total'))
     rows = rows.select(sql<number>`(${total})`.as('total')) as typeof rows
   }
-  return rows.orderBy(column, direction).orderBy(id, direction).limit(page_size) as unknown as SelectQueryBuilder<
-    DB,
-    T,
-    Item
-  >
+  const limited = rows.orderBy(column, direction).orderBy(id, direction).limit(sql.lit(MAX_ROWS))
+  return sql<Item>`select * from (${limited}) as page limit ${page_size}`
 }
 
 /** @throws Problem invalid-cursor, after the gate has admitted the caller */

@@ -9,11 +9,12 @@ import type {
   SelectQueryBuilder,
   UpdateQueryBuilder,
 } from 'kysely'
+import type { Row } from '../connections/trip-query.ts'
 import { invalidField, Problem } from '../problems.ts'
 import type { ProblemCode } from '../problems.ts'
 import type { EitherTables, LoginName, runsOn, SystemTables, TenantTables } from './tables.gen.ts'
 
-export type { LoginName }
+export type { LoginName, Row }
 
 /** The tables and columns that each login may read and write; `either` lists those of both. */
 interface Grants {
@@ -41,8 +42,6 @@ export const tables = <Login extends keyof Grants, Name extends keyof Grants[Log
   _login: Login,
   ..._names: Name[]
 ): Kysely<Pick<Grants[Login], Name | (typeof runsOn & keyof Grants[Login])>> => builder as never
-
-export type Row = Record<string, unknown>
 
 /**
  * What a violated constraint means to the caller: a problem, also with Retry-After in seconds, or an invalid field. If it

@@ -39,6 +39,10 @@ interface TenantBranches {
   version: Generated<number>
 }
 
+interface TenantColleagues {
+  user_id: ColumnType<string, never, never>
+}
+
 interface TenantCompanies {
   code: string
   created_at: Generated<string>
@@ -97,13 +101,13 @@ interface TenantDevices {
 }
 
 interface TenantGate {
-  organization_id: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean | null, never, never>
+  writes: ColumnType<boolean, never, never>
 }
 
 interface TenantGateState {
@@ -295,6 +299,30 @@ interface TenantOrganizations {
   suspended_reason: string | null
   updated_at: Generated<string>
   version: Generated<number>
+}
+
+interface TenantOwnAccount {
+  authenticated_at: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  email: ColumnType<string, never, never>
+  email_verified: ColumnType<boolean, never, never>
+  expires_at: ColumnType<string, never, never>
+  family_name: ColumnType<string | null, never, never>
+  full_name: ColumnType<string | null, never, never>
+  given_name: ColumnType<string | null, never, never>
+  guest: ColumnType<boolean, never, never>
+  ip: ColumnType<string | null, never, never>
+  last_seen_at: ColumnType<string, never, never>
+  locale: ColumnType<'en' | 'de' | null, never, never>
+  second_factor: ColumnType<boolean, never, never>
+  session_created_at: ColumnType<string, never, never>
+  session_id: ColumnType<string, never, never>
+  superuser: ColumnType<boolean, never, never>
+  updated_at: ColumnType<string, never, never>
+  user_agent: ColumnType<string | null, never, never>
+  user_id: ColumnType<string, never, never>
+  username: ColumnType<string | null, never, never>
+  version: ColumnType<number, never, never>
 }
 
 interface TenantOwnEntitlements {
@@ -517,6 +545,7 @@ export interface TenantTables {
   [runsOn]: 'tenant'
   audit_log: TenantAuditLog
   branches: TenantBranches
+  colleagues: TenantColleagues
   companies: TenantCompanies
   custom_role_permissions: TenantCustomRolePermissions
   department_people: TenantDepartmentPeople
@@ -537,6 +566,7 @@ export interface TenantTables {
   operator: TenantOperator
   organization_daily_stats: TenantOrganizationDailyStats
   organizations: TenantOrganizations
+  own_account: TenantOwnAccount
   own_entitlements: TenantOwnEntitlements
   own_invitations: TenantOwnInvitations
   own_organizations: TenantOwnOrganizations
@@ -617,13 +647,13 @@ interface SystemFormerAddresses {
 }
 
 interface SystemGate {
-  organization_id: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean | null, never, never>
+  writes: ColumnType<boolean, never, never>
 }
 
 interface SystemGateState {
@@ -876,6 +906,30 @@ interface SystemOrganizations {
   version: Generated<number>
 }
 
+interface SystemOwnAccount {
+  authenticated_at: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  email: ColumnType<string, never, never>
+  email_verified: ColumnType<boolean, never, never>
+  expires_at: ColumnType<string, never, never>
+  family_name: ColumnType<string | null, never, never>
+  full_name: ColumnType<string | null, never, never>
+  given_name: ColumnType<string | null, never, never>
+  guest: ColumnType<boolean, never, never>
+  ip: ColumnType<string | null, never, never>
+  last_seen_at: ColumnType<string, never, never>
+  locale: ColumnType<'en' | 'de' | null, never, never>
+  second_factor: ColumnType<boolean, never, never>
+  session_created_at: ColumnType<string, never, never>
+  session_id: ColumnType<string, never, never>
+  superuser: ColumnType<boolean, never, never>
+  updated_at: ColumnType<string, never, never>
+  user_agent: ColumnType<string | null, never, never>
+  user_id: ColumnType<string, never, never>
+  username: ColumnType<string | null, never, never>
+  version: ColumnType<number, never, never>
+}
+
 interface SystemOwnOrganizations {
   created_at: ColumnType<string, never, never>
   entitlements: ColumnType<string[], never, never>
@@ -1091,6 +1145,7 @@ export interface SystemTables {
   operator_log: SystemOperatorLog
   organization_daily_stats: SystemOrganizationDailyStats
   organizations: SystemOrganizations
+  own_account: SystemOwnAccount
   own_organizations: SystemOwnOrganizations
   passkeys: SystemPasskeys
   preferences: SystemPreferences
@@ -1139,13 +1194,13 @@ interface EitherDevices {
 }
 
 interface EitherGate {
-  organization_id: ColumnType<string | null, never, never>
+  organization_id: ColumnType<string, never, never>
   permission: ColumnType<string, never, never>
   reads: ColumnType<boolean, never, never>
   role: ColumnType<'owner' | 'admin' | 'member' | 'viewer' | 'superuser', never, never>
   session_id: ColumnType<string, never, never>
   user_id: ColumnType<string, never, never>
-  writes: ColumnType<boolean | null, never, never>
+  writes: ColumnType<boolean, never, never>
 }
 
 interface EitherGateState {
@@ -1312,6 +1367,30 @@ interface EitherOrganizations {
   version: Generated<number>
 }
 
+interface EitherOwnAccount {
+  authenticated_at: ColumnType<string, never, never>
+  created_at: ColumnType<string, never, never>
+  email: ColumnType<string, never, never>
+  email_verified: ColumnType<boolean, never, never>
+  expires_at: ColumnType<string, never, never>
+  family_name: ColumnType<string | null, never, never>
+  full_name: ColumnType<string | null, never, never>
+  given_name: ColumnType<string | null, never, never>
+  guest: ColumnType<boolean, never, never>
+  ip: ColumnType<string | null, never, never>
+  last_seen_at: ColumnType<string, never, never>
+  locale: ColumnType<'en' | 'de' | null, never, never>
+  second_factor: ColumnType<boolean, never, never>
+  session_created_at: ColumnType<string, never, never>
+  session_id: ColumnType<string, never, never>
+  superuser: ColumnType<boolean, never, never>
+  updated_at: ColumnType<string, never, never>
+  user_agent: ColumnType<string | null, never, never>
+  user_id: ColumnType<string, never, never>
+  username: ColumnType<string | null, never, never>
+  version: ColumnType<number, never, never>
+}
+
 interface EitherOwnOrganizations {
   created_at: ColumnType<string, never, never>
   entitlements: ColumnType<string[], never, never>
@@ -1469,6 +1548,7 @@ export interface EitherTables {
   operator: EitherOperator
   organization_daily_stats: EitherOrganizationDailyStats
   organizations: EitherOrganizations
+  own_account: EitherOwnAccount
   own_organizations: EitherOwnOrganizations
   passkeys: EitherPasskeys
   preferences: EitherPreferences

@@ -15,7 +15,7 @@ import {
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Connection } from '../database/connection.ts'
+import { Connection } from '../connections/connection.ts'
 import { isProcessAlive } from './data-directory.ts'
 import { EmbeddedPostgresError, serverEnvironment } from './postgres-programs.ts'
 import type { Home, Log } from './postgres-installation.ts'

@@ -5,15 +5,20 @@
 -- agent and user, for the audit log). app.support_id names the support access through which an operator acts
 -- (operations/support), and is otherwise empty.
 
--- A valid session alone, for routes that need no organization: /auth, /users/me and the user's list of sessions. Support
--- access reaches none of them.
-create view self with (security_barrier) as
-  select s.id as session_id, s.user_id, s.second_factor_at is not null as second_factor, u.superuser, u.email_verified
+-- A valid session and its user, with what GET /auth/me returns of them, so that it reads each row once and asks no policy.
+-- Support access reaches neither.
+create view own_account with (security_barrier) as
+  select s.id as session_id, s.user_id, s.second_factor_at is not null as second_factor, u.superuser, u.email_verified,
+    u.email, u.username, u.given_name, u.family_name, u.full_name, u.guest, u.locale, u.created_at, u.updated_at, u.version,
+    s.created_at as session_created_at, s.last_seen_at, s.expires_at, s.authenticated_at, s.ip, s.user_agent
   from sessions s
   join users u on u.id = s.user_id
   where s.id = nullif(current_setting('app.session_id', true), '')::uuid
     and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null and u.deleted_at is null
     and coalesce(current_setting('app.support_id', true), '') = '';
+
+-- A valid session alone, for routes that need no organization: /auth, /users/me and the user's list of sessions.
+create view self with (security_barrier) as select session_id, user_id, second_factor, superuser, email_verified from own_account;
 
 -- The current superuser, if an `admin:` permission is required: for operators' routes, which belong to no organization.
 create view operator with (security_barrier) as
@@ -21,7 +26,8 @@ create view operator with (security_barrier) as
   where superuser and exists (select from role_permissions p
     where p.permission = (select current_setting('app.permission', true)) and p.role = 'superuser');
 
--- Every statement of every request asks it, so each look-up and each function in it costs time in every request.
+-- Every statement of every request asks it, and so do policies, so each look-up in it costs time in every request, even one
+-- that is never executed. What only few requests need is therefore a function.
 create view gate with (security_barrier) as
   select s.id as session_id, s.user_id, o.id as organization_id, current_setting('app.permission', true) as permission,
     case when current_setting('app.permission', true) not like 'admin:%' then m.role when u.superuser then 'superuser' end as role,
@@ -49,8 +55,7 @@ create view gate with (security_barrier) as
     and exists (select from role_permissions p where p.permission = (select current_setting('app.permission', true))
         and (p.role = m.rank or u.superuser and p.role = case when coalesce(current_setting('app.support_id', true), '') = '' then 'superuser'
           else 'support-' || support_role() end))
-    and (coalesce(current_setting('app.requires', true), '') = '' or exists (select from entitlements e where e.organization_id = o.id
-      and e.code = current_setting('app.requires', true) and (e.writes or current_setting('app.permission', true) like '%:read')));
+    and (coalesce(current_setting('app.requires', true), '') = '' or is_entitled());
 
 -- The state that the diagnostic query reads after an empty or refused result: always one row.
 create view gate_state with (security_barrier) as
@@ -61,8 +66,8 @@ create view gate_state with (security_barrier) as
     exists (select from gate) as permitted, exists (select from operator) as operator, support_role() is not null as supported,
     case when m.disabled_at is null and m.deleted_at is null and m.user_id is not null and o.deleted_at is null
       and current_setting('app.permission', true) not like 'admin:%' then o.suspended_at end as suspended_at,
-    m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null and not (coalesce(current_setting('app.requires', true), '') = '' or exists (select from entitlements e where e.organization_id = o.id
-        and e.code = current_setting('app.requires', true) and (e.writes or current_setting('app.permission', true) like '%:read'))) as entitlement_missing
+    m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null
+      and coalesce(current_setting('app.requires', true), '') <> '' and not is_entitled() as entitlement_missing
   from (select nullif(current_setting('app.session_id', true), '')::uuid as session_id,
       nullif(current_setting('app.organization_id', true), '')::uuid as organization_id) as named
   left join sessions s on s.id = named.session_id
@@ -84,7 +89,7 @@ create view own_organizations with (security_barrier) as
   join memberships m on m.user_id = self.user_id and m.disabled_at is null and m.deleted_at is null
   join organizations o on o.id = m.organization_id and o.deleted_at is null;
 
-grant select on self, operator, own_organizations, gate, gate_state to freehold_tenant, freehold_system;
+grant select on own_account, self, operator, own_organizations, gate, gate_state to freehold_tenant, freehold_system;
 
 -- No write commits after a revocation. Each write asks the gate again at commit, under shared locks that every
 -- revocation takes exclusively: either the write commits first, or it sees the revocation and fails. The order of all
@@ -137,8 +142,7 @@ begin
       and (m.gate_changed_in = own
         or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
         or m.disabled_at is null and m.deleted_at is null and wanted = any (permissions_of(o.id, m.role, m.role_id)))
-      and (coalesce(current_setting('app.requires', true), '') = '' or exists (select from entitlements e where e.organization_id = o.id
-        and e.code = current_setting('app.requires', true) and (e.writes or current_setting('app.permission', true) like '%:read'))));
+      and (coalesce(current_setting('app.requires', true), '') = '' or is_entitled()));
 end $$;
 revoke execute on function gate_is_open() from public;
 

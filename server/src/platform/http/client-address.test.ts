@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
-import { listFiles, readFile } from '../../../tools/source.ts'
+import { listFiles, readFile } from '../../../tools/code/source.ts'
 import { addressKey, networkTest, readAddress } from '../addresses.ts'
 
 const SEED = 20_261_128
@@ -192,6 +192,6 @@ test('nothing else reads where a request comes from', () => {
     const code = readFile(path).replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')
     return /request\.ips?\b|[{,]\s*ips?\s*[,}][^=\n]*=\s*(await )?request\b|x-forwarded-for|remoteAddress/i.test(code)
   })
-  // What became no request has a socket alone; the warning about proxies only looks whether the field is there.
-  assert.deepEqual(found, ['platform/server/errors.ts', 'platform/server/proxies.ts'])
+  // What became no request has only a socket.
+  assert.deepEqual(found, ['platform/server/errors.ts'])
 })

@@ -38,7 +38,7 @@ export interface RouteRules {
   requires?: string
   /** Requires a recent sign-in. */
   stepUp?: boolean
-  /** Requests per minute from one address, in addition to the general limit; Infinity: no limit at all. */
+  /** Requests per minute from one address, in addition to the general limit; Infinity: no limit at all without an access token. */
   perMinute?: number
   /** The feature counts the requests by something better than the address; beside that only the global limit applies. */
   countsItself?: boolean

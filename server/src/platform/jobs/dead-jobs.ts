@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { jobSchemaOf, quoteSchema } from '../schema/schema-script.ts'
+import { jobSchemaOf, quoteSchema } from '../migrations/schema-script.ts'
 import { openQueues } from './jobs.ts'
 
 /** The operator's view of the queues and of failed jobs. Runs as the system login. */

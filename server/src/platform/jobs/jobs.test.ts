@@ -6,8 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type pg from 'pg'
 import { createOwnDatabase } from '../../../test/own-database.ts'
-import { pgbouncerProgram, startPgbouncer } from '../../../test/pgbouncer.ts'
-import { waitUntil } from '../../../test/service-process.ts'
+import { pgbouncerProgram, startPgbouncer } from '../../../test/programs/pgbouncer.ts'
+import { waitUntil } from '../../../test/programs/service-process.ts'
 import { features } from '../../features.ts'
 import { openDatabase } from '../database/database.ts'
 import { systemFor } from '../database/runners.ts'
@@ -15,7 +15,7 @@ import { declare } from '../declarations.ts'
 import { countJobs, listDeadJobs, retryDeadJobs } from './dead-jobs.ts'
 import { enqueueJob, migrateJobs, openQueues, runJobs } from './jobs.ts'
 import type { JobDeclarations, JobHandler, JobTools, RunningJobs } from './jobs.ts'
-import { connectToDatabase } from '../schema/schema-script.ts'
+import { connectToDatabase } from '../migrations/schema-script.ts'
 
 // In a database of its own, since a worker takes whatever is in the queue; under another schema's name, which shows that too.
 const own = await createOwnDatabase('other-schema')
@@ -182,7 +182,7 @@ interface WorkerProcess {
 }
 
 async function startWorkerProcess(): Promise<WorkerProcess> {
-  const program = fileURLToPath(new URL('../../../test/job-worker.ts', import.meta.url))
+  const program = fileURLToPath(new URL('../../../test/programs/job-worker.ts', import.meta.url))
   const child = spawn(process.execPath, [program, own.systemUrl, schema], { stdio: ['ignore', 'pipe', 'inherit'] })
   let text = ''
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))

@@ -5,10 +5,11 @@ import type pg from 'pg'
 import type { PgBoss as Boss } from 'pg-boss'
 import type { SystemRunner } from '../database/database.ts'
 import { get, raw, tables } from '../database/statement.ts'
-import { jobSchemaOf, quoteSchema } from '../schema/schema-script.ts'
-import { noteFailure } from '../failures.ts'
+import { jobSchemaOf, quoteSchema } from '../migrations/schema-script.ts'
+import { noteFailure } from '../observation/failures.ts'
 import { jobEnds, jobStarts } from '../observation/channels.ts'
-import type { FailureSink } from '../failures.ts'
+import { redact } from '../observation/redaction.ts'
+import type { FailureSink } from '../observation/failures.ts'
 import type { Services } from '../services.ts'
 
 /**
@@ -199,6 +200,4 @@ export async function runJobs(
 
 /** The stored message of a failure, for the operator, without the email addresses that mail servers often repeat. */
 const describeFailure = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error))
-    .replaceAll(/[^\s<>"'(]+@[^\s<>"')]+/g, '(address)')
-    .slice(0, 500)
+  redact(error instanceof Error ? error.message : String(error)).slice(0, 500)

@@ -1,3 +1,4 @@
+import { redact } from '../observation/redaction.ts'
 import { send } from '../outbound/outbound.ts'
 import type { Message } from './render.ts'
 import { MailRefused } from './refusal.ts'
@@ -20,7 +21,7 @@ export function createResend(
         to: 'operator',
       }).then(faultOf, (error: Error) => `no answer: ${error.message}`)
       if (fault === undefined) return
-      const said = `Resend did not accept an email: ${fault}`.replaceAll(/\S+@\S+/g, '…').slice(0, 300)
+      const said = redact(`Resend did not accept an email: ${fault}`).slice(0, 300)
       throw isFinal(fault) ? new MailRefused(said) : new Error(said)
     },
     check: async () => {

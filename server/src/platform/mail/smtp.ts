@@ -1,5 +1,6 @@
 import type { Transporter } from 'nodemailer'
 import { isLoopback } from '../../config/kinds.ts'
+import { redact } from '../observation/redaction.ts'
 import type { Message } from './render.ts'
 import { MailRefused } from './refusal.ts'
 import type { Envelope, Mailer } from './transport.ts'
@@ -68,5 +69,5 @@ const isFinal = ({ command, responseCode = 0, response = '' }: SmtpError): boole
 
 /** The server's reply without email addresses, because the log must not contain personal data. */
 function explain({ message, code }: SmtpError): string {
-  return `${code ?? 'unknown'}: ${message}`.replaceAll(/[^\s<>:;,"']+@[^\s<>:;,"']+/g, '…').slice(0, 300)
+  return redact(`${code ?? 'unknown'}: ${message}`).slice(0, 300)
 }

@@ -120,9 +120,9 @@ test('what a mail server refuses is an error in its words, without the address',
   const answers: [Record<string, string>, RegExp][] = [
     [
       { RCPT: '450 4.2.1 <ann@example.com> try later' },
-      /127\.0\.0\.1 did not accept an email: EENVELOPE: .*: 450 4\.2\.1 <…> try later$/,
+      /127\.0\.0\.1 did not accept an email: EENVELOPE: .*: 450 4\.2\.1 <\(address\)> try later$/,
     ],
-    [{ RCPT: '550 5.1.1 <ann@example.com> no such user' }, /EENVELOPE: .*: 550 5\.1\.1 <…> no such user$/],
+    [{ RCPT: '550 5.1.1 <ann@example.com> no such user' }, /EENVELOPE: .*: 550 5\.1\.1 <\(address\)> no such user$/],
     [{ '.': '554 5.7.1 spam' }, /EMESSAGE: .*: 554 5\.7\.1 spam$/],
     [{ greeting: '421 busy' }, /421 busy$/],
     [{ AUTH: '535 5.7.8 bad login' }, /EAUTH: .*: 535 5\.7\.8 bad login$/],
@@ -197,7 +197,7 @@ test('a mail server that falls silent is given up', async () => {
     const started = performance.now()
     const mailer = mailerOf({ smtpUrl: `smtp://127.0.0.1:${port}` }, { timeoutMs: 200 })
     await assert.rejects(mailer.send(message, id), /ETIMEDOUT/, at)
-    assert.ok(performance.now() - started < 2000, at)
+    assert.ok(performance.now() - started < 10_000, at)
   }
 })
 
@@ -267,7 +267,7 @@ test('Resend gets the mail once, however often it is tried', async () => {
   const mailer = mailerOf({ resendApiKey: 're_key' }, { resendUrl: `http://127.0.0.1:${port}`, timeoutMs: 300 })
   assert.equal(mailer.kind, 'resend')
   await assert.rejects(mailer.send(message, id), {
-    message: 'Resend did not accept an email: application_error: for …',
+    message: 'Resend did not accept an email: application_error: for (address)',
   })
   fault = { status: 422, body: { name: 'validation_error', message: 'Invalid `to` field.', statusCode: 422 } }
   await assert.rejects(mailer.send(message, id), MailRefused)
@@ -279,7 +279,7 @@ test('Resend gets the mail once, however often it is tried', async () => {
   silent = true
   const started = performance.now()
   await assert.rejects(mailer.send(message, id), /Resend did not accept an email/)
-  assert.ok(performance.now() - started < 2000)
+  assert.ok(performance.now() - started < 10_000)
   silent = false
   await mailer.send(message, id)
   await mailer.send({ ...message, subject: 'changed' }, id)

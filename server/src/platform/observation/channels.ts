@@ -101,8 +101,11 @@ export const jobEnds = openChannel<StartedJob & { milliseconds: number; error: u
 export const sendings = openChannel<{ to: 'operator' | 'other'; headers: Headers }>('outbound-request')
 
 export interface Fault {
-  /** `error`: a fault in the code, or an unexpected failure. `warning`: an expected one, as in an outage. */
-  level: 'error' | 'warning'
+  /**
+   * `fatal`: nothing has caught it, and the process stops. `error`: a fault in the code, or an unexpected failure.
+   * `warning`: an expected one, as in an outage.
+   */
+  level: 'fatal' | 'error' | 'warning'
   message: string
   error: unknown
   request?: FastifyRequest

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { sentMethodOf } from '../server/head.ts'
 import { refusalOf } from '../server/logging.ts'
 import { answers, arrivals } from './channels.ts'
@@ -14,12 +14,18 @@ export function observeRequests(app: FastifyInstance): void {
         route: request.is404 ? undefined : request.routeOptions.url,
         status: reply.statusCode,
         milliseconds: reply.elapsedTime,
-        received: lengthOf(request.headers['content-length']),
+        received: receivedBy(request),
         sent: lengthOf(reply.getHeader('content-length')),
         problem: refusalOf(request),
       })
     done()
   })
+}
+
+/** A longer body is refused unread, so that a client could announce any number of bytes. */
+function receivedBy({ headers, routeOptions }: FastifyRequest): number | undefined {
+  const length = lengthOf(headers['content-length'])
+  return length !== undefined && length <= (routeOptions.bodyLimit ?? 0) ? length : undefined
 }
 
 function lengthOf(field: unknown): number | undefined {

@@ -5,7 +5,7 @@ import addFormats from 'ajv-formats'
 import { features } from '../../features.ts'
 import { declare } from '../declarations.ts'
 import { feature } from '../feature.ts'
-import { createDescribedApp } from '../../../tools/described-app.ts'
+import { createDescribedApp } from '../../../tools/reference/described-app.ts'
 import { describeLegacy } from './legacy.ts'
 
 interface Media {

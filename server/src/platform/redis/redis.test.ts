@@ -4,9 +4,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
-import { needsRedis, startRedis } from '../../../test/redis.ts'
-import type { RedisServer } from '../../../test/redis.ts'
-import { waitUntil } from '../../../test/service-process.ts'
+import { needsRedis, startRedis } from '../../../test/programs/redis.ts'
+import type { RedisServer } from '../../../test/programs/redis.ts'
+import { waitUntil } from '../../../test/programs/service-process.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import type { TestApp } from '../../../test/test-app.ts'
 import { answerWithin } from './answer-within.ts'
@@ -95,7 +95,7 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
   // Red when: `send` has no time limit, a refused command fails the request, or a failure does not end the use of Redis.
   test('killed, started, paused and full under load: no request fails or waits, and Redis is used again', async t => {
     const much = { RATE_LIMIT_PER_MINUTE: '1000000' }
-    const process = await processWith({ ...much, REDIS_TIMEOUT_MS: '30' })
+    const process = await processWith({ ...much, REDIS_TIMEOUT_MS: '150' })
     // At the same time, in the same event loop: what both wait for is not Redis.
     const control = await createTestApp({ ...limited, ...much })
     for (const app of [process, control]) await ask(app, '192.0.2.1')

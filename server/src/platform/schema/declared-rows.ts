@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { Declarations } from '../declarations.ts'
 import { permissionsOf, roles, supportPermissionsOf, supportRoles } from '../gate/permissions.ts'
-import { quoteSchema } from './schema-script.ts'
+import { quoteSchema } from '../migrations/schema-script.ts'
 
 type Declared = Pick<Declarations, 'permissions' | 'supportPermissions'>
 

@@ -1,6 +1,6 @@
 import pg from 'pg'
-import { LEDGER_COMMENT } from './ledger.ts'
-import { jobSchemaOf, quoteSchema } from './schema-script.ts'
+import { LEDGER_COMMENT } from '../migrations/ledger.ts'
+import { jobSchemaOf, quoteSchema } from '../migrations/schema-script.ts'
 
 /**
  * Tables without organization_table(), each with the reason. An invariant test fails for any other.

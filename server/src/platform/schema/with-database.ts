@@ -1,12 +1,12 @@
 import type { Config } from '../../config/config.ts'
-import { checkConnection } from '../database/connection-faults.ts'
+import { checkConnection } from '../connections/connection-faults.ts'
 import { openDatabase } from '../database/database.ts'
 import { systemFor } from '../database/runners.ts'
 import type { Database, Transaction } from '../database/database.ts'
-import { variableOf } from '../database/open-database.ts'
+import { variableOf } from './open-database.ts'
 import { provisionDatabase } from './provision.ts'
 import type { Provisioned } from './provision.ts'
-import { inspectMigrations, requiredMigrations } from './required-migrations.ts'
+import { inspectMigrations, requiredMigrations } from '../migrations/required-migrations.ts'
 
 /** Runs a command on the configured database; attaches to the embedded one, or starts it during the command. */
 export async function withProvision<Result>(

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { waitUntil } from '../../../test/service-process.ts'
+import { waitUntil } from '../../../test/programs/service-process.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
@@ -31,7 +31,8 @@ test('no request with the token of an ended session is charged to its person, wh
   const { paths } = (await app.app.openApi()) as { paths: Record<string, Record<string, { requestBody?: unknown }>> }
   const { live, ended } = await signInTwice(app)
   const leftToPerson = async () => leftOf(await live.call('GET', '/api/v1/auth/me', undefined, from('198.51.100.1')))
-  let sent = 0
+  let [sent, left] = [0, await leftToPerson()]
+  const startedAt = performance.now()
   const counts: Record<number, number> = {}
   for (const [template, operations] of Object.entries(paths)) {
     for (const [method, { requestBody }] of Object.entries(operations)) {
@@ -40,10 +41,17 @@ test('no request with the token of an ended session is charged to its person, wh
         .replace(/\{[^}]+\}/g, () => randomUUID())
       const bodies = requestBody === undefined ? [undefined] : [{}, '{', { unknown_name: 1 }]
       for (const body of bodies) {
-        const before = await leftToPerson()
         const { status } = await ended.call(method.toUpperCase(), path, body, from('198.51.100.2'))
         counts[status] = (counts[status] ?? 0) + 1
-        assert.equal(await leftToPerson(), before - 1, `${method} ${path} ${JSON.stringify(body)}: ${status}`)
+        // The question itself is charged; on a slow machine it can be the first one of another minute.
+        const now = await leftToPerson()
+        const isNextMinute = now > left
+        assert.equal(
+          now,
+          (isNextMinute ? Number(MANY) : left) - 1,
+          `${method} ${path} ${JSON.stringify(body)}: ${status}`,
+        )
+        left = now
         sent++
       }
     }
@@ -51,7 +59,11 @@ test('no request with the token of an ended session is charged to its person, wh
   assert.ok(counts[401]! > 20 && counts[422]! > 20 && counts[200]! > 2, JSON.stringify(counts))
   // Probes are not counted, and what a stricter limit of its route refuses has met it first.
   const address = leftOf(await app.call('GET', '/problems', undefined, from('198.51.100.2')))
-  assert.ok(Number(MANY) - address > sent * 0.9, `${Number(MANY) - address} of ${sent} were charged to the address`)
+  const isOneMinute = performance.now() - startedAt < 59_000 // else the address has been counted anew
+  assert.ok(
+    !isOneMinute || Number(MANY) - address > sent * 0.9,
+    `${Number(MANY) - address} of ${sent} were charged to the address`,
+  )
 })
 
 // Red when: a doubtful session is not counted by its address at the beginning.

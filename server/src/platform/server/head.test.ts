@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
-import { connectRaw } from '../../../test/raw-socket.ts'
+import { connectRaw } from '../../../test/programs/raw-socket.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 
 const { app, signUp, logged } = await createTestApp({ RATE_LIMIT_ENABLED: 'false' })

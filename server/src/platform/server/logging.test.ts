@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { connectRaw } from '../../../test/raw-socket.ts'
+import { connectRaw } from '../../../test/programs/raw-socket.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import { createLogger } from './logging.ts'
 
@@ -137,7 +137,7 @@ test('the log is JSON for programs, and lines to read for people; a value that t
     })
     log.error({ err: new Error('outside', { cause: refused }) }, 'unexpected error')
     let text = ''
-    for (let tries = 0; tries < 50 && !text.includes('22P02'); tries++) {
+    for (let tries = 0; tries < 500 && !text.includes('22P02'); tries++) {
       await setTimeout(20)
       text = existsSync(file) ? readFileSync(file, 'utf8') : ''
     }

@@ -3,9 +3,10 @@ import { dirname } from 'node:path'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { pino } from 'pino'
 import type { Logger } from 'pino'
+import { describeFileFault } from '../../config/file-faults.ts'
 import { clientAddress } from '../http/client-address.ts'
+import { messageOf, redact } from '../observation/redaction.ts'
 import { sentMethodOf } from './head.ts'
-import { prepareLogFile } from './log-file.ts'
 
 export interface LogOptions {
   level: string
@@ -26,7 +27,7 @@ export interface Log {
  */
 export async function createLogger({ level, format, file }: LogOptions): Promise<Log> {
   if (file !== undefined) prepareLogFile(file)
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: serializeError } }
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers }
   // A write per line would cost more than the line itself: JSON is written in blocks of 4 KiB, after 200 ms, or at exit.
   const buffered = format === 'json' ? { minLength: 4096, periodicFlush: 200 } : {}
   const sink = pino.destination({ dest: file ?? 1, mkdir: true, append: true, sync: false, ...buffered })
@@ -47,8 +48,7 @@ export async function createLogger({ level, format, file }: LogOptions): Promise
   /** Tests the path first: a sink that fails to open its file may later close a descriptor of another file. */
   function reopenFile(path: string): void {
     try {
-      mkdirSync(dirname(path), { recursive: true })
-      closeSync(openSync(path, 'a'))
+      touchFile(path)
       sink.reopen()
       log.info('the log file was opened again')
     } catch (error) {
@@ -57,14 +57,35 @@ export async function createLogger({ level, format, file }: LogOptions): Promise
   }
 }
 
-/** Logs only the schema's part of a database error: `detail`, `where` and messages of class 22 and 23 quote values. */
+/** Creates the log file and its folder if missing. @throws Error that names LOG_FILE and what to do */
+function prepareLogFile(path: string): void {
+  try {
+    touchFile(path)
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(`LOG_FILE: ${describeFileFault(cause, path, 'LOG_FILE') ?? message}`, { cause })
+  }
+}
+
+function touchFile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true })
+  closeSync(openSync(path, 'a'))
+}
+
+/** What the log shows of an error. */
+export const serializers = { err: (error: Error) => serializeError(error) }
+
+/** How many causes of an error are logged; an error may be its own cause. */
+const MAX_CAUSES = 5
+
+/** Logs an error without what it quotes: of a database error only the schema's part, not `detail` and `where`. */
 function serializeError(
-  error: Error & { code?: string; constraint?: string; table?: string; severity?: string },
+  error: Error & { code?: string; constraint?: string; table?: string },
+  causes = MAX_CAUSES,
 ): object {
   const { name, code, constraint, table } = error
-  const quotes = error.severity !== undefined && /^2[23]/.test(code ?? '')
-  const message = quotes ? 'a value was refused' : error.message
-  const stack = error.stack?.replace(error.message, message)
+  const message = messageOf(error)
+  const stack = error.stack?.replace(error.message, () => message)
   return {
     name,
     message,
@@ -72,7 +93,7 @@ function serializeError(
     constraint,
     table,
     stack,
-    ...(error.cause instanceof Error ? { cause: serializeError(error.cause) } : {}),
+    ...(error.cause instanceof Error && causes > 0 ? { cause: serializeError(error.cause, causes - 1) } : {}),
   }
 }
 
@@ -112,6 +133,6 @@ export function logRequests(app: FastifyInstance): void {
   })
 }
 
-/** The path without segments that are longer than an id, because they may be tokens. */
+/** The path without addresses, and without segments that are longer than an id, because they may be tokens. */
 const pathOf = ({ originalUrl }: FastifyRequest): string =>
-  (originalUrl.split('?', 1)[0] ?? '').replaceAll(/[^/]{37,}/g, '…').slice(0, LOGGED_PATH)
+  redact((originalUrl.split('?', 1)[0] ?? '').replaceAll(/[^/]{37,}/g, '…')).slice(0, LOGGED_PATH)

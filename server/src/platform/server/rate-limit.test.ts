@@ -155,12 +155,23 @@ test('limits can be switched off', async () => {
   assert.deepEqual(await repeat(3, () => call('GET', '/problems')), [200, 200, 200])
 })
 
-test('probes are answered however much else comes from their address', async () => {
-  const { call } = await createTestApp({ RATE_LIMIT_ENABLED: 'true', RATE_LIMIT_PER_MINUTE: '2' })
-  for (let count = 0; count < 3; count++) await call('GET', '/')
+// Red when: `Infinity` is a limit for probes, or none for those who send an access token, which is looked up each time.
+test('probes are answered however much else comes from their address, unless they have an access token', async () => {
+  const { call, signUp } = await createTestApp({
+    ...limited,
+    RATE_LIMIT_PER_MINUTE: '3',
+    ENABLE_METRICS: 'true',
+    METRICS_TOKEN: 'metrics-token-of-the-tests-0123456789',
+    PUBLIC_MONITORING: 'false',
+  })
+  const person = await signUp()
+  assert.deepEqual(await repeat(3, () => person.call('GET', '/metrics')), [403, 403, 429])
+  assert.equal((await person.call('GET', '/api/health')).status, 429)
   assert.equal((await call('GET', '/')).status, 429)
-  assert.equal((await call('GET', '/ready')).status, 200)
-  assert.equal((await call('GET', '/health')).status, 200)
+  for (const path of ['/ready', '/health', '/api/health', '/api/healthz'])
+    assert.deepEqual(await repeat(4, () => call('GET', path)), [200, 200, 200, 200], path)
+  const scraper = { authorization: 'Bearer metrics-token-of-the-tests-0123456789' }
+  assert.deepEqual(await repeat(4, () => call('GET', '/metrics', undefined, scraper)), [200, 200, 200, 200])
 })
 
 // Red when: `rivals` is always the session.

@@ -100,8 +100,9 @@ export function createRateLimit(
   return {
     count: async (request, reply, claimed) => {
       const { perMinute: own, limitedAs, countsItself, access = 'public' } = request.routeOptions.config.rules ?? {}
-      // A health probe shares its address with other traffic, which must not make a healthy process fail its probe.
-      if (own === Infinity) return
+      // A health probe shares its address with other traffic, which must not make a healthy process fail its probe. It has
+      // no access token, whose session would have to be looked up for each request.
+      if (own === Infinity && claimed === undefined) return
       const address = addressKey(clientAddress(request))
       // On a public route the session is not checked.
       const isNamed = claimed !== undefined && access !== 'public'
@@ -114,7 +115,7 @@ export function createRateLimit(
       const limits: Policy[] = []
       if (isReserved) limits.push(reserve(rivals!, claimed.sub))
       else if (countsItself !== true) limits.push(general(address))
-      if (own !== undefined) {
+      if (own !== undefined && own !== Infinity) {
         const key = `${limitedAs ?? request.routeOptions.url} ${address}`
         limits.push({ policy: 'route', key, points: Math.min(own, perMinute), seconds: 60 })
       }

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import type { Changes } from '../../platform/database/conditional.ts'
 import type { Transaction } from '../../platform/database/database.ts'
-import { execute, find, raw, statement, tables } from '../../platform/database/statement.ts'
+import { execute, find, get, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { TenantTables } from '../../platform/database/tables.gen.ts'
 import { writeWithin } from '../../directory/organizations/organizations.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
@@ -72,8 +72,9 @@ export const givePlan = (plan_id: string): Step => ({
 
 const findPlan = (id: string) => find(query.selectFrom('license_plans').select('id').where('id', '=', id))
 
+/** @throws Problem not-found (when read) */
 const lockLicense = (organization_id: string, id: string) =>
-  find(
+  get(
     query
       .selectFrom('licenses')
       .select(['status', 'expires_at'])
@@ -82,7 +83,7 @@ const lockLicense = (organization_id: string, id: string) =>
       .forNoKeyUpdate(),
   )
 
-/** A license that is not in one of these states. @throws Problem license-revoked, license-status-conflict */
+/** Refuses a license that is in none of these states. @throws Problem license-revoked, license-status-conflict */
 function requireStatus(status: Stored, from: readonly Stored[]): void {
   if (from.includes(status)) return
   if (status === 'revoked') throw new Problem('license-revoked')
@@ -100,7 +101,6 @@ export async function takeStep(
   { from, changes }: Step,
 ) {
   const license = await transaction.run(lockLicense(organization_id, id))
-  if (license === undefined) throw new Problem('not-found')
   requireStatus(license.status, from)
   const { plan_id, expires_at } = changes
   if (typeof plan_id === 'string' && (await transaction.run(findPlan(plan_id))) === undefined)
@@ -117,7 +117,7 @@ export async function takeStep(
 
 /**
  * Moves a license to another organization: it is revoked, and a new one with its terms, its end and a new key replaces it.
- * Runs in the organization that has the license. Returns the new license.
+ * Runs in the organization that has the license. @returns the new license
  * @throws Problem license-revoked, license-status-conflict if it has expired, limit-below-use; invalid-fields when there is no
  * such organization
  */

@@ -53,59 +53,55 @@ interface Filters {
   plan_id?: string | undefined
 }
 
+const status = statusOf('licenses')
+const licenses = query.selectFrom('licenses').select(ownColumns).select(status.as('status'))
+const allLicenses = system.selectFrom('licenses').select(ownColumns).select(status.as('status'))
+
 const licensePages = pagesOf(
-  ({ status, ...filters }: { organization_id: string; plan_id: string | undefined; status: Status | undefined }) => {
-    const rows = whereGiven(
-      query.selectFrom('licenses').select(ownColumns).select(statusOf('licenses').as('status')),
-      filters,
-    )
-    return status === undefined ? rows : rows.where(statusOf('licenses'), '=', status)
+  ({
+    status: wanted,
+    ...given
+  }: {
+    organization_id: string
+    plan_id: string | undefined
+    status: Status | undefined
+  }) => {
+    const rows = whereGiven(licenses, given)
+    return wanted === undefined ? rows : rows.where(status, '=', wanted)
   },
 )
 
 /** The licenses of one organization, newest first. */
-export const listLicenses = (
-  organization_id: string,
-  { sort, status, plan_id }: Filters & { sort: string },
-  page: Page,
-) => licensePages({ organization_id, plan_id, status }, orderOf(sort, 'licenses'), page)
+export const listLicenses = (organization_id: string, { sort, ...filters }: Filters & { sort: string }, page: Page) =>
+  licensePages({ organization_id, plan_id: filters.plan_id, status: filters.status }, orderOf(sort, 'licenses'), page)
 
 const operatorPages = pagesOf(
   ({
-    status,
-    ...filters
+    status: wanted,
+    ...given
   }: {
     organization_id: string | undefined
     plan_id: string | undefined
     key_prefix: string | undefined
     status: Status | undefined
   }) => {
-    const rows = whereGiven(
-      system.selectFrom('licenses').select(ownColumns).select(statusOf('licenses').as('status')),
-      filters,
-    )
-    return status === undefined ? rows : rows.where(statusOf('licenses'), '=', status)
+    const rows = whereGiven(allLicenses, given)
+    return wanted === undefined ? rows : rows.where(status, '=', wanted)
   },
 )
 
 /** The licenses of all organizations, newest first; for operators. */
-export const listAllLicenses = ({ sort, status, plan_id, organization_id, key_prefix }: OperatorFilters, page: Page) =>
-  operatorPages({ organization_id, plan_id, key_prefix, status }, orderOf(sort, 'licenses'), page)
+export const listAllLicenses = ({ sort, ...filters }: OperatorFilters, page: Page) => {
+  const { organization_id, plan_id, key_prefix, status: wanted } = filters
+  return operatorPages({ organization_id, plan_id, key_prefix, status: wanted }, orderOf(sort, 'licenses'), page)
+}
 
 /** @throws Problem not-found */
 export const getLicense = (organization_id: string, id: string) =>
-  get(
-    query
-      .selectFrom('licenses')
-      .select(ownColumns)
-      .select(statusOf('licenses').as('status'))
-      .where('organization_id', '=', organization_id)
-      .where('id', '=', id),
-  )
+  get(licenses.where('organization_id', '=', organization_id).where('id', '=', id))
 
 /** A license of any organization, for operators. @throws Problem not-found */
-export const getAnyLicense = (id: string) =>
-  get(system.selectFrom('licenses').select(ownColumns).select(statusOf('licenses').as('status')).where('id', '=', id))
+export const getAnyLicense = (id: string) => get(allLicenses.where('id', '=', id))
 
 const copied = sql.join(termColumns.map(column => sql.ref(column)))
 const copiedFrom = sql.join(termColumns.map(column => sql.ref(`plan.${column}`)))

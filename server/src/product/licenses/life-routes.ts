@@ -15,8 +15,9 @@ import {
   LicenseTransfer,
   NewLicense,
   OperatorLicense,
+  Reason,
 } from './messages.ts'
-import { Reason, single, tags } from './routes.ts'
+import { single, tags } from './routes.ts'
 
 const writes = { access: 'admin:licenses:write', tagged: true } as const
 const Because = Strict({ reason: Reason })

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { Id, IdOf, Name, Nullable, OneOf, Strict, Time, timestamps } from '../../platform/schemas.ts'
+import { Id, IdOf, Name, Nullable, OneOf, Strict, Text, Time, timestamps } from '../../platform/schemas.ts'
 import { terms } from '../license-plans/license-plans.ts'
 
 const STATUSES = ['draft', 'active', 'suspended', 'revoked', 'expired'] as const
@@ -96,3 +96,6 @@ export const operatorFilters = {
   key_prefix: Type.Optional(Type.String({ minLength: 5, maxLength: 5, pattern: '^[0-9A-HJKMNP-TV-Z]{5}$' })),
 }
 export type OperatorFilters = Static<ReturnType<typeof Type.Object<typeof operatorFilters>>>
+
+/** Why an operator does something; the operators' log keeps it. */
+export const Reason = Type.Optional(Type.String({ ...Text, maxLength: 500 }))

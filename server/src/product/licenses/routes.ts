@@ -2,11 +2,17 @@ import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
-import { IdOf, PageQueryOf, PageSchema, Strict, Text } from '../../platform/schemas.ts'
+import { IdOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { License, LicenseChanges, licenseFilters, LicenseReplacement, OperatorLicense } from './messages.ts'
+import {
+  License,
+  LicenseChanges,
+  licenseFilters,
+  LicenseReplacement,
+  operatorFilters,
+  OperatorLicense,
+} from './messages.ts'
 import { deleteLicense, getAnyLicense, getLicense, listAllLicenses, listLicenses, updateLicense } from './licenses.ts'
-import { operatorFilters } from './messages.ts'
 
 export const tags = ['Licenses']
 export const single = { params: Strict({ id: IdOf('license') }), tags }
@@ -130,6 +136,3 @@ export function operatorLicenseRoutes(app: App, { cursors }: Pick<Services, 'cur
     },
   )
 }
-
-/** Why an operator does something; the operators' log keeps it. */
-export const Reason = Type.Optional(Type.String({ ...Text, maxLength: 500 }))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import pg from 'pg'
-import { installWatch, watch } from '../../../test/lock-watch.ts'
+import { installWatch, watch } from '../../../test/concurrency/lock-watch.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import type { Person } from '../../../test/test-app.ts'
 

@@ -1,0 +1,247 @@
+import type { Socket } from 'node:net'
+import { Connection } from './connection.ts'
+import { isBroken } from './error-codes.ts'
+import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
+import type { Row, SettingValues } from './trip-query.ts'
+
+/** How many statements are in flight on each at most. */
+const DEPTH = 16
+/** A lane takes no more statements while its oldest one has been in flight for longer. Milliseconds. */
+const MAX_AGE_MS = 5
+/** A statement whose recent runs took longer than this, on average, runs on a connection of its own. Milliseconds. */
+const SLOW_MS = 4
+/** A single run of an organization that took longer keeps the statement of that organization out. Milliseconds. */
+const VERY_SLOW_MS = 20
+/** On a busy machine everything takes longer: the limits are at least this multiple of what a statement takes now. */
+const MULTIPLE = { age: 2 * DEPTH, slow: 8, verySlow: 40 }
+/** For how long. Milliseconds. */
+const KEPT_OUT_MS = 30_000
+/** How many texts and slow runs are remembered. */
+const MAX_REMEMBERED = 5000
+/** A lane that has carried nothing for so long is closed. Milliseconds. */
+const IDLE_MS = 60_000
+
+/** What must not wait behind others, or be repeated: changes, and locks that another transaction can hold. */
+const CHANGES = /\b(?:insert|update|delete|merge|lock)\b|\b(?:lock|hold)_|_lock\b|for (?:share|key share)\b/i
+
+export interface LaneOptions {
+  /** How many connections carry several statements at once. */
+  count: number
+  connectionString: string
+  connectionTimeoutMillis: number
+  maxLifetimeSeconds: number
+  application_name: string
+  onError: (error: Error) => void
+}
+
+interface LaneStatement {
+  sql: string
+  parameters: readonly unknown[]
+}
+
+/**
+ * Several statements in flight on each of a few connections. Each is a transaction of its own, with its own settings
+ * and its own Sync, so an error ends only the statement that caused it. Answers come in order: a slow statement would
+ * delay those behind it, so only short reads are carried, and the connections refuse changes. All other statements run
+ * on a connection of their own.
+ */
+export interface Lanes {
+  /** The rows, or undefined if no lane takes the statement now. A rejection for which `isBroken` is true may be repeated. */
+  carry(statement: LaneStatement, settings: SettingValues): Promise<Row[]> | undefined
+  /** Notes how long a statement has run on a connection of its own. */
+  note(statement: LaneStatement, settings: SettingValues, milliseconds: number): void
+  /** Waits for the statements in flight. */
+  close(): Promise<void>
+}
+
+/** The parts of the driver's client that its types omit. */
+interface Wired {
+  connection: { stream: Socket }
+}
+
+class Lane {
+  /** When each statement in flight was sent, the oldest first. */
+  readonly #sent: number[] = []
+  #answeredAt = performance.now()
+  #isCorked = false
+  readonly bornAt = performance.now()
+  readonly #client: Connection
+
+  constructor(client: Connection) {
+    this.#client = client
+  }
+
+  get load(): number {
+    return this.#sent.length
+  }
+
+  get idleSince(): number {
+    return this.load === 0 ? this.#answeredAt : Infinity
+  }
+
+  takes(now: number, maxAge: number): boolean {
+    const [oldest] = this.#sent
+    return oldest === undefined || (this.load < DEPTH && now - oldest <= maxAge)
+  }
+
+  /** `answered` gets the time that the server took for this statement alone. */
+  send(
+    { sql: text, parameters: values }: LaneStatement,
+    settings: SettingValues,
+    answered: (milliseconds: number) => void,
+  ): Promise<Row[]> {
+    return new Promise((resolve, reject) => {
+      const sentAt = performance.now()
+      this.#sent.push(sentAt)
+      this.#cork()
+      this.#client.query(
+        new TripQuery({ name: nameOf(text), text, values, settings, begin: false }, (error, rows) => {
+          const now = performance.now()
+          this.#sent.shift()
+          answered(now - Math.max(sentAt, this.#answeredAt))
+          this.#answeredAt = now
+          if (error === null) resolve(rows)
+          else reject(error)
+        }),
+      )
+    })
+  }
+
+  end(): Promise<void> {
+    return this.#client.end()
+  }
+
+  /** Everything that is sent in one turn of the event loop goes out in one write. */
+  #cork(): void {
+    if (this.#isCorked) return
+    this.#isCorked = true
+    const { stream } = (this.#client as unknown as Wired).connection
+    stream.cork()
+    setImmediate(() => {
+      this.#isCorked = false
+      stream.uncork()
+    })
+  }
+}
+
+export function openLanes({ count, onError, maxLifetimeSeconds, ...options }: LaneOptions): Lanes {
+  const lanes: (Lane | 'opening' | undefined)[] = Array.from({ length: count })
+  const leaving = new Set<Promise<void>>()
+  /** By text: the average time of the last runs in milliseconds, or Infinity for what changes something. */
+  const times = new Map<string, number>()
+  /** Until when a text of one organization is kept out. */
+  const keptOut = new Map<string, number>()
+  /** What a statement takes now, on average. Milliseconds. */
+  let typical = 0
+  let isClosed = false
+  let openNotBefore = 0
+
+  const sweep = setInterval(() => {
+    const now = performance.now()
+    for (const [place, lane] of lanes.entries())
+      if (lane instanceof Lane && now - lane.idleSince > IDLE_MS) retire(place, lane)
+  }, IDLE_MS / 2).unref()
+
+  /** Takes the lane out; the statements in flight are still answered. */
+  function retire(place: number, lane: Lane): void {
+    if (lanes[place] !== lane) return
+    lanes[place] = undefined
+    const end = lane.end().catch(() => {})
+    leaving.add(end)
+    void end.finally(() => leaving.delete(end))
+  }
+
+  async function open(place: number): Promise<void> {
+    lanes[place] = 'opening'
+    const client = new Connection({ ...options, keepAlive: true, pipeline: true } as never)
+    let lane: Lane | undefined
+    client.on('error', error => {
+      if (lane === undefined || lanes[place] !== lane) return
+      lanes[place] = undefined
+      onError(error)
+    })
+    try {
+      await client.connect()
+      await prepareSettings(client)
+      await client.query('set default_transaction_read_only = on')
+      lane = new Lane(client)
+      lanes[place] = lane
+      if (isClosed) retire(place, lane)
+    } catch {
+      // The statement that wanted the lane runs on the pool, and reports the fault if there is one.
+      lanes[place] = undefined
+      openNotBefore = performance.now() + 1000
+      await client.end().catch(() => {})
+    }
+  }
+
+  /** The less busy one of the two lanes that an organization can use, so that it cannot fill all of them. */
+  function pick(organization: string, now: number): number | undefined {
+    const number = numberOf(organization)
+    const first = number % count
+    const second = (first + 1 + (Math.floor(number / count) % Math.max(1, count - 1))) % count
+    const maxAge = Math.max(MAX_AGE_MS, MULTIPLE.age * typical)
+    let found: { place: number; load: number } | undefined
+    for (const place of [first, second]) {
+      const lane = lanes[place]
+      if (lane === undefined && now >= openNotBefore && !isClosed) void open(place)
+      if (!(lane instanceof Lane) || !lane.takes(now, maxAge)) continue
+      if (maxLifetimeSeconds > 0 && now - lane.bornAt > maxLifetimeSeconds * 1000) retire(place, lane)
+      else if (found === undefined || lane.load < found.load) found = { place, load: lane.load }
+    }
+    return found?.place
+  }
+
+  const note: Lanes['note'] = ({ sql }, settings, milliseconds) => {
+    typical = typical * 0.98 + milliseconds * 0.02
+    const before = times.get(sql)
+    if (before === Infinity) return
+    if (before === undefined && CHANGES.test(sql)) return remember(times, sql, Infinity)
+    remember(times, sql, before === undefined ? milliseconds : before * 0.9 + milliseconds * 0.1)
+    if (milliseconds > Math.max(VERY_SLOW_MS, MULTIPLE.verySlow * typical))
+      remember(keptOut, `${ownerOf(settings)} ${nameOf(sql)}`, performance.now() + KEPT_OUT_MS)
+  }
+
+  return {
+    note,
+    carry: (statement, settings) => {
+      const { sql } = statement
+      // The first run of a text is on a connection of its own, to learn its time.
+      if ((times.get(sql) ?? Infinity) > Math.max(SLOW_MS, MULTIPLE.slow * typical)) return undefined
+      const now = performance.now()
+      const owner = ownerOf(settings)
+      if (keptOut.size > 0 && (keptOut.get(`${owner} ${nameOf(sql)}`) ?? 0) > now) return undefined
+      const place = pick(owner, now)
+      const lane = place === undefined ? undefined : lanes[place]
+      if (place === undefined || !(lane instanceof Lane)) return undefined
+      return lane
+        .send(statement, settings, milliseconds => note(statement, settings, milliseconds))
+        .catch((error: unknown) => {
+          if (isBroken(error)) {
+            // 25006: it calls a function that changes something. In all other cases the lane is not usable any more.
+            if ('code' in error && error.code === '25006') remember(times, sql, Infinity)
+            else retire(place, lane)
+          }
+          throw error
+        })
+    },
+    close: async () => {
+      isClosed = true
+      clearInterval(sweep)
+      for (const [place, lane] of lanes.entries()) if (lane instanceof Lane) retire(place, lane)
+      await Promise.all(leaving)
+    },
+  }
+}
+
+const ownerOf = ([session_id, organization_id]: SettingValues): string =>
+  organization_id === '' ? session_id : organization_id
+
+/** A number from the random end of a UUID. */
+const numberOf = (id: string): number => Number.parseInt(id.slice(-7), 16) || 0
+
+function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  const [oldest] = map.size < MAX_REMEMBERED || map.has(key) ? [] : map.keys()
+  if (oldest !== undefined) map.delete(oldest)
+  map.set(key, value)
+}
