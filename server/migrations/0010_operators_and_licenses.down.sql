@@ -1,5 +1,7 @@
 -- Takes 0010_operators_and_licenses back.
+-- loses: allowances
 -- loses: daily_stats
+-- loses: default_allowance
 -- loses: license_activations
 -- loses: license_file_keys
 -- loses: license_plans
@@ -8,13 +10,11 @@
 -- loses: operator_log
 -- loses: organization_daily_stats
 -- loses: support_grants
--- loses: allowances
--- loses: default_allowance
 -- loses: audit_log.operator_id
 -- loses: organizations.suspended_reason
 -- loses: users.password_change_required_at
--- loses: users.superuser_by
 -- loses: users.superuser_since
+-- loses: users.superuser_through
 -- loses: organizations.suspended_at
 
 set local check_function_bodies = off;
@@ -55,6 +55,8 @@ drop policy "tenant_read" on {{schema}}."licenses";
 
 drop policy "tenant_update" on {{schema}}."licenses";
 
+drop policy "leaving" on {{schema}}."memberships";
+
 drop policy "support" on {{schema}}."memberships";
 
 drop policy "tenant_read" on {{schema}}."organization_daily_stats";
@@ -75,9 +77,17 @@ drop policy "tenant_read" on {{schema}}."support_grants";
 
 drop policy "tenant_update" on {{schema}}."support_grants";
 
+drop policy "colleagues" on {{schema}}."users";
+
 drop policy "counting" on {{schema}}."workspaces";
 
+drop trigger "told" on {{schema}}."invitations";
+
 drop trigger "fence_seats" on {{schema}}."memberships";
+
+drop trigger "owner_added" on {{schema}}."memberships";
+
+drop trigger "owner_changed" on {{schema}}."memberships";
 
 drop trigger "seats_delete" on {{schema}}."memberships";
 
@@ -92,6 +102,8 @@ drop trigger "revocation" on {{schema}}."organizations";
 drop trigger "stats" on {{schema}}."organizations";
 
 drop trigger "suspension_told" on {{schema}}."organizations";
+
+drop trigger "told" on {{schema}}."organizations";
 
 drop trigger "usage_delete" on {{schema}}."projects";
 
@@ -113,6 +125,8 @@ drop trigger "usage_delete" on {{schema}}."workspaces";
 
 drop trigger "usage_insert" on {{schema}}."workspaces";
 
+drop view {{schema}}."colleagues";
+
 drop view {{schema}}."gate_state";
 
 drop view {{schema}}."limits";
@@ -124,6 +138,10 @@ drop view {{schema}}."operator";
 drop view {{schema}}."own_entitlements";
 
 drop view {{schema}}."own_organizations";
+
+drop view {{schema}}."entitlements";
+
+drop view {{schema}}."current_allowances";
 
 drop view {{schema}}."own_security_events";
 
@@ -167,8 +185,6 @@ drop function {{schema}}."activations_allowed"({{schema}}.licenses);
 
 drop function {{schema}}."beat_license"(bytea, text, integer);
 
-drop function {{schema}}."begin_operation"(text, text, uuid, jsonb);
-
 drop function {{schema}}."count_rows"();
 
 drop function {{schema}}."count_seats"();
@@ -211,6 +227,8 @@ drop function {{schema}}."license_status"(text, timestamp with time zone);
 
 drop function {{schema}}."limits_in_gate"();
 
+drop function {{schema}}."log_operation"(text, text, uuid, jsonb);
+
 drop function {{schema}}."maxima_of"(integer, jsonb, integer);
 
 drop function {{schema}}."maximum_of"(uuid, text);
@@ -228,7 +246,15 @@ drop function {{schema}}."require_room"(uuid, jsonb);
 
 drop function {{schema}}."start_license"(bytea);
 
-drop function {{schema}}."tell_owners"();
+drop function {{schema}}."tell_owners"(uuid, text, jsonb, uuid[], uuid, integer);
+
+drop function {{schema}}."tell_owners_of_invitation"();
+
+drop function {{schema}}."tell_owners_of_organization"();
+
+drop function {{schema}}."tell_owners_of_owner"();
+
+drop function {{schema}}."tell_owners_of_suspension"();
 
 drop function {{schema}}."words_wanted"(text);
 
@@ -242,12 +268,20 @@ alter table {{schema}}."users"
   drop column "password_change_required_at";
 
 alter table {{schema}}."users"
-  drop column "superuser_by";
-
-alter table {{schema}}."users"
   drop column "superuser_since";
 
+alter table {{schema}}."users"
+  drop column "superuser_through";
+
+drop table {{schema}}."allowances";
+
+drop function {{schema}}."guard_allowance"();
+
 drop table {{schema}}."daily_stats";
+
+drop table {{schema}}."default_allowance";
+
+drop function {{schema}}."guard_default_allowance"();
 
 drop table {{schema}}."license_activations";
 
@@ -513,6 +547,28 @@ begin
     (select jsonb_object_agg(key, value) from jsonb_each(old_row) where key = any (fields) and (new_row is null or new_row -> key is distinct from value)),
     (select jsonb_object_agg(key, value) from jsonb_each(new_row) where key = any (fields) and (old_row is null or old_row -> key is distinct from value)));
   return null;
+end $function$;
+
+create or replace function {{schema}}.record_event (
+  type       text,
+  user_id    uuid,
+  session_id uuid,
+  details    jsonb   default null::jsonb,
+  mailed     boolean default false
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+  event_id constant uuid := new_id();
+begin
+  insert into security_events (id, type, user_id, session_id, actor_id, request_id, ip, user_agent, details)
+  values (event_id, type, user_id, session_id, (context ->> 'user_id')::uuid, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', details);
+  if mailed and user_id is not null then
+    perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
+  end if;
 end $function$;
 
 create or replace function {{schema}}.record_session()
@@ -782,6 +838,15 @@ create policy "tenant_update" on {{schema}}."invitations"
    from {{schema}}.gate
   where (gate.writes AND (gate.permission = ANY ('{invitations:write}'::text[]))))));
 
+create policy "leaving" on {{schema}}."memberships"
+  for select
+  to "freehold_tenant"
+  using (((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (not gate.reads))) AND ((user_id = ( select gate.user_id
+   from {{schema}}.gate)) or (( select gate.permission
+   from {{schema}}.gate) = 'organization:transfer'::text))));
+
 create policy "creation" on {{schema}}."organizations"
   for insert
   to "freehold_tenant"
@@ -806,6 +871,15 @@ create policy "tenant_update" on {{schema}}."organizations"
    from {{schema}}.gate
   where (gate.writes AND (gate.permission = ANY ('{organization:write,organization:delete}'::text[]))))));
 
+create policy "colleagues" on {{schema}}."users"
+  for select
+  to "freehold_tenant"
+  using ((( select gate.reads
+   from {{schema}}.gate) AND (exists ( select
+   from {{schema}}.memberships m
+  where (m.user_id = users.id)
+ OFFSET 0))));
+
 revoke all on table {{schema}}."idempotency_keys" from "freehold_system";
 
 grant delete, select on table {{schema}}."idempotency_keys" to "freehold_system";
@@ -824,22 +898,14 @@ grant select on table {{schema}}."own_organizations" to "freehold_system", "free
 
 grant select on table {{schema}}."self" to "freehold_system", "freehold_tenant";
 
-drop view {{schema}}."entitlements";
+drop view {{schema}}."own_account";
 
-drop view {{schema}}."current_allowances";
+drop function {{schema}}."is_entitled"();
 
 drop function {{schema}}."support_role"();
 
 alter table {{schema}}."organizations"
   drop column "suspended_at";
-
-drop table {{schema}}."allowances";
-
-drop function {{schema}}."guard_allowance"();
-
-drop table {{schema}}."default_allowance";
-
-drop function {{schema}}."guard_default_allowance"();
 
 revoke all ("created_at") on table {{schema}}."idempotency_keys" from "freehold_system";
 

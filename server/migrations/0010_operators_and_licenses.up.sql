@@ -8,11 +8,15 @@ drop policy "tenant_insert" on {{schema}}."invitations";
 
 drop policy "tenant_update" on {{schema}}."invitations";
 
+drop policy "leaving" on {{schema}}."memberships";
+
 drop policy "creation" on {{schema}}."organizations";
 
 drop policy "tenant_insert" on {{schema}}."organizations";
 
 drop policy "tenant_update" on {{schema}}."organizations";
+
+drop policy "colleagues" on {{schema}}."users";
 
 drop trigger "history" on {{schema}}."organizations";
 
@@ -84,8 +88,8 @@ create table {{schema}}."license_activations" (
   "version"         integer                  not null default 1,
   constraint "license_activations_fingerprint_key" unique (organization_id, license_id, fingerprint),
   constraint "license_activations_fingerprint" check ((fingerprint ~ '^[!-~]{1,255}$'::text)),
-  constraint "license_activations_metadata_check"
-    check (((jsonb_typeof(metadata) = 'object'::text) AND (pg_column_size(metadata) <= 4096))),
+  constraint "license_activations_metadata_size"
+    check (((jsonb_typeof(metadata) = 'object'::text) AND (octet_length((metadata)::text) <= 16384))),
   "id"              uuid                     not null default {{schema}}.new_id(),
   constraint "license_activations_pkey" primary key (organization_id, id)
 );
@@ -135,6 +139,7 @@ create table {{schema}}."license_plans" (
   constraint "license_plans_code_check"
     check (((code ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text) AND (char_length(code) <= 63))),
   constraint "license_plans_code_key" unique (code),
+  constraint "license_plans_default_has_seat" check (((NOT is_default) OR (seats >= 1))),
   constraint "license_plans_duration_days_check" check ((duration_days >= 1)),
   constraint "license_plans_expiry_basis_check"
     check ((expiry_basis = ANY (ARRAY['creation'::text, 'first-validation'::text, 'first-activation'::text]))),
@@ -181,6 +186,7 @@ create table {{schema}}."licenses" (
   "updated_at"              timestamp with time zone not null default now(),
   "version"                 integer                  not null default 1,
   constraint "licenses_activation_check" check ((activation = ANY (ARRAY['node-locked'::text, 'floating'::text]))),
+  constraint "licenses_expires_in_time" check ((expires_at < '9999-12-31 00:00:00+00'::timestamp with time zone)),
   constraint "licenses_expires_later" check ((expires_at > starts_at)),
   constraint "licenses_expiry_basis_check"
     check ((expiry_basis = ANY (ARRAY['creation'::text, 'first-validation'::text, 'first-activation'::text]))),
@@ -297,7 +303,7 @@ alter table {{schema}}."users"
   add column "superuser_since" timestamp with time zone;
 
 alter table {{schema}}."users"
-  add column "superuser_by" uuid;
+  add column "superuser_through" uuid[] not null default '{}'::uuid[];
 
 alter table {{schema}}."users"
   add column "password_change_required_at" timestamp with time zone;
@@ -387,7 +393,7 @@ begin
   if l.first_activated_at is null then
     update licenses set first_activated_at = now(),
       expires_at = case when expiry_basis = 'first-activation' and expires_at is null then now() + make_interval(days => duration_days) else expires_at end
-    where organization_id = l.organization_id and id = l.id and first_activated_at is null;
+    where organization_id = l.organization_id and id = l.id and first_activated_at is null and status = 'active';
   end if;
 end $function$;
 
@@ -400,9 +406,8 @@ create or replace function {{schema}}.activation_end (
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 declare
-  term constant integer := case when l.activation = 'floating'
-    then least(lease_seconds, 86400, coalesce(l.heartbeat_seconds + l.heartbeat_grace_seconds, case when lease_seconds is null then 3600 end))
-    else l.heartbeat_seconds + l.heartbeat_grace_seconds end;
+  term constant integer := coalesce(l.heartbeat_seconds + l.heartbeat_grace_seconds,
+    case when l.activation = 'floating' then least(coalesce(lease_seconds, 3600), 86400) end);
 begin
   return coalesce(clock_timestamp() + make_interval(secs => term), 'infinity');
 end $function$;
@@ -415,7 +420,7 @@ create or replace function {{schema}}.activations_allowed (
   immutable
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
-  select floor(l.max_activations::numeric * (100 + l.overage_percent) / 100)::integer $function$;
+  select case when l.max_activations is not null then least(l.max_activations::bigint * (100 + l.overage_percent) / 100, 2147483647)::integer end $function$;
 
 create or replace function {{schema}}.beat_license (
   hash          bytea,
@@ -442,32 +447,6 @@ begin
     outcome := renewed.outcome;
     activation := renewed.activation;
   end if;
-end $function$;
-
-create or replace function {{schema}}.begin_operation (
-  operation   text,
-  entity_type text,
-  entity_id   uuid,
-  details     jsonb
-)
-  returns boolean
-  language plpgsql
-  security definer
-  set search_path to {{schema}}, 'pg_temp'
-  AS $function$
-declare
-  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
-begin
-  if not exists (select from operator) then
-    return false;
-  end if;
-  if current_setting('app.permission', true) not like '%:read' then
-    insert into operator_log (actor_id, session_id, request_id, ip, user_agent, operation, organization_id, entity_type, entity_id, details)
-    select o.user_id, o.session_id, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', operation,
-      nullif(current_setting('app.organization_id', true), '')::uuid, entity_type, entity_id, details
-    from operator o;
-  end if;
-  return true;
 end $function$;
 
 create or replace function {{schema}}.count_rows()
@@ -683,10 +662,15 @@ create or replace function {{schema}}.find_license (
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 declare
+  found_row record;
   found_license licenses;
 begin
-  select l.* into found_license from licenses l join organizations o on o.id = l.organization_id
+  select l as license, o.suspended_at is not null as is_suspended into found_row from licenses l join organizations o on o.id = l.organization_id
   where l.key_hash = hash and o.deleted_at is null;
+  found_license := found_row.license;
+  if found_row.is_suspended and found_license.status = 'active' then
+    found_license.status := 'suspended';
+  end if;
   return found_license;
 end $function$;
 
@@ -726,8 +710,7 @@ begin
       and (m.gate_changed_in = own
         or (u.superuser or u.gate_changed_in = own) and exists (select from role_permissions p where p.permission = wanted and p.role = 'superuser')
         or m.disabled_at is null and m.deleted_at is null and wanted = any (permissions_of(o.id, m.role, m.role_id)))
-      and (coalesce(current_setting('app.requires', true), '') = '' or exists (select from entitlements e where e.organization_id = o.id
-        and e.code = current_setting('app.requires', true) and (e.writes or current_setting('app.permission', true) like '%:read'))));
+      and (coalesce(current_setting('app.requires', true), '') = '' or is_entitled()));
 end $function$;
 
 create or replace function {{schema}}.guard_allowance()
@@ -862,8 +845,9 @@ begin
   if actor = old.operator_id then
     raise exception 'someone else grants the support access' using errcode = '23514', constraint = 'support_grants_own';
   end if;
-  if of_operators and not exists (select from users u where u.id = actor and u.superuser_since <= now() - interval '7 days'
-      and u.superuser_by is distinct from old.operator_id) then
+  if of_operators and not exists (select from users u, users first where u.id = actor and first.id = old.operator_id
+      and u.superuser_since <= now() - interval '7 days' and old.operator_id <> all (u.superuser_through)
+      and (actor <> all (first.superuser_through) or first.superuser_since <= now() - interval '7 days')) then
     raise exception 'another operator must grant it' using errcode = '23514', constraint = 'support_grants_second';
   end if;
   new.emergency := of_operators;
@@ -941,6 +925,22 @@ begin
   end loop;
 end $function$;
 
+create or replace function {{schema}}.is_entitled()
+  returns boolean
+  language plpgsql
+  stable
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  organization constant uuid := nullif(current_setting('app.organization_id', true), '')::uuid;
+begin
+  return exists (select from entitlements e where e.organization_id = organization and e.code = current_setting('app.requires', true)
+      and (e.writes or current_setting('app.permission', true) like '%:read'))
+    and (exists (select from memberships m where m.organization_id = organization and m.user_id = acting_user())
+      or exists (select from users u where u.id = acting_user() and u.superuser));
+end $function$;
+
 create or replace function {{schema}}.is_limited (
   organization uuid,
   limit_key    text
@@ -962,6 +962,8 @@ create or replace function {{schema}}.issue_license_file (
   OUT     license_id uuid,
   OUT     organization_id uuid,
   OUT     plan text,
+  OUT     product text,
+  OUT     max_version text,
   OUT     entitlements text[],
   OUT     license_expires_at timestamp with time zone,
   OUT     on_expiry text,
@@ -973,13 +975,19 @@ create or replace function {{schema}}.issue_license_file (
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 declare
-  l constant licenses := find_license(hash);
+  l licenses := find_license(hash);
   renewed record;
   activation license_activations;
 begin
   outcome := license_obstacle(l, false);
   if outcome is not null then
     return;
+  end if;
+  perform pg_advisory_xact_lock_shared(lock_key('licenses', l.id::text));
+  -- A device that works offline validates its license by the file.
+  if l.first_validated_at is null and exists (select from license_activations a
+    where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device and a.expires_at > clock_timestamp()) then
+    l.expires_at := start_license(hash);
   end if;
   issued_at := date_trunc('second', now());
   expires_at := least(issued_at + make_interval(secs => case when l.activation = 'floating' then least(seconds, 30 * 86400) else seconds end),
@@ -991,6 +999,8 @@ begin
   license_id := l.id;
   organization_id := l.organization_id;
   plan := (select p.code from license_plans p where p.id = l.plan_id);
+  product := l.metadata ->> 'product';
+  max_version := l.metadata ->> 'max_version';
   entitlements := l.entitlements;
   license_expires_at := l.expires_at;
   on_expiry := l.on_expiry;
@@ -1162,6 +1172,29 @@ begin
   perform from users where id = person for no key update;
 end $function$;
 
+create or replace function {{schema}}.log_operation (
+  operation   text,
+  entity_type text,
+  entity_id   uuid,
+  details     jsonb
+)
+  returns void
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+begin
+  insert into operator_log (actor_id, session_id, request_id, ip, user_agent, operation, organization_id, entity_type, entity_id, details)
+  select o.user_id, o.session_id, context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', operation,
+    nullif(current_setting('app.organization_id', true), '')::uuid, entity_type, entity_id, details
+  from operator o where current_setting('app.permission', true) not like '%:read';
+  if not found then
+    raise exception 'only an operator records an operation' using errcode = '42501';
+  end if;
+end $function$;
+
 create or replace function {{schema}}.mail_invitation()
   returns trigger
   language plpgsql
@@ -1244,7 +1277,7 @@ create or replace function {{schema}}.maxima_of (
   immutable
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
-  select coalesce(jsonb_object_agg(key, floor(maximum::numeric * (100 + overage_percent) / 100)), '{}')
+  select coalesce(jsonb_object_agg(key, case when maximum is not null then least(floor(maximum::numeric * (100 + overage_percent) / 100), 9007199254740991) end), '{}')
   from (select 'seats' as key, seats::text as maximum union all select key, value from jsonb_each_text(quotas)) as maxima $function$;
 
 create or replace function {{schema}}.maximum_of (
@@ -1269,13 +1302,13 @@ create or replace function {{schema}}.note_superuser()
 begin
   if not new.superuser then
     new.superuser_since := null;
-    new.superuser_by := null;
+    new.superuser_through := '{}';
   elsif tg_op = 'INSERT' or not old.superuser then
     new.superuser_since := now();
-    new.superuser_by := acting_user();
+    new.superuser_through := coalesce((select u.id || u.superuser_through from users u where u.id = acting_user()), '{}');
   else
     new.superuser_since := old.superuser_since;
-    new.superuser_by := old.superuser_by;
+    new.superuser_through := old.superuser_through;
   end if;
   return new;
 end $function$;
@@ -1302,7 +1335,7 @@ begin
     nullif(current_setting('app.session_id', true), '')::uuid,
     case when tg_op = 'UPDATE' then jsonb_build_object('changed', (select jsonb_agg(n.key order by n.key)
       from jsonb_each(to_jsonb(new)) n join jsonb_each(to_jsonb(old)) o using (key)
-      where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id', 'unopened_organization_ids', 'gate_changed_in', 'superuser_since', 'superuser_by'))) end);
+      where n.value is distinct from o.value and key not in ('version', 'updated_at', 'last_organization_id', 'unopened_organization_ids', 'gate_changed_in', 'superuser_since', 'superuser_through'))) end);
   return null;
 end $function$;
 
@@ -1331,6 +1364,28 @@ begin
     (select jsonb_object_agg(key, value) from jsonb_each(old_row) where key = any (fields) and (new_row is null or new_row -> key is distinct from value)),
     (select jsonb_object_agg(key, value) from jsonb_each(new_row) where key = any (fields) and (old_row is null or old_row -> key is distinct from value)));
   return null;
+end $function$;
+
+create or replace function {{schema}}.record_event (
+  type       text,
+  user_id    uuid,
+  session_id uuid,
+  details    jsonb   default null::jsonb,
+  mailed     boolean default false
+)
+  returns void
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
+  event_id constant uuid := new_id();
+begin
+  insert into security_events (id, type, user_id, session_id, actor_id, request_id, ip, user_agent, details)
+  values (event_id, type, user_id, session_id, coalesce(acting_user(), (context ->> 'user_id')::uuid), context ->> 'request_id', context ->> 'ip', context ->> 'user_agent', details);
+  if mailed and user_id is not null then
+    perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
+  end if;
 end $function$;
 
 create or replace function {{schema}}.record_operation()
@@ -1478,14 +1533,14 @@ create or replace function {{schema}}.start_license (
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 declare
-  l constant licenses := find_license(hash);
-  ending timestamptz := l.expires_at;
+  l licenses := find_license(hash);
 begin
   perform set_config('app.organization_id', l.organization_id::text, true);
   update licenses set first_validated_at = now(),
     expires_at = case when expiry_basis = 'first-validation' and expires_at is null then now() + make_interval(days => duration_days) else expires_at end
-  where organization_id = l.organization_id and id = l.id and first_validated_at is null returning expires_at into ending;
-  return ending;
+  where organization_id = l.organization_id and id = l.id and first_validated_at is null and status = 'active';
+  l := find_license(hash);
+  return l.expires_at;
 end $function$;
 
 create or replace function {{schema}}.support_role()
@@ -1505,26 +1560,85 @@ create or replace function {{schema}}.support_role()
     and g.id = nullif(current_setting('app.support_id', true), '')::uuid
     and g.opens_at <= now() and g.expires_at > now() and g.ended_at is null $function$;
 
-create or replace function {{schema}}.tell_owners()
-  returns trigger
+create or replace function {{schema}}.tell_owners (
+  organization uuid,
+  type         text,
+  details      jsonb,
+  but          uuid[]  default '{}'::uuid[],
+  also         uuid    default null::uuid,
+  hourly       integer default null::integer
+)
+  returns void
   language plpgsql
   security definer
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 declare
   context constant jsonb := nullif(current_setting('app.context', true), '')::jsonb;
-  is_suspended constant boolean := new.suspended_at is not null;
+  told constant jsonb := jsonb_strip_nulls(details || jsonb_build_object('organization_id', organization));
   event_id uuid;
   owner_id uuid;
 begin
-  for owner_id in select m.user_id from memberships m join users u on u.id = m.user_id and u.disabled_at is null and u.deleted_at is null
-    where m.organization_id = new.id and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null order by m.user_id loop
+  for owner_id in select m.user_id from memberships m join live_users u on u.id = m.user_id
+    where m.organization_id = organization and m.user_id <> all (array_remove(but, null))
+      and (m.role = 'owner' and m.disabled_at is null and m.deleted_at is null or m.user_id = also)
+    order by m.user_id loop
     event_id := new_id();
     insert into security_events (id, type, user_id, actor_id, request_id, details)
-    values (event_id, case when is_suspended then 'organization-suspended' else 'organization-reactivated' end, owner_id, acting_user(), context ->> 'request_id',
-      jsonb_strip_nulls(jsonb_build_object('organization_id', new.id, 'reason', new.suspended_reason)));
-    perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
+    values (event_id, tell_owners.type, owner_id, acting_user(), context ->> 'request_id', told);
+    if hourly is null or (select count(*) from security_events e where e.user_id = owner_id and e.type = tell_owners.type
+        and e.details ->> 'organization_id' = organization::text and e.created_at > now() - interval '1 hour') <= hourly then
+      perform enqueue_job('mail', jsonb_build_object('event_id', event_id));
+    end if;
   end loop;
+end $function$;
+
+create or replace function {{schema}}.tell_owners_of_invitation()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform tell_owners(new.organization_id, 'invited-by-operator', jsonb_build_object('invitation_id', new.id));
+  return null;
+end $function$;
+
+create or replace function {{schema}}.tell_owners_of_organization()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform tell_owners(new.id, case when old.deleted_at is null and new.deleted_at is not null then 'organization-deleted' else 'second-factor-optional' end,
+    '{}', array[acting_user()], hourly => 10);
+  return null;
+end $function$;
+
+create or replace function {{schema}}.tell_owners_of_owner()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  actor constant uuid := acting_user();
+  was_owner constant boolean := tg_op = 'UPDATE' and old.role = 'owner' and old.disabled_at is null and old.deleted_at is null;
+  is_owner constant boolean := new.role = 'owner' and new.disabled_at is null and new.deleted_at is null;
+  member constant jsonb := jsonb_build_object('member_id', new.user_id);
+begin
+  if current_setting('app.permission', true) = 'organization:transfer' then
+    if is_owner then
+      perform tell_owners(new.organization_id, 'organization-transferred', member, array[actor], hourly => 10);
+    end if;
+  elsif was_owner and not is_owner and new.user_id is distinct from actor then
+    perform tell_owners(new.organization_id,
+      case when new.deleted_at is not null then 'owner-removed' when new.disabled_at is not null then 'owner-disabled' else 'owner-demoted' end,
+      member, array[actor], new.user_id, 10);
+  elsif is_owner and not was_owner then
+    perform tell_owners(new.organization_id, 'owner-added', member, array[actor, new.user_id], hourly => 10);
+  end if;
   return null;
 end $function$;
 
@@ -1539,12 +1653,21 @@ declare
     when new.granted_at is not null then 'support-ended' end;
 begin
   if type is not null then
-    perform record_event(type, m.user_id, null, jsonb_build_object('organization_id', new.organization_id, 'support_id', new.id, 'reason', new.reason,
-      'opens_at', new.opens_at, 'expires_at', new.expires_at), true)
-    from memberships m join live_users u on u.id = m.user_id
-    where m.organization_id = new.organization_id and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null
-    order by m.user_id;
+    perform tell_owners(new.organization_id, type,
+      jsonb_build_object('support_id', new.id, 'reason', new.reason, 'opens_at', new.opens_at, 'expires_at', new.expires_at));
   end if;
+  return null;
+end $function$;
+
+create or replace function {{schema}}.tell_owners_of_suspension()
+  returns trigger
+  language plpgsql
+  security definer
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform tell_owners(new.id, case when new.suspended_at is null then 'organization-reactivated' else 'organization-suspended' end,
+    jsonb_build_object('reason', new.suspended_reason));
   return null;
 end $function$;
 
@@ -1638,9 +1761,13 @@ create or replace view {{schema}}."gate" with (security_barrier=true) AS  SELECT
                 CASE
                     WHEN (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text) THEN 'superuser'::text
                     ELSE ('support-'::text || {{schema}}.support_role())
-                END)))))) AND ((COALESCE(current_setting('app.requires'::text, true), ''::text) = ''::text) OR (EXISTS ( SELECT
-           FROM {{schema}}.entitlements e
-          WHERE ((e.organization_id = o.id) AND (e.code = current_setting('app.requires'::text, true)) AND (e.writes OR (current_setting('app.permission'::text, true) ~~ '%:read'::text)))))));
+                END)))))) AND ((COALESCE(current_setting('app.requires'::text, true), ''::text) = ''::text) OR {{schema}}.is_entitled()));
+
+create view {{schema}}."colleagues" with (security_barrier=true) AS  SELECT user_id
+   FROM {{schema}}.memberships
+  WHERE ((organization_id = ( SELECT gate.organization_id
+           FROM {{schema}}.gate
+          WHERE gate.reads)) AND ( SELECT (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text)));
 
 create view {{schema}}."limits" with (security_barrier=true) AS  SELECT organization_id,
     key,
@@ -1739,10 +1866,35 @@ create or replace view {{schema}}."live_users" with (security_barrier=true) AS  
     version,
     guest,
     superuser_since,
-    superuser_by,
+    superuser_through,
     password_change_required_at
    FROM {{schema}}.users
   WHERE ((disabled_at IS NULL) AND (deleted_at IS NULL));
+
+create view {{schema}}."own_account" with (security_barrier=true) AS  SELECT s.id AS session_id,
+    s.user_id,
+    (s.second_factor_at IS NOT NULL) AS second_factor,
+    u.superuser,
+    u.email_verified,
+    u.email,
+    u.username,
+    u.given_name,
+    u.family_name,
+    u.full_name,
+    u.guest,
+    u.locale,
+    u.created_at,
+    u.updated_at,
+    u.version,
+    s.created_at AS session_created_at,
+    s.last_seen_at,
+    s.expires_at,
+    s.authenticated_at,
+    s.ip,
+    s.user_agent
+   FROM ({{schema}}.sessions s
+     JOIN {{schema}}.users u ON ((u.id = s.user_id)))
+  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text));
 
 create view {{schema}}."own_entitlements" with (security_barrier=true) AS  SELECT e.organization_id,
     e.code,
@@ -1758,14 +1910,12 @@ create view {{schema}}."seats" with (security_barrier=true) AS  SELECT m.organiz
      JOIN {{schema}}.users u ON ((u.id = m.user_id)))
   WHERE ((m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (NOT u.guest));
 
-create or replace view {{schema}}."self" with (security_barrier=true) AS  SELECT s.id AS session_id,
-    s.user_id,
-    (s.second_factor_at IS NOT NULL) AS second_factor,
-    u.superuser,
-    u.email_verified
-   FROM ({{schema}}.sessions s
-     JOIN {{schema}}.users u ON ((u.id = s.user_id)))
-  WHERE ((s.id = (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid) AND (s.revoked_at IS NULL) AND (s.expires_at > now()) AND (u.disabled_at IS NULL) AND (u.deleted_at IS NULL) AND (COALESCE(current_setting('app.support_id'::text, true), ''::text) = ''::text));
+create or replace view {{schema}}."self" with (security_barrier=true) AS  SELECT session_id,
+    user_id,
+    second_factor,
+    superuser,
+    email_verified
+   FROM {{schema}}.own_account;
 
 create view {{schema}}."operator" with (security_barrier=true) AS  SELECT session_id,
     user_id
@@ -1787,9 +1937,7 @@ create or replace view {{schema}}."gate_state" with (security_barrier=true) AS  
             WHEN ((m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text)) THEN o.suspended_at
             ELSE NULL::timestamp with time zone
         END AS suspended_at,
-    ((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND (NOT ((COALESCE(current_setting('app.requires'::text, true), ''::text) = ''::text) OR (EXISTS ( SELECT
-           FROM {{schema}}.entitlements e
-          WHERE ((e.organization_id = o.id) AND (e.code = current_setting('app.requires'::text, true)) AND (e.writes OR (current_setting('app.permission'::text, true) ~~ '%:read'::text)))))))) AS entitlement_missing
+    ((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND (COALESCE(current_setting('app.requires'::text, true), ''::text) <> ''::text) AND (NOT {{schema}}.is_entitled())) AS entitlement_missing
    FROM ((((( SELECT (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid AS session_id,
             (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid AS organization_id) named
      LEFT JOIN {{schema}}.sessions s ON ((s.id = named.session_id)))
@@ -1879,6 +2027,14 @@ create trigger guard
   for each row
   execute function {{schema}}.guard_default_allowance();
 
+create trigger told
+  after insert or update of role, role_id, invited_by on {{schema}}.invitations
+  for each row
+  when
+    (((new.invited_by IS NULL) AND (new.revoked_at IS NULL) AND (current_setting('app.permission'::text, true) ~~
+    'admin:%'::text)))
+  execute function {{schema}}.tell_owners_of_invitation();
+
 create trigger history
   after insert or delete on {{schema}}.license_activations
   for each row
@@ -1964,6 +2120,25 @@ create trigger fence_seats
   when (((old.disabled_at IS DISTINCT FROM new.disabled_at) OR (old.deleted_at IS DISTINCT FROM new.deleted_at)))
   execute function {{schema}}.fence_seats();
 
+create trigger owner_added
+  after insert on {{schema}}.memberships
+  for each row
+  when
+    (((new.role = 'owner'::text) AND (((NULLIF(current_setting('app.context'::text, true), ''::text))::jsonb ->>
+    'ip'::text) <> ''::text)))
+  execute function {{schema}}.tell_owners_of_owner();
+
+create trigger owner_changed
+  after update on {{schema}}.memberships
+  for each row
+  when
+    ((((old.role = 'owner'::text) OR (new.role = 'owner'::text)) AND ((COALESCE(current_setting('app.permission'::text,
+    true),
+    ''::text) <> ''::text) OR
+    ((old.created_at <> new.created_at) AND (((NULLIF(current_setting('app.context'::text, true), ''::text))::jsonb ->>
+    'ip'::text) <> ''::text)))))
+  execute function {{schema}}.tell_owners_of_owner();
+
 create trigger seats_delete
   after delete on {{schema}}.memberships referencing OLD table as old_rows
   for each STATEMENT
@@ -1984,6 +2159,11 @@ create trigger history
   for each row
   when ((new.organization_id IS NOT NULL))
   execute function {{schema}}.record_operation();
+
+create constraint TRIGGER still_open
+  after insert on {{schema}}.operator_log deferrable initially deferred
+  for each row
+  execute function {{schema}}.still_open();
 
 create trigger history
   after insert or delete or update on {{schema}}.organizations
@@ -2009,7 +2189,14 @@ create trigger suspension_told
   after update on {{schema}}.organizations
   for each row
   when (((old.suspended_at IS NULL) <> (new.suspended_at IS NULL)))
-  execute function {{schema}}.tell_owners();
+  execute function {{schema}}.tell_owners_of_suspension();
+
+create trigger told
+  after update on {{schema}}.organizations
+  for each row
+  when ((((old.deleted_at IS NULL) AND (new.deleted_at IS
+    NOT NULL)) OR (old.second_factor_required AND (NOT new.second_factor_required))))
+  execute function {{schema}}.tell_owners_of_organization();
 
 create trigger usage_delete
   after delete on {{schema}}.projects referencing OLD table as old_rows
@@ -2079,7 +2266,7 @@ create trigger note_superuser_insert
   execute function {{schema}}.note_superuser();
 
 create trigger note_superuser
-  before update of superuser, superuser_since, superuser_by on {{schema}}.users
+  before update of superuser, superuser_since, superuser_through on {{schema}}.users
   for each row
   execute function {{schema}}.note_superuser();
 
@@ -2324,6 +2511,15 @@ create policy "upkeep" on {{schema}}."limit_usage"
   to "freehold_owner"
   using ((pg_trigger_depth() > 0));
 
+create policy "leaving" on {{schema}}."memberships"
+  for select
+  to "freehold_tenant"
+  using (((organization_id = ( select gate.organization_id
+   from {{schema}}.gate
+  where (not gate.reads))) AND
+    ((user_id = ( select {{schema}}.acting_user() as acting_user)) or (( select
+    current_setting('app.permission'::text, true) as current_setting) = 'organization:transfer'::text))));
+
 create policy "support" on {{schema}}."memberships"
   as restrictive
   for all
@@ -2441,6 +2637,14 @@ create policy "tenant_update" on {{schema}}."support_grants"
    from {{schema}}.gate
   where (gate.writes AND (gate.permission = ANY ('{support:write,admin:support:write}'::text[]))))));
 
+create policy "colleagues" on {{schema}}."users"
+  for select
+  to "freehold_tenant"
+  using ((exists ( select
+   from {{schema}}.colleagues c
+  where (c.user_id = users.id)
+ OFFSET 0)));
+
 create policy "counting" on {{schema}}."workspaces"
   for select
   to "freehold_owner"
@@ -2477,12 +2681,6 @@ grant execute
 revoke all on function {{schema}}."beat_license"(bytea, text, integer) from public;
 
 grant execute on function {{schema}}."beat_license"(bytea, text, integer) to "freehold_system";
-
-revoke all on function {{schema}}."begin_operation"(text, text, uuid, jsonb) from public;
-
-grant execute
-  on function {{schema}}."begin_operation"(text, text, uuid, jsonb)
-  to "freehold_system", "freehold_tenant";
 
 revoke all on function {{schema}}."count_rows"() from public;
 
@@ -2536,6 +2734,10 @@ revoke all on function {{schema}}."hold_transfer"(uuid, uuid, uuid) from public;
 
 grant execute on function {{schema}}."hold_transfer"(uuid, uuid, uuid) to "freehold_system";
 
+revoke all on function {{schema}}."is_entitled"() from public;
+
+grant execute on function {{schema}}."is_entitled"() to "freehold_system", "freehold_tenant";
+
 revoke all on function {{schema}}."is_limited"(uuid, text) from public;
 
 revoke all on function {{schema}}."issue_license_file"(bytea, text, integer) from public;
@@ -2569,6 +2771,12 @@ grant execute
 revoke all on function {{schema}}."limits_in_gate"() from public;
 
 grant execute on function {{schema}}."limits_in_gate"() to "freehold_tenant";
+
+revoke all on function {{schema}}."log_operation"(text, text, uuid, jsonb) from public;
+
+grant execute
+  on function {{schema}}."log_operation"(text, text, uuid, jsonb)
+  to "freehold_system", "freehold_tenant";
 
 revoke all on function {{schema}}."maxima_of"(integer, jsonb, integer) from public;
 
@@ -2614,9 +2822,17 @@ revoke all on function {{schema}}."support_role"() from public;
 
 grant execute on function {{schema}}."support_role"() to "freehold_system", "freehold_tenant";
 
-revoke all on function {{schema}}."tell_owners"() from public;
+revoke all on function {{schema}}."tell_owners"(uuid, text, jsonb, uuid[], uuid, integer) from public;
+
+revoke all on function {{schema}}."tell_owners_of_invitation"() from public;
+
+revoke all on function {{schema}}."tell_owners_of_organization"() from public;
+
+revoke all on function {{schema}}."tell_owners_of_owner"() from public;
 
 revoke all on function {{schema}}."tell_owners_of_support"() from public;
+
+revoke all on function {{schema}}."tell_owners_of_suspension"() from public;
 
 revoke all on function {{schema}}."word_beginnings"(text, text) from "freehold_system";
 
@@ -2660,6 +2876,8 @@ grant select on table {{schema}}."support_grants" to "freehold_system";
 
 grant insert, select, update on table {{schema}}."support_grants" to "freehold_tenant";
 
+grant select on table {{schema}}."colleagues" to "freehold_tenant";
+
 grant select on table {{schema}}."entitlements" to "freehold_system";
 
 grant select on table {{schema}}."gate" to "freehold_system", "freehold_tenant";
@@ -2673,6 +2891,8 @@ grant select on table {{schema}}."live_invitations" to "freehold_system";
 grant select, update on table {{schema}}."live_users" to "freehold_system";
 
 grant select on table {{schema}}."operator" to "freehold_system", "freehold_tenant";
+
+grant select on table {{schema}}."own_account" to "freehold_system", "freehold_tenant";
 
 grant select on table {{schema}}."own_entitlements" to "freehold_tenant";
 
