@@ -118,8 +118,7 @@ const WRONG: unknown[] = [
 const people = new Map<string, Promise<World>>()
 const personFor = (operationId: string): Promise<World> => {
   let person = people.get(operationId)
-  if (person === undefined)
-    people.set(operationId, (person = worlds({ superuser: ofOperators.has(operationId) })))
+  if (person === undefined) people.set(operationId, (person = worlds({ superuser: ofOperators.has(operationId) })))
   return person
 }
 

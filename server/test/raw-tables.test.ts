@@ -329,7 +329,10 @@ test('whoever watches the rows of an organization sees one that changes, comes a
     await admin.query(change, [world.user_id])
     const changed = await read()
     const different = new Set(changed).symmetricDifference(new Set(rows))
-    assert.ok([...different].some(line => line.startsWith(`${table} `)), change)
+    assert.ok(
+      [...different].some(line => line.startsWith(`${table} `)),
+      change,
+    )
     rows = changed
     assert.deepEqual(await read(), rows)
   }

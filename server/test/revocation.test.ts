@@ -28,9 +28,7 @@ async function holding<Result>(
     const { rows } = await client.query(`select pg_backend_pid() as pid, set_config('lock_timeout', '60s', false)`)
     const waiting = 'select from pg_stat_activity where $1 = any (pg_blocking_pids(pid))'
     await client.query('begin')
-    return await work(client, () =>
-      waitUntil(async () => (await admin.query(waiting, [rows[0].pid])).rowCount !== 0),
-    )
+    return await work(client, () => waitUntil(async () => (await admin.query(waiting, [rows[0].pid])).rowCount !== 0))
   } finally {
     client.release(true) // closes the connection, and so ends an open transaction
   }

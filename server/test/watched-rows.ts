@@ -14,10 +14,7 @@ export const dumpRows = async (admin: pg.Pool, whose: Whose): Promise<string[]> 
  * Reads every row of an organization or its users, from all tables in the catalog, as sorted text, whenever it is called.
  * A row of an organization's table is identified by its organization, any other row by an id anywhere in it.
  */
-export async function watchRows(
-  admin: pg.Pool,
-  { organization_ids, ids }: Whose,
-): Promise<() => Promise<string[]>> {
+export async function watchRows(admin: pg.Pool, { organization_ids, ids }: Whose): Promise<() => Promise<string[]>> {
   const { rows: tables } = await admin.query<{ name: string; key: string | null }>(`
     select c.relname as name, (select a.attname from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
         where i.indrelid = c.oid and i.indisprimary and (a.attname = 'organization_id' or c.relname = 'organizations')) as key
