@@ -47,7 +47,7 @@ const run = spawn(
   process.execPath,
   [
     '--test',
-    '--test-concurrency=2',
+    '--test-concurrency=3', // on two cores: tests also wait
     `--test-global-setup=${fileURLToPath(new URL('setup.ts', import.meta.url))}`,
     `--test-timeout=${(isLong ? 3600 : LIMIT) * 1000}`,
     '--test-force-exit', // what a test that ran out of time has left running does not hold the file

@@ -125,7 +125,7 @@ test('people come with all that their line says, and sign in with the password t
     assert.equal(body.organization.id, personalOrganizationId(user.id))
     assert.equal(body.organization.kind, 'personal')
     const { password_hash } = (await admin.query('select password_hash from users where id = $1', [user.id])).rows[0]
-    assert.match(password_hash, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
+    assert.match(password_hash, /^\$argon2id\$v=19\$m=64,t=1,p=1\$/, 'with the parameters of the test app')
     assert.equal((await logIn(identifier)).status, 200)
   }
   assert.equal((await logIn({ email: addressOf(eve) })).status, 401)
@@ -364,7 +364,8 @@ test('two imports of one file at once make each account once', async () => {
     let complaint = ''
     child.stderr.on('data', (part: Buffer) => (complaint += part.toString()))
     await once(child, 'close')
-    return complaint.replaceAll(/^\d+ %, .+\n/gm, '') // its progress, every few seconds
+    // On a busy machine it takes so long that it tells how far it is.
+    return complaint.replaceAll(/^\d+ %, .*\n/gm, '')
   })
   assert.deepEqual(await Promise.all(both), ['', ''])
   assert.equal(await countOf(`${name}-%`), lines.length)
