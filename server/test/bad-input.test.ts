@@ -9,7 +9,7 @@ import { createTestApp } from './test-app.ts'
 import { isOperators, listOperations } from './isolation/operations.ts'
 import { createWorlds } from './isolation/world.ts'
 import type { World } from './isolation/world.ts'
-import { isTaken, RUNS, tellSeed } from './sample.ts'
+import { isTaken, RUNS, tellSeed } from './concurrency/sample.ts'
 
 const SEED = 20_261_121
 

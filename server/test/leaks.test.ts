@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openDatabase } from '../src/platform/database/database.ts'
-import { RUNS } from './sample.ts'
+import { RUNS } from './concurrency/sample.ts'
 import { createTestApp } from './test-app.ts'
 import { testDatabase } from './test-database.ts'
 import { makeTenants, readLeftSettings, runTenantLoad } from './concurrency/tenant-load.ts'

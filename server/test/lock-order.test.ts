@@ -9,7 +9,7 @@ import { accessOf, listActions } from './concurrency/lock-order.ts'
 import type { Action } from './concurrency/lock-order.ts'
 import { createHolder, installWatch, watch } from './concurrency/lock-watch.ts'
 import type { Deadlock } from './concurrency/lock-watch.ts'
-import { takeSome, tellSeed } from './sample.ts'
+import { takeSome, tellSeed } from './concurrency/sample.ts'
 import { createTestApp } from './test-app.ts'
 
 // Every operation that revokes access runs at the same time as every operation that writes, each pair in its own small

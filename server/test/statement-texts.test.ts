@@ -8,7 +8,7 @@ import { buildRequest } from './isolation/requests.ts'
 import type { Operation } from './isolation/operations.ts'
 import { callerOf, createWorlds } from './isolation/world.ts'
 import type { World } from './isolation/world.ts'
-import { RUNS } from './sample.ts'
+import { RUNS } from './concurrency/sample.ts'
 import { createTestApp } from './test-app.ts'
 
 // Each distinct SQL text stays prepared on its connection. So a client must not be able to choose how many there are:

@@ -1,5 +1,5 @@
 import type { TestContext } from 'node:test'
-import { createRandom } from './oracle/world.ts'
+import { createRandom } from '../oracle/world.ts'
 
 // Some tests try every case of a kind in every place. A short run takes a share of those pairs, another one in each run;
 // a long run takes all of them.
