@@ -164,7 +164,7 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
     await redis.ask('CONFIG', 'SET', 'maxmemory', '0')
   })
 
-  // Red when: answerWithin waits in one piece, or rejects before sockets are read.
+  // Red when: answerWithin waits in one piece.
   test('a process that was busy for a moment does not take that for an outage', async () => {
     const late = new Promise(resolve => setImmediate(() => setTimeout(resolve, 5, 'written late')))
     const arrived = new Promise(resolve => setImmediate(resolve, 'read late'))
