@@ -4,7 +4,7 @@ import { kindsOf, listOperations } from './isolation/operations.ts'
 import { buildRequest } from './isolation/requests.ts'
 import { callerOf, createWorlds } from './isolation/world.ts'
 import type { World } from './isolation/world.ts'
-import { randomWord } from './isolation/words.ts'
+import { randomWord } from './isolation/values.ts'
 import { createTestApp } from './test-app.ts'
 
 // PUT replaces: fields that are left out are reset, except those that users sign in with and those that protect users.

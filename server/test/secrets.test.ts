@@ -7,7 +7,7 @@ import { buildRequest } from './isolation/requests.ts'
 import type { Request } from './isolation/requests.ts'
 import { callerOf, createWorlds } from './isolation/world.ts'
 import type { World } from './isolation/world.ts'
-import { randomWord } from './isolation/words.ts'
+import { randomWord } from './isolation/values.ts'
 import { startPeer } from './programs/peer.ts'
 import { createTestApp, PASSWORD } from './test-app.ts'
 

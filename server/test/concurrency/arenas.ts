@@ -3,7 +3,7 @@ import { sealRefreshToken } from '../../src/identity/sign-in/refresh-token.ts'
 import { signId } from '../../src/platform/crypto/sealing.ts'
 import { giveFixtures } from '../isolation/fixtures.ts'
 import { isOperators, kindsOf } from '../isolation/operations.ts'
-import { WORLD_PASSWORD } from '../isolation/words.ts'
+import { WORLD_PASSWORD } from '../isolation/values.ts'
 import { createWorlds } from '../isolation/world.ts'
 import type { World } from '../isolation/world.ts'
 import type { Action } from './lock-order.ts'
@@ -14,8 +14,7 @@ import type { TestApp } from '../test-app.ts'
  * which the second has not verified a second factor; a user whom the first one has invited; and an operator through a
  * support access with the role member.
  */
-export const authors = ['first', 'elsewhere', 'second', 'outsider', 'support'] as const
-export type Author = (typeof authors)[number]
+export type Author = 'first' | 'elsewhere' | 'second' | 'outsider' | 'support'
 export type Arena = Readonly<Record<Author, World>>
 
 /** Creates a small world; `isYounger`: the first owner has the greater id, which decides who is locked first. */

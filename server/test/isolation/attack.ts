@@ -6,10 +6,11 @@ import type { Operation, Place } from './operations.ts'
 import { createVictim } from './victim.ts'
 import type { Victim } from './victim.ts'
 import { watchRows } from './watched-rows.ts'
-import { countSupportRequests, createWorlds } from './world.ts'
-import type { Request } from './requests.ts'
-import type { MakeWorld, World } from './world.ts'
-import { randomWord } from './words.ts'
+import { createCallers, createSupport } from './senders.ts'
+import type { Send } from './senders.ts'
+import { createWorlds } from './world.ts'
+import type { World } from './world.ts'
+import { randomWord } from './values.ts'
 import type { Answer, TestApp } from '../test-app.ts'
 
 /**
@@ -169,36 +170,6 @@ function variantsOf(operation: Operation, values: ReadonlyMap<Place, string>): V
   const all = operation.places.filter(place => path.length > 0 || !excepted(place))
   if (all.length > 1) variants.push({ name: `${operation.id} everywhere`, foreign: of(all) })
   return variants
-}
-
-type Send = (request: (world: World) => Request, headers: Record<string, string>) => Promise<[World, Answer]>
-
-/**
- * Sends the requests of an attacker. After one that may have changed something, or that counts as a guess, the next one
- * has a new world.
- */
-function createCallers({ method, plain = {} }: Operation, makeWorld: () => World | Promise<World>): Send {
-  const counts = Object.keys(plain).some(name => /password|proof|code|token|key/.test(name))
-  let kept: World | undefined
-  return async (build, headers) => {
-    const world = kept ?? (await makeWorld())
-    const request = build(world)
-    const answer = await world.call(request.method, request.path, request.body, { ...headers, ...request.headers })
-    kept = method === 'GET' || (answer.status >= 400 && !counts) ? world : undefined
-    return [world, answer]
-  }
-}
-
-/** Sends each request of an operator through a support access of its own. */
-function createSupport(operation: Operation, worlds: MakeWorld, admin: TestApp['admin']): Send {
-  return async (build, headers) => {
-    const world = await worlds({ support: 'member' }, kindsOf(operation))
-    const request = build(world)
-    const answer = await world.call(request.method, request.path, request.body, { ...headers, ...request.headers })
-    // Each request under support access is on record, in the organization that it is for.
-    assert.equal(await countSupportRequests(admin, world), 1, operation.id)
-    return [world, answer]
-  }
 }
 
 async function sendVariant(

@@ -2,9 +2,8 @@
 
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import type { Operation, Place, Resource } from './operations.ts'
-import { words } from './values.ts'
+import { randomWord, words } from './values.ts'
 import type { Kind } from './values.ts'
-import { randomWord } from './words.ts'
 import type { World } from './world.ts'
 
 export interface Request {

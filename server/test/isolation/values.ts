@@ -1,8 +1,14 @@
+import { randomBytes } from 'node:crypto'
+import type { ProblemCode } from '../../src/platform/problems.ts'
+import type { World } from './world.ts'
+
 // What the OpenAPI documents do not say: what fields refer to, and the values that requests need.
 
-import type { ProblemCode } from '../../src/platform/problems.ts'
-import { WORLD_PASSWORD } from './words.ts'
-import type { World } from './world.ts'
+/** The ending of every word of a world, so that nothing is found in it by chance. */
+export const randomWord = (): string => randomBytes(6).toString('hex')
+
+/** The password of all users in these worlds, and of no others. */
+export const WORLD_PASSWORD = 'Worldly-horse-8'
 
 /**
  * What a place in a request refers to; every kind can belong to another organization. It is a resource with an id, by

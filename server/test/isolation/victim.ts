@@ -1,7 +1,7 @@
 import { giveFixtures, makeResources } from './fixtures.ts'
 import { listResources } from './operations.ts'
 import type { Operation } from './operations.ts'
-import { randomWord } from './words.ts'
+import { randomWord } from './values.ts'
 import type { Person, TestApp } from '../test-app.ts'
 
 export interface Victim {

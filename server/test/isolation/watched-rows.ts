@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { isLedger } from '../../src/platform/schema/inspection.ts'
-import { randomWord } from './words.ts'
+import { randomWord } from './values.ts'
 
 interface Whose {
   organization_ids: readonly string[]

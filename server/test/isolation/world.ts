@@ -7,7 +7,7 @@ import { giveFixtures, makeResources } from './fixtures.ts'
 import { isOperators, listOperations, listResources } from './operations.ts'
 import type { Operation, Resource } from './operations.ts'
 import type { Kind } from './values.ts'
-import { randomWord, WORLD_PASSWORD } from './words.ts'
+import { randomWord, WORLD_PASSWORD } from './values.ts'
 import type { Answer, TestApp } from '../test-app.ts'
 
 /** The state of the caller: a role, and what has happened since the sign-in. */

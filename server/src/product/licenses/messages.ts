@@ -14,6 +14,7 @@ const Metadata = Type.Unsafe<Record<string, string | number | boolean>>({
     product: { type: 'string', minLength: 1, maxLength: 63, description: 'For the `product` of a validation.' },
     max_version: {
       type: 'string',
+      maxLength: 49,
       pattern: '^\\d{1,9}(\\.\\d{1,9}){0,4}$',
       description: 'The highest version that the license covers, for the `version` of a validation.',
       examples: ['2.4'],
