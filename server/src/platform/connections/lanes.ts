@@ -21,8 +21,12 @@ const MAX_REMEMBERED = 5000
 /** A lane that has carried nothing for so long is closed. Milliseconds. */
 const IDLE_MS = 60_000
 
-/** What must not wait behind others, or be repeated: changes, and locks that another transaction can hold. */
-const CHANGES = /\b(?:insert|update|delete|merge|lock)\b|\b(?:lock|hold)_|_lock\b|for (?:share|key share)\b/i
+/**
+ * What must not wait behind others, or be repeated: changes, and locks that another transaction can hold. Whether the server
+ * takes changes is asked elsewhere, too, because a lane never does.
+ */
+const CHANGES =
+  /\b(?:insert|update|delete|merge|lock)\b|\b(?:lock|hold)_|_lock\b|for (?:share|key share)\b|transaction_read_only/i
 
 export interface LaneOptions {
   /** How many connections carry several statements at once. */
