@@ -306,6 +306,8 @@ const mayConnect: Readonly<Record<string, string>> = {
   'platform/embedded/postgres-process.ts node:net': 'whether a port of this machine is free',
   'platform/server/closing.ts node:net': 'the type of the listener, which connects to nothing',
   'platform/openapi/document-pages.ts node:http': 'the names of statuses',
+  'operations/traces/tracing.ts node:http': 'the connections of the exporter of traces, which it bounds by itself',
+  'operations/traces/tracing.ts node:https': 'the same, over TLS',
   'operations/metrics/worker-server.ts node:http': 'listens for scrapes, and connects to nothing',
   'cli/doctor/public-url.ts:18': 'doctor asks the service itself under its public URL, as clients do',
   'platform/mail/outbox.ts nodemailer': 'makes files of mails, and connects to nothing',
