@@ -1,20 +1,35 @@
-import type pg from 'pg'
+import pg from 'pg'
+import { Connection } from '../src/platform/connections/connection.ts'
 import type { Database } from '../src/platform/database/database.ts'
 
-/** The statements that the service sends to PostgreSQL from now on, in order: the texts, without values. */
+type Asked = string | { text: string; name?: string }
+
+const listeners = new Set<(connection: Connection, text: string) => void>()
+
+/** How a connection is made ready: not a statement of a request. */
+const isPreparation = (asked: Asked): boolean =>
+  typeof asked === 'string' ? asked === 'set default_transaction_read_only = on' : asked.name === 'settings'
+
+const { query } = pg.Client.prototype as unknown as { query: (...given: unknown[]) => unknown }
+Object.defineProperty(Connection.prototype, 'query', {
+  value(this: Connection, asked: Asked, ...rest: unknown[]) {
+    if (!isPreparation(asked))
+      for (const listener of listeners) listener(this, typeof asked === 'string' ? asked : asked.text)
+    return query.call(this, asked, ...rest)
+  },
+})
+
+/**
+ * The statements that the service sends to PostgreSQL from now on, in order, on connections of their own and on shared
+ * ones: the texts, without values.
+ */
 export function recordStatements({ tenant, system }: Database): { take(): string[] } {
   const recorded: string[] = []
-  const seen = new WeakSet<pg.PoolClient>()
-  for (const { pool } of [tenant, system]) {
-    pool.on('acquire', client => {
-      if (seen.has(client)) return
-      seen.add(client)
-      const query = client.query.bind(client) as (...args: unknown[]) => unknown
-      client.query = ((asked: string | { text: string }, ...rest: unknown[]) => {
-        recorded.push(typeof asked === 'string' ? asked : asked.text)
-        return query(asked, ...rest)
-      }) as typeof client.query
-    })
-  }
+  const places = [tenant, system].map(({ pool }) => new URL(pool.options.connectionString!))
+  const isOurs = ({ user, database }: Connection): boolean =>
+    places.some(({ username, pathname }) => decodeURIComponent(username) === user && pathname === `/${database}`)
+  listeners.add((connection, text) => {
+    if (isOurs(connection)) recorded.push(text)
+  })
   return { take: () => recorded.splice(0) }
 }

@@ -73,7 +73,7 @@ export interface DatabaseOptions {
   poolTimeoutSeconds: number
   connectionMaxAgeSeconds: number
   pooler: 'none' | 'transaction'
-  /** How many connections of each login short reads share at most, and half of them (lanes.ts); 0, or behind a pooler: none. */
+  /** How many connections short reads of the tenant login share at most, and half of its own (lanes.ts); 0, or behind a pooler: none. */
   lanes?: number
   onError: (error: Error) => void
 }
@@ -103,7 +103,7 @@ function openLogin<Name extends LoginName>(
 ): Login<Name> {
   const prepared = options.pooler === 'none'
   // The shared connections are some of them, at most half.
-  const shared = prepared ? Math.min(options.lanes ?? 0, Math.floor(size / 2)) : 0
+  const shared = gated && prepared ? Math.min(options.lanes ?? 0, Math.floor(size / 2)) : 0
   const max = size - shared
   const pool = new pg.Pool({
     Client: poolClient,
@@ -128,7 +128,7 @@ function openLogin<Name extends LoginName>(
           connectionString,
           connectionTimeoutMillis: options.poolTimeoutSeconds * 1000,
           maxLifetimeSeconds: options.connectionMaxAgeSeconds,
-          application_name: `freehold ${gated ? 'tenant' : 'system'} lane`,
+          application_name: 'freehold tenant lane',
           onError: options.onError,
         })
       : undefined
