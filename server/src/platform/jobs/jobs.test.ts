@@ -89,7 +89,8 @@ test('a job that fails is tried again, later each time, and says why without any
   })
   const waits: number[] = []
   for (let retry = 1; retry <= 4; retry++) {
-    await waitUntil(async () => (await readJob(id))?.state === 'retry' && attempts === retry)
+    // The attempt first: a state that was read before it is that of the attempt before.
+    await waitUntil(async () => attempts === retry && (await readJob(id))?.state === 'retry')
     const row = await readJob(id)
     waits.push(row!.waits)
     assert.equal(row!.output?.message, '550 <(address)> is unknown here')
