@@ -3,13 +3,22 @@ import type { World } from './world.ts'
 
 // What organizations are entitled to, written from docs/guides/licenses.md: the part of the model about licenses.
 
-/** The entitlements of an organization; one that allows no changes any more is good for reading. */
-function entitlementsOf(world: World, organization_id: string): { code: string; writes: boolean }[] {
-  const current = world.allowances.filter(
+const currentOf = (world: World, organization_id: string) =>
+  world.allowances.filter(
     row =>
       row.organization_id === organization_id &&
       (row.state === 'live' || (row.state === 'expired' && row.on_expiry !== 'restrict')),
   )
+
+/** Whether the organization may add something: not if all that it has left is good for reading. */
+export function mayAdd(world: World, organization_id: string): boolean {
+  const current = currentOf(world, organization_id)
+  return current.length === 0 || current.some(({ state, on_expiry }) => state === 'live' || on_expiry === 'keep')
+}
+
+/** The entitlements of an organization; one that allows no changes any more is good for reading. */
+function entitlementsOf(world: World, organization_id: string): { code: string; writes: boolean }[] {
+  const current = currentOf(world, organization_id)
   const granted = current.flatMap(({ entitlements, state, on_expiry }) =>
     entitlements.map(code => ({ code, writes: state === 'live' || on_expiry === 'keep' })),
   )

@@ -1,7 +1,7 @@
 import { describeRole, permissionsOf, rulesOfRoles } from './model-of-roles.ts'
 import type { Permissions } from './model-of-roles.ts'
 import { permissionsOfSupport, rulesOfSupport } from './model-of-support.ts'
-import { describeEntitlements, isEntitled } from './model-of-licenses.ts'
+import { describeEntitlements, isEntitled, mayAdd } from './model-of-licenses.ts'
 import type { Question } from './question.ts'
 import type { Membership, World } from './world.ts'
 
@@ -233,7 +233,12 @@ export function write(world: World, permissions: Permissions, question: Question
   return {
     ...answers,
     ...rulesOfSupport(world, question, { user, writes: writes('support_grants') }),
-    'insert a project': isInPlace && writes('projects') ? `1 by ${isSupport ? question.support_id : user?.id}` : '0',
+    'insert a project':
+      !isInPlace || !writes('projects')
+        ? '0'
+        : mayAdd(world, question.place)
+          ? `1 by ${isSupport ? question.support_id : user?.id}`
+          : 'rule',
     ...all(['update projects', 'delete projects'], count(projects)),
     ...all(['update a project', 'lock a project', 'delete a project'], has(projects, question.project)),
     'insert an invitation': !isInPlace || !writes('invitations') ? '0' : mayOffer(question) ? '1' : 'rule',
