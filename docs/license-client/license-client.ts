@@ -20,7 +20,7 @@ export interface LicenseClientOptions {
   /** Names this device, such as a SHA-256 of its machine id; at most 255 visible ASCII characters. */
   fingerprint: string
   /**
-   * The public keys of the service, from /.well-known/license-jwks.json. They are a part of the program: whoever can replace
+   * The public keys of the service, from /.well-known/license-jwks.json. They are a part of the program: anyone who can replace
    * them can make license files.
    */
   keys: readonly PublicKey[]

@@ -74,7 +74,7 @@ export interface Expected {
   /** `lastSeen` of the previous verdict; the program stores it, so that a clock that was set back is noticed. */
   lastSeen?: number | undefined
   /**
-   * The longest life of a file that the program accepts, in seconds. Whoever holds the key can ask the service for a longer
+   * The longest life of a file that the program accepts, in seconds. The holder of the key can ask the service for a longer
    * file; such a file ends after this time. No limit by default.
    */
   maxSeconds?: number | undefined

@@ -20,7 +20,7 @@ const settings = new Set(
   ),
 )
 
-/** Names in capitals that belong to somebody else, with whose they are. */
+/** Names in capitals that belong to another program, with its name. */
 const others: Record<string, string> = {
   POSTGRES_DB: 'the image of PostgreSQL',
   POSTGRES_PASSWORD_FILE: 'the image of PostgreSQL',
@@ -48,7 +48,7 @@ const namesIn = (text: string): string[] =>
   ].flatMap(pattern => text.match(pattern) ?? [])
 
 // Red when: a setting is renamed or misspelled in any of these files, in a comment as well.
-test('every variable that a file for a deployment names is a setting, or somebody else’s', () => {
+test('every variable that a file for a deployment names is a setting, or one of another program', () => {
   assert.ok(files.length >= 15, files.join(', '))
   const found = new Set<string>()
   for (const file of files)

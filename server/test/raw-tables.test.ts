@@ -315,7 +315,7 @@ for (const [
 }
 
 // Red when: watchRows forgets the transactions of their rows, or asks only for rows that are newer than all others.
-test('whoever watches the rows of an organization sees one that changes, comes and goes', async () => {
+test('a watch on the rows of an organization sees one that changes, comes and goes', async () => {
   const [world, other] = [await worlds(), await worlds()]
   const read = await watchRows(admin, rowsOf(world))
   let rows = await read()

@@ -98,10 +98,13 @@ export const timestamps = { created_at: Time, updated_at: Time }
 /** Fits the longest name that a list is sorted by: 200 characters of six bytes in JSON, an id and a MAC, in base64. */
 const CURSOR_LENGTH = 2000
 
+/** The most items on a page of any list. */
+export const MAX_PAGE = 100
+
 /** `limit`, `cursor` and `include_total`, and the filters of the list. */
 export const PageQueryOf = <P extends Record<string, TSchema>>(filters: P) =>
   Strict({
-    limit: Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'The number of items on a page.' }),
+    limit: Type.Integer({ minimum: 1, maximum: MAX_PAGE, default: 20, description: 'The number of items on a page.' }),
     cursor: Type.Optional(
       Type.String({ minLength: 1, maxLength: CURSOR_LENGTH, description: '`next_cursor` of the previous page.' }),
     ),

@@ -7,7 +7,7 @@ import { pagesBuiltBy } from '../../platform/database/pagination.ts'
 import type { Order, Page, Position } from '../../platform/database/pagination.ts'
 import { get, raw, tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
-import { Email, Id, Name, Nullable, OneOf, timestamps, Username } from '../../platform/schemas.ts'
+import { Email, Id, MAX_PAGE, Name, Nullable, OneOf, timestamps, Username } from '../../platform/schemas.ts'
 import { LINE } from '../../platform/texts.ts'
 import { HeldRole, heldRole, RoleFilter } from '../organizations/held-role.ts'
 
@@ -107,7 +107,7 @@ interface MemberOrder extends Order {
    * The rows to read of each range, at least those of a page: a constant, because PostgreSQL makes a new plan for each
    * request, which takes longer than the rest, if it must guess how many rows an unknown limit needs.
    */
-  most: 21 | 101
+  most: number
 }
 
 const orderOf = ({ sort = 'created_at', search, status }: MemberFilters, { limit }: Page): MemberOrder => {
@@ -115,7 +115,7 @@ const orderOf = ({ sort = 'created_at', search, status }: MemberFilters, { limit
   const named = descending ? sort.slice(1) : sort
   const kind = search !== undefined ? 'word' : named === 'created_at' ? 'member' : (named as 'name' | 'email')
   const ofRemoved = status === 'removed'
-  const most = limit < 21 ? 21 : 101
+  const most = limit < 21 ? 21 : MAX_PAGE + 1
   return { column: `${kind} ${ofRemoved} ${most}`, id: 'user_id', descending, kind, ofRemoved, most }
 }
 

@@ -24,7 +24,7 @@ begin
 end $$;
 revoke execute on function tell_owners(uuid, text, jsonb, uuid[], uuid, integer) from public;
 
--- The other owners get an email when someone becomes an owner or is an owner no more, except by leaving or by lowering the own
+-- The other owners get an email when someone becomes an owner or stops being one, except by leaving or by lowering the own
 -- role. Without a permission it is the system login: a request with an address joins someone, which is told; an import or the
 -- end or restoration of an account is not. Ten emails an hour are enough to know who plays with the roles.
 create function tell_owners_of_owner() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$

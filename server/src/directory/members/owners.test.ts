@@ -99,7 +99,7 @@ test('the other owners get an email when the organization is deleted, or require
 })
 
 // Red when: the trigger `owner_added` is missing, or asks for a session.
-test('whoever accepts an invitation as an owner, with an account or without, is made known to the owners', async () => {
+test('a person who accepts an invitation as an owner, with an account or without, is made known to the owners', async () => {
   const team = await createTeam()
   const { anna, place } = team
   const known = await signUp()

@@ -5,7 +5,7 @@ import { Organization } from '../../directory/organizations/organizations.ts'
 import { User } from '../../directory/users/users.ts'
 import { NewPassword, Password } from '../../identity/passwords/password-policy.ts'
 import type { SignedInAnswer } from '../../identity/sign-in/messages.ts'
-import { Email, Id, IdOf, Name, Nullable, Time, Token } from '../../platform/schemas.ts'
+import { Email, Id, IdOf, MAX_PAGE, Name, Nullable, Time, Token } from '../../platform/schemas.ts'
 import { Workspace, WorkspacePath } from '../../product/workspaces/workspaces.ts'
 import { camelize } from './names.ts'
 
@@ -159,6 +159,6 @@ export const NewV5Session = Type.Object(
 )
 export const SessionParams = Type.Object({ id: IdOf('workspace') })
 export const SessionPage = Type.Object({
-  limit: Type.Integer({ minimum: 1, maximum: 100, default: 100 }),
+  limit: Type.Integer({ minimum: 1, maximum: MAX_PAGE, default: 100 }),
   cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 2000, description: 'From the `Link` of a list.' })),
 })

@@ -5,7 +5,7 @@ pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, value => value.replace(' '
 pg.types.setTypeParser(pg.types.builtins.DATE, value => value)
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
-// Of 45 permissions the driver's parser makes an array fifteen times more slowly, one character after the other.
+// The driver's parser reads one character after the other, which takes fifteen times as long for 45 permissions.
 const TEXT_ARRAY = 1009 as TypeId
 const parseQuoted = pg.types.getTypeParser(TEXT_ARRAY) as (value: string) => unknown
 pg.types.setTypeParser(TEXT_ARRAY, value => {

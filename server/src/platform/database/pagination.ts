@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { sql } from 'kysely'
 import type { SelectQueryBuilder } from 'kysely'
 import { Problem } from '../problems.ts'
+import { MAX_PAGE } from '../schemas.ts'
 import { compileOnce, raw, statement } from './statement.ts'
 import type { BoundQuery, LoginName, Statement } from './statement.ts'
 
@@ -105,7 +106,7 @@ export function whereIdIn<DB, T extends keyof DB, Item>(
  * The rows of the largest page and one more, as a constant in the statement: if PostgreSQL must guess how many rows an
  * unknown limit needs, it plans for a tenth of the table, or makes a new plan for each request.
  */
-const MAX_ROWS = 101
+const MAX_ROWS = MAX_PAGE + 1
 
 /** The list that a page is taken from: columns and filters, built from placeholder values (see compileOnce). */
 type List<Values, DB, T extends keyof DB, Item> = (values: Values) => SelectQueryBuilder<DB, T, Item>

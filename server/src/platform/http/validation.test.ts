@@ -48,3 +48,32 @@ test('every schema of every route compiles, though a start compiles none', () =>
   }
   assert.ok(compiled > 100, `only ${compiled} schemas`)
 })
+
+// Red when: lowerIdsOf leaves out a way in which a schema holds another one.
+test('ids in upper case become the ids that the database returns, wherever a schema has one', () => {
+  const id = { type: 'string', format: 'uuid' }
+  const properties = {
+    id,
+    parent: { type: ['string', 'null'], format: 'uuid' },
+    ids: { type: 'array', items: id },
+    rows: { type: 'array', items: { type: 'object', properties: { id } } },
+    name: { type: 'string' },
+  }
+  const one = { anyOf: [{ type: 'object', properties: { place: id } }] }
+  const other = { oneOf: [{ type: 'object', properties: { owner: id } }, { type: 'null' }] }
+  const schema = { type: 'object', properties, allOf: [one, other] }
+  const validate = compileValidator({ schema, method: 'POST', url: '/', httpPart: 'body' })
+  const lower = '01a2266f-4738-7b89-bc08-bc1b99406148'
+  const bodyOf = (given: string) => ({
+    id: given,
+    parent: given,
+    ids: [given],
+    rows: [{ id: given }],
+    name: 'ABC',
+    place: given,
+    owner: given,
+  })
+  const nulls = { ...bodyOf(lower), parent: null }
+  assert.deepEqual(validate(bodyOf(lower.toUpperCase())), { value: bodyOf(lower) })
+  assert.deepEqual(validate(nulls), { value: nulls })
+})

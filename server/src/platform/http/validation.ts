@@ -60,6 +60,9 @@ export const schemaController = {
 }
 
 interface SchemaWithIds {
+  anyOf?: SchemaWithIds[]
+  oneOf?: SchemaWithIds[]
+  allOf?: SchemaWithIds[]
   format?: string
   properties?: Record<string, SchemaWithIds>
   items?: SchemaWithIds
@@ -71,7 +74,13 @@ const unchanged = (data: unknown): unknown => data
  * Writes the ids of valid data in lower case, as the database returns them: RFC 9562, section 4, allows both. Code that
  * compares an id with that of the caller must not take one in upper case for another.
  */
-function lowerIdsOf({ format, properties = {}, items }: SchemaWithIds): (data: unknown) => unknown {
+function lowerIdsOf({ anyOf = [], oneOf = [], allOf = [], ...schema }: SchemaWithIds): (data: unknown) => unknown {
+  const parts = [...anyOf, ...oneOf, ...allOf].map(lowerIdsOf).filter(lower => lower !== unchanged)
+  if (parts.length > 0) {
+    const rest = lowerIdsOf(schema)
+    return data => parts.reduce((lowered, lower) => lower(lowered), rest(data))
+  }
+  const { format, properties = {}, items } = schema
   if (format === 'uuid') return data => (typeof data === 'string' ? data.toLowerCase() : data)
   if (items !== undefined) {
     const lower = lowerIdsOf(items)

@@ -10,7 +10,7 @@ import type { PublicKey } from '../../../../docs/license-client/license-file.ts'
 import { signFile } from './sealing.ts'
 import type { LicenseClaims } from './sealing.ts'
 
-// The client of the guide, attacked by whoever controls its device: with a program that stands in for the service, and with
+// The client of the guide, attacked by the person who controls its device: with a program that stands in for the service, and with
 // a changed state on the disk. The program that stands in is this one.
 
 /** What the next requests are answered, by the end of their path; without an answer the connection is closed. */

@@ -126,7 +126,7 @@ test('an overage applies to seats, quotas and activations, and is rounded down',
 })
 
 // Red when: keep_allowance() refuses a resumption, or count_use() lets someone join above the maximum.
-test('a plan with fewer seats: refused in use, and what was chosen while suspended lets nobody in', async () => {
+test('a plan with fewer seats: refused in use, and what was chosen while suspended lets no one in', async () => {
   const owner = await newOwner()
   await addMember(owner, 'member')
   const license = await newLicense(owner, { seats: 5 })
