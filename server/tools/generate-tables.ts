@@ -8,9 +8,11 @@ import { migrateDatabase } from '../src/platform/schema/provision.ts'
 import { connectToDatabase } from '../src/platform/migrations/schema-script.ts'
 import { withProvision } from '../src/platform/schema/with-database.ts'
 
-// Writes platform/database/tables.gen.ts, the types of all tables and views, from the migrated schema; `--check` only compares.
+// Writes the types of all tables and views, and the names of the functions that may change something, from the migrated
+// schema; `--check` only compares.
 
-const file = new URL('../src/platform/database/tables.gen.ts', import.meta.url)
+const tablesFile = 'platform/database/tables.gen.ts'
+const functionsFile = 'platform/connections/functions.gen.ts'
 
 /** The types of values from the driver (platform/connections/trip-query.ts sets how times are read). */
 const types: Record<string, string> = {
@@ -145,6 +147,21 @@ ${describeLogin('System', "'system'", tables, ({ system }) => system)}
 ${describeLogin('Either', "'tenant' | 'system'", tables, common)}`
 }
 
+/** PostgreSQL refuses changes by functions that are stable or immutable. */
+const functionsSql = `
+  select distinct proname as name from pg_proc p
+  where pronamespace = current_schema()::regnamespace and provolatile = 'v' and prorettype <> 'trigger'::regtype
+    and (has_function_privilege('freehold_tenant', p.oid, 'execute') or has_function_privilege('freehold_system', p.oid, 'execute'))
+  order by proname`
+
+async function describeFunctions(client: pg.Client): Promise<string> {
+  const { rows } = await client.query<{ name: string }>(functionsSql)
+  return `// Generated from the migrated schema by \`npm run generate\`: the functions that may change something or wait for a lock.
+export const changingFunctions = [
+${rows.map(({ name }) => `  '${name}',\n`).join('')}]
+`
+}
+
 const config = loadConfig(process.env)
 process.exitCode = await withProvision(config, async ({ ownerUrl }) => {
   if (ownerUrl === undefined)
@@ -154,13 +171,20 @@ process.exitCode = await withProvision(config, async ({ ownerUrl }) => {
   const client = await connectToDatabase(ownerUrl)
   try {
     await client.query(`select set_config('search_path', $1, false)`, [schema])
-    const described = await describeTables(client)
-    if (!process.argv.includes('--check')) writeFileSync(file, described)
-    else if (readFileSync(file, 'utf8') !== described) {
-      console.error('platform/database/tables.gen.ts is stale: run `npm run generate`')
-      return 1
+    const isCheck = process.argv.includes('--check')
+    let stale = 0
+    for (const [file, described] of [
+      [tablesFile, await describeTables(client)],
+      [functionsFile, await describeFunctions(client)],
+    ] as const) {
+      const url = new URL(`../src/${file}`, import.meta.url)
+      if (!isCheck) writeFileSync(url, described)
+      else if (readFileSync(url, 'utf8') !== described) {
+        console.error(`${file} is stale: run \`npm run generate\``)
+        stale++
+      }
     }
-    return 0
+    return stale > 0 ? 1 : 0
   } finally {
     await client.end()
   }

@@ -22,6 +22,9 @@ export function isBroken(error: unknown): error is Error {
 /** Whether a migration changed what the connection's prepared statement returns, so that the statement has not run. */
 export const isOutdated = (error: unknown): boolean => isDatabaseError(error) && /^(0A000|26000)/.test(error.code ?? '')
 
+/** Whether the statement has waited for a lock as long as it may. */
+export const isLockTimeout = (error: unknown): boolean => isDatabaseError(error) && error.code === '55P03'
+
 /** Whether the server lacks space, memory or another resource (class 53), or its disk fails (class 58). */
 export const isShortage = (error: unknown): boolean =>
   isDatabaseError(error) && /^(53(?!300)|58)/.test(error.code ?? '')

@@ -4,6 +4,7 @@ import { after, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { openDatabase } from '../database/database.ts'
 import { openLanes } from './lanes.ts'
+import { repeatable } from '../database/statement.ts'
 import { getMe } from '../../identity/sign-in/me.ts'
 import { listProjects } from '../../product/projects/projects.ts'
 import type { Row } from './trip-query.ts'
@@ -48,6 +49,9 @@ const countLanes = async (): Promise<number[]> => {
   )
   return rows.map(({ pid }) => pid)
 }
+
+const systemConnections = `select from pg_stat_activity where datname = current_database() and application_name = 'freehold system'`
+const systemLanes = `select from pg_stat_activity where datname = current_database() and application_name = 'freehold system lane'`
 
 const laneOptions = {
   connectionString: own.tenantUrl,
@@ -148,13 +152,47 @@ test('a read that turns out to change something runs on a connection of its own'
   )
 })
 
+// Red when: statements wait for locks on a lane as long as they want, one that was refused a lock is not repeated, or the
+// transaction after a read stays read-only.
+test('a repeatable change is carried, and what it waits for holds up nothing else', async () => {
+  await admin.query(`create table beats (place int primary key, beats int not null default 0);
+    insert into beats select generate_series(1, 2); grant select on beats to freehold_system;
+    create function beat(place int) returns int language sql volatile security definer as $$
+      update freehold.beats b set beats = beats + 1 where b.place = $1 returning beats $$`)
+  const { system } = open(2, 16)
+  const scope = { origin: { request_id: 'lanes', ip: '', user_agent: '' } }
+  const beat = (place: number) => system.run(scope, repeatable(say('select beat($1)', place)))
+  const look = () => system.run(scope, say('select place, beats from beats order by place'))
+  const beatsOn = async () => (await admin.query(`${systemLanes} and query ~ 'beat'`)).rowCount
+  let count = 0
+  while ((await beatsOn()) === 0 && count < 1000) count += (await Promise.all([1, 2, 3].map(() => beat(1)))).length
+  assert.ok(count < 1000, 'a lane carries it')
+  for (let n = 0; n < 50; n++) await Promise.all([beat(1), look(), beat(1)])
+  assert.deepEqual((await look())[0], { place: 1, beats: count + 100 })
+
+  const holder = await admin.connect()
+  await holder.query('begin')
+  await holder.query('select from beats where place = 2 for update')
+  const waiting = beat(2)
+  for (let n = 0; n < 20; n++) await Promise.all([beat(1), look()])
+  const { rowCount } = await admin.query(`${systemConnections} and wait_event_type = 'Lock'`)
+  assert.equal(rowCount, 1, 'on a connection of its own')
+  await holder.query('commit')
+  holder.release()
+  await waiting
+  assert.deepEqual(await look(), [
+    { place: 1, beats: count + 120 },
+    { place: 2, beats: 1 },
+  ])
+})
+
 // Red when: a name such as `updated_at` makes a statement one that changes something, or such a one is carried.
 test('what only reads is carried, whatever its columns are called', async () => {
   const lanes = openLanes({ ...laneOptions, count: 1 })
   after(() => lanes.close())
   const settings = ['', '', '', '{}', '', ''] as const
-  const isCarried = async (sql: string, parameters: readonly unknown[] = []): Promise<boolean> => {
-    const statement = { sql, parameters }
+  const isCarried = async (sql: string, parameters: readonly unknown[] = [], repeats = false): Promise<boolean> => {
+    const statement = { sql, parameters, repeatable: repeats }
     for (let n = 0; n < 3; n++) lanes.note(statement, settings, 0)
     const carried = lanes.carry(statement, settings)
     await carried?.catch(() => {})
@@ -175,7 +213,8 @@ test('what only reads is carried, whatever its columns are called', async () => 
     'merge into projects using projects p on false when matched then do nothing',
     'lock table projects',
     'select hold_users(array[]::uuid[])',
-    'select lock_account()',
+    'select lock_place()',
+    `select outcome from beat_license('\\x00', 'device', null)`,
     'select pg_advisory_xact_lock(1)',
     'select id from projects for share',
     'select id from projects for key share',
@@ -184,6 +223,7 @@ test('what only reads is carried, whatever its columns are called', async () => 
     `select current_setting('transaction_read_only')`,
   ]
   for (const sql of changes) assert.equal(await isCarried(sql), false, sql)
+  assert.equal(await isCarried(`${changes[0]} where false`, [], true), true, 'declared repeatable')
 })
 
 // Red when: a statement with outdated columns is not repeated, on either kind of connection.

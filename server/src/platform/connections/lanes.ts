@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 import { Connection } from './connection.ts'
-import { isBroken } from './error-codes.ts'
-import { nameOf, prepareSettings, TripQuery } from './trip-query.ts'
+import { isBroken, isLockTimeout } from './error-codes.ts'
+import { changingFunctions } from './functions.gen.ts'
+import { nameOf, prepareReadSettings, prepareSettings, TripQuery } from './trip-query.ts'
 import type { Row, SettingValues } from './trip-query.ts'
 
 /** How many statements are in flight on each at most. */
@@ -20,13 +21,17 @@ const KEPT_OUT_MS = 30_000
 const MAX_REMEMBERED = 5000
 /** A lane that has carried nothing for so long is closed. Milliseconds. */
 const IDLE_MS = 60_000
+/** For how long a statement on a lane waits for a lock, and all behind it; it then runs on a connection of its own. Milliseconds. */
+const LOCK_MS = 5
 
 /**
- * What must not wait behind others, or be repeated: changes, and locks that another transaction can hold. Whether the server
- * takes changes is asked elsewhere, too, because a lane never does.
+ * What must not wait behind others, or be repeated: changes, functions that make them, and locks that another transaction
+ * can hold. Whether the server takes changes is asked elsewhere, too, because a read on a lane never does.
  */
-const CHANGES =
-  /\b(?:insert|update|delete|merge|lock)\b|\b(?:lock|hold)_|_lock\b|for (?:share|key share)\b|transaction_read_only/i
+const CHANGES = new RegExp(
+  String.raw`\b(?:insert|update|delete|merge|lock)\b|_lock\b|\bfor (?:share|key share)\b|transaction_read_only|\b(?:${changingFunctions.join('|')})\b`,
+  'i',
+)
 
 export interface LaneOptions {
   /** How many connections carry several statements at once. */
@@ -41,16 +46,17 @@ export interface LaneOptions {
 interface LaneStatement {
   sql: string
   parameters: readonly unknown[]
+  repeatable?: boolean
 }
 
 /**
  * Several statements in flight on each of a few connections. Each is a transaction of its own, with its own settings
  * and its own Sync, so an error ends only the statement that caused it. Answers come in order: a slow statement would
- * delay those behind it, so only short reads are carried, and the connections refuse changes. All other statements run
- * on a connection of their own.
+ * delay those behind it, so only short ones are carried, and none waits long for a lock. They are reads, whose transactions
+ * are read-only, and the changes that are declared repeatable. All other statements run on a connection of their own.
  */
 export interface Lanes {
-  /** The rows, or undefined if no lane takes the statement now. A rejection for which `isBroken` is true may be repeated. */
+  /** The rows, or undefined if no lane takes the statement now. A rejection for which `isUncarried` is true may be repeated. */
   carry(statement: LaneStatement, settings: SettingValues): Promise<Row[]> | undefined
   /** Notes how long a statement has run on a connection of its own. */
   note(statement: LaneStatement, settings: SettingValues, milliseconds: number): void
@@ -90,7 +96,7 @@ class Lane {
 
   /** `answered` gets the time that the server took for this statement alone. */
   send(
-    { sql: text, parameters: values }: LaneStatement,
+    { sql: text, parameters: values, repeatable = false }: LaneStatement,
     settings: SettingValues,
     answered: (milliseconds: number) => void,
   ): Promise<Row[]> {
@@ -99,7 +105,7 @@ class Lane {
       this.#sent.push(sentAt)
       this.#cork()
       this.#client.query(
-        new TripQuery({ name: nameOf(text), text, values, settings, begin: false }, (error, rows) => {
+        new TripQuery({ name: nameOf(text), text, values, settings, isRead: !repeatable, begin: false }, (error, rows) => {
           const now = performance.now()
           this.#sent.shift()
           answered(now - Math.max(sentAt, this.#answeredAt))
@@ -167,7 +173,8 @@ export function openLanes({ count, onError, maxLifetimeSeconds, ...options }: La
     try {
       await client.connect()
       await prepareSettings(client)
-      await client.query('set default_transaction_read_only = on')
+      await prepareReadSettings(client)
+      await client.query(`set lock_timeout = ${LOCK_MS}`)
       lane = new Lane(client)
       lanes[place] = lane
       if (isClosed) retire(place, lane)
@@ -196,14 +203,15 @@ export function openLanes({ count, onError, maxLifetimeSeconds, ...options }: La
     return found?.place
   }
 
-  const note: Lanes['note'] = ({ sql }, settings, milliseconds) => {
+  const note: Lanes['note'] = ({ sql, repeatable }, settings, milliseconds) => {
     typical = typical * 0.98 + milliseconds * 0.02
     const before = times.get(sql)
     if (before === Infinity) return
-    if (before === undefined && CHANGES.test(sql)) return remember(times, sql, Infinity)
+    if (before === undefined && repeatable !== true && CHANGES.test(sql)) return remember(times, sql, Infinity)
     remember(times, sql, before === undefined ? milliseconds : before * 0.9 + milliseconds * 0.1)
-    if (milliseconds > Math.max(VERY_SLOW_MS, MULTIPLE.verySlow * typical))
-      remember(keptOut, `${ownerOf(settings)} ${nameOf(sql)}`, performance.now() + KEPT_OUT_MS)
+    const owner = ownerOf(settings)
+    if (owner !== '' && milliseconds > Math.max(VERY_SLOW_MS, MULTIPLE.verySlow * typical))
+      remember(keptOut, `${owner} ${nameOf(sql)}`, performance.now() + KEPT_OUT_MS)
   }
 
   return {
@@ -240,6 +248,9 @@ export function openLanes({ count, onError, maxLifetimeSeconds, ...options }: La
 
 const ownerOf = ([session_id, organization_id]: SettingValues): string =>
   organization_id === '' ? session_id : organization_id
+
+/** Whether a lane has not carried out the statement, or may not have, so that it runs on a connection of its own. */
+export const isUncarried = (error: unknown): boolean => isBroken(error) || isLockTimeout(error)
 
 /** A number from the random end of a UUID. */
 const numberOf = (id: string): number => Number.parseInt(id.slice(-7), 16) || 0

@@ -25,13 +25,20 @@ export type SettingValues = readonly [
 ]
 
 const SETTINGS_NAME = 'settings'
+const READ_SETTINGS_NAME = 'read settings'
 // set_config never returns null, so this evaluates all calls and returns no row.
 const SETTINGS =
   "select where set_config('app.session_id', $1, true) is null or set_config('app.organization_id', $2, true) is null or set_config('app.permission', $3, true) is null or set_config('app.context', $4, true) is null or set_config('app.support_id', $5, true) is null or set_config('app.requires', $6, true) is null"
 
+const READ_SETTINGS = `${SETTINGS} or set_config('transaction_read_only', 'on', true) is null`
+
 /** Prepares the settings once for each connection, so that a round trip only has to bind them. */
 export const prepareSettings = (client: pg.ClientBase): Promise<unknown> =>
   client.query({ name: SETTINGS_NAME, text: SETTINGS, values: ['', '', '', '', '', ''] })
+
+/** Prepares the settings of a read on a connection that also carries changes: its transaction refuses them. */
+export const prepareReadSettings = (client: pg.ClientBase): Promise<unknown> =>
+  client.query({ name: READ_SETTINGS_NAME, text: READ_SETTINGS, values: ['', '', '', '', '', ''] })
 
 interface Wire {
   parse(message: { name: string; text: string; types: readonly number[] }): void
@@ -96,6 +103,8 @@ export interface TripOptions {
   values: readonly unknown[]
   /** Undefined inside an explicit transaction, whose first round trip has set them. */
   settings: SettingValues | undefined
+  /** Refuse changes; only for a connection with prepared read settings. */
+  isRead?: boolean
   /** Open an explicit transaction in the same round trip. */
   begin: boolean
   /** Commit in the same round trip, unless the statement fails. */
@@ -135,11 +144,11 @@ export class TripQuery extends pg.Query {
   }
 
   prepare(connection: Wire): void {
-    const { name, settings, begin } = this.#trip
+    const { name, settings, isRead = false, begin } = this.#trip
     if (begin) sendCommand(connection, 'begin')
     if (settings !== undefined) {
       if (name === undefined) connection.parse({ name: '', text: SETTINGS, types: [] })
-      const statement = name === undefined ? '' : SETTINGS_NAME
+      const statement = name === undefined ? '' : isRead ? READ_SETTINGS_NAME : SETTINGS_NAME
       connection.bind({ statement, portal: '', values: settings, binary: false, valueMapper: value => value })
       connection.execute({ portal: '', rows: 0 })
     }

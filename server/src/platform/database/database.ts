@@ -6,7 +6,7 @@ import { poolClient } from '../connections/connection.ts'
 import { ClosedGate, meaningOf, unavailable } from './database-errors.ts'
 import { isBroken, isDatabaseError, isOutdated, isShortage, noteShortages } from '../connections/error-codes.ts'
 import type { Shortages } from '../connections/error-codes.ts'
-import { openLanes } from '../connections/lanes.ts'
+import { isUncarried, openLanes } from '../connections/lanes.ts'
 import type { Origin, Scope } from './scope.ts'
 import { refusalOf } from './gate-refusals.ts'
 import type { GateState } from './gate-refusals.ts'
@@ -73,7 +73,7 @@ export interface DatabaseOptions {
   poolTimeoutSeconds: number
   connectionMaxAgeSeconds: number
   pooler: 'none' | 'transaction'
-  /** How many connections short reads of the tenant login share at most, and half of its own (lanes.ts); 0, or behind a pooler: none. */
+  /** How many connections short statements of each login share at most, and half of its own (lanes.ts); 0, or behind a pooler: none. */
   lanes?: number
   onError: (error: Error) => void
 }
@@ -102,8 +102,9 @@ function openLogin<Name extends LoginName>(
   { shortages, pools }: { shortages: Shortages; pools: (() => PoolState)[] },
 ): Login<Name> {
   const prepared = options.pooler === 'none'
+  const name = gated ? 'tenant' : 'system'
   // The shared connections are some of them, at most half.
-  const shared = gated && prepared ? Math.min(options.lanes ?? 0, Math.floor(size / 2)) : 0
+  const shared = prepared ? Math.min(options.lanes ?? 0, Math.floor(size / 2)) : 0
   const max = size - shared
   const pool = new pg.Pool({
     Client: poolClient,
@@ -113,13 +114,13 @@ function openLogin<Name extends LoginName>(
     maxLifetimeSeconds: options.connectionMaxAgeSeconds,
     idleTimeoutMillis: 60_000,
     keepAlive: true,
-    application_name: gated ? 'freehold tenant' : 'freehold system',
+    application_name: `freehold ${name}`,
     ...(prepared ? { onConnect } : {}),
   })
   // The server closed an idle connection; the pool opens another, unless it is closing itself.
   pool.on('error', error => (pool.ending ? undefined : options.onError(error)))
 
-  const watch = watchPool(gated ? 'tenant' : 'system', pool, max)
+  const watch = watchPool(name, pool, max)
   pools.push(watch.state)
   const lanes =
     shared > 0
@@ -128,7 +129,7 @@ function openLogin<Name extends LoginName>(
           connectionString,
           connectionTimeoutMillis: options.poolTimeoutSeconds * 1000,
           maxLifetimeSeconds: options.connectionMaxAgeSeconds,
-          application_name: 'freehold tenant lane',
+          application_name: `freehold ${name} lane`,
           onError: options.onError,
         })
       : undefined
@@ -142,9 +143,9 @@ function openLogin<Name extends LoginName>(
   ): Promise<Row[]> =>
     watch.timed(text, origin.request_id, () => {
       const { promise, resolve, reject } = Promise.withResolvers<Row[]>()
-      const name = prepared ? nameOf(text) : undefined
+      const prepares = prepared ? nameOf(text) : undefined
       const done = (error: Error | null, rows: Row[]) => (error === null ? resolve(rows) : reject(error))
-      client.query(new TripQuery({ name, text, values, settings, begin, commit }, done))
+      client.query(new TripQuery({ name: prepares, text, values, settings, begin, commit }, done))
       return promise
     })
 
@@ -209,10 +210,10 @@ function openLogin<Name extends LoginName>(
     const attempt = (): Promise<Row[]> => {
       const carried = lanes?.carry(statement, settings)
       if (carried === undefined) return alone()
-      // A lane carries reads only, so what it has not answered can be repeated.
+      // What a lane carries can be repeated.
       return watch
         .timed(statement.sql, scope.origin.request_id, () => carried)
-        .catch((error: unknown) => (isBroken(error) ? alone() : Promise.reject(error as Error)))
+        .catch((error: unknown) => (isUncarried(error) ? alone() : Promise.reject(error as Error)))
     }
     try {
       // A deadlock rolled back the statement, which is the whole transaction: run it once more.

@@ -74,6 +74,8 @@ export interface Statement<Login extends LoginName, Result> extends Bound<Login>
   /** @throws Problem when the rows mean a refusal, such as a missing row */
   readonly read: (rows: Row[]) => Result
   readonly refusals: Refusals
+  /** Set by repeatable(). */
+  readonly repeatable?: boolean
 }
 
 /** The logins that may run queries on these tables. */
@@ -135,6 +137,11 @@ export function compileOnce<Values extends Readonly<Record<string, unknown>>, Q 
     return { compile: () => ({ ...query, parameters }) } as unknown as BoundQuery<LoginOf<Q>, RowOf<Q>>
   }
 }
+
+/** A short change that has the same effect if it runs twice, so that it may share a connection. */
+export const repeatable = <Login extends LoginName, Result>(
+  given: Statement<Login, Result>,
+): Statement<Login, Result> => ({ ...given, repeatable: true })
 
 /** All rows. */
 export const many = <Q extends Compilable<any>>(query: Q): Statement<LoginOf<Q>, RowOf<Q>[]> =>

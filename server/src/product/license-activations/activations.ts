@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { affect, get, raw, statement, tables } from '../../platform/database/statement.ts'
+import { affect, get, raw, repeatable, statement, tables } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, IdOf, Name, Nullable, Strict, Time } from '../../platform/schemas.ts'
@@ -164,16 +164,18 @@ export const activate = (
     },
   )
 
-/** Renews the activation of a device. */
+/** Renews the activation of a device. A second heartbeat right after the first changes nothing more. */
 export const beat = (hash: Buffer, { fingerprint, lease_seconds }: Omit<Static<typeof Heartbeat>, 'key'>) =>
-  statement(
-    raw(
-      system,
-      sql<
-        OwnActivation & Outcome
-      >`select o.outcome, ${ownColumns} from beat_license(${hash}, ${fingerprint}, ${lease_seconds ?? null}) as o`,
+  repeatable(
+    statement(
+      raw(
+        system,
+        sql<
+          OwnActivation & Outcome
+        >`select o.outcome, ${ownColumns} from beat_license(${hash}, ${fingerprint}, ${lease_seconds ?? null}) as o`,
+      ),
+      readOutcome,
     ),
-    readOutcome,
   )
 
 /** Deactivates a device, also if the license can no longer be used. */
