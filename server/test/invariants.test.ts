@@ -289,7 +289,6 @@ const callableBySystem: Readonly<Record<string, string>> = {
   keep_throttle: 'writes a counter',
   lock_throttle: 'starts a lockout, and notifies the user',
   find_license: 'the license of a key, which is the credential of a program; reads only',
-  license_obstacle: 'why a license cannot be used now; reads nothing',
   activations_allowed: 'computes a number from a license; reads nothing',
   activation_end: 'computes a time from a license; reads nothing',
   activate_license: 'writes an activation of the license with the given key',

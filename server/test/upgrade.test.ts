@@ -148,6 +148,19 @@ function waysIn({ call, publicUrl, newBrowser }: App, person: CapturedPerson): M
   return ways
 }
 
+/** The device of the license still counts, and can be renewed and replaced. */
+async function useLicense({ call }: App, key: string): Promise<void> {
+  const device = { key, fingerprint: 'device' }
+  const { body } = await call('POST', '/api/v1/licenses/validate', device)
+  assert.deepEqual([body.valid, body.code], [true, 'valid'])
+  for (const [operation, status] of [
+    ['heartbeat', 200],
+    ['deactivate', 204],
+    ['activate', 201],
+  ] as const)
+    assert.equal((await call('POST', `/api/v1/licenses/${operation}`, device)).status, status, operation)
+}
+
 for (const release of releases) {
   const { name, captured } = release
   const { people, links } = captured
@@ -192,6 +205,7 @@ for (const release of releases) {
     assert.equal(made.status, 201, made.text)
 
     if (links.invitation !== undefined) await followLinks(app, captured)
+    if (captured.license_key !== undefined) await useLicense(app, captured.license_key)
   })
 
   // Red when: sign-in refuses an unverified address without sending the email that verifies it.

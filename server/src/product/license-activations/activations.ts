@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { affect, get, raw, repeatable, statement, tables } from '../../platform/database/statement.ts'
+import { affect, compileOnce, get, raw, repeatable, statement, tables } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, IdOf, Name, Nullable, Strict, Time } from '../../platform/schemas.ts'
@@ -91,6 +91,7 @@ export const Heartbeat = Strict(
   { key: LicenseKeyText, fingerprint: Fingerprint, lease_seconds: Type.Optional(LeaseSeconds) },
   { title: 'LicenseHeartbeat' },
 )
+type Beat = Omit<Static<typeof Heartbeat>, 'key' | 'lease_seconds'> & { lease_seconds?: number | null }
 export const Deactivation = Strict({ key: LicenseKeyText, fingerprint: Fingerprint }, { title: 'LicenseDeactivation' })
 
 /** What a program can be refused with, in every operation but a validation. */
@@ -164,19 +165,18 @@ export const activate = (
     },
   )
 
-/** Renews the activation of a device. A second heartbeat right after the first changes nothing more. */
-export const beat = (hash: Buffer, { fingerprint, lease_seconds }: Omit<Static<typeof Heartbeat>, 'key'>) =>
-  repeatable(
-    statement(
-      raw(
-        system,
-        sql<
-          OwnActivation & Outcome
-        >`select o.outcome, ${ownColumns} from beat_license(${hash}, ${fingerprint}, ${lease_seconds ?? null}) as o`,
-      ),
-      readOutcome,
+const renewing = compileOnce(
+  ({ hash, fingerprint, lease_seconds }: { hash: Buffer; fingerprint: string; lease_seconds: number | null }) =>
+    raw(
+      system,
+      sql<OwnActivation & Outcome>`select o.outcome, ${ownColumns}
+        from beat_license(${hash}, ${fingerprint}, ${lease_seconds}) as o`,
     ),
-  )
+)
+
+/** Renews the activation of a device. A second heartbeat right after the first changes nothing more. */
+export const beat = (hash: Buffer, { fingerprint, lease_seconds = null }: Beat) =>
+  repeatable(statement(renewing({ hash, fingerprint, lease_seconds }), readOutcome))
 
 /** Deactivates a device, also if the license can no longer be used. */
 export const deactivate = (hash: Buffer, { fingerprint }: { fingerprint: string }) =>

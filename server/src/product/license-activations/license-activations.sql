@@ -25,41 +25,32 @@ select organization_table('license_activations', history => '{license_id, name}'
 create policy system_insert on license_activations for insert to freehold_system with check (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 create policy system_update on license_activations for update to freehold_system using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 grant insert, update on license_activations to freehold_system;
--- A heartbeat is no change that history holds.
+-- A heartbeat is no change that history holds, or that an entity tag would show. Only programs renew, and they have no session.
 drop trigger history on license_activations;
 create trigger history after insert or delete on license_activations for each row execute function record_change('license_activations', '{license_id, name}');
+drop trigger touch on license_activations;
+create trigger touch before update of name, metadata on license_activations for each row execute function touch();
+drop trigger still_open on license_activations;
+create constraint trigger still_open after insert or delete on license_activations deferrable initially deferred for each row execute function still_open();
 
--- The license with the hash of this key; all of it is null if there is none. While its organization is suspended, so is an
--- active license.
-create function find_license(hash bytea) returns licenses language plpgsql stable set search_path = {{schema}}, pg_temp as $$
+-- The license with the hash of this key, and why it cannot be used now, as the code of a validation; null if it can. All of the
+-- license is null if there is none. `adds`: whether something is to be added, which a license that has become read-only does
+-- not allow. While its organization is suspended, so is an active license.
+create function find_license(hash bytea, adds boolean, out license licenses, out obstacle text) language plpgsql stable set search_path = {{schema}}, pg_temp as $$
 declare
   found_row record;
-  found_license licenses;
 begin
-  select l as license, o.suspended_at is not null as is_suspended into found_row from licenses l join organizations o on o.id = l.organization_id
-  where l.key_hash = hash and o.deleted_at is null;
-  found_license := found_row.license;
-  if found_row.is_suspended and found_license.status = 'active' then
-    found_license.status := 'suspended';
-  end if;
-  return found_license;
+  select l as license, case
+    when l.status <> 'active' then l.status
+    when o.suspended_at is not null then 'suspended'
+    when l.expires_at <= now() then case when l.on_expiry = 'restrict' or adds and l.on_expiry = 'read-only' then 'expired' end
+    when l.starts_at > now() then 'not-started' end as obstacle
+  into found_row from licenses l join organizations o on o.id = l.organization_id where l.key_hash = hash and o.deleted_at is null;
+  license := found_row.license;
+  obstacle := case when found then found_row.obstacle else 'not-found' end;
 end $$;
-revoke execute on function find_license(bytea) from public;
-grant execute on function find_license(bytea) to freehold_system;
-
--- Why a license cannot be used now, as the code of a validation; null if it can. `adds`: whether something is to be added,
--- which a license that has become read-only does not allow.
-create function license_obstacle(l licenses, adds boolean) returns text language plpgsql stable set search_path = {{schema}}, pg_temp as $$
-declare
-  current_status constant text := license_status(l.status, l.expires_at);
-begin
-  return case when l.id is null then 'not-found'
-    when current_status = 'expired' then case when l.on_expiry = 'restrict' or adds and l.on_expiry = 'read-only' then 'expired' end
-    when current_status <> 'active' then current_status
-    when l.starts_at > now() then 'not-started' end;
-end $$;
-revoke execute on function license_obstacle(licenses, boolean) from public;
-grant execute on function license_obstacle(licenses, boolean) to freehold_system;
+revoke execute on function find_license(bytea, boolean) from public;
+grant execute on function find_license(bytea, boolean) to freehold_system;
 
 -- How many activations a license allows; null: unlimited. The overage of a very large number would not be an integer.
 create function activations_allowed(l licenses) returns integer language sql immutable set search_path = {{schema}}, pg_temp as $$
@@ -86,7 +77,9 @@ begin
   return new;
 end $$;
 revoke execute on function keep_removable_at() from public;
-create trigger keep_removable_at before insert or update of expires_at on license_activations for each row execute function keep_removable_at();
+create trigger keep_removable_at before insert on license_activations for each row execute function keep_removable_at();
+create trigger keep_removable_at_later before update of expires_at on license_activations for each row
+  when (date_trunc('hour', new.expires_at) is distinct from date_trunc('hour', old.expires_at)) execute function keep_removable_at();
 
 -- Activates one device. All activations of a license are made one after the other, under its key; what renews one holds the
 -- key shared. So an activation that is counted as expired cannot be renewed at the same time.
@@ -94,14 +87,16 @@ create function activate_license(hash bytea, device text, device_name text, devi
   out outcome text, out is_new boolean, out maximum integer, out used integer, out heartbeat_seconds integer, out activation license_activations)
   language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
-  l licenses := find_license(hash);
+  found_row record := find_license(hash, true);
+  l licenses := found_row.license;
 begin
   if l.id is not null then
     perform pg_advisory_xact_lock(lock_key('licenses', l.id::text));
-    l := find_license(hash);
+    found_row := find_license(hash, true);
+    l := found_row.license;
     perform set_config('app.organization_id', l.organization_id::text, true);
   end if;
-  outcome := license_obstacle(l, true);
+  outcome := found_row.obstacle;
   heartbeat_seconds := l.heartbeat_seconds;
   if outcome is not null then
     return;
@@ -157,10 +152,11 @@ create function beat_license(hash bytea, device text, lease_seconds integer,
   out outcome text, out heartbeat_seconds integer, out activation license_activations)
   language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
-  l constant licenses := find_license(hash);
+  found_row constant record := find_license(hash, false);
+  l constant licenses := found_row.license;
   renewed record;
 begin
-  outcome := license_obstacle(l, false);
+  outcome := found_row.obstacle;
   heartbeat_seconds := l.heartbeat_seconds;
   if outcome is null then
     -- A crash of PostgreSQL may forget the last heartbeats: the next ones follow.
@@ -176,7 +172,8 @@ grant execute on function beat_license(bytea, text, integer) to freehold_system;
 -- Deactivates one device; also if the license can no longer be used.
 create function deactivate_license(hash bytea, device text, out outcome text) language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
-  l constant licenses := find_license(hash);
+  found_row constant record := find_license(hash, false);
+  l constant licenses := found_row.license;
 begin
   if l.id is null then
     outcome := 'not-found';
@@ -195,13 +192,15 @@ grant execute on function deactivate_license(bytea, text) to freehold_system;
 -- to write; it waits for what changes the license at the same moment, and leaves one alone that was revoked by it.
 create function start_license(hash bytea) returns timestamptz language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
-  l licenses := find_license(hash);
+  found_row record := find_license(hash, false);
+  l licenses := found_row.license;
 begin
   perform set_config('app.organization_id', l.organization_id::text, true);
   update licenses set first_validated_at = now(),
     expires_at = case when expiry_basis = 'first-validation' and expires_at is null then now() + make_interval(days => duration_days) else expires_at end
   where organization_id = l.organization_id and id = l.id and first_validated_at is null and status = 'active';
-  l := find_license(hash);
+  found_row := find_license(hash, false);
+  l := found_row.license;
   return l.expires_at;
 end $$;
 revoke execute on function start_license(bytea) from public;

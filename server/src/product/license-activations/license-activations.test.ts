@@ -53,7 +53,7 @@ const earlier = new Date(Date.now() - 2 * 86_400_000)
 const tomorrow = new Date(Date.now() + 86_400_000)
 const over = { starts_at: earlier, expires_at: yesterday }
 
-// Red when: a condition of `codeOf` is left out, or of license_obstacle.
+// Red when: a condition of `codeOf` is left out, or of find_license().
 for (const [name, terms, code, access, problem] of [
   ['a draft', { status: 'draft' }, 'draft', 'none', 'draft'],
   ['a suspended license', { status: 'suspended' }, 'suspended', 'none', 'suspended'],

@@ -46,7 +46,7 @@ const untilWaiting = (isDone: () => boolean) =>
     return isDone() || rows[0].waiting > 0
   })
 
-// Red when: one of the functions does not ask license_obstacle(), or find_license() ignores the organization.
+// Red when: one of the functions ignores the obstacle of find_license(), or that ignores the organization.
 test('whatever the reason is, every request of a program is answered with it', async () => {
   const suspended = await signUp('Suspended')
   await admin.query(`update organizations set suspended_at = now(), suspended_reason = 'unpaid' where id = $1`, [
@@ -328,7 +328,7 @@ test('raw SQL on the tenant login raises no limit, and learns nothing of another
     [`select count_units(${place}, 'projects')`, noPermission],
     [`select count_use(${place}, 'seats', -100)`, noPermission],
     [`select has_seat(${place}, new_id())`, noPermission],
-    [`select find_license('\\x00')`, noPermission],
+    [`select find_license('\\x00', false)`, noPermission],
     [`select activate_license('\\x00', 'one', null, null, null)`, noPermission],
     [`select start_license('\\x00')`, noPermission],
     [`select issue_license_file('\\x00', 'one', 60)`, noPermission],

@@ -19,11 +19,12 @@ create function issue_license_file(hash bytea, device text, seconds integer,
   out license_expires_at timestamptz, out on_expiry text, out issued_at timestamptz, out expires_at timestamptz)
   language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
 declare
-  l licenses := find_license(hash);
+  found_row constant record := find_license(hash, false);
+  l licenses := found_row.license;
   renewed record;
   activation license_activations;
 begin
-  outcome := license_obstacle(l, false);
+  outcome := found_row.obstacle;
   if outcome is not null then
     return;
   end if;

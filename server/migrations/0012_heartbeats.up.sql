@@ -1,0 +1,247 @@
+-- heartbeats
+
+set local check_function_bodies = off;
+
+drop trigger "keep_removable_at" on {{schema}}."license_activations";
+
+drop trigger "still_open" on {{schema}}."license_activations";
+
+drop trigger "touch" on {{schema}}."license_activations";
+
+drop function {{schema}}."find_license"(bytea);
+
+drop function {{schema}}."license_obstacle"({{schema}}.licenses, boolean);
+
+create or replace function {{schema}}.activate_license (
+  hash            bytea,
+  device          text,
+  device_name     text,
+  device_metadata jsonb,
+  lease_seconds   integer,
+  OUT             outcome text,
+  OUT             is_new boolean,
+  OUT             maximum integer,
+  OUT             used integer,
+  OUT             heartbeat_seconds integer,
+  OUT             activation {{schema}}.license_activations
+)
+  returns record
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  found_row record := find_license(hash, true);
+  l licenses := found_row.license;
+begin
+  if l.id is not null then
+    perform pg_advisory_xact_lock(lock_key('licenses', l.id::text));
+    found_row := find_license(hash, true);
+    l := found_row.license;
+    perform set_config('app.organization_id', l.organization_id::text, true);
+  end if;
+  outcome := found_row.obstacle;
+  heartbeat_seconds := l.heartbeat_seconds;
+  if outcome is not null then
+    return;
+  end if;
+  update license_activations a set last_seen_at = clock_timestamp(), expires_at = greatest(nullif(a.expires_at, 'infinity'), activation_end(l, lease_seconds))
+  where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device and a.expires_at > clock_timestamp()
+  returning a.* into activation;
+  is_new := activation.id is null;
+  if not is_new then
+    return;
+  end if;
+  maximum := activations_allowed(l);
+  if maximum is not null then
+    used := (select count(*) from license_activations a where a.organization_id = l.organization_id and a.license_id = l.id and a.expires_at > clock_timestamp());
+    if used >= maximum then
+      outcome := 'activations-exhausted';
+      return;
+    end if;
+  end if;
+  insert into license_activations as a (organization_id, license_id, fingerprint, name, metadata, expires_at)
+  values (l.organization_id, l.id, device, device_name, coalesce(device_metadata, '{}'), activation_end(l, lease_seconds))
+  on conflict (organization_id, license_id, fingerprint) do update set name = excluded.name, metadata = excluded.metadata,
+    expires_at = excluded.expires_at, last_seen_at = clock_timestamp()
+  returning a.* into activation;
+  if l.first_activated_at is null then
+    update licenses set first_activated_at = now(),
+      expires_at = case when expiry_basis = 'first-activation' and expires_at is null then now() + make_interval(days => duration_days) else expires_at end
+    where organization_id = l.organization_id and id = l.id and first_activated_at is null and status = 'active';
+  end if;
+end $function$;
+
+create or replace function {{schema}}.beat_license (
+  hash          bytea,
+  device        text,
+  lease_seconds integer,
+  OUT           outcome text,
+  OUT           heartbeat_seconds integer,
+  OUT           activation {{schema}}.license_activations
+)
+  returns record
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  found_row constant record := find_license(hash, false);
+  l constant licenses := found_row.license;
+  renewed record;
+begin
+  outcome := found_row.obstacle;
+  heartbeat_seconds := l.heartbeat_seconds;
+  if outcome is null then
+    -- A crash of PostgreSQL may forget the last heartbeats: the next ones follow.
+    perform set_config('synchronous_commit', 'off', true);
+    renewed := renew_activation(l, device, lease_seconds, null);
+    outcome := renewed.outcome;
+    activation := renewed.activation;
+  end if;
+end $function$;
+
+create or replace function {{schema}}.deactivate_license (
+  hash   bytea,
+  device text,
+  OUT    outcome text
+)
+  returns text
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  found_row constant record := find_license(hash, false);
+  l constant licenses := found_row.license;
+begin
+  if l.id is null then
+    outcome := 'not-found';
+    return;
+  end if;
+  perform set_config('app.organization_id', l.organization_id::text, true);
+  delete from license_activations a where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device;
+  if not found then
+    outcome := 'activation-missing';
+  end if;
+end $function$;
+
+create or replace function {{schema}}.find_license (
+  hash bytea,
+  adds boolean,
+  OUT  license {{schema}}.licenses,
+  OUT  obstacle text
+)
+  returns record
+  language plpgsql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  found_row record;
+begin
+  select l as license, case
+    when l.status <> 'active' then l.status
+    when o.suspended_at is not null then 'suspended'
+    when l.expires_at <= now() then case when l.on_expiry = 'restrict' or adds and l.on_expiry = 'read-only' then 'expired' end
+    when l.starts_at > now() then 'not-started' end as obstacle
+  into found_row from licenses l join organizations o on o.id = l.organization_id where l.key_hash = hash and o.deleted_at is null;
+  license := found_row.license;
+  obstacle := case when found then found_row.obstacle else 'not-found' end;
+end $function$;
+
+create or replace function {{schema}}.issue_license_file (
+  hash    bytea,
+  device  text,
+  seconds integer,
+  OUT     outcome text,
+  OUT     activation_id uuid,
+  OUT     license_id uuid,
+  OUT     organization_id uuid,
+  OUT     plan text,
+  OUT     product text,
+  OUT     max_version text,
+  OUT     entitlements text[],
+  OUT     license_expires_at timestamp with time zone,
+  OUT     on_expiry text,
+  OUT     issued_at timestamp with time zone,
+  OUT     expires_at timestamp with time zone
+)
+  returns record
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  found_row constant record := find_license(hash, false);
+  l licenses := found_row.license;
+  renewed record;
+  activation license_activations;
+begin
+  outcome := found_row.obstacle;
+  if outcome is not null then
+    return;
+  end if;
+  perform pg_advisory_xact_lock_shared(lock_key('licenses', l.id::text));
+  -- A device that works offline validates its license by the file.
+  if l.first_validated_at is null and exists (select from license_activations a
+    where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device and a.expires_at > clock_timestamp()) then
+    l.expires_at := start_license(hash);
+  end if;
+  issued_at := date_trunc('second', now());
+  expires_at := least(issued_at + make_interval(secs => case when l.activation = 'floating' then least(seconds, 30 * 86400) else seconds end),
+    case when l.on_expiry = 'restrict' then l.expires_at end);
+  renewed := renew_activation(l, device, null, expires_at);
+  outcome := renewed.outcome;
+  activation := renewed.activation;
+  activation_id := activation.id;
+  license_id := l.id;
+  organization_id := l.organization_id;
+  plan := (select p.code from license_plans p where p.id = l.plan_id);
+  product := l.metadata ->> 'product';
+  max_version := l.metadata ->> 'max_version';
+  entitlements := l.entitlements;
+  license_expires_at := l.expires_at;
+  on_expiry := l.on_expiry;
+end $function$;
+
+create or replace function {{schema}}.start_license (
+  hash bytea
+)
+  returns timestamp with time zone
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+declare
+  found_row record := find_license(hash, false);
+  l licenses := found_row.license;
+begin
+  perform set_config('app.organization_id', l.organization_id::text, true);
+  update licenses set first_validated_at = now(),
+    expires_at = case when expiry_basis = 'first-validation' and expires_at is null then now() + make_interval(days => duration_days) else expires_at end
+  where organization_id = l.organization_id and id = l.id and first_validated_at is null and status = 'active';
+  found_row := find_license(hash, false);
+  l := found_row.license;
+  return l.expires_at;
+end $function$;
+
+create trigger keep_removable_at_later
+  before update of expires_at on {{schema}}.license_activations
+  for each row
+  when ((date_trunc('hour'::text, new.expires_at) IS DISTINCT FROM date_trunc('hour'::text, old.expires_at)))
+  execute function {{schema}}.keep_removable_at();
+
+create trigger keep_removable_at
+  before insert on {{schema}}.license_activations
+  for each row
+  execute function {{schema}}.keep_removable_at();
+
+create constraint TRIGGER still_open
+  after insert or delete on {{schema}}.license_activations deferrable initially deferred
+  for each row
+  execute function {{schema}}.still_open();
+
+create trigger touch
+  before update of name, metadata on {{schema}}.license_activations
+  for each row
+  execute function {{schema}}.touch();
+
+revoke all on function {{schema}}."find_license"(bytea, boolean) from public;
+
+grant execute on function {{schema}}."find_license"(bytea, boolean) to "freehold_system";
