@@ -14,10 +14,13 @@ declare module 'autocannon' {
     connections: number
     /** Seconds. */
     duration: number
-    setupClient: (client: { setRequests(requests: readonly Request[]): void }) => void
+    setupClient?: (client: { setRequests(requests: readonly Request[]): void }) => void
+    requests?: readonly Request[]
+    /** Threads that send the requests, apart from this one. */
+    workers?: number
   }
 
-  interface Instance extends EventEmitter, Promise<{ errors: number; timeouts: number; duration: number }> {
+  interface Instance extends EventEmitter, Promise<{ errors: number; non2xx: number; timeouts: number; duration: number }> {
     on(
       event: 'response',
       listener: (client: unknown, statusCode: number, bytes: number, milliseconds: number) => void,

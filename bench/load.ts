@@ -47,6 +47,12 @@ export async function saturate({ url, connections, seconds, requests }: LoadOpti
   return summarize(latencies, (endedAt - startedAt) / 1000)
 }
 
+/** One request after the other, without pause, from a thread of its own. @throws Error on any status but 2xx */
+export async function burden(url: string, requests: readonly Request[], seconds: number): Promise<void> {
+  const { errors, non2xx } = await autocannon({ url, connections: 1, duration: seconds, requests, workers: 1 })
+  if (errors + non2xx > 0) throw new Error(`${url} failed under load: ${errors} errors, ${non2xx} refused`)
+}
+
 /** One request every few milliseconds, without waiting for responses. @throws Error on any status but 200 */
 export async function probe(
   url: string,

@@ -1,7 +1,8 @@
+import type { Request } from 'autocannon'
 import pg from 'pg'
 import { compare } from './figures.ts'
 import type { Figure } from './figures.ts'
-import { probe, saturate } from './load.ts'
+import { burden, probe, saturate } from './load.ts'
 import { startService } from './stage.ts'
 import type { Owner, Stage } from './stage.ts'
 
@@ -76,13 +77,13 @@ export async function measureOperators(few: Stage, many: Stage, rounds: number, 
       figures.push(compare(`${what}: 1,000,000 / 10,000, median`, 'ms', measured, target))
     }
     figures.push(
-      await measureTenants(
+      ...(await measureTenants(
         many,
         services.get(many)!.url,
         Object.values(lists).map(query => pathOf(many, query)),
         rounds,
         seconds,
-      ),
+      )),
     )
     return figures
   } finally {
@@ -90,14 +91,17 @@ export async function measureOperators(few: Stage, many: Stage, rounds: number, 
   }
 }
 
-/** How much a tenant's read is held up by an operator who requests one list after the other. */
+/**
+ * How much a tenant's read is held up by an operator who requests one list after the other, and, because both use the same
+ * cores, by another tenant who does the same with a list of projects.
+ */
 async function measureTenants(
   { owners }: Stage,
   url: string,
   paths: readonly string[],
   rounds: number,
   seconds: number,
-): Promise<Figure> {
+): Promise<Figure[]> {
   const [{ authorization }, ...others] = owners as [Owner, ...Owner[]]
   const reads = others.map(owner => ({
     path: '/api/v1/projects?limit=20',
@@ -105,17 +109,24 @@ async function measureTenants(
   }))
   const asked = paths.map(path => ({ path, headers: { authorization } }))
   const read = () => probe(url, reads, READ_EVERY_MS, 3 * seconds)
-  await read()
-  const measured: { measured: number; control: number }[] = []
-  for (let round = 0; round < rounds; round++) {
-    const control = await read()
-    const [beside] = await Promise.all([
-      read(),
-      saturate({ url, connections: 1, seconds: 3 * seconds, requests: asked }),
-    ])
-    measured.push({ measured: beside.p99, control: control.p99 })
+  const beside = async (requests: readonly Request[]) => {
+    const [{ p99 }] = await Promise.all([read(), burden(url, requests, 3 * seconds)])
+    return p99
   }
-  return compare('p99 of a tenant’s list beside an operator’s lists / alone', 'ms', measured, { atMost: 1.5 })
+  await read()
+  const measured: { alone: number; operator: number; tenant: number }[] = []
+  for (let round = 0; round < rounds; round++) {
+    const alone = (await read()).p99
+    measured.push({ alone, operator: await beside(asked), tenant: await beside(reads.slice(0, 1)) })
+  }
+  const sides = (side: 'operator' | 'tenant', control: 'alone' | 'tenant') =>
+    measured.map(round => ({ measured: round[side], control: round[control] }))
+  const what = 'p99 of a tenant’s list beside'
+  return [
+    compare(`${what} an operator’s lists / alone`, 'ms', sides('operator', 'alone'), { atMost: 1.5 }),
+    compare(`${what} another tenant’s list / alone`, 'ms', sides('tenant', 'alone')),
+    compare(`${what} an operator’s lists / beside another tenant’s`, 'ms', sides('operator', 'tenant')),
+  ]
 }
 
 /**

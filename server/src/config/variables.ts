@@ -106,7 +106,7 @@ export const variables = {
     kind: kinds.choice(['on', 'off']),
     default: 'on',
     about:
-      'Whether short reads share up to four of the connections, with several of them in flight on each, instead of one connection each. ' +
+      'Whether short statements share up to four connections of each login, with several of them in flight on each, instead of one connection each. ' +
       'Never behind a pooler.',
   },
   EMBEDDED_POSTGRES: {
