@@ -43,6 +43,21 @@ test('operators write plans, and every signed-in user reads them', async () => {
   assert.equal((await operator.call('DELETE', `${path}/${id}`)).status, 204)
 })
 
+// Red when: updateLicensePlan() replaces the quotas: those that it does not send would become unlimited.
+test('a change of one quota keeps the others, null makes it unlimited, and PUT all', async () => {
+  const { id, code } = (await newPlan({ quotas: { projects: 3, workspaces: 2 } })).body
+  const change = async (method: string, body: object) =>
+    (await operator.call(method, `${path}/${id}`, body)).body.quotas
+  assert.deepEqual(await change('PATCH', { quotas: { projects: 5 } }), { projects: 5, workspaces: 2 })
+  assert.deepEqual(await change('PATCH', { quotas: { workspaces: null } }), { projects: 5, workspaces: null })
+  const owner = await signUp('Acme')
+  await licensed(id, owner)
+  const { limits } = (await owner.call('GET', `/api/v1/organizations/${owner.organization_id}/limits`)).body
+  const maxima = Object.fromEntries(limits.map(({ key, maximum }: { key: string; maximum: number }) => [key, maximum]))
+  assert.deepEqual([maxima['projects'], maxima['workspaces'] ?? null], [5, null])
+  assert.deepEqual(await change('PUT', { code, name: 'Team', quotas: { projects: 1 } }), { projects: 1 })
+})
+
 test('a code is unique', async () => {
   const { body } = await newPlan()
   const again = await operator.call('POST', path, { code: body.code, name: 'Again' })

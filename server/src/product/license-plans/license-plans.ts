@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static, TSchema } from 'typebox'
 import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
@@ -74,7 +75,8 @@ const about = {
 
 export const LicensePlan = Type.Object({ id: Id, ...about, ...terms, ...timestamps }, { title: 'LicensePlan' })
 
-const optional = Type.Partial(Type.Object({ ...about, ...terms })).properties
+const { quotas: _quotas, ...others } = terms
+const optional = Type.Partial(Type.Object({ ...about, ...others })).properties
 /** An optional field with its default; in a change, nothing is set that was not sent. */
 const preset = <T extends TSchema>(schema: T, value: Static<T>) =>
   Type.Optional(Type.Unsafe<Static<T>>({ ...schema, default: value }))
@@ -95,7 +97,16 @@ export const NewLicensePlan = Strict(
   { title: 'NewLicensePlan', examples: [{ code: 'team-2026', name: 'Team', seats: 10, max_activations: 10 }] },
 )
 type NewLicensePlan = Static<typeof NewLicensePlan>
-export const LicensePlanChanges = Strict(optional, { title: 'LicensePlanChanges', minProperties: 1 })
+export const LicensePlanChanges = Strict(
+  {
+    ...optional,
+    quotas: Type.Optional({
+      ...Quotas,
+      description: 'Quotas that are not sent stay; null makes one unlimited.',
+    } as typeof Quotas),
+  },
+  { title: 'LicensePlanChanges', minProperties: 1 },
+)
 type LicensePlanChanges = Static<typeof LicensePlanChanges>
 
 export const termColumns = [
@@ -141,9 +152,9 @@ export const listLicensePlans = ({ sort }: { sort: string }, page: Page) =>
 export const getLicensePlan = (id: string) =>
   get(tenant.selectFrom('license_plans').select(columns).where('id', '=', id))
 
-const write = <Given extends { quotas?: object }>({ quotas, ...given }: Given) => ({
+const write = <Given extends { quotas?: object }>({ quotas, ...given }: Given, former = sql`'{}'::jsonb`) => ({
   ...given,
-  ...(quotas !== undefined && { quotas: JSON.stringify(quotas) }),
+  ...(quotas !== undefined && { quotas: sql<string>`${former} || ${JSON.stringify(quotas)}::jsonb` }),
 })
 
 /** @throws Problem license-plan-code-taken; invalid-fields if the default plan has no seat */
@@ -155,10 +166,14 @@ const target = (id: string, condition: Condition) =>
 
 /**
  * Changes a plan. Licenses that exist keep their terms; organizations without a license follow a change of the default plan
- * at once. @throws Problem not-found, license-plan-code-taken, entity-tag-stale; invalid-fields if the default plan has no seat
+ * at once. Quotas that are not sent stay. @throws Problem not-found, license-plan-code-taken, entity-tag-stale; invalid-fields if the default plan has no seat
  */
 export const updateLicensePlan = (id: string, changes: LicensePlanChanges, condition: Condition) =>
-  updateRow(target(id, condition), write(changes), refusals)
+  updateRow(target(id, condition), write(changes, sql`target.quotas`), refusals)
+
+/** The same with all fields, so quotas that are not given become unlimited. @throws Problem as updateLicensePlan */
+export const replaceLicensePlan = (id: string, plan: LicensePlanChanges, condition: Condition) =>
+  updateRow(target(id, condition), write(plan), refusals)
 
 /** @throws Problem not-found, plan-in-use, entity-tag-stale */
 export const deleteLicensePlan = (id: string, condition: Condition) => deleteRow(target(id, condition), refusals)

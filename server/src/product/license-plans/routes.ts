@@ -13,6 +13,7 @@ import {
   LicensePlanChanges,
   listLicensePlans,
   NewLicensePlan,
+  replaceLicensePlan,
   updateLicensePlan,
 } from './license-plans.ts'
 
@@ -76,9 +77,9 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
       sendTagged(reply, id, await actor.account.run(getLicensePlan(id))) as never,
   )
 
-  for (const [method, verb, body, resets] of [
-    ['PATCH', 'update', LicensePlanChanges, {}],
-    ['PUT', 'replace', replacement.schema, replacement.resets],
+  for (const [method, verb, write, body, resets] of [
+    ['PATCH', 'update', updateLicensePlan, LicensePlanChanges, {}],
+    ['PUT', 'replace', replaceLicensePlan, replacement.schema, replacement.resets],
   ] as const) {
     app.route({
       method,
@@ -98,11 +99,7 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
       handler: async (request, reply) => {
         const { id } = request.params
         const changes = { ...resets, ...(request.body as Static<typeof LicensePlanChanges>) }
-        return sendTagged(
-          reply,
-          id,
-          await request.operator.run(updateLicensePlan(id, changes, conditionOf(request, id))),
-        ) as never
+        return sendTagged(reply, id, await request.operator.run(write(id, changes, conditionOf(request, id)))) as never
       },
     })
   }

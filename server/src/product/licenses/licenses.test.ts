@@ -45,7 +45,9 @@ test('an operator issues a license, whose key is sent once and stored as a hash'
   const { key: _key, transferred_from: _from, ...shown } = made.body
   assert.deepEqual((await owner.call('GET', `${path}/${id}`)).body, shown)
   assert.deepEqual((await owner.call('GET', path)).body.items, [shown])
-  assert.equal((await operator.call('GET', `/api/v1/admin/licenses/${id}`)).body.transferred_from, null)
+  // The operator who made it may read it at its location.
+  assert.equal(made.headers['location'], `/api/v1/admin/licenses/${id}`)
+  assert.equal((await operator.call('GET', made.headers['location'])).body.transferred_from, null)
   const found = await operator.call('GET', `/api/v1/admin/licenses?key_prefix=${key_prefix}&status=active`)
   assert.deepEqual(
     found.body.items.map((license: { id: string }) => license.id),
@@ -82,6 +84,28 @@ test('what operators note is changed under the entity tag, and replaced', async 
   assert.deepEqual([replaced.body.name, replaced.body.metadata], [null, {}])
   assert.equal((await operator.call('DELETE', place)).status, 204)
   assert.equal((await operator.call('GET', `/api/v1/admin/licenses/${made.body.id}`)).status, 404)
+})
+
+// Red when: updateLicense() replaces the metadata: without its product, the key of one product would open all.
+test('a change of what is noted keeps the names that it does not send, null removes one, and PUT all', async () => {
+  const owner = await signUp('Acme')
+  const { body } = await newLicense(owner, {}, { metadata: { product: 'editor', max_version: '2', order: 'A-1' } })
+  const change = async (method: string, metadata: object) => {
+    const answer = await operator.call(method, `${path}/${body.id}`, { metadata })
+    return answer.status === 200 ? answer.body.metadata : fieldOf(answer)
+  }
+  assert.deepEqual(await change('PATCH', { order: 'A-2' }), { product: 'editor', max_version: '2', order: 'A-2' })
+  assert.deepEqual(await change('PATCH', { max_version: null, order: null, note: true }), {
+    product: 'editor',
+    note: true,
+  })
+  assert.deepEqual(await change('PATCH', { product: 1 }), [422, '/metadata/product'])
+  const large = (first: string) =>
+    Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`${first}-${n}`, 'x'.repeat(400)]))
+  assert.equal(Object.keys(await change('PATCH', large('a'))).length, 32)
+  assert.deepEqual(await change('PATCH', large('b')), [422, '/metadata'], 'the names of before count')
+  assert.deepEqual(await change('PUT', { order: null }), [422, '/metadata/order'])
+  assert.deepEqual(await change('PUT', { order: 'A-3' }), { order: 'A-3' })
 })
 
 test('the history of the organization shows what operators did, without the hash, and the log why', async () => {
@@ -275,6 +299,8 @@ test('a license moves to another organization: with a new key, and only once', a
     [license.id, to.organization_id, license.expires_at],
   )
   assert.notEqual(made.key, license.key)
+  const { headers } = [moved, again].find(({ status }) => status === 201)!
+  assert.equal((await operator.call('GET', headers['location']!)).body.id, made.id)
   assert.equal((await owner404(from, made.id)).status, 404)
   assert.equal((await from.call('GET', `${path}/${license.id}`)).body.status, 'revoked')
   assert.equal((await newProject(from)).status, 201)

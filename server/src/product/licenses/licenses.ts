@@ -151,19 +151,20 @@ export const changeLicense = (
   condition: Condition,
 ) => updateRow(target(organization_id, id, condition), changes, licenseRules)
 
-/** Changes what operators note. @throws Problem not-found, entity-tag-stale; invalid-fields if it is too large */
-export const updateLicense = (
+/**
+ * Changes what operators note. The names in `metadata` are merged, and null removes one; `replaces`: those that are not given
+ * are removed. @throws Problem not-found, entity-tag-stale; invalid-fields if it is too large
+ */
+export function updateLicense(
   organization_id: string,
   id: string,
   { name, metadata }: LicenseChanges,
-  condition: Condition,
-) =>
-  changeLicense(
-    organization_id,
-    id,
-    { name, ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }) },
-    condition,
-  )
+  { replaces, condition }: { replaces: boolean; condition: Condition },
+) {
+  const former = replaces ? sql`'{}'::jsonb` : sql`target.metadata`
+  const merged = metadata && { metadata: sql`jsonb_strip_nulls(${former} || ${JSON.stringify(metadata)}::jsonb)` }
+  return changeLicense(organization_id, id, { name, ...merged }, condition)
+}
 
 /** @throws Problem not-found, entity-tag-stale */
 export const deleteLicense = (organization_id: string, id: string, condition: Condition) =>

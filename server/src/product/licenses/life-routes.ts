@@ -76,7 +76,7 @@ export function licenseLifeRoutes(app: App): void {
         .within(body.organization_id)
         .run(createLicense(body.organization_id, body, made))
         .catch(unknownOrganization)
-      reply.code(201).header('location', `/api/v1/licenses/${license.id}`)
+      reply.code(201).header('location', `/api/v1/admin/licenses/${license.id}`)
       // A repetition gets the stored license, which has another key.
       const key = license.key_prefix === made.prefix ? { key: made.key } : {}
       return sendTagged(reply, license.id, { ...license, ...key }) as never
@@ -133,7 +133,7 @@ export function licenseLifeRoutes(app: App): void {
       const license = await aboutLicense(operator, id, body.reason)
         .for(organization_id)
         .transaction(transaction => transferLicense(transaction, { organization_id, id }, body.organization_id, made))
-      reply.code(201).header('location', `/api/v1/licenses/${license.id}`)
+      reply.code(201).header('location', `/api/v1/admin/licenses/${license.id}`)
       const key = license.key_prefix === made.prefix ? { key: made.key } : {}
       return sendTagged(reply, license.id, { ...license, ...key }) as never
     },

@@ -6,26 +6,37 @@ import { terms } from '../license-plans/license-plans.ts'
 const STATUSES = ['draft', 'active', 'suspended', 'revoked', 'expired'] as const
 export type Status = (typeof STATUSES)[number]
 
-const Metadata = Type.Unsafe<Record<string, string | number | boolean>>({
+/** What validations compare, and the form of the other names. */
+const product = { type: 'string', minLength: 1, maxLength: 63, description: 'For the `product` of a validation.' }
+const max_version = {
+  type: 'string',
+  maxLength: 49,
+  pattern: '^\\d{1,9}(\\.\\d{1,9}){0,4}$',
+  description: 'The highest version that the license covers, for the `version` of a validation.',
+  examples: ['2.4'],
+}
+const METADATA = {
   type: 'object',
   maxProperties: 50,
   propertyNames: { type: 'string', maxLength: 64, pattern: '^[A-Za-z0-9_.-]+$' },
-  properties: {
-    product: { type: 'string', minLength: 1, maxLength: 63, description: 'For the `product` of a validation.' },
-    max_version: {
-      type: 'string',
-      maxLength: 49,
-      pattern: '^\\d{1,9}(\\.\\d{1,9}){0,4}$',
-      description: 'The highest version that the license covers, for the `version` of a validation.',
-      examples: ['2.4'],
-    },
-  },
+  properties: { product, max_version },
   additionalProperties: { type: ['string', 'number', 'boolean'], maxLength: 500 },
   description:
     'What operators note: names with texts, numbers, true or false; 16 KiB in total. Validations compare `product` and `max_version`. The administrators of the organization see it.',
   examples: [{ order: 'A-1042' }],
+}
+type Scalar = string | number | boolean
+const Metadata = Type.Unsafe<Record<string, Scalar>>(METADATA)
+/** As it is stored: changes add names. */
+const StoredMetadata = Type.Unsafe<Record<string, Scalar>>({ ...METADATA, maxProperties: 10_000 })
+const orNull = (schema: { type: string }) => ({ ...schema, type: [schema.type, 'null'] })
+const MetadataChanges = Type.Unsafe<Record<string, Scalar | null>>({
+  ...METADATA,
+  properties: { product: orNull(product), max_version: orNull(max_version) },
+  additionalProperties: { type: ['string', 'number', 'boolean', 'null'], maxLength: 500 },
+  description: 'Names that are not sent stay; null removes a name. The 16 KiB are those of all names.',
 })
-const about = { name: Nullable(Name), metadata: Metadata }
+const about = { name: Nullable(Name), metadata: StoredMetadata }
 
 export const License = Type.Object(
   {
@@ -73,15 +84,15 @@ export const NewLicense = Strict(
   { title: 'NewLicense' },
 )
 export type NewLicense = Static<typeof NewLicense>
-export const LicenseChanges = Strict(Type.Partial(Type.Object(about)).properties, {
-  title: 'LicenseChanges',
-  minProperties: 1,
-})
+export const LicenseChanges = Strict(
+  { name: Type.Optional(about.name), metadata: Type.Optional(MetadataChanges) },
+  { title: 'LicenseChanges', minProperties: 1 },
+)
 export type LicenseChanges = Static<typeof LicenseChanges>
-export const LicenseReplacement = Strict(LicenseChanges.properties, {
-  title: 'LicenseReplacement',
-  description: 'Omitted fields are reset.',
-})
+export const LicenseReplacement = Strict(
+  { name: Type.Optional(about.name), metadata: Type.Optional(Metadata) },
+  { title: 'LicenseReplacement', description: 'Omitted fields are reset.' },
+)
 export const LicenseExtension = Strict({ expires_at: Expiry }, { title: 'LicenseExtension' })
 export const LicensePlanChoice = Strict({ plan_id: IdOf('license plan') }, { title: 'LicensePlanChoice' })
 export const LicenseTransfer = Strict({ organization_id: IdOf('organization') }, { title: 'LicenseTransfer' })

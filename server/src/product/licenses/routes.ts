@@ -100,11 +100,12 @@ export function operatorLicenseRoutes(app: App, { cursors }: Pick<Services, 'cur
         const { operator, params } = request
         const { organization_id, id } = await operator.lookUp(getAnyLicense(params.id))
         const changes = { ...resets, ...(request.body as typeof resets) }
+        const how = { replaces: method === 'PUT', condition: conditionOf(request, id) }
         const changed = await operator
           .on({ entity_type: 'licenses', entity_id: id })
           .within(organization_id)
           .transaction(async transaction => {
-            await transaction.run(updateLicense(organization_id, id, changes, conditionOf(request, id)))
+            await transaction.run(updateLicense(organization_id, id, changes, how))
             return transaction.run(getLicense(organization_id, id))
           })
         return sendTagged(reply, id, changed) as never
