@@ -103,7 +103,10 @@ test('an operator alone reads the values of what operators administer, and of no
   assert.deepEqual(ofProject[1]!.changed, ['description'])
   const shown = await own.call('GET', `/api/v1/audit-logs?entity_id=${project.id}`)
   const renamed = entries.find(({ action, entity_type }) => action === 'update' && entity_type === 'organizations')!
-  assert.deepEqual([renamed.before, renamed.after, renamed.changed], [{ name: 'Initech' }, { name: 'Initech II' }, ['name']])
+  assert.deepEqual(
+    [renamed.before, renamed.after, renamed.changed],
+    [{ name: 'Initech' }, { name: 'Initech II' }, ['name']],
+  )
   assert.match(shown.text, RegExp(secret), 'its own administrators read all of it')
 })
 

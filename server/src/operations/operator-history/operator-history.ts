@@ -107,12 +107,7 @@ const auditPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
   const entries = system
     .selectFrom('audit_log')
     .select(['organization_id', ...shownColumns])
-    .select([
-      ifAdministered('before'),
-      ifAdministered('after'),
-      changedNames.as('changed'),
-      entryTime.as('created_at'),
-    ])
+    .select([ifAdministered('before'), ifAdministered('after'), changedNames.as('changed'), entryTime.as('created_at')])
   return whereGiven(whereIdIn(entries, { first_id, end_id }), filters)
 })
 
