@@ -20,6 +20,7 @@ interface Operation {
   isPublic: boolean
   /** The example body of the document, which is accepted unchanged. */
   example: Record<string, unknown> | undefined
+  needsBody: boolean
   /** The names of all fields of the body. */
   fields: readonly string[]
   query: string[]
@@ -38,7 +39,7 @@ const document = (await app.openApi()) as {
         operationId: string
         security: object[]
         parameters?: { $ref?: string; name?: string; in?: string }[]
-        requestBody?: { content: Record<string, { example: Record<string, unknown> }> }
+        requestBody?: { required?: boolean; content: Record<string, { example: Record<string, unknown> }> }
       }
     >
   >
@@ -60,6 +61,7 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     path,
     isPublic: security.length === 0,
     example: requestBody?.content['application/json']?.example,
+    needsBody: requestBody?.required === true,
     fields: fieldsOf.get(operationId) ?? [],
     query: parameters.flatMap(({ in: place, name }) => (place === 'query' && name !== undefined ? [name] : [])),
     headers: parameters.flatMap(({ $ref }) => $ref?.split('/').at(-1) ?? []),
@@ -226,6 +228,24 @@ test('a field of a wrong type, or with NUL, is refused, and the problem names it
     const unknown = await send(operation, { payload: JSON.stringify({ ...operation.example, unknown_name: 1 }) })
     assert.equal(unknown.status, 422, operation.operationId)
   }
+})
+
+// Red when: isBodyOptional() is false for every schema, or true for a PUT.
+test('a body that is left out is missed by name, unless nothing in it is required', async t => {
+  const optional: string[] = []
+  for (const operation of writing) {
+    const { status, text, body } = await send(operation, {})
+    const { errors = [] } = body as { errors?: { pointer: string; detail: string }[] }
+    const about = `${operation.operationId}: ${status} ${text}`
+    if (operation.needsBody)
+      assert.ok(status === 422 && errors.length > 0 && errors.every(({ detail }) => /^is required/.test(detail)), about)
+    else {
+      assert.notEqual(errors[0]?.pointer, '', about)
+      optional.push(operation.operationId)
+    }
+    assert.ok(operation.needsBody || !['PUT', 'PATCH'].includes(operation.method), about)
+  }
+  t.diagnostic(`without a body: ${optional.join(', ')}`)
 })
 
 const ofSize = (kibibytes: number) => JSON.stringify({ a: 'x'.repeat(kibibytes * 1024) })

@@ -51,13 +51,16 @@ const knownOf = new WeakMap<App, Known>()
 /** By the text of a document's components: the apps of a file have the same ones, and compiling them takes long. */
 const compilers = new Map<string, Compile>()
 
+const UTC = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z$/
+
 /** Compiles each component once, when it is first needed, and the same schema only once. */
 function createCompiler({ components }: Document): Compile {
   const text = JSON.stringify(components.schemas)
   const known = compilers.get(text)
   if (known !== undefined) return known
   const ajv = new Ajv2020({ strict: false, allErrors: true, validateSchema: false })
-  addFormats.default(ajv).addFormat('line', true)
+  // All times of responses are written alike, so that clients can compare them as texts.
+  addFormats.default(ajv).addFormat('line', true).addFormat('date-time', UTC)
   for (const [name, schema] of Object.entries(components.schemas)) ajv.addSchema(closed(schema), `component:${name}`)
   const validators = new Map<string, ValidateFunction>()
   const compile: Compile = schema => {

@@ -165,7 +165,7 @@ export function authRoutes(
       const revoking =
         actor !== undefined
           ? actor.account.run(revokeSession(actor.session_id, 'logout'))
-          : body?.refreshToken === undefined
+          : body.refreshToken === undefined
             ? undefined
             : logOutByToken(visitor, services, body.refreshToken)
       await revoking?.catch(ignoreEnded)

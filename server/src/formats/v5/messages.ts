@@ -104,10 +104,7 @@ export const V5Registration = Type.Object(
 )
 export const V5Login = Type.Object({ email: Email, password: Password }, { title: 'Login' })
 export const V5Refresh = Type.Object({ refreshToken: Token }, { title: 'Refresh' })
-export const V5Logout = Type.Union([
-  Type.Object({ refreshToken: Type.Optional(Token) }, { title: 'Logout' }),
-  Type.Null(),
-])
+export const V5Logout = Type.Object({ refreshToken: Type.Optional(Token) }, { title: 'Logout' })
 
 export const V5ProfileChanges = Type.Object(
   {

@@ -90,4 +90,4 @@ export const Login = Strict(
   { title: 'Login', 'x-one-of': ['email', 'username'] },
 )
 export const Refresh = Strict({ refresh_token: Token, organization_id: Type.Optional(Id) }, { title: 'Refresh' })
-export const Logout = Type.Union([Strict({ refresh_token: Type.Optional(Token) }, { title: 'Logout' }), Type.Null()])
+export const Logout = Strict({ refresh_token: Type.Optional(Token) }, { title: 'Logout' })

@@ -80,7 +80,7 @@ export function signInRoutes(
     },
     async (request, reply) => {
       const { actor, body, visitor } = request
-      const refresh_token = body?.refresh_token
+      const refresh_token = body.refresh_token
       if (actor === undefined && refresh_token === undefined) throw new Problem('not-signed-in')
       const isSignedOut = actor !== undefined && (await logOutOnce(actor))
       if (!isSignedOut && refresh_token !== undefined) {

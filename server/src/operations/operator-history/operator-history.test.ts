@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
 import { createTestApp } from '../../../test/test-app.ts'
 import type { Answer } from '../../../test/test-app.ts'
+import { administered } from './operator-history.ts'
 
 const { admin, database, signUp } = await createTestApp()
 const operator = await signUp()
@@ -21,6 +22,9 @@ interface Entry {
   entity_id: string
   operation: string
   request_id: string
+  changed: string[]
+  before: Readonly<Record<string, unknown>> | null
+  after: Readonly<Record<string, unknown>> | null
 }
 /** Since the beginning of this file, so that any filter may be tried. */
 const since = `from=${new Date(Date.now() - 3_600_000).toISOString()}`
@@ -72,6 +76,48 @@ test('operators read the audit logs of all organizations, the newest entry first
     cursor = `&cursor=${page.body.next_cursor}`
   }
   assert.deepEqual(pages, ids)
+})
+
+// Red when: isAdministered is true for every entry, or names a table of a product.
+test('an operator alone reads the values of what operators administer, and of nothing else that an organization keeps', async () => {
+  const own = await signUp('Initech')
+  const secret = `Merger ${randomUUID()}`
+  const { body: project } = await own.call('POST', '/api/v1/projects', { name: secret, description: secret })
+  await own.call('PATCH', `/api/v1/projects/${project.id}`, { description: `${secret} 2` })
+  await own.call('POST', '/api/v1/workspaces', { name: secret, workspace_path: '/secret' })
+  await own.call('POST', '/api/v1/org/companies', { name: secret, code: 'SECRET' })
+  await own.call('DELETE', `/api/v1/projects/${project.id}`)
+  await own.call('PATCH', `/api/v1/organizations/${own.organization_id}`, { name: 'Initech II' })
+  const answer = await audit(`organization_id=${own.organization_id}&limit=100`)
+  assert.doesNotMatch(answer.text, /Merger|secret/i)
+  const entries = itemsOf(answer)
+  const ofProject = entries.filter(({ entity_id }) => entity_id === project.id)
+  assert.deepEqual(
+    ofProject.map(({ action, changed, before, after }) => [action, changed.includes('description'), before, after]),
+    [
+      ['delete', true, null, null],
+      ['update', true, null, null],
+      ['insert', true, null, null],
+    ],
+  )
+  assert.deepEqual(ofProject[1]!.changed, ['description'])
+  const shown = await own.call('GET', `/api/v1/audit-logs?entity_id=${project.id}`)
+  const renamed = entries.find(({ action, entity_type }) => action === 'update' && entity_type === 'organizations')!
+  assert.deepEqual(
+    [renamed.before, renamed.after, renamed.changed],
+    [{ name: 'Initech' }, { name: 'Initech II' }, ['name']],
+  )
+  assert.match(shown.text, RegExp(secret), 'its own administrators read all of it')
+})
+
+test('what operators administer are tables, and none with the data of a product', async () => {
+  const { rows } = await admin.query<{ name: string }>(
+    `select relname as name from pg_class where relnamespace = current_schema::regnamespace and relkind in ('r', 'p')`,
+  )
+  const tables = new Set(rows.map(({ name }) => name))
+  for (const name of administered) assert.ok(name === 'support' || tables.has(name), name)
+  for (const name of ['projects', 'workspaces', 'companies', 'branches', 'departments', 'department_people'])
+    assert.ok(tables.has(name) && !(administered as readonly string[]).includes(name), name)
 })
 
 test('an organization that does not exist, a bad time and a bad id are problems that name the filter', async () => {

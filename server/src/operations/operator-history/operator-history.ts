@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { auditColumns, AuditEntry, entryTime } from '../../directory/history/history.ts'
@@ -13,8 +14,36 @@ const system = tables('system', 'audit_log', 'operator_log')
 
 const Word = Type.String({ minLength: 1, maxLength: 100 })
 
+/**
+ * What operators administer: their entries have the values of the columns. Whatever else an organization keeps, such as its
+ * projects, operators read by support access alone, so of these entries they get the names of the columns.
+ */
+export const administered = [
+  'organizations',
+  'memberships',
+  'invitations',
+  'invitation_links',
+  'roles',
+  'custom_role_permissions',
+  'support_grants',
+  'support',
+  'licenses',
+  'license_activations',
+] as const
+
+const WithheldFields = (part: 'before' | 'after') => ({
+  ...AuditEntry.properties[part],
+  description: 'Null for what operators do not administer, such as projects: see `changed`.',
+})
+
 export const OperatedAuditEntry = Type.Object(
-  { organization_id: Id, ...AuditEntry.properties },
+  {
+    organization_id: Id,
+    ...AuditEntry.properties,
+    before: WithheldFields('before'),
+    after: WithheldFields('after'),
+    changed: Type.Array(Word, { maxItems: 100, description: 'The names of the columns that the entry is about.' }),
+  },
   { title: 'OperatedAuditEntry' },
 )
 
@@ -64,12 +93,21 @@ const pick = (query: object, filters: object): Values =>
 
 type Values = Record<string, string | undefined>
 
+type Fields = Static<typeof AuditEntry>['before']
+
+const isAdministered = sql`(action = 'operate' or entity_type in (${sql.join(administered.map(name => sql.lit(name)))}))`
+const ifAdministered = (part: 'before' | 'after') =>
+  sql<Fields>`case when ${isAdministered} then ${sql.ref(part)} end`.as(part)
+const changedNames = sql<string[]>`array(select jsonb_object_keys(coalesce("after", "before")) order by 1)`
+
+const shownColumns = auditColumns.filter(column => column !== 'before' && column !== 'after')
+
 /** The entries with these values, in a range of ids. */
 const auditPages = pagesOf(({ first_id, end_id, ...filters }: Values) => {
   const entries = system
     .selectFrom('audit_log')
-    .select(['organization_id', ...auditColumns])
-    .select(entryTime.as('created_at'))
+    .select(['organization_id', ...shownColumns])
+    .select([ifAdministered('before'), ifAdministered('after'), changedNames.as('changed'), entryTime.as('created_at')])
   return whereGiven(whereIdIn(entries, { first_id, end_id }), filters)
 })
 
@@ -92,7 +130,7 @@ function refusalOf(query: Static<typeof OperatedAuditQuery>): Problem | undefine
 
 /**
  * The audit logs of all organizations, the newest entry first; with the entries of operators and of organizations that
- * were deleted. @throws Problem invalid-fields for a bad range of time, or (when read) for a search without one
+ * were deleted, but without the values of what operators do not administer. @throws Problem invalid-fields for a bad range of time, or (when read) for a search without one
  */
 export function listAuditLogs(query: Static<typeof OperatedAuditQuery>, page: Page) {
   const order = orderOf('-created_at', 'audit_log')

@@ -23,7 +23,8 @@ export function operatorHistoryRoutes(app: App, { cursors }: Pick<Services, 'cur
         operationId: 'operatorListAuditLogs',
         summary: 'List the audit events of all organizations',
         description:
-          'The newest first. It has what members, operators and support did. Without `organization_id` or `actor_id`, the ' +
+          'The newest first. It has what members, operators and support did. The values are those of what operators administer; ' +
+          'of anything else, such as projects, an entry names the columns. Without `organization_id` or `actor_id`, the ' +
           'other filters search a range of at most 31 days.',
         tags,
         querystring: OperatedAuditQuery,

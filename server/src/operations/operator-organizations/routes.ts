@@ -89,7 +89,11 @@ export function operatorOrganizationRoutes(app: App, { cursors }: Pick<Services,
         response: { 200: OperatedOrganization },
       },
     },
-    ({ operator, params: { id }, body }) => operator.within(id).run(suspendOrganization(id, body.reason)),
+    ({ operator, params: { id }, body: { reason } }) =>
+      operator
+        .on({ entity_type: 'organizations', entity_id: id, details: { reason } })
+        .within(id)
+        .run(suspendOrganization(id, reason)),
   )
 
   app.post(

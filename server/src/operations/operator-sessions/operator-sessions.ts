@@ -6,6 +6,7 @@ import type { Page } from '../../platform/database/pagination.ts'
 import { get, tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
 import { Email, Id, IdOf, Name, Nullable, OneOf, Slug, Time } from '../../platform/schemas.ts'
+import { LINE } from '../../platform/texts.ts'
 import { readIdRange, readTextRange, timeRange } from '../../platform/time-range.ts'
 
 const query = tables('system', 'sessions', 'users', 'organizations')
@@ -47,6 +48,8 @@ export const SessionFilters = {
     Type.String({
       minLength: 1,
       maxLength: 200,
+      format: 'line',
+      pattern: LINE,
       description:
         'Words of the user agent (at most eight); case is ignored. It is not indexed: narrow the list by another filter if a device is rare.',
       examples: ['Firefox'],

@@ -20,6 +20,7 @@ const names = {
   family_name: Type.Optional(Nullable(Name)),
   full_name: Type.Optional(Nullable(Name)),
 }
+const nameFields = ['given_name', 'family_name', 'full_name'] as const
 const Disabled = Type.Boolean({ description: 'A disabled account cannot sign in, and its sessions are revoked.' })
 const Superuser = Type.Boolean({ description: 'The platform role of operators. A change needs a recent sign-in.' })
 const Guest = Type.Boolean({ description: 'Only for an account that is a viewer in every organization.' })
@@ -34,6 +35,15 @@ export const UserReplacement = Strict(
 )
 type UserChanges = Static<typeof UserChanges>
 
+/** What was changed, for the operators' log: of names only which, because an entry is never erased. */
+export interface ChangedUser {
+  [state: string]: unknown
+  disabled?: boolean
+  superuser?: boolean
+  guest?: boolean
+  names?: readonly string[]
+}
+
 interface Rules {
   condition: Condition
   /** The operator. */
@@ -44,15 +54,15 @@ interface Rules {
 
 /**
  * Changes an account as an operator may: its names, whether it is disabled or a guest, and the platform role. Operators do
- * not disable themselves or revoke their own role. The user is notified by email. @throws Problem not-found, entity-tag-stale,
- * guest-holds-roles, last-superuser, own-account, seats-exhausted (for one who is no longer a guest), step-up-required
+ * not disable themselves or revoke their own role. The user is notified by email. @returns what was changed
+ * @throws Problem not-found, entity-tag-stale, guest-holds-roles, last-superuser, own-account, seats-exhausted (for one who is no longer a guest), step-up-required
  */
 export async function changeUser(
   transaction: Transaction<'system'>,
   id: string,
   { disabled, superuser, guest, ...given }: UserChanges,
   { condition, own_id, isFresh }: Rules,
-): Promise<void> {
+): Promise<ChangedUser> {
   if (disabled === true || superuser === false) await transaction.run(holdIfSuperusers([id]))
   const user = await transaction.run(lockUser(id))
   if (condition !== undefined && !condition.includes(user.version)) throw new Problem('entity-tag-stale')
@@ -78,6 +88,13 @@ export async function changeUser(
     promotes && (superuser ? superuserGranted : superuserRevoked),
   ]
   for (const event of events) if (event !== false) await transaction.run(recordEvents(event, [id]))
+  const names = nameFields.filter(name => given[name] !== undefined && given[name] !== user[name])
+  return {
+    ...(disables && { disabled }),
+    ...(promotes && { superuser }),
+    ...(guest !== undefined && guest !== user.guest && { guest }),
+    ...(names.length > 0 && { names }),
+  }
 }
 
 const refusals = { ...superuserRules, ...seatRules, users_guests_are_viewers: 'guest-holds-roles' } as const
@@ -87,7 +104,7 @@ const lockUser = (id: string) =>
   get(
     query
       .selectFrom('users')
-      .select(['superuser', 'version'])
+      .select(['superuser', 'guest', 'version', ...nameFields])
       .select(sql<boolean>`disabled_at is not null`.as('disabled'))
       .where('id', '=', id)
       .where('erased_at', 'is', null)

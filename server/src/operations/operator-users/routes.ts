@@ -13,6 +13,7 @@ import { actions, actOnUsers } from './actions.ts'
 import type { Action } from './actions.ts'
 import { allOrNothing, BulkResults, changedOf, distinctIds, idsOf, onlyOutcome, resultsOf } from './bulk.ts'
 import { changeUser, UserChanges, UserReplacement } from './changes.ts'
+import type { ChangedUser } from './changes.ts'
 import { pageOfKnown } from './known-rows.ts'
 import { getUser, OperatorUserDetails } from './user.ts'
 import { listUsers, OperatorUser, UserFilters } from './user-list.ts'
@@ -78,7 +79,11 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
       if (invitation.email.toLowerCase() === actor.email.toLowerCase()) throw new Problem('own-account')
       const place = { organization_id, user_id: null }
       const invited = await operator
-        .on({ entity_type: 'invitations' })
+        .on({
+          entity_type: 'invitations',
+          entity_id: ({ id }: Static<typeof Invitation>) => id,
+          details: ({ role, role_id, guest }: Static<typeof Invitation>) => ({ role, role_id, guest }),
+        })
         .within(organization_id)
         .transaction(transaction => createInvitation(transaction, place, invitation, isFresh(actor)))
         .catch((error: unknown) => {
@@ -133,10 +138,12 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
         const { id } = path as { id: string }
         const changes = { ...resets, ...request.body }
         const rules = { condition: conditionOf(request, id), own_id: operator.user_id, isFresh: isFresh(actor) }
-        const user = await operator.transaction(async transaction => {
-          await changeUser(transaction, id, changes, rules)
-          return transaction.run(getUser(declared, id))
-        })
+        const { user } = await operator
+          .on({ entity_type: 'users', entity_id: id, details: ({ changed }: { changed: ChangedUser }) => changed })
+          .transaction(async transaction => {
+            const changed = await changeUser(transaction, id, changes, rules)
+            return { changed, user: await transaction.run(getUser(declared, id)) }
+          })
         return sendTagged(reply, id, user)
       },
     })

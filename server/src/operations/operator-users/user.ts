@@ -65,7 +65,7 @@ export const getUser = (declared: Declarations, id: string) =>
         sql<number>`(select count(*)::int ${membershipsOf})`.as('membership_count'),
         sql<Static<typeof MembershipOfUser>[]>`(select coalesce(jsonb_agg(to_jsonb(one)), '[]') from (
           select m.organization_id, o.name, o.slug, o.kind, case when m.role_id is null then m.role else 'custom' end as role, m.role_id,
-            m.disabled_at is not null as disabled, m.created_at ${membershipsOf} order by m.created_at, m.organization_id limit ${MAX_MEMBERSHIPS}) as one)`.as(
+            m.disabled_at is not null as disabled, replace(to_jsonb(m.created_at) #>> '{}', '+00:00', 'Z') as created_at ${membershipsOf} order by m.created_at, m.organization_id limit ${MAX_MEMBERSHIPS}) as one)`.as(
           'memberships',
         ),
       ])

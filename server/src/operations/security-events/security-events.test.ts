@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomUUIDv7 } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { createTestApp } from '../../../test/test-app.ts'
 
-const { admin, call, signUp, logIn, database } = await createTestApp()
+const { admin, call, signUp, logIn, database, services } = await createTestApp()
 const operator = await signUp()
 await admin.query('update users set superuser = true where id = $1', [operator.user_id])
 const person = await signUp()
@@ -47,6 +48,13 @@ test('an unknown account in a filter is refused at its place, an unknown address
     assert.deepEqual([status, body.errors[0].pointer], [422, `?${name}`])
   }
   assert.deepEqual(await list('type=never-heard-of'), [])
+})
+
+// Red when: a type is left out of the guide, or renamed.
+test('the guide names every type, because an unknown one finds nothing', async () => {
+  const guide = await readFile(new URL('../../../../docs/guides/operators.md', import.meta.url), 'utf8')
+  const bySql = ['session-created', 'session-revoked', 'account-created', 'account-changed']
+  for (const type of [...services.declared.events.keys(), ...bySql]) assert.match(guide, RegExp(`\`${type}\``))
 })
 
 // Red when: own_security_events shows the address of another user, or the events of another account.

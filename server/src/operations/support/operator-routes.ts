@@ -45,7 +45,10 @@ export function supportOperatorRoutes(
       },
     },
     async ({ operator, params: { id }, body }, reply) => {
-      const access = await operator.within(id).run(requestSupport(id, operator.user_id, body))
+      const access = await operator
+        .on({ entity_type: 'support', entity_id: (made: { id: string }) => made.id, details: body })
+        .within(id)
+        .run(requestSupport(id, operator.user_id, body))
       reply.code(201).header('location', `/api/v1/admin/support/${access.id}`)
       return access
     },
@@ -149,7 +152,10 @@ export function supportOperatorRoutes(
     },
     async request => {
       const place = await findPlace(request)
-      return request.operator.within(place.organization_id).run(approveSupport(place, request.body))
+      return request.operator
+        .on({ entity_type: 'support', entity_id: place.id, details: request.body })
+        .within(place.organization_id)
+        .run(approveSupport(place, request.body))
     },
   )
 

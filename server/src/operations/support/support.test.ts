@@ -465,6 +465,7 @@ test('the request and every step are in the history of the organization', async 
     rows.map(({ action, actor_id, operation }) => [action, actor_id, operation]),
     [
       ['insert', operator.user_id, null],
+      ['operate', operator.user_id, 'requestSupportAccess'],
       ['update', administrator.user_id, null],
       ['operate', operator.user_id, 'createSupportToken'],
       ['update', administrator.user_id, null],

@@ -36,11 +36,12 @@ export function opening({ permission, operation, organization_id }: Scope): Stat
  */
 export function recording({ operation }: Scope, result: unknown): Statement<LoginName, unknown> {
   const { name, entity_type = null, entity_id = null, details } = operation as Operation
+  const id = typeof entity_id === 'function' ? entity_id(result as never) : entity_id
   const told = typeof details === 'function' ? details(result as never) : details
   return execute(
     raw(
       query,
-      sql`select log_operation(${name}, ${entity_type}, ${entity_id}, ${told === undefined ? null : JSON.stringify(told)})`,
+      sql`select log_operation(${name}, ${entity_type}, ${id}, ${told === undefined ? null : JSON.stringify(told)})`,
     ),
   )
 }

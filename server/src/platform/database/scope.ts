@@ -15,8 +15,9 @@ export interface Operation {
   /** The operationId of the route. */
   name: string
   entity_type?: string | undefined
-  entity_id?: string | undefined
-  /** More about it, or what follows from the result of its transaction. */
+  /** What it is about, or what its transaction has made. */
+  entity_id?: string | ((result: never) => string) | undefined
+  /** More about it, or what follows from the result of its transaction. Without personal data: it is never erased. */
   details?: Details | ((result: never) => Details) | undefined
   /** It only looks up what the operation is about, and is not recorded. */
   isLookUp?: boolean

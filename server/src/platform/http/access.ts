@@ -133,12 +133,12 @@ export function authorize(
 
 const UUID = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i
 
-/** What an operator's request is about: `/admin/users/{id}` concerns the user in the path. */
+/** What an operator's request is about: `/admin/users/{id}` and `/license-plans/{id}` concern the row in the path. */
 function operationOf({ routeOptions, params }: FastifyRequest): Operation {
   const name = routeOptions.schema?.operationId ?? `${String(routeOptions.method)} ${routeOptions.url ?? ''}`
-  const [, entity_type] = /\/admin\/([^/]+)\/:id(?:\/|$)/.exec(routeOptions.url ?? '') ?? []
+  const [, entity_type] = /\/([^/]+)\/:id(?:\/|$)/.exec(routeOptions.url ?? '') ?? []
   const { id } = (params ?? {}) as { id?: string }
   return entity_type === undefined || id === undefined || !UUID.test(id)
     ? { name }
-    : { name, entity_type, entity_id: id }
+    : { name, entity_type: entity_type.replaceAll('-', '_'), entity_id: id }
 }

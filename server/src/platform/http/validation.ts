@@ -15,20 +15,47 @@ type Part = 'body' | 'querystring' | 'params' | 'headers'
  * Validates one part of a route's requests by its schema, which is compiled at the first request, not at the start. All
  * faults of a request become one problem.
  */
-export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPart }) => {
+export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPart, method }) => {
   const part = httpPart as Part
+  const isOptional = part === 'body' && requiresNothing(method, schema)
   const names = Object.keys((schema as { properties?: object }).properties ?? {})
   const lowerIds = lowerIdsOf(schema as SchemaWithIds)
   let validate: ValidateFunction | undefined
-  return (data: unknown) => {
+  return (sent: unknown) => {
+    // Fastify passes null if no body was sent.
+    const data = sent === null && isOptional ? {} : sent
     validate ??= (part === 'body' ? exactValidator : coercingValidator).compile(schema)
     const faults = faultsBy(validate, data, part)
     return faults.length === 0 ? { value: inOrder(lowerIds(data), names) } : { error: refusal(part, faults) }
   }
 }
 
+interface BodySchema {
+  type?: string
+  anyOf?: readonly BodySchema[]
+  required?: readonly string[]
+  minProperties?: number
+  'x-one-of'?: readonly string[]
+}
+
+/**
+ * Whether a request may leave out its body: the schema accepts null, or nothing in it is required. With PUT it may not in that
+ * case, because that would reset every field.
+ */
+export const isBodyOptional = (method: string, schema: object): boolean =>
+  (schema as BodySchema).anyOf?.some(({ type }) => type === 'null') === true || requiresNothing(method, schema)
+
+function requiresNothing(method: string, schema: object): boolean {
+  const { type, required = [], minProperties = 0, 'x-one-of': oneOf } = schema as BodySchema
+  return method === 'POST' && type === 'object' && required.length === 0 && minProperties === 0 && oneOf === undefined
+}
+
 const faultsBy = (validate: ValidateFunction, data: unknown, part: Part): FieldError[] =>
-  validate(data) ? malformedTexts(data, '') : (validate.errors ?? []).map(error => fieldErrorOf(error, part))
+  validate(data)
+    ? malformedTexts(data, '')
+    : (validate.errors ?? []).map(error => (data === null && part === 'body' ? missingBody : fieldErrorOf(error, part)))
+
+const missingBody: FieldError = { pointer: '', detail: 'is required: send a JSON object' }
 
 /** The faults of a value that is only a part of a body, worded like those of a body; empty if it matches the schema. */
 export function listFaults(schema: TSchema): (data: unknown) => FieldError[] {

@@ -3,7 +3,7 @@ import type { Declarations } from '../declarations.ts'
 import { honouredFields } from '../http/header-fields.ts'
 import { formatOf } from '../http/wire-format.ts'
 import type { WireFormat } from '../http/wire-format.ts'
-import { schemaController } from '../http/validation.ts'
+import { isBodyOptional, schemaController } from '../http/validation.ts'
 import type { ProblemCode } from '../problems.ts'
 import { headers, parameters, reference, withPage } from './components.ts'
 import type { Json } from './components.ts'
@@ -188,8 +188,10 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
     if ((parameter['schema'] as Json | undefined)?.['default'] !== undefined) parameter['required'] = false
   const sent = honouredFields(rule).map(name => reference('parameters', name))
   if (sent.length > 0) operation.parameters = [...(operation.parameters ?? []), ...sent]
-  for (const media of Object.values(operation.requestBody?.content ?? {}))
+  for (const media of Object.values(operation.requestBody?.content ?? {})) {
+    if (isBodyOptional(rule.method, media.schema)) operation.requestBody!.required = false
     media.example ??= exampleOfRequest(media.schema)
+  }
   for (const [status, response] of Object.entries(operation.responses)) completeResponse(status, response, rule)
   if (rule.tagged && rule.method === 'GET')
     operation.responses['304'] = {

@@ -55,7 +55,9 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
       },
     },
     async ({ operator, body }, reply) => {
-      const plan = await operator.run(createLicensePlan(body))
+      const plan = await operator
+        .on({ entity_type: 'license_plans', entity_id: ({ id }: { id: string }) => id, details: body })
+        .run(createLicensePlan(body))
       reply.code(201).header('location', `/api/v1/license-plans/${plan.id}`)
       return sendTagged(reply, plan.id, plan) as never
     },
@@ -99,7 +101,10 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
       handler: async (request, reply) => {
         const { id } = request.params
         const changes = { ...resets, ...(request.body as Static<typeof LicensePlanChanges>) }
-        return sendTagged(reply, id, await request.operator.run(write(id, changes, conditionOf(request, id)))) as never
+        const plan = await request.operator
+          .on({ entity_type: 'license_plans', entity_id: id, details: changes })
+          .run(write(id, changes, conditionOf(request, id)))
+        return sendTagged(reply, id, plan) as never
       },
     })
   }

@@ -73,6 +73,7 @@ export function licenseLifeRoutes(app: App): void {
     async ({ operator, body }, reply) => {
       const made = createLicenseKey()
       const license = await operator
+        .on({ entity_type: 'licenses', entity_id: ({ id }: { id: string }) => id })
         .within(body.organization_id)
         .run(createLicense(body.organization_id, body, made))
         .catch(unknownOrganization)
