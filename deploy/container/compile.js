@@ -1,12 +1,34 @@
-// Run while the image is built: loads the code of the service once, so that Node keeps it compiled in the image.
+// Run while the image is built: loads all code that the service may load later, so that Node keeps it compiled in the image.
 import module from 'node:module'
+import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = new URL('../../', import.meta.url)
 module.enableCompileCache(fileURLToPath(new URL('node_modules/.cache/compile', root)))
-for (const file of ['cli/freehold', 'cli/start', 'cli/migrate', 'cli/worker', 'main', 'serve', 'work'])
-  await import(new URL(`server/src/${file}.ts`, root).href)
-// Otherwise loaded only if a Redis is configured.
-await import(new URL('node_modules/@redis/client/dist/index.js', root).href)
+
+/** Packages that a module loads only when they are needed, such as the client of Redis. */
+const packages = new Set()
+const sources = new URL('server/src/', root)
+for (const file of readdirSync(sources, { recursive: true, encoding: 'utf8' })) {
+  if (!file.endsWith('.ts') || file.endsWith('.test.ts')) continue
+  const url = new URL(file, sources)
+  for (const [, name = ''] of readFileSync(url, 'utf8').matchAll(/\bimport\(\s*'([^'.][^']*)'\s*\)/g)) packages.add(name)
+  await import(url.href)
+}
+for (const name of packages) {
+  try {
+    await import(name)
+  } catch (error) {
+    // The image has no packages of development, such as the names of `freehold seed`.
+    if (Object(error).code !== 'ERR_MODULE_NOT_FOUND') throw error
+  }
+}
+
+// Fastify loads what writes responses and logs when the first app is made.
+const { default: fastify } = await import('fastify')
+const app = fastify({ logger: { level: 'silent' } })
+app.get('/', { schema: { response: { 200: { type: 'object', properties: {} } } } }, () => ({}))
+await app.ready()
+
 module.flushCompileCache()
 process.exit(0)

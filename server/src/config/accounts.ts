@@ -78,7 +78,7 @@ export const accountVariables = {
     kind: kinds.email,
     about: 'The email address of the superuser that is created at the start; an existing account never becomes one.',
   },
-  FIRST_SUPERUSER_PASSWORD: { kind: kinds.secret(), secret: true, about: 'Its password; set both or neither.' },
+  FIRST_SUPERUSER_PASSWORD: { kind: kinds.secret, secret: true, about: 'Its password; set both or neither.' },
   BCRYPT_COST_FACTOR: {
     kind: kinds.ignoredFlag,
     ignored: 'passwords are hashed with Argon2id',
@@ -87,7 +87,7 @@ export const accountVariables = {
 
   RESEND_API_KEY: {
     begins: 'Mail',
-    kind: kinds.secret(),
+    kind: kinds.secret,
     secret: true,
     otherwise: 'in development an outbox, shown at `/dev/mail`; outside it emails wait',
     about: 'The API key for sending emails through Resend.',

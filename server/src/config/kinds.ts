@@ -69,13 +69,15 @@ export const programs: Kind<string> = {
 }
 
 /** Read without trimming, because a password may begin with a space. */
-export const secret = (minimum = 1): Kind<string> => ({
-  accepts: minimum > 1 ? `at least ${minimum} characters` : 'any text',
-  read: text => {
+export const secret: Kind<string> = { accepts: 'any text', read: text => text }
+
+/** A secret that clients send as a bearer token, so it has only characters that a header field can carry. */
+export const bearerToken = (minimum: number): Kind<string> =>
+  trimmed(`at least ${minimum} characters of ASCII, without spaces`, text => {
     if (text.length < minimum) throw new BadValue(`has ${text.length} characters`)
+    if (!/^[\x21-\x7e]+$/.test(text)) throw new BadValue('has a space or a character outside ASCII')
     return text
-  },
-})
+  })
 
 export const boolean: Kind<boolean> = trimmed('`true` or `false`', text => {
   if (trueWords.includes(text.toLowerCase())) return true

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { assertFault, faultsOf, load } from '../../test/environments.ts'
+import { assertFault, faultsOf, load, production } from '../../test/environments.ts'
 
-// Red when: the DSN is taken apart otherwise, or one of the checks goes.
+// Red when: the DSN is taken apart otherwise, or one of the checks goes, such as that of a token that no client can send.
 test('a Sentry DSN, a collector and a metrics token are checked, and never shown', () => {
   assert.deepEqual(load({ SENTRY_DSN: 'https://abc@sentry.example.com/7' }).sentry, {
     url: 'https://sentry.example.com/api/7/envelope/',
@@ -25,8 +25,16 @@ test('a Sentry DSN, a collector and a metrics token are checked, and never shown
     assert.doesNotMatch(faultsOf({ SENTRY_DSN }).join(), /key-of-mine/)
   }
   assertFault({ METRICS_TOKEN: 'x'.repeat(31) }, /^METRICS_TOKEN: has 31 characters; accepted: at least 32 characters/)
-  assert.equal(load({ METRICS_TOKEN: 'x'.repeat(32) }).metrics.token, 'x'.repeat(32))
+  for (const unsendable of ['a b', 'ä', '\u0000'])
+    assertFault({ METRICS_TOKEN: unsendable.repeat(32) }, /^METRICS_TOKEN: has a space or a character outside ASCII/)
+  assert.equal(load({ METRICS_TOKEN: ` ${'x'.repeat(32)} ` }).metrics.token, 'x'.repeat(32))
+  assertFault({ ...production, METRICS_TOKEN: 'x'.repeat(32) }, /^METRICS_TOKEN: has too few different characters/)
   assertFault({ OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4318' }, /^OTEL_EXPORTER_OTLP_ENDPOINT: does not begin with/)
+  for (const end of ['', '/'])
+    assertFault(
+      { OTEL_EXPORTER_OTLP_ENDPOINT: `http://localhost:4318/v1/traces${end}` },
+      /^OTEL_EXPORTER_OTLP_ENDPOINT: has the path \/v1\/traces, which is added to it/,
+    )
   assertFault(
     { OTEL_EXPORTER_OTLP_HEADERS: 'my-secret' },
     /^OTEL_EXPORTER_OTLP_HEADERS: has an entry that is not name=value/,

@@ -36,7 +36,11 @@ function readProject(text: string): SentryProject {
 /** The base URL, as OpenTelemetry defines it: the path of the signal is added to it. */
 const collector: Kind<string> = {
   accepts: 'an `http://` or `https://` URL without query and fragment, such as `http://localhost:4318`',
-  read: text => kinds.page.read(text),
+  read: text => {
+    const url = kinds.page.read(text)
+    if (url.endsWith('/v1/traces')) throw new BadValue('has the path /v1/traces, which is added to it')
+    return url
+  },
 }
 
 /** OpenTelemetry's form, like a baggage header: `name=value,name=value`, percent-encoded. */
@@ -78,9 +82,11 @@ export const monitoringVariables = {
     about: 'Whether the service serves metrics for Prometheus at `/metrics`, and `freehold worker` at `METRICS_PORT`.',
   },
   METRICS_TOKEN: {
-    kind: kinds.secret(32),
+    kind: kinds.bearerToken(32),
     secret: true,
-    about: 'Bearer token that gives access to metrics, health details and documents.',
+    about:
+      'Bearer token that gives access to metrics, health details and documents; `openssl rand -hex 32` generates one. ' +
+      'Outside development it must have at least 8 different characters.',
   },
   METRICS_PORT: {
     kind: kinds.integer(1, 65535),

@@ -135,7 +135,8 @@ function checkDeployment({ values, given }: Reading, needs: readonly Need[]): st
   for (const [name, variable] of variableList) {
     const value = values[name]
     if (!variable.secret || !given.has(name) || typeof value !== 'string') continue
-    const fault = name === 'SECRET_KEY' ? weakness(value) : isExample(value) ? 'holds an example' : undefined
+    const isKey = name === 'SECRET_KEY' || name === 'METRICS_TOKEN'
+    const fault = isKey ? weakness(value) : isExample(value) ? 'holds an example' : undefined
     const advice = `accepted in ${values.ENVIRONMENT}: your own random secret`
     if (fault) faults.push(`${given.get(name)}: ${fault}; ${advice}`)
   }

@@ -31,11 +31,11 @@ function safelyDecoded(text: string): string {
   }
 }
 
-/** The weakness of a secret key that is refused outside development; undefined if there is none. */
-export function weakness(secretKey: string): string | undefined {
-  if (isExample(secretKey)) return 'is an example'
-  if (secretKey.length < minimumLength) return `has ${secretKey.length} characters, and ${minimumLength} are the least`
-  if (new Set(secretKey).size < minimumVariety) return 'has too few different characters'
+/** The weakness of a secret that programs use, which is refused outside development; undefined if there is none. */
+export function weakness(secret: string): string | undefined {
+  if (isExample(secret)) return 'is an example'
+  if (secret.length < minimumLength) return `has ${secret.length} characters, and ${minimumLength} are the least`
+  if (new Set(secret).size < minimumVariety) return 'has too few different characters'
   return undefined
 }
 

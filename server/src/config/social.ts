@@ -100,14 +100,14 @@ function readProvider(entry: unknown, index: number): OidcProvider {
 /** The variables of sign-in with a provider. */
 export const socialVariables = {
   GOOGLE_CLIENT_ID: { begins: 'Social sign-in', kind: line, about: 'Sign-in with Google.' },
-  GOOGLE_CLIENT_SECRET: { kind: secret(), secret: true, about: 'Set both or neither.' },
+  GOOGLE_CLIENT_SECRET: { kind: secret, secret: true, about: 'Set both or neither.' },
   GOOGLE_ISSUER: {
     kind: issuer,
     default: 'https://accounts.google.com',
     about: "Google's issuer; another value is only for tests with a simulated Google.",
   },
   GITHUB_CLIENT_ID: { kind: line, about: 'Sign-in with GitHub.' },
-  GITHUB_CLIENT_SECRET: { kind: secret(), secret: true, about: 'Set both or neither.' },
+  GITHUB_CLIENT_SECRET: { kind: secret, secret: true, about: 'Set both or neither.' },
   GITHUB_URL: { kind: server, default: 'https://github.com', about: 'GitHub, or a GitHub Enterprise Server.' },
   GITHUB_API_URL: {
     kind: server,

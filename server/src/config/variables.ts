@@ -63,7 +63,7 @@ export const variables = {
   DATABASE_NAME: { kind: kinds.databaseName, aliases: ['POSTGRES_DB'], otherwise: partOfUrl, about: 'Database.' },
   DATABASE_USER: { kind: kinds.line, aliases: ['POSTGRES_USER'], otherwise: partOfUrl, about: 'Login of the owner.' },
   DATABASE_PASSWORD: {
-    kind: kinds.secret(),
+    kind: kinds.secret,
     aliases: ['POSTGRES_PASSWORD'],
     secret: true,
     otherwise: partOfUrl,
@@ -131,7 +131,7 @@ export const variables = {
   REDIS_HOST: { kind: kinds.hostname, otherwise: partOfUrl, about: 'Server.' },
   REDIS_PORT: { kind: port, otherwise: '6379', about: 'Port of the server.' },
   REDIS_DB: { kind: kinds.integer(0, 999), otherwise: '0', about: 'Number of the database.' },
-  REDIS_PASSWORD: { kind: kinds.secret(), secret: true, otherwise: partOfUrl, about: 'Its password, not encoded.' },
+  REDIS_PASSWORD: { kind: kinds.secret, secret: true, otherwise: partOfUrl, about: 'Its password, not encoded.' },
   REDIS_TIMEOUT_MS: {
     kind: kinds.integer(5, 1000),
     default: '30',
@@ -142,7 +142,7 @@ export const variables = {
 
   SECRET_KEY: {
     begins: 'Secrets and tokens',
-    kind: { ...kinds.secret(), accepts: 'any text in development, at least 32 characters outside it' },
+    kind: { ...kinds.secret, accepts: 'any text in development, at least 32 characters outside it' },
     aliases: ['JWT_SECRET_KEY', 'JWT_SECRET'],
     secret: true,
     otherwise: 'generated once in development, in `DATA_DIR/secret-key`; required outside it',

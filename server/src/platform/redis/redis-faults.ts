@@ -12,7 +12,8 @@ export function describeRedisFault(error: unknown, url: string): RedisFault {
   const message = messageOf(error)
   const known = faults.find(({ when }) => when.test(message))
   if (known !== undefined) return { kind: known.kind, words: `REDIS_URL: ${known.words(place, host)}` }
-  const hint = protocol === 'rediss:' && /timeout/i.test(message) ? '; does it offer TLS? If not, use redis://' : ''
+  const isSilent = /timeout|no answer/i.test(message)
+  const hint = protocol === 'rediss:' && isSilent ? '; does it offer TLS? If not, use redis://' : ''
   return { kind: 'gone', words: `REDIS_URL: no Redis answers at ${place} (${message.slice(0, 200)})${hint}` }
 }
 
@@ -21,7 +22,8 @@ function messageOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0])
   if (!(error instanceof Error)) return String(error)
   const { code } = error as NodeJS.ErrnoException
-  return code === undefined || error.message.includes(code) ? error.message : `${code}: ${error.message}`
+  const message = error.message.replace(/^Socket timeout\b.*?(\d+)ms\.?$/, 'no answer within $1 ms')
+  return code === undefined || message.includes(code) ? message : `${code}: ${message}`
 }
 
 type Words = (place: string, host: string) => string

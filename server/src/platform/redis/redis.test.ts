@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createSilentServer } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import { needsRedis, startRedis } from '../../../test/programs/redis.ts'
@@ -174,20 +175,29 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
     await assert.rejects(answerWithin(new Promise(() => {}), 30), /no answer within 30 ms/)
   })
 
-  // Red when: the message of the library, which has no remedy, is passed on, or the URL is.
+  // Red when: the message of the library, which has no remedy, is passed on, or the URL is; TLS asks for an address; or
+  // silence at the start is no failure.
   test('a wrong password, a missing one, a wrong number and a server that is no Redis are named, without secrets', async () => {
     const web = createServer((_request, response) => response.end('hello')).listen(0, '127.0.0.1')
-    await once(web, 'listening')
-    ends.push(() => web.close())
+    const silent = createSilentServer(() => {}).listen(0, '127.0.0.1')
+    await Promise.all([web, silent].map(server => once(server, 'listening')))
+    ends.push(
+      () => web.close(),
+      () => silent.close(),
+    )
+    const portOf = (server: Server) => (server.address() as AddressInfo).port
     const locked = await startRedis({ after: end => ends.push(end) }, '--requirepass', 'open-sesame-7')
     const { host } = new URL(locked.url)
     for (const [url, words] of [
       [`redis://:hUnTeR2zq@${host}`, /refuses the password: correct it/],
       [`redis://${host}`, /requires a password: set REDIS_PASSWORD/],
       [`redis://:open-sesame-7@${host}/99`, /has no database of that number/],
-      [`redis://:hUnTeR2zq@127.0.0.1:${(web.address() as AddressInfo).port}`, /is no Redis: correct host and port/],
+      [`redis://:hUnTeR2zq@127.0.0.1:${portOf(web)}`, /is no Redis: correct host and port/],
       ['redis://:hUnTeR2zq@127.0.0.1:1', /no Redis answers at 127\.0\.0\.1:1 .*ECONNREFUSED/],
       ['redis://:hUnTeR2zq@redis.invalid', /no address is known for the host redis\.invalid/],
+      [`redis://:hUnTeR2zq@127.0.0.1:${portOf(silent)}`, /no Redis answers at 127\.0\.0\.1:\d+ \(no answer within 1000 ms\)/],
+      // Also at an address, which is no name for TLS.
+      [`rediss://:open-sesame-7@${host}`, /no answer within 1000 ms\); does it offer TLS\?/],
     ] as const) {
       const process = await createTestApp({ ...limited, ...unhurried, REDIS_URL: url })
       assert.equal(await leftOf(process, '203.0.113.6'), 59, 'it counts for itself')

@@ -1,4 +1,5 @@
 import { createHash, createHmac } from 'node:crypto'
+import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { createClient } from '@redis/client'
 import type { FastifyBaseLogger } from 'fastify'
@@ -41,7 +42,7 @@ export const script = (text: string): Script => ({ text, sha1: createHash('sha1'
 export interface Redis {
   /** The prefix of all keys, which tells installations on one Redis apart. */
   readonly place: string
-  /** Connects in the background; returns at the first success or failure, at the latest after a second. */
+  /** Connects in the background; returns at the first success or failure. A second without an answer is a failure. */
   open(): Promise<void>
   close(): void
   /**
@@ -151,6 +152,7 @@ export function createRedis({ url, timeoutMs, secret, log }: RedisOptions): Redi
       client.on('error', lose).on('ready', () => void probe())
       client.connect().catch(lose)
       await Promise.race([settled, delay(START_MS, undefined, { ref: false })])
+      if (now.state === 'connecting') lose(new Error(`no answer within ${START_MS} ms`))
     },
     close: () => {
       isClosed = true
@@ -171,6 +173,9 @@ export function createRedis({ url, timeoutMs, secret, log }: RedisOptions): Redi
   }
 }
 
+/** What TLS asks for. An address must not be asked for (RFC 6066, section 3); the certificate is compared with it even so. */
+const nameOf = (host: string) => (isIP(host) === 0 ? { servername: host } : {})
+
 /** The URL in the client's parts; its own reader would report a password that it cannot decode. */
 function placeOf(text: string) {
   const url = new URL(text)
@@ -187,6 +192,6 @@ function placeOf(text: string) {
     ...(username !== '' && { username: decodeURIComponent(username) }),
     ...(password !== '' && { password: decodeURIComponent(password) }),
     database: Number(pathname.slice(1) || 0),
-    socket: url.protocol === 'rediss:' ? { ...socket, tls: true as const, servername: host } : socket,
+    socket: url.protocol === 'rediss:' ? { ...socket, tls: true as const, ...nameOf(host) } : socket,
   }
 }
