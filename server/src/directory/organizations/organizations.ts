@@ -220,10 +220,14 @@ export const requireTeam = (organization_id: string) =>
   )
 
 /** Why the caller may not invite anyone in this role; undefined if they may. */
-export function refusalOfRole({ actor_role }: InviterPlace, role: Role, isFresh: boolean): ProblemCode | undefined {
+export function refusalOfRole(
+  { actor_role }: InviterPlace,
+  role: Role,
+  hasRecentSignIn: boolean,
+): ProblemCode | undefined {
   if (role !== 'owner') return undefined
   if (actor_role !== 'owner') return 'owner-required'
-  return isFresh ? undefined : 'step-up-required'
+  return hasRecentSignIn ? undefined : 'step-up-required'
 }
 
 const system = tables('system', 'organizations', 'memberships', 'users')

@@ -39,7 +39,7 @@ interface Rules {
   /** The operator. */
   own_id: string
   /** Whether the operator has a recent sign-in, which a change of the platform role requires. */
-  isFresh: boolean
+  hasRecentSignIn: boolean
 }
 
 /**
@@ -51,7 +51,7 @@ export async function changeUser(
   transaction: Transaction<'system'>,
   id: string,
   { disabled, superuser, guest, ...given }: UserChanges,
-  { condition, own_id, isFresh }: Rules,
+  { condition, own_id, hasRecentSignIn }: Rules,
 ): Promise<void> {
   if (disabled === true || superuser === false) await transaction.run(holdIfSuperusers([id]))
   const user = await transaction.run(lockUser(id))
@@ -60,7 +60,7 @@ export async function changeUser(
   const promotes = superuser !== undefined && superuser !== user.superuser
   const loses = (disables && disabled) || (promotes && !superuser)
   if (loses && id === own_id) throw new Problem('own-account')
-  if (promotes && !isFresh) throw new Problem('step-up-required')
+  if (promotes && !hasRecentSignIn) throw new Problem('step-up-required')
   if (loses && user.superuser && !(await transaction.run(hasOtherSuperuser([id])))) throw new Problem('last-superuser')
   if (disables || promotes) await closeGates(transaction, [id])
   const columns = {

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { isFresh } from '../../platform/gate/actor.ts'
+import { hasRecentSignIn } from '../../platform/gate/actor.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Invitation, NewInvitation } from '../../identity/invitations/invitations.ts'
@@ -80,7 +80,7 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
       const invited = await operator
         .on({ entity_type: 'invitations' })
         .within(organization_id)
-        .transaction(transaction => createInvitation(transaction, place, invitation, isFresh(actor)))
+        .transaction(transaction => createInvitation(transaction, place, invitation, hasRecentSignIn(actor)))
         .catch((error: unknown) => {
           if (error instanceof Problem && error.code === 'not-found')
             throw invalidField('/organization_id', 'is not the id of an organization')
@@ -132,7 +132,11 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
         const { actor, operator, params: path } = request
         const { id } = path as { id: string }
         const changes = { ...resets, ...request.body }
-        const rules = { condition: conditionOf(request, id), own_id: operator.user_id, isFresh: isFresh(actor) }
+        const rules = {
+          condition: conditionOf(request, id),
+          own_id: operator.user_id,
+          hasRecentSignIn: hasRecentSignIn(actor),
+        }
         const user = await operator.transaction(async transaction => {
           await changeUser(transaction, id, changes, rules)
           return transaction.run(getUser(declared, id))
