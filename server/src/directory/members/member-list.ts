@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
+import type { Static, TObject } from 'typebox'
 import { roles } from '../../platform/gate/permissions.ts'
 import { pagesBuiltBy } from '../../platform/database/pagination.ts'
 import type { Order, Page, Position } from '../../platform/database/pagination.ts'
@@ -69,7 +69,7 @@ export const MemberFilters = {
     OneOf(sorts, { description: 'By default `created_at`, the age of the account. With `-`, in descending order.' }),
   ),
 }
-type MemberFilters = Static<ReturnType<typeof Type.Object<typeof MemberFilters>>>
+type MemberFilters = Static<TObject<typeof MemberFilters>>
 
 /** The status of a membership. The deletion of the account ended it if both have the same `deleted_at`. */
 export const statusOf = sql<'active' | 'disabled' | 'account-deleted' | 'removed' | 'left'>`case

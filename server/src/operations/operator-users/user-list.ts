@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
+import type { Static, TObject } from 'typebox'
 import { orderOf, pagesOf, whereIdIn } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { tables } from '../../platform/database/statement.ts'
@@ -102,7 +102,7 @@ export const UserFilters = {
   ...timeRange,
   sort: OneOf(['created_at', '-created_at', 'email', '-email'], { default: '-created_at' }),
 }
-type UserFilters = Static<ReturnType<typeof Type.Object<typeof UserFilters>>>
+type UserFilters = Static<TObject<typeof UserFilters>>
 
 interface Filters {
   [name: string]: unknown
