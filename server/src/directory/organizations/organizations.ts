@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
@@ -264,18 +263,3 @@ export const joinOrganization = (
       .returning('user_id'),
     seatRules,
   )
-
-/** The namespace of the ids of personal organizations (docs/decisions/0004). */
-const PERSONAL_NAMESPACE = '3b2f6f0e-9f0c-5c57-8f2a-6a0d3f1f8b11'
-
-/** A personal organization's id: UUIDv5 (RFC 9562, section 5.5) of its owner's id. */
-export function personalOrganizationId(user_id: string): string {
-  const digest = createHash('sha1')
-    .update(Buffer.from(PERSONAL_NAMESPACE.replaceAll('-', ''), 'hex'))
-    .update(user_id)
-    .digest()
-    .subarray(0, 16)
-  digest.writeUInt8((digest.readUInt8(6) & 0x0f) | 0x50, 6)
-  digest.writeUInt8((digest.readUInt8(8) & 0x3f) | 0x80, 8)
-  return digest.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
-}
