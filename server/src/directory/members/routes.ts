@@ -77,8 +77,7 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
           response: { 200: PageSchema(item as TSchema) },
         },
       },
-      request =>
-        request.actor.run(listMembers(request.actor.organization_id, request.query, cursors.open(request))) as never,
+      request => request.actor.run(listMembers(request.actor.organization_id, request.query, cursors.open(request))),
     )
 
     app.get(

@@ -37,7 +37,7 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
         response: { 200: PageSchema(LicensePlan) },
       },
     },
-    request => request.actor.account.run(listLicensePlans(request.query, cursors.open(request))) as never,
+    request => request.actor.account.run(listLicensePlans(request.query, cursors.open(request))),
   )
 
   app.post(
@@ -56,7 +56,7 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
     async ({ operator, body }, reply) => {
       const plan = await operator.run(createLicensePlan(body))
       reply.code(201).header('location', `/api/v1/license-plans/${plan.id}`)
-      return sendTagged(reply, plan.id, plan) as never
+      return sendTagged(reply, plan.id, plan)
     },
   )
 
@@ -72,8 +72,7 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
         response: { 200: LicensePlan },
       },
     },
-    async ({ actor, params: { id } }, reply) =>
-      sendTagged(reply, id, await actor.account.run(getLicensePlan(id))) as never,
+    async ({ actor, params: { id } }, reply) => sendTagged(reply, id, await actor.account.run(getLicensePlan(id))),
   )
 
   for (const [method, verb, body, resets] of [
@@ -102,7 +101,7 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
           reply,
           id,
           await request.operator.run(updateLicensePlan(id, changes, conditionOf(request, id))),
-        ) as never
+        )
       },
     })
   }

@@ -51,6 +51,7 @@ export const OperatorLicense = Type.Object(
   },
   { title: 'OperatorLicense' },
 )
+export type OperatorLicense = Static<typeof OperatorLicense>
 export const IssuedLicense = Type.Object(
   {
     ...OperatorLicense.properties,
