@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { Role } from '../../platform/gate/permissions.ts'
+import { requireCurrent } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
@@ -95,9 +96,6 @@ const ownerRules = {
   ...roleRules,
 } as const
 
-const isStale = (condition: Condition, version: number): boolean =>
-  condition !== undefined && !condition.includes(version)
-
 /**
  * Changes a member's role, title or company, or disables or enables the member.
  * @throws Problem not-found, guest-limited, member-account-deleted, entity-tag-stale, last-owner, own-membership,
@@ -116,7 +114,7 @@ export async function changeMember(
   const member = await transaction.run(lockMember(organization_id, user_id))
   if (member.status === 'account-deleted') throw new Problem('member-account-deleted')
   if (member.status === 'removed' || member.status === 'left') throw new Problem('not-found')
-  if (isStale(condition, member.version)) throw new Problem('entity-tag-stale')
+  requireCurrent(condition, member.version)
   const status = wanted ?? member.status
   requireOwner(member, hasRecentSignIn, [member.role, given?.role ?? member.role])
   if (status !== member.status) requireOwner(member, hasRecentSignIn, [member.role, undefined])
@@ -152,7 +150,7 @@ export async function removeMember(
 ): Promise<void> {
   const member = await transaction.run(lockMember(organization_id, user_id))
   if (member.status === 'removed' || member.status === 'left') throw new Problem('not-found')
-  if (isStale(condition, member.version)) throw new Problem('entity-tag-stale')
+  requireCurrent(condition, member.version)
   requireOwner(member, hasRecentSignIn, [member.role, undefined])
   await transaction.run(
     affect(

@@ -4,6 +4,7 @@ import type { Static } from 'typebox'
 import { recordEvents } from '../../directory/history/history.ts'
 import { seatRules } from '../../directory/organizations/organizations.ts'
 import { superuserRules } from '../../directory/users/users.ts'
+import { requireCurrent } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { execute, get, tables } from '../../platform/database/statement.ts'
@@ -55,7 +56,7 @@ export async function changeUser(
 ): Promise<void> {
   if (disabled === true || superuser === false) await transaction.run(holdIfSuperusers([id]))
   const user = await transaction.run(lockUser(id))
-  if (condition !== undefined && !condition.includes(user.version)) throw new Problem('entity-tag-stale')
+  requireCurrent(condition, user.version)
   const disables = disabled !== undefined && disabled !== user.disabled
   const promotes = superuser !== undefined && superuser !== user.superuser
   const loses = (disables && disabled) || (promotes && !superuser)
