@@ -2,7 +2,6 @@ import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { roles } from '../../platform/gate/permissions.ts'
 import type { Role, RoleName } from '../../platform/gate/permissions.ts'
 import { updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
@@ -13,12 +12,10 @@ import type { ProblemCode } from '../../platform/problems.ts'
 import { Id, Name, Nullable, OneOf, Slug, Strict, Time, timestamps } from '../../platform/schemas.ts'
 import { execute, find, get, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Transaction } from '../../platform/database/database.ts'
-import { HeldRole } from './held-role.ts'
+import { HeldRole, roleNameOf } from './held-role.ts'
 import type { RoleColumns } from './held-role.ts'
 
 const query = tables('tenant', 'organizations', 'memberships', 'own_organizations', 'gate', 'self')
-
-export const Role_ = OneOf(roles, { description: 'owner > admin > member > viewer' })
 
 const SecondFactorRequired = Type.Boolean({
   description:
@@ -165,7 +162,7 @@ export const chooseOrganization = (
   current: string | null = null,
 ): RawBuilder<ChosenOrganization> =>
   sql<ChosenOrganization>`
-    select ${sql.join(organizationColumns.map(column => sql.ref(`o.${column}`)))}, case when m.role_id is null then m.role else 'custom' end as role
+    select ${sql.join(organizationColumns.map(column => sql.ref(`o.${column}`)))}, ${roleNameOf('m')} as role
     from memberships m join organizations o on o.id = m.organization_id
     where m.user_id = ${user_id} and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null
       and o.id = coalesce(${asked ?? null}::uuid, o.id)
