@@ -9,8 +9,6 @@ import type { FieldError, ProblemCode } from '../../platform/problems.ts'
 import { columnsOf, invitationColumns, isOpen, statusOf } from './invitations.ts'
 import type { Invitation, NewInvitation } from './invitations.ts'
 
-/** The acting member, and the organization. */
-
 /** How many invitations of an organization may be open at once. The trigger `keep_open_limit` has the same number. */
 const MAX_OPEN = 1000
 
