@@ -51,7 +51,7 @@ const bare = (code: string): string =>
     text => '\n'.repeat(text.split('\n').length - 1),
   )
 
-for (const file of globSync(['server/{src,test,tools}/**/*.ts', 'bench/*.ts'])) {
+for (const file of globSync(['server/{src,test,tools}/**/*.ts', 'bench/{*,*/*}.ts'])) {
   if (file.endsWith('.gen.ts') || file.endsWith('check-words.ts')) continue
   for (const [index, line] of bare(readFileSync(file, 'utf8')).split('\n').entries())
     for (const [identifier] of line.matchAll(/[A-Za-z_$][\w$]*/g)) {

@@ -1,9 +1,9 @@
 import pg from 'pg'
-import { compare } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { probe, saturate } from './load.ts'
-import { startService } from './stage.ts'
-import type { Owner, Stage } from './stage.ts'
+import { compare } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { probe, saturate } from '../stage/load.ts'
+import { startService } from '../stage/stage.ts'
+import type { Owner, Stage } from '../stage/stage.ts'
 
 const FEW = 10_000
 const MANY = 1_000_000
