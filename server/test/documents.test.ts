@@ -62,6 +62,18 @@ test('every relative link leads to a file, and every anchor to a heading', () =>
   assert.deepEqual(broken, [])
 })
 
+// Red when: the heading of a decision has the number of another, or its title in README.md is an older one.
+test('every decision has the number of its file, and is listed with its title', () => {
+  const list = readDocument('docs/decisions/README.md').replaceAll(/\s+/g, ' ')
+  const wrong = documents.filter(file => {
+    const [, name, number] = /^docs\/decisions\/((\d{4})-.*)$/.exec(file) ?? []
+    if (name === undefined) return false
+    const [, title] = new RegExp(`^# ${Number(number)}\\. (.+)`).exec(readDocument(file)) ?? []
+    return !list.includes(` ${Number(number)}. [${title}](${name})`)
+  })
+  assert.deepEqual(wrong, [])
+})
+
 // Red when: a comment mentions a folder on someone's machine, or the registry that its author used.
 test('no file names a machine, a registry or how it was written', () => {
   const forbidden = [

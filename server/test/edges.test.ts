@@ -10,7 +10,7 @@ import {
   orderFaults,
   readFacts,
   roomOf,
-  wingFaults,
+  layerFaults,
 } from '../tools/code/edges.ts'
 import { locateFeatures } from '../tools/code/known-features.ts'
 import { placesOf, readProduct, sourceFolder } from '../tools/code/source.ts'
@@ -62,7 +62,7 @@ test('the dependencies of the product are found', () => {
     )
 })
 
-test('every folder of a wing is a feature, and features.ts lists it', () => refuse(faults))
+test('every folder of a layer is a feature, and features.ts lists it', () => refuse(faults))
 
 test('every SQL file is loaded by its feature', () => {
   const loaded = new Set(declare(features).schemaFiles)
@@ -86,7 +86,7 @@ test('features form no cycle', () => refuse(circleFaults(edges)))
 test('a feature is listed after the features that it uses', () => refuse(orderFaults(known)))
 
 // Red when: a view of platform/gate reads devices, or a file of the platform imports one of a feature.
-test('nothing depends on a higher layer', () => refuse(wingFaults(facts, upward)))
+test('nothing depends on a higher layer', () => refuse(layerFaults(facts, upward)))
 
 test('features import only files with functions from each other', () => refuse(doorFaults(facts)))
 

@@ -14,7 +14,7 @@ import { migrateDatabase } from '../src/platform/schema/provision.ts'
 import { Strict } from '../src/platform/schemas.ts'
 import { tokenKind } from '../src/platform/tokens/one-time-tokens.ts'
 import { createServices } from '../src/services.ts'
-import { circleFaults, declarationFaults, listEdges, readFacts, wingFaults } from '../tools/code/edges.ts'
+import { circleFaults, declarationFaults, listEdges, readFacts, layerFaults } from '../tools/code/edges.ts'
 import { locateFeatures } from '../tools/code/known-features.ts'
 import { ownersIn } from '../tools/code/tables-used.ts'
 import { remarks } from './fixtures/remarks-feature/feature.ts'
@@ -209,10 +209,10 @@ test('a cycle stops the check, and so does an edge to a higher layer', () => {
     services: { owners: new Map(), takings: [] },
     imports: [{ from: 'directory/users/users.ts', to: 'identity/social/social.ts', typeOnly: true }],
   }
-  assert.deepEqual(wingFaults(upward, {}), [
+  assert.deepEqual(layerFaults(upward, {}), [
     'directory/users/users.ts imports identity/social/social.ts, which stands above it (formats → operations → agents → product → identity → directory → platform → config): move one of them, or let identity hand it to directory/users',
   ])
-  assert.deepEqual(wingFaults({ ...upward, imports: [] }, { 'platform/gate → birds': 'none any more' }), [
+  assert.deepEqual(layerFaults({ ...upward, imports: [] }, { 'platform/gate → birds': 'none any more' }), [
     'platform/gate → birds is allowed to point up and does not: take it off the list',
   ])
 })

@@ -2,13 +2,14 @@
 // the term to use. The glossary in CONTRIBUTING.md defines the terms.
 import { globSync, readFileSync } from 'node:fs'
 
-/** Words to avoid in identifiers, each with the one to use. */
+/** Words to avoid in identifiers, or as a whole identifier, each with the one to use. */
 const identifierWords: Readonly<Record<string, string>> = {
   belongings: 'fixtures',
   dear: 'recent sign-in',
   deed: 'operation',
   doors: 'handlers',
   gently: 'gracefully',
+  isfresh: 'hasRecentSignIn',
   nobody: 'no user, none',
   paces: 'concurrency',
   patience: 'timeout',
@@ -50,13 +51,13 @@ const bare = (code: string): string =>
     text => '\n'.repeat(text.split('\n').length - 1),
   )
 
-for (const file of globSync(['server/{src,test,tools}/**/*.ts', 'bench/*.ts'])) {
+for (const file of globSync(['server/{src,test,tools}/**/*.ts', 'bench/{*,*/*}.ts'])) {
   if (file.endsWith('.gen.ts') || file.endsWith('check-words.ts')) continue
   for (const [index, line] of bare(readFileSync(file, 'utf8')).split('\n').entries())
     for (const [identifier] of line.matchAll(/[A-Za-z_$][\w$]*/g)) {
       if (/^(MOST|LONGEST|SHORTEST)_/.test(identifier))
         faults.push(`${file}:${index + 1}: ${identifier}: limits are called MAX_ or MIN_`)
-      for (const word of identifier.split(/_|(?<=[a-z0-9])(?=[A-Z])/).map(part => part.toLowerCase()))
+      for (const word of [identifier, ...identifier.split(/_|(?<=[a-z0-9])(?=[A-Z])/)].map(part => part.toLowerCase()))
         if (Object.hasOwn(identifierWords, word))
           faults.push(`${file}:${index + 1}: ${identifier}: not «${word}», but ${identifierWords[word]}`)
     }

@@ -1,5 +1,4 @@
-// `npm run shape`: measures the structure of the code, compared to the code before the redesign around features
-// (November 2026) and to the targets. `--files` lists the files behind the numbers.
+// `npm run shape`: measures the structure of the code, beside the targets. `--files` lists the files behind the numbers.
 import { features } from '../src/features.ts'
 import {
   declarationFaults,
@@ -25,11 +24,11 @@ import {
 import { listFiles, readProduct } from './code/source.ts'
 import { listSystemCalls } from './code/system-calls.ts'
 
-/** Features whose mentions outside their folder were counted, with the words that name them there. */
+/** Features whose mentions outside their folder are counted, with the words that name them there. */
 const spread = [
-  ['invitations', /invitation/i, '10 files and 4 templates'],
-  ['passkeys', /passkey/i, '16 files'],
-  ['social', /\bsocial\b|\bidentities\b|linkIdentity|addIdentity/, '14 files (identities)'],
+  ['invitations', /invitation/i],
+  ['passkeys', /passkey/i],
+  ['social', /\bsocial\b|\bidentities\b|linkIdentity|addIdentity/],
 ] as const
 
 const facts = readFacts()
@@ -44,82 +43,62 @@ const { calls, ways, app } = readProduct(product => ({
   ways: listWays(product.files),
   app: measureApp(product.files),
 }))
-const mentions = spread.map(([name, word, before]) => {
+const mentions = spread.map(([name, word]) => {
   const feature = known.find(one => one.name === name)
-  return { name, before, found: feature === undefined ? [] : listMentions(feature, word, known) }
+  return { name, found: feature === undefined ? [] : listMentions(feature, word, known) }
 })
 const routes = measureRoutes()
 const resource = measureResource()
 const conditions = listLiveConditions()
 const inFolders = productFiles().filter(path => roomOf(path) !== '')
 
-const rows: [what: string, before: string, now: string, target: string][] = [
-  ['features', '–', String(known.length), '–'],
-  [
-    'edges between features',
-    '32 through tables, beside those by import',
-    `${edges.length}, ${throughTables.length} of them through tables alone`,
-    '–',
-  ],
-  ['edges that are not declared', '21', String(undeclared.length), '0'],
-  ['circles of features', '9', String(circles.length), '0'],
-  [
-    'uses that point up',
-    'not counted',
-    `${upward.size}, each with a reason in edges.test.ts`,
-    'those that the design names',
-  ],
-  ...mentions.map(({ name, before, found }): [string, string, string, string] => {
+const rows: [what: string, found: string, target: string][] = [
+  ['features', String(known.length), '–'],
+  ['edges between features', `${edges.length}, ${throughTables.length} of them through tables alone`, '–'],
+  ['edges that are not declared', String(undeclared.length), '0'],
+  ['circles of features', String(circles.length), '0'],
+  ['uses that point up', `${upward.size}, each with a reason in edges.test.ts`, 'those that the design names'],
+  ...mentions.map(({ name, found }): [string, string, string] => {
     const meant = found.filter(({ isMeant }) => isMeant).length
     return [
       `files outside the feature that name ${name}`,
-      before,
       `${found.length} (${meant} of them meant to)`,
       '1 line in features.ts',
     ]
   }),
   [
     'a new tenant resource',
-    '4 files, changes in 5 others',
     `${resource.files} files, ${resource.changes} change${resource.changes === 1 ? '' : 's'}`,
-    '5 files, 1 line',
+    '5 files, 2 changes',
   ],
-  ['ways from a route to the database', '6', `${ways.length} (${ways.join(', ')})`, '3'],
-  ['places that open the system login', '115', String(calls.length), 'at most 40'],
+  ['ways from a route to the database', `${ways.length} (${ways.join(', ')})`, '4'],
+  ['places that open the system login', String(calls.length), 'at most 40'],
   [
     'lines of routes.ts an operation',
-    '28',
     `${(routes.lines / routes.operations).toFixed(1)} (${routes.lines} lines, ${routes.operations} operations)`,
     '–',
   ],
-  ['lines of routes.ts of a plain resource', '133', String(routes.plainLines), 'at most 35'],
-  [
-    'createApp',
-    '167 lines, 50 imports',
-    `${app.functionLines} lines, ${app.imports} imports (app.ts: ${app.lines} lines)`,
-    'app.ts at most 90',
-  ],
+  ['lines of routes.ts of a plain resource', String(routes.plainLines), 'at most 35'],
+  ['createApp', `${app.functionLines} lines, ${app.imports} imports (app.ts: ${app.lines} lines)`, 'app.ts at most 90'],
   [
     'a live account or membership written out as conditions',
-    '28 times in 16 files',
     `${conditions.length} times in ${new Set(conditions).size} files`,
     'one view',
   ],
-  ['lines of code and SQL', '19,177', countLines(productFiles()).toLocaleString('en'), '–'],
+  ['lines of code and SQL', countLines(productFiles()).toLocaleString('en'), '–'],
   [
     'files of code and SQL',
-    '195',
-    `${productFiles().length}, ${inFolders.length} of them in ${new Set(inFolders.map(roomOf)).size} rooms`,
+    `${productFiles().length}, ${inFolders.length} of them in ${new Set(inFolders.map(roomOf)).size} folders`,
     '–',
   ],
 ]
 
 const print = (cells: readonly string[]) => console.log(`| ${cells.join(' | ')} |`)
-print(['', 'before', 'now', 'target'])
-print(['---', '---', '---', '---'])
+print(['', 'found', 'target'])
+print(['---', '---', '---'])
 for (const row of rows) print(row)
 console.log('\nMeant to name a feature: the configuration, the list of features, and features that declare the use.')
-console.log('\nRound trips, as tests count them (before: a sign-in with an authenticator code took 8 and 15):')
+console.log('\nRound trips, as tests count them:')
 for (const name of listRoundTrips()) console.log(`- ${name}`)
 
 if (process.argv.includes('--files')) {
@@ -129,7 +108,7 @@ if (process.argv.includes('--files')) {
   }
   console.log('\nlive conditions:')
   for (const [file, places] of Map.groupBy(conditions, path => path)) console.log(`- ${file}: ${places.length}`)
-  console.log('\nfiles a room:')
+  console.log('\nfiles a folder:')
   const rooms = Map.groupBy(listFiles('ts'), roomOf)
   for (const [room, files] of [...rooms].sort(([, a], [, b]) => b.length - a.length))
     console.log(`- ${room || 'the root'}: ${files.length}`)

@@ -39,7 +39,8 @@ const falseWords = ['false', '0', 'no', 'off']
 // Only values that are not secrets are shown; but a value with an @ may contain a password.
 const shown = (value: string) => (value.includes('@') ? 'the value' : JSON.stringify(value.slice(0, 60)))
 
-const trimmed = <T>(accepts: string, read: (text: string) => T): Kind<T> => ({
+/** A kind that ignores spaces around the text. */
+export const trimmed = <T>(accepts: string, read: (text: string) => T): Kind<T> => ({
   accepts,
   read: text => read(text.trim()),
 })
@@ -109,12 +110,12 @@ export const choice = <const Word extends string>(words: readonly Word[], synony
     return word
   })
 
-export const email: Kind<string> = trimmed('an e-mail address', text => {
+export const email: Kind<string> = trimmed('an email address', text => {
   if (!isEmail(text)) throw new BadValue('is not an email address')
   return text
 })
 
-export const sender: Kind<string> = trimmed('an e-mail address, or `Name <address>`', text => {
+export const sender: Kind<string> = trimmed('an email address, or `Name <address>`', text => {
   if (/\p{Cc}/u.test(text) || !isEmail(/^[^<>]*<(.*)>$/.exec(text)?.[1] ?? text)) {
     throw new BadValue('is not an email address')
   }

@@ -60,13 +60,10 @@ const headerFields: Kind<Readonly<Record<string, string>>> = {
     ),
 }
 
-const share: Kind<number> = {
-  accepts: 'a number from 0 to 1',
-  read: text => {
-    if (!/^(0|1|0?\.\d+|[01]\.0*|0\.\d+)$/.test(text.trim())) throw new BadValue('is not a number from 0 to 1')
-    return Number(text)
-  },
-}
+const share: Kind<number> = kinds.trimmed('a number from 0 to 1', text => {
+  if (!/^(0|1|0?\.\d+|[01]\.0*|0\.\d+)$/.test(text)) throw new BadValue('is not a number from 0 to 1')
+  return Number(text)
+})
 
 /** The variables of metrics, traces and error reports. */
 export const monitoringVariables = {

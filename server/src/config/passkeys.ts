@@ -1,4 +1,4 @@
-import { BadValue, isLoopback, type Kind, readList, readOrigin } from './kinds.ts'
+import { BadValue, isLoopback, type Kind, readList, readOrigin, trimmed } from './kinds.ts'
 import type { Reading } from './sources.ts'
 
 /** WebAuthn's relying party: the domain of passkeys, and the origins whose pages may use them. */
@@ -10,31 +10,31 @@ export interface RelyingParty {
 const isAddress = (hostname: string) => /^\[|^\d+(\.\d+){3}$/.test(hostname)
 
 /** The id of a relying party must be a domain, not an IP address. */
-export const rpId: Kind<string> = {
-  accepts: 'a domain name such as `example.com`, or `localhost`; no scheme, port or IP address',
-  read: text => {
-    const name = text.trim().toLowerCase()
+export const rpId: Kind<string> = trimmed(
+  'a domain name such as `example.com`, or `localhost`; no scheme, port or IP address',
+  text => {
+    const name = text.toLowerCase()
     if (!/^[a-z0-9-]+(\.[a-z0-9-]+)*$/.test(name) || !URL.canParse(`https://${name}`)) {
       throw new BadValue('is not a domain name')
     }
     if (isAddress(new URL(`https://${name}`).hostname)) throw new BadValue('is an IP address')
     return name
   },
-}
+)
 
 /** Android apps have no web origin; the hash of their certificate is used instead. */
 const appOrigin = /^android:apk-key-hash:[\w-]{43}$/
 
-export const passkeyOrigins: Kind<readonly string[]> = {
-  accepts: 'a comma list or a JSON list of `https://` origins, `http://localhost:…`, `android:apk-key-hash:…`',
-  read: text =>
-    readList(text.trim(), entry => {
+export const passkeyOrigins: Kind<readonly string[]> = trimmed(
+  'a comma list or a JSON list of `https://` origins, `http://localhost:…`, `android:apk-key-hash:…`',
+  text =>
+    readList(text, entry => {
       if (appOrigin.test(entry)) return entry
       const origin = readOrigin(entry)
       if (!isSecure(origin)) throw new BadValue('is not https, which browsers require for passkeys')
       return origin
     }),
-}
+)
 
 const isSecure = (origin: string) => origin.startsWith('https:') || isLoopback(new URL(origin).hostname)
 

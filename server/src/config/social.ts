@@ -1,4 +1,4 @@
-import { BadValue, boolean, isLoopback, type Kind, line, origins, readJson, secret } from './kinds.ts'
+import { BadValue, boolean, isLoopback, type Kind, line, origins, readJson, secret, trimmed } from './kinds.ts'
 import type { Variable } from './kinds.ts'
 import type { Reading } from './sources.ts'
 
@@ -36,18 +36,12 @@ function readSafeUrl(text: string): URL {
 }
 
 /** Kept exactly as given, because it is compared with the issuer in the provider's metadata. */
-const issuer: Kind<string> = {
-  accepts: 'an `https://` URL, as the provider writes it, without `/.well-known/…`',
-  read: text => {
-    if (readSafeUrl(text.trim()).pathname.includes('/.well-known/')) throw new BadValue('is no issuer')
-    return text.trim()
-  },
-}
+const issuer: Kind<string> = trimmed('an `https://` URL, as the provider writes it, without `/.well-known/…`', text => {
+  if (readSafeUrl(text).pathname.includes('/.well-known/')) throw new BadValue('is no issuer')
+  return text
+})
 
-const server: Kind<string> = {
-  accepts: 'an `https://` URL',
-  read: text => readSafeUrl(text.trim()).href.replace(/\/+$/, ''),
-}
+const server: Kind<string> = trimmed('an `https://` URL', text => readSafeUrl(text).href.replace(/\/+$/, ''))
 
 const redirectOrigins: Kind<readonly string[]> = {
   accepts: `${origins.accepts}; https, unless on this machine`,

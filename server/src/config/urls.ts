@@ -1,4 +1,4 @@
-import { BadValue, type Kind } from './kinds.ts'
+import { BadValue, type Kind, trimmed } from './kinds.ts'
 
 const fields = ['hostname', 'port', 'username', 'password', 'pathname'] as const
 
@@ -73,12 +73,12 @@ function settleTls(url: URL): void {
  * A PostgreSQL URL as the driver expects it: SQLAlchemy's `+driver` in the scheme is removed, and host, port, user and
  * password in the query, which libpq accepts, are moved to their usual places.
  */
-export const postgresUrl: Kind<string> = {
-  accepts: '`postgresql://user:password@host:port/database`, special characters percent-encoded',
-  read: text => {
-    const found = /^(\w+)(?:\+\w+)?:\/\/(.*)$/s.exec(text.trim())
-    if (!found && !otherDatabases.test(text.trim())) throw new BadValue('is not a URL')
-    const [, scheme = text.trim(), rest = ''] = found ?? []
+export const postgresUrl: Kind<string> = trimmed(
+  '`postgresql://user:password@host:port/database`, special characters percent-encoded',
+  text => {
+    const found = /^(\w+)(?:\+\w+)?:\/\/(.*)$/s.exec(text)
+    if (!found && !otherDatabases.test(text)) throw new BadValue('is not a URL')
+    const [, scheme = text, rest = ''] = found ?? []
     if (otherDatabases.test(scheme)) {
       throw new BadValue(
         'names another database, and Freehold runs on PostgreSQL only: row-level security isolates organizations; ' +
@@ -109,35 +109,35 @@ export const postgresUrl: Kind<string> = {
     settleTls(url)
     return url.href
   },
-}
+)
 
-export const redisUrl: Kind<string> = {
-  accepts: '`redis://` or `rediss://`, then `user:password@host:port/number`',
-  read: text => {
-    if (!/^rediss?:\/\/[^/]/i.test(text.trim()) || !URL.canParse(text.trim())) {
+export const redisUrl: Kind<string> = trimmed(
+  '`redis://` or `rediss://`, then `user:password@host:port/number`',
+  text => {
+    if (!/^rediss?:\/\/[^/]/i.test(text) || !URL.canParse(text)) {
       throw new BadValue('is not a redis:// or rediss:// URL; percent-encode special characters of the password')
     }
-    const url = new URL(text.trim())
+    const url = new URL(text)
     if (url.search || url.hash) throw new BadValue('has more than host, port and number')
     if (!/^(\/\d{0,3})?$/.test(url.pathname)) throw new BadValue('has a path that is not the number of a database')
     checkEscapes(url)
-    return text.trim()
+    return text
   },
-}
+)
 
-export const smtpUrl: Kind<string> = {
-  accepts: '`smtp://` or `smtps://`, then `user:password@host:port`, special characters percent-encoded',
-  read: text => {
-    if (!/^smtps?:\/\/[^/]/i.test(text.trim()) || !URL.canParse(text.trim())) {
+export const smtpUrl: Kind<string> = trimmed(
+  '`smtp://` or `smtps://`, then `user:password@host:port`, special characters percent-encoded',
+  text => {
+    if (!/^smtps?:\/\/[^/]/i.test(text) || !URL.canParse(text)) {
       throw new BadValue('is not an smtp:// or smtps:// URL; percent-encode special characters of the password')
     }
-    const url = new URL(text.trim())
+    const url = new URL(text)
     // Options in the query could turn off TLS.
     if (url.search || url.hash || url.pathname.length > 1) throw new BadValue('has more than host and port')
     checkEscapes(url)
     return url.href
   },
-}
+)
 
 /**
  * Joins a URL with the variables for its parts, which supply what the URL does not contain. Returns a fault if both are

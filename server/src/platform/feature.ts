@@ -16,9 +16,9 @@ import type { TokenKind } from './tokens/one-time-tokens.ts'
 export interface Retention {
   table: string
   key: string
-  /** `before(days)` is the first UUIDv7 of the time that many days ago. */
   /** The rows belong to organizations: each is deleted within its organization, as the policies require. */
   ofOrganizations?: true
+  /** `before(days)` is the first UUIDv7 of the time that many days ago. */
   isOver: (limits: { before: (days: number) => string; services: Services }) => RawBuilder<boolean>
 }
 

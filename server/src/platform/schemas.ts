@@ -20,14 +20,14 @@ export const Time = Type.String({
   examples: ['2026-11-21T09:30:00.000000Z'],
 })
 
+/** A text in one line with a visible character. */
+export const LineOf = (maxLength: number, options: { description: string; examples: readonly string[] }) =>
+  Type.String({ minLength: 1, maxLength, format: 'line', pattern: LINE, ...options })
+
 /** The maximum length of names, in characters. */
 export const NAME_LENGTH = 200
 /** Texts that are shown in one line: names of users, organizations, projects, devices and others. */
-export const Name = Type.String({
-  minLength: 1,
-  maxLength: NAME_LENGTH,
-  format: 'line',
-  pattern: LINE,
+export const Name = LineOf(NAME_LENGTH, {
   description: 'One line with a visible character: no control characters, line separators or bidirectional overrides.',
   examples: ['Acme Corp'],
 })

@@ -38,7 +38,7 @@ export interface KnownFeature {
 }
 
 /** The layers from top to bottom: each may use those after it, never those before it. */
-export const wings = [
+export const layers = [
   'formats',
   'operations',
   'agents',
@@ -55,7 +55,7 @@ export function roomOf(path: string): string {
   return parts[0] === 'config' || parts[0] === 'cli' ? parts[0] : parts.slice(0, 2).join('/')
 }
 
-const wingOf = (path: string): string => (path.includes('/') ? (path.split('/')[0] as string) : '')
+const layerOf = (path: string): string => (path.includes('/') ? (path.split('/')[0] as string) : '')
 
 export interface Use {
   from: string
@@ -183,14 +183,14 @@ export const upwardNameOf = ({ from, to, what, kind }: Use): string =>
 /** All upward uses: from a layer to one above it, or from any layer to the root or the command line. */
 export function listUpwardUses(facts: Facts): Use[] {
   const height = (path: string) => {
-    const index = (wings as readonly string[]).indexOf(wingOf(path))
+    const index = (layers as readonly string[]).indexOf(layerOf(path))
     return index === -1 ? -1 : index // the root and the command line are above all layers
   }
   return listUses(facts).filter(({ from, to }) => height(to) < height(from))
 }
 
 /** `allowed`: upward uses that are permitted, each with the reason. */
-export function wingFaults(facts: Facts, allowed: Readonly<Record<string, string>>): string[] {
+export function layerFaults(facts: Facts, allowed: Readonly<Record<string, string>>): string[] {
   const upward = listUpwardUses(facts)
   const used = new Set(upward.map(upwardNameOf))
   return [
@@ -198,7 +198,7 @@ export function wingFaults(facts: Facts, allowed: Readonly<Record<string, string
       .filter(use => !(upwardNameOf(use) in allowed))
       .map(
         ({ from, to, what }) =>
-          `${what}, which stands above it (${wings.join(' → ')}): move one of them, or let ${wingOf(to) || 'what starts the service'} hand it to ${roomOf(from)}`,
+          `${what}, which stands above it (${layers.join(' → ')}): move one of them, or let ${layerOf(to) || 'what starts the service'} hand it to ${roomOf(from)}`,
       ),
     ...Object.keys(allowed)
       .filter(name => !used.has(name))
@@ -209,8 +209,8 @@ export function wingFaults(facts: Facts, allowed: Readonly<Record<string, string
 /** Imports of files that only the app and the feature itself may import. */
 export const doorFaults = ({ imports }: Facts): string[] =>
   imports
-    .filter(({ to }) => /[/-](routes|feature|pages)\.ts$/.test(to) && wingOf(to) !== 'platform')
-    .filter(({ from, to }) => wingOf(from) !== '' && roomOf(from) !== roomOf(to))
+    .filter(({ to }) => /[/-](routes|feature|pages)\.ts$/.test(to) && layerOf(to) !== 'platform')
+    .filter(({ from, to }) => layerOf(from) !== '' && roomOf(from) !== roomOf(to))
     .map(
       ({ from, to }) =>
         `${from} imports ${to}: only ${roomOf(to)} itself and features.ts may; import the file that holds the function instead`,

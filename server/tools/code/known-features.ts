@@ -2,7 +2,7 @@ import { globSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Feature } from '../../src/platform/feature.ts'
-import { wings } from './edges.ts'
+import { layers } from './edges.ts'
 import type { KnownFeature } from './edges.ts'
 import { listFiles, sourceFolder } from './source.ts'
 
@@ -23,7 +23,7 @@ export async function locateFeatures(
   const rooms = new Set(
     [...listFiles('ts'), ...listFiles('sql')]
       .filter(path =>
-        (wings.slice(0, wings.indexOf('platform')) as readonly string[]).includes(path.split('/')[0] ?? ''),
+        (layers.slice(0, layers.indexOf('platform')) as readonly string[]).includes(path.split('/')[0] ?? ''),
       )
       .map(path => path.split('/').slice(0, -1).slice(0, 2).join('/')),
   )

@@ -57,6 +57,7 @@ export function listWays(files: readonly ProductFile[]): string[] {
     actor: 'actor',
     account: 'actor.account',
     visitor: 'visitor',
+    operator: 'operator',
     database: 'database',
     system: 'system',
     tenant: 'tenant',

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import { TEST_SECRET, testDatabase } from '../../../test/test-database.ts'
-import { personalOrganizationId } from '../../directory/organizations/organizations.ts'
+import { personalOrganizationId } from '../../directory/organizations/personal-organization.ts'
 
 const bin = fileURLToPath(new URL('../../../bin/freehold.js', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'freehold-import-'))

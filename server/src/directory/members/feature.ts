@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { feature } from '../../platform/feature.ts'
 import type { Codes, ProblemTable } from '../../platform/problems.ts'
+import { roleNameOf } from '../organizations/held-role.ts'
 import { withinOrganization } from '../organizations/within-organization.ts'
 import { mails, membershipRestored, ownerEvents } from './mails.ts'
 import { memberRoutes, membershipRoutes, peopleRoutes } from './routes.ts'
@@ -57,7 +58,7 @@ export const members = feature({
       name: 'memberships',
       description: 'Current and former memberships. The organization of a former membership has no name here.',
       columns: sql`m.organization_id, case when m.deleted_at is null then o.name end as name,
-        case when m.deleted_at is null then o.slug end as slug, o.kind, case when m.role_id is null then m.role else 'custom' end as role, m.role_id, m.title, m.company, m.disabled_at, m.created_at, m.deleted_at as ended_at, m.removed_at`,
+        case when m.deleted_at is null then o.slug end as slug, o.kind, ${roleNameOf('m')} as role, m.role_id, m.title, m.company, m.disabled_at, m.created_at, m.deleted_at as ended_at, m.removed_at`,
       from: sql`memberships m join organizations o on o.id = m.organization_id where m.user_id = (select user_id from self)`,
       key: sql`m.organization_id`,
     },

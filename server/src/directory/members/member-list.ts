@@ -1,14 +1,13 @@
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
+import type { Static, TObject } from 'typebox'
 import { roles } from '../../platform/gate/permissions.ts'
 import { pagesBuiltBy } from '../../platform/database/pagination.ts'
 import type { Order, Page, Position } from '../../platform/database/pagination.ts'
 import { get, raw, tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
-import { Email, Id, MAX_PAGE, Name, Nullable, OneOf, timestamps, Username } from '../../platform/schemas.ts'
-import { LINE } from '../../platform/texts.ts'
+import { Email, Id, LineOf, MAX_PAGE, Name, Nullable, OneOf, timestamps, Username } from '../../platform/schemas.ts'
 import { HeldRole, heldRole, RoleFilter } from '../organizations/held-role.ts'
 
 const query = tables('tenant', 'memberships', 'users', 'roles', 'gate', 'own_organizations', 'member_words')
@@ -54,11 +53,7 @@ export const MemberFilters = {
   ...RoleFilter,
   status: Type.Optional(MemberStatus),
   search: Type.Optional(
-    Type.String({
-      minLength: 1,
-      maxLength: 200,
-      format: 'line',
-      pattern: LINE,
+    LineOf(200, {
       description:
         'Members of whom each of these words (at most eight) begins a word of the name, the username or the address. Upper case ' +
         'and accents do not matter. In the order of the words that were found, so it excludes `sort`.',
@@ -69,7 +64,7 @@ export const MemberFilters = {
     OneOf(sorts, { description: 'By default `created_at`, the age of the account. With `-`, in descending order.' }),
   ),
 }
-type MemberFilters = Static<ReturnType<typeof Type.Object<typeof MemberFilters>>>
+type MemberFilters = Static<TObject<typeof MemberFilters>>
 
 /** The status of a membership. The deletion of the account ended it if both have the same `deleted_at`. */
 export const statusOf = sql<'active' | 'disabled' | 'account-deleted' | 'removed' | 'left'>`case

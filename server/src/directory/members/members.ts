@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { Role } from '../../platform/gate/permissions.ts'
+import { requireCurrent } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
@@ -69,16 +70,20 @@ interface LockedMember {
 }
 
 /** Only a recently signed-in owner may grant or revoke the role owner. @throws Problem owner-required, step-up-required */
-function requireOwner({ actor_role }: LockedMember, fresh: boolean, roles: readonly (Role | undefined)[]): void {
+function requireOwner(
+  { actor_role }: LockedMember,
+  hasRecentSignIn: boolean,
+  roles: readonly (Role | undefined)[],
+): void {
   if (roles[0] === roles[1] || !roles.includes('owner')) return
   if (actor_role !== 'owner') throw new Problem('owner-required')
-  if (!fresh) throw new Problem('step-up-required')
+  if (!hasRecentSignIn) throw new Problem('step-up-required')
 }
 
 export interface ChangeRules {
   condition: Condition
   /** Whether the caller has a recent sign-in, which a change of ownership requires. */
-  fresh: boolean
+  hasRecentSignIn: boolean
 }
 
 const ownerRules = {
@@ -91,9 +96,6 @@ const ownerRules = {
   ...roleRules,
 } as const
 
-const isStale = (condition: Condition, version: number): boolean =>
-  condition !== undefined && !condition.includes(version)
-
 /**
  * Changes a member's role, title or company, or disables or enables the member.
  * @throws Problem not-found, guest-limited, member-account-deleted, entity-tag-stale, last-owner, own-membership,
@@ -104,7 +106,7 @@ export async function changeMember(
   organization_id: string,
   user_id: string,
   changes: MemberChanges,
-  { condition, fresh }: ChangeRules,
+  { condition, hasRecentSignIn }: ChangeRules,
 ): Promise<MemberRow> {
   const { role, role_id, status: wanted, ...fields } = changes
   const given = readGivenRole({ role, role_id })
@@ -112,10 +114,10 @@ export async function changeMember(
   const member = await transaction.run(lockMember(organization_id, user_id))
   if (member.status === 'account-deleted') throw new Problem('member-account-deleted')
   if (member.status === 'removed' || member.status === 'left') throw new Problem('not-found')
-  if (isStale(condition, member.version)) throw new Problem('entity-tag-stale')
+  requireCurrent(condition, member.version)
   const status = wanted ?? member.status
-  requireOwner(member, fresh, [member.role, given?.role ?? member.role])
-  if (status !== member.status) requireOwner(member, fresh, [member.role, undefined])
+  requireOwner(member, hasRecentSignIn, [member.role, given?.role ?? member.role])
+  if (status !== member.status) requireOwner(member, hasRecentSignIn, [member.role, undefined])
   const changed = await transaction.run(
     get(
       query
@@ -144,12 +146,12 @@ export async function removeMember(
   transaction: Transaction<'tenant'>,
   organization_id: string,
   user_id: string,
-  { condition, fresh }: ChangeRules,
+  { condition, hasRecentSignIn }: ChangeRules,
 ): Promise<void> {
   const member = await transaction.run(lockMember(organization_id, user_id))
   if (member.status === 'removed' || member.status === 'left') throw new Problem('not-found')
-  if (isStale(condition, member.version)) throw new Problem('entity-tag-stale')
-  requireOwner(member, fresh, [member.role, undefined])
+  requireCurrent(condition, member.version)
+  requireOwner(member, hasRecentSignIn, [member.role, undefined])
   await transaction.run(
     affect(
       query
@@ -173,12 +175,12 @@ export async function restoreMember(
   transaction: Transaction<'tenant'>,
   organization_id: string,
   user_id: string,
-  fresh: boolean,
+  hasRecentSignIn: boolean,
 ): Promise<MemberRow> {
   const member = await transaction.run(lockMember(organization_id, user_id))
   if (member.status === 'active' || member.status === 'disabled') throw new Problem('already-member')
   if (!member.is_restorable) throw new Problem('member-not-restorable')
-  requireOwner(member, fresh, [undefined, member.role])
+  requireOwner(member, hasRecentSignIn, [undefined, member.role])
   await transaction.run(
     affect(
       query

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { TObject, TSchema } from 'typebox'
-import { isFresh } from '../../platform/gate/actor.ts'
+import { hasRecentSignIn } from '../../platform/gate/actor.ts'
 import { IdOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
@@ -77,8 +77,7 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
           response: { 200: PageSchema(item as TSchema) },
         },
       },
-      request =>
-        request.actor.run(listMembers(request.actor.organization_id, request.query, cursors.open(request))) as never,
+      request => request.actor.run(listMembers(request.actor.organization_id, request.query, cursors.open(request))),
     )
 
     app.get(
@@ -132,7 +131,7 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
           const user_id = idOf(request)
           const changes = { ...resets, ...request.body }
           if (method === 'PUT') requireGivenRole(request.body)
-          const rules = { condition: conditionOf(request, user_id), fresh: isFresh(actor) }
+          const rules = { condition: conditionOf(request, user_id), hasRecentSignIn: hasRecentSignIn(actor) }
           const member = await actor.transaction(transaction =>
             changeMember(transaction, actor.organization_id, user_id, changes, rules),
           )
@@ -160,7 +159,7 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
       async (request, reply) => {
         const { actor } = request
         const user_id = idOf(request)
-        const rules = { condition: conditionOf(request, user_id), fresh: isFresh(actor) }
+        const rules = { condition: conditionOf(request, user_id), hasRecentSignIn: hasRecentSignIn(actor) }
         await actor.transaction(transaction => removeMember(transaction, actor.organization_id, user_id, rules))
         return reply.code(204).send(null)
       },
@@ -192,7 +191,7 @@ function membersAt({ path, idName, name: { one, many }, tag, list, single, item 
       async request => {
         const { actor } = request
         return actor.transaction(transaction =>
-          restoreMember(transaction, actor.organization_id, idOf(request), isFresh(actor)),
+          restoreMember(transaction, actor.organization_id, idOf(request), hasRecentSignIn(actor)),
         )
       },
     )

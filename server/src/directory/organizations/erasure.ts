@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
 import type { Transaction } from '../../platform/database/database.ts'
 import { execute, many, raw, tables } from '../../platform/database/statement.ts'
-import { personalOrganizationId, writeWithin } from './organizations.ts'
+import { writeWithin } from './organizations.ts'
+import { personalOrganizationId } from './personal-organization.ts'
 
 const query = tables('system', 'organizations', 'memberships')
 

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
 import { roles } from '../../platform/gate/permissions.ts'
 import type { Role, RoleName } from '../../platform/gate/permissions.ts'
@@ -8,32 +9,37 @@ import { IdOf, Name, Nullable, OneOf } from '../../platform/schemas.ts'
 // How a role appears in every response and request: of a member, of an invitation, of the caller. In the tables, a custom
 // role is `role_id`, beside the built-in role `member`, which then does not count.
 
-const RoleName_ = OneOf([...roles, 'custom'], {
+/** A role that every organization has. */
+export const BuiltInRole = OneOf(roles, { description: 'owner > admin > member > viewer' })
+
+const AnyRole = OneOf([...roles, 'custom'], {
   description: 'owner > admin > member > viewer; `custom`: the role of the organization that `role_id` names.',
 })
 
 /** The role in a response. */
 export const HeldRole = {
-  role: RoleName_,
+  role: AnyRole,
   role_id: Nullable(IdOf('role')),
   role_name: Nullable(Name),
 }
 
 /** The role in a request: `role`, `role_id`, or both. */
 export const GivenRole = {
-  role: Type.Optional(RoleName_),
+  role: Type.Optional(AnyRole),
   role_id: Type.Optional(Nullable(IdOf('role'))),
 }
 
 /** The role as a filter of a list. */
-export const RoleFilter = { role: Type.Optional(RoleName_), role_id: Type.Optional(IdOf('role')) }
+export const RoleFilter = { role: Type.Optional(AnyRole), role_id: Type.Optional(IdOf('role')) }
+
+/** The name of a role as SQL, of a table with `role` and `role_id`, under its name or alias in the query. */
+export const roleNameOf = (table: string): RawBuilder<RoleName> =>
+  sql<RoleName>`case when ${sql.ref(`${table}.role_id`)} is null then ${sql.ref(`${table}.role`)} else 'custom' end`
 
 /** The select part for `HeldRole`, of a table with `role` and `role_id`, under its name or alias in the query; the query names the table `roles`. */
 export const heldRole = (table: string) =>
   [
-    sql<RoleName>`case when ${sql.ref(`${table}.role_id`)} is null then ${sql.ref(`${table}.role`)} else 'custom' end`.as(
-      'role',
-    ),
+    roleNameOf(table).as('role'),
     sql<string | null>`${sql.ref(`${table}.role_id`)}`.as('role_id'),
     sql<
       string | null

@@ -1,9 +1,7 @@
-import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { roles } from '../../platform/gate/permissions.ts'
 import type { Role, RoleName } from '../../platform/gate/permissions.ts'
 import { updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
@@ -14,12 +12,10 @@ import type { ProblemCode } from '../../platform/problems.ts'
 import { Id, Name, Nullable, OneOf, Slug, Strict, Time, timestamps } from '../../platform/schemas.ts'
 import { execute, find, get, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Transaction } from '../../platform/database/database.ts'
-import { HeldRole } from './held-role.ts'
+import { HeldRole, roleNameOf } from './held-role.ts'
 import type { RoleColumns } from './held-role.ts'
 
 const query = tables('tenant', 'organizations', 'memberships', 'own_organizations', 'gate', 'self')
-
-export const Role_ = OneOf(roles, { description: 'owner > admin > member > viewer' })
 
 const SecondFactorRequired = Type.Boolean({
   description:
@@ -166,7 +162,7 @@ export const chooseOrganization = (
   current: string | null = null,
 ): RawBuilder<ChosenOrganization> =>
   sql<ChosenOrganization>`
-    select ${sql.join(organizationColumns.map(column => sql.ref(`o.${column}`)))}, case when m.role_id is null then m.role else 'custom' end as role
+    select ${sql.join(organizationColumns.map(column => sql.ref(`o.${column}`)))}, ${roleNameOf('m')} as role
     from memberships m join organizations o on o.id = m.organization_id
     where m.user_id = ${user_id} and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null
       and o.id = coalesce(${asked ?? null}::uuid, o.id)
@@ -220,10 +216,14 @@ export const requireTeam = (organization_id: string) =>
   )
 
 /** Why the caller may not invite anyone in this role; undefined if they may. */
-export function refusalOfRole({ actor_role }: InviterPlace, role: Role, isFresh: boolean): ProblemCode | undefined {
+export function refusalOfRole(
+  { actor_role }: InviterPlace,
+  role: Role,
+  hasRecentSignIn: boolean,
+): ProblemCode | undefined {
   if (role !== 'owner') return undefined
   if (actor_role !== 'owner') return 'owner-required'
-  return isFresh ? undefined : 'step-up-required'
+  return hasRecentSignIn ? undefined : 'step-up-required'
 }
 
 const system = tables('system', 'organizations', 'memberships', 'users')
@@ -260,18 +260,3 @@ export const joinOrganization = (
       .returning('user_id'),
     seatRules,
   )
-
-/** The namespace of the ids of personal organizations (docs/decisions/0004). */
-const PERSONAL_NAMESPACE = '3b2f6f0e-9f0c-5c57-8f2a-6a0d3f1f8b11'
-
-/** A personal organization's id: UUIDv5 (RFC 9562, section 5.5) of its owner's id. */
-export function personalOrganizationId(user_id: string): string {
-  const digest = createHash('sha1')
-    .update(Buffer.from(PERSONAL_NAMESPACE.replaceAll('-', ''), 'hex'))
-    .update(user_id)
-    .digest()
-    .subarray(0, 16)
-  digest.writeUInt8((digest.readUInt8(6) & 0x0f) | 0x50, 6)
-  digest.writeUInt8((digest.readUInt8(8) & 0x3f) | 0x80, 8)
-  return digest.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
-}

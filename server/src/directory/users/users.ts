@@ -14,7 +14,7 @@ const system = tables('system', 'users')
 // The checks that other features run before they give an account a name.
 export { findRetiredNames, isRetired, listRetiredNames, refuseRetiredNames } from './retired-names.ts'
 
-const Locale_ = OneOf(locales, {
+const EmailLocale = OneOf(locales, {
   description: 'The language of emails to this user; null: the default of the service.',
 })
 
@@ -32,7 +32,7 @@ export const User = Type.Object(
         'A guest has no personal organization, is a viewer wherever invited, and creates no organization. Only an operator can change this.',
     }),
     email_verified: Type.Boolean(),
-    locale: Nullable(Locale_),
+    locale: Nullable(EmailLocale),
     ...timestamps,
   },
   { title: 'User' },
@@ -44,7 +44,7 @@ const names = {
   given_name: Type.Optional(Nullable(Name)),
   family_name: Type.Optional(Nullable(Name)),
   full_name: Type.Optional(Nullable(Name)),
-  locale: Type.Optional(Nullable(Locale_)),
+  locale: Type.Optional(Nullable(EmailLocale)),
 }
 export const ProfileChanges = Strict(names, { title: 'ProfileChanges', minProperties: 1 })
 export type ProfileChanges = Static<typeof ProfileChanges>

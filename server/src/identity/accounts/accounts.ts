@@ -1,6 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { sql } from 'kysely'
-import { personalOrganizationId, seatRules } from '../../directory/organizations/organizations.ts'
+import { seatRules } from '../../directory/organizations/organizations.ts'
+import { personalOrganizationId, personalSlug } from '../../directory/organizations/personal-organization.ts'
 import { normalizeNames, refuseRetiredNames, userColumns } from '../../directory/users/users.ts'
 import type { User } from '../../directory/users/users.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
@@ -57,7 +58,7 @@ export function describeAccount({ organization: team, email, email_verified = fa
           id: organization_id,
           kind: 'personal' as const,
           name: full_name ?? username ?? 'Personal',
-          slug: `personal-${organization_id.replaceAll('-', '').slice(0, 20)}`,
+          slug: personalSlug(organization_id),
         }
       : { id: organization_id, kind: 'team' as const, name: team.name, slug: team.slug }
   const person = {

@@ -14,7 +14,7 @@ const problems = {
   'second-factor-missing': [
     409,
     'No second factor',
-    'Recovery codes can only replace a second factor. First enrol one with POST /api/v1/auth/mfa/totp or /api/v1/auth/passkeys first.',
+    'Recovery codes can only replace a second factor. First enrol one with POST /api/v1/auth/mfa/totp or /api/v1/auth/passkeys.',
   ],
 } as const satisfies ProblemTable
 

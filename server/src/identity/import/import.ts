@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { Role_ } from '../../directory/organizations/organizations.ts'
+import { BuiltInRole } from '../../directory/organizations/held-role.ts'
 import { listRetiredNames } from '../../directory/users/users.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
 import { many, tables } from '../../platform/database/statement.ts'
@@ -26,7 +26,7 @@ export const ImportedUser = Strict({
   locale: Type.Optional(OneOf(['en', 'de'])),
   created_at: Type.Optional(Time),
   disabled: Type.Optional(Type.Boolean()),
-  organization: Type.Optional(Strict({ slug: Slug, role: Role_, name: Type.Optional(Name) })),
+  organization: Type.Optional(Strict({ slug: Slug, role: BuiltInRole, name: Type.Optional(Name) })),
 })
 
 export interface ImportRow {

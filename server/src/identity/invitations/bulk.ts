@@ -94,7 +94,7 @@ export async function readRows(body: unknown): Promise<readonly unknown[]> {
 }
 
 interface RowRules {
-  isFresh: boolean
+  hasRecentSignIn: boolean
   problems: ProblemTable
   /** What is wrong with a value that is no NewInvitation. */
   faultsOf: (value: unknown) => FieldError[]
@@ -108,7 +108,7 @@ export async function inviteRows(
   transaction: Transaction<'tenant'>,
   place: InvitingPlace,
   given: readonly unknown[],
-  { isFresh, problems, faultsOf }: RowRules,
+  { hasRecentSignIn, problems, faultsOf }: RowRules,
 ): Promise<Static<typeof InvitationResults>> {
   const rows: InvitationRow[] = []
   const invalid: InvitationResult[] = []
@@ -119,7 +119,7 @@ export async function inviteRows(
     if (!Array.isArray(read)) rows.push({ ...read, row })
     else invalid.push({ row, email: emailIn(value), result: 'invalid', problem: describe('invalid-fields', read) })
   }
-  const { sent } = await sendInvitations(transaction, place, rows, isFresh, 'keep')
+  const { sent } = await sendInvitations(transaction, place, rows, hasRecentSignIn, 'keep')
   const items = sent.map(({ problem, invitation, ...rest }) => ({
     ...rest,
     ...(invitation && { invitation }),

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { roleNameOf } from '../../directory/organizations/held-role.ts'
 import { withinOrganization } from '../../directory/organizations/within-organization.ts'
 import { feature } from '../../platform/feature.ts'
 import type { Codes, ProblemTable } from '../../platform/problems.ts'
@@ -72,7 +73,7 @@ export const invitations = feature({
     {
       name: 'invitations',
       description: "Invitations to the user's verified address.",
-      columns: sql`i.id, i.organization_id, case when i.role_id is null then i.role else 'custom' end as role, i.role_id, i.guest, i.title, i.company, i.created_at, i.expires_at, i.accepted_at, i.revoked_at`,
+      columns: sql`i.id, i.organization_id, ${roleNameOf('i')} as role, i.role_id, i.guest, i.title, i.company, i.created_at, i.expires_at, i.accepted_at, i.revoked_at`,
       from: sql`invitations i join users u on u.email = i.email and u.email_verified where u.id = (select user_id from self)`,
       key: sql`i.id`,
     },

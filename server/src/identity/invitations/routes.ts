@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { isFresh } from '../../platform/gate/actor.ts'
+import { hasRecentSignIn } from '../../platform/gate/actor.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
 import { listFaults } from '../../platform/http/validation.ts'
@@ -105,7 +105,7 @@ export function invitationRoutes(
     async (request, reply) => {
       const { actor, params } = request
       const invitation = await actor.transaction(transaction =>
-        resendInvitation(transaction, actor, params.invitation_id, isFresh(actor)),
+        resendInvitation(transaction, actor, params.invitation_id, hasRecentSignIn(actor)),
       )
       return reply.code(202).send(invitation)
     },
@@ -195,7 +195,7 @@ function inviteAt(app: App, { url, ...names }: Invite): void {
     async (request, reply) => {
       const { actor, body } = request
       const invitation = await actor.transaction(transaction =>
-        createInvitation(transaction, actor, body, isFresh(actor)),
+        createInvitation(transaction, actor, body, hasRecentSignIn(actor)),
       )
       return reply.code(202).send(invitation)
     },
@@ -234,7 +234,7 @@ export function bulkRoutes(app: App, { declared: { problems } }: Pick<Services, 
       const { actor } = request
       const rows = await readRows(request.body)
       return actor.transaction(transaction =>
-        inviteRows(transaction, actor, rows, { isFresh: isFresh(actor), problems, faultsOf }),
+        inviteRows(transaction, actor, rows, { hasRecentSignIn: hasRecentSignIn(actor), problems, faultsOf }),
       )
     },
   )

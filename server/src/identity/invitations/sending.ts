@@ -9,8 +9,6 @@ import type { FieldError, ProblemCode } from '../../platform/problems.ts'
 import { columnsOf, invitationColumns, isOpen, statusOf } from './invitations.ts'
 import type { Invitation, NewInvitation } from './invitations.ts'
 
-/** The acting member, and the organization. */
-
 /** How many invitations of an organization may be open at once. The trigger `keep_open_limit` has the same number. */
 const MAX_OPEN = 1000
 
@@ -54,7 +52,7 @@ export async function createInvitation(
   transaction: Transaction<'tenant'>,
   place: InvitingPlace,
   invitation: NewInvitation,
-  isFresh: boolean,
+  hasRecentSignIn: boolean,
 ): Promise<Invitation> {
   const faults = faultsOfGuest(invitation)
   if (faults.length > 0) throw new Problem('invalid-fields', { errors: faults })
@@ -62,7 +60,7 @@ export async function createInvitation(
     transaction,
     place,
     [{ ...invitation, ...requireGivenRole(invitation), row: 1 }],
-    isFresh,
+    hasRecentSignIn,
     'replace',
   )
   const [one] = sent
@@ -83,7 +81,7 @@ export async function sendInvitations(
   transaction: Transaction<'tenant'>,
   place: InvitingPlace,
   rows: readonly InvitationRow[],
-  isFresh: boolean,
+  hasRecentSignIn: boolean,
   ofOpen: 'replace' | 'keep',
 ): Promise<{ sent: SentInvitation[]; used: number }> {
   const { organization_id, user_id } = place
@@ -94,7 +92,7 @@ export async function sendInvitations(
   const refusals = ofOpen === 'keep' ? await transaction.run(findRefusals(rows)) : new Map<number, ProblemCode>()
   for (const { row, email: given, ...rest } of rows) {
     const email = given.toLowerCase()
-    const problem = refusalOfRole(inviter, rest.role, isFresh) ?? refusals.get(row)
+    const problem = refusalOfRole(inviter, rest.role, hasRecentSignIn) ?? refusals.get(row)
     if (problem === undefined) allowed.push({ row, email, ...rest })
     else refused.push({ row, email, result: 'refused', problem, invitation: undefined })
   }
@@ -117,13 +115,13 @@ export async function resendInvitation(
   transaction: Transaction<'tenant'>,
   { organization_id, user_id }: InvitingPlace,
   id: string,
-  isFresh: boolean,
+  hasRecentSignIn: boolean,
 ): Promise<Invitation> {
   const inviter = await transaction.run(requirePlace(organization_id))
   await lockMails(transaction, organization_id)
   const { role, status, used } = await transaction.run(lockInvitation(organization_id, id))
   if (status === 'accepted' || status === 'revoked') throw new Problem('invitation-not-open')
-  const refusal = refusalOfRole(inviter, role, isFresh)
+  const refusal = refusalOfRole(inviter, role, hasRecentSignIn)
   if (refusal !== undefined) throw new Problem(refusal)
   if (status === 'expired' && used >= MAX_OPEN) throw refusalOf('too-many-open-invitations', used)
   const sent = await transaction.run(

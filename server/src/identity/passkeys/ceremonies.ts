@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { bytesOfId } from '../../platform/database/ids.ts'
 import type {
   AuthenticationResponseJSON,
   PublicKeyCredentialCreationOptionsJSON,
@@ -78,7 +79,7 @@ const library = () => import('@simplewebauthn/server')
 const decoders = () => import('@simplewebauthn/server/helpers')
 
 /** The user handle of an account: the bytes of its id, without personal data (section 14.6.1). */
-export const handleOf = (user_id: string): Buffer => Buffer.from(user_id.replaceAll('-', ''), 'hex')
+export const handleOf = (user_id: string): Buffer => bytesOfId(user_id)
 
 /**
  * Options to create a passkey. With `isConditional` a password manager creates it without asking: verifying the user is

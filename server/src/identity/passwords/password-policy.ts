@@ -82,7 +82,7 @@ export async function checkPassword(
   if (known.has(lowered) || known.has(lowered.replace(/[^a-z0-9]+$/, '')))
     lacks.push('is among the most used passwords')
   if (wordsOf([...policy.words, ...personal]).some(word => lowered.includes(word)))
-    lacks.push('must not contain your e-mail address, your name, your organization or what this product is called')
+    lacks.push('must not contain your email address, your name, your organization or what this product is called')
   if (lacks.length > 0)
     throw new Problem('weak-password', { errors: lacks.map((detail): FieldError => ({ pointer, detail })) })
 }

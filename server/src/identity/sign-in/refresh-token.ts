@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { bytesOfId, idOf } from '../../platform/database/ids.ts'
 
 /** The content of a refresh token. */
 export interface RefreshToken {
@@ -14,7 +15,7 @@ const HEAD_BYTES = 20
  */
 export function sealRefreshToken(key: Buffer, { session_id, generation }: RefreshToken): string {
   const head = Buffer.alloc(HEAD_BYTES)
-  head.write(session_id.replaceAll('-', ''), 'hex')
+  bytesOfId(session_id).copy(head)
   head.writeUInt32BE(generation, 16)
   return Buffer.concat([head, macOf(key, head)]).toString('base64url')
 }
@@ -25,9 +26,7 @@ export function openRefreshToken(key: Buffer, token: string): RefreshToken | und
   const head = bytes.subarray(0, HEAD_BYTES)
   const mac = bytes.subarray(HEAD_BYTES)
   if (mac.length !== 32 || !timingSafeEqual(mac, macOf(key, head))) return undefined
-  const hex = head.toString('hex', 0, 16)
-  const session_id = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
-  return { session_id, generation: head.readUInt32BE(16) }
+  return { session_id: idOf(head), generation: head.readUInt32BE(16) }
 }
 
 const macOf = (key: Buffer, head: Buffer): Buffer => createHmac('sha256', key).update(head).digest()

@@ -139,7 +139,7 @@ export function healthRoutes(
     },
     async (_request, reply) => {
       reply.header('cache-control', 'public, max-age=60').header('access-control-allow-origin', '*')
-      return publicKeySet(signingKeys()) as never
+      return publicKeySet(signingKeys())
     },
   )
 }

@@ -6,18 +6,13 @@ import { pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { get, raw, statement, tables } from '../../platform/database/statement.ts'
 import { Problem } from '../../platform/problems.ts'
-import { Nullable, OneOf, PageQueryOf, Strict, Time } from '../../platform/schemas.ts'
-import { LINE } from '../../platform/texts.ts'
+import { LineOf, Nullable, OneOf, PageQueryOf, Strict, Time } from '../../platform/schemas.ts'
 import { readTextRange, timeRange } from '../../platform/time-range.ts'
 
 const query = tables('system', 'organizations', 'memberships')
 const tenant = tables('tenant', 'organizations', 'memberships')
 
-const Reason = Type.String({
-  minLength: 1,
-  maxLength: 500,
-  format: 'line',
-  pattern: LINE,
+const Reason = LineOf(500, {
   description: 'One line. The owners get it by email, and it is in the audit log of the organization.',
   examples: ['The invoice of October is unpaid.'],
 })
@@ -43,11 +38,7 @@ const sorts = ['-created_at', 'created_at'] as const
 
 export const OperatedOrganizationQuery = PageQueryOf({
   search: Type.Optional(
-    Type.String({
-      minLength: 1,
-      maxLength: 200,
-      format: 'line',
-      pattern: LINE,
+    LineOf(200, {
       description:
         'Organizations of which each of these words begins a word of the name or the slug. Upper case and accents do not matter.',
       examples: ['acme'],

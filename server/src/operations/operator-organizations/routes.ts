@@ -68,7 +68,7 @@ export function operatorOrganizationRoutes(app: App, { cursors }: Pick<Services,
     },
     request => {
       const { id } = request.params
-      return request.operator.within(id).run(listMembers(id, request.query, cursors.open(request))) as never
+      return request.operator.within(id).run(listMembers(id, request.query, cursors.open(request)))
     },
   )
 

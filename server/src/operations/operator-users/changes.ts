@@ -4,6 +4,7 @@ import type { Static } from 'typebox'
 import { recordEvents } from '../../directory/history/history.ts'
 import { seatRules } from '../../directory/organizations/organizations.ts'
 import { superuserRules } from '../../directory/users/users.ts'
+import { requireCurrent } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import type { Transaction } from '../../platform/database/database.ts'
 import { execute, get, tables } from '../../platform/database/statement.ts'
@@ -49,7 +50,7 @@ interface Rules {
   /** The operator. */
   own_id: string
   /** Whether the operator has a recent sign-in, which a change of the platform role requires. */
-  isFresh: boolean
+  hasRecentSignIn: boolean
 }
 
 /**
@@ -61,16 +62,16 @@ export async function changeUser(
   transaction: Transaction<'system'>,
   id: string,
   { disabled, superuser, guest, ...given }: UserChanges,
-  { condition, own_id, isFresh }: Rules,
+  { condition, own_id, hasRecentSignIn }: Rules,
 ): Promise<ChangedUser> {
   if (disabled === true || superuser === false) await transaction.run(holdIfSuperusers([id]))
   const user = await transaction.run(lockUser(id))
-  if (condition !== undefined && !condition.includes(user.version)) throw new Problem('entity-tag-stale')
+  requireCurrent(condition, user.version)
   const disables = disabled !== undefined && disabled !== user.disabled
   const promotes = superuser !== undefined && superuser !== user.superuser
   const loses = (disables && disabled) || (promotes && !superuser)
   if (loses && id === own_id) throw new Problem('own-account')
-  if (promotes && !isFresh) throw new Problem('step-up-required')
+  if (promotes && !hasRecentSignIn) throw new Problem('step-up-required')
   if (loses && user.superuser && !(await transaction.run(hasOtherSuperuser([id])))) throw new Problem('last-superuser')
   if (disables || promotes) await closeGates(transaction, [id])
   const columns = {

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { isFresh } from '../../platform/gate/actor.ts'
+import { hasRecentSignIn } from '../../platform/gate/actor.ts'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Invitation, NewInvitation } from '../../identity/invitations/invitations.ts'
@@ -85,7 +85,7 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
           details: ({ role, role_id, guest }: Static<typeof Invitation>) => ({ role, role_id, guest }),
         })
         .within(organization_id)
-        .transaction(transaction => createInvitation(transaction, place, invitation, isFresh(actor)))
+        .transaction(transaction => createInvitation(transaction, place, invitation, hasRecentSignIn(actor)))
         .catch((error: unknown) => {
           if (error instanceof Problem && error.code === 'not-found')
             throw invalidField('/organization_id', 'is not the id of an organization')
@@ -137,7 +137,11 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
         const { actor, operator, params: path } = request
         const { id } = path as { id: string }
         const changes = { ...resets, ...request.body }
-        const rules = { condition: conditionOf(request, id), own_id: operator.user_id, isFresh: isFresh(actor) }
+        const rules = {
+          condition: conditionOf(request, id),
+          own_id: operator.user_id,
+          hasRecentSignIn: hasRecentSignIn(actor),
+        }
         const { user } = await operator
           .on({ entity_type: 'users', entity_id: id, details: ({ changed }: { changed: ChangedUser }) => changed })
           .transaction(async transaction => {

@@ -1,12 +1,11 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
+import type { Static, TObject } from 'typebox'
 import { orderOf, pagesOf, whereIdIn } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
-import { Email, Id, IdOf, Name, Nullable, OneOf, Time, timestamps, Username } from '../../platform/schemas.ts'
-import { LINE } from '../../platform/texts.ts'
+import { Email, Id, IdOf, LineOf, Name, Nullable, OneOf, Time, timestamps, Username } from '../../platform/schemas.ts'
 import { readIdRange, timeRange } from '../../platform/time-range.ts'
 
 const query = tables('system', 'users', 'memberships', 'throttles')
@@ -82,11 +81,7 @@ const MAX_WORDS = 8
 
 export const UserFilters = {
   search: Type.Optional(
-    Type.String({
-      minLength: 1,
-      maxLength: 200,
-      format: 'line',
-      pattern: LINE,
+    LineOf(200, {
       description:
         'Accounts of which each of these words (at most eight) begins a word of the name, the username or the address. Upper case and accents do not matter.',
       examples: ['john'],
@@ -102,7 +97,7 @@ export const UserFilters = {
   ...timeRange,
   sort: OneOf(['created_at', '-created_at', 'email', '-email'], { default: '-created_at' }),
 }
-type UserFilters = Static<ReturnType<typeof Type.Object<typeof UserFilters>>>
+type UserFilters = Static<TObject<typeof UserFilters>>
 
 interface Filters {
   [name: string]: unknown

@@ -6,7 +6,7 @@ import { unusedRecoveryCodes } from '../../identity/factors/recovery-codes.ts'
 import type { Declarations } from '../../platform/declarations.ts'
 import { get } from '../../platform/database/statement.ts'
 import { Id, Name, Nullable, OneOf, Slug, Time } from '../../platform/schemas.ts'
-import { HeldRole } from '../../directory/organizations/held-role.ts'
+import { HeldRole, roleNameOf } from '../../directory/organizations/held-role.ts'
 import { allUsers, operatorUserFields } from './user-list.ts'
 
 /** How many memberships a response has, the oldest first. */
@@ -64,7 +64,7 @@ export const getUser = (declared: Declarations, id: string) =>
         sql<string | null>`(select max(s.last_seen_at) from sessions s where s.user_id = users.id)`.as('last_seen_at'),
         sql<number>`(select count(*)::int ${membershipsOf})`.as('membership_count'),
         sql<Static<typeof MembershipOfUser>[]>`(select coalesce(jsonb_agg(to_jsonb(one)), '[]') from (
-          select m.organization_id, o.name, o.slug, o.kind, case when m.role_id is null then m.role else 'custom' end as role, m.role_id,
+          select m.organization_id, o.name, o.slug, o.kind, ${roleNameOf('m')} as role, m.role_id,
             m.disabled_at is not null as disabled, replace(to_jsonb(m.created_at) #>> '{}', '+00:00', 'Z') as created_at ${membershipsOf} order by m.created_at, m.organization_id limit ${MAX_MEMBERSHIPS}) as one)`.as(
           'memberships',
         ),

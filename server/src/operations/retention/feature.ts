@@ -1,4 +1,5 @@
 import { feature } from '../../platform/feature.ts'
+import { scheduled } from '../../platform/jobs/jobs.ts'
 import { sweep } from './retention.ts'
 
 /** Deletes expired rows, every hour. Each feature declares what expires in its own tables. */
@@ -7,7 +8,7 @@ export const retention = feature({
   uses: ['users', 'leaving'],
   jobs: {
     sweep: {
-      queue: { retryLimit: 2, retryDelay: 60, expireInSeconds: 900, deleteAfterSeconds: 86400, policy: 'exclusive' },
+      queue: scheduled,
       concurrency: 1,
       pollingSeconds: 30,
       schedule: '17 * * * *',

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Faker } from '@faker-js/faker'
-import { personalOrganizationId } from '../../directory/organizations/organizations.ts'
+import { personalOrganizationId, personalSlug } from '../../directory/organizations/personal-organization.ts'
+import { idOfDigest } from '../../platform/database/ids.ts'
 import { alone, scenarios, TENANT_PASSWORD } from './scenarios.ts'
 import type { DepartmentScenario, Scenario } from './scenarios.ts'
 
@@ -45,11 +46,9 @@ const DAY = 86_400_000
 
 /** A UUIDv7 (RFC 9562) whose random bits are a digest of the name, so that it is the same at every run. */
 function idOf(time: number, name: string): string {
-  const bytes = createHash('sha256').update(`freehold seed ${name}`).digest().subarray(0, 16)
-  bytes.writeUIntBE(time, 0, 6)
-  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6)
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8)
-  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+  const digest = createHash('sha256').update(`freehold seed ${name}`).digest()
+  digest.writeUIntBE(time, 0, 6)
+  return idOfDigest(digest, 7)
 }
 
 const timeOf = (time: number): string => new Date(time).toISOString()
@@ -71,7 +70,7 @@ function planPersonal({ email, name, password, superuser }: (typeof alone)[numbe
     id: organization_id,
     kind: 'personal',
     name,
-    slug: `personal-${organization_id.replaceAll('-', '').slice(0, 20)}`,
+    slug: personalSlug(organization_id),
     created_at,
     users: [{ id, email, ...names, superuser, created_at, role: 'owner', title: null, department_id: null }],
     password,

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { withinOrganization } from '../../directory/organizations/within-organization.ts'
 import { feature } from '../../platform/feature.ts'
+import { scheduled } from '../../platform/jobs/jobs.ts'
 import type { Codes } from '../../platform/problems.ts'
 import { computeStats } from './computing.ts'
 import { organizationStatsRoutes, statsRoutes } from './routes.ts'
@@ -20,7 +21,7 @@ export const stats = feature({
   permissions,
   jobs: {
     stats: {
-      queue: { retryLimit: 2, retryDelay: 60, expireInSeconds: 900, deleteAfterSeconds: 86400, policy: 'exclusive' },
+      queue: scheduled,
       concurrency: 1,
       pollingSeconds: 30,
       schedule: '7 * * * *',

@@ -8,8 +8,7 @@ import type { Page } from '../../platform/database/pagination.ts'
 import { find, get, statement, tables } from '../../platform/database/statement.ts'
 import { supportRoles } from '../../platform/gate/permissions.ts'
 import { Problem } from '../../platform/problems.ts'
-import { Id, IdOf, Nullable, OneOf, PageQueryOf, Strict, Time, timestamps } from '../../platform/schemas.ts'
-import { LINE } from '../../platform/texts.ts'
+import { Id, IdOf, LineOf, Nullable, OneOf, PageQueryOf, Strict, Time, timestamps } from '../../platform/schemas.ts'
 
 const query = tables('tenant', 'support_grants', 'support_places', 'gate')
 const either = tables('either', 'support_grants')
@@ -21,11 +20,7 @@ const MAX_MINUTES = 480
 export const statuses = ['requested', 'denied', 'withdrawn', 'scheduled', 'open', 'ended', 'expired'] as const
 type Status = (typeof statuses)[number]
 
-const Reason = Type.String({
-  minLength: 1,
-  maxLength: 300,
-  format: 'line',
-  pattern: LINE,
+const Reason = LineOf(300, {
   description: 'Why the access is needed, in one line. The organization and its owners read it.',
   examples: ['Ticket 4711: the project list stays empty.'],
 })

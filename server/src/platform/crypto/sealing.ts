@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { bytesOfId, idOf } from '../database/ids.ts'
 
 /** A 32-byte key for one purpose, derived from SECRET_KEY: a leaked key does not reveal the others (HKDF, RFC 5869). */
 export const deriveKey = (secretKey: string, use: string): Buffer =>
@@ -24,7 +25,7 @@ const macOf = (key: Buffer, use: string, id: Buffer): Buffer =>
 
 /** An id as a secret that only we can make: the id and an HMAC-SHA-256 of use and id, in base64url, 64 characters. */
 export function signId(key: Buffer, use: string, id: string): string {
-  const bytes = Buffer.from(id.replaceAll('-', ''), 'hex')
+  const bytes = bytesOfId(id)
   return Buffer.concat([bytes, macOf(key, use, bytes)]).toString('base64url')
 }
 
@@ -35,5 +36,5 @@ export function openId(key: Buffer, use: string, token: string): string | undefi
   // Encoded again it must be the same, because base64url can encode the same bytes in several ways.
   if (bytes.length !== 48 || token.length !== 64 || !timingSafeEqual(bytes.subarray(16), macOf(key, use, id)))
     return undefined
-  return id.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+  return idOf(id)
 }

@@ -7,6 +7,11 @@ import type { LoginOfTables, Refusals, Statement } from './statement.ts'
 /** The versions that an If-Match header accepts; undefined when the request made no condition. */
 export type Condition = readonly number[] | undefined
 
+/** Refuses a stale condition, where the row was read or locked before it is changed. @throws Problem entity-tag-stale */
+export function requireCurrent(condition: Condition, version: number): void {
+  if (condition !== undefined && !condition.includes(version)) throw new Problem('entity-tag-stale')
+}
+
 /** One row of a table. `query` determines the feature that owns the table, and the login. */
 export interface Target<DB, Table extends keyof DB & string, Column extends keyof DB[Table] & string> {
   query: Kysely<DB>

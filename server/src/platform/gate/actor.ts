@@ -78,5 +78,5 @@ export interface Operator extends OperatorRunner<'system'> {
 }
 
 /** Whether the sign-in is recent. */
-export const isFresh = ({ auth_time }: { auth_time: number }): boolean =>
+export const hasRecentSignIn = ({ auth_time }: { auth_time: number }): boolean =>
   Date.now() / 1000 - auth_time < STEP_UP_SECONDS

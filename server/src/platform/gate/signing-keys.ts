@@ -111,12 +111,19 @@ export const listSigningKeys = many(
 )
 
 /** A JSON Web Key Set (RFC 7517) of the public halves. */
-export function publicKeySet(keys: readonly SigningKey[]): { keys: Record<string, unknown>[] } {
+export function publicKeySet(keys: readonly SigningKey[]): { keys: Record<string, string>[] } {
   return {
     keys: keys.flatMap(({ id, algorithm, publicKey }) =>
       publicKey === undefined
         ? []
-        : [{ ...createPublicKey(publicKey).export({ format: 'jwk' }), kid: id, alg: algorithm, use: 'sig' }],
+        : [
+            {
+              ...(createPublicKey(publicKey).export({ format: 'jwk' }) as Record<string, string>),
+              kid: id,
+              alg: algorithm,
+              use: 'sig',
+            },
+          ],
     ),
   }
 }

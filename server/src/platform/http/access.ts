@@ -4,7 +4,7 @@ import type { Database, Login, Runner } from '../database/database.ts'
 import type { Operation, Scope } from '../database/scope.ts'
 import type { LoginName } from '../database/statement.ts'
 import type { AccessTokens } from '../gate/access-tokens.ts'
-import { isFresh } from '../gate/actor.ts'
+import { hasRecentSignIn } from '../gate/actor.ts'
 import type { Actor, Operator } from '../gate/actor.ts'
 import type { Permission } from '../gate/permissions.ts'
 import { Problem } from '../problems.ts'
@@ -63,7 +63,7 @@ export function authorize(
   if (identity.act !== undefined && !isSupported) throw new Problem('support-access-limited')
   if (permission !== undefined && !operates && identity.organization_id === undefined)
     throw new Problem('organization-required')
-  if (rules.stepUp && !isFresh(identity)) throw new Problem('step-up-required')
+  if (rules.stepUp && !hasRecentSignIn(identity)) throw new Problem('step-up-required')
   const { sub: user_id, sid: session_id, organization_id, role, email, auth_time, act } = identity
   const support_id = act === undefined ? undefined : user_id
   const person_id = act?.sub ?? user_id

@@ -27,6 +27,18 @@ export const longRetries = {
   deadLetter: 'dead',
 }
 
+/**
+ * A scheduled job, which one process at a time does. If it fails three times, the next run does what it has left undone, so
+ * it is never dead.
+ */
+export const scheduled = {
+  retryLimit: 2,
+  retryDelay: 60,
+  expireInSeconds: 900,
+  deleteAfterSeconds: 86400,
+  policy: 'exclusive',
+}
+
 /** Keeps dead jobs for 90 days. */
 const dead = { retentionSeconds: 90 * 86400, retryLimit: 0 }
 

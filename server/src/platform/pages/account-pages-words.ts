@@ -104,7 +104,7 @@ export const words = {
       'must have a special character': 'Es braucht ein Sonderzeichen.',
       'must have at most 128 characters': 'Es darf höchstens 128 Zeichen haben.',
       'is among the most used passwords': 'Es gehört zu den meistbenutzten Passwörtern.',
-      'must not contain your e-mail address, your name, your organization or what this product is called':
+      'must not contain your email address, your name, your organization or what this product is called':
         'Es darf weder Ihre E-Mail-Adresse noch Ihren Namen, Ihre Organisation oder den Namen dieses Dienstes enthalten.',
     },
   },

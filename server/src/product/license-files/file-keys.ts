@@ -91,11 +91,11 @@ export function publicFileKeys(
   return {
     keys: verifies.map(({ id, public_key }) => ({
       kid: id,
-      kty: 'OKP',
-      crv: 'Ed25519',
+      kty: 'OKP' as const,
+      crv: 'Ed25519' as const,
       x: public_key,
-      alg: 'EdDSA',
-      use: 'sig',
+      alg: 'EdDSA' as const,
+      use: 'sig' as const,
     })),
   }
 }

@@ -76,7 +76,7 @@ export function fileKeyRoutes(app: App): void {
     },
     async ({ visitor }, reply) => {
       reply.header('cache-control', 'public, max-age=60').header('access-control-allow-origin', '*')
-      return publicFileKeys(await runForProgram(visitor, listFileKeys)) as never
+      return publicFileKeys(await runForProgram(visitor, listFileKeys))
     },
   )
 }

@@ -38,7 +38,7 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
         response: { 200: PageSchema(LicensePlan) },
       },
     },
-    request => request.actor.account.run(listLicensePlans(request.query, cursors.open(request))) as never,
+    request => request.actor.account.run(listLicensePlans(request.query, cursors.open(request))),
   )
 
   app.post(
@@ -59,7 +59,7 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
         .on({ entity_type: 'license_plans', entity_id: ({ id }: { id: string }) => id, details: body })
         .run(createLicensePlan(body))
       reply.code(201).header('location', `/api/v1/license-plans/${plan.id}`)
-      return sendTagged(reply, plan.id, plan) as never
+      return sendTagged(reply, plan.id, plan)
     },
   )
 
@@ -75,8 +75,7 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
         response: { 200: LicensePlan },
       },
     },
-    async ({ actor, params: { id } }, reply) =>
-      sendTagged(reply, id, await actor.account.run(getLicensePlan(id))) as never,
+    async ({ actor, params: { id } }, reply) => sendTagged(reply, id, await actor.account.run(getLicensePlan(id))),
   )
 
   for (const [method, verb, write, body, resets] of [
@@ -104,7 +103,7 @@ export function licensePlanRoutes(app: App, { cursors }: Pick<Services, 'cursors
         const plan = await request.operator
           .on({ entity_type: 'license_plans', entity_id: id, details: changes })
           .run(write(id, changes, conditionOf(request, id)))
-        return sendTagged(reply, id, plan) as never
+        return sendTagged(reply, id, plan)
       },
     })
   }

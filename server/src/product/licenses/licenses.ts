@@ -1,6 +1,5 @@
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
-import type { Static } from 'typebox'
 import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Changes, Condition } from '../../platform/database/conditional.ts'
 import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
@@ -54,8 +53,14 @@ interface Filters {
 }
 
 const status = statusOf('licenses')
-const licenses = query.selectFrom('licenses').select(ownColumns).select(status.as('status'))
-const allLicenses = system.selectFrom('licenses').select(ownColumns).select(status.as('status'))
+/** PostgreSQL knows these columns only as JSON; the schemas of requests have decided what is in them. */
+type JsonColumns = Pick<OperatorLicense, 'metadata' | 'quotas'>
+const licenses = query.selectFrom('licenses').select(ownColumns).select(status.as('status')).$narrowType<JsonColumns>()
+const allLicenses = system
+  .selectFrom('licenses')
+  .select(ownColumns)
+  .select(status.as('status'))
+  .$narrowType<JsonColumns>()
 
 const licensePages = pagesOf(
   ({
@@ -106,7 +111,7 @@ export const getAnyLicense = (id: string) => get(allLicenses.where('id', '=', id
 const copied = sql.join(termColumns.map(column => sql.ref(column)))
 const copiedFrom = sql.join(termColumns.map(column => sql.ref(`plan.${column}`)))
 const returned = sql.join(ownColumns.map(column => sql.ref(`made.${column}`)))
-type LicenseRow = Static<typeof OperatorLicense> & { version: number }
+type LicenseRow = OperatorLicense & { version: number }
 
 /** The end of a license that begins now: none until the first use, if the plan says so. */
 export const endOf = (start: RawBuilder<unknown>, plan: string) => sql<string | null>`

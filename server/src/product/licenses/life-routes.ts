@@ -80,7 +80,7 @@ export function licenseLifeRoutes(app: App): void {
       reply.code(201).header('location', `/api/v1/admin/licenses/${license.id}`)
       // A repetition gets the stored license, which has another key.
       const key = license.key_prefix === made.prefix ? { key: made.key } : {}
-      return sendTagged(reply, license.id, { ...license, ...key }) as never
+      return sendTagged(reply, license.id, { ...license, ...key })
     },
   )
 
@@ -136,7 +136,7 @@ export function licenseLifeRoutes(app: App): void {
         .transaction(transaction => transferLicense(transaction, { organization_id, id }, body.organization_id, made))
       reply.code(201).header('location', `/api/v1/admin/licenses/${license.id}`)
       const key = license.key_prefix === made.prefix ? { key: made.key } : {}
-      return sendTagged(reply, license.id, { ...license, ...key }) as never
+      return sendTagged(reply, license.id, { ...license, ...key })
     },
   )
 }
@@ -177,13 +177,13 @@ function stepRoute<Body extends TObject>(
         response: { 200: OperatorLicense },
       },
     },
-    async (request): Promise<never> => {
+    async (request): Promise<OperatorLicense> => {
       const { operator, params } = request
       const given = request.body as Static<Body> & { reason?: string }
       const { organization_id, id } = await operator.lookUp(getAnyLicense(params.id))
       return aboutLicense(operator, id, given.reason)
         .within(organization_id)
-        .transaction(transaction => takeStep(transaction, { organization_id, id }, stepOf(given))) as never
+        .transaction(transaction => takeStep(transaction, { organization_id, id }, stepOf(given)))
     },
   )
 }

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
+import type { Static, TObject } from 'typebox'
 import { Id, IdOf, Name, Nullable, OneOf, Strict, Text, Time, timestamps } from '../../platform/schemas.ts'
 import { terms } from '../license-plans/license-plans.ts'
 
@@ -62,6 +62,7 @@ export const OperatorLicense = Type.Object(
   },
   { title: 'OperatorLicense' },
 )
+export type OperatorLicense = Static<typeof OperatorLicense>
 export const IssuedLicense = Type.Object(
   {
     ...OperatorLicense.properties,
@@ -107,7 +108,7 @@ export const operatorFilters = {
   organization_id: Type.Optional(IdOf('organization')),
   key_prefix: Type.Optional(Type.String({ minLength: 5, maxLength: 5, pattern: '^[0-9A-HJKMNP-TV-Z]{5}$' })),
 }
-export type OperatorFilters = Static<ReturnType<typeof Type.Object<typeof operatorFilters>>>
+export type OperatorFilters = Static<TObject<typeof operatorFilters>>
 
 /** Why an operator does something; the operators' log keeps it. */
 export const Reason = Type.Optional(Type.String({ ...Text, maxLength: 500 }))

@@ -31,8 +31,7 @@ export function licenseRoutes(app: App, { cursors }: Pick<Services, 'cursors'>):
         response: { 200: PageSchema(License) },
       },
     },
-    request =>
-      request.actor.run(listLicenses(request.actor.organization_id, request.query, cursors.open(request))) as never,
+    request => request.actor.run(listLicenses(request.actor.organization_id, request.query, cursors.open(request))),
   )
 
   app.get(
@@ -43,7 +42,7 @@ export function licenseRoutes(app: App, { cursors }: Pick<Services, 'cursors'>):
       schema: { ...single, operationId: 'getLicense', summary: 'Get a license', response: { 200: License } },
     },
     async ({ actor, params: { id } }, reply) =>
-      sendTagged(reply, id, await actor.run(getLicense(actor.organization_id, id))) as never,
+      sendTagged(reply, id, await actor.run(getLicense(actor.organization_id, id))),
   )
 }
 
@@ -61,7 +60,7 @@ export function operatorLicenseRoutes(app: App, { cursors }: Pick<Services, 'cur
         response: { 200: PageSchema(OperatorLicense) },
       },
     },
-    request => request.operator.run(listAllLicenses(request.query, cursors.open(request))) as never,
+    request => request.operator.run(listAllLicenses(request.query, cursors.open(request))),
   )
 
   app.get(
@@ -76,8 +75,7 @@ export function operatorLicenseRoutes(app: App, { cursors }: Pick<Services, 'cur
         response: { 200: OperatorLicense },
       },
     },
-    async ({ operator, params: { id } }, reply) =>
-      sendTagged(reply, id, await operator.run(getAnyLicense(id))) as never,
+    async ({ operator, params: { id } }, reply) => sendTagged(reply, id, await operator.run(getAnyLicense(id))),
   )
 
   for (const [method, verb, body, resets] of [
@@ -108,7 +106,7 @@ export function operatorLicenseRoutes(app: App, { cursors }: Pick<Services, 'cur
             await transaction.run(updateLicense(organization_id, id, changes, how))
             return transaction.run(getLicense(organization_id, id))
           })
-        return sendTagged(reply, id, changed) as never
+        return sendTagged(reply, id, changed)
       },
     })
   }

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
+import type { Static, TObject } from 'typebox'
 import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
@@ -48,7 +48,7 @@ export const branchFilters = {
   code: Type.Optional(Code),
   name: Type.Optional(Name),
 }
-type BranchFilters = Static<ReturnType<typeof Type.Object<typeof branchFilters>>>
+type BranchFilters = Static<TObject<typeof branchFilters>>
 
 const columns = [
   'id',

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
+import type { Static, TObject } from 'typebox'
 import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
@@ -37,7 +37,7 @@ export const CompanyChanges = Strict(
 type CompanyChanges = Static<typeof CompanyChanges>
 
 export const companyFilters = { sort: sortOfStructure, code: Type.Optional(Code), name: Type.Optional(Name) }
-type CompanyFilters = Static<ReturnType<typeof Type.Object<typeof companyFilters>>>
+type CompanyFilters = Static<TObject<typeof companyFilters>>
 
 const columns = [
   'id',

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
+import type { Static, TObject } from 'typebox'
 import { deleteRow, updateRow } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
@@ -67,7 +67,7 @@ export const departmentFilters = {
   code: Type.Optional(Code),
   name: Type.Optional(Name),
 }
-type DepartmentFilters = Static<ReturnType<typeof Type.Object<typeof departmentFilters>>>
+type DepartmentFilters = Static<TObject<typeof departmentFilters>>
 
 const columns = [
   'id',

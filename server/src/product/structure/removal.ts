@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
+import { requireCurrent } from '../../platform/database/conditional.ts'
 import type { Condition } from '../../platform/database/conditional.ts'
 import { raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
@@ -53,7 +54,7 @@ const previewOf =
       ),
       ([row]) => {
         if (row === undefined) throw new Problem('not-found')
-        if (condition !== undefined && !condition.includes(row.version)) throw new Problem('entity-tag-stale')
+        requireCurrent(condition, row.version)
         return row
       },
     )

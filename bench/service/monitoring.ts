@@ -1,22 +1,22 @@
-import { compare } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { saturate } from './load.ts'
-import { cpuSeconds, residentMegabytes, startServer } from './processes.ts'
-import type { ServerProcess } from './processes.ts'
-import type { Stage } from './stage.ts'
+import { compare } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { saturate } from '../stage/load.ts'
+import { CEILING, cpuSeconds, residentMegabytes, SERVICE, startServer } from '../stage/processes.ts'
+import type { ServerProcess } from '../stage/processes.ts'
+import type { Stage } from '../stage/stage.ts'
 
 const CONNECTIONS = 64
 const PEOPLE = 256
 const TOKEN = 'the-metrics-token-of-the-benchmark'
 
 const startWith = ({ environment }: Stage, settings: Record<string, string>): Promise<ServerProcess> =>
-  startServer('../server/bin/freehold.js', ['start'], { ...environment, ...settings }, '/ready')
+  startServer(SERVICE, ['start'], { ...environment, ...settings }, '/ready')
 
 /** What metrics cost a request, how fast /health is, and how long a scrape takes. */
 export async function measureMonitoring(stage: Stage, rounds: number, seconds: number): Promise<Figure[]> {
   const off = await startWith(stage, {})
   const on = await startWith(stage, { ENABLE_METRICS: 'true', METRICS_TOKEN: TOKEN })
-  const ceiling = await startServer('ceiling.ts', [], stage.environment, '/ready')
+  const ceiling = await startServer(CEILING, [], stage.environment, '/ready')
   const run = async ({ url, pid }: ServerProcess, path: string, duration: number) => {
     const requests = stage.owners.slice(0, PEOPLE).map(({ authorization }) => ({ path, headers: { authorization } }))
     const before = cpuSeconds(pid)

@@ -1,8 +1,8 @@
 import pg from 'pg'
-import { compare, median } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { startService } from './stage.ts'
-import type { Owner, Stage } from './stage.ts'
+import { compare, median } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { startService } from '../stage/stage.ts'
+import type { Owner, Stage } from '../stage/stage.ts'
 
 /** How often each request is sent in a round. */
 const REPEATS = { large: 10, small: 200, list: 200 }

@@ -1,14 +1,14 @@
 import { setTimeout } from 'node:timers/promises'
-import type { Row, Statement } from '../server/src/platform/database/statement.ts'
-import { openDatabase } from '../server/src/platform/database/database.ts'
-import type { Database } from '../server/src/platform/database/database.ts'
-import { compare, percentile } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { saturate } from './load.ts'
-import { cpuSeconds, startServer } from './processes.ts'
-import { statements } from './driver.ts'
-import { POOL_SIZE, startService } from './stage.ts'
-import type { BenchEnvironment, Owner, Stage } from './stage.ts'
+import type { Row, Statement } from '../../server/src/platform/database/statement.ts'
+import { openDatabase } from '../../server/src/platform/database/database.ts'
+import type { Database } from '../../server/src/platform/database/database.ts'
+import { compare, percentile } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { saturate } from '../stage/load.ts'
+import { CEILING, cpuSeconds, startServer } from '../stage/processes.ts'
+import { statements } from '../stage/driver.ts'
+import { POOL_SIZE, startService } from '../stage/stage.ts'
+import type { BenchEnvironment, Owner, Stage } from '../stage/stage.ts'
 
 const CONNECTIONS = 64
 const PEOPLE = 256
@@ -39,7 +39,7 @@ async function measureService(
   const servers = {
     on: await start('on'),
     off: await start('off'),
-    ceiling: await startServer('ceiling.ts', [], stage.environment, '/ready'),
+    ceiling: await startServer(CEILING, [], stage.environment, '/ready'),
   }
   type Side = keyof typeof servers
   const sides = Object.keys(servers) as Side[]

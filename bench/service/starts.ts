@@ -1,10 +1,10 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { compare } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { residentMegabytes, startServer } from './processes.ts'
-import { SECRET } from './stage.ts'
+import { compare } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { BARE_POSTGRES, residentMegabytes, SERVICE, startServer } from '../stage/processes.ts'
+import { SECRET } from '../stage/stage.ts'
 
 interface Start {
   first: number
@@ -16,8 +16,8 @@ interface Start {
 export async function measureStarts(rounds: number): Promise<Figure[]> {
   const measured: { measured: Start; control: Start }[] = []
   for (let round = 0; round < rounds; round++) {
-    const control = await start('bare-postgres.ts', [], '/')
-    measured.push({ measured: await start('../server/bin/freehold.js', ['start'], '/ready'), control })
+    const control = await start(BARE_POSTGRES, [], '/')
+    measured.push({ measured: await start(SERVICE, ['start'], '/ready'), control })
   }
   const sides = (pick: keyof Start) =>
     measured.map(({ measured: own, control }) => ({ measured: own[pick], control: control[pick] }))
@@ -28,7 +28,11 @@ export async function measureStarts(rounds: number): Promise<Figure[]> {
   ]
 }
 
-async function start(program: string, args: readonly string[], path: string): Promise<Start> {
+async function start(
+  program: Parameters<typeof startServer>[0],
+  args: readonly string[],
+  path: string,
+): Promise<Start> {
   const directory = await mkdtemp(join(tmpdir(), 'freehold-bench-'))
   await chmod(directory, 0o711) // PostgreSQL may run as another user than this one
   // An empty cache of compiled code, as in a real first start.

@@ -1,10 +1,10 @@
 import type { Request } from 'autocannon'
 import pg from 'pg'
-import { compare } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { burden, probe, saturate } from './load.ts'
-import { startService } from './stage.ts'
-import type { Owner, Stage } from './stage.ts'
+import { compare } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { burden, probe, saturate } from '../stage/load.ts'
+import { startService } from '../stage/stage.ts'
+import type { Owner, Stage } from '../stage/stage.ts'
 
 const FEW = 10_000
 const MANY = 1_000_000

@@ -15,9 +15,14 @@ export interface ServerProcess {
 
 const TIMEOUT_MS = 60_000
 
+/** The service and its controls, as paths from this folder. */
+export const SERVICE = '../../server/bin/freehold.js'
+export const CEILING = 'ceiling.ts'
+export const BARE_POSTGRES = 'bare-postgres.ts'
+
 /** Starts a program that listens on PORT; waits until `path` answers 200. @throws Error with its output if it ends */
 export async function startServer(
-  program: string,
+  program: typeof SERVICE | typeof CEILING | typeof BARE_POSTGRES,
   args: readonly string[],
   environment: Record<string, string>,
   path: string,

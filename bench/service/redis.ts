@@ -1,10 +1,10 @@
-import { startRedis } from '../server/test/programs/redis.ts'
-import { compare } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { saturate } from './load.ts'
-import { cpuSeconds } from './processes.ts'
-import { startService } from './stage.ts'
-import type { Stage } from './stage.ts'
+import { startRedis } from '../../server/test/programs/redis.ts'
+import { compare } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { saturate } from '../stage/load.ts'
+import { cpuSeconds } from '../stage/processes.ts'
+import { startService } from '../stage/stage.ts'
+import type { Stage } from '../stage/stage.ts'
 
 const PEOPLE = 256
 const PATH = '/api/v1/auth/me'

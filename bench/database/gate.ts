@@ -1,11 +1,11 @@
 import { randomInt } from 'node:crypto'
 import type pg from 'pg'
-import { contextOf, oneTrip, openPool, statements } from './driver.ts'
-import { compare } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { cpuSeconds } from './processes.ts'
-import { TENANT_POOL_SIZE } from './stage.ts'
-import type { Owner, Stage, BenchEnvironment } from './stage.ts'
+import { contextOf, oneTrip, openPool, statements } from '../stage/driver.ts'
+import { compare } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { cpuSeconds } from '../stage/processes.ts'
+import { TENANT_POOL_SIZE } from '../stage/stage.ts'
+import type { Owner, Stage, BenchEnvironment } from '../stage/stage.ts'
 
 const REQUESTERS = 64
 const { text, values } = statements.projects

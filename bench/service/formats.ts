@@ -1,10 +1,10 @@
 import pg from 'pg'
-import { compare } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { saturate } from './load.ts'
-import { cpuSeconds } from './processes.ts'
-import { startService } from './stage.ts'
-import type { Stage } from './stage.ts'
+import { compare } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { saturate } from '../stage/load.ts'
+import { cpuSeconds } from '../stage/processes.ts'
+import { startService } from '../stage/stage.ts'
+import type { Stage } from '../stage/stage.ts'
 
 const CONNECTIONS = 16
 const PEOPLE = 256

@@ -1,9 +1,9 @@
-import { compare } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { saturate } from './load.ts'
-import { cpuSeconds, residentMegabytes, startServer } from './processes.ts'
-import { startService } from './stage.ts'
-import type { Stage, BenchEnvironment } from './stage.ts'
+import { compare } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { saturate } from '../stage/load.ts'
+import { CEILING, cpuSeconds, residentMegabytes, startServer } from '../stage/processes.ts'
+import { startService } from '../stage/stage.ts'
+import type { Stage, BenchEnvironment } from '../stage/stage.ts'
 
 const CONNECTIONS = 64
 /** So few that the warm-up verifies every token, which would otherwise be part of the measurement. */
@@ -18,7 +18,7 @@ export async function measureRequests(
   seconds: number,
 ): Promise<Figure[]> {
   const service = await startService(stage)
-  const ceiling = await startServer('ceiling.ts', [], stage.environment, '/ready')
+  const ceiling = await startServer(CEILING, [], stage.environment, '/ready')
   const idle = { measured: residentMegabytes(service.pid), control: residentMegabytes(ceiling.pid) }
   const figures: Figure[] = []
   try {

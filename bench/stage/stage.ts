@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hash } from '@node-rs/argon2'
 import pg from 'pg'
-import { features } from '../server/src/features.ts'
-import { declare } from '../server/src/platform/declarations.ts'
-import { loadSigningKeys } from '../server/src/platform/gate/signing-keys.ts'
-import { createAccessTokens } from '../server/src/platform/gate/access-tokens.ts'
-import { openDatabase } from '../server/src/platform/database/database.ts'
-import { systemFor } from '../server/src/platform/database/runners.ts'
-import { migrateDatabase, provisionDatabase } from '../server/src/platform/schema/provision.ts'
-import { ensureRoles, loginNames, loginPassword } from '../server/src/platform/schema/logins.ts'
-import { startServer } from './processes.ts'
+import { features } from '../../server/src/features.ts'
+import { declare } from '../../server/src/platform/declarations.ts'
+import { loadSigningKeys } from '../../server/src/platform/gate/signing-keys.ts'
+import { createAccessTokens } from '../../server/src/platform/gate/access-tokens.ts'
+import { openDatabase } from '../../server/src/platform/database/database.ts'
+import { systemFor } from '../../server/src/platform/database/runners.ts'
+import { migrateDatabase, provisionDatabase } from '../../server/src/platform/schema/provision.ts'
+import { ensureRoles, loginNames, loginPassword } from '../../server/src/platform/schema/logins.ts'
+import { SERVICE, startServer } from './processes.ts'
 import type { ServerProcess } from './processes.ts'
 
 export const SECRET = 'jL4vT0q8Wn2zYc6RbXe1Hs9KmPf3Ud7G'
@@ -137,7 +137,7 @@ export async function startBenchEnvironment(): Promise<BenchEnvironment> {
 
 /** Starts the service on that database, as in production. */
 export const startService = ({ environment }: Stage, nodeOptions: readonly string[] = []): Promise<ServerProcess> =>
-  startServer('../server/bin/freehold.js', ['start'], environment, '/ready', nodeOptions)
+  startServer(SERVICE, ['start'], environment, '/ready', nodeOptions)
 
 async function ask<Row extends pg.QueryResultRow>(url: string, sql: string): Promise<Row[]> {
   const client = new pg.Client(url)

@@ -1,6 +1,6 @@
 // Only the embedded PostgreSQL, for which every start has to wait.
 import { createServer } from 'node:http'
-import { startEmbeddedPostgres } from '../server/src/platform/embedded/embedded-postgres.ts'
+import { startEmbeddedPostgres } from '../../server/src/platform/embedded/embedded-postgres.ts'
 
 const { PORT, DATA_DIR = '' } = process.env
 const postgres = await startEmbeddedPostgres({ dataDir: DATA_DIR, log: () => {} })

@@ -1,12 +1,12 @@
 import pg from 'pg'
-import { createLicenseKey } from '../server/src/product/licenses/license-key.ts'
-import { compare } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { saturate } from './load.ts'
-import { cpuSeconds, startServer } from './processes.ts'
-import type { ServerProcess } from './processes.ts'
-import { startService } from './stage.ts'
-import type { Stage } from './stage.ts'
+import { createLicenseKey } from '../../server/src/product/licenses/license-key.ts'
+import { compare } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { saturate } from '../stage/load.ts'
+import { CEILING, cpuSeconds, startServer } from '../stage/processes.ts'
+import type { ServerProcess } from '../stage/processes.ts'
+import { startService } from '../stage/stage.ts'
+import type { Stage } from '../stage/stage.ts'
 
 const CONNECTIONS = 32
 /** So few that requests do not queue, when latency is measured. */
@@ -21,7 +21,7 @@ export async function measureLicenses(few: Stage, many: Stage, rounds: number, s
   const [service, large, ceiling] = await Promise.all([
     startService(few),
     startService(many),
-    startServer('ceiling.ts', [], few.environment, '/ready'),
+    startServer(CEILING, [], few.environment, '/ready'),
   ])
   const run = async (
     server: ServerProcess,

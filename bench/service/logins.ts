@@ -1,9 +1,9 @@
-import { createPasswords } from '../server/src/identity/passwords/passwords.ts'
-import { compare } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { probe, saturate } from './load.ts'
-import { PASSWORD, startService } from './stage.ts'
-import type { Stage } from './stage.ts'
+import { createPasswords } from '../../server/src/identity/passwords/passwords.ts'
+import { compare } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { probe, saturate } from '../stage/load.ts'
+import { PASSWORD, startService } from '../stage/stage.ts'
+import type { Stage } from '../stage/stage.ts'
 
 /** More concurrent sign-ins than hashes are computed at once, but fewer than may wait. */
 const LOGINS_AT_ONCE = 16

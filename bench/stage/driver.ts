@@ -1,8 +1,8 @@
 import pg from 'pg'
-import type { SettingValues } from '../server/src/platform/connections/trip-query.ts'
-import { prepareSettings, TripQuery } from '../server/src/platform/connections/trip-query.ts'
-import { getMe } from '../server/src/identity/sign-in/me.ts'
-import { listProjects } from '../server/src/product/projects/projects.ts'
+import type { SettingValues } from '../../server/src/platform/connections/trip-query.ts'
+import { prepareSettings, TripQuery } from '../../server/src/platform/connections/trip-query.ts'
+import { getMe } from '../../server/src/identity/sign-in/me.ts'
+import { listProjects } from '../../server/src/product/projects/projects.ts'
 
 export type Row = Record<string, unknown>
 

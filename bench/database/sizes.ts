@@ -1,9 +1,9 @@
-import { compare } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { saturate } from './load.ts'
-import type { Load } from './load.ts'
-import { startService } from './stage.ts'
-import type { Stage } from './stage.ts'
+import { compare } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { saturate } from '../stage/load.ts'
+import type { Load } from '../stage/load.ts'
+import { startService } from '../stage/stage.ts'
+import type { Stage } from '../stage/stage.ts'
 
 /** So few that requests do not queue, because this measures latency. */
 const CONNECTIONS = 4

@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto'
 import { Agent, request } from 'node:http'
 import pg from 'pg'
-import { median } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { PASSWORD, startService } from './stage.ts'
-import type { Owner, Stage } from './stage.ts'
+import { median } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { PASSWORD, startService } from '../stage/stage.ts'
+import type { Owner, Stage } from '../stage/stage.ts'
 
 /** Timings of each kind in a round. Fewer for imported accounts, whose figure needs less precision. */
 const TIMINGS = 400

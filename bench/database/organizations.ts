@@ -1,9 +1,9 @@
 import pg from 'pg'
-import { compare } from './figures.ts'
-import type { Figure } from './figures.ts'
-import { saturate } from './load.ts'
-import { startService } from './stage.ts'
-import type { Owner, Stage } from './stage.ts'
+import { compare } from '../stage/figures.ts'
+import type { Figure } from '../stage/figures.ts'
+import { saturate } from '../stage/load.ts'
+import { startService } from '../stage/stage.ts'
+import type { Owner, Stage } from '../stage/stage.ts'
 
 const FEW = 1000
 const MANY = 100_000
