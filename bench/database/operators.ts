@@ -30,6 +30,7 @@ const lists: Readonly<Record<string, string>> = {
   'active sessions, last seen': 'sessions?active=true&sort=-last_seen_at',
   'sessions of a day': 'sessions?from=DAY&to=NEXT',
   'sessions of a common device': 'sessions?device=Firefox',
+  'active sessions of a common device': 'sessions?device=Firefox&active=true',
   users: 'users?',
   'users, by email': 'users?sort=email',
   'users, search, one person': 'users?search=person777@bench',

@@ -36,7 +36,11 @@ export const platformProblems = {
     'Support access limited',
     'Support access reads what its role reads, and changes only projects and the like, if it was granted the role member. It reaches no account, member, role, invitation or administration.',
   ],
-  'permission-missing': [403, 'Permission missing', 'Your role in this organization does not allow this. Operations of operators need the platform role superuser.'],
+  'permission-missing': [
+    403,
+    'Permission missing',
+    'Your role in this organization does not allow this. Operations of operators need the platform role superuser.',
+  ],
   'organization-suspended': [
     403,
     'Organization suspended',

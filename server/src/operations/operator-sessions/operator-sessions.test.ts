@@ -4,9 +4,10 @@ import { test } from 'node:test'
 import { meet } from '../../../test/meeting.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import type { Person } from '../../../test/test-app.ts'
+import { listAllSessions } from './operator-sessions.ts'
 
 const app = await createTestApp()
-const { admin, call, signUp, logIn } = app
+const { admin, call, signUp, logIn, database } = app
 
 /** A superuser of this file, whose sessions the tests do not touch. */
 const operator = await signUp()
@@ -199,6 +200,22 @@ test('all sessions of an account, and those in an organization, are revoked', as
       organization_id: globex.organization_id,
     },
   ])
+})
+
+// Red when: the filter is `user_agent ilike all (…)` without coalesce(): one row is expected.
+test('sessions of a device are read in the order of the list, and not searched for', async () => {
+  const { user_id } = await signUp()
+  await admin.query(
+    `insert into sessions (user_id, user_agent, expires_at) select $1, 'Firefox', now() + interval '1 day' from generate_series(1, 1000)`,
+    [user_id],
+  )
+  await admin.query('analyze sessions')
+  const page = { limit: 20, after: undefined, includeTotal: false, seal: () => '' }
+  const { sql, parameters } = listAllSessions({ device: 'Firefox', sort: '-created_at' }, page)
+  const { rows } = await database.system.pool.query<{ 'QUERY PLAN': string }>(`explain ${sql}`, [...parameters])
+  const plan = rows.map(row => row['QUERY PLAN']).join('\n')
+  assert.match(plan, /Index Scan Backward using sessions_pkey/)
+  assert.doesNotMatch(plan, /Sort|Seq Scan on sessions/)
 })
 
 // Red when: maxItems is left out of idsOf.
