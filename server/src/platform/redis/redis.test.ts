@@ -153,15 +153,20 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
     assert.equal(lines.length, 7, 'one line for the start and one for each change')
   })
 
-  // Red when: the probe is a PING.
-  test('a full Redis is not used because it answers', async () => {
+  // Red when: the probe is a PING, or the health of the limits does not depend on Redis.
+  test('a full Redis is not used because it answers, and health says so', async () => {
     const process = await processWith()
     const state = () => process.services.redis!.state()
+    const healthOf = async () => (await process.call('GET', '/api/health')).body.components
+    assert.deepEqual([(await healthOf()).rate_limit.status, (await healthOf()).cache.status], ['healthy', 'healthy'])
     await redis.ask('CONFIG', 'SET', 'maxmemory', '1')
     await ask(process, '203.0.113.4')
     const { since } = state()
     await delay(900)
     assert.deepEqual([state().state, state().since], ['unavailable', since])
+    const { rate_limit, cache } = await healthOf()
+    assert.deepEqual([rate_limit.status, rate_limit.details.store], ['degraded', 'process'])
+    assert.match(rate_limit.message + cache.message, /each process counts for itself.*is full: raise maxmemory/)
     await redis.ask('CONFIG', 'SET', 'maxmemory', '0')
   })
 
