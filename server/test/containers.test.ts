@@ -149,8 +149,6 @@ test('the image is made of files that exist, and of nothing else', () => {
         source,
       )
     }
-  for (const [, name = ''] of readFile('deploy/container/compile.js').matchAll(/'((?:cli\/)?\w+)'[,\]]/g))
-    assert.ok(existsSync(join(repository, `server/src/${name}.ts`)), name)
 })
 
 // Red when: the exit code is always 0.

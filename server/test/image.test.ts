@@ -19,12 +19,13 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import type { TestContext } from 'node:test'
 import { parseEnv } from 'node:util'
 import { findFreePort } from './programs/ports.ts'
 import { needs, programPaths } from './programs/programs.ts'
 import { listFiles, readDocument, repository } from './documents/markdown.ts'
-import { onTestDatabase, signUpAt, waitUntil } from './programs/service-process.ts'
-import { TEST_SECRET } from './test-database.ts'
+import { signUpAt, waitUntil } from './programs/service-process.ts'
+import { createAnotherDatabase, TEST_SECRET } from './test-database.ts'
 
 // The image itself: buildah carries out the Dockerfile as it stands, and its result runs as it would in production: as its
 // user, without privileges, on a file system that it cannot change. No registry is needed. In place of the two images that
@@ -278,15 +279,17 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
     return { child, ended, output: () => output }
   }
 
-  // Red when: a library of Node is missing in the second image, a file that the service reads is not copied, the service
-  // writes outside /tmp, or ENTRYPOINT is a shell that does not pass on the signal.
-  test('serves as its user on a read-only file system, is healthy, and drains at its signal', async t => {
+  /** A database of its own, because a service processes every job in it. */
+  const another = () => createAnotherDatabase({ isEmpty: false, schema: 'freehold' })
+
+  /** The service with the settings of the guide, once it is ready. */
+  async function serve(t: TestContext, more: Record<string, string> = {}) {
     const port = String(await findFreePort())
-    const urls = onTestDatabase()
+    const { tenantUrl, systemUrl } = await another()
     for (const [name, text] of Object.entries({
       'secret-key': TEST_SECRET,
-      'database-tenant-url': urls['DATABASE_TENANT_URL']!,
-      'database-system-url': urls['DATABASE_SYSTEM_URL']!,
+      'database-tenant-url': tenantUrl,
+      'database-system-url': systemUrl,
       'smtp-url': 'smtp://shop:jH5sTq9wZb@127.0.0.1:1',
     })) {
       writeFileSync(join(secrets, name), `${text}\n`, { mode: 0o400 })
@@ -296,7 +299,7 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
     const [command = ''] = /^sed .*(?= > container\.env$)/m.exec(readDocument('docs/guides/deployment.md')) ?? []
     const given = parseEnv(run('sh', ['-c', command], { cwd: repository })) as Record<string, string>
     assert.deepEqual([given['SECRET_KEY_FILE'], given['HOST']], ['/run/secrets/secret-key', undefined])
-    const settings = { ...given, PORT: port, DRAIN_SECONDS: '1', RUN_JOBS: 'false', EMAIL_VERIFICATION: 'optional' }
+    const settings = { ...given, PORT: port, DRAIN_SECONDS: '1', EMAIL_VERIFICATION: 'optional', ...more }
     const begun = performance.now()
     const service = startIn([...config.Entrypoint, ...config.Cmd], settings)
     t.after(() => service.child.kill('SIGKILL'))
@@ -309,7 +312,14 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
       )
     }, 60_000)
     t.diagnostic(`ready after ${Math.round(performance.now() - begun)} ms`)
-    assert.match(service.output(), /\(production\)/)
+    return { service, url, port }
+  }
+
+  // Red when: a library of Node is missing in the second image, a file that the service reads is not copied, the service
+  // writes outside /tmp, or ENTRYPOINT is a shell that does not pass on the signal.
+  test('serves as its user on a read-only file system, is healthy, and drains at its signal', async t => {
+    const { service, url, port } = await serve(t)
+    await waitUntil(() => /\(production\)/.test(service.output()))
     const status = readFileSync(`/proc/${service.child.pid}/status`, 'utf8')
     assert.match(status, new RegExp(`^Uid:\\t${USER}\\t${USER}`, 'm'))
     assert.match(status, /^CapEff:\t0+$/m)
@@ -330,12 +340,34 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
     assert.doesNotMatch(service.output(), /"level":60|EROFS|EACCES/)
   })
 
+  // Red when: compile.js loads only what every service loads at its start.
+  test('keeps all code compiled, also that of optional parts', async t => {
+    // None of these servers answers.
+    const { service, url } = await serve(t, {
+      ENABLE_METRICS: 'true',
+      METRICS_TOKEN: TEST_SECRET.replaceAll(/\W/g, '-'),
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
+      SENTRY_DSN: 'http://a1b2c3d4@127.0.0.1:1/1',
+      REDIS_URL: 'redis://:jH5sTq9wZb@127.0.0.1:1',
+      NODE_DEBUG_NATIVE: 'COMPILE_CACHE',
+    })
+    await signUpAt(url)
+    service.child.kill('SIGTERM')
+    await service.ended
+    const reads = service.output().match(/^\[compile cache\] reading cache from .*/gm) ?? []
+    assert.ok(reads.length > 1000, `${reads.length} modules`)
+    assert.deepEqual(
+      reads.filter(line => !line.includes('... success')).map(line => / for (\w+ \S+)\.\.\./.exec(line)?.[1]),
+      [],
+    )
+  })
+
   test('runs the other commands, and says what it is', async () => {
     assert.deepEqual(Object.keys(config.ExposedPorts), ['8000/tcp'])
     assert.ok(config.Env.includes('ENVIRONMENT=production'))
     const told = startIn([...config.Entrypoint, '--version'])
     assert.equal(await told.ended, 0, told.output())
-    const owner = { DATABASE_URL: onTestDatabase()['DATABASE_URL']! }
+    const owner = { DATABASE_URL: (await another()).ownerUrl }
     const migrated = startIn([...config.Entrypoint, 'migrate', 'apply'], owner)
     assert.equal(await migrated.ended, 0, migrated.output())
   })

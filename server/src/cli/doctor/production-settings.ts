@@ -23,6 +23,9 @@ export interface Subject {
 export const those = (...words: [applies: boolean, words: string][]): string[] =>
   words.flatMap(([applies, text]) => (applies ? [text] : []))
 
+/** Whether a domain is one of those for examples (RFC 2606, section 3), as in a copied file of settings. */
+export const isExampleDomain = (domain: string): boolean => /(^|\.)example\.(com|org|net)$/.test(domain)
+
 export function checkEnvironment({ config: { environment, log, drainSeconds } }: Subject): Findings {
   return {
     faults: those(
@@ -52,7 +55,6 @@ export function checkSecrets({ config: { secretKey, metrics, environment }, urls
       }),
       ...those(
         [secretKey.length < 32, 'SECRET_KEY has fewer than 32 characters: make one with `openssl rand -hex 32`'],
-        [metrics.token !== undefined && metrics.token.length < 32, 'METRICS_TOKEN is short: use 32 characters or more'],
         [metrics.token === secretKey, 'METRICS_TOKEN is the SECRET_KEY: give each its own value'],
       ),
     ],
@@ -163,7 +165,7 @@ export function checkAccounts({
         mail.resendApiKey === undefined && mail.smtpUrl === undefined,
         'no email is sent: set SMTP_URL or RESEND_API_KEY, and FROM_EMAIL; nobody can reset a password without it',
       ],
-      [/@(.+\.)?example\.(com|org|net)>?$/.test(sender), `FROM_EMAIL is ${sender}: use an address of your own domain`],
+      [isExampleDomain(/@([^>]*)>?$/.exec(sender)?.[1] ?? ''), `FROM_EMAIL is ${sender}: use an address of your own domain`],
     ),
     notes: those(
       [

@@ -8,8 +8,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { load, production } from '../../../test/environments.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import { TEST_SECRET, testDatabase } from '../../../test/test-database.ts'
+import { features } from '../../features.ts'
+import { declare } from '../../platform/declarations.ts'
+import { productionChecks } from './production.ts'
 
 const bin = fileURLToPath(new URL('../../../bin/freehold.js', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'freehold-production-'))
@@ -119,4 +123,29 @@ test('a deployment that lacks nothing has no fault in its settings, and one that
   assert.equal(other.code, 1)
   assert.match(other.of('environment'), /ENVIRONMENT is development: set ENVIRONMENT=production/)
   assert.match(other.of('public URL'), /is not answered by this service/)
+})
+
+// Red when: one of these checks finds nothing.
+test('what cannot be arranged around a process is found as well', async () => {
+  const { database } = await createTestApp()
+  /** The faults and notes of one check, for settings and URLs that production accepts. */
+  async function ask(name: string, settings: Record<string, string>, changes: { tenantUrl?: string } = {}) {
+    const check = productionChecks.find(([one]) => one === name)![1]
+    const urls = { tenantUrl: production.DATABASE_TENANT_URL, systemUrl: production.DATABASE_SYSTEM_URL, ...changes }
+    const found = await check({ config: load({ ...production, ...settings }), database, declared: declare(features), urls })
+    return { faults: found.faults?.join('\n') ?? '', notes: found.notes?.join('\n') ?? '' }
+  }
+  // The connection of this test is not encrypted, and PostgreSQL says so whatever the URL is.
+  assert.match((await ask('database TLS', {})).faults, /the tenant login reaches db\.internal without TLS/)
+  const tenantUrl = 'postgresql://freehold_app:short-one@db.internal/app'
+  assert.match((await ask('secrets', {}, { tenantUrl })).faults, /DATABASE_TENANT_URL has a short or well-known password/)
+  assert.match((await ask('secrets', { METRICS_TOKEN: production.SECRET_KEY })).faults, /METRICS_TOKEN is the SECRET_KEY/)
+  assert.match((await ask('public URL', {})).faults, /PUBLIC_URL is https:\/\/api\.example\.com: use a name of your own/)
+  for (const sender of ['shop@example.com', 'Shop <no-reply@mail.example.org>'])
+    assert.match((await ask('accounts', { FROM_EMAIL: sender })).faults, /use an address of your own domain/)
+  assert.match((await ask('proxies', { TRUSTED_PROXIES: '' })).faults, /TRUSTED_PROXIES is empty/)
+  const metrics = { ENABLE_METRICS: 'true' }
+  assert.match((await ask('monitoring', metrics)).faults, /ENABLE_METRICS needs METRICS_TOKEN/)
+  const open = await ask('monitoring', { ...metrics, PUBLIC_MONITORING: 'true' })
+  assert.deepEqual([open.faults, /PUBLIC_MONITORING is true: everyone/.test(open.notes)], ['', true])
 })

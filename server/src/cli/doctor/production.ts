@@ -11,6 +11,7 @@ import {
   checkProxies,
   checkRedisSecurity,
   checkSecrets,
+  isExampleDomain,
   those,
 } from './production-settings.ts'
 import type { Findings, Subject } from './production-settings.ts'
@@ -60,7 +61,10 @@ async function checkDatabaseTls({ database, urls }: Subject): Promise<Findings> 
 /** The way from outside: reachable, https, HSTS, and a clock that agrees with the `Date` of the proxy. */
 async function checkPublicUrl({ config: { publicUrl } }: Subject): Promise<Findings> {
   const isSecure = publicUrl.startsWith('https:')
-  const faults = those([!isSecure, `PUBLIC_URL is ${publicUrl}: serve it over https, and set the https URL`])
+  const faults = those(
+    [!isSecure, `PUBLIC_URL is ${publicUrl}: serve it over https, and set the https URL`],
+    [isExampleDomain(new URL(publicUrl).hostname), `PUBLIC_URL is ${publicUrl}: use a name of your own domain`],
+  )
   const answer = await askPublicUrl(publicUrl)
   if ('reason' in answer)
     return {
@@ -120,14 +124,20 @@ function isRotated(file: string): boolean {
   )
 }
 
-function checkMonitoring({ config: { metrics, sentry } }: Subject): Findings {
+function checkMonitoring({ config: { metrics, sentry, publicMonitoring, environment } }: Subject): Findings {
   return {
     faults: those([
-      metrics.enabled && metrics.token === undefined,
+      metrics.enabled && metrics.token === undefined && !publicMonitoring,
       'ENABLE_METRICS needs METRICS_TOKEN outside development',
     ]),
     notes: [
-      ...those([!metrics.enabled && sentry === undefined, 'neither ENABLE_METRICS nor SENTRY_DSN is set']),
+      ...those(
+        [!metrics.enabled && sentry === undefined, 'neither ENABLE_METRICS nor SENTRY_DSN is set'],
+        [
+          publicMonitoring && environment !== 'development',
+          'PUBLIC_MONITORING is true: everyone who reaches the service can read health details and metrics',
+        ],
+      ),
       'something outside should ask /ready, and tell you when it fails',
     ],
   }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { SystemRunner } from '../../platform/database/database.ts'
 import { noteFailure } from '../../platform/observation/failures.ts'
 import type { ComponentHealth, HealthCheck } from '../../platform/observation/health-check.ts'
+import type { RedisState } from '../../platform/redis/redis.ts'
 import type { Services } from '../../platform/services.ts'
 import { askBriefly } from './health.ts'
 import type { DatabaseState } from './health.ts'
@@ -46,16 +47,7 @@ export async function checkComponents(
     database: healthOfDatabase(database),
     mail: healthOfMail(services, readings?.queues),
     queue: healthOfQueue(readings?.queues),
-    rate_limit: config.rateLimit.enabled
-      ? {
-          status: 'healthy',
-          details: {
-            store: redis?.state().state === 'connected' ? 'redis' : 'process',
-            per_minute: config.rateLimit.perMinute,
-            global_per_second: config.rateLimit.globalPerSecond,
-          },
-        }
-      : { status: 'disabled', message: 'RATE_LIMIT_ENABLED is false.' },
+    rate_limit: healthOfLimits(config.rateLimit, redis?.state().state),
     ...Object.fromEntries(await checks),
   }
 }
@@ -78,6 +70,18 @@ const databaseMessages: Readonly<Record<Exclude<DatabaseState['state'], 'connect
 /** The state of the database as a component. */
 export const healthOfDatabase = ({ state }: DatabaseState): ComponentHealth =>
   state === 'connected' ? { status: 'healthy' } : { status: 'unhealthy', message: databaseMessages[state] }
+
+function healthOfLimits(
+  { enabled, perMinute, globalPerSecond }: Services['config']['rateLimit'],
+  redis: RedisState['state'] | undefined,
+): ComponentHealth {
+  if (!enabled) return { status: 'disabled', message: 'RATE_LIMIT_ENABLED is false.' }
+  const store = redis === 'connected' ? 'redis' : 'process'
+  const details = { store, per_minute: perMinute, global_per_second: globalPerSecond }
+  return redis === 'unavailable'
+    ? { status: 'degraded', message: 'Without Redis, each process counts for itself.', details }
+    : { status: 'healthy', details }
+}
 
 /** Late: they could have been started half an hour ago. */
 const isLate = ({ lag_seconds }: QueueReading): boolean => lag_seconds > LATE_SECONDS

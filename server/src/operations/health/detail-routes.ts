@@ -136,7 +136,8 @@ export function detailRoutes(app: App, services: Services): void {
         operationId: 'getDatabaseHealth',
         summary: 'Get connections, query times, slow queries and the oldest transaction',
         description:
-          'Pools and query times are those of the process that answers. For operators, unless `PUBLIC_MONITORING` is set.',
+          'Pools, query times and slow queries are those of the process that answers; the times of the last five minutes, and ' +
+          'up to 50 slow queries since its start. For operators, unless `PUBLIC_MONITORING` is set.',
         tags,
         response: { 200: DatabaseHealth, 503: DatabaseHealth },
       },

@@ -117,24 +117,15 @@ export const describeState = ({ config, version }: Own, status: 'healthy' | 'deg
   timestamp: new Date().toISOString(),
 })
 
-/** CPU time and the use of the event loop since the start. */
-const start = { cpu: process.cpuUsage(), loop: performance.eventLoopUtilization() }
-
-/** The use of this process since the last call, or since the start. */
-function readResources() {
-  const last = { ...start }
-  start.cpu = process.cpuUsage()
-  start.loop = performance.eventLoopUtilization()
-  const { active, idle } = performance.eventLoopUtilization(start.loop, last.loop)
-  const { user, system } = process.cpuUsage(last.cpu)
-  const milliseconds = Math.max(1, active + idle)
+function readResources({ pulse }: Pick<Services, 'pulse'>) {
   const { rss, heapUsed } = process.memoryUsage()
+  const { cpu_percent, event_loop_percent } = pulse.use()
   return {
-    cpu_percent: Math.round((user + system) / milliseconds / 10),
+    cpu_percent,
     memory_bytes: rss,
     heap_used_bytes: heapUsed,
     heap_limit_bytes: getHeapStatistics().heap_size_limit,
-    event_loop_percent: Math.round((100 * active) / milliseconds),
+    event_loop_percent,
     processors: availableParallelism(),
   }
 }
@@ -150,7 +141,7 @@ export async function describeHealth(services: Services, system: SystemRunner, d
     components,
     response_times,
     errors: { count: failed, rate: count === 0 ? 0 : failed / count },
-    resources: readResources(),
+    resources: readResources(services),
   }
 }
 

@@ -9,6 +9,7 @@ import { get, raw, tables } from '../../platform/database/statement.ts'
 import { feature } from '../../platform/feature.ts'
 import type { Feature } from '../../platform/feature.ts'
 import { createRecentTimes } from './recent-times.ts'
+import { createRecentUse } from './recent-use.ts'
 
 const TOKEN = 'metrics-token-of-the-tests-0123456789'
 
@@ -179,4 +180,25 @@ test('recent times are those of five minutes', () => {
     p99_ms: null,
     max_ms: null,
   })
+})
+
+/** Keeps the process busy. Milliseconds. */
+function spin(ms: number): void {
+  for (const until = performance.now() + ms; performance.now() < until;);
+}
+
+// Red when: the use is that since the last call, or the oldest mark stays.
+test('recent use does not depend on who has asked before, and forgets', async t => {
+  const use = createRecentUse()
+  const short = createRecentUse(5)
+  t.after(() => [use, short].forEach(({ stop }) => stop()))
+  spin(400)
+  await delay(50)
+  assert.ok(use.read().event_loop_percent >= 50 && use.read().cpu_percent > 0, JSON.stringify(use.read()))
+  await delay(100)
+  assert.ok(use.read().event_loop_percent >= 35, JSON.stringify(use.read()))
+  const busy = short.read().event_loop_percent
+  await delay(500)
+  const calm = short.read().event_loop_percent
+  assert.ok(calm < 50 && calm < busy, `${busy} % and then ${calm} %`)
 })

@@ -3,6 +3,8 @@ import { noteFailure } from '../../platform/observation/failures.ts'
 import type { FailureSink } from '../../platform/observation/failures.ts'
 import { answers, statements } from '../../platform/observation/channels.ts'
 import { createRecentTimes } from './recent-times.ts'
+import { createRecentUse } from './recent-use.ts'
+import type { RecentUse } from './recent-use.ts'
 import type { TimesSummary } from './recent-times.ts'
 
 interface SlowStatement {
@@ -21,6 +23,7 @@ export interface Pulse {
   statements(): TimesSummary
   /** Statements that took at least SLOW_QUERY_MS, the slowest first; since the start. */
   slowStatements(): readonly SlowStatement[]
+  use: RecentUse['read']
   stop(): void
 }
 
@@ -34,6 +37,7 @@ const SHOWN_TEXT = 1000
 export function takePulse({ slowQueryMs }: Pick<Config, 'slowQueryMs'>, log: FailureSink): Pulse {
   const requests = createRecentTimes()
   const queries = createRecentTimes()
+  const use = createRecentUse()
   const slow = new Map<string, SlowStatement>()
   const ends = [
     answers.subscribe(({ milliseconds, status }) => requests.add(milliseconds, status >= 500)),
@@ -59,6 +63,7 @@ export function takePulse({ slowQueryMs }: Pick<Config, 'slowQueryMs'>, log: Fai
     requests: requests.summarize,
     statements: queries.summarize,
     slowStatements: () => [...slow.values()].sort((one, other) => other.max_ms - one.max_ms),
-    stop: () => ends.forEach(end => end()),
+    use: use.read,
+    stop: () => [...ends, use.stop].forEach(end => end()),
   }
 }

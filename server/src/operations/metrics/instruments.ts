@@ -1,9 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram } from 'prom-client'
 import type { Registry } from 'prom-client'
 import { answers, connections, faults, jobEnds, statements } from '../../platform/observation/channels.ts'
-
-/** Every other method is counted as `other`. */
-const METHODS = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'])
+import { knownMethod } from '../../platform/observation/requests.ts'
 
 /** The label of requests that no route matches. */
 const NO_ROUTE = '(none)'
@@ -77,7 +75,7 @@ export function observeProcess(registry: Registry, problems: readonly string[]):
 
   const ends = [
     answers.subscribe(answer => {
-      const method = METHODS.has(answer.method) ? answer.method : 'other'
+      const method = knownMethod(answer.method) ?? 'other'
       const route = answer.route ?? NO_ROUTE
       requests.observe({ method, route, status: `${Math.floor(answer.status / 100)}xx` }, answer.milliseconds / 1000)
       if (answer.received !== undefined) received.inc({ method, route }, answer.received)

@@ -94,6 +94,8 @@ const hostile = [
 for (const parent of hostile)
   await app.inject({ url: '/api/v1/organizations', headers: { traceparent: parent, tracestate: parent } })
 await app.inject({ url: '/calling' })
+await app.inject({ method: 'HEAD', url: '/problems' })
+await app.inject({ method: 'PROPFIND', url: '/secret-path/of-files' } as object)
 await call('GET', '/health')
 
 // A job that fails.
@@ -153,7 +155,7 @@ test('an invalid parent is ignored, whatever it is, and a client may decide not 
     assert.match(traceId, /^[0-9a-f]{32}$/)
     assert.notEqual(traceId, OTHER)
   }
-  const [lost] = spansNamed('request without a route')
+  const [lost] = spansNamed('GET (none)')
   assert.equal(lost!.parentSpanId ?? '', '')
   assert.equal(of(lost, 'error.type'), 'not-found')
   assert.equal(spans.filter(({ traceId }) => traceId.startsWith('0bf7')).length, 0)
@@ -161,6 +163,16 @@ test('an invalid parent is ignored, whatever it is, and a client may decide not 
     spans.filter(({ name }) => name.includes('/health')),
     [],
   )
+})
+
+// Red when: the method is that of the route, or any text that a client sends.
+test('a span has the method that was sent, if it is a known one', () => {
+  for (const [name, method] of [
+    ['GET (none)', 'GET'],
+    ['HEAD /problems', 'HEAD'],
+    ['HTTP (none)', '_OTHER'],
+  ] as const)
+    assert.equal(of(spansNamed(name)[0], 'http.request.method'), method, name)
 })
 
 // Red when: the URL, a parameter, a header or a message becomes an attribute.

@@ -17,7 +17,9 @@ import type { Config } from '../../config/config.ts'
 import { noteFailure } from '../../platform/observation/failures.ts'
 import type { FailureSink } from '../../platform/observation/failures.ts'
 import { answers, arrivals, jobEnds, jobStarts, sendings, statements } from '../../platform/observation/channels.ts'
+import { knownMethod } from '../../platform/observation/requests.ts'
 import { provideTraceParent } from '../../platform/observation/trace-parent.ts'
+import { sentMethodOf } from '../../platform/server/head.ts'
 
 export interface Tracing {
   /** Sends what has not been sent, for at most two seconds. */
@@ -69,14 +71,15 @@ export function startTracing(
   }
 
   function beginRequest(request: FastifyRequest): Context {
-    const { url, method, config } = request.routeOptions
+    const { config } = request.routeOptions
     // Probes would hide everything else.
     if (config.rules?.perMinute === Infinity) return ROOT_CONTEXT
     const parent = contextOf(request.headers['traceparent'])
-    const verb = url === undefined ? 'unknown' : String(method)
-    const attributes: Attributes = { 'http.request.method': verb, 'freehold.request_id': request.id }
+    const url = request.is404 ? undefined : request.routeOptions.url
+    const method = knownMethod(sentMethodOf(request.raw))
+    const attributes: Attributes = { 'http.request.method': method ?? '_OTHER', 'freehold.request_id': request.id }
     if (url !== undefined) attributes['http.route'] = url
-    const name = url === undefined ? 'request without a route' : `${verb} ${url}`
+    const name = `${method ?? 'HTTP'} ${url ?? '(none)'}`
     const span = tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, parent)
     spans.set(request, span)
     return trace.setSpan(ROOT_CONTEXT, span)

@@ -22,6 +22,11 @@ export function observeRequests(app: FastifyInstance): void {
   })
 }
 
+const METHODS = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'])
+
+/** The method, for a name of a metric or span, if it is one of a fixed list: a client can send any text. */
+export const knownMethod = (sent: string): string | undefined => (METHODS.has(sent) ? sent : undefined)
+
 /** A longer body is refused unread, so that a client could announce any number of bytes. */
 function receivedBy({ headers, routeOptions }: FastifyRequest): number | undefined {
   const length = lengthOf(headers['content-length'])

@@ -93,6 +93,50 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
     )
   })
 
+  // Red when: the script does not set the expiry of a count that it begins, of one that was noted, or of one without any.
+  test('every count begins anew after its time', async () => {
+    const { services } = await processWith()
+    const counters = createSharedCounters(services.redis!, Buffer.from('of expiry'), createOwnCounters())
+    const before = new Set((await redis.ask('KEYS', '*:limit:*')).split('\r\n'))
+    counters.note({ key: 'noted', seconds: 60 })
+    await counters.take([{ key: 'minute', points: 5, seconds: 60 }])
+    await counters.take([{ key: 'second', points: 5, seconds: 1 }])
+    const made = (await redis.ask('KEYS', '*:limit:*'))
+      .split('\r\n')
+      .filter(key => key.includes(':limit:') && !before.has(key))
+    assert.equal(made.length, 3)
+    const leftOfAll = async () =>
+      (await Promise.all(made.map(key => redis.ask('PTTL', key))))
+        .map(reply => Number(reply.slice(1)))
+        .toSorted((a, b) => a - b)
+    const [short, ...long] = await leftOfAll()
+    assert.ok(short! <= 1000 && long.every(ms => ms > 30_000 && ms <= 60_000), String([short, ...long]))
+    for (const key of made) await redis.ask('PERSIST', key)
+    counters.note({ key: 'noted', seconds: 60 })
+    await counters.take([{ key: 'minute', points: 5, seconds: 60 }])
+    await counters.take([{ key: 'second', points: 5, seconds: 1 }])
+    assert.ok(
+      (await leftOfAll()).every(ms => ms > 0 || ms === -2),
+      'also one that had none, as after a restored dump',
+    )
+  })
+
+  // Red when: what was noted waits for the next request, or is forgotten if Redis does not take it.
+  test('what is counted after the response is counted soon, in Redis or else in the process', async t => {
+    const server = await startRedis(t)
+    const { services } = await processWith({ REDIS_URL: server.url })
+    const limit = { key: 'later', points: 9, seconds: 60 } as const
+    const counters = () => createSharedCounters(services.redis!, Buffer.from('of notes'), createOwnCounters())
+    const [noting, looking] = [counters(), counters()]
+    const look = async (of: typeof looking) => (await of.take([{ ...limit, ahead: 0 }]))[0]!.used
+    for (let time = 0; time < 3; time++) noting.note(limit)
+    await waitUntil(async () => (await look(looking)) === 3)
+    await server.stop()
+    for (let time = 0; time < 2; time++) noting.note(limit)
+    await waitUntil(() => services.redis!.state().state === 'unavailable')
+    assert.equal(await look(noting), 2)
+  })
+
   // Red when: `send` has no time limit, a refused command fails the request, or a failure does not end the use of Redis.
   test('killed, started, paused and full under load: no request fails or waits, and Redis is used again', async t => {
     const much = { RATE_LIMIT_PER_MINUTE: '1000000' }
@@ -153,15 +197,20 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
     assert.equal(lines.length, 7, 'one line for the start and one for each change')
   })
 
-  // Red when: the probe is a PING.
-  test('a full Redis is not used because it answers', async () => {
+  // Red when: the probe is a PING, or the health of the limits does not depend on Redis.
+  test('a full Redis is not used because it answers, and health says so', async () => {
     const process = await processWith()
     const state = () => process.services.redis!.state()
+    const healthOf = async () => (await process.call('GET', '/api/health')).body.components
+    assert.deepEqual([(await healthOf()).rate_limit.status, (await healthOf()).cache.status], ['healthy', 'healthy'])
     await redis.ask('CONFIG', 'SET', 'maxmemory', '1')
     await ask(process, '203.0.113.4')
     const { since } = state()
     await delay(900)
     assert.deepEqual([state().state, state().since], ['unavailable', since])
+    const { rate_limit, cache } = await healthOf()
+    assert.deepEqual([rate_limit.status, rate_limit.details.store], ['degraded', 'process'])
+    assert.match(rate_limit.message + cache.message, /each process counts for itself.*is full: raise maxmemory/)
     await redis.ask('CONFIG', 'SET', 'maxmemory', '0')
   })
 
@@ -195,7 +244,10 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
       [`redis://:hUnTeR2zq@127.0.0.1:${portOf(web)}`, /is no Redis: correct host and port/],
       ['redis://:hUnTeR2zq@127.0.0.1:1', /no Redis answers at 127\.0\.0\.1:1 .*ECONNREFUSED/],
       ['redis://:hUnTeR2zq@redis.invalid', /no address is known for the host redis\.invalid/],
-      [`redis://:hUnTeR2zq@127.0.0.1:${portOf(silent)}`, /no Redis answers at 127\.0\.0\.1:\d+ \(no answer within 1000 ms\)/],
+      [
+        `redis://:hUnTeR2zq@127.0.0.1:${portOf(silent)}`,
+        /no Redis answers at 127\.0\.0\.1:\d+ \(no answer within 1000 ms\)/,
+      ],
       // Also at an address, which is no name for TLS.
       [`rediss://:open-sesame-7@${host}`, /no answer within 1000 ms\); does it offer TLS\?/],
     ] as const) {
