@@ -5,6 +5,7 @@ import { orderOf, pagesOf, whereGiven, whereIdIn } from '../../platform/database
 import type { Page } from '../../platform/database/pagination.ts'
 import { Id, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
 import { readIdRange, timeRange } from '../../platform/time-range.ts'
+import { containing } from '../../platform/database/search.ts'
 import { execute, find, many, raw, tables } from '../../platform/database/statement.ts'
 import type { Statement } from '../../platform/database/statement.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
@@ -105,7 +106,7 @@ export function listAuditLog(
     entity_id,
     request_id,
     ...readIdRange({ from, to }),
-    pattern: text === undefined ? undefined : `%${text.replace(/[\\%_]/g, '\\$&')}%`,
+    pattern: text === undefined ? undefined : containing(text),
   }
   return entryPages(values, orderOf('-created_at', 'audit_log'), page)
 }
