@@ -9,7 +9,7 @@ import type { SignInOutcome } from '../../identity/sign-in/sign-in.ts'
 import { enrol } from '../../identity/sign-up/enrol.ts'
 import type { App } from '../../platform/http/route.ts'
 import { preferredLocale } from '../../platform/locales.ts'
-import { Problem } from '../../platform/problems.ts'
+import { isProblem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 import { Type } from 'typebox'
 import {
@@ -175,7 +175,6 @@ export function authRoutes(
 }
 
 function ignoreEnded(error: unknown): void {
-  const isEnded =
-    error instanceof Problem && ['not-found', 'session-ended', 'invalid-refresh-token'].includes(error.code)
+  const isEnded = isProblem(error, 'not-found', 'session-ended', 'invalid-refresh-token')
   if (!isEnded) throw error
 }

@@ -3,7 +3,7 @@ import { revokeOwnSessions, revokeSession } from '../../directory/sessions/sessi
 import type { Actor } from '../../platform/gate/actor.ts'
 import type { Permission } from '../../platform/gate/permissions.ts'
 import type { App } from '../../platform/http/route.ts'
-import { Problem } from '../../platform/problems.ts'
+import { isProblem, Problem } from '../../platform/problems.ts'
 import { Id, OneOf, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { logIn, switchOrganization } from './log-in.ts'
@@ -173,12 +173,12 @@ const logOutOnce = ({ account, session_id }: Actor): Promise<boolean> =>
   account.run(revokeSession(session_id, 'logout')).then(
     () => true,
     (error: unknown) => {
-      if (error instanceof Problem && ['session-ended', 'not-found'].includes(error.code)) return false
+      if (isProblem(error, 'session-ended', 'not-found')) return false
       throw error
     },
   )
 
 /** The caller is signed out already, whatever the other token is. */
 function ignoreInvalid(error: unknown): void {
-  if (!(error instanceof Problem) || error.code !== 'invalid-refresh-token') throw error
+  if (!isProblem(error, 'invalid-refresh-token')) throw error
 }

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { App } from '../../platform/http/route.ts'
-import { invalidField, Problem } from '../../platform/problems.ts'
+import { invalidField, isProblem, Problem } from '../../platform/problems.ts'
 import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
 import { createNotices } from '../../platform/pages/notice.ts'
 import { sentMethodOf } from '../../platform/server/head.ts'
@@ -179,7 +179,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
         return reply.redirect(addParameter(redirect_to, 'linked', provider.name))
       } catch (error) {
         // The link in the email that follows links the provider only in this browser.
-        if (error instanceof Problem && error.code === 'email-unverified')
+        if (isProblem(error, 'email-unverified'))
           reply.header('set-cookie', cookie.write(browser as string, signUpToken.seconds))
         const retry = link === undefined ? initiate : undefined
         return endFailedFlow(request, reply, services, notices, error, { redirect_to, retry })

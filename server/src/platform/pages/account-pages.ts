@@ -6,7 +6,7 @@ import type { Services } from '../services.ts'
 import type { Locale } from '../locales.ts'
 import { presentedToken, whyUnusable } from '../tokens/one-time-tokens.ts'
 import type { OpenToken, Unusable } from '../tokens/one-time-tokens.ts'
-import { Problem } from '../problems.ts'
+import { isProblem, Problem } from '../problems.ts'
 import type { FieldError } from '../problems.ts'
 import { Name, Strict } from '../schemas.ts'
 import type { AccountPages, Said } from './account-page.ts'
@@ -243,5 +243,5 @@ function faultsByField(errors: readonly FieldError[], asks: readonly Asked[], lo
 }
 
 function ignoreInvalid(error: unknown): undefined {
-  if (!(error instanceof Problem) || error.code !== 'invalid-token') throw error
+  if (!isProblem(error, 'invalid-token')) throw error
 }
