@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { TRIES_PER_MINUTE } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
 import { invalidField, isProblem, Problem } from '../../platform/problems.ts'
 import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
@@ -23,9 +24,6 @@ import { addIdentity, removeIdentity, signInWithProvider } from './social.ts'
 
 type SocialServices = ProofServices &
   Pick<Services, 'config' | 'cursors' | 'declared' | 'issuer' | 'keys' | 'log' | 'signInRules'>
-
-/** Requests per minute from one address, where a proof is verified. */
-const TRIES = 10
 
 /**
  * Sign-in with an account at a provider. The paths also exist at `/oauth` (platform/server/legacy.ts), where providers
@@ -216,7 +214,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
     {
       access: 'session',
       noStore: true,
-      perMinute: TRIES,
+      perMinute: TRIES_PER_MINUTE,
       problems: [...beginning, ...proofProblems],
       schema: {
         operationId: 'linkIdentity',
@@ -258,7 +256,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
     '/oauth/identities/:id',
     {
       access: 'session',
-      perMinute: TRIES,
+      perMinute: TRIES_PER_MINUTE,
       problems: [...proofProblems, 'last-way-in'],
       schema: {
         operationId: 'unlinkIdentity',
