@@ -2,6 +2,9 @@
 export const locales = ['en', 'de'] as const
 export type Locale = (typeof locales)[number]
 
+/** The language and region (BCP 47) in which times and lists are written. */
+export const regionalLocales: Readonly<Record<Locale, string>> = { en: 'en-GB', de: 'de-DE' }
+
 /** The preferred one of our languages in Accept-Language (RFC 9110, section 12.5.4); undefined if it has none. */
 export function preferredLocale(acceptLanguage: string | undefined): Locale | undefined {
   const wishes = (acceptLanguage ?? '').split(',', 100).flatMap(wish => {

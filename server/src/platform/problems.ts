@@ -148,3 +148,7 @@ export class Problem extends Error {
 /** A refusal of one field. */
 export const invalidField = (pointer: string, detail: string): Problem =>
   new Problem('invalid-fields', { errors: [{ pointer, detail }] })
+
+/** Whether an error is a problem with one of these codes. */
+export const isProblem = (error: unknown, ...codes: readonly ProblemCode[]): error is Problem =>
+  error instanceof Problem && codes.includes(error.code)

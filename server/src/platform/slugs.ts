@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { Problem } from './problems.ts'
+import { isProblem } from './problems.ts'
 import type { ProblemCode } from './problems.ts'
 
 /** A slug made from a name in any script: `Müller & Söhne` → `muller-sohne`, `Москва` → `moskva`. */
@@ -27,7 +27,7 @@ export async function claimSlug<Result>(
   try {
     return await attempt(made)
   } catch (error) {
-    if (slug !== undefined || !(error instanceof Problem) || error.code !== taken) throw error
+    if (slug !== undefined || !isProblem(error, taken)) throw error
     return attempt(`${made}-${randomBytes(4).toString('hex')}`)
   }
 }

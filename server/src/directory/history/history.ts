@@ -2,9 +2,10 @@ import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { orderOf, pagesOf, whereGiven, whereIdIn } from '../../platform/database/pagination.ts'
-import type { Page } from '../../platform/database/pagination.ts'
+import type { FiltersOf, Page } from '../../platform/database/pagination.ts'
 import { Id, Nullable, PageQueryOf, Time } from '../../platform/schemas.ts'
 import { readIdRange, timeRange } from '../../platform/time-range.ts'
+import { containing } from '../../platform/database/search.ts'
 import { execute, find, many, raw, tables } from '../../platform/database/statement.ts'
 import type { Statement } from '../../platform/database/statement.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
@@ -91,11 +92,7 @@ const entryPages = pagesOf(({ organization_id, actor, first_id, end_id, pattern,
 })
 
 /** The organization's audit log, newest first. */
-export function listAuditLog(
-  organization_id: string,
-  filters: Omit<AuditQuery, 'limit' | 'cursor' | 'include_total'>,
-  page: Page,
-) {
+export function listAuditLog(organization_id: string, filters: FiltersOf<AuditQuery>, page: Page) {
   const { actor, action, entity_type, entity_id, request_id, from, to, text } = filters
   const values = {
     organization_id,
@@ -105,7 +102,7 @@ export function listAuditLog(
     entity_id,
     request_id,
     ...readIdRange({ from, to }),
-    pattern: text === undefined ? undefined : `%${text.replace(/[\\%_]/g, '\\$&')}%`,
+    pattern: text === undefined ? undefined : containing(text),
   }
   return entryPages(values, orderOf('-created_at', 'audit_log'), page)
 }

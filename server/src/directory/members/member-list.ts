@@ -5,6 +5,7 @@ import type { Static, TObject } from 'typebox'
 import { roles } from '../../platform/gate/permissions.ts'
 import { pagesBuiltBy } from '../../platform/database/pagination.ts'
 import type { Order, Page, Position } from '../../platform/database/pagination.ts'
+import { readWords } from '../../platform/database/search.ts'
 import { get, raw, tables } from '../../platform/database/statement.ts'
 import { invalidField } from '../../platform/problems.ts'
 import { Email, Id, LineOf, MAX_PAGE, Name, Nullable, OneOf, timestamps, Username } from '../../platform/schemas.ts'
@@ -192,8 +193,6 @@ const memberPages = pagesBuiltBy(
   },
 )
 
-const MAX_SEARCH_WORDS = 8
-
 /**
  * The members. Callers who may change members also see deleted accounts and, with `status`, restorable members.
  * @throws Problem invalid-fields when a search has too many words, or a sort order as well
@@ -202,7 +201,6 @@ export function listMembers(organization_id: string, filters: MemberFilters, pag
   const { role, role_id, status, search, sort } = filters
   if (search !== undefined && sort !== undefined)
     throw invalidField('?sort', 'cannot be combined with search, whose results are in the order of the words found')
-  if (search !== undefined && search.trim().split(/\s+/u).length > MAX_SEARCH_WORDS)
-    throw invalidField('?search', `must have at most ${MAX_SEARCH_WORDS} words`)
+  if (search !== undefined) readWords('search', search)
   return memberPages({ organization_id, role, role_id, status, search }, orderOf(filters, page), page)
 }

@@ -1,5 +1,6 @@
 import type { SystemRunner } from '../../platform/database/database.ts'
 import type { JobData } from '../../platform/jobs/jobs.ts'
+import { regionalLocales } from '../../platform/locales.ts'
 import type { Locale } from '../../platform/locales.ts'
 import { asName, isLocale } from '../../platform/mail/mails.ts'
 import { renderMail } from '../../platform/mail/render.ts'
@@ -68,12 +69,9 @@ const linksOf = (pagesUrl: string, key: Buffer): Links => ({
   reset: `${pagesUrl}/reset-password`,
 })
 
-const timeFormats: Record<Locale, { language: string; suffix: string }> = {
-  en: { language: 'en-GB', suffix: ' UTC' },
-  de: { language: 'de-DE', suffix: ' Uhr (UTC)' },
-}
+const timeSuffixes: Record<Locale, string> = { en: ' UTC', de: ' Uhr (UTC)' }
 
 function timeIn(locale: Locale, time: Date): string {
-  const { language, suffix } = timeFormats[locale]
-  return `${time.toLocaleString(language, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' })}${suffix}`
+  const format = { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' } as const
+  return `${time.toLocaleString(regionalLocales[locale], format)}${timeSuffixes[locale]}`
 }

@@ -7,9 +7,10 @@ import { logIn } from '../../identity/sign-in/log-in.ts'
 import { logOutByToken, refresh } from '../../identity/sign-in/refresh.ts'
 import type { SignInOutcome } from '../../identity/sign-in/sign-in.ts'
 import { enrol } from '../../identity/sign-up/enrol.ts'
+import { TRIES_PER_MINUTE } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
 import { preferredLocale } from '../../platform/locales.ts'
-import { Problem } from '../../platform/problems.ts'
+import { isProblem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 import { Type } from 'typebox'
 import {
@@ -48,7 +49,7 @@ export function authRoutes(
     '/auth/register',
     {
       ...rules,
-      perMinute: 10,
+      perMinute: TRIES_PER_MINUTE,
       limitedAs: '/api/v1/auth/register',
       problems: ['email-taken', 'weak-password'],
       schema: {
@@ -80,7 +81,7 @@ export function authRoutes(
     '/auth/login',
     {
       ...rules,
-      perMinute: 10,
+      perMinute: TRIES_PER_MINUTE,
       limitedAs: '/api/v1/auth/login',
       problems: ['invalid-credentials', 'mfa-required', 'email-unverified', 'password-change-required'],
       schema: {
@@ -102,7 +103,7 @@ export function authRoutes(
     '/auth/mfa/verify',
     {
       ...rules,
-      perMinute: 10,
+      perMinute: TRIES_PER_MINUTE,
       limitedAs: '/api/v1/auth/mfa/verify',
       problems: [
         'invalid-code',
@@ -175,7 +176,6 @@ export function authRoutes(
 }
 
 function ignoreEnded(error: unknown): void {
-  const isEnded =
-    error instanceof Problem && ['not-found', 'session-ended', 'invalid-refresh-token'].includes(error.code)
+  const isEnded = isProblem(error, 'not-found', 'session-ended', 'invalid-refresh-token')
   if (!isEnded) throw error
 }

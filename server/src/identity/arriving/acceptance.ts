@@ -1,5 +1,5 @@
 import type { SystemRunner } from '../../platform/database/database.ts'
-import { invalidField, Problem } from '../../platform/problems.ts'
+import { invalidField, isProblem, Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 import { issueToken, mailToken } from '../../platform/tokens/one-time-tokens.ts'
 import { createAccount } from '../accounts/accounts.ts'
@@ -106,7 +106,7 @@ async function createMember(
     })
     return accepted(made)
   } catch (error) {
-    if (!(error instanceof Problem) || error.code !== 'email-taken') throw error
+    if (!isProblem(error, 'email-taken')) throw error
     throw new Problem(taken, { cause: error })
   }
 }

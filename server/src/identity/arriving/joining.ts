@@ -5,7 +5,7 @@ import { announceOrganization } from '../../directory/users/users.ts'
 import { openId } from '../../platform/crypto/sealing.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { execute, find, raw, tables } from '../../platform/database/statement.ts'
-import { Problem } from '../../platform/problems.ts'
+import { isProblem, Problem } from '../../platform/problems.ts'
 import { openToken, presentedToken } from '../../platform/tokens/one-time-tokens.ts'
 import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
 import { invitationToken } from '../invitations/invitations.ts'
@@ -58,7 +58,7 @@ export async function presentedInvitation(
   try {
     return (await presentedToken(visitor, key, kind, sealed)) as InvitationToken
   } catch (error) {
-    if (!(error instanceof Problem) || error.code !== 'invalid-token') throw error
+    if (!isProblem(error, 'invalid-token')) throw error
     throw new Problem('invitation-ended', { cause: error })
   }
 }

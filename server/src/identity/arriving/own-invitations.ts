@@ -8,7 +8,7 @@ import type { SystemRunner, Transaction } from '../../platform/database/database
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { affect, execute, raw, statement, tables } from '../../platform/database/statement.ts'
-import { Problem } from '../../platform/problems.ts'
+import { isProblem, Problem } from '../../platform/problems.ts'
 import { Id, Name, Nullable, Time } from '../../platform/schemas.ts'
 import { accepted, join, joining } from './joining.ts'
 import type { AcceptedInvitation } from './messages.ts'
@@ -171,6 +171,6 @@ async function decline(
     .where('live_users.email_verified', '=', true)
     .returning('invitations.id')
   await transaction.run(affect(revoke)).catch((error: unknown) => {
-    throw error instanceof Problem && error.code === 'not-found' ? new Problem('invitation-ended') : error
+    throw isProblem(error, 'not-found') ? new Problem('invitation-ended') : error
   })
 }

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { TRIES_PER_MINUTE } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Accepted, IdOf, Name, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
@@ -101,7 +102,7 @@ export function acceptanceRoutes(app: App, services: Services): void {
     {
       access: 'public',
       noStore: true,
-      perMinute: 10,
+      perMinute: TRIES_PER_MINUTE,
       problems: ['account-unavailable', 'invalid-token', 'invitation-ended'],
       schema: {
         operationId: 'previewInvitation',
@@ -122,7 +123,7 @@ export function acceptanceRoutes(app: App, services: Services): void {
     {
       access: 'public',
       noStore: true,
-      perMinute: 10,
+      perMinute: TRIES_PER_MINUTE,
       problems: [
         'account-unavailable',
         'already-member',

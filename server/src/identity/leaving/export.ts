@@ -10,7 +10,7 @@ import type { Declarations } from '../../platform/declarations.ts'
 import type { ExportSection } from '../../platform/feature.ts'
 import type { Account } from '../../platform/gate/actor.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
-import { Problem } from '../../platform/problems.ts'
+import { isProblem } from '../../platform/problems.ts'
 import { Time } from '../../platform/schemas.ts'
 
 const query = tables('system', 'users', 'self', 'recovery_codes', 'one_time_tokens')
@@ -110,8 +110,8 @@ export async function* exportAccount(
 
 /** Omits the audit log of an organization if the user may not read it, or not now. */
 function skipUnreadable(error: unknown): undefined {
-  const closed = ['permission-missing', 'membership-ended', 'second-factor-required', 'organization-suspended']
-  if (!(error instanceof Problem) || !closed.includes(error.code)) throw error
+  if (!isProblem(error, 'permission-missing', 'membership-ended', 'second-factor-required', 'organization-suspended'))
+    throw error
 }
 
 /** The user, with the presence of a password and an authenticator app, and the number of recovery codes left. */

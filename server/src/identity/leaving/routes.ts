@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { Type } from 'typebox'
 import { conditionOf } from '../../platform/http/entity-tags.ts'
+import { TRIES_PER_MINUTE } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Strict, Token } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
@@ -73,7 +74,7 @@ export function leavingRoutes(app: App, services: Services): void {
     {
       access: 'public',
       noStore: true,
-      perMinute: 10,
+      perMinute: TRIES_PER_MINUTE,
       problems: ['invalid-token', 'seats-exhausted'],
       schema: {
         operationId: 'restoreAccount',

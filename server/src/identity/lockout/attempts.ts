@@ -7,7 +7,7 @@ import type { SystemRunner } from '../../platform/database/database.ts'
 import type { Origin } from '../../platform/database/scope.ts'
 import { execute, get, raw, tables } from '../../platform/database/statement.ts'
 import type { EventDeclaration } from '../../platform/mail/mails.ts'
-import { Problem } from '../../platform/problems.ts'
+import { isProblem, Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 
 const query = tables('system', 'throttles', 'live_users', 'devices', 'sessions')
@@ -114,7 +114,7 @@ export async function settleRefused(
   isRight: boolean | undefined,
 ): Promise<void> {
   // It may have been settled before the connection was lost; if not, it soon counts as failed.
-  const isLost = error instanceof Problem && error.code === 'database-unavailable'
+  const isLost = isProblem(error, 'database-unavailable')
   if (!isLost) await settleGuess(visitor, guess, isRight)
 }
 

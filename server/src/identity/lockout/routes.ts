@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { TRIES_PER_MINUTE } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Strict, Token } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
@@ -10,7 +11,7 @@ export function lockoutRoutes(app: App, services: Pick<Services, 'keys'>): void 
     {
       access: 'public',
       noStore: true,
-      perMinute: 10,
+      perMinute: TRIES_PER_MINUTE,
       problems: ['invalid-token'],
       schema: {
         operationId: 'unlock',

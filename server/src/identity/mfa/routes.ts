@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { listOwnEntitlements } from '../../directory/organizations/organizations.ts'
+import { TRIES_PER_MINUTE } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
@@ -29,13 +30,10 @@ type MfaServices = Pick<
   | 'signInRules'
 >
 
-/** Requests per minute from one address, where something can be guessed. */
-const TRIES = 10
-
 export function mfaRoutes(app: App, services: MfaServices): void {
   const { issuer, config } = services
   const tags = ['Second factors']
-  const rules = { access: 'public', noStore: true, perMinute: TRIES } as const
+  const rules = { access: 'public', noStore: true, perMinute: TRIES_PER_MINUTE } as const
 
   app.get(
     '/auth/mfa',
@@ -107,7 +105,7 @@ export function recoveryCodeRoutes(app: App, services: MfaServices): void {
     {
       access: 'session',
       noStore: true,
-      perMinute: TRIES,
+      perMinute: TRIES_PER_MINUTE,
       problems: [...proofProblems, 'second-factor-missing'],
       schema: {
         operationId: 'makeRecoveryCodes',
@@ -127,7 +125,7 @@ export function recoveryCodeRoutes(app: App, services: MfaServices): void {
 }
 
 export function stepUpRoutes(app: App, services: MfaServices): void {
-  const rules = { access: 'session', noStore: true, perMinute: TRIES } as const
+  const rules = { access: 'session', noStore: true, perMinute: TRIES_PER_MINUTE } as const
 
   app.post(
     '/auth/step-up/passkey-options',

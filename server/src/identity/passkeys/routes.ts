@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
+import { TRIES_PER_MINUTE } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
 import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
@@ -34,9 +35,6 @@ const AddedPasskey = Type.Object(
   { ...Passkey.properties, recovery_codes: Type.Optional(RecoveryCodes) },
   { title: 'AddedPasskey' },
 )
-
-/** Requests per minute from one address, where a sign-in begins or something can be guessed. */
-const TRIES = 10
 
 const tags = ['Passkeys']
 
@@ -85,7 +83,7 @@ export function passkeyRoutes(
       access: 'session',
       noStore: true,
       tagged: true,
-      perMinute: TRIES,
+      perMinute: TRIES_PER_MINUTE,
       problems: [...proofProblems, 'passkey-taken', 'too-many-passkeys'],
       schema: {
         operationId: 'addPasskey',
@@ -170,7 +168,7 @@ export function passkeyRoutes(
     {
       access: 'session',
       tagged: true,
-      perMinute: TRIES,
+      perMinute: TRIES_PER_MINUTE,
       problems: [...proofProblems, 'last-way-in'],
       schema: {
         operationId: 'removePasskey',
@@ -193,7 +191,7 @@ export function passkeySignInRoutes(
   app: App,
   services: Pick<Services, 'declared' | 'issuer' | 'keys' | 'relyingParty' | 'signInRules'>,
 ): void {
-  const rules = { access: 'public', noStore: true, perMinute: TRIES } as const
+  const rules = { access: 'public', noStore: true, perMinute: TRIES_PER_MINUTE } as const
 
   app.post(
     '/auth/passkeys/authentication-options',

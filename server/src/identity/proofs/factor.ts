@@ -1,7 +1,7 @@
 import { reportEvent } from '../../directory/history/history.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
 import type { PlainEvent } from '../../platform/mail/mails.ts'
-import { Problem } from '../../platform/problems.ts'
+import { isProblem, Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 import type { Standing } from '../changes/changes.ts'
 import type { SecondFactor } from '../factors/factors.ts'
@@ -90,7 +90,7 @@ export async function settleUnused(
   claim: Claim,
   { guess }: VerifiedFactor,
   error: unknown,
-  isWrong = error instanceof Problem && error.code === 'invalid-code',
+  isWrong = isProblem(error, 'invalid-code'),
 ): Promise<void> {
   if (guess !== undefined) await settleRefused(visitor, guess, error, isWrong ? false : undefined)
   else if (isWrong) await reportEvent(visitor, claim.failed, claim.user_id, claim.session_id)

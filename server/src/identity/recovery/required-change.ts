@@ -1,7 +1,7 @@
 import { revokeSessions } from '../../directory/sessions/sessions.ts'
 import type { SystemRunner } from '../../platform/database/database.ts'
 import { affect, tables } from '../../platform/database/statement.ts'
-import { Problem } from '../../platform/problems.ts'
+import { isProblem, Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 import { kindsThatEndWith, presentedToken, revokeTokens } from '../../platform/tokens/one-time-tokens.ts'
 import { redeemLink } from '../accounts/links.ts'
@@ -35,7 +35,7 @@ export async function completePasswordChange(
   const { id: user_id } = account
   await redeemLink(visitor.with({ user_id }), passwordChangeToken, presented, async transaction => {
     await transaction.run(setRequired(user_id, password_hash)).catch((error: unknown) => {
-      throw error instanceof Problem && error.code === 'not-found' ? new Problem('invalid-token') : error
+      throw isProblem(error, 'not-found') ? new Problem('invalid-token') : error
     })
     await transaction.run(revokeSessions(user_id, 'password-changed'))
     await transaction.run(revokeDevices(user_id, null))

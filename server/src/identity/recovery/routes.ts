@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { preferredLocale } from '../../platform/locales.ts'
+import { TRIES_PER_MINUTE } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Accepted, Email, Strict, Token } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
@@ -8,7 +9,7 @@ import { Proof, proofProblems } from '../proofs/messages.ts'
 import { completePasswordChange } from './required-change.ts'
 import { changePassword, completePasswordReset, requestPasswordReset } from './recovery.ts'
 
-const rules = { access: 'public', noStore: true, perMinute: 10 } as const
+const rules = { access: 'public', noStore: true, perMinute: TRIES_PER_MINUTE } as const
 const tags = ['Authentication']
 
 /** The routes to reset and to change a password. */

@@ -9,7 +9,7 @@ import type { User } from '../../directory/users/users.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { execute, raw, statement, tables } from '../../platform/database/statement.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
-import { Problem } from '../../platform/problems.ts'
+import { isProblem, Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 import { openRefreshToken } from './refresh-token.ts'
 import type { RefreshToken } from './refresh-token.ts'
@@ -180,5 +180,5 @@ export async function logOutByToken(
 }
 
 function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Problem) || error.code !== 'not-found') throw error
+  if (!isProblem(error, 'not-found')) throw error
 }

@@ -2,8 +2,9 @@ import { Type } from 'typebox'
 import { revokeOwnSessions, revokeSession } from '../../directory/sessions/sessions.ts'
 import type { Actor } from '../../platform/gate/actor.ts'
 import type { Permission } from '../../platform/gate/permissions.ts'
+import { TRIES_PER_MINUTE } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
-import { Problem } from '../../platform/problems.ts'
+import { isProblem, Problem } from '../../platform/problems.ts'
 import { Id, OneOf, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import { logIn, switchOrganization } from './log-in.ts'
@@ -11,15 +12,12 @@ import { getMe } from './me.ts'
 import { Login, Logout, Me, Refresh, SignedInAnswer, Switched } from './messages.ts'
 import { logOutByToken, refresh } from './refresh.ts'
 
-/** Requests per minute from one address, where passwords are verified. */
-const PASSWORD_TRIES = 10
-
 export function signInRoutes(
   app: App,
   services: Pick<Services, 'issuer' | 'keys' | 'lockout' | 'passwords' | 'signInRules' | 'declared'>,
 ): void {
   const { issuer, declared, signInRules } = services
-  const rules = { access: 'public', noStore: true, perMinute: PASSWORD_TRIES } as const
+  const rules = { access: 'public', noStore: true, perMinute: TRIES_PER_MINUTE } as const
   const tags = ['Authentication']
 
   app.post(
@@ -173,12 +171,12 @@ const logOutOnce = ({ account, session_id }: Actor): Promise<boolean> =>
   account.run(revokeSession(session_id, 'logout')).then(
     () => true,
     (error: unknown) => {
-      if (error instanceof Problem && ['session-ended', 'not-found'].includes(error.code)) return false
+      if (isProblem(error, 'session-ended', 'not-found')) return false
       throw error
     },
   )
 
 /** The caller is signed out already, whatever the other token is. */
 function ignoreInvalid(error: unknown): void {
-  if (!(error instanceof Problem) || error.code !== 'invalid-refresh-token') throw error
+  if (!isProblem(error, 'invalid-refresh-token')) throw error
 }

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
+import { TRIES_PER_MINUTE } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
 import { preferredLocale } from '../../platform/locales.ts'
 import { invalidField } from '../../platform/problems.ts'
@@ -22,7 +23,7 @@ export function signUpRoutes(
   services: Pick<Services, 'keys' | 'declared' | 'issuer' | 'passwords' | 'passwordPolicy' | 'signInRules'>,
 ): void {
   const { issuer } = services
-  const routeRules = { access: 'public', noStore: true, perMinute: 10 } as const
+  const routeRules = { access: 'public', noStore: true, perMinute: TRIES_PER_MINUTE } as const
 
   async function answer(
     request: FastifyRequest,

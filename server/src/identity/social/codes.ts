@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { execute, raw, statement, tables } from '../../platform/database/statement.ts'
-import { Problem } from '../../platform/problems.ts'
+import { isProblem, Problem } from '../../platform/problems.ts'
 import { Id, Strict } from '../../platform/schemas.ts'
 import {
   issueToken,
@@ -129,12 +129,12 @@ async function redeem(
 
 /** The code was used before, or has expired. */
 function ifSpent(error: unknown): undefined {
-  if (!(error instanceof Problem) || error.code !== 'invalid-token') throw error
+  if (!isProblem(error, 'invalid-token')) throw error
 }
 
 /** The account was disabled or deleted within the minute. */
 function asClosed(error: unknown): never {
-  throw error instanceof Problem && error.code === 'invalid-credentials' ? new Problem('account-closed') : error
+  throw isProblem(error, 'invalid-credentials') ? new Problem('account-closed') : error
 }
 
 /** Locks the account of a code before the code, as in every transaction that revokes tokens of an account. */

@@ -1,7 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { TRIES_PER_MINUTE } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
-import { invalidField, Problem } from '../../platform/problems.ts'
+import { invalidField, isProblem, Problem } from '../../platform/problems.ts'
 import { IdParams, PageQueryOf, PageSchema } from '../../platform/schemas.ts'
 import { createNotices } from '../../platform/pages/notice.ts'
 import { sentMethodOf } from '../../platform/server/head.ts'
@@ -23,9 +24,6 @@ import { addIdentity, removeIdentity, signInWithProvider } from './social.ts'
 
 type SocialServices = ProofServices &
   Pick<Services, 'config' | 'cursors' | 'declared' | 'issuer' | 'keys' | 'log' | 'signInRules'>
-
-/** Requests per minute from one address, where a proof is verified. */
-const TRIES = 10
 
 /**
  * Sign-in with an account at a provider. The paths also exist at `/oauth` (platform/server/legacy.ts), where providers
@@ -179,7 +177,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
         return reply.redirect(addParameter(redirect_to, 'linked', provider.name))
       } catch (error) {
         // The link in the email that follows links the provider only in this browser.
-        if (error instanceof Problem && error.code === 'email-unverified')
+        if (isProblem(error, 'email-unverified'))
           reply.header('set-cookie', cookie.write(browser as string, signUpToken.seconds))
         const retry = link === undefined ? initiate : undefined
         return endFailedFlow(request, reply, services, notices, error, { redirect_to, retry })
@@ -216,7 +214,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
     {
       access: 'session',
       noStore: true,
-      perMinute: TRIES,
+      perMinute: TRIES_PER_MINUTE,
       problems: [...beginning, ...proofProblems],
       schema: {
         operationId: 'linkIdentity',
@@ -258,7 +256,7 @@ export function socialRoutes(app: App, services: SocialServices): void {
     '/oauth/identities/:id',
     {
       access: 'session',
-      perMinute: TRIES,
+      perMinute: TRIES_PER_MINUTE,
       problems: [...proofProblems, 'last-way-in'],
       schema: {
         operationId: 'unlinkIdentity',

@@ -2,7 +2,7 @@ import { reportEvent } from '../../directory/history/history.ts'
 import { changeCredentials } from '../../directory/sessions/sessions.ts'
 import type { SessionRef } from '../../directory/sessions/sessions.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
-import { Problem } from '../../platform/problems.ts'
+import { isProblem, Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 import { issueToken, mailToken } from '../../platform/tokens/one-time-tokens.ts'
 import { createAccount } from '../accounts/accounts.ts'
@@ -68,7 +68,7 @@ export async function withAccount<Result>(
       return await withAccountOnce(visitor, services, given, then)
     } catch (error) {
       // Of two concurrent sign-ins of a new user, the second finds the account that the first created.
-      const isOvertaken = error instanceof Problem && (error.code === 'email-taken' || error.code === 'identity-taken')
+      const isOvertaken = isProblem(error, 'email-taken', 'identity-taken')
       if (!isOvertaken) throw error
       // The same problem if the address belonged to an erased account.
       if (attempt === 3) throw new Problem('link-required', { cause: error })
@@ -172,7 +172,7 @@ export async function addIdentity(
     return own
   }
   return changeCredentials(visitor.with({ user_id }), { user_id, session_id }, link).catch((error: unknown) => {
-    throw error instanceof Problem && error.code === 'session-ended' ? new Problem('invalid-token') : error
+    throw isProblem(error, 'session-ended') ? new Problem('invalid-token') : error
   })
 }
 

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { TRIES_PER_MINUTE } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
@@ -7,9 +8,6 @@ import { Code, Proof, ProofBody, proofProblems } from '../proofs/messages.ts'
 import type { ProofServices } from '../proofs/proof.ts'
 import { TotpSeed } from './messages.ts'
 import { beginTotp, confirmTotp, removeTotp } from './totp.ts'
-
-/** Confirmations per minute from one address. */
-const TRIES = 10
 
 export function totpRoutes(app: App, services: ProofServices & Pick<Services, 'config' | 'keys'>): void {
   const tags = ['Second factors']
@@ -35,7 +33,7 @@ export function totpRoutes(app: App, services: ProofServices & Pick<Services, 'c
     '/auth/mfa/totp/confirm',
     {
       ...session,
-      perMinute: TRIES,
+      perMinute: TRIES_PER_MINUTE,
       problems: [...proofProblems, 'not-found', 'totp-enrolled'],
       schema: {
         operationId: 'confirmTotp',
@@ -56,7 +54,7 @@ export function totpRoutes(app: App, services: ProofServices & Pick<Services, 'c
     '/auth/mfa/totp',
     {
       ...session,
-      perMinute: TRIES,
+      perMinute: TRIES_PER_MINUTE,
       problems: [...proofProblems, 'not-found'],
       schema: {
         operationId: 'removeTotp',

@@ -102,7 +102,7 @@ const storeSeed = (user_id: string, secret: Buffer) =>
   )
 
 /**
- * Confirms it by a code of the app, which every sign-in then requires. @returns recovery codes with the first second
+ * Confirms the app by one of its codes, which every sign-in then requires. @returns recovery codes with the first second
  * factor
  * @throws Problem invalid-code, totp-enrolled, not-found when nothing was begun in the last half hour, and what
  * changeWithProof throws

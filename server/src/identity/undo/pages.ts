@@ -1,3 +1,4 @@
+import { regionalLocales } from '../../platform/locales.ts'
 import type { Locale } from '../../platform/locales.ts'
 import type { AccountPage, PageWords } from '../../platform/pages/account-page.ts'
 import type { Services } from '../../platform/services.ts'
@@ -67,7 +68,7 @@ function answerOf(code: string): { code: string } | { recovery_code: string } | 
 
 function wordsOf({ declared }: Pick<Services, 'declared'>, type: string, changed_at: string, locale: Locale): string {
   const kind = declared.events.get(type)
-  const format = new Intl.DateTimeFormat(locale === 'de' ? 'de-DE' : 'en-GB', {
+  const format = new Intl.DateTimeFormat(regionalLocales[locale], {
     dateStyle: 'long',
     timeStyle: 'short',
     timeZone: 'UTC',

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { TRIES_PER_MINUTE } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Strict, Token } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
@@ -6,7 +7,7 @@ import { AuthenticationOptions } from '../passkeys/messages.ts'
 import { Undo, UndoableChange } from './messages.ts'
 import { challengeUndo, describeChange, listChangesByReset, undoChange } from './undo.ts'
 
-const rules = { access: 'public', noStore: true, perMinute: 10 } as const
+const rules = { access: 'public', noStore: true, perMinute: TRIES_PER_MINUTE } as const
 const tags = ['Authentication']
 
 /** The routes to undo a change of a sign-in method, by the link in the email about it. */

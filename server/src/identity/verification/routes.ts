@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { preferredLocale } from '../../platform/locales.ts'
+import { TRIES_PER_MINUTE } from '../../platform/http/route.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Accepted, Email, Strict, Token } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
@@ -10,7 +11,7 @@ import { Password } from '../passwords/password-policy.ts'
 import { Proof, proofProblems } from '../proofs/messages.ts'
 import { requestEmailChange, Verification, verifyEmail } from './verification.ts'
 
-const rules = { access: 'public', noStore: true, perMinute: 10 } as const
+const rules = { access: 'public', noStore: true, perMinute: TRIES_PER_MINUTE } as const
 const tags = ['Authentication']
 
 /** The routes to verify an address and to change it. */

@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Organization } from '../../directory/organizations/organizations.ts'
 import { pagesOf } from '../../platform/database/pagination.ts'
-import type { Page } from '../../platform/database/pagination.ts'
+import type { FiltersOf, Page } from '../../platform/database/pagination.ts'
 import { get, raw, statement, tables } from '../../platform/database/statement.ts'
 import { Problem } from '../../platform/problems.ts'
 import { LineOf, Nullable, OneOf, PageQueryOf, Strict, Time } from '../../platform/schemas.ts'
@@ -50,7 +50,7 @@ export const OperatedOrganizationQuery = PageQueryOf({
   ...timeRange,
   sort: OneOf(sorts, { default: '-created_at' }),
 })
-type Filters = Omit<Static<typeof OperatedOrganizationQuery>, 'limit' | 'cursor' | 'include_total'>
+type Filters = FiltersOf<Static<typeof OperatedOrganizationQuery>>
 
 const columns = [
   'id',

@@ -5,7 +5,7 @@ import { conditionOf, sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
 import { Invitation, NewInvitation } from '../../identity/invitations/invitations.ts'
 import { createInvitation } from '../../identity/invitations/sending.ts'
-import { invalidField, Problem } from '../../platform/problems.ts'
+import { invalidField, isProblem, Problem } from '../../platform/problems.ts'
 import type { ProblemCode } from '../../platform/problems.ts'
 import { IdOf, OneOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
@@ -87,8 +87,7 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
         .within(organization_id)
         .transaction(transaction => createInvitation(transaction, place, invitation, hasRecentSignIn(actor)))
         .catch((error: unknown) => {
-          if (error instanceof Problem && error.code === 'not-found')
-            throw invalidField('/organization_id', 'is not the id of an organization')
+          if (isProblem(error, 'not-found')) throw invalidField('/organization_id', 'is not the id of an organization')
           throw error
         })
       return reply.code(202).send(invited)

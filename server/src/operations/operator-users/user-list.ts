@@ -3,8 +3,8 @@ import { Type } from 'typebox'
 import type { Static, TObject } from 'typebox'
 import { orderOf, pagesOf, whereIdIn } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
+import { readWords } from '../../platform/database/search.ts'
 import { tables } from '../../platform/database/statement.ts'
-import { invalidField } from '../../platform/problems.ts'
 import { Email, Id, IdOf, LineOf, Name, Nullable, OneOf, Time, timestamps, Username } from '../../platform/schemas.ts'
 import { readIdRange, timeRange } from '../../platform/time-range.ts'
 
@@ -77,8 +77,6 @@ const flags = {
 type Flag = keyof typeof flags
 const names = Object.keys(flags) as Flag[]
 
-const MAX_WORDS = 8
-
 export const UserFilters = {
   search: Type.Optional(
     LineOf(200, {
@@ -129,8 +127,7 @@ const userPages = pagesOf((given: Filters) => {
 
 /** All accounts that are not erased. @throws Problem invalid-fields */
 export function listUsers({ search, organization_id, from, to, sort, ...given }: UserFilters, page: Page) {
-  if (search !== undefined && search.trim().split(/\s+/u).length > MAX_WORDS)
-    throw invalidField('?search', `must have at most ${MAX_WORDS} words`)
+  if (search !== undefined) readWords('search', search)
   const chosen = names.flatMap(name => (given[name] === undefined ? [] : [`${given[name] ? 'is' : 'not'}_${name}`]))
   const values: Filters = {
     search,

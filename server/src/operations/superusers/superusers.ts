@@ -6,7 +6,7 @@ import { checkPassword } from '../../identity/passwords/password-policy.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import type { Declarations } from '../../platform/declarations.ts'
 import { find, statement, tables } from '../../platform/database/statement.ts'
-import { invalidField, Problem } from '../../platform/problems.ts'
+import { invalidField, isProblem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 
 const query = tables('system', 'users', 'live_users')
@@ -38,8 +38,8 @@ export async function ensureFirstSuperuser(
   }
   await createSuperuser(system, services, credentials).catch((error: unknown) => {
     // Another process that started at the same time created it.
-    if (error instanceof Problem && error.code === 'email-taken') return
-    if (!(error instanceof Problem) || error.code !== 'weak-password') throw error
+    if (isProblem(error, 'email-taken')) return
+    if (!isProblem(error, 'weak-password')) throw error
     throw new Error(`FIRST_SUPERUSER_PASSWORD ${(error.errors ?? []).map(({ detail }) => detail).join(', ')}`, {
       cause: error,
     })

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { filtersOf } from '../../platform/http/cursors.ts'
 import type { App } from '../../platform/http/route.ts'
 import { IdOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
@@ -68,7 +69,7 @@ export function supportOperatorRoutes(
     },
     async request => {
       const { operator, query } = request
-      const { limit: _limit, cursor: _cursor, include_total: _total, ...filters } = query
+      const filters = filtersOf(query)
       return pageOfKnown(operator, listSupport(filters, cursors.open(request)), filters)
     },
   )

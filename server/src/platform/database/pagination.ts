@@ -31,6 +31,9 @@ export interface PageQuery {
   include_total?: boolean
 }
 
+/** The filters of a list, and its order. */
+export type FiltersOf<Query extends Partial<Record<keyof PageQuery, unknown>>> = Omit<Query, keyof PageQuery>
+
 const MAC_BYTES = 16
 
 /**

@@ -9,6 +9,7 @@ import type { ProblemCode } from '../problems.ts'
 import { IdOf, PageQueryOf, PageSchema, Strict } from '../schemas.ts'
 import type { Services } from '../services.ts'
 import { claimSlug } from '../slugs.ts'
+import { filtersOf } from './cursors.ts'
 import { conditionOf, sendTagged } from './entity-tags.ts'
 import type { App } from './route.ts'
 
@@ -113,8 +114,8 @@ export const resource =
       },
       request => {
         const { actor } = request
-        const { limit: _limit, cursor: _cursor, include_total: _total, ...given } = request.query
-        return actor.run(statements.list(actor, given as Static<TObject<Filters>>, cursors.open(request))) as never
+        const given = filtersOf(request.query) as Static<TObject<Filters>>
+        return actor.run(statements.list(actor, given, cursors.open(request))) as never
       },
     )
 

@@ -31,6 +31,9 @@ export type App = FastifyInstance<
  */
 type Access = 'public' | 'session' | Permission
 
+/** `perMinute` of the routes where something can be guessed, or where an email is requested without signing in. */
+export const TRIES_PER_MINUTE = 10
+
 export interface RouteRules {
   /** Required: without it the server does not start. */
   access: Access

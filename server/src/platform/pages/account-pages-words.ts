@@ -1,3 +1,4 @@
+import { regionalLocales } from '../locales.ts'
 import type { Locale } from '../locales.ts'
 
 /** The texts of all account pages. */
@@ -160,7 +161,7 @@ export function needsIn(rules: readonly string[], locale: Locale): string {
   const needs = rules.map(rule =>
     locale === 'de' ? (germanOf(rule) ?? rule).replace(/^Es braucht (.*)\.$/, '$1') : rule.replace(/^must have /, ''),
   )
-  const list = new Intl.ListFormat(locale === 'de' ? 'de-DE' : 'en-GB', { type: 'conjunction' })
+  const list = new Intl.ListFormat(regionalLocales[locale], { type: 'conjunction' })
   return words[locale].needs(list.format(needs))
 }
 

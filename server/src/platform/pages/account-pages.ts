@@ -6,7 +6,7 @@ import type { Services } from '../services.ts'
 import type { Locale } from '../locales.ts'
 import { presentedToken, whyUnusable } from '../tokens/one-time-tokens.ts'
 import type { OpenToken, Unusable } from '../tokens/one-time-tokens.ts'
-import { Problem } from '../problems.ts'
+import { isProblem, Problem } from '../problems.ts'
 import type { FieldError } from '../problems.ts'
 import { Name, Strict } from '../schemas.ts'
 import type { AccountPages, Said } from './account-page.ts'
@@ -22,6 +22,7 @@ import { passkeyButton, passkeyScript } from './passkey-button.ts'
 import { showScript } from './show-button.ts'
 import { noteFailure, reportFault } from '../observation/failures.ts'
 import { recordRefusal } from '../server/logging.ts'
+import { TRIES_PER_MINUTE } from '../http/route.ts'
 import type { App } from '../http/route.ts'
 import { isEmail, matches } from '../validator.ts'
 
@@ -186,41 +187,45 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
       return sendForm(reply, given, found).catch((error: unknown) => sendRefused(reply, error))
     })
 
-    app.post(path, { ...rules, perMinute: 10, schema: { ...schema, body: Form } }, async (request, reply) => {
-      const { visitor } = request
-      const locale = localeOf(request)
-      const { token, email = '', repeated_password = '', ...given } = request.body as Static<typeof Form>
-      if (token === undefined && page.ask !== undefined) {
-        if (!isEmail(email)) return sendAsk(reply, email, true)
-        await page.ask(email, visitor, locale)
-        const { ask } = page.words[locale]
-        return sayEnding(reply, 200, ask?.done ?? page.words[locale].done)
-      }
-      if (token === undefined) return sendUnusable(reply, 'unknown')
-      const found = await find(request, token)
-      if (found === undefined) return sendRefusedToken(reply, token)
-      const full_name = given.full_name?.trim() ?? ''
-      const again = (errors: readonly FieldError[]) =>
-        sendForm(reply, token, found, errors, { full_name }).catch((error: unknown) => sendRefused(reply, error))
-      if (full_name !== '' && !matches(Name, full_name))
-        return again([{ pointer: '/full_name', detail: words[locale].badName }])
-      if ((given.new_password ?? '') !== repeated_password)
-        return again([{ pointer: '/repeated_password', detail: words[locale].differ }])
-      let result: unknown
-      try {
-        const { cookie: cookies } = request.headers
-        result = await page.act({ ...nothing, ...given, token, full_name, cookies }, visitor)
-      } catch (error) {
-        if (!(error instanceof Problem)) throw error
-        if (error.code === 'invalid-token') return sendRefusedToken(reply, token)
-        if (page.words[locale].refused?.[error.code] !== undefined) return sendRefused(reply, error)
-        const errors = faultsOf(error, locale)
-        if (errors === undefined) throw error
-        return again(errors)
-      }
-      const offered = await page.offer?.(result as never, visitor, locale)
-      return sayEnding(reply, 200, page.words[locale].done, offered && { more: linkList(offered) })
-    })
+    app.post(
+      path,
+      { ...rules, perMinute: TRIES_PER_MINUTE, schema: { ...schema, body: Form } },
+      async (request, reply) => {
+        const { visitor } = request
+        const locale = localeOf(request)
+        const { token, email = '', repeated_password = '', ...given } = request.body as Static<typeof Form>
+        if (token === undefined && page.ask !== undefined) {
+          if (!isEmail(email)) return sendAsk(reply, email, true)
+          await page.ask(email, visitor, locale)
+          const { ask } = page.words[locale]
+          return sayEnding(reply, 200, ask?.done ?? page.words[locale].done)
+        }
+        if (token === undefined) return sendUnusable(reply, 'unknown')
+        const found = await find(request, token)
+        if (found === undefined) return sendRefusedToken(reply, token)
+        const full_name = given.full_name?.trim() ?? ''
+        const again = (errors: readonly FieldError[]) =>
+          sendForm(reply, token, found, errors, { full_name }).catch((error: unknown) => sendRefused(reply, error))
+        if (full_name !== '' && !matches(Name, full_name))
+          return again([{ pointer: '/full_name', detail: words[locale].badName }])
+        if ((given.new_password ?? '') !== repeated_password)
+          return again([{ pointer: '/repeated_password', detail: words[locale].differ }])
+        let result: unknown
+        try {
+          const { cookie: cookies } = request.headers
+          result = await page.act({ ...nothing, ...given, token, full_name, cookies }, visitor)
+        } catch (error) {
+          if (!(error instanceof Problem)) throw error
+          if (error.code === 'invalid-token') return sendRefusedToken(reply, token)
+          if (page.words[locale].refused?.[error.code] !== undefined) return sendRefused(reply, error)
+          const errors = faultsOf(error, locale)
+          if (errors === undefined) throw error
+          return again(errors)
+        }
+        const offered = await page.offer?.(result as never, visitor, locale)
+        return sayEnding(reply, 200, page.words[locale].done, offered && { more: linkList(offered) })
+      },
+    )
   }
 }
 
@@ -243,5 +248,5 @@ function faultsByField(errors: readonly FieldError[], asks: readonly Asked[], lo
 }
 
 function ignoreInvalid(error: unknown): undefined {
-  if (!(error instanceof Problem) || error.code !== 'invalid-token') throw error
+  if (!isProblem(error, 'invalid-token')) throw error
 }

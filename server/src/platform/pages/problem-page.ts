@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Locale } from '../locales.ts'
 import type { Notices } from './notice.ts'
-import { words } from './account-pages-words.ts'
+import { problemWords, words } from './account-pages-words.ts'
 
 /** Paths of programs. A path with a wire format of its own answers in that format, before this is asked. */
 const API = /^\/api(?=[/?]|$)/
@@ -53,10 +53,6 @@ const closed: Texts = {
     text: 'Diese Seite ist nur für Personen, die angemeldet sind und sie sehen dürfen.',
   },
 }
-const tooMany: Texts = {
-  en: { title: 'Too many attempts', text: 'Please wait a minute, then try again.' },
-  de: { title: 'Zu viele Versuche', text: 'Bitte warten Sie eine Minute und versuchen Sie es dann noch einmal.' },
-}
 const away: Texts = {
   en: { title: 'Not now', text: 'The service is busy or unavailable for a moment. Please try again shortly.' },
   de: {
@@ -64,12 +60,9 @@ const away: Texts = {
     text: 'Der Dienst ist gerade überlastet oder nicht erreichbar. Bitte versuchen Sie es gleich noch einmal.',
   },
 }
-const fault: Texts = {
-  en: { title: 'Something went wrong', text: 'This is our fault. Please try again later.' },
-  de: { title: 'Etwas ist schiefgegangen', text: 'Das liegt an uns. Bitte versuchen Sie es später noch einmal.' },
-}
-
+/** What a page of any path says; too many attempts and our own faults are said as in the account pages. */
 function wordsOf(status: number, locale: Locale): Texts[Locale] {
-  const known: Readonly<Record<number, Texts>> = { 401: closed, 403: closed, 404: missing, 429: tooMany, 503: away }
-  return (known[status] ?? (status < 500 ? unreadable : fault))[locale]
+  const known: Readonly<Record<number, Texts>> = { 401: closed, 403: closed, 404: missing, 503: away }
+  const own = known[status] ?? (status < 500 && status !== 429 ? unreadable : undefined)
+  return own?.[locale] ?? problemWords(status, locale)
 }

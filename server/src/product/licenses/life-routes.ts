@@ -2,7 +2,7 @@ import type { Static, TObject } from 'typebox'
 import { sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
 import type { Operator } from '../../platform/gate/actor.ts'
-import { invalidField, Problem } from '../../platform/problems.ts'
+import { invalidField, isProblem } from '../../platform/problems.ts'
 import type { ProblemCode } from '../../platform/problems.ts'
 import { Strict } from '../../platform/schemas.ts'
 import { extendTo, givePlan, steps, takeStep, transferLicense } from './license-life.ts'
@@ -190,7 +190,5 @@ function stepRoute<Body extends TObject>(
 
 /** The organization is a field of the body. */
 function unknownOrganization(error: unknown): never {
-  throw error instanceof Problem && error.code === 'not-found'
-    ? invalidField('/organization_id', 'is not an organization')
-    : error
+  throw isProblem(error, 'not-found') ? invalidField('/organization_id', 'is not an organization') : error
 }
