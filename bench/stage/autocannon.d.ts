@@ -20,7 +20,8 @@ declare module 'autocannon' {
     workers?: number
   }
 
-  interface Instance extends EventEmitter, Promise<{ errors: number; non2xx: number; timeouts: number; duration: number }> {
+  interface Instance
+    extends EventEmitter, Promise<{ errors: number; non2xx: number; timeouts: number; duration: number }> {
     on(
       event: 'response',
       listener: (client: unknown, statusCode: number, bytes: number, milliseconds: number) => void,

@@ -295,8 +295,8 @@ const callableBySystem: Readonly<Record<string, string>> = {
   start_license: 'notes the first validation of the license with the given key',
   issue_license_file: 'renews an activation of the license with the given key, and returns what its file says',
   hold_superusers: 'locks the key of the superusers in the lock order; reads nothing',
-  account_search: 'computes a search of accounts from words; reads nothing',
-  words_wanted: 'computes a search of organizations from words; reads nothing',
+  account_search: 'the same, for version 0.5.0',
+  words_wanted: 'computes a search from words; reads nothing',
 }
 
 test('functions are not executable by everyone, pin their search_path, and only listed ones run as the owner', async () => {

@@ -35,6 +35,12 @@ create function search_words(given text) returns text[] language sql immutable p
 revoke execute on function search_words(text) from public;
 grant execute on function search_words(text) to freehold_tenant;
 
+-- What a tsvector of words must have for a search of operators: a word that begins with each word of the search.
+create function words_wanted(search text) returns tsquery language sql immutable parallel safe set search_path = {{schema}}, pg_temp as $$
+  select string_agg('''' || replace(replace(word, '\', '\\'), '''', '''''') || ''':*', ' & ')::tsquery from unnest(search_words(search)) as word $$;
+revoke execute on function words_wanted(text) from public;
+grant execute on function fold_text(text), search_words(text), words_wanted(text) to freehold_system;
+
 -- A text from each place where a word begins: `anna-lena smith` is `anna-lena`, `lena` and `smith`. So a search finds the
 -- words, and also several of them as they are written. `ending` follows each.
 create function word_beginnings(given text, ending text default '') returns setof text language plpgsql immutable strict parallel safe set search_path = {{schema}}, pg_temp as $$

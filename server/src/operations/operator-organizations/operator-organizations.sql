@@ -5,13 +5,7 @@ revoke execute on function organization_words(text, text) from public;
 -- The index calls them with the rights of whoever writes an organization.
 grant execute on function organization_words(text, text) to freehold_tenant, freehold_system;
 grant execute on function word_beginnings(text, text) to freehold_tenant, freehold_system;
-grant execute on function fold_text(text), search_words(text) to freehold_system;
 create index organizations_words on organizations using gin (organization_words(name, slug));
--- Organizations in which words begin with each of those of the search.
-create function words_wanted(search text) returns tsquery language sql immutable parallel safe set search_path = {{schema}}, pg_temp as $$
-  select string_agg('''' || replace(replace(word, '\', '\\'), '''', '''''') || ''':*', ' & ')::tsquery from unnest(search_words(search)) as word $$;
-revoke execute on function words_wanted(text) from public;
-grant execute on function words_wanted(text) to freehold_system;
 
 -- The orders and the rare states of the operators' list.
 create index organizations_created_at on organizations (created_at, id);

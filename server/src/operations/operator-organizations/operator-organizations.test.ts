@@ -300,6 +300,7 @@ test('operators find organizations by words, kind, state and time, in pages', as
   assert.deepEqual(await among('to=0000-01-01T00:00:00Z'), [])
   assert.deepEqual(await among('from=9999-12-31T23:59:59-23:59'), [])
   assert.deepEqual(errorOf(await operator.call('GET', `${LIST}?from=2016-12-31T23:59:60Z`)), [422, '?from'])
+  assert.deepEqual(errorOf(await operator.call('GET', `${LIST}?search=a+b+c+d+e+f+g+h+i`)), [422, '?search'])
   const first = await operator.call('GET', `${LIST}?search=${word}&limit=2&include_total=true`)
   assert.equal(first.body.total, 3)
   assert.deepEqual(await among(`limit=2&cursor=${first.body.next_cursor}`), [alpha])

@@ -4,6 +4,7 @@ import type { Static } from 'typebox'
 import { Organization } from '../../directory/organizations/organizations.ts'
 import { pagesOf } from '../../platform/database/pagination.ts'
 import type { FiltersOf, Page } from '../../platform/database/pagination.ts'
+import { readWords } from '../../platform/database/search.ts'
 import { get, raw, statement, tables } from '../../platform/database/statement.ts'
 import { Problem } from '../../platform/problems.ts'
 import { LineOf, Nullable, OneOf, PageQueryOf, Strict, Time } from '../../platform/schemas.ts'
@@ -40,7 +41,7 @@ export const OperatedOrganizationQuery = PageQueryOf({
   search: Type.Optional(
     LineOf(200, {
       description:
-        'Organizations of which each of these words begins a word of the name or the slug. Upper case and accents do not matter.',
+        'Organizations of which each of these words (at most eight) begins a word of the name or the slug. Upper case and accents do not matter.',
       examples: ['acme'],
     }),
   ),
@@ -102,8 +103,9 @@ const organizationPages = pagesOf(({ search, kind, from, to, ...states }: ListVa
   return rows
 })
 
-/** Organizations of all states; `from` and `to`: when they were created. @throws Problem invalid-fields for a bad range of time */
+/** Organizations of all states; `from` and `to`: when they were created. @throws Problem invalid-fields for a bad range of time or too many words */
 export function listOrganizations({ search, kind, suspended, deleted, from, to, sort }: Filters, page: Page) {
+  if (search !== undefined) readWords('search', search)
   const only = (wanted: boolean) => (wanted ? true : undefined)
   const values: ListValues = {
     search,

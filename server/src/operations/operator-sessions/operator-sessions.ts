@@ -1,12 +1,11 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
+import type { Static, TObject } from 'typebox'
 import { orderOf, pagesOf, whereIdIn } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
+import { containing, readWords } from '../../platform/database/search.ts'
 import { get, tables } from '../../platform/database/statement.ts'
-import { invalidField } from '../../platform/problems.ts'
-import { Email, Id, IdOf, Name, Nullable, OneOf, Slug, Time } from '../../platform/schemas.ts'
-import { LINE } from '../../platform/texts.ts'
+import { Email, Id, IdOf, LineOf, Name, Nullable, OneOf, Slug, Time } from '../../platform/schemas.ts'
 import { readIdRange, readTextRange, timeRange } from '../../platform/time-range.ts'
 
 const query = tables('system', 'sessions', 'users', 'organizations')
@@ -36,8 +35,6 @@ export const OperatorSession = Type.Object(
   { title: 'OperatorSession' },
 )
 
-const MAX_WORDS = 8
-
 export const SessionFilters = {
   user_id: Type.Optional(IdOf('user')),
   organization_id: Type.Optional(
@@ -45,11 +42,7 @@ export const SessionFilters = {
   ),
   active: Type.Optional(Type.Boolean()),
   device: Type.Optional(
-    Type.String({
-      minLength: 1,
-      maxLength: 200,
-      format: 'line',
-      pattern: LINE,
+    LineOf(200, {
       description:
         'Words of the user agent (at most eight); case is ignored. It is not indexed: narrow the list by another filter if a device is rare.',
       examples: ['Firefox'],
@@ -66,7 +59,7 @@ export const SessionFilters = {
   ),
   sort: OneOf(['created_at', '-created_at', 'last_seen_at', '-last_seen_at'], { default: '-created_at' }),
 }
-type SessionFilters = Static<ReturnType<typeof Type.Object<typeof SessionFilters>>>
+type SessionFilters = Static<TObject<typeof SessionFilters>>
 
 const columns = [
   'id',
@@ -142,16 +135,13 @@ export function listAllSessions(filters: SessionFilters, page: Page) {
   const { user_id, organization_id, active, device, ip, from, to, sort } = filters
   const bySeen = sort.endsWith('last_seen_at')
   const seen = readTextRange({ from, to })
-  const words = device?.trim().split(/\s+/u)
-  if (words !== undefined && words.length > MAX_WORDS)
-    throw invalidField('?device', `must have at most ${MAX_WORDS} words`)
   const values = {
     user_id,
     organization_id,
     ip: ip?.toLowerCase(),
     is_active: active === true ? active : undefined,
     is_over: active === false ? (true as const) : undefined,
-    devices: words?.map(word => `%${word.replace(/[\\%_]/g, '\\$&')}%`),
+    devices: device === undefined ? undefined : readWords('device', device).map(containing),
     ...(bySeen ? { first_id: undefined, end_id: undefined } : readIdRange({ from, to })),
     seen_from: bySeen ? seen.from : undefined,
     seen_to: bySeen ? seen.to : undefined,

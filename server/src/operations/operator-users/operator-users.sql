@@ -7,7 +7,7 @@ revoke execute on function account_words(text, text, text, text, text) from publ
 grant execute on function account_words(text, text, text, text, text) to freehold_tenant, freehold_system;
 create index users_words on users using gin (account_words(email, username, given_name, family_name, full_name)) where erased_at is null;
 
--- Accounts of which each word of a search begins a word.
+-- Only version 0.5.0 calls it, which may still run while it is replaced: words_wanted() is the same. To be removed in 0.7.0.
 create function account_search(given text) returns tsquery language sql immutable parallel safe security definer
   set search_path = {{schema}}, pg_temp as $$
   select string_agg('''' || replace(replace(word, '\', '\\'), '''', '''''') || ''':*', ' & ')::tsquery from unnest(search_words(given)) as word $$;

@@ -116,7 +116,7 @@ const userPages = pagesOf((given: Filters) => {
   if (given.search !== undefined)
     rows = rows.where(
       sql<boolean>`users.id in (select found.id from users found where found.erased_at is null
-        and account_words(found.email, found.username, found.given_name, found.family_name, found.full_name) @@ account_search(${given.search}) offset 0)`,
+        and account_words(found.email, found.username, found.given_name, found.family_name, found.full_name) @@ words_wanted(${given.search}) offset 0)`,
     )
   if (given.organization_id !== undefined)
     rows = rows.where(

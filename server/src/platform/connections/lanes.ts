@@ -105,14 +105,17 @@ class Lane {
       this.#sent.push(sentAt)
       this.#cork()
       this.#client.query(
-        new TripQuery({ name: nameOf(text), text, values, settings, isRead: !repeatable, begin: false }, (error, rows) => {
-          const now = performance.now()
-          this.#sent.shift()
-          answered(now - Math.max(sentAt, this.#answeredAt))
-          this.#answeredAt = now
-          if (error === null) resolve(rows)
-          else reject(error)
-        }),
+        new TripQuery(
+          { name: nameOf(text), text, values, settings, isRead: !repeatable, begin: false },
+          (error, rows) => {
+            const now = performance.now()
+            this.#sent.shift()
+            answered(now - Math.max(sentAt, this.#answeredAt))
+            this.#answeredAt = now
+            if (error === null) resolve(rows)
+            else reject(error)
+          },
+        ),
       )
     })
   }

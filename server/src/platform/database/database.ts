@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { Problem } from '../problems.ts'
+import { isProblem } from '../problems.ts'
 import { watchPool } from '../connections/pool-watch.ts'
 import type { PoolState } from '../connections/pool-watch.ts'
 import { poolClient } from '../connections/connection.ts'
@@ -273,7 +273,7 @@ function openLogin<Name extends LoginName>(
         error instanceof ClosedGate ||
         (isDatabaseError(error) && error.code === '42501') ||
         // A row may be not found because the gate has closed since the transaction began.
-        (error instanceof Problem && error.code === 'not-found')
+        isProblem(error, 'not-found')
       if (asksGate && refused) await diagnose(scope, settings)
       throw meaningOf(error)
     }

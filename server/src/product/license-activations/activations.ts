@@ -3,7 +3,16 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { affect, compileOnce, find, get, raw, repeatable, statement, tables } from '../../platform/database/statement.ts'
+import {
+  affect,
+  compileOnce,
+  find,
+  get,
+  raw,
+  repeatable,
+  statement,
+  tables,
+} from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, IdOf, Name, Nullable, Strict, Time } from '../../platform/schemas.ts'
