@@ -49,6 +49,7 @@ const needsMore: Readonly<Record<string, string>> = {
   activateLicense: 'the key of a license',
   renewLicenseActivation: 'the key of a license',
   deactivateLicense: 'the key of a license',
+  listOwnLicenseActivations: 'the key of a license',
   createLicenseFile: 'the key of a license',
 }
 

@@ -678,6 +678,7 @@ const publicOperations: Readonly<Record<string, string>> = {
   activateLicense: 'authenticated by the license key',
   renewLicenseActivation: 'authenticated by the license key',
   deactivateLicense: 'authenticated by the license key',
+  listOwnLicenseActivations: 'authenticated by the license key',
   createLicenseFile: 'authenticated by the license key',
   getLicenseFileKeys: 'public keys, with which programs verify license files',
 }

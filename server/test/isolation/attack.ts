@@ -91,7 +91,9 @@ export async function createAttack(app: TestApp): Promise<Attack> {
     const path = pathOfVictim(operation)
     const reader = isOperators(operation) ? operator : owner
     if (place.kind === 'cursor') {
-      const page = await reader.call('GET', `${path}?limit=1`)
+      // A program reads its list with the key of the license.
+      const body = operation.method === 'POST' ? { key: victim.license_key } : undefined
+      const page = await reader.call(operation.method, `${path}?limit=1`, body)
       const cursor = nextCursorOf(page)
       assert.ok(cursor, `${operation.id}: the victim needs two rows here, so that there is a cursor to steal`)
       return cursor
@@ -248,7 +250,7 @@ async function readLists(operation: Operation, attacker: World, { values, marks 
       const query = new URLSearchParams({ limit: '2', include_total: 'true' })
       query.set(...filter)
       if (cursor !== undefined) query.set('cursor', cursor)
-      const page = await attacker.call('GET', `${base}?${query}`)
+      const page = await attacker.call(operation.method, `${base}?${query}`, request.body)
       assert.equal(page.status, 200, page.text)
       assert.deepEqual(
         marks.filter(mark => page.text.includes(mark)),

@@ -2,7 +2,7 @@ import type { Operation } from './operations.ts'
 
 /** Paths without a role: what belongs to no user, to a visitor, to a program with a key, or to the user alone. */
 const withoutRole =
-  /^\/(?:$|health|ready|api\/(?:healthz|health|system)|\.well-known|oauth|api\/v1\/(?:health|auth|oauth|users\/(?:me|profile|sessions)|invitations\/(?:accept|preview)|licenses\/(?:validate|activate|heartbeat|deactivate|files)$)|api\/v5\/(?:health|ready|auth|users))(?:\/|$)/
+  /^\/(?:$|health|ready|api\/(?:healthz|health|system)|\.well-known|oauth|api\/v1\/(?:health|auth|oauth|users\/(?:me|profile|sessions)|invitations\/(?:accept|preview)|licenses\/(?:validate|activate|heartbeat|deactivate|activations|files)$)|api\/v5\/(?:health|ready|auth|users))(?:\/|$)/
 
 /** Operations whose permission does not follow from method and path, each with the reason. */
 export const namedPermissions: Readonly<Record<string, readonly [permission: string, reason: string]>> = {

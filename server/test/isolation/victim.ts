@@ -8,6 +8,8 @@ export interface Victim {
   owner: Person
   /** A resource of the victim, by its kind. */
   values: Record<string, string>
+  /** The key of its license. */
+  license_key: string
   rowsOf: { organization_ids: string[]; ids: string[] }
   /** Everything that must never be in a response to another organization. */
   marks: string[]
@@ -38,7 +40,7 @@ export async function createVictim(app: TestApp, operations: readonly Operation[
 
   const { user_id, organization_id } = owner
   const { recovery } = app.services.keys
-  const { own: fixtures } = await giveFixtures(app.admin, recovery, { user_id, organization_id, word })
+  const { own: fixtures, license_key } = await giveFixtures(app.admin, recovery, { user_id, organization_id, word })
   const own: Record<string, string> = {
     organization: organization_id,
     user: member.user_id,
@@ -77,6 +79,7 @@ export async function createVictim(app: TestApp, operations: readonly Operation[
       text: word,
       key,
     },
+    license_key,
     rowsOf,
     marks: [...new Set([word, word.toUpperCase(), owner.email, member.email, ...Object.values(own), ...rowsOf.ids])],
   }

@@ -3,13 +3,13 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
-import { affect, get, raw, statement, tables } from '../../platform/database/statement.ts'
+import { affect, find, get, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, IdOf, Name, Nullable, Strict, Time } from '../../platform/schemas.ts'
 
 const query = tables('tenant', 'license_activations', 'licenses')
-const system = tables('system')
+const system = tables('system', 'license_activations')
 
 export const LicenseKeyText = Type.String({
   minLength: 1,
@@ -92,6 +92,7 @@ export const Heartbeat = Strict(
   { title: 'LicenseHeartbeat' },
 )
 export const Deactivation = Strict({ key: LicenseKeyText, fingerprint: Fingerprint }, { title: 'LicenseDeactivation' })
+export const ActivationList = Strict({ key: LicenseKeyText }, { title: 'LicenseActivationList' })
 
 /** What a program can be refused with, in every operation but a validation. */
 export const licenseProblems = ['malformed-key', 'license-not-found', 'license-not-usable'] as const
@@ -197,6 +198,36 @@ const activationPages = pagesOf(({ organization_id, license_id }: { organization
 /** The activations of a license, newest first, with those that have expired less than a day ago. */
 export const listActivations = ({ organization_id }: Place, license_id: string, page: Page) =>
   activationPages({ organization_id, license_id }, orderOf('-created_at', 'license_activations'), page)
+
+/** The license with the hash of this key, also if it can no longer be used; undefined if there is none. */
+export const findLicenseOfKey = (hash: Buffer) =>
+  find(
+    raw(
+      system,
+      sql<{
+        id: string
+        organization_id: string
+      }>`select l.id, l.organization_id from find_license(${hash}) as l where l.id is not null`,
+    ),
+  )
+
+const countingPages = pagesOf(({ organization_id, license_id }: { organization_id: string; license_id: string }) =>
+  system
+    .selectFrom('license_activations')
+    .select([...columns, ...moments])
+    .select(shown)
+    .where('organization_id', '=', organization_id)
+    .where('license_id', '=', license_id)
+    .where('expires_at', '>', sql<string>`now()`),
+)
+
+/** The activations of a license that count now, newest first, for the programs that hold its key. */
+export const listOwnActivations = (license: { id: string; organization_id: string }, page: Page) =>
+  countingPages(
+    { organization_id: license.organization_id, license_id: license.id },
+    orderOf('-created_at', 'license_activations'),
+    page,
+  )
 
 /** @throws Problem not-found */
 export const requireLicense = ({ organization_id }: Place, id: string) =>

@@ -220,26 +220,32 @@ test('suspending and revoking count from the next request on', async () => {
 })
 
 // Red when: a validation distinguishes the licenses of deleted organizations, or runs another statement for them.
-test('unknown keys and those of a deleted organization are answered alike, byte for byte', async () => {
+test('unknown keys, and those of a deleted license or organization, are answered alike, byte for byte', async () => {
   const other = await signUp('Globex')
   const license = await makeLicense(admin, other.organization_id, { entitlements: ['export'] })
   await admin.query('update organizations set deleted_at = now() where id = $1', [other.organization_id])
+  const deleted = await licensed({ entitlements: ['export'] })
+  await admin.query('delete from licenses where id = $1', [deleted.id])
   const unknown = createLicenseKey()
-  const answers = []
-  for (const key of [license.key, unknown.key])
+  const answersTo = async (key: string) => {
+    const answers = []
     for (const [operation, body] of [
       ['validate', { entitlements: ['export'], fingerprint: 'one' }],
       ['activate', { fingerprint: 'one' }],
       ['heartbeat', { fingerprint: 'one' }],
       ['deactivate', { fingerprint: 'one' }],
       ['files', { fingerprint: 'one' }],
+      ['activations', {}],
     ] as const) {
       const headers = { 'x-request-id': 'the-same' }
       const answer = await call('POST', `/api/v1/licenses/${operation}`, { key, ...body }, headers)
       const { date: _date, ...rest } = answer.headers
       answers.push([answer.status, answer.text, rest])
     }
-  assert.deepEqual(answers.slice(0, 5), answers.slice(5))
+    return answers
+  }
+  const expected = await answersTo(unknown.key)
+  for (const { key } of [license, deleted]) assert.deepEqual(await answersTo(key), expected)
   const { body } = await post('validate', { key: unknown.key })
   assert.deepEqual([body.valid, body.code, body.license], [false, 'not-found', null])
 })
@@ -297,6 +303,33 @@ test('administrators list the devices of a license and deactivate one, and other
     log.body.items.map((entry: { action: string }) => entry.action),
     ['delete', 'insert'],
   )
+})
+
+// Red when: the list takes a cursor of another license, shows devices that do not count, or asks whether the license is usable.
+test('a program lists the devices that count with the key alone, also when the license has ended', async () => {
+  const [license, other] = [await licensed({ heartbeat_seconds: 60 }), await licensed()]
+  for (const fingerprint of ['a', 'b', 'c', 'd']) await post('activate', { key: license.key, fingerprint })
+  for (const fingerprint of ['x', 'y']) await post('activate', { key: other.key, fingerprint })
+  await age(license, 'd', 100)
+  await post('deactivate', { key: license.key, fingerprint: 'c' })
+  await post('activate', { key: license.key, fingerprint: 'e', name: 'Laptop' })
+  const list = async ({ key }: TestLicense, query = '') => (await post(`activations${query}`, { key })).body
+  const namesOf = ({ items }: { items: { fingerprint: string }[] }) => items.map(({ fingerprint }) => fingerprint)
+  const first = await list(license, '?limit=2&include_total=true')
+  assert.deepEqual([namesOf(first), first.total, first.items[0].name], [['e', 'b'], 3, 'Laptop'])
+  const rest = await list(license, `?limit=2&cursor=${first.next_cursor}`)
+  assert.deepEqual([namesOf(rest), rest.next_cursor], [['a'], null])
+  assert.equal((await list(other, `?cursor=${first.next_cursor}`)).code, 'invalid-cursor')
+  const { next_cursor } = (await owner.call('GET', `/api/v1/licenses/${license.id}/activations?limit=1`)).body
+  assert.equal((await list(license, `?cursor=${next_cursor}`)).code, 'invalid-cursor', 'of another list')
+  for (const status of ['suspended', 'revoked']) {
+    await admin.query('update licenses set status = $2 where id = $1', [license.id, status])
+    assert.deepEqual(namesOf(await list(license)), ['e', 'b', 'a'])
+  }
+  const none = await list(await licensed())
+  assert.deepEqual(none, { items: [], next_cursor: null })
+  assert.equal((await list({ key: createLicenseKey().key } as TestLicense)).code, 'license-not-found')
+  assert.equal((await list({ key: 'AAAAA' } as TestLicense)).code, 'malformed-key')
 })
 
 test('a heartbeat leaves no entry in the audit log, and rewrites its row in place', async () => {

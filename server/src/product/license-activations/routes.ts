@@ -1,6 +1,8 @@
+import { createSecretKey } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { addressKey } from '../../platform/addresses.ts'
+import { openPage } from '../../platform/database/pagination.ts'
 import { clientAddress } from '../../platform/http/client-address.ts'
 import type { App } from '../../platform/http/route.ts'
 import { IdOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
@@ -8,26 +10,30 @@ import type { Services } from '../../platform/services.ts'
 import {
   activate,
   Activation,
+  ActivationList,
   beat,
   deactivate,
   Deactivation,
   deleteActivation,
+  findLicenseOfKey,
   Heartbeat,
   licenseProblems,
   listActivations,
+  listOwnActivations,
   NewActivation,
   OwnActivation,
   required,
   requireLicense,
 } from './activations.ts'
 import { programRules } from './program-limits.ts'
-import { withLicense } from './program.ts'
+import { runForProgram, withLicense } from './program.ts'
 import { Validation, ValidationRequest, validate } from './validation.ts'
 
 const tags = ['License activations']
 
 /** What programs do that hold only a license key. */
-export function programRoutes(app: App, { limitsOfPrograms }: Pick<Services, 'limitsOfPrograms'>): void {
+export function programRoutes(app: App, { keys, limitsOfPrograms }: Pick<Services, 'keys' | 'limitsOfPrograms'>): void {
+  const cursorKey = createSecretKey(keys.cursors)
   const programOf = (request: FastifyRequest, reply: FastifyReply) => ({
     visitor: request.visitor,
     limits: limitsOfPrograms(reply, addressKey(clientAddress(request))),
@@ -117,6 +123,31 @@ export function programRoutes(app: App, { limitsOfPrograms }: Pick<Services, 'li
       const { key, ...device } = request.body
       required(await withLicense(programOf(request, reply), key, hash => deactivate(hash, device)))
       return reply.code(204).send(null)
+    },
+  )
+
+  app.post(
+    '/licenses/activations',
+    {
+      ...programRules,
+      problems: ['malformed-key', 'license-not-found'],
+      schema: {
+        operationId: 'listOwnLicenseActivations',
+        summary: 'List the devices of a license, with its key',
+        description:
+          'Those that count now, newest first, also if the license can no longer be used: so a program can show which device to ' +
+          'deactivate when there is no place left.',
+        tags,
+        querystring: PageQueryOf({}),
+        body: ActivationList,
+        response: { 200: PageSchema(Activation) },
+      },
+    },
+    async (request, reply) => {
+      const program = programOf(request, reply)
+      const license = required(await withLicense(program, request.body.key, findLicenseOfKey))
+      const page = openPage(cursorKey, () => `license activations ${license.id}`, request.query)
+      return (await runForProgram(program.visitor, listOwnActivations(license, page))) as never
     },
   )
 }
