@@ -16,6 +16,8 @@ export interface LicenseState {
 export interface LicenseClientOptions {
   /** The URL of the service, as in PUBLIC_URL. */
   url: string
+  /** Accepted as the issuer of license files: `url` by default. While PUBLIC_URL changes, the former one and the new one. */
+  issuers?: readonly string[]
   key: string
   /** Names this device, such as a SHA-256 of its machine id; at most 255 visible ASCII characters. */
   fingerprint: string
@@ -44,6 +46,13 @@ export interface License {
   entitlements: readonly string[]
 }
 
+/** A device on which the license is in use. */
+export interface Device {
+  fingerprint: string
+  name: string | null
+  last_seen_at: string
+}
+
 /** An answer of the service with the `code` of a problem. */
 export class LicenseProblem extends Error {
   readonly code: string
@@ -60,6 +69,7 @@ const LICENSES = '/api/v1/licenses'
 
 export function createLicenseClient({
   url: given,
+  issuers,
   key,
   fingerprint,
   keys,
@@ -86,17 +96,17 @@ export function createLicenseClient({
   }
 
   /** @throws LicenseProblem with the code of a refusal, Unreachable */
-  async function send(path: string, body: object = {}): Promise<Record<string, unknown>> {
-    const answer = await request(`${LICENSES}${path}`, { key, fingerprint, ...body })
+  async function send(path: string, body: object): Promise<Record<string, unknown>> {
+    const answer = await request(`${LICENSES}${path}`, { key, ...body })
     if (answer.status < 400) return answer.body
+    const { code, license_status = code, detail } = answer.body
+    if (typeof code !== 'string') throw new Unreachable(`${path} was refused by something else, such as a proxy`)
     // A license that cannot be used says why: suspended, revoked, expired and so on.
-    throw new LicenseProblem(
-      String(answer.body['license_status'] ?? answer.body['code']),
-      String(answer.body['detail']),
-    )
+    throw new LicenseProblem(String(license_status), String(detail))
   }
 
-  const expected = { keys, issuer: url, fingerprint, product, version, deviceKey, maxSeconds: fileSeconds }
+  const device = { fingerprint }
+  const expected = { keys, issuer: issuers ?? url, fingerprint, product, version, deviceKey, maxSeconds: fileSeconds }
   const verify = (file: string, clock: { lastSeen?: number | undefined; now?: number }): Promise<Verdict> =>
     verifyLicenseFile(file, { ...expected, ...clock })
 
@@ -106,6 +116,7 @@ export function createLicenseClient({
    */
   async function renewFile(): Promise<Verdict> {
     const response = await send('/files', {
+      ...device,
       ttl_seconds: fileSeconds,
       ...(deviceKey && { device_public_key: deviceKey.x }),
     })
@@ -127,7 +138,7 @@ export function createLicenseClient({
   }
 
   async function checkOnline(): Promise<License> {
-    const { access, code } = await send('/validate', { product, version })
+    const { access, code } = await send('/validate', { ...device, product, version })
     if (access !== 'none') return licenseOf(await renewFile(), true)
     // A license that is no longer valid takes its file with it: going offline does not bring it back.
     store({})
@@ -137,7 +148,7 @@ export function createLicenseClient({
   return {
     /** Activates this device; again for the same device changes nothing. @throws LicenseProblem, such as activations-exhausted */
     async activate(name?: string): Promise<void> {
-      await send('/activate', name === undefined ? {} : { name })
+      await send('/activate', { ...device, ...(name !== undefined && { name }) })
       const { code } = await renewFile()
       if (code !== 'valid') throw new LicenseProblem(code, 'The license file of this service is refused.')
     },
@@ -147,6 +158,8 @@ export function createLicenseClient({
         return await checkOnline()
       } catch (error) {
         if (error instanceof Unreachable) return checkOffline()
+        // A license that ended between the two requests takes its file with it, too.
+        if (error instanceof LicenseProblem) store({})
         throw error
       }
     },
@@ -156,7 +169,7 @@ export function createLicenseClient({
      */
     async beat(): Promise<boolean> {
       try {
-        await send('/heartbeat')
+        await send('/heartbeat', device)
         return true
       } catch (error) {
         if (error instanceof Unreachable) return false
@@ -164,10 +177,19 @@ export function createLicenseClient({
         throw error
       }
     },
+    /** The devices of the license, at most 100: so that a user can choose which one to deactivate. @throws LicenseProblem */
+    async devices(): Promise<readonly Device[]> {
+      const { items } = await send('/activations?limit=100', {})
+      return Array.isArray(items) ? (items as Device[]) : []
+    },
     /** Gives the activation back, when the program is uninstalled or a floating license is no longer needed. */
     async deactivate(): Promise<void> {
       store({})
-      await send('/deactivate')
+      await send('/deactivate', device)
+    },
+    /** Deactivates another device, whose fingerprint `devices` has returned. @throws LicenseProblem */
+    async deactivateOther(other: string): Promise<void> {
+      await send('/deactivate', { fingerprint: other })
     },
   }
 }

@@ -64,8 +64,8 @@ export type Verdict =
 export interface Expected {
   /** The public keys that the program trusts. */
   keys: readonly PublicKey[]
-  /** The URL of the service, as in `iss`. */
-  issuer: string
+  /** The URL of the service, as in `iss`; several while it changes. */
+  issuer: string | readonly string[]
   /** The fingerprint of this device. */
   fingerprint: string
   /** What the program is, and its version, such as 2.4.1. */
@@ -138,7 +138,7 @@ function isLicense(claims: object): claims is LicenseClaims {
 
 function judge(license: LicenseClaims, expected: Expected): Verdict {
   const { issuer, fingerprint, product, version, lastSeen, maxSeconds = Infinity, now = Date.now() } = expected
-  if (license.iss !== issuer) return { code: 'issuer-mismatch' }
+  if (![issuer].flat().includes(license.iss)) return { code: 'issuer-mismatch' }
   if (license.fingerprint !== fingerprint) return { code: 'fingerprint-mismatch' }
   if (product !== undefined && (license.product ?? product) !== product) return { code: 'product-mismatch' }
   if (version !== undefined && !covers(license.max_version ?? version, version)) return { code: 'version-mismatch' }

@@ -1,6 +1,6 @@
-// A licensed program: `node program.ts activate | check | beat | run | deactivate`, with FREEHOLD_URL and LICENSE_KEY in
-// the environment. It keeps its state in the file LICENSE_STATE. The file LICENSE_KEYS has the public keys of the service; a
-// program that is sold has them in its code.
+// A licensed program: `node program.ts activate | check | beat | run | devices | deactivate [FINGERPRINT]`, with
+// FREEHOLD_URL and LICENSE_KEY in the environment. It keeps its state in the file LICENSE_STATE. The file LICENSE_KEYS has
+// the public keys of the service; a program that is sold has them in its code.
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -50,8 +50,15 @@ const commands: Readonly<Record<string, () => Promise<boolean>>> = {
     }
     return false
   },
+  devices: async () => {
+    for (const { fingerprint, name, last_seen_at } of await client.devices())
+      console.log(`${fingerprint} ${name ?? '-'} ${last_seen_at}`)
+    return true
+  },
+  // This device, or the one that is named.
   deactivate: async () => {
-    await client.deactivate()
+    const other = process.argv[3]
+    await (other === undefined ? client.deactivate() : client.deactivateOther(other))
     console.log('deactivated')
     return true
   },
@@ -59,7 +66,8 @@ const commands: Readonly<Record<string, () => Promise<boolean>>> = {
 
 try {
   const command = commands[process.argv[2] ?? '']
-  if (command === undefined) throw new Error('usage: node program.ts activate | check | beat | run | deactivate')
+  if (command === undefined)
+    throw new Error('usage: node program.ts activate | check | beat | run | devices | deactivate')
   process.exitCode = (await command()) ? 0 : 1
 } catch (error) {
   console.error(error instanceof LicenseProblem ? `${error.code}: ${error.message}` : error)

@@ -168,6 +168,23 @@ test('a state that was changed on the disk allows nothing, and does not stop the
     assert.equal(await programOf(state as unknown as LicenseState).check(), `offline none ${code}`)
 })
 
+// Red when: the verifier compares with the first issuer alone, or the client passes on no issuers.
+test('a service that gets another URL: programs that accept both go on, and the others refuse its files', async () => {
+  const renamed = fileOf(genuine, { iss: 'https://new.example.com' })
+  for (const [issuers, code] of [
+    [[url, 'https://new.example.com'], 'valid'],
+    [undefined, 'issuer-mismatch'],
+    [[], 'issuer-mismatch'],
+  ] as const) {
+    const { check } = programOf({ file: renamed }, issuers && { issuers })
+    const access = code === 'valid' ? 'full' : 'none'
+    answers = {}
+    assert.equal(await check(), `offline ${access} ${code}`)
+    answers = online(renamed)
+    assert.equal(await check(), `online ${access} ${code}`)
+  }
+})
+
 // Red when: the program accepts the whole life of a file that someone else asked for.
 test('a file that was issued for longer than the program accepts ends when the program says', async () => {
   answers = {}
@@ -191,6 +208,40 @@ test('a clock that was wrong and is corrected does no harm once there is a conne
   // A clock that is slow: the service issues its file an hour later.
   answers = online(fileOf(genuine, { iat: now() + HOUR, exp: now() + 2 * HOUR }))
   assert.equal(await check(), 'online full valid')
+})
+
+// Red when: check() keeps the file after a refusal, or takes an error of something else for one of the service.
+test('a license that ends between validation and file takes the file away; an error of a proxy does not', async () => {
+  const { check, client, disk } = programOf({ file: fileOf(genuine) })
+  for (const refusal of [
+    { status: 403, body: { error: 'Blocked' } },
+    { status: 407, body: [] },
+  ]) {
+    answers = { ...online(''), files: refusal, heartbeat: refusal }
+    assert.equal(await check(), 'offline full valid')
+    assert.equal(await client.beat(), false)
+  }
+  answers = {
+    ...online(''),
+    files: { status: 403, body: { code: 'license-not-usable', license_status: 'revoked', detail: '-' } },
+  }
+  await assert.rejects(client.check(), { code: 'revoked' })
+  assert.deepEqual(disk.state, {})
+})
+
+test('a program shows the devices of its license, and deactivates another one without losing its own file', async () => {
+  const { client, disk } = programOf({ file: 'kept' })
+  const devices = [{ fingerprint: 'two', name: 'Old laptop', last_seen_at: '2026-01-01T00:00:00Z' }]
+  answers = { 'activations?limit=100': { body: { items: devices } }, deactivate: { status: 204, body: '' } }
+  assert.deepEqual(await client.devices(), devices)
+  await client.deactivateOther('two')
+  assert.deepEqual(
+    requests.slice(-2).map(({ body }) => body),
+    [{ key: 'the-key' }, { key: 'the-key', fingerprint: 'two' }],
+  )
+  assert.deepEqual(disk.state, { file: 'kept' })
+  await client.deactivate()
+  assert.deepEqual([requests.at(-1)?.body, disk.state], [{ key: 'the-key', fingerprint: 'one' }, {}])
 })
 
 // Red when: the client keeps its file when the license has ended.
