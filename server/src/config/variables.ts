@@ -24,7 +24,8 @@ export const variables = {
     kind: kinds.origin,
     aliases: ['BACKEND_BASE_URL'],
     otherwise: 'derived from `HOST` and `PORT`; required outside development',
-    about: 'The URL at which clients reach the service; used in tokens, links and documents.',
+    about:
+      'The URL at which clients reach the service; used in tokens, license files, links and documents. Before you change it, read docs/guides/license-activation.md.',
   },
   FRONTEND_URL: {
     kind: kinds.page,
