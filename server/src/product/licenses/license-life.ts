@@ -20,6 +20,8 @@ type Stored = 'draft' | 'active' | 'suspended' | 'revoked'
 interface Step {
   from: readonly Stored[]
   changes: LicenseColumns
+  /** Not if the end has passed, which a draft can have. */
+  needsTime?: true
 }
 
 const start = sql<string>`greatest(target.starts_at, now())`
@@ -37,6 +39,7 @@ export const steps = {
   /** A draft becomes active, and the clock of the plan starts. */
   issue: {
     from: ['draft'],
+    needsTime: true,
     changes: {
       status: 'active',
       starts_at: start,
@@ -72,16 +75,20 @@ export const givePlan = (plan_id: string): Step => ({
 
 const findPlan = (id: string) => find(query.selectFrom('license_plans').select('id').where('id', '=', id))
 
+const isOver = sql<boolean>`coalesce(expires_at <= now(), false)`.as('is_over')
+
 /** @throws Problem not-found (when read) */
 const lockLicense = (organization_id: string, id: string) =>
   get(
     query
       .selectFrom('licenses')
-      .select(['status', 'expires_at'])
+      .select(['status', 'expires_at', isOver])
       .where('organization_id', '=', organization_id)
       .where('id', '=', id)
       .forNoKeyUpdate(),
   )
+
+const isExpired = () => new Problem('license-status-conflict', { extension: { license_status: 'expired' } })
 
 /** Refuses a license that is in none of these states. @throws Problem license-revoked, license-status-conflict */
 function requireStatus(status: Stored, from: readonly Stored[]): void {
@@ -98,10 +105,11 @@ function requireStatus(status: Stored, from: readonly Stored[]): void {
 export async function takeStep(
   transaction: Transaction<'tenant'>,
   { organization_id, id }: { organization_id: string; id: string },
-  { from, changes }: Step,
+  { from, changes, needsTime }: Step,
 ) {
   const license = await transaction.run(lockLicense(organization_id, id))
   requireStatus(license.status, from)
+  if (needsTime && license.is_over) throw isExpired()
   const { plan_id, expires_at } = changes
   if (typeof plan_id === 'string' && (await transaction.run(findPlan(plan_id))) === undefined)
     throw invalidField('/plan_id', 'is not a plan')
@@ -134,8 +142,7 @@ export async function transferLicense(
     statement(
       system
         .selectFrom('licenses')
-        .select('status')
-        .select(sql<boolean>`coalesce(expires_at <= now(), false)`.as('is_over'))
+        .select(['status', isOver])
         .where('organization_id', '=', organization_id)
         .where('id', '=', id),
       ([row]) => row,
@@ -143,7 +150,7 @@ export async function transferLicense(
   )
   if (former === undefined) throw new Problem('not-found')
   requireStatus(former.status, ['draft', 'active', 'suspended'])
-  if (former.is_over) throw new Problem('license-status-conflict', { extension: { license_status: 'expired' } })
+  if (former.is_over) throw isExpired()
   await transaction.run(
     execute(
       system
