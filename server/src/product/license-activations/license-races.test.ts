@@ -4,12 +4,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { makeLicense } from '../../../test/licenses.ts'
 import { findFreePort } from '../../../test/programs/ports.ts'
 import { onTestDatabase, request, startServiceProcess, waitUntil } from '../../../test/programs/service-process.ts'
-import { createTestApp } from '../../../test/test-app.ts'
+import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import { TEST_SECRET, testDatabase } from '../../../test/test-database.ts'
 import { systemFor } from '../../platform/database/runners.ts'
 import { addFileKey, listFileKeys, publicFileKeys } from '../license-files/file-keys.ts'
@@ -17,17 +18,25 @@ import { readLicenseKey } from '../licenses/license-key.ts'
 
 const { admin, database, signUp } = await createTestApp()
 const { organization_id } = await signUp('Acme')
+const { email, user_id } = await signUp()
+await admin.query('update users set superuser = true where id = $1', [user_id])
 
-async function startService() {
-  const port = String(await findFreePort())
-  const url = `http://127.0.0.1:${port}`
-  return startServiceProcess({ ...onTestDatabase(), PORT: port, PUBLIC_URL: url })
-}
-const services = await Promise.all([startService(), startService()])
+/** Two processes of one service; the second one listens where its public URL says. */
+const ports = [String(await findFreePort()), String(await findFreePort())] as const
+const PUBLIC_URL = `http://127.0.0.1:${ports[1]}`
+const services = await Promise.all(ports.map(PORT => startServiceProcess({ ...onTestDatabase(), PORT, PUBLIC_URL })))
 after(() => Promise.all(services.map(service => service.end('SIGTERM'))))
 
 const post = (index: number, operation: string, body: object) =>
   request(services[index % 2]?.url ?? '', 'POST', `/api/v1/licenses/${operation}`, body)
+const signedIn = await request(PUBLIC_URL, 'POST', '/api/v1/auth/login', { email, password: PASSWORD })
+const operator = { authorization: `Bearer ${signedIn.body.access_token}` }
+/** One step of an operator, at one of the two processes. */
+async function step(index: number, { id }: { id: string }, name: string): Promise<void> {
+  const path = `/api/v1/licenses/${id}/${name}`
+  const { status } = await request(services[index % 2]?.url ?? '', 'POST', path, {}, operator)
+  assert.equal(status, 200, name)
+}
 const countUsed = async (license: { id: string }): Promise<number> => {
   const { rows } = await admin.query(
     'select count(*)::int as used from license_activations where license_id = $1 and expires_at > now()',
@@ -107,11 +116,66 @@ test('a heartbeat in the last moment keeps its place, and no other device gets i
   assert.equal((await other).rows[0].outcome, 'activations-exhausted')
 })
 
+// Red when: renew_activation renews what has expired.
+test('of heartbeats and activations at the moment of expiry, in two processes, one device has the place', async t => {
+  const outcomes: Record<string, number> = {}
+  for (let round = 0; round < 12; round++) {
+    const license = await makeLicense(admin, organization_id, { max_activations: 1, heartbeat_seconds: 60 })
+    const { key } = license
+    await post(0, 'activate', { key, fingerprint: 'one' })
+    await admin.query(
+      `update license_activations set expires_at = clock_timestamp() + interval '20 ms' where license_id = $1`,
+      [license.id],
+    )
+    // All at once: in the first rounds before the end, in the last ones after it.
+    await delay(2 * round)
+    const answers = await Promise.all(
+      Array.from({ length: 24 }, async (_, n) => {
+        const fingerprint = n % 2 === round % 2 ? 'one' : `d${n}`
+        const operation = fingerprint === 'one' ? 'heartbeat' : 'activate'
+        const { status } = await post(n >> 1, operation, { key, fingerprint })
+        return `${operation} ${status}`
+      }),
+    )
+    const has = (answer: string) => answers.includes(answer)
+    // Whoever was accepted last has it: a heartbeat renews for a minute, so no device gets the place after it.
+    assert.equal(await countUsed(license), has('heartbeat 200') || has('activate 201') ? 1 : 0)
+    assert.ok(answers.filter(answer => answer === 'activate 201').length <= 1)
+    assert.ok(!(has('heartbeat 200') && has('activate 201')), answers.join())
+    for (const answer of answers) outcomes[answer] = (outcomes[answer] ?? 0) + 1
+  }
+  t.diagnostic(JSON.stringify(outcomes))
+})
+
+// Red when: anything about a license is kept in a process.
+test('what an operator does at one process is the answer of the very next request at the other', async () => {
+  for (let round = 0; round < 6; round++) {
+    const license = await makeLicense(admin, organization_id, { max_activations: 2, heartbeat_seconds: 60 })
+    const device = { key: license.key, fingerprint: 'one' }
+    const ask = async (operation: string) => {
+      const { body } = await post(round + 1, operation, device)
+      return body.license_status ?? body.code ?? 'accepted'
+    }
+    await post(round, 'activate', device)
+    assert.equal(await ask('validate'), 'valid')
+    for (const [name, reason] of [
+      ['suspend', 'suspended'],
+      ['resume', undefined],
+      ['revoke', 'revoked'],
+      ['reinstate', undefined],
+      ['revoke', 'revoked'],
+    ] as const)
+      for (const operation of ['validate', 'heartbeat', 'activate', 'files']) {
+        if (operation === 'validate') await step(round, license, name)
+        assert.equal(await ask(operation), reason ?? (operation === 'validate' ? 'valid' : 'accepted'), operation)
+      }
+  }
+})
+
 test('the program of the guide activates, beats, works offline, and stops after a revocation', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'freehold-license-'))
   t.after(() => rmSync(folder, { recursive: true }))
   const license = await makeLicense(admin, organization_id, { max_activations: 1, heartbeat_seconds: 60 })
-  const service = services[1] as (typeof services)[0]
   const system = systemFor(database, 'license files')
   await system.run(addFileKey(TEST_SECRET, 'now'))
   writeFileSync(join(folder, 'keys.json'), JSON.stringify(publicFileKeys(await system.run(listFileKeys))))
@@ -119,7 +183,7 @@ test('the program of the guide activates, beats, works offline, and stops after 
   const run = (command: string, settings: Record<string, string> = {}) => {
     const child = spawn(process.execPath, [program, command], {
       env: {
-        FREEHOLD_URL: service.url,
+        FREEHOLD_URL: PUBLIC_URL,
         LICENSE_KEY: license.key,
         LICENSE_STATE: join(folder, 'license.json'),
         LICENSE_KEYS: join(folder, 'keys.json'),
@@ -155,10 +219,19 @@ test('the program of the guide activates, beats, works offline, and stops after 
 
   await admin.query(`update licenses set status = 'active' where id = $1`, [license.id])
   assert.deepEqual(await result('check'), [0, 'online: access full (valid)'])
-  await service.end('SIGTERM')
-  assert.deepEqual(await result('check'), [0, 'offline: access full (valid)'])
-  assert.deepEqual(await result('check', { FINGERPRINT: 'another' }), [
+  // Its requests go to a proxy that does not exist.
+  const offline = { NODE_USE_ENV_PROXY: '1', HTTP_PROXY: 'http://127.0.0.1:9' }
+  assert.deepEqual(await result('check', offline), [0, 'offline: access full (valid)'])
+  assert.deepEqual(await result('check', { ...offline, FINGERPRINT: 'another' }), [
     1,
     'offline: access none (fingerprint-mismatch)',
   ])
+
+  const revoked = run('run')
+  await waitUntil(() => revoked.output().includes('online: access full'))
+  // The operator revokes it at the other process.
+  await step(0, license, 'revoke')
+  assert.equal(await revoked.ended, 1)
+  assert.match(revoked.output(), /revoked: |online: access none \(revoked\)/)
+  assert.deepEqual(await result('check', offline), [1, 'offline: access none (no-license-file)'])
 })
