@@ -7,7 +7,7 @@ import { Problem } from '../../platform/problems.ts'
 // distance is 6: up to five wrong characters, so also two that are swapped, always give a key that is malformed. A text
 // that passes by chance: one in 33 million.
 
-const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+export const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 const GROUP = 5
 const DATA_LENGTH = 25
 const CHECK_LENGTH = 5
@@ -30,7 +30,7 @@ const generator = Array.from({ length: CHECK_LENGTH }, (_, n) => powers[n] ?? 0)
   .slice(1)
 
 /** The check characters of the data: the remainder of its division by the generator. */
-function checksOf(data: readonly number[]): number[] {
+export function checksOf(data: readonly number[]): number[] {
   let rest: number[] = Array.from({ length: CHECK_LENGTH }, () => 0)
   for (const value of data) {
     const factor = value ^ (rest[0] ?? 0)
