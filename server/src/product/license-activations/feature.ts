@@ -16,7 +16,7 @@ const problems = {
   'activations-exhausted': [
     409,
     'Activations exhausted',
-    'The license is in use on as many devices as it allows: `limit`, and `used` now. Deactivate one of them first.',
+    'The license is in use on as many devices as it allows: `limit`, and `used` now. Deactivate one of them first (POST /api/v1/licenses/activations lists them), or ask the seller for more.',
   ],
   'activation-missing': [404, 'Activation missing', 'This device has no activation of the license. Activate it first.'],
   'heartbeat-dead': [

@@ -80,7 +80,9 @@ export const Validation = Type.Object(
           expires_at: Nullable(Time),
           on_expiry: OneOf(['restrict', 'read-only', 'keep']),
           activation: OneOf(['node-locked', 'floating']),
-          max_activations: Nullable(Whole),
+          max_activations: Nullable(
+            Type.Integer({ minimum: 0, maximum: 2147483647, description: 'With the overage. Null: unlimited.' }),
+          ),
           heartbeat_seconds: Nullable(Whole),
           entitlements: Type.Array(Code, { maxItems: 1000 }),
         },
