@@ -39,6 +39,17 @@ function run(
 
 test('help and an unknown command say what there is', () => {
   assert.match(run([]).stdout, /freehold start/)
+  // Red when: a command gets `--help` itself: it is an unknown option there.
+  for (const args of [
+    ['superuser', '--help'],
+    ['start', '--help'],
+    ['doctor', '--help'],
+    ['migrate', '--help'],
+  ]) {
+    const { status, stdout, stderr } = run(args)
+    assert.deepEqual([status, stderr], [0, ''], args.join(' '))
+    assert.match(stdout, RegExp(`freehold ${args[0]}`))
+  }
   const unknown = run(['strat'])
   assert.equal(unknown.status, 2)
   assert.match(unknown.stderr, /there is no command strat/)

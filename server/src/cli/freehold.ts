@@ -49,8 +49,8 @@ export async function runCommand(args: string[]): Promise<number> {
     console.log(version)
     return 0
   }
-  if (entry === undefined) {
-    const isAsked = command === undefined || command === 'help' || command === '--help'
+  const isAsked = command === undefined || command === 'help' || args.includes('--help')
+  if (entry === undefined || isAsked) {
     if (!isAsked) console.error(`freehold: there is no command ${command}\n`)
     console.log(USAGE)
     return isAsked ? 0 : 2

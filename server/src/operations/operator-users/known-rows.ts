@@ -1,11 +1,13 @@
 import { sql } from 'kysely'
-import { raw, statement, tables } from '../../platform/database/statement.ts'
+import { get, raw, statement, tables } from '../../platform/database/statement.ts'
+import type { Transaction } from '../../platform/database/database.ts'
 import type { PageOf } from '../../platform/database/pagination.ts'
 import type { Operator } from '../../platform/gate/actor.ts'
 import type { Statement } from '../../platform/database/statement.ts'
 import { Problem } from '../../platform/problems.ts'
 
 const query = tables('system', 'users', 'organizations')
+const tenant = tables('tenant', 'organizations')
 
 /** Filters of a list that name an account or an organization, by the name of the parameter. */
 interface Named {
@@ -47,3 +49,14 @@ const findKnown = (ids: readonly string[], organization_id: string | undefined) 
     ),
     ([row]) => row as NonNullable<typeof row>,
   )
+
+/**
+ * Refuses an invitation to a suspended organization, whose emails are not sent, neither now nor later.
+ * @throws Problem not-found, organization-suspended
+ */
+export async function requireUnsuspended(transaction: Transaction<'tenant'>, organization_id: string): Promise<void> {
+  const { suspended_at } = await transaction.run(
+    get(tenant.selectFrom('organizations').select('suspended_at').where('id', '=', organization_id)),
+  )
+  if (suspended_at !== null) throw new Problem('organization-suspended', { extension: { suspended_at } })
+}

@@ -46,6 +46,22 @@ test('administrators see that an operator invited, and may revoke the invitation
   assert.ok(rows.some(({ action }) => action === 'operate'))
 })
 
+// Red when: inviteAnyUser does not ask requireUnsuspended(): the response says that the email was sent.
+test('no one is invited to a suspended organization, because no email would be sent', async () => {
+  const suspended = await signUp('Suspended')
+  const path = `/api/v1/admin/organizations/${suspended.organization_id}`
+  const { body } = await operator.call('POST', `${path}/suspend`, { reason: 'Unpaid.' })
+  const email = `invited-${randomUUIDv7()}@example.com`
+  const refused = await invite({ organization_id: suspended.organization_id, email })
+  assert.deepEqual(
+    [refused.status, refused.body.code, refused.body.suspended_at],
+    [403, 'organization-suspended', body.suspended_at],
+  )
+  await operator.call('POST', `${path}/reactivate`)
+  assert.equal((await invite({ organization_id: suspended.organization_id, email })).status, 202)
+  assert.equal((await mailTo(email)).length, 1)
+})
+
 test('an invitation by an operator that cannot be made says why', async () => {
   const email = `invited-${randomUUIDv7()}@example.com`
   const foreign = await signUp('Globex of invitations')

@@ -14,7 +14,7 @@ import type { Action } from './actions.ts'
 import { allOrNothing, BulkResults, changedOf, distinctIds, idsOf, onlyOutcome, resultsOf } from './bulk.ts'
 import { changeUser, UserChanges, UserReplacement } from './changes.ts'
 import type { ChangedUser } from './changes.ts'
-import { pageOfKnown } from './known-rows.ts'
+import { pageOfKnown, requireUnsuspended } from './known-rows.ts'
 import { getUser, OperatorUserDetails } from './user.ts'
 import { listUsers, OperatorUser, UserFilters } from './user-list.ts'
 
@@ -64,7 +64,14 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
     '/admin/users',
     {
       ...write,
-      problems: ['already-member', 'own-account', 'personal-organization', 'step-up-required', ...invitingProblems],
+      problems: [
+        'already-member',
+        'organization-suspended',
+        'own-account',
+        'personal-organization',
+        'step-up-required',
+        ...invitingProblems,
+      ],
       schema: {
         operationId: 'inviteAnyUser',
         summary: 'Invite an address to an organization',
@@ -85,7 +92,10 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
           details: ({ role, role_id, guest }: Static<typeof Invitation>) => ({ role, role_id, guest }),
         })
         .within(organization_id)
-        .transaction(transaction => createInvitation(transaction, place, invitation, hasRecentSignIn(actor)))
+        .transaction(async transaction => {
+          await requireUnsuspended(transaction, organization_id)
+          return createInvitation(transaction, place, invitation, hasRecentSignIn(actor))
+        })
         .catch((error: unknown) => {
           if (isProblem(error, 'not-found')) throw invalidField('/organization_id', 'is not the id of an organization')
           throw error

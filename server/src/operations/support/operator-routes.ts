@@ -97,7 +97,7 @@ export function supportOperatorRoutes(
     {
       access: 'admin:support:write',
       noStore: true, // the response contains a token
-      problems: ['support-access-not-open', 'second-factor-required'],
+      problems: ['support-access-not-open', 'organization-suspended', 'second-factor-required'],
       schema: {
         operationId: 'createSupportToken',
         summary: 'Get an access token for an open support access',

@@ -385,6 +385,20 @@ test('an administrator who is an operator too does not grant the own request', a
   expect(await callWith(body.access_token)('POST', '/api/v1/projects', { name: 'No' }), 403, 'support-access-limited')
 })
 
+// Red when: getOpenSupport() does not read suspended_at.
+test('a suspension closes the organization for support access, too', async () => {
+  const id = await ask()
+  await approve(id)
+  const support = callWith(await tokenFor(id))
+  const path = `/api/v1/admin/organizations/${owner.organization_id}`
+  expect(await operator.call('POST', `${path}/suspend`, { reason: 'Unpaid.' }), 200)
+  expect(await support('GET', '/api/v1/projects'), 403)
+  expect(await operator.call('POST', `/api/v1/admin/support/${id}/token`), 403, 'organization-suspended')
+  expect(await operator.call('POST', `${path}/reactivate`), 200)
+  expect(await support('GET', '/api/v1/projects'), 200)
+  await tokenFor(id)
+})
+
 test('a request is decided once, and not after a week', async () => {
   const id = await ask()
   expect(await administrator.call('POST', `${base}/${id}/deny`), 204)

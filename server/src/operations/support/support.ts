@@ -10,7 +10,7 @@ import { supportRoles } from '../../platform/gate/permissions.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, IdOf, LineOf, Nullable, OneOf, PageQueryOf, Strict, Time, timestamps } from '../../platform/schemas.ts'
 
-const query = tables('tenant', 'support_grants', 'support_places', 'gate')
+const query = tables('tenant', 'support_grants', 'support_places', 'gate', 'organizations')
 const either = tables('either', 'support_grants')
 const system = tables('system', 'support_grants')
 
@@ -203,21 +203,32 @@ export const endSupport = ({ organization_id, id }: SupportPlace) =>
     refusals,
   )
 
-/** The open access of the acting operator, and the seconds that are left. @throws Problem not-found, support-access-not-open */
+/**
+ * The open access of the acting operator, and the seconds that are left. @throws Problem not-found, support-access-not-open,
+ * organization-suspended
+ */
 export const getOpenSupport = ({ organization_id, id }: SupportPlace) =>
   statement(
     query
       .selectFrom('support_grants')
       .innerJoin('gate', 'gate.organization_id', 'support_grants.organization_id')
       .select(['support_grants.role', 'support_grants.expires_at'])
+      .select(({ selectFrom }) =>
+        selectFrom('organizations')
+          .select('organizations.suspended_at')
+          .whereRef('organizations.id', '=', 'support_grants.organization_id')
+          .as('suspended_at'),
+      )
       .select(sql<number>`floor(extract(epoch from support_grants.expires_at - now()))::int`.as('seconds'))
       .select(sql<boolean>`support_grants.operator_id = gate.user_id and ${status} = 'open'`.as('is_open'))
       .where('support_grants.organization_id', '=', organization_id)
       .where('support_grants.id', '=', id),
     ([row]) => {
       if (row === undefined) throw new Problem('not-found')
-      const { is_open, role, expires_at, seconds } = row
+      const { is_open, role, expires_at, seconds, suspended_at } = row
       if (!is_open || expires_at === null || seconds < 1) throw new Problem('support-access-not-open')
+      // The gate is closed for support access as well.
+      if (suspended_at !== null) throw new Problem('organization-suspended', { extension: { suspended_at } })
       return { role, expires_at, seconds }
     },
   )

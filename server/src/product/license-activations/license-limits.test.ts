@@ -17,7 +17,10 @@ const validate = (key: string, address: string) =>
 
 /** A well-formed key that begins as another one: its first group may be shown. */
 function guessLike(key: string): string {
-  const data = [...key.slice(0, 5)].map(letter => ALPHABET.indexOf(letter))
+  const data = key
+    .slice(0, 5)
+    .split('')
+    .map(letter => ALPHABET.indexOf(letter))
   while (data.length < 25) data.push(randomInt(ALPHABET.length))
   return [...data, ...checksOf(data)].map(value => ALPHABET.charAt(value)).join('')
 }

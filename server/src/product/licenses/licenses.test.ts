@@ -126,8 +126,13 @@ test('the history of the organization shows what operators did, without the hash
     ],
   )
   assert.doesNotMatch(JSON.stringify(items), /key_hash/)
-  const { rows } = await admin.query('select operation, details from operator_log where entity_id = $1', [body.id])
-  assert.deepEqual(rows, [{ operation: 'suspendLicense', details: { reason: 'Unpaid' } }])
+  const { rows } = await admin.query('select operation, details from operator_log where entity_id = $1 order by id', [
+    body.id,
+  ])
+  assert.deepEqual(rows, [
+    { operation: 'createLicense', details: null },
+    { operation: 'suspendLicense', details: { reason: 'Unpaid' } },
+  ])
 })
 
 // Red when: keep_allowance() does not delete the allowance, or guard_license() allows a path that is not listed.
