@@ -200,5 +200,5 @@ test('recent use does not depend on who has asked before, and forgets', async t 
   const busy = short.read().event_loop_percent
   await delay(500)
   const calm = short.read().event_loop_percent
-  assert.ok(calm < 50 && calm < busy, `${busy} % and then ${calm} %`)
+  assert.ok(calm < busy / 3, `${busy} % and then ${calm} %`)
 })

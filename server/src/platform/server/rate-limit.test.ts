@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { createTestApp } from '../../../test/test-app.ts'
 import type { Answer } from '../../../test/test-app.ts'
 import { addressKey } from '../addresses.ts'
+import { createOwnCounters } from './counters.ts'
 
 const limited = { RATE_LIMIT_ENABLED: 'true' }
 
@@ -148,6 +149,22 @@ test('who is refused takes nothing from everyone', async () => {
   )
   assert.equal(flood.filter(({ status }) => status === 429).length, 48)
   assert.equal((await call('GET', '/nowhere', undefined, from('198.51.100.2'))).status, 404)
+
+  // On a busy machine a second has passed by then, so the counters are asked as well, with a minute.
+  const counters = createOwnCounters()
+  const [own, all] = [
+    { key: 'own', points: 2, seconds: 60 },
+    { key: 'all', points: 10, seconds: 60 },
+  ] as const
+  for (let round = 0; round < 5; round++) await counters.take([own, all])
+  const look = await counters.take([
+    { ...own, points: 10, ahead: 1 },
+    { ...all, ahead: 1 },
+  ])
+  assert.deepEqual(
+    look.map(({ used }) => used),
+    [5, 2],
+  )
 })
 
 test('limits can be switched off', async () => {
