@@ -192,7 +192,7 @@ export const beat = (hash: Buffer, { fingerprint, lease_seconds = null }: Beat) 
 export const deactivate = (hash: Buffer, { fingerprint }: { fingerprint: string }) =>
   statement(
     raw(system, sql<Outcome>`select outcome from deactivate_license(${hash}, ${fingerprint}) as outcome`),
-    readOutcome,
+    readOutcome<Outcome>,
   )
 
 const shown = sql<string | null>`nullif(expires_at, 'infinity')`.as('expires_at')

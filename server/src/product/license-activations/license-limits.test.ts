@@ -85,6 +85,32 @@ test('guesses on all routes count together, and what is refused with a right key
   }
 })
 
+// Red when: activations and deactivations are not counted, count for all licenses together, or what changes nothing counts.
+test('one key fills the audit log of its organization with no more than 600 entries a minute', async () => {
+  const [busy, calm] = [await makeLicense(admin, organization_id), await makeLicense(admin, organization_id)]
+  const ask = (operation: string, key: string, fingerprint = 'one') =>
+    call('POST', `/api/v1/licenses/${operation}`, { key, fingerprint }, { 'x-forwarded-for': '192.0.2.8' })
+  const limits = services.limitsOfPrograms({ header: () => {} } as unknown as FastifyReply, '203.0.113.1')
+  for (let change = 0; change < 597; change++)
+    await limits.countChange(readLicenseKey(busy.key).hash.toString('base64url'))
+  for (const [operation, status] of [
+    ['activate', 201],
+    ['activate', 200],
+    ['heartbeat', 200],
+    ['deactivate', 204],
+    ['deactivate', 404],
+    ['activate', 201],
+    ['deactivate', 429],
+    ['activate', 429],
+    ['heartbeat', 200],
+  ] as const)
+    assert.equal((await ask(operation, busy.key)).status, status, operation)
+  assert.equal((await ask('activate', calm.key)).status, 201)
+  const { headers } = await ask('deactivate', busy.key)
+  assert.match(headers['ratelimit-policy'] ?? '', /^"license-changes";q=600;w=60$/)
+  assert.ok(Number(headers['retry-after']) > 0)
+})
+
 // Red when: the limit of a license is counted by address, or for all licenses together.
 test('the limit of one key is used up by its own requests alone', async () => {
   const [busy, calm] = [await makeLicense(admin, organization_id), await makeLicense(admin, organization_id)]

@@ -5,6 +5,8 @@ import type { ProgramLimits } from './program.ts'
 
 /** Requests per minute with the key of one license, from all of its devices together. */
 const PER_LICENSE = 6000
+/** New activations and deactivations of one license per minute: each is an entry of its organization's audit log. */
+const CHANGES_PER_LICENSE = 600
 
 /** Rules of the routes of programs: open to anyone, and counted by the license, or by the address if the key is unknown. */
 export const programRules = { access: 'public', noStore: true, countsItself: true } as const
@@ -19,10 +21,13 @@ declare module '../../platform/services.ts' {
 /** The limits of programs in this process, for all of their routes. */
 export function limitPrograms(options: RateLimitOptions): (reply: FastifyReply, address: string) => ProgramLimits {
   const licenses = createOwnLimit(options, 'license', PER_LICENSE)
+  const changes = createOwnLimit(options, 'license-changes', CHANGES_PER_LICENSE)
   const guesses = createOwnLimit(options, 'client', options.perMinute)
   return (reply, address) => ({
     requireLeft: license => licenses.requireLeft(reply, license),
     countUse: license => licenses.count(reply, license),
+    requireChangeLeft: license => changes.requireLeft(reply, license),
+    countChange: license => changes.count(reply, license),
     countGuess: () => guesses.count(reply, address),
   })
 }

@@ -8,6 +8,10 @@ export interface ProgramLimits {
   requireLeft(license: string): Promise<void>
   /** Counts a request with the key of a license. */
   countUse(license: string): Promise<void>
+  /** @throws Problem rate-limited if the license has no new activation or deactivation left */
+  requireChangeLeft(license: string): Promise<void>
+  /** Counts a new activation or a deactivation. */
+  countChange(license: string): Promise<void>
   /** Counts a request with an unknown key. @throws Problem rate-limited */
   countGuess(): Promise<void>
 }
@@ -25,18 +29,22 @@ export const runForProgram = <Result>(visitor: SystemRunner, statement: Statemen
 
 /**
  * Runs the statement of a program that holds a license key. `build` gets the hash of the key; its result is undefined if
- * no license has this key. Unknown keys run the same statement as known ones.
+ * no license has this key. Unknown keys run the same statement as known ones. `hasChanged` is given for operations that the
+ * audit log records, and says whether this one has changed something.
  * @throws Problem malformed-key without a look-up, rate-limited
  */
 export async function withLicense<Result>(
   { visitor, limits }: Program,
   key: string,
   build: (hash: Buffer) => Statement<'system', Result | undefined>,
+  hasChanged?: (result: Result) => boolean,
 ): Promise<Result | undefined> {
   const { hash } = readLicenseKey(key)
   const license = hash.toString('base64url')
   await limits.requireLeft(license)
+  if (hasChanged !== undefined) await limits.requireChangeLeft(license)
   const result = await runForProgram(visitor, build(hash))
   await (result === undefined ? limits.countGuess() : limits.countUse(license))
+  if (result !== undefined && hasChanged?.(result) === true) await limits.countChange(license)
   return result
 }

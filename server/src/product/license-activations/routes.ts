@@ -25,11 +25,15 @@ import {
   required,
   requireLicense,
 } from './activations.ts'
+import type { Answered, Outcome } from './activations.ts'
 import { programRules } from './program-limits.ts'
 import { runForProgram, withLicense } from './program.ts'
 import { Validation, ValidationRequest, validate } from './validation.ts'
 
 const tags = ['License activations']
+
+const isNew = (answer: Answered<{ is_new: boolean }>): boolean => 'is_new' in answer && answer.is_new
+const isDone = (answer: Answered<Outcome>): boolean => !('refusal' in answer)
 
 /** What programs do that hold only a license key. */
 export function programRoutes(app: App, { keys, limitsOfPrograms }: Pick<Services, 'keys' | 'limitsOfPrograms'>): void {
@@ -79,7 +83,7 @@ export function programRoutes(app: App, { keys, limitsOfPrograms }: Pick<Service
     },
     async (request, reply) => {
       const { key, ...device } = request.body
-      const made = required(await withLicense(programOf(request, reply), key, hash => activate(hash, device)))
+      const made = required(await withLicense(programOf(request, reply), key, hash => activate(hash, device), isNew))
       return reply.code(made.is_new ? 201 : 200).send(made)
     },
   )
@@ -121,7 +125,7 @@ export function programRoutes(app: App, { keys, limitsOfPrograms }: Pick<Service
     },
     async (request, reply) => {
       const { key, ...device } = request.body
-      required(await withLicense(programOf(request, reply), key, hash => deactivate(hash, device)))
+      required(await withLicense(programOf(request, reply), key, hash => deactivate(hash, device), isDone))
       return reply.code(204).send(null)
     },
   )
