@@ -16,6 +16,11 @@ const problems = {
     'Organization not suspended',
     'The organization is not suspended, so there is nothing to reactivate.',
   ],
+  'support-access-uncontested': [
+    409,
+    'Support access uncontested',
+    'While the organization was suspended, its owners could not end an emergency support access before it opens. End it with DELETE /api/v1/admin/support/{id}, then reactivate the organization, and ask for new access if it is still needed.',
+  ],
 } as const satisfies ProblemTable
 
 declare module '../../platform/gate/permissions.ts' {
@@ -28,7 +33,7 @@ declare module '../../platform/problems.ts' {
 /** The organizations of the service, which operators list, suspend and reactivate. */
 export const operatorOrganizations = feature({
   name: 'operator-organizations',
-  uses: ['organizations', 'members'],
+  uses: ['organizations', 'members', 'support'],
   sql: [new URL('operator-organizations.sql', import.meta.url)],
   tags: { 'Operators: organizations': 'All organizations of the service, for operators.' },
   permissions,

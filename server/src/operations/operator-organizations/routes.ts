@@ -1,8 +1,10 @@
 import { listMembers, Member, MemberFilters } from '../../directory/members/member-list.ts'
 import { sendTagged } from '../../platform/http/entity-tags.ts'
 import type { App } from '../../platform/http/route.ts'
+import { Problem } from '../../platform/problems.ts'
 import { IdOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
+import { hasUncontestedAccess } from '../support/support.ts'
 import {
   getOrganization,
   listOrganizations,
@@ -100,16 +102,21 @@ export function operatorOrganizationRoutes(app: App, { cursors }: Pick<Services,
     '/admin/organizations/:id/reactivate',
     {
       access: 'admin:organizations:write',
-      problems: ['organization-not-suspended'],
+      problems: ['organization-not-suspended', 'support-access-uncontested'],
       schema: {
         operationId: 'reactivateOrganization',
         summary: 'Reactivate a suspended organization',
-        description: 'Everything is as before the suspension. Its owners get an email.',
+        description:
+          'Everything is as before the suspension. Its owners get an email. An emergency support access that they could not end before it opens must be ended first.',
         tags,
         params,
         response: { 200: OperatedOrganization },
       },
     },
-    ({ operator, params: { id } }) => operator.within(id).run(reactivateOrganization(id)),
+    ({ operator, params: { id } }) =>
+      operator.within(id).transaction(async transaction => {
+        if (await transaction.run(hasUncontestedAccess(id))) throw new Problem('support-access-uncontested')
+        return transaction.run(reactivateOrganization(id))
+      }),
   )
 }

@@ -385,18 +385,63 @@ test('an administrator who is an operator too does not grant the own request', a
   expect(await callWith(body.access_token)('POST', '/api/v1/projects', { name: 'No' }), 403, 'support-access-limited')
 })
 
+/** An organization of its own, with what its owner and operators do to it. */
+async function createSuspendable() {
+  const initech = await signUp('Initech')
+  const path = `/api/v1/admin/organizations/${initech.organization_id}`
+  const own = `/api/v1/organizations/${initech.organization_id}/support`
+  return {
+    request: async (): Promise<string> => expect(await operator.call('POST', `${path}/support`, asking), 201).body.id,
+    grant: async (id: string) => expect(await initech.call('POST', `${own}/${id}/approve`), 200),
+    grantInEmergency: async (id: string) =>
+      expect(await second.call('POST', `/api/v1/admin/support/${id}/approve`), 200),
+    endByOwner: (id: string) => initech.call('DELETE', `${own}/${id}`),
+    endByOperator: async (id: string) => expect(await operator.call('DELETE', `/api/v1/admin/support/${id}`), 204),
+    suspend: async () => expect(await operator.call('POST', `${path}/suspend`, { reason: 'Unpaid.' }), 200),
+    reactivate: () => operator.call('POST', `${path}/reactivate`),
+  }
+}
+
 // Red when: getOpenSupport() does not read suspended_at.
 test('a suspension closes the organization for support access, too', async () => {
-  const id = await ask()
-  await approve(id)
+  const { request, grant, suspend, reactivate } = await createSuspendable()
+  const id = await request()
+  await grant(id)
   const support = callWith(await tokenFor(id))
-  const path = `/api/v1/admin/organizations/${owner.organization_id}`
-  expect(await operator.call('POST', `${path}/suspend`, { reason: 'Unpaid.' }), 200)
+  await suspend()
   expect(await support('GET', '/api/v1/projects'), 403)
   expect(await operator.call('POST', `/api/v1/admin/support/${id}/token`), 403, 'organization-suspended')
-  expect(await operator.call('POST', `${path}/reactivate`), 200)
+  expect(await reactivate(), 200)
   expect(await support('GET', '/api/v1/projects'), 200)
   await tokenFor(id)
+})
+
+// Red when: reactivateOrganization does not ask hasUncontestedAccess(), or that one does not compare the times.
+test('a suspension does not take the time from the owners in which they can end an emergency access', async () => {
+  const { request, grant, grantInEmergency, endByOwner, endByOperator, suspend, reactivate } = await createSuspendable()
+  const pass = (id: string) => admin.query('update support_grants set opens_at = now() where id = $1', [id])
+  const scheduled = await request()
+  await grantInEmergency(scheduled)
+  await suspend()
+  expect(await endByOwner(scheduled), 403, 'organization-suspended')
+  const later = await request()
+  await grantInEmergency(later)
+  for (const id of [scheduled, later]) {
+    await pass(id)
+    expect(await reactivate(), 409, 'support-access-uncontested')
+    await endByOperator(id)
+  }
+  expect(await reactivate(), 200)
+  expect(await reactivate(), 409, 'organization-not-suspended')
+
+  // One that they could have ended, or that an administrator has granted, is no reason.
+  const contested = await request()
+  await grantInEmergency(contested)
+  await pass(contested)
+  await grant(await request())
+  await suspend()
+  expect(await reactivate(), 200)
+  expect(await endByOwner(contested), 204)
 })
 
 test('a request is decided once, and not after a week', async () => {

@@ -233,6 +233,22 @@ export const getOpenSupport = ({ organization_id, id }: SupportPlace) =>
     },
   )
 
+/** Whether owners could not end an emergency access before it opens, because their organization was suspended meanwhile. */
+export const hasUncontestedAccess = (organization_id: string) =>
+  statement(
+    query
+      .selectFrom('support_grants')
+      .innerJoin('organizations', 'organizations.id', 'support_grants.organization_id')
+      .select('support_grants.id')
+      .where('support_grants.organization_id', '=', organization_id)
+      .where('support_grants.emergency', '=', true)
+      .where('support_grants.ended_at', 'is', null)
+      .where('support_grants.expires_at', '>', sql<string>`now()`)
+      .whereRef('support_grants.opens_at', '>', 'organizations.suspended_at')
+      .limit(1),
+    rows => rows.length > 0,
+  )
+
 /** The organization that a support access is for, if the caller is an operator. */
 export const findOrganizationOf = (id: string) =>
   find(query.selectFrom('support_places').select('organization_id').where('id', '=', id))
