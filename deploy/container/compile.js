@@ -25,7 +25,7 @@ for (const name of packages) {
 }
 
 // Fastify loads what writes responses and logs when the first app is made.
-const { default: fastify } = await import('fastify')
+const { default: fastify } = await import(new URL('node_modules/fastify/fastify.js', root).href)
 const app = fastify({ logger: { level: 'silent' } })
 app.get('/', { schema: { response: { 200: { type: 'object', properties: {} } } } }, () => ({}))
 await app.ready()

@@ -165,7 +165,10 @@ export function checkAccounts({
         mail.resendApiKey === undefined && mail.smtpUrl === undefined,
         'no email is sent: set SMTP_URL or RESEND_API_KEY, and FROM_EMAIL; nobody can reset a password without it',
       ],
-      [isExampleDomain(/@([^>]*)>?$/.exec(sender)?.[1] ?? ''), `FROM_EMAIL is ${sender}: use an address of your own domain`],
+      [
+        isExampleDomain(/@([^>]*)>?$/.exec(sender)?.[1] ?? ''),
+        `FROM_EMAIL is ${sender}: use an address of your own domain`,
+      ],
     ),
     notes: those(
       [

@@ -132,15 +132,29 @@ test('what cannot be arranged around a process is found as well', async () => {
   async function ask(name: string, settings: Record<string, string>, changes: { tenantUrl?: string } = {}) {
     const check = productionChecks.find(([one]) => one === name)![1]
     const urls = { tenantUrl: production.DATABASE_TENANT_URL, systemUrl: production.DATABASE_SYSTEM_URL, ...changes }
-    const found = await check({ config: load({ ...production, ...settings }), database, declared: declare(features), urls })
+    const found = await check({
+      config: load({ ...production, ...settings }),
+      database,
+      declared: declare(features),
+      urls,
+    })
     return { faults: found.faults?.join('\n') ?? '', notes: found.notes?.join('\n') ?? '' }
   }
   // The connection of this test is not encrypted, and PostgreSQL says so whatever the URL is.
   assert.match((await ask('database TLS', {})).faults, /the tenant login reaches db\.internal without TLS/)
   const tenantUrl = 'postgresql://freehold_app:short-one@db.internal/app'
-  assert.match((await ask('secrets', {}, { tenantUrl })).faults, /DATABASE_TENANT_URL has a short or well-known password/)
-  assert.match((await ask('secrets', { METRICS_TOKEN: production.SECRET_KEY })).faults, /METRICS_TOKEN is the SECRET_KEY/)
-  assert.match((await ask('public URL', {})).faults, /PUBLIC_URL is https:\/\/api\.example\.com: use a name of your own/)
+  assert.match(
+    (await ask('secrets', {}, { tenantUrl })).faults,
+    /DATABASE_TENANT_URL has a short or well-known password/,
+  )
+  assert.match(
+    (await ask('secrets', { METRICS_TOKEN: production.SECRET_KEY })).faults,
+    /METRICS_TOKEN is the SECRET_KEY/,
+  )
+  assert.match(
+    (await ask('public URL', {})).faults,
+    /PUBLIC_URL is https:\/\/api\.example\.com: use a name of your own/,
+  )
   for (const sender of ['shop@example.com', 'Shop <no-reply@mail.example.org>'])
     assert.match((await ask('accounts', { FROM_EMAIL: sender })).faults, /use an address of your own domain/)
   assert.match((await ask('proxies', { TRUSTED_PROXIES: '' })).faults, /TRUSTED_PROXIES is empty/)
