@@ -273,11 +273,12 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
       env: { ...own, PATH: programPaths.PATH, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    let output = ''
+    let [output, errors] = ['', '']
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => (output += text))
+    child.stderr.on('data', (text: string) => (errors += text))
     const ended = once(child, 'close').then(([code]) => code as number | null)
-    return { child, ended, output: () => output }
+    return { child, ended, output: () => output, errors: () => errors }
   }
 
   /** A database of its own, because a service processes every job in it. */
@@ -355,7 +356,7 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
     await signUpAt(url)
     service.child.kill('SIGTERM')
     await service.ended
-    const reads = service.output().match(/^\[compile cache\] reading cache from .*/gm) ?? []
+    const reads = service.errors().match(/^\[compile cache\] reading cache from .*/gm) ?? []
     assert.ok(reads.length > 1000, `${reads.length} modules`)
     assert.deepEqual(
       reads.filter(line => !line.includes('... success')).map(line => / for (\w+ \S+)\.\.\./.exec(line)?.[1]),
