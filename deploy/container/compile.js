@@ -1,6 +1,6 @@
 // Run while the image is built: loads all code that the service may load later, so that Node keeps it compiled in the image.
 import module from 'node:module'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = new URL('../../', import.meta.url)
@@ -16,12 +16,9 @@ for (const file of readdirSync(sources, { recursive: true, encoding: 'utf8' })) 
   await import(url.href)
 }
 for (const name of packages) {
-  try {
-    await import(name)
-  } catch (error) {
-    // The image has no packages of development, such as the names of `freehold seed`.
-    if (Object(error).code !== 'ERR_MODULE_NOT_FOUND') throw error
-  }
+  const [folder = ''] = /^(@[^/]+\/)?[^/]+/.exec(name) ?? []
+  // The image has no packages of development, such as the one with the names for `freehold seed`.
+  if (existsSync(new URL(`node_modules/${folder}`, root))) await import(name)
 }
 
 // Fastify loads what writes responses and logs when the first app is made.
