@@ -402,14 +402,14 @@ async function createSuspendable() {
   }
 }
 
-// Red when: getOpenSupport() does not read suspended_at.
+// Red when: getOpenSupport() or gate_state does not read suspended_at.
 test('a suspension closes the organization for support access, too', async () => {
   const { request, grant, suspend, reactivate } = await createSuspendable()
   const id = await request()
   await grant(id)
   const support = callWith(await tokenFor(id))
   await suspend()
-  expect(await support('GET', '/api/v1/projects'), 403)
+  expect(await support('GET', '/api/v1/projects'), 403, 'organization-suspended')
   expect(await operator.call('POST', `/api/v1/admin/support/${id}/token`), 403, 'organization-suspended')
   expect(await reactivate(), 200)
   expect(await support('GET', '/api/v1/projects'), 200)

@@ -64,7 +64,7 @@ create view gate_state with (security_barrier) as
     o.second_factor_required and s.second_factor_at is null and o.deleted_at is null
       and (m.user_id is not null and m.disabled_at is null and m.deleted_at is null or u.superuser) as second_factor_missing,
     exists (select from gate) as permitted, exists (select from operator) as operator, support_role() is not null as supported,
-    case when m.disabled_at is null and m.deleted_at is null and m.user_id is not null and o.deleted_at is null
+    case when (m.disabled_at is null and m.deleted_at is null and m.user_id is not null or support_role() is not null) and o.deleted_at is null
       and current_setting('app.permission', true) not like 'admin:%' then o.suspended_at end as suspended_at,
     m.user_id is not null and m.disabled_at is null and m.deleted_at is null and o.deleted_at is null
       and coalesce(current_setting('app.requires', true), '') <> '' and not is_entitled() as entitlement_missing

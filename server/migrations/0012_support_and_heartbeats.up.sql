@@ -1,8 +1,6 @@
--- Takes 0012_heartbeats back.
+-- support and heartbeats
 
 set local check_function_bodies = off;
-
-drop trigger "keep_removable_at_later" on {{schema}}."license_activations";
 
 drop trigger "keep_removable_at" on {{schema}}."license_activations";
 
@@ -10,7 +8,9 @@ drop trigger "still_open" on {{schema}}."license_activations";
 
 drop trigger "touch" on {{schema}}."license_activations";
 
-drop function {{schema}}."find_license"(bytea, boolean);
+drop function {{schema}}."find_license"(bytea);
+
+drop function {{schema}}."license_obstacle"({{schema}}.licenses, boolean);
 
 create or replace function {{schema}}.activate_license (
   hash            bytea,
@@ -30,14 +30,16 @@ create or replace function {{schema}}.activate_license (
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 declare
-  l licenses := find_license(hash);
+  found_row record := find_license(hash, true);
+  l licenses := found_row.license;
 begin
   if l.id is not null then
     perform pg_advisory_xact_lock(lock_key('licenses', l.id::text));
-    l := find_license(hash);
+    found_row := find_license(hash, true);
+    l := found_row.license;
     perform set_config('app.organization_id', l.organization_id::text, true);
   end if;
-  outcome := license_obstacle(l, true);
+  outcome := found_row.obstacle;
   heartbeat_seconds := l.heartbeat_seconds;
   if outcome is not null then
     return;
@@ -82,10 +84,11 @@ create or replace function {{schema}}.beat_license (
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 declare
-  l constant licenses := find_license(hash);
+  found_row constant record := find_license(hash, false);
+  l constant licenses := found_row.license;
   renewed record;
 begin
-  outcome := license_obstacle(l, false);
+  outcome := found_row.obstacle;
   heartbeat_seconds := l.heartbeat_seconds;
   if outcome is null then
     -- A crash of PostgreSQL may forget the last heartbeats: the next ones follow.
@@ -106,7 +109,8 @@ create or replace function {{schema}}.deactivate_license (
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 declare
-  l constant licenses := find_license(hash);
+  found_row constant record := find_license(hash, false);
+  l constant licenses := found_row.license;
 begin
   if l.id is null then
     outcome := 'not-found';
@@ -120,24 +124,27 @@ begin
 end $function$;
 
 create or replace function {{schema}}.find_license (
-  hash bytea
+  hash bytea,
+  adds boolean,
+  OUT  license {{schema}}.licenses,
+  OUT  obstacle text
 )
-  returns {{schema}}.licenses
+  returns record
   language plpgsql
   stable
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 declare
   found_row record;
-  found_license licenses;
 begin
-  select l as license, o.suspended_at is not null as is_suspended into found_row from licenses l join organizations o on o.id = l.organization_id
-  where l.key_hash = hash and o.deleted_at is null;
-  found_license := found_row.license;
-  if found_row.is_suspended and found_license.status = 'active' then
-    found_license.status := 'suspended';
-  end if;
-  return found_license;
+  select l as license, case
+    when l.status <> 'active' then l.status
+    when o.suspended_at is not null then 'suspended'
+    when l.expires_at <= now() then case when l.on_expiry = 'restrict' or adds and l.on_expiry = 'read-only' then 'expired' end
+    when l.starts_at > now() then 'not-started' end as obstacle
+  into found_row from licenses l join organizations o on o.id = l.organization_id where l.key_hash = hash and o.deleted_at is null;
+  license := found_row.license;
+  obstacle := case when found then found_row.obstacle else 'not-found' end;
 end $function$;
 
 create or replace function {{schema}}.issue_license_file (
@@ -162,11 +169,12 @@ create or replace function {{schema}}.issue_license_file (
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 declare
-  l licenses := find_license(hash);
+  found_row constant record := find_license(hash, false);
+  l licenses := found_row.license;
   renewed record;
   activation license_activations;
 begin
-  outcome := license_obstacle(l, false);
+  outcome := found_row.obstacle;
   if outcome is not null then
     return;
   end if;
@@ -193,24 +201,6 @@ begin
   on_expiry := l.on_expiry;
 end $function$;
 
-create or replace function {{schema}}.license_obstacle (
-  l    {{schema}}.licenses,
-  adds boolean
-)
-  returns text
-  language plpgsql
-  stable
-  set search_path to {{schema}}, 'pg_temp'
-  AS $function$
-declare
-  current_status constant text := license_status(l.status, l.expires_at);
-begin
-  return case when l.id is null then 'not-found'
-    when current_status = 'expired' then case when l.on_expiry = 'restrict' or adds and l.on_expiry = 'read-only' then 'expired' end
-    when current_status <> 'active' then current_status
-    when l.starts_at > now() then 'not-started' end;
-end $function$;
-
 create or replace function {{schema}}.start_license (
   hash bytea
 )
@@ -219,39 +209,62 @@ create or replace function {{schema}}.start_license (
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
 declare
-  l licenses := find_license(hash);
+  found_row record := find_license(hash, false);
+  l licenses := found_row.license;
 begin
   perform set_config('app.organization_id', l.organization_id::text, true);
   update licenses set first_validated_at = now(),
     expires_at = case when expiry_basis = 'first-validation' and expires_at is null then now() + make_interval(days => duration_days) else expires_at end
   where organization_id = l.organization_id and id = l.id and first_validated_at is null and status = 'active';
-  l := find_license(hash);
+  found_row := find_license(hash, false);
+  l := found_row.license;
   return l.expires_at;
 end $function$;
 
+create or replace view {{schema}}."gate_state" with (security_barrier=true) AS  SELECT (EXISTS ( SELECT
+           FROM {{schema}}.self)) AS live,
+    ((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (o.deleted_at IS NULL)) AS member,
+    (o.second_factor_required AND (s.second_factor_at IS NULL) AND (o.deleted_at IS NULL) AND (((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL)) OR u.superuser)) AS second_factor_missing,
+    (EXISTS ( SELECT
+           FROM {{schema}}.gate)) AS permitted,
+    (EXISTS ( SELECT
+           FROM {{schema}}.operator)) AS operator,
+    ({{schema}}.support_role() IS NOT NULL) AS supported,
+        CASE
+            WHEN ((((m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (m.user_id IS NOT NULL)) OR ({{schema}}.support_role() IS NOT NULL)) AND (o.deleted_at IS NULL) AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text)) THEN o.suspended_at
+            ELSE NULL::timestamp with time zone
+        END AS suspended_at,
+    ((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (o.deleted_at IS NULL) AND (COALESCE(current_setting('app.requires'::text, true), ''::text) <> ''::text) AND (NOT {{schema}}.is_entitled())) AS entitlement_missing
+   FROM ((((( SELECT (NULLIF(current_setting('app.session_id'::text, true), ''::text))::uuid AS session_id,
+            (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid AS organization_id) named
+     LEFT JOIN {{schema}}.sessions s ON ((s.id = named.session_id)))
+     LEFT JOIN {{schema}}.users u ON ((u.id = s.user_id)))
+     LEFT JOIN {{schema}}.organizations o ON ((o.id = named.organization_id)))
+     LEFT JOIN {{schema}}.memberships m ON (((m.organization_id = o.id) AND (m.user_id = s.user_id))));
+
+create trigger keep_removable_at_later
+  before update of expires_at on {{schema}}.license_activations
+  for each row
+  when ((date_trunc('hour'::text, new.expires_at) IS DISTINCT FROM date_trunc('hour'::text, old.expires_at)))
+  execute function {{schema}}.keep_removable_at();
+
 create trigger keep_removable_at
-  before insert or update of expires_at on {{schema}}.license_activations
+  before insert on {{schema}}.license_activations
   for each row
   execute function {{schema}}.keep_removable_at();
 
 create constraint TRIGGER still_open
-  after insert or delete or update on {{schema}}.license_activations deferrable initially deferred
+  after insert or delete on {{schema}}.license_activations deferrable initially deferred
   for each row
   execute function {{schema}}.still_open();
 
 create trigger touch
-  before update on {{schema}}.license_activations
+  before update of name, metadata on {{schema}}.license_activations
   for each row
   execute function {{schema}}.touch();
 
-revoke all on function {{schema}}."find_license"(bytea) from public;
+revoke all on function {{schema}}."find_license"(bytea, boolean) from public;
 
-grant execute on function {{schema}}."find_license"(bytea) to "freehold_system";
+grant execute on function {{schema}}."find_license"(bytea, boolean) to "freehold_system";
 
-revoke all
-  on function {{schema}}."license_obstacle"({{schema}}.licenses, boolean)
-  from public;
-
-grant execute
-  on function {{schema}}."license_obstacle"({{schema}}.licenses, boolean)
-  to "freehold_system";
+grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_tenant";
