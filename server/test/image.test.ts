@@ -37,6 +37,8 @@ const USER = 10001
 const LIBRARIES = /^(?:ld-linux.*|lib(?:c|m|dl|pthread|rt|resolv|util|gcc_s|stdc\+\+|nss_dns|nss_files)\.so\.\d+)$/
 
 const scratch = mkdtempSync(join(tmpdir(), 'freehold-image-'))
+// Also if the tests are skipped.
+after(() => rmSync(scratch, { recursive: true, force: true }))
 const isRoot = process.getuid?.() === 0
 const canMount = isRoot && spawnSync('unshare', ['--mount', 'true']).status === 0
 const option =
@@ -189,10 +191,7 @@ describe('the image', { ...option, timeout: 400_000 }, () => {
     // An engine makes the place of a mount.
     for (const folder of [secrets, join(root, 'run/secrets')]) mkdirSync(folder, { recursive: true })
   })
-  after(() => {
-    spawnSync('buildah', [...storage(driver), 'rm', '--all'])
-    rmSync(scratch, { recursive: true, force: true })
-  })
+  after(() => void spawnSync('buildah', [...storage(driver), 'rm', '--all']))
 
   /** The names that FROM looks for. */
   const full = (name: string): string => (/^[\w-]+:/.test(name) ? `docker.io/library/${name}` : name)
