@@ -10,6 +10,8 @@ drop trigger "still_open" on {{schema}}."license_activations";
 
 drop trigger "touch" on {{schema}}."license_activations";
 
+drop function {{schema}}."beat_license"(bytea, text, integer, timestamp with time zone);
+
 drop function {{schema}}."find_license"(bytea, boolean);
 
 create or replace function {{schema}}.activate_license (
@@ -211,6 +213,31 @@ begin
     when l.starts_at > now() then 'not-started' end;
 end $function$;
 
+create or replace function {{schema}}.renew_activation (
+  l             {{schema}}.licenses,
+  device        text,
+  lease_seconds integer,
+  file_end      timestamp with time zone,
+  OUT           outcome text,
+  OUT           activation {{schema}}.license_activations
+)
+  returns record
+  language plpgsql
+  set search_path to {{schema}}, 'pg_temp'
+  AS $function$
+begin
+  perform pg_advisory_xact_lock_shared(lock_key('licenses', l.id::text));
+  perform set_config('app.organization_id', l.organization_id::text, true);
+  update license_activations a set last_seen_at = clock_timestamp(),
+    expires_at = greatest(nullif(a.expires_at, 'infinity'), file_end, activation_end(l, lease_seconds))
+  where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device and a.expires_at > clock_timestamp()
+  returning a.* into activation;
+  if activation.id is null then
+    outcome := case when exists (select from license_activations a where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device)
+      then 'heartbeat-dead' else 'activation-missing' end;
+  end if;
+end $function$;
+
 create or replace function {{schema}}.start_license (
   hash bytea
 )
@@ -265,6 +292,10 @@ create trigger touch
   for each row
   execute function {{schema}}.touch();
 
+revoke all on function {{schema}}."beat_license"(bytea, text, integer) from public;
+
+grant execute on function {{schema}}."beat_license"(bytea, text, integer) to "freehold_system";
+
 revoke all on function {{schema}}."find_license"(bytea) from public;
 
 grant execute on function {{schema}}."find_license"(bytea) to "freehold_system";
@@ -275,6 +306,16 @@ revoke all
 
 grant execute
   on function {{schema}}."license_obstacle"({{schema}}.licenses, boolean)
+  to "freehold_system";
+
+revoke all
+  on function {{schema}}."renew_activation"({{schema}}.licenses, text, integer, timestamp
+    with time zone)
+  from public;
+
+grant execute
+  on function {{schema}}."renew_activation"({{schema}}.licenses, text, integer, timestamp
+    with time zone)
   to "freehold_system";
 
 grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_tenant";

@@ -8,9 +8,14 @@ drop trigger "still_open" on {{schema}}."license_activations";
 
 drop trigger "touch" on {{schema}}."license_activations";
 
+drop function {{schema}}."beat_license"(bytea, text, integer);
+
 drop function {{schema}}."find_license"(bytea);
 
 drop function {{schema}}."license_obstacle"({{schema}}.licenses, boolean);
+
+drop function {{schema}}."renew_activation"({{schema}}.licenses, text, integer, timestamp
+  with time zone);
 
 create or replace function {{schema}}.activate_license (
   hash            bytea,
@@ -75,6 +80,7 @@ create or replace function {{schema}}.beat_license (
   hash          bytea,
   device        text,
   lease_seconds integer,
+  file_end      timestamp with time zone                               default null::timestamp with time zone,
   OUT           outcome text,
   OUT           heartbeat_seconds integer,
   OUT           activation {{schema}}.license_activations
@@ -86,16 +92,24 @@ create or replace function {{schema}}.beat_license (
 declare
   found_row constant record := find_license(hash, false);
   l constant licenses := found_row.license;
-  renewed record;
 begin
   outcome := found_row.obstacle;
   heartbeat_seconds := l.heartbeat_seconds;
-  if outcome is null then
+  if outcome is not null then
+    return;
+  end if;
+  if file_end is null then
     -- A crash of PostgreSQL may forget the last heartbeats: the next ones follow.
     perform set_config('synchronous_commit', 'off', true);
-    renewed := renew_activation(l, device, lease_seconds, null);
-    outcome := renewed.outcome;
-    activation := renewed.activation;
+  end if;
+  perform pg_advisory_xact_lock_shared(lock_key('licenses', l.id::text)), set_config('app.organization_id', l.organization_id::text, true);
+  update license_activations a set last_seen_at = clock_timestamp(),
+    expires_at = greatest(nullif(a.expires_at, 'infinity'), file_end, activation_end(l, lease_seconds))
+  where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device and a.expires_at > clock_timestamp()
+  returning a.* into activation;
+  if activation.id is null then
+    outcome := case when exists (select from license_activations a where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device)
+      then 'heartbeat-dead' else 'activation-missing' end;
   end if;
 end $function$;
 
@@ -187,7 +201,7 @@ begin
   issued_at := date_trunc('second', now());
   expires_at := least(issued_at + make_interval(secs => case when l.activation = 'floating' then least(seconds, 30 * 86400) else seconds end),
     case when l.on_expiry = 'restrict' then l.expires_at end);
-  renewed := renew_activation(l, device, null, expires_at);
+  renewed := beat_license(hash, device, null, expires_at);
   outcome := renewed.outcome;
   activation := renewed.activation;
   activation_id := activation.id;
@@ -262,6 +276,14 @@ create trigger touch
   before update of name, metadata on {{schema}}.license_activations
   for each row
   execute function {{schema}}.touch();
+
+revoke all
+  on function {{schema}}."beat_license"(bytea, text, integer, timestamp with time zone)
+  from public;
+
+grant execute
+  on function {{schema}}."beat_license"(bytea, text, integer, timestamp with time zone)
+  to "freehold_system";
 
 revoke all on function {{schema}}."find_license"(bytea, boolean) from public;
 

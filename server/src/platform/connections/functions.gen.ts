@@ -21,7 +21,6 @@ export const changingFunctions = [
   'open_throttle',
   'record_event',
   'record_support_request',
-  'renew_activation',
   'require_own_permissions',
   'reserve_guess',
   'settle_guess',

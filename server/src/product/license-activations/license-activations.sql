@@ -131,11 +131,23 @@ revoke execute on function activate_license(bytea, text, text, jsonb, integer) f
 grant execute on function activate_license(bytea, text, text, jsonb, integer) to freehold_system;
 
 -- Renews one activation: by a heartbeat, or until the end of a license file (`file_end`).
-create function renew_activation(l licenses, device text, lease_seconds integer, file_end timestamptz, out outcome text, out activation license_activations)
+create function beat_license(hash bytea, device text, lease_seconds integer, file_end timestamptz default null,
+  out outcome text, out heartbeat_seconds integer, out activation license_activations)
   language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
+declare
+  found_row constant record := find_license(hash, false);
+  l constant licenses := found_row.license;
 begin
-  perform pg_advisory_xact_lock_shared(lock_key('licenses', l.id::text));
-  perform set_config('app.organization_id', l.organization_id::text, true);
+  outcome := found_row.obstacle;
+  heartbeat_seconds := l.heartbeat_seconds;
+  if outcome is not null then
+    return;
+  end if;
+  if file_end is null then
+    -- A crash of PostgreSQL may forget the last heartbeats: the next ones follow.
+    perform set_config('synchronous_commit', 'off', true);
+  end if;
+  perform pg_advisory_xact_lock_shared(lock_key('licenses', l.id::text)), set_config('app.organization_id', l.organization_id::text, true);
   update license_activations a set last_seen_at = clock_timestamp(),
     expires_at = greatest(nullif(a.expires_at, 'infinity'), file_end, activation_end(l, lease_seconds))
   where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device and a.expires_at > clock_timestamp()
@@ -145,29 +157,8 @@ begin
       then 'heartbeat-dead' else 'activation-missing' end;
   end if;
 end $$;
-revoke execute on function renew_activation(licenses, text, integer, timestamptz) from public;
-grant execute on function renew_activation(licenses, text, integer, timestamptz) to freehold_system;
-
-create function beat_license(hash bytea, device text, lease_seconds integer,
-  out outcome text, out heartbeat_seconds integer, out activation license_activations)
-  language plpgsql volatile set search_path = {{schema}}, pg_temp as $$
-declare
-  found_row constant record := find_license(hash, false);
-  l constant licenses := found_row.license;
-  renewed record;
-begin
-  outcome := found_row.obstacle;
-  heartbeat_seconds := l.heartbeat_seconds;
-  if outcome is null then
-    -- A crash of PostgreSQL may forget the last heartbeats: the next ones follow.
-    perform set_config('synchronous_commit', 'off', true);
-    renewed := renew_activation(l, device, lease_seconds, null);
-    outcome := renewed.outcome;
-    activation := renewed.activation;
-  end if;
-end $$;
-revoke execute on function beat_license(bytea, text, integer) from public;
-grant execute on function beat_license(bytea, text, integer) to freehold_system;
+revoke execute on function beat_license(bytea, text, integer, timestamptz) from public;
+grant execute on function beat_license(bytea, text, integer, timestamptz) to freehold_system;
 
 -- Deactivates one device; also if the license can no longer be used.
 create function deactivate_license(hash bytea, device text, out outcome text) language plpgsql volatile set search_path = {{schema}}, pg_temp as $$

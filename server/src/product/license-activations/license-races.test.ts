@@ -85,7 +85,7 @@ test('one device that is activated many times at once has one activation', async
   assert.equal(new Set(answers.map(({ body }) => body.id)).size, 1)
 })
 
-// Red when: renew_activation takes no lock: the activation would count as expired while its heartbeat commits.
+// Red when: beat_license() takes no lock: the activation would count as expired while its heartbeat commits.
 test('a heartbeat in the last moment keeps its place, and no other device gets it', async t => {
   const license = await makeLicense(admin, organization_id, { max_activations: 1, heartbeat_seconds: 60 })
   const { hash } = readLicenseKey(license.key)
@@ -116,7 +116,7 @@ test('a heartbeat in the last moment keeps its place, and no other device gets i
   assert.equal((await other).rows[0].outcome, 'activations-exhausted')
 })
 
-// Red when: renew_activation renews what has expired.
+// Red when: beat_license() renews what has expired.
 test('of heartbeats and activations at the moment of expiry, in two processes, one device has the place', async t => {
   const outcomes: Record<string, number> = {}
   for (let round = 0; round < 12; round++) {

@@ -37,7 +37,7 @@ begin
   issued_at := date_trunc('second', now());
   expires_at := least(issued_at + make_interval(secs => case when l.activation = 'floating' then least(seconds, 30 * 86400) else seconds end),
     case when l.on_expiry = 'restrict' then l.expires_at end);
-  renewed := renew_activation(l, device, null, expires_at);
+  renewed := beat_license(hash, device, null, expires_at);
   outcome := renewed.outcome;
   activation := renewed.activation;
   activation_id := activation.id;
