@@ -26,7 +26,8 @@ export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPa
     const data = sent === null && isOptional ? {} : sent
     validate ??= (part === 'body' ? exactValidator : coercingValidator).compile(schema)
     const faults = faultsBy(validate, data, part)
-    return faults.length === 0 ? { value: inOrder(lowerIds(data), names) } : { error: refusal(part, faults) }
+    if (faults.length === 0) return { value: inOrder(lowerIds(data), names) }
+    return { error: refusal(part, data === null && part === 'body' ? [missingBody] : faults) }
   }
 }
 
@@ -51,9 +52,7 @@ function requiresNothing(method: string, schema: object): boolean {
 }
 
 const faultsBy = (validate: ValidateFunction, data: unknown, part: Part): FieldError[] =>
-  validate(data)
-    ? malformedTexts(data, '')
-    : (validate.errors ?? []).map(error => (data === null && part === 'body' ? missingBody : fieldErrorOf(error, part)))
+  validate(data) ? malformedTexts(data, '') : (validate.errors ?? []).map(error => fieldErrorOf(error, part))
 
 const missingBody: FieldError = { pointer: '', detail: 'is required: send a JSON object' }
 
