@@ -8,7 +8,7 @@ const listeners = new Set<(connection: Connection, text: string) => void>()
 
 /** How a connection is made ready: not a statement of a request. */
 const isPreparation = (asked: Asked): boolean =>
-  typeof asked === 'string' ? asked === 'set default_transaction_read_only = on' : asked.name === 'settings'
+  typeof asked === 'string' ? asked.startsWith('set lock_timeout') : /^(read )?settings$/.test(asked.name ?? '')
 
 const { query } = pg.Client.prototype as unknown as { query: (...given: unknown[]) => unknown }
 Object.defineProperty(Connection.prototype, 'query', {

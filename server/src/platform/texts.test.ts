@@ -87,7 +87,6 @@ const anyText: Record<string, readonly string[]> = {
     'plan',
     'product',
     'entitlements',
-    'device',
     'ip',
     'operation',
     'type',

@@ -15,7 +15,7 @@ const hasFactor = '((s.second_factor_at IS NOT NULL) OR (NOT o.second_factor_req
 const ofOperator = "(current_setting('app.permission'::text, true) ~~ 'admin:%'::text)"
 const isRead = `((o.suspended_at IS NULL) OR ${ofOperator})`
 const isTold =
-  "((m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text))"
+  "((((m.disabled_at IS NULL) AND (m.deleted_at IS NULL) AND (m.user_id IS NOT NULL)) OR (support_role() IS NOT NULL)) AND (o.deleted_at IS NULL) AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text))"
 const isWayOut = `((o.suspended_at IS NULL) OR ${ofOperator} OR (current_setting('app.permission'::text, true) = 'organization:leave'::text))`
 const isMember = '(m.user_id IS NOT NULL) AND (m.disabled_at IS NULL) AND (m.deleted_at IS NULL)'
 const requiresNone = "(COALESCE(current_setting('app.requires'::text, true), ''::text) = ''::text)"
@@ -121,7 +121,7 @@ const changes: Readonly<Record<string, readonly Change[]>> = {
     [toldOfFactor, '(((m.user_id IS NOT NULL) AND (m.disabled_at IS NULL)) OR u.superuser)'],
     [' OR u.superuser', ''],
     [isTold, '((o.deleted_at IS NULL))'],
-    ['(m.user_id IS NOT NULL) AND (o.deleted_at IS NULL) AND (current', '(o.deleted_at IS NULL) AND (current'],
+    [' AND (m.user_id IS NOT NULL)) OR (support_role()', ') OR (support_role()'],
     [" AND (current_setting('app.permission'::text, true) !~~ 'admin:%'::text)", ''],
     ['THEN o.suspended_at', 'THEN NULL::timestamptz'],
     [`suspended_at, (${isMember} AND (o.deleted_at IS NULL) AND (`, 'suspended_at, (('],

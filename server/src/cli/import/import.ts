@@ -6,7 +6,7 @@ import type { Config } from '../../config/config.ts'
 import { beginImport, IMPORT_CONNECTIONS, ImportedUser } from '../../identity/import/import.ts'
 import type { ImportRow, UnimportedRow } from '../../identity/import/import.ts'
 import { systemFor } from '../../platform/database/runners.ts'
-import { compileValidator } from '../../platform/http/validation.ts'
+import { listFaults } from '../../platform/http/validation.ts'
 import { withDatabase } from '../../platform/schema/with-database.ts'
 import { tokenKeyOf } from '../../platform/tokens/one-time-tokens.ts'
 import { readLines } from './import-lines.ts'
@@ -73,7 +73,7 @@ function openReport(path: string, input: Stats): number {
   return openSync(path, 'w', 0o600)
 }
 
-const validate = compileValidator({ schema: ImportedUser, httpPart: 'body', method: '', url: '' })
+const faultsOf = listFaults(ImportedUser)
 
 function readRow(line: Line): ImportRow | UnimportedRow {
   const refuse = (errors: UnimportedRow['errors']) => ({ line: line.line, outcome: 'refused' as const, errors })
@@ -86,8 +86,8 @@ function readRow(line: Line): ImportRow | UnimportedRow {
     const [position] = /position \d+/.exec(String(error)) ?? []
     return refuse([{ pointer: '', detail: `is not JSON${position === undefined ? '' : ` (${position})`}` }])
   }
-  const { error } = validate(value) as { error?: { errors: UnimportedRow['errors'] } }
-  return error === undefined ? { line: line.line, user: value as ImportRow['user'] } : refuse(error.errors)
+  const faults = faultsOf(value)
+  return faults.length === 0 ? { line: line.line, user: value as ImportRow['user'] } : refuse(faults)
 }
 
 /** Exports use null for missing values. Only two levels, like a row, because a hostile line may be nested very deep. */

@@ -56,7 +56,7 @@ const faultsBy = (validate: ValidateFunction, data: unknown, part: Part): FieldE
 
 const missingBody: FieldError = { pointer: '', detail: 'is required: send a JSON object' }
 
-/** The faults of a value that is only a part of a body, worded like those of a body; empty if it matches the schema. */
+/** The faults of a value that is a part of a body or a line of a file, worded like those of a body; empty if it matches the schema. */
 export function listFaults(schema: TSchema): (data: unknown) => FieldError[] {
   let validate: ValidateFunction | undefined
   return data => distinct(faultsBy((validate ??= exactValidator.compile(schema)), data, 'body'))

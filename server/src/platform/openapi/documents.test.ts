@@ -17,7 +17,7 @@ const DOCUMENTS = [
   '/api/redoc',
   '/api/openapi.json',
 ]
-const TOKEN = 'a token for the machines that read documents'
+const TOKEN = 'a-token-for-the-machines-that-read-documents'
 
 const open = await createTestApp({ GITHUB_CLIENT_ID: '', GITHUB_CLIENT_SECRET: '' })
 const closed = await createTestApp({ PUBLIC_DOCUMENTS: 'false', METRICS_TOKEN: TOKEN })

@@ -303,6 +303,7 @@ test('the libraries for sign-in go out through the one client', async () => {
 const mayConnect: Readonly<Record<string, string>> = {
   'platform/addresses.ts node:net': 'what an address is',
   'config/kinds.ts node:net': 'what an address is',
+  'platform/redis/redis.ts node:net': 'what an address is',
   'platform/embedded/postgres-process.ts node:net': 'whether a port of this machine is free',
   'platform/server/closing.ts node:net': 'the type of the listener, which connects to nothing',
   'platform/openapi/document-pages.ts node:http': 'the names of statuses',
