@@ -23,7 +23,7 @@ export interface ServiceProcess {
   /** Its standard output and standard error. */
   readonly output: () => string
   readonly errors: () => string
-  /** Sends a signal and waits for the exit. */
+  /** Sends a signal and waits for the exit. @throws Error with its output if it takes a minute */
   end(signal: NodeJS.Signals): Promise<ServiceEnd>
 }
 
@@ -37,6 +37,8 @@ export function onTestDatabase(): Record<string, string> {
   const { ownerUrl, tenantUrl, systemUrl } = testDatabase()
   return { DATABASE_URL: ownerUrl, DATABASE_TENANT_URL: tenantUrl, DATABASE_SYSTEM_URL: systemUrl, RUN_JOBS: 'false' }
 }
+
+const END_MS = 60_000
 
 /** Starts it on a free port, without waiting. */
 export async function launchService(
@@ -71,8 +73,10 @@ export async function launchService(
     isRunning: () => child.exitCode === null && child.signalCode === null,
     output: () => output,
     errors: () => errors,
-    end: signal => {
+    end: async signal => {
       child.kill(signal)
+      const isLate = await Promise.race([ended.then(() => false), delay(END_MS, true, { ref: false })])
+      if (isLate) throw new Error(`the service has not ended after ${END_MS} ms:\n${output.slice(-5000)}${errors}`)
       return ended
     },
   }

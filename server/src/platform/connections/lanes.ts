@@ -21,6 +21,8 @@ const KEPT_OUT_MS = 30_000
 const MAX_REMEMBERED = 5000
 /** A lane that has carried nothing for so long is closed. Milliseconds. */
 const IDLE_MS = 60_000
+/** How long a connection may take to end. Milliseconds. */
+const END_MS = 10_000
 /** For how long a statement on a lane waits for a lock, and all behind it; it then runs on a connection of its own. Milliseconds. */
 const LOCK_MS = 5
 
@@ -81,6 +83,10 @@ class Lane {
     this.#client = client
   }
 
+  get #stream(): Socket {
+    return (this.#client as unknown as Wired).connection.stream
+  }
+
   get load(): number {
     return this.#sent.length
   }
@@ -120,19 +126,20 @@ class Lane {
     })
   }
 
-  end(): Promise<void> {
-    return this.#client.end()
+  /** Waits for the statements in flight, but not for a server that has stopped answering. */
+  async end(): Promise<void> {
+    const limit = setTimeout(() => this.#stream.destroy(), END_MS)
+    await this.#client.end().finally(() => clearTimeout(limit))
   }
 
   /** Everything that is sent in one turn of the event loop goes out in one write. */
   #cork(): void {
     if (this.#isCorked) return
     this.#isCorked = true
-    const { stream } = (this.#client as unknown as Wired).connection
-    stream.cork()
+    this.#stream.cork()
     setImmediate(() => {
       this.#isCorked = false
-      stream.uncork()
+      this.#stream.uncork()
     })
   }
 }
