@@ -143,9 +143,9 @@ function openLogin<Name extends LoginName>(
   ): Promise<Row[]> =>
     watch.timed(text, origin.request_id, () => {
       const { promise, resolve, reject } = Promise.withResolvers<Row[]>()
-      const prepares = prepared ? nameOf(text) : undefined
+      const statementName = prepared ? nameOf(text) : undefined
       const done = (error: Error | null, rows: Row[]) => (error === null ? resolve(rows) : reject(error))
-      client.query(new TripQuery({ name: prepares, text, values, settings, begin, commit }, done))
+      client.query(new TripQuery({ name: statementName, text, values, settings, begin, commit }, done))
       return promise
     })
 

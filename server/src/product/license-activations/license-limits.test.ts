@@ -86,7 +86,7 @@ test('guesses on all routes count together, and what is refused with a right key
 })
 
 // Red when: activations and deactivations are not counted, count for all licenses together, or what changes nothing counts.
-test('one key fills the audit log of its organization with no more than 600 entries a minute', async () => {
+test('one key fills the audit log of its organization with at most 600 entries a minute', async () => {
   const [busy, calm] = [await makeLicense(admin, organization_id), await makeLicense(admin, organization_id)]
   const ask = (operation: string, key: string, fingerprint = 'one') =>
     call('POST', `/api/v1/licenses/${operation}`, { key, fingerprint }, { 'x-forwarded-for': '192.0.2.8' })

@@ -138,7 +138,7 @@ test('of heartbeats and activations at the moment of expiry, in two processes, o
       }),
     )
     const has = (answer: string) => answers.includes(answer)
-    // Whoever was accepted last has it: a heartbeat renews for a minute, so no device gets the place after it.
+    // The device that was accepted last has it: a heartbeat renews for a minute, so no device gets the place after it.
     assert.equal(await countUsed(license), has('heartbeat 200') || has('activate 201') ? 1 : 0)
     assert.ok(answers.filter(answer => answer === 'activate 201').length <= 1)
     assert.ok(!(has('heartbeat 200') && has('activate 201')), answers.join())
