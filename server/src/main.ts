@@ -8,8 +8,10 @@ import type { Provisioned } from './platform/schema/provision.ts'
 import type { Leaving } from './platform/server/closing.ts'
 
 export interface RunningService {
-  /** Finishes running requests, then closes everything. With `drains` it first continues to serve for DRAIN_SECONDS. */
-  stop(how: { drains: boolean }): Promise<void>
+  /** Accepts no more connections. With `drains` it first continues to serve for DRAIN_SECONDS. */
+  leave(how: { drains: boolean }): Promise<void>
+  /** Finishes running requests, then closes everything. */
+  stop(): Promise<void>
 }
 
 export interface StartOptions {
@@ -84,11 +86,13 @@ async function run(
     const task = await loading
     const running = await task(config, provisioned, log, stack)
     return {
-      stop: async ({ drains }) => {
+      leave: async ({ drains }) => {
         const seconds = drains && running !== undefined ? config.drainSeconds : 0
         if (seconds > 0)
           log.info(`stopping in ${seconds} seconds: requests are served until then, and /ready answers 503`)
         await running?.leave(seconds)
+      },
+      stop: async () => {
         log.info('stopping: running requests are finished first')
         await stack.disposeAsync()
       },

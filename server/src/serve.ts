@@ -51,8 +51,10 @@ export async function serve(
   const app = await createApp(services, database)
   let jobs: RunningJobs | undefined
   stack.defer(async () => {
-    await Promise.all([app.close(), jobs?.stop()])
+    const ends = await Promise.allSettled([app.close(), jobs?.stop()])
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
   })
+  stack.defer(() => database.limit())
   await app.listen({
     host: config.host,
     port: config.port,

@@ -24,9 +24,13 @@ export async function work(
   const services = await createServices({ config, declared, log })
   stack.defer(() => closeServices(services))
   const metrics = await serveMetrics(services, systemFor(database, 'metrics'))
-  stack.defer(() => void metrics?.close())
+  stack.defer(() => {
+    metrics?.close()
+    metrics?.closeAllConnections()
+  })
   const jobs = await startJobs(services, database)
   stack.defer(() => jobs.stop())
+  stack.defer(() => database.limit())
   log.info(`${config.appName} ${services.version} works on the jobs (${config.environment})`)
 }
 

@@ -9,6 +9,12 @@ import { awaitOrphanage } from './orphanage.ts'
 /** How long a start may continue after a signal to stop. Milliseconds. */
 const START_MS = 5000
 
+/**
+ * How long the process may exist after the drain, or after a start that failed. It is longer than all limits of what is
+ * closed: the last requests, jobs and statements (25 s), and the embedded PostgreSQL (40 s). Milliseconds.
+ */
+const STOP_MS = 75_000
+
 interface Told {
   /** Whether to wait until load balancers have noticed. */
   drains: boolean
@@ -37,11 +43,24 @@ export async function runUntilSignal(
   const isGivenUp = told.then(() => delay(START_MS, 'given-up' as const, { ref: false }))
   let isStarted = false
   const drains = told.then(how => how.drains && isStarted)
-  const service = await Promise.race([start(log), isGivenUp])
+  const service = await Promise.race([start(log), isGivenUp]).catch((error: unknown) => {
+    limitStop(log)
+    throw error
+  })
   if (service === 'given-up') process.exit(1)
   isStarted = true
-  await service.stop({ drains: await drains })
+  await service.leave({ drains: await drains })
+  limitStop(log)
+  await service.stop()
   return code
+}
+
+/** What is left then is a fault: it is named, and the process ends. */
+function limitStop(log: Logger): void {
+  setTimeout(() => {
+    log.fatal({ resources: process.getActiveResourcesInfo() }, `the process has not ended within ${STOP_MS} ms`)
+    process.exit(1)
+  }, STOP_MS).unref()
 }
 
 /** SIGHUP calls `reopenLog`; without a log file, it means that the terminal was closed. */

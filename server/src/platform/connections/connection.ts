@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os'
 import pg from 'pg'
+import type { OpenConnections } from './open-connections.ts'
 
 /**
  * Settings of every connection, whatever the server, the database or the login sets. Poolers track these three for
@@ -23,9 +24,12 @@ const startup = pg.Client.prototype as unknown as { getStartupConf(this: pg.Clie
 export class Connection extends pg.Client {
   readonly #options: string | undefined
 
-  constructor(config: pg.ClientConfig & { connectionString: string }) {
+  constructor(config: pg.ClientConfig & { connectionString: string; noted?: OpenConnections }) {
     const url = completeUrl(config.connectionString)
     super({ ssl: false, sslnegotiation: 'postgres', client_encoding: 'UTF8', ...config, connectionString: url.href })
+    config.noted?.add(this)
+    // A connection can be lost while it passes from one user to the next, when no one listens. The next statement fails.
+    this.on('error', () => {})
     this.#options = url.searchParams.get('options') ?? config.options
     if (url.password !== '') return
     // With null the driver would read a password file, with undefined the environment.
@@ -39,8 +43,11 @@ export class Connection extends pg.Client {
   }
 }
 
-/** The class, with the type that the driver's pool expects. */
-export const poolClient = Connection as unknown as new () => pg.ClientBase
+/** The options of a pool of such connections, each of which it notes. */
+export const connectionsOf = (noted: OpenConnections): pg.PoolConfig => ({
+  Client: Connection as unknown as new () => pg.ClientBase,
+  ...({ noted } as object),
+})
 
 /** `sslmode` has two meanings here: `disable`, or TLS with a verified certificate. These modes become `verify-full`. */
 const VERIFIED_MODES = new Set(['allow', 'prefer', 'require', 'verify-ca'])

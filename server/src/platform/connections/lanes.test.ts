@@ -8,7 +8,9 @@ import { repeatable } from '../database/statement.ts'
 import { getMe } from '../../identity/sign-in/me.ts'
 import { listProjects } from '../../product/projects/projects.ts'
 import type { Row } from './trip-query.ts'
+import { waits } from '../../../test/meeting.ts'
 import { createOwnDatabase } from '../../../test/own-database.ts'
+import { waitUntil } from '../../../test/programs/service-process.ts'
 import { makeTenants, readLeftSettings, runTenantLoad, say } from '../../../test/concurrency/tenant-load.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 
@@ -133,7 +135,7 @@ test('reads in flight on a connection that is lost are answered from another', a
   await admin.query('select pg_terminate_backend(pid) from unnest($1::int[]) pid', [pids])
   await reading
   await readMany(16)
-  assert.ok((await countLanes()).every(pid => !pids.includes(pid)))
+  await waitUntil(async () => (await countLanes()).every(pid => !pids.includes(pid)))
 })
 
 // Red when: the lanes are not read-only, or a refused change is not repeated on a connection of its own.
@@ -170,14 +172,17 @@ test('a repeatable change is carried, and what it waits for holds up nothing els
       )
     ).rows.map(({ pid }) => pid)
   const pids: unknown[] = []
-  for (let n = 0; n < 100; n++) pids.push(...(await Promise.all([beat(1), look(), beat(1)])).filter(Number.isInteger))
-  const lanes = await listPids('freehold system lane')
-  assert.equal(lanes.length, 2)
-  assert.ok(pids.filter(pid => lanes.includes(pid as number)).length > 100, 'most are carried')
+  let lanes: number[] = []
+  // Until many are carried: a statement that was slow once, on a busy machine, is not for a while.
+  while (lanes.length < 2 || pids.filter(pid => lanes.includes(pid as number)).length < 100) {
+    pids.push(...(await Promise.all([beat(1), look(), beat(1)])).filter(Number.isInteger))
+    lanes = await listPids('freehold system lane')
+  }
+  const before = pids.length
   const others: unknown[] = []
   for (let n = 0; n < 10; n++) others.push(...(await Promise.all([undeclared(1), undeclared(1)])))
   assert.ok(others.every(pid => !lanes.includes(pid as number)))
-  assert.deepEqual((await look())[0], { place: 1, beats: 220 })
+  assert.deepEqual((await look())[0], { place: 1, beats: before + 20 })
 
   const holder = await admin.connect()
   t.after(() => holder.release(true))
@@ -185,6 +190,7 @@ test('a repeatable change is carried, and what it waits for holds up nothing els
   await holder.query('select from beats where place = 2 for update')
   const waiting = beat(2)
   for (let n = 0; n < 20; n++) await Promise.all([beat(1), look()])
+  assert.ok(await waits(admin, holder, waiting))
   const { rowCount } = await admin.query(
     `select from pg_stat_activity where datname = current_database() and application_name = 'freehold system' and wait_event_type = 'Lock'`,
   )
@@ -192,7 +198,7 @@ test('a repeatable change is carried, and what it waits for holds up nothing els
   await holder.query('commit')
   assert.ok(!lanes.includes((await waiting) as number))
   assert.deepEqual(await look(), [
-    { place: 1, beats: 240 },
+    { place: 1, beats: before + 40 },
     { place: 2, beats: 1 },
   ])
 })
@@ -256,8 +262,9 @@ test('one organization uses at most two lanes', async () => {
   const before = await count()
   for (let n = 0; n < 20; n++) await Promise.all(Array.from({ length: 20 }, () => read(3, another)))
   assert.ok((await count()) - before <= 2, 'the lanes of one organization')
-  for (let n = 0; n < 20; n++) await Promise.all(Array.from({ length: 20 }, (_, number) => read(number, another)))
-  assert.ok((await count()) - before > 2, 'the lanes of eight organizations')
+  // The lanes of eight organizations.
+  while ((await count()) - before <= 2)
+    await Promise.all(Array.from({ length: 20 }, (_, number) => read(number, another)))
   await another.close()
 })
 
@@ -267,10 +274,30 @@ test('closing waits for the reads in flight', async () => {
   const settings = ['', '', '', '{}', '', ''] as const
   const statement = say('select pg_sleep(0.01), $1::text as nonce', 'a')
   lanes.note(statement, settings, 0)
+  // Where everything takes long, a lane takes statements for longer: also if this process has to wait between two of them.
+  lanes.note(say('select 1'), settings, 10_000)
   while (lanes.carry(statement, settings) === undefined) await setTimeout(5)
   const reading = Array.from({ length: 5 }, async () => lanes.carry(statement, settings))
   const closed = lanes.close()
   for (const rows of await Promise.all(reading)) assert.equal(rows?.[0]?.['nonce'], 'a')
   await closed
   assert.equal(lanes.carry(statement, settings), undefined)
+})
+
+// Red when: end() has no limit, so that closing waits for the answer (this test then runs into its time limit).
+test('closing gives up a connection whose server has stopped', { timeout: 60_000 }, async t => {
+  const lanes = openLanes({ ...laneOptions, count: 1, endMs: 300, application_name: 'freehold silent lane' })
+  const settings = ['', '', '', '{}', '', ''] as const
+  const statement = say('select pg_backend_pid() as pid')
+  lanes.note(statement, settings, 0)
+  let answer: Promise<Row[]> | undefined
+  while ((answer = lanes.carry(statement, settings)) === undefined) await setTimeout(5)
+  const pid = Number((await answer)[0]!['pid'])
+  process.kill(pid, 'SIGSTOP')
+  t.after(() => process.kill(pid, 'SIGCONT'))
+  // The first answer may have been slow.
+  for (let n = 0; n < 100; n++) lanes.note(statement, settings, 0)
+  const unanswered = assert.rejects(lanes.carry(statement, settings)!, /Connection terminated/)
+  await lanes.close()
+  await unanswered
 })

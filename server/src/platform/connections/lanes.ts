@@ -1,7 +1,8 @@
-import type { Socket } from 'node:net'
 import { Connection } from './connection.ts'
 import { isBroken, isLockTimeout } from './error-codes.ts'
 import { changingFunctions } from './functions.gen.ts'
+import { streamOf } from './open-connections.ts'
+import type { OpenConnections } from './open-connections.ts'
 import { nameOf, prepareReadSettings, prepareSettings, TripQuery } from './trip-query.ts'
 import type { Row, SettingValues } from './trip-query.ts'
 
@@ -42,7 +43,10 @@ export interface LaneOptions {
   connectionTimeoutMillis: number
   maxLifetimeSeconds: number
   application_name: string
+  noted?: OpenConnections
   onError: (error: Error) => void
+  /** How long a connection may take to end: 10 s by default. */
+  endMs?: number
 }
 
 interface LaneStatement {
@@ -66,11 +70,6 @@ export interface Lanes {
   close(): Promise<void>
 }
 
-/** The parts of the driver's client that its types omit. */
-interface Wired {
-  connection: { stream: Socket }
-}
-
 class Lane {
   /** When each statement in flight was sent, the oldest first. */
   readonly #sent: number[] = []
@@ -81,10 +80,6 @@ class Lane {
 
   constructor(client: Connection) {
     this.#client = client
-  }
-
-  get #stream(): Socket {
-    return (this.#client as unknown as Wired).connection.stream
   }
 
   get load(): number {
@@ -127,8 +122,8 @@ class Lane {
   }
 
   /** Waits for the statements in flight, but not for a server that has stopped answering. */
-  async end(): Promise<void> {
-    const limit = setTimeout(() => this.#stream.destroy(), END_MS)
+  async end(endMs: number): Promise<void> {
+    const limit = setTimeout(() => streamOf(this.#client).destroy(), endMs)
     await this.#client.end().finally(() => clearTimeout(limit))
   }
 
@@ -136,15 +131,16 @@ class Lane {
   #cork(): void {
     if (this.#isCorked) return
     this.#isCorked = true
-    this.#stream.cork()
+    const stream = streamOf(this.#client)
+    stream.cork()
     setImmediate(() => {
       this.#isCorked = false
-      this.#stream.uncork()
+      stream.uncork()
     })
   }
 }
 
-export function openLanes({ count, onError, maxLifetimeSeconds, ...options }: LaneOptions): Lanes {
+export function openLanes({ count, onError, maxLifetimeSeconds, endMs = END_MS, ...options }: LaneOptions): Lanes {
   const lanes: (Lane | 'opening' | undefined)[] = Array.from({ length: count })
   const leaving = new Set<Promise<void>>()
   /** By text: the average time of the last runs in milliseconds, or Infinity for what changes something. */
@@ -166,7 +162,7 @@ export function openLanes({ count, onError, maxLifetimeSeconds, ...options }: La
   function retire(place: number, lane: Lane): void {
     if (lanes[place] !== lane) return
     lanes[place] = undefined
-    const end = lane.end().catch(() => {})
+    const end = lane.end(endMs).catch(() => {})
     leaving.add(end)
     void end.finally(() => leaving.delete(end))
   }

@@ -2,11 +2,13 @@ import pg from 'pg'
 import { isProblem } from '../problems.ts'
 import { watchPool } from '../connections/pool-watch.ts'
 import type { PoolState } from '../connections/pool-watch.ts'
-import { poolClient } from '../connections/connection.ts'
+import { connectionsOf } from '../connections/connection.ts'
 import { ClosedGate, meaningOf, unavailable } from './database-errors.ts'
 import { isBroken, isDatabaseError, isOutdated, isShortage, noteShortages } from '../connections/error-codes.ts'
 import type { Shortages } from '../connections/error-codes.ts'
 import { isUncarried, openLanes } from '../connections/lanes.ts'
+import { noteConnections } from '../connections/open-connections.ts'
+import type { OpenConnections } from '../connections/open-connections.ts'
 import type { Origin, Scope } from './scope.ts'
 import { refusalOf } from './gate-refusals.ts'
 import type { GateState } from './gate-refusals.ts'
@@ -62,6 +64,9 @@ export interface Database {
   tenant: Login<'tenant'>
   /** Sign-in, operators and jobs. */
   system: Login<'system'>
+  /** The process stops: from now on a database that does not answer is waited for no longer than 20 seconds. */
+  limit(): void
+  /** Waits for the statements in flight. */
   close(): Promise<void>
 }
 
@@ -76,18 +81,26 @@ export interface DatabaseOptions {
   /** How many connections short statements of each login share at most, and half of its own (lanes.ts); 0, or behind a pooler: none. */
   lanes?: number
   onError: (error: Error) => void
+  /** How long statements may take once it closes: 20 s by default. */
+  lastStatementsMs?: number
 }
 
 export function openDatabase(options: DatabaseOptions): Database {
   const systemSize = Math.max(1, Math.floor(options.poolSize / 4))
   const tenantSize = Math.max(1, options.poolSize - systemSize)
-  const shared = { shortages: noteShortages(), pools: [] }
+  const noted = noteConnections(options.lastStatementsMs)
+  const shared = { shortages: noteShortages(), pools: [], noted }
   const tenant = openLogin<'tenant'>(options, options.tenantUrl, tenantSize, true, shared)
   const system = openLogin<'system'>(options, options.systemUrl, systemSize, false, shared)
   return {
     tenant,
     system,
-    close: async () => void (await Promise.all([tenant.close(), system.close()])),
+    limit: noted.limit,
+    close: async () => {
+      noted.limit()
+      await Promise.all([tenant.close(), system.close()])
+      noted.leave()
+    },
   }
 }
 
@@ -99,7 +112,7 @@ function openLogin<Name extends LoginName>(
   connectionString: string,
   size: number,
   gated: boolean,
-  { shortages, pools }: { shortages: Shortages; pools: (() => PoolState)[] },
+  { shortages, pools, noted }: { shortages: Shortages; pools: (() => PoolState)[]; noted: OpenConnections },
 ): Login<Name> {
   const prepared = options.pooler === 'none'
   const name = gated ? 'tenant' : 'system'
@@ -107,7 +120,7 @@ function openLogin<Name extends LoginName>(
   const shared = prepared ? Math.min(options.lanes ?? 0, Math.floor(size / 2)) : 0
   const max = size - shared
   const pool = new pg.Pool({
-    Client: poolClient,
+    ...connectionsOf(noted),
     connectionString,
     max,
     connectionTimeoutMillis: options.poolTimeoutSeconds * 1000,
@@ -130,6 +143,7 @@ function openLogin<Name extends LoginName>(
           connectionTimeoutMillis: options.poolTimeoutSeconds * 1000,
           maxLifetimeSeconds: options.connectionMaxAgeSeconds,
           application_name: `freehold ${name} lane`,
+          noted,
           onError: options.onError,
         })
       : undefined

@@ -107,7 +107,7 @@ const postmasterOf = (dataDir: string) =>
   Number(readFileSync(join(dataDir, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0])
 
 async function until(condition: () => unknown): Promise<void> {
-  for (const deadline = Date.now() + 30_000; !(await condition()); await delay(10)) {
+  for (const deadline = Date.now() + 60_000; !(await condition()); await delay(10)) {
     assert.ok(Date.now() < deadline, `in vain: ${condition}`)
   }
 }
@@ -141,7 +141,7 @@ test('a first start makes a durable, closed cluster; later ones find its rows at
 
   const began = performance.now()
   const second = await start(dataDir)
-  assert.ok(performance.now() - began < 20_000)
+  assert.ok(performance.now() - began < 50_000, 'it waits for nothing')
   assert.equal(second.url, first.url)
   assert.deepEqual(await query(second.url, 'select n from kept'), [{ n: 42 }])
   await second.stop()

@@ -150,7 +150,7 @@ async function startServer(
     const said = await launchServer(server, launch)
     if (said === undefined) return true
     if (said.includes('Address already in use')) return false
-    const held = said.includes('pre-existing shared memory block')
+    const held = said.includes('pre-existing shared memory block') && !server.stopping.aborted
     if (!held || Date.now() > deadline) throw new EmbeddedPostgresError(describeFailure(server, said))
     endOrphans(server)
   }

@@ -16,6 +16,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Connection } from '../connections/connection.ts'
+import { streamOf } from '../connections/open-connections.ts'
 import { isProcessAlive } from './data-directory.ts'
 import { EmbeddedPostgresError, serverEnvironment } from './postgres-programs.ts'
 import type { Home, Log } from './postgres-installation.ts'
@@ -83,10 +84,10 @@ async function askServer(port: number, password: string): Promise<string> {
     application_name: 'freehold',
     connectionTimeoutMillis: 5_000,
   })
-  client.on('error', () => {}) // the server may die while we disconnect
   try {
     await client.connect()
-    await client.end()
+    void client.end() // a server that is stopped now would not close its side
+    streamOf(client).unref()
     return 'ready'
   } catch (error) {
     return (error as { code?: string }).code ?? String(error)
@@ -137,8 +138,17 @@ export async function launchServer(
   for (; end.said === undefined; await delay(pollMs)) {
     const answer = launch.stopping.aborted ? 'stop' : await askServer(launch.port, password)
     if (answer === 'ready') return undefined
-    if (answer === 'stop' || answer === '28P01') child.kill('SIGINT')
-    if (answer === '28P01') throw new EmbeddedPostgresError(describeWrongPassword(home))
+    if (answer === '28P01') {
+      child.kill('SIGINT')
+      throw new EmbeddedPostgresError(describeWrongPassword(home))
+    }
+    if (answer === 'stop') {
+      await endInTurn(
+        signal => child.kill(signal),
+        () => end.said !== undefined,
+      )
+      return end.said ?? ''
+    }
     if (!told && Date.now() - began > silenceMs) {
       told = true
       launch.log('warn', `PostgreSQL takes long to start, as after a crash: see ${join(folder, 'server.log')}`)
@@ -185,21 +195,29 @@ export function endOrphans({ data }: Home): void {
 }
 
 /** Shuts the server down, if one runs, and waits 30 s for a clean shutdown; then kills it, and it recovers later. */
-export async function shutDownServer(home: Home): Promise<void> {
+export const shutDownServer = (home: Home): Promise<void> =>
+  endInTurn(
+    signal => {
+      const postmaster = findPostmaster(home)
+      if (postmaster) process.kill(postmaster.pid, signal)
+    },
+    () => !findPostmaster(home),
+  )
+
+async function endInTurn(send: (signal: NodeJS.Signals) => void, isOver: () => boolean): Promise<void> {
   for (const [signal, timeoutMs] of [
     ['SIGINT', 30_000],
     ['SIGQUIT', 5_000],
     ['SIGKILL', 5_000],
   ] as const) {
-    const postmaster = findPostmaster(home)
-    if (!postmaster) return
+    if (isOver()) return
     try {
-      process.kill(postmaster.pid, signal)
+      send(signal)
     } catch {
       // it has just ended
     }
     for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await delay(pollMs)) {
-      if (!findPostmaster(home)) return
+      if (isOver()) return
     }
   }
 }

@@ -69,20 +69,30 @@ export async function followSigningKeys(
   onError: (error: unknown) => void,
 ): Promise<FollowedKeys> {
   let current: readonly SigningKey[] = []
+  let isStopped = false
   const read = async () => {
     const keys = await loadSigningKeys(system, secretKey, jwtAlgorithm)
-    if (JSON.stringify(keys) === JSON.stringify(current)) return
+    if (isStopped || JSON.stringify(keys) === JSON.stringify(current)) return
     use(keys)
     current = keys
   }
   await read()
   // The next read waits for the previous one: two at once could finish in the wrong order.
-  let next: NodeJS.Timeout
-  const follow = () => {
-    next = setTimeout(() => void read().catch(onError).finally(follow), KEY_POLL_SECONDS * 1000)
+  let next: NodeJS.Timeout | undefined
+  const follow = (): void => {
+    if (isStopped) return
+    next = setTimeout(() => void read().catch(report).finally(follow), KEY_POLL_SECONDS * 1000)
   }
+  const report = (error: unknown): void => (isStopped ? undefined : onError(error))
   follow()
-  return { current: () => current, stop: () => clearTimeout(next) }
+  return {
+    current: () => current,
+    // A read may be in flight, and must not be followed by another one.
+    stop: () => {
+      isStopped = true
+      clearTimeout(next)
+    },
+  }
 }
 
 /**

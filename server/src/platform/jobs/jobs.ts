@@ -158,6 +158,8 @@ export interface RunningJobs {
   stop(): Promise<void>
 }
 
+type WorkedQueue = Pick<JobDeclaration, 'concurrency' | 'pollingSeconds'> & { queue: string; handle: JobHandler }
+
 /**
  * Works on the queues that have a handler until it is stopped, on the system login's pool. Several processes share the
  * work. `toolsOf` returns the arguments of a queue's handler.
@@ -167,39 +169,20 @@ export async function runJobs(
   jobs: JobDeclarations,
   toolsOf: (queue: string) => JobTools,
 ): Promise<RunningJobs> {
-  const working: { queue: string; concurrency: number; pollingSeconds: number; handle: JobHandler }[] = []
+  const working: WorkedQueue[] = []
   for (const [queue, { concurrency, pollingSeconds, handler }] of Object.entries(jobs)) {
     const handle = await handler(toolsOf(queue))
     if (handle !== undefined) working.push({ queue, concurrency, pollingSeconds, handle })
   }
   const boss = await openQueues(pool, schema)
   boss.on('error', error => noteFailure(log, 'error in the job queue, which continues', error))
-  await boss.start()
-  for (const { queue, concurrency, pollingSeconds, handle } of working) {
-    const polling = { pollingIntervalSeconds: pollingSeconds, batchSize: 1 }
-    for (let index = 0; index < concurrency; index++) {
-      const worker = await boss.work<JobData>(queue, polling, async ([job]) => {
-        if (job === undefined) return
-        // After a job there may be another one: poll again at once.
-        boss.notifyWorker(worker)
-        const { traceparent, ...data } = (job.data ?? {}) as JobData & { traceparent?: string }
-        const started = { queue, id: job.id, data, traceparent }
-        const start = performance.now()
-        const end = (error: unknown) => jobEnds.publish({ ...started, milliseconds: performance.now() - start, error })
-        try {
-          await jobStarts.within(started, async () => {
-            await handle(started.data, job.id, job.signal)
-            end(undefined)
-          })
-        } catch (error) {
-          end(error)
-          noteFailure(log, `a job of the queue ${queue} failed and will be tried again`, error, { queue, job: job.id })
-          // Without its cause, because the library stores the whole error in the job's row.
-          // eslint-disable-next-line preserve-caught-error
-          throw new Error(describeFailure(error))
-        }
-      })
-    }
+  try {
+    await boss.start()
+    for (const worked of working) await workOn(boss, worked, log)
+  } catch (error) {
+    // Otherwise the timers that it has started would keep the process.
+    await boss.stop({ graceful: false })
+    throw error
   }
   return {
     stop: async () => {
@@ -207,6 +190,37 @@ export async function runJobs(
       await Promise.race([finished, delay(LAST_JOBS_MS, undefined, { ref: false })])
       await boss.stop({ graceful: false })
     },
+  }
+}
+
+async function workOn(
+  boss: Boss,
+  { queue, concurrency, pollingSeconds, handle }: WorkedQueue,
+  log: FailureSink,
+): Promise<void> {
+  const polling = { pollingIntervalSeconds: pollingSeconds, batchSize: 1 }
+  for (let index = 0; index < concurrency; index++) {
+    const worker = await boss.work<JobData>(queue, polling, async ([job]) => {
+      if (job === undefined) return
+      // After a job there may be another one: poll again at once.
+      boss.notifyWorker(worker)
+      const { traceparent, ...data } = (job.data ?? {}) as JobData & { traceparent?: string }
+      const started = { queue, id: job.id, data, traceparent }
+      const start = performance.now()
+      const end = (error: unknown) => jobEnds.publish({ ...started, milliseconds: performance.now() - start, error })
+      try {
+        await jobStarts.within(started, async () => {
+          await handle(started.data, job.id, job.signal)
+          end(undefined)
+        })
+      } catch (error) {
+        end(error)
+        noteFailure(log, `a job of the queue ${queue} failed and will be tried again`, error, { queue, job: job.id })
+        // Without its cause, because the library stores the whole error in the job's row.
+        // eslint-disable-next-line preserve-caught-error
+        throw new Error(describeFailure(error))
+      }
+    })
   }
 }
 

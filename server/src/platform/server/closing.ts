@@ -22,6 +22,9 @@ const SWEEP_MS = 250
  */
 const LAST_BODIES_MS = 10_000
 
+/** How long, from the same moment, a response may take to leave: a client may never read it. Milliseconds. */
+const LAST_RESPONSES_MS = 25_000
+
 /** How long to wait at most for a moment without new connections. Milliseconds. */
 const QUIET_MS = 500
 
@@ -83,10 +86,13 @@ async function leaveOnce(server: FastifyInstance['server'], closing: Closing, se
 
 /**
  * When the app closes, closes idle connections until none is left, lets running requests finish, and gives up those that
- * do not arrive in time. The app is created
- * with `return503OnClosing: false`, because Fastify would otherwise refuse the last requests.
+ * do not arrive in time, and responses that do not leave in time. The app is created with `return503OnClosing: false`,
+ * because Fastify would otherwise refuse the last requests.
  */
-export function closeGracefully(app: FastifyInstance, { lastBodiesMs = LAST_BODIES_MS } = {}): void {
+export function closeGracefully(
+  app: FastifyInstance,
+  { lastBodiesMs = LAST_BODIES_MS, lastResponsesMs = LAST_RESPONSES_MS } = {},
+): void {
   const closing: Closing = { isDraining: false, isParting: false, accepted: 0, open: new Map() }
   closings.set(app.server, closing)
   app.server.on('connection', (socket: Socket) => {
@@ -103,12 +109,13 @@ export function closeGracefully(app: FastifyInstance, { lastBodiesMs = LAST_BODI
   let sweep: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
     await leave(app, 0)
-    const deadline = Date.now() + lastBodiesMs
+    const began = performance.now()
     sweep = setInterval(() => {
       app.server.closeIdleConnections()
-      if (Date.now() < deadline) return
-      // A request that has arrived is answered; one that has not is given up.
-      for (const [socket, request] of closing.open) if (request?.complete !== true) socket.destroy()
+      const now = performance.now() - began
+      // A request that has arrived is answered, as long as that can be expected; one that has not is given up.
+      for (const [socket, request] of closing.open)
+        if (now > (request?.complete === true ? lastResponsesMs : lastBodiesMs)) socket.destroy()
     }, SWEEP_MS)
   })
   app.addHook('onClose', (_app, done) => {
