@@ -111,7 +111,7 @@ const ask = (url: string): Promise<{ status: number | undefined; headers: Incomi
 for (const proxy of ['nginx', 'caddy'] as const)
   test(
     `behind ${proxy} a client has its real address, whatever it sends, and gets Strict-Transport-Security`,
-    { timeout: 90_000, ...needs(proxy, ...(proxy === 'nginx' ? ['openssl'] : [])) },
+    { timeout: 300_000, ...needs(proxy, ...(proxy === 'nginx' ? ['openssl'] : [])) },
     async t => {
       install()
       const [port, first, second, plain] = (await Promise.all(Array.from({ length: 4 }, findFreePort))) as [

@@ -34,9 +34,9 @@ const ask = (agent: Agent, url: string, method: string, body?: object, headers =
 // Red when: serve.ts does not drain, /ready does not check for it, or closing.ts leaves the field out of responses.
 test(
   'after SIGTERM /ready answers 503, and everything is served until the time is over',
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async t => {
-    const service = await startServiceProcess({ ...onTestDatabase(), DRAIN_SECONDS: '3' })
+    const service = await startServiceProcess({ ...onTestDatabase(), DRAIN_SECONDS: '10' })
     t.after(() => service.end('SIGKILL'))
     const client = await signUpAt(service.url)
     const headers = { authorization: `Bearer ${client.access_token}` }
@@ -49,7 +49,7 @@ test(
     const signalled = Date.now()
     const ended = service.end('SIGTERM')
     let ready: Answer | undefined
-    await waitUntil(async () => (ready = await ask(new Agent(), `${service.url}/ready`, 'GET')).status !== 200, 2000)
+    await waitUntil(async () => (ready = await ask(new Agent(), `${service.url}/ready`, 'GET')).status !== 200, 8000)
     assert.equal(ready?.status, 503)
     assert.equal(JSON.parse(ready.text).code, 'shutting-down')
     for (const [index, agent] of [...idle, new Agent({ keepAlive: true })].entries()) {
@@ -58,11 +58,11 @@ test(
       agent.destroy()
     }
     assert.equal((await ask(new Agent(), `${service.url}/health`, 'GET')).status, 200, 'it is still running')
-    await delay(Math.max(0, 1700 - (Date.now() - signalled)))
+    await delay(Math.max(0, 5000 - (Date.now() - signalled)))
     assert.ok((await ask(new Agent(), `${service.url}/api/v1/projects`, 'GET', undefined, headers)).status === 200)
     assert.deepEqual(await ended, { code: 0, signal: null })
     const took = Date.now() - signalled
-    assert.ok(took > 2900 && took < 15_000, `${took} ms`)
+    assert.ok(took > 9900 && took < 60_000, `${took} ms`)
   },
 )
 
@@ -70,7 +70,7 @@ test(
 for (const proxy of ['nginx', 'caddy'] as const)
   test(
     `no POST is lost or done twice while a process behind ${proxy} is replaced`,
-    { timeout: 120_000, ...needs(proxy, ...(proxy === 'nginx' ? ['openssl'] : [])) },
+    { timeout: 300_000, ...needs(proxy, ...(proxy === 'nginx' ? ['openssl'] : [])) },
     async t => {
       const [plain, port, first, second] = (await Promise.all(Array.from({ length: 4 }, findFreePort))) as [
         number,

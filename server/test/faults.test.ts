@@ -43,12 +43,12 @@ interface Writing {
   stop(): Promise<void>
 }
 
-/** Eight writers, each creating one project after another until `stop`, for at most a minute, with the responses. */
+/** Eight writers, each creating one project after another until `stop`, for at most five minutes, with the responses. */
 function write({ call }: Client): Writing {
   const over = new AbortController()
   const [acknowledged, sent, faults]: [string[], string[], string[]] = [[], [], []]
   const counts: Record<string, number> = {}
-  const deadline = Date.now() + 60_000
+  const deadline = Date.now() + 300_000
   const writers = Array.from({ length: 8 }, async () => {
     while (!over.signal.aborted && Date.now() < deadline) {
       const name = crypto.randomUUID()
@@ -225,7 +225,7 @@ async function launchAndEnd(): Promise<{ url: string }> {
 /** Starts a service that cannot start, and returns its standard error. */
 async function failToStart(environment: Record<string, string>, uid?: number): Promise<string> {
   const service = await launchService(environment, uid === undefined ? {} : { uid })
-  const tooLong = setTimeout(() => void service.end('SIGKILL'), 30_000)
+  const tooLong = setTimeout(() => void service.end('SIGKILL'), 120_000)
   const { code, signal } = await service.ended
   clearTimeout(tooLong)
   assert.deepEqual([code, signal], [1, null], service.errors())

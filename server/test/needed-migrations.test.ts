@@ -33,7 +33,7 @@ const run = (args: string[], env: Record<string, string>) =>
     env: { PATH: process.env['PATH'], SECRET_KEY: TEST_SECRET, ...env },
     cwd: '/',
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 180_000,
   })
 
 const last = requiredMigrations(features)[0]!.migrations.at(-1)!.name

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createTestApp } from './test-app.ts'
+import { waits } from './meeting.ts'
 import type { Answer, Person } from './test-app.ts'
 
 const { admin, call, mailTo, signUp, verify, logIn, addMember } = await createTestApp({ DATABASE_POOL_SIZE: '30' })
@@ -85,7 +86,7 @@ test('simultaneous sign-ins to different organizations do not end in a deadlock'
   await client.query('begin')
   await client.query('select from users where id = $1 for update', [person.user_id])
   const entering = [second, third].map(id => logIn(person, id))
-  await delay(400) // both wait for the row
+  assert.ok(await waits(admin, client, Promise.all(entering), 2))
   await client.query('commit')
   client.release()
   const entered = await Promise.all(entering)
@@ -277,10 +278,10 @@ test('whatever begins a membership while the account is deleted leaves no member
     const rounds = await Promise.all(Array.from({ length: 8 }, prepare))
     const answers = await Promise.all(
       rounds.map(async ([person, begin], round) => {
-        // One of them a little later; at last so much that the deletion is the first.
+        // One of them a little later; at last after the deletion.
         const [late, early] = round < 5 ? [0, round] : [20 * (round - 4), 0]
         const deletion = delay(early).then(() => person.call('DELETE', '/api/v1/users/me'))
-        return Promise.all([delay(late).then(begin), deletion])
+        return Promise.all([(round === 7 ? deletion : delay(late)).then(begin), deletion])
       }),
     )
     people.push(...rounds.map(([{ user_id }]) => user_id))
@@ -322,10 +323,7 @@ test('who signs up with an address while its account gives it up does not get it
       [owner.user_id, owner.email],
     )
     const signedUp = call('POST', '/api/v1/auth/signup', { email: owner.email, password: owner.password })
-    const isWaiting = async () =>
-      (await admin.query(`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%"users"%'`))
-        .rowCount
-    for (let time = 0; time < 200 && (await isWaiting()) === 0; time++) await delay(10)
+    assert.ok(await waits(admin, client, signedUp))
     await client.query('commit')
     assert.equal((await signedUp).body.code, 'email-taken')
   } finally {

@@ -14,7 +14,7 @@ const [here, there] = await Promise.all([startServiceProcess(onTestDatabase()), 
 after(() => Promise.all([here.end('SIGTERM'), there.end('SIGTERM')]))
 
 /** A test that takes longer waits for something that does not happen. */
-const limit = { timeout: 120_000 }
+const limit = { timeout: 300_000 }
 
 /**
  * An operator's transaction that stays open while `work` runs; `blocks` resolves when another transaction waits for it.

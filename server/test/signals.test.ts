@@ -73,14 +73,14 @@ const isServed = (port: string) =>
 async function launchService(command: string, args: string[], settings: Record<string, string> = {}) {
   const port = String(await findFreePort())
   const service = launch(command, args, { DATA_DIR: dataDir, PORT: port, ...settings })
-  await waitUntil(() => isServed(port), 60_000).catch(() => assert.fail(service.said()))
+  await waitUntil(() => isServed(port)).catch(() => assert.fail(service.said()))
   assert.ok(hasPostgres())
   return { ...service, isGone: async () => !(await isServed(port)) && !hasPostgres() }
 }
 
 // Red when: cli/until-signal.ts does not listen for it.
 for (const signal of ['SIGHUP', 'SIGUSR2', 'SIGQUIT'] as const)
-  test(`${signal} stops a service without a log file gracefully`, { timeout: 90_000 }, async () => {
+  test(`${signal} stops a service without a log file gracefully`, { timeout: 300_000 }, async () => {
     const service = await launchService(process.execPath, [program, 'start'])
     service.kill(signal)
     assert.equal(await service.ended, 0, service.said())
@@ -88,7 +88,7 @@ for (const signal of ['SIGHUP', 'SIGUSR2', 'SIGQUIT'] as const)
   })
 
 // Red when: SIGHUP stops it all the same, or the file is not reopened.
-test('SIGHUP reopens the log file after a rename, and no line in between is lost', { timeout: 60_000 }, async t => {
+test('SIGHUP reopens the log file after a rename, and no line in between is lost', { timeout: 300_000 }, async t => {
   for (const format of ['json', 'text']) {
     const file = join(scratch, 'logs', `${format}.log`)
     const service = await startServiceProcess({ ...onTestDatabase(), LOG_FILE: file, LOG_FORMAT: format })
@@ -118,7 +118,7 @@ test('SIGHUP reopens the log file after a rename, and no line in between is lost
 })
 
 // Red when: bin/freehold.js does not listen for it.
-test('SIGUSR1 opens no debugger', { timeout: 60_000 }, async t => {
+test('SIGUSR1 opens no debugger', { timeout: 300_000 }, async t => {
   const port = 9229 // Node's own
   const isTaken = await new Promise(resolve => {
     const probe = createServer()
@@ -138,7 +138,7 @@ test('SIGUSR1 opens no debugger', { timeout: 60_000 }, async t => {
 for (const signal of ['SIGTERM', 'SIGHUP', 'SIGKILL'] as const)
   test(
     `${signal} to npm start stops the service, and its PostgreSQL with it`,
-    { timeout: 90_000, ...needs('npm') },
+    { timeout: 300_000, ...needs('npm') },
     async () => {
       const service = await launchService('npm', ['start'], { HOME: scratch })
       service.kill(signal)
@@ -153,7 +153,7 @@ const older = findOlderNode()
 for (const signal of ['SIGHUP', 'SIGKILL'] as const)
   test(
     `${signal} to an older Node that started the service stops the service, and its PostgreSQL with it`,
-    { timeout: 90_000, ...(older === undefined ? { skip: 'no older Node is on the path' } : {}) },
+    { timeout: 300_000, ...(older === undefined ? { skip: 'no older Node is on the path' } : {}) },
     async () => {
       const service = await launchService(older!, [program, 'start'])
       service.kill(signal)
@@ -165,7 +165,7 @@ for (const signal of ['SIGHUP', 'SIGKILL'] as const)
   )
 
 // Red when: no listener for `exit`, or for a start that hangs.
-test('killing a start, a command or a service stops its PostgreSQL too', { timeout: 120_000 }, async t => {
+test('killing a start, a command or a service stops its PostgreSQL too', { timeout: 300_000 }, async t => {
   // A database that accepts and never answers.
   const silent = createServer(socket => t.after(() => socket.destroy())).listen(0, '127.0.0.1')
   await once(silent, 'listening')
@@ -179,7 +179,7 @@ test('killing a start, a command or a service stops its PostgreSQL too', { timeo
   hanging.kill('SIGTERM')
   const began = Date.now()
   assert.notEqual(await hanging.ended, null)
-  assert.ok(Date.now() - began < 12_000)
+  assert.ok(Date.now() - began < 60_000)
 
   for (const [args, signals] of [
     [['start'], ['SIGTERM']],
@@ -188,7 +188,7 @@ test('killing a start, a command or a service stops its PostgreSQL too', { timeo
     [['migrate', 'apply'], ['SIGHUP']],
   ] as const) {
     const command = launch(process.execPath, [program, ...args], { DATA_DIR: dataDir, PORT: '0' })
-    await waitUntil(hasPostgres, 60_000)
+    await waitUntil(hasPostgres)
     for (const [index, signal] of signals.entries()) {
       if (index > 0) await delay(1100)
       command.kill(signal)

@@ -47,7 +47,7 @@ function start(env: Record<string, string>, cwd = scratch): Promise<Ended> {
     env: { PATH: process.env['PATH'], SECRET_KEY: TEST_SECRET, PORT: '0', EMBEDDED_POSTGRES: 'bundled', ...env },
     cwd,
     stdio: ['ignore', 'ignore', 'pipe'],
-    timeout: 30_000,
+    timeout: 180_000,
   })
   let errors = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))

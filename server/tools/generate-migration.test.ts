@@ -11,8 +11,6 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -22,6 +20,7 @@ import { startEmbeddedPostgres } from '../src/platform/embedded/embedded-postgre
 import type { EmbeddedPostgres } from '../src/platform/embedded/embedded-postgres.ts'
 import { connectToDatabase } from '../src/platform/migrations/schema-script.ts'
 import { migrateCommand } from '../src/cli/migrate.ts'
+import { findFreePort } from '../test/programs/ports.ts'
 import type { MigrateEnvironment } from '../src/cli/migrate.ts'
 
 const productFiles = declare(features).schemaFiles
@@ -543,12 +542,7 @@ async function startPostgres15(): Promise<{ port: number; stop: () => Promise<vo
     ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
     { ...as, stdio: 'ignore' },
   )
-  const port = await new Promise<number>(resolve => {
-    const socket = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = socket.address() as AddressInfo
-      socket.close(() => resolve(port))
-    })
-  })
+  const port = await findFreePort()
   const child = spawn(
     join(binaries, 'postgres'),
     ['-D', data, '-p', `${port}`, '-h', '127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'fsync=off'],
@@ -560,7 +554,7 @@ async function startPostgres15(): Promise<{ port: number; stop: () => Promise<vo
       await run(url, setUp)
       break
     } catch (error) {
-      if (tries > 400) throw error
+      if (tries > 4000) throw error
       await new Promise(resolve => setTimeout(resolve, 25))
     }
   }

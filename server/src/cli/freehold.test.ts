@@ -32,7 +32,7 @@ function run(
     env: { ...environment, ...env },
     input,
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 180_000,
   })
   return { status, stdout, stderr }
 }
@@ -145,7 +145,7 @@ test('outside development each command asks only for the settings that it uses, 
       cwd: directory,
       env: { PATH: process.env['PATH'], ENVIRONMENT: 'production', ...env },
       encoding: 'utf8',
-      timeout: 30_000,
+      timeout: 180_000,
     })
   for (const [args, env] of [
     [['migrate', 'list'], owner],

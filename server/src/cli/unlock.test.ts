@@ -14,7 +14,7 @@ const unlock = (...names: string[]) =>
     cwd: tmpdir(),
     env: { PATH: process.env['PATH'], SECRET_KEY: TEST_SECRET, ...onTestDatabase() },
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 180_000,
   })
 
 test('an operator unlocks an account by its address or its username', async () => {

@@ -59,7 +59,7 @@ test('start and doctor name an unfixed PostgreSQL: for development worth knowing
       env: { ...environment, ...more },
       cwd: '/',
       encoding: 'utf8',
-      timeout: 30_000,
+      timeout: 180_000,
     })
   const inDevelopment = doctor({})
   const line = /^(ok {3}|note {1}|FAULT) server version(?:\n {6}- PostgreSQL (\S+) has faults)?/m.exec(

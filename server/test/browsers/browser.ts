@@ -11,11 +11,19 @@ const program = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/goo
 /** For `test(…, { skip: noBrowser })`: false, or the reason why no browser can be started here. */
 export const noBrowser = program === undefined && 'Chromium is not installed'
 
+/** How long it waits for what a page should show, also on a busy machine. Milliseconds. */
+const PATIENCE_MS = 180_000
+
 /** A real browser without a window, closed after the tests of this file. */
 export async function openBrowser(): Promise<Browser> {
   if (program === undefined) throw new Error('Chromium is not installed')
   // Its sandbox does not work as root, and it loads only the service's own pages.
-  const browser = await chromium.launch({ executablePath: program, args: ['--no-sandbox', '--disable-dev-shm-usage'] })
+  const browser = await chromium.launch({
+    executablePath: program,
+    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    timeout: PATIENCE_MS,
+  })
+  browser.on('context', context => context.setDefaultTimeout(PATIENCE_MS))
   after(() => browser.close())
   return browser
 }

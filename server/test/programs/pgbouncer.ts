@@ -57,7 +57,7 @@ logfile = ${join(directory, 'log')}
     stdio: 'ignore',
   })
   const ended = new Promise(resolve => child.once('exit', resolve))
-  for (const deadline = Date.now() + 30_000; !(await answers(port)); await delay(25)) {
+  for (const deadline = Date.now() + 180_000; !(await answers(port)); await delay(25)) {
     if (child.exitCode !== null || Date.now() > deadline)
       throw new Error(`PgBouncer does not start: ${readFileSync(join(directory, 'log'), 'utf8')}`)
   }

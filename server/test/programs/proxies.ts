@@ -82,7 +82,7 @@ async function runUntilEnd(program: string, args: string[], port: number, settin
     await Promise.race([ended, delay(5000, undefined, { ref: false })])
     child.kill('SIGKILL')
   })
-  for (const deadline = Date.now() + 30_000; !(await answers(port)); await delay(25)) {
+  for (const deadline = Date.now() + 180_000; !(await answers(port)); await delay(25)) {
     if (child.exitCode !== null || Date.now() > deadline) throw new Error(`${program} does not start: ${said}`)
   }
   return () => said

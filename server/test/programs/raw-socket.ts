@@ -18,9 +18,13 @@ export async function connectRaw(app: App): Promise<(request: string) => Promise
     let text = ''
     // A server that closes before it has read everything causes a reset; what it sent first has arrived.
     socket.on('error', () => {})
-    socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk))
+    // Most answers leave the connection open. The first byte may take long, on a busy machine.
+    socket.setEncoding('latin1').on('data', (chunk: string) => {
+      text += chunk
+      socket.setTimeout(3000)
+    })
     socket.write(request, 'latin1')
-    socket.setTimeout(3000, () => socket.destroy())
+    socket.setTimeout(60_000, () => socket.destroy())
     await once(socket, 'close')
     const [head = '', ...rest] = text.split('\r\n\r\n')
     const [first = '', ...lines] = head.split('\r\n')

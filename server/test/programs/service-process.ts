@@ -23,7 +23,7 @@ export interface ServiceProcess {
   /** Its standard output and standard error. */
   readonly output: () => string
   readonly errors: () => string
-  /** Sends a signal and waits for the exit. @throws Error with its output if it takes a minute */
+  /** Sends a signal and waits for the exit. @throws Error with its output if it takes as long as a stop may */
   end(signal: NodeJS.Signals): Promise<ServiceEnd>
 }
 
@@ -38,7 +38,8 @@ export function onTestDatabase(): Record<string, string> {
   return { DATABASE_URL: ownerUrl, DATABASE_TENANT_URL: tenantUrl, DATABASE_SYSTEM_URL: systemUrl, RUN_JOBS: 'false' }
 }
 
-const END_MS = 60_000
+/** A little longer than the process gives itself (cli/until-signal.ts). */
+const END_MS = 80_000
 
 /** Starts it on a free port, without waiting. */
 export async function launchService(
@@ -94,12 +95,12 @@ export async function startServiceProcess(
       answer => answer.ok,
       () => false,
     )
-  }, 60_000)
+  })
   return service
 }
 
 /** Checks every 25 ms. @throws Error if the condition is still false after `timeoutMs` */
-export async function waitUntil(isSo: () => boolean | Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+export async function waitUntil(isSo: () => boolean | Promise<boolean>, timeoutMs = 180_000): Promise<void> {
   for (const deadline = Date.now() + timeoutMs; !(await isSo()); await delay(25)) {
     if (Date.now() > deadline) throw new Error(`not so after ${timeoutMs} ms: ${isSo.toString()}`)
   }

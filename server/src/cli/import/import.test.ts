@@ -5,8 +5,9 @@ import { existsSync, linkSync, mkdtempSync, readFileSync, rmSync, statSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { waits } from '../../../test/meeting.ts'
+import { waitUntil } from '../../../test/programs/service-process.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import { TEST_SECRET, testDatabase } from '../../../test/test-database.ts'
 import { personalOrganizationId } from '../../directory/organizations/personal-organization.ts'
@@ -51,7 +52,7 @@ function run(args: string[], input?: string) {
     env,
     input,
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 180_000,
   })
   return { status, stdout, stderr }
 }
@@ -319,14 +320,23 @@ test('an import that is killed goes on when it is run again, with nothing half m
       ...(index % 3 === 0 && { organization: { slug: `${name}-${index % 30}`, role: 'owner' } }),
     })),
   )
+  // One account waits, so that it does not end before it is killed.
+  const holder = await admin.connect()
+  const { rows: started } = await holder.query<{ now: string }>('select clock_timestamp()::text as now')
+  await holder.query('begin')
+  await holder.query('insert into users (email) values ($1)', [addressOf(`${name}-1500`)])
   const child = spawn(process.execPath, [bin, 'import', 'users', file], { cwd: directory, env, stdio: 'ignore' })
   const ended = once(child, 'exit')
-  while ((await countOf(`${name}-%`)) < 700) await delay(5)
+  assert.ok(await waits(admin, holder, ended))
   child.kill('SIGKILL')
   await ended
-  await delay(100) // what the server is in the middle of
+  await holder.query('rollback')
+  holder.release()
+  // What the server is in the middle of.
+  const left = `select from pg_stat_activity where datname = current_database() and application_name like 'freehold%' and backend_start > $1`
+  await waitUntil(async () => (await admin.query(left, [started[0]!.now])).rows.length === 0)
   const before = await countOf(`${name}-%`)
-  assert.ok(before < lines, `${before} of ${lines} were done`)
+  assert.ok(before > 0 && before < lines, `${before} of ${lines} were done`)
   const halves = async () =>
     (
       await admin.query(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
-import { waitUntil } from '../../../test/programs/service-process.ts'
+import { waits } from '../../../test/meeting.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
@@ -190,20 +190,11 @@ test('a new allowance waits for those who do not count yet', async () => {
     await adding.query(`insert into projects (organization_id, name, slug) values ($1, 'Boat', 'boat')`, [
       owner.organization_id,
     ])
-    let isAllowed = false
-    const allowing = licensing
-      .query(`insert into allowances (organization_id, id, maxima) values ($1, new_id(), '{"projects": 1}')`, [
-        owner.organization_id,
-      ])
-      .then(() => (isAllowed = true))
-    await waitUntil(async () => {
-      const { rows } = await adding.query(
-        `select count(*)::int as waiting from pg_locks l join pg_database d on d.oid = l.database
-          where d.datname = current_database() and l.locktype = 'advisory' and not l.granted`,
-      )
-      return isAllowed || rows[0].waiting > 0
-    })
-    assert.equal(isAllowed, false)
+    const allowing = licensing.query(
+      `insert into allowances (organization_id, id, maxima) values ($1, new_id(), '{"projects": 1}')`,
+      [owner.organization_id],
+    )
+    assert.ok(await waits(admin, adding, allowing))
     await adding.query('commit')
     await allowing
   } finally {

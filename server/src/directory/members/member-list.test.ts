@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { waits } from '../../../test/meeting.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
@@ -246,7 +247,7 @@ test('a renaming waits for a membership that is about to begin', async () => {
       person.user_id,
     ])
     const renaming = rename(person, { full_name: 'Newname' })
-    await new Promise(resolve => setTimeout(resolve, 150))
+    await waits(admin, client, renaming)
     await client.query('commit')
     await renaming
   } finally {

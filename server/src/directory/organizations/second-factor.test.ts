@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { codeOf, enrolApp, stepNow } from '../../../test/browsers/authenticator-app.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
+import { waits } from '../../../test/meeting.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
 const app = await createTestApp()
@@ -62,7 +62,7 @@ test('an owner who concurrently loses the role or the factor cannot require one'
     await client.query('begin')
     await client.query('select from organizations where id = $1 for update', [owner.organization_id])
     const demanding = demand(owner, true)
-    await delay(200) // it waits for the row
+    assert.ok(await waits(admin, client, demanding))
     await admin.query(loss, [owner.organization_id, owner.user_id])
     await client.query('commit')
     client.release()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test } from 'node:test'
+import { waits } from '../../../test/meeting.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
@@ -199,7 +200,7 @@ test('an account that gave its address up meanwhile neither sees nor accepts the
       `later-${randomUUID()}@example.com`,
     ])
     const accepting = accept()
-    await new Promise(resolve => setTimeout(resolve, 300))
+    assert.ok(await waits(admin, client, accepting))
     await client.query('commit')
     client.release()
     assert.deepEqual(codeOf(await accepting), [410, 'invitation-ended'])

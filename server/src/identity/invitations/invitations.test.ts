@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sealToken } from '../../platform/tokens/one-time-tokens.ts'
+import { waits } from '../../../test/meeting.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Person } from '../../../test/test-app.ts'
 import { invitationToken } from './invitations.ts'
@@ -321,7 +322,7 @@ test('an organization that is deleted while an account is created leaves no acco
   await client.query('begin')
   await client.query('update organizations set deleted_at = now() where id = $1', [owner.organization_id])
   const accepting = accept(token, { password: PASSWORD })
-  await new Promise(resolve => setTimeout(resolve, 300)) // it has looked, hashed, and waits for the row
+  assert.ok(await waits(admin, client, accepting), 'it has looked and hashed')
   await client.query('commit')
   client.release()
   assert.equal((await accepting).body.code, 'invitation-ended')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createAuthenticator } from '../../../test/browsers/authenticator.ts'
 import type { Authenticator, Lie } from '../../../test/browsers/authenticator.ts'
-import { waitUntil } from '../../../test/programs/service-process.ts'
+import { waits } from '../../../test/meeting.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
@@ -289,8 +289,7 @@ test('a passkey that is removed during the verification does not sign in', async
     await removal.query('begin')
     await removal.query('select from users where id = $1 for no key update', [person.user_id])
     const answer = present(passkey)
-    const isWaiting = `select from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'freehold system' and datname = current_database()`
-    await waitUntil(async () => (await admin.query(isWaiting)).rows.length > 0)
+    assert.ok(await waits(admin, removal, answer))
     await removal.query('delete from passkeys where id = $1', [passkey.row_id])
     await removal.query('commit')
     assert.equal((await answer).body.code, 'invalid-passkey')
@@ -439,9 +438,8 @@ test('a passkey is not removed by a session that is revoked meanwhile', async ()
   await revoking.query('begin')
   await revoking.query('update sessions set revoked_at = now() where user_id = $1', [person.user_id])
   const removing = person.call('DELETE', `${path}/${first.row_id}`, proof)
-  const waits = `select from pg_stat_activity where wait_event_type = 'Lock' and query ilike '%sessions%'`
   try {
-    await waitUntil(async () => (await admin.query(waits)).rowCount !== 0)
+    assert.ok(await waits(admin, revoking, removing))
   } finally {
     await revoking.query('commit')
     revoking.release()

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { enrolApp } from '../../../test/browsers/authenticator-app.ts'
 import { accountState, attackToken, idOf } from '../../../test/bad-tokens.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
+import { waits } from '../../../test/meeting.ts'
 import type { Person } from '../../../test/test-app.ts'
 
 const app = await createTestApp()
@@ -392,12 +393,7 @@ test('a change of address that a session began does not outlive the session', as
     await blocker.query('begin')
     await blocker.query('lock table one_time_tokens in share mode')
     const asked = person.call('POST', '/api/v1/auth/change-email', toAddress(newAddress()))
-    for (let waiting = false; !waiting;) {
-      const { rows } = await blocker.query<{ waiting: boolean }>(
-        `select exists (select from pg_locks where not granted and relation = 'one_time_tokens'::regclass) as waiting`,
-      )
-      waiting = rows[0]!.waiting
-    }
+    assert.ok(await waits(app.admin, blocker, asked))
     // A revocation of the session waits for the change and then sees it; or the change sees the revocation.
     await blocker.query(`set local lock_timeout = '500ms'`)
     await blocker.query('savepoint ending')

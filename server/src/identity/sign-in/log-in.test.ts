@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hash as bcrypt } from 'bcrypt'
-import { waitUntil } from '../../../test/programs/service-process.ts'
+import { waits } from '../../../test/meeting.ts'
 import { recordStatements } from '../../../test/statements.ts'
 import { createTestApp, PASSWORD } from '../../../test/test-app.ts'
 
@@ -12,17 +12,6 @@ const logIn = (email: string, password: string) => call('POST', '/api/v1/auth/lo
 const hashOf = async (user_id: string): Promise<string> =>
   (await admin.query<{ password_hash: string }>('select password_hash from users where id = $1', [user_id])).rows[0]!
     .password_hash
-
-/** Until the password has been verified and the sign-in waits for the account: its guess is pending, and someone waits. */
-const waitsFor = (user_id: string): Promise<void> =>
-  waitUntil(async () => {
-    const { rows } = await admin.query(
-      `select from throttles where key = $1 and pending = 1 and exists (select from pg_stat_activity where wait_event_type = 'Lock'
-        and application_name = 'freehold system' and datname = current_database())`,
-      [`account ${user_id}`],
-    )
-    return rows.length > 0
-  })
 
 /** A person with a hash that another system made. */
 async function signUpElsewhere() {
@@ -103,7 +92,7 @@ test('a factor that is enrolled while the password is verified is required', asy
     await enrolment.query('begin')
     await enrolment.query('select from users where id = $1 for no key update', [user_id])
     const answer = logIn(email, PASSWORD)
-    await waitsFor(user_id)
+    assert.ok(await waits(admin, enrolment, answer), 'the password has been verified')
     await enrolment.query(`insert into totp_factors (user_id, secret, confirmed_at) values ($1, 'x', now())`, [user_id])
     await enrolment.query('commit')
     assert.equal((await answer).body.code, 'mfa-required')
@@ -121,7 +110,7 @@ test('a password that is changed and an account that is disabled while the passw
       await changing.query('begin')
       await changing.query('select from users where id = $1 for no key update', [user_id])
       const answer = logIn(email, PASSWORD)
-      await waitsFor(user_id)
+      assert.ok(await waits(admin, changing, answer), 'the password has been verified')
       await changing.query(`update users set ${change} where id = $1`, [user_id])
       await changing.query('commit')
       assert.equal((await answer).body.code, 'invalid-credentials', change)

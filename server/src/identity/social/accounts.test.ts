@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { createBentProvider } from '../../../test/browsers/bent-provider.ts'
 import { openTestApp } from '../../../test/browsers/provider-browser.ts'
 import type { Browser } from '../../../test/browsers/provider-browser.ts'
-import { waitUntil } from '../../../test/programs/service-process.ts'
+import { waits } from '../../../test/meeting.ts'
 import { PASSWORD } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 
@@ -249,8 +249,7 @@ test('an identity that is unlinked during a sign-in is not used, without a deadl
     await unlinking.query('begin')
     await unlinking.query('select from users where id = $1 for no key update', [user_id])
     const answer = signIn(claims)
-    const isWaiting = `select from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'freehold system' and datname = current_database()`
-    await waitUntil(async () => (await app.admin.query(isWaiting)).rows.length > 0)
+    assert.ok(await waits(app.admin, unlinking, answer))
     await unlinking.query('delete from identities where user_id = $1', [user_id])
     await unlinking.query('commit')
     assertRefused(await answer, 403, 'link-required')

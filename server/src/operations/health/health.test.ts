@@ -150,11 +150,12 @@ test('the pools and the oldest transaction show what holds a connection', async 
     .filter(({ login }) => login === 'system')
   assert.deepEqual([system?.open, system?.idle], [1, 0])
   assert.ok(system!.longestMilliseconds >= 1000)
+  const released = performance.now()
   hold.resolve()
   await transaction
   const { body } = await call('GET', '/api/v1/health/database', undefined, bearer)
   assert.ok(body.connections > 0 && body.max_connections >= 100)
-  assert.ok(body.pools.system.longest_use_ms < 1000)
+  assert.ok(body.pools.system.longest_use_ms <= Math.ceil(performance.now() - released), 'it counts no more')
 })
 
 // Red when: old slots are not left out, or a failure is not counted.
@@ -192,12 +193,16 @@ test('recent use does not depend on who has asked before, and forgets', async t 
   const use = createRecentUse()
   const short = createRecentUse(5)
   t.after(() => [use, short].forEach(({ stop }) => stop()))
+  const began = performance.now()
   spin(400)
-  await delay(50)
-  assert.ok(use.read().event_loop_percent >= 50 && use.read().cpu_percent > 0, JSON.stringify(use.read()))
-  await delay(100)
-  assert.ok(use.read().event_loop_percent >= 35, JSON.stringify(use.read()))
   const busy = short.read().event_loop_percent
+  for (const pause of [50, 100]) {
+    await delay(pause)
+    // On a busy machine the pauses are longer.
+    const share = (100 * 400) / (performance.now() - began)
+    const { event_loop_percent, cpu_percent } = use.read()
+    assert.ok(event_loop_percent >= share / 2 && cpu_percent > 0, `${event_loop_percent} % of ${share} %`)
+  }
   await delay(500)
   const calm = short.read().event_loop_percent
   assert.ok(calm < busy / 3, `${busy} % and then ${calm} %`)

@@ -10,6 +10,7 @@ import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { needs, programPaths } from '../../../test/programs/programs.ts'
+import { waitUntil } from '../../../test/programs/service-process.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import { answers } from '../../platform/observation/channels.ts'
 import { openDatabase } from '../../platform/database/database.ts'
@@ -89,11 +90,8 @@ test('every metric that the alerts and the dashboard name exists after some traf
   await call('POST', '/api/v1/auth/verify-email/resend', { email: person.email })
   await person.call('POST', '/api/v1/auth/logout', {})
   const jobs = await startJobs(services, database)
-  for (let tries = 0; tries < 300; tries++) {
-    const { rows } = await admin.query(`select from freehold_jobs.job where name = 'mail' and state = 'completed'`)
-    if (rows.length > 0) break
-    await delay(100)
-  }
+  const sent = `select from freehold_jobs.job where name = 'mail' and state = 'completed'`
+  await waitUntil(async () => (await admin.query(sent)).rows.length > 0)
   await jobs.stop()
   const text = await scrape()
   const known = namesIn(text)
@@ -210,12 +208,12 @@ test('a thousand scrapes while a thousand routes have series are answered from o
   for (let index = 0; index < 1000; index++) answers.publish({ ...answer, route: `/r/${index}/:id` })
   await services.metrics!.render(systemFor(database, 'scrape'))
   await delay(1050)
-  const start = performance.now()
+  const start = process.cpuUsage()
   const texts = await Promise.all(
     Array.from({ length: 1000 }, () => services.metrics!.render(systemFor(database, 'scrape'))),
   )
-  const milliseconds = performance.now() - start
-  t.diagnostic(`${Math.round(milliseconds)} ms for 1,000 scrapes of ${texts[0]!.length} bytes`)
+  const milliseconds = process.cpuUsage(start).user / 1000
+  t.diagnostic(`${Math.round(milliseconds)} ms of computing for 1,000 scrapes of ${texts[0]!.length} bytes`)
   assert.equal(new Set(texts).size, 1)
   assert.ok(texts[0]!.split('\n').length > 13_000)
   assert.ok(milliseconds < 2000)

@@ -168,7 +168,7 @@ test('a suspension waits for a change that is being committed', async () => {
   try {
     await client.query('set constraints all immediate') // which the commit does first
     const suspending = suspend(owner.organization_id)
-    assert.ok(await waits(admin, suspending))
+    assert.ok(await waits(admin, client, suspending))
     await client.query('commit')
     assert.equal((await suspending).status, 200)
   } finally {

@@ -173,7 +173,7 @@ test('an operator who loses the role or the session in the middle of a bulk acti
       await client.query('begin')
       await client.query('select from throttles where key = $1 for update', [key])
       const answering = send({ action: 'unlock', ids: [person.user_id] }, {}, second)
-      assert.ok(await waits(admin, answering))
+      assert.ok(await waits(admin, client, answering))
       await admin.query(closing, [second.user_id])
       await client.query('commit')
       assert.equal((await answering).body.code, code)

@@ -30,7 +30,7 @@ const run = (command: string, env: Record<string, string> = environment) =>
     env: { PATH: process.env['PATH'], SECRET_KEY: TEST_SECRET, ...env },
     cwd: '/',
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 180_000,
   })
 
 /** Every row that the seed wrote, as text. */

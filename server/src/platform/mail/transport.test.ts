@@ -197,7 +197,7 @@ test('a mail server that falls silent is given up', async () => {
     const started = performance.now()
     const mailer = mailerOf({ smtpUrl: `smtp://127.0.0.1:${port}` }, { timeoutMs: 200 })
     await assert.rejects(mailer.send(message, id), /ETIMEDOUT/, at)
-    assert.ok(performance.now() - started < 10_000, at)
+    assert.ok(performance.now() - started < 30_000, at)
   }
 })
 
@@ -279,7 +279,7 @@ test('Resend gets the mail once, however often it is tried', async () => {
   silent = true
   const started = performance.now()
   await assert.rejects(mailer.send(message, id), /Resend did not accept an email/)
-  assert.ok(performance.now() - started < 10_000)
+  assert.ok(performance.now() - started < 30_000)
   silent = false
   await mailer.send(message, id)
   await mailer.send({ ...message, subject: 'changed' }, id)

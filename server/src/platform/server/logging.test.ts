@@ -137,7 +137,7 @@ test('the log is JSON for programs, and lines to read for people; a value that t
     })
     log.error({ err: new Error('outside', { cause: refused }) }, 'unexpected error')
     let text = ''
-    for (let tries = 0; tries < 500 && !text.includes('22P02'); tries++) {
+    for (let tries = 0; tries < 3000 && !text.includes('22P02'); tries++) {
       await setTimeout(20)
       text = existsSync(file) ? readFileSync(file, 'utf8') : ''
     }

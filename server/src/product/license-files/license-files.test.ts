@@ -83,7 +83,7 @@ test('no file without a usable license and an activation', async () => {
 test('an activation counts until the end of its file, which a floating license borrows for 30 days at most', async () => {
   const { key } = await activated({ activation: 'floating', max_activations: 1, heartbeat_seconds: 60 })
   const { body } = await fileOf(key, { ttl_seconds: 366 * 86_400 })
-  assert.ok(Math.abs(Date.parse(body.expires_at) - Date.now() - 30 * DAY) < 5000)
+  assert.ok(Math.abs(Date.parse(body.expires_at) - Date.now() - 30 * DAY) < 60_000)
   const beat = await post('heartbeat', { key, fingerprint })
   assert.equal(Date.parse(beat.body.expires_at), Date.parse(body.expires_at))
   assert.equal((await post('activate', { key, fingerprint: 'two' })).body.code, 'activations-exhausted')
@@ -98,7 +98,7 @@ test('a file ends with its license, unless that stays usable', async () => {
   ] as const) {
     const { key } = await activated({ expires_at, on_expiry })
     const { body } = await fileOf(key, { ttl_seconds: 7 * 86_400 })
-    assert.ok(Math.abs(Date.parse(body.expires_at) - Date.now() - days * DAY) < 5000, on_expiry)
+    assert.ok(Math.abs(Date.parse(body.expires_at) - Date.now() - days * DAY) < 60_000, on_expiry)
     const expected = { keys: await publicKeys(), issuer, fingerprint, now: Date.now() + 2 * DAY }
     const verdict = await verifyLicenseFile(body.file, expected)
     assert.equal(verdict.code, on_expiry === 'restrict' ? 'file-expired' : 'valid')
