@@ -9,6 +9,7 @@ import { callerOf, createWorlds } from './isolation/world.ts'
 import type { World } from './isolation/world.ts'
 import { randomWord } from './isolation/values.ts'
 import { startPeer } from './programs/peer.ts'
+import { waitUntil } from './programs/service-process.ts'
 import { createTestApp, PASSWORD } from './test-app.ts'
 
 // Secrets in a request must not appear in the log, in a problem or in the audit log, and not in statements, traces,
@@ -206,6 +207,8 @@ test('even if PostgreSQL quotes whole rows, the log and Sentry have no secret an
     await app.admin.query('drop function quote_row cascade')
   }
   assert.ok(failed.size > 50, `only ${failed.size} operations failed`)
+  // They are reported one after the other; the end waits for two seconds only.
+  await waitUntil(() => sentry.received.length > 20)
   await app.services.errorReports!.close()
   await app.services.tracing!.close()
   const places = await sinks()

@@ -106,6 +106,11 @@ export function closeGracefully(
       if (closing.open.get(request.socket) === request) closing.open.set(request.socket, undefined)
     })
   })
+  // Node takes a connection for idle as soon as the response has been written, also if most of it still has to be sent.
+  const closeIdle = app.server.closeIdleConnections.bind(app.server)
+  const isSending = (): boolean =>
+    closing.open.entries().some(([{ writableLength }, request]) => request !== undefined && writableLength > 0)
+  app.server.closeIdleConnections = () => void (isSending() || closeIdle())
   let sweep: NodeJS.Timeout | undefined
   app.addHook('preClose', async () => {
     await leave(app, 0)
