@@ -297,7 +297,12 @@ function prepareCheckout(): void {
       },
     )
     cpSync(dirname(fileURLToPath(import.meta.url)), source, { recursive: true })
-    for (const used of ['../../config/file-faults.ts', '../connections/connection.ts', '../fixed-versions.ts'])
+    for (const used of [
+      '../../config/file-faults.ts',
+      '../connections/connection.ts',
+      '../connections/open-connections.ts',
+      '../fixed-versions.ts',
+    ])
       cpSync(fileURLToPath(new URL(used, import.meta.url)), join(source, used))
     symlinkSync(dirname(dirname(fileURLToPath(import.meta.resolve('pg')))), join(modules, 'pg'))
     writeFileSync(join(checkout, 'package.json'), '{"type":"module"}')
