@@ -22,6 +22,15 @@ export function isBroken(error: unknown): error is Error {
 /** Whether a migration changed what the connection's prepared statement returns, so that the statement has not run. */
 export const isOutdated = (error: unknown): boolean => isDatabaseError(error) && /^(0A000|26000)/.test(error.code ?? '')
 
+/**
+ * Whether something else came in between and rolled back the statement, which succeeds when it runs again: a deadlock, or a
+ * migration that replaced a function after the statement had begun to call it.
+ */
+export const isOvertaken = (error: unknown): boolean =>
+  isDatabaseError(error) &&
+  (/^(40P01|42883)/.test(error.code ?? '') ||
+    (error.code === 'XX000' && error.message.startsWith('cache lookup failed')))
+
 /** Whether the statement has waited for a lock as long as it may. */
 export const isLockTimeout = (error: unknown): boolean => isDatabaseError(error) && error.code === '55P03'
 

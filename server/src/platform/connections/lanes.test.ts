@@ -255,6 +255,36 @@ test('a migration that changes the columns of a statement is not noticed', async
   for (const rows of await probe()) assert.deepEqual(rows, [{ a: 1, b: 2 }])
 })
 
+// Red when: isOvertaken() leaves out either code.
+test('a migration that replaces functions while a statement calls them is not noticed', async () => {
+  const define = (name: string) => `
+    create function ${name}() returns text language sql as $$ select '${name}' $$;
+    create or replace function outer_probe() returns text language plpgsql as $$
+    declare found text;
+    begin
+      perform pg_sleep(0.5);
+      execute 'select ${name}()' into found;
+      return found;
+    end $$;
+    grant execute on function ${name}(), outer_probe() to freehold_tenant`
+  const run = (sql: string) => database.tenant.run(tenants[0]!.scope, say(sql))
+  await admin.query(define('first_probe'))
+  const during = run('select outer_probe() as found')
+  await setTimeout(250)
+  await admin.query(`${define('second_probe')}; drop function first_probe()`)
+  assert.deepEqual(await during, [{ found: 'second_probe' }])
+
+  // What PostgreSQL says if the function goes between the planning and the execution.
+  await admin.query(`create sequence tries; grant usage on sequence tries to freehold_tenant;
+    create function lost_probe() returns text language plpgsql as $$
+    begin
+      if nextval('tries') = 1 then raise exception 'cache lookup failed for function 1' using errcode = 'XX000'; end if;
+      return 'found';
+    end $$;
+    grant execute on function lost_probe() to freehold_tenant`)
+  assert.deepEqual(await run('select lost_probe() as found'), [{ found: 'found' }])
+})
+
 // Red when: pick() considers all lanes, not two.
 test('one organization uses at most two lanes', async () => {
   const another = open(6, 20)

@@ -4,7 +4,14 @@ import { watchPool } from '../connections/pool-watch.ts'
 import type { PoolState } from '../connections/pool-watch.ts'
 import { connectionsOf } from '../connections/connection.ts'
 import { ClosedGate, meaningOf, unavailable } from './database-errors.ts'
-import { isBroken, isDatabaseError, isOutdated, isShortage, noteShortages } from '../connections/error-codes.ts'
+import {
+  isBroken,
+  isDatabaseError,
+  isOutdated,
+  isOvertaken,
+  isShortage,
+  noteShortages,
+} from '../connections/error-codes.ts'
 import type { Shortages } from '../connections/error-codes.ts'
 import { isUncarried, openLanes } from '../connections/lanes.ts'
 import { noteConnections } from '../connections/open-connections.ts'
@@ -230,10 +237,8 @@ function openLogin<Name extends LoginName>(
         .catch((error: unknown) => (isUncarried(error) ? alone() : Promise.reject(error as Error)))
     }
     try {
-      // A deadlock rolled back the statement, which is the whole transaction: run it once more.
-      rows = await attempt().catch(error =>
-        isDatabaseError(error) && error.code === '40P01' ? attempt() : Promise.reject(error),
-      )
+      // The statement is the whole transaction, so it can run once more.
+      rows = await attempt().catch(error => (isOvertaken(error) ? attempt() : Promise.reject(error as Error)))
     } catch (error) {
       if (gated && isDatabaseError(error) && error.code === '42501') await diagnose(scope, settings)
       throw meaningOf(error, statement)

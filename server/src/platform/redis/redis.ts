@@ -83,6 +83,8 @@ export function createRedis({ url, timeoutMs, secret, log }: RedisOptions): Redi
 
   function lose(error: unknown): void {
     if (isClosed) return
+    // A server closes the connection after what it has refused, which is the reason.
+    if (now.state === 'unavailable' && String(error).includes('Socket closed unexpectedly')) return
     const { kind, words } = describeRedisFault(error, url)
     if (now.state !== 'unavailable') {
       if (performance.now() - recovered > CALM_MS) retryMs = FIRST_RETRY_MS

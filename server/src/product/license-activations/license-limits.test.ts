@@ -92,7 +92,7 @@ test('one key fills the audit log of its organization with at most 600 entries a
     call('POST', `/api/v1/licenses/${operation}`, { key, fingerprint }, { 'x-forwarded-for': '192.0.2.8' })
   const limits = services.limitsOfPrograms({ header: () => {} } as unknown as FastifyReply, '203.0.113.1')
   for (let change = 0; change < 597; change++)
-    await limits.countChange(readLicenseKey(busy.key).hash.toString('base64url'))
+    await limits.changes.count(readLicenseKey(busy.key).hash.toString('base64url'))
   for (const [operation, status] of [
     ['activate', 201],
     ['activate', 200],
@@ -109,6 +109,19 @@ test('one key fills the audit log of its organization with at most 600 entries a
   const { headers } = await ask('deactivate', busy.key)
   assert.match(headers['ratelimit-policy'] ?? '', /^"license-changes";q=600;w=60$/)
   assert.ok(Number(headers['retry-after']) > 0)
+})
+
+// Red when: lists have the limit of all requests: each reads past the devices that have expired within a day.
+test('one key lists its devices 60 times a minute', async () => {
+  const [busy, calm] = [await makeLicense(admin, organization_id), await makeLicense(admin, organization_id)]
+  const ask = (operation: string, body: object) =>
+    call('POST', `/api/v1/licenses/${operation}`, body, { 'x-forwarded-for': '192.0.2.9' })
+  for (let n = 0; n < 60; n++) assert.equal((await ask('activations', { key: busy.key })).status, 200)
+  const { status, headers } = await ask('activations', { key: busy.key })
+  assert.equal(status, 429)
+  assert.match(headers['ratelimit-policy'] ?? '', /^"license-lists";q=60;w=60$/)
+  assert.equal((await ask('activate', { key: busy.key, fingerprint: 'one' })).status, 201)
+  assert.equal((await ask('activations', { key: calm.key })).status, 200)
 })
 
 // Red when: the limit of a license is counted by address, or for all licenses together.

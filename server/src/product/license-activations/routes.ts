@@ -32,8 +32,12 @@ import { Validation, ValidationRequest, validate } from './validation.ts'
 
 const tags = ['License activations']
 
-const isNew = (answer: Answered<{ is_new: boolean }>): boolean => 'is_new' in answer && answer.is_new
-const isDone = (answer: Answered<Outcome>): boolean => !('refusal' in answer)
+const activations = {
+  limit: 'changes',
+  counts: (answer: Answered<{ is_new: boolean }>) => 'is_new' in answer && answer.is_new,
+} as const
+const deactivations = { limit: 'changes', counts: (answer: Answered<Outcome>) => !('refusal' in answer) } as const
+const lists = { limit: 'lists', counts: () => true } as const
 
 /** What programs do that hold only a license key. */
 export function programRoutes(app: App, { keys, limitsOfPrograms }: Pick<Services, 'keys' | 'limitsOfPrograms'>): void {
@@ -83,7 +87,9 @@ export function programRoutes(app: App, { keys, limitsOfPrograms }: Pick<Service
     },
     async (request, reply) => {
       const { key, ...device } = request.body
-      const made = required(await withLicense(programOf(request, reply), key, hash => activate(hash, device), isNew))
+      const made = required(
+        await withLicense(programOf(request, reply), key, hash => activate(hash, device), activations),
+      )
       return reply.code(made.is_new ? 201 : 200).send(made)
     },
   )
@@ -125,7 +131,7 @@ export function programRoutes(app: App, { keys, limitsOfPrograms }: Pick<Service
     },
     async (request, reply) => {
       const { key, ...device } = request.body
-      required(await withLicense(programOf(request, reply), key, hash => deactivate(hash, device), isDone))
+      required(await withLicense(programOf(request, reply), key, hash => deactivate(hash, device), deactivations))
       return reply.code(204).send(null)
     },
   )
@@ -149,7 +155,7 @@ export function programRoutes(app: App, { keys, limitsOfPrograms }: Pick<Service
     },
     async (request, reply) => {
       const program = programOf(request, reply)
-      const license = required(await withLicense(program, request.body.key, findLicenseOfKey))
+      const license = required(await withLicense(program, request.body.key, findLicenseOfKey, lists))
       const page = openPage(cursorKey, () => `license activations ${license.id}`, request.query)
       return (await runForProgram(program.visitor, listOwnActivations(license, page))) as never
     },
