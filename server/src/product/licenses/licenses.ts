@@ -31,12 +31,14 @@ const ownColumns = [
   'first_activated_at',
   ...termColumns,
   'transferred_from',
+  'transferred_to',
   'created_at',
   'updated_at',
   'version',
 ] as const
 export const licenseRules = {
   licenses_revoked: 'license-revoked',
+  licenses_transferred: 'license-transferred',
   licenses_status_path: { code: 'license-status-conflict', tells: true },
   limit_below_use: { code: 'limit-below-use', tells: true },
   licenses_plan_fkey: { pointer: '/plan_id', detail: 'is not a plan' },

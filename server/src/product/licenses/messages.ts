@@ -58,7 +58,11 @@ export const License = Type.Object(
 export const OperatorLicense = Type.Object(
   {
     ...License.properties,
-    transferred_from: Nullable({ ...Id, description: 'The license of another organization that this one replaces.' }),
+    transferred_from: Nullable({ ...Id, description: 'The license that this one replaces.' }),
+    transferred_to: Nullable({
+      ...Id,
+      description: 'The license that replaces this one, which was transferred: it stays revoked.',
+    }),
   },
   { title: 'OperatorLicense' },
 )
