@@ -1,5 +1,6 @@
 -- Takes 0012_support_and_heartbeats back.
 -- loses: licenses.transferred_to
+-- loses: sessions.over_noted
 
 set local check_function_bodies = off;
 
@@ -36,6 +37,9 @@ drop function {{schema}}."organization_table"(text, text[], text[], text[], text
 
 alter table {{schema}}."licenses"
   drop column "transferred_to";
+
+alter table {{schema}}."sessions"
+  drop column "over_noted";
 
 create or replace function {{schema}}.activate_license (
   hash            bytea,

@@ -26,6 +26,9 @@ drop function {{schema}}."renew_activation"({{schema}}.licenses, text, integer, 
 alter table {{schema}}."licenses"
   add column "transferred_to" uuid;
 
+alter table {{schema}}."sessions"
+  add column "over_noted" boolean not null default false;
+
 create or replace function {{schema}}.activate_license (
   hash            bytea,
   device          text,

@@ -1043,6 +1043,7 @@ interface SystemSessions {
   last_seen_at: Generated<string>
   methods: Generated<string[]>
   organization_id: string | null
+  over_noted: Generated<boolean>
   revoked_at: string | null
   revoked_reason: string | null
   rotated_at: Generated<string[]>
