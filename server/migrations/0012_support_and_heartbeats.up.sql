@@ -12,6 +12,8 @@ drop trigger "touch" on {{schema}}."license_activations";
 
 drop trigger "history" on {{schema}}."licenses";
 
+drop index {{schema}}."licenses_plan_id";
+
 drop function {{schema}}."beat_license"(bytea, text, integer);
 
 drop function {{schema}}."find_license"(bytea);

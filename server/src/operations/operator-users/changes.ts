@@ -100,7 +100,12 @@ export async function changeUser(
   }
 }
 
-const refusals = { ...superuserRules, ...seatRules, ...contestRules, users_guests_are_viewers: 'guest-holds-roles' } as const
+const refusals = {
+  ...superuserRules,
+  ...seatRules,
+  ...contestRules,
+  users_guests_are_viewers: 'guest-holds-roles',
+} as const
 
 /** @throws Problem not-found (when read) */
 const lockUser = (id: string) =>

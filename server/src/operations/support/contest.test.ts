@@ -15,10 +15,9 @@ async function makeSuperuser(person: Person): Promise<Person> {
   const client = await admin.connect()
   try {
     await client.query('begin; set local session_replication_role = replica')
-    await client.query(
-      `update users set superuser = true, superuser_since = now() - interval '8 days' where id = $1`,
-      [person.user_id],
-    )
+    await client.query(`update users set superuser = true, superuser_since = now() - interval '8 days' where id = $1`, [
+      person.user_id,
+    ])
     await client.query('commit')
   } finally {
     client.release()
@@ -161,7 +160,7 @@ test('the refusals name the access, and bulk actions refuse the owner alone', as
 
   // What the owner does is no operator's act, and an ended access protects no one any more.
   const again = await logIn(place.owner)
-  expect(await again.call('DELETE', `/api/v1/users/me/sessions/${place.session_id}`), 204)
+  expect(await again.call('DELETE', `/api/v1/users/sessions/${place.session_id}`), 204)
   expect(await operator.call('DELETE', `/api/v1/admin/support/${place.id}`), 204)
   expect(await operator.call('PATCH', users(place), { disabled: true }), 200)
 })

@@ -40,8 +40,9 @@ create table licenses (
 create index licenses_key_hash on licenses (key_hash);
 create index licenses_key_prefix on licenses (key_prefix);
 create index licenses_id on licenses (id);
-create index licenses_plan_id on licenses (plan_id);
+create index licenses_plan_id on licenses (plan_id, id);
 create index licenses_expires_at on licenses (expires_at, id);
+create index licenses_status on licenses (status, id) where status <> 'active'; -- the rare ones, for the list of operators
 select organization_table('licenses', history => '{plan_id, name, key_prefix, status, starts_at, expires_at, first_validated_at, first_activated_at, seats, max_activations,
     overage_percent, quotas, entitlements, activation, heartbeat_seconds, heartbeat_grace_seconds, duration_days, expiry_basis, on_expiry, transferred_from, transferred_to}',
   writes => '{admin:licenses:write, admin:licenses:reinstate}', for_system => true, names => '{metadata}');
