@@ -3,9 +3,9 @@ import type { Owner, Stage } from './stage.ts'
 
 /**
  * Adds what operators list, without triggers, and makes the first owner a superuser: sessions of 90 days and as many security
- * events, audit log entries and licenses; a tenth as many users, organizations and entries of the operators' log. Ten sessions
- * are of each user, organization and address, and a thousandth of everything is in a rare state.
- * @returns what the queries name
+ * events, audit log entries and licenses; a tenth as many users, organizations, support accesses and entries of the operators'
+ * log. Ten sessions are of each user, organization and address, and a thousandth of the users, organizations and licenses is in
+ * each rare state. One license has a hundredth as many devices. @returns what the queries name
  */
 export async function addOperatorData({ adminUrl, owners }: Stage, count: number): Promise<Record<string, string>> {
   const client = new pg.Client(adminUrl)
@@ -33,17 +33,17 @@ export async function addOperatorData({ adminUrl, owners }: Stage, count: number
     )
     await client.query(
       `insert into organizations (id, kind, name, slug, created_at, suspended_at, suspended_reason, deleted_at)
-      select id, case when n % 10 = 0 then 'team' else 'personal' end, 'Organization ' || n, 'bench-organization-' || n, now() - n * interval '90 days' / ${tenth},
+      select id, case when n % 10 = 0 then 'team' else 'personal' end, 'Organization ' || n, 'bench-organization-' || n || '-x', now() - n * interval '90 days' / ${tenth},
         case when n % 1000 = 3 then now() end, case when n % 1000 = 3 then 'Bench' end, case when n % 1000 = 5 then now() end from bench_organizations`,
     )
     await client.query(
       `insert into memberships (organization_id, user_id, role) select o.id, u.id, 'owner' from bench_organizations o join bench_users u using (n)`,
     )
     await client.query(
-      `insert into sessions (id, user_id, organization_id, ip, user_agent, created_at, last_seen_at, expires_at, revoked_at)
+      `insert into sessions (id, user_id, organization_id, ip, user_agent, created_at, last_seen_at, expires_at, revoked_at, over_noted)
       select uuidv7(-age), u.id, o.id, '203.0.' || s % ${tenth} / 256 || '.' || s % ${tenth} % 256,
         (array['Mozilla/5.0 (Macintosh) Firefox/150.0', 'Mozilla/5.0 (iPhone) Safari/605.1', 'Mozilla/5.0 (Windows) Chrome/160.0'])[1 + s % 3],
-        now() - age, now() - age + least(age, interval '1 day'), now() - age + interval '7 days', case when s % 4 = 0 then now() - age + interval '1 hour' end
+        now() - age, now() - age + least(age, interval '1 day'), now() - age + interval '7 days', case when s % 4 = 0 then now() - age + interval '1 hour' end, s % 4 = 0 or age > interval '7 days'
       from ${aged(count)} join bench_users u on u.n = 1 + s % ${tenth} join bench_organizations o on o.n = 1 + s % ${tenth}`,
     )
     await client.query(
@@ -58,24 +58,29 @@ export async function addOperatorData({ adminUrl, owners }: Stage, count: number
     )
     await client.query(
       `insert into operator_log (id, actor_id, session_id, request_id, operation, organization_id, entity_type, entity_id, created_at)
-      select uuidv7(-age), case when s % 2 = 0 then $1::uuid else u.id end, $2, 'request-' || s, (array['suspendOrganization', 'createLicense', 'disableUser'])[1 + s % 3],
+      select uuidv7(-age), a.id, $1, 'request-' || s, (array['suspendOrganization', 'createLicense', 'disableUser'])[1 + s % 3],
         case when s % 3 < 2 then o.id end, (array['organizations', 'licenses', 'users'])[1 + s % 3], u.id, now() - age
-      from ${aged(tenth)} join bench_users u on u.n = 1 + s % ${tenth} join bench_organizations o on o.n = 1 + s % ${tenth}`,
-      [operator_id, session_id],
+      from ${aged(tenth)} join bench_users u on u.n = 1 + s % ${tenth} join bench_users a on a.n = 1 + s % 10 join bench_organizations o on o.n = 1 + s % ${tenth}`,
+      [session_id],
     )
     await client.query(
       `with plans as (insert into license_plans (code, name) select 'bench-' || p, 'Bench ' || p from generate_series(0, 9) p returning id),
         all_plans as (select array_agg(id) as ids from plans)
       insert into licenses (organization_id, id, plan_id, key_prefix, key_hash, status, starts_at, expires_at, overage_percent, quotas, entitlements, activation,
         heartbeat_grace_seconds, expiry_basis, on_expiry, created_at)
-      select o.id, uuidv7(-age), ids[1 + s % 10], left(md5(s::text), 5), sha256(s::text::bytea), case when s % 1000 = 3 then 'draft' when s % 1000 = 5 then 'suspended'
+      select o.id, uuidv7(-age), ids[1 + s % 10], upper(left(md5(s::text), 5)), sha256(s::text::bytea), case when s % 1000 = 3 then 'draft' when s % 1000 = 5 then 'suspended'
           when s % 1000 = 7 then 'revoked' else 'active' end, now() - age, now() - age + case when s % 4 = 0 then interval '30 days' else interval '1 year' end, 0, '{}',
         '{export}', 'node-locked', 0, 'creation', 'restrict', now() - age
       from ${aged(count)} join bench_organizations o on o.n = 1 + s % ${tenth}, all_plans`,
     )
+    const [{ license_id }] = (
+      await client.query(`select id as license_id from licenses where status = 'active' order by id desc limit 1`)
+    ).rows
     await client.query(
-      `insert into license_activations (organization_id, license_id, fingerprint, last_seen_at)
-      select organization_id, id, 'device-' || d, now() from licenses, generate_series(1, 3) d where status = 'active'`,
+      `insert into license_activations (organization_id, license_id, fingerprint)
+      select organization_id, id, 'device-' || d from licenses, generate_series(1, case when id = $1 then ${count / 100} else 3 end) d
+      where status = 'active' and (id = $1 or left(key_prefix, 1) = '0')`,
+      [license_id],
     )
     await client.query(
       `insert into support_grants (organization_id, id, operator_id, reason, created_at, ended_at, ended_by)
@@ -83,19 +88,20 @@ export async function addOperatorData({ adminUrl, owners }: Stage, count: number
       [operator_id],
     )
     await client.query('vacuum (analyze)')
-    const { rows } = await client.query(
-      `select s.user_id, s.organization_id, ip, plan_id, key_prefix from sessions s join licenses l on l.organization_id = s.organization_id
+    const [known] = (
+      await client.query(
+        `select s.user_id, s.organization_id, ip, plan_id, key_prefix from sessions s join licenses l on l.organization_id = s.organization_id
       where ip like '203.0.0.%' order by s.id limit 1`,
-    )
-    const [known] = rows
+      )
+    ).rows
     const day = (ago: number) => new Date(Date.now() - ago * 86_400_000).toISOString().replace(/\.\d+/, '')
     return {
       USER: known.user_id,
-      OPERATOR: operator_id,
       ORGANIZATION: known.organization_id,
       ADDRESS: known.ip,
       PLAN: known.plan_id,
       PREFIX: known.key_prefix,
+      LICENSE: license_id,
       DAY: day(30),
       NEXT: day(29),
     }

@@ -247,7 +247,7 @@ export function operatorActivationRoutes(app: App, { cursors }: Pick<Services, '
     async ({ operator, params: { id, activation_id } }, reply) => {
       const { organization_id } = await operator.lookUp(getAnyLicense(id))
       await operator
-        .on({ entity_type: 'license_activations', entity_id: activation_id })
+        .on({ entity_type: 'license_activations', entity_id: activation_id, details: { license_id: id } })
         .within(organization_id)
         .run(deleteActivation({ organization_id }, id, activation_id))
       return reply.code(204).send(null)
